@@ -1,0 +1,226 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_millis(1_736_937_000_000);
+const LEASE: Duration = Duration::from_secs(45);
+
+fn token(n: i64) -> LeaseToken {
+    LeaseToken::new(n)
+}
+
+fn claimed() -> Progress {
+    let mut progress = Progress::new(START);
+    assert_eq!(progress.claim(token(1), START, LEASE), None);
+    progress
+}
+
+fn retrying() -> Progress {
+    let mut progress = claimed();
+    let wait = Settled::RetryAfter(Duration::from_secs(5));
+    assert_eq!(progress.settle(token(1), wait, START, false), Ok(None));
+    progress
+}
+
+#[test]
+fn a_new_delivery_is_pending_and_due() {
+    let progress = Progress::new(START);
+    assert_eq!(
+        progress.state(START),
+        DeliveryState::Pending { due_at: START }
+    );
+    assert_eq!(progress.claimable_at(), START);
+}
+
+#[test]
+fn a_claimed_delivery_is_in_flight_until_its_lease_ends() {
+    let progress = claimed();
+    assert_eq!(
+        progress.state(START),
+        DeliveryState::InFlight {
+            lease_expires_at: START + LEASE
+        }
+    );
+    assert_eq!(progress.claimable_at(), START + LEASE);
+    assert_eq!(
+        progress.state(START + LEASE).status(),
+        DeliveryStatus::Retrying
+    );
+}
+
+#[test]
+fn a_retry_waits_from_when_the_failure_was_recorded() {
+    let due_at = START + Duration::from_secs(5);
+    assert_eq!(retrying().state(START), DeliveryState::Retrying { due_at });
+}
+
+#[test]
+fn an_attempt_that_its_worker_did_not_live_to_record_costs_no_retry() {
+    let mut progress = claimed();
+    let abandoned = progress.claim(token(2), START + LEASE, LEASE);
+    let expected = AbandonedAttempt {
+        number: 1,
+        trigger: Trigger::Automatic,
+        started_at: START,
+    };
+    assert_eq!(abandoned, Some(expected));
+    assert_eq!(
+        (
+            progress.attempts,
+            progress.automatic_attempts,
+            progress.takeovers
+        ),
+        (2, 1, 1)
+    );
+}
+
+#[test]
+fn a_lost_lease_changes_nothing() {
+    let mut progress = claimed();
+    progress.claim(token(2), START + LEASE, LEASE);
+    let before = progress;
+    assert_eq!(
+        progress.settle(token(1), Settled::Succeeded, START, false),
+        Err(LeaseLost)
+    );
+    assert_eq!(progress.release(token(1)), Err(LeaseLost));
+    assert_eq!(progress, before);
+}
+
+#[test]
+fn a_redelivery_leaves_the_automatic_retry_where_it_was() {
+    let mut progress = retrying();
+    let retry_at = progress.due_at;
+    let now = START + Duration::from_secs(1);
+    progress.redeliver(Trigger::Manual, now).unwrap();
+    assert_eq!(progress.claimable_at(), now);
+    progress.claim(token(2), now, LEASE);
+    assert_eq!((progress.attempts, progress.automatic_attempts), (2, 1));
+    assert_eq!(
+        progress.settle(token(2), Settled::Resumed, now, false),
+        Ok(None)
+    );
+    assert_eq!(
+        progress.state(now),
+        DeliveryState::Retrying { due_at: retry_at }
+    );
+    assert_eq!(progress.trigger, Trigger::Automatic);
+}
+
+#[test]
+fn a_second_redelivery_still_remembers_the_automatic_retry() {
+    let mut progress = retrying();
+    let retry_at = progress.due_at;
+    progress.redeliver(Trigger::Manual, START).unwrap();
+    progress
+        .redeliver(Trigger::Manual, START + Duration::from_secs(1))
+        .unwrap();
+    assert_eq!(progress.resume_at, Some(retry_at));
+    assert_eq!(progress.due_at, START);
+}
+
+#[test]
+fn a_redelivery_is_refused_in_flight() {
+    assert_eq!(claimed().redeliver(Trigger::Manual, START), Err(InFlight));
+}
+
+#[test]
+fn nothing_goes_on_for_a_deleted_webhook() {
+    let wait = Settled::RetryAfter(Duration::ZERO);
+    let cancelled = DeliveryState::Cancelled {
+        at: START,
+        reason: CancelReason::WebhookDeleted,
+    };
+    assert_eq!(
+        claimed().settle(token(1), wait, START, true),
+        Ok(Some(cancelled))
+    );
+    let succeeded = DeliveryState::Succeeded { at: START };
+    assert_eq!(
+        claimed().settle(token(1), Settled::Succeeded, START, true),
+        Ok(Some(succeeded))
+    );
+}
+
+#[test]
+fn every_name_reads_back() {
+    for status in DeliveryStatus::ALL {
+        assert_eq!(DeliveryStatus::parse(status.as_str()), Some(*status));
+    }
+    assert_eq!(DeliveryStatus::parse("Pending"), None);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Claim,
+    Release { stale: bool },
+    Retry { stale: bool },
+    Redeliver,
+    Wait(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        Just(Step::Claim),
+        any::<bool>().prop_map(|stale| Step::Release { stale }),
+        any::<bool>().prop_map(|stale| Step::Retry { stale }),
+        Just(Step::Redeliver),
+        (0..60_u64).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_a_delivery_stays_whole(steps in steps()) {
+        let mut progress = Progress::new(START);
+        let mut now = START;
+        let mut last = 0;
+        let mut settled_automatic = 0;
+        for step in steps {
+            let before = progress;
+            let held = |stale: bool| token(if stale { -1 } else { last });
+            match step {
+                Step::Wait(seconds) => now = now + Duration::from_secs(seconds),
+                Step::Claim if progress.claimable_at() <= now => {
+                    last += 1;
+                    progress.claim(token(last), now, LEASE);
+                    prop_assert_eq!(progress.attempts, before.attempts + 1);
+                    prop_assert!(progress.claimable_at() > now);
+                }
+                Step::Claim => {}
+                Step::Release { stale } => {
+                    if progress.release(held(stale)).is_ok() {
+                        prop_assert!(!stale && progress.claimable_at() <= now);
+                        prop_assert_eq!(progress.attempts + 1, before.attempts);
+                    } else {
+                        prop_assert_eq!(progress, before);
+                    }
+                }
+                Step::Retry { stale } => {
+                    let settled = match progress.resume_at {
+                        Some(_) => Settled::Resumed,
+                        None => Settled::RetryAfter(Duration::from_secs(5)),
+                    };
+                    if progress.settle(held(stale), settled, now, false).is_ok() {
+                        prop_assert!(!stale && progress.lease.is_none());
+                        settled_automatic += u32::from(before.trigger == Trigger::Automatic);
+                        prop_assert_eq!(progress.trigger, Trigger::Automatic);
+                    } else {
+                        prop_assert_eq!(progress, before);
+                    }
+                }
+                Step::Redeliver => {
+                    let leased = matches!(progress.state(now), DeliveryState::InFlight { .. });
+                    prop_assert_eq!(progress.redeliver(Trigger::Manual, now).is_err(), leased);
+                }
+            }
+            // A retry is never lost behind a request, and never counted twice.
+            if before.resume_at.is_some() && progress.resume_at.is_none() {
+                prop_assert_eq!(Some(progress.due_at), before.resume_at);
+            }
+            let open = u32::from(progress.lease.is_some() && progress.trigger == Trigger::Automatic);
+            prop_assert_eq!(progress.automatic_attempts, settled_automatic + open);
+        }
+    }
+}

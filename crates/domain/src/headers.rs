@@ -1,0 +1,208 @@
+//! The headers that a webhook's owner wants sent along.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Headers sent with every delivery of a webhook, besides ours. The values are secrets: they are
+/// sealed at rest, redacted in `Debug`, and never part of a listing.
+///
+/// At most 32 headers, a value of at most 4,096 bytes, visible ASCII, spaces and tabs only. Names
+/// that steer the connection or that we set ourselves are refused.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CustomHeaders(HeaderMap);
+
+/// Why a header cannot be sent along. Its value is never part of the message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CustomHeadersError {
+    /// Not a header name in HTTP's grammar.
+    #[error("is not a header name")]
+    Name,
+    /// A name that is ours or the connection's.
+    #[error("must not be set: it belongs to the connection or to the delivery itself")]
+    Reserved,
+    /// A value with a control character, a line break or a byte outside ASCII.
+    #[error("its value may hold only visible ASCII characters, spaces and tabs")]
+    Value,
+    /// A value over 4,096 bytes.
+    #[error("its value must be at most {MAX_VALUE_LEN} bytes long")]
+    ValueTooLong,
+    /// The same name twice (names do not differ by case).
+    #[error("is given twice; header names do not differ by case")]
+    Duplicate,
+    /// More than 32 headers.
+    #[error("at most {MAX_HEADERS} headers may be given")]
+    TooMany,
+}
+
+const MAX_HEADERS: usize = 32;
+const MAX_VALUE_LEN: usize = 4_096;
+
+/// Hop-by-hop, framing, routing and content headers, and those that would make a receiver take one
+/// party for another.
+const RESERVED: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-rdev-", "x-forwarded-", "proxy-", "sec-"];
+
+impl CustomHeaders {
+    /// Adds one header, or says why it may not be sent.
+    pub fn insert(&mut self, name: &str, value: &str) -> Result<(), CustomHeadersError> {
+        let name: HeaderName = name.parse().map_err(|_| CustomHeadersError::Name)?;
+        if RESERVED.contains(&name.as_str())
+            || RESERVED_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
+        {
+            return Err(CustomHeadersError::Reserved);
+        }
+        if value.len() > MAX_VALUE_LEN {
+            return Err(CustomHeadersError::ValueTooLong);
+        }
+        if !value
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+        {
+            return Err(CustomHeadersError::Value);
+        }
+        if self.0.contains_key(&name) {
+            return Err(CustomHeadersError::Duplicate);
+        }
+        if self.0.len() == MAX_HEADERS {
+            return Err(CustomHeadersError::TooMany);
+        }
+        let mut value = HeaderValue::from_str(value).map_err(|_| CustomHeadersError::Value)?;
+        value.set_sensitive(true);
+        self.0.insert(name, value);
+        Ok(())
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names, in the order given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(HeaderName::as_str)
+    }
+
+    /// The headers as they are sent; the values are marked sensitive.
+    #[must_use]
+    pub fn as_map(&self) -> &HeaderMap {
+        &self.0
+    }
+
+    /// One `name: value` line each, for a store to seal. [`Self::from_lines`] reads it back.
+    #[must_use]
+    pub fn to_lines(&self) -> secrecy::SecretString {
+        let mut lines = String::new();
+        for (name, value) in &self.0 {
+            // `insert` let only ASCII pass.
+            let value = value.to_str().unwrap_or_default();
+            lines.push_str(name.as_str());
+            lines.push_str(": ");
+            lines.push_str(value);
+            lines.push('\n');
+        }
+        lines.into()
+    }
+
+    /// Reads what [`Self::to_lines`] wrote.
+    pub fn from_lines(lines: &str) -> Result<Self, CustomHeadersError> {
+        let mut headers = Self::default();
+        for line in lines.lines() {
+            let (name, value) = line.split_once(": ").ok_or(CustomHeadersError::Name)?;
+            headers.insert(name, value)?;
+        }
+        Ok(headers)
+    }
+}
+
+impl fmt::Debug for CustomHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn reserved_names_are_refused_in_any_case() {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "CONNECTION",
+            "webhook-id",
+            "X-Rdev-Event",
+        ] {
+            let refused = CustomHeaders::default().insert(name, "x");
+            assert_eq!(refused, Err(CustomHeadersError::Reserved), "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_can_be_smuggled_into_a_value() {
+        for value in ["a\r\nhost: b", "a\nb", "a\0b", "é", "\u{7f}"] {
+            let refused = CustomHeaders::default().insert("x-token", value);
+            assert_eq!(refused, Err(CustomHeadersError::Value), "{value:?}");
+        }
+        assert_eq!(
+            CustomHeaders::default().insert("x token", "a"),
+            Err(CustomHeadersError::Name)
+        );
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let mut headers = CustomHeaders::default();
+        headers.insert("x-token", "s3cret").unwrap();
+        assert_eq!(
+            headers.insert("X-Token", "b"),
+            Err(CustomHeadersError::Duplicate)
+        );
+        assert_eq!(format!("{headers:?}"), "{\"x-token\"}");
+        assert!(!format!("{:?}", headers.as_map()).contains("s3cret"));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_round_trip(given in prop::collection::vec(("[a-z-]{1,12}", "\\PC{0,20}"), 0..40)) {
+            let mut headers = CustomHeaders::default();
+            for (name, value) in given {
+                let _ = headers.insert(&name, &value);
+            }
+            let lines = headers.to_lines();
+            prop_assert_eq!(CustomHeaders::from_lines(lines.expose_secret()).unwrap(), headers);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The heart of rdev webhooks: what a webhook, an event, a delivery and an attempt are, which
+//! transitions a delivery may make, and the ports through which everything else is reached.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: time, ids and jitter come in as
+//! values. A value that exists is valid; the constructors (`FromStr`, `TryFrom`, `new`) are the only
+//! way in and say what was wrong.
+//!
+//! # The life of an event
+//!
+//! A producer's event becomes a [`NewEvent`]. [`ports::EventRepository::publish`] stores it together
+//! with one delivery for each webhook that subscribes to it, in one transaction. A worker asks
+//! [`ports::DeliveryQueue`] what is due, claims it under a [`Lease`](delivery::Lease), hands it to the
+//! [`ports::Dispatcher`], and settles the outcome. [`delivery::Progress`] holds the rules.
+
+mod attempt;
+pub mod delivery;
+mod destination;
+mod endpoint_url;
+mod event;
+mod event_type;
+mod headers;
+mod id;
+mod page;
+pub mod ports;
+mod project;
+mod queue;
+mod retry;
+mod secrets;
+mod timestamp;
+mod trace;
+mod webhook;
+
+pub use attempt::{
+    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases,
+    RESPONSE_BODY_LIMIT, Trigger,
+};
+pub use delivery::{
+    CancelReason, Delivery, DeliveryRecord, DeliveryState, DeliveryStatus, FailureReason,
+};
+pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
+pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use event::{
+    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, NewEvent, Published, Target,
+    render_body,
+};
+pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
+pub use headers::{CustomHeaders, CustomHeadersError};
+pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
+pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
+pub use project::{ProjectName, ProjectNameError};
+pub use queue::{
+    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
+    Settled, Settlement,
+};
+pub use retry::{RetryPolicy, RetryPolicyError};
+pub use secrets::SigningSecrets;
+pub use timestamp::{Timestamp, TimestampError};
+pub use trace::{TraceParent, TraceParentError};
+pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookState};
+
+pub use rdev_webhooks_signing as signing;

@@ -1,0 +1,77 @@
+//! Lists: newest first, a page at a time.
+
+use crate::{DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
+
+/// Which page of a list is wanted: the newest `limit` items older than `before`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest<Id> {
+    /// How many at the most, at least 1.
+    pub limit: u32,
+    /// Only items with a smaller id.
+    pub before: Option<Id>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, newest first.
+    pub items: Vec<T>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of what a query for `limit + 1` items found.
+    #[must_use]
+    pub fn of(mut found: Vec<T>, limit: u32) -> Self {
+        let has_more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        Self {
+            items: found,
+            has_more,
+        }
+    }
+}
+
+/// Which webhooks to list. A field that is none does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookFilter {
+    /// Those that subscribe to this type, by name or by pattern.
+    pub event_type: Option<EventType>,
+    /// Those that are enabled, or those that are not.
+    pub enabled: Option<bool>,
+    /// Those that take this project's events.
+    pub project: Option<ProjectName>,
+}
+
+/// Which events to list. A field that is none does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of this type.
+    pub event_type: Option<EventType>,
+    /// Of this project.
+    pub project: Option<ProjectName>,
+    /// Accepted at or after.
+    pub since: Option<Timestamp>,
+    /// Accepted before.
+    pub until: Option<Timestamp>,
+}
+
+/// Which deliveries to list. A field that is none does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// To this webhook.
+    pub webhook: Option<WebhookId>,
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of events of this type.
+    pub event_type: Option<EventType>,
+    /// Of events of this project.
+    pub project: Option<ProjectName>,
+    /// In this status.
+    pub status: Option<DeliveryStatus>,
+    /// Of events accepted at or after.
+    pub since: Option<Timestamp>,
+    /// Of events accepted before.
+    pub until: Option<Timestamp>,
+}

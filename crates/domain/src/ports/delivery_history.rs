@@ -1,0 +1,53 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+};
+
+/// Where deliveries, finished or not, are looked at.
+#[async_trait]
+pub trait DeliveryHistory: Send + Sync + 'static {
+    /// One delivery and what it sends.
+    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
+
+    /// A page of deliveries, those of the newest events first.
+    ///
+    /// 1. MUST hold finished and unfinished ones alike, in one order.
+    ///    (`deliveries_are_paged_newest_first_whatever_their_state`)
+    /// 2. MUST apply every filter that is given. (`deliveries_are_filtered`)
+    async fn list(
+        &self,
+        filter: &DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError>;
+
+    /// A page of one delivery's attempts, the last first: those with a number under `before`.
+    ///
+    /// 1. MUST keep every field of an attempt exactly. (`an_attempt_is_kept_exactly`)
+    async fn attempts(
+        &self,
+        id: DeliveryId,
+        page: PageRequest<u32>,
+    ) -> Result<Page<Attempt>, StoreError>;
+
+    /// Removes what is older than the retention: events accepted before `before` with their deliveries
+    /// and attempts, in bounded steps.
+    ///
+    /// 1. MUST keep an event while one of its deliveries is unfinished and its webhook is enabled.
+    ///    (`pruning_keeps_what_is_unfinished`)
+    /// 2. MUST remove the others completely, their keys and webhooks deleted before then included.
+    ///    (`pruning_removes_what_is_old`)
+    /// 3. MUST cancel what waits for a deleted webhook because its worker died.
+    ///    (`pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook`)
+    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Events.
+    pub events: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+}

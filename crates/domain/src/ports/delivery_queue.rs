@@ -1,0 +1,85 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{
+    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger,
+    WebhookId,
+};
+
+/// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
+#[async_trait]
+pub trait DeliveryQueue: Send + Sync + 'static {
+    /// Says which enabled webhooks have something claimable: the first `limit` of them with an id
+    /// after `after`.
+    ///
+    /// 1. MUST list a webhook whose delivery is due and not leased, or whose lease has expired, and no
+    ///    other; a disabled or deleted one never. (`discovery_lists_just_what_can_be_claimed`)
+    /// 2. MUST say how long until the next becomes claimable. (`discovery_tells_when_the_next_is_due`)
+    async fn discover(&self, after: Option<WebhookId>, limit: u32)
+    -> Result<Discovery, StoreError>;
+
+    /// Leases deliveries, each with all that is needed to send it.
+    ///
+    /// 1. MUST give a delivery to one claimant only while the lease lasts, however many ask at once.
+    ///    (`concurrent_claims_share_nothing`)
+    /// 2. MUST take no more than the share of each webhook, the longest due first.
+    ///    (`a_claim_takes_its_share_oldest_first`)
+    /// 3. MUST skip what is leased, not due, or of a webhook that is disabled or deleted.
+    ///    (`claim_skips_a_leased_delivery`, `a_disabled_webhook_holds_its_deliveries`)
+    /// 4. MUST let an expired lease be taken over, and record the attempt that it had begun with the
+    ///    class [`Abandoned`](crate::FailureClass::Abandoned).
+    ///    (`an_expired_lease_is_taken_over_and_its_attempt_recorded`)
+    async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError>;
+
+    /// Gives claims back unused; a lease that was lost is passed over.
+    ///
+    /// 1. MUST make the delivery claimable at once and take back the attempt.
+    ///    (`a_released_delivery_is_claimable_at_once`)
+    async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError>;
+
+    /// Records how attempts ended, in one transaction, and says for each, in the same order, whether
+    /// it was recorded.
+    ///
+    /// 1. MUST record nothing for a lease that was lost: no attempt, no change.
+    ///    (`a_lost_lease_records_nothing`)
+    /// 2. MUST record the rest of the batch all the same. (`a_lost_lease_records_nothing`)
+    /// 3. MUST never make a retry due before its wait is over. (`a_retry_is_due_after_its_wait`)
+    /// 4. MUST leave the automatic retry behind a failed attempt that was asked for.
+    ///    (`a_redelivery_leaves_the_automatic_retry_alone`)
+    /// 5. MUST disable the webhook of a settlement that says [`gone`](Settlement::gone), if it is
+    ///    enabled. (`gone_disables_the_webhook`)
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
+
+    /// Makes an attempt at one delivery due now; none if there is no such delivery.
+    ///
+    /// 1. MUST take a finished delivery up again, and keep its attempts.
+    ///    (`a_finished_delivery_can_be_redelivered`)
+    /// 2. MUST refuse while the delivery is in flight. (`redelivery_is_refused_in_flight`)
+    /// 3. MUST refuse for a webhook that is disabled or deleted. (`redelivery_needs_an_enabled_webhook`)
+    /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        trigger: Trigger,
+    ) -> Result<Option<Redelivery>, StoreError>;
+
+    /// Resolves when there may be new work since the last time it resolved; a hint only, for polling
+    /// must suffice. A wake-up that comes while nobody waits is kept for the next call. Safe to drop.
+    async fn wait_for_work(&self);
+
+    /// Says whether the database answers.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// What became of a request to deliver again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redelivery {
+    /// It is due now.
+    Queued(Delivery),
+    /// It is being sent at this moment.
+    InFlight,
+    /// Its webhook is disabled.
+    WebhookDisabled,
+    /// Its webhook is gone.
+    WebhookDeleted,
+}

@@ -1,0 +1,41 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+
+/// Where events are published and looked at.
+#[async_trait]
+pub trait EventRepository: Send + Sync + 'static {
+    /// Stores events with all their deliveries and answers for each, in the same order.
+    ///
+    /// 1. MUST commit every event of the batch and every delivery in one transaction, and be on disk
+    ///    before it answers. (`publish_stores_the_event_and_a_delivery_for_each_subscriber`)
+    /// 2. MUST give a delivery to each enabled webhook that [`Webhook::wants`](crate::Webhook::wants)
+    ///    the event, once, however many of its patterns match, and to no other.
+    ///    (`publish_reaches_just_those_that_want_it`)
+    /// 3. MUST give the delivery the id [`DeliveryId::derive`](crate::DeliveryId::derive) and make it
+    ///    due at once. (`publish_stores_the_event_and_a_delivery_for_each_subscriber`)
+    /// 4. MUST answer a key that the same project has used before, in this batch or an earlier one,
+    ///    with the first event, and add nothing; the rest of the batch is unharmed.
+    ///    (`publish_takes_a_key_once`)
+    /// 5. MUST send a targeted event to its webhook alone, whatever that subscribes to.
+    ///    (`publish_to_one_webhook_reaches_it_alone`)
+    /// 6. MUST wake [`DeliveryQueue::wait_for_work`](super::DeliveryQueue::wait_for_work) of the same
+    ///    process when there is something new to deliver. (`publishing_wakes_a_waiting_worker`)
+    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError>;
+
+    /// One event and what became of it.
+    ///
+    /// 1. MUST count all the event's deliveries by their status. (`an_event_tells_what_became_of_it`)
+    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError>;
+
+    /// A page of events, newest first.
+    ///
+    /// 1. MUST page without gaps and repetitions while events are added. (`events_are_paged_newest_first`)
+    /// 2. MUST apply every filter that is given. (`events_are_filtered`)
+    async fn list(
+        &self,
+        filter: &EventFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError>;
+}

@@ -1,0 +1,26 @@
+//! The ports: what the use cases need of the outside, by role.
+//!
+//! A method is one atomic step; no transaction crosses a port. What a method promises is numbered, and
+//! each number names the test of the contract suite (`rdev_webhooks_testkit::contract`) that every
+//! store passes.
+//!
+//! Stores keep their own time (the database's, or a [`Clock`] that they are given): due times and leases
+//! go in as durations, so that a worker whose clock is off harms nothing.
+
+mod clock;
+mod delivery_history;
+mod delivery_queue;
+mod dispatcher;
+mod entropy;
+mod error;
+mod event_repository;
+mod webhook_repository;
+
+pub use clock::Clock;
+pub use delivery_history::{DeliveryHistory, Pruned};
+pub use delivery_queue::{DeliveryQueue, Redelivery};
+pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
+pub use entropy::Entropy;
+pub use error::StoreError;
+pub use event_repository::EventRepository;
+pub use webhook_repository::{Updated, WebhookRepository};

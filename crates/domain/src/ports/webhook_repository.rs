@@ -1,0 +1,56 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{Page, PageRequest, SigningSecrets, Webhook, WebhookFilter, WebhookId};
+
+/// Where webhooks are kept.
+#[async_trait]
+pub trait WebhookRepository: Send + Sync + 'static {
+    /// Stores a new webhook.
+    ///
+    /// 1. MUST keep every field exactly. (`a_webhook_is_kept_exactly`)
+    /// 2. MUST seal the secrets and the values of the custom headers with the keyring, under the
+    ///    webhook's id as associated data. (the stores' own tests)
+    async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError>;
+
+    /// One webhook; none if there is none or it was deleted.
+    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError>;
+
+    /// A page of webhooks, newest first, without the deleted ones.
+    ///
+    /// 1. MUST page without gaps and repetitions. (`webhooks_are_paged_newest_first`)
+    /// 2. MUST apply every filter that is given. (`webhooks_are_filtered`)
+    async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, StoreError>;
+
+    /// Replaces a webhook whose stored version is `webhook.version - 1`.
+    ///
+    /// 1. MUST change nothing and say so if the version is another. (`an_update_of_an_old_version_is_refused`)
+    /// 2. MUST apply to events published from then on, and to deliveries claimed from then on.
+    ///    (`an_update_applies_to_what_is_claimed_after_it`)
+    /// 3. MUST hold the deliveries of a webhook that is disabled, and let them go on once it is enabled
+    ///    again. (`a_disabled_webhook_holds_its_deliveries`)
+    async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError>;
+
+    /// Deletes a webhook and says whether there was one.
+    ///
+    /// 1. MUST cancel its deliveries that wait, and keep the history.
+    ///    (`deleting_a_webhook_cancels_what_waits_and_keeps_the_history`)
+    /// 2. MUST let an attempt in flight be recorded; if it fails, the delivery is cancelled.
+    ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
+    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError>;
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// It was made.
+    Applied,
+    /// The webhook has another version by now.
+    VersionMismatch,
+    /// There is no such webhook (any more).
+    NotFound,
+}

@@ -1,0 +1,162 @@
+//! What workers and the delivery queue tell each other.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Attempt, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason, RateLimit,
+    RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
+};
+
+/// The fence of a lease: a random number, new for every claim.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseToken(i64);
+
+impl LeaseToken {
+    /// Makes a token of random bits.
+    #[must_use]
+    pub const fn new(random: i64) -> Self {
+        Self(random)
+    }
+
+    /// The number, for a store.
+    #[must_use]
+    pub const fn as_i64(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for LeaseToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Which deliveries there are to be claimed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Discovery {
+    /// The enabled webhooks that have something claimable now, in the order of their ids.
+    pub due: Vec<DueWebhook>,
+    /// Whether there are more of them after the last one here.
+    pub has_more: bool,
+    /// How long until something becomes claimable for one of the other webhooks that were looked at.
+    pub next_due_in: Option<Duration>,
+}
+
+/// A webhook that has something claimable, and what limits its share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DueWebhook {
+    /// The webhook.
+    pub id: WebhookId,
+    /// Its own cap on deliveries in flight.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// Its own cap on deliveries a second.
+    pub rate_limit: Option<RateLimit>,
+    /// Its own deadline of one attempt.
+    pub timeout: Option<Duration>,
+}
+
+/// A request for deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The fence of all that is claimed by this.
+    pub token: LeaseToken,
+    /// From whom, and how many; no webhook twice.
+    pub shares: Vec<ClaimShare>,
+}
+
+/// How many deliveries of one webhook are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimShare {
+    /// Whose.
+    pub webhook: WebhookId,
+    /// At most this many.
+    pub take: u32,
+    /// How long the lease lasts.
+    pub lease_for: Duration,
+}
+
+/// A lease's delivery and fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseRef {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The fence.
+    pub token: LeaseToken,
+}
+
+/// A delivery that was claimed, with all that is needed to send it.
+#[derive(Debug, Clone)]
+pub struct LeasedDelivery {
+    /// What to settle or release it by.
+    pub lease: LeaseRef,
+    /// The event, whose id is the receiver's idempotency key.
+    pub event_id: EventId,
+    /// The event's type.
+    pub event_type: EventType,
+    /// The exact body.
+    pub body: Bytes,
+    /// The producer's trace.
+    pub traceparent: Option<TraceParent>,
+    /// This attempt's number, from 1.
+    pub attempt: u32,
+    /// How many automatic attempts count against the retry policy, this one included if it is one.
+    pub automatic_attempts: u32,
+    /// How often in a row a worker died of it.
+    pub takeovers: u32,
+    /// Why it is sent.
+    pub trigger: Trigger,
+    /// Whether an automatic retry waits behind this attempt; see [`Settled::Resumed`].
+    pub resumes: bool,
+    /// The webhook as it is to be sent to, shared by all its deliveries.
+    pub target: Arc<DeliveryTarget>,
+}
+
+/// A webhook as a worker needs it.
+#[derive(Debug, Clone)]
+pub struct DeliveryTarget {
+    /// The webhook.
+    pub webhook_id: WebhookId,
+    /// The webhook's version, by which what is derived from it can be kept.
+    pub version: u64,
+    /// Where to.
+    pub url: EndpointUrl,
+    /// What to send along.
+    pub headers: CustomHeaders,
+    /// What to sign with.
+    pub secrets: SigningSecrets,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The webhook's own deadline of one attempt.
+    pub timeout: Option<Duration>,
+}
+
+/// How an attempt ended, as far as the delivery goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Done.
+    Succeeded,
+    /// Given up.
+    Failed(FailureReason),
+    /// To be tried again that much later, by the store's clock.
+    RetryAfter(Duration),
+    /// An attempt that was asked for failed; the automatic retry behind it stands.
+    Resumed,
+}
+
+/// What a worker reports of a delivery that it had claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The lease.
+    pub lease: LeaseRef,
+    /// How the delivery goes on.
+    pub settled: Settled,
+    /// The attempt, unless the delivery was given up without one.
+    pub attempt: Option<Attempt>,
+    /// Whether the endpoint said that it is gone for good, so that the webhook is to be disabled.
+    pub gone: bool,
+}

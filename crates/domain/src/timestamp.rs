@@ -1,0 +1,172 @@
+//! A moment in UTC.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// A moment in UTC with a precision of one microsecond, which every store keeps exactly.
+///
+/// Its text is RFC 3339 with `Z`, for the years 1 to 9999: `2025-01-15T10:30:00Z`, with milli- or
+/// microseconds where there are any.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// Why a text is not a timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be an RFC 3339 date and time between the years 1 and 9999, like 2025-01-15T10:30:00Z"
+)]
+pub struct TimestampError;
+
+const MIN_MICROS: i64 = -62_135_596_800_000_000; // 0001-01-01T00:00:00Z
+const MAX_MICROS: i64 = 253_402_300_799_999_999; // 9999-12-31T23:59:59.999999Z
+
+impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const EPOCH: Self = Self(0);
+
+    /// A moment by its microseconds since the Unix epoch; one outside the years 1 to 9999 becomes
+    /// the nearest within.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(if micros < MIN_MICROS {
+            MIN_MICROS
+        } else if micros > MAX_MICROS {
+            MAX_MICROS
+        } else {
+            micros
+        })
+    }
+
+    /// A moment by its milliseconds since the Unix epoch; clamped like [`Self::from_micros`].
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self::from_micros(millis.saturating_mul(1_000))
+    }
+
+    /// Microseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    #[must_use]
+    pub const fn as_unix_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The same moment cut to whole milliseconds.
+    #[must_use]
+    pub const fn truncated_to_millis(self) -> Self {
+        Self::from_micros(self.0 - self.0.rem_euclid(1_000))
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at the end of the year 9999.
+    fn add(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_add(micros))
+    }
+}
+
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at the beginning of the year 1.
+    fn sub(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment: DateTime<Utc> = DateTime::from_timestamp_micros(self.0).ok_or(fmt::Error)?;
+        f.write_str(&moment.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    /// Takes any offset and turns it into UTC; what is finer than a microsecond is cut off.
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let moment = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
+        let micros = moment.timestamp_micros();
+        if (MIN_MICROS..=MAX_MICROS).contains(&micros) {
+            Ok(Self(micros))
+        } else {
+            Err(TimestampError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_is_utc_with_z() {
+        for (given, kept) in [
+            ("2025-01-15T10:30:00Z", "2025-01-15T10:30:00Z"),
+            ("2025-01-15T12:30:00+02:00", "2025-01-15T10:30:00Z"),
+            ("2025-01-15T10:30:00.120Z", "2025-01-15T10:30:00.120Z"),
+            (
+                "2025-01-15T10:30:00.123456789Z",
+                "2025-01-15T10:30:00.123456Z",
+            ),
+        ] {
+            assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), kept);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_moment_is_refused() {
+        for text in [
+            "",
+            "yesterday",
+            "2025-01-15",
+            "2025-13-01T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+        ] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(micros in MIN_MICROS..=MAX_MICROS) {
+            let moment = Timestamp::from_micros(micros);
+            prop_assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+        }
+
+        #[test]
+        fn arithmetic_never_overflows(micros: i64, seconds: u64) {
+            let moment = Timestamp::from_micros(micros);
+            let later = moment + Duration::from_secs(seconds);
+            prop_assert!(later >= moment);
+            prop_assert!(moment - Duration::from_secs(seconds) <= moment);
+            prop_assert_eq!(moment.since(later), Duration::ZERO);
+        }
+    }
+}

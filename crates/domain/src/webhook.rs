@@ -1,0 +1,126 @@
+//! A webhook: who wants to be told of what, and how.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use rdev_webhooks_signing::SigningScheme;
+
+use crate::{
+    CustomHeaders, EndpointUrl, EventPattern, EventType, ProjectName, RetryPolicy, Timestamp,
+    WebhookId,
+};
+
+/// A subscription of one URL to events. Its secrets are kept apart, see
+/// [`SigningSecrets`](crate::SigningSecrets).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    /// Its id, and when it was made.
+    pub id: WebhookId,
+    /// Where deliveries go.
+    pub url: EndpointUrl,
+    /// What for, in its owner's words.
+    pub description: Option<String>,
+    /// What it subscribes to; an event that matches any of these is delivered once.
+    pub events: BTreeSet<EventPattern>,
+    /// Only these projects' events; empty means every project's, and events without a project.
+    pub projects: BTreeSet<ProjectName>,
+    /// Sent along with every delivery.
+    pub headers: CustomHeaders,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The deadline of one attempt, where it is not the worker's own.
+    pub timeout: Option<Duration>,
+    /// The most deliveries a second.
+    pub rate_limit: Option<RateLimit>,
+    /// The most deliveries in flight at once in one worker process, where it is not the worker's own.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// How deliveries are signed.
+    pub signing: SigningScheme,
+    /// Whether it takes deliveries.
+    pub state: WebhookState,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Rises by one with every change, of its secrets too.
+    pub version: u64,
+}
+
+impl Webhook {
+    /// Whether an event of that type and project is for this webhook. A disabled webhook is sent
+    /// nothing.
+    #[must_use]
+    pub fn wants(&self, event_type: &EventType, project: Option<&ProjectName>) -> bool {
+        self.state == WebhookState::Enabled
+            && self
+                .events
+                .iter()
+                .any(|pattern| pattern.matches(event_type))
+            && (self.projects.is_empty()
+                || project.is_some_and(|project| self.projects.contains(project)))
+    }
+}
+
+/// Whether a webhook takes deliveries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookState {
+    /// It does.
+    Enabled,
+    /// It gets no new deliveries, and those it has wait until it is enabled again.
+    Disabled {
+        /// Why.
+        reason: DisabledReason,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Why a webhook is disabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisabledReason {
+    /// Its owner said so.
+    Manual,
+    /// Its endpoint answered 410 Gone.
+    Gone,
+    /// All its deliveries have failed for too long.
+    Failing,
+}
+
+impl DisabledReason {
+    /// The reason's name on the outside and in stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Manual, Self::Gone, Self::Failing]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+    }
+}
+
+/// Deliveries a second: more than 0, at most 10,000; a fraction means one every so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct RateLimit(f64);
+
+impl RateLimit {
+    /// A rate, unless it is out of range.
+    #[must_use]
+    pub fn per_second(rate: f64) -> Option<Self> {
+        (rate >= 0.001 && rate <= 10_000.0).then_some(Self(rate))
+    }
+
+    /// Deliveries a second.
+    #[must_use]
+    pub const fn as_per_second(self) -> f64 {
+        self.0
+    }
+}
