@@ -1,0 +1,49 @@
+//! The format of a sealed value, as the crate's documentation describes it.
+
+use chacha20poly1305::{Tag, XNonce};
+
+use crate::key_id::KeyId;
+
+/// The only version there is.
+const VERSION: u8 = 1;
+
+const NONCE_LEN: usize = 24;
+const TAG_LEN: usize = 16;
+
+/// How many bytes a sealed value is longer than its plaintext: 45.
+pub const OVERHEAD: usize = 1 + KeyId::LEN + NONCE_LEN + TAG_LEN;
+
+/// A sealed value, taken apart.
+pub(crate) struct Envelope<'a> {
+    pub(crate) key_id: KeyId,
+    pub(crate) nonce: XNonce,
+    pub(crate) ciphertext: &'a [u8],
+    pub(crate) tag: Tag,
+}
+
+impl<'a> Envelope<'a> {
+    /// `None` if this is not a sealed value, or one of another version.
+    pub(crate) fn parse(sealed: &'a [u8]) -> Option<Self> {
+        let (&[VERSION], rest) = sealed.split_first_chunk()? else {
+            return None;
+        };
+        let (&key_id, rest) = rest.split_first_chunk()?;
+        let (&nonce, rest) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (ciphertext, &tag) = rest.split_last_chunk::<TAG_LEN>()?;
+        Some(Self {
+            key_id: KeyId::from_bytes(key_id),
+            nonce: nonce.into(),
+            ciphertext,
+            tag: tag.into(),
+        })
+    }
+}
+
+/// What stands before the ciphertext, in a buffer with room for all the rest of the sealed value.
+pub(crate) fn start(key_id: KeyId, nonce: &XNonce, plaintext_len: usize) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(plaintext_len.saturating_add(OVERHEAD));
+    sealed.push(VERSION);
+    sealed.extend_from_slice(key_id.as_bytes());
+    sealed.extend_from_slice(nonce);
+    sealed
+}

@@ -1,0 +1,174 @@
+//! The keys together: sealing with the first, opening with any.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use chacha20poly1305::XNonce;
+use chacha20poly1305::aead::{AeadInOut, Generate};
+use zeroize::Zeroizing;
+
+use crate::encryption_key::EncryptionKey;
+use crate::envelope::{self, Envelope};
+use crate::key_id::KeyId;
+
+/// The keys that secrets are sealed with: the primary, which encrypts, and any number of retired
+/// ones, which only decrypt.
+///
+/// Written as a comma-separated list, the primary first; see [`FromStr`](std::str::FromStr) on
+/// this type. Clones share the keys and are cheap; `Debug` shows the keys' ids alone.
+#[derive(Clone)]
+pub struct Keyring {
+    primary: EncryptionKey,
+    retired: Arc<[EncryptionKey]>,
+}
+
+impl Keyring {
+    /// A keyring of one key, which encrypts and decrypts.
+    pub fn new(primary: EncryptionKey) -> Self {
+        Self::with_retired(primary, Vec::new())
+    }
+
+    /// No two keys may have the same id, which whoever calls this has checked.
+    pub(crate) fn with_retired(primary: EncryptionKey, retired: Vec<EncryptionKey>) -> Self {
+        Self {
+            primary,
+            retired: retired.into(),
+        }
+    }
+
+    /// Encrypts `plaintext` under the primary key, in the format that the [crate](crate)
+    /// describes. It opens only with the same `associated_data`, which is not stored along: use
+    /// what identifies the record, and nothing that may change.
+    ///
+    /// The nonce comes from the operating system and not from the caller, because one used twice
+    /// would give the secrets away.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`], with nothing encrypted.
+    pub fn seal(&self, plaintext: &[u8], associated_data: &[u8]) -> Result<Vec<u8>, SealError> {
+        // The one place that draws randomness instead of taking it as a value: no caller, and no
+        // test with a fixed source, can make a nonce repeat.
+        let nonce = XNonce::try_generate().map_err(|error| SealError::Randomness(error.into()))?;
+        let mut sealed = envelope::start(self.primary.id(), &nonce, plaintext.len());
+        let ciphertext_at = sealed.len();
+        sealed.extend_from_slice(plaintext);
+        // In place: the plaintext was copied once, and the ciphertext overwrites that copy.
+        let tag = self
+            .primary
+            .cipher()
+            .encrypt_inout_detached(
+                &nonce,
+                associated_data,
+                sealed[ciphertext_at..].as_mut().into(),
+            )
+            .map_err(|_| SealError::TooLong)?;
+        sealed.extend_from_slice(&tag);
+        Ok(sealed)
+    }
+
+    /// Decrypts what [`seal`](Self::seal) gave, with whichever key sealed it. The plaintext is
+    /// wiped when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// - [`OpenError::Malformed`] if `sealed` is no sealed value, or one of another version;
+    /// - [`OpenError::UnknownKey`] if the key that sealed it is not in the keyring;
+    /// - [`OpenError::Tampered`] if the bytes or the associated data are not those of the sealing.
+    ///
+    /// No input makes this panic.
+    pub fn open(
+        &self,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let Envelope {
+            key_id,
+            nonce,
+            ciphertext,
+            tag,
+        } = Envelope::parse(sealed).ok_or(OpenError::Malformed)?;
+        let key = self
+            .keys()
+            .find(|key| key.id() == key_id)
+            .ok_or(OpenError::UnknownKey { key_id })?;
+        let mut plaintext = Zeroizing::new(ciphertext.to_vec());
+        key.cipher()
+            .decrypt_inout_detached(
+                &nonce,
+                associated_data,
+                plaintext.as_mut_slice().into(),
+                &tag,
+            )
+            .map_err(|_| OpenError::Tampered)?;
+        Ok(plaintext)
+    }
+
+    /// The id of the key that encrypts.
+    pub const fn primary_key_id(&self) -> KeyId {
+        self.primary.id()
+    }
+
+    /// The id of the key that sealed this; `None` if it is no sealed value. The key need not be in
+    /// any keyring, and nothing is verified.
+    pub fn key_id_of(sealed: &[u8]) -> Option<KeyId> {
+        Envelope::parse(sealed).map(|envelope| envelope.key_id)
+    }
+
+    /// Whether this should be opened and sealed again, because it was not sealed under the primary
+    /// key. Also true of what is no sealed value, for which opening will then say so: a rotation
+    /// must not pass over it in silence.
+    pub fn needs_reseal(&self, sealed: &[u8]) -> bool {
+        Self::key_id_of(sealed) != Some(self.primary_key_id())
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &EncryptionKey> {
+        std::iter::once(&self.primary).chain(self.retired.iter())
+    }
+}
+
+impl From<EncryptionKey> for Keyring {
+    fn from(primary: EncryptionKey) -> Self {
+        Self::new(primary)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring")
+            .field("primary", &self.primary)
+            .field("retired", &self.retired)
+            .finish()
+    }
+}
+
+/// Why a secret could not be sealed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The operating system gave no random bytes for the nonce.
+    #[error("the operating system gave no random bytes")]
+    Randomness(#[source] Box<dyn Error + Send + Sync>),
+    /// The plaintext is longer than the cipher can take, which is about 256 GiB.
+    #[error("the secret is too long to be sealed")]
+    TooLong,
+}
+
+/// Why a sealed secret could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// These bytes are no sealed value: too short, or of an unknown version.
+    #[error("not a sealed secret, or one of an unknown version")]
+    Malformed,
+    /// The key that sealed this is not in the keyring.
+    #[error("sealed under the key {key_id}, which is not among the encryption keys")]
+    UnknownKey {
+        /// The id of the key that is missing.
+        key_id: KeyId,
+    },
+    /// The bytes were altered, or belong to another record than the associated data says.
+    #[error("the sealed secret was altered or belongs to another record")]
+    Tampered,
+}

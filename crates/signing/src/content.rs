@@ -1,0 +1,94 @@
+//! The content that a signature covers: `{id}.{timestamp}.{body}`.
+
+/// The signed content in its parts. The body is never copied to sign it: whatever consumes the
+/// content takes the parts one after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedContent<'a> {
+    id: &'a str,
+    timestamp: &'a str,
+    body: &'a [u8],
+}
+
+impl<'a> SignedContent<'a> {
+    /// `timestamp` is the header's text, so that sender and receiver agree on the bytes that are
+    /// signed even where a number could be written in two ways.
+    pub(crate) const fn new(id: &'a str, timestamp: &'a str, body: &'a [u8]) -> Self {
+        Self {
+            id,
+            timestamp,
+            body,
+        }
+    }
+
+    /// The parts, in order; their concatenation is what is signed.
+    pub(crate) const fn parts(&self) -> [&'a [u8]; 5] {
+        [
+            self.id.as_bytes(),
+            b".",
+            self.timestamp.as_bytes(),
+            b".",
+            self.body,
+        ]
+    }
+
+    /// The content in one piece, for what cannot take it in parts.
+    pub(crate) fn concat(&self) -> Vec<u8> {
+        self.parts().concat()
+    }
+}
+
+/// A Unix time in decimal digits, rendered without touching the heap.
+pub(crate) struct TimestampText {
+    digits: [u8; Self::CAPACITY],
+    start: usize,
+}
+
+impl TimestampText {
+    /// `i64::MIN` has 19 digits and a sign.
+    const CAPACITY: usize = 20;
+
+    pub(crate) fn new(timestamp: i64) -> Self {
+        let mut digits = [0; Self::CAPACITY];
+        let mut start = Self::CAPACITY;
+        let mut rest = timestamp.unsigned_abs();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if timestamp < 0 {
+            start -= 1;
+            digits[start] = b'-';
+        }
+        Self { digits, start }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Only ASCII was written, so the default never applies.
+        std::str::from_utf8(&self.digits[self.start..]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_as_the_standard_library_writes_it() {
+        for timestamp in [0, 1, -1, 9, 10, 1_736_937_000, i64::MAX, i64::MIN] {
+            assert_eq!(
+                TimestampText::new(timestamp).as_str(),
+                timestamp.to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn the_parts_are_joined_by_full_stops() {
+        let content = SignedContent::new("msg_1", "12", b"{}");
+        assert_eq!(content.concat(), b"msg_1.12.{}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The crate as its users see it, in one integration binary.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod properties;
+mod secrets;
+mod vectors;
+mod verifying;
