@@ -1,1 +1,41 @@
-#![doc = "placeholder"]
+//! The use cases of rdev webhooks, over the ports of the domain.
+//!
+//! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
+//! - [`Webhooks`] makes, changes, deletes and tests webhooks.
+//! - [`deliver::Worker`] sends what is due, and [`Retention`] removes what is old.
+//!
+//! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
+
+mod ambient;
+mod catalogue;
+pub mod deliver;
+mod publish;
+mod retention;
+mod webhooks;
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
+
+pub use ambient::{Ambient, SystemClock, SystemEntropy};
+pub use catalogue::Catalogue;
+pub use publish::{EventDraft, PublishError, Publisher, PublisherTask};
+pub use retention::Retention;
+pub use webhooks::{NewWebhook, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks};
+
+/// Everything that an API needs, cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Takes events.
+    pub publisher: Publisher,
+    /// Manages webhooks.
+    pub webhooks: Webhooks,
+    /// Which event types there are.
+    pub catalogue: Catalogue,
+    /// Where events are looked at.
+    pub events: Arc<dyn EventRepository>,
+    /// Where deliveries are looked at.
+    pub history: Arc<dyn DeliveryHistory>,
+    /// Where deliveries are asked for again.
+    pub queue: Arc<dyn DeliveryQueue>,
+}

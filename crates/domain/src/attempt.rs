@@ -54,9 +54,7 @@ impl Trigger {
     /// Reads [`Self::as_str`] back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Automatic, Self::Manual, Self::Replay]
-            .into_iter()
-            .find(|trigger| trigger.as_str() == text)
+        [Self::Automatic, Self::Manual, Self::Replay].into_iter().find(|trigger| trigger.as_str() == text)
     }
 }
 
@@ -87,13 +85,7 @@ impl AttemptOutcome {
     /// An exchange that ended without an answer.
     #[must_use]
     pub fn failed(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self {
-            response: None,
-            failure: Some(AttemptFailure {
-                class,
-                detail: detail.into(),
-            }),
-        }
+        Self { response: None, failure: Some(AttemptFailure { class, detail: detail.into() }) }
     }
 
     /// An answer: a success if its status is 2xx, a failure of the class [`FailureClass::Status`]
@@ -104,10 +96,7 @@ impl AttemptOutcome {
             class: FailureClass::Status,
             detail: format!("the endpoint answered {}", response.status),
         });
-        Self {
-            response: Some(response),
-            failure,
-        }
+        Self { response: Some(response), failure }
     }
 
     /// Whether the delivery is done.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    DeliveryId, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp, Trigger, WebhookId,
+    DeliveryId, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp, TraceParent, Trigger,
+    WebhookId,
 };
 
 /// A delivery of one event to one webhook.
@@ -38,6 +39,8 @@ pub struct DeliveryRecord {
     pub delivery: Delivery,
     /// The exact body that is sent.
     pub body: Bytes,
+    /// The producer's trace, which the delivery continues.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Where a delivery stands.
@@ -106,9 +109,7 @@ impl DeliveryState {
     #[must_use]
     pub const fn finished_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Succeeded { at } | Self::Failed { at, .. } | Self::Cancelled { at, .. } => {
-                Some(*at)
-            }
+            Self::Succeeded { at } | Self::Failed { at, .. } | Self::Cancelled { at, .. } => Some(*at),
             _ => None,
         }
     }
@@ -258,45 +259,28 @@ impl Progress {
 
     /// A finished delivery of so many attempts that is sent again on request.
     #[must_use]
-    pub const fn reopened(
-        attempts: u32,
-        automatic_attempts: u32,
-        trigger: Trigger,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            attempts,
-            automatic_attempts,
-            trigger,
-            ..Self::new(now)
-        }
+    pub const fn reopened(attempts: u32, automatic_attempts: u32, trigger: Trigger, now: Timestamp) -> Self {
+        Self { attempts, automatic_attempts, trigger, ..Self::new(now) }
     }
 
     /// Where the delivery stands.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> DeliveryState {
         match self.lease {
-            Some(lease) if now < lease.expires_at => DeliveryState::InFlight {
-                lease_expires_at: lease.expires_at,
-            },
-            _ if self.attempts > 0
-                && (self.trigger == Trigger::Automatic || self.resume_at.is_some()) =>
-            {
-                DeliveryState::Retrying {
-                    due_at: self.due_at,
-                }
+            Some(lease) if now < lease.expires_at => {
+                DeliveryState::InFlight { lease_expires_at: lease.expires_at }
             }
-            _ => DeliveryState::Pending {
-                due_at: self.due_at,
-            },
+            _ if self.attempts > 0 && (self.trigger == Trigger::Automatic || self.resume_at.is_some()) => {
+                DeliveryState::Retrying { due_at: self.due_at }
+            }
+            _ => DeliveryState::Pending { due_at: self.due_at },
         }
     }
 
     /// When it can be claimed next: when it is due, or when its lease ends.
     #[must_use]
     pub fn claimable_at(&self) -> Timestamp {
-        self.lease
-            .map_or(self.due_at, |lease| lease.expires_at.max(self.due_at))
+        self.lease.map_or(self.due_at, |lease| lease.expires_at.max(self.due_at))
     }
 
     /// Begins an attempt under a lease; the caller has made sure that it is claimable. Says which
@@ -307,11 +291,7 @@ impl Progress {
         now: Timestamp,
         lease_for: Duration,
     ) -> Option<AbandonedAttempt> {
-        let lease = Lease {
-            token,
-            taken_at: now,
-            expires_at: now + lease_for,
-        };
+        let lease = Lease { token, taken_at: now, expires_at: now + lease_for };
         let abandoned = self.lease.replace(lease).map(|lost| AbandonedAttempt {
             number: self.attempts,
             trigger: self.trigger,
@@ -382,11 +362,7 @@ impl Progress {
 
     fn check(&self, token: LeaseToken) -> Result<(), LeaseLost> {
         // An expired lease that nobody took over still counts: what its holder knows is true.
-        if self.lease.is_some_and(|lease| lease.token == token) {
-            Ok(())
-        } else {
-            Err(LeaseLost)
-        }
+        if self.lease.is_some_and(|lease| lease.token == token) { Ok(()) } else { Err(LeaseLost) }
     }
 }
 

@@ -25,27 +25,16 @@ fn retrying() -> Progress {
 #[test]
 fn a_new_delivery_is_pending_and_due() {
     let progress = Progress::new(START);
-    assert_eq!(
-        progress.state(START),
-        DeliveryState::Pending { due_at: START }
-    );
+    assert_eq!(progress.state(START), DeliveryState::Pending { due_at: START });
     assert_eq!(progress.claimable_at(), START);
 }
 
 #[test]
 fn a_claimed_delivery_is_in_flight_until_its_lease_ends() {
     let progress = claimed();
-    assert_eq!(
-        progress.state(START),
-        DeliveryState::InFlight {
-            lease_expires_at: START + LEASE
-        }
-    );
+    assert_eq!(progress.state(START), DeliveryState::InFlight { lease_expires_at: START + LEASE });
     assert_eq!(progress.claimable_at(), START + LEASE);
-    assert_eq!(
-        progress.state(START + LEASE).status(),
-        DeliveryStatus::Retrying
-    );
+    assert_eq!(progress.state(START + LEASE).status(), DeliveryStatus::Retrying);
 }
 
 #[test]
@@ -58,20 +47,9 @@ fn a_retry_waits_from_when_the_failure_was_recorded() {
 fn an_attempt_that_its_worker_did_not_live_to_record_costs_no_retry() {
     let mut progress = claimed();
     let abandoned = progress.claim(token(2), START + LEASE, LEASE);
-    let expected = AbandonedAttempt {
-        number: 1,
-        trigger: Trigger::Automatic,
-        started_at: START,
-    };
+    let expected = AbandonedAttempt { number: 1, trigger: Trigger::Automatic, started_at: START };
     assert_eq!(abandoned, Some(expected));
-    assert_eq!(
-        (
-            progress.attempts,
-            progress.automatic_attempts,
-            progress.takeovers
-        ),
-        (2, 1, 1)
-    );
+    assert_eq!((progress.attempts, progress.automatic_attempts, progress.takeovers), (2, 1, 1));
 }
 
 #[test]
@@ -79,10 +57,7 @@ fn a_lost_lease_changes_nothing() {
     let mut progress = claimed();
     progress.claim(token(2), START + LEASE, LEASE);
     let before = progress;
-    assert_eq!(
-        progress.settle(token(1), Settled::Succeeded, START, false),
-        Err(LeaseLost)
-    );
+    assert_eq!(progress.settle(token(1), Settled::Succeeded, START, false), Err(LeaseLost));
     assert_eq!(progress.release(token(1)), Err(LeaseLost));
     assert_eq!(progress, before);
 }
@@ -96,14 +71,8 @@ fn a_redelivery_leaves_the_automatic_retry_where_it_was() {
     assert_eq!(progress.claimable_at(), now);
     progress.claim(token(2), now, LEASE);
     assert_eq!((progress.attempts, progress.automatic_attempts), (2, 1));
-    assert_eq!(
-        progress.settle(token(2), Settled::Resumed, now, false),
-        Ok(None)
-    );
-    assert_eq!(
-        progress.state(now),
-        DeliveryState::Retrying { due_at: retry_at }
-    );
+    assert_eq!(progress.settle(token(2), Settled::Resumed, now, false), Ok(None));
+    assert_eq!(progress.state(now), DeliveryState::Retrying { due_at: retry_at });
     assert_eq!(progress.trigger, Trigger::Automatic);
 }
 
@@ -112,9 +81,7 @@ fn a_second_redelivery_still_remembers_the_automatic_retry() {
     let mut progress = retrying();
     let retry_at = progress.due_at;
     progress.redeliver(Trigger::Manual, START).unwrap();
-    progress
-        .redeliver(Trigger::Manual, START + Duration::from_secs(1))
-        .unwrap();
+    progress.redeliver(Trigger::Manual, START + Duration::from_secs(1)).unwrap();
     assert_eq!(progress.resume_at, Some(retry_at));
     assert_eq!(progress.due_at, START);
 }
@@ -127,19 +94,10 @@ fn a_redelivery_is_refused_in_flight() {
 #[test]
 fn nothing_goes_on_for_a_deleted_webhook() {
     let wait = Settled::RetryAfter(Duration::ZERO);
-    let cancelled = DeliveryState::Cancelled {
-        at: START,
-        reason: CancelReason::WebhookDeleted,
-    };
-    assert_eq!(
-        claimed().settle(token(1), wait, START, true),
-        Ok(Some(cancelled))
-    );
+    let cancelled = DeliveryState::Cancelled { at: START, reason: CancelReason::WebhookDeleted };
+    assert_eq!(claimed().settle(token(1), wait, START, true), Ok(Some(cancelled)));
     let succeeded = DeliveryState::Succeeded { at: START };
-    assert_eq!(
-        claimed().settle(token(1), Settled::Succeeded, START, true),
-        Ok(Some(succeeded))
-    );
+    assert_eq!(claimed().settle(token(1), Settled::Succeeded, START, true), Ok(Some(succeeded)));
 }
 
 #[test]

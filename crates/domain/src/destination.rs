@@ -1,48 +1,166 @@
 //! Which addresses deliveries may reach.
 
-use std::net::IpAddr;
-use std::str::FromStr;
+mod cidr;
+mod embedded;
+mod registry;
+#[cfg(test)]
+mod tests;
 
-/// placeholder
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr(IpAddr, u8);
-/// placeholder
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cidr")]
-pub struct CidrError;
-impl FromStr for Cidr {
-    type Err = CidrError;
-    fn from_str(_: &str) -> Result<Self, CidrError> {
-        Err(CidrError)
-    }
-}
-/// placeholder
-#[derive(Debug, Clone, Default)]
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::Host;
+
+pub use self::cidr::{Cidr, CidrError};
+use self::registry::Verdict;
+
+/// Decides which addresses deliveries may reach: those that IANA's special-purpose registries call
+/// globally reachable, and those that the operator opened.
+///
+/// An IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4
+/// address that it leads to. Multicast, reserved and unassigned space, site-local addresses and the
+/// metadata services of clouds are refused besides.
+///
+/// ```
+/// use rdev_webhooks_domain::DestinationPolicy;
+///
+/// let policy = DestinationPolicy::default();
+/// assert!(policy.judge("8.8.8.8".parse()?).is_ok());
+/// let refused = policy.judge("::ffff:127.0.0.1".parse()?).unwrap_err();
+/// assert_eq!(
+///     refused.to_string(),
+///     "127.0.0.1 is refused as a destination: 127.0.0.0/8 is loopback (RFC 1122)"
+/// );
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DestinationPolicy {
     allowed: Vec<Cidr>,
 }
-/// placeholder
+
+/// A destination that may not be reached, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} refused: {reason}")]
+#[error("{host} is refused as a destination: {reason}")]
 pub struct RefusedDestination {
-    /// h
+    /// The address or the name. For an address that embeds another one, both.
     pub host: String,
-    /// r
+    /// The block that it lies in, or what else is the matter, as the end of a sentence.
     pub reason: &'static str,
 }
+
+/// Names that mean the metadata service of a cloud wherever they resolve.
+const METADATA_NAMES: &[&str] = &[
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata",
+    "metadata.azure.internal",
+    "metadata.goog",
+    "metadata.google.internal",
+    "metadata.tencentyun.com",
+];
+const METADATA_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
 impl DestinationPolicy {
-    /// n
+    /// A policy that opens `allowed` besides the public addresses, and nothing else. An address opened
+    /// here is open through every IPv6 form that embeds it.
     #[must_use]
     pub fn new(allowed: Vec<Cidr>) -> Self {
         Self { allowed }
     }
-    /// j
-    pub fn judge(&self, _address: IpAddr) -> Result<(), RefusedDestination> {
-        let _ = &self.allowed;
+
+    /// Says whether an address may be reached.
+    pub fn judge(&self, address: IpAddr) -> Result<(), RefusedDestination> {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.judge_v4(address),
+            IpAddr::V6(address) => self.judge_v6(address),
+        }
+    }
+
+    /// Says whether a URL's host may be reached, as far as it says so itself: a literal address is
+    /// judged, a name passes unless it is known to mean this machine or a cloud's metadata. Such a name
+    /// passes too if the policy opens what it stands for; its addresses are to be judged in any case.
+    pub fn judge_host(&self, host: &Host<&str>) -> Result<(), RefusedDestination> {
+        match *host {
+            Host::Ipv4(address) => self.judge(address.into()),
+            Host::Ipv6(address) => self.judge(address.into()),
+            Host::Domain(name) => self.judge_name(name),
+        }
+    }
+
+    /// Whether a name stands for this machine: `localhost` and all below it (RFC 6761).
+    #[must_use]
+    pub fn is_localhost(name: &str) -> bool {
+        let name = name.trim_end_matches('.');
+        let last = name.rsplit('.').next().unwrap_or(name);
+        last.eq_ignore_ascii_case("localhost")
+    }
+
+    fn judge_name(&self, name: &str) -> Result<(), RefusedDestination> {
+        let bare = name.trim_end_matches('.');
+        let refuse = |reason| Err(RefusedDestination { host: name.to_owned(), reason });
+        if bare.is_empty() {
+            return refuse("it is no name");
+        }
+        // The URL parser leaves no address among the names, but not every caller has used it.
+        if let Ok(address) = bare.parse() {
+            return self.judge(address);
+        }
+        if Self::is_localhost(bare) && !self.opens_loopback() {
+            return refuse("localhost is loopback (RFC 6761)");
+        }
+        if METADATA_NAMES.iter().any(|metadata| bare.eq_ignore_ascii_case(metadata))
+            && !self.opens(METADATA_ADDRESS.into())
+        {
+            return refuse("it names a cloud's metadata service");
+        }
         Ok(())
     }
-    /// h
-    pub fn judge_host(&self, _host: &url::Host<&str>) -> Result<(), RefusedDestination> {
+
+    fn judge_v4(&self, address: Ipv4Addr) -> Result<(), RefusedDestination> {
+        match registry::find_v4(address) {
+            Verdict::Refused(reason) if !self.opens(address.into()) => {
+                Err(RefusedDestination { host: address.to_string(), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn judge_v6(&self, address: Ipv6Addr) -> Result<(), RefusedDestination> {
+        if self.opens(address.into()) {
+            return Ok(());
+        }
+        let verdict = registry::find_v6(address);
+        match verdict {
+            Verdict::Reachable => Ok(()),
+            Verdict::Refused(reason) => Err(RefusedDestination { host: address.to_string(), reason }),
+            Verdict::Embeds(addresses) => addresses(address)
+                .into_iter()
+                .try_for_each(|embedded| self.judge_v4(embedded))
+                .map_err(|refused| RefusedDestination {
+                    host: format!("{address} (which leads to {})", refused.host),
+                    reason: refused.reason,
+                }),
+        }
+    }
+
+    fn opens(&self, address: IpAddr) -> bool {
+        self.allowed.iter().any(|cidr| cidr.contains(address))
+    }
+
+    fn opens_loopback(&self) -> bool {
+        self.allowed
+            .iter()
+            .any(|cidr| cidr.overlaps(&Cidr::LOOPBACK_V4) || cidr.contains(Ipv6Addr::LOCALHOST.into()))
+    }
+}
+
+impl fmt::Display for DestinationPolicy {
+    /// The opened blocks, separated by commas.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, cidr) in self.allowed.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{cidr}")?;
+        }
         Ok(())
     }
 }

@@ -101,10 +101,7 @@ impl FromStr for EndpointUrl {
         if url.as_str().len() > MAX_LEN {
             return Err(EndpointUrlError::TooLong);
         }
-        let uri = url
-            .as_str()
-            .parse()
-            .map_err(|_| EndpointUrlError::Malformed)?;
+        let uri = url.as_str().parse().map_err(|_| EndpointUrlError::Malformed)?;
         Ok(Self { url, uri })
     }
 }
@@ -152,12 +149,7 @@ mod tests {
 
     #[test]
     fn normal_form_unmasks_a_disguised_address() {
-        for text in [
-            "http://127.1/",
-            "http://2130706433/",
-            "http://0x7f000001/",
-            "http://0177.0.0.1/",
-        ] {
+        for text in ["http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/"] {
             let url: EndpointUrl = text.parse().unwrap();
             assert_eq!(url.as_str(), "http://127.0.0.1/", "{text}");
         }
@@ -165,9 +157,7 @@ mod tests {
 
     #[test]
     fn debug_hides_path_and_query() {
-        let url: EndpointUrl = "https://example.com/hooks/s3cret?token=t0ken"
-            .parse()
-            .unwrap();
+        let url: EndpointUrl = "https://example.com/hooks/s3cret?token=t0ken".parse().unwrap();
         assert_eq!(format!("{url:?}"), "https://example.com");
     }
 

@@ -96,12 +96,7 @@ impl DeliveryCounts {
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.pending
-            + self.in_flight
-            + self.retrying
-            + self.succeeded
-            + self.failed
-            + self.cancelled
+        self.pending + self.in_flight + self.retrying + self.succeeded + self.failed + self.cancelled
     }
 }
 
@@ -156,14 +151,10 @@ mod tests {
     #[test]
     fn a_body_is_what_the_contract_shows() {
         let data = r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}"#;
-        let body = render_body(
-            &"command.completed".parse().unwrap(),
-            "2025-01-15T10:30:00Z".parse().unwrap(),
-            data,
-        );
-        let expected = format!(
-            r#"{{"event":"command.completed","timestamp":"2025-01-15T10:30:00Z","data":{data}}}"#
-        );
+        let body =
+            render_body(&"command.completed".parse().unwrap(), "2025-01-15T10:30:00Z".parse().unwrap(), data);
+        let expected =
+            format!(r#"{{"event":"command.completed","timestamp":"2025-01-15T10:30:00Z","data":{data}}}"#);
         assert_eq!(body, expected);
     }
 

@@ -39,6 +39,12 @@ pub mod builtin {
 }
 
 impl EventType {
+    /// The type of test deliveries, [`builtin::WEBHOOK_TEST`].
+    #[must_use]
+    pub fn webhook_test() -> Self {
+        Self(builtin::WEBHOOK_TEST.into())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -49,12 +55,8 @@ impl EventType {
     /// `command.completed`, `command.*` and `*`. A store looks subscriptions up by these.
     pub fn matching_patterns(&self) -> impl Iterator<Item = String> + '_ {
         let name = self.as_str();
-        let prefixes = name
-            .rmatch_indices('.')
-            .map(|(dot, _)| format!("{}.*", &name[..dot]));
-        std::iter::once(name.to_owned())
-            .chain(prefixes)
-            .chain(std::iter::once("*".to_owned()))
+        let prefixes = name.rmatch_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]));
+        std::iter::once(name.to_owned()).chain(prefixes).chain(std::iter::once("*".to_owned()))
     }
 }
 
@@ -62,11 +64,7 @@ impl FromStr for EventType {
     type Err = EventTypeError;
 
     fn from_str(text: &str) -> Result<Self, EventTypeError> {
-        if is_name(text) {
-            Ok(Self(text.into()))
-        } else {
-            Err(EventTypeError::Name)
-        }
+        if is_name(text) { Ok(Self(text.into())) } else { Err(EventTypeError::Name) }
     }
 }
 
@@ -109,11 +107,7 @@ impl FromStr for EventPattern {
 
     fn from_str(text: &str) -> Result<Self, EventTypeError> {
         let name = text.strip_suffix(".*").unwrap_or(text);
-        if text == "*" || is_name(name) {
-            Ok(Self(text.into()))
-        } else {
-            Err(EventTypeError::Pattern)
-        }
+        if text == "*" || is_name(name) { Ok(Self(text.into())) } else { Err(EventTypeError::Pattern) }
     }
 }
 
@@ -130,8 +124,7 @@ impl fmt::Debug for EventPattern {
 }
 
 fn is_name(text: &str) -> bool {
-    let segment =
-        |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let segment = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     text.len() <= MAX_LEN && text.split('.').all(segment)
 }
 
@@ -143,19 +136,7 @@ mod tests {
 
     #[test]
     fn names_that_are_not_names_are_refused() {
-        for text in [
-            "",
-            ".",
-            "a.",
-            ".a",
-            "a..b",
-            "a b",
-            "a-b",
-            "a.*",
-            "*",
-            "é",
-            &"a".repeat(129),
-        ] {
+        for text in ["", ".", "a.", ".a", "a..b", "a b", "a-b", "a.*", "*", "é", &"a".repeat(129)] {
             assert!(text.parse::<EventType>().is_err(), "{text}");
         }
         for text in ["", "**", "*.a", "a*", "a.*.b", "a.", ".*"] {

@@ -72,19 +72,14 @@ impl CustomHeaders {
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), CustomHeadersError> {
         let name: HeaderName = name.parse().map_err(|_| CustomHeadersError::Name)?;
         if RESERVED.contains(&name.as_str())
-            || RESERVED_PREFIXES
-                .iter()
-                .any(|prefix| name.as_str().starts_with(prefix))
+            || RESERVED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
         {
             return Err(CustomHeadersError::Reserved);
         }
         if value.len() > MAX_VALUE_LEN {
             return Err(CustomHeadersError::ValueTooLong);
         }
-        if !value
-            .bytes()
-            .all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
-        {
+        if !value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
             return Err(CustomHeadersError::Value);
         }
         if self.0.contains_key(&name) {
@@ -97,6 +92,11 @@ impl CustomHeaders {
         value.set_sensitive(true);
         self.0.insert(name, value);
         Ok(())
+    }
+
+    /// Takes a header away, if it is there.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     /// Whether there are none.
@@ -157,14 +157,9 @@ mod tests {
 
     #[test]
     fn reserved_names_are_refused_in_any_case() {
-        for name in [
-            "Host",
-            "content-length",
-            "Transfer-Encoding",
-            "CONNECTION",
-            "webhook-id",
-            "X-Rdev-Event",
-        ] {
+        for name in
+            ["Host", "content-length", "Transfer-Encoding", "CONNECTION", "webhook-id", "X-Rdev-Event"]
+        {
             let refused = CustomHeaders::default().insert(name, "x");
             assert_eq!(refused, Err(CustomHeadersError::Reserved), "{name}");
         }
@@ -176,20 +171,14 @@ mod tests {
             let refused = CustomHeaders::default().insert("x-token", value);
             assert_eq!(refused, Err(CustomHeadersError::Value), "{value:?}");
         }
-        assert_eq!(
-            CustomHeaders::default().insert("x token", "a"),
-            Err(CustomHeadersError::Name)
-        );
+        assert_eq!(CustomHeaders::default().insert("x token", "a"), Err(CustomHeadersError::Name));
     }
 
     #[test]
     fn values_are_not_shown() {
         let mut headers = CustomHeaders::default();
         headers.insert("x-token", "s3cret").unwrap();
-        assert_eq!(
-            headers.insert("X-Token", "b"),
-            Err(CustomHeadersError::Duplicate)
-        );
+        assert_eq!(headers.insert("X-Token", "b"), Err(CustomHeadersError::Duplicate));
         assert_eq!(format!("{headers:?}"), "{\"x-token\"}");
         assert!(!format!("{:?}", headers.as_map()).contains("s3cret"));
     }

@@ -143,10 +143,7 @@ impl AttemptId {
 }
 
 fn derive(parent: Uuid, distinguisher: &[u8]) -> Uuid {
-    let digest = Sha256::new()
-        .chain_update(parent.as_bytes())
-        .chain_update(distinguisher)
-        .finalize();
+    let digest = Sha256::new().chain_update(parent.as_bytes()).chain_update(distinguisher).finalize();
     let mut bytes = *parent.as_bytes();
     bytes[6..].copy_from_slice(&digest[6..16]);
     uuid::Builder::from_bytes(bytes)
@@ -175,10 +172,7 @@ fn parse_id(prefix: &'static str, text: &str) -> Result<Uuid, IdError> {
     let suffix = text
         .strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('_'))
-        .ok_or_else(|| IdError::WrongType {
-            expected: prefix,
-            got: text.chars().take(40).collect(),
-        })?
+        .ok_or_else(|| IdError::WrongType { expected: prefix, got: text.chars().take(40).collect() })?
         .as_bytes();
     let malformed = IdError::Malformed { expected: prefix };
     // 26 characters hold 130 bits, so the first may only be 0 to 7.
@@ -203,31 +197,15 @@ mod tests {
     fn text_form_is_that_of_the_typeid_specification() {
         // The specification's own example.
         let uuid = Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
-        assert_eq!(
-            WebhookId::from_uuid(uuid).to_string(),
-            "whk_01h455vb4pex5vsknk084sn02q"
-        );
+        assert_eq!(WebhookId::from_uuid(uuid).to_string(), "whk_01h455vb4pex5vsknk084sn02q");
     }
 
     #[test]
     fn an_id_of_another_type_is_named_as_such() {
         let id = WebhookId::from_uuid(Uuid::from_u128(7)).to_string();
-        assert!(matches!(
-            id.parse::<EventId>(),
-            Err(IdError::WrongType {
-                expected: "evt",
-                ..
-            })
-        ));
-        for broken in [
-            "whk_",
-            "whk_8zzzzzzzzzzzzzzzzzzzzzzzzz",
-            "whk_01H455VB4PEX5VSKNK084SN02Q",
-        ] {
-            assert_eq!(
-                broken.parse::<WebhookId>(),
-                Err(IdError::Malformed { expected: "whk" })
-            );
+        assert!(matches!(id.parse::<EventId>(), Err(IdError::WrongType { expected: "evt", .. })));
+        for broken in ["whk_", "whk_8zzzzzzzzzzzzzzzzzzzzzzzzz", "whk_01H455VB4PEX5VSKNK084SN02Q"] {
+            assert_eq!(broken.parse::<WebhookId>(), Err(IdError::Malformed { expected: "whk" }));
         }
     }
 
@@ -242,10 +220,7 @@ mod tests {
         assert_ne!(delivery, DeliveryId::derive(event, two));
         assert_eq!(delivery.time(), at);
         assert_eq!(delivery.as_uuid().get_version_num(), 7);
-        assert_ne!(
-            AttemptId::derive(delivery, 1),
-            AttemptId::derive(delivery, 2)
-        );
+        assert_ne!(AttemptId::derive(delivery, 1), AttemptId::derive(delivery, 2));
     }
 
     proptest! {

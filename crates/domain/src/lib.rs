@@ -31,17 +31,14 @@ mod trace;
 mod webhook;
 
 pub use attempt::{
-    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases,
-    RESPONSE_BODY_LIMIT, Trigger,
+    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
+    Trigger,
 };
-pub use delivery::{
-    CancelReason, Delivery, DeliveryRecord, DeliveryState, DeliveryStatus, FailureReason,
-};
+pub use delivery::{CancelReason, Delivery, DeliveryRecord, DeliveryState, DeliveryStatus, FailureReason};
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{
-    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, NewEvent, Published, Target,
-    render_body,
+    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, NewEvent, Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError};
@@ -49,8 +46,8 @@ pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
 pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
-    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
-    Settled, Settlement,
+    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, Settled,
+    Settlement,
 };
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::SigningSecrets;

@@ -26,10 +26,7 @@ impl<T> Page<T> {
     pub fn of(mut found: Vec<T>, limit: u32) -> Self {
         let has_more = found.len() > limit as usize;
         found.truncate(limit as usize);
-        Self {
-            items: found,
-            has_more,
-        }
+        Self { items: found, has_more }
     }
 }
 

@@ -11,9 +11,7 @@ pub struct ProjectName(Arc<str>);
 
 /// Why a text is not a project's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a project is 1 to 128 characters without control characters, and without white space at either end"
-)]
+#[error("a project is 1 to 128 characters without control characters, and without white space at either end")]
 pub struct ProjectNameError;
 
 impl ProjectName {
@@ -56,15 +54,8 @@ mod tests {
     #[test]
     fn odd_names_are_refused() {
         for text in ["", " a", "a ", "a\0b", "a\nb", &"é".repeat(129)] {
-            assert_eq!(
-                text.parse::<ProjectName>(),
-                Err(ProjectNameError),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<ProjectName>(), Err(ProjectNameError), "{text:?}");
         }
-        assert_eq!(
-            "mein Projekt é".parse::<ProjectName>().unwrap().as_str(),
-            "mein Projekt é"
-        );
+        assert_eq!("mein Projekt é".parse::<ProjectName>().unwrap().as_str(), "mein Projekt é");
     }
 }

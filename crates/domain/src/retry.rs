@@ -11,12 +11,7 @@ pub struct RetryPolicy(Waits);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Waits {
-    Exponential {
-        max_attempts: u32,
-        initial: Duration,
-        multiplier: f64,
-        max: Duration,
-    },
+    Exponential { max_attempts: u32, initial: Duration, multiplier: f64, max: Duration },
     Schedule(Vec<Duration>),
 }
 
@@ -70,12 +65,7 @@ impl RetryPolicy {
         if !(initial..=DAY).contains(&max) {
             return Err(RetryPolicyError::MaxBackoff);
         }
-        Ok(Self(Waits::Exponential {
-            max_attempts,
-            initial,
-            multiplier,
-            max,
-        }))
+        Ok(Self(Waits::Exponential { max_attempts, initial, multiplier, max }))
     }
 
     /// Waits as listed: one attempt more than there are waits.
@@ -104,12 +94,7 @@ impl RetryPolicy {
             return None;
         }
         match &self.0 {
-            Waits::Exponential {
-                initial,
-                multiplier,
-                max,
-                ..
-            } => {
+            Waits::Exponential { initial, multiplier, max, .. } => {
                 // At most 10^49 times a day: finite in an f64, and capped before it is a Duration.
                 let factor = multiplier.powi(i32::try_from(attempt - 1).unwrap_or(i32::MAX));
                 let seconds = (initial.as_secs_f64() * factor).min(max.as_secs_f64());
@@ -123,12 +108,9 @@ impl RetryPolicy {
     #[must_use]
     pub fn as_exponential(&self) -> Option<(u32, Duration, f64, Duration)> {
         match self.0 {
-            Waits::Exponential {
-                max_attempts,
-                initial,
-                multiplier,
-                max,
-            } => Some((max_attempts, initial, multiplier, max)),
+            Waits::Exponential { max_attempts, initial, multiplier, max } => {
+                Some((max_attempts, initial, multiplier, max))
+            }
             Waits::Schedule(_) => None,
         }
     }
@@ -160,20 +142,13 @@ impl fmt::Display for RetryPolicy {
     /// milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Waits::Exponential {
-                max_attempts,
-                initial,
-                multiplier,
-                max,
-            } => {
+            Waits::Exponential { max_attempts, initial, multiplier, max } => {
                 let (initial, max) = (initial.as_millis(), max.as_millis());
                 write!(f, "exponential {max_attempts} {initial} {multiplier} {max}")
             }
             Waits::Schedule(waits) => {
                 f.write_str("schedule")?;
-                waits
-                    .iter()
-                    .try_for_each(|wait| write!(f, " {}", wait.as_millis()))
+                waits.iter().try_for_each(|wait| write!(f, " {}", wait.as_millis()))
             }
         }
     }
@@ -184,8 +159,7 @@ impl FromStr for RetryPolicy {
 
     fn from_str(text: &str) -> Result<Self, RetryPolicyError> {
         fn number<T: FromStr>(word: Option<&str>) -> Result<T, RetryPolicyError> {
-            word.and_then(|word| word.parse().ok())
-                .ok_or(RetryPolicyError::Malformed)
+            word.and_then(|word| word.parse().ok()).ok_or(RetryPolicyError::Malformed)
         }
         let mut words = text.split(' ');
         match words.next() {
@@ -197,9 +171,7 @@ impl FromStr for RetryPolicy {
                 Self::exponential(max_attempts, initial, multiplier, max)
             }
             Some("schedule") => Self::schedule(
-                words
-                    .map(|word| number(Some(word)).map(Duration::from_millis))
-                    .collect::<Result<_, _>>()?,
+                words.map(|word| number(Some(word)).map(Duration::from_millis)).collect::<Result<_, _>>()?,
             ),
             _ => Err(RetryPolicyError::Malformed),
         }
@@ -215,9 +187,7 @@ mod tests {
     #[test]
     fn the_default_makes_three_attempts_after_five_and_ten_seconds() {
         let policy = RetryPolicy::default();
-        let waits: Vec<_> = (1..=4)
-            .map(|attempt| policy.backoff_after(attempt))
-            .collect();
+        let waits: Vec<_> = (1..=4).map(|attempt| policy.backoff_after(attempt)).collect();
         let seconds = |s| Some(Duration::from_secs(s));
         assert_eq!(waits, [seconds(5), seconds(10), None, None]);
     }
@@ -231,10 +201,8 @@ mod tests {
     }
 
     fn policies() -> impl Strategy<Value = RetryPolicy> {
-        let exponential =
-            (1..=50_u32, 1..=86_400_000_u64, 1.0..=10.0_f64).prop_map(|(n, ms, by)| {
-                RetryPolicy::exponential(n, Duration::from_millis(ms), by, DAY).unwrap()
-            });
+        let exponential = (1..=50_u32, 1..=86_400_000_u64, 1.0..=10.0_f64)
+            .prop_map(|(n, ms, by)| RetryPolicy::exponential(n, Duration::from_millis(ms), by, DAY).unwrap());
         let schedule = prop::collection::vec(0..=86_400_000_u64, 0..50).prop_map(|ms| {
             RetryPolicy::schedule(ms.into_iter().map(Duration::from_millis).collect()).unwrap()
         });

@@ -17,10 +17,7 @@ impl SigningSecrets {
     /// A secret that is alone.
     #[must_use]
     pub const fn new(current: SigningSecret) -> Self {
-        Self {
-            current,
-            previous: None,
-        }
+        Self { current, previous: None }
     }
 
     /// The secrets that sign at `now`, the current one first.

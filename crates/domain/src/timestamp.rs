@@ -15,9 +15,7 @@ pub struct Timestamp(i64);
 
 /// Why a text is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be an RFC 3339 date and time between the years 1 and 9999, like 2025-01-15T10:30:00Z"
-)]
+#[error("must be an RFC 3339 date and time between the years 1 and 9999, like 2025-01-15T10:30:00Z")]
 pub struct TimestampError;
 
 const MIN_MICROS: i64 = -62_135_596_800_000_000; // 0001-01-01T00:00:00Z
@@ -111,11 +109,7 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let moment = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
         let micros = moment.timestamp_micros();
-        if (MIN_MICROS..=MAX_MICROS).contains(&micros) {
-            Ok(Self(micros))
-        } else {
-            Err(TimestampError)
-        }
+        if (MIN_MICROS..=MAX_MICROS).contains(&micros) { Ok(Self(micros)) } else { Err(TimestampError) }
     }
 }
 
@@ -131,10 +125,7 @@ mod tests {
             ("2025-01-15T10:30:00Z", "2025-01-15T10:30:00Z"),
             ("2025-01-15T12:30:00+02:00", "2025-01-15T10:30:00Z"),
             ("2025-01-15T10:30:00.120Z", "2025-01-15T10:30:00.120Z"),
-            (
-                "2025-01-15T10:30:00.123456789Z",
-                "2025-01-15T10:30:00.123456Z",
-            ),
+            ("2025-01-15T10:30:00.123456789Z", "2025-01-15T10:30:00.123456Z"),
         ] {
             assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), kept);
         }
@@ -142,13 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_moment_is_refused() {
-        for text in [
-            "",
-            "yesterday",
-            "2025-01-15",
-            "2025-13-01T00:00:00Z",
-            "9999-12-31T23:59:59-01:00",
-        ] {
+        for text in ["", "yesterday", "2025-01-15", "2025-13-01T00:00:00Z", "9999-12-31T23:59:59-01:00"] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }
     }

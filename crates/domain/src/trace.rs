@@ -21,14 +21,7 @@ impl TraceParent {
     /// leaves the parent as it is.
     #[must_use]
     pub const fn with_parent(self, span: u64) -> Self {
-        if span == 0 {
-            self
-        } else {
-            Self {
-                parent: span,
-                ..self
-            }
-        }
+        if span == 0 { self } else { Self { parent: span, ..self } }
     }
 
     /// The trace's id: the same from producer to receiver.
@@ -43,20 +36,11 @@ impl FromStr for TraceParent {
 
     fn from_str(text: &str) -> Result<Self, TraceParentError> {
         let hex = |digits: &str, len: usize| {
-            let lower = digits
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-            (digits.len() == len && lower)
-                .then(|| u128::from_str_radix(digits, 16).ok())
-                .flatten()
+            let lower = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+            (digits.len() == len && lower).then(|| u128::from_str_radix(digits, 16).ok()).flatten()
         };
         let mut parts = text.split('-');
-        let mut field = |len| {
-            parts
-                .next()
-                .and_then(|part| hex(part, len))
-                .ok_or(TraceParentError)
-        };
+        let mut field = |len| parts.next().and_then(|part| hex(part, len)).ok_or(TraceParentError);
         let (version, trace, parent, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
         if version != 0 || trace == 0 || parent == 0 || parts.next().is_some() {
             return Err(TraceParentError);
@@ -64,21 +48,13 @@ impl FromStr for TraceParent {
         // The lengths above bound both.
         let parent = u64::try_from(parent).map_err(|_| TraceParentError)?;
         let flags = u8::try_from(flags).map_err(|_| TraceParentError)?;
-        Ok(Self {
-            trace,
-            parent,
-            flags,
-        })
+        Ok(Self { trace, parent, flags })
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{:032x}-{:016x}-{:02x}",
-            self.trace, self.parent, self.flags
-        )
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.parent, self.flags)
     }
 }
 
@@ -94,10 +70,7 @@ mod tests {
         assert_eq!(given.to_string(), TEXT);
         let next = given.with_parent(1);
         assert_eq!(next.trace_id(), given.trace_id());
-        assert_eq!(
-            next.to_string(),
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000001-01"
-        );
+        assert_eq!(next.to_string(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000001-01");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::time::Duration;
 use rdev_webhooks_signing::SigningScheme;
 
 use crate::{
-    CustomHeaders, EndpointUrl, EventPattern, EventType, ProjectName, RetryPolicy, Timestamp,
-    WebhookId,
+    CustomHeaders, EndpointUrl, EventPattern, EventType, ProjectName, RetryPolicy, Timestamp, WebhookId,
 };
 
 /// A subscription of one URL to events. Its secrets are kept apart, see
@@ -53,12 +52,8 @@ impl Webhook {
     #[must_use]
     pub fn wants(&self, event_type: &EventType, project: Option<&ProjectName>) -> bool {
         self.state == WebhookState::Enabled
-            && self
-                .events
-                .iter()
-                .any(|pattern| pattern.matches(event_type))
-            && (self.projects.is_empty()
-                || project.is_some_and(|project| self.projects.contains(project)))
+            && self.events.iter().any(|pattern| pattern.matches(event_type))
+            && (self.projects.is_empty() || project.is_some_and(|project| self.projects.contains(project)))
     }
 }
 
@@ -101,9 +96,7 @@ impl DisabledReason {
     /// Reads [`Self::as_str`] back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Manual, Self::Gone, Self::Failing]
-            .into_iter()
-            .find(|reason| reason.as_str() == text)
+        [Self::Manual, Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
@@ -115,7 +108,7 @@ impl RateLimit {
     /// A rate, unless it is out of range.
     #[must_use]
     pub fn per_second(rate: f64) -> Option<Self> {
-        (rate >= 0.001 && rate <= 10_000.0).then_some(Self(rate))
+        (0.001..=10_000.0).contains(&rate).then_some(Self(rate))
     }
 
     /// Deliveries a second.

@@ -1,9 +1,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
-};
+use crate::{Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp};
 
 /// Where deliveries, finished or not, are looked at.
 #[async_trait]
@@ -25,11 +23,7 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     /// A page of one delivery's attempts, the last first: those with a number under `before`.
     ///
     /// 1. MUST keep every field of an attempt exactly. (`an_attempt_is_kept_exactly`)
-    async fn attempts(
-        &self,
-        id: DeliveryId,
-        page: PageRequest<u32>,
-    ) -> Result<Page<Attempt>, StoreError>;
+    async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError>;
 
     /// Removes what is older than the retention: events accepted before `before` with their deliveries
     /// and attempts, in bounded steps.

@@ -2,8 +2,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger,
-    WebhookId,
+    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
 };
 
 /// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
@@ -15,8 +14,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 1. MUST list a webhook whose delivery is due and not leased, or whose lease has expired, and no
     ///    other; a disabled or deleted one never. (`discovery_lists_just_what_can_be_claimed`)
     /// 2. MUST say how long until the next becomes claimable. (`discovery_tells_when_the_next_is_due`)
-    async fn discover(&self, after: Option<WebhookId>, limit: u32)
-    -> Result<Discovery, StoreError>;
+    async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError>;
 
     /// Leases deliveries, each with all that is needed to send it.
     ///
@@ -57,11 +55,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 2. MUST refuse while the delivery is in flight. (`redelivery_is_refused_in_flight`)
     /// 3. MUST refuse for a webhook that is disabled or deleted. (`redelivery_needs_an_enabled_webhook`)
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
-    async fn redeliver(
-        &self,
-        id: DeliveryId,
-        trigger: Trigger,
-    ) -> Result<Option<Redelivery>, StoreError>;
+    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError>;
 
     /// Resolves when there may be new work since the last time it resolved; a hint only, for polling
     /// must suffice. A wake-up that comes while nobody waits is kept for the next call. Safe to drop.

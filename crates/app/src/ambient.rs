@@ -1,0 +1,65 @@
+//! The one place where the system's clock and randomness come in.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rand::Rng;
+use rdev_webhooks_domain::ports::{Clock, Entropy};
+use rdev_webhooks_domain::{EventId, LeaseToken, Timestamp, WebhookId};
+
+/// The clock and the randomness that the use cases work with.
+#[derive(Clone)]
+pub struct Ambient {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Ambient {
+    /// The system's own.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn event_id(&self) -> EventId {
+        EventId::from_parts(self.now(), self.entropy.bytes())
+    }
+
+    pub(crate) fn webhook_id(&self) -> WebhookId {
+        WebhookId::from_parts(self.now(), self.entropy.bytes())
+    }
+
+    pub(crate) fn lease_token(&self) -> LeaseToken {
+        LeaseToken::new(i64::from_le_bytes(self.entropy.bytes()))
+    }
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is given")]
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 reads as 1970.
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::EPOCH + since_epoch
+    }
+}
+
+/// A cryptographically secure generator, seeded by the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[expect(clippy::disallowed_methods, reason = "this is the randomness that everybody else is given")]
+    fn fill(&self, bytes: &mut [u8]) {
+        rand::rng().fill_bytes(bytes);
+    }
+}

@@ -1,0 +1,20 @@
+//! Delivering: prepare → send → decide → settle.
+//!
+//! [`Worker::run`] joins three kinds of tasks. The scheduler finds out which webhooks have something
+//! due, claims as much as there are free slots for, and hands it to the pool. Each task of the pool
+//! drives its deliveries at the same time: [`prepare`] makes the request, the dispatcher sends it,
+//! [`decide`] says how the delivery goes on. The settler records what came of them, many to a
+//! transaction, and frees their slots.
+
+mod decide;
+mod pool;
+mod prepare;
+mod retry_after;
+mod scheduler;
+mod settler;
+mod share;
+mod worker;
+
+pub use decide::{Decision, decide};
+pub use prepare::{Prepared, prepare, sent_headers};
+pub use worker::{Worker, WorkerOptions};

@@ -1,0 +1,149 @@
+//! The tasks that send.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use rdev_webhooks_domain::delivery::MAX_TAKEOVERS;
+use rdev_webhooks_domain::ports::Dispatcher;
+use rdev_webhooks_domain::{
+    Attempt, DeliveryId, FailureReason, LeaseRef, LeasedDelivery, Settled, Settlement, WebhookId,
+};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{decide, prepare};
+use crate::Ambient;
+
+/// A claimed delivery, and until when the claim holds by this process's own clock.
+pub(super) struct Job {
+    pub(super) leased: LeasedDelivery,
+    pub(super) lease_ends: Instant,
+}
+
+/// What the settler is to do about a delivery.
+pub(super) struct Outcome {
+    pub(super) webhook: WebhookId,
+    /// The pool task whose slot it held.
+    pub(super) task: usize,
+    pub(super) action: Action,
+}
+
+pub(super) enum Action {
+    /// Record this.
+    Settle(Box<Settlement>),
+    /// Give it back unused.
+    Release(LeaseRef),
+    /// Nothing: its lease is to expire.
+    Forget,
+}
+
+/// One task of the pool. It drives its deliveries at the same time, without a task for each.
+pub(super) struct PoolTask {
+    pub(super) index: usize,
+    pub(super) dispatcher: Arc<dyn Dispatcher>,
+    pub(super) ambient: Ambient,
+    pub(super) max_in_flight: usize,
+    pub(super) delivery_timeout: Duration,
+    pub(super) outcomes: mpsc::Sender<Outcome>,
+}
+
+impl PoolTask {
+    /// Works until there are no more jobs, or until `abort`; answers the leases that it then still held.
+    pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>, abort: CancellationToken) -> Vec<LeaseRef> {
+        let mut held: HashMap<DeliveryId, LeaseRef> = HashMap::new();
+        let mut running = FuturesUnordered::new();
+        let mut open = true;
+        while open || !running.is_empty() {
+            tokio::select! {
+                biased;
+                () = abort.cancelled() => break,
+                Some(done) = running.next(), if !running.is_empty() => {
+                    let (lease, outcome): (LeaseRef, Outcome) = done;
+                    held.remove(&lease.delivery);
+                    // The settler outlives every task of the pool, and has room for every delivery.
+                    if self.outcomes.send(outcome).await.is_err() {
+                        break;
+                    }
+                }
+                job = jobs.recv(), if open && running.len() < self.max_in_flight => match job {
+                    Some(job) => {
+                        let lease = job.leased.lease;
+                        held.insert(lease.delivery, lease);
+                        running.push(self.attempt(job));
+                    }
+                    None => open = false,
+                },
+            }
+        }
+        jobs.close();
+        let mut left: Vec<_> = held.into_values().collect();
+        while let Ok(job) = jobs.try_recv() {
+            left.push(job.leased.lease);
+        }
+        left
+    }
+
+    async fn attempt(&self, job: Job) -> (LeaseRef, Outcome) {
+        let webhook = job.leased.target.webhook_id;
+        let lease = job.leased.lease;
+        // A defect in one attempt must not take the task and its other deliveries with it.
+        let action = AssertUnwindSafe(self.send(job)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(delivery = %lease.delivery, "an attempt panicked; the delivery is tried again when its lease ends");
+            Action::Forget
+        });
+        (lease, Outcome { webhook, task: self.index, action })
+    }
+
+    async fn send(&self, job: Job) -> Action {
+        let leased = &job.leased;
+        let lease = leased.lease;
+        if leased.takeovers > MAX_TAKEOVERS {
+            let settled = Settled::Failed(FailureReason::Abandoned);
+            return Action::Settle(Box::new(Settlement { lease, settled, attempt: None, gone: false }));
+        }
+        let started_at = self.ambient.now();
+        let prepared = prepare(leased, started_at, self.delivery_timeout);
+        // A process that was stopped for a while comes back with claims that others have taken over.
+        if Instant::now() + prepared.request.deadline > job.lease_ends {
+            return Action::Release(lease);
+        }
+        let report = self.dispatcher.send(prepared.request).await;
+        let decision = decide(leased, &report.outcome, self.ambient.now(), self.ambient.entropy.fraction());
+        log(leased, &report.outcome, report.duration, decision.settled);
+        Action::Settle(Box::new(Settlement {
+            lease,
+            settled: decision.settled,
+            attempt: Some(Attempt {
+                number: leased.attempt,
+                trigger: leased.trigger,
+                started_at,
+                duration: report.duration,
+                phases: report.phases,
+                signature: prepared.signature,
+                outcome: report.outcome,
+            }),
+            gone: decision.gone,
+        }))
+    }
+}
+
+fn log(
+    leased: &LeasedDelivery,
+    outcome: &rdev_webhooks_domain::AttemptOutcome,
+    duration: Duration,
+    settled: Settled,
+) {
+    let (delivery, webhook, attempt) = (leased.lease.delivery, leased.target.webhook_id, leased.attempt);
+    match &outcome.failure {
+        None => tracing::debug!(%delivery, %webhook, attempt, ?duration, "delivered"),
+        Some(failure) => tracing::info!(
+            %delivery, %webhook, attempt, ?duration, class = failure.class.as_str(), ?settled,
+            "an attempt failed: {}", failure.detail
+        ),
+    }
+}

@@ -1,0 +1,121 @@
+//! The first step: what is sent.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use rdev_webhooks_domain::ports::DispatchRequest;
+use rdev_webhooks_domain::{
+    Attempt, AttemptId, CustomHeaders, Delivery, DeliveryId, EventId, EventType, LeasedDelivery, Timestamp,
+    TraceParent,
+};
+use rdev_webhooks_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign_all};
+
+const WEBHOOK_ID: HeaderName = HeaderName::from_static(HEADER_ID);
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static(HEADER_TIMESTAMP);
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static(HEADER_SIGNATURE);
+const RDEV_EVENT: HeaderName = HeaderName::from_static("x-rdev-event");
+const RDEV_DELIVERY: HeaderName = HeaderName::from_static("x-rdev-delivery");
+const RDEV_ATTEMPT: HeaderName = HeaderName::from_static("x-rdev-attempt");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("rdev-webhooks/", env!("CARGO_PKG_VERSION")));
+
+/// A request that is ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The request.
+    pub request: DispatchRequest,
+    /// The `webhook-signature` in it, for the history.
+    pub signature: String,
+}
+
+/// Makes the request of a delivery's attempt that begins at `now`, signed with every secret that is
+/// active then. `timeout` is the worker's own deadline, for a webhook that has none.
+#[must_use]
+pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Prepared {
+    let target = &leased.target;
+    let id = leased.event_id.to_string();
+    let signature = sign_all(target.secrets.active(now), &id, now.as_unix_seconds(), &leased.body);
+    let facts = Facts {
+        event_id: leased.event_id,
+        event_type: &leased.event_type,
+        delivery: leased.lease.delivery,
+        attempt: leased.attempt,
+        started_at: now,
+        signature: &signature,
+        traceparent: leased.traceparent,
+    };
+    let mut headers = facts.headers();
+    headers.extend(target.headers.as_map().iter().map(|(name, value)| (name.clone(), value.clone())));
+    Prepared {
+        request: DispatchRequest {
+            url: target.url.clone(),
+            headers,
+            body: leased.body.clone(),
+            deadline: target.timeout.unwrap_or(timeout),
+        },
+        signature,
+    }
+}
+
+/// The headers that an attempt sent, in order, for people: as they went out, with the values of the
+/// webhook's custom headers redacted, for they are secrets.
+#[must_use]
+pub fn sent_headers(
+    delivery: &Delivery,
+    traceparent: Option<TraceParent>,
+    attempt: &Attempt,
+    custom: &CustomHeaders,
+) -> Vec<(String, String)> {
+    let facts = Facts {
+        event_id: delivery.event_id,
+        event_type: &delivery.event_type,
+        delivery: delivery.id,
+        attempt: attempt.number,
+        started_at: attempt.started_at,
+        signature: &attempt.signature,
+        traceparent,
+    };
+    let ours = facts.headers();
+    let ours =
+        ours.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    ours.chain(custom.names().map(|name| (name.to_owned(), "[redacted]".to_owned()))).collect()
+}
+
+/// What the headers of an attempt say.
+struct Facts<'a> {
+    event_id: EventId,
+    event_type: &'a EventType,
+    delivery: DeliveryId,
+    attempt: u32,
+    started_at: Timestamp,
+    signature: &'a str,
+    traceparent: Option<TraceParent>,
+}
+
+impl Facts<'_> {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(16);
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(WEBHOOK_ID, text(&self.event_id.to_string()));
+        headers.insert(WEBHOOK_TIMESTAMP, self.started_at.as_unix_seconds().into());
+        headers.insert(WEBHOOK_SIGNATURE, text(self.signature));
+        headers.insert(RDEV_EVENT, text(self.event_type.as_str()));
+        headers.insert(RDEV_DELIVERY, text(&self.delivery.to_string()));
+        headers.insert(RDEV_ATTEMPT, self.attempt.into());
+        if let Some(producer) = self.traceparent {
+            // The attempt is the receiver's parent span; its id is as good as random, and the history
+            // can tell it again.
+            let attempt = AttemptId::derive(self.delivery, self.attempt).as_uuid().as_u64_pair().1;
+            headers.insert(TRACEPARENT, text(&producer.with_parent(attempt).to_string()));
+        }
+        headers
+    }
+}
+
+/// Ids, types, signatures and traces are visible ASCII by their making, so this never falls back.
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""))
+}

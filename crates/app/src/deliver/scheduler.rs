@@ -1,0 +1,253 @@
+//! What decides which deliveries are sent next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
+use rdev_webhooks_domain::{Claim, ClaimShare, DueWebhook, LeaseRef, LeasedDelivery, WebhookId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::WorkerOptions;
+use super::pool::Job;
+use super::settler::Freed;
+use super::share::{Allowance, Shares};
+use crate::Ambient;
+
+/// How many webhooks are looked at in one go.
+const PAGE: u32 = 256;
+/// A lease lasts the attempt's deadline and this much more, for waiting and recording.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+/// The first and the longest wait between two tries while the database is away.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A task of the pool, as the scheduler sees it.
+pub(super) struct TaskSlots {
+    jobs: mpsc::Sender<Job>,
+    in_flight: usize,
+}
+
+impl TaskSlots {
+    pub(super) fn new(jobs: mpsc::Sender<Job>) -> Self {
+        Self { jobs, in_flight: 0 }
+    }
+}
+
+/// Owns the count of every slot, so that no lock is needed.
+pub(super) struct Scheduler {
+    queue: Arc<dyn DeliveryQueue>,
+    ambient: Ambient,
+    options: WorkerOptions,
+    tasks: Vec<TaskSlots>,
+    in_flight: usize,
+    shares: Shares,
+    round: Round,
+}
+
+/// One round over the webhooks that have something due, a page at a time.
+#[derive(Debug, Default)]
+struct Round {
+    /// Where the next page begins.
+    after: Option<WebhookId>,
+    /// Some webhook gave all that was asked of it, and so may have more.
+    more: bool,
+    /// Some webhook has more than there are slots for it.
+    short_of_slots: bool,
+    /// When the next delivery becomes due, or a rate allows it.
+    due_at: Option<Instant>,
+}
+
+impl Round {
+    fn due(&mut self, at: Instant) {
+        self.due_at = Some(self.due_at.map_or(at, |sooner| sooner.min(at)));
+    }
+}
+
+/// When to look at the queue again, should no wake-up come before.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    at: Instant,
+    /// As soon as a slot is free, even before.
+    when_freed: bool,
+}
+
+impl Scheduler {
+    pub(super) fn new(
+        queue: Arc<dyn DeliveryQueue>,
+        ambient: Ambient,
+        options: WorkerOptions,
+        tasks: Vec<TaskSlots>,
+    ) -> Self {
+        let shares = Shares::new(options.max_in_flight_per_webhook.max(1));
+        Self { queue, ambient, options, tasks, in_flight: 0, shares, round: Round::default() }
+    }
+
+    /// Hands out work until `drain`; the pool's tasks then see that no more comes.
+    pub(super) async fn run(mut self, mut freed: mpsc::Receiver<Freed>, drain: CancellationToken) {
+        let mut failing_wait = FIRST_WAIT;
+        while !drain.is_cancelled() {
+            while let Ok(slot) = freed.try_recv() {
+                self.free(&slot);
+            }
+            let next = match self.pass().await {
+                Ok(next) => {
+                    failing_wait = FIRST_WAIT;
+                    next
+                }
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, retry_in = ?failing_wait, "the queue cannot be read");
+                    self.pause(failing_wait, &mut freed, &drain).await;
+                    failing_wait = (failing_wait * 2).min(LONGEST_WAIT);
+                    continue;
+                }
+            };
+            self.wait(next, &mut freed, &drain).await;
+        }
+    }
+
+    /// One page of the webhooks that have something due, and one claim.
+    async fn pass(&mut self) -> Result<Next, StoreError> {
+        let capacity = self.options.workers.max(1) * self.options.max_in_flight.max(1);
+        let free = capacity.saturating_sub(self.in_flight);
+        let poll_at = Instant::now() + self.options.poll_interval;
+        if free == 0 {
+            return Ok(Next { at: poll_at, when_freed: true });
+        }
+        let discovery = self.queue.discover(self.round.after, PAGE).await?;
+        let now = Instant::now();
+        if let Some(due_in) = discovery.next_due_in {
+            self.round.due(now + due_in);
+        }
+        let mut wanted = Vec::with_capacity(discovery.due.len());
+        for due in &discovery.due {
+            match self.shares.allowance(due, now) {
+                Allowance::Take(most) => wanted.push((due, most)),
+                Allowance::AtCap => self.round.short_of_slots = true,
+                Allowance::TooFast(wait) => self.round.due(now + wait),
+            }
+        }
+        let (shares, rationed) = self.ration(wanted, free);
+        self.round.short_of_slots |= rationed;
+        self.round.more |= self.claim(shares).await?;
+
+        self.round.after = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
+        if self.round.after.is_some() {
+            return Ok(Next { at: now, when_freed: true });
+        }
+        let round = std::mem::take(&mut self.round);
+        let at = if round.more { now } else { round.due_at.map_or(poll_at, |due_at| due_at.min(poll_at)) };
+        Ok(Next { at, when_freed: round.short_of_slots })
+    }
+
+    /// Shares out what is free: each webhook gets what it may take, or an even part of what is left if
+    /// that is less; those that want little go first. Says whether anybody got less than it may take.
+    fn ration(&self, mut wanted: Vec<(&DueWebhook, u32)>, free: usize) -> (Vec<ClaimShare>, bool) {
+        wanted.sort_by_key(|(_, most)| *most);
+        let mut left = free;
+        let mut rationed = false;
+        let mut shares = Vec::with_capacity(wanted.len());
+        let mut remaining = wanted.len();
+        for (due, most) in wanted {
+            let even = left.div_ceil(remaining.max(1));
+            let take = (most as usize).min(even).min(left);
+            remaining -= 1;
+            left -= take;
+            rationed |= take < most as usize;
+            if take > 0 {
+                let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
+                shares.push(ClaimShare {
+                    webhook: due.id,
+                    // `most` bounds it.
+                    take: u32::try_from(take).unwrap_or(most),
+                    lease_for: timeout + LEASE_MARGIN,
+                });
+            }
+        }
+        (shares, rationed)
+    }
+
+    /// Claims and hands out. Says whether some webhook gave all that was asked of it, so that it may have
+    /// more.
+    async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<bool, StoreError> {
+        if shares.is_empty() {
+            return Ok(false);
+        }
+        let claimed_at = Instant::now();
+        let claim = Claim { token: self.ambient.lease_token(), shares };
+        let claimed = self.queue.claim(&claim).await?;
+        let lease_for: HashMap<_, _> =
+            claim.shares.iter().map(|share| (share.webhook, share.lease_for)).collect();
+        let mut counts: HashMap<WebhookId, u32> = HashMap::with_capacity(claim.shares.len());
+        let mut refused = Vec::new();
+        for leased in claimed {
+            let webhook = leased.target.webhook_id;
+            let lease_for = lease_for.get(&webhook).copied().unwrap_or(LEASE_MARGIN);
+            *counts.entry(webhook).or_default() += 1;
+            match self.hand_out(leased, claimed_at + lease_for) {
+                Ok(()) => self.shares.claimed(webhook),
+                Err(lease) => refused.push(lease),
+            }
+        }
+        if !refused.is_empty() {
+            self.queue.release(&refused).await?;
+        }
+        Ok(claim.shares.iter().any(|share| counts.get(&share.webhook) == Some(&share.take)))
+    }
+
+    /// Gives a delivery to the least busy task; answers its lease if that task has ended.
+    fn hand_out(&mut self, leased: LeasedDelivery, lease_ends: Instant) -> Result<(), LeaseRef> {
+        let lease = leased.lease;
+        let task = self.tasks.iter_mut().min_by_key(|task| task.in_flight).ok_or(lease)?;
+        task.jobs.try_send(Job { leased, lease_ends }).map_err(|_| lease)?;
+        task.in_flight += 1;
+        self.in_flight += 1;
+        Ok(())
+    }
+
+    fn free(&mut self, slot: &Freed) {
+        self.shares.freed(slot.webhook);
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(task) = self.tasks.get_mut(slot.task) {
+            task.in_flight = task.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Waits for what `next` says, for a wake-up, or for the end.
+    async fn wait(&mut self, next: Next, freed: &mut mpsc::Receiver<Freed>, drain: &CancellationToken) {
+        let mut until = next.at;
+        let queue = Arc::clone(&self.queue);
+        let wake_up = queue.wait_for_work();
+        tokio::pin!(wake_up);
+        loop {
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = tokio::time::sleep_until(until) => return,
+                () = &mut wake_up => return,
+                Some(slot) = freed.recv() => {
+                    self.free(&slot);
+                    if next.when_freed {
+                        return;
+                    }
+                    if let Some(due_in) = slot.due_in {
+                        until = until.min(Instant::now() + due_in);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits while the database is away: wake-ups mean nothing then.
+    async fn pause(&mut self, wait: Duration, freed: &mut mpsc::Receiver<Freed>, drain: &CancellationToken) {
+        let until = Instant::now() + wait;
+        loop {
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = tokio::time::sleep_until(until) => return,
+                Some(slot) = freed.recv() => self.free(&slot),
+            }
+        }
+    }
+}

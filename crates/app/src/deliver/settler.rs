@@ -1,0 +1,157 @@
+//! The last step: recording what came of attempts, many to a transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
+use rdev_webhooks_domain::{LeaseRef, Settled, Settlement, WebhookId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::pool::{Action, Outcome};
+
+/// How many outcomes go into one transaction.
+const MAX_BATCH: usize = 256;
+/// The first and the longest wait between two tries while the database is away.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// A slot that is free again.
+pub(super) struct Freed {
+    pub(super) webhook: WebhookId,
+    pub(super) task: usize,
+    /// When the same delivery is due again, if that is known.
+    pub(super) due_in: Option<Duration>,
+}
+
+/// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
+/// there are. A batch goes out as soon as the one before is done; no timer lingers for more.
+pub(super) struct Settler {
+    queue: Arc<dyn DeliveryQueue>,
+    freed: mpsc::Sender<Freed>,
+}
+
+impl Settler {
+    pub(super) fn new(queue: Arc<dyn DeliveryQueue>, freed: mpsc::Sender<Freed>) -> Self {
+        Self { queue, freed }
+    }
+
+    /// Works until the pool is gone and everything is recorded. While the database is away it keeps
+    /// trying: a lease that ran out meanwhile still counts unless another worker took over. On `abort` it
+    /// gives up and answers the leases that it could not settle.
+    pub(super) async fn run(
+        self,
+        mut outcomes: mpsc::Receiver<Outcome>,
+        abort: CancellationToken,
+    ) -> Vec<LeaseRef> {
+        let mut left = Vec::new();
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        while outcomes.recv_many(&mut batch, MAX_BATCH).await > 0 {
+            let mut settlements = Vec::with_capacity(batch.len());
+            let mut releases = Vec::new();
+            let mut slots = Vec::with_capacity(batch.len());
+            for Outcome { webhook, task, action } in batch.drain(..) {
+                let due_in = match action {
+                    Action::Settle(settlement) => {
+                        let due_in = due_in(settlement.settled);
+                        settlements.push(*settlement);
+                        due_in
+                    }
+                    Action::Release(lease) => {
+                        releases.push(lease);
+                        Some(Duration::ZERO)
+                    }
+                    Action::Forget => None,
+                };
+                slots.push(Freed { webhook, task, due_in });
+            }
+            let recorded = self.settle(&settlements, &abort).await;
+            if !recorded {
+                left.extend(settlements.iter().map(|settlement| settlement.lease));
+            }
+            self.release(&releases).await;
+            for slot in slots {
+                // The scheduler is gone when the worker drains; then nobody needs the slot.
+                let _ = self.freed.send(slot).await;
+            }
+        }
+        left
+    }
+
+    /// Records a batch; says whether that was done, or given up because of `abort`.
+    async fn settle(&self, settlements: &[Settlement], abort: &CancellationToken) -> bool {
+        let mut wait = FIRST_WAIT;
+        while !settlements.is_empty() {
+            match self.queue.settle(settlements).await {
+                Ok(applied) => {
+                    report_lost(settlements, &applied);
+                    break;
+                }
+                Err(StoreError::Unavailable(source)) => {
+                    tracing::warn!(
+                        error = &*source as &dyn std::error::Error,
+                        outcomes = settlements.len(),
+                        "the database is away; outcomes wait to be recorded"
+                    );
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = abort.cancelled() => return false,
+                    }
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        outcomes = settlements.len(),
+                        "outcomes were refused"
+                    );
+                    self.settle_apart(settlements).await;
+                    break;
+                }
+            }
+        }
+        true
+    }
+
+    /// Records what can be recorded of a batch that was refused whole. What is refused again is
+    /// delivered again when its lease ends.
+    async fn settle_apart(&self, settlements: &[Settlement]) {
+        for settlement in settlements {
+            match self.queue.settle(std::slice::from_ref(settlement)).await {
+                Ok(applied) => report_lost(std::slice::from_ref(settlement), &applied),
+                Err(error) => tracing::error!(
+                    delivery = %settlement.lease.delivery, error = &error as &dyn std::error::Error,
+                    "an outcome could not be recorded; the delivery is tried again when its lease ends"
+                ),
+            }
+        }
+    }
+
+    async fn release(&self, leases: &[LeaseRef]) {
+        if leases.is_empty() {
+            return;
+        }
+        if let Err(error) = self.queue.release(leases).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "claims could not be given back; their leases expire"
+            );
+        }
+    }
+}
+
+fn due_in(settled: Settled) -> Option<Duration> {
+    match settled {
+        Settled::RetryAfter(wait) => Some(wait),
+        Settled::Resumed => Some(Duration::ZERO),
+        Settled::Succeeded | Settled::Failed(_) => None,
+    }
+}
+
+fn report_lost(settlements: &[Settlement], applied: &[bool]) {
+    for (settlement, applied) in settlements.iter().zip(applied) {
+        if !applied {
+            tracing::warn!(delivery = %settlement.lease.delivery, "the lease was lost to another worker; its outcome counts, not ours");
+        }
+    }
+}

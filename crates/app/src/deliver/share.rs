@@ -1,0 +1,130 @@
+//! What each webhook may take of the pool: a cap on what is in flight, and a rate.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdev_webhooks_domain::{DueWebhook, RateLimit, WebhookId};
+use tokio::time::Instant;
+
+/// The shortest wait for a rate limit, so that a high rate is served in small batches rather than one
+/// by one.
+const MIN_RATE_WAIT: Duration = Duration::from_millis(5);
+/// How much of a second's worth may go out at once after a quiet time.
+const BURST_SECONDS: f64 = 0.1;
+/// Idle webhooks with a rate limit are forgotten when there are more than this many to remember.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// The shares of all webhooks that this worker has to do with.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// The cap of a webhook that has none of its own.
+    default_cap: u32,
+    loads: HashMap<WebhookId, Load>,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    in_flight: u32,
+    bucket: Option<TokenBucket>,
+}
+
+/// What a webhook may take now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowance {
+    /// This many, at least one.
+    Take(u32),
+    /// Nothing before one of its deliveries in flight is done.
+    AtCap,
+    /// Nothing before that time is over.
+    TooFast(Duration),
+}
+
+impl Shares {
+    pub(super) fn new(default_cap: u32) -> Self {
+        Self { default_cap, loads: HashMap::new() }
+    }
+
+    /// What `due` may take at `now`.
+    pub(super) fn allowance(&mut self, due: &DueWebhook, now: Instant) -> Allowance {
+        let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
+        let load = self.loads.entry(due.id).or_default();
+        let free = cap.saturating_sub(load.in_flight);
+        load.set_rate(due.rate_limit, now);
+        let Some(bucket) = &mut load.bucket else {
+            return if free == 0 { Allowance::AtCap } else { Allowance::Take(free) };
+        };
+        bucket.refill(now);
+        let tokens = bucket.whole_tokens();
+        match (free, tokens) {
+            (0, _) => Allowance::AtCap,
+            (_, 0) => Allowance::TooFast(bucket.until_one().max(MIN_RATE_WAIT)),
+            _ => Allowance::Take(free.min(tokens)),
+        }
+    }
+
+    /// One of a webhook's deliveries was claimed.
+    pub(super) fn claimed(&mut self, webhook: WebhookId) {
+        let load = self.loads.entry(webhook).or_default();
+        load.in_flight += 1;
+        if let Some(bucket) = &mut load.bucket {
+            bucket.tokens -= 1.0;
+        }
+    }
+
+    /// One of a webhook's deliveries is done.
+    pub(super) fn freed(&mut self, webhook: WebhookId) {
+        let crowded = self.loads.len() > MAX_REMEMBERED;
+        if let Some(load) = self.loads.get_mut(&webhook) {
+            load.in_flight = load.in_flight.saturating_sub(1);
+            if load.in_flight == 0 && (load.bucket.is_none() || crowded) {
+                self.loads.remove(&webhook);
+            }
+        }
+    }
+}
+
+impl Load {
+    fn set_rate(&mut self, limit: Option<RateLimit>, now: Instant) {
+        let rate = limit.map(RateLimit::as_per_second);
+        if self.bucket.as_ref().map(|bucket| bucket.rate) != rate {
+            self.bucket = rate.map(|rate| TokenBucket::full(rate, now));
+        }
+    }
+}
+
+/// Tokens come in at a rate, up to a bound, and each delivery takes one.
+#[derive(Debug)]
+struct TokenBucket {
+    rate: f64,
+    tokens: f64,
+    refilled_at: Instant,
+}
+
+impl TokenBucket {
+    fn full(rate: f64, now: Instant) -> Self {
+        Self { rate, tokens: Self::burst(rate), refilled_at: now }
+    }
+
+    fn burst(rate: f64) -> f64 {
+        (rate * BURST_SECONDS).max(1.0)
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let gained = now.saturating_duration_since(self.refilled_at).as_secs_f64() * self.rate;
+        self.tokens = (self.tokens + gained).min(Self::burst(self.rate));
+        self.refilled_at = now;
+    }
+
+    fn whole_tokens(&self) -> u32 {
+        // A burst is at most 1,000 tokens; below one, and below zero, there are none.
+        self.tokens.max(0.0) as u32
+    }
+
+    fn until_one(&self) -> Duration {
+        Duration::try_from_secs_f64((1.0 - self.tokens) / self.rate).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[path = "share_tests.rs"]
+mod tests;

@@ -1,0 +1,129 @@
+//! What runs and joins the tasks of a worker process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::LeaseRef;
+use rdev_webhooks_domain::ports::{DeliveryQueue, Dispatcher};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::pool::PoolTask;
+use super::scheduler::{Scheduler, TaskSlots};
+use super::settler::Settler;
+use crate::Ambient;
+
+/// How long the last word to the database may take when a worker is told to end at once.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Tasks in the pool.
+    pub workers: usize,
+    /// Deliveries that one task of the pool may have in flight.
+    pub max_in_flight: usize,
+    /// Deliveries that one webhook may have in flight in the whole pool.
+    pub max_in_flight_per_webhook: u32,
+    /// The deadline of one attempt, for webhooks that have none of their own.
+    pub delivery_timeout: Duration,
+    /// How often the queue is looked at when no wake-up comes.
+    pub poll_interval: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            workers: 10,
+            max_in_flight: 32,
+            max_in_flight_per_webhook: 32,
+            delivery_timeout: Duration::from_secs(15),
+            poll_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+/// Delivers what is due, until told to stop.
+pub struct Worker {
+    queue: Arc<dyn DeliveryQueue>,
+    dispatcher: Arc<dyn Dispatcher>,
+    ambient: Ambient,
+    options: WorkerOptions,
+}
+
+impl Worker {
+    /// A worker over these ports.
+    #[must_use]
+    pub fn new(
+        queue: Arc<dyn DeliveryQueue>,
+        dispatcher: Arc<dyn Dispatcher>,
+        ambient: Ambient,
+        options: WorkerOptions,
+    ) -> Self {
+        Self { queue, dispatcher, ambient, options }
+    }
+
+    /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
+    /// flight, and returns. When `abort` is cancelled too, what is still in flight is dropped and given
+    /// back to the queue at once.
+    pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
+        let capacity = self.options.workers.max(1) * self.options.max_in_flight.max(1);
+        // Each holds at most one message for each delivery in flight, so nobody ever waits to send.
+        let (outcomes, outcomes_in) = mpsc::channel(capacity);
+        let (freed, freed_in) = mpsc::channel(capacity);
+
+        let mut pool = JoinSet::new();
+        let mut slots = Vec::new();
+        for index in 0..self.options.workers.max(1) {
+            let (jobs, jobs_in) = mpsc::channel(self.options.max_in_flight.max(1));
+            slots.push(TaskSlots::new(jobs));
+            let task = PoolTask {
+                index,
+                dispatcher: Arc::clone(&self.dispatcher),
+                ambient: self.ambient.clone(),
+                max_in_flight: self.options.max_in_flight.max(1),
+                delivery_timeout: self.options.delivery_timeout,
+                outcomes: outcomes.clone(),
+            };
+            pool.spawn(task.run(jobs_in, abort.clone()));
+        }
+        drop(outcomes);
+
+        let settler = Settler::new(Arc::clone(&self.queue), freed);
+        let mut settling = JoinSet::new();
+        settling.spawn(settler.run(outcomes_in, abort));
+
+        let scheduler = Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots);
+        scheduler.run(freed_in, drain).await;
+
+        let mut left = Vec::new();
+        while let Some(ended) = pool.join_next().await {
+            left.extend(ended.unwrap_or_else(|error| {
+                tracing::error!(%error, "a task of the pool died; its leases expire by themselves");
+                Vec::new()
+            }));
+        }
+        while let Some(ended) = settling.join_next().await {
+            left.extend(ended.unwrap_or_default());
+        }
+        self::release(&*self.queue, &left).await;
+    }
+}
+
+/// Gives leases back. What cannot be given back expires by itself.
+async fn release(queue: &dyn DeliveryQueue, leases: &[LeaseRef]) {
+    if leases.is_empty() {
+        return;
+    }
+    match tokio::time::timeout(RELEASE_DEADLINE, queue.release(leases)).await {
+        Ok(Ok(())) => tracing::info!(deliveries = leases.len(), "unfinished deliveries were given back"),
+        Ok(Err(error)) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "unfinished deliveries could not be given back; their leases expire"
+        ),
+        Err(_) => {
+            tracing::warn!("unfinished deliveries could not be given back in time; their leases expire");
+        }
+    }
+}

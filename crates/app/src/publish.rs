@@ -1,0 +1,173 @@
+//! Publishing: many callers, one commit.
+//!
+//! One task gathers whatever callers have brought while the previous batch was being committed, and
+//! commits it as the next. No timer lingers for more, so a lone caller waits for its own commit only;
+//! under load the batches grow by themselves.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{EventRepository, StoreError};
+use rdev_webhooks_domain::{
+    EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent, render_body,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Ambient, Catalogue};
+
+/// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
+const MAX_WAITING: usize = 4_096;
+/// How many events go into one commit, unless a single call brings more.
+const MAX_BATCH: usize = 512;
+
+/// An event as a producer brings it.
+#[derive(Debug, Clone)]
+pub struct EventDraft {
+    /// The type; must be in the catalogue.
+    pub event_type: EventType,
+    /// When it happened; now, if the producer does not say.
+    pub timestamp: Option<Timestamp>,
+    /// The producer's own key.
+    pub key: Option<EventKey>,
+    /// The project it belongs to.
+    pub project: Option<ProjectName>,
+    /// The payload: a JSON object's text, sent on byte for byte.
+    pub data: String,
+    /// The producer's trace.
+    pub traceparent: Option<TraceParent>,
+}
+
+/// Why an event was not accepted.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The type is not in the catalogue.
+    #[error("the event type {0} is not known")]
+    UnknownEventType(EventType),
+    /// Too many calls are waiting for the database. Nothing was stored; worth another try.
+    #[error("too many events are waiting to be stored")]
+    Busy,
+    /// The process is stopping. Nothing was stored.
+    #[error("the publisher has stopped")]
+    Stopped,
+    /// The database failed. After [`StoreError::Unavailable`] the event may be stored all the same; an
+    /// event's own key makes another try harmless.
+    #[error("the event could not be stored")]
+    Store(#[source] Arc<StoreError>),
+}
+
+/// Takes events. Cheap to clone; the task ends when the last clone is gone.
+#[derive(Clone)]
+pub struct Publisher {
+    calls: mpsc::Sender<Call>,
+    ambient: Ambient,
+    catalogue: Catalogue,
+}
+
+/// The task behind a [`Publisher`], to be run and joined by whoever made it.
+pub struct PublisherTask {
+    calls: mpsc::Receiver<Call>,
+    store: Arc<dyn EventRepository>,
+}
+
+struct Call {
+    events: Vec<NewEvent>,
+    answer: oneshot::Sender<Result<Vec<Published>, PublishError>>,
+}
+
+impl Publisher {
+    /// A publisher and the task that must be run for it.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn EventRepository>,
+        ambient: Ambient,
+        catalogue: Catalogue,
+    ) -> (Self, PublisherTask) {
+        let (sender, calls) = mpsc::channel(MAX_WAITING);
+        (Self { calls: sender, ambient, catalogue }, PublisherTask { calls, store })
+    }
+
+    /// Stores an event with all its deliveries; it is on disk when this answers.
+    pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
+        if !self.catalogue.is_known(&draft.event_type) {
+            return Err(PublishError::UnknownEventType(draft.event_type));
+        }
+        let event = self.event_of(draft, Target::Subscribers);
+        self.store(event).await
+    }
+
+    /// Stores an event that is ours, for one webhook.
+    pub(crate) async fn publish_to(
+        &self,
+        draft: EventDraft,
+        target: Target,
+    ) -> Result<Published, PublishError> {
+        let event = self.event_of(draft, target);
+        self.store(event).await
+    }
+
+    fn event_of(&self, draft: EventDraft, target: Target) -> NewEvent {
+        let timestamp = draft.timestamp.unwrap_or_else(|| self.ambient.now().truncated_to_millis());
+        NewEvent {
+            id: self.ambient.event_id(),
+            body: render_body(&draft.event_type, timestamp, &draft.data),
+            key: draft.key,
+            event_type: draft.event_type,
+            project: draft.project,
+            timestamp,
+            traceparent: draft.traceparent,
+            target,
+        }
+    }
+
+    async fn store(&self, event: NewEvent) -> Result<Published, PublishError> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call { events: vec![event], answer };
+        self.calls.try_send(call).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => PublishError::Busy,
+            mpsc::error::TrySendError::Closed(_) => PublishError::Stopped,
+        })?;
+        let published = answered.await.map_err(|_| PublishError::Stopped)??;
+        // A store answers for each event; one that does not is caught here rather than trusted.
+        published.first().copied().ok_or(PublishError::Stopped)
+    }
+}
+
+impl PublisherTask {
+    /// Stores what is brought until the last [`Publisher`] is gone and everything it brought is
+    /// answered.
+    pub async fn run(mut self) {
+        let mut calls = Vec::new();
+        while self.calls.recv_many(&mut calls, MAX_BATCH).await > 0 {
+            self.commit(std::mem::take(&mut calls)).await;
+        }
+    }
+
+    async fn commit(&self, calls: Vec<Call>) {
+        let mut events = Vec::with_capacity(calls.len());
+        let mut waiting = Vec::with_capacity(calls.len());
+        for call in calls {
+            waiting.push((call.events.len(), call.answer));
+            events.extend(call.events);
+        }
+        match self.store.publish(&events).await {
+            Ok(published) => {
+                let mut published = published.into_iter();
+                for (count, answer) in waiting {
+                    // Nobody listens any more if the caller went away; the event is stored all the same.
+                    let _ = answer.send(Ok(published.by_ref().take(count).collect()));
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    events = events.len(),
+                    "events could not be stored"
+                );
+                let error = Arc::new(error);
+                for (_, answer) in waiting {
+                    let _ = answer.send(Err(PublishError::Store(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Removing what is older than it has to be kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{Clock, DeliveryHistory};
+use tokio_util::sync::CancellationToken;
+
+/// How often old history is removed.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// Removes events, deliveries and attempts that are older than the retention, once an hour.
+pub struct Retention {
+    history: Arc<dyn DeliveryHistory>,
+    clock: Arc<dyn Clock>,
+    keep: Duration,
+}
+
+impl Retention {
+    /// Keeps what is younger than `keep`.
+    #[must_use]
+    pub fn new(history: Arc<dyn DeliveryHistory>, clock: Arc<dyn Clock>, keep: Duration) -> Self {
+        Self { history, clock, keep }
+    }
+
+    /// Works until `drain`. A pass that fails is tried again an hour later.
+    pub async fn run(self, drain: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = self.pass() => {}
+            }
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    async fn pass(&self) {
+        match self.history.prune(self.clock.now() - self.keep).await {
+            Ok(pruned) if pruned.events > 0 => {
+                tracing::info!(events = pruned.events, deliveries = pruned.deliveries, "old history removed");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "old history could not be removed");
+            }
+        }
+    }
+}

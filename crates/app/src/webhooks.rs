@@ -1,0 +1,323 @@
+//! Making, changing, deleting and testing webhooks.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryHistory, Dispatcher, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Page,
+    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SigningSecrets, Target, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
+};
+use rdev_webhooks_signing::{SigningScheme, SigningSecret};
+
+use crate::{Ambient, Catalogue, EventDraft, PublishError, Publisher};
+
+/// How often an update is tried anew when somebody else changed the webhook in between.
+const MAX_UPDATE_TRIES: u32 = 5;
+
+/// A webhook as its owner asks for it.
+#[derive(Debug, Clone)]
+pub struct NewWebhook {
+    /// Where deliveries go.
+    pub url: EndpointUrl,
+    /// What for.
+    pub description: Option<String>,
+    /// What it subscribes to.
+    pub events: BTreeSet<EventPattern>,
+    /// Only these projects' events; empty for all.
+    pub projects: BTreeSet<ProjectName>,
+    /// Sent along.
+    pub headers: CustomHeaders,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// The deadline of one attempt, where it is not the worker's.
+    pub timeout: Option<Duration>,
+    /// The most deliveries a second.
+    pub rate_limit: Option<RateLimit>,
+    /// The most deliveries in flight in one worker process.
+    pub max_in_flight: Option<NonZeroU32>,
+    /// How deliveries are signed.
+    pub signing: SigningScheme,
+    /// Whether it takes deliveries.
+    pub enabled: bool,
+}
+
+/// A change of a webhook: a field that is none stays as it is; `Some(None)` takes a setting away.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookChange {
+    /// Where deliveries go.
+    pub url: Option<EndpointUrl>,
+    /// What for.
+    pub description: Option<Option<String>>,
+    /// What it subscribes to.
+    pub events: Option<BTreeSet<EventPattern>>,
+    /// Only these projects' events.
+    pub projects: Option<BTreeSet<ProjectName>>,
+    /// Headers to set, and headers (those with none) to take away; the others stay.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Takes all custom headers away before `headers` is applied.
+    pub clear_headers: bool,
+    /// When to try again.
+    pub retry: Option<RetryPolicy>,
+    /// The deadline of one attempt.
+    pub timeout: Option<Option<Duration>>,
+    /// The most deliveries a second.
+    pub rate_limit: Option<Option<RateLimit>>,
+    /// The most deliveries in flight in one worker process.
+    pub max_in_flight: Option<Option<NonZeroU32>>,
+    /// Whether it takes deliveries.
+    pub enabled: Option<bool>,
+}
+
+/// A webhook that was made, with the secret that is shown this once.
+#[derive(Debug)]
+pub struct WebhookCreated {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// What its deliveries are signed with.
+    pub secret: SigningSecret,
+}
+
+/// What is wrong with a webhook's settings, beyond their form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookFault {
+    /// The URL leads where deliveries may not go.
+    #[error(transparent)]
+    Destination(#[from] RefusedDestination),
+    /// No known event type matches.
+    #[error("`{0}` matches no known event type")]
+    UnknownEvent(EventPattern),
+}
+
+/// Why something was not done with a webhook.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookError {
+    /// There is no such webhook.
+    #[error("there is no such webhook")]
+    NotFound,
+    /// The settings are wrong; all faults at once.
+    #[error("the webhook's settings are wrong")]
+    Invalid(Vec<WebhookFault>),
+    /// A header of a change may not be sent; the name, and why.
+    #[error("the header {0} {1}")]
+    Header(String, #[source] rdev_webhooks_domain::CustomHeadersError),
+    /// The webhook has another version than the caller knows.
+    #[error("the webhook has been changed meanwhile")]
+    VersionMismatch,
+    /// A disabled webhook is sent nothing.
+    #[error("the webhook is disabled")]
+    Disabled,
+    /// The test event could not be stored.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The database failed.
+    #[error("the webhook could not be read or stored")]
+    Store(#[from] StoreError),
+}
+
+/// Manages webhooks. Cheap to clone.
+#[derive(Clone)]
+pub struct Webhooks {
+    repository: Arc<dyn WebhookRepository>,
+    history: Arc<dyn DeliveryHistory>,
+    dispatcher: Arc<dyn Dispatcher>,
+    publisher: Publisher,
+    catalogue: Catalogue,
+    ambient: Ambient,
+}
+
+impl Webhooks {
+    /// Webhooks over these ports. Test deliveries go through `publisher`.
+    #[must_use]
+    pub fn new(
+        repository: Arc<dyn WebhookRepository>,
+        history: Arc<dyn DeliveryHistory>,
+        dispatcher: Arc<dyn Dispatcher>,
+        publisher: Publisher,
+        catalogue: Catalogue,
+        ambient: Ambient,
+    ) -> Self {
+        Self { repository, history, dispatcher, publisher, catalogue, ambient }
+    }
+
+    /// Everything that is wrong with a URL and a list of events, as far as they are given. [`Self::create`]
+    /// and [`Self::update`] ask the same; this is for a caller who has found other faults already and
+    /// wants to tell all of them at once.
+    pub async fn vet<'a>(
+        &self,
+        url: Option<&EndpointUrl>,
+        events: impl IntoIterator<Item = &'a EventPattern> + Send,
+    ) -> Vec<WebhookFault> {
+        let unknown = events.into_iter().filter(|pattern| !self.catalogue.matches_any(pattern));
+        let mut faults: Vec<_> = unknown.cloned().map(WebhookFault::UnknownEvent).collect();
+        if let Some(url) = url {
+            faults.extend(self.dispatcher.vet(url).await.err().map(WebhookFault::Destination));
+        }
+        faults
+    }
+
+    /// Makes a webhook with a new secret.
+    pub async fn create(&self, new: NewWebhook) -> Result<WebhookCreated, WebhookError> {
+        let faults = self.vet(Some(&new.url), &new.events).await;
+        if !faults.is_empty() {
+            return Err(WebhookError::Invalid(faults));
+        }
+        let now = self.ambient.now();
+        let secret = SigningSecret::generate(new.signing, self.ambient.entropy.bytes());
+        let webhook = Webhook {
+            id: self.ambient.webhook_id(),
+            url: new.url,
+            description: new.description,
+            events: new.events,
+            projects: new.projects,
+            headers: new.headers,
+            retry: new.retry,
+            timeout: new.timeout,
+            rate_limit: new.rate_limit,
+            max_in_flight: new.max_in_flight,
+            signing: new.signing,
+            state: if new.enabled {
+                WebhookState::Enabled
+            } else {
+                WebhookState::Disabled { reason: DisabledReason::Manual, since: now }
+            },
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        self.repository.create(&webhook, &SigningSecrets::new(secret.clone())).await?;
+        tracing::info!(webhook = %webhook.id, "webhook created");
+        Ok(WebhookCreated { webhook, secret })
+    }
+
+    /// One webhook.
+    pub async fn get(&self, id: WebhookId) -> Result<Webhook, WebhookError> {
+        self.repository.get(id).await?.ok_or(WebhookError::NotFound)
+    }
+
+    /// A page of webhooks, newest first.
+    pub async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, WebhookError> {
+        Ok(self.repository.list(filter, page).await?)
+    }
+
+    /// Changes a webhook, all or nothing. With `expected` only the version that the caller has seen is
+    /// changed; without it the change is applied to whatever stands there. A change that changes nothing
+    /// leaves the version as it is.
+    pub async fn update(
+        &self,
+        id: WebhookId,
+        change: &WebhookChange,
+        expected: Option<u64>,
+    ) -> Result<Webhook, WebhookError> {
+        let faults = self.vet(change.url.as_ref(), change.events.iter().flatten()).await;
+        if !faults.is_empty() {
+            return Err(WebhookError::Invalid(faults));
+        }
+        for _ in 0..MAX_UPDATE_TRIES {
+            let current = self.get(id).await?;
+            if expected.is_some_and(|expected| expected != current.version) {
+                return Err(WebhookError::VersionMismatch);
+            }
+            let changed = self.apply(&current, change)?;
+            if changed == current {
+                return Ok(current);
+            }
+            let next = Webhook { version: current.version + 1, updated_at: self.ambient.now(), ..changed };
+            match self.repository.update(&next).await? {
+                Updated::Applied => return Ok(next),
+                Updated::NotFound => return Err(WebhookError::NotFound),
+                Updated::VersionMismatch if expected.is_some() => break,
+                Updated::VersionMismatch => {}
+            }
+        }
+        Err(WebhookError::VersionMismatch)
+    }
+
+    /// Deletes a webhook: what waits is cancelled, the history stays.
+    pub async fn delete(&self, id: WebhookId) -> Result<(), WebhookError> {
+        if !self.repository.delete(id).await? {
+            return Err(WebhookError::NotFound);
+        }
+        tracing::info!(webhook = %id, "webhook deleted");
+        Ok(())
+    }
+
+    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to.
+    pub async fn test(&self, id: WebhookId) -> Result<Delivery, WebhookError> {
+        let webhook = self.get(id).await?;
+        if webhook.state != WebhookState::Enabled {
+            return Err(WebhookError::Disabled);
+        }
+        let draft = EventDraft {
+            event_type: EventType::webhook_test(),
+            timestamp: None,
+            key: None,
+            project: None,
+            data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
+            traceparent: None,
+        };
+        let published = self.publisher.publish_to(draft, Target::Webhook(id)).await?;
+        // Deleted or disabled in this very moment: the event found nobody.
+        let delivery = self.history.get(DeliveryId::derive(published.id, id)).await?;
+        Ok(delivery.ok_or(WebhookError::NotFound)?.delivery)
+    }
+
+    fn apply(&self, current: &Webhook, change: &WebhookChange) -> Result<Webhook, WebhookError> {
+        let mut next = current.clone();
+        if let Some(url) = &change.url {
+            next.url = url.clone();
+        }
+        if let Some(description) = &change.description {
+            next.description.clone_from(description);
+        }
+        if let Some(events) = &change.events {
+            next.events.clone_from(events);
+        }
+        if let Some(projects) = &change.projects {
+            next.projects.clone_from(projects);
+        }
+        if change.clear_headers {
+            next.headers = CustomHeaders::default();
+        }
+        // Those that go make room for those that come.
+        for (name, _) in &change.headers {
+            next.headers.remove(name);
+        }
+        for (name, value) in &change.headers {
+            if let Some(value) = value {
+                next.headers
+                    .insert(name, value)
+                    .map_err(|fault| WebhookError::Header(name.clone(), fault))?;
+            }
+        }
+        if let Some(retry) = &change.retry {
+            next.retry = retry.clone();
+        }
+        if let Some(timeout) = change.timeout {
+            next.timeout = timeout;
+        }
+        if let Some(rate_limit) = change.rate_limit {
+            next.rate_limit = rate_limit;
+        }
+        if let Some(max_in_flight) = change.max_in_flight {
+            next.max_in_flight = max_in_flight;
+        }
+        match (change.enabled, current.state) {
+            (Some(true), _) => next.state = WebhookState::Enabled,
+            (Some(false), WebhookState::Enabled) => {
+                next.state =
+                    WebhookState::Disabled { reason: DisabledReason::Manual, since: self.ambient.now() };
+            }
+            _ => {}
+        }
+        Ok(next)
+    }
+}

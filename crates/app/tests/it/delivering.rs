@@ -1,0 +1,196 @@
+//! The worker: retries, caps, rates, isolation, stopping.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, DeliveryQueue, WebhookRepository};
+use rdev_webhooks_domain::{
+    DeliveryState, DeliveryStatus, FailureReason, PageRequest, RateLimit, Trigger, WebhookState,
+};
+use tokio::time::Instant;
+
+use crate::support::{Answer, World, pass};
+
+fn seconds(from: Instant, to: Instant) -> f64 {
+    (to - from).as_secs_f64()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_tried_again_after_five_and_ten_seconds() {
+    let world = World::new(|_, number| Answer::Status(if number < 3 { 500 } else { 200 }));
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    world.until_all(DeliveryStatus::Succeeded).await;
+    worker.stop().await;
+
+    let sent = world.dispatcher.sent();
+    assert_eq!(sent.len(), 3);
+    let (first, second) = (seconds(sent[0].0, sent[1].0), seconds(sent[1].0, sent[2].0));
+    assert!((5.0..5.6).contains(&first), "{first}");
+    assert!((10.0..11.1).contains(&second), "{second}");
+    let header = |n: usize, name: &str| sent[n].1.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header(0, "webhook-id"), header(2, "webhook-id"));
+    assert_ne!(header(0, "webhook-timestamp"), header(1, "webhook-timestamp"));
+    assert_ne!(header(0, "webhook-signature"), header(1, "webhook-signature"));
+    assert_eq!([header(0, "x-rdev-attempt"), header(2, "x-rdev-attempt")], ["1", "3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_failures_are_the_end_until_somebody_asks_again() {
+    let world = World::new(|_, number| Answer::Status(if number < 4 { 500 } else { 200 }));
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    world.until_all(DeliveryStatus::Failed).await;
+    let delivery = world.deliveries().await.remove(0);
+    assert_eq!(delivery.attempts, 3);
+    assert!(matches!(delivery.state, DeliveryState::Failed { reason: FailureReason::AttemptsExhausted, .. }));
+
+    world.store.redeliver(delivery.id, Trigger::Manual).await.unwrap().unwrap();
+    world.until_all(DeliveryStatus::Succeeded).await;
+    worker.stop().await;
+    let page = PageRequest { limit: 10, before: None };
+    let attempts = world.store.attempts(delivery.id, page).await.unwrap().items;
+    let told: Vec<_> =
+        attempts.iter().map(|attempt| (attempt.number, attempt.trigger, attempt.outcome.status())).collect();
+    let automatic = |number| (number, Trigger::Automatic, Some(500));
+    assert_eq!(told, [(4, Trigger::Manual, Some(200)), automatic(3), automatic(2), automatic(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_never_answers_delays_no_other() {
+    let world = World::new(|request, _| match request.url.port() {
+        1 => Answer::Hang,
+        _ => Answer::Status(200),
+    });
+    world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    let worker = world.start_worker(WorkerOptions { workers: 2, ..WorkerOptions::default() });
+    let mut slowest = Duration::ZERO;
+    for number in 1..=200 {
+        let published = Instant::now();
+        world.publish().await;
+        while world.dispatcher.sent().iter().filter(|(_, sent)| sent.url.port() == 2).count() < number {
+            pass(Duration::from_millis(1)).await;
+        }
+        slowest = slowest.max(published.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(50), "{slowest:?}");
+    worker.abort.cancel();
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhooks_own_cap_is_kept() {
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(1)));
+    world.webhook(|webhook| webhook.max_in_flight = NonZeroU32::new(2)).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let started = Instant::now();
+    for _ in 0..10 {
+        world.publish().await;
+    }
+    world.until_all(DeliveryStatus::Succeeded).await;
+    assert!(started.elapsed() >= Duration::from_secs(5), "ten seconds' work, two at a time");
+    assert!(started.elapsed() < Duration::from_secs(6), "and no slot stays empty: {:?}", started.elapsed());
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limit_is_kept_and_used_up() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|webhook| webhook.rate_limit = RateLimit::per_second(10.0)).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let started = Instant::now();
+    for _ in 0..51 {
+        world.publish().await;
+    }
+    world.until_all(DeliveryStatus::Succeeded).await;
+    let took = started.elapsed().as_secs_f64();
+    assert!((4.9..5.6).contains(&took), "{took}");
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_webhooks_than_a_page_are_all_served() {
+    let world = World::new(|_, _| Answer::Status(200));
+    for _ in 0..600 {
+        world.webhook(|_| {}).await;
+    }
+    world.publish().await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let started = Instant::now();
+    world.until_all(DeliveryStatus::Succeeded).await;
+    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn gone_disables_the_webhook() {
+    let world = World::new(|_, _| Answer::Status(410));
+    let webhook = world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    world.until_all(DeliveryStatus::Failed).await;
+    worker.stop().await;
+    let webhook = WebhookRepository::get(&*world.store, webhook.id).await.unwrap().unwrap();
+    assert!(matches!(webhook.state, WebhookState::Disabled { .. }));
+    assert_eq!(world.dispatcher.sent().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_finishes_what_is_in_flight_and_claims_nothing_more() {
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(3)));
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    pass(Duration::from_secs(1)).await;
+    worker.drain.cancel();
+    world.publish().await;
+    let stopping = Instant::now();
+    worker.stop().await;
+    assert_eq!(stopping.elapsed().as_secs(), 2);
+    let statuses: Vec<_> = world.deliveries().await.iter().map(|delivery| delivery.state.status()).collect();
+    assert_eq!(statuses, [DeliveryStatus::Pending, DeliveryStatus::Succeeded]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_gives_back_what_is_in_flight_at_once() {
+    let world = World::new(|_, _| Answer::Hang);
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::InFlight);
+    worker.abort.cancel();
+    worker.stop().await;
+    let delivery = world.deliveries().await.remove(0);
+    assert_eq!(delivery.state.status(), DeliveryStatus::Pending);
+    assert!(delivery.state.next_attempt_at().unwrap() <= world.ambient.clock.now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_panics_harms_no_other_and_is_made_again() {
+    let world = World::new(|_, number| if number == 1 { Answer::Panic } else { Answer::Status(200) });
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions { workers: 1, ..WorkerOptions::default() });
+    world.publish().await;
+    world.publish().await;
+    world.until_all(DeliveryStatus::Succeeded).await;
+    worker.stop().await;
+    assert_eq!(world.dispatcher.sent().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_that_kills_every_worker_is_given_up() {
+    let world = World::new(|_, _| Answer::Panic);
+    world.webhook(|_| {}).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    world.until_all(DeliveryStatus::Failed).await;
+    worker.stop().await;
+    let delivery = world.deliveries().await.remove(0);
+    assert!(matches!(delivery.state, DeliveryState::Failed { reason: FailureReason::Abandoned, .. }));
+    assert_eq!(world.dispatcher.sent().len(), 6);
+}

@@ -1,0 +1,125 @@
+//! The worker while the database is away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::{
+    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+};
+use rdev_webhooks_testkit::MemoryStore;
+
+use crate::support::{Answer, World, pass};
+
+/// A queue that can be taken away, whose wake-ups can be silenced, and that counts what it is asked.
+struct Faulty {
+    inner: Arc<MemoryStore>,
+    away: AtomicBool,
+    silent: bool,
+    calls: AtomicU32,
+}
+
+impl Faulty {
+    fn around(inner: Arc<MemoryStore>, silent: bool) -> Arc<Self> {
+        Arc::new(Self { inner, away: AtomicBool::new(false), silent, calls: AtomicU32::new(0) })
+    }
+
+    fn call(&self) -> Result<&MemoryStore, StoreError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("taken away by the test".into()));
+        }
+        Ok(&self.inner)
+    }
+}
+
+#[async_trait]
+impl DeliveryQueue for Faulty {
+    async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
+        self.call()?.discover(after, limit).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
+        self.call()?.claim(claim).await
+    }
+
+    async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
+        self.call()?.release(leases).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        self.call()?.settle(settlements).await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+        self.call()?.redeliver(id, trigger).await
+    }
+
+    async fn wait_for_work(&self) {
+        if self.silent {
+            std::future::pending().await
+        } else {
+            self.inner.wait_for_work().await;
+        }
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.call()?.check().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(1)));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+    world.publish().await;
+    pass(Duration::from_millis(500)).await;
+    queue.away.store(true, Ordering::Relaxed);
+    let before = queue.calls.load(Ordering::Relaxed);
+    pass(Duration::from_secs(20)).await;
+    let asked = queue.calls.load(Ordering::Relaxed) - before;
+    assert!((10..60).contains(&asked), "neither gives up nor spins: {asked} calls in 20 s");
+    assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::InFlight);
+
+    queue.away.store(false, Ordering::Relaxed);
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::Succeeded);
+    assert_eq!(world.dispatcher.sent().len(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn polling_suffices_without_wake_ups() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), true);
+    let worker = world.start_worker_on(queue, WorkerOptions::default());
+    pass(Duration::from_secs(10)).await;
+    world.publish().await;
+    pass(Duration::from_millis(600)).await;
+    assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::Succeeded);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_asks_little() {
+    let world = World::new(|_, _| Answer::Hang);
+    // Something that waits for a slot, for its rate, and for its time, must not make it busy either.
+    world.webhook(|webhook| webhook.max_in_flight = std::num::NonZeroU32::new(1)).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+    world.publish().await;
+    world.publish().await;
+    pass(Duration::from_secs(1)).await;
+    let before = queue.calls.load(Ordering::Relaxed);
+    pass(Duration::from_secs(10)).await;
+    let asked = queue.calls.load(Ordering::Relaxed) - before;
+    assert!(asked <= 22, "two looks a second: {asked} calls in 10 s");
+    worker.abort.cancel();
+    worker.stop().await;
+}

@@ -1,0 +1,9 @@
+//! The use cases over the in-memory store and a scripted dispatcher, in paused time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod delivering;
+mod faults;
+mod publishing;
+mod support;
+mod webhooks;

@@ -1,0 +1,185 @@
+//! A world to test in: a store, a dispatcher that follows a script, and time that stands still.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
+use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Webhooks};
+use rdev_webhooks_domain::ports::{
+    Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
+    WebhookRepository,
+};
+use rdev_webhooks_domain::{
+    AttemptOutcome, CapturedResponse, Delivery, DeliveryFilter, DeliveryStatus, EndpointUrl, PageRequest,
+    Phases, RefusedDestination, Webhook,
+};
+use rdev_webhooks_testkit::{MemoryStore, SeededEntropy, TokioClock, samples};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// What the scripted endpoint does with a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Status(u16),
+    StatusAfter(u16, Duration),
+    Hang,
+    Panic,
+}
+
+type Script = Box<dyn Fn(&DispatchRequest, usize) -> Answer + Send + Sync>;
+
+/// Answers by script and keeps what it was sent.
+pub(crate) struct ScriptedDispatcher {
+    script: Script,
+    sent: Mutex<Vec<(Instant, DispatchRequest)>>,
+}
+
+impl ScriptedDispatcher {
+    pub(crate) fn sent(&self) -> Vec<(Instant, DispatchRequest)> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Dispatcher for ScriptedDispatcher {
+    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
+        rdev_webhooks_domain::DestinationPolicy::default().judge_host(&url.host())
+    }
+
+    async fn send(&self, request: DispatchRequest) -> DispatchReport {
+        let started = Instant::now();
+        let number = {
+            let mut sent = self.sent.lock().unwrap();
+            sent.push((started, request.clone()));
+            sent.len()
+        };
+        let status = match (self.script)(&request, number) {
+            Answer::Status(status) => Some(status),
+            Answer::StatusAfter(status, wait) => {
+                tokio::time::timeout(request.deadline, tokio::time::sleep(wait)).await.ok().map(|()| status)
+            }
+            Answer::Hang => {
+                let never = std::future::pending::<()>();
+                let _ = tokio::time::timeout(request.deadline, never).await;
+                None
+            }
+            Answer::Panic => panic!("the script says so"),
+        };
+        let outcome = match status {
+            Some(status) => {
+                AttemptOutcome::answered(CapturedResponse { status, ..CapturedResponse::default() })
+            }
+            None => AttemptOutcome::failed(rdev_webhooks_domain::FailureClass::Timeout, "too late"),
+        };
+        DispatchReport { outcome, duration: started.elapsed(), phases: Phases::default() }
+    }
+}
+
+/// Everything wired up, save the worker.
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) dispatcher: Arc<ScriptedDispatcher>,
+    pub(crate) ambient: Ambient,
+    pub(crate) publisher: Publisher,
+    pub(crate) webhooks: Webhooks,
+}
+
+/// A worker that runs.
+pub(crate) struct Running {
+    pub(crate) drain: CancellationToken,
+    pub(crate) abort: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Tells it to end, and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.drain.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+impl World {
+    pub(crate) fn new(script: impl Fn(&DispatchRequest, usize) -> Answer + Send + Sync + 'static) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::default());
+        let ambient = Ambient { clock: Arc::clone(&clock), entropy: Arc::new(SeededEntropy::new(7)) };
+        let store = Arc::new(MemoryStore::new(clock));
+        let dispatcher = Arc::new(ScriptedDispatcher { script: Box::new(script), sent: Mutex::default() });
+        let events: Arc<dyn EventRepository> = store.clone();
+        let (publisher, task) = Publisher::new(events, ambient.clone(), Catalogue);
+        tokio::spawn(task.run());
+        let webhooks = Webhooks::new(
+            store.clone(),
+            store.clone(),
+            dispatcher.clone(),
+            publisher.clone(),
+            Catalogue,
+            ambient.clone(),
+        );
+        Self { store, dispatcher, ambient, publisher, webhooks }
+    }
+
+    pub(crate) fn start_worker(&self, options: WorkerOptions) -> Running {
+        self.start_worker_on(self.store.clone(), options)
+    }
+
+    pub(crate) fn start_worker_on(&self, queue: Arc<dyn DeliveryQueue>, options: WorkerOptions) -> Running {
+        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        let worker = Worker::new(queue, self.dispatcher.clone(), self.ambient.clone(), options);
+        let task = tokio::spawn(worker.run(drain.clone(), abort.clone()));
+        Running { drain, abort, task }
+    }
+
+    /// Makes a webhook that gets everything, after `change` had its say.
+    pub(crate) async fn webhook(&self, change: impl FnOnce(&mut Webhook)) -> Webhook {
+        let mut webhook = samples::webhook(&*self.ambient.entropy, self.ambient.clock.now());
+        change(&mut webhook);
+        let secrets = samples::secrets(&*self.ambient.entropy);
+        WebhookRepository::create(&*self.store, &webhook, &secrets).await.unwrap();
+        webhook
+    }
+
+    pub(crate) async fn publish(&self) {
+        self.publisher.publish(draft()).await.unwrap();
+    }
+
+    pub(crate) async fn deliveries(&self) -> Vec<Delivery> {
+        let page = PageRequest { limit: 10_000, before: None };
+        DeliveryHistory::list(&*self.store, &DeliveryFilter::default(), page).await.unwrap().items
+    }
+
+    /// Lets time pass until every delivery is in that status.
+    pub(crate) async fn until_all(&self, status: DeliveryStatus) {
+        let all = async {
+            loop {
+                let deliveries = self.deliveries().await;
+                if deliveries.iter().all(|delivery| delivery.state.status() == status) {
+                    return;
+                }
+                pass(Duration::from_millis(10)).await;
+            }
+        };
+        let deadline = Duration::from_secs(24 * 60 * 60);
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            panic!("not all became {status:?}: {:?}", self.deliveries().await);
+        }
+    }
+}
+
+/// Lets paused time pass, and with it whatever becomes due.
+pub(crate) async fn pass(by: Duration) {
+    tokio::time::sleep_until(Instant::now() + by).await;
+}
+
+pub(crate) fn draft() -> EventDraft {
+    EventDraft {
+        event_type: "command.completed".parse().unwrap(),
+        timestamp: None,
+        key: None,
+        project: None,
+        data: "{}".to_owned(),
+        traceparent: None,
+    }
+}

@@ -1,0 +1,111 @@
+//! Managing webhooks.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_app::{NewWebhook, WebhookChange, WebhookError, WebhookFault};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{
+    CustomHeaders, DeliveryStatus, DisabledReason, PageRequest, RetryPolicy, WebhookFilter, WebhookState,
+};
+use rdev_webhooks_testkit::samples;
+
+use crate::support::{Answer, World};
+
+fn new(url: &str) -> NewWebhook {
+    NewWebhook {
+        url: url.parse().unwrap(),
+        description: None,
+        events: samples::patterns(["command.completed", "command.failed"]),
+        projects: BTreeSet::new(),
+        headers: CustomHeaders::default(),
+        retry: RetryPolicy::default(),
+        timeout: None,
+        rate_limit: None,
+        max_in_flight: None,
+        signing: SigningScheme::HmacSha256,
+        enabled: true,
+    }
+}
+
+fn world() -> World {
+    World::new(|_, _| Answer::Status(200))
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_fault_is_told_at_once_and_nothing_is_made() {
+    let world = world();
+    let events = samples::patterns(["command.completed", "command.exploded", "nothing.*"]);
+    let wrong = NewWebhook { events, ..new("http://169.254.169.254/latest") };
+    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong).await else {
+        panic!("it was made");
+    };
+    let unknown = |text: &str| WebhookFault::UnknownEvent(text.parse().unwrap());
+    assert!(faults.contains(&unknown("command.exploded")) && faults.contains(&unknown("nothing.*")));
+    assert!(faults.iter().any(|fault| matches!(fault, WebhookFault::Destination(_))));
+    let page = PageRequest { limit: 10, before: None };
+    assert!(world.webhooks.list(&WebhookFilter::default(), page).await.unwrap().items.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_needs_the_version_that_was_seen() {
+    let world = world();
+    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let describe =
+        |text: &str| WebhookChange { description: Some(Some(text.to_owned())), ..WebhookChange::default() };
+    let changed = world.webhooks.update(made.id, &describe("one"), Some(1)).await.unwrap();
+    assert_eq!((changed.version, changed.description.as_deref()), (2, Some("one")));
+    let late = world.webhooks.update(made.id, &describe("two"), Some(1)).await;
+    assert!(matches!(late, Err(WebhookError::VersionMismatch)));
+    let same = world.webhooks.update(made.id, &describe("one"), None).await.unwrap();
+    assert_eq!(same.version, 2, "a change that changes nothing is none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_are_changed_one_by_one() {
+    let world = world();
+    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let change = |headers: &[(&str, Option<&str>)], clear_headers| WebhookChange {
+        headers: headers.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
+        clear_headers,
+        ..WebhookChange::default()
+    };
+    let both = change(&[("x-a", Some("1")), ("x-b", Some("2"))], false);
+    world.webhooks.update(made.id, &both, None).await.unwrap();
+    let one = change(&[("X-A", None), ("x-b", Some("3"))], false);
+    let changed = world.webhooks.update(made.id, &one, None).await.unwrap();
+    assert_eq!(changed.headers.names().collect::<Vec<_>>(), ["x-b"]);
+    assert_eq!(changed.headers.as_map()["x-b"], "3");
+    let wrong = world.webhooks.update(made.id, &change(&[("host", Some("x"))], true), None).await;
+    assert!(matches!(wrong, Err(WebhookError::Header(name, _)) if name == "host"));
+    assert_eq!(world.webhooks.get(made.id).await.unwrap(), changed, "all or nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn disabling_tells_since_when_and_enabling_forgets_it() {
+    let world = world();
+    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let enabled = |on| WebhookChange { enabled: Some(on), ..WebhookChange::default() };
+    let off = world.webhooks.update(made.id, &enabled(false), None).await.unwrap();
+    assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
+    assert!(matches!(world.webhooks.test(made.id).await, Err(WebhookError::Disabled)));
+    let on = world.webhooks.update(made.id, &enabled(true), None).await.unwrap();
+    assert_eq!(on.state, WebhookState::Enabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_delivery_goes_to_its_webhook_alone() {
+    let world = world();
+    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    world.webhooks.create(new("https://example.com/other")).await.unwrap();
+    let worker = world.start_worker(WorkerOptions::default());
+    let delivery = world.webhooks.test(made.id).await.unwrap();
+    assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));
+    world.until_all(DeliveryStatus::Succeeded).await;
+    worker.stop().await;
+    let sent = world.dispatcher.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].1.deadline, Duration::from_secs(15));
+    assert_eq!(sent[0].1.headers["x-rdev-event"], "webhook.test");
+}
