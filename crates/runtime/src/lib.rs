@@ -1,1 +1,41 @@
-#![doc = "placeholder"]
+//! What every rdev webhooks binary does the same way: reading its options, logging, stopping.
+//!
+//! A binary's `main` is then four steps:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
+//! use rdev_webhooks_runtime::{Shutdown, cli};
+//!
+//! /// Serves something.
+//! #[derive(clap::Parser)]
+//! struct Options {
+//!     #[command(flatten)]
+//!     drain: DrainArgs,
+//!     #[command(flatten)]
+//!     telemetry: TelemetryArgs,
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> ExitCode {
+//!     let options: Options = cli::parse_or_exit();
+//!     options.telemetry.init();
+//!     let shutdown = match Shutdown::install(options.drain.drain_timeout) {
+//!         Ok(shutdown) => shutdown,
+//!         Err(error) => return cli::fail(format_args!("cannot listen for signals: {error}")),
+//!     };
+//!     // … bind, serve until `shutdown.drain()` is cancelled, finish what is in flight …
+//!     shutdown.wait().await;
+//!     ExitCode::SUCCESS
+//! }
+//! ```
+//!
+//! This crate knows nothing of webhooks, so that nothing in it can come to depend on them.
+
+pub mod cli;
+pub mod options;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use shutdown::Shutdown;

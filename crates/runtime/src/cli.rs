@@ -1,0 +1,225 @@
+//! Reading the command line and the environment, and saying in one line what is wrong with them.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, Parser};
+
+/// The exit code of a program that was given options it cannot work with.
+const EXIT_USAGE: u8 = 2;
+
+/// Reads the program's options from its arguments and environment.
+///
+/// `--help` and `--version` print to standard output and end the process with exit code 0. Anything
+/// wrong ends it with exit code 2 and one line on standard error.
+pub fn parse_or_exit<T: Parser>() -> T {
+    match parse_from(std::env::args_os()) {
+        Ok(options) => options,
+        Err(UsageError::Shown(error)) => error.exit(),
+        Err(UsageError::Wrong(line)) => {
+            print_error(line);
+            std::process::exit(i32::from(EXIT_USAGE))
+        }
+    }
+}
+
+/// Tells, in one line on standard error, of something wrong with the configuration that only showed
+/// after parsing; the exit code to return from `main` is 2.
+pub fn fail(message: impl Display) -> ExitCode {
+    print_error(message);
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Why there are no options to run with.
+#[derive(Debug)]
+pub enum UsageError {
+    /// Help or the version was asked for; [`clap::Error::exit`] shows it.
+    Shown(clap::Error),
+    /// One line that says what is wrong, and never repeats a secret.
+    Wrong(String),
+}
+
+/// Reads options from `args` (the program's name first) and the process's environment.
+///
+/// A variable that is set but empty counts as not set, because `RDEV_BIND= rdev-webhooks` and an
+/// unfilled line in a compose file mean "the default", not an empty address. An empty *flag* is
+/// still an error, unless the option takes empty values.
+///
+/// # Errors
+/// [`UsageError::Shown`] for help and the version, otherwise [`UsageError::Wrong`].
+pub fn parse_from<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<T, UsageError> {
+    parse_in(args, |name| std::env::var_os(name))
+}
+
+fn parse_in<T: Parser>(
+    args: impl IntoIterator<Item = impl Into<OsString>>,
+    environment: fn(&OsStr) -> Option<OsString>,
+) -> Result<T, UsageError> {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let mut command = without_empty_variables(T::command(), environment);
+    command
+        .try_get_matches_from_mut(&args)
+        .and_then(|mut matches| T::from_arg_matches_mut(&mut matches))
+        .map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => UsageError::Shown(error),
+            _ => UsageError::Wrong(line(T::command(), &args, &error)),
+        })
+}
+
+/// `command`, with the options detached from those of their variables that are empty.
+///
+/// Taking the variable out of the process's environment instead would be unsound once there are
+/// threads, hence `unsafe`.
+fn without_empty_variables(command: Command, environment: fn(&OsStr) -> Option<OsString>) -> Command {
+    let is_empty = move |name: &OsStr| environment(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| match arg.get_env() {
+            Some(name) if is_empty(name) => arg.env(None::<&'static str>),
+            _ => arg,
+        })
+        .mut_subcommands(|subcommand| without_empty_variables(subcommand, environment))
+}
+
+/// What is wrong, and which variable has to do with it.
+fn line(mut command: Command, args: &[OsString], error: &clap::Error) -> String {
+    command.build();
+    let command = &command;
+    let what = summary(error);
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(shown)) => match variable_at_fault(command, args, shown) {
+            Some(name) => format!("{name}: {what}; see --help"),
+            None => format!("{what}; see --help"),
+        },
+        Some(ContextValue::Strings(missing)) if error.kind() == ErrorKind::MissingRequiredArgument => {
+            let names: Vec<_> = missing.iter().filter_map(|shown| variable(command, shown)).collect();
+            match names.as_slice() {
+                [] => format!("{what}; see --help"),
+                names => format!("{what} (or set {}); see --help", names.join(", ")),
+            }
+        }
+        _ => format!("{what}; see --help"),
+    }
+}
+
+/// The variable that the refused value of an option came from, unless it came from the flag.
+fn variable_at_fault(command: &Command, args: &[OsString], shown: &str) -> Option<String> {
+    let name = variable(command, shown)?;
+    let flag = format!("--{}", find_arg(command, shown)?.get_long()?);
+    let given_as_flag =
+        args.iter().filter_map(|arg| arg.to_str()).any(|arg| arg.split('=').next() == Some(flag.as_str()));
+    let is_set = std::env::var_os(&name).is_some();
+    (is_set && !given_as_flag).then_some(name)
+}
+
+/// The variable of an option, given as clap shows it: `--workers <N>`.
+fn variable(command: &Command, shown: &str) -> Option<String> {
+    let name = find_arg(command, shown)?.get_env()?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+fn find_arg<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
+    command
+        .get_arguments()
+        .find(|arg| arg.to_string() == shown)
+        .or_else(|| command.get_subcommands().find_map(|subcommand| find_arg(subcommand, shown)))
+}
+
+/// clap's message on one line: without its label, the usage and the pointer to `--help`.
+fn summary(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(one_line)
+        .take_while(|paragraph| {
+            !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information")
+        })
+        .filter(|paragraph| !paragraph.is_empty());
+    let first = paragraphs.next().unwrap_or_default();
+    paragraphs.fold(first, |line, paragraph| format!("{line}; {paragraph}"))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn print_error(message: impl Display) {
+    // If standard error is closed there is nobody left to tell; the exit code still does.
+    _ = writeln!(std::io::stderr(), "error: {}", one_line(&message.to_string()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cargo sets this variable for every test, so it stands in for one that an operator set.
+    #[derive(Debug, Parser)]
+    struct Options {
+        #[arg(long, env = "CARGO_PKG_NAME", default_value = "the default")]
+        name: String,
+    }
+
+    #[test]
+    fn a_variable_is_taken_when_the_flag_is_absent() {
+        let options: Options = parse_in(["program"], |_| Some("not empty".into())).unwrap();
+        assert_eq!(options.name, env!("CARGO_PKG_NAME"));
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_unset() {
+        let options: Options = parse_in(["program"], |_| Some(OsString::new())).unwrap();
+        assert_eq!(options.name, "the default");
+    }
+
+    #[derive(Debug, Parser)]
+    struct Numeric {
+        #[arg(long, env = "CARGO_PKG_NAME")]
+        number: u16,
+    }
+
+    fn wrong<T: Parser + std::fmt::Debug>(args: &[&str]) -> String {
+        match parse_from::<T>(args).unwrap_err() {
+            UsageError::Wrong(line) => line,
+            UsageError::Shown(error) => panic!("not an error: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_variable_it_came_from() {
+        let line = wrong::<Numeric>(&["program"]);
+        assert!(line.contains("--number <NUMBER>"), "{line}");
+        assert!(line.starts_with("CARGO_PKG_NAME: invalid value"), "{line}");
+    }
+
+    #[test]
+    fn a_wrong_flag_is_not_blamed_on_the_variable() {
+        for args in [["program", "--number=x"].as_slice(), &["program", "--number", "x"]] {
+            let line = wrong::<Numeric>(args);
+            assert!(line.starts_with("invalid value 'x' for '--number <NUMBER>'"), "{line}");
+        }
+    }
+
+    #[derive(Debug, Parser)]
+    struct Required {
+        #[arg(long, env = "RDEV_OF_NOBODY")]
+        bind: String,
+    }
+
+    #[test]
+    fn a_missing_option_names_the_variable_that_would_do() {
+        let line = wrong::<Required>(&["program"]);
+        assert!(line.contains("--bind <BIND> (or set RDEV_OF_NOBODY)"), "{line}");
+    }
+
+    #[test]
+    fn a_missing_option_names_its_variable_even_when_that_is_empty() {
+        let result = parse_in::<Numeric>(["program"], |_| Some(OsString::new()));
+        let Err(UsageError::Wrong(line)) = result else { panic!("not an error: {result:?}") };
+        assert!(line.contains("--number <NUMBER> (or set CARGO_PKG_NAME)"), "{line}");
+    }
+}

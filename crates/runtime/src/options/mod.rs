@@ -1,0 +1,59 @@
+//! Options that several binaries share, to `#[command(flatten)]` into their own.
+//!
+//! Every option is a flag with an environment variable of the same name: `--drain-timeout` is
+//! `RDEV_DRAIN_TIMEOUT`. The flag wins. An environment variable that is set but empty counts as
+//! not set (see [`cli::parse_from`](crate::cli::parse_from)).
+
+mod duration;
+mod secret;
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+pub use duration::{duration, positive_duration};
+pub use secret::{SecretParser, api_key, secret};
+
+use crate::telemetry::{self, LogFilter, LogFormat};
+
+// The comments on these two structs are plain ones: clap would take a rustdoc comment for the
+// description of the program that flattens them.
+
+#[derive(Clone, Debug, clap::Args)]
+#[expect(missing_docs, reason = "see above")]
+pub struct TelemetryArgs {
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(long, env = "RDEV_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// What is logged: a level (off, error, warn, info, debug, trace), then exceptions by module
+    ///
+    /// For example `info,rdev_webhooks_app=debug,sqlx=warn`.
+    #[arg(long, env = "RDEV_LOG", value_name = "LEVEL[,MODULE=LEVEL]…", default_value = "info")]
+    pub log: LogFilter,
+}
+
+impl TelemetryArgs {
+    /// The format to log in: the one asked for, else what suits where standard error goes.
+    pub fn format(&self) -> LogFormat {
+        self.log_format.unwrap_or_else(|| LogFormat::suiting(std::io::stderr().is_terminal()))
+    }
+
+    /// Starts logging as the options say; see [`telemetry::init`].
+    pub fn init(&self) {
+        telemetry::init(self.format(), &self.log);
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[expect(missing_docs, reason = "see above")]
+pub struct DrainArgs {
+    /// How long a stop waits for what is in flight (0 does not wait)
+    #[arg(
+        long,
+        env = "RDEV_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "20s",
+        value_parser = duration
+    )]
+    pub drain_timeout: Duration,
+}

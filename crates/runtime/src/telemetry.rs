@@ -1,0 +1,237 @@
+//! Logging to standard error; standard output is left for what a program says to people.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people; coloured on a terminal, unless `NO_COLOR` is set
+    Text,
+    /// One JSON object a line, with an RFC 3339 timestamp in UTC
+    Json,
+}
+
+impl LogFormat {
+    /// Text where a person reads it, JSON where a program collects it.
+    pub fn suiting(terminal: bool) -> Self {
+        if terminal { Self::Text } else { Self::Json }
+    }
+}
+
+/// What is logged: a level, and other levels for some modules.
+///
+/// Written as `info` or `info,rdev_webhooks_app=debug,sqlx=off`. Without a level of its own
+/// everything else is logged at `info`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFilter(Targets);
+
+impl FromStr for LogFilter {
+    type Err = InvalidLogFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLogFilter> {
+        let level = |level: &str| match LevelFilter::from_str(level) {
+            // tracing reads an empty level as `error`.
+            Ok(parsed) if !level.is_empty() => Ok(parsed),
+            _ => Err(InvalidLogFilter(level.to_owned())),
+        };
+        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        for part in text.split(',').map(str::trim) {
+            // A lone word is a level, never a module: taken for a module, a mistyped level would
+            // switch off every other one.
+            targets = match part.split_once('=') {
+                Some((module, of_module)) if !module.is_empty() => {
+                    targets.with_target(module, level(of_module)?)
+                }
+                _ => targets.with_default(level(part)?),
+            };
+        }
+        Ok(Self(targets))
+    }
+}
+
+impl fmt::Display for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A part of a [`LogFilter`] that is neither a level nor `module=level`.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`{0}` is not a level; write off, error, warn, info, debug or trace, \
+     or module=level, separated by commas"
+)]
+pub struct InvalidLogFilter(String);
+
+/// Starts logging to standard error, panics included.
+///
+/// If something in this process has started logging before, for example another test, that stays
+/// and this does nothing.
+pub fn init(format: LogFormat, filter: &LogFilter) {
+    let coloured =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let started = tracing_subscriber::registry()
+        .with(filter.0.clone())
+        .with(layer(format, coloured, io::stderr))
+        .try_init();
+    if started.is_ok() {
+        log_panics();
+    }
+}
+
+fn layer<S, W>(format: LogFormat, coloured: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Text => layer.with_ansi(coloured).boxed(),
+        // The event's own fields stand at the top, where log collectors look for `message`.
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+/// Logs every panic of the process as an error, with the place it came from and, where
+/// `RUST_BACKTRACE` asks for one, a backtrace. A panic that no subscriber would record goes to the
+/// hook that was there before.
+fn log_panics() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if tracing::enabled!(tracing::Level::ERROR) {
+            log_panic(panic);
+        } else {
+            previous(panic);
+        }
+    }));
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    tracing::error!(
+        thread = std::thread::current().name(),
+        location = panic.location().map(tracing::field::display),
+        backtrace = backtrace.map(tracing::field::display),
+        "panicked: {}",
+        panic.payload_as_str().unwrap_or("a payload that is not text"),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, log: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::registry()
+            .with(filter.parse::<LogFilter>().unwrap().0)
+            .with(layer(format, false, move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_an_rfc_3339_timestamp_in_utc() {
+        let output = logged(LogFormat::Json, "info", || {
+            let _span = tracing::info_span!("publish", batch = 3).entered();
+            tracing::info!(answer = 42, "two\nlines");
+            tracing::warn!("again");
+        });
+        let lines: Vec<serde_json::Value> =
+            output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{output}");
+        assert_eq!(lines[0]["level"], "INFO");
+        assert_eq!(lines[0]["message"], "two\nlines");
+        assert_eq!(lines[0]["answer"], 42);
+        assert_eq!(lines[0]["span"]["batch"], 3);
+        let timestamp = lines[0]["timestamp"].as_str().unwrap();
+        assert!(timestamp.ends_with('Z'), "{timestamp}");
+        humantime::parse_rfc3339(timestamp).unwrap();
+    }
+
+    #[test]
+    fn text_is_uncoloured_unless_asked() {
+        let output = logged(LogFormat::Text, "info", || tracing::info!("hello"));
+        assert!(output.contains("INFO") && output.ends_with("hello\n"), "{output}");
+        assert!(!output.contains('\u{1b}'), "{output:?}");
+    }
+
+    #[test]
+    fn a_filter_sets_the_level_and_the_exceptions() {
+        let output = logged(LogFormat::Text, "warn, quiet=off,loud=trace", || {
+            tracing::info!("not this");
+            tracing::warn!("this");
+            tracing::error!(target: "quiet::inner", "nor this");
+            tracing::trace!(target: "loud", "and this");
+        });
+        let messages: Vec<_> =
+            output.lines().filter_map(|line| line.split_once(": ")).map(|(_, message)| message).collect();
+        assert_eq!(messages, ["this", "and this"], "{output}");
+    }
+
+    #[test]
+    fn a_filter_of_exceptions_alone_leaves_the_rest_at_info() {
+        let output = logged(LogFormat::Text, "loud=debug", || {
+            tracing::info!("kept");
+            tracing::debug!("dropped");
+        });
+        assert!(output.contains("kept") && !output.contains("dropped"), "{output}");
+    }
+
+    #[test]
+    fn a_mistyped_level_is_an_error_rather_than_a_module() {
+        for text in ["verbose", "info,", "", "sqlx=loud", "=debug", "info,hyper"] {
+            let error = text.parse::<LogFilter>().unwrap_err();
+            assert!(error.to_string().contains("is not a level"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn starting_twice_does_no_harm() {
+        let filter: LogFilter = "info".parse().unwrap();
+        init(LogFormat::Text, &filter);
+        init(LogFormat::Json, &filter);
+    }
+
+    #[test]
+    fn a_panic_is_logged_as_an_error_with_its_place() {
+        log_panics();
+        let output = logged(LogFormat::Json, "info", || {
+            std::panic::catch_unwind(|| panic!("out of {}", "cheese")).unwrap_err();
+        });
+        let line: serde_json::Value = serde_json::from_str(output.trim_end()).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(line["message"], "panicked: out of cheese");
+        assert!(line["location"].as_str().unwrap().contains("telemetry.rs:"));
+    }
+}

@@ -1,0 +1,4 @@
+//! The options as a binary flattens them.
+
+mod options;
+mod signals;

@@ -1,0 +1,36 @@
+# The commands of everyday work; `just` alone lists them.
+
+default:
+    @just --list
+
+# Start rdev webhooks on the embedded database (arguments are its own)
+run *args:
+    cargo run -- {{args}}
+
+# Run the tests, or those that cargo test's arguments leave
+test *args:
+    scripts/test {{args}}
+
+# Everything that must hold before a change is taken
+ci:
+    .ci/run
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Look for what the compiler lets pass
+lint:
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+
+# Build the documentation
+doc *args:
+    RUSTDOCFLAGS='-D warnings' cargo doc --workspace --all-features --no-deps --locked {{args}}
+
+# Write the query data that sqlx's macros check against, after a change of SQL or a migration
+prepare:
+    scripts/sqlx-prepare
+
+# Check licences, advisories and bans (needs cargo-deny)
+deny:
+    cargo deny check
