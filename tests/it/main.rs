@@ -1,1 +1,8 @@
+//! The workspace as a whole: its shape, and what it does from end to end.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod all_in_one;
 mod architecture;
+mod command_line;
+mod crashes;

@@ -1,1 +1,22 @@
-fn main() {}
+//! `rdev-webhooks`: the API and the worker in one process, and the command line for people.
+
+mod banner;
+mod cli;
+mod data_dir;
+mod demo;
+mod serve;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use rdev_webhooks_runtime::cli::parse_or_exit;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli: Cli = parse_or_exit();
+    match cli.command {
+        None => serve::run(cli.serve).await,
+        Some(Command::Serve(options)) => serve::run(*options).await,
+        Some(Command::Demo) => demo::run().await,
+    }
+}

@@ -45,6 +45,27 @@ pub struct NewWebhook {
     pub enabled: bool,
 }
 
+impl NewWebhook {
+    /// An enabled webhook for these events of every project, with the default policy and no limits of
+    /// its own.
+    #[must_use]
+    pub fn new(url: EndpointUrl, events: impl IntoIterator<Item = EventPattern>) -> Self {
+        Self {
+            url,
+            description: None,
+            events: events.into_iter().collect(),
+            projects: BTreeSet::new(),
+            headers: CustomHeaders::default(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            rate_limit: None,
+            max_in_flight: None,
+            signing: SigningScheme::HmacSha256,
+            enabled: true,
+        }
+    }
+}
+
 /// A change of a webhook: a field that is none stays as it is; `Some(None)` takes a setting away.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookChange {

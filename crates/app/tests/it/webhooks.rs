@@ -1,32 +1,16 @@
 //! Managing webhooks.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_app::{NewWebhook, WebhookChange, WebhookError, WebhookFault};
-use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{
-    CustomHeaders, DeliveryStatus, DisabledReason, PageRequest, RetryPolicy, WebhookFilter, WebhookState,
-};
+use rdev_webhooks_domain::{DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookState};
 use rdev_webhooks_testkit::samples;
 
 use crate::support::{Answer, World};
 
 fn new(url: &str) -> NewWebhook {
-    NewWebhook {
-        url: url.parse().unwrap(),
-        description: None,
-        events: samples::patterns(["command.completed", "command.failed"]),
-        projects: BTreeSet::new(),
-        headers: CustomHeaders::default(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        rate_limit: None,
-        max_in_flight: None,
-        signing: SigningScheme::HmacSha256,
-        enabled: true,
-    }
+    NewWebhook::new(url.parse().unwrap(), samples::patterns(["command.completed", "command.failed"]))
 }
 
 fn world() -> World {

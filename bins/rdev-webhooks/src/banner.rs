@@ -1,0 +1,83 @@
+//! What a person sees on starting the server.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// Where the administrator's key is to be found.
+pub(crate) enum KeySource {
+    /// In a file that was there.
+    File(PathBuf),
+    /// In a file that was made just now: the key is shown this once.
+    NewFile(PathBuf, SecretString),
+    /// Given as an option.
+    Given,
+}
+
+/// Where it listens, which key to use, and three lines that can be typed as they stand.
+pub(crate) fn banner(address: SocketAddr, key: &KeySource) -> String {
+    let base = format!("http://{}", reachable(address));
+    let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
+    let bearer = match key {
+        KeySource::File(file) => {
+            let _ = writeln!(text, "API key: the one in {}", file.display());
+            format!("$(cat {})", quoted(file))
+        }
+        KeySource::NewFile(file, key) => {
+            let _ = writeln!(text, "API key: {} (kept in {})", key.expose_secret(), file.display());
+            format!("$(cat {})", quoted(file))
+        }
+        KeySource::Given => {
+            text.push_str("API key: the one you gave; the lines below take it from RDEV_API_KEY\n");
+            "$RDEV_API_KEY".to_owned()
+        }
+    };
+    let curl = format!("curl -sS -H \"Authorization: Bearer {bearer}\"");
+    let json = "-H 'Content-Type: application/json'";
+    let _ = write!(
+        text,
+        r#"
+Subscribe, publish, look at the delivery:
+
+  {curl} {json} -d '{{"url":"https://example.com/webhook","events":["command.completed","command.failed"]}}' {base}/webhooks
+  {curl} {json} -d '{{"event":"command.completed","data":{{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}}}}' {base}/events
+  {curl} '{base}/deliveries?limit=1'
+
+Put your own endpoint's URL into the first. Ctrl-C stops.
+"#
+    );
+    text
+}
+
+/// An address that a client on this machine can connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
+        }
+        other => other,
+    }
+}
+
+/// A path as a word of the shell, inside double quotes' command substitution.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_only_when_it_is_new() {
+        let address = "0.0.0.0:8080".parse().unwrap();
+        let new = banner(address, &KeySource::NewFile("/d/api-key".into(), "rdev_secret".into()));
+        assert!(new.contains("API key: rdev_secret") && new.contains("http://127.0.0.1:8080/webhooks"));
+        let later = banner(address, &KeySource::File("/a dir/it's/api-key".into()));
+        assert!(!later.contains("rdev_secret"));
+        assert!(later.contains(r"$(cat '/a dir/it'\''s/api-key')"));
+    }
+}

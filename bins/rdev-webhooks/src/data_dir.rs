@@ -1,0 +1,149 @@
+//! The folder that holds the embedded database and the keys that were made for it.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rdev_webhooks::Ambient;
+use rdev_webhooks::keyring::{EncryptionKey, Keyring};
+use rdev_webhooks_runtime::options::api_key;
+use secrecy::{ExposeSecret, SecretString};
+
+const API_KEY_LEN: usize = 40;
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The data dir, which is there.
+pub(crate) struct DataDir {
+    path: PathBuf,
+}
+
+/// A key that stands in a file, and whether it was made just now.
+pub(crate) struct StoredKey<T> {
+    pub(crate) key: T,
+    pub(crate) file: PathBuf,
+    pub(crate) is_new: bool,
+}
+
+impl DataDir {
+    /// Opens the folder, and makes it for the owner alone if it is missing.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let failed = |error: io::Error| format!("the data dir {} cannot be used: {error}", path.display());
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let path = path.canonicalize().map_err(failed)?;
+        Ok(Self { path })
+    }
+
+    /// Where the embedded database stands.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path.join("rdev.db")
+    }
+
+    /// The administrator's key, made at the first time.
+    pub(crate) fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
+        self.key("api-key", api_key, || Ok(random_api_key(ambient)))
+    }
+
+    /// The encryption key, made at the first time. It is not made anew for a database that is there
+    /// already: that was encrypted with another.
+    pub(crate) fn encryption_key(
+        &self,
+        ambient: &Ambient,
+        database: Option<&Path>,
+    ) -> Result<StoredKey<Keyring>, String> {
+        let parse = |text: &str| text.parse::<Keyring>().map_err(|error| error.to_string());
+        self.key("encryption-key", parse, || match database.filter(|path| path.exists()) {
+            Some(database) => Err(format!(
+                "{} is missing, and {} was encrypted with it: put it back, or give --encryption-key",
+                self.path.join("encryption-key").display(),
+                database.display()
+            )),
+            None => Ok(EncryptionKey::generate(ambient.entropy.bytes()).expose_base64()),
+        })
+    }
+
+    fn key<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        make: impl FnOnce() -> Result<SecretString, String>,
+    ) -> Result<StoredKey<T>, String> {
+        let file = self.path.join(name);
+        let (text, is_new) = match fs::read_to_string(&file) {
+            Ok(text) => (SecretString::from(text), false),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let made = make()?;
+                self.write(name, &made)
+                    .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+                (made, true)
+            }
+            Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
+        };
+        let key = parse(text.expose_secret().trim())
+            .map_err(|error| format!("{} does not hold a key: {error}", file.display()))?;
+        Ok(StoredKey { key, file, is_new })
+    }
+
+    /// Writes a file whole or not at all, for the owner alone.
+    fn write(&self, name: &str, text: &SecretString) -> io::Result<()> {
+        let unfinished = self.path.join(format!("{name}.new"));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        writeln!(file, "{}", text.expose_secret())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, self.path.join(name))?;
+        fs::File::open(&self.path)?.sync_all()
+    }
+}
+
+fn random_api_key(ambient: &Ambient) -> SecretString {
+    let mut key = String::from("rdev_");
+    while key.len() < API_KEY_LEN {
+        // Bytes from 248 on would make the first letters likelier than the last.
+        let [byte] = ambient.entropy.bytes();
+        if byte < 248 {
+            key.push(char::from(BASE62[usize::from(byte) % 62]));
+        }
+    }
+    key.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_for_the_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        let data_dir = DataDir::open(&path).unwrap();
+        let first = data_dir.api_key(&Ambient::system()).unwrap();
+        let second = DataDir::open(&path).unwrap().api_key(&Ambient::system()).unwrap();
+        assert!(first.is_new && !second.is_new);
+        assert_eq!(first.key.expose_secret(), second.key.expose_secret());
+        assert_eq!(first.key.expose_secret().len(), API_KEY_LEN);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&first.file)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn no_new_encryption_key_is_made_for_an_old_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::open(folder.path()).unwrap();
+        let database = data_dir.database();
+        fs::write(&database, "").unwrap();
+        let message = data_dir.encryption_key(&Ambient::system(), Some(&database)).err().unwrap();
+        assert!(message.contains("put it back"), "{message}");
+        assert!(!folder.path().join("encryption-key").exists());
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("api-key"), "short").unwrap();
+        let message = DataDir::open(folder.path()).unwrap().api_key(&Ambient::system()).err().unwrap();
+        assert!(message.contains("api-key does not hold a key"), "{message}");
+    }
+}

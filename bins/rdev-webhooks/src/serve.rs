@@ -1,0 +1,135 @@
+//! `rdev-webhooks serve`: the API and the worker in one process.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use rdev_webhooks::domain::{Cidr, DestinationPolicy};
+use rdev_webhooks::http_api::{ApiOptions, ServeOptions};
+use rdev_webhooks::{Ambient, Database, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_runtime::{Shutdown, cli};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::banner::{KeySource, banner};
+use crate::cli::ServeArgs;
+use crate::data_dir::DataDir;
+
+/// Serves until it is told to stop. What is wrong with the configuration is said before anything is
+/// opened (exit code 2); what fails later is said too (exit code 1).
+pub(crate) async fn run(mut options: ServeArgs) -> ExitCode {
+    options.telemetry.init();
+    let ambient = Ambient::system();
+    let keys = match Keys::find(&mut options, &ambient) {
+        Ok(keys) => keys,
+        Err(message) => return cli::fail(message),
+    };
+    match serve(options, keys, ambient).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The database and the keys, given or from the data dir.
+struct Keys {
+    database: Database,
+    encryption: rdev_webhooks::keyring::Keyring,
+    api: secrecy::SecretString,
+    source: KeySource,
+}
+
+impl Keys {
+    fn find(options: &mut ServeArgs, ambient: &Ambient) -> Result<Self, String> {
+        let given = (options.database_url.take(), options.encryption_key.take(), options.api_key.take());
+        let (database, encryption, api) = match given {
+            // Nothing is needed of the data dir, so none is made.
+            (Some(database), Some(encryption), Some(api)) => {
+                return Ok(Self { database, encryption, api, source: KeySource::Given });
+            }
+            given => given,
+        };
+        let data_dir = DataDir::open(&options.data_dir)?;
+        let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
+        let encryption = match encryption {
+            Some(key) => key,
+            None => {
+                let Database::Sqlite { path } = &database else {
+                    return Err("--encryption-key is required with this database".to_owned());
+                };
+                data_dir.encryption_key(ambient, Some(path))?.key
+            }
+        };
+        let (api, source) = match api {
+            Some(key) => (key, KeySource::Given),
+            None => {
+                let stored = data_dir.api_key(ambient)?;
+                let source = if stored.is_new {
+                    KeySource::NewFile(stored.file, stored.key.clone())
+                } else {
+                    KeySource::File(stored.file)
+                };
+                (stored.key, source)
+            }
+        };
+        Ok(Self { database, encryption, api, source })
+    }
+}
+
+async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
+    let drain_timeout = options.drain.drain_timeout;
+    let shutdown = Shutdown::install(drain_timeout)?;
+    let listener = TcpListener::bind(options.bind)
+        .await
+        .map_err(|error| format!("cannot listen on {} (--bind): {error}", options.bind))?;
+    let address = listener.local_addr()?;
+    let system = RdevWebhooks::builder(keys.database, keys.encryption)
+        .ambient(ambient)
+        .destinations(DestinationPolicy::new(allowed(options.allow_destination, address)))
+        .retention(options.retention)
+        .open()
+        .await?;
+    system.start_worker(WorkerOptions {
+        workers: options.workers.get(),
+        max_in_flight: options.max_in_flight.get(),
+        max_in_flight_per_webhook: options.max_in_flight_per_webhook.get(),
+        delivery_timeout: options.delivery_timeout,
+        ..WorkerOptions::default()
+    });
+    let router = system.router(ApiOptions::new(keys.api, system.ambient().entropy.clone()));
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().write_all(banner(address, &keys.source).as_bytes());
+
+    let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
+    let mut serving =
+        tokio::spawn(rdev_webhooks::http_api::serve(listener, router, shutdown.drain(), limits));
+    let ended_early = tokio::select! {
+        () = shutdown.wait() => None,
+        ended = &mut serving => Some(ended),
+    };
+    let stop_by = Instant::now() + drain_timeout;
+    system.drain();
+    let served = match ended_early {
+        Some(ended) => ended,
+        None => serving.await,
+    };
+    system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
+    Ok(served??)
+}
+
+/// Loopback may be reached by default while only this machine can ask for it.
+fn allowed(given: Vec<Cidr>, address: SocketAddr) -> Vec<Cidr> {
+    if given.is_empty() && address.ip().is_loopback() {
+        return ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    }
+    given
+}
+
+/// An error and what it comes from, in one line.
+fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

@@ -1,0 +1,88 @@
+//! How the system is put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions};
+use rdev_webhooks_domain::DestinationPolicy;
+use rdev_webhooks_domain::ports::Dispatcher;
+use rdev_webhooks_keyring::Keyring;
+
+use crate::database::Store;
+use crate::{Database, OpenError, RdevWebhooks};
+
+/// Puts the system together; see [`RdevWebhooks::builder`].
+pub struct Builder {
+    database: Database,
+    keyring: Keyring,
+    ambient: Ambient,
+    destinations: DestinationPolicy,
+    retention: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new(database: Database, keyring: Keyring) -> Self {
+        Self {
+            database,
+            keyring,
+            ambient: Ambient::system(),
+            destinations: DestinationPolicy::default(),
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+        }
+    }
+
+    /// Which addresses deliveries may reach; by default, public ones only.
+    #[must_use]
+    pub fn destinations(mut self, policy: DestinationPolicy) -> Self {
+        self.destinations = policy;
+        self
+    }
+
+    /// How long events, deliveries and attempts are kept; 30 days by default.
+    #[must_use]
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// Another clock and randomness than the system's, for tests.
+    #[must_use]
+    pub fn ambient(mut self, ambient: Ambient) -> Self {
+        self.ambient = ambient;
+        self
+    }
+
+    /// Opens the database, and brings the embedded one's schema up to date. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], made to be shown.
+    pub async fn open(self) -> Result<RdevWebhooks, OpenError> {
+        let dispatch = DispatchOptions { policy: self.destinations, ..DispatchOptions::default() };
+        let dispatcher =
+            HttpDispatcher::new(dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
+        let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
+        let store = Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock)).await?;
+
+        let (publisher, publishing) =
+            Publisher::new(Arc::clone(&store.events), self.ambient.clone(), Catalogue);
+        let webhooks = Webhooks::new(
+            Arc::clone(&store.webhooks),
+            Arc::clone(&store.history),
+            Arc::clone(&dispatcher),
+            publisher.clone(),
+            Catalogue,
+            self.ambient.clone(),
+        );
+        let services = Services {
+            publisher,
+            webhooks,
+            catalogue: Catalogue,
+            events: Arc::clone(&store.events),
+            history: Arc::clone(&store.history),
+            queue: Arc::clone(&store.queue),
+        };
+        Ok(RdevWebhooks::start(store, services, publishing, dispatcher, self.ambient, self.retention))
+    }
+}

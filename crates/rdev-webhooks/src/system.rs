@@ -1,0 +1,147 @@
+//! The system while it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
+use rdev_webhooks_app::{Ambient, EventDraft, PublishError, PublisherTask, Retention, Services, Webhooks};
+use rdev_webhooks_domain::Published;
+use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
+use rdev_webhooks_http_api::{ApiOptions, Router};
+use rdev_webhooks_keyring::Keyring;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::database::Store;
+use crate::{Builder, Database};
+
+/// How long the last events may take to be stored once everything else has stopped.
+const PUBLISHER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A running system: its database is open, and events can be published. A worker and an API are
+/// started apart, here or in other processes.
+///
+/// Dropping it ends its tasks at once, which loses nothing; [`Self::stop`] lets them finish first.
+pub struct RdevWebhooks {
+    store: Store,
+    services: Services,
+    publishing: JoinHandle<()>,
+    dispatcher: Arc<dyn Dispatcher>,
+    ambient: Ambient,
+    retention: Duration,
+    tasks: TaskTracker,
+    drain: CancellationToken,
+    abort: CancellationToken,
+    /// End the tasks of a system that is dropped.
+    _guards: [DropGuard; 2],
+}
+
+impl RdevWebhooks {
+    /// Begins to put a system together on a database, whose secrets are sealed with `keyring`.
+    #[must_use]
+    pub fn builder(database: Database, keyring: Keyring) -> Builder {
+        Builder::new(database, keyring)
+    }
+
+    pub(crate) fn start(
+        store: Store,
+        services: Services,
+        publishing: PublisherTask,
+        dispatcher: Arc<dyn Dispatcher>,
+        ambient: Ambient,
+        retention: Duration,
+    ) -> Self {
+        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        Self {
+            _guards: [drain.clone().drop_guard(), abort.clone().drop_guard()],
+            store,
+            services,
+            publishing: tokio::spawn(publishing.run()),
+            dispatcher,
+            ambient,
+            retention,
+            tasks: TaskTracker::new(),
+            drain,
+            abort,
+        }
+    }
+
+    /// Publishes an event; it and all its deliveries are on disk when this answers.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; see there for what may be stored all the same.
+    pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
+        self.services.publisher.publish(draft).await
+    }
+
+    /// Where webhooks are made, changed, deleted and tested.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.services.webhooks
+    }
+
+    /// Everything that an API stands on.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The clock and the randomness that the system goes by.
+    #[must_use]
+    pub fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    /// The REST API, to be served by [`serve`](rdev_webhooks_http_api::serve) or mounted elsewhere. It
+    /// must be gone before [`Self::stop`] can finish.
+    #[must_use]
+    pub fn router(&self, options: ApiOptions) -> Router {
+        rdev_webhooks_http_api::router(self.services.clone(), options)
+    }
+
+    /// Begins to deliver what is due, and to remove what is older than the retention. Meant to be called
+    /// once; each further call adds another pool. Needs a tokio runtime.
+    pub fn start_worker(&self, options: WorkerOptions) {
+        let worker = Worker::new(
+            Arc::clone(&self.store.queue),
+            Arc::clone(&self.dispatcher),
+            self.ambient.clone(),
+            options,
+        );
+        self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
+        let history = Arc::clone(&self.store.history);
+        let retention = Retention::new(history, Arc::clone(&self.ambient.clock), self.retention);
+        self.tasks.spawn(retention.run(self.drain.clone()));
+    }
+
+    /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that
+    /// has something else to end meanwhile.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Stops claiming, finishes and records what is in flight, gives back what is not done after
+    /// `drain_timeout`, and closes the database.
+    ///
+    /// # Errors
+    ///
+    /// The database's, on closing it. All that was answered is safe even then.
+    pub async fn stop(self, drain_timeout: Duration) -> Result<(), StoreError> {
+        self.drain();
+        self.tasks.close();
+        if tokio::time::timeout(drain_timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!("not everything was done in time; the rest is given back");
+            self.abort.cancel();
+            self.tasks.wait().await;
+        }
+        drop(self.services);
+        let abort = self.publishing.abort_handle();
+        if tokio::time::timeout(PUBLISHER_DEADLINE, self.publishing).await.is_err() {
+            tracing::warn!("the publisher is still in use by somebody; it ends now");
+            abort.abort();
+        }
+        self.store.close().await
+    }
+}

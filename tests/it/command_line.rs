@@ -1,0 +1,88 @@
+//! What the program says to people who type it.
+
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use rdev_webhooks_tests::{AllInOne, binary};
+use tokio::process::Command;
+
+async fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(binary("rdev-webhooks"));
+    command.args(args).envs(variables.iter().copied()).current_dir(std::env::temp_dir()).kill_on_drop(true);
+    tokio::time::timeout(Duration::from_secs(25), command.output()).await.expect("it ends").unwrap()
+}
+
+#[tokio::test]
+async fn the_demo_ends_well_and_soon() {
+    let started = Instant::now();
+    let output = run(&["demo"], &[]).await;
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_eq!(told.matches("its signature verifies").count(), 3, "{told}");
+    for part in ["answered 500", "answered 200", "retrying in 5.", "the delivery is succeeded"] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let data_dir = data_dir.to_str().unwrap();
+    let short_key = "S3cret";
+    let wrong: &[(&[&str], &[(&str, &str)], &str)] = &[
+        (&["--bind", "nowhere"], &[], "--bind"),
+        (&[], &[("RDEV_BIND", "nowhere")], "RDEV_BIND"),
+        (&["--workers", "0"], &[], "--workers"),
+        (&["--max-in-flight=-1"], &[], "--max-in-flight"),
+        (&["--delivery-timeout", "15"], &[], "--delivery-timeout"),
+        (&["--delivery-timeout", "0s"], &[], "--delivery-timeout"),
+        (&["--retention", "soon"], &[], "--retention"),
+        (&["--drain-timeout", "x"], &[], "--drain-timeout"),
+        (&["--allow-destination", "10.0.0.1/8"], &[], "--allow-destination"),
+        (&["--database-url", "mysql://x"], &[], "--database-url"),
+        (&["--api-key", short_key], &[], "--api-key"),
+        (&[], &[("RDEV_API_KEY", short_key)], "RDEV_API_KEY"),
+        (&["--encryption-key", short_key], &[], "--encryption-key"),
+        (&["--log-format", "xml"], &[], "--log-format"),
+        (&["--unknown"], &[], "--unknown"),
+        (&["unknown"], &[], "unknown"),
+    ];
+    for (args, variables, named) in wrong {
+        let mut variables = variables.to_vec();
+        variables.push(("RDEV_DATA_DIR", data_dir));
+        let output = run(args, &variables).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?} {said}");
+        assert_eq!(said.lines().count(), 1, "{args:?} {said}");
+        assert!(said.starts_with("error: ") && said.contains(named), "{args:?} {said}");
+        assert!(!said.contains(short_key), "{args:?} {said}");
+        assert!(!std::path::Path::new(data_dir).exists(), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_data_is_turned_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = AllInOne::start(folder.path()).await;
+    let data_dir = folder.path().to_str().unwrap();
+    let output = run(&["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir], &[]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("in use by another"), "{said}");
+}
+
+#[tokio::test]
+async fn another_encryption_key_is_refused_before_anything_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    AllInOne::start(folder.path()).await.stop().await;
+    let data_dir = folder.path().to_str().unwrap();
+    let other = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", data_dir, "--encryption-key", other];
+    let output = run(&args, &[]).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    assert!(said.contains("encryption key"), "{said}");
+    assert!(!said.contains(other) && output.stdout.is_empty(), "{said}");
+}

@@ -1,0 +1,64 @@
+//! Killing the process: what was answered 202 is delivered all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::Entropy;
+use rdev_webhooks_testkit::SeededEntropy;
+use rdev_webhooks_testkit::receiver::Receiver;
+use rdev_webhooks_tests::{AllInOne, Client};
+
+const KILLS: usize = 6;
+const PUBLISHERS: usize = 8;
+
+/// Publishes one event after the other until the server is gone; answers the ids that were accepted.
+async fn publish_until_killed(client: Client) -> Vec<String> {
+    let mut accepted = Vec::new();
+    let body = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
+    while let Ok(answer) = client.request(http::Method::POST, "/events", Some(body)).await {
+        accepted.push(answer.expect(202)["id"].as_str().unwrap().to_owned());
+    }
+    accepted
+}
+
+#[tokio::test]
+async fn every_event_that_was_accepted_is_delivered_though_the_process_is_killed_again_and_again() {
+    let entropy = SeededEntropy::new(20_250_115);
+    let entropy: &dyn Entropy = &entropy;
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::accepting().await;
+    let mut server = AllInOne::start(folder.path()).await;
+    server.client.subscribe(receiver.url("/").as_str()).await;
+
+    let mut accepted = BTreeSet::new();
+    for _ in 0..KILLS {
+        let publishers: Vec<_> =
+            (0..PUBLISHERS).map(|_| tokio::spawn(publish_until_killed(server.client.clone()))).collect();
+        let life = Duration::from_millis(100 + u64::from(entropy.bytes::<1>()[0]) * 2);
+        // How long the process lives is what is being tried, not a wait for something to happen.
+        tokio::time::timeout(life, std::future::pending::<()>()).await.unwrap_err();
+        server.kill().await;
+        for publisher in publishers {
+            accepted.extend(publisher.await.unwrap());
+        }
+        server = AllInOne::start(folder.path()).await;
+    }
+
+    let done = |page: &serde_json::Value| page["data"].as_array().is_some_and(Vec::is_empty);
+    for status in ["pending", "in_flight", "retrying"] {
+        server.client.until(&format!("/deliveries?status={status}"), done).await;
+    }
+    let mut deliveries: BTreeMap<String, usize> = BTreeMap::new();
+    for request in receiver.requests() {
+        *deliveries.entry(request.header("webhook-id").to_owned()).or_default() += 1;
+    }
+    let lost: Vec<_> = accepted.iter().filter(|id| !deliveries.contains_key(*id)).collect();
+    let repeated = deliveries.values().filter(|count| **count > 1).count();
+    println!("{} accepted, {} lost, {repeated} repeated over {KILLS} kills", accepted.len(), lost.len());
+    assert!(accepted.len() > 100, "only {} were accepted: the test tries nothing", accepted.len());
+    assert_eq!(lost, Vec::<&String>::new());
+    // Only what was in flight at a kill may come twice: no more than the pool holds.
+    assert!(repeated <= KILLS * 32, "{repeated} were repeated");
+    let failed = server.client.get("/deliveries?status=failed").await;
+    assert_eq!(failed["data"].as_array().unwrap().len(), 0);
+}

@@ -1,0 +1,104 @@
+//! A client for the API.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// How long a test waits for one answer, and for something to become so.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Talks to one API with one key.
+#[derive(Clone)]
+pub struct Client {
+    http: HttpClient<HttpConnector, Full<Bytes>>,
+    base: String,
+    key: String,
+}
+
+/// What the API answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body; null if it is empty or no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body, if the status is the one expected.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
+        self.body
+    }
+}
+
+impl Client {
+    /// A client of the API at `base`, like `http://127.0.0.1:8080`.
+    #[must_use]
+    pub fn new(base: &str, key: &str) -> Self {
+        let http = HttpClient::builder(TokioExecutor::new()).build_http();
+        Self { http, base: base.to_owned(), key: key.to_owned() }
+    }
+
+    /// Sends a request; an error if no answer came, as when the server was killed.
+    pub async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Result<Answer, String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.key));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default().as_bytes()));
+        let exchange = async {
+            let response = self.http.request(request.body(body).unwrap()).await.map_err(|e| e.to_string())?;
+            let status = response.status();
+            let bytes = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
+            Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| "no answer in time".to_owned())?
+    }
+
+    /// GETs a path that must be there.
+    pub async fn get(&self, path: &str) -> Value {
+        self.request(Method::GET, path, None).await.unwrap().expect(200)
+    }
+
+    /// POSTs JSON.
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        self.request(Method::POST, path, Some(body)).await.unwrap()
+    }
+
+    /// Makes a webhook for the seed's events; answers its id and its secret.
+    pub async fn subscribe(&self, url: &str) -> (String, String) {
+        let body = format!(r#"{{"url":"{url}","events":["command.completed","command.failed"]}}"#);
+        let webhook = self.post("/webhooks", &body).await.expect(201);
+        (webhook["id"].as_str().unwrap().to_owned(), webhook["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// GETs a path again and again until what it answers is as it should be.
+    pub async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let become_so = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                tick.tick().await;
+                last = self.get(path).await;
+                if holds(&last) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(DEADLINE, become_so).await.is_err() {
+            panic!("{path} never became what it should, but {last:#}");
+        }
+        last
+    }
+}

@@ -1,0 +1,12 @@
+//! The Python that holds the packages of `tests/requirements.txt`.
+
+use std::path::PathBuf;
+
+/// Its program. `scripts/setup` makes it.
+#[must_use]
+pub fn python() -> PathBuf {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-venv/bin/python");
+    let python = std::env::var_os("RDEV_TEST_PYTHON").map_or_else(|| PathBuf::from(default), PathBuf::from);
+    assert!(python.exists(), "{} is missing: run scripts/setup", python.display());
+    python
+}
