@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use rdev_webhooks_tests::{AllInOne, binary};
 use tokio::process::Command;
 
+const SHORT_KEY: &str = "S3cret";
+
 async fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary("rdev-webhooks"));
     command.args(args).envs(variables.iter().copied()).current_dir(std::env::temp_dir()).kill_on_drop(true);
@@ -25,13 +27,15 @@ async fn the_demo_ends_well_and_soon() {
     }
 }
 
+/// Arguments, variables, and what the complaint must name.
+type WrongOption = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+
 #[tokio::test]
 async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let data_dir = data_dir.to_str().unwrap();
-    let short_key = "S3cret";
-    let wrong: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let wrong: &[WrongOption] = &[
         (&["--bind", "nowhere"], &[], "--bind"),
         (&[], &[("RDEV_BIND", "nowhere")], "RDEV_BIND"),
         (&["--workers", "0"], &[], "--workers"),
@@ -42,9 +46,9 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
         (&["--drain-timeout", "x"], &[], "--drain-timeout"),
         (&["--allow-destination", "10.0.0.1/8"], &[], "--allow-destination"),
         (&["--database-url", "mysql://x"], &[], "--database-url"),
-        (&["--api-key", short_key], &[], "--api-key"),
-        (&[], &[("RDEV_API_KEY", short_key)], "RDEV_API_KEY"),
-        (&["--encryption-key", short_key], &[], "--encryption-key"),
+        (&["--api-key", SHORT_KEY], &[], "--api-key"),
+        (&[], &[("RDEV_API_KEY", SHORT_KEY)], "RDEV_API_KEY"),
+        (&["--encryption-key", SHORT_KEY], &[], "--encryption-key"),
         (&["--log-format", "xml"], &[], "--log-format"),
         (&["--unknown"], &[], "--unknown"),
         (&["unknown"], &[], "unknown"),
@@ -57,7 +61,7 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
         assert_eq!(output.status.code(), Some(2), "{args:?} {said}");
         assert_eq!(said.lines().count(), 1, "{args:?} {said}");
         assert!(said.starts_with("error: ") && said.contains(named), "{args:?} {said}");
-        assert!(!said.contains(short_key), "{args:?} {said}");
+        assert!(!said.contains(SHORT_KEY), "{args:?} {said}");
         assert!(!std::path::Path::new(data_dir).exists(), "{args:?}");
     }
 }

@@ -2,12 +2,11 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use rdev_webhooks::domain::{Cidr, DestinationPolicy};
 use rdev_webhooks::http_api::{ApiOptions, ServeOptions};
-use rdev_webhooks::{Ambient, Database, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database};
+use rdev_webhooks_options::in_one_line;
 use rdev_webhooks_runtime::{Shutdown, cli};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -28,7 +27,7 @@ pub(crate) async fn run(mut options: ServeArgs) -> ExitCode {
     match serve(options, keys, ambient).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", chain(&*error));
+            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&*error));
             ExitCode::FAILURE
         }
     }
@@ -86,19 +85,14 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
         .await
         .map_err(|error| format!("cannot listen on {} (--bind): {error}", options.bind))?;
     let address = listener.local_addr()?;
-    let system = RdevWebhooks::builder(keys.database, keys.encryption)
-        .ambient(ambient)
-        .destinations(DestinationPolicy::new(allowed(options.allow_destination, address)))
-        .retention(options.retention)
-        .open()
-        .await?;
-    system.start_worker(WorkerOptions {
-        workers: options.workers.get(),
-        max_in_flight: options.max_in_flight.get(),
-        max_in_flight_per_webhook: options.max_in_flight_per_webhook.get(),
-        delivery_timeout: options.delivery_timeout,
-        ..WorkerOptions::default()
-    });
+    let mut system = options.system;
+    if system.allow_destination.is_empty() && address.ip().is_loopback() {
+        // Only this machine can ask for it.
+        system.allow_destination =
+            ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    }
+    let system = system.builder(keys.database, keys.encryption).ambient(ambient).open().await?;
+    system.start_worker(options.worker.to_options());
     let router = system.router(ApiOptions::new(keys.api, system.ambient().entropy.clone()));
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(banner(address, &keys.source).as_bytes());
@@ -118,18 +112,4 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     };
     system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
     Ok(served??)
-}
-
-/// Loopback may be reached by default while only this machine can ask for it.
-fn allowed(given: Vec<Cidr>, address: SocketAddr) -> Vec<Cidr> {
-    if given.is_empty() && address.ip().is_loopback() {
-        return ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
-    }
-    given
-}
-
-/// An error and what it comes from, in one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

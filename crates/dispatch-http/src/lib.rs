@@ -1,1 +1,33 @@
-#![doc = "placeholder"]
+//! Sends deliveries over HTTP/1.1 and HTTP/2: the [`Dispatcher`](rdev_webhooks_domain::ports::Dispatcher)
+//! port over hyper and rustls.
+//!
+//! - **Guarded.** A connection is made only to an address that the
+//!   [`DestinationPolicy`](rdev_webhooks_domain::DestinationPolicy) lets pass. Literal addresses and the
+//!   answers of look-ups are judged alike, all answers of a name, anew for every connection; the socket is
+//!   opened to the judged address, so that no second look-up can come in between. Redirects are not
+//!   followed, and no proxy is taken from the environment.
+//! - **Bounded.** One deadline covers everything from the look-up to the last byte read. A response's head
+//!   may have 32 KiB and (over HTTP/1) 100 headers, of its body
+//!   [`RESPONSE_BODY_LIMIT`](rdev_webhooks_domain::RESPONSE_BODY_LIMIT) bytes are read; what goes on
+//!   longer is dropped with its connection, or with its stream under HTTP/2. Nothing is decompressed.
+//! - **Once.** A request is sent anew only if its connection, taken from the pool, was found dead before
+//!   anything of the request was written.
+//! - **Explained.** Each phase is timed and each failure has a class and a sentence that holds neither
+//!   secrets nor the URL's path or query.
+
+mod connect;
+mod connector;
+mod dispatcher;
+mod exchange;
+mod failure;
+mod guard;
+mod options;
+mod resolve;
+mod response;
+mod stream;
+mod tls;
+
+pub use dispatcher::HttpDispatcher;
+pub use options::{Options, OptionsError};
+pub use resolve::{Resolve, SystemResolver};
+pub use rustls::pki_types::CertificateDer;

@@ -9,7 +9,7 @@ use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_keyring::Keyring;
 
-use crate::database::Store;
+use crate::store::Store;
 use crate::{Database, OpenError, RdevWebhooks};
 
 /// Puts the system together; see [`RdevWebhooks::builder`].

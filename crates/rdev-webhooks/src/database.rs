@@ -3,19 +3,20 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use rdev_webhooks_domain::ports::{
-    Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
-};
-use rdev_webhooks_keyring::Keyring;
-#[cfg(feature = "sqlite")]
-use rdev_webhooks_store_sqlite::{SqliteOptions, SqliteStore};
+use secrecy::SecretString;
 
 /// A database that the system can keep its webhooks, events and deliveries in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Database {
+    /// `postgres://user:password@host:port/database`, with libpq's parameters after a `?`: for any
+    /// number of processes. [`migrate`](crate::migrate) prepares it.
+    #[cfg(feature = "postgres")]
+    Postgres {
+        /// The URL, which may hold a password.
+        url: SecretString,
+    },
     /// `sqlite://PATH`, a file that one process at a time has open; it is made if it is missing.
     /// `sqlite://rdev.db` is relative to the working directory, `sqlite:///var/lib/rdev.db` is not.
     #[cfg(feature = "sqlite")]
@@ -30,7 +31,7 @@ pub enum Database {
 #[non_exhaustive]
 pub enum DatabaseError {
     /// Another scheme than those that this build knows.
-    #[error("a database's URL begins with sqlite://")]
+    #[error("a database's URL begins with postgres:// or sqlite://")]
     Scheme,
     /// Nothing after the scheme.
     #[error("a path must follow sqlite://, like sqlite:///var/lib/rdev/rdev.db")]
@@ -49,87 +50,46 @@ impl FromStr for Database {
             }
             return Ok(Self::Sqlite { path: path.into() });
         }
+        #[cfg(feature = "postgres")]
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres { url: url.into() });
+        }
         Err(DatabaseError::Scheme)
     }
 }
 
 impl fmt::Debug for Database {
+    /// Without what may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres { .. } => f.write_str("postgres://…"),
             #[cfg(feature = "sqlite")]
             Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
         }
     }
 }
 
-/// Why the system could not be opened. Made to be shown.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The embedded database.
-    #[cfg(feature = "sqlite")]
-    #[error(transparent)]
-    Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
-    /// What sends deliveries.
-    #[error("deliveries cannot be sent")]
-    Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// A store, as each of its ports.
-pub(crate) struct Store {
-    pub(crate) events: Arc<dyn EventRepository>,
-    pub(crate) webhooks: Arc<dyn WebhookRepository>,
-    pub(crate) queue: Arc<dyn DeliveryQueue>,
-    pub(crate) history: Arc<dyn DeliveryHistory>,
-    kind: Kind,
-}
-
-enum Kind {
-    #[cfg(feature = "sqlite")]
-    Sqlite(Arc<SqliteStore>),
-}
-
-impl Store {
-    pub(crate) async fn open(
-        database: Database,
-        keyring: Keyring,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, OpenError> {
-        match database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite { path } => {
-                let store =
-                    Arc::new(SqliteStore::open(SqliteOptions::new(path, Arc::new(keyring), clock)).await?);
-                Ok(Self {
-                    events: store.clone(),
-                    webhooks: store.clone(),
-                    queue: store.clone(),
-                    history: store.clone(),
-                    kind: Kind::Sqlite(store),
-                })
-            }
-        }
-    }
-
-    pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        match &self.kind {
-            #[cfg(feature = "sqlite")]
-            Kind::Sqlite(store) => store.close().await,
-        }
-    }
-}
-
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(all(test, feature = "sqlite", feature = "postgres"))]
 mod tests {
     use super::*;
 
     #[test]
     fn a_path_may_be_relative_or_absolute() {
-        let path = |url: &str| match url.parse().unwrap() {
-            Database::Sqlite { path } => path,
-        };
-        assert_eq!(path("sqlite://./.rdev/rdev.db"), PathBuf::from("./.rdev/rdev.db"));
-        assert_eq!(path("sqlite:///var/lib/rdev.db"), PathBuf::from("/var/lib/rdev.db"));
+        for (url, expected) in
+            [("sqlite://./.rdev/rdev.db", "./.rdev/rdev.db"), ("sqlite:///var/rdev.db", "/var/rdev.db")]
+        {
+            match url.parse().unwrap() {
+                Database::Sqlite { path } => assert_eq!(path, PathBuf::from(expected)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let database: Database = "postgres://rdev:s3cret@localhost/rdev".parse().unwrap();
+        assert_eq!(format!("{database:?}"), "postgres://…");
     }
 
     #[test]
@@ -142,7 +102,7 @@ mod tests {
             ("sqlite://folder/", DatabaseError::Path),
             ("sqlite://rdev.db?mode=rwc", DatabaseError::Path),
         ] {
-            assert_eq!(url.parse::<Database>(), Err(error), "{url}");
+            assert_eq!(url.parse::<Database>().unwrap_err(), error, "{url}");
         }
     }
 }

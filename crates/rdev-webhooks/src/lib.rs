@@ -32,6 +32,7 @@
 
 mod builder;
 mod database;
+mod store;
 mod system;
 
 pub use rdev_webhooks_app::deliver::WorkerOptions;
@@ -49,5 +50,6 @@ pub use rdev_webhooks_keyring as keyring;
 pub use rdev_webhooks_signing as signing;
 
 pub use builder::Builder;
-pub use database::{Database, DatabaseError, OpenError};
+pub use database::{Database, DatabaseError};
+pub use store::{MigrateError, OpenError, migrate};
 pub use system::RdevWebhooks;

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::database::Store;
+use crate::store::Store;
 use crate::{Builder, Database};
 
 /// How long the last events may take to be stored once everything else has stopped.
@@ -96,7 +96,6 @@ impl RdevWebhooks {
 
     /// The REST API, to be served by [`serve`](rdev_webhooks_http_api::serve) or mounted elsewhere. It
     /// must be gone before [`Self::stop`] can finish.
-    #[must_use]
     pub fn router(&self, options: ApiOptions) -> Router {
         rdev_webhooks_http_api::router(self.services.clone(), options)
     }

@@ -1,0 +1,124 @@
+//! TLS: what is trusted, the handshake, and its errors in words.
+
+use std::io;
+use std::sync::Arc;
+
+use rdev_webhooks_domain::{AttemptFailure, FailureClass};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use url::Host;
+
+use crate::OptionsError;
+use crate::failure::failure;
+
+/// The client's side of TLS 1.2 and 1.3, offering HTTP/2 and HTTP/1.1.
+pub(crate) fn config(
+    system_roots: bool,
+    extra_roots: Vec<CertificateDer<'static>>,
+) -> Result<ClientConfig, OptionsError> {
+    let mut roots = RootCertStore::empty();
+    if system_roots {
+        add_system_roots(&mut roots);
+    }
+    for (index, root) in extra_roots.into_iter().enumerate() {
+        roots.add(root).map_err(|source| OptionsError::Root { number: index + 1, source })?;
+    }
+    // The provider is named, for a process may have installed another as its default, or none.
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(OptionsError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn add_system_roots(roots: &mut RootCertStore) {
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
+    }
+    let (added, ignored) = roots.add_parsable_certificates(found.certs);
+    tracing::debug!(added, ignored, "read the system's certificate authorities");
+    if added == 0 {
+        tracing::warn!(
+            "the system has no certificate authorities, so no https:// destination can be trusted; \
+             install them (the package is mostly called ca-certificates) or set SSL_CERT_FILE"
+        );
+    }
+}
+
+/// Agrees on TLS over a connection to `host`.
+pub(crate) async fn handshake(
+    config: Arc<ClientConfig>,
+    host: &Host<&str>,
+    tcp: TcpStream,
+) -> Result<TlsStream<TcpStream>, AttemptFailure> {
+    let name = match *host {
+        Host::Ipv4(address) => ServerName::from(std::net::IpAddr::V4(address)),
+        Host::Ipv6(address) => ServerName::from(std::net::IpAddr::V6(address)),
+        Host::Domain(name) => ServerName::try_from(name.trim_end_matches('.').to_owned()).map_err(|_| {
+            let detail = format!("no certificate can be issued for the name {name}");
+            failure(FailureClass::Tls, detail)
+        })?,
+    };
+    TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| failure(FailureClass::Tls, explain_io(&error)))
+}
+
+fn explain_io(error: &io::Error) -> String {
+    match inner(error) {
+        Some(error) => explain(error),
+        None => format!("the connection broke while TLS was agreed on: {}", error.kind()),
+    }
+}
+
+/// The TLS error that an I/O error carries.
+pub(crate) fn inner(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// A TLS error as a sentence that says whose fault it is.
+pub(crate) fn explain(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => explain_certificate(error),
+        Error::AlertReceived(alert) => {
+            format!("the endpoint refused the TLS session with the alert {alert:?}")
+        }
+        Error::InvalidMessage(_) => {
+            "the endpoint did not answer in TLS; does the port speak plain http?".to_owned()
+        }
+        Error::PeerIncompatible(_) => {
+            format!("the endpoint supports no TLS that we support: {error}")
+        }
+        _ => format!("TLS failed: {error}"),
+    }
+}
+
+fn explain_certificate(error: &CertificateError) -> String {
+    let fault = match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
+        CertificateError::UnknownIssuer => {
+            "was not issued by an authority that is trusted here (or the endpoint does not send the \
+             intermediate certificates)"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "is for another name"
+        }
+        CertificateError::Revoked => "has been revoked",
+        CertificateError::BadSignature => "has a wrong signature",
+        CertificateError::BadEncoding => "cannot be read",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not for a server"
+        }
+        other => return format!("the endpoint's certificate is not accepted: {other}"),
+    };
+    format!("the endpoint's certificate {fault}")
+}

@@ -1,0 +1,116 @@
+//! The options that more than one binary takes, so that they read the same everywhere.
+//!
+//! What is not about webhooks (logging, stopping, parsing durations) is in
+//! [`rdev_webhooks_runtime::options`].
+
+// The structs that binaries flatten have plain comments: clap would take a rustdoc comment for the
+// description of the whole program.
+#![expect(missing_docs, reason = "see above")]
+
+use std::error::Error;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use clap::Args;
+use rdev_webhooks::domain::{Cidr, DestinationPolicy};
+use rdev_webhooks::keyring::Keyring;
+use rdev_webhooks::{Builder, Database, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_runtime::options::{positive_duration, secret};
+
+// What a process that has no data dir needs to know of its database.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// The database, like postgres://user:password@host/database
+    #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
+          value_parser = secret(str::parse::<Database>))]
+    pub database_url: Database,
+
+    /// What secrets are encrypted with at rest: 32 bytes in base64; in a comma-separated list the first
+    /// encrypts and all decrypt
+    #[arg(long, env = "RDEV_ENCRYPTION_KEY", value_name = "KEY[,KEY]…", hide_env_values = true,
+          value_parser = secret(str::parse::<Keyring>))]
+    pub encryption_key: Keyring,
+}
+
+// How the pool is made.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerArgs {
+    /// Workers in the pool
+    #[arg(long, env = "RDEV_WORKERS", value_name = "N", default_value = "10", value_parser = pool_size)]
+    pub workers: NonZeroUsize,
+
+    /// Deliveries that one worker of the pool may have in flight
+    #[arg(long, env = "RDEV_MAX_IN_FLIGHT", value_name = "N", default_value = "32", value_parser = pool_size)]
+    pub max_in_flight: NonZeroUsize,
+
+    /// Deliveries that one webhook may have in flight in the whole pool
+    #[arg(long, env = "RDEV_MAX_IN_FLIGHT_PER_WEBHOOK", value_name = "N", default_value = "32")]
+    pub max_in_flight_per_webhook: NonZeroU32,
+
+    /// The deadline of one attempt, from the name look-up to the last byte of the answer
+    #[arg(long, env = "RDEV_DELIVERY_TIMEOUT", value_name = "DURATION", default_value = "15s",
+          value_parser = delivery_timeout)]
+    pub delivery_timeout: Duration,
+}
+
+// What holds for everything that a process does.
+#[derive(Debug, Clone, Args)]
+pub struct SystemArgs {
+    /// A network that deliveries may reach though it is not public, like 10.1.0.0/16; may be repeated
+    #[arg(long, env = "RDEV_ALLOW_DESTINATION", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_destination: Vec<Cidr>,
+
+    /// How long events, deliveries and attempts are kept
+    #[arg(long, env = "RDEV_RETENTION", value_name = "DURATION", default_value = "30d",
+          value_parser = positive_duration)]
+    pub retention: Duration,
+}
+
+impl WorkerArgs {
+    /// The same for the library.
+    #[must_use]
+    pub fn to_options(&self) -> WorkerOptions {
+        WorkerOptions {
+            workers: self.workers.get(),
+            max_in_flight: self.max_in_flight.get(),
+            max_in_flight_per_webhook: self.max_in_flight_per_webhook.get(),
+            delivery_timeout: self.delivery_timeout,
+            ..WorkerOptions::default()
+        }
+    }
+}
+
+impl SystemArgs {
+    /// A system on that database that keeps to these options.
+    #[must_use]
+    pub fn builder(&self, database: Database, keyring: Keyring) -> Builder {
+        RdevWebhooks::builder(database, keyring)
+            .destinations(DestinationPolicy::new(self.allow_destination.clone()))
+            .retention(self.retention)
+    }
+}
+
+/// An error and what it comes from, in one line.
+#[must_use]
+pub fn in_one_line(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+/// The slots of the pool, and what waits in memory, grow with it.
+fn pool_size(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(size) if size.get() <= 1_024 => Ok(size),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// A lease lasts as long as this and a little more: what its worker does not finish stays untouched for
+/// that time.
+fn delivery_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = positive_duration(text)?;
+    if timeout > Duration::from_secs(10 * 60) {
+        return Err("must be at most 10m".to_owned());
+    }
+    Ok(timeout)
+}

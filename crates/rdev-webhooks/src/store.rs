@@ -1,0 +1,129 @@
+//! A store of either kind, as its ports.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{
+    Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
+};
+use rdev_webhooks_keyring::Keyring;
+#[cfg(feature = "postgres")]
+use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "sqlite")]
+use rdev_webhooks_store_sqlite::{SqliteOptions, SqliteStore};
+#[cfg(feature = "postgres")]
+use secrecy::ExposeSecret;
+
+use crate::Database;
+
+/// Why the system could not be opened. Made to be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Postgres.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Postgres(#[from] rdev_webhooks_store_postgres::ConnectError),
+    /// The embedded database.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
+    /// What sends deliveries.
+    #[error("deliveries cannot be sent")]
+    Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a database's schema could not be brought up to date. Made to be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// Postgres.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Postgres(#[from] rdev_webhooks_store_postgres::MigrateError),
+    /// The embedded database.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
+}
+
+/// Brings a database's schema up to what this version knows; one that is there already stays as it is.
+/// Safe while processes of the version before run on it.
+///
+/// # Errors
+///
+/// [`MigrateError`]; a migration is made whole or not at all.
+pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
+    match database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres { url } => {
+            Ok(rdev_webhooks_store_postgres::migrate(url.expose_secret()).await?)
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::migrate(path).await?),
+    }
+}
+
+pub(crate) struct Store {
+    pub(crate) events: Arc<dyn EventRepository>,
+    pub(crate) webhooks: Arc<dyn WebhookRepository>,
+    pub(crate) queue: Arc<dyn DeliveryQueue>,
+    pub(crate) history: Arc<dyn DeliveryHistory>,
+    kind: Kind,
+}
+
+enum Kind {
+    #[cfg(feature = "postgres")]
+    Postgres(Arc<PostgresStore>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Arc<SqliteStore>),
+}
+
+impl Store {
+    pub(crate) async fn open(
+        database: Database,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        match database {
+            #[cfg(feature = "postgres")]
+            Database::Postgres { url } => {
+                // It keeps the database's time.
+                drop(clock);
+                let options = PostgresOptions::new(url.expose_secret(), keyring);
+                let store = Arc::new(PostgresStore::connect(options).await?);
+                Ok(Self::of(store.clone(), Kind::Postgres(store)))
+            }
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite { path } => {
+                let options = SqliteOptions::new(path, Arc::new(keyring), clock);
+                let store = Arc::new(SqliteStore::open(options).await?);
+                Ok(Self::of(store.clone(), Kind::Sqlite(store)))
+            }
+        }
+    }
+
+    fn of<S>(store: Arc<S>, kind: Kind) -> Self
+    where
+        S: EventRepository + WebhookRepository + DeliveryQueue + DeliveryHistory,
+    {
+        Self {
+            events: store.clone(),
+            webhooks: store.clone(),
+            queue: store.clone(),
+            history: store,
+            kind,
+        }
+    }
+
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        match &self.kind {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => {
+                store.close().await;
+                Ok(())
+            }
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.close().await,
+        }
+    }
+}

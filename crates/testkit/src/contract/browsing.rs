@@ -1,0 +1,359 @@
+//! What the repositories show: `EventRepository::get` and `list`, `DeliveryHistory`.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::{
+    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
+    DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, NewEvent, PageRequest, Phases,
+    RESPONSE_BODY_LIMIT, Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
+};
+
+use super::Harness;
+use super::scene::{DAY, Scene, all_pages, first};
+use crate::samples;
+
+/// An event's deliveries are counted by where they stand now.
+pub async fn an_event_tells_what_became_of_it(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    for _ in 0..7 {
+        webhooks.push(scene.webhook().await);
+    }
+    let event = scene.publish().await;
+    let counts = async || scene.events.get(event).await.unwrap().unwrap().deliveries;
+    let all_pending = DeliveryCounts { pending: 7, ..DeliveryCounts::default() };
+    assert_eq!(counts().await, all_pending);
+
+    for webhook in &webhooks[2..6] {
+        let leased = scene.claim_for(*webhook, 1, DAY).await;
+        assert_eq!(leased.len(), 1);
+        let failed = FailureReason::AttemptsExhausted;
+        if *webhook == webhooks[3] {
+            scene.settle_held(&leased[0], Settled::RetryAfter(DAY)).await;
+        } else if *webhook == webhooks[4] {
+            scene.settle_held(&leased[0], Settled::Succeeded).await;
+        } else if *webhook == webhooks[5] {
+            scene.settle_held(&leased[0], Settled::Failed(failed)).await;
+        }
+    }
+    assert!(scene.webhooks.delete(webhooks[6]).await.unwrap());
+    let expected =
+        DeliveryCounts { pending: 2, in_flight: 1, retrying: 1, succeeded: 1, failed: 1, cancelled: 1 };
+    assert_eq!(counts().await, expected);
+
+    // A lease that has run out is nobody's: the delivery waits to be tried again.
+    scene.advance(DAY).await;
+    let expected = DeliveryCounts { in_flight: 0, retrying: 2, ..expected };
+    assert_eq!(counts().await, expected);
+    let listed = scene.events.list(&EventFilter::default(), first(1)).await.unwrap();
+    assert_eq!(listed.items[0].deliveries, expected);
+    // Another event's are not counted.
+    let other = scene.publish().await;
+    assert_eq!(counts().await, expected);
+    let record = scene.events.get(other).await.unwrap().unwrap();
+    assert_eq!(record.deliveries.total(), 6);
+}
+
+/// Pages join without gaps and repetitions while events are published.
+pub async fn events_are_paged_newest_first(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    scene.webhook().await;
+    let mut batch = Vec::new();
+    for _ in 0..9 {
+        batch.push(scene.new_event().await);
+    }
+    // Not in the order of the ids.
+    batch.swap(2, 7);
+    scene.events.publish(&batch).await.unwrap();
+    let mut newest_first: Vec<EventId> = batch.iter().map(|event| event.id).collect();
+    newest_first.sort_unstable_by(|a, b| b.cmp(a));
+
+    let filter = EventFilter::default();
+    let fetch = async |page: PageRequest<EventId>| scene.events.list(&filter, page).await.unwrap();
+    let publish = async || {
+        scene.publish().await;
+    };
+    for limit in [1, 3, 4, 100] {
+        let known = fetch(first(1_000)).await.items;
+        let paged = all_pages(limit, |record| record.event.id, fetch, publish).await;
+        assert_eq!(paged, known, "in pages of {limit}");
+    }
+    let all = fetch(first(1_000)).await.items;
+    let oldest: Vec<_> = all.iter().map(|record| record.event.id).collect();
+    assert_eq!(oldest[oldest.len() - 9..], newest_first);
+}
+
+/// Three events a second apart, of two types and two projects and none, as far as a list of them
+/// goes: the times, and the ids.
+async fn three_events(scene: &Scene<'_>) -> ([Timestamp; 3], [EventId; 3]) {
+    let start = scene.now().await.truncated_to_millis();
+    let times = [0, 1, 2].map(|n| start + Duration::from_secs(n));
+    let mut ids = Vec::new();
+    for (at, event_type, project) in [
+        (times[0], "command.completed", Some("a")),
+        (times[1], "command.failed", Some("b")),
+        (times[2], "command.completed", None),
+    ] {
+        let event = NewEvent {
+            event_type: event_type.parse().unwrap(),
+            project: project.map(|name| name.parse().unwrap()),
+            // The producer's time is not what counts.
+            timestamp: Timestamp::EPOCH,
+            ..samples::event(&scene.entropy, at)
+        };
+        ids.push(scene.publish_one(&event).await.id);
+    }
+    (times, [ids[0], ids[1], ids[2]])
+}
+
+/// Each filter of events is applied, and several together.
+pub async fn events_are_filtered(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (times, ids) = three_events(&scene).await;
+    let none = EventFilter::default();
+    let completed = Some("command.completed".parse().unwrap());
+    let a = Some("a".parse().unwrap());
+    let cases = [
+        (none.clone(), vec![2, 1, 0]),
+        (EventFilter { event_type: completed.clone(), ..none.clone() }, vec![2, 0]),
+        (EventFilter { project: a.clone(), ..none.clone() }, vec![0]),
+        (EventFilter { since: Some(times[1]), ..none.clone() }, vec![2, 1]),
+        (EventFilter { until: Some(times[1]), ..none.clone() }, vec![0]),
+        (EventFilter { since: Some(times[1]), until: Some(times[2]), ..none.clone() }, vec![1]),
+        (EventFilter { event_type: completed.clone(), since: Some(times[1]), ..none.clone() }, vec![2]),
+        (
+            EventFilter { event_type: completed, project: a, since: Some(times[0]), until: Some(times[1]) },
+            vec![0],
+        ),
+    ];
+    for (filter, expected) in cases {
+        let page = scene.events.list(&filter, first(10)).await.unwrap();
+        let listed: Vec<_> = page.items.iter().map(|record| record.event.id).collect();
+        let expected: Vec<_> = expected.into_iter().map(|n| ids[n]).collect();
+        assert_eq!(listed, expected, "{filter:?}");
+        let one = scene.events.list(&filter, first(1)).await.unwrap();
+        assert_eq!(one.items[0].event.id, expected[0]);
+        assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
+    }
+}
+
+/// Unfinished and finished deliveries stand in one list, those of the newest events first, and its
+/// pages join without gaps and repetitions.
+pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut events = Vec::new();
+    for _ in 0..2 {
+        for status in DeliveryStatus::ALL {
+            let webhook = scene.webhook().await;
+            let id = scene.delivery_in(*status, webhook).await;
+            events.push(scene.delivery(id).await.event_id);
+            if !matches!(status, DeliveryStatus::Cancelled) {
+                // Later events are to be given to it no more.
+                let narrow = samples::patterns(["nothing"]);
+                scene.change(webhook, |webhook| webhook.events = narrow).await;
+            }
+        }
+    }
+    // One event with several deliveries.
+    for _ in 0..3 {
+        scene.webhook().await;
+    }
+    let shared = scene.publish().await;
+    events.extend([shared; 3]);
+    events.reverse();
+
+    let filter = DeliveryFilter::default();
+    let fetch = async |page: PageRequest<DeliveryId>| {
+        let page = scene.history.list(&filter, page).await;
+        page.unwrap()
+    };
+    for limit in [1, 2, 5, 100] {
+        let known = fetch(first(1_000)).await.items;
+        let publish = async || {
+            scene.publish().await;
+        };
+        let paged = all_pages(limit, |delivery| delivery.id, fetch, publish).await;
+        assert_eq!(paged, known, "in pages of {limit}");
+    }
+    let all = fetch(first(1_000)).await.items;
+    let oldest: Vec<_> = all.iter().map(|delivery| delivery.event_id).collect();
+    assert_eq!(oldest[oldest.len() - events.len()..], events);
+    for delivery in &all {
+        assert_eq!(*delivery, scene.delivery(delivery.id).await);
+    }
+}
+
+/// Each filter of deliveries is applied, and several together.
+pub async fn deliveries_are_filtered(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    let (times, ids) = three_events(&scene).await;
+    let delivery = |event: usize, webhook: WebhookId| DeliveryId::derive(ids[event], webhook);
+    let expect = async |filter: DeliveryFilter, expected: &[(usize, WebhookId)]| {
+        let listed = scene.deliveries(&filter).await;
+        let listed: Vec<_> = listed.iter().map(|delivery| delivery.id).collect();
+        let mut expected: Vec<_> = expected.iter().map(|(n, whk)| delivery(*n, *whk)).collect();
+        expected.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(listed, expected, "{filter:?}");
+        let page = scene.history.list(&filter, first(1)).await.unwrap();
+        assert_eq!(page.items.len(), expected.len().min(1));
+        assert_eq!(page.has_more, expected.len() > 1, "{filter:?}");
+    };
+    let none = DeliveryFilter::default;
+    let both = |event| [(event, one), (event, two)];
+
+    expect(none(), &[both(0), both(1), both(2)].concat()).await;
+    let filter = DeliveryFilter { webhook: Some(two), ..none() };
+    expect(filter, &[(0, two), (1, two), (2, two)]).await;
+    let filter = DeliveryFilter { event: Some(ids[1]), ..none() };
+    expect(filter, &both(1)).await;
+    let filter = DeliveryFilter { event_type: Some("command.completed".parse().unwrap()), ..none() };
+    expect(filter, &[both(0), both(2)].concat()).await;
+    let filter = DeliveryFilter { project: Some("b".parse().unwrap()), ..none() };
+    expect(filter, &both(1)).await;
+    let filter = DeliveryFilter { since: Some(times[1]), ..none() };
+    expect(filter, &[both(1), both(2)].concat()).await;
+    let filter = DeliveryFilter { until: Some(times[1]), ..none() };
+    expect(filter, &both(0)).await;
+
+    // By status, which changes: the oldest event's delivery to `one` is finished, the next in flight.
+    let leased = scene.claim(one, 1).await;
+    let settled = leased[0].event_id;
+    scene.settle_held(&leased[0], Settled::Succeeded).await;
+    let leased = scene.claim(one, 1).await;
+    let nth = |event: EventId| ids.iter().position(|id| *id == event).unwrap();
+    let (settled, in_flight) = (nth(settled), nth(leased[0].event_id));
+    let waiting = 3 - settled - in_flight;
+    let with = |status| DeliveryFilter { status: Some(status), ..none() };
+    expect(with(DeliveryStatus::Succeeded), &[(settled, one)]).await;
+    expect(with(DeliveryStatus::InFlight), &[(in_flight, one)]).await;
+    expect(with(DeliveryStatus::Failed), &[]).await;
+    let pending = [(waiting, one), (0, two), (1, two), (2, two)];
+    expect(with(DeliveryStatus::Pending), &pending).await;
+    let filter = DeliveryFilter {
+        webhook: Some(one),
+        event: Some(ids[settled]),
+        status: Some(DeliveryStatus::Succeeded),
+        since: Some(times[settled]),
+        until: Some(times[settled] + Duration::from_secs(1)),
+        ..none()
+    };
+    expect(filter.clone(), &[(settled, one)]).await;
+    let other = DeliveryFilter { webhook: Some(two), ..filter };
+    expect(other, &[]).await;
+
+    scene.settle_held(&leased[0], Settled::RetryAfter(DAY)).await;
+    expect(with(DeliveryStatus::Retrying), &[(in_flight, one)]).await;
+    assert!(scene.webhooks.delete(two).await.unwrap());
+    let cancelled = [(0, two), (1, two), (2, two)];
+    expect(with(DeliveryStatus::Cancelled), &cancelled).await;
+    expect(with(DeliveryStatus::Pending), &[(waiting, one)]).await;
+}
+
+/// Everything that can come of an attempt, with odd values where there is room for them.
+fn outcomes() -> Vec<AttemptOutcome> {
+    let classes = [
+        FailureClass::Dns,
+        FailureClass::RefusedDestination,
+        FailureClass::Connect,
+        FailureClass::Tls,
+        FailureClass::Timeout,
+        FailureClass::Reset,
+        FailureClass::Protocol,
+        FailureClass::Abandoned,
+    ];
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let cut = CapturedResponse {
+        status: 503,
+        headers: vec![
+            header("set-cookie", "a=b; c: d"),
+            header("set-cookie", "second"),
+            header("content-type", ""),
+            header("x-odd", "\u{fffd}\t🦀"),
+        ],
+        body: (0..RESPONSE_BODY_LIMIT).map(|n| (n % 256) as u8).collect(),
+        truncated: true,
+    };
+    let empty = CapturedResponse { status: 204, ..CapturedResponse::default() };
+    let mut outcomes: Vec<_> = classes
+        .into_iter()
+        .map(|class| AttemptOutcome::failed(class, format!("{class:?}: 'ünïcödé'\nline")))
+        .collect();
+    outcomes.push(AttemptOutcome::answered(cut.clone()));
+    outcomes.push(AttemptOutcome::answered(empty));
+    // An answer that broke off is both.
+    outcomes.push(AttemptOutcome {
+        response: Some(cut),
+        failure: Some(AttemptFailure { class: FailureClass::Reset, detail: String::new() }),
+    });
+    outcomes
+}
+
+/// Every field of an attempt reads back as it was, to the microsecond.
+pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+    let micros = Duration::from_micros;
+    let mut expected = Vec::new();
+    for (n, outcome) in outcomes().into_iter().enumerate() {
+        let leased = scene.claim_one(webhook).await;
+        let n = n as u64;
+        let phases = Phases {
+            dns: n.is_multiple_of(2).then_some(micros(n)),
+            connect: n.is_multiple_of(3).then_some(micros(1_234_567 + n)),
+            tls: n.is_multiple_of(4).then_some(Duration::from_secs(n)),
+            first_byte: (!n.is_multiple_of(5)).then_some(micros(999_999)),
+        };
+        let attempt = Attempt {
+            number: leased.attempt,
+            trigger: [Trigger::Automatic, Trigger::Manual, Trigger::Replay][n as usize % 3],
+            started_at: scene.now().await - micros(n * 1_001),
+            duration: micros(n * 1_000_003),
+            phases,
+            signature: ["", "v1,aGVsbG8=", "v1,aGVsbG8= v1a,d29ybGQ="][n as usize % 3].to_owned(),
+            outcome,
+        };
+        let settlement = Settlement {
+            lease: leased.lease,
+            settled: Settled::RetryAfter(Duration::ZERO),
+            attempt: Some(attempt.clone()),
+            gone: false,
+        };
+        assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
+        expected.insert(0, attempt);
+    }
+    assert_eq!(scene.attempts(id).await, expected);
+
+    // They outlive the delivery's end.
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    assert_eq!(scene.attempts(id).await[1..], expected);
+}
+
+/// A delivery's attempts are paged from the last to the first, and are its own alone.
+pub async fn attempts_are_paged_last_first(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhooks = [scene.webhook().await, scene.webhook().await];
+    let event = NewEvent { target: Target::Subscribers, ..scene.new_event().await };
+    scene.publish_one(&event).await;
+    for webhook in webhooks {
+        for _ in 0..5 {
+            let leased = scene.claim_one(webhook).await;
+            scene.settle_held(&leased, Settled::RetryAfter(Duration::ZERO)).await;
+        }
+    }
+    for webhook in webhooks {
+        let id = DeliveryId::derive(event.id, webhook);
+        let fetch = async |page: PageRequest<u32>| scene.history.attempts(id, page).await.unwrap();
+        for limit in [1, 2, 4, 5, 100] {
+            let paged = all_pages(limit, |attempt| attempt.number, fetch, async || {}).await;
+            let numbers: Vec<_> = paged.iter().map(|attempt| attempt.number).collect();
+            assert_eq!(numbers, [5, 4, 3, 2, 1], "in pages of {limit}");
+        }
+        let request = PageRequest { limit: 2, before: Some(3) };
+        let page = fetch(request).await;
+        assert_eq!(page.items[0].number, 2);
+        assert!(!page.has_more);
+    }
+}

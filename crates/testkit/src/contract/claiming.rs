@@ -1,0 +1,381 @@
+//! `DeliveryQueue::discover` and `DeliveryQueue::claim`.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{
+    Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, DueWebhook, FailureClass,
+    LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets, Target, Trigger, Webhook,
+    WebhookId, WebhookState,
+};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{DAY, HOUR, LEASE, MINUTE, Scene, assert_about, assert_near};
+use crate::{SeededEntropy, samples};
+
+/// A webhook is due if something of it can be claimed now: new, or of a worker that died. Not if all of
+/// it is leased, waits or is finished, nor while it is disabled or once it is deleted.
+pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let expired = scene.webhook().await;
+    scene.publish_to(expired).await;
+    assert_eq!(scene.claim(expired, 1).await.len(), 1);
+    scene.advance(LEASE).await;
+
+    let limited = Webhook {
+        timeout: Some(Duration::from_millis(1_500)),
+        rate_limit: RateLimit::per_second(2.5),
+        max_in_flight: NonZeroU32::new(4),
+        ..scene.new_webhook().await
+    };
+    scene.create(&limited).await;
+    scene.publish_to(limited.id).await;
+    scene.delivery_in(DeliveryStatus::Pending, limited.id).await;
+
+    let _idle = scene.webhook().await;
+    for status in [
+        DeliveryStatus::InFlight,
+        DeliveryStatus::Retrying,
+        DeliveryStatus::Succeeded,
+        DeliveryStatus::Failed,
+        DeliveryStatus::Cancelled,
+    ] {
+        let webhook = scene.webhook().await;
+        scene.delivery_in(status, webhook).await;
+    }
+    let disabled = scene.webhook().await;
+    scene.publish_to(disabled).await;
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let state = WebhookState::Disabled { reason, since };
+    scene.change(disabled, |webhook| webhook.state = state).await;
+
+    let discovery = scene.queue.discover(None, 100).await.unwrap();
+    let plain = DueWebhook { id: expired, max_in_flight: None, rate_limit: None, timeout: None };
+    let with_limits = DueWebhook {
+        id: limited.id,
+        max_in_flight: limited.max_in_flight,
+        rate_limit: limited.rate_limit,
+        timeout: limited.timeout,
+    };
+    assert_eq!(discovery.due, [plain, with_limits]);
+    assert!(!discovery.has_more);
+}
+
+/// The next time is that of the soonest retry or lease's end of an enabled webhook that has nothing
+/// now, and none if there is nothing to wait for.
+pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let next = async || scene.queue.discover(None, 100).await.unwrap().next_due_in;
+    assert_eq!(next().await, None);
+
+    let retries = scene.webhook().await;
+    scene.publish_to(retries).await;
+    let leased = scene.claim_one(retries).await;
+    assert_about(next().await, LEASE);
+    scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
+    assert_about(next().await, HOUR);
+
+    // A sooner one of the same webhook, then of another one that stands behind a due one.
+    scene.publish_to(retries).await;
+    let leased = scene.claim_one(retries).await;
+    scene.settle_held(&leased, Settled::RetryAfter(10 * MINUTE)).await;
+    assert_about(next().await, 10 * MINUTE);
+    let due = scene.webhook().await;
+    scene.publish_to(due).await;
+    assert_about(next().await, 10 * MINUTE);
+    let sooner = scene.webhook().await;
+    scene.publish_to(sooner).await;
+    assert_eq!(scene.claim_for(sooner, 1, 4 * MINUTE).await.len(), 1);
+    assert_about(next().await, 4 * MINUTE);
+
+    // Time brings it nearer, and what is disabled is not waited for.
+    scene.advance(2 * MINUTE).await;
+    assert_about(next().await, 2 * MINUTE);
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let state = WebhookState::Disabled { reason, since };
+    scene.change(sooner, |webhook| webhook.state = state).await;
+    assert_about(next().await, 8 * MINUTE);
+    assert!(scene.webhooks.delete(retries).await.unwrap());
+    assert_eq!(next().await, None);
+}
+
+/// Discovery goes through the webhooks in the order of their ids, from any of them on.
+pub async fn discovery_goes_through_the_webhooks_in_pages(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    for n in 0..7 {
+        let webhook = scene.webhook().await;
+        if n % 3 != 1 {
+            scene.publish_to(webhook).await;
+            scene.publish_to(webhook).await;
+            webhooks.push(webhook);
+        }
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = scene.queue.discover(after, 2).await.unwrap();
+        assert!(page.due.len() <= 2);
+        found.extend(page.due.iter().map(|due| due.id));
+        after = found.last().copied();
+        if !page.has_more {
+            break;
+        }
+        assert_eq!(page.due.len(), 2, "a page that is not the last is full");
+    }
+    assert_eq!(found, webhooks);
+    let rest = scene.queue.discover(Some(webhooks[1]), 100).await.unwrap();
+    assert_eq!(rest.due.len(), webhooks.len() - 2);
+    assert!(!rest.has_more);
+    let end = scene.queue.discover(webhooks.last().copied(), 1).await.unwrap();
+    assert!(end.due.is_empty() && !end.has_more);
+}
+
+/// A claim holds the event, the webhook as it is and the secrets that sign, whatever they are.
+pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhook = Webhook {
+        url: "https://example.com/a?b=c".parse().unwrap(),
+        retry: RetryPolicy::schedule(vec![MINUTE, HOUR]).unwrap(),
+        timeout: Some(Duration::from_secs(3)),
+        signing: SigningScheme::Ed25519,
+        ..scene.new_webhook().await
+    };
+    webhook.headers.insert("x-token", "s3cret").unwrap();
+    let old = samples::secret(&scene.entropy, SigningScheme::HmacSha256);
+    let secrets = SigningSecrets {
+        current: samples::secret(&scene.entropy, SigningScheme::Ed25519),
+        previous: Some((old, scene.now().await + DAY)),
+    };
+    scene.webhooks.create(&webhook, &secrets).await.unwrap();
+    let event = NewEvent {
+        event_type: "command.failed".parse().unwrap(),
+        body: "exactly {this é}\n".into(),
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+        ..scene.new_event().await
+    };
+    scene.publish_one(&event).await;
+
+    let claim = Claim {
+        token: samples::token(&scene.entropy),
+        shares: vec![ClaimShare { webhook: webhook.id, take: 10, lease_for: HOUR }],
+    };
+    let leased = scene.queue.claim(&claim).await.unwrap();
+    let one = &leased[0];
+    assert_eq!(leased.len(), 1);
+    assert_eq!(one.lease.delivery, DeliveryId::derive(event.id, webhook.id));
+    assert_eq!(one.lease.token, claim.token);
+    assert_eq!(one.event_id, event.id);
+    assert_eq!(one.event_type, event.event_type);
+    assert_eq!(one.body, event.body);
+    assert!(event.traceparent.is_some());
+    assert_eq!(one.traceparent, event.traceparent);
+    assert_eq!((one.attempt, one.automatic_attempts, one.takeovers), (1, 1, 0));
+    assert_eq!((one.trigger, one.resumes), (Trigger::Automatic, false));
+    assert_eq!((one.target.webhook_id, one.target.version), (webhook.id, 1));
+    assert_eq!(one.target.url, webhook.url);
+    assert_eq!(one.target.headers, webhook.headers);
+    assert_eq!(one.target.retry, webhook.retry);
+    assert_eq!(one.target.timeout, webhook.timeout);
+    assert_eq!(one.target.secrets.current, secrets.current);
+    assert_eq!(one.target.secrets.previous, secrets.previous);
+
+    let DeliveryState::InFlight { lease_expires_at } = scene.delivery(one.lease.delivery).await.state else {
+        panic!("a claimed delivery is in flight");
+    };
+    assert_near(lease_expires_at, scene.now().await + HOUR);
+    scene.settle_held(one, Settled::RetryAfter(Duration::ZERO)).await;
+    let again = scene.claim_one(webhook.id).await;
+    assert_eq!((again.attempt, again.automatic_attempts, again.takeovers), (2, 2, 0));
+    assert_eq!(again.body, event.body);
+
+    let nothing = Claim { shares: Vec::new(), ..claim };
+    assert!(scene.queue.claim(&nothing).await.unwrap().is_empty());
+    assert!(scene.claim(scene.new_webhook().await.id, 5).await.is_empty());
+}
+
+/// However many claim at once, each delivery is leased to one of them; and so it is when they all take
+/// over the leases of a dead worker.
+pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
+    const EACH: usize = 60;
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        webhooks.push(scene.webhook().await);
+    }
+    let mut batch = Vec::new();
+    for _ in 0..EACH {
+        batch.push(scene.new_event().await);
+    }
+    scene.events.publish(&batch).await.unwrap();
+
+    let claimed = claim_all_at_once(harness, &webhooks).await;
+    assert_eq!(claimed.len(), EACH * 3, "every delivery was claimed");
+    for (id, leases) in &claimed {
+        assert_eq!(leases.len(), 1, "{id} was claimed by several");
+        assert_eq!((leases[0].attempt, leases[0].takeovers), (1, 0));
+    }
+
+    scene.advance(LEASE).await;
+    let taken_over = claim_all_at_once(harness, &webhooks).await;
+    assert_eq!(taken_over.len(), EACH * 3, "every delivery was taken over");
+    for (id, leases) in &taken_over {
+        assert_eq!(leases.len(), 1, "{id} was taken over by several");
+        assert_eq!((leases[0].attempt, leases[0].takeovers), (2, 1));
+    }
+    for id in taken_over.keys().step_by(17) {
+        assert_eq!(scene.attempts(*id).await.len(), 1, "abandoned once");
+    }
+}
+
+/// Eight claimants take seven of each webhook at a time until there is nothing left.
+async fn claim_all_at_once(
+    harness: &dyn Harness,
+    webhooks: &[WebhookId],
+) -> BTreeMap<DeliveryId, Vec<LeasedDelivery>> {
+    let start = Arc::new(Barrier::new(8));
+    let mut claimants = JoinSet::new();
+    for n in 0..8 {
+        let (queue, start) = (harness.queue(), Arc::clone(&start));
+        let shares: Vec<_> = webhooks
+            .iter()
+            .map(|webhook| ClaimShare { webhook: *webhook, take: 7, lease_for: LEASE })
+            .collect();
+        claimants.spawn(async move {
+            let entropy = SeededEntropy::new(1_000 + n);
+            let mut taken = Vec::new();
+            start.wait().await;
+            loop {
+                let claim = Claim { token: samples::token(&entropy), shares: shares.clone() };
+                let leased = queue.claim(&claim).await.unwrap();
+                assert!(leased.len() <= 7 * shares.len(), "a claim keeps to its shares");
+                if leased.is_empty() {
+                    return taken;
+                }
+                taken.extend(leased);
+            }
+        });
+    }
+    let mut by_delivery: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for leased in claimants.join_all().await.into_iter().flatten() {
+        let leases = by_delivery.entry(leased.lease.delivery).or_default();
+        leases.push(leased);
+    }
+    by_delivery
+}
+
+/// A claim takes of each webhook its share, those first that are due the longest.
+pub async fn a_claim_takes_its_share_oldest_first(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    // The ids run against the times, so that the order is not theirs.
+    let mut events = Vec::new();
+    for _ in 0..4 {
+        events.push(scene.new_event().await);
+    }
+    for event in events.iter().rev() {
+        scene.publish_one(event).await;
+        scene.advance(MINUTE).await;
+    }
+    let claim = Claim {
+        token: samples::token(&scene.entropy),
+        shares: vec![
+            ClaimShare { webhook: one, take: 3, lease_for: HOUR },
+            ClaimShare { webhook: two, take: 1, lease_for: DAY },
+        ],
+    };
+    let leased = scene.queue.claim(&claim).await.unwrap();
+    let of = |webhook| {
+        let of_webhook = leased.iter().filter(move |one| one.target.webhook_id == webhook);
+        let mut events: Vec<_> = of_webhook.map(|one| one.event_id).collect();
+        events.sort_unstable();
+        events
+    };
+    assert_eq!(of(one), [events[1].id, events[2].id, events[3].id]);
+    assert_eq!(of(two), [events[3].id]);
+    for leased in &leased {
+        let lasts = if leased.target.webhook_id == one { HOUR } else { DAY };
+        let DeliveryState::InFlight { lease_expires_at } = scene.delivery(leased.lease.delivery).await.state
+        else {
+            panic!("a claimed delivery is in flight");
+        };
+        assert_near(lease_expires_at, scene.now().await + lasts);
+    }
+
+    // A retry queues by when it is due, behind what was published before that.
+    let retried = leased.iter().find(|leased| leased.target.webhook_id == two).unwrap();
+    scene.settle_held(retried, Settled::RetryAfter(MINUTE)).await;
+    scene.advance(2 * MINUTE).await;
+    let next: Vec<_> = scene.claim(two, 3).await.iter().map(|one| one.event_id).collect();
+    assert_eq!(next.len(), 3);
+    assert!(!next.contains(&retried.event_id));
+    assert_eq!(scene.claim_one(two).await.event_id, retried.event_id);
+    assert!(scene.claim(one, 0).await.is_empty(), "a share of none");
+}
+
+/// What is leased, not due yet or finished is passed over.
+pub async fn claim_skips_a_leased_delivery(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+    let leased = scene.claim_one(webhook).await;
+    assert!(scene.claim(webhook, 10).await.is_empty());
+    scene.advance(LEASE - MINUTE).await;
+    assert!(scene.claim(webhook, 10).await.is_empty());
+    scene.settle_held(&leased, Settled::RetryAfter(10 * MINUTE)).await;
+    assert!(scene.claim(webhook, 10).await.is_empty());
+    scene.advance(9 * MINUTE).await;
+    assert!(scene.claim(webhook, 10).await.is_empty());
+    scene.advance(MINUTE).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!(leased.lease.delivery, id);
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    scene.advance(DAY).await;
+    assert!(scene.claim(webhook, 10).await.is_empty());
+}
+
+/// Once a lease has expired, the next claim takes the delivery, records the attempt that was begun,
+/// and counts it against the workers and not against the retry policy.
+pub async fn an_expired_lease_is_taken_over_and_its_attempt_recorded(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id =
+        scene.publish_one(&NewEvent { target: Target::Webhook(webhook), ..scene.new_event().await }).await.id;
+    let id = DeliveryId::derive(id, webhook);
+    let begun = scene.now().await;
+    let mut leased = scene.claim_one(webhook).await;
+    assert!(scene.attempts(id).await.is_empty());
+    for takeover in 1..=3_u32 {
+        scene.advance(LEASE).await;
+        assert_eq!(scene.status(id).await, DeliveryStatus::Retrying);
+        let lost = leased;
+        leased = scene.claim_one(webhook).await;
+        assert_eq!(leased.lease.delivery, id);
+        assert_ne!(leased.lease.token, lost.lease.token);
+        assert_eq!((leased.attempt, leased.takeovers), (takeover + 1, takeover));
+        assert_eq!(leased.automatic_attempts, 1);
+        assert_eq!(scene.delivery(id).await.attempts, takeover + 1);
+
+        let attempts = scene.attempts(id).await;
+        assert_eq!(attempts.len(), takeover as usize);
+        let abandoned = &attempts[0];
+        assert_eq!((abandoned.number, abandoned.trigger), (takeover, Trigger::Automatic));
+        assert_eq!(abandoned.signature, "", "nobody knows what was sent");
+        assert_eq!(abandoned.outcome.response, None);
+        let failure = abandoned.outcome.failure.as_ref().unwrap();
+        assert_eq!(failure.class, FailureClass::Abandoned);
+        assert!(!failure.detail.is_empty());
+        // Wide, for a store that shifts what it holds when time passes.
+        assert!(abandoned.started_at + 4 * LEASE >= begun);
+        assert!(abandoned.started_at <= scene.now().await);
+    }
+    scene.settle_held(&leased, Settled::RetryAfter(Duration::ZERO)).await;
+    let next = scene.claim_one(webhook).await;
+    assert_eq!((next.attempt, next.automatic_attempts, next.takeovers), (5, 2, 0));
+}

@@ -1,0 +1,74 @@
+//! The contract that every store keeps: one test for each MUST of the ports.
+//!
+//! A store's integration test makes a [`Harness`] and runs the suite on it:
+//!
+//! ```text
+//! rdev_webhooks_testkit::contract_tests!(MyHarness::new().await);
+//! ```
+//!
+//! Each test gets a harness of its own, with an empty store behind it. The store may keep its time by a
+//! database's clock: so no test relies on that clock standing still, or compares it more finely than
+//! [`TOLERANCE`]; tests let time pass in whole minutes.
+
+mod browsing;
+mod claiming;
+mod model;
+mod names;
+mod pruning;
+mod publishing;
+mod redelivery;
+mod scene;
+mod settling;
+mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
+
+pub use browsing::*;
+pub use claiming::*;
+pub use model::*;
+pub use names::NAMES;
+pub use pruning::*;
+pub use publishing::*;
+pub use redelivery::*;
+pub use settling::*;
+pub use webhooks::*;
+
+/// How far a store's time may be from what a test expects.
+pub const TOLERANCE: Duration = Duration::from_secs(20);
+
+/// How long one test may take in all.
+const TEST_DEADLINE: Duration = Duration::from_secs(180);
+
+/// An empty store to be tested, and its time.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// The store's events.
+    fn events(&self) -> Arc<dyn EventRepository>;
+
+    /// The store's webhooks.
+    fn webhooks(&self) -> Arc<dyn WebhookRepository>;
+
+    /// The store's queue. Several handles are used at once by the tests of concurrency.
+    fn queue(&self) -> Arc<dyn DeliveryQueue>;
+
+    /// The store's history.
+    fn history(&self) -> Arc<dyn DeliveryHistory>;
+
+    /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
+    /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has
+    /// stored (due times, resume times, both ends of leases) back.
+    async fn advance(&self, by: Duration);
+
+    /// The time that the store has now.
+    async fn now(&self) -> Timestamp;
+}
+
+/// Runs one test of the suite within its deadline.
+pub async fn run(test: impl Future<Output = ()>) {
+    tokio::time::timeout(TEST_DEADLINE, test).await.expect("the test ends within its deadline");
+}

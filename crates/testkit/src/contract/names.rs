@@ -1,0 +1,100 @@
+//! The one list of the suite's tests.
+
+/// Runs the store contract suite: one test for each function of [`contract`](crate::contract).
+///
+/// It takes an expression that makes a [`Harness`](crate::contract::Harness) over an empty store, and
+/// may await. The crate that uses it needs tokio with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! contract_tests {
+    ($harness:expr) => {
+        $crate::contract_test_names!($crate::contract_tests, @tests ($harness));
+    };
+    (@tests ($harness:expr) $($name:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let harness = $harness;
+                $crate::contract::run($crate::contract::$name(&harness)).await;
+            }
+        )+
+    };
+}
+
+/// Hands the names of the suite's tests to a macro, behind the tokens given.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_test_names {
+    ($then:path, $($given:tt)*) => {
+        $then! {
+            $($given)*
+            // publishing
+            publish_stores_the_event_and_a_delivery_for_each_subscriber
+            publish_reaches_just_those_that_want_it
+            publish_takes_a_key_once
+            concurrent_publishers_take_a_key_once
+            publish_to_one_webhook_reaches_it_alone
+            publishing_wakes_a_waiting_worker
+            // webhooks
+            a_webhook_is_kept_exactly
+            webhooks_are_paged_newest_first
+            webhooks_are_filtered
+            an_update_replaces_every_field
+            an_update_of_an_old_version_is_refused
+            concurrent_updates_of_a_version_apply_once
+            an_update_applies_to_what_is_claimed_after_it
+            a_disabled_webhook_holds_its_deliveries
+            deleting_a_webhook_cancels_what_waits_and_keeps_the_history
+            a_failure_after_the_webhook_was_deleted_cancels
+            what_is_not_there_is_none
+            // claiming
+            discovery_lists_just_what_can_be_claimed
+            discovery_tells_when_the_next_is_due
+            discovery_goes_through_the_webhooks_in_pages
+            a_claim_holds_all_that_is_needed_to_send
+            concurrent_claims_share_nothing
+            a_claim_takes_its_share_oldest_first
+            claim_skips_a_leased_delivery
+            an_expired_lease_is_taken_over_and_its_attempt_recorded
+            // settling
+            a_released_delivery_is_claimable_at_once
+            a_lost_lease_releases_nothing
+            a_release_after_the_webhook_was_deleted_cancels
+            a_settlement_ends_the_delivery_as_it_says
+            a_settlement_counts_once
+            an_expired_lease_that_nobody_took_over_still_counts
+            a_lost_lease_records_nothing
+            a_retry_is_due_after_its_wait
+            gone_disables_the_webhook
+            // redelivery
+            a_redelivery_leaves_the_automatic_retry_alone
+            a_finished_delivery_can_be_redelivered
+            redelivery_is_refused_in_flight
+            redelivery_needs_an_enabled_webhook
+            a_redelivery_wakes_a_waiting_worker
+            // browsing
+            an_event_tells_what_became_of_it
+            events_are_paged_newest_first
+            events_are_filtered
+            deliveries_are_paged_newest_first_whatever_their_state
+            deliveries_are_filtered
+            an_attempt_is_kept_exactly
+            attempts_are_paged_last_first
+            // pruning
+            pruning_keeps_what_is_unfinished
+            pruning_removes_what_is_old
+            pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook
+            nothing_waits_for_good_for_a_deleted_webhook
+            // model
+            any_sequence_of_steps_keeps_the_rules
+        }
+    };
+}
+
+macro_rules! name_texts {
+    ($($name:ident)+) => {
+        /// The names of the suite's tests.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+contract_test_names!(name_texts,);

@@ -1,0 +1,203 @@
+//! `DeliveryHistory::prune`, and what it clears up.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::Pruned;
+use rdev_webhooks_domain::{
+    DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent, PageRequest,
+    Settled, Target, Timestamp, WebhookId, WebhookState,
+};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{DAY, LEASE, Scene, first};
+use super::webhooks::assert_cancelled;
+use crate::samples;
+
+/// Prunes until there is nothing more to remove, for a store may stop at a bound.
+async fn prune(scene: &Scene<'_>, before: Timestamp) -> Pruned {
+    let mut all = Pruned::default();
+    for _ in 0..100 {
+        let pruned = scene.history.prune(before).await.unwrap();
+        if pruned == Pruned::default() {
+            return all;
+        }
+        all.events += pruned.events;
+        all.deliveries += pruned.deliveries;
+    }
+    panic!("pruning comes to an end");
+}
+
+/// A moment by which all that is published now is old, whole days included.
+async fn all_is_old(scene: &Scene<'_>) -> Timestamp {
+    scene.now().await + DAY + DAY / 2
+}
+
+async fn is_there(scene: &Scene<'_>, event: EventId) -> bool {
+    scene.events.get(event).await.unwrap().is_some()
+}
+
+/// What an enabled webhook still waits for is kept whatever its age, with all that belongs to it.
+pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let mut waiting = Vec::new();
+    for status in [DeliveryStatus::InFlight, DeliveryStatus::Retrying, DeliveryStatus::Pending] {
+        waiting.push(scene.delivery_in(status, webhook).await);
+    }
+    // One of an event's two deliveries is finished.
+    let (slow, quick) = (scene.webhook().await, scene.webhook().await);
+    let event = scene.publish().await;
+    let leased = scene.claim_one(quick).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    // And one waits for a webhook that takes nothing now.
+    let disabled = scene.webhook().await;
+    let held = scene.publish_to(disabled).await;
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let state = WebhookState::Disabled { reason, since };
+    scene.change(disabled, |webhook| webhook.state = state).await;
+
+    let pruned = prune(&scene, all_is_old(&scene).await).await;
+    let expected = Pruned { events: 1, deliveries: 1 };
+    assert_eq!(pruned, expected);
+    assert!(scene.history.get(held).await.unwrap().is_none());
+    for id in &waiting {
+        let delivery = scene.delivery(*id).await;
+        assert!(is_there(&scene, delivery.event_id).await);
+        assert_eq!(scene.attempts(*id).await.len(), usize::from(*id == waiting[1]));
+    }
+    let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+    assert_eq!((counts.pending, counts.succeeded), (2, 1));
+    assert_eq!(scene.attempts(DeliveryId::derive(event, quick)).await.len(), 1);
+    assert_eq!(scene.claim_one(slow).await.event_id, event);
+}
+
+/// What is older than the bound and finished goes with its deliveries, its attempts and its key; what
+/// is newer stays.
+pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let keyed = |event: NewEvent| NewEvent {
+        key: Some("key".parse().unwrap()),
+        target: Target::Webhook(webhook),
+        ..event
+    };
+    let mut old = Vec::new();
+    for status in [DeliveryStatus::Succeeded, DeliveryStatus::Failed] {
+        old.push(scene.delivery_in(status, webhook).await);
+    }
+    let event = keyed(scene.new_event().await);
+    scene.publish_one(&event).await;
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    old.push(leased.lease.delivery);
+    let deleted = scene.webhook().await;
+    old.push(scene.delivery_in(DeliveryStatus::Cancelled, deleted).await);
+    let unwanted = NewEvent { target: Target::Webhook(deleted), ..scene.new_event().await };
+    scene.publish_one(&unwanted).await;
+    let new = samples::event(&scene.entropy, scene.now().await + 2 * DAY);
+    scene.publish_one(&new).await;
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+
+    // Nothing is as old as this.
+    let long_ago = scene.now().await - 2 * DAY;
+    assert_eq!(prune(&scene, long_ago).await, Pruned::default());
+    assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 5);
+    assert!(scene.publish_one(&keyed(scene.new_event().await)).await.duplicate);
+
+    let pruned = prune(&scene, all_is_old(&scene).await).await;
+    let expected = Pruned { events: 5, deliveries: 4 };
+    assert_eq!(pruned, expected);
+    for id in old {
+        assert!(scene.history.get(id).await.unwrap().is_none());
+        assert!(scene.attempts(id).await.is_empty());
+    }
+    for id in [event.id, unwanted.id] {
+        assert!(!is_there(&scene, id).await);
+    }
+    let page: PageRequest<EventId> = first(10);
+    let events = scene.events.list(&EventFilter::default(), page).await.unwrap();
+    let left: Vec<_> = events.items.iter().map(|record| record.event.id).collect();
+    assert_eq!(left, [new.id]);
+    let deliveries = scene.deliveries(&DeliveryFilter::default()).await;
+    assert_eq!(deliveries.len(), 1);
+    assert_eq!(deliveries[0].id, leased.lease.delivery);
+    assert_eq!(scene.attempts(leased.lease.delivery).await.len(), 1);
+    assert!(scene.webhooks.get(webhook).await.unwrap().is_some());
+
+    let again = scene.publish_one(&keyed(scene.new_event().await)).await;
+    assert!(!again.duplicate, "the key is free again");
+    assert_eq!(again.deliveries, 1);
+}
+
+/// A delivery whose worker died after its webhook was deleted is cancelled, however new it is; one
+/// that a worker may still be sending is left to that.
+pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, alive) = (scene.webhook().await, scene.webhook().await);
+    let left = scene.publish_to(webhook).await;
+    assert_eq!(scene.claim(webhook, 1).await.len(), 1);
+    let sent = scene.publish_to(webhook).await;
+    let sending = scene.claim_for(webhook, 1, DAY).await;
+    let dead = scene.publish_to(alive).await;
+    assert_eq!(scene.claim(alive, 1).await.len(), 1);
+    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    scene.advance(LEASE).await;
+
+    let long_ago = scene.now().await - 2 * DAY;
+    assert_eq!(prune(&scene, long_ago).await, Pruned::default());
+    let delivery = scene.delivery(left).await;
+    assert_cancelled(&delivery.state);
+    assert_eq!(delivery.attempts, 1);
+    assert_eq!(scene.status(sent).await, DeliveryStatus::InFlight);
+    scene.settle_held(&sending[0], Settled::Succeeded).await;
+    assert_eq!(scene.status(sent).await, DeliveryStatus::Succeeded);
+    // An enabled webhook's waits to be taken over.
+    assert_eq!(scene.claim_one(alive).await.lease.delivery, dead);
+}
+
+/// Events that are published at the very moment at which their webhook is deleted leave nothing that
+/// waits for it once the store was cleared up.
+pub async fn nothing_waits_for_good_for_a_deleted_webhook(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for _ in 0..5 {
+        let webhook = scene.webhook().await;
+        publish_while_deleting(&scene, webhook).await;
+        let long_ago = scene.now().await - 2 * DAY;
+        prune(&scene, long_ago).await;
+        let of_webhook = DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() };
+        for delivery in scene.deliveries(&of_webhook).await {
+            assert_cancelled(&delivery.state);
+        }
+        assert!(scene.claim(webhook, 100).await.is_empty());
+        let discovery = scene.queue.discover(None, 10).await.unwrap();
+        assert!(discovery.due.is_empty() && discovery.next_due_in.is_none());
+    }
+}
+
+async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
+    let start = Arc::new(Barrier::new(5));
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let mut events = Vec::new();
+        for _ in 0..10 {
+            events.push(scene.new_event().await);
+        }
+        let (repository, start) = (scene.harness.events(), Arc::clone(&start));
+        tasks.spawn(async move {
+            start.wait().await;
+            for event in events {
+                repository.publish(&[event]).await.unwrap();
+            }
+        });
+    }
+    let webhooks = scene.harness.webhooks();
+    tasks.spawn(async move {
+        start.wait().await;
+        assert!(webhooks.delete(webhook).await.unwrap());
+    });
+    tasks.join_all().await;
+}

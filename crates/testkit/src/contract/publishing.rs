@@ -1,0 +1,242 @@
+//! `EventRepository::publish`.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::{
+    DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, Event, NewEvent, Published, Target, Webhook,
+    WebhookState,
+};
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{Scene, assert_near};
+use crate::samples;
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// An event is stored as it was given, with one delivery for each subscriber, due at once; a batch of
+/// a thousand is answered in order; and one that nobody wants is stored all the same.
+pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhooks = [scene.webhook().await, scene.webhook().await];
+    let event = NewEvent {
+        key: Some("order-1".parse().unwrap()),
+        project: Some("Projekt é".parse().unwrap()),
+        timestamp: "2025-01-15T10:30:00.123456Z".parse().unwrap(),
+        body: "{\"event\":\"x\",\"data\":\"é \\u0000 \u{1f980}\"}".into(),
+        traceparent: Some(TRACE.parse().unwrap()),
+        ..scene.new_event().await
+    };
+    let published = scene.publish_one(&event).await;
+    let expected = Published { id: event.id, deliveries: 2, duplicate: false };
+    assert_eq!(published, expected);
+
+    let record = scene.events.get(event.id).await.unwrap().unwrap();
+    let stored = Event {
+        id: event.id,
+        key: event.key.clone(),
+        event_type: event.event_type.clone(),
+        project: event.project.clone(),
+        timestamp: event.timestamp,
+        body: event.body.clone(),
+    };
+    assert_eq!(record.event, stored);
+    assert_eq!(record.deliveries.pending, 2);
+    assert_eq!(record.deliveries.total(), 2);
+
+    for webhook in webhooks {
+        let id = DeliveryId::derive(event.id, webhook);
+        let record = scene.history.get(id).await.unwrap().unwrap();
+        assert_eq!((&record.body, record.traceparent), (&event.body, event.traceparent));
+        let delivery = record.delivery;
+        assert_eq!((delivery.id, delivery.event_id), (id, event.id));
+        assert_eq!((delivery.webhook_id, delivery.attempts), (webhook, 0));
+        assert_eq!(delivery.event_type, event.event_type);
+        assert_eq!(delivery.project, event.project);
+        let DeliveryState::Pending { due_at } = delivery.state else {
+            panic!("a new delivery is {:?}", delivery.state);
+        };
+        assert_near(due_at, scene.now().await);
+        assert_eq!(scene.claim_one(webhook).await.lease.delivery, id);
+    }
+
+    let mut batch = Vec::new();
+    for _ in 0..1_000 {
+        batch.push(scene.new_event().await);
+    }
+    let published = scene.events.publish(&batch).await.unwrap();
+    let expected = batch.iter().map(|event| Published { id: event.id, deliveries: 2, duplicate: false });
+    assert_eq!(published, expected.collect::<Vec<_>>());
+    assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 2_002);
+
+    assert_eq!(scene.events.publish(&[]).await.unwrap(), []);
+    for webhook in webhooks {
+        assert!(scene.webhooks.delete(webhook).await.unwrap());
+    }
+    let unwanted = scene.new_event().await;
+    assert_eq!(scene.publish_one(&unwanted).await.deliveries, 0);
+    assert!(scene.events.get(unwanted.id).await.unwrap().is_some());
+}
+
+/// Patterns and projects say who gets an event; who matches twice gets it once, who is disabled or
+/// deleted not at all.
+pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let everything = scene.new_webhook().await;
+    let exact = Webhook { events: samples::patterns(["command.completed"]), ..scene.new_webhook().await };
+    let twice = Webhook {
+        events: samples::patterns(["command.completed", "command.*", "*"]),
+        projects: samples::projects(["a", "b"]),
+        ..scene.new_webhook().await
+    };
+    let prefix = Webhook { events: samples::patterns(["command.*"]), ..scene.new_webhook().await };
+    let other_project = Webhook { projects: samples::projects(["b"]), ..scene.new_webhook().await };
+    let disabled = Webhook {
+        state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
+        ..scene.new_webhook().await
+    };
+    let deleted = scene.new_webhook().await;
+    for webhook in [&everything, &exact, &twice, &prefix, &other_project, &disabled, &deleted] {
+        scene.create(webhook).await;
+    }
+    assert!(scene.webhooks.delete(deleted.id).await.unwrap());
+
+    for (event_type, project, expected) in [
+        ("command.completed", Some("a"), vec![&everything, &exact, &twice, &prefix]),
+        ("command.completed", Some("b"), vec![&everything, &exact, &twice, &prefix, &other_project]),
+        ("command.completed", Some("A"), vec![&everything, &exact, &prefix]),
+        ("command.completed", None, vec![&everything, &exact, &prefix]),
+        ("command.completed.late", None, vec![&everything, &prefix]),
+        ("Command.completed", None, vec![&everything]),
+        ("commander.completed", None, vec![&everything]),
+        ("command", Some("a"), vec![&everything, &twice]),
+    ] {
+        let event = NewEvent {
+            event_type: event_type.parse().unwrap(),
+            project: project.map(|name| name.parse().unwrap()),
+            ..scene.new_event().await
+        };
+        let published = scene.publish_one(&event).await;
+        let expected: Vec<_> = expected.iter().map(|webhook| webhook.id).collect();
+        let receivers = scene.receivers(event.id).await;
+        assert_eq!(receivers, expected, "{event_type} of {project:?}");
+        assert_eq!(published.deliveries as usize, expected.len());
+    }
+}
+
+/// A key counts once within its project, the absence of a project being one of its own; what stands
+/// beside a repeat in the batch is published.
+pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    scene.webhook().await;
+    let keyed = async |key: &str, project: Option<&str>| NewEvent {
+        key: Some(key.parse().unwrap()),
+        project: project.map(|name| name.parse().unwrap()),
+        ..scene.new_event().await
+    };
+    let answer = |event: &NewEvent, duplicate| Published { id: event.id, deliveries: 1, duplicate };
+
+    let once = keyed("k", None).await;
+    let repeat = keyed("k", None).await;
+    let plain = scene.new_event().await;
+    let batch = [once.clone(), repeat.clone(), plain.clone()];
+    let published = scene.events.publish(&batch).await.unwrap();
+    let expected = [answer(&once, false), answer(&once, true), answer(&plain, false)];
+    assert_eq!(published, expected);
+    assert!(scene.events.get(repeat.id).await.unwrap().is_none());
+
+    // A repeat gets the first one's count, though there are more subscribers by now.
+    let second = scene.webhook().await;
+    let of_a = keyed("k", Some("a")).await;
+    let of_b = keyed("k", Some("b")).await;
+    let other_key = keyed("K", None).await;
+    let batch =
+        [keyed("k", None).await, of_a.clone(), of_b.clone(), keyed("k", Some("a")).await, other_key.clone()];
+    let published = scene.events.publish(&batch).await.unwrap();
+    let fresh = |event: &NewEvent| Published { deliveries: 2, ..answer(event, false) };
+    let repeat_of_a = Published { duplicate: true, ..fresh(&of_a) };
+    let expected = [answer(&once, true), fresh(&of_a), fresh(&of_b), repeat_of_a, fresh(&other_key)];
+    assert_eq!(published, expected);
+    assert!(!scene.receivers(once.id).await.contains(&second));
+    let all = scene.deliveries(&DeliveryFilter::default()).await;
+    assert_eq!(all.len(), 2 + 3 * 2);
+    let record = scene.events.get(once.id).await.unwrap().unwrap();
+    assert_eq!(record.event.body, once.body);
+}
+
+/// However many publish a key at once, one event comes of it, and what each published beside it is
+/// unharmed.
+pub async fn concurrent_publishers_take_a_key_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let mut publishers = JoinSet::new();
+    let start = Arc::new(tokio::sync::Barrier::new(8));
+    for _ in 0..8 {
+        let mut batch = Vec::new();
+        for key in ["one", "shared", "two"] {
+            let key = (key == "shared").then(|| key.parse().unwrap());
+            batch.push(NewEvent { key, ..scene.new_event().await });
+        }
+        let (events, start) = (harness.events(), Arc::clone(&start));
+        publishers.spawn(async move {
+            start.wait().await;
+            events.publish(&batch).await.unwrap()
+        });
+    }
+    let answers = publishers.join_all().await;
+    let shared: Vec<Published> = answers.iter().map(|answer| answer[1]).collect();
+    let firsts: Vec<_> = shared.iter().filter(|one| !one.duplicate).collect();
+    assert_eq!(firsts.len(), 1, "one of them is the first");
+    for one in &shared {
+        assert_eq!((one.id, one.deliveries), (firsts[0].id, 1));
+    }
+    for answer in &answers {
+        for beside in [answer[0], answer[2]] {
+            assert!(!beside.duplicate && beside.deliveries == 1);
+            assert_eq!(scene.receivers(beside.id).await, [webhook]);
+        }
+    }
+    let all = scene.deliveries(&DeliveryFilter::default()).await;
+    assert_eq!(all.len(), 8 * 2 + 1);
+}
+
+/// A targeted event reaches its webhook alone, whatever that subscribes to, unless it is disabled or
+/// not there.
+pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let everything = scene.webhook().await;
+    let narrow = Webhook {
+        events: samples::patterns(["other"]),
+        projects: samples::projects(["other"]),
+        ..scene.new_webhook().await
+    };
+    scene.create(&narrow).await;
+    let targeted = async || NewEvent { target: Target::Webhook(narrow.id), ..scene.new_event().await };
+
+    let event = targeted().await;
+    assert_eq!(scene.publish_one(&event).await.deliveries, 1);
+    assert_eq!(scene.receivers(event.id).await, [narrow.id]);
+    assert_eq!(scene.claim_one(narrow.id).await.event_id, event.id);
+    assert!(scene.claim(everything, 1).await.is_empty());
+
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let disabled = WebhookState::Disabled { reason, since };
+    scene.change(narrow.id, |webhook| webhook.state = disabled).await;
+    assert_eq!(scene.publish_one(&targeted().await).await.deliveries, 0);
+    assert!(scene.webhooks.delete(narrow.id).await.unwrap());
+    let event = targeted().await;
+    assert_eq!(scene.publish_one(&event).await.deliveries, 0);
+    assert_eq!(scene.receivers(event.id).await, []);
+    assert!(scene.events.get(event.id).await.unwrap().is_some());
+}
+
+/// Publishing wakes a worker of the same process, one that waits and one that waits later.
+pub async fn publishing_wakes_a_waiting_worker(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    scene.webhook().await;
+    let publish = async || {
+        scene.publish().await;
+    };
+    scene.expect_wake_ups(publish).await;
+}

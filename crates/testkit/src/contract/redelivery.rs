@@ -1,0 +1,164 @@
+//! `DeliveryQueue::redeliver`.
+
+use rdev_webhooks_domain::ports::Redelivery;
+use rdev_webhooks_domain::{
+    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, Settled, Trigger, WebhookState,
+};
+
+use super::scene::{HOUR, LEASE, MINUTE, Scene};
+use super::{Harness, TOLERANCE};
+
+/// Redelivers what can be, and gives the delivery as it was answered, which is as it is.
+async fn redeliver(scene: &Scene<'_>, id: DeliveryId, trigger: Trigger) -> Delivery {
+    let answer = scene.queue.redeliver(id, trigger).await.unwrap();
+    let Some(Redelivery::Queued(delivery)) = answer else {
+        panic!("a redelivery was answered with {answer:?}");
+    };
+    assert_eq!(delivery, scene.delivery(id).await);
+    let due_at = delivery.state.next_attempt_at().expect("it waits");
+    assert!(due_at <= scene.now().await + TOLERANCE, "{due_at} is not now");
+    delivery
+}
+
+/// An attempt that was asked for while a retry waited leaves that where it was if it fails, and uses up
+/// no attempt of the policy; asking twice is no different.
+pub async fn a_redelivery_leaves_the_automatic_retry_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+
+    // A first attempt that is due already is just that.
+    let first = redeliver(&scene, id, Trigger::Manual).await;
+    assert_eq!(first.state.status(), DeliveryStatus::Pending);
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.trigger, leased.resumes), (Trigger::Automatic, false));
+    scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
+    let retry_at = scene.delivery(id).await.state.next_attempt_at();
+
+    let queued = redeliver(&scene, id, Trigger::Manual).await;
+    assert_eq!((queued.state.status(), queued.attempts), (DeliveryStatus::Retrying, 1));
+    redeliver(&scene, id, Trigger::Manual).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.trigger, leased.resumes), (Trigger::Manual, true));
+    assert_eq!((leased.attempt, leased.automatic_attempts), (2, 1));
+    scene.settle_held(&leased, Settled::Resumed).await;
+
+    let delivery = scene.delivery(id).await;
+    assert_eq!(delivery.state.status(), DeliveryStatus::Retrying);
+    assert_eq!(delivery.state.next_attempt_at(), retry_at, "the retry stands");
+    assert!(scene.claim(webhook, 1).await.is_empty());
+    scene.advance(HOUR - MINUTE).await;
+    assert!(scene.claim(webhook, 1).await.is_empty());
+    scene.advance(MINUTE).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.trigger, leased.resumes), (Trigger::Automatic, false));
+    assert_eq!((leased.attempt, leased.automatic_attempts), (3, 2));
+    let triggers: Vec<_> = scene.attempts(id).await.iter().map(|one| one.trigger).collect();
+    assert_eq!(triggers, [Trigger::Manual, Trigger::Automatic]);
+
+    // Given back unused, the request still stands before the retry.
+    scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
+    redeliver(&scene, id, Trigger::Replay).await;
+    let leased = scene.claim_one(webhook).await;
+    scene.queue.release(&[leased.lease]).await.unwrap();
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.trigger, leased.resumes), (Trigger::Replay, true));
+    assert_eq!((leased.attempt, leased.automatic_attempts), (4, 2));
+    // If it succeeds, there is no retry any more.
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    scene.advance(2 * HOUR).await;
+    assert!(scene.claim(webhook, 1).await.is_empty());
+}
+
+/// A finished delivery is taken up again with its attempts, and ends again with one more.
+pub async fn a_finished_delivery_can_be_redelivered(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    for (finished, trigger) in
+        [(DeliveryStatus::Failed, Trigger::Manual), (DeliveryStatus::Succeeded, Trigger::Replay)]
+    {
+        let id = scene.delivery_in(finished, webhook).await;
+        let event = scene.delivery(id).await.event_id;
+        scene.advance(HOUR).await;
+        let queued = redeliver(&scene, id, trigger).await;
+        assert_eq!((queued.state.status(), queued.attempts), (DeliveryStatus::Pending, 1));
+        let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+        assert_eq!((counts.pending, counts.total()), (1, 1));
+        assert_eq!(scene.attempts(id).await.len(), 1);
+
+        let leased = scene.claim_one(webhook).await;
+        assert_eq!(leased.lease.delivery, id);
+        assert_eq!((leased.trigger, leased.resumes), (trigger, false));
+        assert_eq!((leased.attempt, leased.automatic_attempts), (2, 1));
+        assert_eq!(leased.event_id, event);
+        let failed = Settled::Failed(FailureReason::RedeliveryFailed);
+        scene.settle_held(&leased, failed).await;
+        assert_eq!(scene.status(id).await, DeliveryStatus::Failed);
+        let attempts = scene.attempts(id).await;
+        let made: Vec<_> = attempts.iter().map(|one| (one.number, one.trigger)).collect();
+        assert_eq!(made, [(2, trigger), (1, Trigger::Automatic)]);
+
+        redeliver(&scene, id, Trigger::Manual).await;
+        let leased = scene.claim_one(webhook).await;
+        assert_eq!((leased.attempt, leased.automatic_attempts), (3, 1));
+        scene.settle_held(&leased, Settled::Succeeded).await;
+        let delivery = scene.delivery(id).await;
+        assert_eq!((delivery.state.status(), delivery.attempts), (DeliveryStatus::Succeeded, 3));
+    }
+}
+
+/// A delivery in flight is left alone; once its worker is dead, it is not in flight.
+pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+    let leased = scene.claim_one(webhook).await;
+    let before = scene.delivery(id).await;
+    let answer = scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+    assert_eq!(answer, Some(Redelivery::InFlight));
+    assert_eq!(scene.delivery(id).await, before);
+
+    scene.advance(LEASE).await;
+    redeliver(&scene, id, Trigger::Manual).await;
+    let next = scene.claim_one(webhook).await;
+    assert_eq!((next.attempt, next.takeovers), (2, 1));
+    assert!(!scene.settle(&leased, Settled::Succeeded).await);
+    scene.settle_held(&next, Settled::Succeeded).await;
+}
+
+/// Nothing is sent to a webhook that is disabled or deleted, though somebody asks for it.
+pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let failed = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    let retrying = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let state = WebhookState::Disabled { reason, since };
+    scene.change(webhook, |webhook| webhook.state = state).await;
+    for id in [failed, retrying] {
+        let before = scene.delivery(id).await;
+        let answer = scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+        assert_eq!(answer, Some(Redelivery::WebhookDisabled));
+        assert_eq!(scene.delivery(id).await, before);
+    }
+    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    for id in [failed, retrying] {
+        let before = scene.delivery(id).await;
+        assert!(before.state.finished_at().is_some());
+        let answer = scene.queue.redeliver(id, Trigger::Replay).await.unwrap();
+        assert_eq!(answer, Some(Redelivery::WebhookDeleted));
+        assert_eq!(scene.delivery(id).await, before);
+    }
+}
+
+/// A redelivery wakes a worker of the same process, one that waits and one that waits later.
+pub async fn a_redelivery_wakes_a_waiting_worker(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    let ask = async || {
+        redeliver(&scene, id, Trigger::Manual).await;
+    };
+    scene.expect_wake_ups(ask).await;
+}

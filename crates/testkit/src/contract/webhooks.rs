@@ -1,0 +1,363 @@
+//! `WebhookRepository`.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{Redelivery, Updated};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{
+    CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
+    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, Trigger, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
+};
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{DAY, HOUR, LEASE, Scene, all_pages, first};
+use crate::samples;
+
+/// Another value than the sample's in every field but the id and the version.
+async fn unusual(scene: &Scene<'_>) -> Webhook {
+    let mut headers = CustomHeaders::default();
+    headers.insert("x-token", "s3cret: \"value\"\twith; odd,, characters ").unwrap();
+    headers.insert("authorization", "Basic dXNlcjpwYXNz").unwrap();
+    headers.insert("x-empty", "").unwrap();
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    Webhook {
+        url: "http://user-agent.example:8443/a/b%20c?d=e&f='g'".parse().unwrap(),
+        description: Some("Ünïcödé 🦀, 'quotes' and\nlines".to_owned()),
+        events: samples::patterns(["command.*", "command.completed", "other_1.two"]),
+        projects: samples::projects(["my-project", "Projekt é", "100%_"]),
+        headers,
+        retry: RetryPolicy::exponential(7, Duration::from_millis(1_250), 1.7, Duration::from_secs(3_600))
+            .unwrap(),
+        timeout: Some(Duration::from_millis(7_250)),
+        rate_limit: RateLimit::per_second(0.3),
+        max_in_flight: NonZeroU32::new(3),
+        signing: SigningScheme::Ed25519,
+        state: WebhookState::Disabled {
+            reason: DisabledReason::Failing,
+            since: "2025-01-15T10:30:00.654321Z".parse().unwrap(),
+        },
+        created_at: scene.now().await - week + Duration::from_micros(1),
+        updated_at: scene.now().await - HOUR + Duration::from_micros(7),
+        ..scene.new_webhook().await
+    }
+}
+
+async fn stored(scene: &Scene<'_>, id: WebhookId) -> Webhook {
+    let webhook = scene.webhooks.get(id).await.unwrap();
+    webhook.expect("the webhook is there")
+}
+
+/// Every field reads back as it was, on its own and in a list, with and without what is optional.
+pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let plain = scene.new_webhook().await;
+    let scheduled = Webhook {
+        retry: RetryPolicy::schedule(vec![Duration::ZERO, Duration::from_millis(1), DAY]).unwrap(),
+        state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
+        ..scene.new_webhook().await
+    };
+    let single = Webhook { retry: RetryPolicy::schedule(vec![]).unwrap(), ..scene.new_webhook().await };
+    let unusual = unusual(&scene).await;
+    for webhook in [&plain, &scheduled, &single, &unusual] {
+        scene.create(webhook).await;
+    }
+    for webhook in [&plain, &scheduled, &single, &unusual] {
+        assert_eq!(stored(&scene, webhook.id).await, *webhook);
+    }
+    let filter = WebhookFilter::default();
+    let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+    assert_eq!(listed.items, [unusual, single, scheduled, plain]);
+    assert!(!listed.has_more);
+}
+
+/// Pages join without gaps and repetitions, while webhooks are added; deleted ones are not there.
+pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut expected = Vec::new();
+    for _ in 0..7 {
+        expected.push(scene.webhook().await);
+    }
+    let deleted = expected.remove(3);
+    assert!(scene.webhooks.delete(deleted).await.unwrap());
+    expected.reverse();
+
+    let filter = WebhookFilter::default();
+    let fetch = async |page: PageRequest<WebhookId>| scene.webhooks.list(&filter, page).await.unwrap();
+    let add = async || {
+        scene.webhook().await;
+    };
+    for limit in [1, 2, 4, 100] {
+        let before = first(100);
+        let known = fetch(before).await.items;
+        let paged = all_pages(limit, |webhook| webhook.id, fetch, add).await;
+        assert_eq!(paged, known, "in pages of {limit}");
+    }
+    let oldest = fetch(first(100)).await.items;
+    let ids: Vec<_> = oldest.iter().rev().take(6).rev().map(|one| one.id).collect();
+    assert_eq!(ids, expected);
+}
+
+/// Each filter is applied, and several together.
+pub async fn webhooks_are_filtered(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let everything = scene.new_webhook().await;
+    let of_a = Webhook { projects: samples::projects(["a", "b"]), ..scene.new_webhook().await };
+    let commands =
+        Webhook { events: samples::patterns(["command.*", "command.failed"]), ..scene.new_webhook().await };
+    let disabled = Webhook {
+        events: samples::patterns(["command.failed"]),
+        projects: samples::projects(["c"]),
+        state: WebhookState::Disabled { reason: DisabledReason::Gone, since: scene.now().await },
+        ..scene.new_webhook().await
+    };
+    for webhook in [&everything, &of_a, &commands, &disabled] {
+        scene.create(webhook).await;
+    }
+    for (event_type, enabled, project, expected) in [
+        (None, None, None, vec![&disabled, &commands, &of_a, &everything]),
+        (Some("command.failed"), None, None, vec![&disabled, &commands, &of_a, &everything]),
+        (Some("command.started"), None, None, vec![&commands, &of_a, &everything]),
+        (Some("commands"), None, None, vec![&of_a, &everything]),
+        (None, Some(true), None, vec![&commands, &of_a, &everything]),
+        (None, Some(false), None, vec![&disabled]),
+        (None, None, Some("a"), vec![&commands, &of_a, &everything]),
+        (None, None, Some("c"), vec![&disabled, &commands, &everything]),
+        (None, None, Some("nobody's"), vec![&commands, &everything]),
+        (Some("command.failed"), Some(false), Some("c"), vec![&disabled]),
+        (Some("command.started"), Some(false), Some("c"), vec![]),
+        (Some("command.failed"), Some(true), Some("b"), vec![&commands, &of_a, &everything]),
+    ] {
+        let filter = WebhookFilter {
+            event_type: event_type.map(|name| name.parse().unwrap()),
+            enabled,
+            project: project.map(|name| name.parse().unwrap()),
+        };
+        let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+        let ids: Vec<_> = listed.items.iter().map(|one| one.id).collect();
+        let expected: Vec<_> = expected.iter().map(|one| one.id).collect();
+        assert_eq!(ids, expected, "{filter:?}");
+        // A page is full of what passes, however much does not.
+        let one = scene.webhooks.list(&filter, first(1)).await.unwrap();
+        assert_eq!(one.items.len(), expected.len().min(1));
+        assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
+    }
+}
+
+/// An update replaces every field, whether values are added, changed or taken away.
+pub async fn an_update_replaces_every_field(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let plain = scene.new_webhook().await;
+    scene.create(&plain).await;
+    let unusual = unusual(&scene).await;
+    for (version, fields) in [(2, &unusual), (3, &plain), (4, &unusual)] {
+        let next = Webhook {
+            id: plain.id,
+            created_at: plain.created_at,
+            signing: plain.signing,
+            version,
+            ..fields.clone()
+        };
+        assert_eq!(scene.webhooks.update(&next).await.unwrap(), Updated::Applied);
+        assert_eq!(stored(&scene, plain.id).await, next);
+    }
+}
+
+/// An update made of another version than the stored one changes nothing.
+pub async fn an_update_of_an_old_version_is_refused(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    let kept = scene.change(id, |_| {}).await;
+    assert_eq!(kept.version, 2);
+    for version in [1, 2, 4, 100] {
+        let update = Webhook {
+            description: Some("lost".to_owned()),
+            events: samples::patterns(["lost"]),
+            version,
+            ..kept.clone()
+        };
+        let refused = scene.webhooks.update(&update).await.unwrap();
+        assert_eq!(refused, Updated::VersionMismatch, "{version}");
+        assert_eq!(stored(&scene, id).await, kept);
+    }
+    assert_eq!(scene.receivers(scene.publish().await).await, [id]);
+}
+
+/// Of many updates of one version, one is made.
+pub async fn concurrent_updates_of_a_version_apply_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    let before = stored(&scene, id).await;
+    let mut updates = JoinSet::new();
+    for n in 0..8 {
+        let update = Webhook {
+            description: Some(n.to_string()),
+            events: samples::patterns([["a", "b", "c", "d", "e", "f", "g", "h"][n]]),
+            version: 2,
+            ..before.clone()
+        };
+        let webhooks = harness.webhooks();
+        updates.spawn(async move { (webhooks.update(&update).await.unwrap(), update) });
+    }
+    let answers = updates.join_all().await;
+    let (applied, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(updated, _)| *updated == Updated::Applied);
+    assert_eq!(applied.len(), 1);
+    assert!(refused.iter().all(|(updated, _)| *updated == Updated::VersionMismatch));
+    assert_eq!(stored(&scene, id).await, applied[0].1);
+}
+
+/// What was published before an update is sent as the update says; what is published after it goes to
+/// whom the update says.
+pub async fn an_update_applies_to_what_is_claimed_after_it(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    let waiting = scene.publish_to(id).await;
+    let changed = scene
+        .change(id, |webhook| {
+            webhook.url = "https://example.com/moved".parse().unwrap();
+            webhook.events = samples::patterns(["other.*"]);
+            webhook.headers.insert("x-new", "value").unwrap();
+            webhook.retry = RetryPolicy::schedule(vec![HOUR]).unwrap();
+            webhook.timeout = Some(Duration::from_secs(3));
+        })
+        .await;
+    let leased = scene.claim_one(id).await;
+    assert_eq!(leased.lease.delivery, waiting);
+    assert_eq!(leased.target.version, 2);
+    assert_eq!(leased.target.url, changed.url);
+    assert_eq!(leased.target.headers, changed.headers);
+    assert_eq!(leased.target.retry, changed.retry);
+    assert_eq!(leased.target.timeout, changed.timeout);
+
+    assert_eq!(scene.receivers(scene.publish().await).await, []);
+    let other = NewEvent { event_type: "other.thing".parse().unwrap(), ..scene.new_event().await };
+    scene.publish_one(&other).await;
+    assert_eq!(scene.receivers(other.id).await, [id]);
+}
+
+/// A disabled webhook's deliveries wait, however long, and go on once it is enabled.
+pub async fn a_disabled_webhook_holds_its_deliveries(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    let retrying = scene.publish_to(id).await;
+    let leased = scene.claim_one(id).await;
+    scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
+    let pending = scene.publish_to(id).await;
+    let in_flight = scene.claim_one(id).await;
+    assert_eq!(in_flight.lease.delivery, pending);
+
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    let disabled = WebhookState::Disabled { reason, since };
+    scene.change(id, |webhook| webhook.state = disabled).await;
+    // What is in flight may still be recorded or given back.
+    scene.queue.release(&[in_flight.lease]).await.unwrap();
+    scene.advance(DAY).await;
+    assert!(scene.claim(id, 10).await.is_empty());
+    assert!(scene.queue.discover(None, 10).await.unwrap().due.is_empty());
+    assert_eq!(scene.status(pending).await, DeliveryStatus::Pending);
+    assert_eq!(scene.status(retrying).await, DeliveryStatus::Retrying);
+    assert_eq!(scene.receivers(scene.publish().await).await, []);
+
+    scene.change(id, |webhook| webhook.state = WebhookState::Enabled).await;
+    let discovery = scene.queue.discover(None, 10).await.unwrap();
+    assert_eq!(discovery.due.len(), 1);
+    let claimed = scene.claim(id, 10).await;
+    let mut claimed: Vec<_> = claimed.iter().map(|one| one.lease.delivery).collect();
+    claimed.sort_unstable();
+    assert_eq!(claimed, [retrying, pending]);
+}
+
+/// Deleting a webhook cancels what waits, leaves what is finished and every attempt, and touches no
+/// other webhook.
+pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (id, other) = (scene.webhook().await, scene.webhook().await);
+    let succeeded = scene.delivery_in(DeliveryStatus::Succeeded, id).await;
+    let failed = scene.delivery_in(DeliveryStatus::Failed, id).await;
+    let retrying = scene.delivery_in(DeliveryStatus::Retrying, id).await;
+    let pending = scene.delivery_in(DeliveryStatus::Pending, id).await;
+    let others = scene.publish_to(other).await;
+    let kept = [scene.delivery(succeeded).await, scene.delivery(failed).await];
+
+    assert!(scene.webhooks.delete(id).await.unwrap());
+    assert_eq!(scene.webhooks.get(id).await.unwrap(), None);
+    let filter = WebhookFilter::default();
+    let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+    assert_eq!(listed.items.iter().map(|one| one.id).collect::<Vec<_>>(), [other]);
+
+    for (cancelled, attempts) in [(retrying, 1), (pending, 0)] {
+        let delivery = scene.delivery(cancelled).await;
+        assert_cancelled(&delivery.state);
+        assert_eq!(delivery.attempts, attempts);
+        assert_eq!(scene.attempts(cancelled).await.len(), attempts as usize);
+    }
+    assert_eq!([scene.delivery(succeeded).await, scene.delivery(failed).await], kept);
+    assert_eq!(scene.attempts(failed).await.len(), 1);
+
+    scene.advance(2 * DAY).await;
+    assert!(scene.claim(id, 10).await.is_empty());
+    assert_eq!(scene.claim_one(other).await.lease.delivery, others);
+    assert!(!scene.webhooks.delete(id).await.unwrap(), "it is deleted once");
+    assert_eq!(scene.receivers(scene.publish().await).await, [other]);
+}
+
+#[track_caller]
+pub(super) fn assert_cancelled(state: &DeliveryState) {
+    let expected = CancelReason::WebhookDeleted;
+    assert!(matches!(state, DeliveryState::Cancelled { reason, .. } if *reason == expected), "{state:?}");
+}
+
+/// An attempt in flight while its webhook is deleted is recorded; a failure cancels the delivery, a
+/// success is one.
+pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    scene.publish().await;
+    scene.publish().await;
+    let leased = scene.claim(id, 2).await;
+    assert!(scene.webhooks.delete(id).await.unwrap());
+    for one in &leased {
+        assert_eq!(scene.status(one.lease.delivery).await, DeliveryStatus::InFlight);
+    }
+    scene.settle_held(&leased[0], Settled::RetryAfter(Duration::ZERO)).await;
+    let delivery = scene.delivery(leased[0].lease.delivery).await;
+    assert_cancelled(&delivery.state);
+    assert_eq!(scene.attempts(delivery.id).await.len(), 1);
+
+    scene.settle_held(&leased[1], Settled::Succeeded).await;
+    let delivered = leased[1].lease.delivery;
+    assert_eq!(scene.status(delivered).await, DeliveryStatus::Succeeded);
+    assert_eq!(scene.attempts(delivered).await.len(), 1);
+    scene.advance(LEASE).await;
+    assert!(scene.claim(id, 10).await.is_empty());
+}
+
+/// Asking for what never was, or changing it, is answered and no error.
+pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.new_webhook().await;
+    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
+    let updated = scene.webhooks.update(&webhook).await.unwrap();
+    assert_eq!(updated, Updated::NotFound);
+    assert!(!scene.webhooks.delete(webhook.id).await.unwrap());
+
+    scene.create(&webhook).await;
+    assert!(scene.webhooks.delete(webhook.id).await.unwrap());
+    let next = Webhook { version: 2, ..webhook.clone() };
+    let updated = scene.webhooks.update(&next).await.unwrap();
+    assert_eq!(updated, Updated::NotFound);
+    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
+
+    let event: EventId = scene.new_event().await.id;
+    let delivery = DeliveryId::derive(event, webhook.id);
+    assert_eq!(scene.events.get(event).await.unwrap(), None);
+    assert_eq!(scene.history.get(delivery).await.unwrap(), None);
+    assert!(scene.attempts(delivery).await.is_empty());
+    let redelivered = scene.queue.redeliver(delivery, Trigger::Manual).await;
+    assert_eq!(redelivered.unwrap(), None::<Redelivery>);
+    scene.queue.check().await.expect("the store answers");
+}

@@ -1,0 +1,105 @@
+//! [`DeliveryHistory`] in memory.
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
+use rdev_webhooks_domain::{
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, EventId, Page, PageRequest, Timestamp,
+};
+
+use super::MemoryStore;
+use super::queue::cancel_if_deleted;
+use super::state::{Phase, State, StoredEvent};
+
+#[async_trait]
+impl DeliveryHistory for MemoryStore {
+    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        let (state, now) = self.step();
+        Ok(state.delivery(id, now).map(|delivery| {
+            let stored = &state.events[&delivery.event_id];
+            DeliveryRecord { body: stored.event.body.clone(), traceparent: stored.traceparent, delivery }
+        }))
+    }
+
+    async fn list(
+        &self,
+        filter: &DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError> {
+        let (state, now) = self.step();
+        let found = state
+            .deliveries
+            .keys()
+            .rev()
+            .filter(|id| page.before.is_none_or(|before| **id < before))
+            .filter_map(|id| state.delivery(*id, now))
+            .filter(|delivery| matches(filter, delivery))
+            .take(page.limit as usize + 1)
+            .collect();
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
+        let (state, _) = self.step();
+        let stored = state.deliveries.get(&id);
+        let found = stored
+            .into_iter()
+            .flat_map(|stored| stored.attempts.values().rev())
+            .filter(|attempt| page.before.is_none_or(|before| attempt.number < before))
+            .take(page.limit as usize + 1)
+            .cloned()
+            .collect();
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        let (mut state, now) = self.step();
+        cancel_what_dead_workers_left(&mut state, now);
+        let old: Vec<EventId> = state
+            .events
+            .range(..EventId::floor(before))
+            .filter(|(_, stored)| !is_awaited(&state, stored))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut pruned = Pruned::default();
+        for event in old {
+            pruned.events += 1;
+            pruned.deliveries += state.remove_event(event);
+        }
+        let kept = |deleted_at: Option<Timestamp>| deleted_at.is_none_or(|at| at >= before);
+        state.webhooks.retain(|_, stored| kept(stored.deleted_at));
+        Ok(pruned)
+    }
+}
+
+/// Whether something of an event is still to be delivered.
+fn is_awaited(state: &State, stored: &StoredEvent) -> bool {
+    let deliveries = stored.deliveries.iter().map(|id| &state.deliveries[id]);
+    let mut unfinished = deliveries.filter(|one| matches!(one.phase, Phase::Unfinished(_)));
+    unfinished.any(|delivery| state.is_enabled(delivery.webhook))
+}
+
+fn cancel_what_dead_workers_left(state: &mut State, now: Timestamp) {
+    let webhooks = state.webhooks.keys().copied();
+    let deleted = webhooks.filter(|id| state.is_deleted(*id));
+    let left: Vec<DeliveryId> = deleted
+        .flat_map(|id| state.unfinished(id))
+        .filter(|(_, progress)| progress.claimable_at() <= now)
+        .map(|(id, _)| id)
+        .collect();
+    for id in left {
+        cancel_if_deleted(state, id, now);
+    }
+}
+
+fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
+    fn is<T: PartialEq>(wanted: Option<&T>, given: &T) -> bool {
+        wanted.is_none_or(|wanted| wanted == given)
+    }
+    is(filter.webhook.as_ref(), &delivery.webhook_id)
+        && is(filter.event.as_ref(), &delivery.event_id)
+        && is(filter.event_type.as_ref(), &delivery.event_type)
+        && is(filter.status.as_ref(), &delivery.state.status())
+        && (filter.project.is_none() || filter.project == delivery.project)
+        && filter.since.is_none_or(|since| delivery.id >= DeliveryId::floor(since))
+        && filter.until.is_none_or(|until| delivery.id < DeliveryId::floor(until))
+}

@@ -1,0 +1,224 @@
+//! [`DeliveryQueue`] in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::delivery::{AbandonedAttempt, Progress};
+use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::{
+    Attempt, AttemptOutcome, CancelReason, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
+    DisabledReason, Discovery, DueWebhook, FailureClass, LeaseRef, LeaseToken, LeasedDelivery, Phases,
+    Settlement, Timestamp, Trigger, WebhookId, WebhookState,
+};
+
+use super::MemoryStore;
+use super::state::{Phase, State};
+
+#[async_trait]
+impl DeliveryQueue for MemoryStore {
+    async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
+        let (state, now) = self.step();
+        let mut discovery = Discovery::default();
+        for (id, stored) in &state.webhooks {
+            if after.is_some_and(|after| *id <= after) || !stored.is_enabled() {
+                continue;
+            }
+            let soonest = state.unfinished(*id).map(|(_, progress)| progress.claimable_at());
+            let Some(soonest) = soonest.min() else {
+                continue;
+            };
+            if soonest > now {
+                let wait = soonest.since(now);
+                let known = discovery.next_due_in.unwrap_or(Duration::MAX);
+                discovery.next_due_in = Some(known.min(wait));
+            } else if discovery.due.len() == limit as usize {
+                discovery.has_more = true;
+                break;
+            } else {
+                discovery.due.push(DueWebhook {
+                    id: *id,
+                    max_in_flight: stored.webhook.max_in_flight,
+                    rate_limit: stored.webhook.rate_limit,
+                    timeout: stored.webhook.timeout,
+                });
+            }
+        }
+        Ok(discovery)
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let (mut state, now) = self.step();
+        let mut leased = Vec::new();
+        for share in &claim.shares {
+            claim_share(&mut state, claim.token, *share, now, &mut leased);
+        }
+        Ok(leased)
+    }
+
+    async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
+        let (mut state, now) = self.step();
+        for lease in leases {
+            let Some((progress, _)) = state.in_progress(lease.delivery) else {
+                continue;
+            };
+            if progress.release(lease.token).is_ok() {
+                cancel_if_deleted(&mut state, lease.delivery, now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        let (mut state, now) = self.step();
+        let settled = settlements.iter();
+        Ok(settled.map(|one| settle_one(&mut state, one, now)).collect())
+    }
+
+    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+        let (mut state, now) = self.step();
+        let Some(stored) = state.deliveries.get(&id) else {
+            return Ok(None);
+        };
+        if state.is_deleted(stored.webhook) {
+            return Ok(Some(Redelivery::WebhookDeleted));
+        }
+        if !state.is_enabled(stored.webhook) {
+            return Ok(Some(Redelivery::WebhookDisabled));
+        }
+        let progress = match &stored.phase {
+            Phase::Unfinished(progress) => {
+                let mut progress = *progress;
+                if progress.redeliver(trigger, now).is_err() {
+                    return Ok(Some(Redelivery::InFlight));
+                }
+                progress
+            }
+            Phase::Finished { attempts, automatic_attempts, .. } => {
+                Progress::reopened(*attempts, *automatic_attempts, trigger, now)
+            }
+        };
+        state.reopen(id, progress);
+        let queued = state.delivery(id, now).map(Redelivery::Queued);
+        drop(state);
+        self.work.notify_one();
+        Ok(queued)
+    }
+
+    async fn wait_for_work(&self) {
+        self.work.notified().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn claim_share(
+    state: &mut State,
+    token: LeaseToken,
+    share: ClaimShare,
+    now: Timestamp,
+    leased: &mut Vec<LeasedDelivery>,
+) {
+    let Some(stored) = state.webhooks.get(&share.webhook) else {
+        return;
+    };
+    if !stored.is_enabled() {
+        return;
+    }
+    let webhook = &stored.webhook;
+    let target = Arc::new(DeliveryTarget {
+        webhook_id: webhook.id,
+        version: webhook.version,
+        url: webhook.url.clone(),
+        headers: webhook.headers.clone(),
+        secrets: stored.secrets.clone(),
+        retry: webhook.retry.clone(),
+        timeout: webhook.timeout,
+    });
+    let mut due: Vec<_> = state
+        .unfinished(share.webhook)
+        .filter(|(_, progress)| progress.claimable_at() <= now)
+        .map(|(id, progress)| (progress.due_at, id))
+        .collect();
+    due.sort_unstable();
+    for (_, id) in due.into_iter().take(share.take as usize) {
+        let Some((progress, attempts)) = state.in_progress(id) else {
+            continue;
+        };
+        if let Some(abandoned) = progress.claim(token, now, share.lease_for) {
+            attempts.insert(abandoned.number, abandoned_attempt(abandoned, now));
+        }
+        let progress = *progress;
+        let event = &state.events[&state.deliveries[&id].event];
+        leased.push(LeasedDelivery {
+            lease: LeaseRef { delivery: id, token },
+            event_id: event.event.id,
+            event_type: event.event.event_type.clone(),
+            body: event.event.body.clone(),
+            traceparent: event.traceparent,
+            attempt: progress.attempts,
+            automatic_attempts: progress.automatic_attempts,
+            takeovers: progress.takeovers,
+            trigger: progress.trigger,
+            resumes: progress.resume_at.is_some(),
+            target: Arc::clone(&target),
+        });
+    }
+}
+
+fn abandoned_attempt(abandoned: AbandonedAttempt, now: Timestamp) -> Attempt {
+    let detail = "the worker that made this attempt ended before it could record the outcome";
+    Attempt {
+        number: abandoned.number,
+        trigger: abandoned.trigger,
+        started_at: abandoned.started_at,
+        duration: now.since(abandoned.started_at),
+        phases: Phases::default(),
+        signature: String::new(),
+        outcome: AttemptOutcome::failed(FailureClass::Abandoned, detail),
+    }
+}
+
+fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> bool {
+    let id = settlement.lease.delivery;
+    let Some(webhook) = state.deliveries.get(&id).map(|stored| stored.webhook) else {
+        return false;
+    };
+    let deleted = state.is_deleted(webhook);
+    let Some((progress, attempts)) = state.in_progress(id) else {
+        return false;
+    };
+    let token = settlement.lease.token;
+    let Ok(ended) = progress.settle(token, settlement.settled, now, deleted) else {
+        return false;
+    };
+    if let Some(attempt) = &settlement.attempt {
+        attempts.insert(attempt.number, attempt.clone());
+    }
+    if let Some(ended) = ended {
+        state.finish(id, ended);
+    }
+    if settlement.gone && state.is_enabled(webhook) {
+        disable(state, webhook, now);
+    }
+    true
+}
+
+fn disable(state: &mut State, id: WebhookId, now: Timestamp) {
+    if let Some(stored) = state.webhooks.get_mut(&id) {
+        stored.webhook.state = WebhookState::Disabled { reason: DisabledReason::Gone, since: now };
+        stored.webhook.updated_at = now;
+        stored.webhook.version += 1;
+    }
+}
+
+/// Calls a delivery off whose webhook was deleted while it was in flight.
+pub(super) fn cancel_if_deleted(state: &mut State, id: DeliveryId, now: Timestamp) {
+    let webhook = state.deliveries.get(&id).map(|stored| stored.webhook);
+    if webhook.is_some_and(|webhook| state.is_deleted(webhook)) {
+        let reason = CancelReason::WebhookDeleted;
+        state.finish(id, DeliveryState::Cancelled { at: now, reason });
+    }
+}

@@ -1,0 +1,170 @@
+//! What the store holds.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::{
+    Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, ProjectName, Published,
+    SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+};
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) webhooks: BTreeMap<WebhookId, StoredWebhook>,
+    pub(super) events: BTreeMap<EventId, StoredEvent>,
+    pub(super) keys: HashMap<(Option<ProjectName>, EventKey), Published>,
+    pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
+    /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
+    unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
+}
+
+pub(super) struct StoredWebhook {
+    pub(super) webhook: Webhook,
+    pub(super) secrets: SigningSecrets,
+    pub(super) deleted_at: Option<Timestamp>,
+}
+
+pub(super) struct StoredEvent {
+    pub(super) event: Event,
+    pub(super) traceparent: Option<TraceParent>,
+    pub(super) deliveries: Vec<DeliveryId>,
+}
+
+pub(super) struct StoredDelivery {
+    pub(super) event: EventId,
+    pub(super) webhook: WebhookId,
+    pub(super) phase: Phase,
+    pub(super) attempts: BTreeMap<u32, Attempt>,
+}
+
+pub(super) enum Phase {
+    Unfinished(Progress),
+    Finished { state: DeliveryState, attempts: u32, automatic_attempts: u32 },
+}
+
+impl StoredWebhook {
+    pub(super) fn is_enabled(&self) -> bool {
+        self.deleted_at.is_none() && self.webhook.state == WebhookState::Enabled
+    }
+}
+
+impl StoredDelivery {
+    pub(super) fn state(&self, now: Timestamp) -> DeliveryState {
+        match &self.phase {
+            Phase::Unfinished(progress) => progress.state(now),
+            Phase::Finished { state, .. } => *state,
+        }
+    }
+}
+
+impl State {
+    /// A webhook that was not deleted.
+    pub(super) fn webhook(&self, id: WebhookId) -> Option<&StoredWebhook> {
+        self.webhooks.get(&id).filter(|stored| stored.deleted_at.is_none())
+    }
+
+    pub(super) fn is_deleted(&self, id: WebhookId) -> bool {
+        self.webhook(id).is_none()
+    }
+
+    pub(super) fn is_enabled(&self, id: WebhookId) -> bool {
+        self.webhooks.get(&id).is_some_and(StoredWebhook::is_enabled)
+    }
+
+    pub(super) fn delivery(&self, id: DeliveryId, now: Timestamp) -> Option<Delivery> {
+        let stored = self.deliveries.get(&id)?;
+        // An event goes only together with its deliveries.
+        let event = &self.events.get(&stored.event)?.event;
+        Some(Delivery {
+            id,
+            event_id: event.id,
+            event_type: event.event_type.clone(),
+            project: event.project.clone(),
+            webhook_id: stored.webhook,
+            attempts: match &stored.phase {
+                Phase::Unfinished(progress) => progress.attempts,
+                Phase::Finished { attempts, .. } => *attempts,
+            },
+            state: stored.state(now),
+        })
+    }
+
+    /// The unfinished deliveries of one webhook.
+    pub(super) fn unfinished(&self, webhook: WebhookId) -> impl Iterator<Item = (DeliveryId, &Progress)> {
+        self.unfinished.get(&webhook).into_iter().flatten().filter_map(|id| {
+            match &self.deliveries.get(id)?.phase {
+                Phase::Unfinished(progress) => Some((*id, progress)),
+                Phase::Finished { .. } => None,
+            }
+        })
+    }
+
+    /// Adds an unfinished delivery.
+    pub(super) fn begin(&mut self, id: DeliveryId, delivery: StoredDelivery) {
+        let of_webhook = self.unfinished.entry(delivery.webhook).or_default();
+        of_webhook.insert(id);
+        self.deliveries.insert(id, delivery);
+    }
+
+    /// Takes a finished delivery up again.
+    pub(super) fn reopen(&mut self, id: DeliveryId, progress: Progress) {
+        if let Some(stored) = self.deliveries.get_mut(&id) {
+            stored.phase = Phase::Unfinished(progress);
+            let of_webhook = self.unfinished.entry(stored.webhook).or_default();
+            of_webhook.insert(id);
+        }
+    }
+
+    /// Ends an unfinished delivery.
+    pub(super) fn finish(&mut self, id: DeliveryId, state: DeliveryState) {
+        let Some(stored) = self.deliveries.get_mut(&id) else {
+            return;
+        };
+        if let Phase::Unfinished(progress) = &stored.phase {
+            stored.phase = Phase::Finished {
+                state,
+                attempts: progress.attempts,
+                automatic_attempts: progress.automatic_attempts,
+            };
+            let webhook = stored.webhook;
+            self.forget_unfinished(webhook, id);
+        }
+    }
+
+    /// An unfinished delivery's progress and attempts, to be changed.
+    pub(super) fn in_progress(
+        &mut self,
+        id: DeliveryId,
+    ) -> Option<(&mut Progress, &mut BTreeMap<u32, Attempt>)> {
+        let stored = self.deliveries.get_mut(&id)?;
+        match &mut stored.phase {
+            Phase::Unfinished(progress) => Some((progress, &mut stored.attempts)),
+            Phase::Finished { .. } => None,
+        }
+    }
+
+    /// Removes an event with its deliveries, and says how many these were.
+    pub(super) fn remove_event(&mut self, id: EventId) -> u64 {
+        let Some(stored) = self.events.remove(&id) else {
+            return 0;
+        };
+        if let Some(key) = stored.event.key {
+            self.keys.remove(&(stored.event.project, key));
+        }
+        for delivery in &stored.deliveries {
+            if let Some(removed) = self.deliveries.remove(delivery) {
+                self.forget_unfinished(removed.webhook, *delivery);
+            }
+        }
+        stored.deliveries.len() as u64
+    }
+
+    fn forget_unfinished(&mut self, webhook: WebhookId, id: DeliveryId) {
+        if let Some(of_webhook) = self.unfinished.get_mut(&webhook) {
+            of_webhook.remove(&id);
+            if of_webhook.is_empty() {
+                self.unfinished.remove(&webhook);
+            }
+        }
+    }
+}

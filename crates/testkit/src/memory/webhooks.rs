@@ -1,0 +1,91 @@
+//! [`WebhookRepository`] in memory.
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryState, Page, PageRequest, SigningSecrets, Webhook, WebhookFilter,
+    WebhookId, WebhookState,
+};
+
+use super::MemoryStore;
+use super::state::StoredWebhook;
+
+#[async_trait]
+impl WebhookRepository for MemoryStore {
+    async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
+        let stored = StoredWebhook { webhook: webhook.clone(), secrets: secrets.clone(), deleted_at: None };
+        let (mut state, _) = self.step();
+        let before = state.webhooks.insert(webhook.id, stored);
+        assert!(before.is_none(), "{} was made twice", webhook.id);
+        Ok(())
+    }
+
+    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let (state, _) = self.step();
+        Ok(state.webhook(id).map(|stored| stored.webhook.clone()))
+    }
+
+    async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, StoreError> {
+        let (state, _) = self.step();
+        let found = state
+            .webhooks
+            .values()
+            .rev()
+            .filter(|stored| stored.deleted_at.is_none())
+            .map(|stored| &stored.webhook)
+            .filter(|webhook| page.before.is_none_or(|before| webhook.id < before))
+            .filter(|webhook| matches(filter, webhook))
+            .take(page.limit as usize + 1)
+            .cloned()
+            .collect();
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
+        let (mut state, _) = self.step();
+        let stored = state.webhooks.get_mut(&webhook.id);
+        let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
+            return Ok(Updated::NotFound);
+        };
+        if stored.webhook.version + 1 != webhook.version {
+            return Ok(Updated::VersionMismatch);
+        }
+        stored.webhook = webhook.clone();
+        drop(state);
+        // It may just have been enabled, with deliveries that waited for that.
+        self.work.notify_one();
+        Ok(Updated::Applied)
+    }
+
+    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+        let (mut state, now) = self.step();
+        let stored = state.webhooks.get_mut(&id);
+        let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
+            return Ok(false);
+        };
+        stored.deleted_at = Some(now);
+        let waiting: Vec<DeliveryId> =
+            state.unfinished(id).filter(|(_, progress)| progress.lease.is_none()).map(|(id, _)| id).collect();
+        for delivery in waiting {
+            let reason = CancelReason::WebhookDeleted;
+            state.finish(delivery, DeliveryState::Cancelled { at: now, reason });
+        }
+        Ok(true)
+    }
+}
+
+fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {
+    let subscribes = |event_type| {
+        let mut patterns = webhook.events.iter();
+        patterns.any(|pattern| pattern.matches(event_type))
+    };
+    let takes = |project| webhook.projects.is_empty() || webhook.projects.contains(project);
+    let enabled = webhook.state == WebhookState::Enabled;
+    filter.event_type.as_ref().is_none_or(subscribes)
+        && filter.project.as_ref().is_none_or(takes)
+        && filter.enabled.is_none_or(|wanted| wanted == enabled)
+}

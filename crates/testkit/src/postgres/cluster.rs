@@ -1,0 +1,93 @@
+//! A server of our own, in a folder of its own.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::programs::Programs;
+use super::watchdog::Watchdog;
+
+/// The server listens on a socket in its own folder and nowhere else, so it needs no free port. It does
+/// not wait for the disk: it only has to survive its own crashes, not the machine's.
+const SETTINGS: &str = "
+listen_addresses = ''
+max_connections = 400
+shared_buffers = 64MB
+fsync = off
+full_page_writes = off
+max_wal_size = 4GB
+log_min_messages = error
+";
+
+/// A running server; it ends, and its files go, with this.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    handle: Handle,
+    _watchdog: Watchdog,
+}
+
+/// What it takes to stop it and to start it again.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    programs: Programs,
+    folder: PathBuf,
+}
+
+impl Cluster {
+    pub(super) fn start(programs: Programs) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("rdev-pg-")
+            .tempdir()
+            .expect("a temporary folder can be made")
+            .keep();
+        if let Some(user) = programs.owner() {
+            chown(&folder, Some(user.uid), Some(user.gid)).expect("root can give a folder away");
+        }
+        let data = folder.join("data").to_string_lossy().into_owned();
+        // Before there is anything to clean up after.
+        let stop = [programs.command_line("pg_ctl").join(" "), data.clone()];
+        let watchdog = Watchdog::set(
+            r#"$1 -D "$2" -m immediate stop; rm -rf "${2%/data}""#,
+            &stop,
+        );
+        let handle = Handle { programs, folder };
+        let made = ["--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", &data];
+        handle.programs.run("initdb", &handle.folder, &made);
+        let settings = format!("{SETTINGS}unix_socket_directories = '{}'\n", handle.folder.display());
+        let path = handle.folder.join("data/postgresql.conf");
+        let written = fs::read_to_string(&path).expect("initdb wrote settings") + &settings;
+        fs::write(&path, written).expect("the settings can be changed");
+        handle.launch();
+        Self { handle, _watchdog: watchdog }
+    }
+
+    pub(super) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .socket(&self.handle.folder)
+            .username("postgres")
+            .database("postgres")
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Handle {
+    pub(super) fn launch(&self) {
+        let log = self.folder.join("log").to_string_lossy().into_owned();
+        self.pg_ctl(&["-w", "-t", "60", "-l", &log, "start"]);
+    }
+
+    pub(super) fn stop_immediate(&self) {
+        self.pg_ctl(&["-w", "-t", "60", "-m", "immediate", "stop"]);
+    }
+
+    fn pg_ctl(&self, arguments: &[&str]) {
+        let data = self.folder.join("data").to_string_lossy().into_owned();
+        let arguments = [&["-s", "-D", &data], arguments].concat();
+        self.programs.run("pg_ctl", &self.folder, &arguments);
+    }
+}

@@ -1,0 +1,101 @@
+//! Databases on a server.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+
+use super::PostgresServer;
+
+/// What every database is a copy of. Each process makes it anew: what another has left may be of older
+/// migrations.
+const TEMPLATE: &str = "rdev_webhooks_test_template";
+
+/// Who makes the template keeps others from making it: "rdevtest" in ASCII.
+const LOCK: i64 = 0x7264_6576_7465_7374;
+
+/// A database of one test's own, which goes when this is dropped.
+#[derive(Debug)]
+pub struct TestDatabase {
+    server: PgConnectOptions,
+    name: String,
+}
+
+impl TestDatabase {
+    /// How to reach it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.clone().database(&self.name).to_url_lossy().to_string()
+    }
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A connection to it.
+    ///
+    /// # Panics
+    ///
+    /// If there is none to be had.
+    pub async fn connect(&self) -> PgConnection {
+        super::connect(&self.server.clone().database(&self.name)).await
+    }
+}
+
+/// Makes the template.
+pub(super) async fn make_template<F, E>(server: &PostgresServer, migrate: impl FnOnce(String) -> F)
+where
+    F: Future<Output = Result<(), E>>,
+    E: std::fmt::Debug,
+{
+    let mut conn = super::connect(&server.options).await;
+    lock(&mut conn).await;
+    execute(&mut conn, format!("DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")).await;
+    execute(&mut conn, format!("CREATE DATABASE {TEMPLATE}")).await;
+    migrate(server.url(TEMPLATE)).await.expect("the template is migrated");
+    conn.close().await.expect("the connection closes");
+}
+
+/// Makes a copy of the template.
+pub(super) async fn make(server: &PostgresServer) -> TestDatabase {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("rdev_webhooks_test_{}_{number}", std::process::id());
+    let mut conn = super::connect(&server.options).await;
+    // Another process may be making the template anew.
+    lock(&mut conn).await;
+    execute(&mut conn, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+    execute(&mut conn, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+    conn.close().await.expect("the connection closes");
+    TestDatabase { server: server.options.clone(), name }
+}
+
+async fn lock(conn: &mut PgConnection) {
+    execute(conn, format!("SELECT pg_advisory_lock({LOCK})")).await;
+}
+
+async fn execute(conn: &mut PgConnection, statement: String) {
+    let done = conn.execute(AssertSqlSafe(statement.as_str())).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        // The test's runtime may be on its way out: this one is the drop's own.
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            runtime.block_on(async {
+                let mut conn = PgConnection::connect_with(&server).await.ok()?;
+                let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                conn.execute(AssertSqlSafe(statement)).await.ok()?;
+                conn.close().await.ok()
+            })
+        });
+        // A server that is gone took the database with it, and one that is given keeps it until the same
+        // name is made again.
+        let _ = dropping.join();
+    }
+}

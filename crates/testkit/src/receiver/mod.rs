@@ -1,0 +1,188 @@
+//! An HTTP endpoint that answers by script and keeps what it was sent.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use rdev_webhooks_testkit::Receiver;
+//! use rdev_webhooks_testkit::receiver::{Reply, Script};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // Fails twice, then takes everything.
+//! let failing = [Reply::status(500), Reply::status(500), Reply::status(200)];
+//! let receiver = Receiver::start(Script::sequence(failing)).await;
+//! let url = receiver.url("/webhook");
+//! // …deliver to it, and then:
+//! # use std::io::Write;
+//! # let mut stream = std::net::TcpStream::connect(receiver.address()).unwrap();
+//! # stream.write_all(b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").unwrap();
+//! let requests = receiver.wait_for(1, Duration::from_secs(5)).await;
+//! assert_eq!(requests[0].path, "/webhook");
+//! # }
+//! ```
+
+mod request;
+mod script;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rdev_webhooks_domain::EndpointUrl;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+pub use request::{ReceivedRequest, verify, verify_text};
+pub use script::{Gate, Reply, Script};
+
+use script::Then;
+
+/// A receiver on a free port of 127.0.0.1 that speaks HTTP/1.1 and keeps connections alive. It ends,
+/// and breaks its connections, when it is dropped.
+///
+/// Sockets take real time: on a runtime whose time is paused, deadlines pass before anything arrives.
+#[derive(Debug)]
+pub struct Receiver {
+    address: SocketAddr,
+    inbox: Arc<Inbox>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    requests: Mutex<Vec<ReceivedRequest>>,
+    count: watch::Sender<usize>,
+}
+
+impl Receiver {
+    /// Starts a receiver that answers by `script`.
+    pub async fn start(script: impl Into<Script>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await;
+        let listener = listener.expect("there is a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let inbox = Arc::new(Inbox { requests: Mutex::default(), count: watch::Sender::new(0) });
+        let served = Arc::clone(&inbox);
+        let script = script.into();
+        let server = tokio::spawn(async move {
+            // The connections end with the set, and the set with this task.
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    Ok((stream, _)) = listener.accept() => {
+                        connections.spawn(serve(stream, Arc::clone(&served), script.clone()));
+                    }
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Self { address, inbox, server }
+    }
+
+    /// Starts one that answers everything with 200.
+    pub async fn accepting() -> Self {
+        Self::start(Reply::status(200)).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a path, which begins with a slash, on it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> EndpointUrl {
+        let url = format!("http://{}{path}", self.address);
+        url.parse().expect("the path makes a URL")
+    }
+
+    /// All requests that have come in whole, in that order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.inbox.lock().clone()
+    }
+
+    /// Waits until `n` requests or more have come, and gives them all. Fails the test, saying how many
+    /// came, if that takes longer than `deadline`.
+    pub async fn wait_for(&self, n: usize, deadline: Duration) -> Vec<ReceivedRequest> {
+        let mut count = self.inbox.count.subscribe();
+        let waited = tokio::time::timeout(deadline, count.wait_for(|count| *count >= n)).await;
+        let requests = self.requests();
+        assert!(waited.is_ok(), "{} of {n} requests came within {deadline:?}", requests.len());
+        requests
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Inbox {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ReceivedRequest>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a request, and gives its number, from 0.
+    fn keep(&self, request: ReceivedRequest) -> usize {
+        let mut requests = self.lock();
+        requests.push(request);
+        self.count.send_replace(requests.len());
+        requests.len() - 1
+    }
+}
+
+async fn serve(stream: TcpStream, inbox: Arc<Inbox>, script: Script) {
+    let answer = service_fn(|request| answer(request, &inbox, &script));
+    // That a client went away, or that the script breaks the connection off, is part of the play.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// The script says to break the connection off, or the client has.
+#[derive(Debug)]
+struct BrokenOff;
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is broken off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+async fn answer(
+    request: http::Request<Incoming>,
+    inbox: &Inbox,
+    script: &Script,
+) -> Result<http::Response<Full<Bytes>>, BrokenOff> {
+    let arrived_at = Instant::now();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| BrokenOff)?;
+    let request = ReceivedRequest {
+        method: head.method,
+        path: head.uri.to_string(),
+        headers: head.headers,
+        body: body.to_bytes(),
+        arrived_at,
+    };
+    let nth = inbox.keep(request.clone());
+    let reply = script.reply(nth, &request);
+    if let Some(gate) = reply.gate {
+        gate.opened().await;
+    }
+    match reply.then {
+        Then::Answer(response) => Ok(response.map(Full::new)),
+        Then::Close => Err(BrokenOff),
+        Then::Hang => match std::future::pending::<Infallible>().await {},
+    }
+}

@@ -1,0 +1,48 @@
+//! What was received, and whether it is genuine.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_signing::{Headers, VerificationKey, Verifier, VerifyError};
+use tokio::time::Instant;
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct ReceivedRequest {
+    /// The method.
+    pub method: Method,
+    /// The path, and the query if there is one.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The exact body.
+    pub body: Bytes,
+    /// When its head had arrived.
+    pub arrived_at: Instant,
+}
+
+impl ReceivedRequest {
+    /// One header's value; fails the test if it is not there or not text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        let value = value.unwrap_or_else(|| panic!("the request has no {name}"));
+        value.to_str().expect("a header that we send is text")
+    }
+}
+
+/// Verifies a request as its receiver would at `now`, with the signing crate's own verifier.
+pub fn verify(
+    request: &ReceivedRequest,
+    key: impl Into<VerificationKey>,
+    now: Timestamp,
+) -> Result<(), VerifyError> {
+    let headers = Headers::from_lookup(|name| request.headers.get(name)?.to_str().ok());
+    Verifier::new(key).verify(headers, &request.body, now.as_unix_seconds())
+}
+
+/// Like [`verify`], with a secret or a public key by its text: `whsec_…`, `whsk_…` or `whpk_…`.
+pub fn verify_text(request: &ReceivedRequest, key: &str, now: Timestamp) -> Result<(), VerifyError> {
+    let key: VerificationKey = key.parse().expect("it is the text of a key");
+    verify(request, key, now)
+}

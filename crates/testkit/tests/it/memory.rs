@@ -1,0 +1,52 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::{
+    Clock, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+};
+use rdev_webhooks_testkit::contract::Harness;
+use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
+
+struct MemoryHarness {
+    clock: Arc<ManualClock>,
+    store: Arc<MemoryStore>,
+}
+
+impl MemoryHarness {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Self { clock, store }
+    }
+}
+
+#[async_trait]
+impl Harness for MemoryHarness {
+    fn events(&self) -> Arc<dyn EventRepository> {
+        self.store.clone()
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookRepository> {
+        self.store.clone()
+    }
+
+    fn queue(&self) -> Arc<dyn DeliveryQueue> {
+        self.store.clone()
+    }
+
+    fn history(&self) -> Arc<dyn DeliveryHistory> {
+        self.store.clone()
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+contract_tests!(MemoryHarness::new());
