@@ -4,12 +4,10 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use rdev_webhooks::http_api::{ApiOptions, ServeOptions};
+use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::{Ambient, Database};
-use rdev_webhooks_options::in_one_line;
+use rdev_webhooks_options::process;
 use rdev_webhooks_runtime::{Shutdown, cli};
-use tokio::net::TcpListener;
-use tokio::time::Instant;
 
 use crate::banner::{KeySource, banner};
 use crate::cli::ServeArgs;
@@ -24,13 +22,7 @@ pub(crate) async fn run(mut options: ServeArgs) -> ExitCode {
         Ok(keys) => keys,
         Err(message) => return cli::fail(message),
     };
-    match serve(options, keys, ambient).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    process::exit_code(serve(options, keys, ambient).await)
 }
 
 /// The database and the keys, given or from the data dir.
@@ -79,11 +71,8 @@ impl Keys {
 }
 
 async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
-    let drain_timeout = options.drain.drain_timeout;
-    let shutdown = Shutdown::install(drain_timeout)?;
-    let listener = TcpListener::bind(options.bind)
-        .await
-        .map_err(|error| format!("cannot listen on {} (--bind): {error}", options.bind))?;
+    let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let listener = process::listen(options.bind, "--bind").await?;
     let address = listener.local_addr()?;
     let mut system = options.system;
     if system.allow_destination.is_empty() && address.ip().is_loopback() {
@@ -97,19 +86,5 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(banner(address, &keys.source).as_bytes());
 
-    let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
-    let mut serving =
-        tokio::spawn(rdev_webhooks::http_api::serve(listener, router, shutdown.drain(), limits));
-    let ended_early = tokio::select! {
-        () = shutdown.wait() => None,
-        ended = &mut serving => Some(ended),
-    };
-    let stop_by = Instant::now() + drain_timeout;
-    system.drain();
-    let served = match ended_early {
-        Some(ended) => ended,
-        None => serving.await,
-    };
-    system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
-    Ok(served??)
+    process::run(system, listener, router, &shutdown).await
 }

@@ -38,4 +38,6 @@ pub struct Services {
     pub history: Arc<dyn DeliveryHistory>,
     /// Where deliveries are asked for again.
     pub queue: Arc<dyn DeliveryQueue>,
+    /// Whether this process's worker, if it has one, is at work.
+    pub heartbeat: deliver::Heartbeat,
 }

@@ -1,13 +1,14 @@
-//! The options that more than one binary takes, so that they read the same everywhere.
+//! What more than one binary does the same way: the options that they share, so that they read the same
+//! everywhere, and the life of a process.
 //!
-//! What is not about webhooks (logging, stopping, parsing durations) is in
-//! [`rdev_webhooks_runtime::options`].
+//! What is not about webhooks (logging, stopping, parsing durations) is in [`rdev_webhooks_runtime`].
 
 // The structs that binaries flatten have plain comments: clap would take a rustdoc comment for the
 // description of the whole program.
 #![expect(missing_docs, reason = "see above")]
 
-use std::error::Error;
+pub mod process;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -88,13 +89,6 @@ impl SystemArgs {
             .destinations(DestinationPolicy::new(self.allow_destination.clone()))
             .retention(self.retention)
     }
-}
-
-/// An error and what it comes from, in one line.
-#[must_use]
-pub fn in_one_line(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// The slots of the pool, and what waits in memory, grow with it.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions};
 use rdev_webhooks_domain::DestinationPolicy;
@@ -82,6 +83,7 @@ impl Builder {
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
             queue: Arc::clone(&store.queue),
+            heartbeat: Heartbeat::default(),
         };
         Ok(RdevWebhooks::start(store, services, publishing, dispatcher, self.ambient, self.retention))
     }

@@ -55,9 +55,7 @@ pub enum MigrateError {
 pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
     match database {
         #[cfg(feature = "postgres")]
-        Database::Postgres { url } => {
-            Ok(rdev_webhooks_store_postgres::migrate(url.expose_secret()).await?)
-        }
+        Database::Postgres { url } => Ok(rdev_webhooks_store_postgres::migrate(url.expose_secret()).await?),
         #[cfg(feature = "sqlite")]
         Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::migrate(path).await?),
     }
@@ -106,13 +104,7 @@ impl Store {
     where
         S: EventRepository + WebhookRepository + DeliveryQueue + DeliveryHistory,
     {
-        Self {
-            events: store.clone(),
-            webhooks: store.clone(),
-            queue: store.clone(),
-            history: store,
-            kind,
-        }
+        Self { events: store.clone(), webhooks: store.clone(), queue: store.clone(), history: store, kind }
     }
 
     pub(crate) async fn close(&self) -> Result<(), StoreError> {

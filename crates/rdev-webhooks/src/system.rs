@@ -100,6 +100,12 @@ impl RdevWebhooks {
         rdev_webhooks_http_api::router(self.services.clone(), options)
     }
 
+    /// `/healthz` and `/readyz` alone, for a process without an API.
+    pub fn health_router(&self) -> Router {
+        let entropy = Arc::clone(&self.ambient.entropy);
+        rdev_webhooks_http_api::health_router(self.services.clone(), entropy)
+    }
+
     /// Begins to deliver what is due, and to remove what is older than the retention. Meant to be called
     /// once; each further call adds another pool. Needs a tokio runtime.
     pub fn start_worker(&self, options: WorkerOptions) {
@@ -108,6 +114,7 @@ impl RdevWebhooks {
             Arc::clone(&self.dispatcher),
             self.ambient.clone(),
             options,
+            self.services.heartbeat.clone(),
         );
         self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
         let history = Arc::clone(&self.store.history);

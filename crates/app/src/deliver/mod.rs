@@ -7,6 +7,7 @@
 //! transaction, and frees their slots.
 
 mod decide;
+mod heartbeat;
 mod pool;
 mod prepare;
 mod retry_after;
@@ -16,5 +17,6 @@ mod share;
 mod worker;
 
 pub use decide::{Decision, decide};
+pub use heartbeat::Heartbeat;
 pub use prepare::{Prepared, prepare, sent_headers};
 pub use worker::{Worker, WorkerOptions};

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::WorkerOptions;
 use super::pool::Job;
 use super::settler::Freed;
 use super::share::{Allowance, Shares};
+use super::{Heartbeat, WorkerOptions};
 use crate::Ambient;
 
 /// How many webhooks are looked at in one go.
@@ -86,7 +86,13 @@ impl Scheduler {
     }
 
     /// Hands out work until `drain`; the pool's tasks then see that no more comes.
-    pub(super) async fn run(mut self, mut freed: mpsc::Receiver<Freed>, drain: CancellationToken) {
+    pub(super) async fn run(
+        mut self,
+        mut freed: mpsc::Receiver<Freed>,
+        drain: CancellationToken,
+        heartbeat: &Heartbeat,
+    ) {
+        heartbeat.beat();
         let mut failing_wait = FIRST_WAIT;
         while !drain.is_cancelled() {
             while let Ok(slot) = freed.try_recv() {
@@ -94,6 +100,7 @@ impl Scheduler {
             }
             let next = match self.pass().await {
                 Ok(next) => {
+                    heartbeat.beat();
                     failing_wait = FIRST_WAIT;
                     next
                 }

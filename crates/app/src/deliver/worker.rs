@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::Heartbeat;
 use super::pool::PoolTask;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
@@ -50,18 +51,20 @@ pub struct Worker {
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
     options: WorkerOptions,
+    heartbeat: Heartbeat,
 }
 
 impl Worker {
-    /// A worker over these ports.
+    /// A worker over these ports, which tells `heartbeat` that it is at work.
     #[must_use]
     pub fn new(
         queue: Arc<dyn DeliveryQueue>,
         dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
         options: WorkerOptions,
+        heartbeat: Heartbeat,
     ) -> Self {
-        Self { queue, dispatcher, ambient, options }
+        Self { queue, dispatcher, ambient, options, heartbeat }
     }
 
     /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
@@ -95,7 +98,7 @@ impl Worker {
         settling.spawn(settler.run(outcomes_in, abort));
 
         let scheduler = Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots);
-        scheduler.run(freed_in, drain).await;
+        scheduler.run(freed_in, drain, &self.heartbeat).await;
 
         let mut left = Vec::new();
         while let Some(ended) = pool.join_next().await {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, DeliveryQueue, WebhookRepository};
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, WebhookRepository};
 use rdev_webhooks_domain::{
     DeliveryState, DeliveryStatus, FailureReason, PageRequest, RateLimit, Trigger, WebhookState,
 };

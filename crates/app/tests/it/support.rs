@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
+use rdev_webhooks_app::deliver::{Heartbeat, Worker, WorkerOptions};
 use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Webhooks};
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
@@ -127,7 +127,8 @@ impl World {
 
     pub(crate) fn start_worker_on(&self, queue: Arc<dyn DeliveryQueue>, options: WorkerOptions) -> Running {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
-        let worker = Worker::new(queue, self.dispatcher.clone(), self.ambient.clone(), options);
+        let worker =
+            Worker::new(queue, self.dispatcher.clone(), self.ambient.clone(), options, Heartbeat::default());
         let task = tokio::spawn(worker.run(drain.clone(), abort.clone()));
         Running { drain, abort, task }
     }

@@ -22,7 +22,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
 
     /// A page of one delivery's attempts, the last first: those with a number under `before`.
     ///
-    /// 1. MUST keep every field of an attempt exactly. (`an_attempt_is_kept_exactly`)
+    /// 1. MUST keep every field of an attempt, durations to the microsecond. (`an_attempt_is_kept_exactly`)
+    /// 2. MUST page without gaps and repetitions. (`attempts_are_paged_last_first`)
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError>;
 
     /// Removes what is older than the retention: events accepted before `before` with their deliveries
@@ -32,8 +33,10 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    (`pruning_keeps_what_is_unfinished`)
     /// 2. MUST remove the others completely, their keys and webhooks deleted before then included.
     ///    (`pruning_removes_what_is_old`)
-    /// 3. MUST cancel what waits for a deleted webhook because its worker died.
-    ///    (`pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook`)
+    /// 3. MUST cancel what waits for a deleted webhook because its worker died, or
+    ///    because its event was published in the moment of the deletion.
+    ///    (`pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook`,
+    ///    `nothing_waits_for_good_for_a_deleted_webhook`)
     async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
 }
 

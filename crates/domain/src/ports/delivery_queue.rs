@@ -14,6 +14,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 1. MUST list a webhook whose delivery is due and not leased, or whose lease has expired, and no
     ///    other; a disabled or deleted one never. (`discovery_lists_just_what_can_be_claimed`)
     /// 2. MUST say how long until the next becomes claimable. (`discovery_tells_when_the_next_is_due`)
+    /// 3. MUST go through all of them in the order of their ids, by `after` and
+    ///    [`has_more`](Discovery::has_more). (`discovery_goes_through_the_webhooks_in_pages`)
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError>;
 
     /// Leases deliveries, each with all that is needed to send it.
@@ -27,25 +29,34 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST let an expired lease be taken over, and record the attempt that it had begun with the
     ///    class [`Abandoned`](crate::FailureClass::Abandoned).
     ///    (`an_expired_lease_is_taken_over_and_its_attempt_recorded`)
+    /// 5. MUST return the event and the webhook, its secrets included, as they are now.
+    ///    (`a_claim_holds_all_that_is_needed_to_send`)
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError>;
 
     /// Gives claims back unused; a lease that was lost is passed over.
     ///
     /// 1. MUST make the delivery claimable at once and take back the attempt.
     ///    (`a_released_delivery_is_claimable_at_once`)
+    /// 2. MUST release the rest of the batch when one of its leases was lost. (`a_lost_lease_releases_nothing`)
+    /// 3. MUST cancel a delivery whose webhook was deleted meanwhile.
+    ///    (`a_release_after_the_webhook_was_deleted_cancels`)
     async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError>;
 
     /// Records how attempts ended, in one transaction, and says for each, in the same order, whether
     /// it was recorded.
     ///
-    /// 1. MUST record nothing for a lease that was lost: no attempt, no change.
-    ///    (`a_lost_lease_records_nothing`)
+    /// 1. MUST record nothing for a lease that was lost: no attempt, no change, no webhook disabled; and
+    ///    a lease once only. (`a_lost_lease_records_nothing`, `a_settlement_counts_once`)
     /// 2. MUST record the rest of the batch all the same. (`a_lost_lease_records_nothing`)
     /// 3. MUST never make a retry due before its wait is over. (`a_retry_is_due_after_its_wait`)
     /// 4. MUST leave the automatic retry behind a failed attempt that was asked for.
     ///    (`a_redelivery_leaves_the_automatic_retry_alone`)
     /// 5. MUST disable the webhook of a settlement that says [`gone`](Settlement::gone), if it is
     ///    enabled. (`gone_disables_the_webhook`)
+    /// 6. MUST end the delivery in the state, and with the reason, that the settlement gives.
+    ///    (`a_settlement_ends_the_delivery_as_it_says`)
+    /// 7. MUST take what the holder of an expired lease reports, unless another took it over.
+    ///    (`an_expired_lease_that_nobody_took_over_still_counts`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 
     /// Makes an attempt at one delivery due now; none if there is no such delivery.

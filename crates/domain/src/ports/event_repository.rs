@@ -16,8 +16,8 @@ pub trait EventRepository: Send + Sync + 'static {
     /// 3. MUST give the delivery the id [`DeliveryId::derive`](crate::DeliveryId::derive) and make it
     ///    due at once. (`publish_stores_the_event_and_a_delivery_for_each_subscriber`)
     /// 4. MUST answer a key that the same project has used before, in this batch or an earlier one,
-    ///    with the first event, and add nothing; the rest of the batch is unharmed.
-    ///    (`publish_takes_a_key_once`)
+    ///    with the first event, and add nothing, however many publish it at once; the rest of the batch is unharmed.
+    ///    (`publish_takes_a_key_once`, `concurrent_publishers_take_a_key_once`)
     /// 5. MUST send a targeted event to its webhook alone, whatever that subscribes to.
     ///    (`publish_to_one_webhook_reaches_it_alone`)
     /// 6. MUST wake [`DeliveryQueue::wait_for_work`](super::DeliveryQueue::wait_for_work) of the same

@@ -4,6 +4,10 @@
 //! each number names the test of the contract suite (`rdev_webhooks_testkit::contract`) that every
 //! store passes.
 //!
+//! Every store MUST keep the rules of [`Progress`](crate::delivery::Progress) in any sequence of steps
+//! (`any_sequence_of_steps_keeps_the_rules`), and MUST answer for an id that is unknown or deleted without
+//! an error (`what_is_not_there_is_none`).
+//!
 //! Stores keep their own time (the database's, or a [`Clock`] that they are given): due times and leases
 //! go in as durations, so that a worker whose clock is off harms nothing.
 

@@ -28,18 +28,21 @@ pub trait WebhookRepository: Send + Sync + 'static {
 
     /// Replaces a webhook whose stored version is `webhook.version - 1`.
     ///
-    /// 1. MUST change nothing and say so if the version is another. (`an_update_of_an_old_version_is_refused`)
+    /// 1. MUST change nothing and say so if the version is another; of several updates of one version
+    ///    at once, one applies. (`an_update_of_an_old_version_is_refused`,
+    ///    `concurrent_updates_of_a_version_apply_once`)
     /// 2. MUST apply to events published from then on, and to deliveries claimed from then on.
     ///    (`an_update_applies_to_what_is_claimed_after_it`)
     /// 3. MUST hold the deliveries of a webhook that is disabled, and let them go on once it is enabled
     ///    again. (`a_disabled_webhook_holds_its_deliveries`)
+    /// 4. MUST replace every field. (`an_update_replaces_every_field`)
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError>;
 
     /// Deletes a webhook and says whether there was one.
     ///
     /// 1. MUST cancel its deliveries that wait, and keep the history.
     ///    (`deleting_a_webhook_cancels_what_waits_and_keeps_the_history`)
-    /// 2. MUST let an attempt in flight be recorded; if it fails, the delivery is cancelled.
+    /// 2. MUST let an attempt in flight be recorded; a delivery that would be tried again is cancelled.
     ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError>;
 }

@@ -1,0 +1,71 @@
+//! The life of a process that serves: up, until it is told to stop, and down in good order.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use rdev_webhooks::RdevWebhooks;
+use rdev_webhooks::http_api::{Router, ServeOptions, serve};
+use rdev_webhooks_runtime::Shutdown;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+/// The exit code of a process: 0, or 1 with what went wrong in one line on standard error.
+#[must_use]
+pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If standard error is closed there is nobody left to tell; the exit code still does.
+            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and what it comes from, in one line.
+fn in_one_line(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+/// Listens on an address.
+///
+/// # Errors
+///
+/// Which address it was, the option that it came from, and why it cannot be used.
+pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Box<dyn Error>> {
+    let refused = |error: &dyn Display| format!("cannot listen on {address} ({option}): {error}");
+    TcpListener::bind(address).await.map_err(|error| refused(&error).into())
+}
+
+/// Serves a router until the process is told to stop, and then stops the system too. Requests and
+/// deliveries end side by side, within one drain timeout.
+///
+/// # Errors
+///
+/// The server's, or the database's on closing it.
+pub async fn run(
+    system: RdevWebhooks,
+    listener: TcpListener,
+    router: Router,
+    shutdown: &Shutdown,
+) -> Result<(), Box<dyn Error>> {
+    let drain_timeout = shutdown.drain_timeout();
+    let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
+    let mut serving = tokio::spawn(serve(listener, router, shutdown.drain(), limits));
+    let ended_early = tokio::select! {
+        () = shutdown.wait() => None,
+        ended = &mut serving => Some(ended),
+    };
+    let stop_by = Instant::now() + drain_timeout;
+    system.drain();
+    let served = match ended_early {
+        Some(ended) => ended,
+        None => serving.await,
+    };
+    system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
+    Ok(served??)
+}
