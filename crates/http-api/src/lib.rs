@@ -1,1 +1,101 @@
-#![doc = "placeholder"]
+//! The REST API of rdev webhooks, over axum.
+//!
+//! [`router`] makes the API out of [`Services`]; [`serve`] runs it on a listener. An embedder may
+//! mount the router in an application of its own instead: links, `Location` and `instance` name the
+//! path that the client asked for, whatever it is nested under. The router brings its own fallback,
+//! so that an unknown path is answered like every other error.
+//!
+//! # What every answer has
+//!
+//! | header | value |
+//! |---|---|
+//! | `x-request-id` | the client's own if it is 1 to 128 visible ASCII characters, otherwise a new one |
+//! | `cache-control` | `no-store` |
+//! | `x-content-type-options` | `nosniff` |
+//!
+//! # Errors
+//!
+//! Every error is `application/problem+json` (RFC 9457) with the members `type`, `title`, `status`,
+//! `detail`, `instance` (the path asked for), `code` (one of [`ProblemCode`]), `request_id` and
+//! `errors`. Each entry of `errors` has a `detail` and says where the fault is by one of
+//!
+//! - `pointer`: a JSON pointer (RFC 6901) into the body,
+//! - `parameter`: the name of a query parameter,
+//! - `header`: the name of a request header.
+//!
+//! A request with faults in its body or its query is 422 `validation_failed` and names all of them at
+//! once (the first 100). Bad input changes nothing. The only errors that are not problems are those of
+//! HTTP itself, which are answered before there is a request: a head that is no HTTP (400), is over the
+//! bounds of [`ServeOptions`] (431), or does not arrive in time (408, or nothing at all).
+//!
+//! # Choices
+//!
+//! - A path that does not exist is 404 with or without a key; one that exists is 401 without.
+//! - An id in a path that is malformed or of another type is 404, as is one of something that is gone.
+//! - A list takes the parameters that it documents and no others: a misspelt filter is refused rather
+//!   than ignored.
+//! - In a body, `null` stands for an absent optional member; in a merge patch it resets to the default.
+//! - What is passed on must be readable for others: a body may be nested at most 100 levels deep, and an
+//!   event's `data` may hold neither halves of surrogate pairs nor numbers beyond the range of a double.
+
+mod auth;
+mod body;
+mod deadline;
+mod failure;
+mod fault;
+mod observe;
+mod options;
+mod page;
+mod path;
+mod problem;
+mod query;
+mod request_id;
+mod routes;
+mod server;
+mod tag;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::middleware::{from_fn, from_fn_with_state};
+use observe::Observer;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::ports::Entropy;
+
+/// What [`router`] makes, to be served or mounted.
+pub use axum::Router;
+pub use options::{ApiOptions, ServeOptions};
+pub use problem::ProblemCode;
+pub use server::serve;
+
+/// Longer than the check of the database may take.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The API as a service: every route, its authentication, and the handling of errors.
+///
+/// It neither reads nor writes anything by itself; all of that goes through `services`.
+pub fn router(services: Services, options: ApiOptions) -> Router {
+    let key = Arc::new(auth::ApiKey::new(&options.api_key));
+    let guarded = routes::guarded()
+        .method_not_allowed_fallback(routes::fallback::method_not_allowed)
+        .route_layer(from_fn_with_state(key, auth::require_key));
+    let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
+    finished(routes::health().merge(guarded), observer, services)
+}
+
+/// `/healthz` and `/readyz` alone, for a process that has no API. Request ids are made of `entropy`.
+pub fn health_router(services: Services, entropy: Arc<dyn Entropy>) -> Router {
+    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT };
+    finished(routes::health(), observer, services)
+}
+
+/// What surrounds every route.
+fn finished(routes: Router<Services>, observer: Observer, services: Services) -> Router {
+    routes
+        .method_not_allowed_fallback(routes::fallback::method_not_allowed)
+        .fallback(routes::fallback::no_such_path)
+        .layer(from_fn(observe::contain_panics))
+        .layer(from_fn_with_state(Arc::new(observer), observe::observe))
+        .with_state(services)
+}

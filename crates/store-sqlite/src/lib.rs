@@ -1,1 +1,44 @@
-#![doc = "placeholder"]
+//! The ports of rdev webhooks over SQLite: the embedded default, for one process on one machine.
+//!
+//! [`SqliteStore::open`] makes or opens a database and is from then on the only one to use it: a lock
+//! file beside the database keeps other processes out, so that whatever lease it finds there was left
+//! by a process that is dead, and what that was sending can be sent again at once.
+//!
+//! # One writer
+//!
+//! SQLite lets one connection write at a time. So one task owns the connection that writes, and what
+//! is to be written comes to it through a bounded channel. It takes whatever waits, runs it in one
+//! transaction (each job behind a savepoint of its own, the events that are published together at
+//! once), and commits, which with `synchronous=FULL` means that it is on disk. Then it answers all of
+//! them: under load, many callers share one wait for the disk. Readers have connections of their own,
+//! and neither wait for the writer nor hold it up.
+//!
+//! # Rules
+//!
+//! How a delivery goes on is decided by [`Progress`](rdev_webhooks_domain::delivery::Progress), not in
+//! SQL: a batch of deliveries is read in one statement, changed by the domain's own transitions, and
+//! written back in one statement. That is safe because nobody else writes.
+//!
+//! # Secrets
+//!
+//! Signing secrets and custom headers are sealed with the keyring before they reach SQLite, each bound
+//! to its table, column and webhook. Opening the database with a keyring that cannot open it fails.
+
+mod error;
+mod events;
+mod files;
+mod history;
+mod json;
+mod open;
+mod options;
+mod queue;
+mod rows;
+mod sealing;
+mod store;
+mod targets;
+mod webhooks;
+mod writer;
+
+pub use open::{OpenError, migrate};
+pub use options::SqliteOptions;
+pub use store::SqliteStore;

@@ -1,0 +1,113 @@
+//! A body that is JSON.
+
+use axum::extract::{FromRequest, Request};
+use serde_json::value::RawValue;
+
+use super::{Value, media_type, read};
+use crate::fault::Faults;
+use crate::problem::{Problem, ProblemCode};
+
+/// How deep a body may be nested. Most readers stop at 100 to 128 levels, and a receiver must be able
+/// to read what we pass on.
+const MAX_DEPTH: usize = 100;
+
+/// A body that is JSON of any kind, its text as it was sent.
+pub(crate) struct Document(Box<RawValue>);
+
+impl Document {
+    /// The body's value.
+    pub(crate) fn root(&self) -> Value<'_> {
+        Value::new(String::new(), &self.0)
+    }
+
+    fn parse(bytes: Vec<u8>) -> Result<Self, Problem> {
+        let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
+        if bytes.is_empty() {
+            return Err(malformed("The body is empty; it must be a JSON object.".to_owned()));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let place = error.utf8_error().valid_up_to();
+            malformed(format!("The body is not UTF-8: byte {place} (from 0) belongs to no character."))
+        })?;
+        let raw = RawValue::from_string(text)
+            .map_err(|error| malformed(format!("The body is not JSON: {error}.")))?;
+        if depth(raw.get()) > MAX_DEPTH {
+            return Err(malformed(format!("The body is nested deeper than {MAX_DEPTH} levels.")));
+        }
+        Ok(Self(raw))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        if let Err(refusal) = media_type::check(&parts) {
+            super::linger::linger_over(&parts.headers, body);
+            return Err(refusal);
+        }
+        Self::parse(read::read(&parts, body).await?)
+    }
+}
+
+/// A body that says nothing: it is empty, whatever its type, or an empty JSON object.
+pub(crate) struct Nothing;
+
+impl<S: Send + Sync> FromRequest<S> for Nothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read::read(&parts, body).await?;
+        if bytes.is_empty() {
+            return Ok(Self);
+        }
+        media_type::check(&parts)?;
+        let document = Document::parse(bytes)?;
+        let mut faults = Faults::default();
+        if let Some(object) = document.root().object(&mut faults) {
+            object.finish(&mut faults);
+        }
+        faults.check()?;
+        Ok(Self)
+    }
+}
+
+/// How many arrays and objects are open at the deepest place of a JSON text.
+fn depth(json: &str) -> usize {
+    let (mut open, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                open += 1;
+                deepest = deepest.max(open);
+            }
+            b']' | b'}' if !in_string => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_what_is_open_outside_of_strings() {
+        for (json, expected) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{"b":[]}],"c":{}}"#, 4),
+            (r#""[[[[""#, 0),
+            (r#"{"a\"[[":"\\"}"#, 1),
+            (r#"["\\",["]"]]"#, 2),
+        ] {
+            assert_eq!(depth(json), expected, "{json}");
+        }
+    }
+}

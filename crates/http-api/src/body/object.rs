@@ -1,0 +1,109 @@
+//! A JSON object, read member by member.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Value;
+use super::value::{decode_string, pointer};
+use crate::fault::Faults;
+
+/// An object whose members are taken one by one; what is left at the end is a fault.
+pub(crate) struct Object<'a> {
+    at: String,
+    members: Vec<(String, &'a RawValue)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    /// Reads the members of `raw`, which is an object. One that is given twice is a fault, and counts
+    /// as it was given first.
+    pub(super) fn read(at: String, raw: &'a RawValue, faults: &mut Faults) -> Self {
+        let mut members = Vec::new();
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        // The text was found to be an object before.
+        let given = deserializer.deserialize_map(Members).unwrap_or_default();
+        let mut names = HashSet::with_capacity(given.len());
+        for (name, value) in given {
+            if names.insert(name.clone()) {
+                members.push((name, value));
+            } else {
+                faults.at(pointer(&at, &name), "is given twice");
+            }
+        }
+        let known = Vec::new();
+        Self { at, members, known }
+    }
+
+    /// Takes a member, if it is there.
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+        self.known.push(name);
+        let place = self.members.iter().position(|(given, _)| given == name)?;
+        let (_, raw) = self.members.remove(place);
+        Some(Value::new(pointer(&self.at, name), raw))
+    }
+
+    /// Takes a member that must be there.
+    pub(crate) fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
+        let value = self.take(name);
+        if value.is_none() {
+            faults.at(pointer(&self.at, name), "is required");
+        }
+        value
+    }
+
+    /// Takes a member that may be absent, or `null` to the same effect.
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<Value<'a>> {
+        self.take(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a member of a merge patch: none if it is absent, `Some(None)` if it is `null`.
+    pub(crate) fn patch(&mut self, name: &'static str) -> Option<Option<Value<'a>>> {
+        self.take(name).map(|value| Some(value).filter(|value| !value.is_null()))
+    }
+
+    /// The members that are left, whatever their names.
+    pub(crate) fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
+        let at = self.at;
+        self.members.into_iter().map(move |(name, raw)| {
+            let value = Value::new(pointer(&at, &name), raw);
+            (name, value)
+        })
+    }
+
+    /// Ends the reading: a member that nobody took is a fault.
+    pub(crate) fn finish(self, faults: &mut Faults) {
+        for (name, _) in &self.members {
+            let at = pointer(&self.at, name);
+            if self.known.is_empty() {
+                faults.at(at, "is not known; the object must be empty");
+            } else {
+                let known = self.known.join(", ");
+                faults.at(at, format_args!("is not known; the members are: {known}"));
+            }
+        }
+    }
+}
+
+/// Collects a map's members, the values as they stand. A name that is no text, because it holds half
+/// of a surrogate pair, stays in its escaped form.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            let name = decode_string(name).unwrap_or_else(|| name.get().trim_matches('"').to_owned());
+            members.push((name, value));
+        }
+        Ok(members)
+    }
+}

@@ -1,0 +1,60 @@
+//! Reading a body within its bounds.
+
+use axum::body::{Body, HttpBody};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http_body_util::BodyExt;
+
+use super::LIMIT;
+use super::linger::linger_over;
+use crate::deadline::{Deadline, Passed};
+use crate::problem::{Problem, ProblemCode};
+
+/// How much room is made before anything has arrived.
+const FIRST_ROOM: usize = 16 * 1024;
+
+/// Reads a body of at most [`LIMIT`] bytes before the request's deadline.
+pub(super) async fn read(parts: &Parts, body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = parts.headers.get(CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > LIMIT as u64) {
+        linger_over(&parts.headers, body);
+        return Err(too_large());
+    }
+    let reading = collect(parts, body);
+    match Deadline::of(&parts.extensions) {
+        None => reading.await,
+        Some(deadline) => deadline.bound(reading).await.unwrap_or_else(|Passed| Err(too_slow())),
+    }
+}
+
+async fn collect(parts: &Parts, mut body: Body) -> Result<Vec<u8>, Problem> {
+    let hint = usize::try_from(body.size_hint().lower()).unwrap_or(FIRST_ROOM);
+    let mut bytes = Vec::with_capacity(hint.min(FIRST_ROOM));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| incomplete())?;
+        let Ok(data) = frame.into_data() else {
+            continue; // trailers
+        };
+        if bytes.len() + data.len() > LIMIT {
+            linger_over(&parts.headers, body);
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes)
+}
+
+fn too_large() -> Problem {
+    let detail = format!("The body must be at most {LIMIT} bytes long.");
+    Problem::new(ProblemCode::BodyTooLarge, detail)
+}
+
+fn too_slow() -> Problem {
+    Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time.")
+}
+
+fn incomplete() -> Problem {
+    let detail = "The connection ended before the body did, or the body's framing is broken.";
+    Problem::new(ProblemCode::IncompleteBody, detail)
+}

@@ -1,0 +1,177 @@
+//! A JSON value and the place where it stands.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde_json::value::RawValue;
+
+use super::Object;
+use super::readable::Readable;
+use crate::fault::Faults;
+
+/// A value in a body. Each reading of it gives the value, or notes the fault and gives none.
+pub(crate) struct Value<'a> {
+    at: String,
+    raw: &'a RawValue,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn new(at: String, raw: &'a RawValue) -> Self {
+        Self { at, raw }
+    }
+
+    /// Its text, byte for byte as it was sent.
+    pub(crate) fn text(&self) -> &'a str {
+        self.raw.get()
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    /// Notes that something is wrong with it.
+    pub(crate) fn fault(&self, faults: &mut Faults, detail: impl Display) {
+        faults.at(self.at.as_str(), detail);
+    }
+
+    /// Notes that something is wrong with it, so that there is nothing to be read.
+    pub(crate) fn refuse<T>(&self, faults: &mut Faults, detail: impl Display) -> Option<T> {
+        self.fault(faults, detail);
+        None
+    }
+
+    pub(crate) fn object(&self, faults: &mut Faults) -> Option<Object<'a>> {
+        self.must_be(Kind::Object, faults)?;
+        Some(Object::read(self.at.clone(), self.raw, faults))
+    }
+
+    pub(crate) fn array(&self, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
+        self.must_be(Kind::Array, faults)?;
+        // The text is an array, and so is that of the elements.
+        let elements: Vec<&RawValue> = serde_json::from_str(self.text()).unwrap_or_default();
+        let elements = elements.into_iter().enumerate();
+        Some(elements.map(|(index, raw)| Self::new(pointer(&self.at, &index.to_string()), raw)).collect())
+    }
+
+    pub(crate) fn string(&self, faults: &mut Faults) -> Option<String> {
+        self.must_be(Kind::String, faults)?;
+        match decode_string(self.raw) {
+            Some(text) => Some(text),
+            None => self.refuse(faults, "holds half of a surrogate pair (\\ud800 to \\udfff alone)"),
+        }
+    }
+
+    /// A string that stands for a `T`.
+    pub(crate) fn parsed<T>(&self, faults: &mut Faults) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        match self.string(faults)?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => self.refuse(faults, error),
+        }
+    }
+
+    pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
+        self.must_be(Kind::Boolean, faults)?;
+        Some(self.text() == "true")
+    }
+
+    /// Makes sure that everyone can read what it holds, however deep: see [`Readable`].
+    pub(crate) fn check_readable(&self, faults: &mut Faults) {
+        if let Err(error) = serde_json::from_str::<Readable>(self.text()) {
+            let what = "holds half of a surrogate pair or a number beyond the range of a double";
+            self.fault(faults, format_args!("{what}: {error}, counted from where it begins"));
+        }
+    }
+
+    /// A finite number.
+    pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
+        self.must_be(Kind::Number, faults)?;
+        match self.text().parse::<f64>() {
+            Ok(number) if number.is_finite() => Some(number),
+            _ => self.refuse(faults, "is a number too large to be read"),
+        }
+    }
+
+    /// A whole number in a range; `3.0` and `3e0` are 3.
+    pub(crate) fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
+        self.must_be(Kind::Number, faults)?;
+        let number = self.text().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
+        let bounds = f64::from(*range.start())..=f64::from(*range.end());
+        match number.filter(|number| bounds.contains(number)) {
+            // In range and whole, so nothing is lost.
+            Some(number) => Some(number as u32),
+            None => {
+                let (least, most) = range.into_inner();
+                self.refuse(faults, format_args!("must be a whole number from {least} to {most}"))
+            }
+        }
+    }
+
+    fn must_be(&self, wanted: Kind, faults: &mut Faults) -> Option<()> {
+        match self.kind() {
+            kind if kind == wanted => Some(()),
+            kind => {
+                let (wanted, kind) = (wanted.name(), kind.name());
+                self.refuse(faults, format_args!("must be {wanted}, not {kind}"))
+            }
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        // The text is JSON without white space around it, so its first byte tells.
+        match self.text().as_bytes().first() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b'"') => Kind::String,
+            Some(b't' | b'f') => Kind::Boolean,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
+    String,
+    Boolean,
+    Null,
+    Number,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::String => "a string",
+            Self::Boolean => "true or false",
+            Self::Null => "null",
+            Self::Number => "a number",
+        }
+    }
+}
+
+/// The text of a JSON string; none for one that holds half of a surrogate pair.
+pub(super) fn decode_string(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The JSON pointer to a member or an element of what stands at `parent`.
+pub(crate) fn pointer(parent: &str, name: &str) -> String {
+    let mut pointer = String::with_capacity(parent.len() + name.len() + 1);
+    pointer.push_str(parent);
+    pointer.push('/');
+    for character in name.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
+    pointer
+}

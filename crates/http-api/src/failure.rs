@@ -1,0 +1,85 @@
+//! What the use cases and the ports say went wrong, as problems.
+
+use rdev_webhooks_app::{PublishError, WebhookError, WebhookFault};
+use rdev_webhooks_domain::ports::StoreError;
+
+use crate::body::pointer;
+use crate::fault::Faults;
+use crate::problem::{Problem, ProblemCode};
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        of_store(&error).caused_by(error)
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::UnknownEventType(name) => {
+                let mut faults = Faults::default();
+                faults.at("/event", format_args!("`{name}` is not a known event type"));
+                faults.into()
+            }
+            PublishError::Busy | PublishError::Stopped => unavailable(
+                "The event was not accepted: too many are waiting, or the service is stopping. Try again.",
+            ),
+            // The publisher has logged it, once for all whom it concerns.
+            PublishError::Store(cause) => of_store(&cause),
+            other => Self::internal().caused_by(other),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found("There is no such webhook."),
+            WebhookError::VersionMismatch => Self::version_mismatch(),
+            WebhookError::Disabled => {
+                let detail = "The webhook is disabled: enable it first.";
+                Self::new(ProblemCode::WebhookDisabled, detail)
+            }
+            WebhookError::Invalid(found) => {
+                let mut faults = Faults::default();
+                for fault in found {
+                    let place = match fault {
+                        WebhookFault::Destination(_) => "/url",
+                        WebhookFault::UnknownEvent(_) => "/events",
+                    };
+                    faults.at(place, fault);
+                }
+                faults.into()
+            }
+            WebhookError::Header(name, fault) => {
+                let mut faults = Faults::default();
+                faults.at(pointer("/headers", &name), fault);
+                faults.into()
+            }
+            WebhookError::Publish(error) => error.into(),
+            WebhookError::Store(error) => error.into(),
+            other => Self::internal().caused_by(other),
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn version_mismatch() -> Self {
+        let detail =
+            "The webhook has been changed meanwhile: read it again, and repeat the change with its new ETag.";
+        Self::new(ProblemCode::VersionMismatch, detail).in_header("If-Match")
+    }
+}
+
+fn of_store(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => unavailable(
+            "The database did not answer. What was asked for may have been done; it is safe to try again what can be repeated.",
+        ),
+        _ => Problem::internal(),
+    }
+}
+
+fn unavailable(detail: &'static str) -> Problem {
+    Problem::new(ProblemCode::Unavailable, detail)
+}

@@ -1,0 +1,89 @@
+//! What is wrong with a request, place by place.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::problem::{Problem, ProblemCode};
+
+/// How many faults an answer lists.
+const MAX_LISTED: usize = 100;
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Fault {
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    pub(crate) detail: String,
+}
+
+/// Where a fault is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// A JSON pointer into the body.
+    Pointer(String),
+    /// The name of a query parameter.
+    Parameter(String),
+    /// The name of a request header.
+    Header(&'static str),
+}
+
+impl Place {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Pointer(pointer) if pointer.is_empty() => "the body",
+            Self::Pointer(text) | Self::Parameter(text) => text,
+            Self::Header(name) => name,
+        }
+    }
+}
+
+/// The faults found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    listed: Vec<Fault>,
+    unlisted: usize,
+}
+
+impl Faults {
+    /// Notes a fault of the body at a JSON pointer.
+    pub(crate) fn at(&mut self, pointer: impl Into<String>, detail: impl Display) {
+        self.push(Place::Pointer(pointer.into()), detail);
+    }
+
+    /// Notes a fault of a query parameter.
+    pub(crate) fn in_parameter(&mut self, name: impl Into<String>, detail: impl Display) {
+        self.push(Place::Parameter(name.into()), detail);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
+    fn push(&mut self, place: Place, detail: impl Display) {
+        if self.listed.len() < MAX_LISTED {
+            let detail = detail.to_string();
+            self.listed.push(Fault { place, detail });
+        } else {
+            self.unlisted += 1;
+        }
+    }
+
+    /// Goes on only if there are none.
+    pub(crate) fn check(self) -> Result<(), Problem> {
+        if self.is_empty() { Ok(()) } else { Err(self.into()) }
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        let found = faults.listed.len() + faults.unlisted;
+        let detail = match faults.listed.as_slice() {
+            [one] => format!("{}: {}", one.place.as_str(), one.detail),
+            _ if faults.unlisted == 0 => format!("the request has {found} faults, listed in errors"),
+            _ => format!("the request has {found} faults; errors lists the first {MAX_LISTED}"),
+        };
+        Self::new(ProblemCode::ValidationFailed, detail).with_faults(faults.listed)
+    }
+}

@@ -1,0 +1,141 @@
+//! What happens around every request: its id, its span, its deadline, and the rendering of errors.
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::{Extensions, Method};
+use rdev_webhooks_domain::ports::Entropy;
+use tokio::time::Instant;
+use tracing::{Instrument, field};
+
+use crate::deadline::{Deadline, Passed};
+use crate::problem::{Problem, ProblemCode};
+use crate::request_id::{RequestId, X_REQUEST_ID};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// What observing needs.
+pub(crate) struct Observer {
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) request_timeout: Duration,
+}
+
+/// The outermost layer.
+pub(crate) async fn observe(
+    State(observer): State<Arc<Observer>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers(), &*observer.entropy);
+    let instance = path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+    let span = tracing::info_span!(
+        "http.request",
+        method = method(request.method()),
+        route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
+        request_id = id.as_str(),
+        status = field::Empty,
+        duration_ms = field::Empty,
+    );
+    let deadline = Deadline(started + observer.request_timeout);
+    request.extensions_mut().insert(deadline);
+
+    let answered = deadline.bound(next.run(request)).instrument(span.clone()).await;
+    let response = answered.unwrap_or_else(|Passed| too_slow().into_response());
+    let problem = response.extensions().get::<Problem>().cloned();
+    let mut response = match &problem {
+        Some(problem) => problem.render(&instance, id.as_str()),
+        None => response,
+    };
+
+    span.record("status", response.status().as_u16());
+    span.record("duration_ms", milliseconds(started.elapsed()));
+    span.in_scope(|| log(problem.as_ref()));
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.into_value());
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    response
+}
+
+/// Turns a panic into a problem. The panic's message stays out of answer and log: nobody has vouched
+/// for what is in it.
+pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
+    // What a handler had borrowed is dropped with its future; what it shares is the services', which
+    // hold no lock across an await.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// The path that the client asked for, whatever the router is nested under.
+pub(crate) fn path(extensions: &Extensions) -> Option<String> {
+    let OriginalUri(uri) = extensions.get()?;
+    Some(uri.path().to_owned())
+}
+
+fn too_slow() -> Problem {
+    let detail = "The request was not answered in time; what it asked for may have been done.";
+    Problem::new(ProblemCode::DeadlineExceeded, detail)
+}
+
+/// A method's name, without letting a client write what it likes into the log.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    const NAMES: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let known = KNOWN.iter().position(|known| known == method);
+    known.map_or("other", |place| NAMES[place])
+}
+
+fn log(problem: Option<&Problem>) {
+    match problem {
+        None => tracing::debug!("answered"),
+        Some(problem) => {
+            let code = problem.code();
+            match problem.cause() {
+                Some(cause) => tracing::error!(code = code.as_str(), error = chain(cause), "failed"),
+                None if code == ProblemCode::DeadlineExceeded => {
+                    tracing::error!(code = code.as_str(), "took too long");
+                }
+                None => tracing::debug!(code = code.as_str(), "refused"),
+            }
+        }
+    }
+}
+
+/// An error and all that it came of, whatever the log's format.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}

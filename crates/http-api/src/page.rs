@@ -1,0 +1,118 @@
+//! Pages of lists: `limit` and `cursor`, and the answer with the way to the next page.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header::{HeaderValue, LINK};
+use rdev_webhooks_domain::{Page, PageRequest};
+use serde::Serialize;
+
+use crate::query::{Given, Query};
+use crate::views;
+
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+/// What every cursor of this version begins with, under its base64.
+const CURSOR_VERSION: &str = "1:";
+
+/// Reads the parameters `limit` and `cursor`. A `K` is what the list is ordered by; its text tells a
+/// cursor of one list from that of another.
+pub(crate) fn request<K: FromStr>(query: &mut Query) -> PageRequest<K> {
+    let limit = query.read("limit", |text| match text.parse() {
+        Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
+        _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
+    });
+    PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), before: query.read("cursor", decode) }
+}
+
+/// Answers a page: `view` shows an item, `key` is what the list is ordered by.
+pub(crate) fn answer<'a, T, V, K>(
+    page: &'a Page<T>,
+    given: &Given,
+    view: impl Fn(&'a T) -> V,
+    key: impl Fn(&'a T) -> K,
+) -> Response
+where
+    V: Serialize,
+    K: Display,
+{
+    let last = page.items.last().filter(|_| page.has_more);
+    let next_cursor = last.map(|last| encode(&key(last)));
+    let link = next_cursor.as_ref().and_then(|cursor| {
+        let next = given.with("cursor", cursor);
+        HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()
+    });
+    let list = List { data: page.items.iter().map(view).collect(), has_more: page.has_more, next_cursor };
+    let mut response = views::json(&list);
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    response
+}
+
+/// A list's shape.
+#[derive(Serialize)]
+struct List<V> {
+    data: Vec<V>,
+    has_more: bool,
+    next_cursor: Option<String>,
+}
+
+fn encode(key: &impl Display) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("{CURSOR_VERSION}{key}"))
+}
+
+fn decode<K: FromStr>(cursor: &str) -> Result<K, String> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let key =
+        text.strip_prefix(CURSOR_VERSION).ok_or("is not a cursor: take next_cursor of a page as it is")?;
+    key.parse().map_err(|_| "is the cursor of another list".to_owned())
+}
+
+/// What the attempts of a delivery are ordered by.
+pub(crate) struct AttemptNumber(pub(crate) u32);
+
+impl Display for AttemptNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "att#{}", self.0)
+    }
+}
+
+impl FromStr for AttemptNumber {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = text.strip_prefix("att#").ok_or(())?;
+        number.parse().map(Self).map_err(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rdev_webhooks_domain::{EventId, Timestamp, WebhookId};
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_in_its_own_list_alone() {
+        let id = EventId::from_parts(Timestamp::from_millis(1_736_937_000_123), [7; 10]);
+        let cursor = encode(&id);
+        assert_eq!(decode::<EventId>(&cursor), Ok(id));
+        assert_eq!(decode::<WebhookId>(&cursor), Err("is the cursor of another list".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_cursor_or_refused(text in ".{0,60}") {
+            if let Ok(id) = decode::<EventId>(&text) {
+                prop_assert_eq!(encode(&id), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a request is called in answers and logs.
+
+use std::fmt::Write as _;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rdev_webhooks_domain::ports::Entropy;
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken from a client.
+const MAX_LEN: usize = 128;
+
+/// The id of one request: visible ASCII.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The client's own id if it sent one that is fit to be echoed and logged, otherwise a new one.
+    pub(crate) fn of(headers: &HeaderMap, entropy: &dyn Entropy) -> Self {
+        let mut sent = headers.get_all(X_REQUEST_ID).iter();
+        match (sent.next(), sent.next()) {
+            (Some(value), None) if is_fit(value.as_bytes()) => Self(value.clone()),
+            _ => Self::new(entropy),
+        }
+    }
+
+    fn new(entropy: &dyn Entropy) -> Self {
+        let mut text = String::from("req_");
+        for byte in entropy.bytes::<16>() {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        // Hexadecimal digits are fit for a header.
+        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("req_")))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        // Both ways of making one let only ASCII pass.
+        self.0.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn into_value(self) -> HeaderValue {
+        self.0
+    }
+}
+
+fn is_fit(bytes: &[u8]) -> bool {
+    (1..=MAX_LEN).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}

@@ -1,0 +1,34 @@
+//! The parameters that every list of deliveries has.
+
+use rdev_webhooks_domain::{DeliveryFilter, DeliveryStatus, EventId};
+
+use crate::query::Query;
+
+/// Reads `status`, `event` (an event type, or the id of an event), `project`, `since` and `until`.
+pub(crate) fn read(query: &mut Query) -> DeliveryFilter {
+    let mut filter = DeliveryFilter {
+        status: query.read("status", |text| DeliveryStatus::parse(text).ok_or_else(statuses)),
+        ..DeliveryFilter::default()
+    };
+    query.read("event", |text| {
+        let id_follows = text.strip_prefix(EventId::PREFIX).is_some_and(|rest| rest.starts_with('_'));
+        if id_follows {
+            filter.event =
+                Some(text.parse().map_err(|error: rdev_webhooks_domain::IdError| error.to_string())?);
+        } else {
+            filter.event_type = Some(text.parse().map_err(|_| {
+                "must be an event type like command.completed, or the id of an event, evt_…".to_owned()
+            })?);
+        }
+        Ok(())
+    });
+    filter.project = query.value("project");
+    filter.since = query.value("since");
+    filter.until = query.value("until");
+    filter
+}
+
+fn statuses() -> String {
+    let names: Vec<_> = DeliveryStatus::ALL.iter().map(|status| status.as_str()).collect();
+    format!("must be one of {}", names.join(", "))
+}

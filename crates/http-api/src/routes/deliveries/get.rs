@@ -1,0 +1,31 @@
+//! `GET /deliveries/{id}`: a delivery with what it sends and its last attempt.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::{Services, WebhookError};
+use rdev_webhooks_domain::{DeliveryId, PageRequest};
+
+use super::find;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
+
+pub(crate) async fn get(
+    State(services): State<Services>,
+    PathId(id): PathId<DeliveryId>,
+) -> Result<Response, Problem> {
+    let record = find(&services, id).await?;
+    let newest = PageRequest { limit: 1, before: None };
+    let attempts = services.history.attempts(id, newest).await?;
+    let last = attempts.items.first();
+    let webhook = match services.webhooks.get(record.delivery.webhook_id).await {
+        Ok(webhook) => Some(webhook),
+        Err(WebhookError::NotFound) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(views::json(&DeliveryDetail {
+        delivery: DeliveryView::from(&record.delivery),
+        request: RequestView::new(&record, webhook.as_ref(), last),
+        last_attempt: last.map(|attempt| AttemptView::new(&record.delivery, attempt)),
+    }))
+}

@@ -1,0 +1,40 @@
+//! `POST /deliveries/{id}/redeliver`: makes an attempt now. 202 with the delivery; 409 while it is in
+//! flight, or if its webhook is disabled or deleted.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::ports::Redelivery;
+use rdev_webhooks_domain::{DeliveryId, Trigger};
+
+use crate::body::Nothing;
+use crate::path::PathId;
+use crate::problem::{Problem, ProblemCode};
+use crate::views::{self, DeliveryView};
+
+pub(crate) async fn redeliver(
+    State(services): State<Services>,
+    PathId(id): PathId<DeliveryId>,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    let (code, detail) = match services.queue.redeliver(id, Trigger::Manual).await? {
+        None => (ProblemCode::NotFound, "There is no such delivery."),
+        Some(Redelivery::Queued(delivery)) => {
+            let shown = views::json(&DeliveryView::from(&delivery));
+            return Ok((StatusCode::ACCEPTED, shown).into_response());
+        }
+        Some(Redelivery::InFlight) => (
+            ProblemCode::DeliveryInFlight,
+            "The delivery is being sent at this moment: look at what comes of it first.",
+        ),
+        Some(Redelivery::WebhookDisabled) => {
+            (ProblemCode::WebhookDisabled, "The delivery's webhook is disabled: enable it first.")
+        }
+        Some(Redelivery::WebhookDeleted) => (
+            ProblemCode::WebhookDeleted,
+            "The delivery's webhook was deleted, so there is nowhere to send it.",
+        ),
+    };
+    Err(Problem::new(code, detail))
+}

@@ -1,0 +1,61 @@
+//! The body of `POST /events`.
+
+use rdev_webhooks_app::{Catalogue, EventDraft};
+use rdev_webhooks_domain::{EventType, TraceParent};
+
+use crate::body::{Document, Object, Value};
+use crate::fault::Faults;
+use crate::problem::Problem;
+
+/// Reads the whole body: an event, or every fault of it.
+pub(super) fn read(
+    document: &Document,
+    catalogue: &Catalogue,
+    traceparent: Option<TraceParent>,
+) -> Result<EventDraft, Problem> {
+    let mut faults = Faults::default();
+    let object = document.root().object(&mut faults);
+    let draft = object.and_then(|object| members(object, catalogue, traceparent, &mut faults));
+    match draft {
+        Some(draft) if faults.is_empty() => Ok(draft),
+        _ => Err(faults.into()),
+    }
+}
+
+fn members(
+    mut object: Object<'_>,
+    catalogue: &Catalogue,
+    traceparent: Option<TraceParent>,
+    faults: &mut Faults,
+) -> Option<EventDraft> {
+    let event_type = object.required("event", faults);
+    let event_type = event_type.and_then(|value| known_type(&value, catalogue, faults));
+    let timestamp = object.optional("timestamp").and_then(|value| value.parsed(faults));
+    let data = object.required("data", faults);
+    let inner = data.as_ref().and_then(|data| data.object(faults));
+    if let (Some(data), Some(_)) = (&data, &inner) {
+        data.check_readable(faults);
+    }
+    let project = inner.and_then(|mut data| data.optional("project"));
+    let project = project.and_then(|value| value.parsed(faults));
+    let key = object.optional("id").and_then(|value| value.parsed(faults));
+    object.finish(faults);
+    Some(EventDraft {
+        event_type: event_type?,
+        timestamp,
+        key,
+        project,
+        data: data?.text().to_owned(),
+        traceparent,
+    })
+}
+
+fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> Option<EventType> {
+    let event_type: EventType = value.parsed(faults)?;
+    if catalogue.is_known(&event_type) {
+        return Some(event_type);
+    }
+    let known: Vec<_> = catalogue.names().collect();
+    let known = known.join(", ");
+    value.refuse(faults, format_args!("`{event_type}` is not a known event type; there are: {known}"))
+}

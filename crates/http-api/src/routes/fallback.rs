@@ -1,0 +1,26 @@
+//! Requests for what is not there.
+
+use axum::extract::{OriginalUri, Request};
+use http::Method;
+
+use crate::body::linger;
+use crate::problem::{Problem, ProblemCode};
+
+/// A path that does not exist.
+pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
+    linger(request);
+    let detail = match uri.path() {
+        "/" => "There is nothing at this path.",
+        path if path.ends_with('/') => "There is no such path; paths here have no slash at the end.",
+        _ => "There is no such path.",
+    };
+    Problem::not_found(detail)
+}
+
+/// A method that the path does not take. The router adds `Allow`.
+pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Problem {
+    linger(request);
+    let method: String = method.as_str().chars().take(20).collect();
+    let detail = format!("This path does not take {method}; Allow lists the methods that it takes.");
+    Problem::new(ProblemCode::MethodNotAllowed, detail)
+}

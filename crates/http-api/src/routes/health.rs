@@ -1,0 +1,47 @@
+//! `GET /healthz` and `GET /readyz`.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use serde::Serialize;
+
+use crate::problem::{Problem, ProblemCode};
+use crate::views;
+
+/// How long the database may take to answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+const OK: Status = Status { status: "ok" };
+
+/// Says that the process is alive.
+pub(crate) async fn healthz() -> Response {
+    views::json(&OK)
+}
+
+/// Says whether this process can do its work: 503 while the database does not answer, or while a worker
+/// that runs here does not get to look at the queue.
+pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
+    if let Some(silent) = services.heartbeat.late_by() {
+        let detail = format!("The worker has not looked at the queue for {} s.", silent.as_secs());
+        return Err(Problem::new(ProblemCode::Unavailable, detail));
+    }
+    match tokio::time::timeout(CHECK_TIMEOUT, services.queue.check()).await {
+        Ok(Ok(())) => Ok(views::json(&OK)),
+        Ok(Err(error)) => {
+            let detail = format!("The database cannot be used: {error}.");
+            Err(Problem::new(ProblemCode::Unavailable, detail).caused_by(error))
+        }
+        Err(_) => {
+            let detail = "The database did not answer within 2 s.";
+            tracing::error!("{detail}");
+            Err(Problem::new(ProblemCode::Unavailable, detail))
+        }
+    }
+}

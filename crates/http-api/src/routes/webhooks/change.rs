@@ -1,0 +1,96 @@
+//! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
+
+use rdev_webhooks_app::{Catalogue, WebhookChange};
+use rdev_webhooks_domain::{RetryPolicy, Webhook};
+
+use super::retry::retry;
+use super::settings;
+use super::subscription::Subscription;
+use crate::body::{Document, Object, Value};
+use crate::fault::Faults;
+
+/// A change, and whether it holds only for the version it was read against: a part of a retry policy
+/// is merged over what stands there.
+pub(super) struct Change {
+    pub(super) webhook: WebhookChange,
+    pub(super) is_relative: bool,
+}
+
+/// Reads the whole body: a change of `present`, or every fault of form. Either way what is to be
+/// judged by substance comes along.
+pub(super) fn read(
+    document: &Document,
+    present: &Webhook,
+    catalogue: &Catalogue,
+) -> (Subscription, Result<Change, Faults>) {
+    let mut faults = Faults::default();
+    let mut subscription = Subscription::new(catalogue);
+    let object = document.root().object(&mut faults);
+    let change = object.map(|object| members(object, present, &mut subscription, &mut faults));
+    let read = match change {
+        Some(change) if faults.is_empty() => Ok(change),
+        _ => Err(faults),
+    };
+    (subscription, read)
+}
+
+fn members(
+    mut object: Object<'_>,
+    present: &Webhook,
+    subscription: &mut Subscription,
+    faults: &mut Faults,
+) -> Change {
+    let mut change = WebhookChange::default();
+    if let Some(value) = needed(object.patch("url"), "/url", faults) {
+        subscription.url = value.parsed(faults);
+        change.url.clone_from(&subscription.url);
+    }
+    if let Some(value) = needed(object.patch("events"), "/events", faults) {
+        subscription.patterns = settings::patterns(&value, faults);
+        change.events = Some(subscription.events());
+    }
+    change.description = settable(object.patch("description"), faults, settings::description);
+    change.projects = object
+        .patch("projects")
+        .map(|value| value.and_then(|value| settings::projects(&value, faults)).unwrap_or_default());
+    match object.patch("headers") {
+        None => {}
+        Some(None) => change.clear_headers = true,
+        Some(Some(value)) => {
+            change.headers = settings::headers(&value, true, faults).unwrap_or_default();
+        }
+    }
+    let policy = object.patch("retry");
+    let is_relative = matches!(policy, Some(Some(_)));
+    change.retry = policy.map(|value| match value {
+        None => RetryPolicy::default(),
+        Some(value) => retry(&value, Some(&present.retry), faults).unwrap_or_default(),
+    });
+    change.rate_limit = settable(object.patch("rate_limit"), faults, settings::rate_limit);
+    change.max_in_flight = settable(object.patch("max_in_flight"), faults, settings::max_in_flight);
+    change.timeout = settable(object.patch("timeout_ms"), faults, settings::timeout);
+    change.enabled =
+        object.patch("enabled").map(|value| value.is_none_or(|value| value.boolean(faults) == Some(true)));
+    if object.patch("signing").is_some() {
+        faults.at("/signing", "cannot be changed: make another webhook instead");
+    }
+    object.finish(faults);
+    Change { webhook: change, is_relative }
+}
+
+/// A member that may be replaced but not taken away.
+fn needed<'a>(member: Option<Option<Value<'a>>>, at: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
+    if matches!(member, Some(None)) {
+        faults.at(at, "cannot be taken away: a webhook needs it");
+    }
+    member.flatten()
+}
+
+/// A member that `null` takes away.
+fn settable<T>(
+    member: Option<Option<Value<'_>>>,
+    faults: &mut Faults,
+    read: impl FnOnce(&Value<'_>, &mut Faults) -> Option<T>,
+) -> Option<Option<T>> {
+    member.map(|value| value.and_then(|value| read(&value, faults)))
+}

@@ -1,0 +1,36 @@
+//! `POST /webhooks`: makes a webhook. 201 with `Location`, `ETag` and the webhook with its secret.
+
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{ETAG, HeaderValue, LOCATION};
+use rdev_webhooks_app::Services;
+
+use super::new;
+use crate::body::Document;
+use crate::problem::Problem;
+use crate::tag::etag;
+use crate::views::{self, CreatedView};
+
+pub(crate) async fn create(
+    State(services): State<Services>,
+    OriginalUri(uri): OriginalUri,
+    document: Document,
+) -> Result<Response, Problem> {
+    let (subscription, read) = new::read(&document, &services.catalogue);
+    let new = match read {
+        Ok(new) => new,
+        Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
+    };
+    let created = services.webhooks.create(new).await;
+    let created = created.map_err(|error| subscription.explain(error))?;
+
+    let mut response = (StatusCode::CREATED, views::json(&CreatedView::from(&created))).into_response();
+    let location = format!("{}/{}", uri.path(), created.webhook.id);
+    let headers = response.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(location) {
+        headers.insert(LOCATION, location);
+    }
+    headers.insert(ETAG, etag(created.webhook.version));
+    Ok(response)
+}

@@ -1,0 +1,43 @@
+//! `GET /webhooks/{id}/deliveries`: one webhook's deliveries, with the parameters of `GET /deliveries`
+//! save `webhook`. A deleted webhook's history can still be read; since the ports do not tell a deleted
+//! webhook from one that never was, 404 means that there is neither webhook nor delivery.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::{Services, WebhookError};
+use rdev_webhooks_domain::{DeliveryFilter, PageRequest, WebhookId};
+
+use crate::page;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::routes::deliveries::filter;
+use crate::views::DeliveryView;
+
+pub(crate) async fn deliveries(
+    State(services): State<Services>,
+    PathId(id): PathId<WebhookId>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query) };
+    let request = page::request(&mut query);
+    let given = query.finish()?;
+    let found = services.history.list(&filter, request).await?;
+    if found.items.is_empty() {
+        check_existence(&services, id).await?;
+    }
+    Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
+}
+
+async fn check_existence(services: &Services, id: WebhookId) -> Result<(), Problem> {
+    match services.webhooks.get(id).await {
+        Err(WebhookError::NotFound) => {}
+        other => return Ok(other.map(drop)?),
+    }
+    let all = DeliveryFilter { webhook: Some(id), ..DeliveryFilter::default() };
+    let any = PageRequest { limit: 1, before: None };
+    if services.history.list(&all, any).await?.items.is_empty() {
+        return Err(WebhookError::NotFound.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `GET /webhooks/{id}`: one webhook with its `ETag`; 304 if `If-None-Match` knows it already.
+
+use axum::body::HttpBody;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_LENGTH, ETAG, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::WebhookId;
+
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::tag::{etag, is_known};
+use crate::views::{self, WebhookView};
+
+pub(crate) async fn get(
+    State(services): State<Services>,
+    PathId(id): PathId<WebhookId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let webhook = services.webhooks.get(id).await?;
+    let tag = [(ETAG, etag(webhook.version))];
+    let shown = views::json(&WebhookView::from(&webhook));
+    if is_known(&headers, webhook.version) {
+        // If a length is told, it must be that of what is not sent.
+        let length = [(CONTENT_LENGTH, HeaderValue::from(shown.body().size_hint().lower()))];
+        return Ok((StatusCode::NOT_MODIFIED, tag, length).into_response());
+    }
+    Ok((tag, shown).into_response())
+}

@@ -1,0 +1,23 @@
+//! `GET /webhooks?event=&enabled=&project=&limit=&cursor=`: webhooks, newest first.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::WebhookFilter;
+
+use crate::page;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::views::WebhookView;
+
+pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
+    let filter = WebhookFilter {
+        event_type: query.value("event"),
+        enabled: query.read("enabled", |text| text.parse().map_err(|_| "must be true or false".to_owned())),
+        project: query.value("project"),
+    };
+    let request = page::request(&mut query);
+    let given = query.finish()?;
+    let found = services.webhooks.list(&filter, request).await?;
+    Ok(page::answer(&found, &given, WebhookView::from, |webhook| webhook.id))
+}

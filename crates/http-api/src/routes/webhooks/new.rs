@@ -1,0 +1,62 @@
+//! The body of `POST /webhooks`.
+
+use rdev_webhooks_app::{Catalogue, NewWebhook};
+use rdev_webhooks_domain::signing::SigningScheme;
+
+use super::retry::retry;
+use super::settings;
+use super::subscription::Subscription;
+use crate::body::{Document, Object};
+use crate::fault::Faults;
+
+/// Reads the whole body: a webhook, or every fault of form. Either way what is to be judged by
+/// substance comes along.
+pub(super) fn read(document: &Document, catalogue: &Catalogue) -> (Subscription, Result<NewWebhook, Faults>) {
+    let mut faults = Faults::default();
+    let mut subscription = Subscription::new(catalogue);
+    let object = document.root().object(&mut faults);
+    let new = object.and_then(|object| members(object, &mut subscription, &mut faults));
+    let read = match new {
+        Some(new) if faults.is_empty() => Ok(new),
+        _ => Err(faults),
+    };
+    (subscription, read)
+}
+
+fn members(
+    mut object: Object<'_>,
+    subscription: &mut Subscription,
+    faults: &mut Faults,
+) -> Option<NewWebhook> {
+    subscription.url = object.required("url", faults).and_then(|value| value.parsed(faults));
+    let events = object.required("events", faults);
+    subscription.patterns = events.map(|value| settings::patterns(&value, faults)).unwrap_or_default();
+
+    // A member that cannot be read is noted, and stands as its default meanwhile, so that those after
+    // it are read too.
+    let description = object.optional("description").and_then(|value| settings::description(&value, faults));
+    let projects = object.optional("projects").and_then(|value| settings::projects(&value, faults));
+    let headers = object.optional("headers").and_then(|value| settings::headers(&value, false, faults));
+    let retry = object.optional("retry").and_then(|value| retry(&value, None, faults));
+    let rate_limit = object.optional("rate_limit").and_then(|value| settings::rate_limit(&value, faults));
+    let max_in_flight =
+        object.optional("max_in_flight").and_then(|value| settings::max_in_flight(&value, faults));
+    let timeout = object.optional("timeout_ms").and_then(|value| settings::timeout(&value, faults));
+    let signing = object.optional("signing").and_then(|value| value.parsed::<SigningScheme>(faults));
+    let enabled = object.optional("enabled").and_then(|value| value.boolean(faults));
+    object.finish(faults);
+
+    Some(NewWebhook {
+        url: subscription.url.clone()?,
+        description,
+        events: subscription.events(),
+        projects: projects.unwrap_or_default(),
+        headers: settings::custom(&headers.unwrap_or_default()),
+        retry: retry.unwrap_or_default(),
+        timeout,
+        rate_limit,
+        max_in_flight,
+        signing: signing.unwrap_or_default(),
+        enabled: enabled.unwrap_or(true),
+    })
+}

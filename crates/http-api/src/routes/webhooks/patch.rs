@@ -1,0 +1,61 @@
+//! `PATCH /webhooks/{id}`: changes a webhook by a JSON merge patch. 200 with the webhook and its new
+//! `ETag`; with `If-Match` only if the webhook is still of a version that it names, otherwise 412.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::ETAG;
+use rdev_webhooks_app::{Services, WebhookError};
+use rdev_webhooks_domain::{Webhook, WebhookId};
+
+use super::change;
+use crate::body::Document;
+use crate::path::PathId;
+use crate::problem::{Problem, ProblemCode};
+use crate::tag::{IfMatch, etag};
+use crate::views::{self, WebhookView};
+
+/// How often a change that was read against one version is read anew against the next.
+const MAX_TRIES: u32 = 5;
+
+pub(crate) async fn patch(
+    State(services): State<Services>,
+    PathId(id): PathId<WebhookId>,
+    headers: HeaderMap,
+    document: Document,
+) -> Result<Response, Problem> {
+    let condition = IfMatch::of(&headers);
+    for _ in 0..MAX_TRIES {
+        if let Some(webhook) = try_once(&services, id, &condition, &document).await? {
+            let tag = [(ETAG, etag(webhook.version))];
+            return Ok((tag, views::json(&WebhookView::from(&webhook))).into_response());
+        }
+    }
+    let detail = "The webhook is being changed by others at this moment. Nothing was done; try again.";
+    Err(Problem::new(ProblemCode::Unavailable, detail))
+}
+
+/// Makes the change, unless somebody else made one in between and the client does not mind.
+async fn try_once(
+    services: &Services,
+    id: WebhookId,
+    condition: &IfMatch,
+    document: &Document,
+) -> Result<Option<Webhook>, Problem> {
+    let present = services.webhooks.get(id).await?;
+    if !condition.holds(present.version) {
+        return Err(Problem::version_mismatch());
+    }
+    let (subscription, read) = change::read(document, &present, &services.catalogue);
+    let change = match read {
+        Ok(change) => change,
+        Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
+    };
+    let is_bound = change.is_relative || *condition != IfMatch::Any;
+    let expected = is_bound.then_some(present.version);
+    match services.webhooks.update(id, &change.webhook, expected).await {
+        Ok(webhook) => Ok(Some(webhook)),
+        Err(WebhookError::VersionMismatch) if *condition == IfMatch::Any => Ok(None),
+        Err(error) => Err(subscription.explain(error)),
+    }
+}

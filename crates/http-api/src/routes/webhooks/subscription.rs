@@ -1,0 +1,68 @@
+//! What a body says of where deliveries go and of what, which is judged by substance as well as form.
+
+use std::collections::BTreeSet;
+
+use rdev_webhooks_app::{Catalogue, WebhookError, WebhookFault, Webhooks};
+use rdev_webhooks_domain::{EndpointUrl, EventPattern};
+
+use crate::body::pointer;
+use crate::fault::Faults;
+use crate::problem::Problem;
+
+/// The URL and the patterns of a body as far as they could be read.
+#[derive(Debug, Default)]
+pub(super) struct Subscription {
+    pub(super) url: Option<EndpointUrl>,
+    /// Each with its place in the body's array.
+    pub(super) patterns: Vec<(usize, EventPattern)>,
+    /// The event types that there are, for explanations.
+    pub(super) known: Vec<&'static str>,
+}
+
+impl Subscription {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
+        Self { known: catalogue.names().collect(), ..Self::default() }
+    }
+
+    /// The patterns without their places.
+    pub(super) fn events(&self) -> BTreeSet<EventPattern> {
+        self.patterns.iter().map(|(_, pattern)| pattern.clone()).collect()
+    }
+
+    /// Adds what is wrong by substance to faults of form, so that all are told at once.
+    pub(super) async fn vet(&self, webhooks: &Webhooks, mut faults: Faults) -> Problem {
+        let patterns = self.patterns.iter().map(|(_, pattern)| pattern);
+        let found = webhooks.vet(self.url.as_ref(), patterns).await;
+        self.place(&found, &mut faults);
+        faults.into()
+    }
+
+    /// An error of a use case, its faults at their places in the body.
+    pub(super) fn explain(&self, error: WebhookError) -> Problem {
+        match error {
+            WebhookError::Invalid(found) => {
+                let mut faults = Faults::default();
+                self.place(&found, &mut faults);
+                faults.into()
+            }
+            other => other.into(),
+        }
+    }
+
+    fn place(&self, found: &[WebhookFault], faults: &mut Faults) {
+        // A pattern that is given twice may be reported twice, and is to be told once at each place.
+        let is_unknown = |pattern: &EventPattern| {
+            found.iter().any(|fault| matches!(fault, WebhookFault::UnknownEvent(it) if it == pattern))
+        };
+        for (index, pattern) in self.patterns.iter().filter(|(_, pattern)| is_unknown(pattern)) {
+            let known = self.known.join(", ");
+            let detail = format!("`{pattern}` matches no known event type; there are: {known}");
+            faults.at(pointer("/events", &index.to_string()), detail);
+        }
+        for fault in found {
+            if let WebhookFault::Destination(refused) = fault {
+                faults.at("/url", refused);
+            }
+        }
+    }
+}

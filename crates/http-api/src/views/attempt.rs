@@ -1,0 +1,138 @@
+//! An attempt as the API shows it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use rdev_webhooks_domain::{
+    Attempt, AttemptFailure, AttemptId, CapturedResponse, Delivery, Phases, Timestamp,
+};
+use serde::Serialize;
+
+use super::{Number, Text};
+
+/// One try at a delivery.
+#[derive(Serialize)]
+pub(crate) struct AttemptView<'a> {
+    id: Text<AttemptId>,
+    number: u32,
+    trigger: &'static str,
+    started_at: Text<Timestamp>,
+    duration_ms: Number,
+    phases: PhasesView,
+    /// The HTTP status.
+    status: Option<u16>,
+    error: Option<ErrorView<'a>>,
+    response: Option<ResponseView<'a>>,
+    /// Of a delivery's last attempt, while another is to follow.
+    next_attempt_at: Option<Text<Timestamp>>,
+}
+
+impl<'a> AttemptView<'a> {
+    pub(crate) fn new(delivery: &Delivery, attempt: &'a Attempt) -> Self {
+        let is_last = attempt.number == delivery.attempts;
+        let next_attempt_at = delivery.state.next_attempt_at().filter(|_| is_last);
+        Self {
+            id: Text(AttemptId::derive(delivery.id, attempt.number)),
+            number: attempt.number,
+            trigger: attempt.trigger.as_str(),
+            started_at: Text(attempt.started_at),
+            duration_ms: milliseconds(attempt.duration),
+            phases: PhasesView::from(attempt.phases),
+            status: attempt.outcome.status(),
+            error: attempt.outcome.failure.as_ref().map(ErrorView::from),
+            response: attempt.outcome.response.as_ref().map(ResponseView::from),
+            next_attempt_at: next_attempt_at.map(Text),
+        }
+    }
+}
+
+/// How long each part took that was reached.
+#[derive(Serialize)]
+struct PhasesView {
+    dns_ms: Option<Number>,
+    connect_ms: Option<Number>,
+    tls_ms: Option<Number>,
+    first_byte_ms: Option<Number>,
+}
+
+impl From<Phases> for PhasesView {
+    fn from(phases: Phases) -> Self {
+        Self {
+            dns_ms: phases.dns.map(milliseconds),
+            connect_ms: phases.connect.map(milliseconds),
+            tls_ms: phases.tls.map(milliseconds),
+            first_byte_ms: phases.first_byte.map(milliseconds),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    class: &'static str,
+    detail: &'a str,
+}
+
+impl<'a> From<&'a AttemptFailure> for ErrorView<'a> {
+    fn from(failure: &'a AttemptFailure) -> Self {
+        Self { class: failure.class.as_str(), detail: &failure.detail }
+    }
+}
+
+/// What the endpoint answered. `headers` are pairs of name and value in order, since a name may come
+/// more than once. `body` is the body's text if `body_encoding` is `utf-8`, otherwise its `base64`.
+#[derive(Serialize)]
+struct ResponseView<'a> {
+    status: u16,
+    headers: &'a [(String, String)],
+    body: Cow<'a, str>,
+    body_encoding: &'static str,
+    truncated: bool,
+}
+
+impl<'a> From<&'a CapturedResponse> for ResponseView<'a> {
+    fn from(response: &'a CapturedResponse) -> Self {
+        let (body, body_encoding) = match as_text(&response.body, response.truncated) {
+            Some(text) => (Cow::Borrowed(text), "utf-8"),
+            None => (Cow::Owned(BASE64_STANDARD.encode(&response.body)), "base64"),
+        };
+        Self {
+            status: response.status,
+            headers: &response.headers,
+            body,
+            body_encoding,
+            truncated: response.truncated,
+        }
+    }
+}
+
+/// A body as text, less the character that truncation has cut through.
+fn as_text(body: &[u8], truncated: bool) -> Option<&str> {
+    match std::str::from_utf8(body) {
+        Ok(text) => Some(text),
+        Err(error) if truncated && error.error_len().is_none() => {
+            std::str::from_utf8(&body[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    }
+}
+
+/// Milliseconds, to the microsecond.
+fn milliseconds(duration: Duration) -> Number {
+    Number(duration.as_micros() as f64 / 1_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_character_does_not_make_a_text_binary() {
+        let cut = &"grün".as_bytes()[..3];
+        assert_eq!(as_text(cut, true), Some("gr"));
+        assert_eq!(as_text(cut, false), None);
+        assert_eq!(as_text(b"\xff\xfe", true), None);
+        assert_eq!(as_text(b"", false), Some(""));
+    }
+}

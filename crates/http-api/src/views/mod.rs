@@ -1,0 +1,72 @@
+//! The JSON shapes of answers.
+
+mod attempt;
+mod delivery;
+mod event;
+mod webhook;
+
+use std::fmt::Display;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::{Serialize, Serializer};
+
+pub(crate) use attempt::AttemptView;
+pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
+pub(crate) use event::{EventDetail, EventView};
+pub(crate) use webhook::{CreatedView, WebhookView};
+
+use crate::problem::Problem;
+
+/// What stands in the place of a custom header's value.
+const REDACTED: &str = "[redacted]";
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// An answer of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            let mut response = body.into_response();
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response
+        }
+        Err(error) => Problem::internal().caused_by(error).into_response(),
+    }
+}
+
+/// A value that is shown as its text.
+struct Text<T>(T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A number that is shown without a fraction if it has none.
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Up to here a whole f64 and an integer are the same.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+/// Names and values in order, shown as an object.
+struct Map<T>(T);
+
+impl<'a, T> Serialize for Map<T>
+where
+    T: Iterator<Item = (&'a str, &'a str)> + Clone,
+{
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.clone())
+    }
+}

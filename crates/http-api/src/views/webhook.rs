@@ -1,0 +1,127 @@
+//! A webhook as the API shows it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use rdev_webhooks_app::WebhookCreated;
+use rdev_webhooks_domain::{
+    CustomHeaders, EndpointUrl, EventPattern, ProjectName, RetryPolicy, Timestamp, Webhook, WebhookId,
+    WebhookState,
+};
+use secrecy::ExposeSecret;
+use serde::{Serialize, Serializer};
+
+use super::{Map, Number, REDACTED, Text};
+
+/// A webhook, without its secret and the values of its headers.
+#[derive(Serialize)]
+pub(crate) struct WebhookView<'a> {
+    id: Text<WebhookId>,
+    url: Text<&'a EndpointUrl>,
+    description: Option<&'a str>,
+    events: Vec<Text<&'a EventPattern>>,
+    projects: Vec<Text<&'a ProjectName>>,
+    headers: HeadersView<'a>,
+    retry: RetryView<'a>,
+    /// Deliveries a second.
+    rate_limit: Option<Number>,
+    max_in_flight: Option<NonZeroU32>,
+    timeout_ms: Option<u128>,
+    signing: &'static str,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_at: Option<Text<Timestamp>>,
+    created_at: Text<Timestamp>,
+    updated_at: Text<Timestamp>,
+}
+
+impl<'a> From<&'a Webhook> for WebhookView<'a> {
+    fn from(webhook: &'a Webhook) -> Self {
+        let disabled = match webhook.state {
+            WebhookState::Enabled => None,
+            WebhookState::Disabled { reason, since } => Some((reason, since)),
+        };
+        Self {
+            id: Text(webhook.id),
+            url: Text(&webhook.url),
+            description: webhook.description.as_deref(),
+            events: webhook.events.iter().map(Text).collect(),
+            projects: webhook.projects.iter().map(Text).collect(),
+            headers: HeadersView(&webhook.headers),
+            retry: RetryView::from(&webhook.retry),
+            rate_limit: webhook.rate_limit.map(|rate| Number(rate.as_per_second())),
+            max_in_flight: webhook.max_in_flight,
+            timeout_ms: webhook.timeout.as_ref().map(Duration::as_millis),
+            signing: webhook.signing.as_str(),
+            enabled: disabled.is_none(),
+            disabled_reason: disabled.map(|(reason, _)| reason.as_str()),
+            disabled_at: disabled.map(|(_, since)| Text(since)),
+            created_at: Text(webhook.created_at),
+            updated_at: Text(webhook.updated_at),
+        }
+    }
+}
+
+/// A webhook that was just made, with the secret that is shown this once.
+#[derive(Serialize)]
+pub(crate) struct CreatedView<'a> {
+    #[serde(flatten)]
+    webhook: WebhookView<'a>,
+    secret: SecretView<'a>,
+}
+
+impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
+    fn from(created: &'a WebhookCreated) -> Self {
+        Self { webhook: WebhookView::from(&created.webhook), secret: SecretView(created) }
+    }
+}
+
+struct SecretView<'a>(&'a WebhookCreated);
+
+impl Serialize for SecretView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.secret.expose().expose_secret())
+    }
+}
+
+/// The names of custom headers; their values are secrets.
+struct HeadersView<'a>(&'a CustomHeaders);
+
+impl Serialize for HeadersView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let names: Vec<&str> = self.0.names().collect();
+        Map(names.iter().map(|name| (*name, REDACTED))).serialize(serializer)
+    }
+}
+
+/// A retry policy in the shape in which it was given.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RetryView<'a> {
+    Exponential { max_attempts: u32, initial_backoff_ms: u128, multiplier: Number, max_backoff_ms: u128 },
+    Schedule { schedule_ms: Milliseconds<'a> },
+}
+
+impl<'a> From<&'a RetryPolicy> for RetryView<'a> {
+    fn from(policy: &'a RetryPolicy) -> Self {
+        match policy.as_exponential() {
+            Some((max_attempts, initial, multiplier, max)) => Self::Exponential {
+                max_attempts,
+                initial_backoff_ms: initial.as_millis(),
+                multiplier: Number(multiplier),
+                max_backoff_ms: max.as_millis(),
+            },
+            None => Self::Schedule { schedule_ms: Milliseconds(policy.as_schedule().unwrap_or_default()) },
+        }
+    }
+}
+
+struct Milliseconds<'a>(&'a [Duration]);
+
+impl Serialize for Milliseconds<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Duration::as_millis))
+    }
+}

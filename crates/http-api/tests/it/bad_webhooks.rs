@@ -1,0 +1,270 @@
+//! Bodies of JSON with faults: each at its place, all at once.
+
+use serde_json::json;
+
+use crate::bad_requests::{Bad, check, invalid};
+use crate::scene::Scene;
+
+/// A good webhook with one member set to this JSON.
+fn with(member: &str, value: &str) -> String {
+    let mut members =
+        vec![("url", r#""https://example.com/""#.to_owned()), ("events", r#"["*"]"#.to_owned())];
+    members.retain(|(name, _)| *name != member);
+    members.push((member, value.to_owned()));
+    let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// The same fault when a webhook is made and when one is changed.
+fn both(table: &mut Vec<Bad>, member: &str, value: &str, places: &[&'static str]) {
+    table.push(invalid("POST", "/webhooks", with(member, value), places));
+    table.push(invalid("PATCH", "/webhooks/{whk}", format!("{{\"{member}\":{value}}}"), places));
+}
+
+fn list(element: &str, count: usize) -> String {
+    format!("[{}]", vec![element; count].join(","))
+}
+
+#[tokio::test]
+async fn members_of_webhooks() {
+    let mut table = vec![];
+    let long_url = format!("\"https://example.com/{}\"", "a".repeat(2_048));
+    let long_text = format!("\"{}\"", "é".repeat(1_001));
+    let patterns = list("\"*\"", 101);
+    let many_bad = list("1", 10_000);
+    let projects = list("\"p\"", 101);
+    let waits = list("1", 50);
+    let header_names: Vec<_> = (0..33).map(|n| format!("\"x-{n}\":\"\"")).collect();
+    let headers = format!("{{{}}}", header_names.join(","));
+    let header_names: Vec<_> = (0..100).map(|n| format!("\"x-{n}\":\"\"")).collect();
+    let many_headers = format!("{{{}}}", header_names.join(","));
+    let long_header = format!("{{\"x-a\":\"{}\"}}", "a".repeat(4_097));
+    for (member, value, places) in [
+        ("url", "1", &["/url"] as &[&'static str]),
+        ("url", "null", &["/url"]),
+        ("url", "{}", &["/url"]),
+        ("url", "\"\"", &["/url"]),
+        ("url", "\"example.com\"", &["/url"]),
+        ("url", "\"ftp://example.com/\"", &["/url"]),
+        ("url", "\"file:///etc/passwd\"", &["/url"]),
+        ("url", "\"https://user:pw@example.com/\"", &["/url"]),
+        ("url", "\"https://example.com/#a\"", &["/url"]),
+        ("url", "\"https://example.com:0/\"", &["/url"]),
+        ("url", "\"https://example.com:65536/\"", &["/url"]),
+        ("url", "\"\\ud800\"", &["/url"]),
+        ("url", "\"https://forbidden.example/\"", &["/url"]),
+        ("url", "\"http://127.1/\"", &["/url"]),
+        ("url", &long_url, &["/url"]),
+        ("events", "null", &["/events"]),
+        ("events", "[]", &["/events"]),
+        ("events", "\"*\"", &["/events"]),
+        ("events", "{}", &["/events"]),
+        ("events", "[1]", &["/events/0"]),
+        ("events", "[null,\"*\",[]]", &["/events/0", "/events/2"]),
+        ("events", "[\"a b\"]", &["/events/0"]),
+        ("events", "[\"\"]", &["/events/0"]),
+        ("events", "[\"*.completed\"]", &["/events/0"]),
+        ("events", "[\"*\",\"command.complete\",\"commands.*\"]", &["/events/1", "/events/2"]),
+        ("events", "[\"webhook.test\"]", &["/events/0"]),
+        ("events", "[\"no.such\",1,\"no.such\"]", &["/events/0", "/events/1", "/events/2"]),
+        ("events", "[\"\\udc00\"]", &["/events/0"]),
+        ("events", &patterns, &["/events"]),
+        ("events", &many_bad, &["/events"]),
+        ("description", "1", &["/description"]),
+        ("description", "[]", &["/description"]),
+        ("description", "\"a\\u0000b\"", &["/description"]),
+        ("description", "\"a\\u001bb\"", &["/description"]),
+        ("description", "\"\\udfff\"", &["/description"]),
+        ("description", &long_text, &["/description"]),
+        ("projects", "\"p\"", &["/projects"]),
+        (
+            "projects",
+            "[1,\"\",\" a\",\"a\\n\"]",
+            &["/projects/0", "/projects/1", "/projects/2", "/projects/3"],
+        ),
+        ("projects", &projects, &["/projects"]),
+        ("headers", "[]", &["/headers"]),
+        ("headers", "\"a: b\"", &["/headers"]),
+        ("headers", "{\"x-a\":1}", &["/headers/x-a"]),
+        ("headers", "{\"host\":\"a\"}", &["/headers/host"]),
+        ("headers", "{\"Content-Length\":\"1\"}", &["/headers/Content-Length"]),
+        (
+            "headers",
+            "{\"webhook-id\":\"1\",\"X-Rdev-Event\":\"1\"}",
+            &["/headers/X-Rdev-Event", "/headers/webhook-id"],
+        ),
+        ("headers", "{\"x a\":\"1\",\"\":\"1\"}", &["/headers/", "/headers/x a"]),
+        ("headers", "{\"x/~a\":\"1\"}", &["/headers/x~1~0a"]),
+        ("headers", "{\"x-a\":\"1\\r\\nx-b: 2\"}", &["/headers/x-a"]),
+        ("headers", "{\"x-a\":\"\\u0000\"}", &["/headers/x-a"]),
+        ("headers", "{\"x-a\":\"1\",\"X-A\":\"2\"}", &["/headers/X-A"]),
+        ("headers", "{\"x-a\":\"1\",\"x-a\":\"2\"}", &["/headers/x-a"]),
+        ("headers", &headers, &["/headers"]),
+        ("headers", &many_headers, &["/headers"]),
+        ("headers", &long_header, &["/headers/x-a"]),
+        ("retry", "3", &["/retry"]),
+        ("retry", "[]", &["/retry"]),
+        ("retry", "{\"max_attempts\":0}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":51}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":2.5}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":-1}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":1e400}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":99999999999999999999999}", &["/retry/max_attempts"]),
+        ("retry", "{\"max_attempts\":\"3\"}", &["/retry/max_attempts"]),
+        (
+            "retry",
+            "{\"initial_backoff_ms\":0,\"multiplier\":0.5,\"max_backoff_ms\":86400001}",
+            &["/retry/initial_backoff_ms", "/retry/max_backoff_ms", "/retry/multiplier"],
+        ),
+        ("retry", "{\"multiplier\":1e999}", &["/retry/multiplier"]),
+        ("retry", "{\"initial_backoff_ms\":10,\"max_backoff_ms\":5}", &["/retry/max_backoff_ms"]),
+        ("retry", "{\"schedule_ms\":[1],\"max_attempts\":2}", &["/retry/schedule_ms"]),
+        ("retry", "{\"schedule_ms\":1}", &["/retry/schedule_ms"]),
+        (
+            "retry",
+            "{\"schedule_ms\":[-1,1.5,86400001,\"1\"]}",
+            &["/retry/schedule_ms/0", "/retry/schedule_ms/1", "/retry/schedule_ms/2", "/retry/schedule_ms/3"],
+        ),
+        ("retry", &format!("{{\"schedule_ms\":{waits}}}"), &["/retry/schedule_ms"]),
+        ("retry", "{\"attempts\":3,\"multiplier\":\"2\"}", &["/retry/attempts", "/retry/multiplier"]),
+        ("rate_limit", "0", &["/rate_limit"]),
+        ("rate_limit", "-1", &["/rate_limit"]),
+        ("rate_limit", "10001", &["/rate_limit"]),
+        ("rate_limit", "1e999", &["/rate_limit"]),
+        ("rate_limit", "\"10\"", &["/rate_limit"]),
+        ("max_in_flight", "0", &["/max_in_flight"]),
+        ("max_in_flight", "1001", &["/max_in_flight"]),
+        ("max_in_flight", "1.5", &["/max_in_flight"]),
+        ("max_in_flight", "true", &["/max_in_flight"]),
+        ("timeout_ms", "99", &["/timeout_ms"]),
+        ("timeout_ms", "60001", &["/timeout_ms"]),
+        ("timeout_ms", "-5000", &["/timeout_ms"]),
+        ("timeout_ms", "\"5s\"", &["/timeout_ms"]),
+        ("signing", "\"none\"", &["/signing"]),
+        ("signing", "1", &["/signing"]),
+        ("enabled", "\"true\"", &["/enabled"]),
+        ("enabled", "1", &["/enabled"]),
+        ("secret", "\"whsec_x\"", &["/secret"]),
+        ("id", "\"whk_01h455vb4pex5vsknk084sn02q\"", &["/id"]),
+        ("URL", "\"https://example.com/\"", &["/URL"]),
+        ("", "1", &["/"]),
+        ("a/b~c", "1", &["/a~1b~0c"]),
+        ("\\ud800", "1", &["/\\ud800"]),
+    ] {
+        both(&mut table, member, value, places);
+    }
+    check(table).await;
+}
+
+#[tokio::test]
+async fn all_faults_of_a_webhook_at_once() {
+    let body = r#"{"url":"http://127.0.0.1/","events":["nope","command.*",7],"colour":"red","timeout_ms":1,
+        "retry":{"max_attempts":0,"delay":1},"enabled":true,"enabled":false}"#;
+    let places = [
+        "/colour",
+        "/enabled",
+        "/events/0",
+        "/events/2",
+        "/retry/delay",
+        "/retry/max_attempts",
+        "/timeout_ms",
+        "/url",
+    ];
+    check(vec![
+        invalid("POST", "/webhooks", body, &places),
+        invalid("PATCH", "/webhooks/{whk}", body, &places),
+        invalid("POST", "/webhooks", "{}", &["/events", "/url"]),
+        invalid("POST", "/webhooks", r#"{"a":1}"#, &["/a", "/events", "/url"]),
+        invalid("PATCH", "/webhooks/{whk}", r#"{"signing":"hmac-sha256"}"#, &["/signing"]),
+        invalid(
+            "PATCH",
+            "/webhooks/{whk}",
+            r#"{"signing":null,"url":null,"events":null}"#,
+            &["/events", "/signing", "/url"],
+        ),
+        invalid("POST", "/webhooks", with("headers", r#"{"x-a":null}"#), &["/headers/x-a"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn headers_may_not_become_too_many_by_a_patch() {
+    let scene = Scene::new();
+    let path = format!("/webhooks/{}", scene.webhook().await);
+    let names = |range: std::ops::Range<u32>| {
+        let members: Vec<_> = range.map(|n| format!("\"x-{n}\":\"1\"")).collect();
+        members.join(",")
+    };
+    scene.json("PATCH", &path, format!("{{\"headers\":{{{}}}}}", names(0..32))).await.expect(200);
+    let refused = scene.json("PATCH", &path, r#"{"headers":{"x-new":"1"}}"#).await.expect(422);
+    assert_eq!(refused.places(), ["/headers/x-new"]);
+    scene.json("PATCH", &path, r#"{"headers":{"x-new":"1","X-3":null}}"#).await.expect(200);
+}
+
+#[tokio::test]
+async fn members_of_events() {
+    let mut table = vec![];
+    let long_key = format!(r#"{{"event":"command.failed","data":{{}},"id":"{}"}}"#, "a".repeat(256));
+    for (body, places) in [
+        ("{}", &["/data", "/event"] as &[&'static str]),
+        (r#"{"event":"command.failed"}"#, &["/data"]),
+        (r#"{"data":{}}"#, &["/event"]),
+        (r#"{"event":null,"data":null}"#, &["/data", "/event"]),
+        (r#"{"event":1,"data":[]}"#, &["/data", "/event"]),
+        (r#"{"event":"","data":"{}"}"#, &["/data", "/event"]),
+        (r#"{"event":"command.exploded","data":{}}"#, &["/event"]),
+        (r#"{"event":"command.*","data":{}}"#, &["/event"]),
+        (r#"{"event":"webhook.test","data":{}}"#, &["/event"]),
+        (r#"{"event":"command.failed\u0000","data":{}}"#, &["/event"]),
+        (r#"{"event":"command.failed","data":{},"timestamp":"yesterday"}"#, &["/timestamp"]),
+        (r#"{"event":"command.failed","data":{},"timestamp":1736937000}"#, &["/timestamp"]),
+        (r#"{"event":"command.failed","data":{},"timestamp":"2025-02-30T00:00:00Z"}"#, &["/timestamp"]),
+        (r#"{"event":"command.failed","data":{},"id":""}"#, &["/id"]),
+        (r#"{"event":"command.failed","data":{},"id":"a b"}"#, &["/id"]),
+        (r#"{"event":"command.failed","data":{},"id":"é"}"#, &["/id"]),
+        (r#"{"event":"command.failed","data":{},"id":7}"#, &["/id"]),
+        (&long_key, &["/id"]),
+        (r#"{"event":"command.failed","data":{"project":1}}"#, &["/data/project"]),
+        (r#"{"event":"command.failed","data":{"project":""}}"#, &["/data/project"]),
+        (r#"{"event":"command.failed","data":{"project":"a\u0000"}}"#, &["/data/project"]),
+        (r#"{"event":"command.failed","data":{"project":"\ud83d"}}"#, &["/data", "/data/project"]),
+        (r#"{"event":"command.failed","data":{"a":["\ud83d"]}}"#, &["/data"]),
+        (r#"{"event":"command.failed","data":{"a":{"\udc00":1}}}"#, &["/data"]),
+        (r#"{"event":"command.failed","data":{"\udc00":1}}"#, &["/data"]),
+        (r#"{"event":"command.failed","data":{"a":[1e999]}}"#, &["/data"]),
+        (r#"{"event":"command.failed","data":{"a":1,"a":1}}"#, &["/data/a"]),
+        (r#"{"event":"command.failed","data":{"a":1,"\u0061":1}}"#, &["/data/a"]),
+        (r#"{"event":"command.failed","data":{},"data":{}}"#, &["/data"]),
+        (r#"{"event":"command.failed","data":{},"project":"p"}"#, &["/project"]),
+        (
+            r#"{"event":"x","data":{"project":1,"b":1,"b":2},"id":1,"timestamp":1,"z":1}"#,
+            &["/data/b", "/data/project", "/event", "/id", "/timestamp", "/z"],
+        ),
+    ] {
+        table.push(invalid("POST", "/events", body, places));
+    }
+    check(table).await;
+}
+
+#[tokio::test]
+async fn explanations_say_what_there_is() {
+    let scene = Scene::new();
+    let body = json!({"event": "command.exploded", "data": {}}).to_string();
+    let answer = scene.post("/events", body).await.expect(422);
+    for known in ["command.exploded", "command.started", "command.completed", "command.failed"] {
+        assert!(answer.detail().contains(known), "{}", answer.detail());
+    }
+    let body = json!({"url": "https://forbidden.example/", "events": ["*"], "colour": 1}).to_string();
+    let errors = scene.post("/webhooks", body).await.expect(422).json()["errors"].clone();
+    assert!(errors[0]["detail"].as_str().unwrap().contains("the members are: url, events"), "{errors}");
+    assert!(errors[1]["detail"].as_str().unwrap().contains("forbidden.example"), "{errors}");
+}
+
+#[tokio::test]
+async fn faults_without_number_are_listed_up_to_a_bound() {
+    let scene = Scene::new();
+    let members: Vec<_> = (0..10_000).map(|n| format!("\"m{n}\":1")).collect();
+    let answer = scene.post("/webhooks", format!("{{{}}}", members.join(","))).await.expect(422);
+    assert_eq!(answer.places().len(), 100);
+    assert!(answer.detail().contains("10002 faults"), "{}", answer.detail());
+}

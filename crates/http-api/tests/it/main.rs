@@ -1,0 +1,26 @@
+//! The API as its users see it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod answer;
+mod auth;
+mod bad_bodies;
+mod bad_requests;
+mod bad_webhooks;
+mod conditions;
+mod deliveries;
+mod events;
+mod failures;
+mod health;
+mod logging;
+mod pages;
+mod properties;
+mod request_ids;
+mod scene;
+mod server;
+mod webhooks;

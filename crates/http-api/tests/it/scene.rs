@@ -1,0 +1,217 @@
+//! The API over the in-memory store, and what a test does with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_domain::ports::{
+    DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
+    WebhookRepository,
+};
+use rdev_webhooks_domain::{
+    Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, PageRequest, RefusedDestination,
+    Settled, Settlement, WebhookFilter,
+};
+use rdev_webhooks_http_api::{ApiOptions, router};
+use rdev_webhooks_testkit::{ManualClock, MemoryStore, SeededEntropy, samples};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::answer::Answer;
+
+/// The key of every test's API.
+pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A good webhook.
+pub(crate) const WEBHOOK: &str =
+    r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"]}"#;
+
+/// The contract's own event.
+pub(crate) const EVENT: &str = r#"{"event":"command.completed","timestamp":"2025-01-15T10:30:00Z","data":{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}}"#;
+
+/// Refuses URLs by their host's name; sending is somebody else's test.
+pub(crate) struct Guard;
+
+#[async_trait]
+impl Dispatcher for Guard {
+    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
+        let host = url.host().to_string();
+        match host.as_str() {
+            "panic.example" => panic!("a panic with s3cret particulars"),
+            "slow.example" => std::future::pending().await,
+            "forbidden.example" | "127.0.0.1" => {
+                Err(RefusedDestination { host, reason: "it is not a public address" })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&self, _: DispatchRequest) -> DispatchReport {
+        panic!("an API sends nothing")
+    }
+}
+
+/// An API with everything behind it.
+pub(crate) struct Scene {
+    pub(crate) router: Router,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) entropy: Arc<SeededEntropy>,
+}
+
+impl Scene {
+    /// Must be made inside a runtime, which runs the publisher.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With some of the services replaced.
+    pub(crate) fn with(change: impl FnOnce(&mut Services)) -> Self {
+        Self::made(|store| store, change)
+    }
+
+    /// With webhooks kept in what `wrap` makes of the store.
+    pub(crate) fn over(wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>) -> Self {
+        Self::made(wrap, |_| {})
+    }
+
+    fn made(
+        wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>,
+        change: impl FnOnce(&mut Services),
+    ) -> Self {
+        crate::logging::install();
+        let clock = Arc::new(ManualClock::default());
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
+        let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), Catalogue);
+        tokio::spawn(task.run());
+        let mut services = Services {
+            publisher: publisher.clone(),
+            webhooks: Webhooks::new(
+                wrap(store.clone()),
+                store.clone(),
+                Arc::new(Guard),
+                publisher,
+                Catalogue,
+                ambient,
+            ),
+            catalogue: Catalogue,
+            events: store.clone(),
+            history: store.clone(),
+            queue: store.clone(),
+            heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
+        };
+        change(&mut services);
+        let router = router(services, ApiOptions::new(KEY.into(), entropy.clone()));
+        Self { router, store, clock, entropy }
+    }
+
+    /// Sends a request as it is, and holds the answer to what every answer promises.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        answer.check(method.as_str(), uri.path());
+        answer
+    }
+
+    /// Sends a request with the key.
+    pub(crate) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(request(method, path, headers, Body::empty())).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[]).await
+    }
+
+    /// Sends JSON with the key.
+    pub(crate) async fn json(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        self.send(request(method, path, &[("content-type", "application/json")], body)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> Answer {
+        self.json("POST", path, body).await
+    }
+
+    /// Makes a webhook and tells its id.
+    pub(crate) async fn webhook(&self) -> String {
+        let made = self.post("/webhooks", WEBHOOK).await.expect(201);
+        made.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Publishes [`EVENT`] and tells its id.
+    pub(crate) async fn event(&self) -> String {
+        let accepted = self.post("/events", EVENT).await.expect(202);
+        accepted.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The only delivery of an event.
+    pub(crate) async fn delivery_of(&self, event: &str) -> Value {
+        let event = self.get(&format!("/events/{event}")).await.expect(200).json();
+        event["deliveries"]["data"][0].clone()
+    }
+
+    /// Claims one delivery of a webhook, as a worker does.
+    pub(crate) async fn claim(&self, webhook: &str) -> rdev_webhooks_domain::LeasedDelivery {
+        let claim = Claim {
+            token: samples::token(&*self.entropy),
+            shares: vec![ClaimShare {
+                webhook: webhook.parse().unwrap(),
+                take: 1,
+                lease_for: Duration::from_secs(30),
+            }],
+        };
+        self.store.claim(&claim).await.unwrap().remove(0)
+    }
+
+    /// Claims one delivery of a webhook and records how the attempt ended.
+    pub(crate) async fn attempt(&self, webhook: &str, settled: Settled, attempt: Attempt) {
+        let leased = self.claim(webhook).await;
+        let attempt = Attempt { number: leased.attempt, ..attempt };
+        let settlement = Settlement { lease: leased.lease, settled, attempt: Some(attempt), gone: false };
+        assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);
+    }
+
+    /// All that is stored, to tell whether it changed.
+    pub(crate) async fn everything(&self) -> String {
+        fn all<Id>() -> PageRequest<Id> {
+            PageRequest { limit: 1_000, before: None }
+        }
+        let store = &*self.store;
+        let webhooks = WebhookRepository::list(store, &WebhookFilter::default(), all()).await.unwrap();
+        let events = EventRepository::list(store, &EventFilter::default(), all()).await.unwrap();
+        let deliveries = DeliveryHistory::list(store, &DeliveryFilter::default(), all()).await.unwrap();
+        // `Debug` hides the paths of URLs, and the values of headers.
+        let hidden: Vec<_> = webhooks
+            .items
+            .iter()
+            .map(|webhook| (webhook.url.to_string(), webhook.headers.as_map().len()))
+            .collect();
+        format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?}")
+    }
+}
+
+/// A request with the key.
+pub(crate) fn request(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "authorization") {
+        request = request.header("authorization", format!("Bearer {KEY}"));
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}

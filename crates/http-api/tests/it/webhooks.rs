@@ -1,0 +1,264 @@
+//! The life of a webhook.
+
+use serde_json::{Value, json};
+
+use crate::scene::{Scene, WEBHOOK};
+
+const FULL: &str = r#"{
+    "url": "https://example.com/webhook?a=1",
+    "events": ["command.failed", "command.*", "command.failed"],
+    "description": "two\nlines é",
+    "projects": ["b", "a"],
+    "headers": {"X-Token": "s3cret", "x-other": "v4lue"},
+    "retry": {"max_attempts": 5, "multiplier": 1.5},
+    "rate_limit": 0.5,
+    "max_in_flight": 7,
+    "timeout_ms": 2500,
+    "signing": "ed25519",
+    "enabled": false
+}"#;
+
+#[tokio::test]
+async fn the_smallest_webhook_has_the_defaults() {
+    let scene = Scene::new();
+    let made = scene.post("/webhooks", WEBHOOK).await.expect(201);
+    let mut webhook = made.json();
+    let id = webhook["id"].as_str().unwrap().to_owned();
+    assert_eq!(made.header("location"), format!("/webhooks/{id}"));
+    assert_eq!(made.header("etag"), "\"1\"");
+    let secret = webhook.as_object_mut().unwrap().remove("secret").unwrap();
+    assert!(secret.as_str().unwrap().starts_with("whsec_"), "{secret}");
+    let expected = json!({
+        "id": id,
+        "url": "https://example.com/webhook",
+        "description": null,
+        "events": ["command.completed", "command.failed"],
+        "projects": [],
+        "headers": {},
+        "retry": {"max_attempts": 3, "initial_backoff_ms": 5000, "multiplier": 2, "max_backoff_ms": 3600000},
+        "rate_limit": null,
+        "max_in_flight": null,
+        "timeout_ms": null,
+        "signing": "hmac-sha256",
+        "enabled": true,
+        "created_at": "2025-01-15T10:30:00Z",
+        "updated_at": "2025-01-15T10:30:00Z",
+    });
+    assert_eq!(webhook, expected);
+    let read = scene.get(made.header("location")).await.expect(200);
+    assert_eq!(read.json(), expected);
+    let listed = scene.get("/webhooks").await.expect(200).json();
+    assert_eq!(listed, json!({"data": [expected], "has_more": false, "next_cursor": null}));
+}
+
+#[tokio::test]
+async fn every_setting_is_kept_and_no_secret_is_shown_again() {
+    let scene = Scene::new();
+    let made = scene.post("/webhooks", FULL).await.expect(201);
+    let webhook = made.json();
+    assert!(webhook["secret"].as_str().unwrap().starts_with("whsk_"));
+    for (member, expected) in [
+        ("url", json!("https://example.com/webhook?a=1")),
+        ("events", json!(["command.*", "command.failed"])),
+        ("description", json!("two\nlines é")),
+        ("projects", json!(["a", "b"])),
+        ("headers", json!({"x-token": "[redacted]", "x-other": "[redacted]"})),
+        (
+            "retry",
+            json!({"max_attempts": 5, "initial_backoff_ms": 5000, "multiplier": 1.5, "max_backoff_ms": 3600000}),
+        ),
+        ("rate_limit", json!(0.5)),
+        ("max_in_flight", json!(7)),
+        ("timeout_ms", json!(2500)),
+        ("signing", json!("ed25519")),
+        ("enabled", json!(false)),
+        ("disabled_reason", json!("manual")),
+        ("disabled_at", json!("2025-01-15T10:30:00Z")),
+    ] {
+        assert_eq!(webhook[member], expected, "{member}");
+    }
+    let path = made.header("location");
+    for text in [scene.get(path).await.text(), scene.get("/webhooks").await.text(), made.text()] {
+        assert!(!text.contains("s3cret") && !text.contains("v4lue"), "{text}");
+    }
+    let read = scene.get(path).await.expect(200).json();
+    assert!(read.get("secret").is_none(), "{read}");
+}
+
+#[tokio::test]
+async fn null_is_the_same_as_absent_when_making_one() {
+    let scene = Scene::new();
+    let nulls = r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"],
+        "description":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
+        "max_in_flight":null,"timeout_ms":null,"signing":null,"enabled":null}"#;
+    let without = scene.post("/webhooks", WEBHOOK).await.expect(201).json();
+    let with = scene.post("/webhooks", nulls).await.expect(201).json();
+    for (member, value) in without.as_object().unwrap() {
+        if !["id", "secret"].contains(&member.as_str()) {
+            assert_eq!(&with[member], value, "{member}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_retry_policy_is_shown_as_it_was_given() {
+    let scene = Scene::new();
+    for (given, shown) in [
+        (json!({"schedule_ms": [0, 1000.0, 86_400_000]}), json!({"schedule_ms": [0, 1000, 86_400_000]})),
+        (json!({"schedule_ms": []}), json!({"schedule_ms": []})),
+        (
+            json!({"initial_backoff_ms": 7_200_000}),
+            json!({"max_attempts": 3, "initial_backoff_ms": 7_200_000, "multiplier": 2, "max_backoff_ms": 7_200_000}),
+        ),
+    ] {
+        let body = json!({"url": "https://example.com/", "events": ["*"], "retry": given});
+        let made = scene.post("/webhooks", body.to_string()).await.expect(201);
+        assert_eq!(made.json()["retry"], shown);
+    }
+}
+
+async fn patched(scene: &Scene, id: &str, patch: &Value) -> Value {
+    let path = format!("/webhooks/{id}");
+    let answer = scene.json("PATCH", &path, patch.to_string()).await.expect(200);
+    let read = scene.get(&path).await.expect(200);
+    assert_eq!(answer.json(), read.json());
+    assert_eq!(answer.header("etag"), read.header("etag"));
+    read.json()
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_null_takes_away() {
+    let scene = Scene::new();
+    let made = scene.post("/webhooks", FULL).await.expect(201).json();
+    let id = made["id"].as_str().unwrap();
+    scene.clock.advance(std::time::Duration::from_secs(1));
+    for (patch, member, expected) in [
+        (json!({"url": "http://example.org"}), "url", json!("http://example.org/")),
+        (json!({"events": ["*"]}), "events", json!(["*"])),
+        (json!({"description": "new"}), "description", json!("new")),
+        (json!({"description": null}), "description", json!(null)),
+        (json!({"projects": null}), "projects", json!([])),
+        (
+            json!({"headers": {"X-Other": null, "x-new": "1"}}),
+            "headers",
+            json!({"x-token": "[redacted]", "x-new": "[redacted]"}),
+        ),
+        (json!({"headers": null}), "headers", json!({})),
+        (json!({"rate_limit": 10}), "rate_limit", json!(10)),
+        (json!({"rate_limit": null}), "rate_limit", json!(null)),
+        (json!({"max_in_flight": null}), "max_in_flight", json!(null)),
+        (json!({"timeout_ms": null}), "timeout_ms", json!(null)),
+        (json!({"enabled": true}), "enabled", json!(true)),
+        (json!({"enabled": false}), "disabled_reason", json!("manual")),
+        (json!({"enabled": null}), "enabled", json!(true)),
+    ] {
+        let webhook = patched(&scene, id, &patch).await;
+        assert_eq!(webhook[member], expected, "{patch}");
+        assert_eq!(webhook["updated_at"], "2025-01-15T10:30:01Z");
+        assert_eq!(webhook["signing"], "ed25519");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_of_the_retry_policy_is_merged_over_the_present_one() {
+    let scene = Scene::new();
+    let id = scene.webhook().await;
+    let shown = |attempts: u32, initial: u32, factor: u32, max: u32| json!({"max_attempts": attempts, "initial_backoff_ms": initial, "multiplier": factor, "max_backoff_ms": max});
+    for (patch, expected) in [
+        (json!({"max_attempts": 9}), shown(9, 5_000, 2, 3_600_000)),
+        (json!({"initial_backoff_ms": 10, "max_backoff_ms": 20}), shown(9, 10, 2, 20)),
+        (json!({"initial_backoff_ms": 50}), shown(9, 50, 2, 50)),
+        (json!({"max_attempts": null}), shown(3, 50, 2, 50)),
+        (json!({}), shown(3, 50, 2, 50)),
+        (json!({"schedule_ms": [1]}), json!({"schedule_ms": [1]})),
+        (json!({}), json!({"schedule_ms": [1]})),
+        (json!({"multiplier": 3}), shown(3, 5_000, 3, 3_600_000)),
+        (json!({"schedule_ms": null, "multiplier": 4}), shown(3, 5_000, 4, 3_600_000)),
+        (json!(null), shown(3, 5_000, 2, 3_600_000)),
+    ] {
+        let webhook = patched(&scene, &id, &json!({"retry": patch})).await;
+        assert_eq!(webhook["retry"], expected, "{patch}");
+    }
+}
+
+#[tokio::test]
+async fn a_merge_patch_may_be_called_by_its_own_media_type() {
+    let scene = Scene::new();
+    let path = format!("/webhooks/{}", scene.webhook().await);
+    let headers = [("content-type", "application/merge-patch+json; charset=utf-8")];
+    let sent = crate::scene::request("PATCH", &path, &headers, r#"{"description":"a"}"#);
+    assert_eq!(scene.send(sent).await.expect(200).json()["description"], "a");
+    let sent = crate::scene::request("POST", "/webhooks", &headers, WEBHOOK);
+    scene.send(sent).await.expect(415);
+}
+
+#[tokio::test]
+async fn a_deleted_webhook_is_gone_and_its_history_stays() {
+    let scene = Scene::new();
+    let id = scene.webhook().await;
+    let event = scene.event().await;
+    let delivery = scene.delivery_of(&event).await["id"].as_str().unwrap().to_owned();
+    let path = format!("/webhooks/{id}");
+    scene.call("DELETE", &path, &[]).await.expect(204);
+    for (method, path) in [("GET", path.clone()), ("DELETE", path.clone()), ("POST", format!("{path}/test"))]
+    {
+        scene.call(method, &path, &[]).await.expect(404);
+    }
+    scene.json("PATCH", &path, "{}").await.expect(404);
+    let listed = scene.get(&format!("{path}/deliveries")).await.expect(200).json();
+    assert_eq!(listed["data"][0]["status"], "cancelled");
+    assert_eq!(listed["data"][0]["reason"], "webhook_deleted");
+    assert!(listed["data"][0]["reason_detail"].as_str().unwrap().contains("deleted"));
+    let none = scene.get(&format!("{path}/deliveries?status=failed")).await.expect(200).json();
+    assert_eq!(none["data"], json!([]));
+    let shown = scene.get(&format!("/deliveries/{delivery}")).await.expect(200).json();
+    assert_eq!(shown["request"]["url"], json!(null));
+    let answer = scene.call("POST", &format!("/deliveries/{delivery}/redeliver"), &[]).await.expect(409);
+    assert_eq!(answer.code(), "webhook_deleted");
+}
+
+#[tokio::test]
+async fn a_test_delivery_reaches_the_webhook_alone() {
+    let scene = Scene::new();
+    let id = scene.webhook().await;
+    scene.webhook().await;
+    for body in ["", "{}"] {
+        let delivery = scene.post(&format!("/webhooks/{id}/test"), body).await.expect(202).json();
+        assert_eq!(delivery["webhook_id"], id.as_str());
+        assert_eq!(delivery["event"], "webhook.test");
+        assert_eq!(delivery["status"], "pending");
+    }
+    assert_eq!(scene.get("/deliveries").await.json()["data"].as_array().unwrap().len(), 2);
+    patched(&scene, &id, &json!({"enabled": false})).await;
+    let answer = scene.call("POST", &format!("/webhooks/{id}/test"), &[]).await.expect(409);
+    assert_eq!(answer.code(), "webhook_disabled");
+}
+
+#[tokio::test]
+async fn webhooks_are_listed_by_what_they_take() {
+    let scene = Scene::new();
+    let mut ids = Vec::new();
+    for body in [
+        json!({"url": "https://a.example/", "events": ["command.*"]}),
+        json!({"url": "https://b.example/", "events": ["command.failed"], "projects": ["p"]}),
+        json!({"url": "https://c.example/", "events": ["*"], "enabled": false}),
+    ] {
+        scene.clock.advance(std::time::Duration::from_millis(1));
+        let made = scene.post("/webhooks", body.to_string()).await.expect(201).json();
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    for (query, expected) in [
+        ("", vec![2, 1, 0]),
+        ("?event=command.failed", vec![2, 1, 0]),
+        ("?event=command.started", vec![2, 0]),
+        ("?enabled=true", vec![1, 0]),
+        ("?enabled=false&event=command.started", vec![2]),
+        ("?project=p&enabled=true&event=command.failed", vec![1, 0]),
+        ("?project=q&enabled=true", vec![0]),
+    ] {
+        let listed = scene.get(&format!("/webhooks{query}")).await.expect(200).json();
+        let listed: Vec<_> = listed["data"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+        let expected: Vec<_> = expected.iter().map(|place: &usize| json!(ids[*place])).collect();
+        assert_eq!(listed, expected, "{query}");
+    }
+}

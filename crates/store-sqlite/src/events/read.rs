@@ -1,0 +1,174 @@
+//! Looking at events.
+
+use std::collections::HashMap;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, Page, PageRequest, Timestamp,
+};
+use sqlx::SqliteConnection;
+
+use crate::error::{self, Row};
+use crate::rows::micros;
+use crate::{SqliteStore, json};
+
+/// An event as it is stored.
+struct EventRow {
+    id: Vec<u8>,
+    key: Option<String>,
+    event_type: String,
+    project: Option<String>,
+    timestamp: i64,
+    body: Vec<u8>,
+}
+
+impl EventRow {
+    fn id(&self) -> Result<EventId, StoreError> {
+        error::uuid("events", "id", &self.id).map(EventId::from_uuid)
+    }
+
+    fn record(self, counts: &HashMap<EventId, DeliveryCounts>) -> Result<EventRecord, StoreError> {
+        let id = self.id()?;
+        let row = Row { table: "events", id: &id };
+        Ok(EventRecord {
+            event: Event {
+                id,
+                key: self.key.map(|key| row.parse("key", &key)).transpose()?,
+                event_type: row.parse("event_type", &self.event_type)?,
+                project: self.project.map(|project| row.parse("project", &project)).transpose()?,
+                timestamp: Timestamp::from_micros(self.timestamp),
+                body: self.body.into(),
+            },
+            deliveries: counts.get(&id).copied().unwrap_or_default(),
+        })
+    }
+}
+
+/// A query for [`EventRow`]s of `events AS e`, by the condition given besides the bounds: at least the id
+/// ?1 and under the id ?2; of the type ?3; of the project ?4; at most ?5.
+macro_rules! event_rows {
+    ($from:literal, $bounds:expr) => {
+        sqlx::query_as!(
+            EventRow,
+            "SELECT e.id, e.key, e.event_type, e.project, e.timestamp, e.body FROM events AS e "
+                + $from
+                + " AND e.id >= ?1 AND e.id < ?2 AND (?3 IS NULL OR e.event_type = ?3) "
+                + "AND (?4 IS NULL OR e.project = ?4) ORDER BY e.id DESC LIMIT ?5",
+            $bounds.low,
+            $bounds.high,
+            $bounds.event_type,
+            $bounds.project,
+            $bounds.limit
+        )
+    };
+}
+
+/// What a query for a page asks.
+struct Bounds<'a> {
+    low: Vec<u8>,
+    high: Vec<u8>,
+    event_type: Option<&'a str>,
+    project: Option<&'a str>,
+    limit: i64,
+}
+
+impl SqliteStore {
+    pub(super) async fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        let now = self.clock.now();
+        let mut snapshot = self.snapshot().await?;
+        let bytes = id.as_uuid().as_bytes().to_vec();
+        let row = sqlx::query_as!(
+            EventRow,
+            "SELECT id, key, event_type, project, timestamp, body FROM events WHERE id = ?1",
+            bytes
+        )
+        .fetch_optional(&mut *snapshot)
+        .await
+        .map_err(error::database)?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let counts = count(&mut snapshot, &[id], now).await?;
+        row.record(&counts).map(Some)
+    }
+
+    pub(super) async fn list_events(
+        &self,
+        filter: &EventFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        let now = self.clock.now();
+        let bytes = |id: EventId| id.as_uuid().as_bytes().to_vec();
+        let until = filter.until.map(EventId::floor);
+        let high = [until, page.before].into_iter().flatten().min();
+        let bounds = Bounds {
+            low: filter.since.map(EventId::floor).map_or_else(Vec::new, bytes),
+            // One byte more than an id has is after every id.
+            high: high.map_or_else(|| vec![0xff; 17], bytes),
+            event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+            project: filter.project.as_ref().map(|project| project.as_str()),
+            limit: i64::from(page.limit) + 1,
+        };
+        let mut snapshot = self.snapshot().await?;
+        // A project is the rarer of the two.
+        let rows = if bounds.project.is_some() {
+            event_rows!("INDEXED BY events_by_project WHERE e.project = ?4", bounds)
+                .fetch_all(&mut *snapshot)
+                .await
+        } else if bounds.event_type.is_some() {
+            event_rows!("INDEXED BY events_by_type WHERE e.event_type = ?3", bounds)
+                .fetch_all(&mut *snapshot)
+                .await
+        } else {
+            event_rows!("WHERE true", bounds).fetch_all(&mut *snapshot).await
+        };
+        let mut rows = Page::of(rows.map_err(error::database)?, page.limit);
+        let ids = rows.items.iter().map(EventRow::id).collect::<Result<Vec<_>, _>>()?;
+        let counts = count(&mut snapshot, &ids, now).await?;
+        let items = rows.items.drain(..).map(|row| row.record(&counts)).collect::<Result<_, _>>()?;
+        Ok(Page { items, has_more: rows.has_more })
+    }
+}
+
+/// Counts the deliveries of events by their status at `now`.
+async fn count(
+    conn: &mut SqliteConnection,
+    events: &[EventId],
+    now: Timestamp,
+) -> Result<HashMap<EventId, DeliveryCounts>, StoreError> {
+    let events = json::ids(events.iter().map(EventId::as_uuid))?;
+    let now = micros(now);
+    // The status of what is unfinished is that of `Progress::state`.
+    let rows = sqlx::query!(
+        r#"SELECT event_id,
+             CASE WHEN status <> 'unfinished' THEN status
+               WHEN lease_expires_at > ?2 THEN 'in_flight'
+               WHEN attempts > 0 AND ("trigger" = 'automatic' OR resume_at IS NOT NULL) THEN 'retrying'
+               ELSE 'pending' END AS "status!: String",
+             count(*) AS "count!: i64"
+           FROM deliveries INDEXED BY deliveries_by_event
+           WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
+           GROUP BY 1, 2"#,
+        events,
+        now
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut counts: HashMap<EventId, DeliveryCounts> = HashMap::new();
+    for row in rows {
+        let event = error::uuid("deliveries", "event_id", &row.event_id).map(EventId::from_uuid)?;
+        let place = Row { table: "deliveries of", id: &event };
+        let counts = counts.entry(event).or_default();
+        let count = match place.name("status", &row.status, DeliveryStatus::parse)? {
+            DeliveryStatus::Pending => &mut counts.pending,
+            DeliveryStatus::InFlight => &mut counts.in_flight,
+            DeliveryStatus::Retrying => &mut counts.retrying,
+            DeliveryStatus::Succeeded => &mut counts.succeeded,
+            DeliveryStatus::Failed => &mut counts.failed,
+            DeliveryStatus::Cancelled => &mut counts.cancelled,
+        };
+        *count = row.count.unsigned_abs();
+    }
+    Ok(counts)
+}

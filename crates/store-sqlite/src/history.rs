@@ -1,0 +1,73 @@
+//! [`DeliveryHistory`].
+
+mod list;
+mod prune;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
+use rdev_webhooks_domain::{
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+};
+
+use crate::SqliteStore;
+use crate::error::{self, Row};
+use crate::rows::attempt::AttemptRow;
+use crate::rows::delivery::delivery_rows;
+
+#[async_trait]
+impl DeliveryHistory for SqliteStore {
+    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        let now = self.clock.now();
+        let id = id.as_uuid().as_bytes().to_vec();
+        let mut snapshot = self.snapshot().await?;
+        let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", id)
+            .fetch_optional(&mut *snapshot)
+            .await
+            .map_err(error::database)?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let delivery = row.delivery(now)?;
+        let event = sqlx::query!("SELECT body, traceparent FROM events WHERE id = ?1", row.event_id)
+            .fetch_optional(&mut *snapshot)
+            .await
+            .map_err(error::database)?;
+        let event = Row { table: "deliveries", id: &delivery.id }.some("event_id", event)?;
+        let place = Row { table: "events", id: &delivery.event_id };
+        let traceparent = event.traceparent.map(|trace| place.parse("traceparent", &trace)).transpose()?;
+        Ok(Some(DeliveryRecord { body: event.body.into(), traceparent, delivery }))
+    }
+
+    async fn list(
+        &self,
+        filter: &DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError> {
+        self.list_deliveries(filter, page).await
+    }
+
+    async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
+        let bytes = id.as_uuid().as_bytes().to_vec();
+        let limit = i64::from(page.limit) + 1;
+        let rows = sqlx::query_as!(
+            AttemptRow,
+            r#"SELECT number, "trigger", started_at, duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns,
+                 signature, response_status, response_headers, response_body, truncated, failure_class,
+                 failure_detail
+               FROM attempts WHERE delivery_id = ?1 AND (?2 IS NULL OR number < ?2)
+               ORDER BY number DESC LIMIT ?3"#,
+            bytes,
+            page.before,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let found = rows.into_iter().map(|row| row.attempt(id)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        self.prune_before(before).await
+    }
+}

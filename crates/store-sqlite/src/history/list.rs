@@ -1,0 +1,132 @@
+//! Pages of deliveries.
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, Page, PageRequest, Timestamp,
+};
+use sqlx::SqliteConnection;
+
+use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
+use crate::rows::micros;
+use crate::{SqliteStore, error};
+
+/// What a query for a page asks.
+struct Bounds<'a> {
+    low: Vec<u8>,
+    high: Vec<u8>,
+    event_type: Option<&'a str>,
+    project: Option<&'a str>,
+    /// As it is stored.
+    status: Option<&'static str>,
+    /// What an unfinished one is besides, at `now`.
+    phase: Option<&'static str>,
+    now: i64,
+    webhook: Option<Vec<u8>>,
+    event: Option<Vec<u8>>,
+    limit: i64,
+}
+
+/// A query for deliveries within bounds, by what is to be looked up.
+macro_rules! page {
+    ($from:literal, $bounds:expr) => {
+        delivery_rows!(
+            $from
+                + " AND d.id >= ?1 AND d.id < ?2 AND (?3 IS NULL OR d.event_type = ?3)
+                    AND (?4 IS NULL OR d.project = ?4)
+                    AND (?5 IS NULL OR d.status = ?5)
+                    AND (?6 IS NULL OR ?6 =
+                      CASE WHEN d.lease_expires_at > ?7 THEN 'in_flight'
+                        WHEN d.attempts > 0 AND (d.\"trigger\" = 'automatic' OR d.resume_at IS NOT NULL)
+                        THEN 'retrying' ELSE 'pending' END)
+                    AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
+                  ORDER BY d.id DESC LIMIT ?10",
+            $bounds.low,
+            $bounds.high,
+            $bounds.event_type,
+            $bounds.project,
+            $bounds.status,
+            $bounds.phase,
+            $bounds.now,
+            $bounds.webhook,
+            $bounds.event,
+            $bounds.limit
+        )
+    };
+}
+
+impl SqliteStore {
+    pub(super) async fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError> {
+        let now = self.clock.now();
+        let mut bounds = Bounds::new(filter, page, now);
+        let mut snapshot = self.snapshot().await?;
+        let rows = match (&bounds.event, &bounds.webhook, bounds.status) {
+            (None, Some(_), None) => {
+                // The index has each status of a webhook in order: take a page of each and merge them.
+                let mut rows = Vec::new();
+                for status in [UNFINISHED, "succeeded", "failed", "cancelled"] {
+                    bounds.status = Some(status);
+                    rows.extend(fetch(&mut snapshot, &bounds).await?);
+                }
+                rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+                rows
+            }
+            _ => fetch(&mut snapshot, &bounds).await?,
+        };
+        let rows = Page::of(rows, page.limit);
+        let items = rows.items.iter().map(|row| row.delivery(now)).collect::<Result<_, _>>()?;
+        Ok(Page { items, has_more: rows.has_more })
+    }
+}
+
+impl<'a> Bounds<'a> {
+    fn new(filter: &'a DeliveryFilter, page: PageRequest<DeliveryId>, now: Timestamp) -> Self {
+        let bytes = |id: DeliveryId| id.as_uuid().as_bytes().to_vec();
+        let until = filter.until.map(DeliveryId::floor);
+        let high = [until, page.before].into_iter().flatten().min();
+        let phase = filter.status.filter(|status| is_unfinished(*status)).map(DeliveryStatus::as_str);
+        Self {
+            low: filter.since.map(DeliveryId::floor).map_or_else(Vec::new, bytes),
+            // One byte more than an id has is after every id.
+            high: high.map_or_else(|| vec![0xff; 17], bytes),
+            event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+            project: filter.project.as_ref().map(|project| project.as_str()),
+            status: filter.status.map(|status| phase.map_or(status.as_str(), |_| UNFINISHED)),
+            phase,
+            now: micros(now),
+            webhook: filter.webhook.map(|id| id.as_uuid().as_bytes().to_vec()),
+            event: filter.event.map(|id| id.as_uuid().as_bytes().to_vec()),
+            limit: i64::from(page.limit) + 1,
+        }
+    }
+}
+
+const fn is_unfinished(status: DeliveryStatus) -> bool {
+    matches!(status, DeliveryStatus::Pending | DeliveryStatus::InFlight | DeliveryStatus::Retrying)
+}
+
+/// Takes the index that leaves the least to be looked through.
+async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
+    let rows = if bounds.event.is_some() {
+        page!("FROM deliveries AS d INDEXED BY deliveries_by_event WHERE d.event_id = ?9", bounds)
+            .fetch_all(conn)
+            .await
+    } else if bounds.webhook.is_some() && bounds.status.is_some() {
+        page!(
+            "FROM deliveries AS d INDEXED BY deliveries_by_webhook WHERE d.webhook_id = ?8 AND d.status = ?5",
+            bounds
+        )
+        .fetch_all(conn)
+        .await
+    } else if bounds.status.is_some() {
+        page!("FROM deliveries AS d INDEXED BY deliveries_by_status WHERE d.status = ?5", bounds)
+            .fetch_all(conn)
+            .await
+    } else {
+        page!("FROM deliveries AS d WHERE true", bounds).fetch_all(conn).await
+    };
+    rows.map_err(error::database)
+}

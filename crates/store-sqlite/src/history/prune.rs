@@ -1,0 +1,143 @@
+//! Retention.
+
+use rdev_webhooks_domain::ports::{Pruned, StoreError};
+use rdev_webhooks_domain::{EventId, Timestamp};
+use sqlx::SqliteConnection;
+
+use crate::rows::micros;
+use crate::{SqliteStore, error, json};
+
+/// How many events one step looks at.
+const EVENTS_STEP: i64 = 200;
+
+/// How many deliveries one step calls off.
+const CANCEL_STEP: i64 = 1_000;
+
+impl SqliteStore {
+    /// Works in steps, between which others write.
+    pub(super) async fn prune_before(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        while self.write(|conn, now| Box::pin(cancel_left_behind(conn, now))).await? {}
+        let mut pruned = Pruned::default();
+        let mut after = Vec::new();
+        loop {
+            let from = after;
+            let step = self
+                .write(move |conn, _| Box::pin(async move { prune_step(conn, from, before).await }))
+                .await?;
+            pruned.events += step.pruned.events;
+            pruned.deliveries += step.pruned.deliveries;
+            match step.last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        self.write(move |conn, _| Box::pin(async move { prune_webhooks(conn, before).await })).await?;
+        Ok(pruned)
+    }
+}
+
+/// Calls off some of what waits for a deleted webhook because its worker died, and says whether there may
+/// be more.
+async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, StoreError> {
+    let now = micros(now);
+    let cancelled = sqlx::query!(
+        "UPDATE deliveries
+         SET status = 'cancelled', reason = 'webhook_deleted', finished_at = ?1, claimable_at = NULL,
+           resume_at = NULL, lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
+         WHERE id IN (SELECT d.id
+           FROM webhooks AS w CROSS JOIN deliveries AS d INDEXED BY deliveries_queue
+             ON d.webhook_id = w.id AND d.claimable_at <= ?1
+           WHERE w.deleted_at IS NOT NULL LIMIT ?2)",
+        now,
+        CANCEL_STEP
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(cancelled.rows_affected() == CANCEL_STEP.unsigned_abs())
+}
+
+/// What one step did.
+struct Step {
+    pruned: Pruned,
+    /// The last event that was looked at; none if there are no more.
+    last: Option<Vec<u8>>,
+}
+
+/// Looks at the next events that are old, and removes those of which nothing is still to be delivered.
+async fn prune_step(
+    conn: &mut SqliteConnection,
+    after: Vec<u8>,
+    before: Timestamp,
+) -> Result<Step, StoreError> {
+    let bound = EventId::floor(before).as_uuid().as_bytes().to_vec();
+    let old = sqlx::query!(
+        r#"SELECT e.id,
+             EXISTS (SELECT 1 FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+               WHERE d.event_id = e.id AND d.claimable_at IS NOT NULL
+                 AND w.disabled_since IS NULL AND w.deleted_at IS NULL) AS "awaited!: bool"
+           FROM events AS e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3"#,
+        after,
+        bound,
+        EVENTS_STEP
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let last = old.last().map(|event| event.id.clone());
+    let mut ids = Vec::with_capacity(old.len());
+    for event in old.iter().filter(|event| !event.awaited) {
+        ids.push(error::uuid("events", "id", &event.id)?);
+    }
+    let pruned = if ids.is_empty() { Pruned::default() } else { remove(conn, json::ids(ids)?).await? };
+    Ok(Step { pruned, last })
+}
+
+/// Removes events with all that belongs to them.
+async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, StoreError> {
+    sqlx::query!(
+        "DELETE FROM attempts WHERE delivery_id IN
+           (SELECT id FROM deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1)))",
+        events
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let deliveries = sqlx::query!(
+        "DELETE FROM deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))",
+        events
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    sqlx::query!(
+        "DELETE FROM event_keys WHERE (project, key) IN
+           (SELECT coalesce(project, ''), key FROM events
+            WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND key IS NOT NULL)",
+        events
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let events =
+        sqlx::query!("DELETE FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?1))", events)
+            .execute(conn)
+            .await
+            .map_err(error::database)?;
+    Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected() })
+}
+
+/// Removes webhooks that were deleted long ago, unless something of them is still in flight.
+async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
+    let before = micros(before);
+    sqlx::query!(
+        "DELETE FROM webhooks WHERE deleted_at < ?1
+           AND NOT EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_queue
+             WHERE d.webhook_id = webhooks.id AND d.claimable_at IS NOT NULL)",
+        before
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Opening a database.
+
+mod prepare;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_keyring::{KeyId, SealError};
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use crate::files::{self, Lock};
+use crate::writer::{Setup, Writer};
+use crate::{SqliteOptions, SqliteStore};
+
+/// Why a database could not be opened, for the person who wants it opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A file or folder could not be made or opened.
+    #[error("{} cannot be opened: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "{} is in use by another rdev-webhooks process; stop it, or use another --data-dir",
+        path.display()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It was used with a newer version.
+    #[error(
+        "{} was last used with a newer version of rdev-webhooks (it has migration {version}, which this one \
+         does not know); use that version or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The migration.
+        version: i64,
+    },
+    /// It could not be brought up to date.
+    #[error("{} could not be migrated: {source}", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: MigrateError,
+    },
+    /// None of the encryption keys is the one that its secrets are sealed with.
+    #[error(
+        "{} was made with another encryption key ({needed}); give the key that it was made with, or a list of \
+         keys that holds it",
+        path.display()
+    )]
+    WrongKey {
+        /// The database.
+        path: PathBuf,
+        /// The id of the key that is needed.
+        needed: KeyId,
+    },
+    /// Its secrets could not be read though the key is there, or could not be sealed.
+    #[error("the secrets in {} cannot be used: {reason}", path.display())]
+    Secrets {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// SQLite refused.
+    #[error("{} cannot be used as a database: {source}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+}
+
+pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenError> {
+    let SqliteOptions { path, keyring, clock, timeout, .. } = options;
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.clone(), source };
+    let (mut conn, lock) = connect(&path, timeout).await?;
+    prepare::check_key(&mut conn, &keyring, &path).await?;
+    prepare::reseal(&mut conn, &keyring).await.map_err(failed)?;
+    prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
+
+    let pool = SqlitePoolOptions::new()
+        .max_connections(options.readers.get())
+        .acquire_timeout(timeout)
+        // They are threads of this process, and nothing makes them stale.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    let readers = pool.connect_with(reading(&path, timeout)).await.map_err(failed)?;
+    let wake = Arc::default();
+    let options = writing(&path, timeout);
+    let setup = Setup { conn, options, clock: Arc::clone(&clock), wake: Arc::clone(&wake), lock };
+    Ok(SqliteStore {
+        writer: Writer::start(setup, timeout),
+        readers,
+        clock,
+        keyring,
+        targets: Arc::default(),
+        wake,
+        timeout,
+    })
+}
+
+/// Makes a database or brings its schema up to date, and does nothing else. [`SqliteStore::open`] does it
+/// too.
+///
+/// # Errors
+///
+/// As for opening, save that no key is needed.
+pub async fn migrate(path: &Path) -> Result<(), OpenError> {
+    let (conn, _lock) = connect(path, SqliteOptions::TIMEOUT).await?;
+    conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
+}
+
+/// Locks a database, connects to write, and brings its schema up to date.
+async fn connect(path: &Path, timeout: Duration) -> Result<(SqliteConnection, Lock), OpenError> {
+    let at = path.to_owned();
+    let lock = tokio::task::spawn_blocking(move || files::prepare(&at))
+        .await
+        .map_err(|stopped| OpenError::File { path: path.to_owned(), source: stopped.into() })??;
+    let mut conn = SqliteConnection::connect_with(&writing(path, timeout))
+        .await
+        .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    prepare::migrate(&mut conn, path).await?;
+    Ok((conn, lock))
+}
+
+fn writing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    common(path, timeout)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is on disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // 64 MiB: the ends of the tables, where new rows go, and what is unfinished.
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "MEMORY")
+        // 16 MiB of 4 KiB pages: often enough to keep the log short, seldom enough that a page that many
+        // commits change is copied once.
+        .pragma("wal_autocheckpoint", "4096")
+        // What a burst has left is given back to the disk.
+        .pragma("journal_size_limit", "67108864")
+        .thread_name(|_| "sqlite-writer".to_owned())
+}
+
+fn reading(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    common(path, timeout)
+        .read_only(true)
+        .pragma("cache_size", "-16384")
+        .thread_name(|id| format!("sqlite-reader-{id}"))
+}
+
+/// What all connections have in common. The file is read, not mapped: a disk that fails is then an error
+/// and not a signal that ends the process.
+fn common(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        // Only tools that look at the database hold a lock that stands in our way. They get a part of the
+        // time that a caller waits.
+        .busy_timeout(timeout / 6)
+        .pragma("mmap_size", "0")
+        .disable_statement_logging()
+}
+
+impl OpenError {
+    fn sealing(path: PathBuf, error: &SealError) -> Self {
+        Self::Secrets { path, reason: error.to_string() }
+    }
+}

@@ -1,0 +1,37 @@
+//! How a store is opened.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::Clock;
+use rdev_webhooks_keyring::Keyring;
+
+/// What a [`SqliteStore`](crate::SqliteStore) needs. [`SqliteOptions::new`] sets the rest.
+#[derive(Clone)]
+pub struct SqliteOptions {
+    /// The database's file; it and its folder are made if they are missing, for the owner alone.
+    /// Beside it stand the files that SQLite makes and the lock, under the same name with an ending.
+    pub path: PathBuf,
+    /// What secrets are sealed with.
+    pub keyring: Arc<Keyring>,
+    /// The store's time: due times and leases go by it.
+    pub clock: Arc<dyn Clock>,
+    /// How many connections read at the same time.
+    pub readers: NonZeroU32,
+    /// How long a call may take in all, waiting included, before it fails as unavailable. What it
+    /// was to write may be written all the same.
+    pub timeout: Duration,
+}
+
+impl SqliteOptions {
+    pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Four readers, and 30 seconds for a call.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
+        const FOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+        Self { path: path.into(), keyring, clock, readers: FOUR, timeout: Duration::from_secs(30) }
+    }
+}

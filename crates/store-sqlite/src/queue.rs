@@ -1,0 +1,74 @@
+//! [`DeliveryQueue`].
+
+mod claim;
+mod discover;
+mod redeliver;
+mod release;
+mod settle;
+mod stages;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::{
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+};
+
+use crate::{SqliteStore, error};
+
+#[async_trait]
+impl DeliveryQueue for SqliteStore {
+    async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
+        let mut conn = self.readers.acquire().await.map_err(error::database)?;
+        discover::discover(&mut conn, after, limit, self.clock.now()).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
+        let claim = claim.clone();
+        let (targets, keyring) = (Arc::clone(&self.targets), Arc::clone(&self.keyring));
+        self.write(move |conn, now| {
+            Box::pin(async move { claim::claim(conn, &claim, &targets, &keyring, now).await })
+        })
+        .await
+    }
+
+    async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
+        let leases = leases.to_vec();
+        self.write_and_wake(
+            move |conn, now| Box::pin(async move { release::release(conn, &leases, now).await }),
+            |released| *released,
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        let settlements = settlements.to_vec();
+        self.write(move |conn, now| Box::pin(async move { settle::settle(conn, &settlements, now).await }))
+            .await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+        self.write_and_wake(
+            move |conn, now| Box::pin(async move { redeliver::redeliver(conn, id, trigger, now).await }),
+            |answer| matches!(answer, Some(Redelivery::Queued(_))),
+        )
+        .await
+    }
+
+    async fn wait_for_work(&self) {
+        self.wake.notified().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if !self.writer.is_running() {
+            return Err(error::unavailable("the store is closed"));
+        }
+        sqlx::query_scalar!("SELECT count(*) FROM meta")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(error::database)?;
+        Ok(())
+    }
+}

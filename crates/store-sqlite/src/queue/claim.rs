@@ -1,0 +1,210 @@
+//! Taking deliveries.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rdev_webhooks_domain::delivery::AbandonedAttempt;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    Attempt, AttemptOutcome, Claim, ClaimShare, DeliveryTarget, EventId, FailureClass, LeaseRef,
+    LeasedDelivery, Phases, Timestamp, TraceParent, WebhookId,
+};
+use rdev_webhooks_keyring::Keyring;
+use sqlx::SqliteConnection;
+
+use crate::error::{self, Row};
+use crate::json;
+use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
+use crate::rows::{attempt, micros, webhook};
+use crate::targets::Targets;
+
+/// Leases what is due of each share. What cannot be read is left where it is and does not hold up the
+/// rest; it is the answer only if there is nothing else.
+pub(super) async fn claim(
+    conn: &mut SqliteConnection,
+    claim: &Claim,
+    targets: &Targets,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<Vec<LeasedDelivery>, StoreError> {
+    let versions = enabled(conn, &claim.shares).await?;
+    let found = targets.get(conn, keyring, &versions).await?;
+    let mut unreadable = found.unreadable;
+    let shares = claim.shares.iter().filter_map(|share| {
+        let target = found.targets.get(&share.webhook)?;
+        Some((share.webhook, (share, Arc::clone(target))))
+    });
+    let shares: HashMap<_, _> = shares.collect();
+    let rows = due(conn, shares.values().map(|(share, _)| **share), now).await?;
+    let events = sent(conn, &rows).await?;
+
+    let mut leased = Vec::with_capacity(rows.len());
+    let mut stages = Vec::with_capacity(rows.len());
+    let mut abandoned = Vec::new();
+    for row in &rows {
+        match lease(row, claim, &shares, &events, now) {
+            Ok(Some((delivery, stage, lost))) => {
+                let id = delivery.lease.delivery;
+                abandoned.extend(lost.map(|lost| (id, abandoned_attempt(lost, now))));
+                stages.push((id, stage));
+                leased.push(delivery);
+            }
+            Ok(None) => {}
+            Err(error) => unreadable.push(error),
+        }
+    }
+    if leased.is_empty()
+        && let Some(error) = unreadable.pop()
+    {
+        return Err(error);
+    }
+    for error in &unreadable {
+        tracing::error!(error = error as &dyn std::error::Error, "what cannot be read is not delivered");
+    }
+    delivery::save(conn, stages).await?;
+    attempt::record(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    Ok(leased)
+}
+
+type Shares<'a> = HashMap<WebhookId, (&'a ClaimShare, Arc<DeliveryTarget>)>;
+
+/// A lease, where the delivery stands then, and the lease of a dead worker that it takes over.
+type Leased = (LeasedDelivery, Stage, Option<AbandonedAttempt>);
+
+fn lease(
+    row: &DeliveryRow,
+    claim: &Claim,
+    shares: &Shares<'_>,
+    events: &HashMap<Vec<u8>, Sent>,
+    now: Timestamp,
+) -> Result<Option<Leased>, StoreError> {
+    let delivery = row.delivery(now)?;
+    let place = Row { table: "deliveries", id: &delivery.id };
+    let (Stage::Unfinished(mut progress), Some((share, target))) =
+        (row.stage()?, shares.get(&delivery.webhook_id))
+    else {
+        return Ok(None);
+    };
+    let event = place.some("event_id", events.get(&row.event_id))?;
+    let traceparent = event.traceparent(delivery.event_id)?;
+    let lost = progress.claim(claim.token, now, share.lease_for);
+    let leased = LeasedDelivery {
+        lease: LeaseRef { delivery: delivery.id, token: claim.token },
+        event_id: delivery.event_id,
+        event_type: delivery.event_type,
+        body: event.body.clone(),
+        traceparent,
+        attempt: progress.attempts,
+        automatic_attempts: progress.automatic_attempts,
+        takeovers: progress.takeovers,
+        trigger: progress.trigger,
+        resumes: progress.resume_at.is_some(),
+        target: Arc::clone(target),
+    };
+    Ok(Some((leased, Stage::Unfinished(progress), lost)))
+}
+
+fn abandoned_attempt(lost: AbandonedAttempt, now: Timestamp) -> Attempt {
+    Attempt {
+        number: lost.number,
+        trigger: lost.trigger,
+        started_at: lost.started_at,
+        duration: now.since(lost.started_at),
+        phases: Phases::default(),
+        signature: String::new(),
+        outcome: AttemptOutcome::failed(
+            FailureClass::Abandoned,
+            "the worker that made this attempt ended before it could record what came of it",
+        ),
+    }
+}
+
+/// The versions of those of the shares' webhooks that take deliveries.
+async fn enabled(
+    conn: &mut SqliteConnection,
+    shares: &[ClaimShare],
+) -> Result<HashMap<WebhookId, u64>, StoreError> {
+    let ids = json::ids(shares.iter().map(|share| share.webhook.as_uuid()))?;
+    let rows = sqlx::query!(
+        "SELECT id, version FROM webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut versions = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = webhook::id(&row.id)?;
+        versions.insert(id, webhook::row(&id).number("version", row.version)?);
+    }
+    Ok(versions)
+}
+
+/// What is due of each share, the longest due first. Shares that take as many go together.
+async fn due(
+    conn: &mut SqliteConnection,
+    shares: impl Iterator<Item = ClaimShare>,
+    now: Timestamp,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    let mut by_take: BTreeMap<u32, Vec<WebhookId>> = BTreeMap::new();
+    for share in shares {
+        by_take.entry(share.take).or_default().push(share.webhook);
+    }
+    let now = micros(now);
+    let mut due = Vec::new();
+    for (take, webhooks) in by_take {
+        let webhooks = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
+        let rows = delivery_rows!(
+            "FROM json_each(?1) AS share CROSS JOIN deliveries AS d
+               ON d.id IN (SELECT x.id FROM deliveries AS x INDEXED BY deliveries_queue
+                 WHERE x.webhook_id = unhex(share.value) AND x.due_at <= ?2 AND x.claimable_at <= ?2
+                 ORDER BY x.due_at, x.id LIMIT ?3)
+             ORDER BY share.key, d.due_at, d.id",
+            webhooks,
+            now,
+            take
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(error::database)?;
+        due.extend(rows);
+    }
+    Ok(due)
+}
+
+/// What is sent of an event, shared by all its deliveries.
+struct Sent {
+    body: Bytes,
+    traceparent: Option<String>,
+}
+
+impl Sent {
+    fn traceparent(&self, event: EventId) -> Result<Option<TraceParent>, StoreError> {
+        let row = Row { table: "events", id: &event };
+        self.traceparent.as_deref().map(|trace| row.parse("traceparent", trace)).transpose()
+    }
+}
+
+async fn sent(
+    conn: &mut SqliteConnection,
+    deliveries: &[DeliveryRow],
+) -> Result<HashMap<Vec<u8>, Sent>, StoreError> {
+    let mut ids = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        ids.push(delivery.event_id()?.as_uuid());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let ids = json::ids(ids)?;
+    let rows = sqlx::query!(
+        "SELECT id, body, traceparent FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let sent = |body: Vec<u8>, traceparent| Sent { body: body.into(), traceparent };
+    Ok(rows.into_iter().map(|row| (row.id, sent(row.body, row.traceparent))).collect())
+}

@@ -1,0 +1,74 @@
+//! What there is to be claimed.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Discovery, DueWebhook, Timestamp, WebhookId};
+use sqlx::SqliteConnection;
+
+use crate::error;
+use crate::rows::webhook;
+
+/// Goes through the webhooks that have something unfinished, from one to the next by the index, and stops
+/// as soon as the answer is known.
+///
+/// For each, what is claimable first is either the first delivery that nobody has leased, or a lease that
+/// ends before that one is due; since what is leased was due when it was claimed, such a lease stands
+/// before it in the index.
+pub(super) async fn discover(
+    conn: &mut SqliteConnection,
+    after: Option<WebhookId>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Discovery, StoreError> {
+    // Every id is after the empty one.
+    let after = after.map_or_else(Vec::new, |id| id.as_uuid().as_bytes().to_vec());
+    let mut rows = sqlx::query!(
+        r#"WITH RECURSIVE queued (webhook_id) AS (
+             SELECT min(webhook_id) FROM deliveries INDEXED BY deliveries_queue
+             WHERE claimable_at IS NOT NULL AND webhook_id > ?1
+             UNION ALL
+             SELECT (SELECT min(d.webhook_id) FROM deliveries AS d INDEXED BY deliveries_queue
+                     WHERE d.claimable_at IS NOT NULL AND d.webhook_id > queued.webhook_id)
+             FROM queued WHERE queued.webhook_id IS NOT NULL),
+           waiting (webhook_id, free_at) AS (
+             SELECT webhook_id,
+               coalesce((SELECT d.due_at FROM deliveries AS d INDEXED BY deliveries_queue
+                 WHERE d.webhook_id = queued.webhook_id AND d.claimable_at = d.due_at
+                   AND d.claimable_at IS NOT NULL
+                 ORDER BY d.due_at LIMIT 1), 9223372036854775807)
+             FROM queued WHERE webhook_id IS NOT NULL)
+           SELECT w.id, w.max_in_flight, w.rate_limit, w.timeout_ns,
+             min(waiting.free_at,
+               coalesce((SELECT min(d.claimable_at) FROM deliveries AS d INDEXED BY deliveries_queue
+                 WHERE d.webhook_id = waiting.webhook_id AND d.due_at < waiting.free_at
+                   AND d.claimable_at IS NOT NULL), waiting.free_at)) AS "claimable_at!: i64"
+           FROM waiting CROSS JOIN webhooks AS w ON w.id = waiting.webhook_id
+           WHERE w.disabled_since IS NULL AND w.deleted_at IS NULL"#,
+        after
+    )
+    .fetch(conn);
+    let mut discovery = Discovery::default();
+    while let Some(row) = rows.try_next().await.map_err(error::database)? {
+        let claimable_at = Timestamp::from_micros(row.claimable_at);
+        if claimable_at > now {
+            let wait = claimable_at.since(now);
+            let known = discovery.next_due_in.unwrap_or(Duration::MAX);
+            discovery.next_due_in = Some(known.min(wait));
+        } else if discovery.due.len() == limit as usize {
+            discovery.has_more = true;
+            break;
+        } else {
+            let id = webhook::id(&row.id)?;
+            let place = webhook::row(&id);
+            discovery.due.push(DueWebhook {
+                id,
+                max_in_flight: webhook::max_in_flight(&place, row.max_in_flight)?,
+                rate_limit: webhook::rate_limit(&place, row.rate_limit)?,
+                timeout: webhook::timeout(&place, row.timeout_ns)?,
+            });
+        }
+    }
+    Ok(discovery)
+}

@@ -1,0 +1,53 @@
+//! Sending again on request.
+
+use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::ports::{Redelivery, StoreError};
+use rdev_webhooks_domain::{DeliveryId, Timestamp, Trigger};
+use sqlx::SqliteConnection;
+
+use crate::error;
+use crate::rows::delivery::{self, Stage, delivery_rows};
+
+/// Makes an attempt due now, or says why not.
+pub(super) async fn redeliver(
+    conn: &mut SqliteConnection,
+    id: DeliveryId,
+    trigger: Trigger,
+    now: Timestamp,
+) -> Result<Option<Redelivery>, StoreError> {
+    let bytes = id.as_uuid().as_bytes().to_vec();
+    let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", bytes)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let webhook = sqlx::query!(
+        r#"SELECT disabled_since IS NOT NULL AS "disabled!: bool" FROM webhooks
+           WHERE id = ?1 AND deleted_at IS NULL"#,
+        row.webhook_id
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    match webhook {
+        None => return Ok(Some(Redelivery::WebhookDeleted)),
+        Some(webhook) if webhook.disabled => return Ok(Some(Redelivery::WebhookDisabled)),
+        Some(_) => {}
+    }
+    let progress = match row.stage()? {
+        Stage::Unfinished(mut progress) => {
+            if progress.redeliver(trigger, now).is_err() {
+                return Ok(Some(Redelivery::InFlight));
+            }
+            progress
+        }
+        Stage::Finished { attempts, automatic_attempts, .. } => {
+            Progress::reopened(attempts, automatic_attempts, trigger, now)
+        }
+    };
+    let stage = Stage::Unfinished(progress);
+    delivery::save(conn, [(id, stage)]).await?;
+    Ok(Some(Redelivery::Queued(row.delivery_at(&stage, now)?)))
+}

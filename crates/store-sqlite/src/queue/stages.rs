@@ -1,0 +1,102 @@
+//! The deliveries of a batch, on their way from the database through the domain's transitions and back.
+
+use std::collections::HashMap;
+
+use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DeliveryId, WebhookId};
+use sqlx::SqliteConnection;
+
+use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::rows::webhook;
+use crate::{error, json};
+
+/// What a batch is about.
+pub(super) struct Stages(HashMap<DeliveryId, Entry>);
+
+struct Entry {
+    webhook: WebhookId,
+    webhook_deleted: bool,
+    stage: Stage,
+    changed: bool,
+}
+
+/// An unfinished delivery of the batch, to be changed.
+pub(super) struct Unfinished<'a> {
+    pub(super) webhook: WebhookId,
+    pub(super) webhook_deleted: bool,
+    pub(super) progress: Progress,
+    entry: &'a mut Entry,
+}
+
+impl Stages {
+    /// Reads deliveries; those that are not there are left out.
+    pub(super) async fn load(
+        conn: &mut SqliteConnection,
+        ids: impl Iterator<Item = DeliveryId>,
+    ) -> Result<Self, StoreError> {
+        let ids = json::ids(ids.map(|id| id.as_uuid()))?;
+        let rows = delivery_rows!(
+            "FROM deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
+            ids
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(error::database)?;
+        let mut entries = HashMap::with_capacity(rows.len());
+        let mut there: HashMap<WebhookId, bool> = HashMap::new();
+        for row in &rows {
+            let webhook = row.webhook_id()?;
+            there.insert(webhook, false);
+            let entry = Entry { webhook, webhook_deleted: true, stage: row.stage()?, changed: false };
+            entries.insert(row.id()?, entry);
+        }
+        for id in not_deleted(conn, there.keys()).await? {
+            there.insert(id, true);
+        }
+        for entry in entries.values_mut() {
+            entry.webhook_deleted = !there.get(&entry.webhook).copied().unwrap_or(false);
+        }
+        Ok(Self(entries))
+    }
+
+    /// One of them, if it is not finished.
+    pub(super) fn unfinished(&mut self, id: DeliveryId) -> Option<Unfinished<'_>> {
+        let entry = self.0.get_mut(&id)?;
+        let Stage::Unfinished(progress) = entry.stage else {
+            return None;
+        };
+        let (webhook, webhook_deleted) = (entry.webhook, entry.webhook_deleted);
+        Some(Unfinished { webhook, webhook_deleted, progress, entry })
+    }
+
+    /// Stores those that were changed.
+    pub(super) async fn save(self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        let changed = self.0.into_iter().filter(|(_, entry)| entry.changed);
+        delivery::save(conn, changed.map(|(id, entry)| (id, entry.stage))).await
+    }
+}
+
+impl Unfinished<'_> {
+    /// Says where the delivery stands now.
+    pub(super) fn set(self, stage: Stage) {
+        self.entry.stage = stage;
+        self.entry.changed = true;
+    }
+}
+
+async fn not_deleted(
+    conn: &mut SqliteConnection,
+    ids: impl Iterator<Item = &WebhookId>,
+) -> Result<Vec<WebhookId>, StoreError> {
+    let ids = json::ids(ids.map(WebhookId::as_uuid))?;
+    let rows = sqlx::query_scalar!(
+        "SELECT id FROM webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    rows.iter().map(|id| webhook::id(id)).collect()
+}

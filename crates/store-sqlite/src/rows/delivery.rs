@@ -1,0 +1,256 @@
+//! Rows of `deliveries`.
+
+use rdev_webhooks_domain::delivery::{Lease, Progress};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    CancelReason, Delivery, DeliveryId, DeliveryState, EventId, FailureReason, LeaseToken, Timestamp,
+    Trigger, WebhookId,
+};
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use super::micros;
+use crate::error::{self, Row};
+use crate::json;
+
+const TABLE: &str = "deliveries";
+
+/// The status of what is not finished; whether it is pending, in flight or retrying depends on the time.
+pub(crate) const UNFINISHED: &str = "unfinished";
+
+/// A delivery as it is stored.
+pub(crate) struct DeliveryRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) event_id: Vec<u8>,
+    pub(crate) webhook_id: Vec<u8>,
+    pub(crate) event_type: String,
+    pub(crate) project: Option<String>,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) finished_at: Option<i64>,
+    pub(crate) attempts: i64,
+    pub(crate) automatic_attempts: i64,
+    pub(crate) takeovers: i64,
+    pub(crate) trigger: String,
+    pub(crate) due_at: i64,
+    pub(crate) resume_at: Option<i64>,
+    pub(crate) lease_token: Option<i64>,
+    pub(crate) lease_taken_at: Option<i64>,
+    pub(crate) lease_expires_at: Option<i64>,
+}
+
+/// A query for [`DeliveryRow`]s of `deliveries AS d`, from the tables and by the conditions given.
+macro_rules! delivery_rows {
+    ($from:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::rows::delivery::DeliveryRow,
+            "SELECT d.id, d.event_id, d.webhook_id, d.event_type, d.project, d.status, d.reason, d.finished_at, "
+                + "d.attempts, d.automatic_attempts, d.takeovers, d.\"trigger\", d.due_at, d.resume_at, "
+                + "d.lease_token, d.lease_taken_at, d.lease_expires_at "
+                + $from $(+ $more)*
+            $(, $argument)*
+        )
+    };
+}
+pub(crate) use delivery_rows;
+
+/// Where a delivery stands, with all that the next transition needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    Unfinished(Progress),
+    Finished { state: DeliveryState, attempts: u32, automatic_attempts: u32 },
+}
+
+impl Stage {
+    /// What an unfinished delivery becomes when it ends.
+    pub(crate) fn ended(progress: &Progress, state: DeliveryState) -> Self {
+        Self::Finished { state, attempts: progress.attempts, automatic_attempts: progress.automatic_attempts }
+    }
+
+    /// The same for one whose webhook was deleted.
+    pub(crate) fn cancelled(progress: &Progress, now: Timestamp) -> Self {
+        let reason = CancelReason::WebhookDeleted;
+        Self::ended(progress, DeliveryState::Cancelled { at: now, reason })
+    }
+}
+
+impl DeliveryRow {
+    pub(crate) fn id(&self) -> Result<DeliveryId, StoreError> {
+        error::uuid(TABLE, "id", &self.id).map(DeliveryId::from_uuid)
+    }
+
+    pub(crate) fn event_id(&self) -> Result<EventId, StoreError> {
+        error::uuid(TABLE, "event_id", &self.event_id).map(EventId::from_uuid)
+    }
+
+    pub(crate) fn webhook_id(&self) -> Result<WebhookId, StoreError> {
+        error::uuid(TABLE, "webhook_id", &self.webhook_id).map(WebhookId::from_uuid)
+    }
+
+    /// Where it stands.
+    pub(crate) fn stage(&self) -> Result<Stage, StoreError> {
+        let id = self.id()?;
+        let row = Row { table: TABLE, id: &id };
+        let attempts = row.number("attempts", self.attempts)?;
+        let automatic_attempts = row.number("automatic_attempts", self.automatic_attempts)?;
+        if self.status == UNFINISHED {
+            return Ok(Stage::Unfinished(Progress {
+                attempts,
+                automatic_attempts,
+                takeovers: row.number("takeovers", self.takeovers)?,
+                trigger: row.name("trigger", &self.trigger, Trigger::parse)?,
+                due_at: Timestamp::from_micros(self.due_at),
+                resume_at: self.resume_at.map(Timestamp::from_micros),
+                lease: self.lease(&row)?,
+            }));
+        }
+        let at = Timestamp::from_micros(row.some("finished_at", self.finished_at)?);
+        let reason = || row.some("reason", self.reason.as_deref());
+        let state = match self.status.as_str() {
+            "succeeded" => DeliveryState::Succeeded { at },
+            "failed" => {
+                DeliveryState::Failed { at, reason: row.name("reason", reason()?, FailureReason::parse)? }
+            }
+            "cancelled" => {
+                DeliveryState::Cancelled { at, reason: row.name("reason", reason()?, CancelReason::parse)? }
+            }
+            other => return Err(row.corrupt("status", format!("unknown status {other:?}"))),
+        };
+        Ok(Stage::Finished { state, attempts, automatic_attempts })
+    }
+
+    fn lease(&self, row: &Row<'_>) -> Result<Option<Lease>, StoreError> {
+        let Some(token) = self.lease_token else {
+            return Ok(None);
+        };
+        Ok(Some(Lease {
+            token: LeaseToken::new(token),
+            taken_at: Timestamp::from_micros(row.some("lease_taken_at", self.lease_taken_at)?),
+            expires_at: Timestamp::from_micros(row.some("lease_expires_at", self.lease_expires_at)?),
+        }))
+    }
+
+    /// The delivery as it is at `now`.
+    pub(crate) fn delivery(&self, now: Timestamp) -> Result<Delivery, StoreError> {
+        self.delivery_at(&self.stage()?, now)
+    }
+
+    /// The delivery as it would be at `now` in another stage.
+    pub(crate) fn delivery_at(&self, stage: &Stage, now: Timestamp) -> Result<Delivery, StoreError> {
+        let id = self.id()?;
+        let row = Row { table: TABLE, id: &id };
+        let (attempts, state) = match stage {
+            Stage::Unfinished(progress) => (progress.attempts, progress.state(now)),
+            Stage::Finished { state, attempts, .. } => (*attempts, *state),
+        };
+        Ok(Delivery {
+            id,
+            event_id: self.event_id()?,
+            event_type: row.parse("event_type", &self.event_type)?,
+            project: self.project.as_deref().map(|project| row.parse("project", project)).transpose()?,
+            webhook_id: self.webhook_id()?,
+            attempts,
+            state,
+        })
+    }
+}
+
+/// The columns that a transition changes, in the order that [`save`] reads them.
+#[derive(Serialize)]
+struct Saved(
+    String,
+    &'static str,
+    Option<&'static str>,
+    Option<i64>,
+    u32,
+    u32,
+    u32,
+    &'static str,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+);
+
+impl Saved {
+    fn new(id: DeliveryId, stage: &Stage) -> Self {
+        let id = json::id(id.as_uuid());
+        match stage {
+            Stage::Unfinished(progress) => Self(
+                id,
+                UNFINISHED,
+                None,
+                None,
+                progress.attempts,
+                progress.automatic_attempts,
+                progress.takeovers,
+                progress.trigger.as_str(),
+                micros(progress.due_at),
+                progress.resume_at.map(micros),
+                progress.lease.map(|lease| lease.token.as_i64()),
+                progress.lease.map(|lease| micros(lease.taken_at)),
+                progress.lease.map(|lease| micros(lease.expires_at)),
+                Some(micros(progress.claimable_at())),
+            ),
+            Stage::Finished { state, attempts, automatic_attempts } => {
+                let reason = match state {
+                    DeliveryState::Failed { reason, .. } => Some(reason.as_str()),
+                    DeliveryState::Cancelled { reason, .. } => Some(reason.as_str()),
+                    _ => None,
+                };
+                let at = state.finished_at().map(micros);
+                Self(
+                    id,
+                    state.status().as_str(),
+                    reason,
+                    at,
+                    *attempts,
+                    *automatic_attempts,
+                    0,
+                    Trigger::Automatic.as_str(),
+                    at.unwrap_or_default(),
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                )
+            }
+        }
+    }
+}
+
+/// Stores where deliveries stand now.
+pub(crate) async fn save(
+    conn: &mut SqliteConnection,
+    stages: impl IntoIterator<Item = (DeliveryId, Stage)>,
+) -> Result<(), StoreError> {
+    let saved: Vec<_> = stages.into_iter().map(|(id, stage)| Saved::new(id, &stage)).collect();
+    if saved.is_empty() {
+        return Ok(());
+    }
+    let saved = json::rows(&saved)?;
+    sqlx::query!(
+        r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
+           UPDATE deliveries SET
+             status = new.status, reason = new.reason, finished_at = new.finished_at,
+             attempts = new.attempts, automatic_attempts = new.automatic_attempts, takeovers = new.takeovers,
+             "trigger" = new."trigger", due_at = new.due_at, resume_at = new.resume_at,
+             lease_token = new.lease_token, lease_taken_at = new.lease_taken_at,
+             lease_expires_at = new.lease_expires_at, claimable_at = new.claimable_at
+           FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS status, value ->> 2 AS reason,
+                   value ->> 3 AS finished_at, value ->> 4 AS attempts, value ->> 5 AS automatic_attempts,
+                   value ->> 6 AS takeovers, value ->> 7 AS "trigger", value ->> 8 AS due_at,
+                   value ->> 9 AS resume_at, value ->> 10 AS lease_token, value ->> 11 AS lease_taken_at,
+                   value ->> 12 AS lease_expires_at, value ->> 13 AS claimable_at
+                 FROM batch) AS new
+           WHERE deliveries.id = new.id"#,
+        saved
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Rows of `webhooks`.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DisabledReason, RateLimit, Timestamp, Webhook, WebhookId, WebhookState};
+use rdev_webhooks_keyring::Keyring;
+
+use crate::error::{self, Row};
+use crate::sealing;
+
+const TABLE: &str = "webhooks";
+
+/// A webhook as it is stored, without its secrets.
+pub(crate) struct WebhookRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) url: String,
+    pub(crate) description: Option<String>,
+    pub(crate) events: String,
+    pub(crate) projects: String,
+    pub(crate) headers: Vec<u8>,
+    pub(crate) retry: String,
+    pub(crate) timeout_ns: Option<i64>,
+    pub(crate) rate_limit: Option<f64>,
+    pub(crate) max_in_flight: Option<i64>,
+    pub(crate) signing: String,
+    pub(crate) disabled_reason: Option<String>,
+    pub(crate) disabled_since: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) version: i64,
+}
+
+/// The row of a webhook that is being read.
+pub(crate) fn row(id: &WebhookId) -> Row<'_> {
+    Row { table: TABLE, id }
+}
+
+/// Reads a webhook's id.
+pub(crate) fn id(bytes: &[u8]) -> Result<WebhookId, StoreError> {
+    error::uuid(TABLE, "id", bytes).map(WebhookId::from_uuid)
+}
+
+/// Reads a webhook's own deadline.
+pub(crate) fn timeout(row: &Row<'_>, ns: Option<i64>) -> Result<Option<Duration>, StoreError> {
+    ns.map(|ns| row.number("timeout_ns", ns).map(Duration::from_nanos)).transpose()
+}
+
+/// Reads a webhook's rate.
+pub(crate) fn rate_limit(row: &Row<'_>, rate: Option<f64>) -> Result<Option<RateLimit>, StoreError> {
+    rate.map(|rate| row.some("rate_limit", RateLimit::per_second(rate))).transpose()
+}
+
+/// Reads a webhook's own cap.
+pub(crate) fn max_in_flight<T>(row: &Row<'_>, cap: Option<i64>) -> Result<Option<T>, StoreError>
+where
+    T: TryFrom<u32, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    cap.map(|cap| {
+        let cap: u32 = row.number("max_in_flight", cap)?;
+        T::try_from(cap).map_err(|error| row.corrupt("max_in_flight", error))
+    })
+    .transpose()
+}
+
+impl WebhookRow {
+    pub(crate) fn webhook(&self, keyring: &Keyring) -> Result<Webhook, StoreError> {
+        let id = id(&self.id)?;
+        let row = row(&id);
+        Ok(Webhook {
+            id,
+            url: row.parse("url", &self.url)?,
+            description: self.description.clone(),
+            events: set(&row, "events", &self.events)?,
+            projects: set(&row, "projects", &self.projects)?,
+            headers: sealing::open_headers(keyring, id, &self.headers)?,
+            retry: row.parse("retry", &self.retry)?,
+            timeout: timeout(&row, self.timeout_ns)?,
+            rate_limit: rate_limit(&row, self.rate_limit)?,
+            max_in_flight: max_in_flight(&row, self.max_in_flight)?,
+            signing: row.parse("signing", &self.signing)?,
+            state: self.state(&row)?,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+            version: row.number("version", self.version)?,
+        })
+    }
+
+    fn state(&self, row: &Row<'_>) -> Result<WebhookState, StoreError> {
+        let Some(since) = self.disabled_since else {
+            return Ok(WebhookState::Enabled);
+        };
+        let reason = row.some("disabled_reason", self.disabled_reason.as_deref())?;
+        Ok(WebhookState::Disabled {
+            reason: row.name("disabled_reason", reason, DisabledReason::parse)?,
+            since: Timestamp::from_micros(since),
+        })
+    }
+}
+
+/// Reads a JSON array of texts that have a form.
+fn set<T>(row: &Row<'_>, column: &'static str, texts: &str) -> Result<BTreeSet<T>, StoreError>
+where
+    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Ord,
+{
+    let texts: Vec<String> = serde_json::from_str(texts).map_err(|error| row.corrupt(column, error))?;
+    texts.iter().map(|text| row.parse(column, text)).collect()
+}

@@ -1,0 +1,78 @@
+//! The store itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::{Clock, StoreError};
+use rdev_webhooks_keyring::Keyring;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use tokio::sync::Notify;
+
+use crate::targets::Targets;
+use crate::writer::{JobFuture, Writer};
+use crate::{OpenError, SqliteOptions, error, open};
+
+/// All ports over one SQLite database, of which this is the only user.
+///
+/// Dropping it lets what is being written come to its end; [`close`](Self::close) waits for that.
+pub struct SqliteStore {
+    pub(crate) writer: Writer,
+    pub(crate) readers: SqlitePool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) targets: Arc<Targets>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) timeout: Duration,
+}
+
+impl SqliteStore {
+    /// Makes or opens the database, brings its schema up to date, and takes up where the last process
+    /// ended, however it did. Must be called within a tokio runtime, which the store then lives on.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which is made to be shown: another process has the database, the encryption key
+    /// is not the one that it was made with, it is of a newer version, the disk refuses.
+    pub async fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        open::open(options).await
+    }
+
+    /// Writes what waits, folds the write-ahead log into the database, and gives the database free.
+    /// From then on everything fails as unavailable. Closing twice is fine.
+    ///
+    /// # Errors
+    ///
+    /// The disk's. All that was answered is safe even then.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let closing = async {
+            // The log cannot be folded in as long as somebody reads from it.
+            self.readers.close().await;
+            self.writer.close().await
+        };
+        tokio::time::timeout(self.timeout, closing).await.unwrap_or_else(|late| Err(error::unavailable(late)))
+    }
+
+    /// Runs a job on the connection that writes, at the time it is given, and answers when what it
+    /// did is on disk. A job that fails has changed nothing.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        job: impl for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> JobFuture<'c, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.run(job, |_| false).await
+    }
+
+    /// As [`Self::write`], and wakes whoever waits for work if the answer says so, once it is on disk.
+    pub(crate) async fn write_and_wake<T: Send + 'static>(
+        &self,
+        job: impl for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> JobFuture<'c, T> + Send + 'static,
+        wakes: fn(&T) -> bool,
+    ) -> Result<T, StoreError> {
+        self.writer.run(job, wakes).await
+    }
+
+    /// One consistent view of the database, for several queries.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.readers.begin().await.map_err(error::database)
+    }
+}

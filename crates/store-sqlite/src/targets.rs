@@ -1,0 +1,116 @@
+//! Webhooks as workers need them, their secrets unsealed once for each version.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
+use rdev_webhooks_keyring::Keyring;
+use sqlx::SqliteConnection;
+
+use crate::rows::webhook;
+use crate::sealing::{self, SealedSecrets};
+use crate::{error, json};
+
+/// How many targets are kept.
+const CAPACITY: usize = 10_000;
+
+/// The targets that claims have needed. A changed webhook has another version, and is read again.
+#[derive(Default)]
+pub(crate) struct Targets(Mutex<HashMap<WebhookId, Arc<DeliveryTarget>>>);
+
+/// The targets that were asked for, and what is wrong with those that are missing.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) targets: HashMap<WebhookId, Arc<DeliveryTarget>>,
+    pub(crate) unreadable: Vec<StoreError>,
+}
+
+impl Targets {
+    /// The targets of those webhooks in those versions, which the caller has just read on the same
+    /// connection.
+    pub(crate) async fn get(
+        &self,
+        conn: &mut SqliteConnection,
+        keyring: &Keyring,
+        versions: &HashMap<WebhookId, u64>,
+    ) -> Result<Found, StoreError> {
+        let mut found = Found { targets: self.known(versions), unreadable: Vec::new() };
+        if found.targets.len() == versions.len() {
+            return Ok(found);
+        }
+        let missing = versions.keys().filter(|id| !found.targets.contains_key(id));
+        let missing = json::ids(missing.map(WebhookId::as_uuid))?;
+        let rows = sqlx::query_as!(
+            TargetRow,
+            "SELECT id, version, url, headers, secret, previous_secret, previous_until, retry, timeout_ns
+             FROM webhooks WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+            missing
+        )
+        .fetch_all(conn)
+        .await
+        .map_err(error::database)?;
+        for row in rows {
+            match row.target(keyring) {
+                Ok(target) => {
+                    let target = Arc::new(target);
+                    self.keep(&target);
+                    found.targets.insert(target.webhook_id, target);
+                }
+                Err(error) => found.unreadable.push(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn known(&self, versions: &HashMap<WebhookId, u64>) -> HashMap<WebhookId, Arc<DeliveryTarget>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_version = |(id, version): (&WebhookId, &u64)| {
+            let target = known.get(id).filter(|target| target.version == *version)?;
+            Some((*id, Arc::clone(target)))
+        };
+        versions.iter().filter_map(of_version).collect()
+    }
+
+    fn keep(&self, target: &Arc<DeliveryTarget>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // With so many webhooks, unsealing them again now and then is the least of it.
+        if known.len() >= CAPACITY && !known.contains_key(&target.webhook_id) {
+            known.clear();
+        }
+        known.insert(target.webhook_id, Arc::clone(target));
+    }
+}
+
+struct TargetRow {
+    id: Vec<u8>,
+    version: i64,
+    url: String,
+    headers: Vec<u8>,
+    secret: Vec<u8>,
+    previous_secret: Option<Vec<u8>>,
+    previous_until: Option<i64>,
+    retry: String,
+    timeout_ns: Option<i64>,
+}
+
+impl TargetRow {
+    fn target(self, keyring: &Keyring) -> Result<DeliveryTarget, StoreError> {
+        let id = webhook::id(&self.id)?;
+        let row = webhook::row(&id);
+        let secrets = SealedSecrets {
+            current: self.secret,
+            previous: self.previous_secret,
+            previous_until: self.previous_until,
+        };
+        Ok(DeliveryTarget {
+            webhook_id: id,
+            version: row.number("version", self.version)?,
+            url: row.parse("url", &self.url)?,
+            headers: sealing::open_headers(keyring, id, &self.headers)?,
+            secrets: sealing::open_secrets(keyring, id, &secrets)?,
+            retry: row.parse("retry", &self.retry)?,
+            timeout: webhook::timeout(&row, self.timeout_ns)?,
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! [`WebhookRepository`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+};
+use sqlx::SqliteConnection;
+
+use crate::rows::webhook::WebhookRow;
+use crate::rows::{micros, nanos};
+use crate::{SqliteStore, error, json, sealing};
+
+/// How many waiting deliveries of a deleted webhook are called off in one go.
+const CANCEL_STEP: i64 = 5_000;
+
+#[async_trait]
+impl WebhookRepository for SqliteStore {
+    async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
+        let sealed = sealing::seal_secrets(&self.keyring, webhook.id, secrets)?;
+        let columns = Columns::new(webhook, &self.keyring)?;
+        self.write(move |conn, _| {
+            Box::pin(async move {
+                let (signing, created_at) = (columns.signing, columns.created_at);
+                sqlx::query!(
+                    "INSERT INTO webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
+                       rate_limit, max_in_flight, signing, secret, previous_secret, previous_until,
+                       disabled_reason, disabled_since, created_at, updated_at, version)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                       ?19)",
+                    columns.id,
+                    columns.url,
+                    columns.description,
+                    columns.events,
+                    columns.projects,
+                    columns.headers,
+                    columns.retry,
+                    columns.timeout_ns,
+                    columns.rate_limit,
+                    columns.max_in_flight,
+                    signing,
+                    sealed.current,
+                    sealed.previous,
+                    sealed.previous_until,
+                    columns.disabled_reason,
+                    columns.disabled_since,
+                    created_at,
+                    columns.updated_at,
+                    columns.version,
+                )
+                .execute(&mut *conn)
+                .await
+                .map_err(error::database)?;
+                columns.subscribe(conn).await
+            })
+        })
+        .await
+    }
+
+    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let id = bytes(id);
+        let row = sqlx::query_as!(
+            WebhookRow,
+            "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
+               max_in_flight, signing, disabled_reason, disabled_since, created_at, updated_at, version
+             FROM webhooks WHERE id = ?1 AND deleted_at IS NULL",
+            id
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(error::database)?;
+        row.map(|row| row.webhook(&self.keyring)).transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, StoreError> {
+        let before = page.before.map(bytes);
+        let patterns = filter.event_type.as_ref().map(|event_type| {
+            let patterns: Vec<_> = event_type.matching_patterns().collect();
+            json::rows(&patterns)
+        });
+        let patterns = patterns.transpose()?;
+        let project = filter.project.as_ref().map(|project| project.as_str());
+        let limit = i64::from(page.limit) + 1;
+        let rows = sqlx::query_as!(
+            WebhookRow,
+            "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
+               max_in_flight, signing, disabled_reason, disabled_since, created_at, updated_at, version
+             FROM webhooks AS w
+             WHERE deleted_at IS NULL
+               AND (?1 IS NULL OR id < ?1)
+               AND (?2 IS NULL OR ?2 = (disabled_since IS NULL))
+               AND (?3 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
+                     AND s.pattern IN (SELECT value FROM json_each(?3))))
+               AND (?4 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
+                     AND s.project IN ('', ?4)))
+             ORDER BY id DESC LIMIT ?5",
+            before,
+            filter.enabled,
+            patterns,
+            project,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let found = rows.iter().map(|row| row.webhook(&self.keyring)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
+        let columns = Columns::new(webhook, &self.keyring)?;
+        self.write_and_wake(
+            move |conn, _| Box::pin(async move { update(conn, columns).await }),
+            // It may just have been enabled, with deliveries that waited for that.
+            |updated| *updated == Updated::Applied,
+        )
+        .await
+    }
+
+    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+        let deleted =
+            self.write(move |conn, now| Box::pin(async move { mark_deleted(conn, id, now).await })).await?;
+        // A long queue is called off in steps that let others write. Should the process die between
+        // two of them, pruning ends it.
+        while deleted && self.cancel_waiting(id).await? {}
+        Ok(deleted)
+    }
+}
+
+impl SqliteStore {
+    /// Calls off some of what waits for a deleted webhook, and says whether there may be more.
+    async fn cancel_waiting(&self, id: WebhookId) -> Result<bool, StoreError> {
+        self.write(move |conn, now| Box::pin(async move { cancel_waiting(conn, id, now).await })).await
+    }
+}
+
+fn bytes(id: WebhookId) -> Vec<u8> {
+    id.as_uuid().as_bytes().to_vec()
+}
+
+/// A webhook's columns, its secrets apart.
+struct Columns {
+    id: Vec<u8>,
+    url: String,
+    description: Option<String>,
+    events: String,
+    projects: String,
+    headers: Vec<u8>,
+    retry: String,
+    timeout_ns: Option<i64>,
+    rate_limit: Option<f64>,
+    max_in_flight: Option<u32>,
+    signing: &'static str,
+    disabled_reason: Option<&'static str>,
+    disabled_since: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    version: i64,
+}
+
+impl Columns {
+    fn new(webhook: &Webhook, keyring: &Arc<rdev_webhooks_keyring::Keyring>) -> Result<Self, StoreError> {
+        let disabled = match webhook.state {
+            WebhookState::Enabled => None,
+            WebhookState::Disabled { reason, since } => Some((reason.as_str(), micros(since))),
+        };
+        let events: Vec<_> = webhook.events.iter().map(|pattern| pattern.as_str()).collect();
+        let projects: Vec<_> = webhook.projects.iter().map(|project| project.as_str()).collect();
+        Ok(Self {
+            id: bytes(webhook.id),
+            url: webhook.url.to_string(),
+            description: webhook.description.clone(),
+            events: json::rows(&events)?,
+            projects: json::rows(&projects)?,
+            headers: sealing::seal_headers(keyring, webhook.id, &webhook.headers)?,
+            retry: webhook.retry.to_string(),
+            timeout_ns: webhook.timeout.map(nanos),
+            rate_limit: webhook.rate_limit.map(|rate| rate.as_per_second()),
+            max_in_flight: webhook.max_in_flight.map(u32::from),
+            signing: webhook.signing.as_str(),
+            disabled_reason: disabled.map(|(reason, _)| reason),
+            disabled_since: disabled.map(|(_, since)| since),
+            created_at: micros(webhook.created_at),
+            updated_at: micros(webhook.updated_at),
+            version: i64::try_from(webhook.version).map_err(error::internal)?,
+        })
+    }
+
+    /// Makes what the webhook is found by.
+    async fn subscribe(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query!("DELETE FROM subscriptions WHERE webhook_id = ?1", self.id)
+            .execute(&mut *conn)
+            .await
+            .map_err(error::database)?;
+        sqlx::query!(
+            "INSERT INTO subscriptions (pattern, project, webhook_id)
+             SELECT pattern.value, coalesce(project.value, ''), ?3
+             FROM json_each(?1) AS pattern LEFT JOIN json_each(?2) AS project",
+            self.events,
+            self.projects,
+            self.id
+        )
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+        Ok(())
+    }
+}
+
+async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated, StoreError> {
+    let updated = sqlx::query!(
+        "UPDATE webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6, retry = ?7,
+           timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
+           disabled_since = ?13, created_at = ?14, updated_at = ?15, version = ?16
+         WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
+        columns.id,
+        columns.url,
+        columns.description,
+        columns.events,
+        columns.projects,
+        columns.headers,
+        columns.retry,
+        columns.timeout_ns,
+        columns.rate_limit,
+        columns.max_in_flight,
+        columns.signing,
+        columns.disabled_reason,
+        columns.disabled_since,
+        columns.created_at,
+        columns.updated_at,
+        columns.version,
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    if updated.rows_affected() == 1 {
+        columns.subscribe(conn).await?;
+        return Ok(Updated::Applied);
+    }
+    let there =
+        sqlx::query_scalar!("SELECT count(*) FROM webhooks WHERE id = ?1 AND deleted_at IS NULL", columns.id)
+            .fetch_one(conn)
+            .await
+            .map_err(error::database)?;
+    Ok(if there == 0 { Updated::NotFound } else { Updated::VersionMismatch })
+}
+
+/// Deletes a webhook, its secrets for good, and says whether there was one.
+async fn mark_deleted(
+    conn: &mut SqliteConnection,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (webhook, at) = (bytes(id), micros(now));
+    let deleted = sqlx::query!(
+        "UPDATE webhooks
+         SET deleted_at = ?2, headers = x'', secret = x'', previous_secret = NULL, previous_until = NULL
+         WHERE id = ?1 AND deleted_at IS NULL",
+        webhook,
+        at
+    )
+    .execute(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!("DELETE FROM subscriptions WHERE webhook_id = ?1", webhook)
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    cancel_waiting(conn, id, now).await?;
+    Ok(true)
+}
+
+/// Calls off some of what waits for a webhook; an attempt in flight is left to be recorded. Says whether
+/// there may be more.
+async fn cancel_waiting(
+    conn: &mut SqliteConnection,
+    id: WebhookId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (webhook, at) = (bytes(id), micros(now));
+    let cancelled = sqlx::query!(
+        "UPDATE deliveries
+         SET status = 'cancelled', reason = 'webhook_deleted', finished_at = ?2, claimable_at = NULL,
+           resume_at = NULL
+         WHERE id IN (SELECT id FROM deliveries INDEXED BY deliveries_queue
+           WHERE webhook_id = ?1 AND claimable_at IS NOT NULL AND lease_token IS NULL LIMIT ?3)",
+        webhook,
+        at,
+        CANCEL_STEP
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(cancelled.rows_affected() == CANCEL_STEP.unsigned_abs())
+}

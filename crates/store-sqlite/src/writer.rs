@@ -1,0 +1,186 @@
+//! The one task that writes, and how the rest hands it work.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{NewEvent, Published, Timestamp};
+use sqlx::SqliteConnection;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::error;
+
+mod group;
+mod task;
+
+pub(crate) use task::Setup;
+
+/// How many callers may wait for the writer before further ones wait for a place.
+const QUEUE_LEN: usize = 1_024;
+
+/// What a job does, on the connection that writes.
+pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// What a job leaves to be done once the group is committed, or was not.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Wake + Send>;
+
+/// Whether there is new work for whoever waits for it.
+type Wake = bool;
+
+/// What became of a job within its group.
+struct Outcome {
+    /// Whether its changes stand; otherwise they are taken back.
+    keep: bool,
+    answer: Answer,
+}
+
+type Job = Box<
+    dyn for<'c> FnOnce(
+            &'c mut SqliteConnection,
+            Timestamp,
+        ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'c>>
+        + Send,
+>;
+
+/// Events that one caller publishes. These are not jobs of their own because many of them together
+/// cost few statements.
+struct Publication {
+    events: Vec<NewEvent>,
+    reply: oneshot::Sender<Result<Vec<Published>, StoreError>>,
+}
+
+enum Message {
+    Job(Job),
+    Publish(Publication),
+    Close,
+}
+
+/// The way to the writer.
+pub(crate) struct Writer {
+    messages: mpsc::Sender<Message>,
+    task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    timeout: Duration,
+}
+
+impl Writer {
+    /// Starts the task. It ends when it is closed or the writer is dropped, after all that was handed
+    /// to it.
+    pub(crate) fn start(setup: Setup, timeout: Duration) -> Self {
+        let (messages, waiting) = mpsc::channel(QUEUE_LEN);
+        let task = tokio::spawn(task::run(setup, waiting));
+        Self { messages, task: Mutex::new(Some(task)), timeout }
+    }
+
+    /// Runs a job and answers when it is on disk. Dropping the call does not take the job back.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> JobFuture<'c, T> + Send + 'static,
+        wakes: fn(&T) -> bool,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |conn, now| {
+            Box::pin(async move {
+                let result = job(conn, now).await;
+                Outcome {
+                    keep: result.is_ok(),
+                    answer: Box::new(move |committed| {
+                        let result = committed.and(result);
+                        let wake = result.as_ref().is_ok_and(wakes);
+                        // Nobody listens any more: then nobody needs the answer.
+                        let _ = reply.send(result);
+                        wake
+                    }),
+                }
+            })
+        });
+        self.ask(Message::Job(job), answer).await
+    }
+
+    /// Publishes events, together with those of whoever else does.
+    pub(crate) async fn publish(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Message::Publish(Publication { events, reply }), answer).await
+    }
+
+    /// Whether the task is there to take something.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.messages.is_closed()
+    }
+
+    /// Waits until all that was handed over is written and the connection is closed.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        // It may have ended already; its result tells.
+        let _ = self.messages.send(Message::Close).await;
+        match self.task.lock().await.take() {
+            Some(task) => task.await.map_err(error::unavailable)?,
+            None => Ok(()),
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        message: Message,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let asked = async {
+            self.messages.send(message).await.map_err(|_| error::unavailable("the store is closed"))?;
+            answer.await.map_err(|_| error::unavailable("the write was not made"))?
+        };
+        tokio::time::timeout(self.timeout, asked).await.unwrap_or_else(|late| Err(error::unavailable(late)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdev_webhooks_domain::ports::Clock;
+    use sqlx::Connection;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+    use crate::files;
+
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> Timestamp {
+            Timestamp::EPOCH
+        }
+    }
+
+    fn execute<'c>(conn: &'c mut SqliteConnection, sql: &'static str) -> JobFuture<'c, u64> {
+        Box::pin(async move {
+            let done = sqlx::query(sql).execute(conn).await.map_err(error::database)?;
+            Ok(done.rows_affected())
+        })
+    }
+
+    async fn write(writer: &Writer, sql: &'static str) -> Result<u64, StoreError> {
+        writer.run(move |conn, _| execute(conn, sql), |_| false).await
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("full.db");
+        let lock = files::prepare(&path).unwrap();
+        let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
+        let conn = SqliteConnection::connect_with(&options).await.unwrap();
+        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), lock };
+        let writer = Writer::start(setup, Duration::from_secs(30));
+        write(&writer, "CREATE TABLE t (x)").await.unwrap();
+        let (small, large, other) = tokio::join!(
+            write(&writer, "INSERT INTO t VALUES (1)"),
+            write(&writer, "INSERT INTO t VALUES (zeroblob(100000))"),
+            write(&writer, "INSERT INTO t VALUES (2)"),
+        );
+        assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
+        let kept = u64::from(small.is_ok()) + u64::from(other.is_ok());
+        // Whether SQLite gives up the whole transaction is its choice; the answers must be true.
+        assert_eq!(write(&writer, "DELETE FROM t").await.unwrap(), kept);
+        assert_eq!(write(&writer, "INSERT INTO t VALUES (3)").await.unwrap(), 1);
+        writer.close().await.unwrap();
+    }
+}

@@ -1,0 +1,100 @@
+//! The task that owns the connection that writes.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{Clock, StoreError};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{Notify, mpsc};
+
+use super::group::{Closing, Group};
+use super::{Answer, Message};
+use crate::error;
+use crate::files::Lock;
+
+/// What the task owns.
+pub(crate) struct Setup {
+    pub(crate) conn: SqliteConnection,
+    pub(crate) options: SqliteConnectOptions,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) wake: Arc<Notify>,
+    /// Kept until the connection is closed.
+    pub(crate) lock: Lock,
+}
+
+/// Writes what comes until there is no more, and closes the connection.
+pub(super) async fn run(setup: Setup, mut messages: mpsc::Receiver<Message>) -> Result<(), StoreError> {
+    let Setup { conn, options, clock, wake, lock } = setup;
+    let mut conn = Some(conn);
+    while let Some(first) = messages.recv().await {
+        let group = gather(first, &mut messages);
+        if group.is_empty() {
+            continue;
+        }
+        let mut answers = Vec::new();
+        let written = write(&mut conn, &options, group, &*clock, &mut answers).await;
+        if let Err(cause) = &written {
+            tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
+            // Whatever state it is in, the next group begins with a fresh one.
+            conn = None;
+        }
+        if answer(answers, written) {
+            wake.notify_one();
+        }
+    }
+    let closed = match conn {
+        Some(conn) => close(conn).await.map_err(error::database),
+        None => Ok(()),
+    };
+    drop(lock);
+    closed
+}
+
+/// Takes all that waits, as far as it fits.
+fn gather(first: Message, messages: &mut mpsc::Receiver<Message>) -> Group {
+    let mut group = Group::default();
+    let mut next = Some(first);
+    while let Some(message) = next {
+        if let Err(Closing) = group.add(message) {
+            // What was handed over before is still there to be received.
+            messages.close();
+        }
+        next = (!group.is_full()).then(|| messages.try_recv().ok()).flatten();
+    }
+    group
+}
+
+async fn write(
+    conn: &mut Option<SqliteConnection>,
+    options: &SqliteConnectOptions,
+    group: Group,
+    clock: &dyn Clock,
+    answers: &mut Vec<Answer>,
+) -> Result<(), sqlx::Error> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(SqliteConnection::connect_with(options).await?),
+    };
+    group.commit(conn, clock.now(), answers).await
+}
+
+/// Tells everybody, and says whether there is new work.
+fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
+    let failure = written.err().map(|cause| cause.to_string());
+    let mut wake = false;
+    for answer in answers {
+        let committed = match &failure {
+            Some(cause) => Err(error::unavailable(cause.clone())),
+            None => Ok(()),
+        };
+        wake |= answer(committed);
+    }
+    wake
+}
+
+async fn close(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {
+    // No `PRAGMA optimize`: statistics of a queue that happens to be empty would mislead the planner about
+    // one that is not. Without any, it always takes the indexes.
+    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
+    conn.close().await
+}

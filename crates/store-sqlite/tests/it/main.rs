@@ -1,0 +1,23 @@
+//! The store contract, and what is particular to SQLite.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so does what tests share"
+)]
+
+mod corruption;
+mod durability;
+mod harness;
+mod keys;
+mod opening;
+mod plaintext;
+mod writing;
+
+use harness::SqliteHarness;
+
+mod contract {
+    use super::SqliteHarness;
+
+    rdev_webhooks_testkit::contract_tests!(SqliteHarness::new().await);
+}
