@@ -6,3 +6,4 @@ mod all_in_one;
 mod architecture;
 mod command_line;
 mod crashes;
+mod postgres;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -49,6 +49,16 @@ impl Client {
 
     /// Sends a request; an error if no answer came, as when the server was killed.
     pub async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Result<Answer, String> {
+        self.request_with_headers(method, path, body).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, with the headers of the answer.
+    pub async fn request_with_headers(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(Answer, HeaderMap), String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -59,9 +69,10 @@ impl Client {
         let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default().as_bytes()));
         let exchange = async {
             let response = self.http.request(request.body(body).unwrap()).await.map_err(|e| e.to_string())?;
-            let status = response.status();
-            let bytes = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
-            Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+            let (head, body) = response.into_parts();
+            let bytes = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+            Ok((Answer { status: head.status, body }, head.headers))
         };
         tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| "no answer in time".to_owned())?
     }
@@ -100,5 +111,20 @@ impl Client {
             panic!("{path} never became what it should, but {last:#}");
         }
         last
+    }
+
+    /// GETs a path again and again until the status is that one.
+    pub async fn until_status(&self, path: &str, status: u16) {
+        let become_so = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tick.tick().await;
+                let answer = self.request(Method::GET, path, None).await;
+                if answer.is_ok_and(|answer| answer.status == status) {
+                    return;
+                }
+            }
+        };
+        assert!(tokio::time::timeout(DEADLINE, become_so).await.is_ok(), "{path} never answered {status}");
     }
 }

@@ -2,10 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod all_in_one;
 mod client;
+mod deployment;
 mod process;
 mod python;
 
+pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
-pub use process::{AllInOne, binary};
+pub use deployment::Deployment;
+pub use process::{Process, binary};
 pub use python::python;

@@ -6,7 +6,6 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::Client;
 use crate::client::DEADLINE;
 
 /// A binary of the workspace, as `scripts/test` has built it.
@@ -19,31 +18,20 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// An `rdev-webhooks serve` on a free port. It is killed when dropped.
-pub struct AllInOne {
+/// A running binary. It is killed when dropped.
+pub struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// Where its API listens.
-    pub base: String,
-    /// What it printed on starting.
-    pub banner: String,
-    /// A client with its administrator's key.
-    pub client: Client,
+    /// What it printed until it was ready.
+    pub printed: String,
 }
 
-impl AllInOne {
-    /// Starts on a data dir and waits until it serves.
-    pub async fn start(data_dir: &Path) -> Self {
-        Self::start_with(data_dir, &[]).await
-    }
-
-    /// Starts with further options.
-    pub async fn start_with(data_dir: &Path, options: &[&str]) -> Self {
-        let mut child = Command::new(binary("rdev-webhooks"))
-            .arg("serve")
-            .args(["--bind", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .args(options)
+impl Process {
+    /// Starts a binary and waits until it has printed `ready`.
+    pub async fn start(name: &str, args: &[&str], variables: &[(&str, &str)], ready: &str) -> Self {
+        let mut child = Command::new(binary(name))
+            .args(args)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -51,23 +39,38 @@ impl AllInOne {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let banner =
-            tokio::time::timeout(DEADLINE, read_banner(&mut stdout)).await.expect("it starts in time");
-        let base = banner.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
-        let key = std::fs::read_to_string(data_dir.join("api-key")).unwrap();
-        let client = Client::new(&base, key.trim());
-        Self { child, stdout, base, banner, client }
+        let mut printed = String::new();
+        let starting = async {
+            while !printed.contains(ready) {
+                let read = stdout.read_line(&mut printed).await.unwrap();
+                assert!(read > 0, "{name} ended after printing: {printed}");
+            }
+        };
+        tokio::time::timeout(DEADLINE, starting).await.expect("it starts in time");
+        Self { child, stdout, printed }
     }
 
-    /// Kills the process as `kill -9` does, and waits until it is gone.
+    /// The first URL that it printed.
+    #[must_use]
+    pub fn base(&self) -> String {
+        self.printed.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Asks the process to stop as `kill` does, and waits for its end.
+    /// Sends it a signal, by its name.
+    pub async fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Asks it to stop as `kill` does, and waits for its end.
     pub async fn stop(mut self) -> ExitStatus {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").arg(id).status().await.unwrap().success());
+        self.signal("TERM").await;
         let mut rest = String::new();
         let ended = async {
             self.stdout.read_to_string(&mut rest).await.unwrap();
@@ -75,14 +78,23 @@ impl AllInOne {
         };
         tokio::time::timeout(DEADLINE, ended).await.expect("it stops in time")
     }
+
+    /// The processor time that it has used so far, in seconds.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        // proc(5): the fields after the command's closing parenthesis; 14 and 15 of all are user and
+        // system time in ticks, of which there are a hundred a second.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
 }
 
-/// Reads what is printed on starting, the last line of which says how to stop.
-async fn read_banner(stdout: &mut BufReader<ChildStdout>) -> String {
-    let mut banner = String::new();
-    while !banner.contains("Ctrl-C stops.") {
-        let read = stdout.read_line(&mut banner).await.unwrap();
-        assert!(read > 0, "it ended after printing: {banner}");
-    }
-    banner
+/// The text of a path.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
 }

@@ -26,13 +26,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the API and deliver, in this process (the default)
     Serve(Box<ServeArgs>),
+    /// Bring a database's schema up to date; safe to run again, and while other processes serve
+    Migrate(MigrateArgs),
     /// Watch a delivery fail twice, be retried and succeed, with its signature verified; takes 16 s
     Demo,
 }
 
+// Which database, where one can be made in the data dir.
 #[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// The database [default: sqlite://<data-dir>/rdev.db]
+pub(crate) struct PlaceArgs {
+    /// The database, sqlite://PATH or postgres://… [default: sqlite://<data-dir>/rdev.db]
     #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<Database>))]
     pub(crate) database_url: Option<Database>,
@@ -40,6 +43,20 @@ pub(crate) struct ServeArgs {
     /// Where the embedded database and the generated keys live
     #[arg(long, env = "RDEV_DATA_DIR", value_name = "DIR", default_value = "./.rdev")]
     pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 
     /// The address that the API listens on
     #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]

@@ -35,7 +35,8 @@ struct Keys {
 
 impl Keys {
     fn find(options: &mut ServeArgs, ambient: &Ambient) -> Result<Self, String> {
-        let given = (options.database_url.take(), options.encryption_key.take(), options.api_key.take());
+        let given =
+            (options.place.database_url.take(), options.encryption_key.take(), options.api_key.take());
         let (database, encryption, api) = match given {
             // Nothing is needed of the data dir, so none is made.
             (Some(database), Some(encryption), Some(api)) => {
@@ -43,7 +44,7 @@ impl Keys {
             }
             given => given,
         };
-        let data_dir = DataDir::open(&options.data_dir)?;
+        let data_dir = DataDir::open(&options.place.data_dir)?;
         let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
         let encryption = match encryption {
             Some(key) => key,

@@ -49,6 +49,7 @@ async fn work(options: Options) -> Result<(), Box<dyn Error>> {
     system.start_worker(options.worker.to_options());
     let router = system.health_router();
     // A closed standard output is no reason not to work.
-    let _ = writeln!(std::io::stdout(), "rdev-webhooks-worker works; admin on http://{}", listener.local_addr()?);
+    let _ =
+        writeln!(std::io::stdout(), "rdev-webhooks-worker works; admin on http://{}", listener.local_addr()?);
     process::run(system, listener, router, &shutdown).await
 }

@@ -158,11 +158,6 @@ impl PublisherTask {
                 }
             }
             Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    events = events.len(),
-                    "events could not be stored"
-                );
                 let error = Arc::new(error);
                 for (_, answer) in waiting {
                     let _ = answer.send(Err(PublishError::Store(Arc::clone(&error))));

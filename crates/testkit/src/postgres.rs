@@ -45,7 +45,7 @@ enum Kind {
     Given,
     Started(Cluster),
     #[cfg(feature = "postgres-container")]
-    Contained(#[expect(dead_code, reason = "it lives as long as this")] container::Container),
+    Contained(#[expect(dead_code, reason = "it lives as long as this")] Box<container::Container>),
 }
 
 impl PostgresServer {
@@ -82,7 +82,7 @@ impl PostgresServer {
         #[cfg(feature = "postgres-container")]
         {
             let (options, container) = container::start().await;
-            return Self::new(options, Kind::Contained(container));
+            Self::new(options, Kind::Contained(Box::new(container)))
         }
         #[cfg(not(feature = "postgres-container"))]
         panic!("{}", programs::HOW_TO_INSTALL);

@@ -48,10 +48,7 @@ impl Cluster {
         let data = folder.join("data").to_string_lossy().into_owned();
         // Before there is anything to clean up after.
         let stop = [programs.command_line("pg_ctl").join(" "), data.clone()];
-        let watchdog = Watchdog::set(
-            r#"$1 -D "$2" -m immediate stop; rm -rf "${2%/data}""#,
-            &stop,
-        );
+        let watchdog = Watchdog::set(r#"$1 -D "$2" -m immediate stop; rm -rf "${2%/data}""#, &stop);
         let handle = Handle { programs, folder };
         let made = ["--no-sync", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-D", &data];
         handle.programs.run("initdb", &handle.folder, &made);

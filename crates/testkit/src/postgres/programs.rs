@@ -81,7 +81,12 @@ impl Programs {
         };
         let User { name, uid, gid } = user;
         let words: Vec<String> = if exists("setpriv") {
-            vec!["setpriv".into(), format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".into()]
+            vec![
+                "setpriv".into(),
+                format!("--reuid={uid}"),
+                format!("--regid={gid}"),
+                "--clear-groups".into(),
+            ]
         } else {
             vec!["runuser".into(), "-u".into(), name.clone(), "--".into()]
         };

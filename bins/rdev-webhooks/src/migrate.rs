@@ -1,0 +1,32 @@
+//! `rdev-webhooks migrate`.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use rdev_webhooks::Database;
+use rdev_webhooks_options::process;
+use rdev_webhooks_runtime::cli;
+
+use crate::cli::MigrateArgs;
+use crate::data_dir::DataDir;
+
+/// Brings the database's schema up to date.
+pub(crate) async fn run(options: MigrateArgs) -> ExitCode {
+    options.telemetry.init();
+    let database = match options.place.database_url {
+        Some(database) => database,
+        None => match DataDir::open(&options.place.data_dir) {
+            Ok(data_dir) => Database::Sqlite { path: data_dir.database() },
+            Err(message) => return cli::fail(message),
+        },
+    };
+    process::exit_code(migrate(&database).await)
+}
+
+async fn migrate(database: &Database) -> Result<(), Box<dyn Error>> {
+    rdev_webhooks::migrate(database).await?;
+    // A closed standard output is no reason to have failed.
+    let _ = writeln!(std::io::stdout(), "{database:?} is up to date");
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Connections: the pools, their settings, and their end.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_keyring::Keyring;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
+use sqlx::{Connection, Executor};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::error::{TimedOut, store_error};
+use crate::options::PostgresOptions;
+use crate::queue::marks::Marks;
+use crate::schema::{SchemaState, parse_url, read_state};
+use crate::targets::TargetCache;
+use crate::wakeups::Wakeups;
+use crate::{upkeep, wakeups};
+
+/// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
+/// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
+/// once for all parameters, and by index, they stay fast whatever the statistics say.
+const HOT_SETTINGS: &str = "
+    SET plan_cache_mode = 'force_generic_plan';
+    SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off; SET enable_sort = off; SET jit = off;";
+
+/// Listings have filters that may be absent, so each is planned for what is there.
+const BROWSE_SETTINGS: &str = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off;";
+
+/// A claim that a crash of the server forgets is made again, so it need not wait for the disk.
+const CLAIM_SETTINGS: &str = "SET synchronous_commit = off;";
+
+/// A connection that has been idle for longer is asked whether it still lives before it is used.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The store ports on a Postgres database. Clones share everything.
+///
+/// Its own tasks (upkeep, wake-ups) end with [`Self::close`], or when the last clone is dropped.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    write: Pool,
+    claim: Pool,
+    browse: Pool,
+    pub(crate) keyring: Keyring,
+    pub(crate) key_lifetime: Duration,
+    pub(crate) targets: TargetCache,
+    pub(crate) marks: Marks,
+    pub(crate) wakeups: Arc<Wakeups>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+/// A pool, and how long what is done with one of its connections may take.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    pub(crate) pool: PgPool,
+    deadline: Duration,
+    lost: Arc<Lost>,
+}
+
+/// When the database was last found to be away, by any pool: what was connected before that is asked
+/// whether it still lives before it is used.
+#[derive(Default)]
+struct Lost(Mutex<Option<Instant>>);
+
+impl Lost {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn since(&self, idle: Duration) -> bool {
+        let lost_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost_at.is_some_and(|lost_at| idle >= lost_at.elapsed())
+    }
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL makes no sense; it is not repeated, as it may hold a password.
+    #[error("the database URL is not one of Postgres, like postgres://user@host/database")]
+    Url,
+    /// The schema is another than this program needs; the message says which command to run.
+    #[error("{0}")]
+    Schema(SchemaState),
+    /// The database could not be reached, or refused us.
+    #[error("the database cannot be used")]
+    Store(#[source] StoreError),
+}
+
+impl PostgresStore {
+    /// Connects, checks the schema's version, and begins the upkeep.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`].
+    pub async fn connect(options: PostgresOptions) -> Result<Self, ConnectError> {
+        let server = parse_url(&options.url).ok_or(ConnectError::Url)?;
+        let lost = Arc::default();
+        let pool = |size, timeout, settings: &str| {
+            Pool::new(&server, size, options.acquire_timeout, timeout, settings, &lost)
+        };
+        let (hot, slow) = (options.statement_timeout, options.browse_timeout);
+        let write = pool(options.pools.write, hot, HOT_SETTINGS);
+        let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, CLAIM_SETTINGS].concat());
+        let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
+        let mut conn = browse.acquire().await.map_err(ConnectError::Store)?;
+        match read_state(&mut conn).await.map_err(ConnectError::Store)? {
+            SchemaState::Current => {}
+            other => return Err(ConnectError::Schema(other)),
+        }
+        drop(conn);
+
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let wakeups = Arc::new(Wakeups::default());
+        if options.wake_others {
+            // One connection to listen and one to tell.
+            wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, ""));
+        }
+        upkeep::spawn(&tasks, &stop, browse.clone());
+        tasks.close();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                write,
+                claim,
+                browse,
+                keyring: options.keyring,
+                key_lifetime: options.key_lifetime,
+                targets: TargetCache::default(),
+                marks: Marks::default(),
+                wakeups,
+                tasks,
+                _stop_on_drop: stop.clone().drop_guard(),
+                stop,
+            }),
+        })
+    }
+
+    /// Ends the store's tasks and closes its connections. Whatever is called afterwards is
+    /// [`StoreError::Unavailable`]. What is under way may end, for up to ten seconds.
+    pub async fn close(&self) {
+        self.inner.stop.cancel();
+        let closing = async {
+            self.inner.tasks.wait().await;
+            tokio::join!(
+                self.inner.write.pool.close(),
+                self.inner.claim.pool.close(),
+                self.inner.browse.pool.close(),
+            )
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+            tracing::warn!("connections to the database are still busy; leaving them");
+        }
+    }
+}
+
+impl Inner {
+    /// For what changes something: durable once it is answered.
+    pub(crate) const fn write(&self) -> &Pool {
+        &self.write
+    }
+
+    /// For discovering and claiming.
+    pub(crate) const fn claim(&self) -> &Pool {
+        &self.claim
+    }
+
+    /// For looking at things.
+    pub(crate) const fn browse(&self) -> &Pool {
+        &self.browse
+    }
+}
+
+impl Pool {
+    fn new(
+        server: &PgConnectOptions,
+        size: u32,
+        acquire_timeout: Duration,
+        statement_timeout: Duration,
+        settings: &str,
+        lost: &Arc<Lost>,
+    ) -> Self {
+        let timeout_ms = statement_timeout.as_millis().max(1);
+        let settings = format!(
+            "SET statement_timeout = {timeout_ms};
+             SET idle_in_transaction_session_timeout = {timeout_ms};
+             SET TIME ZONE 'UTC';
+             {settings}"
+        );
+        let settings: Arc<str> = settings.into();
+        let suspicion = Arc::clone(lost);
+        let pool = PgPoolOptions::new()
+            .max_connections(size.max(1))
+            .acquire_timeout(acquire_timeout)
+            .test_before_acquire(false)
+            .before_acquire(move |conn, meta| {
+                let suspect = meta.idle_for >= TEST_AFTER_IDLE || suspicion.since(meta.idle_for);
+                Box::pin(async move {
+                    if suspect {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_connect(move |conn, _| {
+                let settings = Arc::clone(&settings);
+                Box::pin(async move {
+                    conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(server.clone().application_name("rdev-webhooks"));
+        Self {
+            pool,
+            // The server ends a statement by itself; this is for one that no longer answers.
+            deadline: acquire_timeout + statement_timeout + Duration::from_secs(2),
+            lost: Arc::clone(lost),
+        }
+    }
+
+    /// A connection, within the time to wait for one.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.pool.acquire().await.map_err(store_error)
+    }
+
+    /// Does something with a connection, within the deadline.
+    pub(crate) async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let working = async {
+            let mut conn = self.pool.acquire().await?;
+            work(&mut conn).await
+        };
+        let done = match tokio::time::timeout(self.deadline, working).await {
+            Ok(done) => done.map_err(store_error),
+            Err(_) => Err(StoreError::Unavailable(TimedOut(self.deadline).into())),
+        };
+        if matches!(done, Err(StoreError::Unavailable(_))) {
+            self.lost.note();
+        }
+        done
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("write", &self.inner.write.pool.size())
+            .field("claim", &self.inner.claim.pool.size())
+            .field("browse", &self.inner.browse.pool.size())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! What goes wrong with a database, as the ports say it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+
+/// What the server said of a statement. Its `DETAIL` is left out, which may quote a row.
+#[derive(Debug)]
+struct Refusal {
+    code: String,
+    message: String,
+    constraint: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)?;
+        match &self.constraint {
+            Some(name) => write!(f, ", constraint {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for Refusal {}
+
+/// A wait that came to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+pub(crate) struct TimedOut(pub(crate) Duration);
+
+/// Sorts an error of the driver into what a caller can do about it.
+pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(refused) => {
+            let refusal = Refusal {
+                code: refused.code().map(Into::into).unwrap_or_default(),
+                message: refused.message().to_owned(),
+                constraint: refused.constraint().map(str::to_owned),
+            };
+            if is_passing(&refusal.code) {
+                StoreError::Unavailable(refusal.into())
+            } else {
+                StoreError::Internal(refusal.into())
+            }
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        // A connection that was cut in the middle of a message.
+        | sqlx::Error::Protocol(_) => StoreError::Unavailable(error.into()),
+        other => StoreError::Internal(other.into()),
+    }
+}
+
+/// Whether the same statement may well succeed later.
+fn is_passing(sqlstate: &str) -> bool {
+    // Connection exceptions; insufficient resources; operator intervention, which are cancelled
+    // statements and servers that stop or start; and what transactions do to each other.
+    ["08", "53", "57", "40"]
+        .iter()
+        .any(|class| sqlstate.starts_with(class))
+        // Idle too long in a transaction; a read-only server, as after a failover; a lock not got.
+        || ["25P03", "25006", "55P03"].contains(&sqlstate)
+}
+
+/// A value in the database that cannot be read.
+pub(crate) fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    id: impl fmt::Display,
+    source: impl Into<Box<dyn StdError + Send + Sync>>,
+) -> StoreError {
+    StoreError::Corrupt { table, column, id: id.to_string(), source: source.into() }
+}
+
+/// An error with what lies behind it, for the log.
+pub(crate) fn describe(error: &StoreError) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        // Server stopped, statement timeout, deadlock, too many connections, connection failure.
+        for code in ["57P01", "57014", "40P01", "53300", "08006", "55P03"] {
+            assert!(is_passing(code), "{code}");
+        }
+        // Unique violation, undefined table, no such password.
+        for code in ["23505", "42P01", "28P01", ""] {
+            assert!(!is_passing(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! [`EventRepository`] on Postgres.
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{EventRepository, StoreError};
+use rdev_webhooks_domain::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::publish::publish;
+use crate::rows::{EventRow, to_event};
+
+#[async_trait]
+impl EventRepository for PostgresStore {
+    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+        publish(&self.inner, events).await
+    }
+
+    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        let one = Range { from: id.as_uuid(), to: id.as_uuid() };
+        let rows = select(self, &EventFilter::default(), one, 1).await?;
+        rows.into_iter().next().map(to_event).transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &EventFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        let Some(range) = Range::of(filter, page.before) else {
+            return Ok(Page::of(Vec::new(), page.limit));
+        };
+        let rows = select(self, filter, range, i64::from(page.limit) + 1).await?;
+        let found = rows.into_iter().map(to_event).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+}
+
+/// Ids from one to another, both included.
+#[derive(Clone, Copy)]
+struct Range {
+    from: Uuid,
+    to: Uuid,
+}
+
+impl Range {
+    /// None if there can be no id in it.
+    fn of(filter: &EventFilter, before: Option<EventId>) -> Option<Self> {
+        let until = filter.until.map(EventId::floor);
+        let end = before.into_iter().chain(until).min();
+        let to = match end {
+            None => Uuid::max(),
+            Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
+        };
+        let from = filter.since.map_or(Uuid::nil(), |since| EventId::floor(since).as_uuid());
+        (from <= to).then_some(Self { from, to })
+    }
+}
+
+/// Events of a range, newest first. A delivery has its event's millisecond in its id, which finds an
+/// event's deliveries by their primary key and in one partition.
+async fn select(
+    store: &PostgresStore,
+    filter: &EventFilter,
+    range: Range,
+    limit: i64,
+) -> Result<Vec<EventRow>, StoreError> {
+    store
+        .inner
+        .browse()
+        .run(async |conn| {
+            sqlx::query_as!(
+                EventRow,
+                r#"
+                WITH page AS MATERIALIZED (
+                    SELECT * FROM rdev_webhooks.events e
+                    WHERE e.id BETWEEN $1 AND $2
+                        AND ($3::text IS NULL OR e.event_type = $3)
+                        AND ($4::text IS NULL OR e.project = $4)
+                    ORDER BY e.id DESC LIMIT $5
+                )
+                SELECT p.id, p.occurred_at, p.event_type, p.project, p.key, p.body,
+                    q.pending AS "pending!", q.in_flight AS "in_flight!", q.retrying AS "retrying!",
+                    d.succeeded AS "succeeded!", d.failed AS "failed!", d.cancelled AS "cancelled!"
+                FROM page p
+                CROSS JOIN LATERAL (
+                    SELECT count(*) FILTER (WHERE s.status = 'pending') AS pending,
+                        count(*) FILTER (WHERE s.status = 'in_flight') AS in_flight,
+                        count(*) FILTER (WHERE s.status = 'retrying') AS retrying
+                    FROM (
+                        SELECT rdev_webhooks.status(
+                            q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status
+                        FROM rdev_webhooks.delivery_queue q
+                        WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(p.id)
+                                AND rdev_webhooks.id_last_of_ms(p.id)
+                            AND q.event_id = p.id
+                    ) s
+                ) q
+                CROSS JOIN LATERAL (
+                    SELECT count(*) FILTER (WHERE d.outcome = 'succeeded') AS succeeded,
+                        count(*) FILTER (WHERE d.outcome = 'failed') AS failed,
+                        count(*) FILTER (WHERE d.outcome = 'cancelled') AS cancelled
+                    FROM rdev_webhooks.deliveries d
+                    WHERE d.id BETWEEN rdev_webhooks.id_first_of_ms(p.id)
+                            AND rdev_webhooks.id_last_of_ms(p.id)
+                        AND d.event_id = p.id
+                ) d
+                ORDER BY p.id DESC
+                "#,
+                range.from,
+                range.to,
+                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+                filter.project.as_ref().map(|project| project.as_str()),
+                limit,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+}

@@ -1,0 +1,190 @@
+//! [`DeliveryHistory`] on Postgres.
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
+use rdev_webhooks_domain::{
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+    TraceParentError,
+};
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::convert::to_i32;
+use crate::error::corrupt;
+use crate::prune::prune;
+use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
+
+#[async_trait]
+impl DeliveryHistory for PostgresStore {
+    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        let one = Range { from: id.as_uuid(), to: id.as_uuid() };
+        let rows = select(self, &DeliveryFilter::default(), one, 1).await?;
+        let Some(row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        let delivery = to_delivery(row)?;
+        let event = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query!(
+                    "SELECT body, traceparent FROM rdev_webhooks.events WHERE id = $1",
+                    delivery.event_id.as_uuid()
+                )
+                .fetch_optional(&mut **conn)
+                .await
+            })
+            .await?;
+        // None if it was pruned between the two.
+        let Some(event) = event else {
+            return Ok(None);
+        };
+        let traceparent = event.traceparent.map(|text| text.parse()).transpose();
+        let unreadable = |error: TraceParentError| corrupt("events", "traceparent", delivery.event_id, error);
+        Ok(Some(DeliveryRecord {
+            traceparent: traceparent.map_err(unreadable)?,
+            body: event.body.into(),
+            delivery,
+        }))
+    }
+
+    async fn list(
+        &self,
+        filter: &DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError> {
+        let Some(range) = Range::of(filter, page.before) else {
+            return Ok(Page::of(Vec::new(), page.limit));
+        };
+        let rows = select(self, filter, range, i64::from(page.limit) + 1).await?;
+        let found = rows.into_iter().map(to_delivery).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
+        let rows = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query_as!(
+                    AttemptRow,
+                    r#"SELECT number, trigger::text AS "trigger!", started_at, duration_ns, dns_ns,
+                         connect_ns, tls_ns, first_byte_ns, signature, status, response_headers,
+                         response_body, response_truncated, failure_class, failure_detail
+                     FROM rdev_webhooks.attempts
+                     WHERE delivery_id = $1 AND ($2::int4 IS NULL OR number < $2)
+                     ORDER BY number DESC LIMIT $3"#,
+                    id.as_uuid(),
+                    page.before.map(to_i32),
+                    i64::from(page.limit) + 1,
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        let found = rows.into_iter().map(|row| to_attempt(id, row)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        prune(self.inner.browse(), self.inner.key_lifetime, before).await
+    }
+}
+
+/// Ids from one to another, both included.
+#[derive(Clone, Copy)]
+struct Range {
+    from: Uuid,
+    to: Uuid,
+}
+
+impl Range {
+    /// None if there can be no id in it.
+    fn of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Self> {
+        // A delivery has its event's millisecond.
+        let of_event = filter.event.map(|event| {
+            let first = DeliveryId::floor(event.time()).as_uuid();
+            let last = Uuid::from_u128(first.as_u128() | ((1 << 80) - 1));
+            (first, last)
+        });
+        let until = filter.until.map(DeliveryId::floor);
+        let mut to = match before.into_iter().chain(until).min() {
+            None => Uuid::max(),
+            Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
+        };
+        let mut from = filter.since.map_or(Uuid::nil(), |since| DeliveryId::floor(since).as_uuid());
+        if let Some((first, last)) = of_event {
+            from = from.max(first);
+            to = to.min(last);
+        }
+        (from <= to).then_some(Self { from, to })
+    }
+}
+
+/// Deliveries of a range, those of the newest events first: the unfinished and the finished ones in one
+/// order, each half read in that order by an index and no further than the page goes. What the event must
+/// be like is asked of each row on the way, by its key: a join would be free to read all events first.
+async fn select(
+    store: &PostgresStore,
+    filter: &DeliveryFilter,
+    range: Range,
+    limit: i64,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    store
+        .inner
+        .browse()
+        .run(async |conn| {
+            sqlx::query_as!(
+                DeliveryRow,
+                r#"
+                SELECT x.id AS "id!", x.event_id AS "event_id!", e.event_type, e.project,
+                    x.webhook_id AS "webhook_id!", x.attempts AS "attempts!", x.status AS "status!",
+                    x.at AS "at!", x.reason
+                FROM (
+                    (SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
+                        CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
+                        NULL AS reason
+                    FROM rdev_webhooks.delivery_queue q
+                    CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
+                        q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status) s
+                    WHERE q.id BETWEEN $1 AND $2
+                        AND ($3::uuid IS NULL OR q.webhook_id = $3)
+                        AND ($4::uuid IS NULL OR q.event_id = $4)
+                        AND ($5::text IS NULL AND $6::text IS NULL OR (EXISTS (
+                            SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id
+                                AND ($5 IS NULL OR e.event_type = $5)
+                                AND ($6 IS NULL OR e.project = $6))) IS TRUE)
+                        AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
+                            AND s.status = $7))
+                    ORDER BY q.id DESC LIMIT $8)
+                    UNION ALL
+                    (SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.outcome, d.finished_at, d.reason
+                    FROM rdev_webhooks.deliveries d
+                    WHERE d.id BETWEEN $1 AND $2
+                        AND ($3::uuid IS NULL OR d.webhook_id = $3)
+                        AND ($4::uuid IS NULL OR d.event_id = $4)
+                        AND ($5::text IS NULL AND $6::text IS NULL OR (EXISTS (
+                            SELECT FROM rdev_webhooks.events e WHERE e.id = d.event_id
+                                AND ($5 IS NULL OR e.event_type = $5)
+                                AND ($6 IS NULL OR e.project = $6))) IS TRUE)
+                        AND ($7::text IS NULL OR d.outcome = $7)
+                    ORDER BY d.id DESC LIMIT $8)
+                    ORDER BY id DESC LIMIT $8
+                ) x
+                JOIN rdev_webhooks.events e ON e.id = x.event_id
+                ORDER BY x.id DESC
+                "#,
+                range.from,
+                range.to,
+                filter.webhook.map(|webhook| webhook.as_uuid()),
+                filter.event.map(|event| event.as_uuid()),
+                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+                filter.project.as_ref().map(|project| project.as_str()),
+                filter.status.map(|status| status.as_str()),
+                limit,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+}

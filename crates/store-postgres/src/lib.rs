@@ -1,0 +1,46 @@
+//! The rdev webhooks ports on Postgres: for several API processes and any number of workers on one
+//! database.
+//!
+//! [`PostgresStore`] is all four store ports. [`migrate`] prepares a database, [`schema_state`] tells
+//! whether one is prepared.
+//!
+//! # How it is laid out
+//!
+//! Everything stands in the schema `rdev_webhooks`. `delivery_queue` holds the unfinished deliveries and
+//! nothing else; `events`, `deliveries` (the finished ones) and `attempts` are partitioned by the day in
+//! their ids, so that retention drops whole tables. Publishing, claiming and settling are one statement
+//! each, over arrays, however many deliveries they are about.
+//!
+//! # Time
+//!
+//! All scheduling goes by the database's clock (the SQL function `rdev_webhooks.now()`): a machine whose
+//! own clock is off harms nothing.
+//!
+//! # Waiting
+//!
+//! Every wait has an end: for a connection, for a statement, for a lock. What takes longer, and whatever
+//! a lost connection does, is [`StoreError::Unavailable`]; the pools mend themselves.
+//!
+//! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
+
+mod connect;
+mod convert;
+mod error;
+mod events;
+mod history;
+mod options;
+mod prune;
+mod publish;
+mod queue;
+mod rows;
+mod schema;
+mod sealing;
+mod targets;
+mod upkeep;
+mod wakeups;
+mod webhook_rows;
+mod webhooks;
+
+pub use connect::{ConnectError, PostgresStore};
+pub use options::{PoolSizes, PostgresOptions};
+pub use schema::{MigrateError, SchemaState, migrate, schema_state};

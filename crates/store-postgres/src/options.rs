@@ -1,0 +1,80 @@
+//! How to reach the database.
+
+use std::fmt;
+use std::time::Duration;
+
+use rdev_webhooks_keyring::Keyring;
+
+/// How to reach the database, and what to hold open. `Debug` shows neither the URL nor a key.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`, with the parameters that libpq knows:
+    /// `?sslmode=verify-full`, `?host=/var/run/postgresql`.
+    pub url: String,
+    /// What secrets and header values are sealed with.
+    pub keyring: Keyring,
+    /// How many connections there may be.
+    pub pools: PoolSizes,
+    /// How long to wait for a connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take, on the server and waiting for locks. Listing and pruning may
+    /// take [`Self::browse_timeout`].
+    pub statement_timeout: Duration,
+    /// How long one statement of a listing or of pruning may take.
+    pub browse_timeout: Duration,
+    /// How long a producer's key is remembered; at the most as long as its event is kept.
+    pub key_lifetime: Duration,
+    /// Whether processes wake each other when there is work. Without it they find it by polling, and
+    /// two connections less are held.
+    pub wake_others: bool,
+}
+
+/// How many connections each kind of work may hold. A process holds at most their sum, and two more
+/// with [`PostgresOptions::wake_others`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSizes {
+    /// For publishing, settling and whatever else changes something.
+    pub write: u32,
+    /// For discovering and claiming.
+    pub claim: u32,
+    /// For looking at things, and for pruning.
+    pub browse: u32,
+}
+
+impl PostgresOptions {
+    /// The usual: 8, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to list, 30
+    /// days for a key, and processes that wake each other.
+    #[must_use]
+    pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
+        Self {
+            url: url.into(),
+            keyring,
+            pools: PoolSizes::default(),
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            browse_timeout: Duration::from_secs(30),
+            key_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            wake_others: true,
+        }
+    }
+}
+
+impl Default for PoolSizes {
+    fn default() -> Self {
+        Self { write: 8, claim: 4, browse: 4 }
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("keyring", &self.keyring)
+            .field("pools", &self.pools)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("browse_timeout", &self.browse_timeout)
+            .field("key_lifetime", &self.key_lifetime)
+            .field("wake_others", &self.wake_others)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,304 @@
+//! What retention removes.
+//!
+//! A day that lies wholly before the limit goes as whole partitions: tables are dropped, whatever they
+//! hold. Rows are deleted one by one only from the day that the limit falls into, from the default
+//! partitions, which are all but empty, and from a day that still has something to be delivered; and of
+//! those only so many at a time. Under a load that adds more than that, the rest goes a few hours later,
+//! with its partition: deleting all of it row by row would cost more than having delivered it.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{Pruned, StoreError};
+use rdev_webhooks_domain::{EventId, Timestamp};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::connect::Pool;
+use crate::convert::{to_micros_up, to_sql_time};
+use crate::queue::cancel::sweep_deleted;
+use crate::upkeep;
+
+/// So many events, or keys, in one statement.
+const STEP: i64 = 1_000;
+
+/// So many steps of events at a time.
+const STEPS: u32 = 50;
+
+/// To drop a table takes a lock that everybody waits behind: rather not at all than for long.
+const LOCK_TIMEOUT: &str = "1s";
+
+/// The day's tables in the order they go, the one that says what is kept before its event.
+const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
+
+/// Removes what was accepted before a moment, as `DeliveryHistory::prune` says.
+pub(crate) async fn prune(
+    pool: &Pool,
+    key_lifetime: Duration,
+    before: Timestamp,
+) -> Result<Pruned, StoreError> {
+    upkeep::ensure_partitions(pool).await?;
+    sweep_deleted(pool).await?;
+    let limit = EventId::floor(before).as_uuid();
+    let mut pruned = Pruned::default();
+    for day in whole_days(pool, limit).await? {
+        drop_day(pool, &day, &mut pruned).await?;
+    }
+    delete_rows(pool, limit, &mut pruned).await?;
+    forget_keys(pool, limit, key_lifetime).await?;
+    pool.run(async |conn| {
+        sqlx::query!("DELETE FROM rdev_webhooks.webhooks WHERE deleted_at < $1", to_sql_time(before))
+            .execute(&mut **conn)
+            .await
+    })
+    .await?;
+    Ok(pruned)
+}
+
+/// A day that has partitions, and the ids from its first to that of the next day.
+struct Day {
+    suffix: String,
+    low: Uuid,
+    high: Uuid,
+}
+
+/// The days before a limit that have partitions.
+async fn whole_days(pool: &Pool, limit: Uuid) -> Result<Vec<Day>, StoreError> {
+    pool.run(async |conn| {
+        sqlx::query_as!(
+            Day,
+            r#"
+            SELECT days.suffix AS "suffix!", rdev_webhooks.id_floor(days.day) AS "low!",
+                rdev_webhooks.id_floor(days.day + interval '24 hours') AS "high!"
+            FROM (
+                SELECT DISTINCT t.suffix,
+                    to_date(t.suffix, 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS day
+                FROM pg_catalog.pg_inherits i
+                JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+                CROSS JOIN LATERAL (
+                    SELECT substring(c.relname FROM '^(?:events|deliveries|attempts)_(\d{8})$') AS suffix
+                ) t
+                WHERE i.inhparent IN (to_regclass('rdev_webhooks.events'),
+                        to_regclass('rdev_webhooks.deliveries'), to_regclass('rdev_webhooks.attempts'))
+                    AND t.suffix IS NOT NULL
+            ) days
+            WHERE rdev_webhooks.id_floor(days.day + interval '24 hours') <= $1
+            ORDER BY days.suffix
+            "#,
+            limit
+        )
+        .fetch_all(&mut **conn)
+        .await
+    })
+    .await
+}
+
+/// Drops a day's tables, each in a transaction of its own, so that nobody can wait for two of them. A day
+/// that has something to be delivered stays, and so does one whose tables are busy: there is a next time.
+async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), StoreError> {
+    if pool.run(async |conn| has_awaited(conn, day).await).await? {
+        return Ok(());
+    }
+    // What waits for disabled webhooks goes too, before the tables, in steps.
+    loop {
+        let deleted = pool
+            .run(async |conn| {
+                sqlx::query!(
+                    "DELETE FROM rdev_webhooks.delivery_queue WHERE id IN (
+                         SELECT id FROM rdev_webhooks.delivery_queue
+                         WHERE id >= $1 AND id < $2 LIMIT $3)",
+                    day.low,
+                    day.high,
+                    10 * STEP
+                )
+                .execute(&mut **conn)
+                .await
+            })
+            .await?
+            .rows_affected();
+        pruned.deliveries += deleted;
+        if deleted == 0 {
+            break;
+        }
+    }
+    for parent in TABLES {
+        let dropped = pool.run(async |conn| drop_table(conn, parent, day).await).await;
+        match (parent, dropped) {
+            ("events", Ok(rows)) => pruned.events += rows,
+            ("deliveries", Ok(rows)) => pruned.deliveries += rows,
+            (_, Ok(_)) => {}
+            (_, Err(error @ StoreError::Unavailable(_))) => {
+                tracing::info!(table = %format!("{parent}_{}", day.suffix), %error, "could not be dropped; will try again");
+                return Ok(());
+            }
+            (_, Err(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Drops one table and says how many rows it had.
+async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) -> Result<u64, sqlx::Error> {
+    // The suffix is eight digits.
+    let table = format!("rdev_webhooks.{parent}_{}", day.suffix);
+    let mut tx = conn.begin().await?;
+    sqlx::query!("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT).fetch_one(&mut *tx).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", upkeep::LOCK).execute(&mut *tx).await?;
+    let exists: bool =
+        sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(&table).fetch_one(&mut *tx).await?;
+    if !exists {
+        return Ok(0);
+    }
+    // Before the lock: nobody adds to a day that is over, and counting takes its time.
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
+        .fetch_one(&mut *tx)
+        .await?;
+    // The parent first, as whoever reads or writes the table through it does.
+    sqlx::query(AssertSqlSafe(format!("LOCK TABLE rdev_webhooks.{parent} IN ACCESS EXCLUSIVE MODE")))
+        .execute(&mut *tx)
+        .await?;
+    // Somebody may have asked for a delivery again until now, and from now on cannot.
+    if has_awaited(&mut tx, day).await? {
+        return Ok(0);
+    }
+    sqlx::query(AssertSqlSafe(format!("DROP TABLE {table}"))).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(u64::try_from(rows).unwrap_or(0))
+}
+
+/// Whether something of a day is still to be delivered.
+async fn has_awaited(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+             SELECT FROM rdev_webhooks.delivery_queue q
+             JOIN rdev_webhooks.webhooks w ON w.id = q.webhook_id
+             WHERE q.id >= $1 AND q.id < $2 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
+         ) AS "awaited!""#,
+        day.low,
+        day.high
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Deletes events under a limit, save those of which something is still to be delivered.
+async fn delete_rows(pool: &Pool, limit: Uuid, pruned: &mut Pruned) -> Result<(), StoreError> {
+    let mut after = Uuid::nil();
+    for _ in 0..STEPS {
+        let page = pool
+            .run(async |conn| {
+                sqlx::query_scalar!(
+                    "SELECT id FROM rdev_webhooks.events WHERE id > $1 AND id < $2
+                     ORDER BY id LIMIT $3",
+                    after,
+                    limit,
+                    STEP
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        let (Some(first), Some(last)) = (page.first(), page.last()) else {
+            return Ok(());
+        };
+        after = *last;
+        let deleted = pool.run(async |conn| delete_page(conn, &page, *first, *last).await).await?;
+        pruned.events += deleted.events;
+        pruned.deliveries += deleted.deliveries;
+    }
+    tracing::info!("more than one go can delete lies before the retention's limit; the rest goes later");
+    Ok(())
+}
+
+async fn delete_page(
+    conn: &mut PgConnection,
+    page: &[Uuid],
+    first: Uuid,
+    last: Uuid,
+) -> Result<Pruned, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        WITH doomed AS MATERIALIZED (
+            SELECT e.id FROM unnest($1::uuid[]) AS e(id)
+            WHERE NOT EXISTS (
+                SELECT FROM rdev_webhooks.delivery_queue q
+                JOIN rdev_webhooks.webhooks w ON w.id = q.webhook_id
+                WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(e.id)
+                        AND rdev_webhooks.id_last_of_ms(e.id)
+                    AND q.event_id = e.id
+                    AND w.deleted_at IS NULL AND w.disabled_reason IS NULL)
+        ),
+        unfinished AS (
+            DELETE FROM rdev_webhooks.delivery_queue q
+            WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms($2) AND rdev_webhooks.id_last_of_ms($3)
+                AND q.event_id IN (SELECT id FROM doomed)
+            RETURNING q.id
+        ),
+        finished AS (
+            DELETE FROM rdev_webhooks.deliveries d
+            WHERE d.id BETWEEN rdev_webhooks.id_first_of_ms($2) AND rdev_webhooks.id_last_of_ms($3)
+                AND d.event_id IN (SELECT id FROM doomed)
+            RETURNING d.id
+        ),
+        tried AS (
+            DELETE FROM rdev_webhooks.attempts a
+            WHERE a.delivery_id BETWEEN rdev_webhooks.id_first_of_ms($2)
+                    AND rdev_webhooks.id_last_of_ms($3)
+                AND a.delivery_id IN (SELECT id FROM unfinished UNION ALL SELECT id FROM finished)
+        ),
+        gone AS (
+            DELETE FROM rdev_webhooks.events e
+            WHERE e.id BETWEEN $2 AND $3 AND e.id IN (SELECT id FROM doomed)
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM gone) AS "events!",
+            (SELECT count(*) FROM unfinished) + (SELECT count(*) FROM finished) AS "deliveries!"
+        "#,
+        page,
+        first,
+        last
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Pruned {
+        events: u64::try_from(row.events).unwrap_or(0),
+        deliveries: u64::try_from(row.deliveries).unwrap_or(0),
+    })
+}
+
+/// Deletes the keys of events that are gone, and those that have expired.
+async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result<(), StoreError> {
+    let mut after = Uuid::nil();
+    loop {
+        let page = pool
+            .run(async |conn| {
+                sqlx::query_scalar!(
+                    "SELECT event_id FROM rdev_webhooks.event_keys
+                     WHERE event_id > $1 AND event_id < greatest($2, rdev_webhooks.id_floor(
+                         rdev_webhooks.now() - $3::int8 * interval '1 microsecond'))
+                     ORDER BY event_id LIMIT $4",
+                    after,
+                    limit,
+                    to_micros_up(key_lifetime),
+                    STEP
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = *last;
+        pool.run(async |conn| {
+            sqlx::query!(
+                "DELETE FROM rdev_webhooks.event_keys k USING unnest($1::uuid[]) AS old(event_id)
+                 WHERE k.event_id = old.event_id AND (k.expires_at <= rdev_webhooks.now()
+                     OR NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = k.event_id))",
+                &page
+            )
+            .execute(&mut **conn)
+            .await
+        })
+        .await?;
+    }
+}

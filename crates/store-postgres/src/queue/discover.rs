@@ -1,0 +1,144 @@
+//! What there is to claim.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Discovery, DueWebhook, WebhookId};
+use uuid::Uuid;
+
+use super::marks::MARGIN_MICROS;
+use crate::connect::Inner;
+use crate::convert::{from_nanos, to_i32};
+use crate::webhook_rows::{max_in_flight, rate_limit};
+
+/// A page of webhooks that have something claimable.
+///
+/// The statement walks from webhook to webhook rather than over their deliveries: each step goes to the
+/// next one that is known, from its low-water mark on, or to one before it that is not known yet. It
+/// ends when it has found one more than `limit`.
+pub(crate) async fn discover(
+    store: &Inner,
+    after: Option<WebhookId>,
+    limit: u32,
+) -> Result<Discovery, StoreError> {
+    let after = after.unwrap_or(WebhookId::from_uuid(Uuid::nil()));
+    // Enough for a page where most of what is known is idle; beyond them they are found anew.
+    let known = store.marks.after(after, 256 + 4 * limit as usize);
+    let (ids, marks): (Vec<_>, Vec<_>) = known.into_iter().map(|(id, at)| (id.as_uuid(), at)).unzip();
+    let rows = store
+        .claim()
+        .run(async |conn| {
+            sqlx::query!(
+                r#"
+                WITH RECURSIVE walk AS (
+                    SELECT $1::uuid AS webhook_id, 1 AS place, NULL::timestamptz AS mark, 0 AS found,
+                        false AS enabled, NULL::timestamptz AS first_due_at, false AS claimable,
+                        NULL::timestamptz AS next_at
+                    UNION ALL
+                    SELECT next.webhook_id, next.place, next.mark, w.found + state.claimable::int4,
+                        state.enabled, state.first_due_at, state.claimable, state.next_at
+                    FROM walk w
+                    CROSS JOIN LATERAL (
+                        SELECT coalesce(stranger.webhook_id, ($3::uuid[])[w.place]) AS webhook_id,
+                            w.place + (stranger.webhook_id IS NULL)::int4 AS place,
+                            CASE WHEN stranger.webhook_id IS NULL
+                                THEN ($4::timestamptz[])[w.place] END AS mark
+                        FROM (SELECT (
+                            SELECT q.webhook_id FROM rdev_webhooks.delivery_queue q
+                            WHERE q.webhook_id > w.webhook_id
+                                AND q.webhook_id < coalesce(($3::uuid[])[w.place],
+                                    'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                            ORDER BY q.webhook_id, q.due_at LIMIT 1
+                        ) AS webhook_id OFFSET 0) stranger
+                    ) next
+                    CROSS JOIN LATERAL (
+                        SELECT webhook.enabled, oldest.first_due_at, free.claimable,
+                            CASE WHEN free.claimable OR NOT webhook.enabled THEN NULL
+                                WHEN oldest.first_due_at > rdev_webhooks.now() THEN oldest.first_due_at
+                                ELSE least(
+                                    (SELECT q.due_at FROM rdev_webhooks.delivery_queue q
+                                    WHERE q.webhook_id = next.webhook_id
+                                        AND q.due_at > rdev_webhooks.now()
+                                    ORDER BY q.due_at LIMIT 1),
+                                    (SELECT min(q.lease_expires_at)
+                                    FROM rdev_webhooks.delivery_queue q
+                                    WHERE q.webhook_id = next.webhook_id
+                                        AND q.due_at >= coalesce(next.mark, '-infinity')
+                                        AND q.due_at <= rdev_webhooks.now())
+                                ) END AS next_at
+                        FROM (SELECT EXISTS (
+                            SELECT FROM rdev_webhooks.webhooks wh
+                            WHERE wh.id = next.webhook_id AND wh.deleted_at IS NULL
+                                AND wh.disabled_reason IS NULL
+                        ) AS enabled OFFSET 0) webhook
+                        CROSS JOIN LATERAL (SELECT (
+                            SELECT q.due_at FROM rdev_webhooks.delivery_queue q
+                            WHERE webhook.enabled AND q.webhook_id = next.webhook_id
+                                AND q.due_at >= coalesce(next.mark, '-infinity')
+                            ORDER BY q.due_at LIMIT 1
+                        ) AS first_due_at OFFSET 0) oldest
+                        CROSS JOIN LATERAL (SELECT
+                            coalesce(oldest.first_due_at <= rdev_webhooks.now(), false) AND EXISTS (
+                                SELECT FROM rdev_webhooks.delivery_queue q
+                                WHERE q.webhook_id = next.webhook_id
+                                    AND q.due_at >= oldest.first_due_at
+                                    AND q.due_at <= rdev_webhooks.now()
+                                    AND (q.lease_expires_at IS NULL
+                                        OR q.lease_expires_at <= rdev_webhooks.now())
+                                ORDER BY q.due_at LIMIT 1
+                        ) AS claimable OFFSET 0) free
+                        OFFSET 0
+                    ) state
+                    WHERE next.webhook_id IS NOT NULL AND w.found <= $2
+                )
+                SELECT k.webhook_id AS "webhook_id!", k.mark IS NULL AS "from_beginning!",
+                    k.enabled AS "enabled!", k.claimable AS "claimable!",
+                    k.first_due_at IS NOT NULL AS "busy!",
+                    least(k.first_due_at,
+                        rdev_webhooks.now() - $5::int8 * interval '1 microsecond') AS "since!",
+                    ceil(extract(epoch FROM k.next_at - rdev_webhooks.now()) * 1000000)::int8
+                        AS next_in_us,
+                    w.max_in_flight AS "max_in_flight?", w.rate_limit AS "rate_limit?",
+                    w.timeout_ns AS "timeout_ns?"
+                FROM walk k
+                LEFT JOIN rdev_webhooks.webhooks w ON w.id = k.webhook_id AND k.claimable
+                WHERE k.webhook_id > $1
+                "#,
+                after.as_uuid(),
+                to_i32(limit),
+                &ids,
+                &marks as &[Option<chrono::DateTime<chrono::Utc>>],
+                MARGIN_MICROS,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+
+    let mut discovery = Discovery::default();
+    for row in rows {
+        let id = WebhookId::from_uuid(row.webhook_id);
+        if !row.enabled {
+            store.marks.forget(id);
+            continue;
+        }
+        store.marks.put(id, row.since, row.from_beginning, row.busy);
+        if !row.claimable {
+            let wait = row.next_in_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0)));
+            discovery.next_due_in = [discovery.next_due_in, wait].into_iter().flatten().min();
+        } else if store.targets.is_unreadable(id) {
+            // Nothing could be sent: it waits until its secret can be read, or is looked at again.
+        } else if discovery.due.len() == limit as usize {
+            discovery.has_more = true;
+        } else {
+            discovery.due.push(DueWebhook {
+                id,
+                max_in_flight: max_in_flight(id, row.max_in_flight)?,
+                rate_limit: rate_limit(id, row.rate_limit)?,
+                timeout: row.timeout_ns.map(from_nanos),
+            });
+        }
+    }
+    discovery.due.sort_unstable_by_key(|due| due.id);
+    Ok(discovery)
+}

@@ -1,0 +1,52 @@
+//! [`DeliveryQueue`] on Postgres.
+
+pub(crate) mod cancel;
+mod claim;
+mod discover;
+pub(crate) mod marks;
+mod redeliver;
+mod release;
+mod settle;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::{
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+};
+
+use crate::connect::PostgresStore;
+
+#[async_trait]
+impl DeliveryQueue for PostgresStore {
+    async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
+        discover::discover(&self.inner, after, limit).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
+        claim::claim(&self.inner, claim).await
+    }
+
+    async fn release(&self, leases: &[LeaseRef]) -> Result<(), StoreError> {
+        release::release(&self.inner, leases).await
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        settle::settle(&self.inner, settlements).await
+    }
+
+    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+        redeliver::redeliver(&self.inner, id, trigger).await
+    }
+
+    async fn wait_for_work(&self) {
+        self.inner.wakeups.wait().await;
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner
+            .browse()
+            .run(async |conn| sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&mut **conn).await)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Delivering again on request.
+
+use rdev_webhooks_domain::ports::{Redelivery, StoreError};
+use rdev_webhooks_domain::{DeliveryId, Trigger};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::connect::Inner;
+use crate::rows::{DeliveryRow, to_delivery};
+
+/// A delivery may end, or be taken up again by somebody else, while it is looked for: it is looked for
+/// again then.
+const TRIES: u32 = 3;
+
+enum Found {
+    Nothing,
+    InFlight,
+    Disabled,
+    Deleted,
+    Queued(DeliveryRow),
+    Pruned,
+}
+
+/// Makes an attempt at one delivery due now.
+pub(crate) async fn redeliver(
+    store: &Inner,
+    id: DeliveryId,
+    trigger: Trigger,
+) -> Result<Option<Redelivery>, StoreError> {
+    for _ in 0..TRIES {
+        let found = store
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                let found = attempt(&mut tx, id, trigger).await?;
+                if matches!(found, Found::Queued(_)) {
+                    tx.commit().await?;
+                }
+                Ok(found)
+            })
+            .await?;
+        return Ok(Some(match found {
+            Found::Nothing => continue,
+            Found::Pruned => return Ok(None),
+            Found::InFlight => Redelivery::InFlight,
+            Found::Disabled => Redelivery::WebhookDisabled,
+            Found::Deleted => Redelivery::WebhookDeleted,
+            Found::Queued(row) => {
+                store.wakeups.wake();
+                Redelivery::Queued(to_delivery(row)?)
+            }
+        }));
+    }
+    Ok(None)
+}
+
+async fn attempt(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<Found, sqlx::Error> {
+    let waiting = sqlx::query!(
+        r#"SELECT webhook_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
+         FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(waiting) = waiting {
+        if let Some(refused) = refusal(tx, waiting.webhook_id).await? {
+            return Ok(refused);
+        }
+        if waiting.in_flight {
+            return Ok(Found::InFlight);
+        }
+        bring_forward(tx, id, trigger).await?;
+        return row(tx, id).await;
+    }
+    let ended = sqlx::query_scalar!(
+        "SELECT webhook_id FROM rdev_webhooks.deliveries WHERE id = $1 FOR UPDATE",
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(webhook) = ended else {
+        return Ok(Found::Nothing);
+    };
+    if let Some(refused) = refusal(tx, webhook).await? {
+        return Ok(refused);
+    }
+    reopen(tx, id, trigger).await?;
+    row(tx, id).await
+}
+
+/// Why a webhook gets nothing. Its row is locked, so that it cannot be deleted before this is done.
+async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, sqlx::Error> {
+    let enabled = sqlx::query_scalar!(
+        r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
+         WHERE id = $1 AND deleted_at IS NULL FOR SHARE"#,
+        webhook
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(match enabled {
+        None => Some(Found::Deleted),
+        Some(false) => Some(Found::Disabled),
+        Some(true) => None,
+    })
+}
+
+/// As `Progress::redeliver` says: an automatic retry that waits keeps its time and is resumed; a first
+/// attempt that is due, or one that was asked for, is just brought forward.
+async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE rdev_webhooks.delivery_queue SET
+             resume_at = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
+                 THEN due_at ELSE resume_at END,
+             trigger = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
+                 THEN ($2::text)::rdev_webhooks.attempt_trigger ELSE trigger END,
+             due_at = least(due_at, rdev_webhooks.now())
+         WHERE id = $1",
+        id.as_uuid(),
+        trigger.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// As `Progress::reopened` says.
+async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "WITH ended AS (DELETE FROM rdev_webhooks.deliveries WHERE id = $1 RETURNING *)
+         INSERT INTO rdev_webhooks.delivery_queue
+             (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
+         SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts,
+             ($2::text)::rdev_webhooks.attempt_trigger
+         FROM ended",
+        id.as_uuid(),
+        trigger.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn row(tx: &mut PgConnection, id: DeliveryId) -> Result<Found, sqlx::Error> {
+    let row = sqlx::query_as!(
+        DeliveryRow,
+        r#"SELECT q.id, q.event_id, e.event_type, e.project, q.webhook_id, q.attempts,
+             rdev_webhooks.status(q.lease_expires_at, q.attempts, q.trigger, q.resume_at)
+                 AS "status!",
+             q.due_at AS at, NULL::text AS reason
+         FROM rdev_webhooks.delivery_queue q JOIN rdev_webhooks.events e ON e.id = q.event_id
+         WHERE q.id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    // Its event was pruned at this moment, and what was done here goes with it.
+    Ok(row.map_or(Found::Pruned, Found::Queued))
+}

@@ -1,0 +1,58 @@
+//! Giving claims back.
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef};
+
+use crate::connect::Inner;
+
+/// Gives claims back unused, in one statement; for a deleted webhook that cancels the delivery.
+pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let mut leases = leases.to_vec();
+    // Everybody locks rows in one order, so that nobody waits for each other.
+    leases.sort_unstable_by_key(|lease| lease.delivery);
+    let ids: Vec<_> = leases.iter().map(|lease| lease.delivery.as_uuid()).collect();
+    let tokens: Vec<_> = leases.iter().map(|lease| lease.token.as_i64()).collect();
+    store
+        .write()
+        .run(async |conn| {
+            sqlx::query!(
+                "WITH given AS (
+                     SELECT * FROM unnest($1::uuid[], $2::int8[]) AS g(id, token)
+                 ),
+                 cancelled AS (
+                     DELETE FROM rdev_webhooks.delivery_queue q USING given g
+                     WHERE q.id = g.id AND q.lease_token = g.token
+                         AND NOT EXISTS (SELECT FROM rdev_webhooks.webhooks w
+                             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)
+                     RETURNING q.*
+                 ),
+                 recorded AS (
+                     INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
+                         attempts, automatic_attempts, outcome, reason)
+                     SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts - 1,
+                         c.automatic_attempts - (c.trigger = 'automatic')::int4, $3, $4
+                     FROM cancelled c
+                 )
+                 UPDATE rdev_webhooks.delivery_queue q SET
+                     lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL,
+                     attempts = q.attempts - 1,
+                     automatic_attempts = q.automatic_attempts - (q.trigger = 'automatic')::int4
+                 FROM given g
+                 WHERE q.id = g.id AND q.lease_token = g.token
+                     AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
+                         WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)",
+                &ids,
+                &tokens,
+                DeliveryStatus::Cancelled.as_str(),
+                CancelReason::WebhookDeleted.as_str(),
+            )
+            .execute(&mut **conn)
+            .await
+        })
+        .await?;
+    store.wakeups.wake();
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The schema's version, and how it gets there.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Executor};
+
+use crate::error::{TimedOut, store_error};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// How a database's schema stands to what this program knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// They are the same.
+    Current,
+    /// The database lacks something, or everything.
+    Older {
+        /// The database's version; none if nothing was ever migrated.
+        found: Option<i64>,
+        /// This program's version.
+        known: i64,
+    },
+    /// The database was migrated by a newer program.
+    Newer {
+        /// The database's version.
+        found: i64,
+        /// This program's version.
+        known: i64,
+    },
+}
+
+impl fmt::Display for SchemaState {
+    /// Says what to do about it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MIGRATE: &str = "run `rdev-webhooks migrate --database-url postgres://…`";
+        match self {
+            Self::Current => f.write_str("the database's schema is current"),
+            Self::Older { found: None, known } => write!(
+                f,
+                "the database has no rdev webhooks schema yet, and this program needs version {known}: {MIGRATE}"
+            ),
+            Self::Older { found: Some(found), known } => write!(
+                f,
+                "the database's schema has version {found}, and this program needs version {known}: {MIGRATE} of this program's release"
+            ),
+            Self::Newer { found, known } => write!(
+                f,
+                "the database's schema has version {found}, and this program knows version {known}: it was migrated by a newer release (`rdev-webhooks migrate --database-url …`); run that release here too"
+            ),
+        }
+    }
+}
+
+/// Why a database could not be migrated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// The URL makes no sense; it is not repeated, as it may hold a password.
+    #[error("the database URL is not one of Postgres, like postgres://user@host/database")]
+    Url,
+    /// The database was migrated by a newer program.
+    #[error("{0}")]
+    Schema(SchemaState),
+    /// The database could not be reached, or refused something.
+    #[error("the database could not be migrated")]
+    Store(#[source] StoreError),
+    /// A migration does not fit what stands in the database.
+    #[error("the database does not fit the migrations")]
+    Mismatch(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Brings a database's schema up to what this program knows. May be run at any time, by several at
+/// once, and again.
+///
+/// # Errors
+///
+/// [`MigrateError`]; a migration is made whole or not at all.
+pub async fn migrate(url: &str) -> Result<(), MigrateError> {
+    let options = parse_url(url).ok_or(MigrateError::Url)?;
+    let mut conn = connect(&options).await.map_err(MigrateError::Store)?;
+    let state = read_state(&mut conn).await.map_err(MigrateError::Store)?;
+    if matches!(state, SchemaState::Newer { .. }) {
+        return Err(MigrateError::Schema(state));
+    }
+    // An old process may hold what a migration has to lock: fail rather than make everybody wait.
+    let running = async {
+        conn.execute("SET lock_timeout = '30s'").await?;
+        MIGRATIONS.run(&mut conn).await
+    };
+    let timed_out = |_| MigrateError::Store(StoreError::Unavailable(TimedOut(MIGRATE_TIMEOUT).into()));
+    let migrated = tokio::time::timeout(MIGRATE_TIMEOUT, running).await.map_err(timed_out)?;
+    migrated.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error)
+        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => MigrateError::Store(store_error(error)),
+        other => MigrateError::Mismatch(other.into()),
+    })?;
+    // Nothing hangs on how the connection ends.
+    let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
+    Ok(())
+}
+
+/// Tells how a database's schema stands to what this program knows.
+///
+/// # Errors
+///
+/// [`StoreError`] if the database cannot be reached or asked.
+pub async fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
+    let options = parse_url(url).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
+    let mut conn = connect(&options).await?;
+    let state = read_state(&mut conn).await;
+    let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
+    state
+}
+
+/// None if it is not a URL of Postgres.
+pub(crate) fn parse_url(url: &str) -> Option<PgConnectOptions> {
+    let has_scheme = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    // The driver's own error may quote the URL.
+    has_scheme.then(|| PgConnectOptions::from_str(url).ok()).flatten()
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options))
+        .await
+        .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
+        .map_err(store_error)
+}
+
+/// Tells how the schema stands. Knows the driver's table of migrations by heart, as it must not make
+/// one.
+pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, StoreError> {
+    let reading = async {
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL")
+            .fetch_one(&mut *conn)
+            .await?;
+        if !exists {
+            return Ok(None);
+        }
+        sqlx::query_scalar("SELECT max(version) FROM rdev_webhooks._migrations WHERE success")
+            .fetch_one(&mut *conn)
+            .await
+    };
+    let found: Option<i64> = tokio::time::timeout(CONNECT_TIMEOUT, reading)
+        .await
+        .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
+        .map_err(store_error)?;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    Ok(match found {
+        Some(found) if found == known => SchemaState::Current,
+        Some(found) if found > known => SchemaState::Newer { found, known },
+        found => SchemaState::Older { found, known },
+    })
+}

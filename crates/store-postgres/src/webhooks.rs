@@ -1,0 +1,281 @@
+//! [`WebhookRepository`] on Postgres.
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    Page, PageRequest, SigningSecrets, Webhook, WebhookFilter, WebhookId, WebhookState,
+};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::convert::{to_nanos, to_sql_time};
+use crate::error::describe;
+use crate::queue::cancel;
+use crate::sealing::{Sealed, seal_headers, seal_secret};
+use crate::webhook_rows::{WebhookRow, to_webhook};
+
+#[async_trait]
+impl WebhookRepository for PostgresStore {
+    async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
+        let columns = Columns::of(self, webhook)?;
+        let keyring = &self.inner.keyring;
+        let secret = seal_secret(keyring, Sealed::Secret, webhook.id, &secrets.current)?;
+        let previous = secrets.previous.as_ref();
+        let previous_secret = previous
+            .map(|(secret, _)| seal_secret(keyring, Sealed::PreviousSecret, webhook.id, secret))
+            .transpose()?;
+        let previous_until = previous.map(|(_, until)| to_sql_time(*until));
+        self.inner
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                sqlx::query!(
+                    "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
+                         retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
+                         previous_secret, previous_secret_until, disabled_reason, disabled_since,
+                         created_at, updated_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                         $18, $19)",
+                    webhook.id.as_uuid(),
+                    columns.version,
+                    webhook.url.as_str(),
+                    webhook.description,
+                    &columns.events,
+                    &columns.projects,
+                    columns.retry,
+                    columns.timeout_ns,
+                    columns.rate_limit,
+                    columns.max_in_flight,
+                    webhook.signing.to_string(),
+                    columns.headers,
+                    secret,
+                    previous_secret,
+                    previous_until,
+                    columns.disabled_reason,
+                    columns.disabled_since,
+                    to_sql_time(webhook.created_at),
+                    to_sql_time(webhook.updated_at),
+                )
+                .execute(&mut *tx)
+                .await?;
+                subscribe(&mut tx, webhook).await?;
+                tx.commit().await
+            })
+            .await
+    }
+
+    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let row = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query_as!(
+                    WebhookRow,
+                    "SELECT id, version, url, description, events, projects, retry, timeout_ns,
+                         rate_limit, max_in_flight, signing, headers, disabled_reason, disabled_since,
+                         created_at, updated_at
+                     FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
+                    id.as_uuid()
+                )
+                .fetch_optional(&mut **conn)
+                .await
+            })
+            .await?;
+        row.map(|row| to_webhook(&self.inner.keyring, row)).transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, StoreError> {
+        let patterns: Option<Vec<String>> =
+            filter.event_type.as_ref().map(|event_type| event_type.matching_patterns().collect());
+        let rows = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query_as!(
+                    WebhookRow,
+                    "SELECT id, version, url, description, events, projects, retry, timeout_ns,
+                         rate_limit, max_in_flight, signing, headers, disabled_reason, disabled_since,
+                         created_at, updated_at
+                     FROM rdev_webhooks.webhooks
+                     WHERE deleted_at IS NULL
+                         AND ($1::uuid IS NULL OR id < $1)
+                         AND ($2::text[] IS NULL OR events && $2)
+                         AND ($3::text IS NULL OR projects = '{}' OR $3 = ANY(projects))
+                         AND ($4::bool IS NULL OR (disabled_reason IS NULL) = $4)
+                     ORDER BY id DESC LIMIT $5",
+                    page.before.map(|before| before.as_uuid()),
+                    patterns.as_deref(),
+                    filter.project.as_ref().map(|project| project.as_str()),
+                    filter.enabled,
+                    i64::from(page.limit) + 1,
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        let found =
+            rows.into_iter().map(|row| to_webhook(&self.inner.keyring, row)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
+        let columns = Columns::of(self, webhook)?;
+        let updated = self
+            .inner
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                // The row's lock keeps everybody else who changes this webhook out until the end.
+                let stored = sqlx::query_scalar!(
+                    "SELECT version FROM rdev_webhooks.webhooks
+                     WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
+                    webhook.id.as_uuid()
+                )
+                .fetch_optional(&mut *tx)
+                .await?;
+                match stored {
+                    None => return Ok(Updated::NotFound),
+                    Some(stored) if stored.checked_add(1) != Some(columns.version) => {
+                        return Ok(Updated::VersionMismatch);
+                    }
+                    Some(_) => {}
+                }
+                sqlx::query!(
+                    "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
+                         events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
+                         max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
+                         disabled_since = $14, created_at = $15, updated_at = $16
+                     WHERE id = $1",
+                    webhook.id.as_uuid(),
+                    columns.version,
+                    webhook.url.as_str(),
+                    webhook.description,
+                    &columns.events,
+                    &columns.projects,
+                    columns.retry,
+                    columns.timeout_ns,
+                    columns.rate_limit,
+                    columns.max_in_flight,
+                    webhook.signing.to_string(),
+                    columns.headers,
+                    columns.disabled_reason,
+                    columns.disabled_since,
+                    to_sql_time(webhook.created_at),
+                    to_sql_time(webhook.updated_at),
+                )
+                .execute(&mut *tx)
+                .await?;
+                unsubscribe(&mut tx, webhook.id.as_uuid()).await?;
+                subscribe(&mut tx, webhook).await?;
+                tx.commit().await?;
+                Ok(Updated::Applied)
+            })
+            .await?;
+        if updated == Updated::Applied {
+            // It may just have been enabled, with deliveries that waited for that.
+            self.inner.wakeups.wake();
+        }
+        Ok(updated)
+    }
+
+    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+        let deleted = self
+            .inner
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                let deleted = sqlx::query!(
+                    "UPDATE rdev_webhooks.webhooks SET deleted_at = rdev_webhooks.now()
+                     WHERE id = $1 AND deleted_at IS NULL",
+                    id.as_uuid()
+                )
+                .execute(&mut *tx)
+                .await?;
+                unsubscribe(&mut tx, id.as_uuid()).await?;
+                tx.commit().await?;
+                Ok(deleted.rows_affected() > 0)
+            })
+            .await?;
+        if deleted {
+            // Only after the commit: what is published from now on no longer finds it. What was being
+            // published or settled at this moment is left to the upkeep.
+            let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;
+            if let Err(error) = cancelled {
+                tracing::warn!(webhook = %id, error = %describe(&error), "the webhook is deleted; its deliveries will be cancelled later");
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+/// The columns that need a conversion.
+struct Columns {
+    version: i64,
+    events: Vec<String>,
+    projects: Vec<String>,
+    retry: String,
+    timeout_ns: Option<i64>,
+    rate_limit: Option<f64>,
+    max_in_flight: Option<i64>,
+    headers: Option<Vec<u8>>,
+    disabled_reason: Option<&'static str>,
+    disabled_since: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl Columns {
+    fn of(store: &PostgresStore, webhook: &Webhook) -> Result<Self, StoreError> {
+        let (disabled_reason, disabled_since) = match webhook.state {
+            WebhookState::Enabled => (None, None),
+            WebhookState::Disabled { reason, since } => (Some(reason.as_str()), Some(to_sql_time(since))),
+        };
+        Ok(Self {
+            version: i64::try_from(webhook.version).map_err(|error| StoreError::Internal(error.into()))?,
+            events: texts(&webhook.events),
+            projects: texts(&webhook.projects),
+            retry: webhook.retry.to_string(),
+            timeout_ns: webhook.timeout.map(to_nanos),
+            rate_limit: webhook.rate_limit.map(|rate| rate.as_per_second()),
+            max_in_flight: webhook.max_in_flight.map(|cap| cap.get().into()),
+            headers: seal_headers(&store.inner.keyring, webhook.id, &webhook.headers)?,
+            disabled_reason,
+            disabled_since,
+        })
+    }
+}
+
+/// Writes the subscriptions of an enabled webhook; a disabled one has none.
+async fn subscribe(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
+    if webhook.state != WebhookState::Enabled {
+        return Ok(());
+    }
+    let projects = match webhook.projects.is_empty() {
+        true => vec![String::new()],
+        false => texts(&webhook.projects),
+    };
+    sqlx::query!(
+        "INSERT INTO rdev_webhooks.subscriptions (pattern, project, webhook_id)
+         SELECT pattern, project, $1 FROM unnest($2::text[]) AS p(pattern), unnest($3::text[]) AS q(project)",
+        webhook.id.as_uuid(),
+        &texts(&webhook.events),
+        &projects,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn unsubscribe(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM rdev_webhooks.subscriptions WHERE webhook_id = $1", webhook)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
+}

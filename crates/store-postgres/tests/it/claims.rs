@@ -1,0 +1,125 @@
+//! Several stores on one database.
+
+use std::collections::HashSet;
+
+use rdev_webhooks_domain::Settled;
+use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_store_postgres::PostgresStore;
+
+use crate::store::{Scene, settlement};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_stores_share_out_a_queue_without_a_delivery_twice() {
+    const EVENTS: usize = 600;
+    let scene = Scene::new().await;
+    let other = scene.another().await;
+    let webhook = scene.webhook().await;
+    scene.publish(EVENTS).await;
+
+    let drain = async |store: &PostgresStore| {
+        let mut done = Vec::new();
+        loop {
+            let leased = store.claim(&scene.claim(webhook.id, 25)).await.unwrap();
+            // The other may hold all that is left, or have locked just what this one looked at.
+            if leased.is_empty()
+                && scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await == 0
+            {
+                return done;
+            }
+            let settled: Vec<_> = leased.iter().map(|one| settlement(one, Settled::Succeeded)).collect();
+            assert!(store.settle(&settled).await.unwrap().iter().all(|applied| *applied));
+            done.extend(leased.into_iter().map(|one| one.lease.delivery));
+        }
+    };
+    let (one, two) = tokio::join!(drain(&scene.store), drain(&other));
+    assert_eq!(one.len() + two.len(), EVENTS);
+    assert_eq!(one.iter().chain(&two).collect::<HashSet<_>>().len(), EVENTS);
+    assert_eq!(
+        scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE outcome = 'succeeded'").await,
+        600
+    );
+}
+
+#[tokio::test]
+async fn a_store_whose_lease_was_taken_over_by_another_records_nothing() {
+    let scene = Scene::new().await;
+    let other = scene.another().await;
+    let webhook = scene.webhook().await;
+    scene.publish(1).await;
+    let slow = scene.store.claim(&scene.claim(webhook.id, 1)).await.unwrap();
+    scene
+        .execute("UPDATE rdev_webhooks.delivery_queue SET lease_expires_at = now() - interval '1 second'")
+        .await;
+    let quick = other.claim(&scene.claim(webhook.id, 1)).await.unwrap();
+    assert_eq!(scene.store.settle(&[settlement(&slow[0], Settled::Succeeded)]).await.unwrap(), [false]);
+    assert_eq!(other.settle(&[settlement(&quick[0], Settled::Succeeded)]).await.unwrap(), [true]);
+}
+
+#[tokio::test]
+async fn what_commits_late_is_hidden_by_a_mark_for_moments_only() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.publish(2).await;
+    // Marks are taken, and used by the claim that follows.
+    scene.store.discover(None, 10).await.unwrap();
+    scene
+        .execute("UPDATE rdev_webhooks.delivery_queue SET due_at = due_at - interval '1 hour' WHERE id IN (SELECT id FROM rdev_webhooks.delivery_queue LIMIT 1)")
+        .await;
+    let mut found = 0;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while found < 2 {
+        assert!(tokio::time::Instant::now() < deadline, "it is never found");
+        scene.store.discover(None, 10).await.unwrap();
+        found += scene.store.claim(&scene.claim(webhook.id, 10)).await.unwrap().len();
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_publication_whose_answer_was_lost_adds_nothing() {
+    let scene = Scene::new().await;
+    scene.webhook().await;
+    let events = [scene.event().await, scene.event().await];
+    let first = scene.store.publish(&events).await.unwrap();
+    let again = scene.store.publish(&events).await.unwrap();
+    assert!(first.iter().all(|one| !one.duplicate) && again.iter().all(|one| one.duplicate));
+    assert_eq!(
+        again.iter().map(|one| one.id).collect::<Vec<_>>(),
+        first.iter().map(|one| one.id).collect::<Vec<_>>()
+    );
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 2);
+}
+
+#[tokio::test]
+async fn a_key_can_be_used_again_once_it_has_expired() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let keyed = |mut event: rdev_webhooks_domain::NewEvent| {
+        event.key = Some("order-1".parse().unwrap());
+        event
+    };
+    let (first, second, third) =
+        (keyed(scene.event().await), keyed(scene.event().await), keyed(scene.event().await));
+    scene.store.publish(std::slice::from_ref(&first)).await.unwrap();
+    let repeat = scene.store.publish(std::slice::from_ref(&second)).await.unwrap();
+    assert_eq!((repeat[0].id, repeat[0].duplicate), (first.id, true));
+    scene.execute("UPDATE rdev_webhooks.event_keys SET expires_at = now()").await;
+    let fresh = scene.store.publish(&[second.clone(), third]).await.unwrap();
+    assert_eq!((fresh[0].id, fresh[0].duplicate), (second.id, false));
+    assert_eq!((fresh[1].id, fresh[1].duplicate), (second.id, true));
+    assert_eq!(scene.store.claim(&scene.claim(webhook.id, 9)).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    for _ in 0..5 {
+        scene.publish(900).await;
+    }
+    assert!(scene.store.delete(webhook.id).await.unwrap());
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 0);
+    assert_eq!(
+        scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE reason = 'webhook_deleted'").await,
+        4_500
+    );
+}

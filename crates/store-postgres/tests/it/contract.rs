@@ -1,0 +1,63 @@
+//! The contract of all stores.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_testkit::contract::Harness;
+use sqlx::{AssertSqlSafe, Executor};
+use tokio::sync::Mutex;
+
+use crate::store::Scene;
+
+/// Time passes by the database's clock being put forward, which every statement of the store goes by.
+struct PostgresHarness {
+    scene: Scene,
+    passed: Mutex<Duration>,
+}
+
+impl PostgresHarness {
+    async fn new() -> Self {
+        Self { scene: Scene::new().await, passed: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Harness for PostgresHarness {
+    fn events(&self) -> Arc<dyn EventRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn webhooks(&self) -> Arc<dyn WebhookRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn queue(&self) -> Arc<dyn DeliveryQueue> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn history(&self) -> Arc<dyn DeliveryHistory> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    async fn advance(&self, by: Duration) {
+        let mut passed = self.passed.lock().await;
+        *passed += by;
+        let statement = format!(
+            "CREATE OR REPLACE FUNCTION rdev_webhooks.now() RETURNS timestamptz
+                 LANGUAGE sql STABLE PARALLEL SAFE
+                 AS $$ SELECT pg_catalog.now() + interval '{} microseconds' $$",
+            passed.as_micros()
+        );
+        let mut conn = self.scene.database.connect().await;
+        conn.execute(AssertSqlSafe(statement)).await.unwrap();
+    }
+
+    async fn now(&self) -> Timestamp {
+        self.scene.now().await
+    }
+}
+
+rdev_webhooks_testkit::contract_tests!(PostgresHarness::new().await);

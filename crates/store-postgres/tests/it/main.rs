@@ -1,0 +1,14 @@
+//! Tests of the Postgres store, on a real server.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, and its helpers too")]
+
+mod claims;
+mod contract;
+mod ids;
+mod outages;
+mod partitions;
+mod plans;
+mod schema;
+mod secrets;
+mod store;
+mod wakeups;

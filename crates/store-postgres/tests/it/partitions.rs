@@ -1,0 +1,108 @@
+//! Partitions: made ahead, filled up behind, and dropped.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
+use rdev_webhooks_domain::{NewEvent, PageRequest, Settled, Timestamp};
+use rdev_webhooks_testkit::samples;
+
+use crate::store::{Scene, settlement};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+    WHERE p.relname IN ('events', 'deliveries', 'attempts') AND p.relkind = 'p'";
+
+/// Publishes an event that was accepted at `at`, delivers it, and says which it was.
+async fn delivered(scene: &Scene, webhook: rdev_webhooks_domain::WebhookId, at: Timestamp) -> NewEvent {
+    let event = samples::event(&scene.entropy, at);
+    scene.store.publish(std::slice::from_ref(&event)).await.unwrap();
+    let leased = scene.store.claim(&scene.claim(webhook, 1)).await.unwrap();
+    let mut settled = settlement(&leased[0], Settled::Succeeded);
+    settled.attempt = Some(samples::attempt(1, at, 200));
+    assert_eq!(scene.store.settle(&[settled]).await.unwrap(), [true]);
+    event
+}
+
+#[tokio::test]
+async fn there_are_partitions_for_the_days_around_and_a_default() {
+    let scene = Scene::new().await;
+    // Five days and a default, of three tables.
+    assert_eq!(scene.count(PARTITIONS).await, 18);
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    for at in [now - 400 * DAY, now - DAY, now, now + DAY, now + 400 * DAY] {
+        let event = delivered(&scene, webhook.id, at).await;
+        let found = EventRepository::get(&scene.store, event.id).await.unwrap().unwrap();
+        assert_eq!(found.deliveries.succeeded, 1);
+    }
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events_default").await, 2);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts_default").await, 2);
+}
+
+#[tokio::test]
+async fn what_fell_into_the_default_moves_when_its_day_gets_a_partition() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let late = scene.now().await + 5 * DAY;
+    let event = delivered(&scene, webhook.id, late).await;
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events_default").await, 1);
+    // Nobody did the upkeep for days.
+    scene
+        .execute(
+            "CREATE OR REPLACE FUNCTION rdev_webhooks.now() RETURNS timestamptz LANGUAGE sql STABLE
+             AS $$ SELECT pg_catalog.now() + interval '5 days' $$",
+        )
+        .await;
+    scene.store.prune(scene.now().await - 400 * DAY).await.unwrap();
+    for table in ["events_default", "deliveries_default", "attempts_default"] {
+        let rows: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM rdev_webhooks.{table}")))
+                .fetch_one(&mut scene.database.connect().await)
+                .await
+                .unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+    assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
+    // Five more days, those around the new today.
+    assert_eq!(scene.count(PARTITIONS).await, 18 + 15);
+}
+
+#[tokio::test]
+async fn days_before_the_limit_are_dropped_as_tables() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    let (yesterday, today) =
+        (delivered(&scene, webhook.id, now - DAY).await, delivered(&scene, webhook.id, now).await);
+    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
+    let pruned = scene.store.prune(midnight).await.unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (1, 1));
+    assert_eq!(scene.count(PARTITIONS).await, 15);
+    assert!(EventRepository::get(&scene.store, yesterday.id).await.unwrap().is_none());
+    assert!(EventRepository::get(&scene.store, today.id).await.unwrap().is_some());
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
+    // The upkeep makes yesterday's anew, as something may still come in with its time.
+    scene.store.prune(midnight).await.unwrap();
+    delivered(&scene, webhook.id, now - DAY).await;
+}
+
+#[tokio::test]
+async fn a_day_with_something_to_be_delivered_keeps_that_and_loses_the_rest() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    delivered(&scene, webhook.id, now - DAY).await;
+    let waiting = samples::event(&scene.entropy, now - DAY);
+    scene.store.publish(std::slice::from_ref(&waiting)).await.unwrap();
+    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
+    let pruned = scene.store.prune(midnight).await.unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (1, 1));
+    let leased = scene.store.claim(&scene.claim(webhook.id, 9)).await.unwrap();
+    assert_eq!(leased.iter().map(|one| one.event_id).collect::<Vec<_>>(), [waiting.id]);
+    assert_eq!(scene.store.settle(&[settlement(&leased[0], Settled::Succeeded)]).await.unwrap(), [true]);
+    let page = PageRequest { limit: 9, before: None };
+    assert_eq!(DeliveryHistory::list(&scene.store, &Default::default(), page).await.unwrap().items.len(), 1);
+    let pruned = scene.store.prune(midnight).await.unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (1, 1));
+}

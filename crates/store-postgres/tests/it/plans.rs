@@ -1,0 +1,131 @@
+//! That the statements which carry the load go by indexes, whatever the statistics say.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
+use rdev_webhooks_domain::{
+    DeliveryFilter, DeliveryStatus, EventFilter, PageRequest, Settled, Settlement, WebhookId,
+};
+use rdev_webhooks_store_postgres::PostgresStore;
+use rdev_webhooks_testkit::samples;
+
+use crate::store::{Scene, settlement};
+
+/// How many rows the statements of all connections that have ended looked at.
+const ROWS_READ: &str = "
+    SELECT ((SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'rdev_webhooks')
+        + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'rdev_webhooks'))::int8";
+
+/// Backlogs of 100,000: another webhook's, long due, and this one's, to be retried later. The statistics
+/// were taken before there was any of it.
+const BACKLOG: &str = "
+    ALTER TABLE rdev_webhooks.delivery_queue SET (autovacuum_enabled = off);
+    ANALYZE rdev_webhooks.delivery_queue;
+    INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), '00000000-0000-7000-8000-000000000001',
+        now() - n * interval '1 second'
+    FROM generate_series(1, 100000) n;
+    INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), w.id, now() + interval '1 hour' + n * interval '1 second'
+    FROM generate_series(1, 100000) n, rdev_webhooks.webhooks w";
+
+/// A day's history: 40,000 delivered events to one webhook, of which few failed.
+const HISTORY: &str = "
+    WITH made AS (
+        SELECT n, encode(substring(uuid_send(rdev_webhooks.id_floor(now() - n * interval '1 millisecond')) FOR 6)
+            || '\\x7000'::bytea || '\\x8000'::bytea || substring(int8send(n) FROM 3), 'hex')::uuid AS id
+        FROM generate_series(1, 40000) n
+    ),
+    stored AS (
+        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, body)
+        SELECT id, now(), 'a.b', '{}' FROM made
+    )
+    INSERT INTO rdev_webhooks.deliveries
+        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome, reason)
+    SELECT rdev_webhooks.delivery_id(id, '00000000-0000-7000-8000-000000000001'), id,
+        '00000000-0000-7000-8000-000000000001', now(), 1, 1,
+        CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END,
+        CASE WHEN n % 1000 = 0 THEN 'gone' END
+    FROM made";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishing_claiming_and_settling_go_by_index_after_a_bulk_load() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.execute(BACKLOG).await;
+    let read = rows_read(&scene, async |store| {
+        let now = scene.now().await;
+        let events: Vec<_> = (0..50).map(|_| samples::event(&scene.entropy, now)).collect();
+        store.publish(&events).await.unwrap();
+        let due = store.discover(None, 10).await.unwrap().due;
+        assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [webhook.id]);
+        let leased = store.claim(&scene.claim(webhook.id, 50)).await.unwrap();
+        assert_eq!(leased.len(), 50);
+        let (back, sent) = leased.split_at(10);
+        let back: Vec<_> = back.iter().map(|one| one.lease).collect();
+        store.release(&back).await.unwrap();
+        let settled: Vec<Settlement> =
+            sent.iter().map(|one| settlement(one, Settled::RetryAfter(Duration::from_secs(5)))).collect();
+        assert_eq!(store.settle(&settled).await.unwrap(), [true; 40]);
+    })
+    .await;
+    // A handful of rows for each delivery in each of the five statements.
+    assert!(read < 5_000, "{read} rows were read for 50 deliveries");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listing_reads_little_more_than_a_page() {
+    let scene = Scene::new().await;
+    scene.execute(HISTORY).await;
+    scene.execute("ANALYZE rdev_webhooks.events; ANALYZE rdev_webhooks.deliveries").await;
+    let webhook = "00000000-0000-7000-8000-000000000001".parse().map(WebhookId::from_uuid).unwrap();
+    let page = PageRequest { limit: 20, before: None };
+    let newest = DeliveryHistory::list(&scene.store, &DeliveryFilter::default(), page).await.unwrap();
+    let filters = [
+        DeliveryFilter::default(),
+        DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() },
+        DeliveryFilter { status: Some(DeliveryStatus::Failed), ..DeliveryFilter::default() },
+        DeliveryFilter {
+            webhook: Some(webhook),
+            status: Some(DeliveryStatus::Failed),
+            ..DeliveryFilter::default()
+        },
+        DeliveryFilter { event: Some(newest.items[0].event_id), ..DeliveryFilter::default() },
+        DeliveryFilter { until: Some(newest.items[19].id.time()), ..DeliveryFilter::default() },
+    ];
+    for filter in filters {
+        let read = rows_read(&scene, async |store| {
+            let found = DeliveryHistory::list(store, &filter, page).await.unwrap();
+            assert!(!found.items.is_empty(), "{filter:?}");
+        })
+        .await;
+        assert!(read < 500, "{read} rows were read for {filter:?}");
+    }
+    let read = rows_read(&scene, async |store| {
+        let page = PageRequest { limit: 20, before: None };
+        let found = EventRepository::list(store, &EventFilter::default(), page).await.unwrap();
+        assert!(found.items.iter().all(|event| event.deliveries.total() == 1));
+    })
+    .await;
+    assert!(read < 1_000, "{read} rows were read for a page of events");
+}
+
+/// How many rows a store of its own looks at while it does something. The server counts what a connection
+/// has read when that ends, so everybody else's must be over.
+async fn rows_read(scene: &Scene, work: impl AsyncFnOnce(&PostgresStore)) -> i64 {
+    scene.store.close().await;
+    all_gone(scene).await;
+    let before = scene.count(ROWS_READ).await;
+    let store = scene.another().await;
+    work(&store).await;
+    store.close().await;
+    all_gone(scene).await;
+    scene.count(ROWS_READ).await - before
+}
+
+async fn all_gone(scene: &Scene) {
+    let open = "SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'rdev-webhooks' AND datname = current_database()";
+    let gone = async { while scene.count(open).await > 0 {} };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("closed connections end");
+}

@@ -1,0 +1,86 @@
+//! The schema's version.
+
+use rdev_webhooks_store_postgres::{
+    ConnectError, MigrateError, PostgresOptions, PostgresStore, SchemaState, migrate, schema_state,
+};
+use rdev_webhooks_testkit::postgres::PostgresServer;
+use sqlx::Executor;
+
+use crate::store::{Scene, keyring, options};
+
+#[tokio::test]
+async fn a_migrated_database_is_current_and_may_be_migrated_again() {
+    let scene = Scene::new().await;
+    let url = scene.database.url();
+    assert_eq!(schema_state(&url).await.unwrap(), SchemaState::Current);
+    let (one, two) = tokio::join!(migrate(&url), migrate(&url));
+    one.unwrap();
+    two.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_database_is_refused_with_the_command_to_run() {
+    let scene = Scene::new().await;
+    scene.execute("DROP SCHEMA rdev_webhooks CASCADE").await;
+    let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Schema(SchemaState::Older { found: None, .. })), "{refused:?}");
+    assert!(refused.to_string().contains("run `rdev-webhooks migrate --database-url"), "{refused}");
+    // Looking changes nothing.
+    assert_eq!(scene.count("SELECT count(*) FROM pg_namespace WHERE nspname = 'rdev_webhooks'").await, 0);
+}
+
+#[tokio::test]
+async fn an_older_schema_is_refused_with_the_command_to_run() {
+    let scene = Scene::new().await;
+    scene.execute("UPDATE rdev_webhooks._migrations SET version = 0").await;
+    let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
+    assert!(
+        matches!(refused, ConnectError::Schema(SchemaState::Older { found: Some(0), known: 1 })),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("run `rdev-webhooks migrate --database-url"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_not_touched() {
+    let scene = Scene::new().await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)
+             VALUES (99, 'from the future', true, '', 0)",
+        )
+        .await;
+    let newer = SchemaState::Newer { found: 99, known: 1 };
+    let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
+    assert!(matches!(refused, ConnectError::Schema(state) if state == newer), "{refused:?}");
+    assert!(refused.to_string().contains("newer release"), "{refused}");
+    let refused = migrate(&scene.database.url()).await.unwrap_err();
+    assert!(matches!(refused, MigrateError::Schema(state) if state == newer), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_url_of_something_else_is_refused_and_not_repeated() {
+    for url in ["mysql://me:s3cret@host/db", "postgres://me:s3cret@ho st:x/db", "s3cret"] {
+        let refused = PostgresStore::connect(PostgresOptions::new(url, keyring())).await.unwrap_err();
+        assert!(matches!(refused, ConnectError::Url), "{refused:?}");
+        assert!(!format!("{refused:?} {refused}").contains("s3cret"));
+        assert!(matches!(migrate(url).await, Err(MigrateError::Url)));
+    }
+}
+
+#[tokio::test]
+async fn another_schema_of_the_database_is_left_alone() {
+    let database = PostgresServer::shared().await.database(async |url| migrate(&url).await).await;
+    let mut conn = database.connect().await;
+    conn.execute("CREATE TABLE webhooks (id int); CREATE TABLE events (id int)").await.unwrap();
+    let scene_store = PostgresStore::connect(options(&database)).await.unwrap();
+    let elsewhere: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'public' AND c.relname NOT IN ('webhooks', 'events')",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(elsewhere, 0);
+    scene_store.close().await;
+}

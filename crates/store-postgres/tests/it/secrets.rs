@@ -1,0 +1,97 @@
+//! Secrets at rest.
+
+use rdev_webhooks_domain::Discovery;
+use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError, WebhookRepository};
+use rdev_webhooks_keyring::{EncryptionKey, Keyring};
+use rdev_webhooks_testkit::samples;
+use secrecy::ExposeSecret;
+
+use crate::store::Scene;
+
+const TOKEN: &str = "Bearer 5up3r-s3cret-t0ken";
+
+#[tokio::test]
+async fn no_secret_stands_in_the_database() {
+    let scene = Scene::new().await;
+    let mut webhook = samples::webhook(&scene.entropy, scene.now().await);
+    webhook.headers.insert("authorization", TOKEN).unwrap();
+    let mut secrets = samples::secrets(&scene.entropy);
+    let old = samples::secrets(&scene.entropy).current;
+    secrets.previous = Some((old, webhook.created_at));
+    scene.store.create(&webhook, &secrets).await.unwrap();
+    webhook.version += 1;
+    scene.store.update(&webhook).await.unwrap();
+
+    let mut conn = scene.database.connect().await;
+    // Both as text and as the bytes that are stored.
+    let dump: Vec<String> = sqlx::query_scalar(
+        "SELECT w::text FROM rdev_webhooks.webhooks w UNION ALL
+         SELECT encode(coalesce(w.headers, '') || w.secret || w.previous_secret, 'escape')
+             FROM rdev_webhooks.webhooks w UNION ALL
+         SELECT s::text FROM rdev_webhooks.subscriptions s",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    assert!(dump.iter().any(|row| row.contains("https://example.com/webhook")), "the dump shows rows");
+    let current = secrets.current.expose();
+    let previous = secrets.previous.unwrap().0.expose();
+    for secret in [TOKEN, "5up3r", current.expose_secret(), previous.expose_secret()] {
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for row in &dump {
+            assert!(!row.contains(secret) && !row.contains(&hex), "a secret stands in the database");
+        }
+    }
+    let debug = format!("{:?} {:?}", scene.store, crate::store::options(&scene.database));
+    assert!(!debug.contains("postgres://"), "{debug}");
+}
+
+#[tokio::test]
+async fn a_secret_does_not_open_in_another_row_or_column() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.webhooks SET secret =
+                 (SELECT secret FROM rdev_webhooks.webhooks ORDER BY id LIMIT 1)",
+        )
+        .await;
+    scene.publish(1).await;
+    let mut claimed = scene.claim(one.id, 1);
+    claimed.shares.extend(scene.claim(two.id, 1).shares);
+    let leased = scene.store.claim(&claimed).await.unwrap();
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].target.webhook_id, one.id.min(two.id));
+    scene.execute("UPDATE rdev_webhooks.webhooks SET headers = secret").await;
+    let refused = scene.store.get(one.id.min(two.id)).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { column: "headers", .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other() {
+    let scene = Scene::new().await;
+    let good = scene.webhook().await;
+    let sealed_elsewhere =
+        scene.another_with(|options| options.keyring = Keyring::new(EncryptionKey::generate([8; 32]))).await;
+    let bad = samples::webhook(&scene.entropy, scene.now().await);
+    sealed_elsewhere.create(&bad, &samples::secrets(&scene.entropy)).await.unwrap();
+
+    scene.publish(1).await;
+    let mut claim = scene.claim(good.id, 9);
+    claim.shares.extend(scene.claim(bad.id, 9).shares);
+    let leased = scene.store.claim(&claim).await.unwrap();
+    assert_eq!(leased.iter().map(|one| one.target.webhook_id).collect::<Vec<_>>(), [good.id]);
+    // It is neither leased nor counted as tried, and is not offered for a while.
+    assert_eq!(
+        scene
+            .count(
+                "SELECT count(*) FROM rdev_webhooks.delivery_queue WHERE lease_token IS NULL AND attempts = 0"
+            )
+            .await,
+        1
+    );
+    let Discovery { due, .. } = scene.store.discover(None, 9).await.unwrap();
+    assert!(due.is_empty(), "{due:?}");
+    let elsewhere = sealed_elsewhere.claim(&scene.claim(bad.id, 9)).await.unwrap();
+    assert_eq!(elsewhere.len(), 1);
+}

@@ -1,0 +1,7 @@
+//! API and worker processes on one Postgres, any of them killed at any time.
+
+mod crashes;
+mod handover;
+mod load;
+mod outage;
+mod startup;

@@ -1,0 +1,37 @@
+//! `rdev-webhooks serve`.
+
+use std::path::Path;
+use std::process::ExitStatus;
+
+use crate::Client;
+use crate::process::{Process, text};
+
+/// An `rdev-webhooks serve` on a free port. It is killed when dropped.
+pub struct AllInOne {
+    process: Process,
+    /// What it printed on starting.
+    pub banner: String,
+    /// A client with its administrator's key.
+    pub client: Client,
+}
+
+impl AllInOne {
+    /// Starts on a data dir and waits until it serves.
+    pub async fn start(data_dir: &Path) -> Self {
+        let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
+        let process = Process::start("rdev-webhooks", &args, &[], "Ctrl-C stops.").await;
+        let key = std::fs::read_to_string(data_dir.join("api-key")).unwrap();
+        let client = Client::new(&process.base(), key.trim());
+        Self { banner: process.printed.clone(), client, process }
+    }
+
+    /// Kills the process as `kill -9` does, and waits until it is gone.
+    pub async fn kill(self) {
+        self.process.kill().await;
+    }
+
+    /// Asks the process to stop as `kill` does, and waits for its end.
+    pub async fn stop(self) -> ExitStatus {
+        self.process.stop().await
+    }
+}

@@ -1,0 +1,74 @@
+//! API and worker processes on one Postgres.
+
+use rdev_webhooks_testkit::postgres::PostgresServer;
+use tokio::process::Command;
+
+use crate::{Client, Process, binary};
+
+const API_KEY: &str = "a-key-of-a-test-that-is-long-enough";
+const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A Postgres of its own, whose processes come and go.
+pub struct Deployment {
+    /// The server, to be stopped and started.
+    pub postgres: PostgresServer,
+    url: String,
+    api_port: u16,
+}
+
+impl Deployment {
+    /// Starts a server and prepares its database with `rdev-webhooks migrate`.
+    pub async fn start() -> Self {
+        let postgres = PostgresServer::start().await;
+        let url = postgres.url("postgres");
+        let migrated = Command::new(binary("rdev-webhooks"))
+            .args(["migrate", "--database-url", &url])
+            .output()
+            .await
+            .unwrap();
+        assert!(migrated.status.success(), "{migrated:?}");
+        // A port that is free now and that nobody else is given soon: the API comes back on it.
+        let api_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { postgres, url, api_port }
+    }
+
+    /// The database's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A client of the API, whether one runs or not.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&format!("http://127.0.0.1:{}", self.api_port), API_KEY)
+    }
+
+    /// Starts an API.
+    pub async fn api(&self) -> Process {
+        let bind = format!("127.0.0.1:{}", self.api_port);
+        self.process("rdev-webhooks-api", &["--bind", &bind], "listens on").await
+    }
+
+    /// Starts a worker that gives an attempt two seconds.
+    pub async fn worker(&self) -> Process {
+        self.worker_with(&["--delivery-timeout", "2s"]).await
+    }
+
+    /// Starts a worker with further options.
+    pub async fn worker_with(&self, options: &[&str]) -> Process {
+        let args = [&["--admin-bind", "127.0.0.1:0"], options].concat();
+        self.process("rdev-webhooks-worker", &args, "admin on").await
+    }
+
+    async fn process(&self, name: &str, args: &[&str], ready: &str) -> Process {
+        let variables = [
+            ("RDEV_DATABASE_URL", self.url.as_str()),
+            ("RDEV_ENCRYPTION_KEY", ENCRYPTION_KEY),
+            ("RDEV_API_KEY", API_KEY),
+            ("RDEV_ALLOW_DESTINATION", "127.0.0.0/8"),
+            ("RDEV_LOG", "error"),
+        ];
+        Process::start(name, args, &variables, ready).await
+    }
+}
