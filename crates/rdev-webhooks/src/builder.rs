@@ -64,7 +64,8 @@ impl Builder {
         let dispatcher =
             HttpDispatcher::new(dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
         let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
-        let store = Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock)).await?;
+        let store =
+            Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;
 
         let (publisher, publishing) =
             Publisher::new(Arc::clone(&store.events), self.ambient.clone(), Catalogue);

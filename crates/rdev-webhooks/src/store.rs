@@ -1,6 +1,7 @@
 //! A store of either kind, as its ports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
@@ -81,18 +82,24 @@ impl Store {
         database: Database,
         keyring: Keyring,
         clock: Arc<dyn Clock>,
+        retention: Duration,
     ) -> Result<Self, OpenError> {
         match database {
             #[cfg(feature = "postgres")]
             Database::Postgres { url } => {
                 // It keeps the database's time.
                 drop(clock);
-                let options = PostgresOptions::new(url.expose_secret(), keyring);
+                let options = PostgresOptions {
+                    key_lifetime: retention,
+                    ..PostgresOptions::new(url.expose_secret(), keyring)
+                };
                 let store = Arc::new(PostgresStore::connect(options).await?);
                 Ok(Self::of(store.clone(), Kind::Postgres(store)))
             }
             #[cfg(feature = "sqlite")]
             Database::Sqlite { path } => {
+                // It keeps keys as long as their events.
+                let _ = retention;
                 let options = SqliteOptions::new(path, Arc::new(keyring), clock);
                 let store = Arc::new(SqliteStore::open(options).await?);
                 Ok(Self::of(store.clone(), Kind::Sqlite(store)))

@@ -81,7 +81,7 @@ impl Scheduler {
         options: WorkerOptions,
         tasks: Vec<TaskSlots>,
     ) -> Self {
-        let shares = Shares::new(options.max_in_flight_per_webhook.max(1));
+        let shares = Shares::new(options.max_in_flight_per_webhook.max(1), options.slots());
         Self { queue, ambient, options, tasks, in_flight: 0, shares, round: Round::default() }
     }
 
@@ -117,8 +117,7 @@ impl Scheduler {
 
     /// One page of the webhooks that have something due, and one claim.
     async fn pass(&mut self) -> Result<Next, StoreError> {
-        let capacity = self.options.workers.max(1) * self.options.max_in_flight.max(1);
-        let free = capacity.saturating_sub(self.in_flight);
+        let free = self.options.slots().saturating_sub(self.in_flight);
         let poll_at = Instant::now() + self.options.poll_interval;
         if free == 0 {
             return Ok(Next { at: poll_at, when_freed: true });
@@ -215,7 +214,7 @@ impl Scheduler {
     }
 
     fn free(&mut self, slot: &Freed) {
-        self.shares.freed(slot.webhook);
+        self.shares.freed(slot.webhook, slot.succeeded);
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(task) = self.tasks.get_mut(slot.task) {
             task.in_flight = task.in_flight.saturating_sub(1);

@@ -22,6 +22,8 @@ pub(super) struct Freed {
     pub(super) task: usize,
     /// When the same delivery is due again, if that is known.
     pub(super) due_in: Option<Duration>,
+    /// Whether the endpoint took it, if it was asked.
+    pub(super) succeeded: Option<bool>,
 }
 
 /// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
@@ -51,9 +53,11 @@ impl Settler {
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
             for Outcome { webhook, task, action } in batch.drain(..) {
+                let mut succeeded = None;
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
+                        succeeded = settlement.attempt.as_ref().map(|attempt| attempt.outcome.is_success());
                         settlements.push(*settlement);
                         due_in
                     }
@@ -63,7 +67,7 @@ impl Settler {
                     }
                     Action::Forget => None,
                 };
-                slots.push(Freed { webhook, task, due_in });
+                slots.push(Freed { webhook, task, due_in, succeeded });
             }
             let recorded = self.settle(&settlements, &abort).await;
             if !recorded {

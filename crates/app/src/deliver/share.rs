@@ -11,20 +11,37 @@ use tokio::time::Instant;
 const MIN_RATE_WAIT: Duration = Duration::from_millis(5);
 /// How much of a second's worth may go out at once after a quiet time.
 const BURST_SECONDS: f64 = 0.1;
-/// Idle webhooks with a rate limit are forgotten when there are more than this many to remember.
+/// Idle webhooks are forgotten when there are more than this many to remember.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// What a webhook may have in flight before its endpoint has shown that it answers, and after a failure
+/// at the least.
+const FIRST_WINDOW: u32 = 4;
+/// Which part of the pool all webhooks together may hold whose endpoints have not shown that.
+const UNPROVEN_PART: u32 = 2;
+
 /// The shares of all webhooks that this worker has to do with.
+///
+/// Endpoints that do not answer hold their slots until the deadline, and enough of them would hold the
+/// whole pool. So a webhook begins with a small window, which grows by one with each delivery that
+/// succeeds and is halved by each that fails; and those that have not succeeded lately share half of the
+/// pool, however many they are.
 #[derive(Debug)]
 pub(super) struct Shares {
     /// The cap of a webhook that has none of its own.
     default_cap: u32,
     loads: HashMap<WebhookId, Load>,
+    /// How many slots the unproven may hold, and how many they do.
+    unproven_slots: u32,
+    unproven_in_flight: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Load {
     in_flight: u32,
+    window: u32,
+    /// The last delivery that came back succeeded.
+    proven: bool,
     bucket: Option<TokenBucket>,
 }
 
@@ -33,22 +50,32 @@ struct Load {
 pub(super) enum Allowance {
     /// This many, at least one.
     Take(u32),
-    /// Nothing before one of its deliveries in flight is done.
+    /// Nothing before a delivery in flight is done.
     AtCap,
     /// Nothing before that time is over.
     TooFast(Duration),
 }
 
 impl Shares {
-    pub(super) fn new(default_cap: u32) -> Self {
-        Self { default_cap, loads: HashMap::new() }
+    /// Shares of a pool of so many slots.
+    pub(super) fn new(default_cap: u32, slots: usize) -> Self {
+        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+        Self {
+            default_cap,
+            loads: HashMap::new(),
+            unproven_slots: (slots / UNPROVEN_PART).max(1),
+            unproven_in_flight: 0,
+        }
     }
 
     /// What `due` may take at `now`.
     pub(super) fn allowance(&mut self, due: &DueWebhook, now: Instant) -> Allowance {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
         let load = self.loads.entry(due.id).or_default();
-        let free = cap.saturating_sub(load.in_flight);
+        let mut free = cap.min(load.window).saturating_sub(load.in_flight);
+        if !load.proven {
+            free = free.min(self.unproven_slots.saturating_sub(self.unproven_in_flight));
+        }
         load.set_rate(due.rate_limit, now);
         let Some(bucket) = &mut load.bucket else {
             return if free == 0 { Allowance::AtCap } else { Allowance::Take(free) };
@@ -66,20 +93,51 @@ impl Shares {
     pub(super) fn claimed(&mut self, webhook: WebhookId) {
         let load = self.loads.entry(webhook).or_default();
         load.in_flight += 1;
+        if !load.proven {
+            self.unproven_in_flight += 1;
+        }
         if let Some(bucket) = &mut load.bucket {
             bucket.tokens -= 1.0;
         }
     }
 
-    /// One of a webhook's deliveries is done.
-    pub(super) fn freed(&mut self, webhook: WebhookId) {
+    /// One of a webhook's deliveries is done: it succeeded, or it did not, or it was not tried.
+    pub(super) fn freed(&mut self, webhook: WebhookId, succeeded: Option<bool>) {
         let crowded = self.loads.len() > MAX_REMEMBERED;
-        if let Some(load) = self.loads.get_mut(&webhook) {
-            load.in_flight = load.in_flight.saturating_sub(1);
-            if load.in_flight == 0 && (load.bucket.is_none() || crowded) {
-                self.loads.remove(&webhook);
-            }
+        let Some(load) = self.loads.get_mut(&webhook) else { return };
+        if !load.proven {
+            self.unproven_in_flight = self.unproven_in_flight.saturating_sub(1);
         }
+        load.in_flight = load.in_flight.saturating_sub(1);
+        let was_proven = load.proven;
+        match succeeded {
+            Some(true) => {
+                load.window = load.window.saturating_add(1).min(self.default_cap.max(FIRST_WINDOW));
+                load.proven = true;
+            }
+            Some(false) => {
+                load.window = (load.window / 2).max(FIRST_WINDOW);
+                load.proven = false;
+            }
+            None => {}
+        }
+        // What else it has in flight counts as what it is now.
+        match (was_proven, load.proven) {
+            (false, true) => {
+                self.unproven_in_flight = self.unproven_in_flight.saturating_sub(load.in_flight);
+            }
+            (true, false) => self.unproven_in_flight += load.in_flight,
+            _ => {}
+        }
+        if load.in_flight == 0 && crowded {
+            self.loads.remove(&webhook);
+        }
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { in_flight: 0, window: FIRST_WINDOW, proven: false, bucket: None }
     }
 }
 

@@ -33,6 +33,13 @@ pub struct WorkerOptions {
     pub poll_interval: Duration,
 }
 
+impl WorkerOptions {
+    /// How many deliveries the whole pool may have in flight.
+    pub(super) fn slots(&self) -> usize {
+        self.workers.max(1) * self.max_in_flight.max(1)
+    }
+}
+
 impl Default for WorkerOptions {
     fn default() -> Self {
         Self {
@@ -71,7 +78,7 @@ impl Worker {
     /// flight, and returns. When `abort` is cancelled too, what is still in flight is dropped and given
     /// back to the queue at once.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
-        let capacity = self.options.workers.max(1) * self.options.max_in_flight.max(1);
+        let capacity = self.options.slots();
         // Each holds at most one message for each delivery in flight, so nobody ever waits to send.
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
         let (freed, freed_in) = mpsc::channel(capacity);

@@ -1,0 +1,75 @@
+//! The benchmarks of rdev webhooks. `just bench` and `just bench-queue` run them; docs/PERFORMANCE.md
+//! says what they measure and shows a run.
+
+mod connection;
+mod database;
+mod ledger;
+mod process;
+mod publisher;
+mod queue;
+mod receiver;
+mod report;
+mod stats;
+mod system;
+mod throughput;
+mod usage;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// Why a benchmark could not be run to its end.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Outcome<T> = Result<T, Failure>;
+
+/// No run takes longer.
+const LONGEST_RUN: Duration = Duration::from_secs(60 * 60);
+
+/// Benchmarks of rdev webhooks
+#[derive(Debug, Parser)]
+#[command(name = "rdev-webhooks-bench")]
+struct Options {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Debug, Subcommand)]
+enum Which {
+    /// The release binaries under load: rates, processor time, latency, a backlog
+    Throughput(throughput::Options),
+    /// The stores alone: what a backlog and a million future retries cost a claim
+    Queue(queue::Options),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    // A release build turns what the harness reports by panicking into an exit all the same.
+    let running = async {
+        match options.which {
+            Which::Throughput(options) => throughput::run(&options).await,
+            Which::Queue(options) => queue::run(&options).await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = tokio::time::timeout(LONGEST_RUN, running) => {
+            ended.unwrap_or_else(|_| Err(format!("it took longer than {LONGEST_RUN:?}").into()))
+        }
+        // What was started is killed when it is dropped, which an interrupt would skip.
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is being done, for whoever waits.
+fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "· {what}");
+}

@@ -1,0 +1,90 @@
+//! The release binaries as processes.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::{Outcome, usage};
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A binary that was built along with this one.
+pub(crate) fn binary(name: &str) -> Outcome<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    if !path.exists() {
+        return Err(format!("{} is missing: run `just bench`, which builds it", path.display()).into());
+    }
+    Ok(path)
+}
+
+/// A running binary. It is killed when dropped.
+pub(crate) struct Process {
+    name: &'static str,
+    pub(crate) pid: u32,
+    child: Child,
+    /// Open as long as the process lives, so that it may print.
+    _stdout: BufReader<ChildStdout>,
+    printed: String,
+}
+
+impl Process {
+    /// Starts a binary and waits until it has printed `ready`.
+    pub(crate) async fn start(
+        name: &'static str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        ready: &str,
+    ) -> Outcome<Self> {
+        let mut command = Command::new(binary(name)?);
+        // Nothing that is set for a server of one's own reaches the benchmark's.
+        for (variable, _) in std::env::vars_os() {
+            if variable.to_string_lossy().starts_with("RDEV_") {
+                command.env_remove(variable);
+            }
+        }
+        let mut child = command
+            .args(args)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()?;
+        let pid = child.id().ok_or("a process that was just started has an id")?;
+        let mut stdout = BufReader::new(child.stdout.take().ok_or("its output was asked for")?);
+        let mut printed = String::new();
+        let starting = async {
+            while !printed.contains(ready) {
+                if stdout.read_line(&mut printed).await? == 0 {
+                    return Err(format!("{name} ended after printing: {printed}").into());
+                }
+            }
+            Outcome::Ok(())
+        };
+        tokio::time::timeout(START_DEADLINE, starting).await.map_err(|_| format!("{name} does not start"))??;
+        Ok(Self { name, pid, child, _stdout: stdout, printed })
+    }
+
+    /// The address of the first URL that it printed.
+    pub(crate) fn address(&self) -> Outcome<std::net::SocketAddr> {
+        let url = self.printed.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+        let url = url.ok_or_else(|| format!("{} printed no URL", self.name))?;
+        Ok(url.split('/').next().unwrap_or(url).parse()?)
+    }
+
+    /// Asks it to stop in good order and waits for its end; answers the most memory it ever held, in MiB.
+    pub(crate) async fn stop(mut self) -> Outcome<f64> {
+        let memory = usage::peak_memory_mib(self.pid)?;
+        Command::new("kill").args(["-s", "TERM", &self.pid.to_string()]).status().await?;
+        let ended = tokio::time::timeout(STOP_DEADLINE, self.child.wait()).await;
+        let ended = ended.map_err(|_| format!("{} does not stop", self.name))??;
+        if !ended.success() {
+            return Err(format!("{} ended with {ended}", self.name).into());
+        }
+        Ok(memory)
+    }
+}
