@@ -65,7 +65,9 @@ impl Process {
             }
             Outcome::Ok(())
         };
-        tokio::time::timeout(START_DEADLINE, starting).await.map_err(|_| format!("{name} does not start"))??;
+        tokio::time::timeout(START_DEADLINE, starting)
+            .await
+            .map_err(|_| format!("{name} does not start"))??;
         Ok(Self { name, pid, child, _stdout: stdout, printed })
     }
 

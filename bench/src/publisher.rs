@@ -58,7 +58,7 @@ impl Publisher {
         most: u64,
     ) -> Outcome<Published> {
         let began = Instant::now();
-        let room = self.ledger.mark() as u64 + most.saturating_mul(self.fan_out as u64);
+        let room = (self.ledger.mark() as u64).saturating_add(most.saturating_mul(self.fan_out as u64));
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for _ in 0..connections {

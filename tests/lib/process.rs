@@ -89,6 +89,14 @@ impl Process {
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
 
+    /// The most memory that it has held so far, in MiB.
+    #[must_use]
+    pub fn peak_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+    }
+
     fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }

@@ -95,7 +95,12 @@ pub(super) async fn measure(
     report.row(
         "discover, claim and settle",
         &format!("{:.2} ×", with / without),
-        &format!("{}/s without, {}/s with, {} at a time", grouped(without), grouped(with), TAKE as usize * WEBHOOKS),
+        &format!(
+            "{}/s without, {}/s with, {} at a time",
+            grouped(without),
+            grouped(with),
+            TAKE as usize * WEBHOOKS
+        ),
     );
     let [found_without, found_with] = discoveries.map(|mut times| {
         times.sort_unstable();

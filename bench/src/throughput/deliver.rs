@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::cpu::{Before, Used};
 use super::Bench;
+use super::cpu::{Before, Used};
 use crate::database::Statement;
 use crate::publisher::Published;
 use crate::stats::per_second;

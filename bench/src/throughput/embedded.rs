@@ -51,8 +51,7 @@ pub(super) async fn measure(
 
     let (first, cpu) = (ledger.mark(), cpu_seconds(system.process.pid)?);
     let began_us = ledger.now_us();
-    let published =
-        publisher.as_fast_as_answered(options.connections, options.duration(), u64::MAX).await?;
+    let published = publisher.as_fast_as_answered(options.connections, options.duration(), u64::MAX).await?;
     ledger.all_arrived(options.patience()).await?;
     let took = Duration::from_micros(ledger.last_arrival_us().saturating_sub(began_us));
     let cpu_seconds = cpu_seconds(system.process.pid)? - cpu;

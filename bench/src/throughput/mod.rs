@@ -90,7 +90,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     let receiver = Receiver::start(Arc::clone(&ledger)).await?;
 
     say("the limit: a bare client to the bare receiver");
-    let limit = limit::measure(receiver.address, options.duration() / 4).await?;
+    let limit = limit::measure(options.duration() / 4).await?;
 
     say("starting Postgres and the api");
     let database = Database::start().await?;
@@ -114,7 +114,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     // Nothing of it is to disturb what follows.
     drop(database);
     say("the limit again");
-    let again = limit::measure(receiver.address, options.duration() / 4).await?;
+    let again = limit::measure(options.duration() / 4).await?;
 
     let embedded = embedded::measure(options, &ledger, receiver.address).await?;
 

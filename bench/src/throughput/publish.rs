@@ -1,7 +1,7 @@
 //! How fast events are taken, on disk when they are answered, while nobody delivers.
 
-use super::cpu::{Before, Used};
 use super::Bench;
+use super::cpu::{Before, Used};
 use crate::publisher::Published;
 use crate::{Outcome, say};
 

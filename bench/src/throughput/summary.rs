@@ -68,7 +68,8 @@ pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limit
             each(cpu.bench)
         ),
     );
-    let (wal, transactions) = (rate.used.work.wal_bytes / deliveries, rate.used.work.transactions / deliveries);
+    let (wal, transactions) =
+        (rate.used.work.wal_bytes / deliveries, rate.used.work.transactions / deliveries);
     report.row("WAL per delivery", &format!("{} bytes", grouped(wal)), "");
     report.row(
         "statements per delivery",

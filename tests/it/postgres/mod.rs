@@ -2,6 +2,7 @@
 
 mod crashes;
 mod handover;
+mod isolation;
 mod load;
 mod outage;
 mod startup;
