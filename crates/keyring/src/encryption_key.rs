@@ -56,10 +56,7 @@ impl EncryptionKey {
 
     fn from_bytes(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
         let id = KeyId::of_key(bytes.as_slice());
-        Self {
-            bytes: Arc::new(bytes),
-            id,
-        }
+        Self { bytes: Arc::new(bytes), id }
     }
 }
 

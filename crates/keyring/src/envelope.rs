@@ -30,12 +30,7 @@ impl<'a> Envelope<'a> {
         let (&key_id, rest) = rest.split_first_chunk()?;
         let (&nonce, rest) = rest.split_first_chunk::<NONCE_LEN>()?;
         let (ciphertext, &tag) = rest.split_last_chunk::<TAG_LEN>()?;
-        Some(Self {
-            key_id: KeyId::from_bytes(key_id),
-            nonce: nonce.into(),
-            ciphertext,
-            tag: tag.into(),
-        })
+        Some(Self { key_id: KeyId::from_bytes(key_id), nonce: nonce.into(), ciphertext, tag: tag.into() })
     }
 }
 

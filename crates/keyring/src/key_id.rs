@@ -20,11 +20,7 @@ impl KeyId {
     const DOMAIN: &[u8] = b"rdev-webhooks keyring: key id, version 1\0";
 
     pub(crate) fn of_key(key: &[u8]) -> Self {
-        let hash: [u8; 32] = Sha256::new()
-            .chain_update(Self::DOMAIN)
-            .chain_update(key)
-            .finalize()
-            .into();
+        let hash: [u8; 32] = Sha256::new().chain_update(Self::DOMAIN).chain_update(key).finalize().into();
         let [a, b, c, d, ..] = hash;
         Self([a, b, c, d])
     }

@@ -31,10 +31,7 @@ impl Keyring {
 
     /// No two keys may have the same id, which whoever calls this has checked.
     pub(crate) fn with_retired(primary: EncryptionKey, retired: Vec<EncryptionKey>) -> Self {
-        Self {
-            primary,
-            retired: retired.into(),
-        }
+        Self { primary, retired: retired.into() }
     }
 
     /// Encrypts `plaintext` under the primary key, in the format that the [crate](crate)
@@ -58,11 +55,7 @@ impl Keyring {
         let tag = self
             .primary
             .cipher()
-            .encrypt_inout_detached(
-                &nonce,
-                associated_data,
-                sealed[ciphertext_at..].as_mut().into(),
-            )
+            .encrypt_inout_detached(&nonce, associated_data, sealed[ciphertext_at..].as_mut().into())
             .map_err(|_| SealError::TooLong)?;
         sealed.extend_from_slice(&tag);
         Ok(sealed)
@@ -78,29 +71,13 @@ impl Keyring {
     /// - [`OpenError::Tampered`] if the bytes or the associated data are not those of the sealing.
     ///
     /// No input makes this panic.
-    pub fn open(
-        &self,
-        sealed: &[u8],
-        associated_data: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        let Envelope {
-            key_id,
-            nonce,
-            ciphertext,
-            tag,
-        } = Envelope::parse(sealed).ok_or(OpenError::Malformed)?;
-        let key = self
-            .keys()
-            .find(|key| key.id() == key_id)
-            .ok_or(OpenError::UnknownKey { key_id })?;
+    pub fn open(&self, sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let Envelope { key_id, nonce, ciphertext, tag } =
+            Envelope::parse(sealed).ok_or(OpenError::Malformed)?;
+        let key = self.keys().find(|key| key.id() == key_id).ok_or(OpenError::UnknownKey { key_id })?;
         let mut plaintext = Zeroizing::new(ciphertext.to_vec());
         key.cipher()
-            .decrypt_inout_detached(
-                &nonce,
-                associated_data,
-                plaintext.as_mut_slice().into(),
-                &tag,
-            )
+            .decrypt_inout_detached(&nonce, associated_data, plaintext.as_mut_slice().into(), &tag)
             .map_err(|_| OpenError::Tampered)?;
         Ok(plaintext)
     }
@@ -136,10 +113,7 @@ impl From<EncryptionKey> for Keyring {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyring")
-            .field("primary", &self.primary)
-            .field("retired", &self.retired)
-            .finish()
+        f.debug_struct("Keyring").field("primary", &self.primary).field("retired", &self.retired).finish()
     }
 }
 

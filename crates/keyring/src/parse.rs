@@ -20,16 +20,12 @@ impl FromStr for Keyring {
             if entry.is_empty() {
                 return Err(KeyringError::EmptyEntry { position });
             }
-            let key: EncryptionKey = entry
-                .parse()
-                .map_err(|reason| KeyringError::Key { position, reason })?;
+            let key: EncryptionKey =
+                entry.parse().map_err(|reason| KeyringError::Key { position, reason })?;
             // By id rather than by key: two different keys with one id are as unlikely as they
             // would be useless, since a sealed value could not tell which of them opens it.
             if let Some(earlier) = keys.iter().position(|other| other.id() == key.id()) {
-                return Err(KeyringError::Duplicate {
-                    position,
-                    earlier: earlier + 1,
-                });
+                return Err(KeyringError::Duplicate { position, earlier: earlier + 1 });
             }
             keys.push(key);
         }

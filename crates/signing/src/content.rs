@@ -13,22 +13,12 @@ impl<'a> SignedContent<'a> {
     /// `timestamp` is the header's text, so that sender and receiver agree on the bytes that are
     /// signed even where a number could be written in two ways.
     pub(crate) const fn new(id: &'a str, timestamp: &'a str, body: &'a [u8]) -> Self {
-        Self {
-            id,
-            timestamp,
-            body,
-        }
+        Self { id, timestamp, body }
     }
 
     /// The parts, in order; their concatenation is what is signed.
     pub(crate) const fn parts(&self) -> [&'a [u8]; 5] {
-        [
-            self.id.as_bytes(),
-            b".",
-            self.timestamp.as_bytes(),
-            b".",
-            self.body,
-        ]
+        [self.id.as_bytes(), b".", self.timestamp.as_bytes(), b".", self.body]
     }
 
     /// The content in one piece, for what cannot take it in parts.
@@ -79,10 +69,7 @@ mod tests {
     #[test]
     fn a_timestamp_reads_as_the_standard_library_writes_it() {
         for timestamp in [0, 1, -1, 9, 10, 1_736_937_000, i64::MAX, i64::MIN] {
-            assert_eq!(
-                TimestampText::new(timestamp).as_str(),
-                timestamp.to_string()
-            );
+            assert_eq!(TimestampText::new(timestamp).as_str(), timestamp.to_string());
         }
     }
 

@@ -27,11 +27,7 @@ impl KeyPair {
     pub(crate) fn from_seed(seed: &[u8; SECRET_KEY_LENGTH]) -> Self {
         let expanded = ExpandedSecretKey::from(seed);
         let public = PublicKey::from_expanded(&expanded);
-        Self {
-            seed: Zeroizing::new(*seed),
-            expanded,
-            public,
-        }
+        Self { seed: Zeroizing::new(*seed), expanded, public }
     }
 
     /// `None` if the public half is not the one that the seed gives.
@@ -85,10 +81,7 @@ mod tests {
         let seed = [0x17; SECRET_KEY_LENGTH];
         let content = SignedContent::new("msg_1", "12", b"{}");
         let reference = SigningKey::from_bytes(&seed).sign(b"msg_1.12.{}");
-        assert_eq!(
-            KeyPair::from_seed(&seed).sign(&content),
-            reference.to_bytes()
-        );
+        assert_eq!(KeyPair::from_seed(&seed).sign(&content), reference.to_bytes());
     }
 
     #[test]

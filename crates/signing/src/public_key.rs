@@ -53,15 +53,12 @@ impl FromStr for PublicKey {
     type Err = PublicKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let encoded = text
-            .strip_prefix(Self::PREFIX)
-            .ok_or(PublicKeyError::Prefix)?;
+        let encoded = text.strip_prefix(Self::PREFIX).ok_or(PublicKeyError::Prefix)?;
         let bytes = encoding::decode(encoded).map_err(|error| match error {
             encoding::DecodeError::NotBase64 => PublicKeyError::Base64,
             encoding::DecodeError::TooLong => PublicKeyError::Length,
         })?;
-        let bytes =
-            <&[u8; PUBLIC_KEY_LENGTH]>::try_from(&*bytes).map_err(|_| PublicKeyError::Length)?;
+        let bytes = <&[u8; PUBLIC_KEY_LENGTH]>::try_from(&*bytes).map_err(|_| PublicKeyError::Length)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| PublicKeyError::Invalid)?;
         if key.is_weak() {
             return Err(PublicKeyError::Invalid);
@@ -112,10 +109,7 @@ mod tests {
 
     #[test]
     fn each_fault_has_its_error() {
-        assert_eq!(
-            "whsk_AAAA".parse::<PublicKey>(),
-            Err(PublicKeyError::Prefix)
-        );
+        assert_eq!("whsk_AAAA".parse::<PublicKey>(), Err(PublicKeyError::Prefix));
         assert_eq!("whpk_?".parse::<PublicKey>(), Err(PublicKeyError::Base64));
         assert_eq!(parse(&[1; 31]), Err(PublicKeyError::Length));
         assert_eq!(parse(&[1; 65]), Err(PublicKeyError::Length));

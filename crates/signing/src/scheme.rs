@@ -49,10 +49,7 @@ impl FromStr for SigningScheme {
     type Err = ParseSigningSchemeError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|scheme| scheme.as_str() == name)
-            .ok_or(ParseSigningSchemeError)
+        Self::ALL.into_iter().find(|scheme| scheme.as_str() == name).ok_or(ParseSigningSchemeError)
     }
 }
 

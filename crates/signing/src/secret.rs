@@ -67,9 +67,7 @@ impl SigningSecret {
     pub fn expose(&self) -> SecretString {
         match &self.0 {
             Key::Symmetric(key) => encoding::encode_with_prefix(SYMMETRIC_PREFIX, key.as_bytes()),
-            Key::Pair(pair) => {
-                encoding::encode_with_prefix(KEY_PAIR_PREFIX, pair.to_bytes().as_slice())
-            }
+            Key::Pair(pair) => encoding::encode_with_prefix(KEY_PAIR_PREFIX, pair.to_bytes().as_slice()),
         }
         .into()
     }
@@ -135,8 +133,7 @@ impl FromStr for SigningSecret {
             Ok(Self(Key::Symmetric(Arc::new(key))))
         } else if let Some(encoded) = text.strip_prefix(KEY_PAIR_PREFIX) {
             let bytes = decode(encoded, SecretError::KeyPairLength)?;
-            let bytes =
-                <&[u8; KEY_PAIR_LEN]>::try_from(&*bytes).map_err(|_| SecretError::KeyPairLength)?;
+            let bytes = <&[u8; KEY_PAIR_LEN]>::try_from(&*bytes).map_err(|_| SecretError::KeyPairLength)?;
             let pair = KeyPair::from_bytes(bytes).ok_or(SecretError::KeyPairMismatch)?;
             Ok(Self(Key::Pair(Arc::new(pair))))
         } else if text.starts_with(PublicKey::PREFIX) {

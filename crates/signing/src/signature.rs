@@ -38,9 +38,7 @@ impl Signature {
     /// Reads one signature of the header, split at its comma. `None` if its version is unknown
     /// or its value is not one of that version.
     pub(crate) fn from_parts(version: &str, value: &str) -> Option<Self> {
-        let scheme = SigningScheme::ALL
-            .into_iter()
-            .find(|scheme| scheme.version() == version)?;
+        let scheme = SigningScheme::ALL.into_iter().find(|scheme| scheme.version() == version)?;
         let decoded = encoding::decode(value).ok()?;
         let bytes = match scheme {
             SigningScheme::HmacSha256 => Bytes::HmacSha256((*decoded).try_into().ok()?),
@@ -101,10 +99,9 @@ mod tests {
 
     #[test]
     fn a_signature_reads_back_and_has_the_length_foretold() {
-        for signature in [
-            Signature(Bytes::HmacSha256([3; TAG_LEN])),
-            Signature(Bytes::Ed25519([4; SIGNATURE_LENGTH])),
-        ] {
+        for signature in
+            [Signature(Bytes::HmacSha256([3; TAG_LEN])), Signature(Bytes::Ed25519([4; SIGNATURE_LENGTH]))]
+        {
             let text = signature.to_string();
             assert_eq!(text.len(), Signature::text_len(signature.scheme()));
 

@@ -30,9 +30,7 @@ impl SymmetricKey {
     /// `None` unless the key is [`MIN_LEN`](Self::MIN_LEN) to [`MAX_LEN`](Self::MAX_LEN) bytes
     /// long.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
-        (Self::MIN_LEN..=Self::MAX_LEN)
-            .contains(&key.len())
-            .then(|| Self::keyed(key))
+        (Self::MIN_LEN..=Self::MAX_LEN).contains(&key.len()).then(|| Self::keyed(key))
     }
 
     /// A key of the length that generated ones have.
@@ -47,11 +45,7 @@ impl SymmetricKey {
         let mut block = Zeroizing::new([0; BLOCK_LEN]);
         block[..key.len()].copy_from_slice(key);
         let keyed = Hmac::new((&*block).into());
-        Self {
-            block,
-            len: key.len(),
-            keyed,
-        }
+        Self { block, len: key.len(), keyed }
     }
 
     /// The key itself, without padding.
@@ -78,10 +72,8 @@ mod tests {
         for len in SymmetricKey::MIN_LEN..=SymmetricKey::MAX_LEN {
             let bytes = vec![0x42; len];
             let key = SymmetricKey::new(&bytes).unwrap();
-            let reference = Hmac::<Sha256>::new_from_slice(&bytes)
-                .unwrap()
-                .chain_update(b"msg_1.12.{}")
-                .finalize();
+            let reference =
+                Hmac::<Sha256>::new_from_slice(&bytes).unwrap().chain_update(b"msg_1.12.{}").finalize();
             let tag = key.tag(&SignedContent::new("msg_1", "12", b"{}"));
             assert_eq!(tag.as_slice(), reference.as_bytes().as_slice());
             assert_eq!(key.as_bytes(), bytes);

@@ -99,14 +99,10 @@ impl Verifier {
         if id.is_empty() || id.contains('.') {
             return Err(VerifyError::MalformedHeader { name: HEADER_ID });
         }
-        let at = parse_timestamp(timestamp).ok_or(VerifyError::MalformedHeader {
-            name: HEADER_TIMESTAMP,
-        })?;
+        let at = parse_timestamp(timestamp).ok_or(VerifyError::MalformedHeader { name: HEADER_TIMESTAMP })?;
         // Spaces and entries without a comma hold no signature of any version, known or not.
         if !entries(signatures).any(|entry| entry.contains(',')) {
-            return Err(VerifyError::MalformedHeader {
-                name: HEADER_SIGNATURE,
-            });
+            return Err(VerifyError::MalformedHeader { name: HEADER_SIGNATURE });
         }
 
         if now_unix_seconds.abs_diff(at) > self.tolerance.as_secs() {
@@ -153,10 +149,7 @@ impl Verifier {
 /// A verifier with these keys and [`DEFAULT_TOLERANCE`]. Without any key it verifies nothing.
 impl<K: Into<VerificationKey>> FromIterator<K> for Verifier {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
-        Self {
-            keys: keys.into_iter().map(Into::into).collect(),
-            tolerance: DEFAULT_TOLERANCE,
-        }
+        Self { keys: keys.into_iter().map(Into::into).collect(), tolerance: DEFAULT_TOLERANCE }
     }
 }
 
@@ -203,8 +196,5 @@ fn parse_timestamp(text: &str) -> Option<i64> {
 
 /// The entries of the signature header that are looked at at all.
 fn entries(header: &str) -> impl Iterator<Item = &str> {
-    header
-        .split(' ')
-        .filter(|entry| !entry.is_empty())
-        .take(MAX_SIGNATURES)
+    header.split(' ').filter(|entry| !entry.is_empty()).take(MAX_SIGNATURES)
 }

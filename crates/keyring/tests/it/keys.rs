@@ -35,13 +35,7 @@ fn a_text_that_is_no_key_says_why() {
     ] {
         assert_eq!(fault(text), EncryptionKeyError::Base64, "{text:?}");
     }
-    for text in [
-        "",
-        "AAAA",
-        &"A".repeat(40),
-        &"A".repeat(44),
-        &"A".repeat(88),
-    ] {
+    for text in ["", "AAAA", &"A".repeat(40), &"A".repeat(44), &"A".repeat(88)] {
         assert_eq!(fault(text), EncryptionKeyError::Length, "{text:?}");
     }
 }
@@ -67,28 +61,13 @@ fn a_faulty_list_names_the_entry() {
     assert_eq!(fault(""), KeyringError::Empty);
     assert_eq!(fault(" \n"), KeyringError::Empty);
     assert_eq!(fault(","), KeyringError::EmptyEntry { position: 1 });
-    assert_eq!(
-        fault(&format!("{one},")),
-        KeyringError::EmptyEntry { position: 2 }
-    );
-    assert_eq!(
-        fault(&format!("{one}, ,{two}")),
-        KeyringError::EmptyEntry { position: 2 }
-    );
+    assert_eq!(fault(&format!("{one},")), KeyringError::EmptyEntry { position: 2 });
+    assert_eq!(fault(&format!("{one}, ,{two}")), KeyringError::EmptyEntry { position: 2 });
     assert_eq!(
         fault(&format!("{one},AAAA")),
-        KeyringError::Key {
-            position: 2,
-            reason: EncryptionKeyError::Length
-        }
+        KeyringError::Key { position: 2, reason: EncryptionKeyError::Length }
     );
-    assert_eq!(
-        fault(&format!("{one},{two}, {one}")),
-        KeyringError::Duplicate {
-            position: 3,
-            earlier: 1
-        }
-    );
+    assert_eq!(fault(&format!("{one},{two}, {one}")), KeyringError::Duplicate { position: 3, earlier: 1 });
 }
 
 #[test]
@@ -106,16 +85,9 @@ fn an_error_explains_itself_without_repeating_the_key() {
 fn debug_shows_the_ids_and_nothing_of_the_keys() {
     let key = EncryptionKey::generate(*b"0123456789abcdefghijklmnopqrstuv");
     let id = key.id();
-    assert_eq!(
-        format!("{key:?}"),
-        format!("EncryptionKey({id}, [redacted])")
-    );
+    assert_eq!(format!("{key:?}"), format!("EncryptionKey({id}, [redacted])"));
 
-    let shown = format!(
-        "{key:#?} {:?} {:?}",
-        Keyring::new(key.clone()),
-        key.expose_base64()
-    );
+    let shown = format!("{key:#?} {:?} {:?}", Keyring::new(key.clone()), key.expose_base64());
     for hidden in ["MDEy", "0123456789", "48, 49, 50", "30313233", "0x30"] {
         assert!(!shown.contains(hidden), "{shown}");
     }

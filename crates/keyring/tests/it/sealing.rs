@@ -15,10 +15,7 @@ fn a_sealed_value_has_the_documented_format() {
     let sealed = keyring.seal(SECRET, RECORD).unwrap();
     assert_eq!(sealed.len(), SECRET.len() + OVERHEAD);
     assert_eq!(sealed[0], 1);
-    let id: String = sealed[1..5]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let id: String = sealed[1..5].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(id, key(1).id().to_string());
 }
 
@@ -46,11 +43,7 @@ fn sealing_twice_gives_different_bytes() {
 #[test]
 fn the_plaintext_does_not_show() {
     let sealed = Keyring::new(key(1)).seal(SECRET, RECORD).unwrap();
-    assert!(
-        !sealed
-            .windows(8)
-            .any(|window| SECRET.windows(8).any(|part| part == window))
-    );
+    assert!(!sealed.windows(8).any(|window| SECRET.windows(8).any(|part| part == window)));
 }
 
 #[test]
@@ -65,9 +58,7 @@ fn a_key_that_was_dropped_is_named() {
     let sealed = keyring(&[1]).seal(SECRET, RECORD).unwrap();
     assert_eq!(
         keyring(&[2]).open(&sealed, RECORD).err(),
-        Some(OpenError::UnknownKey {
-            key_id: key(1).id()
-        })
+        Some(OpenError::UnknownKey { key_id: key(1).id() })
     );
 }
 
@@ -91,10 +82,7 @@ fn another_key_under_the_same_id_is_tampering() {
     let mut sealed = keyring(&[1]).seal(SECRET, RECORD).unwrap();
     let other = keyring(&[2]).seal(SECRET, RECORD).unwrap();
     sealed[1..5].copy_from_slice(&other[1..5]);
-    assert_eq!(
-        keyring(&[2, 1]).open(&sealed, RECORD).err(),
-        Some(OpenError::Tampered)
-    );
+    assert_eq!(keyring(&[2, 1]).open(&sealed, RECORD).err(), Some(OpenError::Tampered));
 }
 
 #[test]
@@ -106,10 +94,7 @@ fn what_is_no_sealed_value_is_malformed() {
     let mut other_version = sealed.clone();
     other_version[0] = 2;
     for bytes in [&[] as &[u8], &[1], &sealed[..OVERHEAD - 1], &other_version] {
-        assert_eq!(
-            keyring.open(bytes, RECORD).err(),
-            Some(OpenError::Malformed)
-        );
+        assert_eq!(keyring.open(bytes, RECORD).err(), Some(OpenError::Malformed));
         assert_eq!(Keyring::key_id_of(bytes), None);
         assert!(keyring.needs_reseal(bytes));
     }

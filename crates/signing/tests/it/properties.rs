@@ -34,11 +34,7 @@ fn verify(
     body: &[u8],
     now: i64,
 ) -> Result<(), VerifyError> {
-    let headers = Headers {
-        id: Some(id),
-        timestamp: Some(timestamp),
-        signature: Some(signature),
-    };
+    let headers = Headers { id: Some(id), timestamp: Some(timestamp), signature: Some(signature) };
     Verifier::new(secret).verify(headers, body, now)
 }
 

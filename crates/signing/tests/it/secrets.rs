@@ -1,8 +1,8 @@
 //! Secrets: their text, their faults, and that they keep to themselves.
 
 use rdev_webhooks_signing::{
-    PublicKeyError, SecretError, SigningScheme, SigningSecret, VerificationKey,
-    VerificationKeyError, Verifier, sign_all,
+    PublicKeyError, SecretError, SigningScheme, SigningSecret, VerificationKey, VerificationKeyError,
+    Verifier, sign_all,
 };
 use secrecy::ExposeSecret;
 
@@ -42,10 +42,8 @@ fn the_exposed_text_parses_to_an_equal_secret() {
 
 #[test]
 fn the_shortest_and_the_longest_symmetric_key_are_accepted() {
-    for text in [
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
-        format!("whsec_{}AA==", "A".repeat(84)),
-    ] {
+    for text in ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(), format!("whsec_{}AA==", "A".repeat(84))]
+    {
         let secret: SigningSecret = text.parse().unwrap();
         assert_eq!(secret.expose().expose_secret(), text);
     }
@@ -54,10 +52,7 @@ fn the_shortest_and_the_longest_symmetric_key_are_accepted() {
 #[test]
 fn each_fault_has_its_error() {
     assert_eq!(fault(""), SecretError::Prefix);
-    assert_eq!(
-        fault("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
-        SecretError::Prefix
-    );
+    assert_eq!(fault("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), SecretError::Prefix);
     assert_eq!(fault(" whsec_"), SecretError::Prefix);
     assert_eq!(fault("whpk_AAAA"), SecretError::PublicKey);
     assert_eq!(fault("whsec_not base64"), SecretError::Base64);
@@ -77,24 +72,15 @@ fn each_fault_has_its_error() {
 fn a_verification_key_names_the_fault_of_what_it_was_given() {
     let fault = |text: &str| text.parse::<VerificationKey>().unwrap_err();
     assert_eq!(fault("secret"), VerificationKeyError::Prefix);
-    assert_eq!(
-        fault("whsec_AAAA"),
-        VerificationKeyError::Secret(SecretError::SymmetricLength)
-    );
-    assert_eq!(
-        fault("whpk_AAAA"),
-        VerificationKeyError::PublicKey(PublicKeyError::Length)
-    );
+    assert_eq!(fault("whsec_AAAA"), VerificationKeyError::Secret(SecretError::SymmetricLength));
+    assert_eq!(fault("whpk_AAAA"), VerificationKeyError::PublicKey(PublicKeyError::Length));
 }
 
 #[test]
 fn debug_tells_the_scheme_and_nothing_else() {
     let symmetric = SigningSecret::generate(SigningScheme::HmacSha256, ENTROPY);
     let pair = SigningSecret::generate(SigningScheme::Ed25519, ENTROPY);
-    assert_eq!(
-        format!("{symmetric:?}"),
-        "SigningSecret(hmac-sha256, [redacted])"
-    );
+    assert_eq!(format!("{symmetric:?}"), "SigningSecret(hmac-sha256, [redacted])");
     assert_eq!(format!("{pair:#?}"), "SigningSecret(ed25519, [redacted])");
 
     // All that holds a secret, however deep.
@@ -111,12 +97,7 @@ fn debug_tells_the_scheme_and_nothing_else() {
 
 #[test]
 fn an_error_never_repeats_the_secret() {
-    for text in [
-        "topsecret",
-        "whsec_topsecret",
-        "whsk_topsecret",
-        "whpk_topsecret",
-    ] {
+    for text in ["topsecret", "whsec_topsecret", "whsk_topsecret", "whpk_topsecret"] {
         let error = text.parse::<VerificationKey>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("topsecret"));
     }
@@ -129,10 +110,8 @@ fn several_secrets_sign_in_order_separated_by_one_space() {
         SigningSecret::generate(SigningScheme::HmacSha256, ENTROPY),
         SigningSecret::generate(SigningScheme::HmacSha256, [1; 32]),
     ];
-    let each: Vec<String> = secrets
-        .iter()
-        .map(|secret| secret.sign("evt_1", 1_736_937_000, b"{}").to_string())
-        .collect();
+    let each: Vec<String> =
+        secrets.iter().map(|secret| secret.sign("evt_1", 1_736_937_000, b"{}").to_string()).collect();
     let header = sign_all(&secrets, "evt_1", 1_736_937_000, b"{}");
     assert_eq!(header, each.join(" "));
     assert_eq!(sign_all([], "evt_1", 1_736_937_000, b"{}"), "");

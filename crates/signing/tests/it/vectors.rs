@@ -29,14 +29,9 @@ fn vectors() -> Vec<Vector> {
 
 fn verifies(key: impl Into<VerificationKey>, vector: &Vector) -> bool {
     let timestamp = vector.timestamp.to_string();
-    let headers = Headers {
-        id: Some(&vector.id),
-        timestamp: Some(&timestamp),
-        signature: Some(&vector.signature),
-    };
-    Verifier::new(key)
-        .verify(headers, vector.body.as_bytes(), vector.timestamp)
-        .is_ok()
+    let headers =
+        Headers { id: Some(&vector.id), timestamp: Some(&timestamp), signature: Some(&vector.signature) };
+    Verifier::new(key).verify(headers, vector.body.as_bytes(), vector.timestamp).is_ok()
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rdev_webhooks_signing::{
-    HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_SIGNATURES, SigningScheme,
-    SigningSecret, Verifier, VerifyError, sign_all,
+    HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers, MAX_SIGNATURES, SigningScheme, SigningSecret,
+    Verifier, VerifyError, sign_all,
 };
 
 const ID: &str = "evt_1";
@@ -20,11 +20,7 @@ fn symmetric() -> SigningSecret {
 }
 
 fn headers<'a>(timestamp: &'a str, signature: &'a str) -> Headers<'a> {
-    Headers {
-        id: Some(ID),
-        timestamp: Some(timestamp),
-        signature: Some(signature),
-    }
+    Headers { id: Some(ID), timestamp: Some(timestamp), signature: Some(signature) }
 }
 
 fn verify_signature(verifier: &Verifier, signature: &str) -> Result<(), VerifyError> {
@@ -47,20 +43,8 @@ fn a_missing_header_is_named() {
     let whole = headers(&timestamp, &signature);
     for (name, headers) in [
         (HEADER_ID, Headers { id: None, ..whole }),
-        (
-            HEADER_TIMESTAMP,
-            Headers {
-                timestamp: None,
-                ..whole
-            },
-        ),
-        (
-            HEADER_SIGNATURE,
-            Headers {
-                signature: None,
-                ..whole
-            },
-        ),
+        (HEADER_TIMESTAMP, Headers { timestamp: None, ..whole }),
+        (HEADER_SIGNATURE, Headers { signature: None, ..whole }),
     ] {
         let error = Verifier::new(symmetric()).verify(headers, BODY, NOW);
         assert_eq!(error, Err(VerifyError::MissingHeader { name }));
@@ -72,10 +56,7 @@ fn an_id_that_is_empty_or_holds_a_full_stop_is_malformed() {
     for id in ["", "evt.1", "."] {
         let signature = symmetric().sign(id, NOW, BODY).to_string();
         let timestamp = NOW.to_string();
-        let headers = Headers {
-            id: Some(id),
-            ..headers(&timestamp, &signature)
-        };
+        let headers = Headers { id: Some(id), ..headers(&timestamp, &signature) };
         let error = Verifier::new(symmetric()).verify(headers, BODY, NOW);
         assert_eq!(error, Err(VerifyError::MalformedHeader { name: HEADER_ID }));
     }
@@ -87,15 +68,8 @@ fn one_signed_content_cannot_pass_as_another_webhook() {
     let signature = symmetric().sign(ID, NOW, inner.as_bytes()).to_string();
     let timestamp = NOW.to_string();
     let shifted = format!("{ID}.{NOW}");
-    let headers = Headers {
-        id: Some(&shifted),
-        ..headers(&timestamp, &signature)
-    };
-    assert!(
-        Verifier::new(symmetric())
-            .verify(headers, b"inner", NOW)
-            .is_err()
-    );
+    let headers = Headers { id: Some(&shifted), ..headers(&timestamp, &signature) };
+    assert!(Verifier::new(symmetric()).verify(headers, b"inner", NOW).is_err());
 }
 
 #[test]
@@ -116,11 +90,7 @@ fn a_timestamp_is_decimal_digits_and_nothing_else() {
     ] {
         let error = Verifier::new(symmetric()).verify(headers(timestamp, &signature), BODY, NOW);
         let name = HEADER_TIMESTAMP;
-        assert_eq!(
-            error,
-            Err(VerifyError::MalformedHeader { name }),
-            "{timestamp:?}"
-        );
+        assert_eq!(error, Err(VerifyError::MalformedHeader { name }), "{timestamp:?}");
     }
 }
 
@@ -136,19 +106,10 @@ fn the_tolerance_holds_in_both_directions_and_includes_its_end() {
     let tolerance = Duration::from_secs(300);
     assert_eq!(verify_at(tolerance, NOW - 300, NOW), Ok(()));
     assert_eq!(verify_at(tolerance, NOW + 300, NOW), Ok(()));
-    assert_eq!(
-        verify_at(tolerance, NOW - 301, NOW),
-        Err(VerifyError::TimestampTooOld)
-    );
-    assert_eq!(
-        verify_at(tolerance, NOW + 301, NOW),
-        Err(VerifyError::TimestampTooNew)
-    );
+    assert_eq!(verify_at(tolerance, NOW - 301, NOW), Err(VerifyError::TimestampTooOld));
+    assert_eq!(verify_at(tolerance, NOW + 301, NOW), Err(VerifyError::TimestampTooNew));
     assert_eq!(verify_at(Duration::ZERO, NOW, NOW), Ok(()));
-    assert_eq!(
-        verify_at(Duration::ZERO, NOW - 1, NOW),
-        Err(VerifyError::TimestampTooOld)
-    );
+    assert_eq!(verify_at(Duration::ZERO, NOW - 1, NOW), Err(VerifyError::TimestampTooOld));
 }
 
 #[test]
@@ -158,23 +119,14 @@ fn the_default_tolerance_is_five_minutes() {
     let verifier = Verifier::new(symmetric());
     let headers = headers(&timestamp, &signature);
     assert_eq!(verifier.verify(headers, BODY, NOW + 300), Ok(()));
-    assert_eq!(
-        verifier.verify(headers, BODY, NOW + 301),
-        Err(VerifyError::TimestampTooOld)
-    );
+    assert_eq!(verifier.verify(headers, BODY, NOW + 301), Err(VerifyError::TimestampTooOld));
 }
 
 #[test]
 fn the_ends_of_time_do_not_overflow() {
     let tolerance = Duration::from_secs(300);
-    assert_eq!(
-        verify_at(tolerance, i64::MAX, i64::MIN),
-        Err(VerifyError::TimestampTooNew)
-    );
-    assert_eq!(
-        verify_at(tolerance, 0, i64::MAX),
-        Err(VerifyError::TimestampTooOld)
-    );
+    assert_eq!(verify_at(tolerance, i64::MAX, i64::MIN), Err(VerifyError::TimestampTooNew));
+    assert_eq!(verify_at(tolerance, 0, i64::MAX), Err(VerifyError::TimestampTooOld));
     assert_eq!(verify_at(tolerance, i64::MAX, i64::MAX), Ok(()));
     assert_eq!(verify_at(Duration::MAX, i64::MAX, i64::MIN), Ok(()));
 }
@@ -195,29 +147,12 @@ fn a_signature_header_without_any_entry_is_malformed() {
 fn unknown_versions_and_malformed_entries_are_skipped() {
     let good = symmetric().sign(ID, NOW, BODY).to_string();
     let verifier = Verifier::new(symmetric());
-    for others in [
-        "v2,AAAA",
-        "v1,not-base64",
-        "v1,AAAA",
-        "v1",
-        ",",
-        "v1a,AAAA",
-        "  ",
-    ] {
-        assert_eq!(
-            verify_signature(&verifier, &format!("{others} {good}")),
-            Ok(())
-        );
-        assert_eq!(
-            verify_signature(&verifier, &format!("{good} {others}")),
-            Ok(())
-        );
+    for others in ["v2,AAAA", "v1,not-base64", "v1,AAAA", "v1", ",", "v1a,AAAA", "  "] {
+        assert_eq!(verify_signature(&verifier, &format!("{others} {good}")), Ok(()));
+        assert_eq!(verify_signature(&verifier, &format!("{good} {others}")), Ok(()));
     }
     let renamed = good.replacen("v1,", "v2,", 1);
-    assert_eq!(
-        verify_signature(&verifier, &renamed),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(verify_signature(&verifier, &renamed), Err(VerifyError::NoMatchingSignature));
 }
 
 #[test]
@@ -226,14 +161,8 @@ fn only_a_bounded_number_of_signatures_is_examined() {
     let good = symmetric().sign(ID, NOW, BODY);
     let bad = symmetric().sign(ID, NOW, b"other");
     let after = |count| format!("{}{good}", format!("{bad} ").repeat(count));
-    assert_eq!(
-        verify_signature(&verifier, &after(MAX_SIGNATURES - 1)),
-        Ok(())
-    );
-    assert_eq!(
-        verify_signature(&verifier, &after(MAX_SIGNATURES)),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(verify_signature(&verifier, &after(MAX_SIGNATURES - 1)), Ok(()));
+    assert_eq!(verify_signature(&verifier, &after(MAX_SIGNATURES)), Err(VerifyError::NoMatchingSignature));
 }
 
 #[test]
@@ -241,10 +170,7 @@ fn during_a_rotation_either_key_verifies() {
     for (old, new) in [
         (symmetric(), secret(SigningScheme::HmacSha256, 2)),
         (symmetric(), secret(SigningScheme::Ed25519, 2)),
-        (
-            secret(SigningScheme::Ed25519, 1),
-            secret(SigningScheme::Ed25519, 2),
-        ),
+        (secret(SigningScheme::Ed25519, 1), secret(SigningScheme::Ed25519, 2)),
     ] {
         let header = sign_all([&old, &new], ID, NOW, BODY);
         assert_eq!(verify_signature(&Verifier::new(&old), &header), Ok(()));
@@ -257,10 +183,7 @@ fn during_a_rotation_either_key_verifies() {
         }
 
         let stranger = secret(old.scheme(), 9).sign(ID, NOW, BODY).to_string();
-        assert_eq!(
-            verify_signature(&both, &stranger),
-            Err(VerifyError::NoMatchingSignature)
-        );
+        assert_eq!(verify_signature(&both, &stranger), Err(VerifyError::NoMatchingSignature));
     }
 }
 
@@ -268,10 +191,7 @@ fn during_a_rotation_either_key_verifies() {
 fn a_verifier_without_keys_verifies_nothing() {
     let verifier = Verifier::from_iter([] as [SigningSecret; 0]);
     let signature = symmetric().sign(ID, NOW, BODY).to_string();
-    assert_eq!(
-        verify_signature(&verifier, &signature),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(verify_signature(&verifier, &signature), Err(VerifyError::NoMatchingSignature));
 }
 
 #[test]
@@ -282,8 +202,5 @@ fn a_public_key_is_no_symmetric_key() {
     let forged_key = public.to_string().replacen("whpk_", "whsec_", 1);
     let forger: SigningSecret = forged_key.parse().unwrap();
     let forged = forger.sign(ID, NOW, BODY).to_string();
-    assert_eq!(
-        verify_signature(&Verifier::new(public), &forged),
-        Err(VerifyError::NoMatchingSignature)
-    );
+    assert_eq!(verify_signature(&Verifier::new(public), &forged), Err(VerifyError::NoMatchingSignature));
 }
