@@ -34,3 +34,13 @@ prepare:
 # Check licences, advisories and bans (needs cargo-deny)
 deny:
     cargo deny check
+
+# Measure the release binaries under load (arguments are the benchmark's own; try --quick)
+bench *args:
+    cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench
+    "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench throughput {{args}}
+
+# Measure what a backlog and a million future retries cost a claim (try --quick)
+bench-queue *args:
+    cargo build --release --locked -p rdev-webhooks-bench
+    "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench queue {{args}}

@@ -38,7 +38,22 @@ pub(crate) struct Work {
 pub(crate) struct Statement {
     pub(crate) calls: i64,
     pub(crate) total_ms: f64,
-    pub(crate) text: String,
+    /// What it is for; of one that is not the store's, how it begins.
+    pub(crate) name: String,
+}
+
+/// What gives the store's statements away, the most telling first.
+const NAMES: &[(&str, &str)] = &[
+    ("SKIP LOCKED", "claim"),
+    ("RECURSIVE walk", "discover"),
+    ("INTO rdev_webhooks.events", "publish"),
+    ("INTO rdev_webhooks.attempts", "settle"),
+    ("pg_notify", "wake others"),
+];
+
+fn name(text: &str) -> String {
+    let known = NAMES.iter().find(|(mark, _)| text.contains(mark));
+    known.map_or_else(|| text.chars().take(60).collect(), |(_, name)| (*name).to_owned())
 }
 
 impl Database {
@@ -112,14 +127,16 @@ impl Database {
             return Ok(Vec::new());
         }
         let rows = sqlx::query(
-            "SELECT calls, total_exec_time, left(regexp_replace(query, '\\s+', ' ', 'g'), 100)
-             FROM pg_stat_statements ORDER BY total_exec_time DESC LIMIT 8",
+            "SELECT calls, total_exec_time, regexp_replace(query, '\\s+', ' ', 'g')
+             FROM pg_stat_statements WHERE query LIKE '%rdev_webhooks%' OR query LIKE '%pg_notify%'
+             ORDER BY total_exec_time DESC LIMIT 5",
         )
         .fetch_all(&mut self.monitor)
         .await?;
         rows.into_iter()
             .map(|row| {
-                Ok(Statement { calls: row.try_get(0)?, total_ms: row.try_get(1)?, text: row.try_get(2)? })
+                let text: String = row.try_get(2)?;
+                Ok(Statement { calls: row.try_get(0)?, total_ms: row.try_get(1)?, name: name(&text) })
             })
             .collect()
     }

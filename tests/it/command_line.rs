@@ -49,6 +49,7 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
         (&["--api-key", SHORT_KEY], &[], "--api-key"),
         (&[], &[("RDEV_API_KEY", SHORT_KEY)], "RDEV_API_KEY"),
         (&["--encryption-key", SHORT_KEY], &[], "--encryption-key"),
+        (&["--egress-proxy", "http://rdev:S3cret@"], &[], "--egress-proxy"),
         (&["--log-format", "xml"], &[], "--log-format"),
         (&["--unknown"], &[], "--unknown"),
         (&["unknown"], &[], "unknown"),

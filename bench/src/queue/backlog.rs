@@ -28,11 +28,15 @@ pub(super) async fn fill(plain: &Store, loaded: &Store, sizes: Sizes) -> Outcome
     loaded.publish(BUSY, sizes.backlog).await
 }
 
-/// Times in microseconds.
-#[derive(Default)]
-struct Times {
-    /// From the answer to the publisher until the claim has answered.
-    claimed: Vec<u32>,
+/// What the busy webhook has due when the other gets its new delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Busy {
+    /// Nothing.
+    Idle,
+    /// Just what it may have in flight, as is usual for one that is busy.
+    Share,
+    /// The backlog.
+    Backlog,
 }
 
 pub(super) async fn measure(
@@ -43,46 +47,52 @@ pub(super) async fn measure(
     sizes: Sizes,
 ) -> Outcome<()> {
     say("new deliveries of another webhook");
-    let mut times = [Times::default(), Times::default()];
+    let turns = [(Busy::Idle, plain), (Busy::Share, plain), (Busy::Backlog, loaded)];
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
     for round in 0..=sizes.rounds {
-        for (store, times) in [plain, loaded].into_iter().zip(&mut times) {
+        for ((busy, store), times) in turns.into_iter().zip(&mut times) {
             for _ in 0..SAMPLES_PER_ROUND {
-                let waited = publish_and_claim(store).await?;
+                let waited = publish_and_claim(store, busy).await?;
                 // The first round warms up.
                 if round > 0 {
-                    times.claimed.push(waited);
+                    times.push(waited);
                 }
             }
         }
     }
     report.heading(&format!(
-        "{name}: from publishing to claiming, another webhook with {} due deliveries",
+        "{name}: from publishing to claiming, while another webhook has {} due deliveries",
         grouped(sizes.backlog as f64)
     ));
-    let [without, with] = times.map(|mut times| {
-        times.claimed.sort_unstable();
-        [50.0, 99.0].map(|hundredths| percentile(&times.claimed, hundredths))
+    let [idle, share, backlog] = times.map(|mut times| {
+        times.sort_unstable();
+        [50.0, 99.0].map(|hundredths| percentile(&times, hundredths))
     });
     for (place, label) in ["p50", "p99"].into_iter().enumerate() {
-        let (without, with) = (without[place], with[place]);
-        let ratio = f64::from(with) / f64::from(without.max(1));
+        let [idle, share, backlog] = [idle, share, backlog].map(|times| f64::from(times[place]) / 1e3);
         report.row(
             label,
-            &format!("{ratio:.2} ×"),
-            &format!("{:.2} ms without, {:.2} ms with", f64::from(without) / 1e3, f64::from(with) / 1e3),
+            &format!("{:.2} ×", backlog / share),
+            &format!(
+                "{backlog:.2} ms; {share:.2} ms while it has {TAKE} due, {idle:.2} ms while it has none"
+            ),
         );
     }
+    let percentiles = |[p50, p99]: [u32; 2]| json!({"p50": p50, "p99": p99});
     report.json(
         &format!("{name}_backlog"),
         json!({"backlog": sizes.backlog, "samples": sizes.rounds * SAMPLES_PER_ROUND,
-            "claim_us": {"without": {"p50": without[0], "p99": without[1]},
-                "with": {"p50": with[0], "p99": with[1]}}}),
+            "claim_us": {"idle": percentiles(idle), "share": percentiles(share),
+                "backlog": percentiles(backlog)}}),
     );
     Ok(())
 }
 
 /// One new delivery, claimed as a worker claims: with the share of whoever else has something due.
-async fn publish_and_claim(store: &Store) -> Outcome<u32> {
+async fn publish_and_claim(store: &Store, busy: Busy) -> Outcome<u32> {
+    if busy == Busy::Share {
+        store.publish(BUSY, TAKE as usize).await?;
+    }
     store.publish(QUIET, 1).await?;
     let published_at = Instant::now();
     let found = store.discover().await?;

@@ -79,9 +79,15 @@ pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limit
     let mut statements = Vec::new();
     for statement in &rate.statements {
         let (total, calls) = (statement.total_ms, statement.calls);
-        let note = format!("{} calls of {:.2} ms: {}", calls, total / calls as f64, statement.text);
-        report.row("  in the database", &format!("{:.3} ms", total / deliveries), &note);
-        statements.push(json!({"calls": calls, "total_ms": total, "text": statement.text}));
+        let note = format!(
+            "{} calls of {:.2} ms, for {:.1} deliveries each",
+            grouped(calls as f64),
+            total / calls as f64,
+            deliveries / calls as f64
+        );
+        let name = format!("  in Postgres: {}", statement.name);
+        report.row(&name, &format!("{:.3} ms", total / deliveries), &note);
+        statements.push(json!({"calls": calls, "total_ms": total, "name": statement.name}));
     }
     report.json(
         &format!("deliver_{fan_out}"),

@@ -19,6 +19,7 @@ use crate::failure::{failure, timed_out};
 use crate::guard::{Guard, NoAddress};
 use crate::stream::Stream;
 use crate::tls;
+use crate::tunnel::EgressProxy;
 
 /// The deadline of a connection that no exchange asked for.
 const FALLBACK_DEADLINE: Duration = Duration::from_secs(15);
@@ -26,6 +27,7 @@ const FALLBACK_DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(crate) struct Connector {
     guard: Guard,
+    proxy: Option<EgressProxy>,
     tls: Arc<ClientConfig>,
 }
 
@@ -35,8 +37,8 @@ pub(crate) struct Connector {
 pub(crate) struct NotConnected(pub(crate) AttemptFailure);
 
 impl Connector {
-    pub(crate) fn new(guard: Guard, tls: Arc<ClientConfig>) -> Self {
-        Self { guard, tls }
+    pub(crate) fn new(guard: Guard, proxy: Option<EgressProxy>, tls: Arc<ClientConfig>) -> Self {
+        Self { guard, proxy, tls }
     }
 
     async fn open(self, uri: Uri, exchange: Arc<Exchange>) -> Result<Stream, AttemptFailure> {
@@ -49,16 +51,23 @@ impl Connector {
 
     async fn steps(&self, uri: &Uri, exchange: &Arc<Exchange>) -> Result<Stream, AttemptFailure> {
         let host = host(uri);
-        let https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let port = port(uri);
 
         if matches!(host, Host::Domain(_)) {
             exchange.enter(Stage::LookUp);
         }
         let addresses = self.guard.addresses(&host).await.map_err(|error| no_address(&host, error))?;
-        exchange.enter(Stage::Connect);
-        let tcp = connect(&addresses, port, exchange).await?;
-        if !https {
+        let tcp = match &self.proxy {
+            None => {
+                exchange.enter(Stage::Connect);
+                connect(&addresses, port, exchange).await?
+            }
+            Some(proxy) => {
+                exchange.enter(Stage::Proxy);
+                proxy.connect(&addresses, port, exchange).await?
+            }
+        };
+        if !is_https(uri) {
             exchange.enter(Stage::Head);
             return Ok(Stream::plain(tcp, Arc::clone(exchange)));
         }
@@ -79,6 +88,14 @@ fn host(uri: &Uri) -> Host<&str> {
         Ok(std::net::IpAddr::V6(address)) => Host::Ipv6(address),
         Err(_) => Host::Domain(host),
     }
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if is_https(uri) { 443 } else { 80 })
+}
+
+fn is_https(uri: &Uri) -> bool {
+    uri.scheme_str() == Some("https")
 }
 
 fn no_address(host: &Host<&str>, error: NoAddress) -> AttemptFailure {
@@ -106,5 +123,56 @@ impl tower::Service<Uri> for Connector {
             .unwrap_or_else(|_| Arc::new(Exchange::new(Instant::now(), FALLBACK_DEADLINE)));
         let opened = self.clone().open(uri, exchange);
         Box::pin(async move { opened.await.map(TokioIo::new).map_err(NotConnected) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rdev_webhooks_domain::EndpointUrl;
+
+    use super::*;
+
+    fn any_url() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "127.0.0.1",
+                "8.8.8.8",
+                "0x7f.1",
+                "[::1]",
+                "[::ffff:1.2.3.4]",
+                "localhost",
+                "a.example.com",
+                ".",
+                "%2e",
+                "%40",
+                "@",
+                ":80",
+                ":443",
+                ":8080",
+                "/",
+                "\\",
+                "?",
+                "#",
+                "\u{3002}",
+                "\u{e9}",
+                "xn--",
+            ])
+            .prop_map(str::to_owned),
+            ".{0,3}",
+        ];
+        let rest = prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat());
+        (prop::sample::select(vec!["http://", "https://", "HTTP:\\\\"]), rest)
+            .prop_map(|(scheme, rest)| format!("{scheme}{rest}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_connected_to_is_the_host_that_the_url_was_judged_by(text in any_url()) {
+            if let Ok(url) = text.parse::<EndpointUrl>() {
+                prop_assert_eq!(host(url.uri()), url.host());
+                prop_assert_eq!(port(url.uri()), url.port());
+            }
+        }
     }
 }

@@ -19,6 +19,7 @@ use crate::exchange::{CURRENT, Exchange, OpenedFor, Stage};
 use crate::failure::{of_request, timed_out};
 use crate::guard::{Guard, NoAddress};
 use crate::response::Capture;
+use crate::tunnel::EgressProxy;
 use crate::{Options, OptionsError, tls};
 
 /// The size of a response's head, and of the buffer that it is read through.
@@ -40,7 +41,9 @@ impl HttpDispatcher {
     /// Makes a dispatcher; reads the system's certificate authorities if the options say so.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         let tls = tls::config(options.system_roots, options.extra_roots)?;
-        let guard = Guard::new(options.policy, options.resolver);
+        let resolver = options.resolver;
+        let proxy = options.egress_proxy.map(|url| EgressProxy::new(url, Arc::clone(&resolver)));
+        let guard = Guard::new(options.policy, resolver);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -54,7 +57,7 @@ impl HttpDispatcher {
             // An HTTP/2 connection whose other end has vanished would take every request to its deadline.
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5))
-            .build(Connector::new(guard.clone(), Arc::new(tls)));
+            .build(Connector::new(guard.clone(), proxy, Arc::new(tls)));
         Ok(Self { client, guard, require_https: options.require_https })
     }
 
@@ -74,10 +77,11 @@ impl HttpDispatcher {
         progress: &mut Progress,
     ) -> Result<(), AttemptFailure> {
         let exchange = Arc::clone(&progress.exchange);
-        let response = CURRENT
+        let mut response = CURRENT
             .scope(exchange, self.client.request(request))
             .await
             .map_err(|error| of_request(&error))?;
+        progress.served_by = response.extensions_mut().remove();
         progress.first_byte = Some(progress.started.elapsed());
         progress.capture.read(response).await
     }
@@ -88,6 +92,8 @@ struct Progress {
     started: Instant,
     exchange: Arc<Exchange>,
     connection: CaptureConnection,
+    /// The mark of the connection that the response came over.
+    served_by: Option<OpenedFor>,
     first_byte: Option<Duration>,
     capture: Capture,
 }
@@ -104,17 +110,25 @@ impl Progress {
     }
 
     fn phases(&self) -> Phases {
-        let opened = match self.connection.connection_metadata().as_ref() {
+        let phases = if self.opened_its_own() { self.exchange.opening().1 } else { Phases::default() };
+        Phases { first_byte: self.first_byte, ..phases }
+    }
+
+    /// Whether the connection was opened for this exchange, and not found in the pool.
+    fn opened_its_own(&self) -> bool {
+        let is_own = |OpenedFor(owner): &OpenedFor| Arc::ptr_eq(owner, &self.exchange);
+        if let Some(mark) = &self.served_by {
+            return is_own(mark);
+        }
+        match self.connection.connection_metadata().as_ref() {
             // Nothing served it, so whatever was reached was on its own behalf.
             None => true,
             Some(connected) => {
                 let mut extras = Extensions::new();
                 connected.get_extras(&mut extras);
-                extras.get().is_some_and(|OpenedFor(owner)| Arc::ptr_eq(owner, &self.exchange))
+                extras.get().is_some_and(is_own)
             }
-        };
-        let phases = if opened { self.exchange.opening().1 } else { Phases::default() };
-        Phases { first_byte: self.first_byte, ..phases }
+        }
     }
 
     fn report(self, failed: Option<AttemptFailure>) -> DispatchReport {
@@ -155,8 +169,14 @@ impl Dispatcher for HttpDispatcher {
         *http.uri_mut() = request.url.uri().clone();
         *http.headers_mut() = request.headers;
         let connection = capture_connection(&mut http);
-        let mut progress =
-            Progress { started, connection, first_byte: None, capture: Capture::default(), exchange };
+        let mut progress = Progress {
+            started,
+            connection,
+            served_by: None,
+            first_byte: None,
+            capture: Capture::default(),
+            exchange,
+        };
         let deadline = progress.exchange.deadline;
         let ended = timeout_at(deadline, self.exchange(http, &mut progress)).await;
         let failed = match ended {

@@ -18,6 +18,7 @@ pub(crate) enum Stage {
     Queue,
     LookUp,
     Connect,
+    Proxy,
     Tls,
     Head,
     Body,
@@ -29,6 +30,7 @@ impl Stage {
             Self::Queue => "waiting for a connection",
             Self::LookUp => "looking up the name",
             Self::Connect => "connecting",
+            Self::Proxy => "connecting through the egress proxy",
             Self::Tls => "agreeing on TLS",
             Self::Head => "waiting for the response's head",
             Self::Body => "reading the response's body",
@@ -88,7 +90,7 @@ impl Opening {
     fn close(&mut self, now: Instant) {
         let phase = match self.stage {
             Stage::LookUp => &mut self.phases.dns,
-            Stage::Connect => &mut self.phases.connect,
+            Stage::Connect | Stage::Proxy => &mut self.phases.connect,
             Stage::Tls => &mut self.phases.tls,
             Stage::Queue | Stage::Head | Stage::Body => return,
         };

@@ -16,7 +16,9 @@ pub(crate) fn failure(class: FailureClass, detail: impl Into<String>) -> Attempt
 
 pub(crate) fn timed_out(limit: Duration, stage: Stage) -> AttemptFailure {
     let detail = format!("timed out after {} while {}", duration(limit), stage.as_phrase());
-    failure(FailureClass::Timeout, detail)
+    // The endpoint has not been heard yet, and may have nothing to do with it.
+    let class = if stage == Stage::Proxy { FailureClass::Connect } else { FailureClass::Timeout };
+    failure(class, detail)
 }
 
 /// A duration as people write it: whole seconds if it is that, milliseconds otherwise.

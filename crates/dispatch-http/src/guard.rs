@@ -39,7 +39,7 @@ impl Guard {
         self.policy.judge_host(host)?;
         let name = match *host {
             Host::Ipv4(address) => return Ok(vec![address.into()]),
-            Host::Ipv6(address) => return Ok(vec![address.into()]),
+            Host::Ipv6(address) => return Ok(vec![IpAddr::V6(address).to_canonical()]),
             Host::Domain(name) => name,
         };
         if DestinationPolicy::is_localhost(name) {

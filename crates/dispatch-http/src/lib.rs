@@ -5,7 +5,8 @@
 //!   [`DestinationPolicy`](rdev_webhooks_domain::DestinationPolicy) lets pass. Literal addresses and the
 //!   answers of look-ups are judged alike, all answers of a name, anew for every connection; the socket is
 //!   opened to the judged address, so that no second look-up can come in between. Redirects are not
-//!   followed, and no proxy is taken from the environment.
+//!   followed. An egress proxy is used only if [`Options`] name one, whatever the environment says, and
+//!   it too is given judged addresses and no names.
 //! - **Bounded.** One deadline covers everything from the look-up to the last byte read. A response's head
 //!   may have 32 KiB and (over HTTP/1) 100 headers, of its body
 //!   [`RESPONSE_BODY_LIMIT`](rdev_webhooks_domain::RESPONSE_BODY_LIMIT) bytes are read; what goes on
@@ -22,12 +23,15 @@ mod exchange;
 mod failure;
 mod guard;
 mod options;
+mod proxy;
 mod resolve;
 mod response;
 mod stream;
 mod tls;
+mod tunnel;
 
 pub use dispatcher::HttpDispatcher;
 pub use options::{Options, OptionsError};
+pub use proxy::{ProxyUrl, ProxyUrlError};
 pub use resolve::{Resolve, SystemResolver};
 pub use rustls::pki_types::CertificateDer;

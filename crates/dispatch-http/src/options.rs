@@ -4,7 +4,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::DestinationPolicy;
 use rustls::pki_types::CertificateDer;
 
-use crate::{Resolve, SystemResolver};
+use crate::{ProxyUrl, Resolve, SystemResolver};
 
 /// How an [`HttpDispatcher`](crate::HttpDispatcher) works. The default reaches public addresses only,
 /// over `https` and `http`, and trusts the roots of the system.
@@ -14,6 +14,10 @@ pub struct Options {
     pub policy: DestinationPolicy,
     /// Whether URLs that begin with `http://` are refused.
     pub require_https: bool,
+    /// An HTTP proxy that all deliveries go through. It is asked for judged addresses and never for a
+    /// name; its own address is not judged. None unless told: the environment (`HTTPS_PROXY` and the
+    /// like) has no say.
+    pub egress_proxy: Option<ProxyUrl>,
     /// How long an unused connection is kept; 30 s unless told. Shorter than most servers keep theirs, so
     /// that they seldom close one just as a request goes out.
     pub pool_idle_timeout: Duration,
@@ -32,6 +36,7 @@ impl Default for Options {
         Self {
             policy: DestinationPolicy::default(),
             require_https: false,
+            egress_proxy: None,
             pool_idle_timeout: Duration::from_secs(30),
             pool_max_idle_per_host: 256,
             system_roots: true,

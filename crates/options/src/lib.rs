@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use rdev_webhooks::domain::{Cidr, DestinationPolicy};
 use rdev_webhooks::keyring::Keyring;
-use rdev_webhooks::{Builder, Database, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 use rdev_webhooks_runtime::options::{positive_duration, secret};
 
 // What a process that has no data dir needs to know of its database.
@@ -61,6 +61,16 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_ALLOW_DESTINATION", value_name = "CIDR", value_delimiter = ',')]
     pub allow_destination: Vec<Cidr>,
 
+    /// Refuse webhooks whose URL begins with http://
+    #[arg(long, env = "RDEV_REQUIRE_HTTPS")]
+    pub require_https: bool,
+
+    /// A proxy that deliveries go through, by HTTP CONNECT: http://[user:password@]host:port; it is asked
+    /// for judged addresses, never for names
+    #[arg(long, env = "RDEV_EGRESS_PROXY", value_name = "URL", hide_env_values = true,
+          value_parser = secret(str::parse::<ProxyUrl>))]
+    pub egress_proxy: Option<ProxyUrl>,
+
     /// How long events, deliveries and attempts are kept
     #[arg(long, env = "RDEV_RETENTION", value_name = "DURATION", default_value = "30d",
           value_parser = positive_duration)]
@@ -87,6 +97,8 @@ impl SystemArgs {
     pub fn builder(&self, database: Database, keyring: Keyring) -> Builder {
         RdevWebhooks::builder(database, keyring)
             .destinations(DestinationPolicy::new(self.allow_destination.clone()))
+            .require_https(self.require_https)
+            .egress_proxy(self.egress_proxy.clone())
             .retention(self.retention)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
-use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions};
+use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_keyring::Keyring;
@@ -18,7 +18,7 @@ pub struct Builder {
     database: Database,
     keyring: Keyring,
     ambient: Ambient,
-    destinations: DestinationPolicy,
+    dispatch: DispatchOptions,
     retention: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Builder {
             database,
             keyring,
             ambient: Ambient::system(),
-            destinations: DestinationPolicy::default(),
+            dispatch: DispatchOptions::default(),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
         }
     }
@@ -36,7 +36,22 @@ impl Builder {
     /// Which addresses deliveries may reach; by default, public ones only.
     #[must_use]
     pub fn destinations(mut self, policy: DestinationPolicy) -> Self {
-        self.destinations = policy;
+        self.dispatch.policy = policy;
+        self
+    }
+
+    /// Refuses URLs that begin with `http://`.
+    #[must_use]
+    pub fn require_https(mut self, require: bool) -> Self {
+        self.dispatch.require_https = require;
+        self
+    }
+
+    /// A proxy that all deliveries go through, by HTTP `CONNECT`. It is asked for judged addresses, never
+    /// for names.
+    #[must_use]
+    pub fn egress_proxy(mut self, proxy: Option<ProxyUrl>) -> Self {
+        self.dispatch.egress_proxy = proxy;
         self
     }
 
@@ -60,9 +75,8 @@ impl Builder {
     ///
     /// [`OpenError`], made to be shown.
     pub async fn open(self) -> Result<RdevWebhooks, OpenError> {
-        let dispatch = DispatchOptions { policy: self.destinations, ..DispatchOptions::default() };
         let dispatcher =
-            HttpDispatcher::new(dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
+            HttpDispatcher::new(self.dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
         let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
         let store =
             Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;

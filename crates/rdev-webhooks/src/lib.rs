@@ -40,6 +40,7 @@ pub use rdev_webhooks_app::{
     Ambient, Catalogue, EventDraft, NewWebhook, PublishError, Publisher, Services, WebhookChange,
     WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
+pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.
 pub use rdev_webhooks_domain as domain;
 /// The REST API.

@@ -134,28 +134,36 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError>
         .map_err(store_error)
 }
 
-/// Tells how the schema stands. Knows the driver's table of migrations by heart, as it must not make
-/// one.
+/// Tells how the schema stands.
 pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, StoreError> {
-    let reading = async {
-        let exists: bool = sqlx::query_scalar("SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL")
-            .fetch_one(&mut *conn)
-            .await?;
-        if !exists {
-            return Ok(None);
-        }
-        sqlx::query_scalar("SELECT max(version) FROM rdev_webhooks._migrations WHERE success")
-            .fetch_one(&mut *conn)
-            .await
-    };
-    let found: Option<i64> = tokio::time::timeout(CONNECT_TIMEOUT, reading)
+    let found = tokio::time::timeout(CONNECT_TIMEOUT, read_version(conn))
         .await
         .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
         .map_err(store_error)?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    Ok(match found {
-        Some(found) if found == known => SchemaState::Current,
-        Some(found) if found > known => SchemaState::Newer { found, known },
-        found => SchemaState::Older { found, known },
-    })
+    Ok(SchemaState::of(found))
+}
+
+/// The version of the last migration. Knows the driver's table of migrations by heart, as it must not make
+/// one.
+pub(crate) async fn read_version(conn: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL")
+        .fetch_one(&mut *conn)
+        .await?;
+    if !exists {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT max(version) FROM rdev_webhooks._migrations WHERE success")
+        .fetch_one(&mut *conn)
+        .await
+}
+
+impl SchemaState {
+    pub(crate) fn of(found: Option<i64>) -> Self {
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        match found {
+            Some(found) if found == known => Self::Current,
+            Some(found) if found > known => Self::Newer { found, known },
+            found => Self::Older { found, known },
+        }
+    }
 }

@@ -224,19 +224,3 @@ async fn a_connection_that_is_never_taken_times_out_while_connecting() {
     assert_eq!(detail, "timed out after 300 ms while connecting");
     assert!(report.phases.connect.unwrap() >= Duration::from_millis(250));
 }
-
-#[tokio::test]
-async fn every_literal_of_the_policys_own_list_is_refused_before_a_connection() {
-    let dispatcher = dispatcher(&[]);
-    let list = include_str!("../../../domain/src/destination/forbidden-destinations.txt");
-    let urls = list.lines().filter_map(|line| line.parse::<EndpointUrl>().ok());
-    let mut refused = 0;
-    for url in urls {
-        assert!(dispatcher.vet(&url).await.is_err(), "{url:?}");
-        let report = send(&dispatcher, url).await;
-        failure(&report, FailureClass::RefusedDestination);
-        assert_eq!(report.phases.connect, None);
-        refused += 1;
-    }
-    assert_eq!(refused, 32);
-}

@@ -7,10 +7,15 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod dns;
+mod forbidden;
+mod garbage;
 mod guard;
 mod hostile;
 mod http2;
+mod names;
 mod ordinary;
+mod proxy;
 mod receiver;
 mod setup;
 mod tls;

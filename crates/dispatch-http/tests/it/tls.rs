@@ -28,6 +28,10 @@ impl Authority {
         Self::named("the trusted authority")
     }
 
+    pub(crate) fn root(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
     fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -37,7 +41,7 @@ impl Authority {
 
     /// A dispatcher that trusts this authority and knows `hooks.example.com`.
     pub(crate) fn trusting(&self) -> HttpDispatcher {
-        HttpDispatcher::new(Options { extra_roots: vec![self.0.der().clone()], ..names() }).unwrap()
+        HttpDispatcher::new(Options { extra_roots: vec![self.root()], ..names() }).unwrap()
     }
 
     pub(crate) fn acceptor(&self, alpn: &[&[u8]]) -> TlsAcceptor {
@@ -71,7 +75,7 @@ pub(crate) fn url(host: &str, receiver: &Receiver) -> EndpointUrl {
     format!("https://{host}:{}{SECRET_PATH}", receiver.address.port()).parse().unwrap()
 }
 
-async fn serve_once(mut tls: TlsStream<TcpStream>) {
+pub(crate) async fn serve_once(mut tls: TlsStream<TcpStream>) {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         head.push(tls.read_u8().await.unwrap());

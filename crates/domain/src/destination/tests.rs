@@ -1,9 +1,11 @@
+mod document;
+mod properties;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use proptest::prelude::*;
 use url::Host;
 
-use super::registry::{self, Block, V4, V6, Verdict};
+use super::registry::{Block, V4, V6, Verdict};
 use super::*;
 use crate::EndpointUrl;
 
@@ -239,94 +241,6 @@ fn every_ipv6_block_begins_and_ends_where_its_length_says() {
                     assert_eq!(passes.is_ok(), all, "{address}");
                 }
             }
-        }
-    }
-}
-
-/// Every way to write an IPv4 address into an IPv6 one.
-fn embeddings(address: Ipv4Addr) -> Vec<Ipv6Addr> {
-    let bits = u128::from(address.to_bits());
-    let base = |text: &str| text.parse::<Ipv6Addr>().unwrap().to_bits();
-    let public = u128::from(Ipv4Addr::new(8, 8, 8, 8).to_bits());
-    [
-        base("::ffff:0:0") | bits,
-        base("::") | bits,
-        base("64:ff9b::") | bits,
-        base("64:ff9b:1::") | bits,
-        base("2002::") | bits << 80,
-        base("2002::1:2:3:4:5") | bits << 80,
-        // As Teredo's client behind a public server, and as the server.
-        base("2001::") | public << 64 | (bits ^ 0xffff_ffff),
-        base("2001::") | bits << 64 | (public ^ 0xffff_ffff),
-    ]
-    .map(Ipv6Addr::from)
-    .to_vec()
-}
-
-fn any_v4() -> impl Strategy<Value = Ipv4Addr> {
-    let near_a_block = (0..V4.len(), any::<u32>(), any::<bool>()).prop_map(|(index, noise, outside)| {
-        let (network, prefix, _) = V4[index];
-        let inside = network.to_bits() | noise.checked_shr(prefix.into()).unwrap_or(0);
-        Ipv4Addr::from(if outside { network.to_bits().wrapping_sub(1) } else { inside })
-    });
-    prop_oneof![any::<u32>().prop_map(Ipv4Addr::from), near_a_block]
-}
-
-proptest! {
-    #[test]
-    fn embeddings_are_judged_alike(address in any_v4(), opened in any_v4()) {
-        let open = DestinationPolicy::new(vec![opened.to_string().parse().unwrap()]);
-        for policy in [public_only(), open] {
-            let plain = policy.judge(address.into()).map_err(|refused| refused.reason);
-            for embedding in embeddings(address) {
-                // `::` and `::1` are not embeddings but addresses of their own, refused like 0/8.
-                if embedding.to_bits() > 1 {
-                    let judged = policy.judge(embedding.into()).map_err(|refused| refused.reason);
-                    prop_assert_eq!(judged, plain, "{}", embedding);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn local_nat64_hides_no_address_in_any_of_its_places(address in any_v4(), subnet in any::<u64>()) {
-        prop_assume!(public_only().judge(address.into()).is_err() && address.octets()[0] != 0);
-        let [a, b, c, d] = address.octets();
-        for places in [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]] {
-            let mut octets = [0; 16];
-            octets[8..].copy_from_slice(&subnet.to_be_bytes());
-            octets[..6].copy_from_slice(&[0, 0x64, 0xff, 0x9b, 0, 1]);
-            for (place, octet) in places.into_iter().zip([a, b, c, d]) {
-                octets[place] = octet;
-            }
-            prop_assert!(public_only().judge(IpAddr::from(octets)).is_err());
-        }
-    }
-
-    #[test]
-    fn an_opened_block_changes_nothing_outside_itself(bits: u32, prefix in 0..=32u8, address: u32) {
-        let network = Ipv4Addr::from(bits & super::cidr::mask_v4(prefix));
-        let block: Cidr = format!("{network}/{prefix}").parse().unwrap();
-        let address = IpAddr::V4(address.into());
-        let policy = DestinationPolicy::new(vec![block]);
-        let expected = if block.contains(address) { Ok(()) } else { public_only().judge(address) };
-        prop_assert_eq!(policy.judge(address), expected);
-    }
-
-    #[test]
-    fn any_text_is_a_block_or_refused(text in "[0-9a-f:./]{0,24}") {
-        if let Ok(block) = text.parse::<Cidr>() {
-            prop_assert_eq!(block.to_string().parse::<Cidr>(), Ok(block));
-        }
-    }
-
-    #[test]
-    fn every_ipv6_address_has_a_verdict(bits: u128) {
-        let address = Ipv6Addr::from(bits);
-        let outside = bits >> 125 != 1;
-        let verdict = registry::find_v6(address);
-        if outside && bits >> 96 != 0 && bits >> 80 != 0x64_ff9b_0001 && bits >> 32 != 0x64_ff9b_0000_0000_0000_0000 {
-            prop_assert!(matches!(verdict, Verdict::Refused(_)));
         }
     }
 }

@@ -15,6 +15,7 @@ use rdev_webhooks_domain::{
 };
 
 use crate::connect::PostgresStore;
+use crate::schema::{SchemaState, read_version};
 
 #[async_trait]
 impl DeliveryQueue for PostgresStore {
@@ -43,10 +44,11 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.inner
-            .browse()
-            .run(async |conn| sqlx::query_scalar!(r#"SELECT 1 AS "one!""#).fetch_one(&mut **conn).await)
-            .await?;
+        let found = self.inner.browse().run(async |conn| read_version(conn).await).await?;
+        // A newer one was made by a migration that is safe for us too: a roll-out is going on.
+        if let older @ SchemaState::Older { .. } = SchemaState::of(found) {
+            return Err(StoreError::Unavailable(older.to_string().into()));
+        }
         Ok(())
     }
 }

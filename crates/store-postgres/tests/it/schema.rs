@@ -1,5 +1,6 @@
 //! The schema's version.
 
+use rdev_webhooks_domain::ports::DeliveryQueue;
 use rdev_webhooks_store_postgres::{
     ConnectError, MigrateError, PostgresOptions, PostgresStore, SchemaState, migrate, schema_state,
 };
@@ -83,4 +84,21 @@ async fn another_schema_of_the_database_is_left_alone() {
     .unwrap();
     assert_eq!(elsewhere, 0);
     scene_store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_is_unfit_on_a_schema_that_became_older_and_fit_on_one_that_became_newer() {
+    let scene = Scene::new().await;
+    scene.store.check().await.unwrap();
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)
+             VALUES (99, 'from the future', true, '', 0)",
+        )
+        .await;
+    scene.store.check().await.unwrap();
+    scene.execute("UPDATE rdev_webhooks._migrations SET version = 0 - version").await;
+    let refused = scene.store.check().await.unwrap_err();
+    let reason = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(reason.contains("run `rdev-webhooks migrate"), "{reason}");
 }
