@@ -106,8 +106,10 @@ async fn two_failures_are_followed_by_success_after_five_and_ten_seconds() {
     let requests = receiver.wait_for(3, Duration::from_secs(20)).await;
 
     let gap = |n: usize| (requests[n].arrived_at - requests[n - 1].arrived_at).as_secs_f64();
-    assert!((5.0..=5.6).contains(&gap(1)), "{}", gap(1));
-    assert!((10.0..=11.1).contains(&gap(2)), "{}", gap(2));
+    // Never early. How late at the most is held in paused time by the use cases' own tests: here the machine
+    // is shared with the rest of the suite.
+    assert!((5.0..7.0).contains(&gap(1)), "{}", gap(1));
+    assert!((10.0..13.0).contains(&gap(2)), "{}", gap(2));
     let all = |name: &str| requests.iter().map(|r| r.header(name).to_owned()).collect::<Vec<_>>();
     assert!(all("webhook-id").windows(2).all(|pair| pair[0] == pair[1]));
     assert!(all("webhook-timestamp").windows(2).all(|pair| pair[0] < pair[1]));

@@ -3,6 +3,7 @@
 //! that has not, so that whatever else the machine does falls on both.
 
 mod backlog;
+mod batches;
 mod retries;
 mod store;
 
@@ -68,6 +69,11 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
         retries::fill(&plain, &loaded, full).await?;
         settle_down(&mut database, &databases).await?;
         retries::measure(&mut report, "postgres", &plain, &loaded, full).await?;
+    }
+    {
+        let database_of_its_own = new_database(&database).await;
+        let store = postgres(&database_of_its_own).await?;
+        batches::measure(&mut report, &mut database, &store, full).await?;
     }
     drop(database);
 

@@ -1,0 +1,87 @@
+//! What the statements that carry the load cost Postgres by the size of their batch: a part for each
+//! call, and a part for each delivery.
+
+use serde_json::json;
+
+use super::Sizes;
+use super::store::Store;
+use crate::database::Database;
+use crate::report::Report;
+use crate::{Outcome, say};
+use rdev_webhooks_domain::Settled;
+
+const TYPE: &str = "command.completed";
+const BATCHES: [usize; 4] = [1, 8, 32, 256];
+/// The kernel counts in hundredths of a second: enough calls that this is a small error.
+const CALLS: usize = 60;
+const DELIVERIES: usize = 4_000;
+
+/// Processor time of all of Postgres, in microseconds for each call.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    batch: usize,
+    publish: f64,
+    claim: f64,
+    settle: f64,
+}
+
+pub(super) async fn measure(
+    report: &mut Report,
+    database: &mut Database,
+    store: &Store,
+    sizes: Sizes,
+) -> Outcome<()> {
+    say("statements by the size of their batch");
+    store.webhook(TYPE).await?;
+    let mut costs = Vec::new();
+    for batch in BATCHES {
+        let calls = sizes.rounds * CALLS.max(DELIVERIES / batch);
+        // The first time plans the statements and fills the caches.
+        cost(database, store, batch, 10).await?;
+        costs.push(cost(database, store, batch, calls).await?);
+    }
+    report.heading("postgres: processor time by the size of a batch, fan-out 1");
+    let mut found = Vec::new();
+    for Cost { batch, publish, claim, settle } in costs {
+        let each = (publish + claim + settle) / batch as f64;
+        report.row(
+            &format!("{batch} at a time"),
+            &format!("{each:.0} µs each"),
+            &format!(
+                "a call: publish {publish:.0} µs, discover and claim {claim:.0} µs, settle {settle:.0} µs"
+            ),
+        );
+        found.push(json!({"batch": batch, "publish_us": publish, "claim_us": claim, "settle_us": settle}));
+    }
+    report.json("postgres_batches", found);
+    Ok(())
+}
+
+async fn cost(database: &mut Database, store: &Store, batch: usize, calls: usize) -> Outcome<Cost> {
+    database.checkpoint().await?;
+    let per_call = |from: f64, to: f64| (to - from) / calls as f64 * 1e6;
+    let start = database.cpu_seconds()?;
+    for _ in 0..calls {
+        store.publish(TYPE, batch).await?;
+    }
+    let published = database.cpu_seconds()?;
+    let mut claims = Vec::with_capacity(calls);
+    for _ in 0..calls {
+        let found = store.discover().await?;
+        claims.push(store.claim(&found, u32::try_from(batch)?).await?);
+    }
+    let claimed = database.cpu_seconds()?;
+    for leased in &claims {
+        if leased.len() != batch {
+            return Err(format!("{} were claimed, not {batch}", leased.len()).into());
+        }
+        store.settle(leased, Settled::Succeeded).await?;
+    }
+    let settled = database.cpu_seconds()?;
+    Ok(Cost {
+        batch,
+        publish: per_call(start, published),
+        claim: per_call(published, claimed),
+        settle: per_call(claimed, settled),
+    })
+}
