@@ -13,20 +13,26 @@ impl Catalogue {
         builtin::COMMANDS.iter().any(|(name, _)| *name == event_type.as_str())
     }
 
-    /// Whether the pattern matches a type that may be published: one that does not is a slip of the pen
-    /// that would wait in silence.
+    /// Whether the pattern matches a type that may be published, or one that tells of the system itself:
+    /// one that does not is a slip of the pen that would wait in silence.
     #[must_use]
     pub fn matches_any(&self, pattern: &EventPattern) -> bool {
         // `matches` agrees with `matching_patterns` by the domain's own test.
         let prefix = pattern.as_str().strip_suffix('*');
-        builtin::COMMANDS.iter().any(|(name, _)| match prefix {
+        self.subscribable().any(|name| match prefix {
             Some(prefix) => name.starts_with(prefix),
-            None => *name == pattern.as_str(),
+            None => name == pattern.as_str(),
         })
     }
 
     /// The names of the types that may be published.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         builtin::COMMANDS.iter().map(|(name, _)| *name)
+    }
+
+    /// The names of the types that may be subscribed to: those that may be published, and those that tell
+    /// of the system itself.
+    pub fn subscribable(&self) -> impl Iterator<Item = &'static str> {
+        self.names().chain(builtin::OPERATIONAL.iter().map(|(name, _)| *name))
     }
 }

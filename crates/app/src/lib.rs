@@ -2,13 +2,15 @@
 //!
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
-//! - [`deliver::Worker`] sends what is due, and [`Retention`] removes what is old.
+//! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, and [`Disabling`]
+//!   disables webhooks that only fail.
 //!
 //! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
 
 mod ambient;
 mod catalogue;
 pub mod deliver;
+mod disabling;
 mod publish;
 mod retention;
 mod webhooks;
@@ -19,6 +21,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 
 pub use ambient::{Ambient, SystemClock, SystemEntropy};
 pub use catalogue::Catalogue;
+pub use disabling::Disabling;
 pub use publish::{EventDraft, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
 pub use webhooks::{NewWebhook, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks};

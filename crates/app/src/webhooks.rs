@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, Dispatcher, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Page,
-    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SigningSecrets, Target, Webhook,
-    WebhookFilter, WebhookId, WebhookState,
+    CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Health, Page,
+    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SigningSecrets, Target, Timestamp,
+    Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 
@@ -227,6 +227,11 @@ impl Webhooks {
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, WebhookError> {
         Ok(self.repository.list(filter, page).await?)
+    }
+
+    /// How the webhooks' endpoints are doing, in the same order, and the time by which to read it.
+    pub async fn health(&self, ids: &[WebhookId]) -> Result<(Vec<Health>, Timestamp), WebhookError> {
+        Ok((self.repository.health(ids).await?, self.ambient.now()))
     }
 
     /// Changes a webhook, all or nothing. With `expected` only the version that the caller has seen is

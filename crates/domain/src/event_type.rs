@@ -30,6 +30,16 @@ pub mod builtin {
     /// What `POST /webhooks/{id}/test` sends. No producer may publish it.
     pub const WEBHOOK_TEST: &str = "webhook.test";
 
+    /// A webhook was disabled without its owner's doing.
+    pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
+
+    /// The types that tell of the system itself, with what each means. Anybody may subscribe to them, by
+    /// name or by `webhook.*`; `*` does not match them, and no producer may publish them.
+    pub const OPERATIONAL: [(&str, &str); 1] = [(
+        WEBHOOK_DISABLED,
+        "A webhook was disabled because its endpoint is gone, or has failed for too long.",
+    )];
+
     /// The types that producers publish without registering them, with what each means.
     pub const COMMANDS: [(&str, &str); 3] = [
         ("command.started", "A command has begun to run."),
@@ -45,6 +55,18 @@ impl EventType {
         Self(builtin::WEBHOOK_TEST.into())
     }
 
+    /// The type that tells of a webhook that was disabled, [`builtin::WEBHOOK_DISABLED`].
+    #[must_use]
+    pub fn webhook_disabled() -> Self {
+        Self(builtin::WEBHOOK_DISABLED.into())
+    }
+
+    /// Whether it tells of the system itself; see [`builtin::OPERATIONAL`].
+    #[must_use]
+    pub fn is_operational(&self) -> bool {
+        builtin::OPERATIONAL.iter().any(|(name, _)| *name == self.as_str())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -52,11 +74,13 @@ impl EventType {
     }
 
     /// Every pattern that matches this type, the most specific first: for `command.completed` that is
-    /// `command.completed`, `command.*` and `*`. A store looks subscriptions up by these.
+    /// `command.completed`, `command.*` and `*`. A store looks subscriptions up by these. An operational
+    /// type is not matched by `*`.
     pub fn matching_patterns(&self) -> impl Iterator<Item = String> + '_ {
         let name = self.as_str();
         let prefixes = name.rmatch_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]));
-        std::iter::once(name.to_owned()).chain(prefixes).chain(std::iter::once("*".to_owned()))
+        let everything = (!self.is_operational()).then(|| "*".to_owned());
+        std::iter::once(name.to_owned()).chain(prefixes).chain(everything)
     }
 }
 
@@ -81,7 +105,7 @@ impl fmt::Debug for EventType {
 }
 
 /// What a webhook subscribes to: one event type, all types under a prefix (`command.*`), or every
-/// type (`*`).
+/// type (`*`), save the operational ones, which tell of the system itself.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventPattern(Arc<str>);
 
@@ -96,6 +120,7 @@ impl EventPattern {
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self.0.strip_suffix('*') {
+            Some("") => !event_type.is_operational(),
             Some(prefix) => event_type.as_str().starts_with(prefix),
             None => *self.0 == *event_type.0,
         }
@@ -153,11 +178,19 @@ mod tests {
         assert!(!pattern.matches(&"command".parse().unwrap()));
     }
 
+    #[test]
+    fn what_tells_of_the_system_is_subscribed_to_on_purpose() {
+        let disabled = EventType::webhook_disabled();
+        assert_eq!(disabled.matching_patterns().collect::<Vec<_>>(), ["webhook.disabled", "webhook.*"]);
+        assert!(!"*".parse::<EventPattern>().unwrap().matches(&disabled));
+        assert!("webhook.*".parse::<EventPattern>().unwrap().matches(&disabled));
+    }
+
     proptest! {
         #[test]
         fn matching_patterns_are_just_those_that_match(
-            name in "[ab]{1,2}(\\.[ab]{1,2}){0,3}",
-            other in "([ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?|\\*)",
+            name in "([ab]{1,2}(\\.[ab]{1,2}){0,3}|webhook\\.(disabled|test))",
+            other in "([ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?|webhook\\.(disabled|\\*)|\\*)",
         ) {
             let name: EventType = name.parse().unwrap();
             let other: EventPattern = other.parse().unwrap();

@@ -19,6 +19,7 @@ mod endpoint_url;
 mod event;
 mod event_type;
 mod headers;
+pub mod health;
 mod id;
 mod page;
 pub mod ports;
@@ -42,6 +43,7 @@ pub use event::{
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError};
+pub use health::{Circuit, Health, HealthEffect};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
 pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};

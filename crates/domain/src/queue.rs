@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Attempt, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason, RateLimit,
-    RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
+    Attempt, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason, HealthEffect,
+    RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -159,4 +159,6 @@ pub struct Settlement {
     pub attempt: Option<Attempt>,
     /// Whether the endpoint said that it is gone for good, so that the webhook is to be disabled.
     pub gone: bool,
+    /// What the attempt says of the endpoint.
+    pub health: HealthEffect,
 }

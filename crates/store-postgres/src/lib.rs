@@ -27,6 +27,7 @@ mod connect;
 mod convert;
 mod error;
 mod events;
+mod health;
 mod history;
 mod options;
 mod prune;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Page, PageRequest, SigningSecrets, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::connect::PostgresStore;
 use crate::convert::{to_nanos, to_sql_time};
 use crate::error::describe;
+use crate::health;
 use crate::queue::cancel;
 use crate::sealing::{Sealed, seal_headers, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook};
@@ -131,19 +132,22 @@ impl WebhookRepository for PostgresStore {
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 // The row's lock keeps everybody else who changes this webhook out until the end.
-                let stored = sqlx::query_scalar!(
-                    "SELECT version FROM rdev_webhooks.webhooks
+                let stored = sqlx::query!(
+                    "SELECT version, url, disabled_reason FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
                     webhook.id.as_uuid()
                 )
                 .fetch_optional(&mut *tx)
                 .await?;
-                match stored {
-                    None => return Ok(Updated::NotFound),
-                    Some(stored) if stored.checked_add(1) != Some(columns.version) => {
-                        return Ok(Updated::VersionMismatch);
-                    }
-                    Some(_) => {}
+                let Some(stored) = stored else {
+                    return Ok(Updated::NotFound);
+                };
+                if stored.version.checked_add(1) != Some(columns.version) {
+                    return Ok(Updated::VersionMismatch);
+                }
+                let is_enabled_again = stored.disabled_reason.is_some() && columns.disabled_reason.is_none();
+                if is_enabled_again || stored.url != webhook.url.as_str() {
+                    forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
                 sqlx::query!(
                     "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
@@ -197,6 +201,7 @@ impl WebhookRepository for PostgresStore {
                 .execute(&mut *tx)
                 .await?;
                 unsubscribe(&mut tx, id.as_uuid()).await?;
+                forget_health(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(deleted.rows_affected() > 0)
             })
@@ -210,6 +215,18 @@ impl WebhookRepository for PostgresStore {
             }
         }
         Ok(deleted)
+    }
+
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+        health::of(&self.inner, ids).await
+    }
+
+    async fn failing(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        health::failing(&self.inner, before, limit).await
     }
 }
 
@@ -271,6 +288,13 @@ async fn subscribe(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sql
 
 async fn unsubscribe(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM rdev_webhooks.subscriptions WHERE webhook_id = $1", webhook)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM rdev_webhooks.webhook_health WHERE webhook_id = $1", webhook)
         .execute(conn)
         .await?;
     Ok(())

@@ -27,6 +27,7 @@
 mod error;
 mod events;
 mod files;
+mod health;
 mod history;
 mod json;
 mod open;

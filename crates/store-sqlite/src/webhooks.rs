@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::SqliteConnection;
 
 use crate::rows::webhook::WebhookRow;
 use crate::rows::{micros, nanos};
-use crate::{SqliteStore, error, json, sealing};
+use crate::{SqliteStore, error, health, json, rows, sealing};
 
 /// How many waiting deliveries of a deleted webhook are called off in one go.
 const CANCEL_STEP: i64 = 5_000;
@@ -131,6 +131,32 @@ impl WebhookRepository for SqliteStore {
         while deleted && self.cancel_waiting(id).await? {}
         Ok(deleted)
     }
+
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+        let known = health::load(&self.readers, ids.iter().copied()).await?;
+        Ok(ids.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
+    }
+
+    async fn failing(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        let before = micros(before);
+        let found = sqlx::query!(
+            "SELECT w.id, h.failing_since
+             FROM webhook_health AS h CROSS JOIN webhooks AS w ON w.id = h.webhook_id
+             WHERE h.failing_since <= ?1 AND w.disabled_since IS NULL AND w.deleted_at IS NULL
+             ORDER BY h.failing_since, w.id LIMIT ?2",
+            before,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let since = Timestamp::from_micros;
+        found.iter().map(|row| Ok((rows::webhook::id(&row.id)?, since(row.failing_since)))).collect()
+    }
 }
 
 impl SqliteStore {
@@ -214,6 +240,17 @@ impl Columns {
 }
 
 async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated, StoreError> {
+    // Whether it leads elsewhere, or is enabled again: then what was known of the endpoint is not.
+    let begins_anew = sqlx::query_scalar!(
+        r#"SELECT url <> ?2 OR (disabled_since IS NOT NULL AND ?3 IS NULL) AS "begins_anew!: bool"
+           FROM webhooks WHERE id = ?1"#,
+        columns.id,
+        columns.url,
+        columns.disabled_since
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
     let updated = sqlx::query!(
         "UPDATE webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6, retry = ?7,
            timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
@@ -240,6 +277,9 @@ async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated
     .await
     .map_err(error::database)?;
     if updated.rows_affected() == 1 {
+        if begins_anew == Some(true) {
+            health::forget(&mut *conn, &columns.id).await?;
+        }
         columns.subscribe(conn).await?;
         return Ok(Updated::Applied);
     }
@@ -275,6 +315,7 @@ async fn mark_deleted(
         .execute(&mut *conn)
         .await
         .map_err(error::database)?;
+    health::forget(&mut *conn, &webhook).await?;
     cancel_waiting(conn, id, now).await?;
     Ok(true)
 }

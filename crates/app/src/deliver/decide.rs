@@ -1,7 +1,8 @@
 //! The third step: how the delivery goes on.
 
 use rdev_webhooks_domain::{
-    AttemptOutcome, FailureClass, FailureReason, LeasedDelivery, RetryPolicy, Settled, Timestamp, Trigger,
+    AttemptOutcome, FailureClass, FailureReason, HealthEffect, LeasedDelivery, RetryPolicy, Settled,
+    Timestamp, Trigger,
 };
 
 use super::retry_after::retry_after;
@@ -17,6 +18,8 @@ pub struct Decision {
     pub settled: Settled,
     /// Whether the webhook is to be disabled because its endpoint is gone for good.
     pub gone: bool,
+    /// What the attempt says of the endpoint.
+    pub health: HealthEffect,
 }
 
 /// Decides by the outcome, the webhook's policy and what the endpoint asks for. `now` is when the
@@ -34,7 +37,7 @@ pub fn decide(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp,
         Some(_) if leased.resumes => Settled::Resumed,
         Some(_) => Settled::Failed(FailureReason::RedeliveryFailed),
     };
-    Decision { settled, gone }
+    Decision { settled, gone, health: HealthEffect::of(outcome) }
 }
 
 fn after_failure(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp, jitter: f64) -> Settled {

@@ -68,7 +68,18 @@ fn the_last_attempt_of_the_policy_is_the_last() {
 #[test]
 fn gone_fails_at_once_and_disables() {
     let decision = decide(&leased(Trigger::Automatic, 1, false), &answered(410, &[]), NOW, 0.0);
-    assert_eq!(decision, Decision { settled: Settled::Failed(FailureReason::Gone), gone: true });
+    let settled = Settled::Failed(FailureReason::Gone);
+    assert_eq!(decision, Decision { settled, gone: true, health: HealthEffect::Rejected });
+}
+
+#[test]
+fn an_attempt_tells_of_its_endpoint_whoever_asked_for_it() {
+    for trigger in [Trigger::Automatic, Trigger::Manual, Trigger::Replay] {
+        let told = |outcome: &AttemptOutcome| decide(&leased(trigger, 1, false), outcome, NOW, 0.0).health;
+        assert_eq!(told(&answered(200, &[])), HealthEffect::Succeeded);
+        assert_eq!(told(&answered(404, &[])), HealthEffect::Rejected);
+        assert_eq!(told(&answered(503, &[])), HealthEffect::Unavailable);
+    }
 }
 
 #[test]

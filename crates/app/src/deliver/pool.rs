@@ -10,7 +10,8 @@ use futures_util::{FutureExt, StreamExt};
 use rdev_webhooks_domain::delivery::MAX_TAKEOVERS;
 use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_domain::{
-    Attempt, DeliveryId, FailureReason, LeaseRef, LeasedDelivery, Settled, Settlement, WebhookId,
+    Attempt, DeliveryId, FailureReason, HealthEffect, LeaseRef, LeasedDelivery, Settled, Settlement,
+    WebhookId,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -104,7 +105,13 @@ impl PoolTask {
         let lease = leased.lease;
         if leased.takeovers > MAX_TAKEOVERS {
             let settled = Settled::Failed(FailureReason::Abandoned);
-            return Action::Settle(Box::new(Settlement { lease, settled, attempt: None, gone: false }));
+            return Action::Settle(Box::new(Settlement {
+                lease,
+                settled,
+                attempt: None,
+                gone: false,
+                health: HealthEffect::None,
+            }));
         }
         let started_at = self.ambient.now();
         let prepared = prepare(leased, started_at, self.delivery_timeout);
@@ -128,6 +135,7 @@ impl PoolTask {
                 outcome: report.outcome,
             }),
             gone: decision.gone,
+            health: decision.health,
         }))
     }
 }

@@ -60,7 +60,7 @@ impl DeliveryQueue for Faulty {
 
     async fn wait_for_work(&self) {
         if self.silent {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } else {
             self.inner.wait_for_work().await;
         }

@@ -16,6 +16,9 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 2. MUST say how long until the next becomes claimable. (`discovery_tells_when_the_next_is_due`)
     /// 3. MUST go through all of them in the order of their ids, by `after` and
     ///    [`has_more`](Discovery::has_more). (`discovery_goes_through_the_webhooks_in_pages`)
+    /// 4. MUST leave out a webhook whose [circuit](crate::Health::circuit) is open, and count what would
+    ///    be claimable as becoming so when the circuit's wait ends.
+    ///    (`an_open_circuit_holds_deliveries_without_using_attempts`)
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError>;
 
     /// Leases deliveries, each with all that is needed to send it.
@@ -31,6 +34,10 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`an_expired_lease_is_taken_over_and_its_attempt_recorded`)
     /// 5. MUST return the event and the webhook, its secrets included, as they are now.
     ///    (`a_claim_holds_all_that_is_needed_to_send`)
+    /// 6. MUST give nothing of a webhook whose circuit is open.
+    ///    (`an_open_circuit_holds_deliveries_without_using_attempts`)
+    /// 7. MUST give just one delivery, the [probe](crate::Health::probe), of a webhook whose circuit is
+    ///    half open, however many ask at once. (`a_half_open_circuit_lets_one_probe_through`)
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError>;
 
     /// Gives claims back unused; a lease that was lost is passed over.
@@ -57,6 +64,9 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`a_settlement_ends_the_delivery_as_it_says`)
     /// 7. MUST take what the holder of an expired lease reports, unless another took it over.
     ///    (`an_expired_lease_that_nobody_took_over_still_counts`)
+    /// 8. MUST [take](crate::Health::record) what the batch's attempts say into the health of a webhook
+    ///    that is not deleted. (`failures_in_a_row_open_the_circuit`, `a_success_closes_the_circuit`,
+    ///    `a_rejection_neither_opens_nor_closes_the_circuit`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 
     /// Makes an attempt at one delivery due now; none if there is no such delivery.

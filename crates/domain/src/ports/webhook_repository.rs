@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Page, PageRequest, SigningSecrets, Webhook, WebhookFilter, WebhookId};
+use crate::{Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId};
 
 /// Where webhooks are kept.
 #[async_trait]
@@ -36,6 +36,8 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// 3. MUST hold the deliveries of a webhook that is disabled, and let them go on once it is enabled
     ///    again. (`a_disabled_webhook_holds_its_deliveries`)
     /// 4. MUST replace every field. (`an_update_replaces_every_field`)
+    /// 5. MUST forget the health of a webhook that gets another URL or that is enabled again, and of no
+    ///    other. (`a_new_url_and_enabling_reset_the_health`)
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError>;
 
     /// Deletes a webhook and says whether there was one.
@@ -45,6 +47,19 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// 2. MUST let an attempt in flight be recorded; a delivery that would be tried again is cancelled.
     ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError>;
+
+    /// How the webhooks' endpoints are doing, in the same order; one of which nothing is known is well.
+    ///
+    /// 1. MUST tell what [`DeliveryQueue`](super::DeliveryQueue) has come to know.
+    ///    (`failures_in_a_row_open_the_circuit`)
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError>;
+
+    /// The first `limit` enabled webhooks of which every attempt since `before` or earlier has failed,
+    /// and since when; those that have failed longest first.
+    ///
+    /// 1. MUST list all of them and no other. (`webhooks_that_fail_are_listed`)
+    async fn failing(&self, before: Timestamp, limit: u32)
+    -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
 }
 
 /// What became of an update.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
-use rdev_webhooks_domain::{Page, PageRequest, SigningSecrets, Webhook, WebhookFilter, WebhookId};
+use rdev_webhooks_domain::{
+    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+};
 use rdev_webhooks_testkit::MemoryStore;
 
 use crate::answer::Answer;
@@ -103,6 +105,18 @@ impl WebhookRepository for Contended {
 
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
         self.0.delete(id).await
+    }
+
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+        self.0.health(ids).await
+    }
+
+    async fn failing(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        self.0.failing(before, limit).await
     }
 }
 

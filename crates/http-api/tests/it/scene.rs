@@ -14,8 +14,8 @@ use rdev_webhooks_domain::ports::{
     WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, PageRequest, RefusedDestination,
-    Settled, Settlement, WebhookFilter,
+    Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, HealthEffect, PageRequest,
+    RefusedDestination, Settled, Settlement, WebhookFilter,
 };
 use rdev_webhooks_http_api::{ApiOptions, router};
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, SeededEntropy, samples};
@@ -176,7 +176,13 @@ impl Scene {
     pub(crate) async fn attempt(&self, webhook: &str, settled: Settled, attempt: Attempt) {
         let leased = self.claim(webhook).await;
         let attempt = Attempt { number: leased.attempt, ..attempt };
-        let settlement = Settlement { lease: leased.lease, settled, attempt: Some(attempt), gone: false };
+        let settlement = Settlement {
+            lease: leased.lease,
+            settled,
+            attempt: Some(attempt),
+            gone: false,
+            health: HealthEffect::None,
+        };
         assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);
     }
 

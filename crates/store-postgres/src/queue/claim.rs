@@ -71,6 +71,10 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
 ///
 /// Rows that others are just taking are skipped, never waited for. Where the lease of a dead worker is
 /// taken over, the attempt that it had begun is recorded along with that.
+///
+/// Of a webhook whose circuit is half open, one is picked, and taken only if this claim is the one that
+/// marks it as the probe: of several at once, each waits for the row's lock and then sees that it came too
+/// late.
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
@@ -97,10 +101,13 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                         AS s(webhook_id, take, lease_us, mark)
                 ),
                 picked AS MATERIALIZED (
-                    SELECT q.*, s.lease_us, w.version
+                    SELECT q.*, s.webhook_id, s.lease_us, w.version,
+                        h.webhook_id IS NOT NULL AS is_probe
                     FROM share s
                     JOIN rdev_webhooks.webhooks w ON w.id = s.webhook_id
                         AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
+                    LEFT JOIN rdev_webhooks.webhook_health h ON h.webhook_id = s.webhook_id
+                        AND h.openings > 0
                     CROSS JOIN LATERAL (
                         SELECT q.id, q.attempts, q.trigger, q.lease_taken_at
                         FROM rdev_webhooks.delivery_queue q
@@ -109,8 +116,23 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                             AND q.due_at <= rdev_webhooks.now()
                             AND (q.lease_expires_at IS NULL
                                 OR q.lease_expires_at <= rdev_webhooks.now())
-                        ORDER BY q.due_at LIMIT s.take FOR UPDATE SKIP LOCKED
+                        ORDER BY q.due_at
+                        LIMIT CASE WHEN h.webhook_id IS NULL THEN s.take ELSE 1 END
+                        FOR UPDATE SKIP LOCKED
                     ) q
+                    WHERE h.webhook_id IS NULL OR h.open_until <= rdev_webhooks.now()
+                ),
+                probed AS (
+                    UPDATE rdev_webhooks.webhook_health h SET probing = true,
+                        open_until = rdev_webhooks.now() + p.lease_us * interval '1 microsecond'
+                    FROM picked p
+                    WHERE p.is_probe AND h.webhook_id = p.webhook_id
+                        AND h.openings > 0 AND h.open_until <= rdev_webhooks.now()
+                    RETURNING h.webhook_id
+                ),
+                taken AS MATERIALIZED (
+                    SELECT * FROM picked p
+                    WHERE NOT p.is_probe OR (p.webhook_id IN (SELECT webhook_id FROM probed)) IS TRUE
                 ),
                 claimed AS (
                     UPDATE rdev_webhooks.delivery_queue q SET
@@ -121,7 +143,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                         automatic_attempts = q.automatic_attempts
                             + (p.lease_taken_at IS NULL AND q.trigger = 'automatic')::int4,
                         takeovers = q.takeovers + (p.lease_taken_at IS NOT NULL)::int4
-                    FROM picked p WHERE q.id = p.id
+                    FROM taken p WHERE q.id = p.id
                     RETURNING q.id, q.event_id, q.webhook_id, q.due_at, q.attempts,
                         q.automatic_attempts, q.takeovers, q.trigger,
                         q.resume_at IS NOT NULL AS resumes, p.version
@@ -133,7 +155,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                         greatest(0, (extract(epoch FROM rdev_webhooks.now() - p.lease_taken_at)
                             * 1000000)::int8) * 1000,
                         '', $6, $7
-                    FROM picked p WHERE p.lease_taken_at IS NOT NULL
+                    FROM taken p WHERE p.lease_taken_at IS NOT NULL
                     ON CONFLICT (delivery_id, number) DO NOTHING
                 )
                 SELECT c.id, c.event_id, c.webhook_id, c.version AS "webhook_version!", c.due_at,

@@ -15,7 +15,8 @@ use crate::webhook_rows::{max_in_flight, rate_limit};
 ///
 /// The statement walks from webhook to webhook rather than over their deliveries: each step goes to the
 /// next one that is known, from its low-water mark on, or to one before it that is not known yet. It
-/// ends when it has found one more than `limit`.
+/// ends when it has found one more than `limit`. What an open circuit holds back is claimable when that
+/// ends.
 pub(crate) async fn discover(
     store: &Inner,
     after: Option<WebhookId>,
@@ -52,10 +53,13 @@ pub(crate) async fn discover(
                         ) AS webhook_id OFFSET 0) stranger
                     ) next
                     CROSS JOIN LATERAL (
-                        SELECT webhook.enabled, oldest.first_due_at, free.claimable,
-                            CASE WHEN free.claimable OR NOT webhook.enabled THEN NULL
-                                WHEN oldest.first_due_at > rdev_webhooks.now() THEN oldest.first_due_at
-                                ELSE least(
+                        SELECT webhook.enabled, oldest.first_due_at,
+                            free.claimable AND circuit.open_until IS NULL AS claimable,
+                            CASE WHEN oldest.first_due_at IS NULL OR NOT webhook.enabled THEN NULL
+                                WHEN free.claimable THEN circuit.open_until
+                                WHEN oldest.first_due_at > rdev_webhooks.now()
+                                    THEN greatest(oldest.first_due_at, circuit.open_until)
+                                ELSE greatest(circuit.open_until, least(
                                     (SELECT q.due_at FROM rdev_webhooks.delivery_queue q
                                     WHERE q.webhook_id = next.webhook_id
                                         AND q.due_at > rdev_webhooks.now()
@@ -65,12 +69,17 @@ pub(crate) async fn discover(
                                     WHERE q.webhook_id = next.webhook_id
                                         AND q.due_at >= coalesce(next.mark, '-infinity')
                                         AND q.due_at <= rdev_webhooks.now())
-                                ) END AS next_at
+                                )) END AS next_at
                         FROM (SELECT EXISTS (
                             SELECT FROM rdev_webhooks.webhooks wh
                             WHERE wh.id = next.webhook_id AND wh.deleted_at IS NULL
                                 AND wh.disabled_reason IS NULL
                         ) AS enabled OFFSET 0) webhook
+                        CROSS JOIN LATERAL (SELECT (
+                            SELECT h.open_until FROM rdev_webhooks.webhook_health h
+                            WHERE webhook.enabled AND h.webhook_id = next.webhook_id
+                                AND h.openings > 0 AND h.open_until > rdev_webhooks.now()
+                        ) AS open_until OFFSET 0) circuit
                         CROSS JOIN LATERAL (SELECT (
                             SELECT q.due_at FROM rdev_webhooks.delivery_queue q
                             WHERE webhook.enabled AND q.webhook_id = next.webhook_id

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryStatus, DisabledReason, FailureReason, Settled, Settlement,
+    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
 };
 use uuid::Uuid;
 
@@ -47,6 +47,9 @@ struct Columns {
     /// How long until the retry; none if one was waiting.
     wait_us: Vec<Option<i64>>,
     gone: Vec<bool>,
+    /// What the attempt says of the endpoint: 1 that it works, 2 that it is there, 3 that it is not; 0 is
+    /// nothing.
+    health: Vec<i32>,
     /// The attempt; none if there was none.
     number: Vec<Option<i32>>,
     trigger: Vec<Option<&'static str>>,
@@ -78,6 +81,12 @@ impl Columns {
         self.id.push(settlement.lease.delivery.as_uuid());
         self.token.push(settlement.lease.token.as_i64());
         self.gone.push(settlement.gone);
+        self.health.push(match settlement.health {
+            HealthEffect::None => 0,
+            HealthEffect::Succeeded => 1,
+            HealthEffect::Rejected => 2,
+            HealthEffect::Unavailable => 3,
+        });
         let (outcome, reason, wait) = match settlement.settled {
             Settled::Succeeded => (Some(DeliveryStatus::Succeeded), None, None),
             Settled::Failed(reason) => (Some(DeliveryStatus::Failed), Some(reason), None),
@@ -119,6 +128,9 @@ impl Columns {
 /// `finished` and `goes_on` take what is still held by its lease, each row by one of them; all else
 /// stands on what these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become
 /// a join, and with the planner's settings of these connections a nested loop over the whole batch.
+///
+/// The health of an endpoint is written only if an attempt failed, or succeeded where there is something to
+/// forget. `unwell` locks the rows there are in one order before any is changed.
 async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError> {
     store
         .write()
@@ -127,7 +139,8 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                 r#"
                 WITH given AS MATERIALIZED (
                     SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
-                        $6::bool[]) WITH ORDINALITY AS g(id, token, outcome, reason, wait_us, gone, n)
+                        $6::bool[], $25::int4[]) WITH ORDINALITY
+                        AS g(id, token, outcome, reason, wait_us, gone, health, n)
                 ),
                 finished AS (
                     DELETE FROM rdev_webhooks.delivery_queue q USING given g
@@ -135,7 +148,7 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                         AND (g.outcome IS NOT NULL OR NOT EXISTS (
                             SELECT FROM rdev_webhooks.webhooks w
                             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL))
-                    RETURNING g.n, g.outcome, g.reason, g.gone, q.id, q.event_id, q.webhook_id,
+                    RETURNING g.n, g.outcome, g.reason, g.gone, g.health, q.id, q.event_id, q.webhook_id,
                         q.attempts, q.automatic_attempts
                 ),
                 goes_on AS (
@@ -150,11 +163,11 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                         AND g.outcome IS NULL AND EXISTS (
                             SELECT FROM rdev_webhooks.webhooks w
                             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)
-                    RETURNING g.n, g.gone, q.webhook_id
+                    RETURNING g.n, g.gone, g.health, q.webhook_id
                 ),
                 applied AS (
-                    SELECT n, gone, webhook_id FROM finished
-                    UNION ALL SELECT n, gone, webhook_id FROM goes_on
+                    SELECT n, gone, health, webhook_id FROM finished
+                    UNION ALL SELECT n, gone, health, webhook_id FROM goes_on
                 ),
                 recorded AS (
                     INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
@@ -195,6 +208,51 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                 unsubscribed AS (
                     DELETE FROM rdev_webhooks.subscriptions s USING disabled d
                     WHERE s.webhook_id = d.id
+                ),
+                tally AS MATERIALIZED (
+                    SELECT p.webhook_id, bool_or(p.health = 1) AS succeeded,
+                        count(*) FILTER (WHERE p.health = 3)::int4 AS failures
+                    FROM applied p WHERE p.health > 0
+                    GROUP BY p.webhook_id
+                ),
+                unwell AS MATERIALIZED (
+                    SELECT h.webhook_id FROM rdev_webhooks.webhook_health h
+                    WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM tally))
+                    ORDER BY h.webhook_id FOR UPDATE
+                ),
+                recovered AS (
+                    DELETE FROM rdev_webhooks.webhook_health h
+                    WHERE h.webhook_id = ANY(ARRAY(
+                        SELECT u.webhook_id FROM unwell u JOIN tally t USING (webhook_id)
+                        WHERE t.succeeded))
+                ),
+                failed AS (
+                    INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
+                        consecutive_failures, openings, open_until, probing, failing_since)
+                    SELECT t.webhook_id, t.failures, opens::int4,
+                        CASE WHEN opens THEN rdev_webhooks.now() + rdev_webhooks.open_for(1) END,
+                        false, rdev_webhooks.now()
+                    FROM tally t
+                    CROSS JOIN LATERAL rdev_webhooks.opens(t.failures, 0, NULL, false) AS opens
+                    WHERE NOT t.succeeded AND (SELECT count(*) FROM unwell) >= 0
+                        AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
+                            WHERE w.id = t.webhook_id AND w.deleted_at IS NULL)
+                    ORDER BY t.webhook_id
+                    ON CONFLICT (webhook_id) DO UPDATE SET
+                        consecutive_failures = least(
+                            h.consecutive_failures::int8 + excluded.consecutive_failures, 2147483647),
+                        (openings, open_until, probing) = (SELECT
+                            CASE WHEN opens THEN least(h.openings, 2147483646) + 1
+                                ELSE h.openings END,
+                            CASE WHEN opens
+                                    THEN rdev_webhooks.now() + rdev_webhooks.open_for(h.openings + 1)
+                                WHEN h.probing AND excluded.consecutive_failures = 0
+                                    THEN rdev_webhooks.now()
+                                ELSE h.open_until END,
+                            h.probing AND NOT opens AND excluded.consecutive_failures > 0
+                            FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens(
+                                h.consecutive_failures::int8 + excluded.consecutive_failures,
+                                h.openings, h.open_until, h.probing) AS opens) o)
                 )
                 SELECT n AS "n!" FROM applied
                 "#,
@@ -222,6 +280,7 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                 DeliveryStatus::Cancelled.as_str(),
                 CancelReason::WebhookDeleted.as_str(),
                 DisabledReason::Gone.as_str(),
+                &columns.health,
             )
             .fetch_all(&mut **conn)
             .await

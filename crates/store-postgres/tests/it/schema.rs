@@ -33,10 +33,10 @@ async fn an_empty_database_is_refused_with_the_command_to_run() {
 #[tokio::test]
 async fn an_older_schema_is_refused_with_the_command_to_run() {
     let scene = Scene::new().await;
-    scene.execute("UPDATE rdev_webhooks._migrations SET version = 0").await;
+    scene.execute("UPDATE rdev_webhooks._migrations SET version = version - 2").await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
     assert!(
-        matches!(refused, ConnectError::Schema(SchemaState::Older { found: Some(0), known: 1 })),
+        matches!(refused, ConnectError::Schema(SchemaState::Older { found: Some(0), known: 2 })),
         "{refused:?}"
     );
     assert!(refused.to_string().contains("run `rdev-webhooks migrate --database-url"), "{refused}");
@@ -51,7 +51,7 @@ async fn a_newer_schema_is_refused_and_not_touched() {
              VALUES (99, 'from the future', true, '', 0)",
         )
         .await;
-    let newer = SchemaState::Newer { found: 99, known: 1 };
+    let newer = SchemaState::Newer { found: 99, known: 2 };
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Schema(state) if state == newer), "{refused:?}");
     assert!(refused.to_string().contains("newer release"), "{refused}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{EventRepository, StoreError, WebhookRepository};
 use rdev_webhooks_domain::{
-    Claim, ClaimShare, NewEvent, Published, Settled, Settlement, Timestamp, Webhook, WebhookId,
+    Claim, ClaimShare, HealthEffect, NewEvent, Published, Settled, Settlement, Timestamp, Webhook, WebhookId,
 };
 use rdev_webhooks_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore, migrate};
@@ -107,7 +107,7 @@ pub(crate) async fn now(conn: &mut PgConnection) -> Timestamp {
 
 /// A settlement without an attempt.
 pub(crate) fn settlement(leased: &rdev_webhooks_domain::LeasedDelivery, settled: Settled) -> Settlement {
-    Settlement { lease: leased.lease, settled, attempt: None, gone: false }
+    Settlement { lease: leased.lease, settled, attempt: None, gone: false, health: HealthEffect::None }
 }
 
 /// What of a result is a passing failure.

@@ -116,7 +116,11 @@ pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -
          WHERE status = 'unfinished' AND lease_token IS NOT NULL",
         now
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    // And with them ended the probes of half-open circuits.
+    sqlx::query!("UPDATE webhook_health SET open_until = ?1 WHERE probing AND open_until > ?1", now)
+        .execute(conn)
+        .await?;
     Ok(())
 }

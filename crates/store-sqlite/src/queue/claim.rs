@@ -7,17 +7,17 @@ use bytes::Bytes;
 use rdev_webhooks_domain::delivery::AbandonedAttempt;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, Claim, ClaimShare, DeliveryTarget, EventId, FailureClass, LeaseRef,
+    Attempt, AttemptOutcome, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, FailureClass, LeaseRef,
     LeasedDelivery, Phases, Timestamp, TraceParent, WebhookId,
 };
 use rdev_webhooks_keyring::Keyring;
 use sqlx::SqliteConnection;
 
 use crate::error::{self, Row};
-use crate::json;
 use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
 use crate::rows::{attempt, micros, webhook};
 use crate::targets::Targets;
+use crate::{health, json};
 
 /// Leases what is due of each share. What cannot be read is left where it is and does not hold up the
 /// rest; it is the answer only if there is nothing else.
@@ -36,16 +36,31 @@ pub(super) async fn claim(
         Some((share.webhook, (share, Arc::clone(target))))
     });
     let shares: HashMap<_, _> = shares.collect();
-    let rows = due(conn, shares.values().map(|(share, _)| **share), now).await?;
+    let mut healths = health::load(&mut *conn, shares.keys().copied()).await?;
+    healths.retain(|_, health| health.circuit(now) != Circuit::Closed);
+    let allowed = shares.values().filter_map(|(share, _)| {
+        match healths.get(&share.webhook).map(|health| health.circuit(now)) {
+            None | Some(Circuit::Closed) => Some(**share),
+            Some(Circuit::HalfOpen) => Some(ClaimShare { take: share.take.min(1), ..**share }),
+            Some(Circuit::Open { .. }) => None,
+        }
+    });
+    let rows = due(conn, allowed, now).await?;
     let events = sent(conn, &rows).await?;
 
     let mut leased = Vec::with_capacity(rows.len());
     let mut stages = Vec::with_capacity(rows.len());
     let mut abandoned = Vec::new();
+    let mut probed = BTreeMap::new();
     for row in &rows {
         match lease(row, claim, &shares, &events, now) {
             Ok(Some((delivery, stage, lost))) => {
                 let id = delivery.lease.delivery;
+                let webhook = delivery.target.webhook_id;
+                if let (Some(health), Some((share, _))) = (healths.get_mut(&webhook), shares.get(&webhook)) {
+                    health.probe(now, share.lease_for);
+                    probed.insert(webhook, *health);
+                }
                 abandoned.extend(lost.map(|lost| (id, abandoned_attempt(lost, now))));
                 stages.push((id, stage));
                 leased.push(delivery);
@@ -63,6 +78,7 @@ pub(super) async fn claim(
         tracing::error!(error = error as &dyn std::error::Error, "what cannot be read is not delivered");
     }
     delivery::save(conn, stages).await?;
+    health::save(conn, &probed).await?;
     attempt::record(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
 }

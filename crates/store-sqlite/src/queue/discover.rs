@@ -15,7 +15,7 @@ use crate::rows::webhook;
 ///
 /// For each, what is claimable first is either the first delivery that nobody has leased, or a lease that
 /// ends before that one is due; since what is leased was due when it was claimed, such a lease stands
-/// before it in the index.
+/// before it in the index. What an open circuit holds back is claimable when that ends.
 pub(super) async fn discover(
     conn: &mut SqliteConnection,
     after: Option<WebhookId>,
@@ -40,10 +40,11 @@ pub(super) async fn discover(
                  ORDER BY d.due_at LIMIT 1), 9223372036854775807)
              FROM queued WHERE webhook_id IS NOT NULL)
            SELECT w.id, w.max_in_flight, w.rate_limit, w.timeout_ns,
-             min(waiting.free_at,
-               coalesce((SELECT min(d.claimable_at) FROM deliveries AS d INDEXED BY deliveries_queue
+             max(coalesce((SELECT h.open_until FROM webhook_health AS h
+                 WHERE h.webhook_id = waiting.webhook_id AND h.openings > 0), 0),
+               min(waiting.free_at, coalesce((SELECT min(d.claimable_at) FROM deliveries AS d INDEXED BY deliveries_queue
                  WHERE d.webhook_id = waiting.webhook_id AND d.due_at < waiting.free_at
-                   AND d.claimable_at IS NOT NULL), waiting.free_at)) AS "claimable_at!: i64"
+                   AND d.claimable_at IS NOT NULL), waiting.free_at))) AS "claimable_at!: i64"
            FROM waiting CROSS JOIN webhooks AS w ON w.id = waiting.webhook_id
            WHERE w.disabled_since IS NULL AND w.deleted_at IS NULL"#,
         after

@@ -1,15 +1,16 @@
 //! Recording how attempts ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DisabledReason, Settlement, Timestamp, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settlement, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::stages::Stages;
 use crate::rows::delivery::Stage;
 use crate::rows::{attempt, micros};
-use crate::{error, json};
+use crate::{error, health, json};
 
 /// Records settlements, and says for each whether its lease still held.
 pub(super) async fn settle(
@@ -22,8 +23,9 @@ pub(super) async fn settle(
     let mut recorded = Vec::with_capacity(settlements.len());
     let mut attempts = Vec::with_capacity(settlements.len());
     let mut gone = BTreeSet::new();
+    let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
     for settlement in settlements {
-        let Some(webhook) = settle_one(&mut stages, settlement, now) else {
+        let Some((webhook, deleted)) = settle_one(&mut stages, settlement, now) else {
             recorded.push(false);
             continue;
         };
@@ -32,17 +34,44 @@ pub(super) async fn settle(
         if settlement.gone {
             gone.insert(webhook);
         }
+        if settlement.health != HealthEffect::None && !deleted {
+            tallies.entry(webhook).or_default().add(settlement.health);
+        }
     }
     stages.save(conn).await?;
     attempt::record(conn, attempts).await?;
+    record_health(conn, &tallies, now).await?;
     if !gone.is_empty() {
         disable(conn, &gone, now).await?;
     }
     Ok(recorded)
 }
 
-/// Makes the transition, and says whose delivery it was; none if the lease was lost.
-fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> Option<WebhookId> {
+/// Takes in what the attempts say of the endpoints. What works and did so before is not written.
+async fn record_health(
+    conn: &mut SqliteConnection,
+    tallies: &BTreeMap<WebhookId, Tally>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if tallies.is_empty() {
+        return Ok(());
+    }
+    let known = health::load(&mut *conn, tallies.keys().copied()).await?;
+    let mut changed = BTreeMap::new();
+    for (webhook, tally) in tallies {
+        let before = known.get(webhook).copied().unwrap_or_default();
+        let mut health = before;
+        health.record(*tally, now);
+        if health != before {
+            changed.insert(*webhook, health);
+        }
+    }
+    health::save(conn, &changed).await
+}
+
+/// Makes the transition, and says whose delivery it was and whether that webhook was deleted; none if the
+/// lease was lost.
+fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> Option<(WebhookId, bool)> {
     let mut delivery = stages.unfinished(settlement.lease.delivery)?;
     let webhook = delivery.webhook;
     let deleted = delivery.webhook_deleted;
@@ -52,7 +81,7 @@ fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> O
         Some(state) => Stage::ended(&progress, state),
         None => Stage::Unfinished(progress),
     });
-    Some(webhook)
+    Some((webhook, deleted))
 }
 
 /// Disables webhooks whose endpoints are gone.

@@ -3,7 +3,7 @@
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
 };
-use rdev_webhooks_domain::{DeliveryFilter, EventFilter, PageRequest, Settled, Settlement};
+use rdev_webhooks_domain::{DeliveryFilter, EventFilter, HealthEffect, PageRequest, Settled, Settlement};
 use rdev_webhooks_testkit::samples;
 
 use crate::harness::SqliteHarness;
@@ -105,7 +105,8 @@ async fn an_attempt_that_cannot_be_read_says_where() {
     let lease = leased[0].lease;
     let attempt = samples::attempt(1, webhook.created_at, 200);
     let settled = Settled::Succeeded;
-    let settlement = Settlement { lease, settled, attempt: Some(attempt), gone: false };
+    let settlement =
+        Settlement { lease, settled, attempt: Some(attempt), gone: false, health: HealthEffect::None };
     assert_eq!(harness.store.settle(&[settlement]).await.unwrap(), [true]);
     harness.tamper("UPDATE attempts SET response_headers = 'x-token: sesame'").await;
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await;

@@ -2,7 +2,7 @@
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryStatus, EventFilter, FailureClass, PageRequest, Settled, Settlement,
+    DeliveryFilter, DeliveryStatus, EventFilter, FailureClass, HealthEffect, PageRequest, Settled, Settlement,
 };
 use rdev_webhooks_store_sqlite::SqliteStore;
 use rdev_webhooks_testkit::samples;
@@ -18,7 +18,13 @@ async fn a_reopened_store_has_everything() {
     let lease = harness.claim(webhook.id).await[0].lease;
     let attempt = samples::attempt(1, webhook.created_at, 200);
     let settled = Settled::Succeeded;
-    let settlement = Settlement { lease, settled, attempt: Some(attempt.clone()), gone: false };
+    let settlement = Settlement {
+        lease,
+        settled,
+        attempt: Some(attempt.clone()),
+        gone: false,
+        health: HealthEffect::None,
+    };
     harness.store.settle(&[settlement]).await.unwrap();
     let all = PageRequest { limit: 10, before: None };
     let events = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, EventId, LeaseToken, NewEvent, PageRequest, Settled, Settlement, Trigger,
+    DeliveryId, EventId, HealthEffect, LeaseToken, NewEvent, PageRequest, Settled, Settlement, Trigger,
 };
 use rdev_webhooks_testkit::samples;
 use tokio::task::JoinSet;
@@ -122,7 +122,13 @@ async fn every_lease_token_is_kept() {
         claim.token = LeaseToken::new(token);
         let leased = harness.store.claim(&claim).await.unwrap();
         let lease = leased[0].lease;
-        let settlement = Settlement { lease, settled: Settled::Succeeded, attempt: None, gone: false };
+        let settlement = Settlement {
+            lease,
+            settled: Settled::Succeeded,
+            attempt: None,
+            gone: false,
+            health: HealthEffect::None,
+        };
         assert_eq!(harness.store.settle(&[settlement]).await.unwrap(), [true], "{token}");
     }
 }
@@ -140,7 +146,13 @@ async fn any_text_of_an_attempt_is_kept() {
     attempt.outcome.response.as_mut().unwrap().headers = vec![("x-text".to_owned(), text)];
     attempt.outcome.response.as_mut().unwrap().body = vec![0, 1, 0xff].into();
     let settled = Settled::Succeeded;
-    let settlement = Settlement { lease, settled, attempt: Some(attempt.clone()), gone: false };
+    let settlement = Settlement {
+        lease,
+        settled,
+        attempt: Some(attempt.clone()),
+        gone: false,
+        health: HealthEffect::None,
+    };
     harness.store.settle(&[settlement]).await.unwrap();
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await;
     assert_eq!(attempts.unwrap().items, [attempt]);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
-    DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, NewEvent, PageRequest, Phases,
-    RESPONSE_BODY_LIMIT, Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
+    DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect, NewEvent, PageRequest,
+    Phases, RESPONSE_BODY_LIMIT, Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
 };
 
 use super::Harness;
@@ -319,6 +319,7 @@ pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
             settled: Settled::RetryAfter(Duration::ZERO),
             attempt: Some(attempt.clone()),
             gone: false,
+            health: HealthEffect::None,
         };
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
         expected.insert(0, attempt);

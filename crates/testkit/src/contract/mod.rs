@@ -11,6 +11,7 @@
 //! [`TOLERANCE`]; tests let time pass in whole minutes.
 
 mod browsing;
+mod circuits;
 mod claiming;
 mod model;
 mod names;
@@ -29,6 +30,7 @@ use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
 
 pub use browsing::*;
+pub use circuits::*;
 pub use claiming::*;
 pub use model::*;
 pub use names::NAMES;

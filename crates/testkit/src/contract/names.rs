@@ -65,6 +65,14 @@ macro_rules! contract_test_names {
             a_lost_lease_records_nothing
             a_retry_is_due_after_its_wait
             gone_disables_the_webhook
+            // circuits
+            failures_in_a_row_open_the_circuit
+            an_open_circuit_holds_deliveries_without_using_attempts
+            a_half_open_circuit_lets_one_probe_through
+            a_success_closes_the_circuit
+            a_rejection_neither_opens_nor_closes_the_circuit
+            a_new_url_and_enabling_reset_the_health
+            webhooks_that_fail_are_listed
             // redelivery
             a_redelivery_leaves_the_automatic_retry_alone
             a_finished_delivery_can_be_redelivered

@@ -10,8 +10,8 @@ use rdev_webhooks_domain::ports::{
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
-    LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement, Target, Timestamp, Webhook,
-    WebhookId,
+    HealthEffect, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement, Target,
+    Timestamp, Webhook, WebhookId,
 };
 
 use super::{Harness, TOLERANCE};
@@ -162,6 +162,7 @@ impl<'a> Scene<'a> {
                 ..samples::attempt(leased.attempt, self.now().await, status)
             }),
             gone: false,
+            health: HealthEffect::None,
         }
     }
 

@@ -1,15 +1,17 @@
 //! [`DeliveryQueue`] in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::{AbandonedAttempt, Progress};
+use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, CancelReason, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
-    DisabledReason, Discovery, DueWebhook, FailureClass, LeaseRef, LeaseToken, LeasedDelivery, Phases,
-    Settlement, Timestamp, Trigger, WebhookId, WebhookState,
+    Attempt, AttemptOutcome, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState,
+    DeliveryTarget, DisabledReason, Discovery, DueWebhook, FailureClass, LeaseRef, LeaseToken,
+    LeasedDelivery, Phases, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -27,6 +29,10 @@ impl DeliveryQueue for MemoryStore {
             let soonest = state.unfinished(*id).map(|(_, progress)| progress.claimable_at());
             let Some(soonest) = soonest.min() else {
                 continue;
+            };
+            let soonest = match stored.health.circuit(now) {
+                Circuit::Open { until } => soonest.max(until),
+                Circuit::Closed | Circuit::HalfOpen => soonest,
             };
             if soonest > now {
                 let wait = soonest.since(now);
@@ -71,8 +77,21 @@ impl DeliveryQueue for MemoryStore {
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
         let (mut state, now) = self.step();
-        let settled = settlements.iter();
-        Ok(settled.map(|one| settle_one(&mut state, one, now)).collect())
+        let mut recorded = Vec::with_capacity(settlements.len());
+        let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
+        for settlement in settlements {
+            let webhook = settle_one(&mut state, settlement, now);
+            recorded.push(webhook.is_some());
+            if let Some(webhook) = webhook {
+                tallies.entry(webhook).or_default().add(settlement.health);
+            }
+        }
+        for (webhook, tally) in tallies {
+            if let Some(stored) = state.webhooks.get_mut(&webhook) {
+                stored.health.record(tally, now);
+            }
+        }
+        Ok(recorded)
     }
 
     async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
@@ -127,6 +146,11 @@ fn claim_share(
     if !stored.is_enabled() {
         return;
     }
+    let take = match stored.health.circuit(now) {
+        Circuit::Open { .. } => return,
+        Circuit::HalfOpen => share.take.min(1),
+        Circuit::Closed => share.take,
+    };
     let webhook = &stored.webhook;
     let target = Arc::new(DeliveryTarget {
         webhook_id: webhook.id,
@@ -143,7 +167,14 @@ fn claim_share(
         .map(|(id, progress)| (progress.due_at, id))
         .collect();
     due.sort_unstable();
-    for (_, id) in due.into_iter().take(share.take as usize) {
+    due.truncate(take as usize);
+    if let Some(stored) = state.webhooks.get_mut(&share.webhook)
+        && !due.is_empty()
+        && stored.health.circuit(now) == Circuit::HalfOpen
+    {
+        stored.health.probe(now, share.lease_for);
+    }
+    for (_, id) in due {
         let Some((progress, attempts)) = state.in_progress(id) else {
             continue;
         };
@@ -181,19 +212,14 @@ fn abandoned_attempt(abandoned: AbandonedAttempt, now: Timestamp) -> Attempt {
     }
 }
 
-fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> bool {
+/// Records one, and says whose delivery it was; none if the lease was lost.
+fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Option<WebhookId> {
     let id = settlement.lease.delivery;
-    let Some(webhook) = state.deliveries.get(&id).map(|stored| stored.webhook) else {
-        return false;
-    };
+    let webhook = state.deliveries.get(&id)?.webhook;
     let deleted = state.is_deleted(webhook);
-    let Some((progress, attempts)) = state.in_progress(id) else {
-        return false;
-    };
+    let (progress, attempts) = state.in_progress(id)?;
     let token = settlement.lease.token;
-    let Ok(ended) = progress.settle(token, settlement.settled, now, deleted) else {
-        return false;
-    };
+    let ended = progress.settle(token, settlement.settled, now, deleted).ok()?;
     if let Some(attempt) = &settlement.attempt {
         attempts.insert(attempt.number, attempt.clone());
     }
@@ -203,7 +229,7 @@ fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> boo
     if settlement.gone && state.is_enabled(webhook) {
         disable(state, webhook, now);
     }
-    true
+    Some(webhook)
 }
 
 fn disable(state: &mut State, id: WebhookId, now: Timestamp) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, ProjectName, Published,
+    Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, Health, ProjectName, Published,
     SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
 };
 
@@ -22,6 +22,7 @@ pub(super) struct StoredWebhook {
     pub(super) webhook: Webhook,
     pub(super) secrets: SigningSecrets,
     pub(super) deleted_at: Option<Timestamp>,
+    pub(super) health: Health,
 }
 
 pub(super) struct StoredEvent {

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, Page, PageRequest, SigningSecrets, Webhook, WebhookFilter,
-    WebhookId, WebhookState,
+    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -13,7 +13,12 @@ use super::state::StoredWebhook;
 #[async_trait]
 impl WebhookRepository for MemoryStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
-        let stored = StoredWebhook { webhook: webhook.clone(), secrets: secrets.clone(), deleted_at: None };
+        let stored = StoredWebhook {
+            webhook: webhook.clone(),
+            secrets: secrets.clone(),
+            deleted_at: None,
+            health: Health::default(),
+        };
         let (mut state, _) = self.step();
         let before = state.webhooks.insert(webhook.id, stored);
         assert!(before.is_none(), "{} was made twice", webhook.id);
@@ -54,6 +59,11 @@ impl WebhookRepository for MemoryStore {
         if stored.webhook.version + 1 != webhook.version {
             return Ok(Updated::VersionMismatch);
         }
+        let was_disabled = stored.webhook.state != WebhookState::Enabled;
+        let is_enabled_again = was_disabled && webhook.state == WebhookState::Enabled;
+        if is_enabled_again || stored.webhook.url != webhook.url {
+            stored.health = Health::default();
+        }
         stored.webhook = webhook.clone();
         drop(state);
         // It may just have been enabled, with deliveries that waited for that.
@@ -75,6 +85,26 @@ impl WebhookRepository for MemoryStore {
             state.finish(delivery, DeliveryState::Cancelled { at: now, reason });
         }
         Ok(true)
+    }
+
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+        let (state, _) = self.step();
+        let health = |id: &WebhookId| state.webhook(*id).map(|stored| stored.health);
+        Ok(ids.iter().map(|id| health(id).unwrap_or_default()).collect())
+    }
+
+    async fn failing(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        let (state, _) = self.step();
+        let enabled = state.webhooks.iter().filter(|(_, stored)| stored.is_enabled());
+        let since = enabled.filter_map(|(id, stored)| Some((*id, stored.health.failing_since?)));
+        let mut failing: Vec<_> = since.filter(|(_, since)| *since <= before).collect();
+        failing.sort_unstable_by_key(|(id, since)| (*since, *id));
+        failing.truncate(limit as usize);
+        Ok(failing)
     }
 }
 

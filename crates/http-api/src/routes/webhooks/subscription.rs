@@ -15,13 +15,13 @@ pub(super) struct Subscription {
     pub(super) url: Option<EndpointUrl>,
     /// Each with its place in the body's array.
     pub(super) patterns: Vec<(usize, EventPattern)>,
-    /// The event types that there are, for explanations.
+    /// The event types that there are to subscribe to, for explanations.
     pub(super) known: Vec<&'static str>,
 }
 
 impl Subscription {
     pub(super) fn new(catalogue: &Catalogue) -> Self {
-        Self { known: catalogue.names().collect(), ..Self::default() }
+        Self { known: catalogue.subscribable().collect(), ..Self::default() }
     }
 
     /// The patterns without their places.

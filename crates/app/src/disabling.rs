@@ -1,0 +1,178 @@
+//! Disabling webhooks that only fail, and telling of those that were disabled.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    DisabledReason, EventType, Health, PageRequest, Target, Timestamp, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Ambient, EventDraft, Publisher};
+
+/// How often webhooks are looked at.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many webhooks are read at once.
+const PAGE: u32 = 100;
+
+/// A webhook that was disabled longer ago is no news. Well within the time that an event's key is
+/// remembered, so that telling again adds nothing.
+const NEWS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Disables webhooks of which every attempt has failed for too long, and publishes `webhook.disabled` for
+/// each webhook that was disabled by that, or because its endpoint is gone.
+///
+/// Any number of processes may do this side by side: a webhook is disabled once, by its version, and told
+/// of once, by the event's key.
+pub struct Disabling {
+    webhooks: Arc<dyn WebhookRepository>,
+    publisher: Publisher,
+    ambient: Ambient,
+    after: Duration,
+    /// What this process has told of; no more than was disabled lately.
+    told: HashSet<(WebhookId, Timestamp)>,
+}
+
+impl Disabling {
+    /// Disables what has failed for as long as `after`.
+    #[must_use]
+    pub fn new(
+        webhooks: Arc<dyn WebhookRepository>,
+        publisher: Publisher,
+        ambient: Ambient,
+        after: Duration,
+    ) -> Self {
+        Self { webhooks, publisher, ambient, after, told: HashSet::new() }
+    }
+
+    /// Works until `drain`, a pass a minute. What a pass could not do, the next does.
+    pub async fn run(mut self, drain: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = self.pass() => {}
+            }
+            tokio::select! {
+                () = drain.cancelled() => return,
+                () = tokio::time::sleep(INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Looks at all webhooks once.
+    pub async fn pass(&mut self) {
+        if let Err(error) = self.disable_failing().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "webhooks that fail could not be disabled"
+            );
+        }
+        if let Err(error) = self.tell().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "webhooks that were disabled could not be read"
+            );
+        }
+    }
+
+    async fn disable_failing(&self) -> Result<(), StoreError> {
+        let now = self.ambient.now();
+        // Each page is of webhooks that are still enabled; one that yields nothing would come again.
+        loop {
+            let failing = self.webhooks.failing(now - self.after, PAGE).await?;
+            let mut disabled = 0;
+            for (id, since) in &failing {
+                if self.disable(*id, now).await? {
+                    tracing::warn!(webhook = %id, failing_since = %since, "a webhook was disabled: all its deliveries have failed for too long");
+                    disabled += 1;
+                }
+            }
+            if failing.len() < PAGE as usize || disabled == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Disables one, unless somebody else changes it at this moment: then the next pass looks again.
+    async fn disable(&self, id: WebhookId, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(webhook) = self.webhooks.get(id).await? else {
+            return Ok(false);
+        };
+        if webhook.state != WebhookState::Enabled {
+            return Ok(false);
+        }
+        let next = Webhook {
+            state: WebhookState::Disabled { reason: DisabledReason::Failing, since: now },
+            updated_at: now,
+            version: webhook.version + 1,
+            ..webhook
+        };
+        Ok(self.webhooks.update(&next).await? == Updated::Applied)
+    }
+
+    /// Tells of what was disabled lately and not told of by this process.
+    async fn tell(&mut self) -> Result<(), StoreError> {
+        let news_since = self.ambient.now() - NEWS_FOR;
+        self.told.retain(|(_, since)| *since >= news_since);
+        let disabled = WebhookFilter { enabled: Some(false), ..WebhookFilter::default() };
+        let mut page = PageRequest { limit: PAGE, before: None };
+        loop {
+            let found = self.webhooks.list(&disabled, page).await?;
+            let news: Vec<_> = found.items.iter().filter_map(|one| self.news(one, news_since)).collect();
+            let ids: Vec<WebhookId> = news.iter().map(|(id, ..)| *id).collect();
+            let healths = if ids.is_empty() { Vec::new() } else { self.webhooks.health(&ids).await? };
+            for ((id, reason, since), health) in news.into_iter().zip(healths) {
+                self.tell_of(id, reason, since, &health).await;
+            }
+            page.before = found.items.last().map(|webhook| webhook.id);
+            if !found.has_more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn news(
+        &self,
+        webhook: &Webhook,
+        news_since: Timestamp,
+    ) -> Option<(WebhookId, DisabledReason, Timestamp)> {
+        let WebhookState::Disabled { reason, since } = webhook.state else {
+            return None;
+        };
+        let is_ours = match reason {
+            DisabledReason::Failing | DisabledReason::Gone => true,
+            DisabledReason::Manual => false,
+        };
+        let is_news = is_ours && since >= news_since && !self.told.contains(&(webhook.id, since));
+        is_news.then_some((webhook.id, reason, since))
+    }
+
+    async fn tell_of(&mut self, id: WebhookId, reason: DisabledReason, since: Timestamp, health: &Health) {
+        let failing_since = health.failing_since.map_or_else(|| "null".to_owned(), |at| format!("\"{at}\""));
+        let draft = EventDraft {
+            event_type: EventType::webhook_disabled(),
+            timestamp: Some(since),
+            // An id and a moment have visible ASCII characters alone.
+            key: format!("webhook.disabled/{id}/{since}").parse().ok(),
+            project: None,
+            data: format!(
+                r#"{{"webhook_id":"{id}","reason":"{}","disabled_at":"{since}","failing_since":{failing_since}}}"#,
+                reason.as_str()
+            ),
+            traceparent: None,
+        };
+        match self.publisher.publish_to(draft, Target::Subscribers).await {
+            Ok(_) => {
+                self.told.insert((id, since));
+            }
+            Err(error) => tracing::warn!(
+                webhook = %id, error = &error as &dyn std::error::Error,
+                "nobody could be told yet that a webhook was disabled"
+            ),
+        }
+    }
+}

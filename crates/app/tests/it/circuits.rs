@@ -1,0 +1,220 @@
+//! Endpoints that are away: few requests, no attempts used up, nobody else affected.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdev_webhooks_app::Disabling;
+use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
+use rdev_webhooks_domain::{
+    Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest, RetryPolicy,
+    Webhook, WebhookId, WebhookState,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Answer, World, draft, pass};
+
+/// Days pass in these tests, and nothing comes without a wake-up.
+fn patient() -> WorkerOptions {
+    WorkerOptions { poll_interval: HOUR, ..WorkerOptions::default() }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl World {
+    async fn deliveries_of(&self, webhook: &Webhook) -> Vec<Delivery> {
+        let deliveries = self.deliveries().await;
+        deliveries.into_iter().filter(|one| one.webhook_id == webhook.id).collect()
+    }
+
+    async fn stored(&self, id: WebhookId) -> Webhook {
+        WebhookRepository::get(&*self.store, id).await.unwrap().unwrap()
+    }
+
+    fn disabling(&self, after: Duration) -> Disabling {
+        Disabling::new(self.store.clone(), self.publisher.clone(), self.ambient.clone(), after)
+    }
+
+    /// The events that tell of disabled webhooks, newest first.
+    async fn notices(&self) -> Vec<EventRecord> {
+        let filter =
+            EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
+        let page = PageRequest { limit: 100, before: None };
+        EventRepository::list(&*self.store, &filter, page).await.unwrap().items
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_is_back() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let answer = Arc::clone(&is_up);
+    let world = World::new(move |request, _| match request.url.port() {
+        1 if !answer.load(Ordering::Relaxed) => Answer::Status(503),
+        _ => Answer::Status(200),
+    });
+    let away = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let well = world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let sent = |port: u16| world.dispatcher.sent().iter().filter(|(_, one)| one.url.port() == port).count();
+
+    // 32 are in flight when the circuit opens.
+    for _ in 0..200 {
+        world.publish().await;
+    }
+    pass(HOUR).await;
+    assert_eq!(sent(2), 200, "the other gets all of its own");
+    let before = sent(1);
+    assert!(before < 100, "of 200 deliveries, {before} attempts were made in an hour");
+    let waiting = world.deliveries_of(&away).await;
+    let untouched = waiting.iter().filter(|one| one.attempts == 0).count();
+    assert!(untouched > 100, "{untouched} wait with all their attempts");
+    let made: u32 = waiting.iter().map(|one| one.attempts).sum();
+    assert_eq!(made as usize, before, "only what was sent counts");
+
+    // One probe in five minutes.
+    pass(HOUR).await;
+    assert!((9..=13).contains(&(sent(1) - before)), "{} probes in an hour", sent(1) - before);
+
+    // What comes meanwhile for the other is not held up.
+    let published = Instant::now();
+    world.publish().await;
+    while sent(2) < 201 {
+        pass(Duration::from_millis(1)).await;
+    }
+    assert!(published.elapsed() < Duration::from_millis(50), "{:?}", published.elapsed());
+
+    // A redelivery and a test wait like everything else.
+    let asked = world.webhooks.test(away.id).await.unwrap();
+    let probes = sent(1);
+    pass(Duration::from_secs(1)).await;
+    assert!(sent(1) <= probes + 1);
+    let asked_state = DeliveryHistory::get(&*world.store, asked.id).await.unwrap().unwrap().delivery;
+    assert_eq!(asked_state.state.status(), DeliveryStatus::Pending);
+
+    let failed_before =
+        world.deliveries_of(&away).await.iter().filter(|one| one.state.finished_at().is_some()).count();
+    is_up.store(true, Ordering::Relaxed);
+    pass(Duration::from_secs(10 * 60)).await;
+    let after = world.deliveries_of(&away).await;
+    let succeeded = after.iter().filter(|one| one.state.status() == DeliveryStatus::Succeeded).count();
+    assert_eq!(succeeded + failed_before, after.len(), "what waited has arrived");
+    assert!(succeeded > 100, "{succeeded}");
+    let health = world.store.health(&[away.id, well.id]).await.unwrap();
+    assert_eq!(health, [rdev_webhooks_domain::Health::default(); 2]);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_refuses_is_told_of_everything_as_before() {
+    let world = World::new(|_, _| Answer::Status(400));
+    world.webhook(|webhook| webhook.retry = RetryPolicy::default()).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    for _ in 0..100 {
+        world.publish().await;
+    }
+    world.until_all(DeliveryStatus::Failed).await;
+    worker.stop().await;
+    assert_eq!(world.dispatcher.sent().len(), 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_only_fails_is_disabled_and_told_of_once() {
+    let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 500 } else { 200 }));
+    let broken = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let everything = world.webhook(|_| {}).await;
+    let observer = world.webhook(|webhook| webhook.events = ["webhook.*".parse().unwrap()].into()).await;
+    let worker = world.start_worker(patient());
+    let drain = CancellationToken::new();
+    let disabling = tokio::spawn(world.disabling(5 * DAY).run(drain.clone()));
+    let failing_since = world.ambient.clock.now();
+    for _ in 0..4 {
+        world.publish().await;
+        pass(DAY).await;
+        assert_eq!(world.stored(broken.id).await.state, WebhookState::Enabled);
+    }
+    pass(DAY + HOUR).await;
+    let WebhookState::Disabled { reason: DisabledReason::Failing, since } =
+        world.stored(broken.id).await.state
+    else {
+        panic!("it is disabled");
+    };
+    assert!(since.since(failing_since) >= 5 * DAY && since.since(failing_since) < 5 * DAY + HOUR);
+    assert_eq!(world.stored(everything.id).await.state, WebhookState::Enabled);
+
+    let notices = world.notices().await;
+    assert_eq!(notices.len(), 1, "the passes of an hour tell of it once");
+    let body: serde_json::Value = serde_json::from_slice(&notices[0].event.body).unwrap();
+    assert_eq!(body["event"], "webhook.disabled");
+    assert_eq!(body["timestamp"], since.to_string());
+    assert_eq!(body["data"]["webhook_id"], broken.id.to_string());
+    assert_eq!(body["data"]["reason"], "failing");
+    assert_eq!(body["data"]["disabled_at"], since.to_string());
+    let told_since: rdev_webhooks_domain::Timestamp =
+        body["data"]["failing_since"].as_str().unwrap().parse().unwrap();
+    assert!(told_since.since(failing_since) < HOUR, "{told_since}");
+    assert_eq!((notices[0].deliveries.succeeded, notices[0].deliveries.total()), (1, 1));
+    assert_eq!(world.deliveries_of(&observer).await.len(), 1, "who asked for it is told, `*` is not");
+    assert_eq!(world.deliveries_of(&everything).await.len(), 4);
+
+    // A process that begins anew does not tell again.
+    drain.cancel();
+    disabling.await.unwrap();
+    world.disabling(5 * DAY).pass().await;
+    assert_eq!(world.notices().await.len(), 1);
+
+    // Enabled again and failing again is another matter.
+    let change = rdev_webhooks_app::WebhookChange { enabled: Some(true), ..Default::default() };
+    world.webhooks.update(broken.id, &change, None).await.unwrap();
+    let mut disabling = world.disabling(5 * DAY);
+    disabling.pass().await;
+    assert_eq!(world.stored(broken.id).await.state, WebhookState::Enabled, "it has five days again");
+    world.publish().await;
+    pass(5 * DAY + HOUR).await;
+    disabling.pass().await;
+    disabling.pass().await;
+    assert_ne!(world.stored(broken.id).await.state, WebhookState::Enabled);
+    assert_eq!(world.notices().await.len(), 2);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_whose_endpoint_is_gone_is_told_of_and_one_that_its_owner_disabled_is_not() {
+    let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 410 } else { 200 }));
+    let gone = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let manual = world.webhook(|_| {}).await;
+    let change = rdev_webhooks_app::WebhookChange { enabled: Some(false), ..Default::default() };
+    world.webhooks.update(manual.id, &change, None).await.unwrap();
+    let worker = world.start_worker(patient());
+    world.publish().await;
+    pass(Duration::from_secs(1)).await;
+    world.disabling(5 * DAY).pass().await;
+    let notices = world.notices().await;
+    assert_eq!(notices.len(), 1);
+    let body: serde_json::Value = serde_json::from_slice(&notices[0].event.body).unwrap();
+    assert_eq!(
+        (&body["data"]["webhook_id"], &body["data"]["reason"]),
+        (&gone.id.to_string().into(), &"gone".into())
+    );
+
+    // What is older than a week is no news, for a new process neither.
+    pass(8 * DAY).await;
+    world.disabling(5 * DAY).pass().await;
+    assert_eq!(world.notices().await.len(), 1);
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tells_of_the_system_can_be_subscribed_to_and_not_published() {
+    let world = World::new(|_, _| Answer::Status(200));
+    for (pattern, known) in [("webhook.disabled", true), ("webhook.*", true), ("webhook.test", false)] {
+        let patterns = [pattern.parse().unwrap()];
+        assert_eq!(world.webhooks.vet(None, &patterns).await.is_empty(), known, "{pattern}");
+    }
+    let mut event = draft();
+    event.event_type = EventType::webhook_disabled();
+    let refused = world.publisher.publish(event).await.unwrap_err();
+    assert!(matches!(refused, rdev_webhooks_app::PublishError::UnknownEventType(_)), "{refused:?}");
+}

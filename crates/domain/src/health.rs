@@ -1,0 +1,190 @@
+//! How a webhook's endpoint has been doing, and the circuit breaker that follows from it.
+//!
+//! An endpoint that is away is left in peace: after [`OPEN_AFTER`] failures in a row its circuit opens,
+//! and its deliveries wait without using up attempts. When the wait is over the circuit is half open: one
+//! delivery, the probe, is let through. If that succeeds the circuit closes; if it fails the circuit
+//! opens again, for twice as long. The state is kept with the webhook, so that all workers of a database
+//! go by the same. [`Health`]'s methods are the rules; stores call them, or do the same in SQL.
+
+use std::time::Duration;
+
+use crate::{AttemptOutcome, FailureClass, Timestamp};
+
+/// How many failures in a row open a circuit.
+pub const OPEN_AFTER: u32 = 20;
+
+/// How long a circuit stays open at first.
+pub const FIRST_OPEN: Duration = Duration::from_secs(5);
+
+/// How long a circuit stays open at most.
+pub const LONGEST_OPEN: Duration = Duration::from_secs(5 * 60);
+
+/// What is remembered of an endpoint; the default is one of which nothing bad is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Attempts in a row that found the endpoint unavailable.
+    pub consecutive_failures: u32,
+    /// How often the circuit has opened since it was last closed.
+    pub openings: u32,
+    /// Until when nothing is sent, or nothing but the probe that is out.
+    pub open_until: Option<Timestamp>,
+    /// Whether a probe was let through of which nothing is known yet.
+    pub probing: bool,
+    /// Since when every attempt has failed, in whatever way.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// Whether deliveries are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// All are.
+    Closed,
+    /// None is.
+    Open {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// One is, to see how it fares.
+    HalfOpen,
+}
+
+impl Circuit {
+    /// The state's name on the outside.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// What an attempt says of its endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HealthEffect {
+    /// Nothing: there was no attempt.
+    #[default]
+    None,
+    /// It works.
+    Succeeded,
+    /// It is there, or was not asked, and did not take the delivery. The circuit does not mind.
+    Rejected,
+    /// It is away, broken or overloaded.
+    Unavailable,
+}
+
+impl HealthEffect {
+    /// What an outcome says.
+    #[must_use]
+    pub fn of(outcome: &AttemptOutcome) -> Self {
+        let Some(failure) = &outcome.failure else {
+            return Self::Succeeded;
+        };
+        match failure.class {
+            FailureClass::Dns
+            | FailureClass::Connect
+            | FailureClass::Tls
+            | FailureClass::Timeout
+            | FailureClass::Reset
+            | FailureClass::Protocol => Self::Unavailable,
+            FailureClass::Status if matches!(outcome.status(), Some(429 | 500..=599)) => Self::Unavailable,
+            FailureClass::Status | FailureClass::RefusedDestination => Self::Rejected,
+            FailureClass::Abandoned => Self::None,
+        }
+    }
+}
+
+/// What the attempts of one webhook that are recorded together say of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Whether any succeeded.
+    pub succeeded: bool,
+    /// Whether any was rejected.
+    pub rejected: bool,
+    /// How many found the endpoint unavailable.
+    pub unavailable: u32,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, effect: HealthEffect) {
+        match effect {
+            HealthEffect::None => {}
+            HealthEffect::Succeeded => self.succeeded = true,
+            HealthEffect::Rejected => self.rejected = true,
+            HealthEffect::Unavailable => self.unavailable = self.unavailable.saturating_add(1),
+        }
+    }
+}
+
+impl Health {
+    /// Takes in attempts that are recorded together: their order is unknown, so one success among them
+    /// shows that the endpoint works, and nothing else counts then.
+    pub fn record(&mut self, tally: Tally, now: Timestamp) {
+        if tally.succeeded {
+            self.succeeded();
+        } else if tally.unavailable > 0 {
+            self.failed(tally.unavailable, now);
+        } else if tally.rejected {
+            self.rejected(now);
+        }
+    }
+
+    /// An attempt succeeded: all is forgotten, and the circuit closed.
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// An attempt failed in a way that says nothing against the endpoint. If it was the probe, the next
+    /// may be sent at once.
+    pub fn rejected(&mut self, now: Timestamp) {
+        self.failing_since.get_or_insert(now);
+        if self.probing {
+            self.probing = false;
+            self.open_until = Some(now);
+        }
+    }
+
+    /// So many attempts found the endpoint unavailable. That opens the circuit if there have been
+    /// [`OPEN_AFTER`] in a row, unless it is open already: then these had begun before.
+    pub fn failed(&mut self, times: u32, now: Timestamp) {
+        self.failing_since.get_or_insert(now);
+        self.consecutive_failures = self.consecutive_failures.saturating_add(times);
+        let is_open = !self.probing && matches!(self.circuit(now), Circuit::Open { .. });
+        if self.consecutive_failures >= OPEN_AFTER && !is_open {
+            self.openings = self.openings.saturating_add(1);
+            self.open_until = Some(now + open_for(self.openings));
+            self.probing = false;
+        }
+    }
+
+    /// Whether deliveries are let through.
+    #[must_use]
+    pub fn circuit(&self, now: Timestamp) -> Circuit {
+        match self.open_until {
+            Some(until) if self.openings > 0 && now < until => Circuit::Open { until },
+            _ if self.openings > 0 => Circuit::HalfOpen,
+            _ => Circuit::Closed,
+        }
+    }
+
+    /// Lets a probe through a half-open circuit: nobody sends another as long as its lease lasts, or
+    /// until it is known how it fared.
+    pub fn probe(&mut self, now: Timestamp, lease_for: Duration) {
+        self.probing = true;
+        self.open_until = Some(now + lease_for);
+    }
+}
+
+/// For how long a circuit opens the nth time.
+#[must_use]
+pub fn open_for(openings: u32) -> Duration {
+    // Beyond ten doublings it is the longest anyway.
+    let doublings = openings.saturating_sub(1).min(10);
+    (FIRST_OPEN * (1 << doublings)).min(LONGEST_OPEN)
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

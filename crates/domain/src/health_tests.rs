@@ -1,0 +1,171 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::CapturedResponse;
+
+const NOW: Timestamp = Timestamp::from_millis(1_736_937_000_000);
+const LEASE: Duration = Duration::from_secs(45);
+
+fn failing(times: u32) -> Health {
+    let mut health = Health::default();
+    for _ in 0..times {
+        health.failed(1, NOW);
+    }
+    health
+}
+
+#[test]
+fn the_twentieth_failure_in_a_row_opens() {
+    let before = failing(OPEN_AFTER - 1);
+    assert_eq!((before.circuit(NOW), before.failing_since), (Circuit::Closed, Some(NOW)));
+    let health = failing(OPEN_AFTER);
+    assert_eq!(health.circuit(NOW), Circuit::Open { until: NOW + FIRST_OPEN });
+    assert_eq!(health.circuit(NOW + FIRST_OPEN), Circuit::HalfOpen);
+}
+
+#[test]
+fn failures_while_it_is_open_only_count() {
+    let mut health = failing(OPEN_AFTER);
+    let opened = health;
+    health.failed(3, NOW + Duration::from_secs(1));
+    assert_eq!(health, Health { consecutive_failures: OPEN_AFTER + 3, ..opened });
+}
+
+#[test]
+fn each_failed_probe_doubles_the_wait_up_to_five_minutes() {
+    let mut health = failing(OPEN_AFTER);
+    let mut now = NOW;
+    for seconds in [10, 20, 40, 80, 160, 300, 300] {
+        now = health.open_until.unwrap();
+        assert_eq!(health.circuit(now), Circuit::HalfOpen);
+        health.probe(now, LEASE);
+        assert_eq!(health.circuit(now), Circuit::Open { until: now + LEASE });
+        now = now + Duration::from_secs(15);
+        health.failed(1, now);
+        assert_eq!(health.circuit(now), Circuit::Open { until: now + Duration::from_secs(seconds) });
+    }
+    assert_eq!(health.failing_since, Some(NOW));
+    health.succeeded();
+    assert_eq!((health, health.circuit(now)), (Health::default(), Circuit::Closed));
+}
+
+#[test]
+fn a_rejected_probe_lets_the_next_follow() {
+    let mut health = failing(OPEN_AFTER);
+    let now = NOW + FIRST_OPEN;
+    health.probe(now, LEASE);
+    health.rejected(now);
+    assert_eq!(health.circuit(now), Circuit::HalfOpen);
+    assert_eq!((health.openings, health.consecutive_failures), (1, OPEN_AFTER));
+}
+
+#[test]
+fn a_probe_that_nobody_hears_of_is_followed_by_another_when_its_lease_ends() {
+    let mut health = failing(OPEN_AFTER);
+    let now = NOW + FIRST_OPEN;
+    health.probe(now, LEASE);
+    assert_eq!(health.circuit(now + LEASE), Circuit::HalfOpen);
+}
+
+#[test]
+fn what_an_outcome_says() {
+    let answered = |status| {
+        HealthEffect::of(&AttemptOutcome::answered(CapturedResponse {
+            status,
+            ..CapturedResponse::default()
+        }))
+    };
+    for (status, effect) in [
+        (204, HealthEffect::Succeeded),
+        (302, HealthEffect::Rejected),
+        (400, HealthEffect::Rejected),
+        (404, HealthEffect::Rejected),
+        (410, HealthEffect::Rejected),
+        (429, HealthEffect::Unavailable),
+        (500, HealthEffect::Unavailable),
+        (599, HealthEffect::Unavailable),
+    ] {
+        assert_eq!(answered(status), effect, "{status}");
+    }
+    use FailureClass as C;
+    for class in [C::Dns, C::Connect, C::Tls, C::Timeout, C::Reset, C::Protocol] {
+        assert_eq!(HealthEffect::of(&AttemptOutcome::failed(class, "")), HealthEffect::Unavailable);
+    }
+    let refused = AttemptOutcome::failed(C::RefusedDestination, "");
+    assert_eq!(HealthEffect::of(&refused), HealthEffect::Rejected);
+    assert_eq!(HealthEffect::of(&AttemptOutcome::failed(C::Abandoned, "")), HealthEffect::None);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Record { succeeded: bool, rejected: bool, unavailable: u32 },
+    Probe,
+    Wait(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let record = (prop::bool::weighted(0.1), any::<bool>(), 0..8_u32);
+    let step = prop_oneof![
+        4 => record.prop_map(|(succeeded, rejected, unavailable)| Step::Record { succeeded, rejected, unavailable }),
+        1 => Just(Step::Probe),
+        1 => (0..400_u64).prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_parts_agree(steps in steps()) {
+        let (mut health, mut now) = (Health::default(), NOW);
+        for step in steps {
+            let before = health;
+            match step {
+                Step::Wait(seconds) => now = now + Duration::from_secs(seconds),
+                Step::Probe if health.circuit(now) == Circuit::HalfOpen => {
+                    health.probe(now, LEASE);
+                    prop_assert_eq!(health.circuit(now), Circuit::Open { until: now + LEASE });
+                    prop_assert_eq!(health.openings, before.openings);
+                }
+                Step::Probe => {}
+                Step::Record { succeeded, rejected, unavailable } => {
+                    let tally = Tally { succeeded, rejected, unavailable };
+                    health.record(tally, now);
+                    if succeeded {
+                        prop_assert_eq!(health, Health::default());
+                    } else if tally != Tally::default() {
+                        prop_assert_eq!(health.failing_since, before.failing_since.or(Some(now)));
+                        prop_assert_eq!(health.consecutive_failures, before.consecutive_failures + unavailable);
+                        prop_assert!(health.openings - before.openings <= 1);
+                    } else {
+                        prop_assert_eq!(health, before);
+                    }
+                }
+            }
+            // The circuit has opened if, and only if, there was reason to, and never for good.
+            prop_assert_eq!(health.openings > 0, health.consecutive_failures >= OPEN_AFTER);
+            prop_assert_eq!(health.openings > 0, health.open_until.is_some());
+            prop_assert!(health.open_until.is_none_or(|until| until <= now + LONGEST_OPEN.max(LEASE)));
+            prop_assert!(health.openings == 0 || health.failing_since.is_some());
+        }
+    }
+
+    #[test]
+    fn without_a_success_a_batch_is_its_attempts_one_by_one(
+        start in 0..60_u32, probing: bool, rejected: bool, unavailable in 0..30_u32,
+    ) {
+        let mut together = failing(start);
+        let now = NOW + FIRST_OPEN;
+        if probing && together.circuit(now) == Circuit::HalfOpen {
+            together.probe(now, LEASE);
+        }
+        let mut apart = together;
+        together.record(Tally { succeeded: false, rejected, unavailable }, now);
+        if rejected {
+            apart.rejected(now);
+        }
+        for _ in 0..unavailable {
+            apart.failed(1, now);
+        }
+        prop_assert_eq!(together, apart);
+    }
+}

@@ -1,0 +1,97 @@
+//! How endpoints are doing: what stands in `webhook_health`. A webhook without a row is well.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Health, Timestamp, WebhookId};
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use crate::error::{self, Row};
+use crate::rows::micros;
+use crate::{json, rows};
+
+/// Reads the health of those webhooks that have a row.
+pub(crate) async fn load(
+    conn: impl SqliteExecutor<'_>,
+    ids: impl IntoIterator<Item = WebhookId>,
+) -> Result<HashMap<WebhookId, Health>, StoreError> {
+    let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
+    let found = sqlx::query!(
+        r#"SELECT webhook_id, consecutive_failures, openings, open_until, probing AS "probing: bool",
+             failing_since
+           FROM webhook_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut healths = HashMap::with_capacity(found.len());
+    for row in found {
+        let id = rows::webhook::id(&row.webhook_id)?;
+        let place = Row { table: "webhook_health", id: &id };
+        let health = Health {
+            consecutive_failures: place.number("consecutive_failures", row.consecutive_failures)?,
+            openings: place.number("openings", row.openings)?,
+            open_until: row.open_until.map(Timestamp::from_micros),
+            probing: row.probing,
+            failing_since: Some(Timestamp::from_micros(row.failing_since)),
+        };
+        healths.insert(id, health);
+    }
+    Ok(healths)
+}
+
+/// Writes health that has changed; that of a webhook that is well is forgotten.
+pub(crate) async fn save(
+    conn: &mut SqliteConnection,
+    changed: &BTreeMap<WebhookId, Health>,
+) -> Result<(), StoreError> {
+    let (mut well, mut unwell) = (Vec::new(), Vec::new());
+    for (id, health) in changed {
+        let Some(failing_since) = health.failing_since else {
+            well.push(id.as_uuid());
+            continue;
+        };
+        unwell.push((
+            json::id(id.as_uuid()),
+            health.consecutive_failures,
+            health.openings,
+            health.open_until.map(micros),
+            health.probing,
+            micros(failing_since),
+        ));
+    }
+    if !well.is_empty() {
+        let well = json::ids(well)?;
+        sqlx::query!(
+            "DELETE FROM webhook_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))",
+            well
+        )
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    }
+    if !unwell.is_empty() {
+        let unwell = json::rows(&unwell)?;
+        sqlx::query!(
+            "INSERT OR REPLACE INTO webhook_health
+               (webhook_id, consecutive_failures, openings, open_until, probing, failing_since)
+             SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+             FROM json_each(?1)",
+            unwell
+        )
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+    }
+    Ok(())
+}
+
+/// Forgets the health of one webhook.
+pub(crate) async fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<(), StoreError> {
+    sqlx::query!("DELETE FROM webhook_health WHERE webhook_id = ?1", id)
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! The health of endpoints, and what an open circuit holds back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER};
+use rdev_webhooks_domain::{
+    Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
+    LeasedDelivery, Settled, Settlement, Trigger, WebhookId, WebhookState,
+};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{DAY, LEASE, MINUTE, Scene, assert_about, assert_near};
+use crate::samples;
+
+const RETRY_NOW: Settled = Settled::RetryAfter(Duration::ZERO);
+
+/// So many failed probes make a circuit stay open as long as it ever does, so that no test is in a hurry.
+const OPENINGS: u32 = 7;
+
+impl Scene<'_> {
+    async fn health(&self, webhook: WebhookId) -> Health {
+        let health = self.webhooks.health(&[webhook]).await.unwrap();
+        assert_eq!(health.len(), 1, "one answer for one webhook");
+        health[0]
+    }
+
+    async fn circuit(&self, webhook: WebhookId) -> Circuit {
+        self.health(webhook).await.circuit(self.now().await)
+    }
+
+    /// Settles all of them in one batch as to be retried at once.
+    async fn settle_as(&self, leased: &[LeasedDelivery], health: HealthEffect) {
+        let mut batch: Vec<Settlement> = Vec::new();
+        for one in leased {
+            let settled = if health == HealthEffect::Succeeded { Settled::Succeeded } else { RETRY_NOW };
+            batch.push(Settlement { health, ..self.settlement(one, settled).await });
+        }
+        let recorded = self.queue.settle(&batch).await.unwrap();
+        assert!(recorded.iter().all(|recorded| *recorded), "the leases are held");
+    }
+
+    /// Publishes and claims so many.
+    async fn claim_new(&self, webhook: WebhookId, count: u32) -> Vec<LeasedDelivery> {
+        for _ in 0..count {
+            self.publish_to(webhook).await;
+        }
+        let leased = self.claim(webhook, count).await;
+        assert_eq!(leased.len(), count as usize, "all can be claimed");
+        leased
+    }
+
+    /// A webhook whose circuit has just opened for as long as it ever does, with [`OPEN_AFTER`]
+    /// deliveries that wait.
+    async fn broken_webhook(&self) -> WebhookId {
+        let webhook = self.webhook().await;
+        let leased = self.claim_new(webhook, OPEN_AFTER).await;
+        self.settle_as(&leased, HealthEffect::Unavailable).await;
+        for _ in 1..OPENINGS {
+            self.advance(LONGEST_OPEN + MINUTE).await;
+            let probe = self.claim(webhook, 10).await;
+            assert_eq!(probe.len(), 1, "a half-open circuit lets one through");
+            self.settle_as(&probe, HealthEffect::Unavailable).await;
+        }
+        webhook
+    }
+}
+
+/// Nineteen failures leave the circuit closed and the twentieth opens it, counted over batches and
+/// deliveries; each failure after the wait opens it for twice as long. What was not recorded does not
+/// count.
+pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let other = scene.webhook().await;
+    assert_eq!(scene.health(webhook).await, Health::default());
+
+    let leased = scene.claim_new(webhook, OPEN_AFTER).await;
+    let (last, before) = leased.split_last().unwrap();
+    scene.settle_as(&before[..9], HealthEffect::Unavailable).await;
+    let first_at = scene.health(webhook).await.failing_since.expect("it is failing");
+    assert_near(first_at, scene.now().await);
+    scene.settle_as(&before[9..], HealthEffect::Unavailable).await;
+    let lost =
+        Settlement { health: HealthEffect::Unavailable, ..scene.settlement(&before[0], RETRY_NOW).await };
+    assert_eq!(scene.queue.settle(&[lost]).await.unwrap(), [false]);
+    let health = scene.health(webhook).await;
+    let expected =
+        Health { consecutive_failures: OPEN_AFTER - 1, failing_since: Some(first_at), ..Health::default() };
+    assert_eq!(health, expected);
+
+    scene.settle_as(std::slice::from_ref(last), HealthEffect::Unavailable).await;
+    let health = scene.health(webhook).await;
+    assert_eq!((health.consecutive_failures, health.openings, health.probing), (OPEN_AFTER, 1, false));
+    assert_eq!(health.failing_since, Some(first_at));
+    assert_near(health.open_until.expect("it is open"), scene.now().await);
+
+    for openings in 2..=OPENINGS + 1 {
+        scene.advance(LONGEST_OPEN + MINUTE).await;
+        assert_eq!(scene.circuit(webhook).await, Circuit::HalfOpen);
+        let probe = scene.claim(webhook, 10).await;
+        scene.settle_as(&probe, HealthEffect::Unavailable).await;
+        let health = scene.health(webhook).await;
+        assert_eq!((health.consecutive_failures, health.openings), (OPEN_AFTER + openings - 1, openings));
+        let waits = rdev_webhooks_domain::health::open_for(openings);
+        assert_near(health.open_until.expect("it is open"), scene.now().await + waits);
+    }
+    assert_eq!(scene.webhooks.health(&[other, webhook]).await.unwrap()[0], Health::default());
+    assert_eq!(scene.health(other).await, Health::default());
+}
+
+/// What waits behind an open circuit is neither discovered nor claimed, new or asked for, and stands as it
+/// stood; other webhooks do not notice.
+pub async fn an_open_circuit_holds_deliveries_without_using_attempts(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.broken_webhook().await;
+    let new = scene.publish_to(webhook).await;
+    let retried = scene.publish_to(webhook).await;
+    scene.queue.redeliver(retried, Trigger::Manual).await.unwrap();
+    assert!(matches!(scene.circuit(webhook).await, Circuit::Open { .. }));
+
+    assert!(scene.claim(webhook, 100).await.is_empty());
+    let discovery = scene.queue.discover(None, 100).await.unwrap();
+    assert!(discovery.due.is_empty(), "{discovery:?}");
+    assert_about(discovery.next_due_in, LONGEST_OPEN);
+    for id in [new, retried] {
+        let delivery = scene.delivery(id).await;
+        assert_eq!((delivery.state.status(), delivery.attempts), (DeliveryStatus::Pending, 0));
+    }
+
+    let other = scene.webhook().await;
+    scene.publish_to(other).await;
+    let discovery = scene.queue.discover(None, 100).await.unwrap();
+    assert_eq!(discovery.due.iter().map(|due| due.id).collect::<Vec<_>>(), [other]);
+    assert_about(discovery.next_due_in, LONGEST_OPEN);
+    scene.claim_one(other).await;
+}
+
+/// Of all who ask a half-open circuit at once, one gets one delivery, and the rest get nothing until it is
+/// known how that fared, or its worker is taken for dead.
+pub async fn a_half_open_circuit_lets_one_probe_through(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.broken_webhook().await;
+    for _ in 0..2 {
+        scene.advance(LONGEST_OPEN + MINUTE).await;
+        let due = scene.queue.discover(None, 100).await.unwrap().due;
+        assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [webhook]);
+
+        let start = Arc::new(Barrier::new(8));
+        let mut claimants = JoinSet::new();
+        for _ in 0..8 {
+            let (queue, start) = (Arc::clone(&scene.queue), Arc::clone(&start));
+            let share = ClaimShare { webhook, take: 10, lease_for: LEASE };
+            let claim = Claim { token: samples::token(&scene.entropy), shares: vec![share] };
+            claimants.spawn(async move {
+                start.wait().await;
+                queue.claim(&claim).await.unwrap()
+            });
+        }
+        let probes: Vec<LeasedDelivery> = claimants.join_all().await.into_iter().flatten().collect();
+        assert_eq!(probes.len(), 1, "one probe");
+        let id: DeliveryId = probes[0].lease.delivery;
+        assert_eq!(scene.status(id).await, DeliveryStatus::InFlight);
+
+        assert!(scene.claim(webhook, 10).await.is_empty());
+        let discovery = scene.queue.discover(None, 100).await.unwrap();
+        assert!(discovery.due.is_empty(), "{discovery:?}");
+        assert_about(discovery.next_due_in, LEASE);
+        scene.settle_as(&probes, HealthEffect::Unavailable).await;
+        assert!(scene.claim(webhook, 10).await.is_empty());
+    }
+
+    // Whoever sends this one dies of it.
+    scene.advance(LONGEST_OPEN + MINUTE).await;
+    let lost = scene.claim(webhook, 10).await;
+    assert_eq!(lost.len(), 1);
+    scene.advance(LEASE + MINUTE).await;
+    assert_eq!(scene.claim(webhook, 10).await.len(), 1);
+    assert!(scene.claim(webhook, 10).await.is_empty());
+    let abandoned = scene.attempts(lost[0].lease.delivery).await;
+    assert!(abandoned.len() <= lost[0].attempt as usize, "none was recorded that was not begun");
+}
+
+/// A success forgets all, lets the rest through at once, and outweighs what is recorded with it.
+pub async fn a_success_closes_the_circuit(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.broken_webhook().await;
+    scene.advance(LONGEST_OPEN + MINUTE).await;
+    let probe = scene.claim(webhook, 10).await;
+    assert_eq!(probe.len(), 1);
+    scene.settle_as(&probe, HealthEffect::Succeeded).await;
+    assert_eq!(scene.health(webhook).await, Health::default());
+
+    let rest = scene.claim(webhook, 100).await;
+    assert_eq!(rest.len(), OPEN_AFTER as usize - 1);
+    let (one, others) = rest.split_first().unwrap();
+    let mut batch = Vec::new();
+    for other in others {
+        batch.push(Settlement {
+            health: HealthEffect::Unavailable,
+            ..scene.settlement(other, RETRY_NOW).await
+        });
+    }
+    let success = scene.settlement(one, Settled::Succeeded).await;
+    batch.insert(3, Settlement { health: HealthEffect::Succeeded, ..success });
+    assert!(scene.queue.settle(&batch).await.unwrap().iter().all(|recorded| *recorded));
+    assert_eq!(scene.health(webhook).await, Health::default());
+
+    // And the count begins anew.
+    let again = scene.claim(webhook, OPEN_AFTER - 2).await;
+    scene.settle_as(&again, HealthEffect::Unavailable).await;
+    assert_eq!(scene.health(webhook).await.consecutive_failures, OPEN_AFTER - 2);
+    assert_eq!(scene.circuit(webhook).await, Circuit::Closed);
+}
+
+/// An endpoint that answers, if only to refuse, is no reason to open or to close; but it fails.
+pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let leased = scene.claim_new(webhook, OPEN_AFTER + 5).await;
+    scene.settle_as(&leased, HealthEffect::Rejected).await;
+    let health = scene.health(webhook).await;
+    let since = health.failing_since.expect("it is failing");
+    assert_eq!(health, Health { failing_since: Some(since), ..Health::default() });
+    assert_eq!(scene.claim(webhook, 100).await.len(), leased.len());
+
+    let webhook = scene.broken_webhook().await;
+    scene.advance(LONGEST_OPEN + MINUTE).await;
+    let before = scene.health(webhook).await;
+    for _ in 0..3 {
+        let probe = scene.claim(webhook, 10).await;
+        assert_eq!(probe.len(), 1, "the next probe follows at once");
+        assert!(scene.health(webhook).await.probing);
+        scene.settle_as(&probe, HealthEffect::Rejected).await;
+        let health = scene.health(webhook).await;
+        assert_eq!(Health { open_until: before.open_until, ..health }, before);
+        assert_eq!(scene.circuit(webhook).await, Circuit::HalfOpen);
+    }
+}
+
+/// Another URL is another endpoint, and enabling is to give it another chance; any other change is neither.
+pub async fn a_new_url_and_enabling_reset_the_health(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.broken_webhook().await;
+    let health = scene.health(webhook).await;
+    scene.change(webhook, |webhook| webhook.description = Some("another".to_owned())).await;
+    assert_eq!(scene.health(webhook).await, health);
+    scene.change(webhook, |webhook| webhook.url = "https://other.example/".parse().unwrap()).await;
+    assert_eq!(scene.health(webhook).await, Health::default());
+    assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
+
+    let webhook = scene.broken_webhook().await;
+    let since = scene.now().await;
+    let reason = DisabledReason::Failing;
+    scene.change(webhook, |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
+    assert_eq!(scene.health(webhook).await.openings, OPENINGS);
+    scene.change(webhook, |webhook| webhook.state = WebhookState::Enabled).await;
+    assert_eq!(scene.health(webhook).await, Health::default());
+    assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
+
+    let webhook = scene.broken_webhook().await;
+    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert_eq!(scene.health(webhook).await, Health::default());
+}
+
+/// The list has those whose first failure since the last success is old enough, the longest first, and
+/// none that is disabled or deleted.
+pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    for effect in [HealthEffect::Unavailable, HealthEffect::Rejected, HealthEffect::Unavailable] {
+        let webhook = scene.webhook().await;
+        let leased = scene.claim_new(webhook, 1).await;
+        scene.settle_as(&leased, effect).await;
+        webhooks.push(webhook);
+        scene.advance(DAY).await;
+    }
+    let listed = async |days: u32, limit: u32| -> Vec<WebhookId> {
+        let before = scene.now().await - DAY * days + Duration::from_secs(60);
+        let failing = scene.webhooks.failing(before, limit).await.unwrap();
+        for (id, since) in &failing {
+            assert_eq!(scene.health(*id).await.failing_since, Some(*since));
+        }
+        failing.into_iter().map(|(id, _)| id).collect()
+    };
+    assert_eq!(listed(1, 10).await, webhooks);
+    assert_eq!(listed(1, 2).await, webhooks[..2]);
+    assert_eq!(listed(3, 10).await, webhooks[..1]);
+    assert!(listed(4, 10).await.is_empty());
+
+    // A further failure changes nothing of it, a success all.
+    let leased = scene.claim(webhooks[0], 1).await;
+    scene.settle_as(&leased, HealthEffect::Unavailable).await;
+    assert_eq!(listed(3, 10).await, webhooks[..1]);
+    let leased = scene.claim(webhooks[0], 1).await;
+    scene.settle_as(&leased, HealthEffect::Succeeded).await;
+    assert_eq!(listed(1, 10).await, webhooks[1..]);
+
+    let since = scene.now().await;
+    let reason = DisabledReason::Manual;
+    scene.change(webhooks[1], |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
+    assert_eq!(listed(1, 10).await, webhooks[2..]);
+    assert!(scene.webhooks.delete(webhooks[2]).await.unwrap());
+    assert!(listed(1, 10).await.is_empty());
+}

@@ -1,0 +1,25 @@
+-- How endpoints have been doing: a row for each webhook whose last attempt failed, and for no other, so
+-- that the many that work cost nothing.
+CREATE TABLE rdev_webhooks.webhook_health (
+    webhook_id           uuid PRIMARY KEY REFERENCES rdev_webhooks.webhooks ON DELETE CASCADE,
+    consecutive_failures integer NOT NULL,
+    openings             integer NOT NULL,
+    -- Set if, and only if, the circuit has opened.
+    open_until           timestamptz,
+    probing              boolean NOT NULL,
+    failing_since        timestamptz NOT NULL,
+    CHECK ((openings > 0) = (open_until IS NOT NULL))
+) WITH (fillfactor = 50);
+
+-- Health::failed, as far as the circuit goes: whether so many failures in a row open it. One that is open
+-- already does not open again, unless it was the probe that failed.
+CREATE FUNCTION rdev_webhooks.opens(failures bigint, openings integer, open_until timestamptz, probing boolean)
+    RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT failures >= 20
+        AND (openings = 0 OR probing OR open_until <= rdev_webhooks.now()) $$;
+
+-- health::open_for: five seconds, then twice as long each time, up to five minutes.
+CREATE FUNCTION rdev_webhooks.open_for(openings integer) RETURNS interval
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT least(interval '5 seconds' * power(2, least(openings - 1, 10)), interval '5 minutes') $$;
