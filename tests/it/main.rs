@@ -1,6 +1,12 @@
 //! The workspace as a whole: its shape, and what it does from end to end.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and prints the figures that it is about"
+)]
 
 mod all_in_one;
 mod architecture;

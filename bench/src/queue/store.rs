@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_app::{SystemClock, SystemEntropy};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Entropy, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
-    Claim, ClaimShare, Discovery, EventType, LeasedDelivery, NewEvent, Settled, Settlement, Webhook,
-    WebhookId,
+    Claim, ClaimShare, Discovery, EventType, HealthEffect, LeasedDelivery, NewEvent, Settled, Settlement,
+    Webhook, WebhookId,
 };
 use rdev_webhooks_testkit::samples;
 
@@ -79,6 +79,7 @@ impl Store {
                 settled,
                 attempt: Some(samples::attempt(delivery.attempt, SystemClock.now(), status)),
                 gone: false,
+                health: HealthEffect::None,
             })
             .collect();
         let applied = self.queue.settle(&settlements).await?;

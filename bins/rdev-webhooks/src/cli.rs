@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// Serve the API and deliver, in this process (the default)
     Serve(Box<ServeArgs>),
     /// Bring a database's schema up to date; safe to run again, and while other processes serve
-    Migrate(MigrateArgs),
+    Migrate(Box<MigrateArgs>),
     /// Watch a delivery fail twice, be retried and succeed, with its signature verified; takes 16 s
     Demo,
 }

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     match cli.command {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(options)) => serve::run(*options).await,
-        Some(Command::Migrate(options)) => migrate::run(options).await,
+        Some(Command::Migrate(options)) => migrate::run(*options).await,
         Some(Command::Demo) => demo::run().await,
     }
 }
