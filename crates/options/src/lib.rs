@@ -65,6 +65,11 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_RETENTION", value_name = "DURATION", default_value = "30d",
           value_parser = positive_duration)]
     pub retention: Duration,
+
+    /// How long every attempt at a webhook may fail before the webhook is disabled
+    #[arg(long, env = "RDEV_DISABLE_AFTER", value_name = "DURATION", default_value = "5d",
+          value_parser = positive_duration)]
+    pub disable_after: Duration,
 }
 
 impl WorkerArgs {
@@ -88,6 +93,7 @@ impl SystemArgs {
         RdevWebhooks::builder(database, keyring)
             .destinations(DestinationPolicy::new(self.allow_destination.clone()))
             .retention(self.retention)
+            .disable_after(self.disable_after)
     }
 }
 
