@@ -43,6 +43,7 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
         (&["--delivery-timeout", "15"], &[], "--delivery-timeout"),
         (&["--delivery-timeout", "0s"], &[], "--delivery-timeout"),
         (&["--retention", "soon"], &[], "--retention"),
+        (&["--disable-after", "0d"], &[], "--disable-after"),
         (&["--drain-timeout", "x"], &[], "--drain-timeout"),
         (&["--allow-destination", "10.0.0.1/8"], &[], "--allow-destination"),
         (&["--database-url", "mysql://x"], &[], "--database-url"),

@@ -1,12 +1,34 @@
-//! Entity tags: a webhook's version, and the conditions that clients set on it.
+//! Entity tags, and the conditions that clients set on them.
+//!
+//! A webhook's tag is its version, such as `"3"`, and while its endpoint fails also what is shown of that,
+//! such as `"3-open-21-1736937005000000-1736937000000000"`: so a webhook that is known by its tag is known
+//! whole. A change cannot collide with how the endpoint is doing: `If-Match` goes by the version alone.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
-/// The strong entity tag of a version, such as `"3"`.
+use crate::views::CircuitView;
+
+/// The strong entity tag of a webhook whose endpoint is well, or not known yet.
 pub(crate) fn etag(version: u64) -> HeaderValue {
-    // Digits between quotes are fit for a header.
-    HeaderValue::try_from(format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+    header(&quoted(version, None))
+}
+
+/// The strong entity tag of a webhook as it is shown.
+pub(crate) fn etag_of(version: u64, circuit: &CircuitView) -> HeaderValue {
+    header(&quoted(version, Some(circuit)))
+}
+
+fn quoted(version: u64, circuit: Option<&CircuitView>) -> String {
+    match circuit.filter(|circuit| !circuit.is_well()) {
+        Some(circuit) => format!("\"{version}-{circuit}\""),
+        None => format!("\"{version}\""),
+    }
+}
+
+fn header(tag: &str) -> HeaderValue {
+    // Letters, digits, `_` and `-` between quotes are fit for a header.
+    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// What `If-Match` asks for.
@@ -35,11 +57,12 @@ impl IfMatch {
     }
 }
 
-/// Whether `If-None-Match` says that the client has that version already.
-pub(crate) fn is_known(headers: &HeaderMap, current: u64) -> bool {
+/// Whether `If-None-Match` says that the client has what this tag stands for already.
+pub(crate) fn is_known(headers: &HeaderMap, current: &HeaderValue) -> bool {
     let tags = tags(headers, IF_NONE_MATCH).unwrap_or_default();
     // This comparison is weak: a weak tag of the same text counts.
-    tags.iter().any(|tag| *tag == "*" || version(tag.strip_prefix("W/").unwrap_or(tag)) == Some(current))
+    tags.iter()
+        .any(|tag| *tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == current.as_bytes())
 }
 
 /// The members of a list of tags; none if the header is not there. Our tags hold no commas, so
@@ -53,10 +76,12 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Option<Vec<&str>> {
 }
 
 fn version(tag: &str) -> Option<u64> {
-    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
-    let version = digits.parse().ok()?;
-    // A tag is its text: "03" and "+3" are not "3".
-    (etag(version).as_bytes() == tag.as_bytes()).then_some(version)
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let (digits, circuit) = text.split_once('-').unzip();
+    let digits = digits.unwrap_or(text);
+    let version: u64 = digits.parse().ok()?;
+    // A tag is its text: "03" and "+3" are not "3", and "3-" is none of ours.
+    (version.to_string() == digits && circuit != Some("")).then_some(version)
 }
 
 #[cfg(test)]
@@ -78,6 +103,10 @@ mod tests {
             ("\"03\"", false),
             ("3", false),
             ("\"4\"", false),
+            ("\"3-open-20-5-1\"", true),
+            ("\"4-open-20-5-1\"", false),
+            ("\"3-\"", false),
+            ("\"-3\"", false),
             ("", false),
         ] {
             assert_eq!(IfMatch::of(&headers(IF_MATCH, value)).holds(3), holds, "{value}");
@@ -86,9 +115,15 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly() {
-        assert!(!is_known(&HeaderMap::new(), 3));
-        for (value, known) in [("*", true), ("W/\"3\"", true), ("\"1\",\"3\"", true), ("\"1\"", false)] {
-            assert_eq!(is_known(&headers(IF_NONE_MATCH, value), 3), known, "{value}");
+        assert!(!is_known(&HeaderMap::new(), &etag(3)));
+        for (value, known) in [
+            ("*", true),
+            ("W/\"3\"", true),
+            ("\"1\",\"3\"", true),
+            ("\"1\"", false),
+            ("\"3-open-20-5-1\"", false),
+        ] {
+            assert_eq!(is_known(&headers(IF_NONE_MATCH, value), &etag(3)), known, "{value}");
         }
     }
 }

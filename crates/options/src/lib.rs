@@ -75,6 +75,11 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_RETENTION", value_name = "DURATION", default_value = "30d",
           value_parser = positive_duration)]
     pub retention: Duration,
+
+    /// How long every attempt at a webhook may fail before the webhook is disabled
+    #[arg(long, env = "RDEV_DISABLE_AFTER", value_name = "DURATION", default_value = "5d",
+          value_parser = positive_duration)]
+    pub disable_after: Duration,
 }
 
 impl WorkerArgs {
@@ -100,6 +105,7 @@ impl SystemArgs {
             .require_https(self.require_https)
             .egress_proxy(self.egress_proxy.clone())
             .retention(self.retention)
+            .disable_after(self.disable_after)
     }
 }
 

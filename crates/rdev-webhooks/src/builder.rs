@@ -11,6 +11,7 @@ use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_keyring::Keyring;
 
 use crate::store::Store;
+use crate::system::Upkeep;
 use crate::{Database, OpenError, RdevWebhooks};
 
 /// Puts the system together; see [`RdevWebhooks::builder`].
@@ -20,6 +21,7 @@ pub struct Builder {
     ambient: Ambient,
     dispatch: DispatchOptions,
     retention: Duration,
+    disable_after: Duration,
 }
 
 impl Builder {
@@ -30,6 +32,7 @@ impl Builder {
             ambient: Ambient::system(),
             dispatch: DispatchOptions::default(),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
+            disable_after: Duration::from_secs(5 * 24 * 60 * 60),
         }
     }
 
@@ -59,6 +62,13 @@ impl Builder {
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = keep;
+        self
+    }
+
+    /// How long every attempt at a webhook may fail before the webhook is disabled; 5 days by default.
+    #[must_use]
+    pub fn disable_after(mut self, failing: Duration) -> Self {
+        self.disable_after = failing;
         self
     }
 
@@ -100,6 +110,7 @@ impl Builder {
             queue: Arc::clone(&store.queue),
             heartbeat: Heartbeat::default(),
         };
-        Ok(RdevWebhooks::start(store, services, publishing, dispatcher, self.ambient, self.retention))
+        let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
+        Ok(RdevWebhooks::start(store, services, publishing, dispatcher, self.ambient, upkeep))
     }
 }

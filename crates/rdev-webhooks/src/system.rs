@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
-use rdev_webhooks_app::{Ambient, EventDraft, PublishError, PublisherTask, Retention, Services, Webhooks};
+use rdev_webhooks_app::{
+    Ambient, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services, Webhooks,
+};
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
 use rdev_webhooks_http_api::{ApiOptions, Router};
@@ -19,6 +21,15 @@ use crate::{Builder, Database};
 /// How long the last events may take to be stored once everything else has stopped.
 const PUBLISHER_DEADLINE: Duration = Duration::from_secs(5);
 
+/// What a worker does beside delivering.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
+    /// How long history is kept.
+    pub(crate) retention: Duration,
+    /// How long a webhook may fail before it is disabled.
+    pub(crate) disable_after: Duration,
+}
+
 /// A running system: its database is open, and events can be published. A worker and an API are
 /// started apart, here or in other processes.
 ///
@@ -29,7 +40,7 @@ pub struct RdevWebhooks {
     publishing: JoinHandle<()>,
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
-    retention: Duration,
+    upkeep: Upkeep,
     tasks: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -50,7 +61,7 @@ impl RdevWebhooks {
         publishing: PublisherTask,
         dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
-        retention: Duration,
+        upkeep: Upkeep,
     ) -> Self {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         Self {
@@ -60,7 +71,7 @@ impl RdevWebhooks {
             publishing: tokio::spawn(publishing.run()),
             dispatcher,
             ambient,
-            retention,
+            upkeep,
             tasks: TaskTracker::new(),
             drain,
             abort,
@@ -106,8 +117,8 @@ impl RdevWebhooks {
         rdev_webhooks_http_api::health_router(self.services.clone(), entropy)
     }
 
-    /// Begins to deliver what is due, and to remove what is older than the retention. Meant to be called
-    /// once; each further call adds another pool. Needs a tokio runtime.
+    /// Begins to deliver what is due, to remove what is older than the retention, and to disable webhooks
+    /// that only fail. Meant to be called once; each further call adds another pool. Needs a tokio runtime.
     pub fn start_worker(&self, options: WorkerOptions) {
         let worker = Worker::new(
             Arc::clone(&self.store.queue),
@@ -118,8 +129,15 @@ impl RdevWebhooks {
         );
         self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
         let history = Arc::clone(&self.store.history);
-        let retention = Retention::new(history, Arc::clone(&self.ambient.clock), self.retention);
+        let retention = Retention::new(history, Arc::clone(&self.ambient.clock), self.upkeep.retention);
         self.tasks.spawn(retention.run(self.drain.clone()));
+        let disabling = Disabling::new(
+            Arc::clone(&self.store.webhooks),
+            self.services.publisher.clone(),
+            self.ambient.clone(),
+            self.upkeep.disable_after,
+        );
+        self.tasks.spawn(disabling.run(self.drain.clone()));
     }
 
     /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that

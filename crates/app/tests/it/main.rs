@@ -5,6 +5,7 @@
 mod circuits;
 mod delivering;
 mod faults;
+mod model;
 mod publishing;
 mod support;
 mod webhooks;

@@ -99,6 +99,13 @@ impl Running {
         self.drain.cancel();
         self.task.await.unwrap();
     }
+
+    /// Ends it wherever it is, as a crash would.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let ended = self.task.await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+    }
 }
 
 impl World {

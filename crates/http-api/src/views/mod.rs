@@ -1,6 +1,7 @@
 //! The JSON shapes of answers.
 
 mod attempt;
+mod circuit;
 mod delivery;
 mod event;
 mod webhook;
@@ -12,6 +13,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Serialize, Serializer};
 
 pub(crate) use attempt::AttemptView;
+pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
 pub(crate) use webhook::{CreatedView, WebhookView};
@@ -36,6 +38,7 @@ pub(crate) fn json(value: &impl Serialize) -> Response {
 }
 
 /// A value that is shown as its text.
+#[derive(Clone, Copy)]
 struct Text<T>(T);
 
 impl<T: Display> Serialize for Text<T> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rdev_webhooks_app::WebhookCreated;
 use rdev_webhooks_domain::{
-    CustomHeaders, EndpointUrl, EventPattern, ProjectName, RetryPolicy, Timestamp, Webhook, WebhookId,
-    WebhookState,
+    CustomHeaders, EndpointUrl, EventPattern, Health, ProjectName, RetryPolicy, Timestamp, Webhook,
+    WebhookId, WebhookState,
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, Serializer};
 
-use super::{Map, Number, REDACTED, Text};
+use super::{CircuitView, Map, Number, REDACTED, Text};
 
 /// A webhook, without its secret and the values of its headers.
 #[derive(Serialize)]
@@ -33,12 +33,13 @@ pub(crate) struct WebhookView<'a> {
     disabled_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled_at: Option<Text<Timestamp>>,
+    circuit: CircuitView,
     created_at: Text<Timestamp>,
     updated_at: Text<Timestamp>,
 }
 
-impl<'a> From<&'a Webhook> for WebhookView<'a> {
-    fn from(webhook: &'a Webhook) -> Self {
+impl<'a> WebhookView<'a> {
+    pub(crate) fn new(webhook: &'a Webhook, circuit: CircuitView) -> Self {
         let disabled = match webhook.state {
             WebhookState::Enabled => None,
             WebhookState::Disabled { reason, since } => Some((reason, since)),
@@ -58,6 +59,7 @@ impl<'a> From<&'a Webhook> for WebhookView<'a> {
             enabled: disabled.is_none(),
             disabled_reason: disabled.map(|(reason, _)| reason.as_str()),
             disabled_at: disabled.map(|(_, since)| Text(since)),
+            circuit,
             created_at: Text(webhook.created_at),
             updated_at: Text(webhook.updated_at),
         }
@@ -74,7 +76,9 @@ pub(crate) struct CreatedView<'a> {
 
 impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
     fn from(created: &'a WebhookCreated) -> Self {
-        Self { webhook: WebhookView::from(&created.webhook), secret: SecretView(created) }
+        // Nothing was sent yet.
+        let circuit = CircuitView::new(&Health::default(), created.webhook.created_at);
+        Self { webhook: WebhookView::new(&created.webhook, circuit), secret: SecretView(created) }
     }
 }
 

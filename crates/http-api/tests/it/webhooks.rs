@@ -39,6 +39,9 @@ async fn the_smallest_webhook_has_the_defaults() {
         "rate_limit": null,
         "max_in_flight": null,
         "timeout_ms": null,
+        "circuit": {
+            "state": "closed", "open_until": null, "consecutive_failures": 0, "failing_since": null
+        },
         "signing": "hmac-sha256",
         "enabled": true,
         "created_at": "2025-01-15T10:30:00Z",

@@ -8,9 +8,10 @@ use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
+use super::circuits::circuit;
 use crate::path::PathId;
 use crate::problem::Problem;
-use crate::tag::{etag, is_known};
+use crate::tag::{etag_of, is_known};
 use crate::views::{self, WebhookView};
 
 pub(crate) async fn get(
@@ -19,9 +20,12 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let webhook = services.webhooks.get(id).await?;
-    let tag = [(ETAG, etag(webhook.version))];
-    let shown = views::json(&WebhookView::from(&webhook));
-    if is_known(&headers, webhook.version) {
+    let circuit = circuit(&services, id).await?;
+    let tag = etag_of(webhook.version, &circuit);
+    let is_known = is_known(&headers, &tag);
+    let tag = [(ETAG, tag)];
+    let shown = views::json(&WebhookView::new(&webhook, circuit));
+    if is_known {
         // If a length is told, it must be that of what is not sent.
         let length = [(CONTENT_LENGTH, HeaderValue::from(shown.body().size_hint().lower()))];
         return Ok((StatusCode::NOT_MODIFIED, tag, length).into_response());

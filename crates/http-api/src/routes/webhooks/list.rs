@@ -5,6 +5,7 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookFilter;
 
+use super::circuits::circuits;
 use crate::page;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -19,5 +20,12 @@ pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> 
     let request = page::request(&mut query);
     let given = query.finish()?;
     let found = services.webhooks.list(&filter, request).await?;
-    Ok(page::answer(&found, &given, WebhookView::from, |webhook| webhook.id))
+    let ids: Vec<_> = found.items.iter().map(|webhook| webhook.id).collect();
+    let circuits = circuits(&services, &ids).await?;
+    Ok(page::answer(
+        &found,
+        &given,
+        |webhook| WebhookView::new(webhook, circuits.of(webhook.id)),
+        |webhook| webhook.id,
+    ))
 }

@@ -1,6 +1,7 @@
 //! Webhooks.
 
 mod change;
+mod circuits;
 mod create;
 mod delete;
 mod deliveries;

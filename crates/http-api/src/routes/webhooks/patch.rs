@@ -9,10 +9,11 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Webhook, WebhookId};
 
 use super::change;
+use super::circuits::circuit;
 use crate::body::Document;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
-use crate::tag::{IfMatch, etag};
+use crate::tag::{IfMatch, etag_of};
 use crate::views::{self, WebhookView};
 
 /// How often a change that was read against one version is read anew against the next.
@@ -27,8 +28,9 @@ pub(crate) async fn patch(
     let condition = IfMatch::of(&headers);
     for _ in 0..MAX_TRIES {
         if let Some(webhook) = try_once(&services, id, &condition, &document).await? {
-            let tag = [(ETAG, etag(webhook.version))];
-            return Ok((tag, views::json(&WebhookView::from(&webhook))).into_response());
+            let circuit = circuit(&services, id).await?;
+            let tag = [(ETAG, etag_of(webhook.version, &circuit))];
+            return Ok((tag, views::json(&WebhookView::new(&webhook, circuit))).into_response());
         }
     }
     let detail = "The webhook is being changed by others at this moment. Nothing was done; try again.";

@@ -1,0 +1,54 @@
+//! How a webhook's endpoint is doing, as the API shows it.
+
+use std::fmt;
+
+use rdev_webhooks_domain::{Circuit, Health, Timestamp};
+use serde::Serialize;
+
+use super::Text;
+
+/// The circuit of a webhook.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct CircuitView {
+    state: &'static str,
+    /// Until when nothing is sent.
+    open_until: Option<Text<Timestamp>>,
+    consecutive_failures: u32,
+    /// Since when every attempt has failed.
+    failing_since: Option<Text<Timestamp>>,
+}
+
+impl CircuitView {
+    /// The circuit at a moment.
+    pub(crate) fn new(health: &Health, now: Timestamp) -> Self {
+        let circuit = match health.circuit(now) {
+            // What is waited for is how the probe fares.
+            Circuit::Open { .. } if health.probing => Circuit::HalfOpen,
+            circuit => circuit,
+        };
+        let open_until = match circuit {
+            Circuit::Open { until } => Some(Text(until)),
+            Circuit::Closed | Circuit::HalfOpen => None,
+        };
+        Self {
+            state: circuit.as_str(),
+            open_until,
+            consecutive_failures: health.consecutive_failures,
+            failing_since: health.failing_since.map(Text),
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub(crate) const fn is_well(&self) -> bool {
+        self.failing_since.is_none()
+    }
+}
+
+/// A text that differs where the view does.
+impl fmt::Display for CircuitView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |at: &Option<Text<Timestamp>>| at.as_ref().map_or(0, |at| at.0.as_micros());
+        let (until, since) = (micros(&self.open_until), micros(&self.failing_since));
+        write!(f, "{}-{}-{until}-{since}", self.state, self.consecutive_failures)
+    }
+}
