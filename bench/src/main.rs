@@ -46,7 +46,6 @@ enum Which {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    // A release build turns what the harness reports by panicking into an exit all the same.
     let running = async {
         match options.which {
             Which::Throughput(options) => throughput::run(&options).await,

@@ -11,12 +11,13 @@ CREATE TABLE rdev_webhooks.webhook_health (
     CHECK ((openings > 0) = (open_until IS NOT NULL))
 ) WITH (fillfactor = 50);
 
--- Health::failed, as far as the circuit goes: whether so many failures in a row open it. One that is open
--- already does not open again, unless it was the probe that failed.
-CREATE FUNCTION rdev_webhooks.opens(failures bigint, openings integer, open_until timestamptz, probing boolean)
+-- Health::failed, as far as the circuit goes: whether so many failures in a row, over that time, open it. One
+-- that is open already does not open again, unless it was the probe that failed.
+CREATE FUNCTION rdev_webhooks.opens(
+    failures bigint, failing_since timestamptz, openings integer, open_until timestamptz, probing boolean)
     RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT failures >= 20
+    AS $$ SELECT failures >= 20 AND failing_since <= rdev_webhooks.now() - interval '10 seconds'
         AND (openings = 0 OR probing OR open_until <= rdev_webhooks.now()) $$;
 
 -- health::open_for: five seconds, then twice as long each time, up to five minutes.

@@ -25,6 +25,9 @@ pub(super) struct Store {
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
+/// Longer than any part of this keeps what it has claimed.
+const LEASE: Duration = Duration::from_secs(10 * 60);
+
 impl Store {
     pub(super) fn entropy() -> Arc<dyn Entropy> {
         Arc::new(SystemEntropy)
@@ -63,7 +66,7 @@ impl Store {
 
     /// Claims up to `take` of every webhook that was found to have something due.
     pub(super) async fn claim(&self, found: &Discovery, take: u32) -> Outcome<Vec<LeasedDelivery>> {
-        let share = |id| ClaimShare { webhook: id, take, lease_for: Duration::from_secs(45) };
+        let share = |id| ClaimShare { webhook: id, take, lease_for: LEASE };
         let shares = found.due.iter().map(|due| share(due.id)).collect();
         let claim = Claim { token: samples::token(&*self.entropy), shares };
         Ok(self.queue.claim(&claim).await?)

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{DeliveryHistory, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, EventType, Health, PageRequest, Target, Timestamp, Webhook, WebhookFilter, WebhookId,
-    WebhookState,
+    DeliveryFilter, DisabledReason, EventType, Health, PageRequest, Target, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::{Ambient, EventDraft, Publisher};
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many webhooks are read at once.
-const PAGE: u32 = 100;
+const PAGE: u32 = 1_000;
 
 /// A webhook that was disabled longer ago is no news. Well within the time that an event's key is
 /// remembered, so that telling again adds nothing.
@@ -30,6 +30,7 @@ const NEWS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// of once, by the event's key.
 pub struct Disabling {
     webhooks: Arc<dyn WebhookRepository>,
+    history: Arc<dyn DeliveryHistory>,
     publisher: Publisher,
     ambient: Ambient,
     after: Duration,
@@ -42,11 +43,12 @@ impl Disabling {
     #[must_use]
     pub fn new(
         webhooks: Arc<dyn WebhookRepository>,
+        history: Arc<dyn DeliveryHistory>,
         publisher: Publisher,
         ambient: Ambient,
         after: Duration,
     ) -> Self {
-        Self { webhooks, publisher, ambient, after, told: HashSet::new() }
+        Self { webhooks, history, publisher, ambient, after, told: HashSet::new() }
     }
 
     /// Works until `drain`, a pass a minute. What a pass could not do, the next does.
@@ -86,7 +88,7 @@ impl Disabling {
             let failing = self.webhooks.failing(now - self.after, PAGE).await?;
             let mut disabled = 0;
             for (id, since) in &failing {
-                if self.disable(*id, now).await? {
+                if self.was_tried_lately(*id, *since).await? && self.disable(*id, now).await? {
                     tracing::warn!(webhook = %id, failing_since = %since, "a webhook was disabled: all its deliveries have failed for too long");
                     disabled += 1;
                 }
@@ -95,6 +97,15 @@ impl Disabling {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the webhook was given anything to deliver in the second half of the time. One failure and then
+    /// nothing for days is no reason to disable it.
+    async fn was_tried_lately(&self, id: WebhookId, failing_since: Timestamp) -> Result<bool, StoreError> {
+        let since = Some(failing_since + self.after / 2);
+        let filter = DeliveryFilter { webhook: Some(id), since, ..DeliveryFilter::default() };
+        let page = PageRequest { limit: 1, before: None };
+        Ok(!self.history.list(&filter, page).await?.items.is_empty())
     }
 
     /// Disables one, unless somebody else changes it at this moment: then the next pass looks again.

@@ -1,7 +1,7 @@
 //! How a webhook's endpoint has been doing, and the circuit breaker that follows from it.
 //!
-//! An endpoint that is away is left in peace: after [`OPEN_AFTER`] failures in a row its circuit opens,
-//! and its deliveries wait without using up attempts. When the wait is over the circuit is half open: one
+//! An endpoint that is away is left in peace: after [`OPEN_AFTER`] failures in a row over at least
+//! [`OPEN_AFTER_FAILING_FOR`] its circuit opens, and its deliveries wait without using up attempts. When the wait is over the circuit is half open: one
 //! delivery, the probe, is let through. If that succeeds the circuit closes; if it fails the circuit
 //! opens again, for twice as long. The state is kept with the webhook, so that all workers of a database
 //! go by the same. [`Health`]'s methods are the rules; stores call them, or do the same in SQL.
@@ -12,6 +12,10 @@ use crate::{AttemptOutcome, FailureClass, Timestamp};
 
 /// How many failures in a row open a circuit.
 pub const OPEN_AFTER: u32 = 20;
+
+/// How long an endpoint must have been failing before its circuit opens. A burst of failures in one
+/// moment says little; this leaves the second attempts of the default policy to show better.
+pub const OPEN_AFTER_FAILING_FOR: Duration = Duration::from_secs(10);
 
 /// How long a circuit stays open at first.
 pub const FIRST_OPEN: Duration = Duration::from_secs(5);
@@ -147,12 +151,13 @@ impl Health {
     }
 
     /// So many attempts found the endpoint unavailable. That opens the circuit if there have been
-    /// [`OPEN_AFTER`] in a row, unless it is open already: then these had begun before.
+    /// [`OPEN_AFTER`] in a row over long enough, unless it is open already: then these had begun before.
     pub fn failed(&mut self, times: u32, now: Timestamp) {
-        self.failing_since.get_or_insert(now);
+        let failing_for = now.since(*self.failing_since.get_or_insert(now));
         self.consecutive_failures = self.consecutive_failures.saturating_add(times);
         let is_open = !self.probing && matches!(self.circuit(now), Circuit::Open { .. });
-        if self.consecutive_failures >= OPEN_AFTER && !is_open {
+        let has_reason = self.consecutive_failures >= OPEN_AFTER && failing_for >= OPEN_AFTER_FAILING_FOR;
+        if has_reason && !is_open {
             self.openings = self.openings.saturating_add(1);
             self.open_until = Some(now + open_for(self.openings));
             self.probing = false;

@@ -6,18 +6,34 @@ use crate::CapturedResponse;
 const NOW: Timestamp = Timestamp::from_millis(1_736_937_000_000);
 const LEASE: Duration = Duration::from_secs(45);
 
+fn began() -> Timestamp {
+    NOW - OPEN_AFTER_FAILING_FOR
+}
+
+/// So many failures, the first long enough ago.
 fn failing(times: u32) -> Health {
     let mut health = Health::default();
-    for _ in 0..times {
-        health.failed(1, NOW);
+    for n in 0..times {
+        health.failed(1, if n == 0 { began() } else { NOW });
     }
     health
 }
 
 #[test]
+fn a_burst_of_failures_opens_nothing() {
+    let mut health = Health::default();
+    health.failed(100, NOW);
+    let soon = NOW + OPEN_AFTER_FAILING_FOR - Duration::from_millis(1);
+    health.failed(100, soon);
+    assert_eq!(health.circuit(soon), Circuit::Closed);
+    health.failed(1, NOW + OPEN_AFTER_FAILING_FOR);
+    assert_ne!(health.circuit(NOW + OPEN_AFTER_FAILING_FOR), Circuit::Closed);
+}
+
+#[test]
 fn the_twentieth_failure_in_a_row_opens() {
     let before = failing(OPEN_AFTER - 1);
-    assert_eq!((before.circuit(NOW), before.failing_since), (Circuit::Closed, Some(NOW)));
+    assert_eq!((before.circuit(NOW), before.failing_since), (Circuit::Closed, Some(began())));
     let health = failing(OPEN_AFTER);
     assert_eq!(health.circuit(NOW), Circuit::Open { until: NOW + FIRST_OPEN });
     assert_eq!(health.circuit(NOW + FIRST_OPEN), Circuit::HalfOpen);
@@ -44,7 +60,7 @@ fn each_failed_probe_doubles_the_wait_up_to_five_minutes() {
         health.failed(1, now);
         assert_eq!(health.circuit(now), Circuit::Open { until: now + Duration::from_secs(seconds) });
     }
-    assert_eq!(health.failing_since, Some(NOW));
+    assert_eq!(health.failing_since, Some(began()));
     health.succeeded();
     assert_eq!((health, health.circuit(now)), (Health::default(), Circuit::Closed));
 }
@@ -142,7 +158,7 @@ proptest! {
                 }
             }
             // The circuit has opened if, and only if, there was reason to, and never for good.
-            prop_assert_eq!(health.openings > 0, health.consecutive_failures >= OPEN_AFTER);
+            prop_assert!(health.openings == 0 || health.consecutive_failures >= OPEN_AFTER);
             prop_assert_eq!(health.openings > 0, health.open_until.is_some());
             prop_assert!(health.open_until.is_none_or(|until| until <= now + LONGEST_OPEN.max(LEASE)));
             prop_assert!(health.openings == 0 || health.failing_since.is_some());

@@ -133,6 +133,7 @@ impl RdevWebhooks {
         self.tasks.spawn(retention.run(self.drain.clone()));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
+            Arc::clone(&self.store.history),
             self.services.publisher.clone(),
             self.ambient.clone(),
             self.upkeep.disable_after,

@@ -65,7 +65,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 7. MUST take what the holder of an expired lease reports, unless another took it over.
     ///    (`an_expired_lease_that_nobody_took_over_still_counts`)
     /// 8. MUST [take](crate::Health::record) what the batch's attempts say into the health of a webhook
-    ///    that is not deleted. (`failures_in_a_row_open_the_circuit`, `a_success_closes_the_circuit`,
+    ///    that is not deleted. (`failures_in_a_row_open_the_circuit`,
+    ///    `a_burst_of_failures_does_not_open_the_circuit`, `a_success_closes_the_circuit`,
     ///    `a_rejection_neither_opens_nor_closes_the_circuit`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 

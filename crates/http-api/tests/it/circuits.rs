@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::health::{FIRST_OPEN, OPEN_AFTER};
+use rdev_webhooks_domain::health::{FIRST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue};
 use rdev_webhooks_domain::{HealthEffect, Settled, Settlement};
 use serde_json::{Value, json};
@@ -42,6 +42,9 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
     let mut tags = vec!["\"1\"".to_owned()];
     for n in 1..=OPEN_AFTER {
         scene.fails(&webhook, HealthEffect::Unavailable).await;
+        if n == 1 {
+            scene.clock.advance(OPEN_AFTER_FAILING_FOR);
+        }
         let (circuit, tag) = scene.shown(&path).await;
         assert_eq!(
             (&circuit["consecutive_failures"], &circuit["failing_since"]),
@@ -50,7 +53,7 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
         tags.push(tag);
     }
     let (open, tag) = scene.shown(&path).await;
-    let until = since + FIRST_OPEN;
+    let until = since + OPEN_AFTER_FAILING_FOR + FIRST_OPEN;
     assert_eq!((&open["state"], &open["open_until"]), (&"open".into(), &until.to_string().into()));
     scene.call("GET", &path, &[("if-none-match", &tag)]).await.expect(304);
 

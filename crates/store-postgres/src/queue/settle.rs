@@ -229,11 +229,8 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                 failed AS (
                     INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
                         consecutive_failures, openings, open_until, probing, failing_since)
-                    SELECT t.webhook_id, t.failures, opens::int4,
-                        CASE WHEN opens THEN rdev_webhooks.now() + rdev_webhooks.open_for(1) END,
-                        false, rdev_webhooks.now()
+                    SELECT t.webhook_id, t.failures, 0, NULL, false, rdev_webhooks.now()
                     FROM tally t
-                    CROSS JOIN LATERAL rdev_webhooks.opens(t.failures, 0, NULL, false) AS opens
                     WHERE NOT t.succeeded AND (SELECT count(*) FROM unwell) >= 0
                         AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
                             WHERE w.id = t.webhook_id AND w.deleted_at IS NULL)
@@ -252,7 +249,7 @@ async fn apply(store: &Inner, columns: &Columns) -> Result<Vec<i64>, StoreError>
                             h.probing AND NOT opens AND excluded.consecutive_failures > 0
                             FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens(
                                 h.consecutive_failures::int8 + excluded.consecutive_failures,
-                                h.openings, h.open_until, h.probing) AS opens) o)
+                                h.failing_since, h.openings, h.open_until, h.probing) AS opens) o)
                 )
                 SELECT n AS "n!" FROM applied
                 "#,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER};
+use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::{
     Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
     LeasedDelivery, Settled, Settlement, Trigger, WebhookId, WebhookState,
@@ -16,6 +16,9 @@ use super::scene::{DAY, LEASE, MINUTE, Scene, assert_about, assert_near};
 use crate::samples;
 
 const RETRY_NOW: Settled = Settled::RetryAfter(Duration::ZERO);
+
+/// For so long must an endpoint have been failing.
+const LONG_ENOUGH: std::time::Duration = OPEN_AFTER_FAILING_FOR;
 
 /// So many failed probes make a circuit stay open as long as it ever does, so that no test is in a hurry.
 const OPENINGS: u32 = 7;
@@ -57,7 +60,10 @@ impl Scene<'_> {
     async fn broken_webhook(&self) -> WebhookId {
         let webhook = self.webhook().await;
         let leased = self.claim_new(webhook, OPEN_AFTER).await;
-        self.settle_as(&leased, HealthEffect::Unavailable).await;
+        let (first, rest) = leased.split_at(1);
+        self.settle_as(first, HealthEffect::Unavailable).await;
+        self.advance(LONG_ENOUGH).await;
+        self.settle_as(rest, HealthEffect::Unavailable).await;
         for _ in 1..OPENINGS {
             self.advance(LONGEST_OPEN + MINUTE).await;
             let probe = self.claim(webhook, 10).await;
@@ -82,6 +88,7 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
     scene.settle_as(&before[..9], HealthEffect::Unavailable).await;
     let first_at = scene.health(webhook).await.failing_since.expect("it is failing");
     assert_near(first_at, scene.now().await);
+    scene.advance(LONG_ENOUGH).await;
     scene.settle_as(&before[9..], HealthEffect::Unavailable).await;
     let lost =
         Settlement { health: HealthEffect::Unavailable, ..scene.settlement(&before[0], RETRY_NOW).await };
@@ -109,6 +116,21 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
     }
     assert_eq!(scene.webhooks.health(&[other, webhook]).await.unwrap()[0], Health::default());
     assert_eq!(scene.health(other).await, Health::default());
+}
+
+/// However many fail in one moment, the circuit stays closed; the first that fails when it has been going on
+/// for long enough opens it.
+pub async fn a_burst_of_failures_does_not_open_the_circuit(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let leased = scene.claim_new(webhook, OPEN_AFTER * 2).await;
+    let (last, burst) = leased.split_last().unwrap();
+    scene.settle_as(burst, HealthEffect::Unavailable).await;
+    assert_eq!(scene.circuit(webhook).await, Circuit::Closed);
+    scene.advance(LONG_ENOUGH).await;
+    assert_eq!(scene.circuit(webhook).await, Circuit::Closed);
+    scene.settle_as(std::slice::from_ref(last), HealthEffect::Unavailable).await;
+    assert!(matches!(scene.circuit(webhook).await, Circuit::Open { .. }));
 }
 
 /// What waits behind an open circuit is neither discovered nor claimed, new or asked for, and stands as it

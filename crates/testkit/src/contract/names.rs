@@ -66,6 +66,7 @@ macro_rules! contract_test_names {
             a_retry_is_due_after_its_wait
             gone_disables_the_webhook
             // circuits
+            a_burst_of_failures_does_not_open_the_circuit
             failures_in_a_row_open_the_circuit
             an_open_circuit_holds_deliveries_without_using_attempts
             a_half_open_circuit_lets_one_probe_through
