@@ -65,7 +65,7 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_REQUIRE_HTTPS")]
     pub require_https: bool,
 
-    /// A proxy that deliveries go through, by HTTP CONNECT: http://[user:password@]host:port; it is asked
+    /// A proxy that deliveries go through, by HTTP CONNECT, like `http://user:password@host:port`; it is asked
     /// for judged addresses, never for names
     #[arg(long, env = "RDEV_EGRESS_PROXY", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<ProxyUrl>))]
