@@ -17,7 +17,7 @@ CREATE FUNCTION rdev_webhooks.opens(
     failures bigint, failing_since timestamptz, openings integer, open_until timestamptz, probing boolean)
     RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT failures >= 20 AND failing_since <= rdev_webhooks.now() - interval '10 seconds'
+    AS $$ SELECT failures >= 50 AND failing_since <= rdev_webhooks.now() - interval '10 seconds'
         AND (openings = 0 OR probing OR open_until <= rdev_webhooks.now()) $$;
 
 -- health::open_for: five seconds, then twice as long each time, up to five minutes.

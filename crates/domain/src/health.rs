@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{AttemptOutcome, FailureClass, Timestamp};
 
 /// How many failures in a row open a circuit.
-pub const OPEN_AFTER: u32 = 20;
+pub const OPEN_AFTER: u32 = 50;
 
 /// How long an endpoint must have been failing before its circuit opens. A burst of failures in one
 /// moment says little; this leaves the second attempts of the default policy to show better.

@@ -31,7 +31,7 @@ fn a_burst_of_failures_opens_nothing() {
 }
 
 #[test]
-fn the_twentieth_failure_in_a_row_opens() {
+fn the_last_of_enough_failures_in_a_row_opens() {
     let before = failing(OPEN_AFTER - 1);
     assert_eq!((before.circuit(NOW), before.failing_since), (Circuit::Closed, Some(began())));
     let health = failing(OPEN_AFTER);

@@ -74,7 +74,7 @@ impl Scene<'_> {
     }
 }
 
-/// Nineteen failures leave the circuit closed and the twentieth opens it, counted over batches and
+/// All failures but the last of [`OPEN_AFTER`] leave the circuit closed, and that opens it, counted over batches and
 /// deliveries; each failure after the wait opens it for twice as long. What was not recorded does not
 /// count.
 pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
