@@ -1,9 +1,11 @@
 //! Which database, by its URL.
 
 use std::fmt;
+#[cfg(feature = "sqlite")]
 use std::path::PathBuf;
 use std::str::FromStr;
 
+#[cfg(feature = "postgres")]
 use secrecy::SecretString;
 
 /// A database that the system can keep its webhooks, events and deliveries in.
