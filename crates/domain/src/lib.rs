@@ -12,6 +12,7 @@
 //! [`ports::DeliveryQueue`] what is due, claims it under a [`Lease`](delivery::Lease), hands it to the
 //! [`ports::Dispatcher`], and settles the outcome. [`delivery::Progress`] holds the rules.
 
+mod access;
 mod attempt;
 pub mod delivery;
 mod destination;
@@ -31,6 +32,7 @@ mod timestamp;
 mod trace;
 mod webhook;
 
+pub use access::{Access, Scope, ScopeError};
 pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
     Trigger,

@@ -7,25 +7,30 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use rdev_webhooks_domain::Access;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::body::linger;
+use crate::caller::Caller;
 use crate::problem::{Problem, ProblemCode};
 
 /// The key as its SHA-256, so that comparing takes the same time whatever is sent, of any length.
-pub(crate) struct ApiKey([u8; 32]);
+pub(crate) struct ApiKey {
+    digest: [u8; 32],
+    access: Arc<Access>,
+}
 
 impl ApiKey {
     pub(crate) fn new(key: &SecretString) -> Self {
-        Self(digest(key.expose_secret().as_bytes()))
+        Self { digest: digest(key.expose_secret().as_bytes()), access: Arc::new(Access::administrator()) }
     }
 
-    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let key = bearer(headers)?;
-        if bool::from(digest(key).ct_eq(&self.0)) {
-            Ok(())
+        if bool::from(digest(key).ct_eq(&self.digest)) {
+            Ok(Caller { key: None, access: Arc::clone(&self.access) })
         } else {
             Err(refusal("The API key is not valid.", INVALID))
         }
@@ -38,11 +43,14 @@ const INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_to
 /// Lets a request pass that brings the key, before anything of its body is read.
 pub(crate) async fn require_key(
     State(key): State<Arc<ApiKey>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     match key.check(request.headers()) {
-        Ok(()) => Ok(next.run(request).await),
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.run(request).await)
+        }
         Err(refusal) => {
             linger(request);
             Err(refusal)

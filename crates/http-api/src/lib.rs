@@ -40,6 +40,7 @@
 
 mod auth;
 mod body;
+mod caller;
 mod deadline;
 mod failure;
 mod fault;

@@ -58,6 +58,8 @@ codes! {
     IncompleteBody = "incomplete_body", BAD_REQUEST, "The body did not arrive whole";
     /// There is no API key, or one that is not valid.
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid API key is needed";
+    /// The API key lacks the scope that is needed.
+    Forbidden = "forbidden", FORBIDDEN, "The API key may not do this";
     /// No such path, or nothing with that id.
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     /// The path does not take that method; `Allow` lists those that it takes.

@@ -7,22 +7,31 @@ mod health;
 mod webhooks;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::Scope;
 
-/// The routes that need the key.
+use crate::caller::needs;
+
+/// The routes that need a key, each method with the scope that it needs.
 pub(crate) fn guarded() -> Router<Services> {
+    let publish = |methods| needs(Scope::EventsWrite, methods);
+    let read = |methods| needs(Scope::WebhooksRead, methods);
+    let write = |methods| needs(Scope::WebhooksWrite, methods);
     Router::new()
-        .route("/webhooks", get(webhooks::list).post(webhooks::create))
-        .route("/webhooks/{id}", get(webhooks::get).patch(webhooks::patch).delete(webhooks::delete))
-        .route("/webhooks/{id}/test", post(webhooks::test))
-        .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
-        .route("/events", get(events::list).post(events::publish))
-        .route("/events/{id}", get(events::get))
-        .route("/deliveries", get(deliveries::list))
-        .route("/deliveries/{id}", get(deliveries::get))
-        .route("/deliveries/{id}/attempts", get(deliveries::attempts))
-        .route("/deliveries/{id}/redeliver", post(deliveries::redeliver))
+        .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))
+        .route(
+            "/webhooks/{id}",
+            read(get(webhooks::get)).merge(write(patch(webhooks::patch).delete(webhooks::delete))),
+        )
+        .route("/webhooks/{id}/test", write(post(webhooks::test)))
+        .route("/webhooks/{id}/deliveries", read(get(webhooks::deliveries)))
+        .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
+        .route("/events/{id}", read(get(events::get)))
+        .route("/deliveries", read(get(deliveries::list)))
+        .route("/deliveries/{id}", read(get(deliveries::get)))
+        .route("/deliveries/{id}/attempts", read(get(deliveries::attempts)))
+        .route("/deliveries/{id}/redeliver", write(post(deliveries::redeliver)))
 }
 
 /// The routes that need no key.
