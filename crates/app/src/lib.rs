@@ -22,7 +22,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 pub use ambient::{Ambient, SystemClock, SystemEntropy};
 pub use catalogue::Catalogue;
 pub use disabling::Disabling;
-pub use publish::{EventDraft, PublishError, Publisher, PublisherTask};
+pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
 pub use webhooks::{NewWebhook, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks};
 

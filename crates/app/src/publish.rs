@@ -18,6 +18,11 @@ use crate::{Ambient, Catalogue};
 const MAX_WAITING: usize = 4_096;
 /// How many events go into one commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
+/// How many bytes of bodies go into one commit, unless a single call brings more.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+
+/// How many events one call may bring.
+pub const MAX_EVENTS: usize = 1_000;
 
 /// An event as a producer brings it.
 #[derive(Debug, Clone)]
@@ -43,6 +48,9 @@ pub enum PublishError {
     /// The type is not in the catalogue.
     #[error("the event type {0} is not known")]
     UnknownEventType(EventType),
+    /// A single call brings more than [`MAX_EVENTS`].
+    #[error("at most {MAX_EVENTS} events can be published at once, not {0}")]
+    TooMany(usize),
     /// Too many calls are waiting for the database. Nothing was stored; worth another try.
     #[error("too many events are waiting to be stored")]
     Busy,
@@ -74,6 +82,35 @@ struct Call {
     answer: oneshot::Sender<Result<Vec<Published>, PublishError>>,
 }
 
+/// What goes into one commit.
+#[derive(Default)]
+struct Batch {
+    events: Vec<NewEvent>,
+    bytes: usize,
+    /// Who brought how many of the events.
+    waiting: Vec<(usize, oneshot::Sender<Result<Vec<Published>, PublishError>>)>,
+}
+
+impl Batch {
+    fn has_room_for(&self, call: &Call) -> bool {
+        self.events.is_empty()
+            || self.events.len() + call.events.len() <= MAX_BATCH
+                && self.bytes + call.bytes() <= MAX_BATCH_BYTES
+    }
+
+    fn add(&mut self, call: Call) {
+        self.bytes += call.bytes();
+        self.waiting.push((call.events.len(), call.answer));
+        self.events.extend(call.events);
+    }
+}
+
+impl Call {
+    fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.body.len()).sum()
+    }
+}
+
 impl Publisher {
     /// A publisher and the task that must be run for it.
     #[must_use]
@@ -92,7 +129,23 @@ impl Publisher {
             return Err(PublishError::UnknownEventType(draft.event_type));
         }
         let event = self.event_of(draft, Target::Subscribers);
-        self.store(event).await
+        self.store_one(event).await
+    }
+
+    /// Stores events with all their deliveries, all of them or none, in one transaction, and answers for
+    /// each in the same order. A key that is repeated, within these events too, is answered as for one.
+    pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
+        if drafts.len() > MAX_EVENTS {
+            return Err(PublishError::TooMany(drafts.len()));
+        }
+        if let Some(unknown) = drafts.iter().find(|draft| !self.catalogue.is_known(&draft.event_type)) {
+            return Err(PublishError::UnknownEventType(unknown.event_type.clone()));
+        }
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let events = drafts.into_iter().map(|draft| self.event_of(draft, Target::Subscribers));
+        self.store(events.collect()).await
     }
 
     /// Stores an event that is ours, for one webhook.
@@ -102,7 +155,7 @@ impl Publisher {
         target: Target,
     ) -> Result<Published, PublishError> {
         let event = self.event_of(draft, target);
-        self.store(event).await
+        self.store_one(event).await
     }
 
     fn event_of(&self, draft: EventDraft, target: Target) -> NewEvent {
@@ -119,16 +172,22 @@ impl Publisher {
         }
     }
 
-    async fn store(&self, event: NewEvent) -> Result<Published, PublishError> {
+    async fn store_one(&self, event: NewEvent) -> Result<Published, PublishError> {
+        // A call is answered for each of its events.
+        self.store(vec![event]).await?.first().copied().ok_or(PublishError::Stopped)
+    }
+
+    async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
+        let count = events.len();
         let (answer, answered) = oneshot::channel();
-        let call = Call { events: vec![event], answer };
+        let call = Call { events, answer };
         self.calls.try_send(call).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => PublishError::Busy,
             mpsc::error::TrySendError::Closed(_) => PublishError::Stopped,
         })?;
         let published = answered.await.map_err(|_| PublishError::Stopped)??;
         // A store answers for each event; one that does not is caught here rather than trusted.
-        published.first().copied().ok_or(PublishError::Stopped)
+        if published.len() == count { Ok(published) } else { Err(PublishError::Stopped) }
     }
 }
 
@@ -138,17 +197,19 @@ impl PublisherTask {
     pub async fn run(mut self) {
         let mut calls = Vec::new();
         while self.calls.recv_many(&mut calls, MAX_BATCH).await > 0 {
-            self.commit(std::mem::take(&mut calls)).await;
+            let mut calls = calls.drain(..).peekable();
+            while calls.peek().is_some() {
+                let mut batch = Batch::default();
+                while let Some(call) = calls.next_if(|call| batch.has_room_for(call)) {
+                    batch.add(call);
+                }
+                self.commit(batch).await;
+            }
         }
     }
 
-    async fn commit(&self, calls: Vec<Call>) {
-        let mut events = Vec::with_capacity(calls.len());
-        let mut waiting = Vec::with_capacity(calls.len());
-        for call in calls {
-            waiting.push((call.events.len(), call.answer));
-            events.extend(call.events);
-        }
+    async fn commit(&self, batch: Batch) {
+        let Batch { events, waiting, .. } = batch;
         match self.store.publish(&events).await {
             Ok(published) => {
                 let mut published = published.into_iter();

@@ -21,6 +21,11 @@ impl From<PublishError> for Problem {
                 faults.at("/event", format_args!("`{name}` is not a known event type"));
                 faults.into()
             }
+            PublishError::TooMany(_) => {
+                let mut faults = Faults::default();
+                faults.at("/events", error);
+                faults.into()
+            }
             PublishError::Busy | PublishError::Stopped => unavailable(
                 "The event was not accepted: too many are waiting, or the service is stopping. Try again.",
             ),

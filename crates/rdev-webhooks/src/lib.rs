@@ -37,7 +37,7 @@ mod system;
 
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    Ambient, Catalogue, EventDraft, NewWebhook, PublishError, Publisher, Services, WebhookChange,
+    Ambient, Catalogue, EventDraft, MAX_EVENTS, NewWebhook, PublishError, Publisher, Services, WebhookChange,
     WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};

@@ -87,6 +87,16 @@ impl RdevWebhooks {
         self.services.publisher.publish(draft).await
     }
 
+    /// Publishes up to [`MAX_EVENTS`](rdev_webhooks_app::MAX_EVENTS) events, all of them or none, and answers
+    /// for each in the same order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::publish`].
+    pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
+        self.services.publisher.publish_all(drafts).await
+    }
+
     /// Where webhooks are made, changed, deleted and tested.
     #[must_use]
     pub fn webhooks(&self) -> &Webhooks {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, PublishError, Publisher};
+use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, MAX_EVENTS, PublishError, Publisher};
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
 use tokio::sync::Semaphore;
@@ -15,6 +15,8 @@ use crate::support::draft;
 struct Gated {
     gate: Semaphore,
     commits: AtomicUsize,
+    /// How many events the largest commit had.
+    largest: AtomicUsize,
     failing: bool,
 }
 
@@ -23,6 +25,7 @@ impl EventRepository for Gated {
     async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
         self.gate.acquire().await.unwrap().forget();
         self.commits.fetch_add(1, Ordering::Relaxed);
+        self.largest.fetch_max(events.len(), Ordering::Relaxed);
         if self.failing {
             return Err(StoreError::Unavailable("failing by the test".into()));
         }
@@ -39,7 +42,12 @@ impl EventRepository for Gated {
 }
 
 fn gated(failing: bool) -> (Arc<Gated>, Publisher, tokio::task::JoinHandle<()>) {
-    let store = Arc::new(Gated { gate: Semaphore::new(0), commits: AtomicUsize::new(0), failing });
+    let store = Arc::new(Gated {
+        gate: Semaphore::new(0),
+        commits: AtomicUsize::new(0),
+        largest: AtomicUsize::new(0),
+        failing,
+    });
     let (publisher, task) = Publisher::new(store.clone(), Ambient::system(), Catalogue);
     (store, publisher, tokio::spawn(task.run()))
 }
@@ -97,6 +105,48 @@ async fn what_waits_is_bounded() {
         }
     }
     assert!(busy > 5_000, "{busy} were turned away");
+}
+
+#[tokio::test]
+async fn what_is_brought_together_is_stored_together() {
+    let (store, publisher, _task) = gated(false);
+    store.gate.add_permits(1);
+    let published = publisher.publish_all(vec![draft(); MAX_EVENTS]).await.unwrap();
+    assert_eq!(published.len(), MAX_EVENTS);
+    assert_eq!(store.commits.load(Ordering::Relaxed), 1);
+    assert_eq!(publisher.publish_all(Vec::new()).await.unwrap(), []);
+
+    let one_too_many = publisher.publish_all(vec![draft(); MAX_EVENTS + 1]).await;
+    assert!(matches!(one_too_many, Err(PublishError::TooMany(1_001))), "{one_too_many:?}");
+    let unknown = EventDraft { event_type: "command.exploded".parse().unwrap(), ..draft() };
+    let one_unknown = publisher.publish_all(vec![draft(), unknown]).await;
+    assert!(matches!(one_unknown, Err(PublishError::UnknownEventType(_))), "{one_unknown:?}");
+    assert_eq!(store.commits.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn many_batches_that_wait_are_no_single_commit() {
+    let (store, publisher, _task) = gated(false);
+    let large = EventDraft { data: format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)), ..draft() };
+    let calls: Vec<_> = [(300, draft()), (300, draft()), (200, draft()), (6, large.clone()), (6, large)]
+        .into_iter()
+        .map(|(count, draft)| {
+            let publisher = publisher.clone();
+            tokio::spawn(async move { publisher.publish_all(vec![draft; count]).await.unwrap().len() })
+        })
+        .collect();
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    store.gate.add_permits(100);
+    let mut answered = Vec::new();
+    for call in calls {
+        answered.push(call.await.unwrap());
+    }
+    assert_eq!(answered, [300, 300, 200, 6, 6]);
+    // 300; 300, 200 and 6; 6, which would be over 8 MiB with those before.
+    assert_eq!(store.commits.load(Ordering::Relaxed), 3);
+    assert_eq!(store.largest.load(Ordering::Relaxed), 506);
 }
 
 #[tokio::test]

@@ -3,13 +3,13 @@
 use axum::extract::{FromRequest, Request};
 use serde_json::value::RawValue;
 
-use super::{Value, media_type, read};
+use super::{LIMIT, Value, media_type, read};
 use crate::fault::Faults;
 use crate::problem::{Problem, ProblemCode};
 
 /// How deep a body may be nested. Most readers stop at 100 to 128 levels, and a receiver must be able
 /// to read what we pass on.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// A body that is JSON of any kind, its text as it was sent.
 pub(crate) struct Document(Box<RawValue>);
@@ -20,7 +20,8 @@ impl Document {
         Value::new(String::new(), &self.0)
     }
 
-    fn parse(bytes: Vec<u8>) -> Result<Self, Problem> {
+    /// Reads a text that may be nested `max_depth` levels deep.
+    pub(super) fn parse(bytes: Vec<u8>, max_depth: usize) -> Result<Self, Problem> {
         let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
         if bytes.is_empty() {
             return Err(malformed("The body is empty; it must be a JSON object.".to_owned()));
@@ -31,8 +32,8 @@ impl Document {
         })?;
         let raw = RawValue::from_string(text)
             .map_err(|error| malformed(format!("The body is not JSON: {error}.")))?;
-        if depth(raw.get()) > MAX_DEPTH {
-            return Err(malformed(format!("The body is nested deeper than {MAX_DEPTH} levels.")));
+        if depth(raw.get()) > max_depth {
+            return Err(malformed(format!("The body is nested deeper than {max_depth} levels.")));
         }
         Ok(Self(raw))
     }
@@ -47,7 +48,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
             super::linger::linger_over(&parts.headers, body);
             return Err(refusal);
         }
-        Self::parse(read::read(&parts, body).await?)
+        Self::parse(read::read(&parts, body, LIMIT).await?, MAX_DEPTH)
     }
 }
 
@@ -59,12 +60,12 @@ impl<S: Send + Sync> FromRequest<S> for Nothing {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read::read(&parts, body).await?;
+        let bytes = read::read(&parts, body, LIMIT).await?;
         if bytes.is_empty() {
             return Ok(Self);
         }
         media_type::check(&parts)?;
-        let document = Document::parse(bytes)?;
+        let document = Document::parse(bytes, MAX_DEPTH)?;
         let mut faults = Faults::default();
         if let Some(object) = document.root().object(&mut faults) {
             object.finish(&mut faults);

@@ -9,7 +9,7 @@ use http::header::EXPECT;
 use http_body_util::BodyExt;
 
 /// How much more of a refused body is taken.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 32 * 1024 * 1024;
 /// For how long.
 const MAX_TIME: Duration = Duration::from_secs(5);
 

@@ -1,11 +1,11 @@
 //! Reading a body within its bounds.
 
 use axum::body::{Body, HttpBody};
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http_body_util::BodyExt;
 
-use super::LIMIT;
 use super::linger::linger_over;
 use crate::deadline::{Deadline, Passed};
 use crate::problem::{Problem, ProblemCode};
@@ -13,22 +13,25 @@ use crate::problem::{Problem, ProblemCode};
 /// How much room is made before anything has arrived.
 const FIRST_ROOM: usize = 16 * 1024;
 
-/// Reads a body of at most [`LIMIT`] bytes before the request's deadline.
-pub(super) async fn read(parts: &Parts, body: Body) -> Result<Vec<u8>, Problem> {
-    let announced = parts.headers.get(CONTENT_LENGTH);
-    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > LIMIT as u64) {
+/// Reads a body of at most `limit` bytes before the request's deadline.
+pub(super) async fn read(parts: &Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    if announced(&parts.headers).is_some_and(|length| length > limit as u64) {
         linger_over(&parts.headers, body);
-        return Err(too_large());
+        return Err(too_large(limit));
     }
-    let reading = collect(parts, body);
+    let reading = collect(parts, body, limit);
     match Deadline::of(&parts.extensions) {
         None => reading.await,
         Some(deadline) => deadline.bound(reading).await.unwrap_or_else(|Passed| Err(too_slow())),
     }
 }
 
-async fn collect(parts: &Parts, mut body: Body) -> Result<Vec<u8>, Problem> {
+/// How long a body says that it is.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn collect(parts: &Parts, mut body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let hint = usize::try_from(body.size_hint().lower()).unwrap_or(FIRST_ROOM);
     let mut bytes = Vec::with_capacity(hint.min(FIRST_ROOM));
     while let Some(frame) = body.frame().await {
@@ -36,17 +39,17 @@ async fn collect(parts: &Parts, mut body: Body) -> Result<Vec<u8>, Problem> {
         let Ok(data) = frame.into_data() else {
             continue; // trailers
         };
-        if bytes.len() + data.len() > LIMIT {
+        if bytes.len() + data.len() > limit {
             linger_over(&parts.headers, body);
-            return Err(too_large());
+            return Err(too_large(limit));
         }
         bytes.extend_from_slice(&data);
     }
     Ok(bytes)
 }
 
-fn too_large() -> Problem {
-    let detail = format!("The body must be at most {LIMIT} bytes long.");
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("The body must be at most {limit} bytes long.");
     Problem::new(ProblemCode::BodyTooLarge, detail)
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn guarded() -> Router<Services> {
         .route("/webhooks/{id}/test", write(post(webhooks::test)))
         .route("/webhooks/{id}/deliveries", read(get(webhooks::deliveries)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
+        .route("/events/batch", publish(post(events::batch)))
         .route("/events/{id}", read(get(events::get)))
         .route("/deliveries", read(get(deliveries::list)))
         .route("/deliveries/{id}", read(get(deliveries::get)))

@@ -12,6 +12,7 @@ mod auth;
 mod bad_bodies;
 mod bad_requests;
 mod bad_webhooks;
+mod batches;
 mod circuits;
 mod conditions;
 mod deliveries;

@@ -91,7 +91,7 @@ fn fill(mut base: Value, over: &Value) -> Value {
 
 #[test]
 fn any_bytes_are_taken_or_refused() {
-    let paths = prop::sample::select(vec!["/webhooks", "/events"]);
+    let paths = prop::sample::select(vec!["/webhooks", "/events", "/events/batch"]);
     each(&(paths, prop::collection::vec(any::<u8>(), 0..200)), |runtime, scene, (path, bytes)| {
         let answer = runtime.block_on(scene.post(path, bytes));
         assert!(answer.status.is_client_error(), "{answer:?}");
@@ -100,12 +100,16 @@ fn any_bytes_are_taken_or_refused() {
 
 #[test]
 fn any_json_is_taken_or_refused() {
-    let paths = prop::sample::select(vec!["/webhooks", "/events"]);
+    let paths = prop::sample::select(vec!["/webhooks", "/events", "/events/batch"]);
     each(&(paths, any_json()), |runtime, scene, (path, value)| {
         let webhook = json!({"url": "https://example.com/", "events": ["*"]});
         let event = json!({"event": "command.failed", "data": {}});
-        let base = if path == "/webhooks" { webhook } else { event };
-        for body in [value.clone(), fill(base, &value)] {
+        let filled = match path {
+            "/webhooks" => fill(webhook, &value),
+            "/events" => fill(event, &value),
+            _ => json!({"events": [event.clone(), fill(event, &value)]}),
+        };
+        for body in [value, filled] {
             let answer = runtime.block_on(scene.post(path, body.to_string()));
             assert!(matches!(answer.status.as_u16(), 201 | 202 | 422), "{body}: {answer:?}");
         }

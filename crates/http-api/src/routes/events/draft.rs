@@ -1,25 +1,19 @@
-//! The body of `POST /events`.
+//! An event as a body gives it.
 
 use rdev_webhooks_app::{Catalogue, EventDraft};
 use rdev_webhooks_domain::{EventType, TraceParent};
 
-use crate::body::{Document, Object, Value};
+use crate::body::{Object, Value};
 use crate::fault::Faults;
-use crate::problem::Problem;
 
-/// Reads the whole body: an event, or every fault of it.
+/// Reads an event, or notes every fault of it.
 pub(super) fn read(
-    document: &Document,
+    value: &Value<'_>,
     catalogue: &Catalogue,
     traceparent: Option<TraceParent>,
-) -> Result<EventDraft, Problem> {
-    let mut faults = Faults::default();
-    let object = document.root().object(&mut faults);
-    let draft = object.and_then(|object| members(object, catalogue, traceparent, &mut faults));
-    match draft {
-        Some(draft) if faults.is_empty() => Ok(draft),
-        _ => Err(faults.into()),
-    }
+    faults: &mut Faults,
+) -> Option<EventDraft> {
+    members(value.object(faults)?, catalogue, traceparent, faults)
 }
 
 fn members(

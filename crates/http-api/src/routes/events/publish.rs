@@ -5,37 +5,26 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::TraceParent;
-use serde::Serialize;
 
-use super::draft;
+use super::accepted::Accepted;
+use super::{draft, trace};
 use crate::body::Document;
+use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::views;
-
-#[derive(Serialize)]
-struct Accepted {
-    id: String,
-    deliveries: u32,
-}
 
 pub(crate) async fn publish(
     State(services): State<Services>,
     headers: HeaderMap,
     document: Document,
 ) -> Result<Response, Problem> {
-    let draft = draft::read(&document, &services.catalogue, traceparent(&headers))?;
+    let mut faults = Faults::default();
+    let draft = draft::read(&document.root(), &services.catalogue, trace::parent(&headers), &mut faults);
     drop(document);
+    let draft = match draft {
+        Some(draft) if faults.is_empty() => draft,
+        _ => return Err(faults.into()),
+    };
     let published = services.publisher.publish(draft).await?;
-    let accepted = Accepted { id: published.id.to_string(), deliveries: published.deliveries };
-    Ok((StatusCode::ACCEPTED, views::json(&accepted)).into_response())
-}
-
-/// The producer's trace; one that cannot be continued is none, as the specification asks.
-fn traceparent(headers: &HeaderMap) -> Option<TraceParent> {
-    let mut sent = headers.get_all("traceparent").iter();
-    match (sent.next(), sent.next()) {
-        (Some(value), None) => value.to_str().ok()?.parse().ok(),
-        _ => None,
-    }
+    Ok((StatusCode::ACCEPTED, views::json(&Accepted::from(published))).into_response())
 }
