@@ -40,6 +40,11 @@ bench *args:
     cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench
     "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench throughput {{args}}
 
+# Measure what bad endpoints cost good ones (try --quick)
+bench-isolation *args:
+    cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench
+    "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench isolation {{args}}
+
 # Measure what a backlog and a million future retries cost a claim (try --quick)
 bench-queue *args:
     cargo build --release --locked -p rdev-webhooks-bench

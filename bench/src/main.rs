@@ -1,8 +1,9 @@
-//! The benchmarks of rdev webhooks. `just bench` and `just bench-queue` run them; docs/PERFORMANCE.md
+//! The benchmarks of rdev webhooks. `just bench`, `just bench-isolation` and `just bench-queue` run them; docs/PERFORMANCE.md
 //! says what they measure and shows a run.
 
 mod connection;
 mod database;
+mod isolation;
 mod ledger;
 mod process;
 mod publisher;
@@ -39,6 +40,8 @@ struct Options {
 enum Which {
     /// The release binaries under load: rates, processor time, latency, a backlog
     Throughput(throughput::Options),
+    /// Good endpoints beside bad ones, on the release binaries
+    Isolation(isolation::Options),
     /// The stores alone: what a backlog and a million future retries cost a claim
     Queue(queue::Options),
 }
@@ -49,6 +52,7 @@ async fn main() -> ExitCode {
     let running = async {
         match options.which {
             Which::Throughput(options) => throughput::run(&options).await,
+            Which::Isolation(options) => isolation::run(&options).await,
             Which::Queue(options) => queue::run(&options).await,
         }
     };

@@ -111,8 +111,19 @@ pub(crate) async fn subscribe(api: SocketAddr, receiver: SocketAddr) -> Outcome<
     Ok(())
 }
 
-async fn subscribe_one(api: SocketAddr, receiver: SocketAddr, number: usize, event: &str) -> Outcome<()> {
-    let body = format!(r#"{{"url":"http://{receiver}/{number}","events":["{event}"]}}"#);
+/// Makes a webhook for number `number` of a receiver.
+pub(crate) async fn subscribe_one(
+    api: SocketAddr,
+    receiver: SocketAddr,
+    number: usize,
+    event: &str,
+) -> Outcome<()> {
+    subscribe_url(api, &format!("http://{receiver}/{number}"), event).await
+}
+
+/// Makes a webhook.
+pub(crate) async fn subscribe_url(api: SocketAddr, url: &str, event: &str) -> Outcome<()> {
+    let body = format!(r#"{{"url":"{url}","events":["{event}"]}}"#);
     let request = Request::post(format!("http://{api}/webhooks"))
         .header("authorization", format!("Bearer {API_KEY}"))
         .header("content-type", "application/json")

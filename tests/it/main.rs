@@ -12,4 +12,5 @@ mod all_in_one;
 mod architecture;
 mod command_line;
 mod crashes;
+mod metrics;
 mod postgres;

@@ -1,5 +1,6 @@
 //! A client for the API.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -80,6 +81,46 @@ impl Client {
     /// GETs a path that must be there.
     pub async fn get(&self, path: &str) -> Value {
         self.request(Method::GET, path, None).await.unwrap().expect(200)
+    }
+
+    /// The series that `GET /metrics` shows, by their names and labels.
+    pub async fn metrics(&self) -> BTreeMap<String, f64> {
+        let response = self.http.get(format!("{}/metrics", self.base).parse().unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(
+            response.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4")
+        );
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let text = std::str::from_utf8(&text).unwrap();
+        let series = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        series
+            .map(|line| {
+                let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no series"));
+                (name.to_owned(), value.parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// GETs the metrics again and again until they are as they should be.
+    pub async fn until_metrics(
+        &self,
+        holds: impl Fn(&BTreeMap<String, f64>) -> bool,
+    ) -> BTreeMap<String, f64> {
+        let mut last = BTreeMap::new();
+        let become_so = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tick.tick().await;
+                last = self.metrics().await;
+                if holds(&last) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(DEADLINE, become_so).await.is_err() {
+            panic!("the metrics never became what they should, but {last:#?}");
+        }
+        last
     }
 
     /// POSTs JSON.

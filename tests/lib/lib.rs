@@ -5,13 +5,11 @@
 mod all_in_one;
 mod client;
 mod deployment;
-mod hostile;
 mod process;
 mod python;
 
 pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
 pub use deployment::Deployment;
-pub use hostile::{Hostile, Malice};
 pub use process::{Process, binary};
 pub use python::python;

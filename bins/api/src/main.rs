@@ -48,11 +48,15 @@ async fn main() -> ExitCode {
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let metrics = process::metrics()?;
     let DatabaseArgs { database_url, encryption_key } = options.database;
     let system = options.system.builder(database_url, encryption_key).open().await?;
     let listener = process::listen(options.bind, "--bind").await?;
-    let router = system.router(ApiOptions::new(options.api_key, system.ambient().entropy.clone()));
+    let router = system.router(ApiOptions {
+        metrics: Some(process::source(&metrics)),
+        ..ApiOptions::new(options.api_key, system.ambient().entropy.clone())
+    });
     // A closed standard output is no reason not to serve.
     let _ = writeln!(std::io::stdout(), "rdev-webhooks-api listens on http://{}", listener.local_addr()?);
-    process::run(system, listener, router, &shutdown).await
+    process::run(system, listener, router, metrics, &shutdown).await
 }

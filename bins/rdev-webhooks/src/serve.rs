@@ -73,6 +73,7 @@ impl Keys {
 
 async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let metrics = process::metrics()?;
     let listener = process::listen(options.bind, "--bind").await?;
     let address = listener.local_addr()?;
     let mut system = options.system;
@@ -83,9 +84,12 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     }
     let system = system.builder(keys.database, keys.encryption).ambient(ambient).open().await?;
     system.start_worker(options.worker.to_options());
-    let router = system.router(ApiOptions::new(keys.api, system.ambient().entropy.clone()));
+    let router = system.router(ApiOptions {
+        metrics: Some(process::source(&metrics)),
+        ..ApiOptions::new(keys.api, system.ambient().entropy.clone())
+    });
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(banner(address, &keys.source).as_bytes());
 
-    process::run(system, listener, router, &shutdown).await
+    process::run(system, listener, router, metrics, &shutdown).await
 }

@@ -20,7 +20,7 @@ struct Options {
     #[command(flatten)]
     database: DatabaseArgs,
 
-    /// The address of /healthz and /readyz
+    /// The address of /healthz, /readyz and /metrics
     #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin_bind: SocketAddr,
 
@@ -43,13 +43,14 @@ async fn main() -> ExitCode {
 
 async fn work(options: Options) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let metrics = process::metrics()?;
     let DatabaseArgs { database_url, encryption_key } = options.database;
     let system = options.system.builder(database_url, encryption_key).open().await?;
     let listener = process::listen(options.admin_bind, "--admin-bind").await?;
     system.start_worker(options.worker.to_options());
-    let router = system.health_router();
+    let router = system.health_router(Some(process::source(&metrics)));
     // A closed standard output is no reason not to work.
     let _ =
         writeln!(std::io::stdout(), "rdev-webhooks-worker works; admin on http://{}", listener.local_addr()?);
-    process::run(system, listener, router, &shutdown).await
+    process::run(system, listener, router, metrics, &shutdown).await
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
-//! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, and [`Disabling`]
-//!   disables webhooks that only fail.
+//! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, [`Disabling`]
+//!   disables webhooks that only fail, and [`Watch`] keeps the gauges of the queue.
 //!
 //! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
 
@@ -11,8 +11,10 @@ mod ambient;
 mod catalogue;
 pub mod deliver;
 mod disabling;
+mod measures;
 mod publish;
 mod retention;
+mod watch;
 mod webhooks;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub use catalogue::Catalogue;
 pub use disabling::Disabling;
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
+pub use watch::Watch;
 pub use webhooks::{NewWebhook, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks};
 
 /// Everything that an API needs, cheap to clone.

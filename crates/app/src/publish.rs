@@ -11,7 +11,9 @@ use rdev_webhooks_domain::{
     EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent, render_body,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
+use crate::measures::Publishing;
 use crate::{Ambient, Catalogue};
 
 /// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
@@ -75,6 +77,7 @@ pub struct Publisher {
 pub struct PublisherTask {
     calls: mpsc::Receiver<Call>,
     store: Arc<dyn EventRepository>,
+    measures: Publishing,
 }
 
 struct Call {
@@ -120,7 +123,10 @@ impl Publisher {
         catalogue: Catalogue,
     ) -> (Self, PublisherTask) {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
-        (Self { calls: sender, ambient, catalogue }, PublisherTask { calls, store })
+        (
+            Self { calls: sender, ambient, catalogue },
+            PublisherTask { calls, store, measures: Publishing::new() },
+        )
     }
 
     /// Stores an event with all its deliveries; it is on disk when this answers.
@@ -210,8 +216,10 @@ impl PublisherTask {
 
     async fn commit(&self, batch: Batch) {
         let Batch { events, waiting, .. } = batch;
+        let begun = Instant::now();
         match self.store.publish(&events).await {
             Ok(published) => {
+                self.measures.stored(&published, begun.elapsed());
                 let mut published = published.into_iter();
                 for (count, answer) in waiting {
                     // Nobody listens any more if the caller went away; the event is stored all the same.
@@ -219,6 +227,7 @@ impl PublisherTask {
                 }
             }
             Err(error) => {
+                self.measures.failed(events.len());
                 let error = Arc::new(error);
                 for (_, answer) in waiting {
                     let _ = answer.send(Err(PublishError::Store(Arc::clone(&error))));

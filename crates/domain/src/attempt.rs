@@ -159,7 +159,8 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    const ALL: [Self; 9] = [
+    /// All of them.
+    pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::RefusedDestination,
         Self::Connect,

@@ -183,7 +183,32 @@ mod tests {
         assert!(!format!("{:?}", headers.as_map()).contains("s3cret"));
     }
 
+    /// Names that are ours or nearly so, and anything at all.
+    fn any_name() -> impl Strategy<Value = String> {
+        let reserved = prop::sample::select([RESERVED, RESERVED_PREFIXES].concat());
+        prop_oneof![
+            reserved.prop_map(str::to_uppercase),
+            ("(webhook|x-rdev|proxy|host|te)[-_: ]?", "\\PC{0,4}").prop_map(|(a, b)| a + &b),
+            any::<String>(),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_given_only_plain_headers_of_others_are_taken(name in any_name(), value: String) {
+            let mut headers = CustomHeaders::default();
+            if headers.insert(&name, &value).is_ok() {
+                let taken = name.to_ascii_lowercase();
+                prop_assert_eq!(headers.names().collect::<Vec<_>>(), [taken.as_str()]);
+                prop_assert!(!taken.is_empty() && taken.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+                prop_assert!(!RESERVED.contains(&taken.as_str()));
+                prop_assert!(!RESERVED_PREFIXES.iter().any(|prefix| taken.starts_with(prefix)));
+                prop_assert!(value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)));
+            } else {
+                prop_assert!(headers.is_empty());
+            }
+        }
+
         #[test]
         fn lines_round_trip(given in prop::collection::vec(("[a-z-]{1,12}", "\\PC{0,20}"), 0..40)) {
             let mut headers = CustomHeaders::default();

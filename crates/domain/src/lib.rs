@@ -50,8 +50,8 @@ pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
 pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
-    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, Settled,
-    Settlement,
+    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
+    QueueSurvey, Settled, Settlement,
 };
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::SigningSecrets;

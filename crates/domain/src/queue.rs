@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Attempt, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason, HealthEffect,
-    RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
+    Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
+    HealthEffect, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -58,6 +58,26 @@ pub struct DueWebhook {
     pub rate_limit: Option<RateLimit>,
     /// Its own deadline of one attempt.
     pub timeout: Option<Duration>,
+}
+
+/// The queue as a whole, for whoever watches over it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueSurvey {
+    /// Unfinished deliveries, up to [`Self::MAX_COUNT`].
+    pub unfinished: u64,
+    /// For how long the longest due of those deliveries has been due that can be claimed now; none if
+    /// there is nothing to claim.
+    pub oldest_due: Option<Duration>,
+    /// The circuits that are not closed, up to [`Self::MAX_CIRCUITS`].
+    pub circuits: Vec<(WebhookId, Circuit)>,
+}
+
+impl QueueSurvey {
+    /// Beyond this nobody counts.
+    pub const MAX_COUNT: u64 = 1_000_000;
+
+    /// Beyond this no circuits are listed.
+    pub const MAX_CIRCUITS: u32 = 1_000;
 }
 
 /// A request for deliveries.
@@ -112,6 +132,8 @@ pub struct LeasedDelivery {
     pub trigger: Trigger,
     /// Whether an automatic retry waits behind this attempt; see [`Settled::Resumed`].
     pub resumes: bool,
+    /// For how long it had been due when it was claimed.
+    pub overdue: Duration,
     /// The webhook as it is to be sent to, shared by all its deliveries.
     pub target: Arc<DeliveryTarget>,
 }

@@ -66,7 +66,7 @@ use rdev_webhooks_domain::ports::Entropy;
 
 /// What [`router`] makes, to be served or mounted.
 pub use axum::Router;
-pub use options::{ApiOptions, ServeOptions};
+pub use options::{ApiOptions, MetricsSource, ServeOptions};
 pub use problem::ProblemCode;
 pub use server::serve;
 
@@ -82,13 +82,18 @@ pub fn router(services: Services, options: ApiOptions) -> Router {
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
         .route_layer(from_fn_with_state(key, auth::require_key));
     let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
-    finished(routes::health().merge(guarded), observer, services)
+    finished(routes::open(options.metrics).merge(guarded), observer, services)
 }
 
-/// `/healthz` and `/readyz` alone, for a process that has no API. Request ids are made of `entropy`.
-pub fn health_router(services: Services, entropy: Arc<dyn Entropy>) -> Router {
+/// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process that has no API.
+/// Request ids are made of `entropy`.
+pub fn health_router(
+    services: Services,
+    entropy: Arc<dyn Entropy>,
+    metrics: Option<MetricsSource>,
+) -> Router {
     let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT };
-    finished(routes::health(), observer, services)
+    finished(routes::open(metrics), observer, services)
 }
 
 /// What surrounds every route.

@@ -10,7 +10,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use http::{Extensions, Method};
+use http::{Extensions, Method, StatusCode};
+use metrics::histogram;
 use rdev_webhooks_domain::ports::Entropy;
 use tokio::time::Instant;
 use tracing::{Instrument, field};
@@ -38,10 +39,13 @@ pub(crate) async fn observe(
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &*observer.entropy);
     let instance = path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+    let method = method(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let span = tracing::info_span!(
         "http.request",
-        method = method(request.method()),
-        route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str),
+        method,
+        route,
         request_id = id.as_str(),
         status = field::Empty,
         duration_ms = field::Empty,
@@ -57,8 +61,10 @@ pub(crate) async fn observe(
         None => response,
     };
 
+    let took = started.elapsed();
     span.record("status", response.status().as_u16());
-    span.record("duration_ms", milliseconds(started.elapsed()));
+    span.record("duration_ms", milliseconds(took));
+    measure(method, route, response.status(), took);
     span.in_scope(|| log(problem.as_ref()));
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_value());
@@ -90,6 +96,15 @@ pub(crate) fn path(extensions: &Extensions) -> Option<String> {
 fn too_slow() -> Problem {
     let detail = "The request was not answered in time; what it asked for may have been done.";
     Problem::new(ProblemCode::DeadlineExceeded, detail)
+}
+
+/// Routes, methods and statuses are few, so the series are too.
+fn measure(method: &'static str, route: &str, status: StatusCode, took: Duration) {
+    histogram!(
+        "rdev_webhooks_http_request_duration_seconds",
+        "method" => method, "route" => route.to_owned(), "status" => status.as_str().to_owned()
+    )
+    .record(took);
 }
 
 /// A method's name, without letting a client write what it likes into the log.

@@ -18,13 +18,18 @@ pub struct ApiOptions {
     /// How long a request may take, its body included: past that, a client that is still sending is
     /// answered 408 and one that waits for us 503.
     pub request_timeout: Duration,
+    /// What `GET /metrics` shows; without it there is no such path.
+    pub metrics: Option<MetricsSource>,
 }
 
+/// Makes the text that `GET /metrics` answers, in Prometheus' format.
+pub type MetricsSource = Arc<dyn Fn() -> String + Send + Sync>;
+
 impl ApiOptions {
-    /// Options with a request timeout of 10 s.
+    /// Options with a request timeout of 10 s and no metrics.
     #[must_use]
     pub fn new(api_key: SecretString, entropy: Arc<dyn Entropy>) -> Self {
-        Self { api_key, entropy, request_timeout: Duration::from_secs(10) }
+        Self { api_key, entropy, request_timeout: Duration::from_secs(10), metrics: None }
     }
 }
 

@@ -5,11 +5,15 @@ use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use metrics::{Unit, describe_gauge, describe_histogram, gauge};
 use rdev_webhooks::RdevWebhooks;
-use rdev_webhooks::http_api::{Router, ServeOptions, serve};
-use rdev_webhooks_runtime::Shutdown;
+use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve};
+use rdev_webhooks_runtime::metrics::AlreadyCollected;
+use rdev_webhooks_runtime::{Metrics, Shutdown};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The exit code of a process: 0, or 1 with what went wrong in one line on standard error.
@@ -29,6 +33,30 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
 fn in_one_line(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
+
+/// Begins to collect metrics; to be called before the system is put together.
+///
+/// # Errors
+///
+/// If something else in this process collects them.
+pub fn metrics() -> Result<Metrics, AlreadyCollected> {
+    let metrics = Metrics::install()?;
+    describe_histogram!(
+        "rdev_webhooks_http_request_duration_seconds",
+        Unit::Seconds,
+        "How long requests to the API took, by method, route and status"
+    );
+    describe_gauge!("rdev_webhooks_build_info", "Always 1; the version is in the label");
+    gauge!("rdev_webhooks_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    Ok(metrics)
+}
+
+/// What a router shows of them.
+#[must_use]
+pub fn source(metrics: &Metrics) -> MetricsSource {
+    let metrics = metrics.clone();
+    Arc::new(move || metrics.render())
 }
 
 /// Listens on an address.
@@ -51,8 +79,12 @@ pub async fn run(
     system: RdevWebhooks,
     listener: TcpListener,
     router: Router,
+    metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<(), Box<dyn Error>> {
+    // Ends with this function.
+    let mut measuring = JoinSet::new();
+    measuring.spawn(metrics.upkeep());
     let drain_timeout = shutdown.drain_timeout();
     let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
     let mut serving = tokio::spawn(serve(listener, router, shutdown.drain(), limits));

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::{
-    Ambient, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services, Webhooks,
+    Ambient, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services, Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
-use rdev_webhooks_http_api::{ApiOptions, Router};
+use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
 use rdev_webhooks_keyring::Keyring;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -121,10 +121,10 @@ impl RdevWebhooks {
         rdev_webhooks_http_api::router(self.services.clone(), options)
     }
 
-    /// `/healthz` and `/readyz` alone, for a process without an API.
-    pub fn health_router(&self) -> Router {
+    /// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process without an API.
+    pub fn health_router(&self, metrics: Option<MetricsSource>) -> Router {
         let entropy = Arc::clone(&self.ambient.entropy);
-        rdev_webhooks_http_api::health_router(self.services.clone(), entropy)
+        rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
     }
 
     /// Begins to deliver what is due, to remove what is older than the retention, and to disable webhooks
@@ -149,6 +149,7 @@ impl RdevWebhooks {
             self.upkeep.disable_after,
         );
         self.tasks.spawn(disabling.run(self.drain.clone()));
+        self.tasks.spawn(Watch::new(Arc::clone(&self.store.queue)).run(self.drain.clone()));
     }
 
     /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that

@@ -1,4 +1,4 @@
-//! What every rdev webhooks binary does the same way: reading its options, logging, stopping.
+//! What every rdev webhooks binary does the same way: reading its options, logging, metrics, stopping.
 //!
 //! A binary's `main` is then four steps:
 //!
@@ -34,8 +34,10 @@
 //! This crate knows nothing of webhooks, so that nothing in it can come to depend on them.
 
 pub mod cli;
+pub mod metrics;
 pub mod options;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use metrics::Metrics;
 pub use shutdown::Shutdown;

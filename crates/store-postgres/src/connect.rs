@@ -19,7 +19,7 @@ use crate::queue::marks::Marks;
 use crate::schema::{SchemaState, parse_url, read_state};
 use crate::targets::TargetCache;
 use crate::wakeups::Wakeups;
-use crate::{upkeep, wakeups};
+use crate::{gauges, upkeep, wakeups};
 
 /// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
 /// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
@@ -132,6 +132,8 @@ impl PostgresStore {
             wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, ""));
         }
         upkeep::spawn(&tasks, &stop, browse.clone());
+        let pools = [("write", &write), ("claim", &claim), ("browse", &browse)];
+        gauges::spawn(&tasks, &stop, pools.map(|(name, pool)| (name, pool.pool.clone())));
         tasks.close();
         Ok(Self {
             inner: Arc::new(Inner {

@@ -26,6 +26,11 @@ pub(crate) fn from_nanos(nanos: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
+/// A duration in microseconds; a negative number is zero.
+pub(crate) fn from_micros(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
 /// A duration to be added to the database's time, rounded up so that nothing is due early; at most a
 /// thousand years, which stays within what Postgres can add.
 pub(crate) fn to_micros_up(duration: Duration) -> i64 {

@@ -27,6 +27,7 @@ mod connect;
 mod convert;
 mod error;
 mod events;
+mod gauges;
 mod health;
 mod history;
 mod options;

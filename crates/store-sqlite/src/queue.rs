@@ -6,13 +6,14 @@ mod redeliver;
 mod release;
 mod settle;
 mod stages;
+mod survey;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
 };
 
 use crate::{SqliteStore, error};
@@ -55,6 +56,11 @@ impl DeliveryQueue for SqliteStore {
             |answer| matches!(answer, Some(Redelivery::Queued(_))),
         )
         .await
+    }
+
+    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+        let mut conn = self.readers.acquire().await.map_err(error::database)?;
+        survey::survey(&mut conn, self.clock.now()).await
     }
 
     async fn wait_for_work(&self) {

@@ -5,7 +5,8 @@
 //!   so a test that uses it sees what a database would do.
 //! - [`ManualClock`], [`TokioClock`] and [`SeededEntropy`]: time and randomness that a test controls.
 //! - [`samples`]: webhooks, events and attempts, for tests that care about one field of them.
-//! - [`Receiver`]: an HTTP endpoint that answers by script and keeps what it was sent.
+//! - [`Receiver`]: an HTTP endpoint that answers by script and keeps what it was sent; [`Hostile`]: one
+//!   that does its worst.
 //!
 //! Panics are how all of this fails a test.
 
@@ -19,6 +20,7 @@
 mod clock;
 pub mod contract;
 mod entropy;
+mod hostile;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -27,5 +29,6 @@ pub mod samples;
 
 pub use clock::{ManualClock, TokioClock};
 pub use entropy::SeededEntropy;
+pub use hostile::{Hostile, Malice};
 pub use memory::MemoryStore;
 pub use receiver::Receiver;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::Method;
-use rdev_webhooks_testkit::Receiver;
-use rdev_webhooks_tests::{Deployment, Hostile, Malice};
+use rdev_webhooks_testkit::{Hostile, Malice, Receiver};
+use rdev_webhooks_tests::Deployment;
 use tokio::time::Instant;
 
 const EVENTS: usize = 200;
@@ -20,7 +20,7 @@ async fn good_ones_get_everything_beside(bad_ones_of_each_kind: usize) {
     let worker = deployment.worker_with(&[]).await;
     let client = deployment.client();
     let mut hostile = Vec::new();
-    for malice in [Malice::Silent, Malice::Dripping, Malice::Endless, Malice::Resetting] {
+    for malice in Malice::ALL {
         for _ in 0..bad_ones_of_each_kind {
             let endpoint = Hostile::start(malice).await;
             client.subscribe(endpoint.url()).await;

@@ -26,6 +26,7 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
         takeovers: 0,
         trigger,
         resumes,
+        overdue: Duration::ZERO,
         target: Arc::new(DeliveryTarget {
             webhook_id: webhook.id,
             version: 1,

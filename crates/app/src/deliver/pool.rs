@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{decide, prepare};
 use crate::Ambient;
+use crate::measures::Attempts;
 
 /// A claimed delivery, and until when the claim holds by this process's own clock.
 pub(super) struct Job {
@@ -51,6 +52,7 @@ pub(super) struct PoolTask {
     pub(super) max_in_flight: usize,
     pub(super) delivery_timeout: Duration,
     pub(super) outcomes: mpsc::Sender<Outcome>,
+    pub(super) measures: Arc<Attempts>,
 }
 
 impl PoolTask {
@@ -119,8 +121,11 @@ impl PoolTask {
         if Instant::now() + prepared.request.deadline > job.lease_ends {
             return Action::Release(lease);
         }
+        self.measures.claimed(leased.overdue);
         let report = self.dispatcher.send(prepared.request).await;
-        let decision = decide(leased, &report.outcome, self.ambient.now(), self.ambient.entropy.fraction());
+        let ended_at = self.ambient.now();
+        self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
+        let decision = decide(leased, &report.outcome, ended_at, self.ambient.entropy.fraction());
         log(leased, &report.outcome, report.duration, decision.settled);
         Action::Settle(Box::new(Settlement {
             lease,

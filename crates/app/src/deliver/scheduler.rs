@@ -15,6 +15,7 @@ use super::settler::Freed;
 use super::share::{Allowance, Shares};
 use super::{Heartbeat, WorkerOptions};
 use crate::Ambient;
+use crate::measures::Scheduling;
 
 /// How many webhooks are looked at in one go.
 const PAGE: u32 = 256;
@@ -45,6 +46,7 @@ pub(super) struct Scheduler {
     in_flight: usize,
     shares: Shares,
     round: Round,
+    measures: Scheduling,
 }
 
 /// One round over the webhooks that have something due, a page at a time.
@@ -82,7 +84,8 @@ impl Scheduler {
         tasks: Vec<TaskSlots>,
     ) -> Self {
         let shares = Shares::new(options.max_in_flight_per_webhook.max(1), options.slots());
-        Self { queue, ambient, options, tasks, in_flight: 0, shares, round: Round::default() }
+        let measures = Scheduling::new(options.slots());
+        Self { queue, ambient, options, tasks, in_flight: 0, shares, round: Round::default(), measures }
     }
 
     /// Hands out work until `drain`; the pool's tasks then see that no more comes.
@@ -184,6 +187,7 @@ impl Scheduler {
         let claimed_at = Instant::now();
         let claim = Claim { token: self.ambient.lease_token(), shares };
         let claimed = self.queue.claim(&claim).await?;
+        self.measures.claimed(claimed.len());
         let lease_for: HashMap<_, _> =
             claim.shares.iter().map(|share| (share.webhook, share.lease_for)).collect();
         let mut counts: HashMap<WebhookId, u32> = HashMap::with_capacity(claim.shares.len());
@@ -210,12 +214,14 @@ impl Scheduler {
         task.jobs.try_send(Job { leased, lease_ends }).map_err(|_| lease)?;
         task.in_flight += 1;
         self.in_flight += 1;
+        self.measures.in_flight(self.in_flight);
         Ok(())
     }
 
     fn free(&mut self, slot: &Freed) {
         self.shares.freed(slot.webhook, slot.succeeded);
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.measures.in_flight(self.in_flight);
         if let Some(task) = self.tasks.get_mut(slot.task) {
             task.in_flight = task.in_flight.saturating_sub(1);
         }

@@ -6,9 +6,11 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use rdev_webhooks_domain::{LeaseRef, Settled, Settlement, WebhookId};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
+use crate::measures::Settling;
 
 /// How many outcomes go into one transaction.
 const MAX_BATCH: usize = 256;
@@ -31,11 +33,12 @@ pub(super) struct Freed {
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
     freed: mpsc::Sender<Freed>,
+    measures: Settling,
 }
 
 impl Settler {
     pub(super) fn new(queue: Arc<dyn DeliveryQueue>, freed: mpsc::Sender<Freed>) -> Self {
-        Self { queue, freed }
+        Self { queue, freed, measures: Settling::new() }
     }
 
     /// Works until the pool is gone and everything is recorded. While the database is away it keeps
@@ -86,9 +89,11 @@ impl Settler {
     async fn settle(&self, settlements: &[Settlement], abort: &CancellationToken) -> bool {
         let mut wait = FIRST_WAIT;
         while !settlements.is_empty() {
+            let begun = Instant::now();
             match self.queue.settle(settlements).await {
                 Ok(applied) => {
-                    report_lost(settlements, &applied);
+                    self.measures.recorded(settlements.len(), begun.elapsed());
+                    self.report(settlements, &applied);
                     break;
                 }
                 Err(StoreError::Unavailable(source)) => {
@@ -122,11 +127,21 @@ impl Settler {
     async fn settle_apart(&self, settlements: &[Settlement]) {
         for settlement in settlements {
             match self.queue.settle(std::slice::from_ref(settlement)).await {
-                Ok(applied) => report_lost(std::slice::from_ref(settlement), &applied),
+                Ok(applied) => self.report(std::slice::from_ref(settlement), &applied),
                 Err(error) => tracing::error!(
                     delivery = %settlement.lease.delivery, error = &error as &dyn std::error::Error,
                     "an outcome could not be recorded; the delivery is tried again when its lease ends"
                 ),
+            }
+        }
+    }
+
+    /// Counts what was recorded, and tells of what came too late.
+    fn report(&self, settlements: &[Settlement], applied: &[bool]) {
+        for (settlement, applied) in settlements.iter().zip(applied) {
+            self.measures.settled(settlement.settled, *applied);
+            if !applied {
+                tracing::warn!(delivery = %settlement.lease.delivery, "the lease was lost to another worker; its outcome counts, not ours");
             }
         }
     }
@@ -149,13 +164,5 @@ fn due_in(settled: Settled) -> Option<Duration> {
         Settled::RetryAfter(wait) => Some(wait),
         Settled::Resumed => Some(Duration::ZERO),
         Settled::Succeeded | Settled::Failed(_) => None,
-    }
-}
-
-fn report_lost(settlements: &[Settlement], applied: &[bool]) {
-    for (settlement, applied) in settlements.iter().zip(applied) {
-        if !applied {
-            tracing::warn!(delivery = %settlement.lease.delivery, "the lease was lost to another worker; its outcome counts, not ours");
-        }
     }
 }

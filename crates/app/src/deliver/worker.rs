@@ -14,6 +14,7 @@ use super::pool::PoolTask;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
 use crate::Ambient;
+use crate::measures::Attempts;
 
 /// How long the last word to the database may take when a worker is told to end at once.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -83,6 +84,7 @@ impl Worker {
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
         let (freed, freed_in) = mpsc::channel(capacity);
 
+        let measures = Arc::new(Attempts::new());
         let mut pool = JoinSet::new();
         let mut slots = Vec::new();
         for index in 0..self.options.workers.max(1) {
@@ -95,6 +97,7 @@ impl Worker {
                 max_in_flight: self.options.max_in_flight.max(1),
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
+                measures: Arc::clone(&measures),
             };
             pool.spawn(task.run(jobs_in, abort.clone()));
         }

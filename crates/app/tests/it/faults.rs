@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger,
+    WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -56,6 +57,10 @@ impl DeliveryQueue for Faulty {
 
     async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
         self.call()?.redeliver(id, trigger).await
+    }
+
+    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+        self.call()?.survey().await
     }
 
     async fn wait_for_work(&self) {

@@ -2,7 +2,8 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger,
+    WebhookId,
 };
 
 /// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
@@ -78,6 +79,14 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 3. MUST refuse for a webhook that is disabled or deleted. (`redelivery_needs_an_enabled_webhook`)
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
     async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError>;
+
+    /// Looks the queue over, at a bounded cost.
+    ///
+    /// 1. MUST count what is unfinished, and tell for how long something has been claimable; what is
+    ///    leased, or held back because its webhook is disabled or its circuit open, is not.
+    ///    (`a_survey_tells_what_waits`)
+    /// 2. MUST list the circuits that are not closed. (`a_survey_lists_open_circuits`)
+    async fn survey(&self) -> Result<QueueSurvey, StoreError>;
 
     /// Resolves when there may be new work since the last time it resolved; a hint only, for polling
     /// must suffice. A wake-up that comes while nobody waits is kept for the next call. Safe to drop.

@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 pub(crate) mod fallback;
 mod health;
+mod metrics;
 mod webhooks;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::Scope;
 
 use crate::caller::needs;
+use crate::options::MetricsSource;
 
 /// The routes that need a key, each method with the scope that it needs.
 pub(crate) fn guarded() -> Router<Services> {
@@ -36,6 +38,10 @@ pub(crate) fn guarded() -> Router<Services> {
 }
 
 /// The routes that need no key.
-pub(crate) fn health() -> Router<Services> {
-    Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz))
+pub(crate) fn open(metrics: Option<MetricsSource>) -> Router<Services> {
+    let health = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
+    match metrics {
+        Some(source) => health.route("/metrics", get(async move || metrics::show(&source))),
+        None => health,
+    }
 }

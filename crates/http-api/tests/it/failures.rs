@@ -10,8 +10,8 @@ use rdev_webhooks_domain::ports::{
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Discovery, EventFilter, EventId,
-    EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settlement, Timestamp,
-    Trigger, WebhookId,
+    EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest, Published, QueueSurvey, Settlement,
+    Timestamp, Trigger, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -99,6 +99,10 @@ impl DeliveryQueue for Broken {
     }
 
     async fn redeliver(&self, _: DeliveryId, _: Trigger) -> Result<Option<Redelivery>, StoreError> {
+        self.fail().await
+    }
+
+    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         self.fail().await
     }
 

@@ -27,6 +27,7 @@ struct ClaimedRow {
     webhook_id: Uuid,
     webhook_version: i64,
     due_at: DateTime<Utc>,
+    claimed_at: DateTime<Utc>,
     attempts: i32,
     automatic_attempts: i32,
     takeovers: i32,
@@ -159,7 +160,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                     ON CONFLICT (delivery_id, number) DO NOTHING
                 )
                 SELECT c.id, c.event_id, c.webhook_id, c.version AS "webhook_version!", c.due_at,
-                    c.attempts, c.automatic_attempts, c.takeovers, c.trigger::text AS "trigger!",
+                    rdev_webhooks.now() AS "claimed_at!", c.attempts, c.automatic_attempts, c.takeovers, c.trigger::text AS "trigger!",
                     c.resumes AS "resumes!", e.event_type, e.body, e.traceparent
                 FROM claimed c JOIN rdev_webhooks.events e ON e.id = c.event_id
                 "#,
@@ -212,6 +213,7 @@ fn to_leased(
         trigger: Trigger::parse(&row.trigger)
             .ok_or_else(|| corrupt("delivery_queue", "trigger", lease.delivery, "an unknown trigger"))?,
         resumes: row.resumes,
+        overdue: (row.claimed_at - row.due_at).to_std().unwrap_or_default(),
         target,
     })
 }

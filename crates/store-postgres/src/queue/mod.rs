@@ -7,11 +7,12 @@ pub(crate) mod marks;
 mod redeliver;
 mod release;
 mod settle;
+mod survey;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, Settlement, Trigger, WebhookId,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
 };
 
 use crate::connect::PostgresStore;
@@ -37,6 +38,10 @@ impl DeliveryQueue for PostgresStore {
 
     async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
         redeliver::redeliver(&self.inner, id, trigger).await
+    }
+
+    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+        survey::survey(&self.inner).await
     }
 
     async fn wait_for_work(&self) {

@@ -104,6 +104,7 @@ fn lease(
     };
     let event = place.some("event_id", events.get(&row.event_id))?;
     let traceparent = event.traceparent(delivery.event_id)?;
+    let overdue = now.since(progress.due_at);
     let lost = progress.claim(claim.token, now, share.lease_for);
     let leased = LeasedDelivery {
         lease: LeaseRef { delivery: delivery.id, token: claim.token },
@@ -116,6 +117,7 @@ fn lease(
         takeovers: progress.takeovers,
         trigger: progress.trigger,
         resumes: progress.resume_at.is_some(),
+        overdue,
         target: Arc::clone(target),
     };
     Ok(Some((leased, Stage::Unfinished(progress), lost)))

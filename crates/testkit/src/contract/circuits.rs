@@ -327,3 +327,30 @@ pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
     assert!(scene.webhooks.delete(webhooks[2]).await.unwrap());
     assert!(listed(1, 10).await.is_empty());
 }
+
+/// A circuit that has opened is listed until it is closed, and what it holds back is nothing to claim.
+pub async fn a_survey_lists_open_circuits(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let survey = async || scene.queue.survey().await.unwrap();
+    scene.webhook().await;
+    assert_eq!(survey().await.circuits, []);
+
+    let broken = scene.broken_webhook().await;
+    scene.advance(MINUTE).await;
+    let open = survey().await;
+    assert_eq!((open.unfinished, open.oldest_due), (u64::from(OPEN_AFTER), None));
+    let [(webhook, Circuit::Open { until })] = open.circuits[..] else {
+        panic!("one circuit is open: {:?}", open.circuits);
+    };
+    assert_eq!(webhook, broken);
+    assert_near(until, scene.health(broken).await.open_until.unwrap());
+
+    scene.advance(LONGEST_OPEN).await;
+    let half_open = survey().await;
+    assert_eq!(half_open.circuits, [(broken, Circuit::HalfOpen)]);
+    assert!(half_open.oldest_due.is_some(), "the probe can be claimed");
+
+    let probe = scene.claim(broken, 10).await;
+    scene.settle_as(&probe, HealthEffect::Succeeded).await;
+    assert_eq!(survey().await.circuits, []);
+}

@@ -106,6 +106,40 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     assert_eq!(next().await, None);
 }
 
+/// All that is unfinished counts; what is due is told of only while somebody could claim it.
+pub async fn a_survey_tells_what_waits(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let survey = async || scene.queue.survey().await.unwrap();
+    assert_eq!(survey().await, rdev_webhooks_domain::QueueSurvey::default());
+
+    let webhook = scene.webhook().await;
+    let statuses = [DeliveryStatus::Succeeded, DeliveryStatus::InFlight, DeliveryStatus::Retrying];
+    for status in statuses {
+        scene.delivery_in(status, webhook).await;
+    }
+    let busy = survey().await;
+    assert_eq!((busy.unfinished, busy.oldest_due), (2, None), "nothing can be claimed");
+
+    scene.publish_to(webhook).await;
+    scene.advance(HOUR).await;
+    scene.publish_to(webhook).await;
+    let late = survey().await;
+    assert_eq!(late.unfinished, 4);
+    assert_about(late.oldest_due, HOUR);
+
+    let claimed = scene.claim_for(webhook, 2, DAY).await;
+    assert_about(Some(claimed[0].overdue), HOUR);
+    assert_about(Some(claimed[1].overdue), Duration::ZERO);
+    scene.publish_to(webhook).await;
+    scene.advance(MINUTE).await;
+    assert_about(survey().await.oldest_due, MINUTE);
+    let since = scene.now().await;
+    let state = WebhookState::Disabled { reason: DisabledReason::Manual, since };
+    scene.change(webhook, |webhook| webhook.state = state).await;
+    let held = survey().await;
+    assert_eq!((held.unfinished, held.oldest_due), (5, None), "a disabled webhook holds what it has");
+}
+
 /// Discovery goes through the webhooks in the order of their ids, from any of them on.
 pub async fn discovery_goes_through_the_webhooks_in_pages(harness: &dyn Harness) {
     let scene = Scene::new(harness);

@@ -54,6 +54,7 @@ macro_rules! contract_test_names {
             concurrent_claims_share_nothing
             a_claim_takes_its_share_oldest_first
             claim_skips_a_leased_delivery
+            a_survey_tells_what_waits
             an_expired_lease_is_taken_over_and_its_attempt_recorded
             // settling
             a_released_delivery_is_claimable_at_once
@@ -74,6 +75,7 @@ macro_rules! contract_test_names {
             a_rejection_neither_opens_nor_closes_the_circuit
             a_new_url_and_enabling_reset_the_health
             webhooks_that_fail_are_listed
+            a_survey_lists_open_circuits
             // redelivery
             a_redelivery_leaves_the_automatic_retry_alone
             a_finished_delivery_can_be_redelivered

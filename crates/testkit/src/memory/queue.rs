@@ -11,7 +11,7 @@ use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Attempt, AttemptOutcome, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState,
     DeliveryTarget, DisabledReason, Discovery, DueWebhook, FailureClass, LeaseRef, LeaseToken,
-    LeasedDelivery, Phases, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
+    LeasedDelivery, Phases, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -124,6 +124,24 @@ impl DeliveryQueue for MemoryStore {
         Ok(queued)
     }
 
+    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+        let (state, now) = self.step();
+        let mut survey = QueueSurvey::default();
+        for (id, stored) in &state.webhooks {
+            survey.unfinished += state.unfinished(*id).count() as u64;
+            let circuit = stored.health.circuit(now);
+            if circuit != Circuit::Closed {
+                survey.circuits.push((*id, circuit));
+            }
+            if stored.is_enabled() && !matches!(circuit, Circuit::Open { .. }) {
+                let claimable = state.unfinished(*id).filter(|(_, progress)| progress.claimable_at() <= now);
+                let longest = claimable.map(|(_, progress)| now.since(progress.due_at)).max();
+                survey.oldest_due = survey.oldest_due.max(longest);
+            }
+        }
+        Ok(survey)
+    }
+
     async fn wait_for_work(&self) {
         self.work.notified().await;
     }
@@ -178,6 +196,7 @@ fn claim_share(
         let Some((progress, attempts)) = state.in_progress(id) else {
             continue;
         };
+        let overdue = now.since(progress.due_at);
         if let Some(abandoned) = progress.claim(token, now, share.lease_for) {
             attempts.insert(abandoned.number, abandoned_attempt(abandoned, now));
         }
@@ -194,6 +213,7 @@ fn claim_share(
             takeovers: progress.takeovers,
             trigger: progress.trigger,
             resumes: progress.resume_at.is_some(),
+            overdue,
             target: Arc::clone(&target),
         });
     }

@@ -19,6 +19,11 @@ pub enum Malice {
     Resetting,
 }
 
+impl Malice {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Silent, Self::Dripping, Self::Endless, Self::Resetting];
+}
+
 /// A hostile endpoint on a port of its own. It ends when dropped.
 pub struct Hostile {
     url: String,

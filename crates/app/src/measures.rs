@@ -1,0 +1,258 @@
+//! What is counted and timed, through the facade of the crate [`metrics`]: a process that installs a
+//! recorder before it puts the system together has it collected; elsewhere it costs next to nothing.
+//!
+//! Handles are made once, with the part that they belong to, so that measuring allocates nothing.
+
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
+use rdev_webhooks_domain::{AttemptOutcome, FailureClass, FailureReason, Published, Settled};
+
+/// Of publishing.
+pub(crate) struct Publishing {
+    events: Counter,
+    repeated: Counter,
+    deliveries: Counter,
+    failures: Counter,
+    batch: Histogram,
+    commit: Histogram,
+}
+
+impl Publishing {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "rdev_webhooks_events_published_total",
+            "Events that were stored with all their deliveries"
+        );
+        describe_counter!(
+            "rdev_webhooks_events_repeated_total",
+            "Events that repeated a producer's own id, and added nothing"
+        );
+        describe_counter!(
+            "rdev_webhooks_deliveries_created_total",
+            "Deliveries that events were given when they were stored"
+        );
+        describe_counter!(
+            "rdev_webhooks_publish_failures_total",
+            "Events that were not accepted because the database failed"
+        );
+        describe_histogram!(
+            "rdev_webhooks_publish_batch_events",
+            Unit::Count,
+            "How many events went into one commit"
+        );
+        describe_histogram!(
+            "rdev_webhooks_publish_commit_seconds",
+            Unit::Seconds,
+            "How long a commit of events took"
+        );
+        Self {
+            events: counter!("rdev_webhooks_events_published_total"),
+            repeated: counter!("rdev_webhooks_events_repeated_total"),
+            deliveries: counter!("rdev_webhooks_deliveries_created_total"),
+            failures: counter!("rdev_webhooks_publish_failures_total"),
+            batch: histogram!("rdev_webhooks_publish_batch_events"),
+            commit: histogram!("rdev_webhooks_publish_commit_seconds"),
+        }
+    }
+
+    /// A batch was stored.
+    pub(crate) fn stored(&self, published: &[Published], took: Duration) {
+        let fresh = published.iter().filter(|one| !one.duplicate);
+        let (mut events, mut deliveries) = (0, 0);
+        for one in fresh {
+            events += 1;
+            deliveries += u64::from(one.deliveries);
+        }
+        self.events.increment(events);
+        self.repeated.increment(published.len() as u64 - events);
+        self.deliveries.increment(deliveries);
+        self.batch.record(published.len() as f64);
+        self.commit.record(took);
+    }
+
+    /// A batch of so many was refused.
+    pub(crate) fn failed(&self, events: usize) {
+        self.failures.increment(events as u64);
+    }
+}
+
+/// Of attempts.
+pub(crate) struct Attempts {
+    succeeded: Outcome,
+    failed: Vec<(FailureClass, Outcome)>,
+    lateness: Histogram,
+    latency: Histogram,
+}
+
+struct Outcome {
+    count: Counter,
+    duration: Histogram,
+}
+
+impl Outcome {
+    fn new(name: &'static str) -> Self {
+        Self {
+            count: counter!("rdev_webhooks_attempts_total", "outcome" => name),
+            duration: histogram!("rdev_webhooks_attempt_duration_seconds", "outcome" => name),
+        }
+    }
+
+    fn add(&self, took: Duration) {
+        self.count.increment(1);
+        self.duration.record(took);
+    }
+}
+
+impl Attempts {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "rdev_webhooks_attempts_total",
+            "Attempts to deliver, by outcome: `success`, or the class of the failure"
+        );
+        describe_histogram!(
+            "rdev_webhooks_attempt_duration_seconds",
+            Unit::Seconds,
+            "How long attempts took, from the name look-up to the last byte of the answer"
+        );
+        describe_histogram!(
+            "rdev_webhooks_delivery_lateness_seconds",
+            Unit::Seconds,
+            "How long deliveries had been due when they were claimed"
+        );
+        describe_histogram!(
+            "rdev_webhooks_delivery_latency_seconds",
+            Unit::Seconds,
+            "From the acceptance of an event until an endpoint took it, all attempts and waits included"
+        );
+        Self {
+            succeeded: Outcome::new("success"),
+            failed: FailureClass::ALL.map(|class| (class, Outcome::new(class.as_str()))).into(),
+            lateness: histogram!("rdev_webhooks_delivery_lateness_seconds"),
+            latency: histogram!("rdev_webhooks_delivery_latency_seconds"),
+        }
+    }
+
+    /// A delivery was claimed that had been due for so long.
+    pub(crate) fn claimed(&self, overdue: Duration) {
+        self.lateness.record(overdue);
+    }
+
+    /// An attempt ended, so long after its event was accepted.
+    pub(crate) fn ended(&self, outcome: &AttemptOutcome, took: Duration, since_accepted: Duration) {
+        match &outcome.failure {
+            None => {
+                self.succeeded.add(took);
+                self.latency.record(since_accepted);
+            }
+            Some(failure) => {
+                if let Some((_, failed)) = self.failed.iter().find(|(class, _)| *class == failure.class) {
+                    failed.add(took);
+                }
+            }
+        }
+    }
+}
+
+/// Of what the settler records.
+pub(crate) struct Settling {
+    succeeded: Counter,
+    failed: Vec<(FailureReason, Counter)>,
+    retried: Counter,
+    lost: Counter,
+    batch: Histogram,
+    commit: Histogram,
+}
+
+impl Settling {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "rdev_webhooks_deliveries_finished_total",
+            "Deliveries that a worker brought to an end, by status and reason"
+        );
+        describe_counter!(
+            "rdev_webhooks_retries_total",
+            "Attempts that failed and left the delivery to be tried again"
+        );
+        describe_counter!(
+            "rdev_webhooks_leases_lost_total",
+            "Outcomes that came too late: another worker had taken the delivery over"
+        );
+        describe_histogram!(
+            "rdev_webhooks_settle_batch_outcomes",
+            Unit::Count,
+            "How many outcomes were recorded in one transaction"
+        );
+        describe_histogram!(
+            "rdev_webhooks_settle_commit_seconds",
+            Unit::Seconds,
+            "How long recording a batch of outcomes took"
+        );
+        let finished = |status, reason| counter!("rdev_webhooks_deliveries_finished_total", "status" => status, "reason" => reason);
+        Self {
+            succeeded: finished("succeeded", ""),
+            failed: FailureReason::ALL
+                .iter()
+                .map(|reason| (*reason, finished("failed", reason.as_str())))
+                .collect(),
+            retried: counter!("rdev_webhooks_retries_total"),
+            lost: counter!("rdev_webhooks_leases_lost_total"),
+            batch: histogram!("rdev_webhooks_settle_batch_outcomes"),
+            commit: histogram!("rdev_webhooks_settle_commit_seconds"),
+        }
+    }
+
+    /// A batch was taken to the database.
+    pub(crate) fn recorded(&self, outcomes: usize, took: Duration) {
+        self.batch.record(outcomes as f64);
+        self.commit.record(took);
+    }
+
+    /// An outcome counts, or came too late.
+    pub(crate) fn settled(&self, settled: Settled, applied: bool) {
+        match settled {
+            _ if !applied => self.lost.increment(1),
+            Settled::Succeeded => self.succeeded.increment(1),
+            Settled::Failed(reason) => {
+                if let Some((_, failed)) = self.failed.iter().find(|(known, _)| *known == reason) {
+                    failed.increment(1);
+                }
+            }
+            Settled::RetryAfter(_) | Settled::Resumed => self.retried.increment(1),
+        }
+    }
+}
+
+/// Of the pool's slots and what the scheduler claims for them.
+pub(crate) struct Scheduling {
+    in_flight: Gauge,
+    batch: Histogram,
+}
+
+impl Scheduling {
+    pub(crate) fn new(slots: usize) -> Self {
+        describe_gauge!("rdev_webhooks_in_flight", "Deliveries that hold a slot of this process's pool");
+        describe_gauge!("rdev_webhooks_slots", "Deliveries that the pool may have in flight");
+        describe_histogram!(
+            "rdev_webhooks_claim_batch_deliveries",
+            Unit::Count,
+            "How many deliveries were claimed in one statement"
+        );
+        gauge!("rdev_webhooks_slots").set(slots as f64);
+        Self {
+            in_flight: gauge!("rdev_webhooks_in_flight"),
+            batch: histogram!("rdev_webhooks_claim_batch_deliveries"),
+        }
+    }
+
+    pub(crate) fn in_flight(&self, now: usize) {
+        self.in_flight.set(now as f64);
+    }
+
+    pub(crate) fn claimed(&self, deliveries: usize) {
+        self.batch.record(deliveries as f64);
+    }
+}
