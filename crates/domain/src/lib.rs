@@ -13,6 +13,7 @@
 //! [`ports::Dispatcher`], and settles the outcome. [`delivery::Progress`] holds the rules.
 
 mod access;
+mod api_key;
 mod attempt;
 pub mod delivery;
 mod destination;
@@ -33,6 +34,7 @@ mod trace;
 mod webhook;
 
 pub use access::{Access, Scope, ScopeError};
+pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
     Trigger,

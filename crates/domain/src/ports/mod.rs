@@ -11,6 +11,7 @@
 //! Stores keep their own time (the database's, or a [`Clock`] that they are given): due times and leases
 //! go in as durations, so that a worker whose clock is off harms nothing.
 
+mod api_key_repository;
 mod clock;
 mod delivery_history;
 mod delivery_queue;
@@ -20,6 +21,7 @@ mod error;
 mod event_repository;
 mod webhook_repository;
 
+pub use api_key_repository::ApiKeyRepository;
 pub use clock::Clock;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{DeliveryQueue, Redelivery};
