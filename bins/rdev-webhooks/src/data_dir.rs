@@ -6,12 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rdev_webhooks::Ambient;
+use rdev_webhooks::domain::ApiKeySecret;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_runtime::options::api_key;
 use secrecy::{ExposeSecret, SecretString};
-
-const API_KEY_LEN: usize = 40;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The data dir, which is there.
 pub(crate) struct DataDir {
@@ -41,7 +39,7 @@ impl DataDir {
 
     /// The administrator's key, made at the first time.
     pub(crate) fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
-        self.key("api-key", api_key, || Ok(random_api_key(ambient)))
+        self.key("api-key", api_key, || Ok(ApiKeySecret::generate(ambient.entropy.bytes()).expose().clone()))
     }
 
     /// The encryption key, made at the first time. It is not made anew for a database that is there
@@ -96,18 +94,6 @@ impl DataDir {
     }
 }
 
-fn random_api_key(ambient: &Ambient) -> SecretString {
-    let mut key = String::from("rdev_");
-    while key.len() < API_KEY_LEN {
-        // Bytes from 248 on would make the first letters likelier than the last.
-        let [byte] = ambient.entropy.bytes();
-        if byte < 248 {
-            key.push(char::from(BASE62[usize::from(byte) % 62]));
-        }
-    }
-    key.into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -123,7 +109,7 @@ mod tests {
         let second = DataDir::open(&path).unwrap().api_key(&Ambient::system()).unwrap();
         assert!(first.is_new && !second.is_new);
         assert_eq!(first.key.expose_secret(), second.key.expose_secret());
-        assert_eq!(first.key.expose_secret().len(), API_KEY_LEN);
+        assert_eq!(ApiKeySecret::check(first.key.expose_secret().as_bytes()), Ok(()));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&first.file)), (0o700, 0o600));
     }

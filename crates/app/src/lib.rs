@@ -2,12 +2,14 @@
 //!
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
+//! - [`ApiKeys`] makes and deletes API keys, and knows them again.
 //! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, [`Disabling`]
 //!   disables webhooks that only fail, and [`Watch`] keeps the gauges of the queue.
 //!
 //! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
 
 mod ambient;
+mod api_keys;
 mod catalogue;
 pub mod deliver;
 mod disabling;
@@ -22,6 +24,9 @@ use std::sync::Arc;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
 
 pub use ambient::{Ambient, SystemClock, SystemEntropy};
+pub use api_keys::{
+    ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeyUses, ApiKeys, AuthenticationError, NewApiKey,
+};
 pub use catalogue::Catalogue;
 pub use disabling::Disabling;
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
@@ -36,6 +41,8 @@ pub struct Services {
     pub publisher: Publisher,
     /// Manages webhooks.
     pub webhooks: Webhooks,
+    /// Manages API keys, and knows who brings one.
+    pub api_keys: ApiKeys,
     /// Which event types there are.
     pub catalogue: Catalogue,
     /// Where events are looked at.

@@ -1,4 +1,4 @@
-//! Who may use the API: whoever has the bootstrap key.
+//! Who may use the API: whoever brings the bootstrap administrator's key, or one that was made here.
 
 use std::sync::Arc;
 
@@ -7,46 +7,75 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use rdev_webhooks_domain::Access;
+use rdev_webhooks_app::{ApiKeys, AuthenticationError};
+use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::body::linger;
 use crate::caller::Caller;
 use crate::problem::{Problem, ProblemCode};
 
-/// The key as its SHA-256, so that comparing takes the same time whatever is sent, of any length.
-pub(crate) struct ApiKey {
-    digest: [u8; 32],
+/// Knows callers by their keys.
+pub(crate) struct Authenticator {
+    /// The bootstrap administrator's key as its hash, so that comparing takes the same time whatever is
+    /// sent, of any length.
+    administrator: ApiKeyHash,
     access: Arc<Access>,
+    api_keys: ApiKeys,
 }
 
-impl ApiKey {
-    pub(crate) fn new(key: &SecretString) -> Self {
-        Self { digest: digest(key.expose_secret().as_bytes()), access: Arc::new(Access::administrator()) }
+impl Authenticator {
+    pub(crate) fn new(administrator: &SecretString, api_keys: ApiKeys) -> Self {
+        Self {
+            administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
+            access: Arc::new(Access::administrator()),
+            api_keys,
+        }
     }
 
-    fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
-        let key = bearer(headers)?;
-        if bool::from(digest(key).ct_eq(&self.digest)) {
-            Ok(Caller { key: None, access: Arc::clone(&self.access) })
-        } else {
-            Err(refusal("The API key is not valid.", INVALID))
+    async fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let text = bearer(headers)?;
+        let hash = ApiKeyHash::of(text);
+        if hash == self.administrator {
+            return Ok(Caller { key: None, access: Arc::clone(&self.access) });
+        }
+        ApiKeySecret::check(text).map_err(|error| match error {
+            ApiKeySecretError::Form => refusal(
+                "This is neither the administrator's key nor of the form of an API key: `rdev_` and 39 letters and digits.",
+                MALFORMED,
+            ),
+            ApiKeySecretError::Checksum => refusal(
+                "A character of the API key is wrong or missing: its checksum does not match.",
+                MALFORMED,
+            ),
+        })?;
+        match self.api_keys.authenticate(&hash).await {
+            Ok(key) => Ok(Caller { key: Some(key.id), access: Arc::clone(&key.access) }),
+            Err(AuthenticationError::Unknown) => {
+                Err(refusal("There is no such API key, or it was deleted.", UNKNOWN))
+            }
+            Err(AuthenticationError::Expired) => Err(refusal("The API key has expired.", EXPIRED)),
+            Err(AuthenticationError::Store(error)) => Err(error.into()),
+            Err(other) => Err(Problem::internal().caused_by(other)),
         }
     }
 }
 
 const MISSING: HeaderValue = HeaderValue::from_static("Bearer");
-const INVALID: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+const MALFORMED: HeaderValue =
+    HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key is malformed""#);
+const UNKNOWN: HeaderValue =
+    HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key is not known""#);
+const EXPIRED: HeaderValue =
+    HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key has expired""#);
 
-/// Lets a request pass that brings the key, before anything of its body is read.
+/// Lets a request pass that brings a key, before anything of its body is read.
 pub(crate) async fn require_key(
-    State(key): State<Arc<ApiKey>>,
+    State(authenticator): State<Arc<Authenticator>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match key.check(request.headers()) {
+    match authenticator.check(request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             Ok(next.run(request).await)
@@ -81,8 +110,4 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Problem> {
 
 fn refusal(detail: &'static str, challenge: HeaderValue) -> Problem {
     Problem::new(ProblemCode::Unauthenticated, detail).with_header(WWW_AUTHENTICATE, challenge)
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }

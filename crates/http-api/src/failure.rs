@@ -1,6 +1,6 @@
 //! What the use cases and the ports say went wrong, as problems.
 
-use rdev_webhooks_app::{PublishError, WebhookError, WebhookFault};
+use rdev_webhooks_app::{ApiKeyError, ApiKeyFault, PublishError, WebhookError, WebhookFault};
 use rdev_webhooks_domain::ports::StoreError;
 
 use crate::body::pointer;
@@ -65,6 +65,32 @@ impl From<WebhookError> for Problem {
             WebhookError::Store(error) => error.into(),
             other => Self::internal().caused_by(other),
         }
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::NotFound => Self::not_found("There is no such API key."),
+            ApiKeyError::Invalid(found) => {
+                let mut faults = Faults::default();
+                for fault in found {
+                    faults.at(place_of(fault), fault);
+                }
+                faults.into()
+            }
+            ApiKeyError::Store(error) => error.into(),
+            other => Self::internal().caused_by(other),
+        }
+    }
+}
+
+/// The member that a fault of an API key is about.
+pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
+    match fault {
+        ApiKeyFault::NoScope => "/scopes",
+        ApiKeyFault::NoProject | ApiKeyFault::LimitedAdministrator => "/projects",
+        ApiKeyFault::Expired => "/expires_at",
     }
 }
 

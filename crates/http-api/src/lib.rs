@@ -77,10 +77,10 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// It neither reads nor writes anything by itself; all of that goes through `services`.
 pub fn router(services: Services, options: ApiOptions) -> Router {
-    let key = Arc::new(auth::ApiKey::new(&options.api_key));
+    let authenticator = Arc::new(auth::Authenticator::new(&options.api_key, services.api_keys.clone()));
     let guarded = routes::guarded()
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
-        .route_layer(from_fn_with_state(key, auth::require_key));
+        .route_layer(from_fn_with_state(authenticator, auth::require_key));
     let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
     finished(routes::open(options.metrics).merge(guarded), observer, services)
 }

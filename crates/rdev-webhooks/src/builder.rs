@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::Heartbeat;
-use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Publisher, Services, Webhooks};
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
@@ -101,9 +101,11 @@ impl Builder {
             Catalogue,
             self.ambient.clone(),
         );
+        let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), self.ambient.clone());
         let services = Services {
             publisher,
             webhooks,
+            api_keys,
             catalogue: Catalogue,
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
@@ -111,6 +113,6 @@ impl Builder {
             heartbeat: Heartbeat::default(),
         };
         let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
-        Ok(RdevWebhooks::start(store, services, publishing, dispatcher, self.ambient, upkeep))
+        Ok(RdevWebhooks::start(store, services, (publishing, noting), dispatcher, self.ambient, upkeep))
     }
 }

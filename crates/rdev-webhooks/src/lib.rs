@@ -37,8 +37,9 @@ mod system;
 
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    Ambient, Catalogue, EventDraft, MAX_EVENTS, NewWebhook, PublishError, Publisher, Services, WebhookChange,
-    WebhookCreated, WebhookError, WebhookFault, Webhooks,
+    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, EventDraft, MAX_EVENTS, NewApiKey,
+    NewWebhook, PublishError, Publisher, Services, WebhookChange, WebhookCreated, WebhookError, WebhookFault,
+    Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.

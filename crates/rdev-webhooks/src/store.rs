@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
 };
 use rdev_webhooks_keyring::Keyring;
 #[cfg(feature = "postgres")]
@@ -67,6 +67,7 @@ pub(crate) struct Store {
     pub(crate) webhooks: Arc<dyn WebhookRepository>,
     pub(crate) queue: Arc<dyn DeliveryQueue>,
     pub(crate) history: Arc<dyn DeliveryHistory>,
+    pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
     kind: Kind,
 }
 
@@ -109,9 +110,16 @@ impl Store {
 
     fn of<S>(store: Arc<S>, kind: Kind) -> Self
     where
-        S: EventRepository + WebhookRepository + DeliveryQueue + DeliveryHistory,
+        S: EventRepository + WebhookRepository + DeliveryQueue + DeliveryHistory + ApiKeyRepository,
     {
-        Self { events: store.clone(), webhooks: store.clone(), queue: store.clone(), history: store, kind }
+        Self {
+            events: store.clone(),
+            webhooks: store.clone(),
+            queue: store.clone(),
+            history: store.clone(),
+            api_keys: store,
+            kind,
+        }
     }
 
     pub(crate) async fn close(&self) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::{
-    Ambient, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services, Watch, Webhooks,
+    Ambient, ApiKeyUses, ApiKeys, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services,
+    Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -18,8 +19,9 @@ use tokio_util::task::TaskTracker;
 use crate::store::Store;
 use crate::{Builder, Database};
 
-/// How long the last events may take to be stored once everything else has stopped.
-const PUBLISHER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the tasks behind the services may take to end once everything else has stopped: the last
+/// events to be stored, the last uses of keys to be noted.
+const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a worker does beside delivering.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,8 @@ pub(crate) struct Upkeep {
 pub struct RdevWebhooks {
     store: Store,
     services: Services,
-    publishing: JoinHandle<()>,
+    /// The tasks behind the services; they end when the last clone of these is gone.
+    serving: JoinHandle<()>,
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
     upkeep: Upkeep,
@@ -58,7 +61,7 @@ impl RdevWebhooks {
     pub(crate) fn start(
         store: Store,
         services: Services,
-        publishing: PublisherTask,
+        (publishing, noting): (PublisherTask, ApiKeyUses),
         dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
         upkeep: Upkeep,
@@ -68,7 +71,9 @@ impl RdevWebhooks {
             _guards: [drain.clone().drop_guard(), abort.clone().drop_guard()],
             store,
             services,
-            publishing: tokio::spawn(publishing.run()),
+            serving: tokio::spawn(async {
+                tokio::join!(publishing.run(), noting.run());
+            }),
             dispatcher,
             ambient,
             upkeep,
@@ -101,6 +106,12 @@ impl RdevWebhooks {
     #[must_use]
     pub fn webhooks(&self) -> &Webhooks {
         &self.services.webhooks
+    }
+
+    /// Where API keys are made and deleted.
+    #[must_use]
+    pub fn api_keys(&self) -> &ApiKeys {
+        &self.services.api_keys
     }
 
     /// Everything that an API stands on.
@@ -173,9 +184,9 @@ impl RdevWebhooks {
             self.tasks.wait().await;
         }
         drop(self.services);
-        let abort = self.publishing.abort_handle();
-        if tokio::time::timeout(PUBLISHER_DEADLINE, self.publishing).await.is_err() {
-            tracing::warn!("the publisher is still in use by somebody; it ends now");
+        let abort = self.serving.abort_handle();
+        if tokio::time::timeout(SERVICES_DEADLINE, self.serving).await.is_err() {
+            tracing::warn!("the services are still in use by somebody; they end now");
             abort.abort();
         }
         self.store.close().await

@@ -1,7 +1,7 @@
 //! The rdev webhooks ports on Postgres: for several API processes and any number of workers on one
 //! database.
 //!
-//! [`PostgresStore`] is all four store ports. [`migrate`] prepares a database, [`schema_state`] tells
+//! [`PostgresStore`] is all the store ports. [`migrate`] prepares a database, [`schema_state`] tells
 //! whether one is prepared.
 //!
 //! # How it is laid out
@@ -23,6 +23,7 @@
 //!
 //! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
 
+mod api_keys;
 mod connect;
 mod convert;
 mod error;

@@ -24,6 +24,7 @@
 //! Signing secrets and custom headers are sealed with the keyring before they reach SQLite, each bound
 //! to its table, column and webhook. Opening the database with a keyring that cannot open it fails.
 
+mod api_keys;
 mod error;
 mod events;
 mod files;

@@ -4,9 +4,14 @@ pub(crate) mod attempt;
 pub(crate) mod delivery;
 pub(crate) mod webhook;
 
+use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::StoreError;
+
+use crate::error::Row;
 
 /// Nanoseconds as they are stored; what is longer than 292 years is cut to that.
 pub(crate) fn nanos(duration: Duration) -> i64 {
@@ -16,4 +21,13 @@ pub(crate) fn nanos(duration: Duration) -> i64 {
 /// A moment as it is stored.
 pub(crate) fn micros(at: Timestamp) -> i64 {
     at.as_micros()
+}
+
+/// Reads a JSON array of texts that have a form.
+pub(crate) fn set<T>(row: &Row<'_>, column: &'static str, texts: &str) -> Result<BTreeSet<T>, StoreError>
+where
+    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Ord,
+{
+    let texts: Vec<String> = serde_json::from_str(texts).map_err(|error| row.corrupt(column, error))?;
+    texts.iter().map(|text| row.parse(column, text)).collect()
 }

@@ -18,9 +18,9 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, CapturedResponse, CustomHeaders, EventId, EventPattern, LeaseToken, NewEvent,
-    Phases, ProjectName, RetryPolicy, SigningSecrets, Target, Timestamp, Trigger, Webhook, WebhookId,
-    WebhookState, render_body,
+    Access, ApiKey, ApiKeyHash, ApiKeyId, ApiKeySecret, Attempt, AttemptOutcome, CapturedResponse,
+    CustomHeaders, EventId, EventPattern, LeaseToken, NewEvent, Phases, ProjectName, RetryPolicy,
+    SigningSecrets, Target, Timestamp, Trigger, Webhook, WebhookId, WebhookState, render_body,
 };
 
 /// The data of the contract's own example.
@@ -60,6 +60,22 @@ pub fn secrets(entropy: &dyn Entropy) -> SigningSecrets {
 #[must_use]
 pub fn secret(entropy: &dyn Entropy, scheme: SigningScheme) -> SigningSecret {
     SigningSecret::generate(scheme, entropy.bytes())
+}
+
+/// A key that may do everything, made at `now` and never used, and the hash that it is found by.
+#[must_use]
+pub fn api_key(entropy: &dyn Entropy, now: Timestamp) -> (ApiKey, ApiKeyHash) {
+    let secret = ApiKeySecret::generate(entropy.bytes());
+    let key = ApiKey {
+        id: ApiKeyId::from_parts(now, entropy.bytes()),
+        name: None,
+        hint: secret.hint(),
+        access: Access::administrator().into(),
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+    };
+    (key, secret.hash())
 }
 
 /// A `command.completed` accepted at `now`, of no project and without a key, for whoever subscribes.

@@ -1,10 +1,12 @@
 //! The routes, one endpoint to a file.
 
+mod api_keys;
 mod deliveries;
 mod events;
 pub(crate) mod fallback;
 mod health;
 mod metrics;
+mod projects;
 mod webhooks;
 
 use axum::Router;
@@ -20,6 +22,7 @@ pub(crate) fn guarded() -> Router<Services> {
     let publish = |methods| needs(Scope::EventsWrite, methods);
     let read = |methods| needs(Scope::WebhooksRead, methods);
     let write = |methods| needs(Scope::WebhooksWrite, methods);
+    let administer = |methods| needs(Scope::Admin, methods);
     Router::new()
         .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))
         .route(
@@ -35,6 +38,8 @@ pub(crate) fn guarded() -> Router<Services> {
         .route("/deliveries/{id}", read(get(deliveries::get)))
         .route("/deliveries/{id}/attempts", read(get(deliveries::attempts)))
         .route("/deliveries/{id}/redeliver", write(post(deliveries::redeliver)))
+        .route("/api-keys", administer(get(api_keys::list).post(api_keys::create)))
+        .route("/api-keys/{id}", administer(get(api_keys::get).delete(api_keys::delete)))
 }
 
 /// The routes that need no key.

@@ -1,5 +1,6 @@
 //! The JSON shapes of answers.
 
+mod api_key;
 mod attempt;
 mod circuit;
 mod delivery;
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Serialize, Serializer};
 
+pub(crate) use api_key::{ApiKeyView, CreatedApiKeyView};
 pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use axum::body::Body;
 use futures_util::stream;
 use rdev_webhooks_domain::ports::{
-    DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
 };
 use rdev_webhooks_domain::{
-    Attempt, Claim, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Discovery, EventFilter, EventId,
-    EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest, Published, QueueSurvey, Settlement,
-    Timestamp, Trigger, WebhookId,
+    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord,
+    Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest,
+    Published, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -53,6 +53,33 @@ impl EventRepository for Broken {
     }
 
     async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
+        self.fail().await
+    }
+}
+
+#[async_trait]
+impl ApiKeyRepository for Broken {
+    async fn create(&self, _: &ApiKey, _: &ApiKeyHash) -> Result<(), StoreError> {
+        self.fail().await
+    }
+
+    async fn find(&self, _: &ApiKeyHash) -> Result<Option<ApiKey>, StoreError> {
+        self.fail().await
+    }
+
+    async fn get(&self, _: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        self.fail().await
+    }
+
+    async fn list(&self, _: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, StoreError> {
+        self.fail().await
+    }
+
+    async fn delete(&self, _: ApiKeyId) -> Result<bool, StoreError> {
+        self.fail().await
+    }
+
+    async fn touch(&self, _: ApiKeyId, _: Timestamp) -> Result<(), StoreError> {
         self.fail().await
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod answer;
+mod api_keys;
 mod auth;
 mod bad_bodies;
 mod bad_requests;

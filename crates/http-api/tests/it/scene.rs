@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use rdev_webhooks_app::{Ambient, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Publisher, Services, Webhooks};
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     WebhookRepository,
@@ -91,6 +91,8 @@ impl Scene {
         let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
         let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), Catalogue);
         tokio::spawn(task.run());
+        let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
+        tokio::spawn(noting.run());
         let mut services = Services {
             publisher: publisher.clone(),
             webhooks: Webhooks::new(
@@ -101,6 +103,7 @@ impl Scene {
                 Catalogue,
                 ambient,
             ),
+            api_keys,
             catalogue: Catalogue,
             events: store.clone(),
             history: store.clone(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
-use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_domain::ports::{
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+};
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::sync::Mutex;
@@ -39,6 +41,10 @@ impl Harness for PostgresHarness {
     }
 
     fn history(&self) -> Arc<dyn DeliveryHistory> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         Arc::new(self.scene.store.clone())
     }
 

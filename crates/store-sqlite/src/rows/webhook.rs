@@ -1,13 +1,12 @@
 //! Rows of `webhooks`.
 
-use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DisabledReason, RateLimit, Timestamp, Webhook, WebhookId, WebhookState};
 use rdev_webhooks_keyring::Keyring;
 
+use super::set;
 use crate::error::{self, Row};
 use crate::sealing;
 
@@ -98,13 +97,4 @@ impl WebhookRow {
             since: Timestamp::from_micros(since),
         })
     }
-}
-
-/// Reads a JSON array of texts that have a form.
-fn set<T>(row: &Row<'_>, column: &'static str, texts: &str) -> Result<BTreeSet<T>, StoreError>
-where
-    T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Ord,
-{
-    let texts: Vec<String> = serde_json::from_str(texts).map_err(|error| row.corrupt(column, error))?;
-    texts.iter().map(|text| row.parse(column, text)).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -140,6 +140,10 @@ impl Harness for SqliteHarness {
     }
 
     fn history(&self) -> Arc<dyn DeliveryHistory> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

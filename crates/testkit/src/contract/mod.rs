@@ -10,6 +10,7 @@
 //! database's clock: so no test relies on that clock standing still, or compares it more finely than
 //! [`TOLERANCE`]; tests let time pass in whole minutes.
 
+mod api_keys;
 mod browsing;
 mod circuits;
 mod claiming;
@@ -27,8 +28,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
-use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_domain::ports::{
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+};
 
+pub use api_keys::*;
 pub use browsing::*;
 pub use circuits::*;
 pub use claiming::*;
@@ -60,6 +64,9 @@ pub trait Harness: Send + Sync {
 
     /// The store's history.
     fn history(&self) -> Arc<dyn DeliveryHistory>;
+
+    /// The store's API keys.
+    fn api_keys(&self) -> Arc<dyn ApiKeyRepository>;
 
     /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
     /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has

@@ -95,6 +95,13 @@ macro_rules! contract_test_names {
             pruning_removes_what_is_old
             pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook
             nothing_waits_for_good_for_a_deleted_webhook
+            // API keys
+            an_api_key_is_kept_exactly
+            an_api_key_is_stored_once
+            an_api_key_is_found_by_its_hash
+            api_keys_are_paged_newest_first
+            a_deleted_api_key_is_gone
+            the_last_use_of_an_api_key_is_the_latest
             // model
             any_sequence_of_steps_keeps_the_rules
         }

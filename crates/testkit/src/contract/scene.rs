@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    DeliveryHistory, DeliveryQueue, EventRepository, Updated, WebhookRepository,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
@@ -34,6 +34,7 @@ pub(super) struct Scene<'a> {
     pub(super) webhooks: Arc<dyn WebhookRepository>,
     pub(super) queue: Arc<dyn DeliveryQueue>,
     pub(super) history: Arc<dyn DeliveryHistory>,
+    pub(super) api_keys: Arc<dyn ApiKeyRepository>,
     pub(super) entropy: SeededEntropy,
     moments: AtomicU64,
 }
@@ -50,6 +51,7 @@ impl<'a> Scene<'a> {
             webhooks: harness.webhooks(),
             queue: harness.queue(),
             history: harness.history(),
+            api_keys: harness.api_keys(),
             entropy: SeededEntropy::new(seed),
             moments: AtomicU64::new(0),
         }

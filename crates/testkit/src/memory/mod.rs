@@ -1,5 +1,6 @@
 //! All the ports in memory.
 
+mod api_keys;
 mod events;
 mod history;
 mod queue;

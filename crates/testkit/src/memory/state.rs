@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, Health, ProjectName, Published,
-    SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
+    Health, ProjectName, Published, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
 };
 
 #[derive(Default)]
@@ -14,6 +14,7 @@ pub(super) struct State {
     pub(super) events: BTreeMap<EventId, StoredEvent>,
     pub(super) keys: HashMap<(Option<ProjectName>, EventKey), Published>,
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
+    pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }

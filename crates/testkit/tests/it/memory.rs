@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
@@ -37,6 +37,10 @@ impl Harness for MemoryHarness {
     }
 
     fn history(&self) -> Arc<dyn DeliveryHistory> {
+        self.store.clone()
+    }
+
+    fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
         self.store.clone()
     }
 

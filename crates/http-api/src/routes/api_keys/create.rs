@@ -1,0 +1,30 @@
+//! `POST /api-keys`: makes an API key. 201 with `Location` and the key, whose text is shown this once.
+
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
+use rdev_webhooks_app::Services;
+
+use super::new;
+use crate::body::Document;
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::views::{self, CreatedApiKeyView};
+
+pub(crate) async fn create(
+    State(services): State<Services>,
+    OriginalUri(uri): OriginalUri,
+    caller: Caller,
+    document: Document,
+) -> Result<Response, Problem> {
+    let new = new::read(&document, &services.api_keys, &caller.access)?;
+    let created = services.api_keys.create(new).await?;
+
+    let shown = views::json(&CreatedApiKeyView::from(&created));
+    let mut response = (StatusCode::CREATED, shown).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("{}/{}", uri.path(), created.key.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}

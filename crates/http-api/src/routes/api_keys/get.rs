@@ -1,0 +1,18 @@
+//! `GET /api-keys/{id}`: one API key, without its text.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::ApiKeyId;
+
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::views::{self, ApiKeyView};
+
+pub(crate) async fn get(
+    State(services): State<Services>,
+    PathId(id): PathId<ApiKeyId>,
+) -> Result<Response, Problem> {
+    let key = services.api_keys.get(id).await?;
+    Ok(views::json(&ApiKeyView::from(&key)))
+}

@@ -1,0 +1,17 @@
+//! `GET /api-keys?limit=&cursor=`: API keys, newest first, those that have expired included.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+
+use crate::page;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::views::ApiKeyView;
+
+pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
+    let request = page::request(&mut query);
+    let given = query.finish()?;
+    let found = services.api_keys.list(request).await?;
+    Ok(page::answer(&found, &given, ApiKeyView::from, |key| key.id))
+}

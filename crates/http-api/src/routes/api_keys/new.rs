@@ -1,0 +1,57 @@
+//! The body of `POST /api-keys`.
+
+use std::collections::BTreeSet;
+
+use rdev_webhooks_app::{ApiKeys, NewApiKey};
+use rdev_webhooks_domain::{Access, Scope};
+
+use crate::body::{Document, Object, Value};
+use crate::failure::place_of;
+use crate::fault::Faults;
+use crate::problem::Problem;
+use crate::routes::projects::projects;
+
+const MAX_NAME: usize = 100;
+
+/// Reads the whole body: what the key is to be, or every fault of it.
+pub(super) fn read(document: &Document, api_keys: &ApiKeys, access: &Access) -> Result<NewApiKey, Problem> {
+    let mut faults = Faults::default();
+    let object = document.root().object(&mut faults);
+    let new = object.map(|object| members(object, access, &mut faults));
+    for fault in new.iter().flat_map(|new| api_keys.vet(new)) {
+        faults.at(place_of(fault), fault);
+    }
+    match new {
+        Some(new) if faults.is_empty() => Ok(new),
+        _ => Err(faults.into()),
+    }
+}
+
+fn members(mut object: Object<'_>, access: &Access, faults: &mut Faults) -> NewApiKey {
+    let name = object.optional("name").and_then(|value| name(&value, faults));
+    let given = object.required("scopes", faults);
+    let scopes = given.and_then(|value| scopes(&value, faults));
+    let given = object.optional("projects");
+    let projects = given.and_then(|value| projects(&value, access, faults));
+    let expires_at = object.optional("expires_at").and_then(|value| value.parsed(faults));
+    object.finish(faults);
+    // Scopes that cannot be read are noted, and stand as one that is nothing special meanwhile.
+    let scopes = scopes.unwrap_or_else(|| BTreeSet::from([Scope::WebhooksRead]));
+    NewApiKey { name, access: Access { scopes, projects }, expires_at }
+}
+
+fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
+    let text = value.string(faults)?;
+    if (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        Some(text)
+    } else {
+        value.refuse(faults, format_args!("must be 1 to {MAX_NAME} characters without control characters"))
+    }
+}
+
+/// The scopes that could be read; none if there are some and none of them could.
+fn scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
+    let elements = value.array(faults)?;
+    let read: BTreeSet<Scope> = elements.iter().filter_map(|element| element.parsed(faults)).collect();
+    Some(read).filter(|read| elements.is_empty() || !read.is_empty())
+}

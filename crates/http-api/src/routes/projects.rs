@@ -1,0 +1,38 @@
+//! The member `projects` of several bodies.
+
+use std::collections::BTreeSet;
+
+use rdev_webhooks_domain::{Access, ProjectName};
+
+use crate::body::Value;
+use crate::fault::Faults;
+
+const MAX_PROJECTS: usize = 100;
+
+/// Reads a list of projects. One that there is not for the caller is a fault, whether anybody else has it
+/// or not.
+pub(super) fn projects(
+    value: &Value<'_>,
+    access: &Access,
+    faults: &mut Faults,
+) -> Option<BTreeSet<ProjectName>> {
+    let elements = value.array(faults)?;
+    if elements.len() > MAX_PROJECTS {
+        return value.refuse(faults, format_args!("must hold at most {MAX_PROJECTS} projects"));
+    }
+    if elements.is_empty() && access.projects.is_some() {
+        return value
+            .refuse(faults, "must hold at least one project, as your API key is limited to projects");
+    }
+    let read = elements.iter().filter_map(|element| {
+        let project: ProjectName = element.parsed(faults)?;
+        if !access.sees_project(Some(&project)) {
+            return element.refuse(faults, NOT_YOURS);
+        }
+        Some(project)
+    });
+    Some(read.collect())
+}
+
+/// What is said of a project that is none of the caller's.
+pub(super) const NOT_YOURS: &str = "is not one of the projects that your API key is limited to";

@@ -1,0 +1,163 @@
+//! [`ApiKeyRepository`].
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
+use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+
+use crate::error::{self, Row};
+use crate::rows::{micros, set};
+use crate::{SqliteStore, json};
+
+#[async_trait]
+impl ApiKeyRepository for SqliteStore {
+    async fn create(&self, key: &ApiKey, hash: &ApiKeyHash) -> Result<(), StoreError> {
+        let scopes: Vec<_> = key.access.scopes.iter().map(|scope| scope.as_str()).collect();
+        let scopes = json::rows(&scopes)?;
+        let projects = key.access.projects.as_ref().map(|projects| {
+            let projects: Vec<_> = projects.iter().map(|project| project.as_str()).collect();
+            json::rows(&projects)
+        });
+        let projects = projects.transpose()?;
+        let (key, hash) = (key.clone(), hash.as_bytes().to_vec());
+        self.write(move |conn, _| {
+            Box::pin(async move {
+                let (id, created_at) = (bytes(key.id), micros(key.created_at));
+                let (expires_at, last_used_at) = (key.expires_at.map(micros), key.last_used_at.map(micros));
+                sqlx::query!(
+                    "INSERT INTO api_keys (id, hash, hint, name, scopes, projects, created_at, expires_at,
+                       last_used_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+                    id,
+                    hash,
+                    key.hint,
+                    key.name,
+                    scopes,
+                    projects,
+                    created_at,
+                    expires_at,
+                    last_used_at
+                )
+                .execute(conn)
+                .await
+                .map_err(error::database)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn find(&self, hash: &ApiKeyHash) -> Result<Option<ApiKey>, StoreError> {
+        let hash = hash.as_bytes().to_vec();
+        let row = sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
+             FROM api_keys WHERE hash = ?1",
+            hash
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(error::database)?;
+        row.map(ApiKeyRow::key).transpose()
+    }
+
+    async fn get(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let id = bytes(id);
+        let row = sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
+             FROM api_keys WHERE id = ?1",
+            id
+        )
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(error::database)?;
+        row.map(ApiKeyRow::key).transpose()
+    }
+
+    async fn list(&self, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, StoreError> {
+        let (before, limit) = (page.before.map(bytes), i64::from(page.limit) + 1);
+        let rows = sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
+             FROM api_keys WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
+            before,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let found = rows.into_iter().map(ApiKeyRow::key).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {
+        let id = bytes(id);
+        self.write(move |conn, _| {
+            Box::pin(async move {
+                let deleted = sqlx::query!("DELETE FROM api_keys WHERE id = ?1", id)
+                    .execute(conn)
+                    .await
+                    .map_err(error::database)?;
+                Ok(deleted.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    async fn touch(&self, id: ApiKeyId, used_at: Timestamp) -> Result<(), StoreError> {
+        let (id, used_at) = (bytes(id), micros(used_at));
+        self.write(move |conn, _| {
+            Box::pin(async move {
+                sqlx::query!(
+                    "UPDATE api_keys SET last_used_at = ?2
+                     WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+                    id,
+                    used_at
+                )
+                .execute(conn)
+                .await
+                .map_err(error::database)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+fn bytes(id: ApiKeyId) -> Vec<u8> {
+    id.as_uuid().as_bytes().to_vec()
+}
+
+/// An API key as it is stored, without its hash.
+struct ApiKeyRow {
+    id: Vec<u8>,
+    hint: String,
+    name: Option<String>,
+    scopes: String,
+    projects: Option<String>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    last_used_at: Option<i64>,
+}
+
+impl ApiKeyRow {
+    fn key(self) -> Result<ApiKey, StoreError> {
+        let id = error::uuid("api_keys", "id", &self.id).map(ApiKeyId::from_uuid)?;
+        let row = Row { table: "api_keys", id: &id };
+        let projects = self.projects.map(|projects| set(&row, "projects", &projects));
+        Ok(ApiKey {
+            id,
+            name: self.name,
+            hint: self.hint,
+            access: Arc::new(Access {
+                scopes: set(&row, "scopes", &self.scopes)?,
+                projects: projects.transpose()?,
+            }),
+            created_at: Timestamp::from_micros(self.created_at),
+            expires_at: self.expires_at.map(Timestamp::from_micros),
+            last_used_at: self.last_used_at.map(Timestamp::from_micros),
+        })
+    }
+}
