@@ -77,6 +77,9 @@ pub(crate) async fn require_key(
 ) -> Result<Response, Problem> {
     match authenticator.check(request.headers()).await {
         Ok(caller) => {
+            if let Some(id) = caller.key {
+                tracing::Span::current().record("api_key", tracing::field::display(id));
+            }
             request.extensions_mut().insert(caller);
             Ok(next.run(request).await)
         }

@@ -47,6 +47,7 @@ pub(crate) async fn observe(
         method,
         route,
         request_id = id.as_str(),
+        api_key = field::Empty,
         status = field::Empty,
         duration_ms = field::Empty,
     );

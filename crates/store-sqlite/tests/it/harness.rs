@@ -86,7 +86,7 @@ impl SqliteHarness {
     }
 
     pub(crate) async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) {
-        self.store.create(webhook, secrets).await.unwrap();
+        WebhookRepository::create(&*self.store, webhook, secrets).await.unwrap();
     }
 
     pub(crate) fn event(&self) -> NewEvent {
