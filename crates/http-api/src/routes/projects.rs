@@ -9,8 +9,8 @@ use crate::fault::Faults;
 
 const MAX_PROJECTS: usize = 100;
 
-/// Reads a list of projects. One that there is not for the caller is a fault, whether anybody else has it
-/// or not.
+/// The projects that could be read; none if there are some and none of them could. One that there is not for
+/// the caller is a fault, whether anybody else has it or not.
 pub(super) fn projects(
     value: &Value<'_>,
     access: &Access,
@@ -31,7 +31,8 @@ pub(super) fn projects(
         }
         Some(project)
     });
-    Some(read.collect())
+    let read: BTreeSet<_> = read.collect();
+    Some(read).filter(|read| elements.is_empty() || !read.is_empty())
 }
 
 /// What is said of a project that is none of the caller's.
