@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::Timestamp;
+use crate::delivery::AbandonedAttempt;
 
 /// How much of a response's body is kept: 16 KiB.
 pub const RESPONSE_BODY_LIMIT: usize = 16 * 1024;
@@ -27,6 +28,25 @@ pub struct Attempt {
     pub signature: String,
     /// What came of it.
     pub outcome: AttemptOutcome,
+}
+
+impl Attempt {
+    /// What is said of an attempt whose worker did not live to record it.
+    pub const ABANDONED: &str = "the worker that made this attempt ended before it could record what came of it";
+
+    /// One whose worker did not live to record it, as it is recorded at `now`.
+    #[must_use]
+    pub fn abandoned(lost: AbandonedAttempt, now: Timestamp) -> Self {
+        Self {
+            number: lost.number,
+            trigger: lost.trigger,
+            started_at: lost.started_at,
+            duration: now.since(lost.started_at),
+            phases: Phases::default(),
+            signature: String::new(),
+            outcome: AttemptOutcome::failed(FailureClass::Abandoned, Self::ABANDONED),
+        }
+    }
 }
 
 /// Why an attempt was made.

@@ -291,12 +291,8 @@ impl Progress {
         now: Timestamp,
         lease_for: Duration,
     ) -> Option<AbandonedAttempt> {
-        let lease = Lease { token, taken_at: now, expires_at: now + lease_for };
-        let abandoned = self.lease.replace(lease).map(|lost| AbandonedAttempt {
-            number: self.attempts,
-            trigger: self.trigger,
-            started_at: lost.taken_at,
-        });
+        let abandoned = self.abandoned();
+        self.lease = Some(Lease { token, taken_at: now, expires_at: now + lease_for });
         self.attempts += 1;
         match abandoned {
             Some(_) => self.takeovers += 1,
@@ -358,6 +354,25 @@ impl Progress {
         }
         self.due_at = self.due_at.min(now);
         Ok(())
+    }
+
+    /// Calls it off because somebody asked. Says which attempt was abandoned where the lease of a dead
+    /// worker ends by that.
+    pub fn cancel(&self, now: Timestamp) -> Result<(DeliveryState, Option<AbandonedAttempt>), InFlight> {
+        if self.lease.is_some_and(|lease| now < lease.expires_at) {
+            return Err(InFlight);
+        }
+        let cancelled = DeliveryState::Cancelled { at: now, reason: CancelReason::Requested };
+        Ok((cancelled, self.abandoned()))
+    }
+
+    /// The attempt whose worker is dead, once the lease has expired.
+    fn abandoned(&self) -> Option<AbandonedAttempt> {
+        self.lease.map(|lost| AbandonedAttempt {
+            number: self.attempts,
+            trigger: self.trigger,
+            started_at: lost.taken_at,
+        })
     }
 
     fn check(&self, token: LeaseToken) -> Result<(), LeaseLost> {

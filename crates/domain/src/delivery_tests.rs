@@ -38,6 +38,17 @@ fn a_claimed_delivery_is_in_flight_until_its_lease_ends() {
 }
 
 #[test]
+fn what_waits_can_be_called_off_and_what_is_in_flight_cannot() {
+    let called_off = DeliveryState::Cancelled { at: START, reason: CancelReason::Requested };
+    assert_eq!(Progress::new(START).cancel(START), Ok((called_off, None)));
+    assert_eq!(retrying().cancel(START), Ok((called_off, None)));
+    assert_eq!(claimed().cancel(START), Err(InFlight));
+    let (_, abandoned) = claimed().cancel(START + LEASE).unwrap();
+    let lost = AbandonedAttempt { number: 1, trigger: Trigger::Automatic, started_at: START };
+    assert_eq!(abandoned, Some(lost));
+}
+
+#[test]
 fn a_retry_waits_from_when_the_failure_was_recorded() {
     let due_at = START + Duration::from_secs(5);
     assert_eq!(retrying().state(START), DeliveryState::Retrying { due_at });

@@ -68,6 +68,8 @@ codes! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
     /// The delivery is being sent at this moment.
     DeliveryInFlight = "delivery_in_flight", CONFLICT, "The delivery is in flight";
+    /// The delivery has ended.
+    DeliveryFinished = "delivery_finished", CONFLICT, "The delivery has ended";
     /// The webhook is disabled, and is sent nothing.
     WebhookDisabled = "webhook_disabled", CONFLICT, "The webhook is disabled";
     /// The webhook is gone.

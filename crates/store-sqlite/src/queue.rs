@@ -1,5 +1,6 @@
 //! [`DeliveryQueue`].
 
+mod cancel;
 mod claim;
 mod discover;
 mod redeliver;
@@ -11,7 +12,7 @@ mod survey;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
 };
@@ -61,6 +62,10 @@ impl DeliveryQueue for SqliteStore {
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         let mut conn = self.readers.acquire().await.map_err(error::database)?;
         survey::survey(&mut conn, self.clock.now()).await
+    }
+
+    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        self.write(move |conn, now| Box::pin(async move { cancel::cancel(conn, id, now).await })).await
     }
 
     async fn wait_for_work(&self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger,
     WebhookId,
@@ -61,6 +61,10 @@ impl DeliveryQueue for Faulty {
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         self.call()?.survey().await
+    }
+
+    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        self.call()?.cancel(id).await
     }
 
     async fn wait_for_work(&self) {

@@ -88,6 +88,22 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 2. MUST list the circuits that are not closed. (`a_survey_lists_open_circuits`)
     async fn survey(&self) -> Result<QueueSurvey, StoreError>;
 
+    /// Calls one delivery off that waits, whether its webhook takes deliveries or not; none if there is no
+    /// such delivery.
+    ///
+    /// 1. MUST end one that is pending or retrying as cancelled, with the reason
+    ///    [`Requested`](crate::CancelReason::Requested), and keep its attempts.
+    ///    (`what_waits_can_be_cancelled`)
+    /// 2. MUST refuse while the delivery is in flight. (`cancelling_is_refused_in_flight`)
+    /// 3. MUST take one whose lease has expired, and record the attempt that was begun under it as
+    ///    [`claim`](Self::claim) does; what its worker reports later is not recorded.
+    ///    (`what_a_dead_worker_left_can_be_cancelled`)
+    /// 4. MUST change nothing of one that has ended. (`what_has_ended_is_not_cancelled`)
+    /// 5. MUST leave it to be redelivered. (`a_cancelled_delivery_can_be_redelivered`)
+    /// 6. MUST either cancel a delivery or leave it to a claim, never both, however many ask at once.
+    ///    (`concurrent_claims_and_cancellations_share_nothing`)
+    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError>;
+
     /// Resolves when there may be new work since the last time it resolved; a hint only, for polling
     /// must suffice. A wake-up that comes while nobody waits is kept for the next call. Safe to drop.
     async fn wait_for_work(&self);
@@ -107,4 +123,15 @@ pub enum Redelivery {
     WebhookDisabled,
     /// Its webhook is gone.
     WebhookDeleted,
+}
+
+/// What became of a request to call a delivery off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It is cancelled.
+    Cancelled(Delivery),
+    /// It is being sent at this moment.
+    InFlight,
+    /// It had ended before.
+    Ended,
 }

@@ -24,7 +24,7 @@ mod webhook_repository;
 pub use api_key_repository::ApiKeyRepository;
 pub use clock::Clock;
 pub use delivery_history::{DeliveryHistory, Pruned};
-pub use delivery_queue::{DeliveryQueue, Redelivery};
+pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
 pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
 pub use entropy::Entropy;
 pub use error::StoreError;

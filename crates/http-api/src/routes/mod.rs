@@ -37,6 +37,7 @@ pub(crate) fn guarded() -> Router<Services> {
         .route("/deliveries", read(get(deliveries::list)))
         .route("/deliveries/{id}", read(get(deliveries::get)))
         .route("/deliveries/{id}/attempts", read(get(deliveries::attempts)))
+        .route("/deliveries/{id}/cancel", write(post(deliveries::cancel)))
         .route("/deliveries/{id}/redeliver", write(post(deliveries::redeliver)))
         .route("/api-keys", administer(get(api_keys::list).post(api_keys::create)))
         .route("/api-keys/{id}", administer(get(api_keys::get).delete(api_keys::delete)))

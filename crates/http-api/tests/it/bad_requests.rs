@@ -100,6 +100,8 @@ async fn paths_and_methods() {
         ("DELETE", "/webhooks/whk_01h455vb4pex5vsknk084sn02q"),
         ("DELETE", "/webhooks/dlv_01h455vb4pex5vsknk084sn02q"),
         ("POST", "/webhooks/whk_01h455vb4pex5vsknk084sn02q/test"),
+        ("POST", "/deliveries/dlv_01h455vb4pex5vsknk084sn02q/cancel"),
+        ("POST", "/deliveries/whk_01h455vb4pex5vsknk084sn02q/cancel"),
         ("POST", "/deliveries/dlv_01h455vb4pex5vsknk084sn02q/redeliver"),
         ("POST", "/deliveries/whk_01h455vb4pex5vsknk084sn02q/redeliver"),
         ("POST", "/nothing"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::Clock;
+use rdev_webhooks_domain::ports::{Clock, DeliveryQueue};
 use rdev_webhooks_domain::{
     Attempt, AttemptOutcome, CapturedResponse, FailureClass, FailureReason, Phases, Settled,
 };
@@ -192,6 +192,39 @@ async fn a_disabled_webhooks_delivery_is_not_sent_again() {
     let id = scene.delivery_of(&event).await["id"].as_str().unwrap().to_owned();
     let refused = scene.call("POST", &format!("/deliveries/{id}/redeliver"), &[]).await.expect(409);
     assert_eq!(refused.code(), "webhook_disabled");
+}
+
+#[tokio::test]
+async fn a_delivery_that_waits_is_called_off_on_request() {
+    let scene = Scene::new();
+    let webhook = scene.webhook().await;
+    let event = scene.event().await;
+    let id = scene.delivery_of(&event).await["id"].as_str().unwrap().to_owned();
+    let path = format!("/deliveries/{id}/cancel");
+    for (body, status) in [("[]", 422), (r#"{"a":1}"#, 422), ("{", 400)] {
+        scene.post(&path, body).await.expect(status);
+    }
+    let leased = scene.claim(&webhook).await;
+    let refused = scene.call("POST", &path, &[]).await.expect(409);
+    assert_eq!(refused.code(), "delivery_in_flight");
+    scene.store.release(&[leased.lease]).await.unwrap();
+
+    let cancelled = scene.call("POST", &path, &[]).await.expect(200).json();
+    for (member, expected) in [
+        ("id", json!(id)),
+        ("status", json!("cancelled")),
+        ("reason", json!("requested")),
+        ("finished_at", json!("2025-01-15T10:30:00Z")),
+        ("next_attempt_at", json!(null)),
+    ] {
+        assert_eq!(cancelled[member], expected, "{member}");
+    }
+    assert!(cancelled["reason_detail"].as_str().unwrap().contains("asked"));
+    assert_eq!(scene.delivery_of(&event).await, cancelled);
+    let refused = scene.post(&path, "{}").await.expect(409);
+    assert_eq!(refused.code(), "delivery_finished");
+    let again = scene.call("POST", &format!("/deliveries/{id}/redeliver"), &[]).await.expect(202).json();
+    assert_eq!(again["status"], "pending");
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use axum::body::Body;
 use futures_util::stream;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
+    ApiKeyRepository, Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery,
+    StoreError,
 };
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord,
@@ -133,6 +134,10 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
+    async fn cancel(&self, _: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        self.fail().await
+    }
+
     async fn wait_for_work(&self) {}
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -172,6 +177,7 @@ async fn a_database_that_is_away_is_503_and_one_that_is_corrupt_is_500() {
             scene.get(&format!("/deliveries/{DELIVERY_ID}")).await,
             scene.get(&format!("/deliveries/{DELIVERY_ID}/attempts")).await,
             scene.call("POST", &format!("/deliveries/{DELIVERY_ID}/redeliver"), &[]).await,
+            scene.call("POST", &format!("/deliveries/{DELIVERY_ID}/cancel"), &[]).await,
         ];
         for answer in answers {
             let answer = answer.expect(status);

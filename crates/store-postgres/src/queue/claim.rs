@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
+    Attempt, Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
 };
 use uuid::Uuid;
 
@@ -17,8 +17,6 @@ use crate::convert::{to_micros_up, to_u32};
 use crate::error::{corrupt, describe};
 use crate::targets;
 use crate::webhook_rows::version;
-
-const ABANDONED: &str = "the worker that made this attempt ended before it could record the outcome";
 
 /// A delivery that was leased, with what it sends.
 struct ClaimedRow {
@@ -170,7 +168,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
                 &marks as &[Option<DateTime<Utc>>],
                 claim.token.as_i64(),
                 FailureClass::Abandoned.as_str(),
-                ABANDONED,
+                Attempt::ABANDONED,
             )
             .fetch_all(&mut **conn)
             .await

@@ -1,6 +1,7 @@
 //! [`DeliveryQueue`] on Postgres.
 
 pub(crate) mod cancel;
+mod cancel_one;
 mod claim;
 mod discover;
 pub(crate) mod marks;
@@ -10,7 +11,7 @@ mod settle;
 mod survey;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
 };
@@ -42,6 +43,10 @@ impl DeliveryQueue for PostgresStore {
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         survey::survey(&self.inner).await
+    }
+
+    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        cancel_one::cancel(&self.inner, id).await
     }
 
     async fn wait_for_work(&self) {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use rdev_webhooks_domain::delivery::AbandonedAttempt;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, FailureClass, LeaseRef,
-    LeasedDelivery, Phases, Timestamp, TraceParent, WebhookId,
+    Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, Timestamp,
+    TraceParent, WebhookId,
 };
 use rdev_webhooks_keyring::Keyring;
 use sqlx::SqliteConnection;
@@ -61,7 +61,7 @@ pub(super) async fn claim(
                     health.probe(now, share.lease_for);
                     probed.insert(webhook, *health);
                 }
-                abandoned.extend(lost.map(|lost| (id, abandoned_attempt(lost, now))));
+                abandoned.extend(lost.map(|lost| (id, Attempt::abandoned(lost, now))));
                 stages.push((id, stage));
                 leased.push(delivery);
             }
@@ -121,21 +121,6 @@ fn lease(
         target: Arc::clone(target),
     };
     Ok(Some((leased, Stage::Unfinished(progress), lost)))
-}
-
-fn abandoned_attempt(lost: AbandonedAttempt, now: Timestamp) -> Attempt {
-    Attempt {
-        number: lost.number,
-        trigger: lost.trigger,
-        started_at: lost.started_at,
-        duration: now.since(lost.started_at),
-        phases: Phases::default(),
-        signature: String::new(),
-        outcome: AttemptOutcome::failed(
-            FailureClass::Abandoned,
-            "the worker that made this attempt ended before it could record what came of it",
-        ),
-    }
 }
 
 /// The versions of those of the shares' webhooks that take deliveries.

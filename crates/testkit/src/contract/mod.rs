@@ -12,6 +12,7 @@
 
 mod api_keys;
 mod browsing;
+mod cancelling;
 mod circuits;
 mod claiming;
 mod model;
@@ -34,6 +35,7 @@ use rdev_webhooks_domain::ports::{
 
 pub use api_keys::*;
 pub use browsing::*;
+pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
 pub use model::*;

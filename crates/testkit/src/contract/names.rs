@@ -82,6 +82,13 @@ macro_rules! contract_test_names {
             redelivery_is_refused_in_flight
             redelivery_needs_an_enabled_webhook
             a_redelivery_wakes_a_waiting_worker
+            // cancelling
+            what_waits_can_be_cancelled
+            cancelling_is_refused_in_flight
+            what_a_dead_worker_left_can_be_cancelled
+            what_has_ended_is_not_cancelled
+            a_cancelled_delivery_can_be_redelivered
+            concurrent_claims_and_cancellations_share_nothing
             // browsing
             an_event_tells_what_became_of_it
             events_are_paged_newest_first

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::delivery::{AbandonedAttempt, Progress};
+use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::health::Tally;
-use rdev_webhooks_domain::ports::{DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState,
-    DeliveryTarget, DisabledReason, Discovery, DueWebhook, FailureClass, LeaseRef, LeaseToken,
-    LeasedDelivery, Phases, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
+    Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
+    DisabledReason, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, QueueSurvey, Settlement,
+    Timestamp, Trigger, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -142,6 +142,24 @@ impl DeliveryQueue for MemoryStore {
         Ok(survey)
     }
 
+    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        let (mut state, now) = self.step();
+        if !state.deliveries.contains_key(&id) {
+            return Ok(None);
+        }
+        let Some((progress, attempts)) = state.in_progress(id) else {
+            return Ok(Some(Cancellation::Ended));
+        };
+        let Ok((cancelled, abandoned)) = progress.cancel(now) else {
+            return Ok(Some(Cancellation::InFlight));
+        };
+        if let Some(abandoned) = abandoned {
+            attempts.insert(abandoned.number, Attempt::abandoned(abandoned, now));
+        }
+        state.finish(id, cancelled);
+        Ok(state.delivery(id, now).map(Cancellation::Cancelled))
+    }
+
     async fn wait_for_work(&self) {
         self.work.notified().await;
     }
@@ -198,7 +216,7 @@ fn claim_share(
         };
         let overdue = now.since(progress.due_at);
         if let Some(abandoned) = progress.claim(token, now, share.lease_for) {
-            attempts.insert(abandoned.number, abandoned_attempt(abandoned, now));
+            attempts.insert(abandoned.number, Attempt::abandoned(abandoned, now));
         }
         let progress = *progress;
         let event = &state.events[&state.deliveries[&id].event];
@@ -216,19 +234,6 @@ fn claim_share(
             overdue,
             target: Arc::clone(&target),
         });
-    }
-}
-
-fn abandoned_attempt(abandoned: AbandonedAttempt, now: Timestamp) -> Attempt {
-    let detail = "the worker that made this attempt ended before it could record the outcome";
-    Attempt {
-        number: abandoned.number,
-        trigger: abandoned.trigger,
-        started_at: abandoned.started_at,
-        duration: now.since(abandoned.started_at),
-        phases: Phases::default(),
-        signature: String::new(),
-        outcome: AttemptOutcome::failed(FailureClass::Abandoned, detail),
     }
 }
 

@@ -40,6 +40,14 @@ pub(super) enum Answer {
     WebhookDeleted,
 }
 
+/// What a cancellation should be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    Now,
+    InFlight,
+    Ended,
+}
+
 #[derive(Debug)]
 pub(super) struct Model {
     pub(super) now: Timestamp,
@@ -193,6 +201,20 @@ impl Model {
             }
         }
         Answer::Queued
+    }
+
+    pub(super) fn cancelled(&mut self, id: DeliveryId) -> Cancelled {
+        let now = self.now;
+        let expected = self.deliveries.get_mut(&id).expect("it was published");
+        let Phase::Unfinished(progress) = &expected.phase else {
+            return Cancelled::Ended;
+        };
+        let Ok((state, abandoned)) = progress.cancel(now) else {
+            return Cancelled::InFlight;
+        };
+        expected.recorded.extend(abandoned.map(|lost| (lost.number, true)));
+        expected.finish(state);
+        Cancelled::Now
     }
 
     /// Deletes a webhook of which no lease has expired: those may be cancelled now or later.

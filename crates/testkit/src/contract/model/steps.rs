@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::Redelivery;
+use rdev_webhooks_domain::ports::{Cancellation, Redelivery};
 use rdev_webhooks_domain::{
     Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, EventType,
     FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp, Trigger, Webhook,
     WebhookId, WebhookState,
 };
 
-use super::expected::{Answer, Model, Standing};
+use super::expected::{Answer, Cancelled, Model, Standing};
 use crate::contract::scene::{DAY, MINUTE, Scene, assert_about};
 use crate::contract::{Harness, TOLERANCE};
 use crate::samples;
@@ -60,7 +60,8 @@ impl<'a> Run<'a> {
             45..53 => self.release().await,
             53..78 => self.settle().await,
             78..86 => self.advance().await,
-            86..94 => self.redeliver().await,
+            86..92 => self.redeliver().await,
+            92..94 => self.cancel().await,
             94..97 => self.switch().await,
             97..99 => self.prune().await,
             _ => self.replace_webhook().await,
@@ -242,6 +243,22 @@ impl<'a> Run<'a> {
             Redelivery::WebhookDeleted => Answer::WebhookDeleted,
         };
         let expected = self.model.redelivered(id, trigger);
+        assert_eq!(answer, expected, "{}", self.context());
+    }
+
+    async fn cancel(&mut self) {
+        let ids: Vec<DeliveryId> = self.model.deliveries.keys().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let id = self.pick(&ids);
+        self.note(format!("cancel {id}"));
+        let answer = match self.scene.queue.cancel(id).await.unwrap().expect("it was published") {
+            Cancellation::Cancelled(_) => Cancelled::Now,
+            Cancellation::InFlight => Cancelled::InFlight,
+            Cancellation::Ended => Cancelled::Ended,
+        };
+        let expected = self.model.cancelled(id);
         assert_eq!(answer, expected, "{}", self.context());
     }
 

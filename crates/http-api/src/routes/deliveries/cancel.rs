@@ -1,0 +1,36 @@
+//! `POST /deliveries/{id}/cancel`: calls off a delivery that waits. 200 with the delivery; 409 while it is in
+//! flight, or once it has ended.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::DeliveryId;
+use rdev_webhooks_domain::ports::Cancellation;
+
+use super::check_visible;
+use crate::body::Nothing;
+use crate::caller::Caller;
+use crate::path::PathId;
+use crate::problem::{Problem, ProblemCode};
+use crate::views::{self, DeliveryView};
+
+pub(crate) async fn cancel(
+    State(services): State<Services>,
+    caller: Caller,
+    PathId(id): PathId<DeliveryId>,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    check_visible(&services, &caller, id).await?;
+    let (code, detail) = match services.queue.cancel(id).await? {
+        None => (ProblemCode::NotFound, "There is no such delivery."),
+        Some(Cancellation::Cancelled(delivery)) => return Ok(views::json(&DeliveryView::from(&delivery))),
+        Some(Cancellation::InFlight) => (
+            ProblemCode::DeliveryInFlight,
+            "The delivery is being sent at this moment: if it is to be tried again, cancel it then.",
+        ),
+        Some(Cancellation::Ended) => {
+            (ProblemCode::DeliveryFinished, "The delivery has ended, so there is nothing to call off.")
+        }
+    };
+    Err(Problem::new(code, detail))
+}

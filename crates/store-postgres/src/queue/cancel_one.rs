@@ -1,0 +1,106 @@
+//! Calling one delivery off on request.
+
+use rdev_webhooks_domain::ports::{Cancellation, StoreError};
+use rdev_webhooks_domain::{Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass};
+use sqlx::{Connection, PgConnection};
+
+use crate::connect::Inner;
+use crate::rows::{DeliveryRow, to_delivery};
+
+/// A delivery may be taken up again by somebody else while it is looked for: it is looked for again then.
+const TRIES: u32 = 3;
+
+enum Found {
+    Nothing,
+    InFlight,
+    Ended,
+    Cancelled(DeliveryRow),
+    Pruned,
+}
+
+/// Calls a delivery off that waits, or says why not.
+pub(crate) async fn cancel(store: &Inner, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+    for _ in 0..TRIES {
+        let found = store
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                let found = attempt(&mut tx, id).await?;
+                if matches!(found, Found::Cancelled(_)) {
+                    tx.commit().await?;
+                }
+                Ok(found)
+            })
+            .await?;
+        return Ok(Some(match found {
+            Found::Nothing => continue,
+            Found::Pruned => return Ok(None),
+            Found::InFlight => Cancellation::InFlight,
+            Found::Ended => Cancellation::Ended,
+            Found::Cancelled(row) => Cancellation::Cancelled(to_delivery(row)?),
+        }));
+    }
+    Ok(None)
+}
+
+/// The row's lock comes first: a claim passes over what is locked, and what a claim has locked is seen as it
+/// leaves it.
+async fn attempt(tx: &mut PgConnection, id: DeliveryId) -> Result<Found, sqlx::Error> {
+    let in_flight = sqlx::query_scalar!(
+        r#"SELECT coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
+         FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    match in_flight {
+        Some(true) => return Ok(Found::InFlight),
+        Some(false) => {}
+        None => {
+            let ended = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT FROM rdev_webhooks.deliveries WHERE id = $1) AS "ended!""#,
+                id.as_uuid()
+            )
+            .fetch_one(tx)
+            .await?;
+            return Ok(if ended { Found::Ended } else { Found::Nothing });
+        }
+    }
+    let row = sqlx::query_as!(
+        DeliveryRow,
+        r#"
+        WITH cancelled AS (
+            DELETE FROM rdev_webhooks.delivery_queue WHERE id = $1 RETURNING *
+        ),
+        recorded AS (
+            INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at, attempts,
+                automatic_attempts, outcome, reason)
+            SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts, $2, $3
+            FROM cancelled
+            RETURNING *
+        ),
+        abandoned AS (
+            INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at, duration_ns,
+                signature, failure_class, failure_detail)
+            SELECT id, attempts, trigger, lease_taken_at,
+                greatest(0, (extract(epoch FROM rdev_webhooks.now() - lease_taken_at) * 1000000)::int8)
+                    * 1000,
+                '', $4, $5
+            FROM cancelled WHERE lease_taken_at IS NOT NULL
+            ON CONFLICT (delivery_id, number) DO NOTHING
+        )
+        SELECT r.id, r.event_id, e.event_type, e.project, r.webhook_id, r.attempts, r.outcome AS status,
+            r.finished_at AS at, r.reason
+        FROM recorded r JOIN rdev_webhooks.events e ON e.id = r.event_id
+        "#,
+        id.as_uuid(),
+        DeliveryStatus::Cancelled.as_str(),
+        CancelReason::Requested.as_str(),
+        FailureClass::Abandoned.as_str(),
+        Attempt::ABANDONED,
+    )
+    .fetch_optional(tx)
+    .await?;
+    // Its event was pruned at this moment, and the delivery goes with it.
+    Ok(row.map_or(Found::Pruned, Found::Cancelled))
+}

@@ -1,0 +1,36 @@
+//! Calling off on request.
+
+use rdev_webhooks_domain::ports::{Cancellation, StoreError};
+use rdev_webhooks_domain::{Attempt, DeliveryId, Timestamp};
+use sqlx::SqliteConnection;
+
+use crate::error;
+use crate::rows::attempt;
+use crate::rows::delivery::{self, Stage, delivery_rows};
+
+/// Calls a delivery off that waits, or says why not.
+pub(super) async fn cancel(
+    conn: &mut SqliteConnection,
+    id: DeliveryId,
+    now: Timestamp,
+) -> Result<Option<Cancellation>, StoreError> {
+    let bytes = id.as_uuid().as_bytes().to_vec();
+    let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", bytes)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let Stage::Unfinished(progress) = row.stage()? else {
+        return Ok(Some(Cancellation::Ended));
+    };
+    let Ok((cancelled, abandoned)) = progress.cancel(now) else {
+        return Ok(Some(Cancellation::InFlight));
+    };
+    let stage = Stage::ended(&progress, cancelled);
+    delivery::save(&mut *conn, [(id, stage)]).await?;
+    let abandoned = abandoned.map(|lost| (id, Attempt::abandoned(lost, now)));
+    attempt::record(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    Ok(Some(Cancellation::Cancelled(row.delivery_at(&stage, now)?)))
+}
