@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// nothing about it.
 ///
 /// [`Display`](fmt::Display) writes eight hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; Self::LEN]);
 
 impl KeyId {
@@ -29,7 +29,8 @@ impl KeyId {
         Self(bytes)
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8; Self::LEN] {
+    /// The four bytes, as they stand in a sealed value behind its first.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
 }

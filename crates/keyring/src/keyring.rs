@@ -100,6 +100,19 @@ impl Keyring {
         Self::key_id_of(sealed) != Some(self.primary_key_id())
     }
 
+    /// What `sealed` holds, sealed again under the primary key; `None` if it was sealed under that.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open) and [`seal`](Self::seal).
+    pub fn reseal(&self, sealed: &[u8], associated_data: &[u8]) -> Result<Option<Vec<u8>>, ResealError> {
+        if !self.needs_reseal(sealed) {
+            return Ok(None);
+        }
+        let opened = self.open(sealed, associated_data)?;
+        Ok(Some(self.seal(&opened, associated_data)?))
+    }
+
     fn keys(&self) -> impl Iterator<Item = &EncryptionKey> {
         std::iter::once(&self.primary).chain(self.retired.iter())
     }
@@ -145,4 +158,16 @@ pub enum OpenError {
     /// The bytes were altered, or belong to another record than the associated data says.
     #[error("the sealed secret was altered or belongs to another record")]
     Tampered,
+}
+
+/// Why a sealed secret could not be sealed again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResealError {
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It could not be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }

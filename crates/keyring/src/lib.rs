@@ -41,9 +41,8 @@
 //! let after: Keyring = new.expose_secret().parse()?;
 //!
 //! let mut stored = before.seal(b"whsec_...", b"record")?;
-//! if during.needs_reseal(&stored) {
-//!     let opened = during.open(&stored, b"record")?;
-//!     stored = during.seal(&opened, b"record")?;
+//! if let Some(resealed) = during.reseal(&stored, b"record")? {
+//!     stored = resealed;
 //! }
 //! assert_eq!(*after.open(&stored, b"record")?, b"whsec_...");
 //! # Ok(())
@@ -74,9 +73,11 @@ mod envelope;
 mod key_id;
 mod keyring;
 mod parse;
+mod rotation;
 
 pub use encryption_key::{EncryptionKey, EncryptionKeyError};
 pub use envelope::OVERHEAD;
 pub use key_id::KeyId;
-pub use keyring::{Keyring, OpenError, SealError};
+pub use keyring::{Keyring, OpenError, ResealError, SealError};
 pub use parse::KeyringError;
+pub use rotation::RotationTally;

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rdev_webhooks_keyring::{Keyring, OVERHEAD, OpenError};
+use rdev_webhooks_keyring::{Keyring, OVERHEAD, OpenError, RotationTally};
 
 use crate::{key, keyring};
 
@@ -107,4 +107,25 @@ fn a_clone_opens_what_the_original_sealed() {
     let clone = keyring.clone();
     drop(keyring);
     assert_eq!(*clone.open(&sealed, RECORD).unwrap(), SECRET);
+}
+
+#[test]
+fn sealing_again_takes_what_is_under_a_retired_key_and_nothing_else() {
+    let old = keyring(&[1]).seal(SECRET, RECORD).unwrap();
+    let during = keyring(&[2, 1]);
+    let new = during.reseal(&old, RECORD).unwrap().unwrap();
+    assert_eq!(*keyring(&[2]).open(&new, RECORD).unwrap(), SECRET);
+    assert_eq!(during.reseal(&new, RECORD).unwrap(), None);
+
+    let mut tally = RotationTally::default();
+    assert!(tally.reseal(&during, &old, RECORD).unwrap().is_some());
+    assert_eq!(tally.reseal(&during, &new, RECORD).unwrap(), None);
+    assert!(tally.is_complete());
+    let strange = keyring(&[3]).seal(SECRET, RECORD).unwrap();
+    for left in [&strange, &strange, &old[..20].to_vec()] {
+        assert_eq!(tally.reseal(&during, left, RECORD).unwrap(), None);
+    }
+    assert_eq!(tally.reseal(&during, &old, b"another record").unwrap(), None);
+    assert_eq!((tally.unknown.get(&key(3).id()), tally.unreadable), (Some(&2), 2));
+    assert!(!tally.is_complete());
 }
