@@ -14,3 +14,4 @@ mod command_line;
 mod crashes;
 mod metrics;
 mod postgres;
+mod rotation;

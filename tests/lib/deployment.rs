@@ -12,6 +12,8 @@ const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub struct Deployment {
     /// The server, to be stopped and started.
     pub postgres: PostgresServer,
+    /// The encryption keys of the processes that are started from now on.
+    pub encryption_key: String,
     url: String,
     api_port: u16,
 }
@@ -29,7 +31,7 @@ impl Deployment {
         assert!(migrated.status.success(), "{migrated:?}");
         // A port that is free now and that nobody else is given soon: the API comes back on it.
         let api_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { postgres, url, api_port }
+        Self { postgres, encryption_key: ENCRYPTION_KEY.to_owned(), url, api_port }
     }
 
     /// The database's URL.
@@ -64,7 +66,7 @@ impl Deployment {
     async fn process(&self, name: &str, args: &[&str], ready: &str) -> Process {
         let variables = [
             ("RDEV_DATABASE_URL", self.url.as_str()),
-            ("RDEV_ENCRYPTION_KEY", ENCRYPTION_KEY),
+            ("RDEV_ENCRYPTION_KEY", self.encryption_key.as_str()),
             ("RDEV_API_KEY", API_KEY),
             ("RDEV_ALLOW_DESTINATION", "127.0.0.0/8"),
             ("RDEV_LOG", "error"),

@@ -28,6 +28,9 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Bring a database's schema up to date; safe to run again, and while other processes serve
     Migrate(Box<MigrateArgs>),
+    /// Encrypt everything anew with the first of the encryption keys, so that the others can be left out; safe
+    /// to run again, and while processes serve
+    Rekey(Box<RekeyArgs>),
     /// Watch a delivery fail twice, be retried and succeed, with its signature verified; takes 16 s
     Demo,
 }
@@ -49,6 +52,21 @@ pub(crate) struct PlaceArgs {
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+
+    /// The encryption keys, 32 bytes in base64 each: what is encrypted with any of them is encrypted anew with the
+    /// first [default: those in <data-dir>/encryption-key]
+    #[arg(long, env = "RDEV_ENCRYPTION_KEY", value_name = "NEW,OLD", hide_env_values = true,
+          value_parser = secret(str::parse::<Keyring>))]
+    pub(crate) encryption_key: Option<Keyring>,
+
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
 }

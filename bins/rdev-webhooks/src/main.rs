@@ -5,6 +5,7 @@ mod cli;
 mod data_dir;
 mod demo;
 mod migrate;
+mod rekey;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ async fn main() -> ExitCode {
         None => serve::run(cli.serve).await,
         Some(Command::Serve(options)) => serve::run(*options).await,
         Some(Command::Migrate(options)) => migrate::run(*options).await,
+        Some(Command::Rekey(options)) => rekey::run(*options).await,
         Some(Command::Demo) => demo::run().await,
     }
 }

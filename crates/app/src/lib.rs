@@ -32,7 +32,9 @@ pub use disabling::Disabling;
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
 pub use watch::Watch;
-pub use webhooks::{NewWebhook, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks};
+pub use webhooks::{
+    NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
+};
 
 /// Everything that an API needs, cheap to clone.
 #[derive(Clone)]

@@ -5,11 +5,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryHistory, Dispatcher, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{
+    DeliveryHistory, Dispatcher, Rotated, StoreError, Updated, WebhookRepository,
+};
 use rdev_webhooks_domain::{
     CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Health, Page,
-    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SigningSecrets, Target, Timestamp,
-    Webhook, WebhookFilter, WebhookId, WebhookState,
+    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SecretRotation, SigningSecrets,
+    Target, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 
@@ -102,6 +104,15 @@ pub struct WebhookCreated {
     pub secret: SigningSecret,
 }
 
+/// A webhook whose secret was rotated, with the new secret, which is shown this once.
+#[derive(Debug)]
+pub struct SecretRotated {
+    /// The webhook.
+    pub webhook: Webhook,
+    /// What its deliveries are signed with from now on.
+    pub secret: SigningSecret,
+}
+
 /// What is wrong with a webhook's settings, beyond their form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookFault {
@@ -189,7 +200,8 @@ impl Webhooks {
         }
         let now = self.ambient.now();
         let secret = SigningSecret::generate(new.signing, self.ambient.entropy.bytes());
-        let webhook = Webhook {
+        let secrets = SigningSecrets::new(secret.clone());
+        let mut webhook = Webhook {
             id: self.ambient.webhook_id(),
             url: new.url,
             description: new.description,
@@ -201,6 +213,8 @@ impl Webhooks {
             rate_limit: new.rate_limit,
             max_in_flight: new.max_in_flight,
             signing: new.signing,
+            public_key: None,
+            previous_secret: None,
             state: if new.enabled {
                 WebhookState::Enabled
             } else {
@@ -210,7 +224,8 @@ impl Webhooks {
             updated_at: now,
             version: 1,
         };
-        self.repository.create(&webhook, &SigningSecrets::new(secret.clone())).await?;
+        webhook.tell_of(&secrets);
+        self.repository.create(&webhook, &secrets).await?;
         tracing::info!(webhook = %webhook.id, "webhook created");
         Ok(WebhookCreated { webhook, secret })
     }
@@ -265,6 +280,29 @@ impl Webhooks {
             }
         }
         Err(WebhookError::VersionMismatch)
+    }
+
+    /// Gives a webhook a new secret; the one before signs too for as long as `overlap`. With `versions` only
+    /// if the webhook has one of them, which its caller has seen.
+    pub async fn rotate_secret(
+        &self,
+        id: WebhookId,
+        overlap: Duration,
+        versions: Option<Vec<u64>>,
+    ) -> Result<SecretRotated, WebhookError> {
+        let signing = self.get(id).await?.signing;
+        let secret = SigningSecret::generate(signing, self.ambient.entropy.bytes());
+        let at = self.ambient.now();
+        let previous_until = (!overlap.is_zero()).then(|| at + overlap);
+        let rotation = SecretRotation { secret, previous_until, at, versions };
+        match self.repository.rotate_secret(id, &rotation).await? {
+            Rotated::Applied(webhook) => {
+                tracing::info!(webhook = %id, "secret rotated");
+                Ok(SecretRotated { webhook: *webhook, secret: rotation.secret })
+            }
+            Rotated::VersionMismatch => Err(WebhookError::VersionMismatch),
+            Rotated::NotFound => Err(WebhookError::NotFound),
+        }
     }
 
     /// Deletes a webhook: what waits is cancelled, the history stays.

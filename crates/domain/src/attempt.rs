@@ -32,7 +32,8 @@ pub struct Attempt {
 
 impl Attempt {
     /// What is said of an attempt whose worker did not live to record it.
-    pub const ABANDONED: &str = "the worker that made this attempt ended before it could record what came of it";
+    pub const ABANDONED: &str =
+        "the worker that made this attempt ended before it could record what came of it";
 
     /// One whose worker did not live to record it, as it is recorded at `now`.
     #[must_use]

@@ -56,7 +56,7 @@ pub use queue::{
     QueueSurvey, Settled, Settlement,
 };
 pub use retry::{RetryPolicy, RetryPolicyError};
-pub use secrets::SigningSecrets;
+pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use timestamp::{Timestamp, TimestampError};
 pub use trace::{TraceParent, TraceParentError};
 pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookState};

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use rdev_webhooks_signing::SigningScheme;
+use rdev_webhooks_signing::{PublicKey, SigningScheme};
 
 use crate::{
-    CustomHeaders, EndpointUrl, EventPattern, EventType, ProjectName, RetryPolicy, Timestamp, WebhookId,
+    CustomHeaders, EndpointUrl, EventPattern, EventType, PreviousSecret, ProjectName, RetryPolicy,
+    SigningSecrets, Timestamp, WebhookId,
 };
 
 /// A subscription of one URL to events. Its secrets are kept apart, see
@@ -36,6 +37,10 @@ pub struct Webhook {
     pub max_in_flight: Option<NonZeroU32>,
     /// How deliveries are signed.
     pub signing: SigningScheme,
+    /// What receivers verify with, if deliveries are signed with ed25519.
+    pub public_key: Option<PublicKey>,
+    /// The secret before the last rotation, if that left it for a while.
+    pub previous_secret: Option<PreviousSecret>,
     /// Whether it takes deliveries.
     pub state: WebhookState,
     /// When it was made.
@@ -47,6 +52,18 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Lets it tell what everybody may know of its secrets.
+    pub fn tell_of(&mut self, secrets: &SigningSecrets) {
+        self.public_key = secrets.current.public_key();
+        self.previous_secret = secrets.previous_known();
+    }
+
+    /// The secret before the last rotation, while it signs too.
+    #[must_use]
+    pub fn previous_secret_at(&self, now: Timestamp) -> Option<&PreviousSecret> {
+        self.previous_secret.as_ref().filter(|previous| now < previous.until)
+    }
+
     /// Whether an event of that type and project is for this webhook. A disabled webhook is sent
     /// nothing.
     #[must_use]

@@ -2,28 +2,26 @@
 //!
 //! A webhook's tag is its version, such as `"3"`, and while its endpoint fails also what is shown of that,
 //! such as `"3-open-21-1736937005000000-1736937000000000"`: so a webhook that is known by its tag is known
-//! whole. A change cannot collide with how the endpoint is doing: `If-Match` goes by the version alone.
+//! whole. While two secrets sign, `-rotating` follows the version. A change cannot collide with how the endpoint is doing: `If-Match` goes by the version alone.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
-use crate::views::CircuitView;
+use crate::views::WebhookView;
 
 /// The strong entity tag of a webhook whose endpoint is well, or not known yet.
 pub(crate) fn etag(version: u64) -> HeaderValue {
-    header(&quoted(version, None))
+    header(&format!("\"{version}\""))
 }
 
 /// The strong entity tag of a webhook as it is shown.
-pub(crate) fn etag_of(version: u64, circuit: &CircuitView) -> HeaderValue {
-    header(&quoted(version, Some(circuit)))
-}
-
-fn quoted(version: u64, circuit: Option<&CircuitView>) -> String {
-    match circuit.filter(|circuit| !circuit.is_well()) {
-        Some(circuit) => format!("\"{version}-{circuit}\""),
-        None => format!("\"{version}\""),
-    }
+pub(crate) fn etag_of(shown: &WebhookView<'_>) -> HeaderValue {
+    let (version, circuit) = (shown.version(), shown.circuit());
+    let rotating = if shown.is_rotating() { "-rotating" } else { "" };
+    header(&match circuit.is_well() {
+        true => format!("\"{version}{rotating}\""),
+        false => format!("\"{version}{rotating}-{circuit}\""),
+    })
 }
 
 fn header(tag: &str) -> HeaderValue {
@@ -46,6 +44,14 @@ impl IfMatch {
             None => Self::Any,
             Some(tags) if tags == ["*"] => Self::Any,
             Some(tags) => Self::OneOf(tags.iter().filter_map(|tag| version(tag)).collect()),
+        }
+    }
+
+    /// The versions that it asks for; none for any.
+    pub(crate) fn into_versions(self) -> Option<Vec<u64>> {
+        match self {
+            Self::Any => None,
+            Self::OneOf(versions) => Some(versions),
         }
     }
 
@@ -105,6 +111,8 @@ mod tests {
             ("\"4\"", false),
             ("\"3-open-20-5-1\"", true),
             ("\"4-open-20-5-1\"", false),
+            ("\"3-rotating\"", true),
+            ("\"3-rotating-open-20-5-1\"", true),
             ("\"3-\"", false),
             ("\"-3\"", false),
             ("", false),

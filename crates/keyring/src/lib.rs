@@ -80,4 +80,4 @@ pub use envelope::OVERHEAD;
 pub use key_id::KeyId;
 pub use keyring::{Keyring, OpenError, ResealError, SealError};
 pub use parse::KeyringError;
-pub use rotation::RotationTally;
+pub use rotation::{RotationReport, RotationTally};

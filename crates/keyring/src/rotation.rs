@@ -1,6 +1,7 @@
 //! What a rotation does to many values.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::key_id::KeyId;
 use crate::keyring::{Keyring, OpenError, ResealError, SealError};
@@ -44,5 +45,45 @@ impl RotationTally {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unknown.is_empty() && self.unreadable == 0
+    }
+}
+
+/// What a rotation came upon in all places where sealed values are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RotationReport {
+    /// What it came upon in each place, under the place's name.
+    pub places: Vec<(String, RotationTally)>,
+}
+
+impl RotationReport {
+    /// How many values are sealed under the primary key now and were not before.
+    #[must_use]
+    pub fn resealed(&self) -> u64 {
+        self.places.iter().map(|(_, tally)| tally.resealed).sum()
+    }
+
+    /// Whether everything is sealed under the primary key, so that the retired ones can be left out.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.places.iter().all(|(_, tally)| tally.is_complete())
+    }
+}
+
+/// What is wrong, by place, in one line; nothing if all is well.
+impl fmt::Display for RotationReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (place, tally) in &self.places {
+            for (key, count) in &tally.unknown {
+                write!(f, "{separator}{place}: {count} sealed with the key {key}, which was not given")?;
+                separator = "; ";
+            }
+            if tally.unreadable > 0 {
+                let count = tally.unreadable;
+                write!(f, "{separator}{place}: {count} damaged")?;
+                separator = "; ";
+            }
+        }
+        Ok(())
     }
 }

@@ -38,8 +38,8 @@ mod system;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, EventDraft, MAX_EVENTS, NewApiKey,
-    NewWebhook, PublishError, Publisher, Services, WebhookChange, WebhookCreated, WebhookError, WebhookFault,
-    Webhooks,
+    NewWebhook, PublishError, Publisher, SecretRotated, Services, WebhookChange, WebhookCreated,
+    WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.
@@ -53,5 +53,5 @@ pub use rdev_webhooks_signing as signing;
 
 pub use builder::Builder;
 pub use database::{Database, DatabaseError};
-pub use store::{MigrateError, OpenError, migrate};
+pub use store::{MigrateError, OpenError, migrate, rekey};
 pub use system::RdevWebhooks;

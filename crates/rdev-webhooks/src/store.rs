@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
 };
-use rdev_webhooks_keyring::Keyring;
+use rdev_webhooks_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
@@ -59,6 +59,26 @@ pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
         Database::Postgres { url } => Ok(rdev_webhooks_store_postgres::migrate(url.expose_secret()).await?),
         #[cfg(feature = "sqlite")]
         Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::migrate(path).await?),
+    }
+}
+
+/// Seals everything in a database anew with the keyring's primary key, while processes serve on it, and tells
+/// what that came to. Afterwards, if all of it could be read, the other keys are not needed any more.
+///
+/// It may be ended at any moment and begun again. The processes that serve meanwhile must have both keys, the new
+/// one first: what is sealed with the old one behind its back makes it necessary once more.
+///
+/// # Errors
+///
+/// [`OpenError`]; nothing is changed if the keyring lacks a key that the database is known to need.
+pub async fn rekey(database: &Database, keyring: &Keyring) -> Result<RotationReport, OpenError> {
+    match database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres { url } => {
+            Ok(rdev_webhooks_store_postgres::rekey(url.expose_secret(), keyring).await?)
+        }
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::rekey(path, keyring).await?),
     }
 }
 

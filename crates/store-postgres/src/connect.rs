@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_keyring::Keyring;
+use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
 use sqlx::{Connection, Executor};
@@ -19,7 +19,7 @@ use crate::queue::marks::Marks;
 use crate::schema::{SchemaState, parse_url, read_state};
 use crate::targets::TargetCache;
 use crate::wakeups::Wakeups;
-use crate::{gauges, upkeep, wakeups};
+use crate::{gauges, key_checks, resealing, upkeep, wakeups};
 
 /// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
 /// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
@@ -96,13 +96,51 @@ pub enum ConnectError {
     /// The schema is another than this program needs; the message says which command to run.
     #[error("{0}")]
     Schema(SchemaState),
+    /// Some of the database's secrets are sealed with a key that was not given.
+    #[error(
+        "the database holds secrets that are sealed with another encryption key ({needed}); give that key, or a \
+         list of keys that holds it"
+    )]
+    WrongKey {
+        /// The id of the key that is needed.
+        needed: KeyId,
+    },
     /// The database could not be reached, or refused us.
     #[error("the database cannot be used")]
     Store(#[source] StoreError),
 }
 
+/// Seals everything in a database anew with the primary key, while processes serve on it, and tells what that
+/// came to. Afterwards, if all of it could be read, no process needs the other keys.
+///
+/// It may be ended at any moment and begun again. The processes that serve meanwhile must have both keys, and
+/// those that still seal with the old one make it necessary once more.
+///
+/// # Errors
+///
+/// [`ConnectError`]; nothing is changed if the keyring lacks a key that the database is known to need.
+pub async fn rekey(url: &str, keyring: &Keyring) -> Result<RotationReport, ConnectError> {
+    let server = parse_url(url).ok_or(ConnectError::Url)?;
+    let options = PostgresOptions::new(url, keyring.clone());
+    let (acquire, statement) = (options.acquire_timeout, options.browse_timeout);
+    let pool = Pool::new(&server, 1, acquire, statement, BROWSE_SETTINGS, &Arc::default());
+    check_schema(&pool).await?;
+    let report = resealing::reseal(&pool, keyring).await;
+    // Nothing hangs on how the connection ends.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, pool.pool.close()).await;
+    report
+}
+
+async fn check_schema(pool: &Pool) -> Result<(), ConnectError> {
+    let mut conn = pool.acquire().await.map_err(ConnectError::Store)?;
+    match read_state(&mut conn).await.map_err(ConnectError::Store)? {
+        SchemaState::Current => Ok(()),
+        other => Err(ConnectError::Schema(other)),
+    }
+}
+
 impl PostgresStore {
-    /// Connects, checks the schema's version, and begins the upkeep.
+    /// Connects, checks the schema's version and the encryption keys, and begins the upkeep.
     ///
     /// # Errors
     ///
@@ -117,12 +155,8 @@ impl PostgresStore {
         let write = pool(options.pools.write, hot, HOT_SETTINGS);
         let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, CLAIM_SETTINGS].concat());
         let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
-        let mut conn = browse.acquire().await.map_err(ConnectError::Store)?;
-        match read_state(&mut conn).await.map_err(ConnectError::Store)? {
-            SchemaState::Current => {}
-            other => return Err(ConnectError::Schema(other)),
-        }
-        drop(conn);
+        check_schema(&browse).await?;
+        key_checks::admit(&browse, &options.keyring).await?;
 
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();

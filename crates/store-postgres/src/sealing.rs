@@ -1,6 +1,6 @@
 //! Secrets and header values, sealed.
 
-use std::str;
+use std::{fmt, str};
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::SigningSecret;
@@ -21,7 +21,7 @@ pub(crate) enum Sealed {
 }
 
 impl Sealed {
-    const fn column(self) -> &'static str {
+    pub(crate) const fn column(self) -> &'static str {
         match self {
             Self::Headers => "headers",
             Self::Secret => "secret",
@@ -30,9 +30,14 @@ impl Sealed {
     }
 
     /// What a sealed value is bound to, so that it opens in its own row and column alone.
-    fn place(self, id: WebhookId) -> String {
-        format!("{TABLE}.{} {id}", self.column())
+    pub(crate) fn place(self, id: WebhookId) -> String {
+        place(TABLE, self.column(), &id)
     }
+}
+
+/// The same for any column of sealed values.
+pub(crate) fn place(table: &str, column: &str, id: &dyn fmt::Display) -> String {
+    format!("{table}.{column} {id}")
 }
 
 /// Seals header values; none if there are no headers.

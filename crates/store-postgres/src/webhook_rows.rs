@@ -6,7 +6,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryTarget, DisabledReason, RateLimit, SigningSecrets, Webhook, WebhookId, WebhookState,
+    DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
+    WebhookState,
 };
 use rdev_webhooks_keyring::Keyring;
 use uuid::Uuid;
@@ -30,6 +31,9 @@ pub(crate) struct WebhookRow {
     pub(crate) rate_limit: Option<f64>,
     pub(crate) max_in_flight: Option<i64>,
     pub(crate) signing: String,
+    pub(crate) public_key: Option<String>,
+    pub(crate) previous_public_key: Option<String>,
+    pub(crate) previous_secret_until: Option<DateTime<Utc>>,
     pub(crate) headers: Option<Vec<u8>>,
     pub(crate) disabled_reason: Option<String>,
     pub(crate) disabled_since: Option<DateTime<Utc>>,
@@ -65,6 +69,8 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
         rate_limit: rate_limit(id, row.rate_limit)?,
         max_in_flight: max_in_flight(id, row.max_in_flight)?,
         signing: parse(id, "signing", &row.signing)?,
+        public_key: row.public_key.map(|text| parse(id, "public_key", &text)).transpose()?,
+        previous_secret: previous_secret(id, row.previous_secret_until, row.previous_public_key.as_deref())?,
         state: state(id, row.disabled_reason, row.disabled_since)?,
         created_at: from_sql_time(row.created_at),
         updated_at: from_sql_time(row.updated_at),
@@ -119,6 +125,15 @@ pub(crate) fn max_in_flight(id: WebhookId, stored: Option<i64>) -> Result<Option
 /// Reads a webhook's version.
 pub(crate) fn version(id: WebhookId, stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|error| corrupt(TABLE, "version", id, error))
+}
+
+fn previous_secret(
+    id: WebhookId,
+    until: Option<DateTime<Utc>>,
+    public_key: Option<&str>,
+) -> Result<Option<PreviousSecret>, StoreError> {
+    let public_key = public_key.map(|text| parse(id, "previous_public_key", text)).transpose()?;
+    Ok(until.map(|until| PreviousSecret { until: from_sql_time(until), public_key }))
 }
 
 fn state(

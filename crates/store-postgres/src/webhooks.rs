@@ -1,9 +1,10 @@
 //! [`WebhookRepository`] on Postgres.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use crate::convert::{to_nanos, to_sql_time};
 use crate::error::describe;
 use crate::health;
 use crate::queue::cancel;
+use crate::rotate::{self, public_key};
 use crate::sealing::{Sealed, seal_headers, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook};
 
@@ -35,9 +37,9 @@ impl WebhookRepository for PostgresStore {
                     "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
                          retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
                          previous_secret, previous_secret_until, disabled_reason, disabled_since,
-                         created_at, updated_at)
+                         created_at, updated_at, public_key, previous_public_key)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                         $18, $19)",
+                         $18, $19, $20, $21)",
                     webhook.id.as_uuid(),
                     columns.version,
                     webhook.url.as_str(),
@@ -57,6 +59,8 @@ impl WebhookRepository for PostgresStore {
                     columns.disabled_since,
                     to_sql_time(webhook.created_at),
                     to_sql_time(webhook.updated_at),
+                    public_key(&secrets.current),
+                    previous.and_then(|(secret, _)| public_key(secret)),
                 )
                 .execute(&mut *tx)
                 .await?;
@@ -74,8 +78,9 @@ impl WebhookRepository for PostgresStore {
                 sqlx::query_as!(
                     WebhookRow,
                     "SELECT id, version, url, description, events, projects, retry, timeout_ns,
-                         rate_limit, max_in_flight, signing, headers, disabled_reason, disabled_since,
-                         created_at, updated_at
+                         rate_limit, max_in_flight, signing, public_key, previous_public_key,
+                         previous_secret_until, headers, disabled_reason, disabled_since, created_at,
+                         updated_at
                      FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
                     id.as_uuid()
                 )
@@ -100,8 +105,9 @@ impl WebhookRepository for PostgresStore {
                 sqlx::query_as!(
                     WebhookRow,
                     "SELECT id, version, url, description, events, projects, retry, timeout_ns,
-                         rate_limit, max_in_flight, signing, headers, disabled_reason, disabled_since,
-                         created_at, updated_at
+                         rate_limit, max_in_flight, signing, public_key, previous_public_key,
+                         previous_secret_until, headers, disabled_reason, disabled_since, created_at,
+                         updated_at
                      FROM rdev_webhooks.webhooks
                      WHERE deleted_at IS NULL
                          AND ($1::uuid IS NULL OR id < $1)
@@ -185,6 +191,10 @@ impl WebhookRepository for PostgresStore {
             self.inner.wakeups.wake();
         }
         Ok(updated)
+    }
+
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+        rotate::rotate(self, id, rotation).await
     }
 
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {

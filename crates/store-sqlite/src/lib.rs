@@ -22,7 +22,8 @@
 //! # Secrets
 //!
 //! Signing secrets and custom headers are sealed with the keyring before they reach SQLite, each bound
-//! to its table, column and webhook. Opening the database with a keyring that cannot open it fails.
+//! to its table, column and row. Opening the database with a keyring that cannot open it fails; opening it with
+//! another primary key seals everything anew with that, as [`rekey`] does while somebody else serves.
 
 mod api_keys;
 mod error;
@@ -31,9 +32,12 @@ mod files;
 mod health;
 mod history;
 mod json;
+mod key_checks;
 mod open;
 mod options;
 mod queue;
+mod resealing;
+mod rotate;
 mod rows;
 mod sealing;
 mod store;
@@ -41,6 +45,6 @@ mod targets;
 mod webhooks;
 mod writer;
 
-pub use open::{OpenError, migrate};
+pub use open::{OpenError, migrate, rekey};
 pub use options::SqliteOptions;
 pub use store::SqliteStore;

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_keyring::{KeyId, SealError};
+use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport, SealError};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::files::{self, Lock};
 use crate::writer::{Setup, Writer};
-use crate::{SqliteOptions, SqliteStore};
+use crate::{SqliteOptions, SqliteStore, resealing};
 
 /// Why a database could not be opened, for the person who wants it opened.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,15 @@ pub enum OpenError {
         path.display()
     )]
     InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A process of another version has it, so that its tables may be others than this one knows.
+    #[error(
+        "{} is in use by an rdev-webhooks process of another version; stop that, or use its version",
+        path.display()
+    )]
+    InUseByAnotherVersion {
         /// The database.
         path: PathBuf,
     },
@@ -57,9 +66,9 @@ pub enum OpenError {
         /// Why.
         source: MigrateError,
     },
-    /// None of the encryption keys is the one that its secrets are sealed with.
+    /// Some of its secrets are sealed with a key that was not given.
     #[error(
-        "{} was made with another encryption key ({needed}); give the key that it was made with, or a list of \
+        "{} holds secrets that are sealed with another encryption key ({needed}); give that key, or a list of \
          keys that holds it",
         path.display()
     )]
@@ -91,8 +100,10 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let SqliteOptions { path, keyring, clock, timeout, .. } = options;
     let failed = |source: sqlx::Error| OpenError::Database { path: path.clone(), source };
     let (mut conn, lock) = connect(&path, timeout).await?;
-    prepare::check_key(&mut conn, &keyring, &path).await?;
-    prepare::reseal(&mut conn, &keyring).await.map_err(failed)?;
+    let resealed = resealing::reseal(&mut conn, &keyring, &path).await?;
+    if !resealed.is_complete() {
+        tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
+    }
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 
     let pool = SqlitePoolOptions::new()
@@ -126,6 +137,41 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
 pub async fn migrate(path: &Path) -> Result<(), OpenError> {
     let (conn, _lock) = connect(path, SqliteOptions::TIMEOUT).await?;
     conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
+}
+
+/// Seals everything in a database anew with the primary key, whether another process serves on it or not, and
+/// tells what that came to. Afterwards, if all of it could be read, the database opens without the other keys.
+///
+/// It may be ended at any moment and begun again. A process that serves meanwhile must have both keys.
+///
+/// # Errors
+///
+/// As for opening; nothing is changed if the keyring lacks a key that the database is known to need.
+pub async fn rekey(path: &Path, keyring: &Keyring) -> Result<RotationReport, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    if !path.exists() {
+        let source = io::ErrorKind::NotFound.into();
+        return Err(OpenError::File { path: path.to_owned(), source });
+    }
+    let (mut conn, _lock) = match connect(path, SqliteOptions::TIMEOUT).await {
+        Ok((conn, lock)) => (conn, Some(lock)),
+        Err(OpenError::InUse { .. }) => (beside(path).await?, None),
+        Err(other) => return Err(other),
+    };
+    let report = resealing::reseal(&mut conn, keyring, path).await?;
+    conn.close().await.map_err(failed)?;
+    Ok(report)
+}
+
+/// Connects to write beside the process that has the database.
+async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    let mut conn =
+        SqliteConnection::connect_with(&writing(path, SqliteOptions::TIMEOUT)).await.map_err(failed)?;
+    if prepare::is_current(&mut conn).await.map_err(failed)? {
+        return Ok(conn);
+    }
+    Err(OpenError::InUseByAnotherVersion { path: path.to_owned() })
 }
 
 /// Locks a database, connects to write, and brings its schema up to date.
@@ -178,7 +224,7 @@ fn common(path: &Path, timeout: Duration) -> SqliteConnectOptions {
 }
 
 impl OpenError {
-    fn sealing(path: PathBuf, error: &SealError) -> Self {
+    pub(crate) fn sealing(path: PathBuf, error: &SealError) -> Self {
         Self::Secrets { path, reason: error.to_string() }
     }
 }

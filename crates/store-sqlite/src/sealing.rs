@@ -1,6 +1,9 @@
 //! Secrets on their way into the database and out of it.
 
+use std::fmt;
+
 use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{CustomHeaders, SigningSecrets, Timestamp, WebhookId};
 use rdev_webhooks_keyring::Keyring;
 use secrecy::ExposeSecret;
@@ -11,20 +14,27 @@ pub(crate) const HEADERS: &str = "headers";
 pub(crate) const SECRET: &str = "secret";
 pub(crate) const PREVIOUS_SECRET: &str = "previous_secret";
 
-/// A webhook's signing secrets as they are stored.
+/// A webhook's signing secrets as they are stored, and what is no secret of them beside them.
+#[derive(Default)]
 pub(crate) struct SealedSecrets {
     pub(crate) current: Vec<u8>,
+    pub(crate) public_key: Option<String>,
     pub(crate) previous: Option<Vec<u8>>,
     pub(crate) previous_until: Option<i64>,
+    pub(crate) previous_public_key: Option<String>,
 }
 
+const TABLE: &str = "webhooks";
+
 /// What binds a sealed value to where it stands: copied to another row or column, it does not open.
-fn associated_data(column: &str, id: WebhookId) -> String {
-    format!("webhooks.{column} {id}")
+pub(crate) fn associated_data(table: &str, column: &str, id: &dyn fmt::Display) -> String {
+    format!("{table}.{column} {id}")
 }
 
 fn seal(keyring: &Keyring, column: &str, id: WebhookId, plaintext: &str) -> Result<Vec<u8>, StoreError> {
-    keyring.seal(plaintext.as_bytes(), associated_data(column, id).as_bytes()).map_err(error::internal)
+    keyring
+        .seal(plaintext.as_bytes(), associated_data(TABLE, column, &id).as_bytes())
+        .map_err(error::internal)
 }
 
 fn open<T>(
@@ -34,9 +44,9 @@ fn open<T>(
     sealed: &[u8],
     parse: impl FnOnce(&str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<T, StoreError> {
-    let row = Row { table: "webhooks", id: &id };
+    let row = Row { table: TABLE, id: &id };
     let plaintext = keyring
-        .open(sealed, associated_data(column, id).as_bytes())
+        .open(sealed, associated_data(TABLE, column, &id).as_bytes())
         .map_err(|error| row.corrupt(column, error))?;
     let text = std::str::from_utf8(&plaintext).map_err(|error| row.corrupt(column, error))?;
     parse(text).map_err(|error| row.corrupt(column, error))
@@ -72,10 +82,13 @@ pub(crate) fn seal_secrets(
         (sealed, until.as_micros())
     });
     let (previous, previous_until) = previous.unzip();
+    let public_key = |secret: &SigningSecret| secret.public_key().map(|key| key.to_string());
     Ok(SealedSecrets {
         current: seal(keyring, SECRET, id, current.expose_secret())?,
+        public_key: public_key(&secrets.current),
         previous: previous.transpose()?,
         previous_until,
+        previous_public_key: secrets.previous.as_ref().and_then(|(secret, _)| public_key(secret)),
     })
 }
 
@@ -92,17 +105,4 @@ pub(crate) fn open_secrets(
         secrets.previous = Some((secret, Timestamp::from_micros(until)));
     }
     Ok(secrets)
-}
-
-/// The same plaintext under the primary key, if it is under another; none if there is nothing to do.
-pub(crate) fn reseal(
-    keyring: &Keyring,
-    column: &'static str,
-    id: WebhookId,
-    sealed: &[u8],
-) -> Result<Option<Vec<u8>>, StoreError> {
-    if !keyring.needs_reseal(sealed) {
-        return Ok(None);
-    }
-    open(keyring, column, id, sealed, |text| Ok(seal(keyring, column, id, text)?)).map(Some)
 }

@@ -102,6 +102,7 @@ impl TargetRow {
             current: self.secret,
             previous: self.previous_secret,
             previous_until: self.previous_until,
+            ..SealedSecrets::default()
         };
         Ok(DeliveryTarget {
             webhook_id: id,

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
 };
 use sqlx::SqliteConnection;
 
 use crate::rows::webhook::WebhookRow;
 use crate::rows::{micros, nanos};
-use crate::{SqliteStore, error, health, json, rows, sealing};
+use crate::{SqliteStore, error, health, json, rotate, rows, sealing};
 
 /// How many waiting deliveries of a deleted webhook are called off in one go.
 const CANCEL_STEP: i64 = 5_000;
@@ -27,9 +28,10 @@ impl WebhookRepository for SqliteStore {
                 sqlx::query!(
                     "INSERT INTO webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
                        rate_limit, max_in_flight, signing, secret, previous_secret, previous_until,
-                       disabled_reason, disabled_since, created_at, updated_at, version)
+                       disabled_reason, disabled_since, created_at, updated_at, version, public_key,
+                       previous_public_key)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                       ?19)",
+                       ?19, ?20, ?21)",
                     columns.id,
                     columns.url,
                     columns.description,
@@ -49,6 +51,8 @@ impl WebhookRepository for SqliteStore {
                     created_at,
                     columns.updated_at,
                     columns.version,
+                    sealed.public_key,
+                    sealed.previous_public_key,
                 )
                 .execute(&mut *conn)
                 .await
@@ -64,7 +68,8 @@ impl WebhookRepository for SqliteStore {
         let row = sqlx::query_as!(
             WebhookRow,
             "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
-               max_in_flight, signing, disabled_reason, disabled_since, created_at, updated_at, version
+               max_in_flight, signing, public_key, previous_public_key, previous_until, disabled_reason,
+               disabled_since, created_at, updated_at, version
              FROM webhooks WHERE id = ?1 AND deleted_at IS NULL",
             id
         )
@@ -90,7 +95,8 @@ impl WebhookRepository for SqliteStore {
         let rows = sqlx::query_as!(
             WebhookRow,
             "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
-               max_in_flight, signing, disabled_reason, disabled_since, created_at, updated_at, version
+               max_in_flight, signing, public_key, previous_public_key, previous_until, disabled_reason,
+               disabled_since, created_at, updated_at, version
              FROM webhooks AS w
              WHERE deleted_at IS NULL
                AND (?1 IS NULL OR id < ?1)
@@ -121,6 +127,12 @@ impl WebhookRepository for SqliteStore {
             |updated| *updated == Updated::Applied,
         )
         .await
+    }
+
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+        let (rotation, keyring) = (rotation.clone(), Arc::clone(&self.keyring));
+        self.write(move |conn, _| Box::pin(async move { rotate::rotate(conn, &keyring, id, rotation).await }))
+            .await
     }
 
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {

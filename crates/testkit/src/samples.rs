@@ -43,6 +43,8 @@ pub fn webhook(entropy: &dyn Entropy, now: Timestamp) -> Webhook {
         rate_limit: None,
         max_in_flight: None,
         signing: SigningScheme::HmacSha256,
+        public_key: None,
+        previous_secret: None,
         state: WebhookState::Enabled,
         created_at: now,
         updated_at: now,

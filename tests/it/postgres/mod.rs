@@ -5,4 +5,5 @@ mod handover;
 mod isolation;
 mod load;
 mod outage;
+mod rekeying;
 mod startup;

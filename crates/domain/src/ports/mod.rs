@@ -29,4 +29,4 @@ pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use event_repository::EventRepository;
-pub use webhook_repository::{Updated, WebhookRepository};
+pub use webhook_repository::{Rotated, Updated, WebhookRepository};

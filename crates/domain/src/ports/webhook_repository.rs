@@ -1,7 +1,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId};
+use crate::{
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+};
 
 /// Where webhooks are kept.
 #[async_trait]
@@ -35,10 +37,26 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`an_update_applies_to_what_is_claimed_after_it`)
     /// 3. MUST hold the deliveries of a webhook that is disabled, and let them go on once it is enabled
     ///    again. (`a_disabled_webhook_holds_its_deliveries`)
-    /// 4. MUST replace every field. (`an_update_replaces_every_field`)
+    /// 4. MUST replace every field but what it tells of the secrets. (`an_update_replaces_every_field`,
+    ///    `an_update_leaves_the_secrets_alone`)
     /// 5. MUST forget the health of a webhook that gets another URL or that is enabled again, and of no
     ///    other. (`a_new_url_and_enabling_reset_the_health`)
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError>;
+
+    /// Gives a webhook another secret.
+    ///
+    /// 1. MUST sign with the new secret first, and with the one that it replaces for as long as the rotation
+    ///    says, whatever is claimed from then on. (`a_rotation_applies_to_what_is_claimed_after_it`)
+    /// 2. MUST forget the secret before the one that it replaces, and that one too if the rotation leaves it
+    ///    no time. (`a_rotation_drops_the_oldest_secret`)
+    /// 3. MUST raise the version by one, and answer the webhook as it is then, with what may be known of both
+    ///    secrets. (`a_rotation_is_told_of_the_webhook`)
+    /// 4. MUST change nothing and say so if the version is none of those that the rotation is meant for; of
+    ///    several rotations of one version at once, one applies.
+    ///    (`a_rotation_of_another_version_is_refused`, `concurrent_rotations_of_a_version_apply_once`)
+    /// 5. MUST change nothing, and answer as if it had just been made, when the new secret is the webhook's
+    ///    already: so it can be repeated when its answer was lost. (`a_rotation_can_be_repeated`)
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError>;
 
     /// Deletes a webhook and says whether there was one.
     ///
@@ -60,6 +78,17 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// 1. MUST list all of them and no other. (`webhooks_that_fail_are_listed`)
     async fn failing(&self, before: Timestamp, limit: u32)
     -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
+}
+
+/// What became of a rotation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rotated {
+    /// It was made; the webhook as it is now.
+    Applied(Box<Webhook>),
+    /// The webhook has another version by now.
+    VersionMismatch,
+    /// There is no such webhook (any more).
+    NotFound,
 }
 
 /// What became of an update.

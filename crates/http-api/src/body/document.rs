@@ -52,20 +52,33 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     }
 }
 
-/// A body that says nothing: it is empty, whatever its type, or an empty JSON object.
-pub(crate) struct Nothing;
+/// A body that is JSON, or is left out: it is empty, whatever its type.
+pub(crate) struct Optional(pub(crate) Option<Document>);
 
-impl<S: Send + Sync> FromRequest<S> for Nothing {
+impl<S: Send + Sync> FromRequest<S> for Optional {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let bytes = read::read(&parts, body, LIMIT).await?;
         if bytes.is_empty() {
-            return Ok(Self);
+            return Ok(Self(None));
         }
         media_type::check(&parts)?;
-        let document = Document::parse(bytes, MAX_DEPTH)?;
+        Document::parse(bytes, MAX_DEPTH).map(Some).map(Self)
+    }
+}
+
+/// A body that says nothing: it is left out, or an empty JSON object.
+pub(crate) struct Nothing;
+
+impl<S: Send + Sync> FromRequest<S> for Nothing {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let Optional(Some(document)) = Optional::from_request(request, state).await? else {
+            return Ok(Self);
+        };
         let mut faults = Faults::default();
         if let Some(object) = document.root().object(&mut faults) {
             object.finish(&mut faults);

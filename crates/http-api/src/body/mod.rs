@@ -11,7 +11,7 @@ mod readable;
 mod value;
 
 pub(crate) use batch::Batch;
-pub(crate) use document::{Document, Nothing};
+pub(crate) use document::{Document, Nothing, Optional};
 pub(crate) use linger::linger;
 pub(crate) use object::Object;
 pub(crate) use value::{Value, pointer};

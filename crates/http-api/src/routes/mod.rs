@@ -29,6 +29,7 @@ pub(crate) fn guarded() -> Router<Services> {
             "/webhooks/{id}",
             read(get(webhooks::get)).merge(write(patch(webhooks::patch).delete(webhooks::delete))),
         )
+        .route("/webhooks/{id}/secret/rotate", write(post(webhooks::rotate)))
         .route("/webhooks/{id}/test", write(post(webhooks::test)))
         .route("/webhooks/{id}/deliveries", read(get(webhooks::deliveries)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))

@@ -18,7 +18,7 @@ pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
-pub(crate) use webhook::{CreatedView, WebhookView};
+pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 
 use crate::problem::Problem;
 

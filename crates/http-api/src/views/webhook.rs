@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rdev_webhooks_app::WebhookCreated;
+use rdev_webhooks_domain::signing::{PublicKey, SigningSecret};
 use rdev_webhooks_domain::{
     CustomHeaders, EndpointUrl, EventPattern, Health, ProjectName, RetryPolicy, Timestamp, Webhook,
     WebhookId, WebhookState,
@@ -28,6 +29,14 @@ pub(crate) struct WebhookView<'a> {
     max_in_flight: Option<NonZeroU32>,
     timeout_ms: Option<u128>,
     signing: &'static str,
+    /// What verifies its deliveries, for ed25519.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<Text<PublicKey>>,
+    /// Until when the secret before signs too, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_secret_expires_at: Option<Text<Timestamp>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_public_key: Option<Text<PublicKey>>,
     enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled_reason: Option<&'static str>,
@@ -36,10 +45,14 @@ pub(crate) struct WebhookView<'a> {
     circuit: CircuitView,
     created_at: Text<Timestamp>,
     updated_at: Text<Timestamp>,
+    #[serde(skip)]
+    version: u64,
 }
 
 impl<'a> WebhookView<'a> {
-    pub(crate) fn new(webhook: &'a Webhook, circuit: CircuitView) -> Self {
+    /// The webhook as it is at `now`.
+    pub(crate) fn new(webhook: &'a Webhook, circuit: CircuitView, now: Timestamp) -> Self {
+        let previous = webhook.previous_secret_at(now);
         let disabled = match webhook.state {
             WebhookState::Enabled => None,
             WebhookState::Disabled { reason, since } => Some((reason, since)),
@@ -56,13 +69,32 @@ impl<'a> WebhookView<'a> {
             max_in_flight: webhook.max_in_flight,
             timeout_ms: webhook.timeout.as_ref().map(Duration::as_millis),
             signing: webhook.signing.as_str(),
+            public_key: webhook.public_key.map(Text),
+            previous_secret_expires_at: previous.map(|previous| Text(previous.until)),
+            previous_public_key: previous.and_then(|previous| previous.public_key).map(Text),
             enabled: disabled.is_none(),
             disabled_reason: disabled.map(|(reason, _)| reason.as_str()),
             disabled_at: disabled.map(|(_, since)| Text(since)),
             circuit,
             created_at: Text(webhook.created_at),
             updated_at: Text(webhook.updated_at),
+            version: webhook.version,
         }
+    }
+
+    /// The webhook's version.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether two secrets sign.
+    pub(crate) const fn is_rotating(&self) -> bool {
+        self.previous_secret_expires_at.is_some()
+    }
+
+    /// How the endpoint is doing.
+    pub(crate) const fn circuit(&self) -> &CircuitView {
+        &self.circuit
     }
 }
 
@@ -77,16 +109,34 @@ pub(crate) struct CreatedView<'a> {
 impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
     fn from(created: &'a WebhookCreated) -> Self {
         // Nothing was sent yet.
-        let circuit = CircuitView::new(&Health::default(), created.webhook.created_at);
-        Self { webhook: WebhookView::new(&created.webhook, circuit), secret: SecretView(created) }
+        let now = created.webhook.created_at;
+        let circuit = CircuitView::new(&Health::default(), now);
+        Self {
+            webhook: WebhookView::new(&created.webhook, circuit, now),
+            secret: SecretView(&created.secret),
+        }
     }
 }
 
-struct SecretView<'a>(&'a WebhookCreated);
+/// A webhook whose secret was just rotated, with the new one, which is shown this once.
+#[derive(Serialize)]
+pub(crate) struct RotatedView<'a> {
+    #[serde(flatten)]
+    webhook: WebhookView<'a>,
+    secret: SecretView<'a>,
+}
+
+impl<'a> RotatedView<'a> {
+    pub(crate) fn new(webhook: WebhookView<'a>, secret: &'a SigningSecret) -> Self {
+        Self { webhook, secret: SecretView(secret) }
+    }
+}
+
+struct SecretView<'a>(&'a SigningSecret);
 
 impl Serialize for SecretView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.secret.expose().expose_secret())
+        serializer.serialize_str(self.0.expose().expose_secret())
     }
 }
 

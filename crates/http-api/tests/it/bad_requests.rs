@@ -99,6 +99,8 @@ async fn paths_and_methods() {
     for (method, path) in [
         ("DELETE", "/webhooks/whk_01h455vb4pex5vsknk084sn02q"),
         ("DELETE", "/webhooks/dlv_01h455vb4pex5vsknk084sn02q"),
+        ("POST", "/webhooks/whk_01h455vb4pex5vsknk084sn02q/secret/rotate"),
+        ("POST", "/webhooks/dlv_01h455vb4pex5vsknk084sn02q/secret/rotate"),
         ("POST", "/webhooks/whk_01h455vb4pex5vsknk084sn02q/test"),
         ("POST", "/deliveries/dlv_01h455vb4pex5vsknk084sn02q/cancel"),
         ("POST", "/deliveries/whk_01h455vb4pex5vsknk084sn02q/cancel"),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -101,6 +101,10 @@ impl WebhookRepository for Contended {
             assert_eq!(self.0.update(&other).await?, Updated::Applied);
         }
         self.0.update(webhook).await
+    }
+
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+        self.0.rotate_secret(id, rotation).await
     }
 
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {

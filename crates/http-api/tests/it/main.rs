@@ -24,6 +24,7 @@ mod logging;
 mod pages;
 mod properties;
 mod request_ids;
+mod rotation;
 mod scene;
 mod server;
 mod webhooks;

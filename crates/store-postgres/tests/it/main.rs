@@ -5,6 +5,7 @@
 mod claims;
 mod contract;
 mod ids;
+mod keys;
 mod outages;
 mod partitions;
 mod plans;

@@ -71,10 +71,17 @@ async fn a_secret_does_not_open_in_another_row_or_column() {
 async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other() {
     let scene = Scene::new().await;
     let good = scene.webhook().await;
-    let sealed_elsewhere =
-        scene.another_with(|options| options.keyring = Keyring::new(EncryptionKey::generate([8; 32]))).await;
-    let bad = samples::webhook(&scene.entropy, scene.now().await);
-    sealed_elsewhere.create(&bad, &samples::secrets(&scene.entropy)).await.unwrap();
+    let bad = scene.webhook().await;
+    let strange = EncryptionKey::generate([8; 32]);
+    let secret = samples::secrets(&scene.entropy).current.expose();
+    let place = format!("webhooks.secret {}", bad.id);
+    let sealed = Keyring::new(strange.clone()).seal(secret.expose_secret().as_bytes(), place.as_bytes());
+    sqlx::query("UPDATE rdev_webhooks.webhooks SET secret = $1 WHERE id = $2")
+        .bind(sealed.unwrap())
+        .bind(bad.id.as_uuid())
+        .execute(&mut scene.database.connect().await)
+        .await
+        .unwrap();
 
     scene.publish(1).await;
     let mut claim = scene.claim(good.id, 9);
@@ -92,6 +99,9 @@ async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other()
     );
     let Discovery { due, .. } = scene.store.discover(None, 9).await.unwrap();
     assert!(due.is_empty(), "{due:?}");
-    let elsewhere = sealed_elsewhere.claim(&scene.claim(bad.id, 9)).await.unwrap();
+    let both = [strange, EncryptionKey::generate([7; 32])].map(|key| key.expose_base64());
+    let both = both.each_ref().map(|text| text.expose_secret()).join(",");
+    let elsewhere = scene.another_with(|options| options.keyring = both.parse().unwrap()).await;
+    let elsewhere = elsewhere.claim(&scene.claim(bad.id, 9)).await.unwrap();
     assert_eq!(elsewhere.len(), 1);
 }

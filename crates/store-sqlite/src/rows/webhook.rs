@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DisabledReason, RateLimit, Timestamp, Webhook, WebhookId, WebhookState};
+use rdev_webhooks_domain::signing::PublicKey;
+use rdev_webhooks_domain::{
+    DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookState,
+};
 use rdev_webhooks_keyring::Keyring;
 
 use super::set;
@@ -25,6 +28,9 @@ pub(crate) struct WebhookRow {
     pub(crate) rate_limit: Option<f64>,
     pub(crate) max_in_flight: Option<i64>,
     pub(crate) signing: String,
+    pub(crate) public_key: Option<String>,
+    pub(crate) previous_public_key: Option<String>,
+    pub(crate) previous_until: Option<i64>,
     pub(crate) disabled_reason: Option<String>,
     pub(crate) disabled_since: Option<i64>,
     pub(crate) created_at: i64,
@@ -80,11 +86,19 @@ impl WebhookRow {
             rate_limit: rate_limit(&row, self.rate_limit)?,
             max_in_flight: max_in_flight(&row, self.max_in_flight)?,
             signing: row.parse("signing", &self.signing)?,
+            public_key: key(&row, "public_key", self.public_key.as_deref())?,
+            previous_secret: self.previous_secret(&row)?,
             state: self.state(&row)?,
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
             version: row.number("version", self.version)?,
         })
+    }
+
+    fn previous_secret(&self, row: &Row<'_>) -> Result<Option<PreviousSecret>, StoreError> {
+        let public_key = key(row, "previous_public_key", self.previous_public_key.as_deref())?;
+        let until = self.previous_until.map(Timestamp::from_micros);
+        Ok(until.map(|until| PreviousSecret { until, public_key }))
     }
 
     fn state(&self, row: &Row<'_>) -> Result<WebhookState, StoreError> {
@@ -97,4 +111,8 @@ impl WebhookRow {
             since: Timestamp::from_micros(since),
         })
     }
+}
+
+fn key(row: &Row<'_>, column: &'static str, text: Option<&str>) -> Result<Option<PublicKey>, StoreError> {
+    text.map(|text| row.parse(column, text)).transpose()
 }

@@ -21,6 +21,7 @@ mod pruning;
 mod publishing;
 mod redelivery;
 mod scene;
+mod secrets;
 mod settling;
 mod webhooks;
 
@@ -43,6 +44,7 @@ pub use names::NAMES;
 pub use pruning::*;
 pub use publishing::*;
 pub use redelivery::*;
+pub use secrets::*;
 pub use settling::*;
 pub use webhooks::*;
 

@@ -46,6 +46,14 @@ macro_rules! contract_test_names {
             deleting_a_webhook_cancels_what_waits_and_keeps_the_history
             a_failure_after_the_webhook_was_deleted_cancels
             what_is_not_there_is_none
+            // secrets
+            a_rotation_applies_to_what_is_claimed_after_it
+            a_rotation_drops_the_oldest_secret
+            a_rotation_is_told_of_the_webhook
+            an_update_leaves_the_secrets_alone
+            a_rotation_of_another_version_is_refused
+            concurrent_rotations_of_a_version_apply_once
+            a_rotation_can_be_repeated
             // claiming
             discovery_lists_just_what_can_be_claimed
             discovery_tells_when_the_next_is_due

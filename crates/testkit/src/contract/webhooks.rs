@@ -7,8 +7,8 @@ use rdev_webhooks_domain::ports::{Redelivery, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
-    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, Trigger, Webhook, WebhookFilter, WebhookId,
-    WebhookState,
+    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook, WebhookFilter,
+    WebhookId, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -61,9 +61,16 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     };
     let single = Webhook { retry: RetryPolicy::schedule(vec![]).unwrap(), ..scene.new_webhook().await };
     let unusual = unusual(&scene).await;
-    for webhook in [&plain, &scheduled, &single, &unusual] {
+    for webhook in [&plain, &scheduled, &single] {
         scene.create(webhook).await;
     }
+    let until = scene.now().await + DAY + Duration::from_micros(3);
+    let key_pair = || samples::secret(&scene.entropy, SigningScheme::Ed25519);
+    let secrets = SigningSecrets::new(key_pair()).rotated(key_pair(), Some(until));
+    let mut unusual = unusual;
+    unusual.tell_of(&secrets);
+    assert!(unusual.public_key.is_some() && unusual.previous_secret.is_some());
+    scene.webhooks.create(&unusual, &secrets).await.unwrap();
     for webhook in [&plain, &scheduled, &single, &unusual] {
         assert_eq!(stored(&scene, webhook.id).await, *webhook);
     }
@@ -157,6 +164,8 @@ pub async fn an_update_replaces_every_field(harness: &dyn Harness) {
             id: plain.id,
             created_at: plain.created_at,
             signing: plain.signing,
+            public_key: plain.public_key,
+            previous_secret: plain.previous_secret,
             version,
             ..fields.clone()
         };

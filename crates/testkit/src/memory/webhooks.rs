@@ -1,10 +1,10 @@
 //! [`WebhookRepository`] in memory.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SigningSecrets, Timestamp, Webhook,
-    WebhookFilter, WebhookId, WebhookState,
+    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SecretRotation, SigningSecrets,
+    Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -13,15 +13,14 @@ use super::state::StoredWebhook;
 #[async_trait]
 impl WebhookRepository for MemoryStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
-        let stored = StoredWebhook {
-            webhook: webhook.clone(),
-            secrets: secrets.clone(),
-            deleted_at: None,
-            health: Health::default(),
-        };
+        let mut webhook = webhook.clone();
+        webhook.tell_of(secrets);
+        let id = webhook.id;
+        let stored =
+            StoredWebhook { webhook, secrets: secrets.clone(), deleted_at: None, health: Health::default() };
         let (mut state, _) = self.step();
-        let before = state.webhooks.insert(webhook.id, stored);
-        assert!(before.is_none(), "{} was made twice", webhook.id);
+        let before = state.webhooks.insert(id, stored);
+        assert!(before.is_none(), "{id} was made twice");
         Ok(())
     }
 
@@ -65,10 +64,31 @@ impl WebhookRepository for MemoryStore {
             stored.health = Health::default();
         }
         stored.webhook = webhook.clone();
+        stored.webhook.tell_of(&stored.secrets);
         drop(state);
         // It may just have been enabled, with deliveries that waited for that.
         self.work.notify_one();
         Ok(Updated::Applied)
+    }
+
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+        let (mut state, _) = self.step();
+        let stored = state.webhooks.get_mut(&id);
+        let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
+            return Ok(Rotated::NotFound);
+        };
+        if stored.secrets.current == rotation.secret {
+            return Ok(Rotated::Applied(Box::new(stored.webhook.clone())));
+        }
+        let version = stored.webhook.version;
+        if rotation.versions.as_ref().is_some_and(|versions| !versions.contains(&version)) {
+            return Ok(Rotated::VersionMismatch);
+        }
+        stored.secrets = stored.secrets.clone().rotated(rotation.secret.clone(), rotation.previous_until);
+        stored.webhook.version += 1;
+        stored.webhook.updated_at = rotation.at;
+        stored.webhook.tell_of(&stored.secrets);
+        Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 
     async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Health, Timestamp, Webhook, WebhookId};
 
 use crate::problem::Problem;
-use crate::views::CircuitView;
+use crate::views::{CircuitView, WebhookView};
 
 /// What is known of several webhooks at a moment.
 pub(super) struct Circuits {
@@ -15,18 +15,15 @@ pub(super) struct Circuits {
 }
 
 impl Circuits {
-    pub(super) fn of(&self, id: WebhookId) -> CircuitView {
-        CircuitView::new(&self.known.get(&id).copied().unwrap_or_default(), self.now)
+    /// One of them as it is shown.
+    pub(super) fn show<'a>(&self, webhook: &'a Webhook) -> WebhookView<'a> {
+        let health = self.known.get(&webhook.id).copied().unwrap_or_default();
+        WebhookView::new(webhook, CircuitView::new(&health, self.now), self.now)
     }
 }
 
-/// Asks for several at once.
+/// Asks for all of them at once.
 pub(super) async fn circuits(services: &Services, ids: &[WebhookId]) -> Result<Circuits, Problem> {
     let (healths, now) = services.webhooks.health(ids).await?;
     Ok(Circuits { known: ids.iter().copied().zip(healths).collect(), now })
-}
-
-/// Asks for one.
-pub(super) async fn circuit(services: &Services, id: WebhookId) -> Result<CircuitView, Problem> {
-    Ok(circuits(services, &[id]).await?.of(id))
 }

@@ -8,11 +8,11 @@ use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::circuits::circuit;
+use super::circuits::circuits;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};
-use crate::views::{self, WebhookView};
+use crate::views;
 
 pub(crate) async fn get(
     State(services): State<Services>,
@@ -20,11 +20,11 @@ pub(crate) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let webhook = services.webhooks.get(id).await?;
-    let circuit = circuit(&services, id).await?;
-    let tag = etag_of(webhook.version, &circuit);
+    let shown = circuits(&services, &[id]).await?.show(&webhook);
+    let tag = etag_of(&shown);
     let is_known = is_known(&headers, &tag);
     let tag = [(ETAG, tag)];
-    let shown = views::json(&WebhookView::new(&webhook, circuit));
+    let shown = views::json(&shown);
     if is_known {
         // If a length is told, it must be that of what is not sent.
         let length = [(CONTENT_LENGTH, HeaderValue::from(shown.body().size_hint().lower()))];

@@ -9,7 +9,6 @@ use super::circuits::circuits;
 use crate::page;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::WebhookView;
 
 pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
     let filter = WebhookFilter {
@@ -22,10 +21,5 @@ pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> 
     let found = services.webhooks.list(&filter, request).await?;
     let ids: Vec<_> = found.items.iter().map(|webhook| webhook.id).collect();
     let circuits = circuits(&services, &ids).await?;
-    Ok(page::answer(
-        &found,
-        &given,
-        |webhook| WebhookView::new(webhook, circuits.of(webhook.id)),
-        |webhook| webhook.id,
-    ))
+    Ok(page::answer(&found, &given, |webhook| circuits.show(webhook), |webhook| webhook.id))
 }

@@ -10,6 +10,7 @@ mod list;
 mod new;
 mod patch;
 mod retry;
+mod rotate;
 mod settings;
 mod subscription;
 mod test;
@@ -20,4 +21,19 @@ pub(super) use deliveries::deliveries;
 pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use patch::patch;
+pub(super) use rotate::rotate;
 pub(super) use test::test;
+
+use rdev_webhooks_app::{Services, WebhookError};
+use rdev_webhooks_domain::WebhookId;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+
+/// Makes sure that there is such a webhook for the caller. Who is limited to nothing is told by what is done
+/// then.
+async fn check_visible(services: &Services, caller: &Caller, id: WebhookId) -> Result<(), Problem> {
+    let is_visible =
+        caller.access.projects.is_none() || caller.access.sees_webhook(&services.webhooks.get(id).await?);
+    is_visible.then_some(()).ok_or_else(|| WebhookError::NotFound.into())
+}

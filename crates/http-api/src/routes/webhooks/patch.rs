@@ -9,12 +9,12 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Webhook, WebhookId};
 
 use super::change;
-use super::circuits::circuit;
+use super::circuits::circuits;
 use crate::body::Document;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::tag::{IfMatch, etag_of};
-use crate::views::{self, WebhookView};
+use crate::views;
 
 /// How often a change that was read against one version is read anew against the next.
 const MAX_TRIES: u32 = 5;
@@ -28,9 +28,8 @@ pub(crate) async fn patch(
     let condition = IfMatch::of(&headers);
     for _ in 0..MAX_TRIES {
         if let Some(webhook) = try_once(&services, id, &condition, &document).await? {
-            let circuit = circuit(&services, id).await?;
-            let tag = [(ETAG, etag_of(webhook.version, &circuit))];
-            return Ok((tag, views::json(&WebhookView::new(&webhook, circuit))).into_response());
+            let shown = circuits(&services, &[id]).await?.show(&webhook);
+            return Ok(([(ETAG, etag_of(&shown))], views::json(&shown)).into_response());
         }
     }
     let detail = "The webhook is being changed by others at this moment. Nothing was done; try again.";

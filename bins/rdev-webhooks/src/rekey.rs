@@ -1,0 +1,60 @@
+//! `rdev-webhooks rekey`.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use rdev_webhooks::keyring::{Keyring, RotationReport};
+use rdev_webhooks::{Ambient, Database};
+use rdev_webhooks_options::process;
+use rdev_webhooks_runtime::cli;
+
+use crate::cli::RekeyArgs;
+use crate::data_dir::DataDir;
+
+/// Encrypts everything in a database anew with the first of the keys.
+pub(crate) async fn run(options: RekeyArgs) -> ExitCode {
+    options.telemetry.init();
+    match find(options) {
+        Ok((database, keyring)) => process::exit_code(rekey(&database, &keyring).await),
+        Err(message) => cli::fail(message),
+    }
+}
+
+/// The database and the keys, given or from the data dir. Unlike serving this makes no key.
+fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
+    let (database, keyring) = match (options.place.database_url, options.encryption_key) {
+        (Some(database), Some(keyring)) => return Ok((database, keyring)),
+        given => given,
+    };
+    let data_dir = DataDir::open(&options.place.data_dir)?;
+    let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
+    let keyring = match (keyring, &database) {
+        (Some(keyring), _) => keyring,
+        (None, Database::Sqlite { path }) if path.exists() => {
+            data_dir.encryption_key(&Ambient::system(), Some(path))?.key
+        }
+        (None, Database::Sqlite { path }) => return Err(format!("there is no {}", path.display())),
+        _ => return Err("--encryption-key is required with this database".to_owned()),
+    };
+    Ok((database, keyring))
+}
+
+async fn rekey(database: &Database, keyring: &Keyring) -> Result<(), Box<dyn Error>> {
+    let report = rdev_webhooks::rekey(database, keyring).await?;
+    // A closed standard output is no reason to have failed.
+    let _ = std::io::stdout().write_all(told(&report, keyring).as_bytes());
+    if report.is_complete() { Ok(()) } else { Err(report.to_string().into()) }
+}
+
+/// What was done, a line for each place.
+fn told(report: &RotationReport, keyring: &Keyring) -> String {
+    let key = keyring.primary_key_id();
+    let places = report.places.iter();
+    let mut lines: Vec<_> =
+        places.map(|(place, tally)| format!("{place}: {} encrypted anew\n", tally.resealed)).collect();
+    if report.is_complete() {
+        lines.push(format!("everything is encrypted with the key {key}; no other is needed\n"));
+    }
+    lines.concat()
+}

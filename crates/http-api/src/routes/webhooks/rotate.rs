@@ -1,0 +1,57 @@
+//! `POST /webhooks/{id}/secret/rotate`: gives a webhook a new secret, while the old one signs too for as long as
+//! the client asks. 200 with the webhook, its new `ETag` and the new secret; with `If-Match` only if the webhook
+//! is still of a version that it names, otherwise 412.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::ETAG;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::WebhookId;
+
+use super::check_visible;
+use super::circuits::circuits;
+use crate::body::Optional;
+use crate::caller::Caller;
+use crate::fault::Faults;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::tag::{IfMatch, etag_of};
+use crate::views::{self, RotatedView};
+
+/// How long both secrets sign unless the client says otherwise: a day.
+const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest that both may sign, in seconds: a week.
+const LONGEST_OVERLAP: u32 = 7 * 24 * 60 * 60;
+
+pub(crate) async fn rotate(
+    State(services): State<Services>,
+    caller: Caller,
+    PathId(id): PathId<WebhookId>,
+    headers: HeaderMap,
+    body: Optional,
+) -> Result<Response, Problem> {
+    check_visible(&services, &caller, id).await?;
+    let overlap = read(&body)?;
+    let versions = IfMatch::of(&headers).into_versions();
+    let rotated = services.webhooks.rotate_secret(id, overlap, versions).await?;
+    let shown = circuits(&services, &[id]).await?.show(&rotated.webhook);
+    let tag = [(ETAG, etag_of(&shown))];
+    Ok((tag, views::json(&RotatedView::new(shown, &rotated.secret))).into_response())
+}
+
+fn read(body: &Optional) -> Result<Duration, Problem> {
+    let mut faults = Faults::default();
+    let mut overlap = OVERLAP;
+    if let Some(mut object) = body.0.as_ref().and_then(|document| document.root().object(&mut faults)) {
+        let given = object.optional("overlap_seconds");
+        let given = given.and_then(|value| value.integer(0..=LONGEST_OVERLAP, &mut faults));
+        overlap = given.map_or(OVERLAP, |seconds| Duration::from_secs(seconds.into()));
+        object.finish(&mut faults);
+    }
+    faults.check()?;
+    Ok(overlap)
+}

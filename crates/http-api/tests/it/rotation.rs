@@ -1,0 +1,185 @@
+//! Rotation of a webhook's secret, and its public key.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::Clock;
+use rdev_webhooks_domain::signing::{Headers, PublicKey, SigningSecret, Verifier, sign_all};
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::scene::{Scene, WEBHOOK, request};
+
+const ED25519: &str = r#"{"url":"https://example.com/webhook","events":["*"],"signing":"ed25519"}"#;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Makes a webhook; answers its path and its secret.
+async fn made(scene: &Scene, body: &'static str) -> (String, SigningSecret) {
+    let made = scene.post("/webhooks", body).await.expect(201);
+    (made.header("location").to_owned(), secret(&made.json()))
+}
+
+fn secret(webhook: &Value) -> SigningSecret {
+    webhook["secret"].as_str().unwrap().parse().unwrap()
+}
+
+async fn rotate(scene: &Scene, webhook: &str, body: &'static str) -> Answer {
+    scene.post(&format!("{webhook}/secret/rotate"), body).await
+}
+
+/// The `webhook-signature` that a worker would send now.
+async fn signature(scene: &Scene, webhook: &str) -> String {
+    scene.call("POST", &format!("{webhook}/test"), &[]).await.expect(202);
+    let leased = scene.claim(webhook.strip_prefix("/webhooks/").unwrap()).await;
+    let now = scene.clock.now();
+    sign_all(leased.target.secrets.active(now), "evt_1", now.as_unix_seconds(), b"{}")
+}
+
+fn verifies(key: &Verifier, signature: &str, now: Timestamp) -> bool {
+    let now = now.as_unix_seconds();
+    let at = now.to_string();
+    let headers = Headers { id: Some("evt_1"), timestamp: Some(&at), signature: Some(signature) };
+    key.verify(headers, b"{}", now).is_ok()
+}
+
+#[tokio::test]
+async fn both_secrets_sign_until_the_overlap_is_over() {
+    let scene = Scene::new();
+    for body in [WEBHOOK, ED25519] {
+        let (webhook, old) = made(&scene, body).await;
+        let rotated = rotate(&scene, &webhook, "").await.expect(200);
+        let until = scene.clock.now() + DAY;
+        assert_eq!(rotated.json()["previous_secret_expires_at"], until.to_string());
+        let new = secret(&rotated.json());
+        assert_eq!(new.scheme(), old.scheme());
+        assert_ne!(new, old);
+
+        let sent = signature(&scene, &webhook).await;
+        let entries: Vec<&str> = sent.split(' ').collect();
+        assert_eq!(entries.len(), 2, "{sent}");
+        let now = scene.clock.now();
+        assert!(verifies(&Verifier::new(&new), entries[0], now), "the new one comes first");
+        assert!(verifies(&Verifier::new(&old), entries[1], now));
+
+        scene.clock.advance(DAY);
+        let sent = signature(&scene, &webhook).await;
+        assert!(!sent.contains(' '), "{sent}");
+        assert!(verifies(&Verifier::new(&new), &sent, scene.clock.now()));
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_is_shown_while_it_overlaps_and_its_secret_once() {
+    let scene = Scene::new();
+    let (webhook, _) = made(&scene, WEBHOOK).await;
+    let before = scene.get(&webhook).await.expect(200).json();
+    assert!(before.get("previous_secret_expires_at").is_none(), "{before}");
+
+    let rotated = rotate(&scene, &webhook, r#"{"overlap_seconds":60}"#).await.expect(200);
+    assert_eq!(rotated.header("etag"), "\"2-rotating\"");
+    let mut expected = rotated.json();
+    let secret = expected.as_object_mut().unwrap().remove("secret").unwrap();
+    assert_eq!(expected["previous_secret_expires_at"], "2025-01-15T10:31:00Z");
+    let read = scene.get(&webhook).await.expect(200);
+    assert_eq!((read.header("etag"), read.json()), ("\"2-rotating\"", expected.clone()));
+    let listed = scene.get("/webhooks").await.expect(200);
+    assert_eq!(listed.json()["data"], json!([expected]));
+    assert!(!listed.text().contains(secret.as_str().unwrap()));
+
+    scene.clock.advance(Duration::from_secs(60));
+    let known = [("if-none-match", "\"2-rotating\"")];
+    let after = scene.call("GET", &webhook, &known).await.expect(200);
+    assert_eq!(after.header("etag"), "\"2\"");
+    expected.as_object_mut().unwrap().remove("previous_secret_expires_at");
+    assert_eq!(after.json(), expected);
+}
+
+#[tokio::test]
+async fn an_overlap_of_nothing_ends_the_old_secret_at_once() {
+    let scene = Scene::new();
+    let (webhook, old) = made(&scene, WEBHOOK).await;
+    rotate(&scene, &webhook, "{}").await.expect(200);
+    let rotated = rotate(&scene, &webhook, r#"{"overlap_seconds":0}"#).await.expect(200);
+    assert_eq!(rotated.header("etag"), "\"3\"");
+    assert!(rotated.json().get("previous_secret_expires_at").is_none());
+    let sent = signature(&scene, &webhook).await;
+    assert!(!sent.contains(' ') && !verifies(&Verifier::new(&old), &sent, scene.clock.now()), "{sent}");
+}
+
+#[tokio::test]
+async fn public_keys_are_shown_wherever_a_webhook_is() {
+    let scene = Scene::new();
+    let made = scene.post("/webhooks", ED25519).await.expect(201);
+    let webhook = made.header("location").to_owned();
+    let public_key = |secret: &SigningSecret| json!(secret.public_key().unwrap().to_string());
+    let old = secret(&made.json());
+    assert_eq!(made.json()["public_key"], public_key(&old));
+    assert!(made.json()["public_key"].as_str().unwrap().starts_with("whpk_"));
+    assert_eq!(scene.get(&webhook).await.json()["public_key"], public_key(&old));
+
+    let rotated = rotate(&scene, &webhook, "{}").await.expect(200).json();
+    let new = secret(&rotated);
+    let patched = scene.json("PATCH", &webhook, r#"{"description":"a"}"#).await.expect(200).json();
+    for shown in [
+        rotated,
+        patched,
+        scene.get(&webhook).await.json(),
+        scene.get("/webhooks").await.json()["data"][0].clone(),
+    ] {
+        assert_eq!(shown["public_key"], public_key(&new), "{shown}");
+        assert_eq!(shown["previous_public_key"], public_key(&old), "{shown}");
+    }
+    // What is shown verifies what is sent, whichever of the two a receiver has.
+    let sent = signature(&scene, &webhook).await;
+    for secret in [&old, &new] {
+        let key: PublicKey = public_key(secret).as_str().unwrap().parse().unwrap();
+        assert!(verifies(&Verifier::new(key), &sent, scene.clock.now()));
+    }
+    scene.clock.advance(DAY);
+    let shown = scene.get(&webhook).await.json();
+    assert!(shown.get("previous_public_key").is_none(), "{shown}");
+    let (symmetric, _) = self::made(&scene, WEBHOOK).await;
+    assert!(scene.get(&symmetric).await.json().get("public_key").is_none());
+}
+
+#[tokio::test]
+async fn a_rotation_holds_only_for_the_version_that_was_seen() {
+    let scene = Scene::new();
+    let (webhook, _) = made(&scene, WEBHOOK).await;
+    let path = format!("{webhook}/secret/rotate");
+    let rotate =
+        async |if_match: &str| scene.send(request("POST", &path, &[("if-match", if_match)], "")).await;
+    for stale in ["\"2\"", "W/\"1\"", "\"01\"", "1"] {
+        let answer = rotate(stale).await.expect(412);
+        assert_eq!(
+            (answer.code().as_str(), answer.places()),
+            ("version_mismatch", vec!["#If-Match".to_owned()])
+        );
+    }
+    assert_eq!(scene.get(&webhook).await.header("etag"), "\"1\"");
+    for fresh in ["\"1\"", "\"2-rotating\"", "*"] {
+        rotate(fresh).await.expect(200);
+    }
+    assert_eq!(scene.get(&webhook).await.header("etag"), "\"4-rotating\"");
+}
+
+#[tokio::test]
+async fn what_a_rotation_asks_for_must_be_right() {
+    let scene = Scene::new();
+    let (webhook, _) = made(&scene, WEBHOOK).await;
+    for (body, places) in [
+        (r#"{"overlap_seconds":-1}"#, vec!["/overlap_seconds"]),
+        (r#"{"overlap_seconds":604801}"#, vec!["/overlap_seconds"]),
+        (r#"{"overlap_seconds":"60"}"#, vec!["/overlap_seconds"]),
+        (r#"{"overlap_seconds":1.5,"secret":"mine"}"#, vec!["/overlap_seconds", "/secret"]),
+        ("[]", vec![""]),
+    ] {
+        let refused = rotate(&scene, &webhook, body).await.expect(422);
+        assert_eq!(refused.places(), places, "{body}");
+    }
+    rotate(&scene, &webhook, "{").await.expect(400);
+    assert_eq!(scene.get(&webhook).await.header("etag"), "\"1\"");
+    for body in ["", "{}", r#"{"overlap_seconds":null}"#, r#"{"overlap_seconds":604800}"#] {
+        rotate(&scene, &webhook, body).await.expect(200);
+    }
+}

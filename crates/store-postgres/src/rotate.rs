@@ -1,0 +1,106 @@
+//! Rotation of a webhook's secret.
+
+use rdev_webhooks_domain::ports::{Rotated, StoreError, WebhookRepository};
+use rdev_webhooks_domain::signing::SigningSecret;
+use rdev_webhooks_domain::{SecretRotation, WebhookId};
+
+use crate::connect::{Inner, PostgresStore};
+use crate::convert::to_sql_time;
+use crate::sealing::{Sealed, open_secret, seal_secret};
+use crate::webhook_rows::{WebhookRow, to_webhook, version};
+
+/// Somebody else may change the webhook between reading it and writing it: it is read again then.
+const TRIES: u32 = 5;
+
+/// The secret that is to be replaced.
+struct Stands {
+    version: i64,
+    secret: Vec<u8>,
+}
+
+/// What a column tells of a secret.
+pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
+    secret.public_key().map(|key| key.to_string())
+}
+
+/// Gives a webhook another secret. Sealing and opening happen between two statements, so no lock is held
+/// meanwhile; the version tells whether what was read still stands.
+pub(crate) async fn rotate(
+    store: &PostgresStore,
+    id: WebhookId,
+    rotation: &SecretRotation,
+) -> Result<Rotated, StoreError> {
+    let inner = &*store.inner;
+    for _ in 0..TRIES {
+        let Some(stands) = read(inner, id).await? else {
+            return Ok(Rotated::NotFound);
+        };
+        let current = open_secret(&inner.keyring, Sealed::Secret, id, &stands.secret)?;
+        if current == rotation.secret {
+            let webhook = store.get(id).await?;
+            return Ok(webhook.map_or(Rotated::NotFound, |webhook| Rotated::Applied(Box::new(webhook))));
+        }
+        let known = version(id, stands.version)?;
+        if rotation.versions.as_ref().is_some_and(|versions| !versions.contains(&known)) {
+            return Ok(Rotated::VersionMismatch);
+        }
+        if let Some(row) = replace(inner, id, stands.version, &current, rotation).await? {
+            return Ok(Rotated::Applied(Box::new(to_webhook(&inner.keyring, row)?)));
+        }
+    }
+    Err(StoreError::Unavailable("the webhook is being changed by others all the time".into()))
+}
+
+async fn read(store: &Inner, id: WebhookId) -> Result<Option<Stands>, StoreError> {
+    store
+        .write()
+        .run(async |conn| {
+            sqlx::query_as!(
+                Stands,
+                "SELECT version, secret FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
+                id.as_uuid()
+            )
+            .fetch_optional(&mut **conn)
+            .await
+        })
+        .await
+}
+
+/// Writes the new secret, unless the webhook has another version by now.
+async fn replace(
+    store: &Inner,
+    id: WebhookId,
+    version: i64,
+    current: &SigningSecret,
+    rotation: &SecretRotation,
+) -> Result<Option<WebhookRow>, StoreError> {
+    let secret = seal_secret(&store.keyring, Sealed::Secret, id, &rotation.secret)?;
+    let until = rotation.previous_until;
+    let previous =
+        until.map(|_| seal_secret(&store.keyring, Sealed::PreviousSecret, id, current)).transpose()?;
+    store
+        .write()
+        .run(async |conn| {
+            sqlx::query_as!(
+                WebhookRow,
+                "UPDATE rdev_webhooks.webhooks SET version = version + 1, updated_at = $3, secret = $4,
+                     public_key = $5, previous_secret = $6, previous_secret_until = $7,
+                     previous_public_key = $8
+                 WHERE id = $1 AND version = $2 AND deleted_at IS NULL
+                 RETURNING id, version, url, description, events, projects, retry, timeout_ns, rate_limit,
+                     max_in_flight, signing, public_key, previous_public_key, previous_secret_until,
+                     headers, disabled_reason, disabled_since, created_at, updated_at",
+                id.as_uuid(),
+                version,
+                to_sql_time(rotation.at),
+                secret,
+                public_key(&rotation.secret),
+                previous,
+                until.map(to_sql_time),
+                until.and_then(|_| public_key(current)),
+            )
+            .fetch_optional(&mut **conn)
+            .await
+        })
+        .await
+}

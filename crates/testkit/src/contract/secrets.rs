@@ -1,0 +1,202 @@
+//! `WebhookRepository::rotate_secret`.
+
+use rdev_webhooks_domain::ports::{Rotated, Updated};
+use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
+use rdev_webhooks_domain::{
+    PreviousSecret, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+};
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{DAY, HOUR, Scene, first};
+use crate::samples;
+
+/// A stored webhook of that scheme, with its secret.
+async fn webhook(scene: &Scene<'_>, signing: SigningScheme) -> (Webhook, SigningSecret) {
+    let secrets = SigningSecrets::new(samples::secret(&scene.entropy, signing));
+    let mut webhook = Webhook { signing, ..scene.new_webhook().await };
+    webhook.tell_of(&secrets);
+    scene.webhooks.create(&webhook, &secrets).await.unwrap();
+    (webhook, secrets.current)
+}
+
+/// A rotation to a new secret, whatever the webhook's version.
+async fn rotation(scene: &Scene<'_>, signing: SigningScheme, until: Option<Timestamp>) -> SecretRotation {
+    SecretRotation {
+        secret: samples::secret(&scene.entropy, signing),
+        previous_until: until,
+        at: scene.moment().await,
+        versions: None,
+    }
+}
+
+/// Rotates what can be, and gives the webhook as it was answered, which is as it is.
+async fn rotate(scene: &Scene<'_>, id: WebhookId, rotation: &SecretRotation) -> Webhook {
+    let answer = scene.webhooks.rotate_secret(id, rotation).await.unwrap();
+    let Rotated::Applied(webhook) = answer else {
+        panic!("a rotation was answered with {answer:?}");
+    };
+    assert_eq!(scene.webhooks.get(id).await.unwrap().as_ref(), Some(&*webhook));
+    let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
+    assert!(listed.items.contains(&webhook), "a list tells the same");
+    *webhook
+}
+
+/// What signs a delivery that is published and claimed now.
+async fn signing(scene: &Scene<'_>, id: WebhookId) -> SigningSecrets {
+    scene.publish_to(id).await;
+    scene.claim_one(id).await.target.secrets.clone()
+}
+
+/// What waits when a secret is rotated is signed with the new one and the one before, by a store that has just
+/// sent with the one before alone.
+pub async fn a_rotation_applies_to_what_is_claimed_after_it(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
+        let (webhook, old) = webhook(&scene, scheme).await;
+        let before = signing(&scene, webhook.id).await;
+        assert_eq!((&before.current, &before.previous), (&old, &None));
+
+        scene.publish_to(webhook.id).await;
+        let until = scene.now().await + DAY;
+        let rotation = rotation(&scene, scheme, Some(until)).await;
+        rotate(&scene, webhook.id, &rotation).await;
+        let leased = scene.claim_one(webhook.id).await;
+        assert_eq!(leased.target.version, 2);
+        assert_eq!(leased.target.secrets.current, rotation.secret);
+        assert_eq!(leased.target.secrets.previous, Some((old, until)));
+    }
+}
+
+/// A second rotation during the overlap keeps the newer of the old secrets; one that leaves no time keeps none.
+pub async fn a_rotation_drops_the_oldest_secret(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let scheme = SigningScheme::HmacSha256;
+    let (webhook, _) = webhook(&scene, scheme).await;
+    let until = scene.now().await + DAY;
+    let first = rotation(&scene, scheme, Some(until)).await;
+    rotate(&scene, webhook.id, &first).await;
+    let second = rotation(&scene, scheme, Some(until + HOUR)).await;
+    rotate(&scene, webhook.id, &second).await;
+    let secrets = signing(&scene, webhook.id).await;
+    assert_eq!(secrets.current, second.secret);
+    assert_eq!(secrets.previous, Some((first.secret, until + HOUR)));
+
+    let third = rotation(&scene, scheme, None).await;
+    assert_eq!(rotate(&scene, webhook.id, &third).await.previous_secret, None);
+    let secrets = signing(&scene, webhook.id).await;
+    assert_eq!((secrets.current, secrets.previous), (third.secret, None));
+}
+
+/// The answer tells the new version, and what verifies with both secrets where that is no secret.
+pub async fn a_rotation_is_told_of_the_webhook(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
+        let (before, old) = webhook(&scene, scheme).await;
+        assert_eq!(scene.webhooks.get(before.id).await.unwrap().as_ref(), Some(&before));
+        let until = scene.now().await + DAY;
+        let rotation = rotation(&scene, scheme, Some(until)).await;
+        let previous = PreviousSecret { until, public_key: old.public_key() };
+        let expected = Webhook {
+            public_key: rotation.secret.public_key(),
+            previous_secret: Some(previous),
+            version: 2,
+            updated_at: rotation.at,
+            ..before.clone()
+        };
+        assert_eq!(rotate(&scene, before.id, &rotation).await, expected);
+    }
+}
+
+/// An update, whatever it says of the secrets, changes nothing of them.
+pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let scheme = SigningScheme::Ed25519;
+    let (before, old) = webhook(&scene, scheme).await;
+    let until = scene.now().await + DAY;
+    let rotation = rotation(&scene, scheme, Some(until)).await;
+    let rotated = rotate(&scene, before.id, &rotation).await;
+    let update = Webhook { description: Some("changed".to_owned()), version: 3, ..before };
+    assert_eq!(scene.webhooks.update(&update).await.unwrap(), Updated::Applied);
+    let stored = scene.webhooks.get(update.id).await.unwrap().unwrap();
+    assert_eq!(stored.public_key, rotated.public_key);
+    assert_eq!(stored.previous_secret, rotated.previous_secret);
+    assert_eq!(stored.description, update.description);
+    let secrets = signing(&scene, update.id).await;
+    assert_eq!((secrets.current, secrets.previous), (rotation.secret, Some((old, until))));
+}
+
+/// A rotation that is meant for other versions than the stored one changes nothing, nor does one of a webhook
+/// that is not there.
+pub async fn a_rotation_of_another_version_is_refused(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let scheme = SigningScheme::HmacSha256;
+    let (webhook, old) = webhook(&scene, scheme).await;
+    for versions in [vec![], vec![2], vec![0, 2, 3]] {
+        let rotation = SecretRotation { versions: Some(versions), ..rotation(&scene, scheme, None).await };
+        let refused = scene.webhooks.rotate_secret(webhook.id, &rotation).await.unwrap();
+        assert_eq!(refused, Rotated::VersionMismatch);
+    }
+    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
+    assert_eq!(signing(&scene, webhook.id).await.current, old);
+    let meant = SecretRotation { versions: Some(vec![7, 1]), ..rotation(&scene, scheme, None).await };
+    assert_eq!(rotate(&scene, webhook.id, &meant).await.version, 2);
+
+    let other = scene.new_webhook().await;
+    let rotation = rotation(&scene, scheme, None).await;
+    let answer = scene.webhooks.rotate_secret(other.id, &rotation).await.unwrap();
+    assert_eq!(answer, Rotated::NotFound);
+    assert!(scene.webhooks.delete(webhook.id).await.unwrap());
+    let answer = scene.webhooks.rotate_secret(webhook.id, &rotation).await.unwrap();
+    assert_eq!(answer, Rotated::NotFound);
+}
+
+/// Of many rotations that are meant for one version, one is made; without that, all of them one after another.
+pub async fn concurrent_rotations_of_a_version_apply_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let scheme = SigningScheme::HmacSha256;
+    let (webhook, _) = webhook(&scene, scheme).await;
+    let id = webhook.id;
+    let until = Some(scene.now().await + DAY);
+    let at_once = async |versions: Option<Vec<u64>>, count: usize| {
+        let mut rotations = JoinSet::new();
+        for _ in 0..count {
+            let rotation =
+                SecretRotation { versions: versions.clone(), ..rotation(&scene, scheme, until).await };
+            let webhooks = harness.webhooks();
+            rotations.spawn(async move { (webhooks.rotate_secret(id, &rotation).await, rotation) });
+        }
+        rotations.join_all().await
+    };
+    let answers = at_once(Some(vec![1]), 8).await;
+    let (applied, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(answer, _)| matches!(answer, Ok(Rotated::Applied(_))));
+    assert_eq!(applied.len(), 1);
+    assert!(refused.iter().all(|(answer, _)| matches!(answer, Ok(Rotated::VersionMismatch))));
+    assert_eq!(signing(&scene, id).await.current, applied[0].1.secret);
+
+    let mut versions = Vec::new();
+    for (answer, _) in at_once(None, 4).await {
+        let Ok(Rotated::Applied(webhook)) = answer else {
+            panic!("a rotation was answered with {answer:?}");
+        };
+        versions.push(webhook.version);
+    }
+    versions.sort_unstable();
+    assert_eq!(versions, [3, 4, 5, 6]);
+}
+
+/// A rotation whose answer was lost is made again to no further effect, whatever version it was meant for.
+pub async fn a_rotation_can_be_repeated(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
+        let (webhook, old) = webhook(&scene, scheme).await;
+        let until = scene.now().await + DAY;
+        let once = SecretRotation { versions: Some(vec![1]), ..rotation(&scene, scheme, Some(until)).await };
+        let rotated = rotate(&scene, webhook.id, &once).await;
+        let again = SecretRotation { at: scene.moment().await, previous_until: None, ..once };
+        assert_eq!(rotate(&scene, webhook.id, &again).await, rotated);
+        let secrets = signing(&scene, webhook.id).await;
+        assert_eq!((secrets.current, secrets.previous), (again.secret, Some((old, until))));
+    }
+}
