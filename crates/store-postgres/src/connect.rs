@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::{TimedOut, store_error};
 use crate::options::PostgresOptions;
+use crate::queue::bodies::ClaimStatement;
 use crate::queue::marks::Marks;
 use crate::schema::{SchemaState, parse_url, read_state};
 use crate::targets::TargetCache;
@@ -32,8 +33,9 @@ const HOT_SETTINGS: &str = "
 /// Listings have filters that may be absent, so each is planned for what is there.
 const BROWSE_SETTINGS: &str = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off;";
 
-/// A claim that a crash of the server forgets is made again, so it need not wait for the disk.
-const CLAIM_SETTINGS: &str = "SET synchronous_commit = off;";
+/// A claim that a crash of the server forgets is made again, so it need not wait for the disk; nor need a
+/// wake-up, which is a transaction like others.
+const UNHURRIED_SETTINGS: &str = "SET synchronous_commit = off;";
 
 /// A connection that has been idle for longer is asked whether it still lives before it is used.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
@@ -56,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) key_lifetime: Duration,
     pub(crate) targets: TargetCache,
     pub(crate) marks: Marks,
+    pub(crate) claim_statement: ClaimStatement,
     pub(crate) wakeups: Arc<Wakeups>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -153,7 +156,7 @@ impl PostgresStore {
         };
         let (hot, slow) = (options.statement_timeout, options.browse_timeout);
         let write = pool(options.pools.write, hot, HOT_SETTINGS);
-        let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, CLAIM_SETTINGS].concat());
+        let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, UNHURRIED_SETTINGS].concat());
         let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
         check_schema(&browse).await?;
         key_checks::admit(&browse, &options.keyring).await?;
@@ -163,7 +166,7 @@ impl PostgresStore {
         let wakeups = Arc::new(Wakeups::default());
         if options.wake_others {
             // One connection to listen and one to tell.
-            wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, ""));
+            wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, UNHURRIED_SETTINGS));
         }
         upkeep::spawn(&tasks, &stop, browse.clone());
         let pools = [("write", &write), ("claim", &claim), ("browse", &browse)];
@@ -178,6 +181,7 @@ impl PostgresStore {
                 key_lifetime: options.key_lifetime,
                 targets: TargetCache::default(),
                 marks: Marks::default(),
+                claim_statement: ClaimStatement::default(),
                 wakeups,
                 tasks,
                 _stop_on_drop: stop.clone().drop_guard(),

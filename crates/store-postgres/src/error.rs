@@ -68,6 +68,22 @@ fn is_passing(sqlstate: &str) -> bool {
         || ["25P03", "25006", "55P03"].contains(&sqlstate)
 }
 
+/// None if a statement failed, and so changed nothing, because a key that it wanted to add is there already.
+pub(crate) fn unless_taken<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
+    match done {
+        Err(sqlx::Error::Database(refused)) if refused.is_unique_violation() => Ok(None),
+        done => done.map(Some),
+    }
+}
+
+/// None if a statement failed because a table that it names is no longer there.
+pub(crate) fn unless_gone<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
+    match done {
+        Err(sqlx::Error::Database(refused)) if refused.code().as_deref() == Some("42P01") => Ok(None),
+        done => done.map(Some),
+    }
+}
+
 /// A value in the database that cannot be read.
 pub(crate) fn corrupt(
     table: &'static str,

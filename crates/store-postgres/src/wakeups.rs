@@ -15,8 +15,15 @@ const CHANNEL: &str = "rdev_webhooks_work";
 
 /// A process tells the others at most this often: a `NOTIFY` takes a lock that all committing
 /// transactions of the database share. On a connection of its own, in a transaction that writes nothing,
-/// it holds that for some 10 µs; an event waits for half of this on average.
-const TELL_EVERY: Duration = Duration::from_millis(5);
+/// it holds that for some 10 µs.
+const TELL_EVERY: Duration = Duration::from_millis(1);
+
+/// The same under load, when each word is of many deliveries anyway, and the others are busy with those
+/// that they know of.
+const TELL_EVERY_UNDER_LOAD: Duration = Duration::from_millis(5);
+
+/// So many deliveries told of at once are load.
+const LOAD: u64 = 8;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(5);
@@ -29,14 +36,16 @@ pub(crate) struct Wakeups {
     /// What of `raised` a wait has answered.
     answered: AtomicU64,
     here: Notify,
-    /// To the task that tells the other processes.
+    /// To the task that tells the other processes, and of how many deliveries.
     elsewhere: Notify,
+    deliveries: AtomicU64,
 }
 
 impl Wakeups {
-    /// Wakes whoever waits in this process, and soon after in the others.
-    pub(crate) fn wake(&self) {
+    /// Wakes whoever waits in this process, and soon after in the others, for so many deliveries.
+    pub(crate) fn wake(&self, deliveries: u64) {
         self.wake_here();
+        self.deliveries.fetch_add(deliveries, Ordering::AcqRel);
         self.elsewhere.notify_one();
     }
 
@@ -104,6 +113,7 @@ async fn listen(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
 async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
     loop {
         wakeups.elsewhere.notified().await;
+        let deliveries = wakeups.deliveries.swap(0, Ordering::AcqRel);
         let told = pool
             .run(async |conn| {
                 // One trip: the pid belongs to the connection, which may be another than before.
@@ -118,7 +128,7 @@ async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
         if let Err(error) = told {
             tracing::debug!(%error, "cannot tell other processes of work; they poll");
         }
-        tokio::time::sleep(TELL_EVERY).await;
+        tokio::time::sleep(if deliveries < LOAD { TELL_EVERY } else { TELL_EVERY_UNDER_LOAD }).await;
     }
 }
 
@@ -137,8 +147,8 @@ mod tests {
     #[test]
     fn a_signal_that_comes_while_nobody_waits_is_kept_once() {
         let wakeups = Wakeups::default();
-        wakeups.wake();
-        wakeups.wake();
+        wakeups.wake(1);
+        wakeups.wake(1);
         assert!(poll(pin!(wakeups.wait())).is_ready());
         assert!(poll(pin!(wakeups.wait())).is_pending());
     }
@@ -148,7 +158,7 @@ mod tests {
         let wakeups = Wakeups::default();
         let (mut one, mut two) = (pin!(wakeups.wait()), pin!(wakeups.wait()));
         assert!(poll(one.as_mut()).is_pending() && poll(two.as_mut()).is_pending());
-        wakeups.wake();
+        wakeups.wake(1);
         assert!(poll(one).is_ready() && poll(two).is_ready());
         assert!(poll(pin!(wakeups.wait())).is_pending());
     }
@@ -159,7 +169,7 @@ mod tests {
         {
             let mut dropped = pin!(wakeups.wait());
             assert!(poll(dropped.as_mut()).is_pending());
-            wakeups.wake();
+            wakeups.wake(1);
         }
         assert!(poll(pin!(wakeups.wait())).is_ready());
     }

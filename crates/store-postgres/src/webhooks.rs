@@ -188,7 +188,7 @@ impl WebhookRepository for PostgresStore {
             .await?;
         if updated == Updated::Applied {
             // It may just have been enabled, with deliveries that waited for that.
-            self.inner.wakeups.wake();
+            self.inner.wakeups.wake(1);
         }
         Ok(updated)
     }

@@ -9,19 +9,22 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
 };
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::bodies;
 use super::release::release;
 use crate::connect::Inner;
 use crate::convert::{to_micros_up, to_u32};
-use crate::error::{corrupt, describe};
+use crate::error::{corrupt, describe, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
 
-/// A delivery that was leased, with what it sends.
-struct ClaimedRow {
+/// A delivery that was leased, with what it sends if that was found along with it.
+#[derive(sqlx::FromRow)]
+pub(super) struct ClaimedRow {
     id: Uuid,
-    event_id: Uuid,
+    pub(super) event_id: Uuid,
     webhook_id: Uuid,
     webhook_version: i64,
     due_at: DateTime<Utc>,
@@ -31,9 +34,9 @@ struct ClaimedRow {
     takeovers: i32,
     trigger: String,
     resumes: bool,
-    event_type: String,
-    body: Vec<u8>,
-    traceparent: Option<String>,
+    pub(super) event_type: Option<String>,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) traceparent: Option<String>,
 }
 
 /// Leases what a claim asks for.
@@ -47,6 +50,7 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
         versions.insert(id, version(id, row.webhook_version)?);
     }
     let targets = targets::load(store, &versions).await?;
+    bodies::complete(store, &mut rows).await?;
     rows.sort_unstable_by_key(|row| (row.due_at, row.id));
     let mut leased = Vec::with_capacity(rows.len());
     let mut unusable = Vec::new();
@@ -66,7 +70,7 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
     Ok(leased)
 }
 
-/// Takes the leases, in one statement.
+/// Takes the leases, in one statement, which is `claim.sql`.
 ///
 /// Rows that others are just taking are skipped, never waited for. Where the lease of a dead worker is
 /// taken over, the attempt that it had begun is recorded along with that.
@@ -89,91 +93,28 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }
-    store
-        .claim()
-        .run(async |conn| {
-            sqlx::query_as!(
-                ClaimedRow,
-                r#"
-                WITH share AS (
-                    SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::timestamptz[])
-                        AS s(webhook_id, take, lease_us, mark)
-                ),
-                picked AS MATERIALIZED (
-                    SELECT q.*, s.webhook_id, s.lease_us, w.version,
-                        h.webhook_id IS NOT NULL AS is_probe
-                    FROM share s
-                    JOIN rdev_webhooks.webhooks w ON w.id = s.webhook_id
-                        AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
-                    LEFT JOIN rdev_webhooks.webhook_health h ON h.webhook_id = s.webhook_id
-                        AND h.openings > 0
-                    CROSS JOIN LATERAL (
-                        SELECT q.id, q.attempts, q.trigger, q.lease_taken_at
-                        FROM rdev_webhooks.delivery_queue q
-                        WHERE q.webhook_id = s.webhook_id
-                            AND q.due_at >= coalesce(s.mark, '-infinity')
-                            AND q.due_at <= rdev_webhooks.now()
-                            AND (q.lease_expires_at IS NULL
-                                OR q.lease_expires_at <= rdev_webhooks.now())
-                        ORDER BY q.due_at
-                        LIMIT CASE WHEN h.webhook_id IS NULL THEN s.take ELSE 1 END
-                        FOR UPDATE SKIP LOCKED
-                    ) q
-                    WHERE h.webhook_id IS NULL OR h.open_until <= rdev_webhooks.now()
-                ),
-                probed AS (
-                    UPDATE rdev_webhooks.webhook_health h SET probing = true,
-                        open_until = rdev_webhooks.now() + p.lease_us * interval '1 microsecond'
-                    FROM picked p
-                    WHERE p.is_probe AND h.webhook_id = p.webhook_id
-                        AND h.openings > 0 AND h.open_until <= rdev_webhooks.now()
-                    RETURNING h.webhook_id
-                ),
-                taken AS MATERIALIZED (
-                    SELECT * FROM picked p
-                    WHERE NOT p.is_probe OR (p.webhook_id IN (SELECT webhook_id FROM probed)) IS TRUE
-                ),
-                claimed AS (
-                    UPDATE rdev_webhooks.delivery_queue q SET
-                        lease_token = $5,
-                        lease_taken_at = rdev_webhooks.now(),
-                        lease_expires_at = rdev_webhooks.now() + p.lease_us * interval '1 microsecond',
-                        attempts = q.attempts + 1,
-                        automatic_attempts = q.automatic_attempts
-                            + (p.lease_taken_at IS NULL AND q.trigger = 'automatic')::int4,
-                        takeovers = q.takeovers + (p.lease_taken_at IS NOT NULL)::int4
-                    FROM taken p WHERE q.id = p.id
-                    RETURNING q.id, q.event_id, q.webhook_id, q.due_at, q.attempts,
-                        q.automatic_attempts, q.takeovers, q.trigger,
-                        q.resume_at IS NOT NULL AS resumes, p.version
-                ),
-                abandoned AS (
-                    INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
-                        duration_ns, signature, failure_class, failure_detail)
-                    SELECT p.id, p.attempts, p.trigger, p.lease_taken_at,
-                        greatest(0, (extract(epoch FROM rdev_webhooks.now() - p.lease_taken_at)
-                            * 1000000)::int8) * 1000,
-                        '', $6, $7
-                    FROM taken p WHERE p.lease_taken_at IS NOT NULL
-                    ON CONFLICT (delivery_id, number) DO NOTHING
-                )
-                SELECT c.id, c.event_id, c.webhook_id, c.version AS "webhook_version!", c.due_at,
-                    rdev_webhooks.now() AS "claimed_at!", c.attempts, c.automatic_attempts, c.takeovers, c.trigger::text AS "trigger!",
-                    c.resumes AS "resumes!", e.event_type, e.body, e.traceparent
-                FROM claimed c JOIN rdev_webhooks.events e ON e.id = c.event_id
-                "#,
-                &webhooks,
-                &takes,
-                &leases_us,
-                &marks as &[Option<DateTime<Utc>>],
-                claim.token.as_i64(),
-                FailureClass::Abandoned.as_str(),
-                Attempt::ABANDONED,
-            )
-            .fetch_all(&mut **conn)
-            .await
-        })
-        .await
+    let taking = async |statement: Arc<str>| {
+        let run = store.claim().run(async |conn| {
+            let rows = sqlx::query_as(AssertSqlSafe(statement))
+                .bind(&webhooks)
+                .bind(&takes)
+                .bind(&leases_us)
+                .bind(&marks)
+                .bind(claim.token.as_i64())
+                .bind(FailureClass::Abandoned.as_str())
+                .bind(Attempt::ABANDONED)
+                .fetch_all(&mut **conn)
+                .await;
+            unless_gone(rows)
+        });
+        run.await
+    };
+    if let Some(rows) = taking(store.claim_statement.text()).await? {
+        return Ok(rows);
+    }
+    // The partition is gone.
+    store.claim_statement.forget_partition();
+    Ok(taking(store.claim_statement.text()).await?.unwrap_or_default())
 }
 
 /// Where less was found than wanted, the next look is soon from the beginning.
@@ -195,11 +136,14 @@ fn to_leased(
     target: Arc<rdev_webhooks_domain::DeliveryTarget>,
 ) -> Result<LeasedDelivery, StoreError> {
     let event_id = EventId::from_uuid(row.event_id);
+    let (Some(event_type), Some(body)) = (row.event_type, row.body) else {
+        return Err(corrupt("delivery_queue", "event_id", lease.delivery, "there is no such event"));
+    };
     Ok(LeasedDelivery {
         lease,
         event_id,
-        event_type: row.event_type.parse().map_err(|error| corrupt_event(event_id, "event_type", error))?,
-        body: Bytes::from(row.body),
+        event_type: event_type.parse().map_err(|error| corrupt_event(event_id, "event_type", error))?,
+        body: Bytes::from(body),
         traceparent: row
             .traceparent
             .map(|text| text.parse())

@@ -1,5 +1,6 @@
 //! [`DeliveryQueue`] on Postgres.
 
+pub(crate) mod bodies;
 pub(crate) mod cancel;
 mod cancel_one;
 mod claim;

@@ -46,7 +46,7 @@ pub(crate) async fn redeliver(
             Found::Disabled => Redelivery::WebhookDisabled,
             Found::Deleted => Redelivery::WebhookDeleted,
             Found::Queued(row) => {
-                store.wakeups.wake();
+                store.wakeups.wake(1);
                 Redelivery::Queued(to_delivery(row)?)
             }
         }));

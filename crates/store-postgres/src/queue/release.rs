@@ -53,6 +53,6 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
             .await
         })
         .await?;
-    store.wakeups.wake();
+    store.wakeups.wake(1);
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use rdev_webhooks_domain::Settled;
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_domain::{HealthEffect, Settled, Settlement};
 use rdev_webhooks_store_postgres::PostgresStore;
+use rdev_webhooks_testkit::samples;
 
 use crate::store::{Scene, settlement};
 
@@ -122,4 +123,43 @@ async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
         scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE reason = 'webhook_deleted'").await,
         4_500
     );
+}
+
+#[tokio::test]
+async fn publishing_a_batch_again_after_its_answer_was_lost_adds_what_is_missing() {
+    let scene = Scene::new().await;
+    scene.webhook().await;
+    let (known, new) = (scene.event().await, scene.event().await);
+    scene.store.publish(std::slice::from_ref(&known)).await.unwrap();
+    let answers = scene.store.publish(&[known.clone(), new.clone()]).await.unwrap();
+    let answers: Vec<_> = answers.iter().map(|one| (one.id, one.deliveries, one.duplicate)).collect();
+    assert_eq!(answers, [(known.id, 1, true), (new.id, 1, false)]);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 2);
+}
+
+#[tokio::test]
+async fn a_success_is_recorded_where_its_attempt_is_on_record() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.publish(2).await;
+    let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.attempts
+                (delivery_id, number, trigger, started_at, duration_ns, signature)
+             SELECT id, 1, 'automatic', now(), 0, '' FROM rdev_webhooks.delivery_queue LIMIT 1",
+        )
+        .await;
+    let now = scene.now().await;
+    let settled: Vec<_> = leased
+        .iter()
+        .map(|one| Settlement {
+            attempt: Some(samples::attempt(1, now, 200)),
+            health: HealthEffect::Succeeded,
+            ..settlement(one, Settled::Succeeded)
+        })
+        .collect();
+    assert_eq!(scene.store.settle(&settled).await.unwrap(), [true, true]);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.deliveries").await, 2);
 }

@@ -41,6 +41,39 @@ async fn there_are_partitions_for_the_days_around_and_a_default() {
 }
 
 #[tokio::test]
+async fn a_claim_takes_events_of_whichever_day_with_their_bodies() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    // Each claim begins with the partition of the one before.
+    for days in [[now, now], [now, now - DAY], [now - DAY, now - DAY], [now + 400 * DAY, now]] {
+        let events = days.map(|at| samples::event(&scene.entropy, at));
+        scene.store.publish(&events).await.unwrap();
+        let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
+        for event in &events {
+            let one = leased.iter().find(|one| one.event_id == event.id).expect("both are claimed");
+            assert_eq!((&one.body, &one.event_type), (&event.body, &event.event_type));
+        }
+    }
+}
+
+#[tokio::test]
+async fn claiming_goes_on_when_a_partition_is_gone() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let yesterday = scene.now().await - DAY;
+    delivered(&scene, webhook.id, yesterday).await;
+    scene
+        .execute(
+            "DO $$ BEGIN EXECUTE format('DROP TABLE rdev_webhooks.%I',
+                to_char(now() AT TIME ZONE 'UTC' - interval '1 day', '\"events_\"YYYYMMDD')); END $$",
+        )
+        .await;
+    delivered(&scene, webhook.id, yesterday).await;
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events_default").await, 1);
+}
+
+#[tokio::test]
 async fn what_fell_into_the_default_moves_when_its_day_gets_a_partition() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;

@@ -1,0 +1,109 @@
+//! Storing new events without keys, for whoever subscribes.
+
+use chrono::{DateTime, Utc};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{NewEvent, ProjectName, Published};
+use uuid::Uuid;
+
+use super::{Answer, Plan};
+use crate::connect::Inner;
+use crate::convert::{to_sql_time, to_u32};
+use crate::error::unless_taken;
+
+/// The columns of the events, all of which have a route.
+#[derive(Default)]
+struct Columns<'a> {
+    id: Vec<Uuid>,
+    route: Vec<i32>,
+    project: Vec<Option<&'a str>>,
+    occurred_at: Vec<DateTime<Utc>>,
+    event_type: Vec<&'a str>,
+    traceparent: Vec<Option<String>>,
+    body: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    /// None if a key or a target makes one of the events anything but plain.
+    fn of(events: &'a [NewEvent], plan: &Plan) -> Option<Self> {
+        let mut columns = Self::default();
+        for (position, route) in plan.firsts.iter().zip(&plan.routes) {
+            let event = &events[*position];
+            columns.route.push(route.filter(|_| event.key.is_none())?);
+            columns.id.push(event.id.as_uuid());
+            columns.project.push(event.project.as_ref().map(ProjectName::as_str));
+            columns.occurred_at.push(to_sql_time(event.timestamp));
+            columns.event_type.push(event.event_type.as_str());
+            columns.traceparent.push(event.traceparent.map(|trace| trace.to_string()));
+            columns.body.push(&event.body);
+        }
+        Some(columns)
+    }
+}
+
+/// Asks the database, in one statement that is one transaction.
+///
+/// None if the batch is not plain, or an event of it is there already, as after a retry of a batch whose
+/// answer was lost: then nothing was stored, and the other statement sorts it out.
+pub(super) async fn insert(
+    store: &Inner,
+    events: &[NewEvent],
+    plan: &Plan,
+) -> Result<Option<Vec<Answer>>, StoreError> {
+    let Some(columns) = Columns::of(events, plan) else {
+        return Ok(None);
+    };
+    let stored = store
+        .write()
+        .run(async |conn| {
+            let counts = sqlx::query!(
+                r#"
+                WITH receivers AS MATERIALIZED (
+                    SELECT DISTINCT r.route, s.webhook_id
+                    FROM unnest($1::int4[], $2::text[], $3::text[]) AS r(route, pattern, project)
+                    JOIN rdev_webhooks.subscriptions s
+                        ON s.pattern = r.pattern AND s.project = r.project
+                ),
+                stored AS (
+                    INSERT INTO rdev_webhooks.events
+                        (id, occurred_at, event_type, project, traceparent, body)
+                    SELECT * FROM unnest($4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
+                        $8::text[], $9::bytea[])
+                ),
+                queued AS (
+                    INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)
+                    SELECT rdev_webhooks.delivery_id(g.id, r.webhook_id), g.id, r.webhook_id,
+                        rdev_webhooks.now()
+                    FROM unnest($4::uuid[], $10::int4[]) AS g(id, route)
+                    JOIN receivers r ON r.route = g.route
+                )
+                SELECT route AS "route!", count(*)::int4 AS "deliveries!" FROM receivers GROUP BY route
+                "#,
+                &plan.route,
+                &plan.pattern,
+                &plan.project,
+                &columns.id,
+                &columns.occurred_at,
+                &columns.event_type as &[&str],
+                &columns.project as &[Option<&str>],
+                &columns.traceparent as &[Option<String>],
+                &columns.body as &[&[u8]],
+                &columns.route,
+            )
+            .fetch_all(&mut **conn)
+            .await;
+            unless_taken(counts)
+        })
+        .await?;
+    Ok(stored.map(|counts| {
+        let deliveries =
+            |route| counts.iter().find(|row| row.route == route).map_or(0, |row| to_u32(row.deliveries));
+        let answer = |(position, route): (&usize, &i32)| {
+            Answer::Is(Published {
+                id: events[*position].id,
+                deliveries: deliveries(*route),
+                duplicate: false,
+            })
+        };
+        plan.firsts.iter().zip(&columns.route).map(answer).collect()
+    }))
+}

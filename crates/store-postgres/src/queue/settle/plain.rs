@@ -1,0 +1,142 @@
+//! Recording attempts that succeeded, every one.
+
+use chrono::{DateTime, Utc};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Attempt, CapturedResponse, DeliveryStatus, HealthEffect, Settled, Settlement};
+use uuid::Uuid;
+
+use crate::connect::Inner;
+use crate::convert::{to_i32, to_nanos, to_sql_time, without_nul};
+use crate::error::unless_taken;
+
+/// The settlements' columns.
+#[derive(Default)]
+struct Columns<'a> {
+    id: Vec<Uuid>,
+    token: Vec<i64>,
+    number: Vec<i32>,
+    trigger: Vec<&'static str>,
+    started_at: Vec<DateTime<Utc>>,
+    duration_ns: Vec<i64>,
+    dns_ns: Vec<Option<i64>>,
+    connect_ns: Vec<Option<i64>>,
+    tls_ns: Vec<Option<i64>>,
+    first_byte_ns: Vec<Option<i64>>,
+    signature: Vec<String>,
+    status: Vec<i32>,
+    response_headers: Vec<String>,
+    response_body: Vec<&'a [u8]>,
+    response_truncated: Vec<bool>,
+}
+
+/// The attempt and the response of a plain settlement.
+fn success(settlement: &Settlement) -> Option<(&Attempt, &CapturedResponse)> {
+    let plain = settlement.settled == Settled::Succeeded
+        && settlement.health == HealthEffect::Succeeded
+        && !settlement.gone;
+    let attempt = settlement.attempt.as_ref().filter(|attempt| plain && attempt.outcome.failure.is_none())?;
+    Some((attempt, attempt.outcome.response.as_ref()?))
+}
+
+impl<'a> Columns<'a> {
+    /// None if one of the settlements is anything but plain.
+    fn of(settlements: impl Iterator<Item = &'a Settlement>) -> Result<Option<Self>, StoreError> {
+        let mut columns = Self::default();
+        for settlement in settlements {
+            let Some((attempt, response)) = success(settlement) else {
+                return Ok(None);
+            };
+            columns.id.push(settlement.lease.delivery.as_uuid());
+            columns.token.push(settlement.lease.token.as_i64());
+            columns.number.push(to_i32(attempt.number));
+            columns.trigger.push(attempt.trigger.as_str());
+            columns.started_at.push(to_sql_time(attempt.started_at));
+            columns.duration_ns.push(to_nanos(attempt.duration));
+            columns.dns_ns.push(attempt.phases.dns.map(to_nanos));
+            columns.connect_ns.push(attempt.phases.connect.map(to_nanos));
+            columns.tls_ns.push(attempt.phases.tls.map(to_nanos));
+            columns.first_byte_ns.push(attempt.phases.first_byte.map(to_nanos));
+            columns.signature.push(without_nul(&attempt.signature));
+            columns.status.push(response.status.into());
+            let headers = serde_json::to_string(&response.headers);
+            columns.response_headers.push(headers.map_err(|error| StoreError::Internal(error.into()))?);
+            columns.response_body.push(&response.body);
+            columns.response_truncated.push(response.truncated);
+        }
+        Ok(Some(columns))
+    }
+}
+
+/// Says which were recorded, by their places from 1, or none if this is not for the batch: if not all have
+/// succeeded, or one of the attempts is on record. Then nothing was changed.
+///
+/// There is something to forget of an endpoint's health only if it has failed before; the index takes such
+/// rows in the order of their webhooks, which is the one in which everybody locks them.
+pub(super) async fn apply<'a>(
+    store: &Inner,
+    settlements: impl Iterator<Item = &'a Settlement>,
+) -> Result<Option<Vec<i64>>, StoreError> {
+    let Some(columns) = Columns::of(settlements)? else {
+        return Ok(None);
+    };
+    store
+        .write()
+        .run(async |conn| {
+            let applied = sqlx::query_scalar!(
+                r#"
+                WITH finished AS (
+                    DELETE FROM rdev_webhooks.delivery_queue q
+                    USING unnest($1::uuid[], $2::int8[], $3::int4[], $4::text[], $5::timestamptz[],
+                        $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::text[],
+                        $12::int4[], $13::text[], $14::bytea[], $15::bool[]) WITH ORDINALITY
+                        AS g(id, token, number, trigger, started_at, duration_ns, dns_ns, connect_ns,
+                            tls_ns, first_byte_ns, signature, status, response_headers, response_body,
+                            response_truncated, n)
+                    WHERE q.id = g.id AND q.lease_token = g.token
+                    RETURNING g.*, q.event_id, q.webhook_id, q.attempts, q.automatic_attempts
+                ),
+                recorded AS (
+                    INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
+                        attempts, automatic_attempts, outcome)
+                    SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
+                        f.automatic_attempts, $16
+                    FROM finished f
+                ),
+                logged AS (
+                    INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
+                        duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
+                        response_headers, response_body, response_truncated)
+                    SELECT f.id, f.number, f.trigger::rdev_webhooks.attempt_trigger, f.started_at,
+                        f.duration_ns, f.dns_ns, f.connect_ns, f.tls_ns, f.first_byte_ns, f.signature,
+                        f.status, f.response_headers, f.response_body, f.response_truncated
+                    FROM finished f
+                ),
+                recovered AS (
+                    DELETE FROM rdev_webhooks.webhook_health h
+                    WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM finished))
+                )
+                SELECT n AS "n!" FROM finished
+                "#,
+                &columns.id,
+                &columns.token,
+                &columns.number,
+                &columns.trigger as &[&str],
+                &columns.started_at,
+                &columns.duration_ns,
+                &columns.dns_ns as &[Option<i64>],
+                &columns.connect_ns as &[Option<i64>],
+                &columns.tls_ns as &[Option<i64>],
+                &columns.first_byte_ns as &[Option<i64>],
+                &columns.signature,
+                &columns.status,
+                &columns.response_headers,
+                &columns.response_body as &[&[u8]],
+                &columns.response_truncated,
+                DeliveryStatus::Succeeded.as_str(),
+            )
+            .fetch_all(&mut **conn)
+            .await;
+            unless_taken(applied)
+        })
+        .await
+}
