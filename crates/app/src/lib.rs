@@ -13,6 +13,7 @@ mod api_keys;
 mod catalogue;
 pub mod deliver;
 mod disabling;
+mod gather;
 mod measures;
 mod publish;
 mod retention;

@@ -1,8 +1,8 @@
 //! Publishing: many callers, one commit.
 //!
 //! One task gathers whatever callers have brought while the previous batch was being committed, and
-//! commits it as the next. No timer lingers for more, so a lone caller waits for its own commit only;
-//! under load the batches grow by themselves.
+//! commits it as the next. A lone caller waits for its own commit only; under load the batches grow by
+//! themselves.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use rdev_webhooks_domain::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::gather::Gather;
 use crate::measures::Publishing;
 use crate::{Ambient, Catalogue};
 
@@ -202,7 +203,8 @@ impl PublisherTask {
     /// answered.
     pub async fn run(mut self) {
         let mut calls = Vec::new();
-        while self.calls.recv_many(&mut calls, MAX_BATCH).await > 0 {
+        let mut gather = Gather::default();
+        while gather.next(&mut self.calls, &mut calls, MAX_BATCH).await > 0 {
             let mut calls = calls.drain(..).peekable();
             while calls.peek().is_some() {
                 let mut batch = Batch::default();

@@ -6,6 +6,7 @@
 //! [`decide`] says how the delivery goes on. The settler records what came of them, many to a
 //! transaction, and frees their slots.
 
+mod busy;
 mod decide;
 mod heartbeat;
 mod pool;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::busy::Busy;
 use super::pool::Job;
 use super::settler::Freed;
 use super::share::{Allowance, Shares};
@@ -45,6 +46,7 @@ pub(super) struct Scheduler {
     tasks: Vec<TaskSlots>,
     in_flight: usize,
     shares: Shares,
+    busy: Busy,
     round: Round,
     measures: Scheduling,
 }
@@ -85,21 +87,31 @@ impl Scheduler {
     ) -> Self {
         let shares = Shares::new(options.max_in_flight_per_webhook.max(1), options.slots());
         let measures = Scheduling::new(options.slots());
-        Self { queue, ambient, options, tasks, in_flight: 0, shares, round: Round::default(), measures }
+        Self {
+            queue,
+            ambient,
+            options,
+            tasks,
+            in_flight: 0,
+            shares,
+            busy: Busy::default(),
+            round: Round::default(),
+            measures,
+        }
     }
 
     /// Hands out work until `drain`; the pool's tasks then see that no more comes.
     pub(super) async fn run(
         mut self,
-        mut freed: mpsc::Receiver<Freed>,
+        mut freed: mpsc::Receiver<Vec<Freed>>,
         drain: CancellationToken,
         heartbeat: &Heartbeat,
     ) {
         heartbeat.beat();
         let mut failing_wait = FIRST_WAIT;
         while !drain.is_cancelled() {
-            while let Ok(slot) = freed.try_recv() {
-                self.free(&slot);
+            while let Ok(slots) = freed.try_recv() {
+                self.free(&slots);
             }
             let next = match self.pass().await {
                 Ok(next) => {
@@ -118,20 +130,51 @@ impl Scheduler {
         }
     }
 
-    /// One page of the webhooks that have something due, and one claim.
+    /// One claim: of the webhooks that are known to be busy, or else of a page of those that have something
+    /// due.
     async fn pass(&mut self) -> Result<Next, StoreError> {
         let free = self.options.slots().saturating_sub(self.in_flight);
-        let poll_at = Instant::now() + self.options.poll_interval;
+        let now = Instant::now();
+        let poll_at = now + self.options.poll_interval;
         if free == 0 {
             return Ok(Next { at: poll_at, when_freed: true });
+        }
+        if self.round.after.is_none()
+            && let Some((busy, discover_at)) = self.busy.known(now)
+        {
+            let taken = self.take(&busy, free, now).await?;
+            // Those at their caps go on as soon as they may; what else there is can wait as long for both.
+            if taken > 0 || self.round.short_of_slots && self.busy.is_at_it(now) {
+                return Ok(self.end_of_round(now, discover_at));
+            }
+            self.round = Round::default();
         }
         let discovery = self.queue.discover(self.round.after, PAGE).await?;
         let now = Instant::now();
         if let Some(due_in) = discovery.next_due_in {
             self.round.due(now + due_in);
         }
-        let mut wanted = Vec::with_capacity(discovery.due.len());
-        for due in &discovery.due {
+        self.busy.discovered(&discovery.due, now);
+        self.take(&discovery.due, free, now).await?;
+
+        self.round.after = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
+        if self.round.after.is_some() {
+            return Ok(Next { at: now, when_freed: true });
+        }
+        Ok(self.end_of_round(now, poll_at))
+    }
+
+    /// When to go on after a round, at the latest at `latest`.
+    fn end_of_round(&mut self, now: Instant, latest: Instant) -> Next {
+        let round = std::mem::take(&mut self.round);
+        let at = if round.more { now } else { round.due_at.map_or(latest, |due_at| due_at.min(latest)) };
+        Next { at, when_freed: round.short_of_slots }
+    }
+
+    /// Claims of these webhooks what each may take, and says how much that was.
+    async fn take(&mut self, due: &[DueWebhook], free: usize, now: Instant) -> Result<usize, StoreError> {
+        let mut wanted = Vec::with_capacity(due.len());
+        for due in due {
             match self.shares.allowance(due, now) {
                 Allowance::Take(most) => wanted.push((due, most)),
                 Allowance::AtCap => self.round.short_of_slots = true,
@@ -140,15 +183,11 @@ impl Scheduler {
         }
         let (shares, rationed) = self.ration(wanted, free);
         self.round.short_of_slots |= rationed;
-        self.round.more |= self.claim(shares).await?;
-
-        self.round.after = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
-        if self.round.after.is_some() {
-            return Ok(Next { at: now, when_freed: true });
+        let gave = self.claim(shares).await?;
+        for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
+            self.busy.gave(webhook, now);
         }
-        let round = std::mem::take(&mut self.round);
-        let at = if round.more { now } else { round.due_at.map_or(poll_at, |due_at| due_at.min(poll_at)) };
-        Ok(Next { at, when_freed: round.short_of_slots })
+        Ok(gave.values().map(|count| *count as usize).sum())
     }
 
     /// Shares out what is free: each webhook gets what it may take, or an even part of what is left if
@@ -178,11 +217,11 @@ impl Scheduler {
         (shares, rationed)
     }
 
-    /// Claims and hands out. Says whether some webhook gave all that was asked of it, so that it may have
-    /// more.
-    async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<bool, StoreError> {
+    /// Claims and hands out, and says how much of each. Notes whether some webhook gave all that was asked of
+    /// it, so that it may have more.
+    async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<HashMap<WebhookId, u32>, StoreError> {
         if shares.is_empty() {
-            return Ok(false);
+            return Ok(HashMap::new());
         }
         let claimed_at = Instant::now();
         let claim = Claim { token: self.ambient.lease_token(), shares };
@@ -204,7 +243,8 @@ impl Scheduler {
         if !refused.is_empty() {
             self.queue.release(&refused).await?;
         }
-        Ok(claim.shares.iter().any(|share| counts.get(&share.webhook) == Some(&share.take)))
+        self.round.more |= claim.shares.iter().any(|share| counts.get(&share.webhook) == Some(&share.take));
+        Ok(counts)
     }
 
     /// Gives a delivery to the least busy task; answers its lease if that task has ended.
@@ -218,17 +258,19 @@ impl Scheduler {
         Ok(())
     }
 
-    fn free(&mut self, slot: &Freed) {
-        self.shares.freed(slot.webhook, slot.succeeded);
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.measures.in_flight(self.in_flight);
-        if let Some(task) = self.tasks.get_mut(slot.task) {
-            task.in_flight = task.in_flight.saturating_sub(1);
+    fn free(&mut self, slots: &[Freed]) {
+        for slot in slots {
+            self.shares.freed(slot.webhook, slot.succeeded);
+            self.in_flight = self.in_flight.saturating_sub(1);
+            if let Some(task) = self.tasks.get_mut(slot.task) {
+                task.in_flight = task.in_flight.saturating_sub(1);
+            }
         }
+        self.measures.in_flight(self.in_flight);
     }
 
     /// Waits for what `next` says, for a wake-up, or for the end.
-    async fn wait(&mut self, next: Next, freed: &mut mpsc::Receiver<Freed>, drain: &CancellationToken) {
+    async fn wait(&mut self, next: Next, freed: &mut mpsc::Receiver<Vec<Freed>>, drain: &CancellationToken) {
         let mut until = next.at;
         let queue = Arc::clone(&self.queue);
         let wake_up = queue.wait_for_work();
@@ -238,12 +280,12 @@ impl Scheduler {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
                 () = &mut wake_up => return,
-                Some(slot) = freed.recv() => {
-                    self.free(&slot);
+                Some(slots) = freed.recv() => {
+                    self.free(&slots);
                     if next.when_freed {
                         return;
                     }
-                    if let Some(due_in) = slot.due_in {
+                    if let Some(due_in) = slots.iter().filter_map(|slot| slot.due_in).min() {
                         until = until.min(Instant::now() + due_in);
                     }
                 }
@@ -252,13 +294,18 @@ impl Scheduler {
     }
 
     /// Waits while the database is away: wake-ups mean nothing then.
-    async fn pause(&mut self, wait: Duration, freed: &mut mpsc::Receiver<Freed>, drain: &CancellationToken) {
+    async fn pause(
+        &mut self,
+        wait: Duration,
+        freed: &mut mpsc::Receiver<Vec<Freed>>,
+        drain: &CancellationToken,
+    ) {
         let until = Instant::now() + wait;
         loop {
             tokio::select! {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
-                Some(slot) = freed.recv() => self.free(&slot),
+                Some(slots) = freed.recv() => self.free(&slots),
             }
         }
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
+use crate::gather::Gather;
 use crate::measures::Settling;
 
 /// How many outcomes go into one transaction.
@@ -29,15 +30,15 @@ pub(super) struct Freed {
 }
 
 /// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
-/// there are. A batch goes out as soon as the one before is done; no timer lingers for more.
+/// there are. A batch goes out as soon as the one before is done, or under load a moment later.
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
-    freed: mpsc::Sender<Freed>,
+    freed: mpsc::Sender<Vec<Freed>>,
     measures: Settling,
 }
 
 impl Settler {
-    pub(super) fn new(queue: Arc<dyn DeliveryQueue>, freed: mpsc::Sender<Freed>) -> Self {
+    pub(super) fn new(queue: Arc<dyn DeliveryQueue>, freed: mpsc::Sender<Vec<Freed>>) -> Self {
         Self { queue, freed, measures: Settling::new() }
     }
 
@@ -51,7 +52,8 @@ impl Settler {
     ) -> Vec<LeaseRef> {
         let mut left = Vec::new();
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while outcomes.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        let mut gather = Gather::default();
+        while gather.next(&mut outcomes, &mut batch, MAX_BATCH).await > 0 {
             let mut settlements = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
@@ -77,10 +79,8 @@ impl Settler {
                 left.extend(settlements.iter().map(|settlement| settlement.lease));
             }
             self.release(&releases).await;
-            for slot in slots {
-                // The scheduler is gone when the worker drains; then nobody needs the slot.
-                let _ = self.freed.send(slot).await;
-            }
+            // The scheduler is gone when the worker drains; then nobody needs the slots.
+            let _ = self.freed.send(slots).await;
         }
         left
     }
