@@ -12,6 +12,10 @@ use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs, api_key, secret};
 use rdev_webhooks_runtime::{Shutdown, cli};
 use secrecy::SecretString;
 
+/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The rdev webhooks API, for deployment next to rdev-webhooks-worker
 ///
 /// The database must have been prepared with `rdev-webhooks migrate`. Every option can be given by its

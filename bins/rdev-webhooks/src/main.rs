@@ -13,6 +13,10 @@ use std::process::ExitCode;
 use cli::{Cli, Command};
 use rdev_webhooks_runtime::cli::parse_or_exit;
 
+/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli: Cli = parse_or_exit();

@@ -10,6 +10,10 @@ use rdev_webhooks_options::{DatabaseArgs, SystemArgs, WorkerArgs, process};
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
 use rdev_webhooks_runtime::{Shutdown, cli};
 
+/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The rdev webhooks delivery worker, for deployment next to rdev-webhooks-api
 ///
 /// Any number of them share one database, on any number of machines. The database must have been prepared

@@ -8,11 +8,11 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use http::request::Parts;
-use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Access, ApiKeyId, Scope};
 
 use crate::body::linger;
 use crate::problem::{Problem, ProblemCode};
+use crate::shared::Shared;
 
 /// The caller of a guarded route, put into the request by [`crate::auth`].
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Lets these methods be used by who has the scope only; others are 403. Every guarded route goes through
 /// this.
-pub(crate) fn needs(scope: Scope, methods: MethodRouter<Services>) -> MethodRouter<Services> {
+pub(crate) fn needs(scope: Scope, methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
         admit(scope, caller, request, next)
     }))

@@ -53,6 +53,7 @@ mod query;
 mod request_id;
 mod routes;
 mod server;
+mod shared;
 mod tag;
 mod views;
 
@@ -63,6 +64,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use observe::Observer;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Entropy;
+use shared::Shared;
 
 /// What [`router`] makes, to be served or mounted.
 pub use axum::Router;
@@ -97,11 +99,11 @@ pub fn health_router(
 }
 
 /// What surrounds every route.
-fn finished(routes: Router<Services>, observer: Observer, services: Services) -> Router {
+fn finished(routes: Router<Shared>, observer: Observer, services: Services) -> Router {
     routes
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
         .fallback(routes::fallback::no_such_path)
         .layer(from_fn(observe::contain_panics))
         .layer(from_fn_with_state(Arc::new(observer), observe::observe))
-        .with_state(services)
+        .with_state(Shared::new(services))
 }

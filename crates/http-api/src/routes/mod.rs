@@ -11,14 +11,14 @@ mod webhooks;
 
 use axum::Router;
 use axum::routing::{get, patch, post};
-use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::Scope;
 
 use crate::caller::needs;
 use crate::options::MetricsSource;
+use crate::shared::Shared;
 
 /// The routes that need a key, each method with the scope that it needs.
-pub(crate) fn guarded() -> Router<Services> {
+pub(crate) fn guarded() -> Router<Shared> {
     let publish = |methods| needs(Scope::EventsWrite, methods);
     let read = |methods| needs(Scope::WebhooksRead, methods);
     let write = |methods| needs(Scope::WebhooksWrite, methods);
@@ -45,7 +45,7 @@ pub(crate) fn guarded() -> Router<Services> {
 }
 
 /// The routes that need no key.
-pub(crate) fn open(metrics: Option<MetricsSource>) -> Router<Services> {
+pub(crate) fn open(metrics: Option<MetricsSource>) -> Router<Shared> {
     let health = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
     match metrics {
         Some(source) => health.route("/metrics", get(async move || metrics::show(&source))),

@@ -4,17 +4,17 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use rdev_webhooks_app::Services;
 
 use super::accepted::Accepted;
 use super::{draft, trace};
 use crate::body::Document;
 use crate::fault::Faults;
 use crate::problem::Problem;
+use crate::shared::Shared;
 use crate::views;
 
 pub(crate) async fn publish(
-    State(services): State<Services>,
+    State(services): State<Shared>,
     headers: HeaderMap,
     document: Document,
 ) -> Result<Response, Problem> {

@@ -1,0 +1,32 @@
+//! The services as the router keeps them.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use rdev_webhooks_app::Services;
+
+/// A router hands its state on by cloning it at every step of a request, which is one counter here and one
+/// for each member of [`Services`] otherwise. Handlers may take either.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Services>);
+
+impl Shared {
+    pub(crate) fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+impl FromRef<Shared> for Services {
+    fn from_ref(shared: &Shared) -> Self {
+        Self::clone(shared)
+    }
+}
