@@ -5,5 +5,5 @@
 pub(super) struct Memory {
     pub(super) api: f64,
     pub(super) worker: f64,
-    pub(super) embedded: f64,
+    pub(super) embedded: Option<f64>,
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rdev_webhooks_app::SystemClock;
 use rdev_webhooks_domain::ports::Clock;
 
@@ -43,12 +43,30 @@ pub(crate) struct Options {
     /// Connections that publish, one event per request
     #[arg(long, value_name = "N", default_value_t = 16)]
     connections: usize,
+    /// Leave out all phases but these
+    #[arg(long, value_name = "PHASE", value_delimiter = ',')]
+    only: Vec<Phase>,
     /// Where the results go as JSON
     #[arg(long, value_name = "FILE", default_value = "target/bench/throughput.json")]
     json: PathBuf,
 }
 
+/// What can be measured apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    Publish,
+    FanOut1,
+    FanOut10,
+    Latency,
+    Backlog,
+    Sqlite,
+}
+
 impl Options {
+    fn wants(&self, phase: Phase) -> bool {
+        self.only.is_empty() || self.only.contains(&phase)
+    }
+
     fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds.unwrap_or(if self.quick { 4 } else { 10 }))
     }
@@ -100,14 +118,29 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     subscribe(deployment.address, receiver.address).await?;
     let mut bench = Bench { options, ledger, database, deployment };
 
-    let published = publish::measure(&mut bench).await?;
-    let one = deliver::measure(&mut bench, 1).await?;
-    let many = deliver::measure(&mut bench, MANY).await?;
-    let mut latencies = Vec::new();
-    for rate in [50, 200, 1_000] {
-        latencies.push(latency::measure(&mut bench, rate).await?);
+    let mut published = None;
+    if options.wants(Phase::Publish) {
+        published = Some(publish::measure(&mut bench).await?);
     }
-    let backlog = backlog::measure(&mut bench).await?;
+    bench.deployment.start_worker().await?;
+    bench.ledger.all_arrived(options.patience()).await?;
+    bench.database.checkpoint().await?;
+    let mut delivered = Vec::new();
+    for (phase, fan_out) in [(Phase::FanOut1, 1), (Phase::FanOut10, MANY)] {
+        if options.wants(phase) {
+            delivered.push(deliver::measure(&mut bench, fan_out).await?);
+        }
+    }
+    let mut latencies = Vec::new();
+    if options.wants(Phase::Latency) {
+        for rate in [50, 200, 1_000] {
+            latencies.push(latency::measure(&mut bench, rate).await?);
+        }
+    }
+    let mut backlog = None;
+    if options.wants(Phase::Backlog) {
+        backlog = Some(backlog::measure(&mut bench).await?);
+    }
 
     let Bench { ledger, deployment, database, .. } = bench;
     let (api, worker) = deployment.stop().await?;
@@ -116,17 +149,31 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     say("the limit again");
     let again = limit::measure(options.duration() / 4).await?;
 
-    let embedded = embedded::measure(options, &ledger, receiver.address).await?;
+    let mut embedded = None;
+    if options.wants(Phase::Sqlite) {
+        embedded = Some(embedded::measure(options, &ledger, receiver.address).await?);
+    }
 
     let limits = limit::Limits { before: limit, after: again };
     summary::limit(&mut report, &limits);
-    summary::published(&mut report, &published, &limits);
-    summary::delivered(&mut report, &one, &limits);
-    summary::delivered(&mut report, &many, &limits);
-    summary::latencies(&mut report, &latencies);
-    summary::backlog(&mut report, &backlog);
-    summary::memory(&mut report, &memory::Memory { api, worker, embedded: embedded.memory_mib });
-    summary::embedded(&mut report, &embedded, &limits, &one);
+    if let Some(published) = published {
+        summary::published(&mut report, &published, &limits);
+    }
+    for rate in &delivered {
+        summary::delivered(&mut report, rate, &limits);
+    }
+    if !latencies.is_empty() {
+        summary::latencies(&mut report, &latencies);
+    }
+    if let Some(backlog) = backlog {
+        summary::backlog(&mut report, &backlog);
+    }
+    let all_in_one = embedded.as_ref().map(|embedded| embedded.memory_mib);
+    summary::memory(&mut report, &memory::Memory { api, worker, embedded: all_in_one });
+    if let Some(embedded) = embedded {
+        let postgres = delivered.iter().find(|rate| rate.fan_out == 1);
+        summary::embedded(&mut report, &embedded, &limits, postgres);
+    }
     summary::books(&mut report, &ledger);
     report.finish(&options.json)?;
 

@@ -158,8 +158,12 @@ pub(super) fn backlog(report: &mut Report, backlog: &Backlog) {
 
 pub(super) fn memory(report: &mut Report, memory: &Memory) {
     report.heading("the most memory that a process held");
-    for (name, mib) in [("api", memory.api), ("worker", memory.worker), ("all in one", memory.embedded)] {
-        report.row(name, &format!("{mib:.0} MiB"), "");
+    let processes =
+        [("api", Some(memory.api)), ("worker", Some(memory.worker)), ("all in one", memory.embedded)];
+    for (name, mib) in processes {
+        if let Some(mib) = mib {
+            report.row(name, &format!("{mib:.0} MiB"), "");
+        }
     }
     report.json(
         "memory_mib",
@@ -167,16 +171,22 @@ pub(super) fn memory(report: &mut Report, memory: &Memory) {
     );
 }
 
-pub(super) fn embedded(report: &mut Report, found: &Embedded, limits: &Limits, postgres: &DeliveryRate) {
+pub(super) fn embedded(
+    report: &mut Report,
+    found: &Embedded,
+    limits: &Limits,
+    postgres: Option<&DeliveryRate>,
+) {
     report.heading("all in one process on SQLite, fan-out 1");
-    let (ratio, by_postgres) =
-        (found.per_second() / limits.mean(), found.per_second() / postgres.per_second());
+    let ratio = found.per_second() / limits.mean();
+    let by_postgres = postgres.map(|postgres| found.per_second() / postgres.per_second());
+    let compared = by_postgres.map(|times| format!(", {times:.2} × Postgres")).unwrap_or_default();
     let cpu_ms = found.cpu_seconds / found.deliveries as f64 * 1e3;
     report.row(
         "deliveries",
         &format!("{}/s", grouped(found.per_second())),
         &format!(
-            "{ratio:.4} × the limit, {by_postgres:.2} × Postgres; {} in {:.1} s, published at {}/s",
+            "{ratio:.4} × the limit{compared}; {} in {:.1} s, published at {}/s",
             grouped(found.deliveries as f64),
             found.took.as_secs_f64(),
             grouped(found.published.per_second())
