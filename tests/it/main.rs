@@ -13,5 +13,7 @@ mod architecture;
 mod command_line;
 mod crashes;
 mod metrics;
+mod plaintext;
 mod postgres;
+mod races;
 mod rotation;

@@ -1,7 +1,7 @@
 //! `rdev-webhooks serve`.
 
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 
 use crate::Client;
 use crate::process::{Process, text};
@@ -18,8 +18,13 @@ pub struct AllInOne {
 impl AllInOne {
     /// Starts on a data dir and waits until it serves.
     pub async fn start(data_dir: &Path) -> Self {
-        let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
-        let process = Process::start("rdev-webhooks", &args, &[], "Ctrl-C stops.").await;
+        Self::start_with_log(data_dir, "info", Stdio::inherit()).await
+    }
+
+    /// The same with a level of logging, and the log going where that says.
+    pub async fn start_with_log(data_dir: &Path, level: &str, log: Stdio) -> Self {
+        let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir), "--log", level];
+        let process = Process::start_with_log("rdev-webhooks", &args, &[], "Ctrl-C stops.", log).await;
         let key = std::fs::read_to_string(data_dir.join("api-key")).unwrap();
         let client = Client::new(&process.base(), key.trim());
         Self { banner: process.printed.clone(), client, process }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -48,6 +48,12 @@ impl Client {
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
+    /// The same with another key.
+    #[must_use]
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
     /// Sends a request; an error if no answer came, as when the server was killed.
     pub async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Result<Answer, String> {
         self.request_with_headers(method, path, body).await.map(|(answer, _)| answer)
@@ -60,6 +66,20 @@ impl Client {
         path: &str,
         body: Option<&str>,
     ) -> Result<(Answer, HeaderMap), String> {
+        let response = self.send(method, path, &[], body).await?;
+        let (head, body) = response.into_parts();
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        Ok((Answer { status: head.status, body }, head.headers))
+    }
+
+    /// Sends a request with further headers; answers what came, byte for byte.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Result<Response<Bytes>, String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
@@ -67,13 +87,15 @@ impl Client {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default().as_bytes()));
         let exchange = async {
             let response = self.http.request(request.body(body).unwrap()).await.map_err(|e| e.to_string())?;
             let (head, body) = response.into_parts();
-            let bytes = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
-            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            Ok((Answer { status: head.status, body }, head.headers))
+            let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+            Ok(Response::from_parts(head, body))
         };
         tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| "no answer in time".to_owned())?
     }

@@ -1,5 +1,8 @@
 //! API and worker processes on one Postgres.
 
+use std::fs::File;
+use std::process::Stdio;
+
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use tokio::process::Command;
 
@@ -52,6 +55,33 @@ impl Deployment {
         self.process("rdev-webhooks-api", &["--bind", &bind], "listens on").await
     }
 
+    /// Starts a further API beside the first, on a port of its own, and answers a client of it too.
+    pub async fn further_api(&self) -> (Process, Client) {
+        let api = self.process("rdev-webhooks-api", &["--bind", "127.0.0.1:0"], "listens on").await;
+        let client = Client::new(&api.base(), API_KEY);
+        (api, client)
+    }
+
+    /// Starts an API and a worker that log all there is to a file; the client is of that API.
+    pub async fn logging_to(&self, log: &File) -> (Process, Process, Client) {
+        let debug = ["--log", "debug"];
+        let start = async |name, args: [&str; 2], ready| {
+            let args = [args, debug].concat();
+            let log = Stdio::from(log.try_clone().unwrap());
+            Process::start_with_log(name, &args, &self.variables(), ready, log).await
+        };
+        let api = start("rdev-webhooks-api", ["--bind", "127.0.0.1:0"], "listens on").await;
+        let worker = start("rdev-webhooks-worker", ["--admin-bind", "127.0.0.1:0"], "admin on").await;
+        let client = Client::new(&api.base(), API_KEY);
+        (api, worker, client)
+    }
+
+    /// What the processes are given, to be found nowhere.
+    #[must_use]
+    pub fn secrets(&self) -> [&'static str; 2] {
+        [API_KEY, ENCRYPTION_KEY]
+    }
+
     /// Starts a worker that gives an attempt two seconds.
     pub async fn worker(&self) -> Process {
         self.worker_with(&["--delivery-timeout", "2s"]).await
@@ -64,13 +94,16 @@ impl Deployment {
     }
 
     async fn process(&self, name: &str, args: &[&str], ready: &str) -> Process {
-        let variables = [
-            ("RDEV_DATABASE_URL", self.url.as_str()),
-            ("RDEV_ENCRYPTION_KEY", self.encryption_key.as_str()),
+        Process::start(name, args, &self.variables(), ready).await
+    }
+
+    fn variables(&self) -> [(&str, &str); 5] {
+        [
+            ("RDEV_DATABASE_URL", &self.url),
+            ("RDEV_ENCRYPTION_KEY", &self.encryption_key),
             ("RDEV_API_KEY", API_KEY),
             ("RDEV_ALLOW_DESTINATION", "127.0.0.0/8"),
             ("RDEV_LOG", "error"),
-        ];
-        Process::start(name, args, &variables, ready).await
+        ]
     }
 }

@@ -29,12 +29,23 @@ pub struct Process {
 impl Process {
     /// Starts a binary and waits until it has printed `ready`.
     pub async fn start(name: &str, args: &[&str], variables: &[(&str, &str)], ready: &str) -> Self {
+        Self::start_with_log(name, args, variables, ready, Stdio::inherit()).await
+    }
+
+    /// The same, with its log going where that says.
+    pub async fn start_with_log(
+        name: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        ready: &str,
+        log: Stdio,
+    ) -> Self {
         let mut child = Command::new(binary(name))
             .args(args)
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();

@@ -3,6 +3,7 @@
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
 //! - [`ApiKeys`] makes and deletes API keys, and knows them again.
+//! - [`Idempotency`] lets any of this be asked for twice and be done once.
 //! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, [`Disabling`]
 //!   disables webhooks that only fail, and [`Watch`] keeps the gauges of the queue.
 //!
@@ -14,6 +15,7 @@ mod catalogue;
 pub mod deliver;
 mod disabling;
 mod gather;
+mod idempotency;
 mod measures;
 mod publish;
 mod retention;
@@ -30,6 +32,7 @@ pub use api_keys::{
 };
 pub use catalogue::Catalogue;
 pub use disabling::Disabling;
+pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
 pub use watch::Watch;
@@ -54,6 +57,8 @@ pub struct Services {
     pub history: Arc<dyn DeliveryHistory>,
     /// Where deliveries are asked for again.
     pub queue: Arc<dyn DeliveryQueue>,
+    /// Requests that may be sent again.
+    pub idempotency: Idempotency,
     /// Whether this process's worker, if it has one, is at work.
     pub heartbeat: deliver::Heartbeat,
 }

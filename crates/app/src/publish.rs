@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::gather::Gather;
+use crate::idempotency::is_repeated;
 use crate::measures::Publishing;
 use crate::{Ambient, Catalogue};
 
@@ -70,6 +71,7 @@ pub enum PublishError {
 #[derive(Clone)]
 pub struct Publisher {
     calls: mpsc::Sender<Call>,
+    store: Arc<dyn EventRepository>,
     ambient: Ambient,
     catalogue: Catalogue,
 }
@@ -124,10 +126,8 @@ impl Publisher {
         catalogue: Catalogue,
     ) -> (Self, PublisherTask) {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
-        (
-            Self { calls: sender, ambient, catalogue },
-            PublisherTask { calls, store, measures: Publishing::new() },
-        )
+        let publisher = Self { calls: sender, store: Arc::clone(&store), ambient, catalogue };
+        (publisher, PublisherTask { calls, store, measures: Publishing::new() })
     }
 
     /// Stores an event with all its deliveries; it is on disk when this answers.
@@ -185,6 +185,32 @@ impl Publisher {
     }
 
     async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
+        if is_repeated() { self.store_missing(events).await } else { self.hand_over(events).await }
+    }
+
+    /// Stores what is not there already. To what is, its deliveries were added together with it, and none
+    /// since.
+    async fn store_missing(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
+        let (mut before, mut missing) = (Vec::with_capacity(events.len()), Vec::new());
+        for event in events {
+            let found = self.store.get(event.id).await;
+            let found = found.map_err(|error| PublishError::Store(Arc::new(error)))?;
+            before.push(found.map(|record| Published {
+                id: event.id,
+                deliveries: u32::try_from(record.deliveries.total()).unwrap_or(u32::MAX),
+                duplicate: true,
+            }));
+            if before.last() == Some(&None) {
+                missing.push(event);
+            }
+        }
+        let stored = if missing.is_empty() { Vec::new() } else { self.hand_over(missing).await? };
+        let mut stored = stored.into_iter();
+        Ok(before.into_iter().filter_map(|before| before.or_else(|| stored.next())).collect())
+    }
+
+    /// Hands events to the task that stores them.
+    async fn hand_over(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
         let count = events.len();
         let (answer, answered) = oneshot::channel();
         let call = Call { events, answer };

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, DeliveryHistory};
+use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, IdempotencyRepository};
 use tokio_util::sync::CancellationToken;
 
 /// How often old history is removed.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Removes events, deliveries and attempts that are older than the retention, once an hour.
+/// Removes events, deliveries and attempts that are older than the retention, and idempotency keys whose
+/// time is over, once an hour.
 pub struct Retention {
     history: Arc<dyn DeliveryHistory>,
+    keys: Arc<dyn IdempotencyRepository>,
     clock: Arc<dyn Clock>,
     keep: Duration,
 }
@@ -19,8 +21,13 @@ pub struct Retention {
 impl Retention {
     /// Keeps what is younger than `keep`.
     #[must_use]
-    pub fn new(history: Arc<dyn DeliveryHistory>, clock: Arc<dyn Clock>, keep: Duration) -> Self {
-        Self { history, clock, keep }
+    pub fn new(
+        history: Arc<dyn DeliveryHistory>,
+        keys: Arc<dyn IdempotencyRepository>,
+        clock: Arc<dyn Clock>,
+        keep: Duration,
+    ) -> Self {
+        Self { history, keys, clock, keep }
     }
 
     /// Works until `drain`. A pass that fails is tried again an hour later.
@@ -45,6 +52,15 @@ impl Retention {
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "old history could not be removed");
+            }
+        }
+        match self.keys.prune().await {
+            Ok(removed) => tracing::debug!(removed, "old idempotency keys removed"),
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "old idempotency keys could not be removed"
+                );
             }
         }
     }

@@ -23,6 +23,7 @@ mod event_type;
 mod headers;
 pub mod health;
 mod id;
+mod idempotency;
 mod page;
 pub mod ports;
 mod project;
@@ -49,6 +50,7 @@ pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError};
 pub use health::{Circuit, Health, HealthEffect};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
+pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
 pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{

@@ -7,16 +7,17 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use rdev_webhooks_app::{ApiKeys, AuthenticationError};
+use rdev_webhooks_app::{ApiKeys, AuthenticationError, Idempotency, Services};
 use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::body::linger;
 use crate::caller::Caller;
+use crate::idempotency;
 use crate::problem::{Problem, ProblemCode};
 
 /// Knows callers by their keys.
-pub(crate) struct Authenticator {
+struct Authenticator {
     /// The bootstrap administrator's key as its hash, so that comparing takes the same time whatever is
     /// sent, of any length.
     administrator: ApiKeyHash,
@@ -25,7 +26,7 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    pub(crate) fn new(administrator: &SecretString, api_keys: ApiKeys) -> Self {
+    fn new(administrator: &SecretString, api_keys: ApiKeys) -> Self {
         Self {
             administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
             access: Arc::new(Access::administrator()),
@@ -69,16 +70,36 @@ const UNKNOWN: HeaderValue =
 const EXPIRED: HeaderValue =
     HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key has expired""#);
 
-/// Lets a request pass that brings a key, before anything of its body is read.
-pub(crate) async fn require_key(
-    State(authenticator): State<Arc<Authenticator>>,
+/// What stands before every guarded route.
+pub(crate) struct Gate {
+    authenticator: Authenticator,
+    idempotency: Idempotency,
+}
+
+impl Gate {
+    pub(crate) fn new(administrator: &SecretString, services: &Services) -> Self {
+        Self {
+            authenticator: Authenticator::new(administrator, services.api_keys.clone()),
+            idempotency: services.idempotency.clone(),
+        }
+    }
+}
+
+/// Lets a request pass that brings a key, before anything of its body is read; and one that brings an
+/// idempotency key too, once.
+pub(crate) async fn admit(
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match authenticator.check(request.headers()).await {
+    match gate.authenticator.check(request.headers()).await {
         Ok(caller) => {
             if let Some(id) = caller.key {
                 tracing::Span::current().record("api_key", tracing::field::display(id));
+            }
+            if idempotency::concerns(request.method(), request.headers()) {
+                request.extensions_mut().insert(caller.clone());
+                return idempotency::once(&gate.idempotency, &caller, request, next).await;
             }
             request.extensions_mut().insert(caller);
             Ok(next.run(request).await)

@@ -57,6 +57,11 @@ impl Faults {
         self.push(Place::Parameter(name.into()), detail);
     }
 
+    /// Notes a fault of a request header.
+    pub(crate) fn in_header(&mut self, name: &'static str, detail: impl Display) {
+        self.push(Place::Header(name), detail);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }

@@ -34,6 +34,9 @@
 //! - An id in a path that is malformed or of another type is 404, as is one of something that is gone.
 //! - A list takes the parameters that it documents and no others: a misspelt filter is refused rather
 //!   than ignored.
+//! - Where no query is documented it is ignored, and so is the body of a GET or a DELETE.
+//! - A POST may carry an `Idempotency-Key`, whatever its route: it is then done once and answered the same again,
+//!   the `request_id` in an error included. `Idempotent-Replayed: true` tells that.
 //! - In a body, `null` stands for an absent optional member; in a merge patch it resets to the default.
 //! - What is passed on must be readable for others: a body may be nested at most 100 levels deep, and an
 //!   event's `data` may hold neither halves of surrogate pairs nor numbers beyond the range of a double.
@@ -44,6 +47,7 @@ mod caller;
 mod deadline;
 mod failure;
 mod fault;
+mod idempotency;
 mod observe;
 mod options;
 mod page;
@@ -79,10 +83,10 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// It neither reads nor writes anything by itself; all of that goes through `services`.
 pub fn router(services: Services, options: ApiOptions) -> Router {
-    let authenticator = Arc::new(auth::Authenticator::new(&options.api_key, services.api_keys.clone()));
+    let gate = Arc::new(auth::Gate::new(&options.api_key, &services));
     let guarded = routes::guarded()
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
-        .route_layer(from_fn_with_state(authenticator, auth::require_key));
+        .route_layer(from_fn_with_state(gate, auth::admit));
     let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
     finished(routes::open(options.metrics).merge(guarded), observer, services)
 }

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use crate::deadline::{Deadline, Passed};
+use crate::idempotency;
 use crate::problem::{Problem, ProblemCode};
 use crate::request_id::{RequestId, X_REQUEST_ID};
 
@@ -53,6 +54,9 @@ pub(crate) async fn observe(
     );
     let deadline = Deadline(started + observer.request_timeout);
     request.extensions_mut().insert(deadline);
+    if idempotency::concerns(request.method(), request.headers()) {
+        request.extensions_mut().insert(id.clone());
+    }
 
     let answered = deadline.bound(next.run(request)).instrument(span.clone()).await;
     let response = answered.unwrap_or_else(|Passed| too_slow().into_response());
@@ -94,7 +98,7 @@ pub(crate) fn path(extensions: &Extensions) -> Option<String> {
     Some(uri.path().to_owned())
 }
 
-fn too_slow() -> Problem {
+pub(crate) fn too_slow() -> Problem {
     let detail = "The request was not answered in time; what it asked for may have been done.";
     Problem::new(ProblemCode::DeadlineExceeded, detail)
 }

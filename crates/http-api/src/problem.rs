@@ -74,6 +74,10 @@ codes! {
     WebhookDisabled = "webhook_disabled", CONFLICT, "The webhook is disabled";
     /// The webhook is gone.
     WebhookDeleted = "webhook_deleted", CONFLICT, "The webhook was deleted";
+    /// The same request, under the same `Idempotency-Key`, is being answered at this moment.
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "The idempotency key is in use";
+    /// The `Idempotency-Key` was sent with another request before.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
     /// `If-Match` names another version than the current one.
     VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The webhook has another version";
     /// The body is over the limit.

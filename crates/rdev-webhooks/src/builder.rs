@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::Heartbeat;
-use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Webhooks};
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
@@ -91,17 +91,18 @@ impl Builder {
         let store =
             Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;
 
-        let (publisher, publishing) =
-            Publisher::new(Arc::clone(&store.events), self.ambient.clone(), Catalogue);
+        // The store keeps its own time, whatever the operation.
+        let ambient = self.ambient.of_operations();
+        let (publisher, publishing) = Publisher::new(Arc::clone(&store.events), ambient.clone(), Catalogue);
         let webhooks = Webhooks::new(
             Arc::clone(&store.webhooks),
             Arc::clone(&store.history),
             Arc::clone(&dispatcher),
             publisher.clone(),
             Catalogue,
-            self.ambient.clone(),
+            ambient.clone(),
         );
-        let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), self.ambient.clone());
+        let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
         let services = Services {
             publisher,
             webhooks,
@@ -110,9 +111,10 @@ impl Builder {
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
             queue: Arc::clone(&store.queue),
+            idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone()),
             heartbeat: Heartbeat::default(),
         };
         let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
-        Ok(RdevWebhooks::start(store, services, (publishing, noting), dispatcher, self.ambient, upkeep))
+        Ok(RdevWebhooks::start(store, services, (publishing, noting), dispatcher, ambient, upkeep))
     }
 }

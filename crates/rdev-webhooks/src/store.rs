@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    StoreError, WebhookRepository,
 };
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
@@ -88,6 +89,7 @@ pub(crate) struct Store {
     pub(crate) queue: Arc<dyn DeliveryQueue>,
     pub(crate) history: Arc<dyn DeliveryHistory>,
     pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
+    pub(crate) idempotency: Arc<dyn IdempotencyRepository>,
     kind: Kind,
 }
 
@@ -130,14 +132,20 @@ impl Store {
 
     fn of<S>(store: Arc<S>, kind: Kind) -> Self
     where
-        S: EventRepository + WebhookRepository + DeliveryQueue + DeliveryHistory + ApiKeyRepository,
+        S: EventRepository
+            + WebhookRepository
+            + DeliveryQueue
+            + DeliveryHistory
+            + ApiKeyRepository
+            + IdempotencyRepository,
     {
         Self {
             events: store.clone(),
             webhooks: store.clone(),
             queue: store.clone(),
             history: store.clone(),
-            api_keys: store,
+            api_keys: store.clone(),
+            idempotency: store,
             kind,
         }
     }

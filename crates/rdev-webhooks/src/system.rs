@@ -150,7 +150,8 @@ impl RdevWebhooks {
         );
         self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
         let history = Arc::clone(&self.store.history);
-        let retention = Retention::new(history, Arc::clone(&self.ambient.clock), self.upkeep.retention);
+        let keys = Arc::clone(&self.store.idempotency);
+        let retention = Retention::new(history, keys, Arc::clone(&self.ambient.clock), self.upkeep.retention);
         self.tasks.spawn(retention.run(self.drain.clone()));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),

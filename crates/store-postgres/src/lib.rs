@@ -31,6 +31,7 @@ mod events;
 mod gauges;
 mod health;
 mod history;
+mod idempotency;
 mod key_checks;
 mod options;
 mod prune;

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::connect::{ConnectError, Pool};
-use crate::key_checks;
 use crate::sealing::{Sealed, place};
+use crate::{idempotency, key_checks};
 
 /// So many values in one transaction.
 const STEP: usize = 200;
@@ -31,6 +31,7 @@ struct Column {
 /// A column of a primary key. It goes to and fro as text.
 enum KeyPart {
     Uuid(&'static str),
+    Bytes(&'static str),
 }
 
 /// All of them; the tests compare the list with the schema.
@@ -38,7 +39,23 @@ const SEALED: &[Column] = &[
     Column { table: "webhooks", column: Sealed::Headers.column(), key: WEBHOOK, id: webhook_id },
     Column { table: "webhooks", column: Sealed::Secret.column(), key: WEBHOOK, id: webhook_id },
     Column { table: "webhooks", column: Sealed::PreviousSecret.column(), key: WEBHOOK, id: webhook_id },
+    Column {
+        table: idempotency::TABLE,
+        column: idempotency::OPERATION,
+        key: IDEMPOTENCY,
+        id: idempotency_key,
+    },
+    Column { table: idempotency::TABLE, column: idempotency::ANSWER, key: IDEMPOTENCY, id: idempotency_key },
 ];
+
+const IDEMPOTENCY: &[KeyPart] = &[KeyPart::Uuid("owner"), KeyPart::Bytes("digest")];
+
+fn idempotency_key(key: &[String]) -> Option<String> {
+    let [owner, digest] = key else {
+        return None;
+    };
+    Some(idempotency::key(owner.parse().ok()?, digest)?.to_string())
+}
 
 const WEBHOOK: &[KeyPart] = &[KeyPart::Uuid("id")];
 
@@ -190,19 +207,21 @@ impl Column {
 impl KeyPart {
     fn name(&self) -> String {
         match self {
-            Self::Uuid(name) => (*name).to_owned(),
+            Self::Uuid(name) | Self::Bytes(name) => (*name).to_owned(),
         }
     }
 
     fn as_text(&self) -> String {
         match self {
             Self::Uuid(name) => format!("{name}::text"),
+            Self::Bytes(name) => format!("encode({name}, 'hex')"),
         }
     }
 
     fn parameter(&self, number: usize) -> String {
         match self {
             Self::Uuid(_) => format!("${number}::text::uuid"),
+            Self::Bytes(_) => format!("decode(${number}, 'hex')"),
         }
     }
 }

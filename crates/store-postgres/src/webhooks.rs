@@ -33,13 +33,14 @@ impl WebhookRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                sqlx::query!(
+                let created = sqlx::query!(
                     "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
                          retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
                          previous_secret, previous_secret_until, disabled_reason, disabled_since,
                          created_at, updated_at, public_key, previous_public_key)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                         $18, $19, $20, $21)",
+                         $18, $19, $20, $21)
+                     ON CONFLICT (id) DO NOTHING",
                     webhook.id.as_uuid(),
                     columns.version,
                     webhook.url.as_str(),
@@ -64,7 +65,9 @@ impl WebhookRepository for PostgresStore {
                 )
                 .execute(&mut *tx)
                 .await?;
-                subscribe(&mut tx, webhook).await?;
+                if created.rows_affected() > 0 {
+                    subscribe(&mut tx, webhook).await?;
+                }
                 tx.commit().await
             })
             .await

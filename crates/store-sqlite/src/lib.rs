@@ -21,9 +21,10 @@
 //!
 //! # Secrets
 //!
-//! Signing secrets and custom headers are sealed with the keyring before they reach SQLite, each bound
-//! to its table, column and row. Opening the database with a keyring that cannot open it fails; opening it with
-//! another primary key seals everything anew with that, as [`rekey`] does while somebody else serves.
+//! Signing secrets, custom headers, and what is remembered under idempotency keys are sealed with the keyring
+//! before they reach SQLite, each bound to its table, column and row. Opening the database with a keyring that
+//! cannot open it fails; opening it with another primary key seals everything anew with that, as [`rekey`] does
+//! while somebody else serves.
 
 mod api_keys;
 mod error;
@@ -31,6 +32,7 @@ mod events;
 mod files;
 mod health;
 mod history;
+mod idempotency;
 mod json;
 mod key_checks;
 mod open;

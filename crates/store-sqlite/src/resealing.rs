@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::sealing::{self, associated_data};
-use crate::{OpenError, key_checks};
+use crate::{OpenError, idempotency, key_checks};
 
 /// So many values in one transaction.
 const STEP: usize = 200;
@@ -37,7 +37,23 @@ const SEALED: &[Sealed] = &[
     Sealed { table: "webhooks", column: sealing::HEADERS, key: &["id"], id: webhook_id },
     Sealed { table: "webhooks", column: sealing::SECRET, key: &["id"], id: webhook_id },
     Sealed { table: "webhooks", column: sealing::PREVIOUS_SECRET, key: &["id"], id: webhook_id },
+    Sealed {
+        table: idempotency::TABLE,
+        column: idempotency::OPERATION,
+        key: IDEMPOTENCY,
+        id: idempotency_key,
+    },
+    Sealed { table: idempotency::TABLE, column: idempotency::ANSWER, key: IDEMPOTENCY, id: idempotency_key },
 ];
+
+const IDEMPOTENCY: &[&str] = &["owner", "digest"];
+
+fn idempotency_key(key: &[Vec<u8>]) -> Option<String> {
+    let [owner, digest] = key else {
+        return None;
+    };
+    Some(idempotency::key(owner, digest)?.to_string())
+}
 
 fn webhook_id(key: &[Vec<u8>]) -> Option<String> {
     let id = Uuid::from_slice(key.first()?).ok()?;

@@ -25,13 +25,14 @@ impl WebhookRepository for SqliteStore {
         self.write(move |conn, _| {
             Box::pin(async move {
                 let (signing, created_at) = (columns.signing, columns.created_at);
-                sqlx::query!(
+                let created = sqlx::query!(
                     "INSERT INTO webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
                        rate_limit, max_in_flight, signing, secret, previous_secret, previous_until,
                        disabled_reason, disabled_since, created_at, updated_at, version, public_key,
                        previous_public_key)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                       ?19, ?20, ?21)",
+                       ?19, ?20, ?21)
+                     ON CONFLICT (id) DO NOTHING",
                     columns.id,
                     columns.url,
                     columns.description,
@@ -57,6 +58,9 @@ impl WebhookRepository for SqliteStore {
                 .execute(&mut *conn)
                 .await
                 .map_err(error::database)?;
+                if created.rows_affected() == 0 {
+                    return Ok(());
+                }
                 columns.subscribe(conn).await
             })
         })

@@ -134,10 +134,20 @@ impl PostgresServer {
         blocking(move || cluster.launch()).await;
     }
 
+    /// All that stands in a database, as `pg_dump` writes it.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one of [`Self::start`], or `pg_dump` fails.
+    pub async fn dump(&self, database: &str) -> Vec<u8> {
+        let (cluster, database) = (self.own().handle(), database.to_owned());
+        blocking(move || cluster.dump(&database)).await
+    }
+
     fn own(&self) -> &Cluster {
         match &self.kind {
             Kind::Started(cluster) => cluster,
-            _ => panic!("only a server of PostgresServer::start can be stopped, not one that is given"),
+            _ => panic!("only a server of PostgresServer::start can be had so, not one that is given"),
         }
     }
 

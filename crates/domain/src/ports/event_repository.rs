@@ -22,6 +22,8 @@ pub trait EventRepository: Send + Sync + 'static {
     ///    (`publish_to_one_webhook_reaches_it_alone`)
     /// 6. MUST wake [`DeliveryQueue::wait_for_work`](super::DeliveryQueue::wait_for_work) of the same
     ///    process when there is something new to deliver. (`publishing_wakes_a_waiting_worker`)
+    /// 7. MUST add nothing for an event whose id is there already, as after a call whose answer was lost;
+    ///    the rest of the batch is unharmed. (`publish_takes_an_id_once`)
     async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError>;
 
     /// One event and what became of it.

@@ -19,6 +19,7 @@ mod dispatcher;
 mod entropy;
 mod error;
 mod event_repository;
+mod idempotency_repository;
 mod webhook_repository;
 
 pub use api_key_repository::ApiKeyRepository;
@@ -29,4 +30,5 @@ pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use event_repository::EventRepository;
+pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 pub use webhook_repository::{Rotated, Updated, WebhookRepository};

@@ -11,7 +11,9 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// Stores a new webhook.
     ///
     /// 1. MUST keep every field exactly. (`a_webhook_is_kept_exactly`)
-    /// 2. MUST seal the secrets and the values of the custom headers with the keyring, under the
+    /// 2. MUST leave a webhook as it is, deleted or not, that is there already with that id, as after a call
+    ///    whose answer was lost. (`a_webhook_is_created_once`)
+    /// 3. MUST seal the secrets and the values of the custom headers with the keyring, under the
     ///    webhook's id as associated data. (the stores' own tests)
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError>;
 

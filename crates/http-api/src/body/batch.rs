@@ -1,6 +1,11 @@
 //! A body that holds many things, each as large as the body of a request for one.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use http::HeaderMap;
+use http::request::Parts;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::document::MAX_DEPTH;
@@ -18,8 +23,7 @@ const LEVELS_AROUND: usize = 2;
 /// A body of at most [`BATCH_LIMIT`] bytes that is to be read as JSON.
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    /// Its share of [`ROOM`].
-    room: SemaphorePermit<'static>,
+    room: Room,
 }
 
 impl Batch {
@@ -28,7 +32,7 @@ impl Batch {
         self,
         read: impl FnOnce(&Document, &mut Faults) -> Option<T> + Send + 'static,
     ) -> Result<(T, Room), Problem> {
-        let room = Room { _share: self.room };
+        let room = self.room;
         let is_long = self.bytes.len() > LIMIT;
         let reading = move || {
             let document = Document::parse(self.bytes, MAX_DEPTH + LEVELS_AROUND)?;
@@ -49,8 +53,30 @@ impl Batch {
 }
 
 /// The memory that a body takes, to be kept until what it held is done with.
+#[derive(Clone)]
 pub(crate) struct Room {
-    _share: SemaphorePermit<'static>,
+    _share: Arc<SemaphorePermit<'static>>,
+}
+
+impl Room {
+    /// Waits until there is room for the body that these headers announce.
+    async fn take(headers: &HeaderMap) -> Result<Self, Problem> {
+        let length = read::announced(headers).and_then(|length| usize::try_from(length).ok());
+        let kib = length.unwrap_or(BATCH_LIMIT).min(BATCH_LIMIT).div_ceil(1024);
+        let share = ROOM.acquire_many(u32::try_from(kib).unwrap_or(u32::MAX)).await;
+        // The semaphore is never closed.
+        Ok(Self { _share: Arc::new(share.map_err(|_| Problem::internal())?) })
+    }
+}
+
+/// Reads a body whatever the route, which then judges it by its own limit. The room of a long one goes with
+/// the request, for the route to keep.
+pub(crate) async fn read_any(parts: &mut Parts, body: Body) -> Result<Vec<u8>, Problem> {
+    if read::announced(&parts.headers).is_none_or(|length| length > LIMIT as u64) {
+        let room = Room::take(&parts.headers).await?;
+        parts.extensions.insert(room);
+    }
+    read::read(parts, body, BATCH_LIMIT).await
 }
 
 impl<S: Send + Sync> FromRequest<S> for Batch {
@@ -62,11 +88,10 @@ impl<S: Send + Sync> FromRequest<S> for Batch {
             linger::linger_over(&parts.headers, body);
             return Err(refusal);
         }
-        let length = read::announced(&parts.headers).and_then(|length| usize::try_from(length).ok());
-        let kib = length.unwrap_or(BATCH_LIMIT).min(BATCH_LIMIT).div_ceil(1024);
-        let share = ROOM.acquire_many(u32::try_from(kib).unwrap_or(u32::MAX)).await;
-        // The semaphore is never closed.
-        let room = share.map_err(|_| Problem::internal())?;
+        let room = match parts.extensions.get::<Room>() {
+            Some(room) => room.clone(),
+            None => Room::take(&parts.headers).await?,
+        };
         let bytes = read::read(&parts, body, BATCH_LIMIT).await?;
         Ok(Self { bytes, room })
     }

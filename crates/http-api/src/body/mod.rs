@@ -10,7 +10,7 @@ mod read;
 mod readable;
 mod value;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, read_any};
 pub(crate) use document::{Document, Nothing, Optional};
 pub(crate) use linger::linger;
 pub(crate) use object::Object;

@@ -20,6 +20,7 @@ mod deliveries;
 mod events;
 mod failures;
 mod health;
+mod idempotency;
 mod logging;
 mod pages;
 mod properties;

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Publisher, Services, Webhooks};
+use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Webhooks};
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     WebhookRepository,
@@ -72,23 +72,28 @@ impl Scene {
 
     /// With some of the services replaced.
     pub(crate) fn with(change: impl FnOnce(&mut Services)) -> Self {
+        Self::with_store(|services, _, _| change(services))
+    }
+
+    /// With some of the services replaced by others over the same store.
+    pub(crate) fn with_store(change: impl FnOnce(&mut Services, Arc<MemoryStore>, Ambient)) -> Self {
         Self::made(|store| store, change)
     }
 
     /// With webhooks kept in what `wrap` makes of the store.
     pub(crate) fn over(wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>) -> Self {
-        Self::made(wrap, |_| {})
+        Self::made(wrap, |_, _, _| {})
     }
 
     fn made(
         wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>,
-        change: impl FnOnce(&mut Services),
+        change: impl FnOnce(&mut Services, Arc<MemoryStore>, Ambient),
     ) -> Self {
         crate::logging::install();
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(7));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
+        let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() }.of_operations();
         let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), Catalogue);
         tokio::spawn(task.run());
         let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
@@ -101,16 +106,17 @@ impl Scene {
                 Arc::new(Guard),
                 publisher,
                 Catalogue,
-                ambient,
+                ambient.clone(),
             ),
             api_keys,
             catalogue: Catalogue,
             events: store.clone(),
             history: store.clone(),
             queue: store.clone(),
+            idempotency: Idempotency::new(store.clone(), ambient.clone()),
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
         };
-        change(&mut services);
+        change(&mut services, store.clone(), ambient);
         let router = router(services, ApiOptions::new(KEY.into(), entropy.clone()));
         Self { router, store, clock, entropy }
     }

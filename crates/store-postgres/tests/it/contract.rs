@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
@@ -45,6 +46,10 @@ impl Harness for PostgresHarness {
     }
 
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
         Arc::new(self.scene.store.clone())
     }
 

@@ -41,7 +41,13 @@ fn needs(refused: Result<PostgresStore, ConnectError>, number: u8) {
 }
 
 /// Bytes that are no sealed values.
-const PLAIN: &[&str] = &["events.body", "attempts.response_body", "api_keys.hash", "encryption_keys.key_id"];
+const PLAIN: &[&str] = &[
+    "events.body",
+    "attempts.response_body",
+    "api_keys.hash",
+    "encryption_keys.key_id",
+    "idempotency_keys.digest",
+];
 
 /// Bytes that are sealed, and are dealt with apart.
 const CHECKS: &[&str] = &["encryption_keys.key_check"];

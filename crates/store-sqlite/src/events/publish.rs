@@ -61,6 +61,43 @@ pub(crate) async fn publish(
     Ok(answers)
 }
 
+/// As [`publish`], save that events may be among them that are there already: these stay as they are.
+pub(crate) async fn publish_missing(
+    conn: &mut SqliteConnection,
+    events: &[&NewEvent],
+    now: Timestamp,
+) -> Result<Vec<Published>, StoreError> {
+    let there = stored_before(conn, events).await?;
+    let missing: Vec<_> = events.iter().copied().filter(|event| !there.contains_key(&event.id)).collect();
+    let mut published = publish(conn, &missing, now).await?.into_iter();
+    let answers =
+        events.iter().filter_map(|event| there.get(&event.id).copied().or_else(|| published.next()));
+    Ok(answers.collect())
+}
+
+/// What is to be answered for those of the events that are there.
+async fn stored_before(
+    conn: &mut SqliteConnection,
+    events: &[&NewEvent],
+) -> Result<HashMap<EventId, Published>, StoreError> {
+    let ids = json::ids(events.iter().map(|event| event.id.as_uuid()))?;
+    let rows = sqlx::query!(
+        r#"SELECT e.id, (SELECT count(*) FROM deliveries AS d WHERE d.event_id = e.id) AS "deliveries!: i64"
+           FROM events AS e WHERE e.id IN (SELECT unhex(value) FROM json_each(?1))"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut there = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = error::uuid("events", "id", &row.id).map(EventId::from_uuid)?;
+        let deliveries = Row { table: "events", id: &id }.number("id", row.deliveries)?;
+        there.insert(id, Published { id, deliveries, duplicate: true });
+    }
+    Ok(there)
+}
+
 fn key(event: &NewEvent) -> Option<Key<'_>> {
     let project = event.project.as_ref().map_or("", |project| project.as_str());
     event.key.as_ref().map(|key| (project, key.as_str()))

@@ -48,9 +48,15 @@ pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -
     )
     .execute(&mut *conn)
     .await?;
-    // And with them ended the probes of half-open circuits.
+    // And with them ended the probes of half-open circuits, and the requests that were under way.
     sqlx::query!("UPDATE webhook_health SET open_until = ?1 WHERE probing AND open_until > ?1", now)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    sqlx::query!(
+        "UPDATE idempotency_keys SET lease_until = ?1 WHERE answer IS NULL AND lease_until > ?1",
+        now
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -73,7 +73,7 @@ impl Group {
 pub(super) struct Closing;
 
 /// Publishes all events at once. Should that fail, each caller's go alone, so that what is wrong with
-/// one is nobody else's trouble.
+/// one is nobody else's trouble; and what fails because it is there already is told of.
 async fn publish_together(
     conn: &mut SqliteConnection,
     publications: Vec<Publication>,
@@ -96,7 +96,7 @@ async fn publish_together(
     for Publication { events, reply } in publications {
         let mut savepoint = conn.begin().await?;
         let events: Vec<_> = events.iter().collect();
-        let published = publish::publish(&mut savepoint, &events, now).await;
+        let published = publish::publish_missing(&mut savepoint, &events, now).await;
         if published.is_ok() {
             savepoint.commit().await?;
         } else {

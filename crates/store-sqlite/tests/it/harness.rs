@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, IdempotencyRepository,
+    WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -144,6 +145,10 @@ impl Harness for SqliteHarness {
     }
 
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

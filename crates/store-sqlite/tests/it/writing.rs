@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, EventId, HealthEffect, LeaseToken, NewEvent, PageRequest, Settled, Settlement, Trigger,
+    DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger,
 };
 use rdev_webhooks_testkit::samples;
 use tokio::task::JoinSet;
@@ -55,26 +55,29 @@ async fn what_fails_in_a_group_fails_alone() {
     let webhook = harness.webhook().await;
     let first = harness.event();
     harness.store.publish(std::slice::from_ref(&first)).await.unwrap();
+    harness.tamper(r#"UPDATE deliveries SET "trigger" = 'nonsense'"#).await;
     let (one, other) = (harness.event(), harness.event());
-    // An id that is taken is a defect of the caller's, which the database refuses.
-    let taken = [harness.event(), NewEvent { ..first.clone() }];
+    // An id that is given twice is a defect of the caller's, which the database refuses.
+    let given = harness.event();
+    let twice = [harness.event(), given.clone(), given];
+    let unreadable = DeliveryId::derive(first.id, webhook.id);
     let fresh = samples::webhook(&harness.entropy, webhook.created_at);
     let secrets = samples::secrets(&harness.entropy);
-    let (before, refused, after, twice, created) = tokio::join!(
+    let (before, refused, after, corrupt, created) = tokio::join!(
         harness.store.publish(std::slice::from_ref(&one)),
-        harness.store.publish(&taken),
+        harness.store.publish(&twice),
         harness.store.publish(std::slice::from_ref(&other)),
-        harness.store.create(&webhook, &secrets),
+        harness.store.redeliver(unreadable, Trigger::Manual),
         harness.store.create(&fresh, &secrets),
     );
     assert_eq!(before.unwrap()[0].id, one.id);
     assert!(matches!(refused, Err(StoreError::Internal(_))), "{refused:?}");
     assert_eq!(after.unwrap()[0].id, other.id);
-    assert!(matches!(twice, Err(StoreError::Internal(_))), "{twice:?}");
+    assert!(matches!(corrupt, Err(StoreError::Corrupt { .. })), "{corrupt:?}");
     created.unwrap();
 
     let event = |id| EventRepository::get(&*harness.store, id);
-    assert!(event(taken[0].id).await.unwrap().is_none(), "nothing is left of what failed");
+    assert!(event(twice[0].id).await.unwrap().is_none(), "nothing is left of what failed");
     assert!(event(one.id).await.unwrap().is_some());
     assert!(event(other.id).await.unwrap().is_some());
     assert!(WebhookRepository::get(&*harness.store, fresh.id).await.unwrap().is_some());

@@ -15,6 +15,7 @@ mod browsing;
 mod cancelling;
 mod circuits;
 mod claiming;
+mod idempotency;
 mod model;
 mod names;
 mod pruning;
@@ -31,7 +32,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    WebhookRepository,
 };
 
 pub use api_keys::*;
@@ -39,6 +41,7 @@ pub use browsing::*;
 pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
+pub use idempotency::*;
 pub use model::*;
 pub use names::NAMES;
 pub use pruning::*;
@@ -71,6 +74,9 @@ pub trait Harness: Send + Sync {
 
     /// The store's API keys.
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository>;
+
+    /// The store's idempotency keys.
+    fn idempotency(&self) -> Arc<dyn IdempotencyRepository>;
 
     /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
     /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has

@@ -32,10 +32,12 @@ macro_rules! contract_test_names {
             publish_reaches_just_those_that_want_it
             publish_takes_a_key_once
             concurrent_publishers_take_a_key_once
+            publish_takes_an_id_once
             publish_to_one_webhook_reaches_it_alone
             publishing_wakes_a_waiting_worker
             // webhooks
             a_webhook_is_kept_exactly
+            a_webhook_is_created_once
             webhooks_are_paged_newest_first
             webhooks_are_filtered
             an_update_replaces_every_field
@@ -105,6 +107,16 @@ macro_rules! contract_test_names {
             deliveries_are_filtered
             an_attempt_is_kept_exactly
             attempts_are_paged_last_first
+            // idempotency
+            an_idempotency_key_is_taken_by_one
+            idempotency_keys_belong_to_their_owners
+            an_answer_is_remembered_exactly
+            an_idempotency_key_is_for_one_request
+            an_idempotency_key_that_was_left_is_taken_over
+            an_idempotency_key_is_forgotten_in_time
+            who_lost_an_idempotency_key_records_nothing
+            an_undone_request_leaves_its_idempotency_key_free
+            pruning_removes_idempotency_keys_whose_time_is_over
             // pruning
             pruning_keeps_what_is_unfinished
             pruning_removes_what_is_old

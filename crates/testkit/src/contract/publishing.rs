@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, Event, NewEvent, Published, Target, Webhook,
-    WebhookState,
+    DeliveryFilter, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, Event, NewEvent, Published,
+    Settled, Target, Webhook, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -198,6 +198,34 @@ pub async fn concurrent_publishers_take_a_key_once(harness: &dyn Harness) {
     }
     let all = scene.deliveries(&DeliveryFilter::default()).await;
     assert_eq!(all.len(), 8 * 2 + 1);
+}
+
+/// An event whose id is there is told of and otherwise left alone, though there are more subscribers by
+/// now; what stands beside it in the batch is published.
+pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let plain = scene.new_event().await;
+    let keyed = NewEvent { key: Some("k".parse().unwrap()), ..scene.new_event().await };
+    let batch = [plain.clone(), keyed.clone()];
+    let published = scene.events.publish(&batch).await.unwrap();
+    assert!(published.iter().all(|one| !one.duplicate && one.deliveries == 1), "{published:?}");
+    let leased = scene.claim(webhook, 1).await.remove(0);
+    scene.settle_held(&leased, Settled::Succeeded).await;
+
+    let second = scene.webhook().await;
+    let fresh = scene.new_event().await;
+    let batch = [NewEvent { body: "{}".into(), ..plain.clone() }, fresh.clone(), keyed.clone()];
+    let again = scene.events.publish(&batch).await.unwrap();
+    let told: Vec<_> = again.iter().map(|one| (one.id, one.duplicate)).collect();
+    assert_eq!(told, [(plain.id, true), (fresh.id, false), (keyed.id, true)]);
+    for event in [&plain, &keyed] {
+        assert_eq!(scene.receivers(event.id).await, [webhook]);
+        assert_eq!(scene.events.get(event.id).await.unwrap().unwrap().event.body, event.body);
+    }
+    assert_eq!(scene.receivers(fresh.id).await.len(), 2);
+    assert_eq!(scene.status(leased.lease.delivery).await, DeliveryStatus::Succeeded);
+    assert!(scene.claim(second, 10).await.iter().all(|one| one.event_id == fresh.id));
 }
 
 /// A targeted event reaches its webhook alone, whatever that subscribes to, unless it is disabled or

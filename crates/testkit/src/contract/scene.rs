@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, Updated, WebhookRepository,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository, Updated,
+    WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
@@ -35,6 +36,7 @@ pub(super) struct Scene<'a> {
     pub(super) queue: Arc<dyn DeliveryQueue>,
     pub(super) history: Arc<dyn DeliveryHistory>,
     pub(super) api_keys: Arc<dyn ApiKeyRepository>,
+    pub(super) idempotency: Arc<dyn IdempotencyRepository>,
     pub(super) entropy: SeededEntropy,
     moments: AtomicU64,
 }
@@ -52,6 +54,7 @@ impl<'a> Scene<'a> {
             queue: harness.queue(),
             history: harness.history(),
             api_keys: harness.api_keys(),
+            idempotency: harness.idempotency(),
             entropy: SeededEntropy::new(seed),
             moments: AtomicU64::new(0),
         }

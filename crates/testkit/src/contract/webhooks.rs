@@ -80,6 +80,27 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     assert!(!listed.has_more);
 }
 
+/// A webhook that is there already stays as it is, its secret too, and one that was deleted stays so.
+pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let first = scene.new_webhook().await;
+    scene.create(&first).await;
+    scene.publish().await;
+    let before = scene.claim_one(first.id).await.target;
+    let changed = scene.change(first.id, |webhook| webhook.description = Some("changed".to_owned())).await;
+    scene.create(&Webhook { events: samples::patterns(["other"]), ..first.clone() }).await;
+    assert_eq!(stored(&scene, first.id).await, changed);
+    scene.publish().await;
+    let after = scene.claim_one(first.id).await.target;
+    assert!(after.secrets.current == before.secrets.current, "the secret is the first");
+
+    assert!(scene.webhooks.delete(first.id).await.unwrap());
+    scene.create(&first).await;
+    assert_eq!(scene.webhooks.get(first.id).await.unwrap(), None);
+    let published = scene.events.publish(&[scene.new_event().await]).await.unwrap();
+    assert_eq!(published[0].deliveries, 0);
+}
+
 /// Pages join without gaps and repetitions, while webhooks are added; deleted ones are not there.
 pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
     let scene = Scene::new(harness);

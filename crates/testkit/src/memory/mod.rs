@@ -3,6 +3,7 @@
 mod api_keys;
 mod events;
 mod history;
+mod idempotency;
 mod queue;
 mod state;
 mod webhooks;

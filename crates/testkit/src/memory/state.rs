@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
-    Health, ProjectName, Published, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+    Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RememberedAnswer, SigningSecrets,
+    Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
 };
 
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(super) struct State {
     pub(super) keys: HashMap<(Option<ProjectName>, EventKey), Published>,
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
+    pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }
@@ -37,6 +39,17 @@ pub(super) struct StoredDelivery {
     pub(super) webhook: WebhookId,
     pub(super) phase: Phase,
     pub(super) attempts: BTreeMap<u32, Attempt>,
+}
+
+pub(super) struct StoredKey {
+    pub(super) operation: Operation,
+    pub(super) phase: KeyPhase,
+    pub(super) expires_at: Timestamp,
+}
+
+pub(super) enum KeyPhase {
+    Leased { token: LeaseToken, until: Timestamp },
+    Answered(RememberedAnswer),
 }
 
 pub(super) enum Phase {

@@ -82,6 +82,15 @@ impl Handle {
         self.pg_ctl(&["-w", "-t", "60", "-m", "immediate", "stop"]);
     }
 
+    /// All that stands in a database, as statements that would make it again.
+    pub(super) fn dump(&self, database: &str) -> Vec<u8> {
+        let path = self.folder.join("dump");
+        let (folder, file) = (self.folder.to_string_lossy(), path.to_string_lossy());
+        let arguments = ["-h", &folder, "-U", "postgres", "--inserts", "-f", &file, database];
+        self.programs.run("pg_dump", &self.folder, &arguments);
+        fs::read(&path).expect("pg_dump wrote its file")
+    }
+
     fn pg_ctl(&self, arguments: &[&str]) {
         let data = self.folder.join("data").to_string_lossy().into_owned();
         let arguments = [&["-s", "-D", &data], arguments].concat();

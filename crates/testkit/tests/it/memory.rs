@@ -4,7 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
@@ -41,6 +42,10 @@ impl Harness for MemoryHarness {
     }
 
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository> {
+        self.store.clone()
+    }
+
+    fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
         self.store.clone()
     }
 

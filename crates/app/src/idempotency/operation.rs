@@ -1,0 +1,118 @@
+//! The time and the randomness of the operation that a task is at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rdev_webhooks_domain::ports::{Clock, Entropy};
+use rdev_webhooks_domain::{Operation, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::Ambient;
+
+tokio::task_local! {
+    static CURRENT: Current;
+}
+
+struct Current {
+    operation: Operation,
+    repeats: bool,
+    /// How many blocks of randomness were drawn.
+    drawn: AtomicU64,
+}
+
+/// Does the work as part of an operation.
+pub(super) async fn scope<T>(operation: &Operation, repeats: bool, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(Current { operation: *operation, repeats, drawn: AtomicU64::new(0) }, work).await
+}
+
+/// Whether the task is at an operation that was run before, nobody knows how far.
+pub(crate) fn is_repeated() -> bool {
+    CURRENT.try_with(|current| current.repeats).unwrap_or(false)
+}
+
+impl Ambient {
+    /// The same clock and randomness, save for what is part of an operation under an idempotency key: there
+    /// the time stands still, and the randomness is drawn from the operation's seed.
+    #[must_use]
+    pub fn of_operations(self) -> Self {
+        Self {
+            clock: Arc::new(OperationClock(self.clock)),
+            entropy: Arc::new(OperationEntropy(self.entropy)),
+        }
+    }
+}
+
+struct OperationClock(Arc<dyn Clock>);
+
+impl Clock for OperationClock {
+    fn now(&self) -> Timestamp {
+        CURRENT.try_with(|current| current.operation.at).unwrap_or_else(|_| self.0.now())
+    }
+}
+
+struct OperationEntropy(Arc<dyn Entropy>);
+
+impl Entropy for OperationEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        if CURRENT.try_with(|current| current.fill(bytes)).is_err() {
+            self.0.fill(bytes);
+        }
+    }
+}
+
+impl Current {
+    /// Block after block of `SHA-256(seed ‖ number)`. Not a generator of a library, whose numbers may be
+    /// others in its next release: an operation may be run again by a newer program.
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+            let digest = Sha256::new().chain_update(self.operation.seed).chain_update(number.to_be_bytes());
+            chunk.copy_from_slice(&digest.finalize()[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdev_webhooks_domain::Fingerprint;
+
+    use super::*;
+
+    fn operation(seed: u8) -> Operation {
+        let at = Timestamp::from_millis(1_736_937_000_123);
+        Operation { fingerprint: Fingerprint::of(&[]), seed: [seed; 32], at }
+    }
+
+    /// What is drawn of lengths that are no whole blocks, and the time.
+    async fn draw(ambient: &Ambient, seed: u8) -> ([u8; 10], [u8; 70], Timestamp) {
+        let drawing = async {
+            let first = ambient.entropy.bytes();
+            tokio::task::yield_now().await;
+            (first, ambient.entropy.bytes(), ambient.clock.now())
+        };
+        scope(&operation(seed), true, drawing).await
+    }
+
+    #[tokio::test]
+    async fn an_operation_draws_the_same_again() {
+        let ambient = Ambient::system().of_operations();
+        let (one, again, other) = tokio::join!(draw(&ambient, 1), draw(&ambient, 1), draw(&ambient, 2));
+        assert_eq!(one, again);
+        assert_eq!(one.2, operation(1).at);
+        assert_ne!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+        // Nothing within it repeats.
+        assert_ne!(one.0, one.1[..10]);
+        assert_ne!(one.1[..32], one.1[32..64]);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_operation_goes_by_the_system() {
+        let ambient = Ambient::system().of_operations();
+        assert!(!is_repeated());
+        scope(&operation(1), true, async { assert!(is_repeated()) }).await;
+        scope(&operation(1), false, async { assert!(!is_repeated()) }).await;
+        assert_ne!(ambient.entropy.bytes::<16>(), ambient.entropy.bytes::<16>());
+        assert!(ambient.clock.now() > operation(1).at);
+    }
+}

@@ -1,0 +1,159 @@
+//! `Idempotency-Key` on every POST: the same request is done once and answered the same again.
+//!
+//! It stands before the routes, so a route has nothing to do for it. What a route must keep to is what the
+//! use cases promise: run again with the same time and randomness, an operation meets what it made.
+
+mod answer;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{OriginalUri, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use rdev_webhooks_app::{Begun, Idempotency, OperationRun};
+use rdev_webhooks_domain::ports::KeyEnd;
+use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::body::{self, linger};
+use crate::caller::Caller;
+use crate::deadline::Deadline;
+use crate::fault::Faults;
+use crate::observe;
+use crate::problem::{Problem, ProblemCode};
+use crate::request_id::RequestId;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Tells an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// How much longer than its client waits an operation may go on: longer than the database may take over
+/// anything.
+const GRACE: Duration = Duration::from_secs(20);
+/// How much longer than an operation may go on its key is held, for recording the answer.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Whether a request is one of those that are answered once.
+pub(crate) fn concerns(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::POST && headers.contains_key(IDEMPOTENCY_KEY)
+}
+
+/// Answers a request that [`concerns`] this: for the first time, again as before, or not at all.
+pub(crate) async fn once(
+    idempotency: &Idempotency,
+    caller: &Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = match key(caller, request.headers()) {
+        Ok(key) => key,
+        Err(problem) => {
+            linger(request);
+            return Err(problem);
+        }
+    };
+    let (mut parts, body) = request.into_parts();
+    let body = body::read_any(&mut parts, body).await?;
+    let fingerprint = fingerprint(&parts, &body);
+    let until = Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + GRACE;
+    let lease_for = until.saturating_duration_since(Instant::now()) + MARGIN;
+    match idempotency.begin(key, fingerprint, lease_for).await? {
+        Begun::Run(run) => {
+            let request = Request::from_parts(parts, Body::from(body));
+            // A task of its own, which a client that goes away does not end, nor its deadline: what was
+            // begun is finished and recorded. It ends by itself, at `until`.
+            let running = tokio::spawn(perform(run, request, next, until).in_current_span());
+            // It contains panics, so it is lost only with the whole process.
+            running.await.map_err(|_| Problem::internal())
+        }
+        Begun::Answered(remembered) => {
+            let mut response = answer::read(&remembered).ok_or_else(Problem::internal)?;
+            response.headers_mut().insert(REPLAYED, TRUE);
+            Ok(response)
+        }
+        Begun::OtherRequest => {
+            let detail = "The Idempotency-Key was sent with another request before: take a new one.";
+            Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail).in_header("Idempotency-Key"))
+        }
+        Begun::InUse => {
+            let detail = "The same request is being answered at this moment; its answer will be given to whoever \
+                asks again.";
+            let problem = Problem::new(ProblemCode::IdempotencyKeyInUse, detail).in_header("Idempotency-Key");
+            Err(problem.with_header(RETRY_AFTER, RETRY_AFTER_SECONDS))
+        }
+    }
+}
+
+fn key(caller: &Caller, headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
+    let mut sent = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let fault = match (sent.next(), sent.next()) {
+        (Some(name), None) => match IdempotencyKey::new(caller.key, name.as_bytes()) {
+            Ok(key) => return Ok(key),
+            Err(fault @ IdempotencyKeyError) => fault.to_string(),
+        },
+        _ => "must be sent once".to_owned(),
+    };
+    let mut faults = Faults::default();
+    faults.in_header("Idempotency-Key", fault);
+    Err(faults.into())
+}
+
+/// Of all that a request asks for: what, where, of which version, and with which words.
+fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let condition = parts.headers.get(IF_MATCH).map_or(&[] as &[u8], HeaderValue::as_bytes);
+    Fingerprint::of(&[parts.method.as_str().as_bytes(), target.as_bytes(), condition, body])
+}
+
+/// Does what the request asks for, and records the answer before it is given.
+async fn perform(run: OperationRun, request: Request, next: Next, until: Instant) -> Response {
+    let instance = observe::path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let answering = run.scope(observe::contain_panics(request, next));
+    let Ok(response) = tokio::time::timeout_at(until, answering).await else {
+        run.end(KeyEnd::Unsettled).await;
+        return observe::too_slow().into_response();
+    };
+    if let Some(end) = end_without_answer(response.status()) {
+        run.end(end).await;
+        return response;
+    }
+    // A problem is rendered last of all; here it is in advance, and comes out the same.
+    let problem = response.extensions().get::<Problem>().cloned();
+    let whole = match &problem {
+        Some(problem) => problem.render(&instance, request_id.as_ref().map_or("", RequestId::as_str)),
+        None => response,
+    };
+    let Some((remembered, mut whole)) = answer::remember(whole).await else {
+        run.end(KeyEnd::Unsettled).await;
+        return Problem::internal().into_response();
+    };
+    run.end(KeyEnd::Answered(remembered)).await;
+    if let Some(problem) = problem {
+        whole.extensions_mut().insert(problem);
+    }
+    whole
+}
+
+/// How a key ends whose answer is not one to be given again: because nobody looked at what was asked for,
+/// or because of a failure that may have come after it was done.
+fn end_without_answer(status: StatusCode) -> Option<KeyEnd> {
+    match status {
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::TOO_MANY_REQUESTS => Some(KeyEnd::Undone),
+        status if status.is_server_error() => Some(KeyEnd::Unsettled),
+        _ => None,
+    }
+}

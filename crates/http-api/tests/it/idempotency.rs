@@ -1,0 +1,552 @@
+//! `Idempotency-Key`: a POST is done once and answered the same again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use rdev_webhooks_app::{Catalogue, Idempotency, Publisher};
+use rdev_webhooks_domain::ports::{
+    EventRepository, IdempotencyRepository, KeyEnd, KeyRequest, KeyState, Rotated, StoreError, Updated,
+    WebhookRepository,
+};
+use rdev_webhooks_domain::{
+    EventFilter, EventId, EventRecord, Health, IdempotencyKey, LeaseToken, NewEvent, Page, PageRequest,
+    Published, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+};
+use rdev_webhooks_testkit::MemoryStore;
+
+use crate::answer::Answer;
+use crate::scene::{EVENT, KEY, Scene, WEBHOOK, request};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer than a key is held by a request that hangs.
+const LEASE: Duration = Duration::from_secs(60);
+
+impl Scene {
+    /// Sends JSON under an idempotency key.
+    async fn post_once(&self, key: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.send(request("POST", path, &headers, body)).await
+    }
+
+    /// Asks for a webhook under a key until that is not in use.
+    async fn until_free(&self, key: &str, body: impl Into<String>) -> Answer {
+        let body = body.into();
+        loop {
+            let answer = self.post_once(key, "/webhooks", body.clone()).await;
+            if answer.status != 409 {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn count(&self, path: &str) -> usize {
+        self.get(path).await.expect(200).json()["data"].as_array().unwrap().len()
+    }
+}
+
+/// The same answer, and told to be one that was given before.
+fn assert_again(first: &Answer, again: &Answer) {
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_same(first, again);
+}
+
+fn assert_same(first: &Answer, again: &Answer) {
+    assert_eq!(first.header("idempotent-replayed"), "");
+    assert_eq!(again.status, first.status);
+    assert_eq!(again.text(), first.text());
+    let headers = |answer: &Answer| {
+        let mut headers = answer.headers.clone();
+        for own in ["x-request-id", "idempotent-replayed"] {
+            headers.remove(own);
+        }
+        headers
+    };
+    assert_eq!(headers(again), headers(first));
+}
+
+#[tokio::test]
+async fn a_request_is_done_once_and_answered_the_same_again() {
+    let scene = Scene::new();
+    let first = scene.post_once("k1", "/webhooks", WEBHOOK).await.expect(201);
+    assert!(!first.header("location").is_empty() && !first.header("etag").is_empty());
+    assert!(first.json()["secret"].is_string());
+    scene.clock.advance(DAY / 2);
+    for _ in 0..2 {
+        assert_again(&first, &scene.post_once("k1", "/webhooks", WEBHOOK).await);
+    }
+    assert_eq!(scene.count("/webhooks").await, 1);
+
+    let first = scene.post_once("k2", "/events", EVENT).await.expect(202);
+    scene.webhook().await;
+    assert_again(&first, &scene.post_once("k2", "/events", EVENT).await);
+    assert_eq!(scene.count("/events").await, 1);
+    let other = scene.post_once("k3", "/events", EVENT).await.expect(202);
+    assert_ne!(other.json()["id"], first.json()["id"]);
+    assert_eq!(scene.count("/events").await, 2);
+
+    let webhook = first_webhook(&scene).await;
+    let path = format!("/webhooks/{webhook}/test");
+    let first = scene.post_once("k4", &path, "").await.expect(202);
+    assert_again(&first, &scene.post_once("k4", &path, "").await);
+    assert_eq!(scene.count("/events").await, 3);
+}
+
+async fn first_webhook(scene: &Scene) -> String {
+    scene.get("/webhooks").await.json()["data"][0]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_too() {
+    let scene = Scene::new();
+    let bad = r#"{"url":1}"#;
+    let first = scene.post_once("k1", "/webhooks", bad).await.expect(422);
+    assert_eq!(first.places(), ["/events", "/url"]);
+    assert_again(&first, &scene.post_once("k1", "/webhooks", bad).await);
+
+    // What was asked for is possible by now; the answer is still the first.
+    let webhook = scene.webhook().await;
+    scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"enabled":false}"#).await.expect(200);
+    let path = format!("/webhooks/{webhook}/test");
+    let first = scene.post_once("k2", &path, "").await.expect(409);
+    assert_eq!(first.code(), "webhook_disabled");
+    scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"enabled":true}"#).await.expect(200);
+    assert_again(&first, &scene.post_once("k2", &path, "").await);
+    let first = scene.post_once("k3", "/webhooks/nonsense/test", "").await.expect(404);
+    assert_again(&first, &scene.post_once("k3", "/webhooks/nonsense/test", "").await);
+}
+
+#[tokio::test]
+async fn another_request_under_the_same_key_is_422() {
+    let scene = Scene::new();
+    let webhook = scene.webhook().await;
+    let first = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
+    let test = format!("/webhooks/{webhook}/test");
+    for (path, body) in [
+        ("/webhooks", WEBHOOK.replace("webhook\"", "another\"")),
+        ("/webhooks", format!("{WEBHOOK} ")),
+        ("/webhooks", String::new()),
+        ("/webhooks?a", WEBHOOK.to_owned()),
+        ("/events", EVENT.to_owned()),
+        ("/events/batch", WEBHOOK.to_owned()),
+        (&test, String::new()),
+    ] {
+        let answer = scene.post_once("k", path, body).await.expect(422);
+        assert_eq!(answer.code(), "idempotency_key_reused");
+        assert_eq!(answer.places(), ["#Idempotency-Key"]);
+    }
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k"), ("if-match", "\"1\"")];
+    let answer = scene.send(request("POST", "/webhooks", &headers, WEBHOOK)).await.expect(422);
+    assert_eq!(answer.code(), "idempotency_key_reused");
+    assert_eq!(scene.count("/webhooks").await, 2);
+    assert_eq!(scene.count("/events").await, 0);
+    assert_again(&first, &scene.post_once("k", "/webhooks", WEBHOOK).await);
+}
+
+#[tokio::test]
+async fn a_key_that_is_malformed_is_told_as_such_and_nothing_is_done() {
+    let scene = Scene::new();
+    let long = "a".repeat(256);
+    for key in ["", " ", "a b", "a\tb", &long] {
+        let answer = scene.post_once(key, "/webhooks", WEBHOOK).await.expect(422);
+        assert_eq!(
+            (answer.code(), answer.places()),
+            ("validation_failed".into(), vec!["#Idempotency-Key".into()])
+        );
+    }
+    let twice = [("content-type", "application/json"), ("idempotency-key", "a"), ("idempotency-key", "a")];
+    let answer = scene.send(request("POST", "/webhooks", &twice, WEBHOOK)).await.expect(422);
+    assert_eq!(answer.places(), ["#Idempotency-Key"]);
+    assert_eq!(scene.count("/webhooks").await, 0);
+    scene.post_once(&"~".repeat(255), "/webhooks", WEBHOOK).await.expect(201);
+    // It says nothing where nothing is to be done, and nothing without a key of the API.
+    scene.call("GET", "/webhooks", &[("idempotency-key", "a b")]).await.expect(200);
+    scene.call("POST", "/webhooks", &[("idempotency-key", "a b"), ("authorization", "")]).await.expect(401);
+}
+
+#[tokio::test]
+async fn what_another_caller_calls_the_same_is_another_key() {
+    let scene = Scene::new();
+    let mut answers = vec![scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201)];
+    let mut callers = vec![format!("Bearer {KEY}")];
+    for _ in 0..2 {
+        let made = scene.post("/api-keys", r#"{"scopes":["webhooks:write"]}"#).await.expect(201).json();
+        callers.push(format!("Bearer {}", made["key"].as_str().unwrap()));
+    }
+    let send = async |caller: &str, body: &str| {
+        let headers =
+            [("content-type", "application/json"), ("idempotency-key", "k"), ("authorization", caller)];
+        scene.send(request("POST", "/webhooks", &headers, body.to_owned())).await
+    };
+    for caller in &callers[1..] {
+        answers.push(send(caller, &WEBHOOK.replace("webhook\"", "another\"")).await.expect(201));
+    }
+    assert_eq!(scene.count("/webhooks").await, 3);
+    assert_again(&answers[0], &send(&callers[0], WEBHOOK).await);
+    for (caller, answer) in callers.iter().zip(&answers).skip(1) {
+        assert_again(answer, &send(caller, &WEBHOOK.replace("webhook\"", "another\"")).await);
+        assert_eq!(send(caller, WEBHOOK).await.expect(422).code(), "idempotency_key_reused");
+    }
+    // What a caller may not do leaves no trace.
+    let headers = [("idempotency-key", "new"), ("authorization", callers[1].as_str())];
+    scene.send(request("POST", "/events", &headers, EVENT)).await.expect(403);
+    let headers = [headers[0], headers[1], ("content-type", "application/json")];
+    scene.send(request("POST", "/webhooks", &headers, WEBHOOK)).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    let scene = Scene::new();
+    let first = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
+    scene.clock.advance(DAY - LEASE);
+    assert_again(&first, &scene.post_once("k", "/webhooks", WEBHOOK).await);
+    scene.clock.advance(LEASE);
+    let anew = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
+    assert_ne!(anew.json()["id"], first.json()["id"]);
+    assert_ne!(anew.json()["secret"], first.json()["secret"]);
+}
+
+#[tokio::test]
+async fn what_nobody_looked_at_leaves_the_key_free() {
+    let scene = Scene::new();
+    let plain = [("content-type", "text/plain"), ("idempotency-key", "k")];
+    scene.send(request("POST", "/webhooks", &plain, WEBHOOK)).await.expect(415);
+    scene.post_once("k", "/webhooks", vec![b' '; 300 * 1024]).await.expect(413);
+    let headers = [("idempotency-key", "k"), ("authorization", "Bearer nonsense")];
+    scene.send(request("POST", "/webhooks", &headers, WEBHOOK)).await.expect(401);
+    scene.post_once("k", "/events", EVENT).await.expect(202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_meanwhile_is_409_and_is_answered_once_it_is_done() {
+    let scene = Arc::new(Scene::new());
+    let slow = WEBHOOK.replace("example.com", "slow.example");
+    let first = tokio::spawn({
+        let (scene, slow) = (Arc::clone(&scene), slow.clone());
+        async move { scene.post_once("k", "/webhooks", slow).await }
+    });
+    tokio::task::yield_now().await;
+    let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
+    assert_eq!((answer.code(), answer.header("retry-after")), ("idempotency_key_in_use".into(), "1"));
+    assert_eq!(answer.places(), ["#Idempotency-Key"]);
+    let answer = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(422);
+    assert_eq!(answer.code(), "idempotency_key_reused");
+    // Its client is told after ten seconds that it takes too long; it goes on for a while.
+    assert_eq!(first.await.unwrap().expect(503).code(), "deadline_exceeded");
+    scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
+    // Then it is given up, and may be tried again.
+    tokio::time::advance(LEASE).await;
+    let again = scene.until_free("k", slow).await.expect(503);
+    assert_eq!(again.code(), "deadline_exceeded");
+}
+
+#[tokio::test]
+async fn what_a_client_began_is_finished_though_it_goes_away() {
+    let gate = Arc::new(Gate::default());
+    let scene = Scene::over(|store| Arc::new(Gated { store, gate: Arc::clone(&gate) }));
+    let mut sent = Box::pin(scene.post_once("k", "/webhooks", WEBHOOK));
+    tokio::select! {
+        _ = &mut sent => panic!("it waits for the gate"),
+        () = gate.reached.notified() => {}
+    }
+    drop(sent);
+    scene.post_once("k", "/webhooks", WEBHOOK).await.expect(409);
+    gate.open.notify_one();
+    let answer = scene.until_free("k", WEBHOOK).await.expect(201);
+    assert_eq!(answer.header("idempotent-replayed"), "true");
+    assert_eq!(scene.count("/webhooks").await, 1);
+}
+
+/// The database made the change, and its answer was lost: nobody knows what was done until the request is
+/// sent again, which finds out.
+#[tokio::test]
+async fn a_failure_after_the_change_was_made_is_made_good_by_sending_the_request_again() {
+    let lost = Arc::new(AtomicU32::new(2));
+    let scene = Scene::over(|store| Arc::new(Lossy { store, lost: Arc::clone(&lost) }));
+    for _ in 0..2 {
+        let answer = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(503);
+        assert_eq!(answer.code(), "unavailable");
+        assert_eq!(scene.count("/webhooks").await, 1);
+    }
+    let webhook = first_webhook(&scene).await;
+    // It is not judged anew, nor made anew, whatever has become of it.
+    scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"description":"new"}"#).await.expect(200);
+    let made = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
+    assert_eq!(made.json()["id"], webhook);
+    assert_eq!(made.json()["description"], serde_json::Value::Null);
+    assert_eq!(scene.count("/webhooks").await, 1);
+    assert_again(&made, &scene.post_once("k", "/webhooks", WEBHOOK).await);
+    // Another request was refused all the while.
+    let other = WEBHOOK.replace("webhook\"", "another\"");
+    assert_eq!(scene.post_once("k", "/webhooks", other).await.expect(422).code(), "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn an_event_whose_acceptance_was_lost_is_published_once() {
+    let lost = Arc::new(AtomicU32::new(1));
+    let scene = Scene::with_store(|services, store, ambient| {
+        let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
+        let (publisher, task) = Publisher::new(store, ambient, Catalogue);
+        tokio::spawn(task.run());
+        services.publisher = publisher;
+    });
+    scene.webhook().await;
+    scene.post_once("k", "/events", EVENT).await.expect(503);
+    assert_eq!(scene.count("/events").await, 1);
+    // There are more subscribers by now; the event has gone to one.
+    scene.webhook().await;
+    let accepted = scene.post_once("k", "/events", EVENT).await.expect(202);
+    assert_eq!(accepted.json()["deliveries"], 1);
+    assert_eq!(scene.count("/events").await, 1);
+    assert_eq!(scene.count("/deliveries").await, 1);
+    let event = scene.get(&format!("/events/{}", accepted.json()["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(event.json()["deliveries"]["data"].as_array().unwrap().len(), 1);
+}
+
+/// So it is for many at once, those that repeat a producer's own id included.
+#[tokio::test]
+async fn events_whose_acceptance_was_lost_are_published_once() {
+    let lost = Arc::new(AtomicU32::new(0));
+    let scene = Scene::with_store(|services, store, ambient| {
+        let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
+        let (publisher, task) = Publisher::new(store, ambient, Catalogue);
+        tokio::spawn(task.run());
+        services.publisher = publisher;
+    });
+    scene.webhook().await;
+    let keyed = EVENT.replacen('{', r#"{"id":"mine","#, 1);
+    let first = scene.post("/events", keyed.clone()).await.expect(202).json();
+    // Long enough to be bounded as such.
+    let long = format!(r#"{{"event":"command.failed","data":{{"a":"{}"}}}}"#, "a".repeat(200_000));
+    let batch = format!(r#"{{"events":[{EVENT},{keyed},{long},{long},{EVENT}]}}"#);
+    lost.store(2, Ordering::Relaxed);
+    for _ in 0..2 {
+        scene.post_once("k", "/events/batch", batch.clone()).await.expect(503);
+        scene.webhook().await;
+    }
+    let accepted = scene.post_once("k", "/events/batch", batch.clone()).await.expect(202);
+    let events = accepted.json()["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 5);
+    assert_eq!(events[1], first);
+    assert!(events.iter().all(|event| event["deliveries"] == 1), "{events:?}");
+    assert_eq!(scene.count("/events").await, 5);
+    assert_eq!(scene.count("/deliveries").await, 5);
+    assert_again(&accepted, &scene.post_once("k", "/events/batch", batch).await);
+}
+
+/// The process dies when all is done and before the answer is recorded: as soon as it is taken for dead,
+/// whoever asks gets that very answer.
+#[tokio::test]
+async fn an_answer_that_was_not_recorded_is_made_again_to_the_byte() {
+    let dead = Arc::new(AtomicBool::new(true));
+    let scene = Scene::with_store(|services, store, ambient| {
+        let keys = Arc::new(Forgetful { store, dead: Arc::clone(&dead) });
+        services.idempotency = Idempotency::new(keys, ambient);
+    });
+    let webhook = scene.post_once("k1", "/webhooks", WEBHOOK).await.expect(201);
+    let event = scene.post_once("k2", "/events", EVENT).await.expect(202);
+    scene.post_once("k1", "/webhooks", WEBHOOK).await.expect(409);
+    dead.store(false, Ordering::Relaxed);
+    scene.clock.advance(LEASE);
+    for _ in 0..2 {
+        let again = scene.post_once("k1", "/webhooks", WEBHOOK).await;
+        let replayed = again.header("idempotent-replayed") == "true";
+        if replayed {
+            assert_again(&webhook, &again)
+        } else {
+            assert_same(&webhook, &again)
+        }
+        assert_eq!(scene.post_once("k2", "/events", EVENT).await.json(), event.json());
+    }
+    assert_eq!(scene.count("/webhooks").await, 1);
+    assert_eq!(scene.count("/events").await, 1);
+}
+
+#[tokio::test]
+async fn a_panic_gives_the_key_back() {
+    let scene = Scene::new();
+    let body = WEBHOOK.replace("example.com", "panic.example");
+    for _ in 0..2 {
+        let answer = scene.post_once("k", "/webhooks", body.clone()).await.expect(500);
+        assert_eq!(answer.code(), "internal_error");
+        assert!(!answer.text().contains("s3cret"), "{}", answer.text());
+    }
+}
+
+/// A route that takes a POST is one of the guarded, all of which stand behind the same gate. This finds
+/// them in the source, since a router does not tell what it has.
+#[tokio::test]
+async fn every_post_heeds_the_key() {
+    let source = include_str!("../../src/routes/mod.rs");
+    let routes: Vec<_> = source.split(".route(").skip(1).collect();
+    let mut posts = Vec::new();
+    for route in &routes {
+        let path = route.split('"').nth(1).unwrap();
+        if route.contains("post(") {
+            posts.push(path);
+        }
+    }
+    assert!(posts.len() >= 4 && posts.contains(&"/webhooks/{id}/test"), "{posts:?}");
+    let scene = Scene::new();
+    for path in posts {
+        let path = path.replace('{', "").replace('}', "");
+        let answer = scene.post_once("not one", &path, "{}").await.expect(422);
+        assert_eq!(answer.places(), ["#Idempotency-Key"], "{path}");
+    }
+    // And there are no others.
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !path.ends_with("routes/mod.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(
+                    !text.contains("routing::{") && !text.contains("routing::post"),
+                    "{}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+/// Where a test holds up what is to be stored.
+#[derive(Default)]
+struct Gate {
+    reached: tokio::sync::Notify,
+    open: tokio::sync::Notify,
+}
+
+/// Stores webhooks once the gate is open.
+struct Gated {
+    store: Arc<MemoryStore>,
+    gate: Arc<Gate>,
+}
+
+/// Does what it is asked, and then loses the answers to the first few writes.
+struct Lossy {
+    store: Arc<MemoryStore>,
+    lost: Arc<AtomicU32>,
+}
+
+impl Lossy {
+    fn lose(&self) -> Result<(), StoreError> {
+        let count =
+            self.lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
+        if count.is_ok() { Err(StoreError::Unavailable("the connection was reset".into())) } else { Ok(()) }
+    }
+}
+
+/// Records no answers while the process is dead.
+struct Forgetful {
+    store: Arc<MemoryStore>,
+    dead: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl IdempotencyRepository for Forgetful {
+    async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError> {
+        self.store.begin(request).await
+    }
+
+    async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the process is dead".into()));
+        }
+        self.store.end(key, token, end).await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        IdempotencyRepository::prune(&*self.store).await
+    }
+}
+
+#[async_trait]
+impl EventRepository for Lossy {
+    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+        let published = self.store.publish(events).await?;
+        self.lose()?;
+        Ok(published)
+    }
+
+    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        EventRepository::get(&*self.store, id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &EventFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        EventRepository::list(&*self.store, filter, page).await
+    }
+}
+
+/// All of a repository but `create` handed on to the store.
+macro_rules! webhook_repository {
+    ($wrapper:ty, |$this:ident, $webhook:ident, $secrets:ident| $create:expr) => {
+        #[async_trait]
+        impl WebhookRepository for $wrapper {
+            async fn create(&self, $webhook: &Webhook, $secrets: &SigningSecrets) -> Result<(), StoreError> {
+                let $this = self;
+                $create
+            }
+
+            async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+                WebhookRepository::get(&*self.store, id).await
+            }
+
+            async fn list(
+                &self,
+                filter: &WebhookFilter,
+                page: PageRequest<WebhookId>,
+            ) -> Result<Page<Webhook>, StoreError> {
+                WebhookRepository::list(&*self.store, filter, page).await
+            }
+
+            async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
+                self.store.update(webhook).await
+            }
+
+            async fn rotate_secret(
+                &self,
+                id: WebhookId,
+                rotation: &SecretRotation,
+            ) -> Result<Rotated, StoreError> {
+                self.store.rotate_secret(id, rotation).await
+            }
+
+            async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+                self.store.delete(id).await
+            }
+
+            async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+                self.store.health(ids).await
+            }
+
+            async fn failing(
+                &self,
+                before: Timestamp,
+                limit: u32,
+            ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+                self.store.failing(before, limit).await
+            }
+        }
+    };
+}
+
+webhook_repository!(Lossy, |this, webhook, secrets| {
+    this.store.create(webhook, secrets).await?;
+    this.lose()
+});
+
+webhook_repository!(Gated, |this, webhook, secrets| {
+    this.gate.reached.notify_one();
+    this.gate.open.notified().await;
+    this.store.create(webhook, secrets).await
+});
