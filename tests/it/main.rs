@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and prints the figures that it is about"
 )]
 
+mod access;
 mod all_in_one;
 mod architecture;
 mod command_line;

@@ -48,10 +48,16 @@ impl Client {
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
-    /// The same with another key.
+    /// The same API with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// The same key at the API of another client.
+    #[must_use]
+    pub fn at(&self, other: &Self) -> Self {
+        other.with_key(&self.key)
     }
 
     /// Sends a request; an error if no answer came, as when the server was killed.

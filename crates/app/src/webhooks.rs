@@ -328,7 +328,8 @@ impl Webhooks {
             event_type: EventType::webhook_test(),
             timestamp: None,
             key: None,
-            project: None,
+            // So that who is limited to the webhook's projects can look at it.
+            project: webhook.projects.first().cloned(),
             data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
             traceparent: None,
         };

@@ -105,10 +105,7 @@ impl Access {
     /// Whether the webhook exists for this caller.
     #[must_use]
     pub fn sees_webhook(&self, webhook: &Webhook) -> bool {
-        match &self.projects {
-            None => true,
-            Some(mine) => !webhook.projects.is_empty() && webhook.projects.is_subset(mine),
-        }
+        self.projects.as_ref().is_none_or(|mine| webhook.is_visible_to(mine))
     }
 }
 

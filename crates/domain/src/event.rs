@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
+use crate::{DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
 
 /// An event to be published: what a store keeps and what it needs to find the webhooks.
 #[derive(Debug, Clone)]
@@ -93,6 +93,18 @@ pub struct DeliveryCounts {
 }
 
 impl DeliveryCounts {
+    /// How many there are in one status, to be changed.
+    pub const fn of_mut(&mut self, status: DeliveryStatus) -> &mut u64 {
+        match status {
+            DeliveryStatus::Pending => &mut self.pending,
+            DeliveryStatus::InFlight => &mut self.in_flight,
+            DeliveryStatus::Retrying => &mut self.retrying,
+            DeliveryStatus::Succeeded => &mut self.succeeded,
+            DeliveryStatus::Failed => &mut self.failed,
+            DeliveryStatus::Cancelled => &mut self.cancelled,
+        }
+    }
+
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {

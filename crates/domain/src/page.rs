@@ -1,5 +1,7 @@
 //! Lists: newest first, a page at a time.
 
+use std::collections::BTreeSet;
+
 use crate::{DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
 
 /// Which page of a list is wanted: the newest `limit` items older than `before`.
@@ -39,6 +41,8 @@ pub struct WebhookFilter {
     pub enabled: Option<bool>,
     /// Those that take this project's events.
     pub project: Option<ProjectName>,
+    /// Those that take the events of some of these projects and of nothing else.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 /// Which events to list. A field that is none does not filter.
@@ -52,6 +56,9 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Accepted before.
     pub until: Option<Timestamp>,
+    /// Of one of these projects; and of their deliveries, those to webhooks that are visible to the same
+    /// projects are counted alone.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 /// Which deliveries to list. A field that is none does not filter.
@@ -71,4 +78,7 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Of events accepted before.
     pub until: Option<Timestamp>,
+    /// Of events of one of these projects, to webhooks that are visible to the same projects. A deleted
+    /// webhook counts as it was.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
 }

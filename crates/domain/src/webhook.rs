@@ -72,6 +72,13 @@ impl Webhook {
             && self.events.iter().any(|pattern| pattern.matches(event_type))
             && (self.projects.is_empty() || project.is_some_and(|project| self.projects.contains(project)))
     }
+
+    /// Whether it takes the events of some of these projects and of nothing else, and so is visible to who
+    /// is limited to them.
+    #[must_use]
+    pub fn is_visible_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
+        !self.projects.is_empty() && self.projects.is_subset(projects)
+    }
 }
 
 /// Whether a webhook takes deliveries.

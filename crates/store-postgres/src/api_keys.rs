@@ -13,16 +13,14 @@ use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageReque
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
-use crate::convert::{from_sql_time, to_sql_time};
+use crate::convert::{from_sql_time, texts, to_sql_time};
 use crate::error::corrupt;
 
 #[async_trait]
 impl ApiKeyRepository for PostgresStore {
     async fn create(&self, key: &ApiKey, hash: &ApiKeyHash) -> Result<(), StoreError> {
-        let scopes: Vec<String> = key.access.scopes.iter().map(ToString::to_string).collect();
-        let projects = key.access.projects.as_ref();
-        let projects: Option<Vec<String>> =
-            projects.map(|projects| projects.iter().map(ToString::to_string).collect());
+        let scopes = texts(&key.access.scopes);
+        let projects = key.access.projects.as_ref().map(texts);
         self.inner
             .write()
             .run(async |conn| {

@@ -55,6 +55,11 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// An array of texts.
+pub(crate) fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+    values.into_iter().map(|value| value.to_string()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

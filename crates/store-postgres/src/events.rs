@@ -1,13 +1,18 @@
 //! [`EventRepository`] on Postgres.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
-use rdev_webhooks_domain::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+use rdev_webhooks_domain::{
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+};
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
 use crate::publish::publish;
 use crate::rows::{EventRow, to_event};
+use crate::visible::{self, Range};
 
 #[async_trait]
 impl EventRepository for PostgresStore {
@@ -26,34 +31,45 @@ impl EventRepository for PostgresStore {
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
-        let Some(range) = Range::of(filter, page.before) else {
+        let Some(range) = range_of(filter, page.before) else {
             return Ok(Page::of(Vec::new(), page.limit));
         };
-        let rows = select(self, filter, range, i64::from(page.limit) + 1).await?;
-        let found = rows.into_iter().map(to_event).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
-    }
-}
-
-/// Ids from one to another, both included.
-#[derive(Clone, Copy)]
-struct Range {
-    from: Uuid,
-    to: Uuid,
-}
-
-impl Range {
-    /// None if there can be no id in it.
-    fn of(filter: &EventFilter, before: Option<EventId>) -> Option<Self> {
-        let until = filter.until.map(EventId::floor);
-        let end = before.into_iter().chain(until).min();
-        let to = match end {
-            None => Uuid::max(),
-            Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
+        let limit = i64::from(page.limit) + 1;
+        let rows = match &filter.visible_to {
+            None => select(self, filter, range, limit).await?,
+            Some(projects) => visible::events(self, filter, projects, range, limit).await?,
         };
-        let from = filter.since.map_or(Uuid::nil(), |since| EventId::floor(since).as_uuid());
-        (from <= to).then_some(Self { from, to })
+        let found = rows.into_iter().map(to_event).collect::<Result<_, _>>()?;
+        let mut page = Page::of(found, page.limit);
+        if let Some(projects) = &filter.visible_to {
+            let ids: Vec<_> = page.items.iter().map(|record: &EventRecord| record.event.id).collect();
+            let counts = visible::counts(self, &ids, projects).await?;
+            for (record, counts) in page.items.iter_mut().zip(counts) {
+                record.deliveries = counts;
+            }
+        }
+        Ok(page)
     }
+
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        visible::counts(self, events, visible_to).await
+    }
+}
+
+/// The ids that can be in a list; none if there can be none.
+fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
+    let until = filter.until.map(EventId::floor);
+    let end = before.into_iter().chain(until).min();
+    let to = match end {
+        None => Uuid::max(),
+        Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
+    };
+    let from = filter.since.map_or(Uuid::nil(), |since| EventId::floor(since).as_uuid());
+    (from <= to).then_some(Range { from, to })
 }
 
 /// Events of a range, newest first. A delivery has its event's millisecond in its id, which finds an

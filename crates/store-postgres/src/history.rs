@@ -13,6 +13,7 @@ use crate::convert::to_i32;
 use crate::error::corrupt;
 use crate::prune::prune;
 use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
+use crate::visible::{self, Range};
 
 #[async_trait]
 impl DeliveryHistory for PostgresStore {
@@ -53,10 +54,14 @@ impl DeliveryHistory for PostgresStore {
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
-        let Some(range) = Range::of(filter, page.before) else {
+        let Some(range) = range_of(filter, page.before) else {
             return Ok(Page::of(Vec::new(), page.limit));
         };
-        let rows = select(self, filter, range, i64::from(page.limit) + 1).await?;
+        let limit = i64::from(page.limit) + 1;
+        let rows = match &filter.visible_to {
+            None => select(self, filter, range, limit).await?,
+            Some(projects) => visible::deliveries(self, filter, projects, range, limit).await?,
+        };
         let found = rows.into_iter().map(to_delivery).collect::<Result<_, _>>()?;
         Ok(Page::of(found, page.limit))
     }
@@ -91,34 +96,25 @@ impl DeliveryHistory for PostgresStore {
     }
 }
 
-/// Ids from one to another, both included.
-#[derive(Clone, Copy)]
-struct Range {
-    from: Uuid,
-    to: Uuid,
-}
-
-impl Range {
-    /// None if there can be no id in it.
-    fn of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Self> {
-        // A delivery has its event's millisecond.
-        let of_event = filter.event.map(|event| {
-            let first = DeliveryId::floor(event.time()).as_uuid();
-            let last = Uuid::from_u128(first.as_u128() | ((1 << 80) - 1));
-            (first, last)
-        });
-        let until = filter.until.map(DeliveryId::floor);
-        let mut to = match before.into_iter().chain(until).min() {
-            None => Uuid::max(),
-            Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
-        };
-        let mut from = filter.since.map_or(Uuid::nil(), |since| DeliveryId::floor(since).as_uuid());
-        if let Some((first, last)) = of_event {
-            from = from.max(first);
-            to = to.min(last);
-        }
-        (from <= to).then_some(Self { from, to })
+/// The ids that can be in a list; none if there can be none.
+fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range> {
+    // A delivery has its event's millisecond.
+    let of_event = filter.event.map(|event| {
+        let first = DeliveryId::floor(event.time()).as_uuid();
+        let last = Uuid::from_u128(first.as_u128() | ((1 << 80) - 1));
+        (first, last)
+    });
+    let until = filter.until.map(DeliveryId::floor);
+    let mut to = match before.into_iter().chain(until).min() {
+        None => Uuid::max(),
+        Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
+    };
+    let mut from = filter.since.map_or(Uuid::nil(), |since| DeliveryId::floor(since).as_uuid());
+    if let Some((first, last)) = of_event {
+        from = from.max(first);
+        to = to.min(last);
     }
+    (from <= to).then_some(Range { from, to })
 }
 
 /// Deliveries of a range, those of the newest events first: the unfinished and the finished ones in one

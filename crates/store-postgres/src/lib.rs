@@ -44,6 +44,7 @@ mod schema;
 mod sealing;
 mod targets;
 mod upkeep;
+mod visible;
 mod wakeups;
 mod webhook_rows;
 mod webhooks;

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
-use crate::convert::{to_nanos, to_sql_time};
+use crate::convert::{texts, to_nanos, to_sql_time};
 use crate::error::describe;
 use crate::health;
 use crate::queue::cancel;
@@ -101,6 +101,7 @@ impl WebhookRepository for PostgresStore {
     ) -> Result<Page<Webhook>, StoreError> {
         let patterns: Option<Vec<String>> =
             filter.event_type.as_ref().map(|event_type| event_type.matching_patterns().collect());
+        let visible_to = filter.visible_to.as_ref().map(texts);
         let rows = self
             .inner
             .browse()
@@ -117,12 +118,14 @@ impl WebhookRepository for PostgresStore {
                          AND ($2::text[] IS NULL OR events && $2)
                          AND ($3::text IS NULL OR projects = '{}' OR $3 = ANY(projects))
                          AND ($4::bool IS NULL OR (disabled_reason IS NULL) = $4)
+                         AND ($6::text[] IS NULL OR (projects <> '{}' AND projects <@ $6))
                      ORDER BY id DESC LIMIT $5",
                     page.before.map(|before| before.as_uuid()),
                     patterns.as_deref(),
                     filter.project.as_ref().map(|project| project.as_str()),
                     filter.enabled,
                     i64::from(page.limit) + 1,
+                    visible_to.as_deref(),
                 )
                 .fetch_all(&mut **conn)
                 .await
@@ -311,8 +314,4 @@ async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sql
         .execute(conn)
         .await?;
     Ok(())
-}
-
-fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
-    values.into_iter().map(|value| value.to_string()).collect()
 }

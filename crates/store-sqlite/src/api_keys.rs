@@ -15,11 +15,7 @@ impl ApiKeyRepository for SqliteStore {
     async fn create(&self, key: &ApiKey, hash: &ApiKeyHash) -> Result<(), StoreError> {
         let scopes: Vec<_> = key.access.scopes.iter().map(|scope| scope.as_str()).collect();
         let scopes = json::rows(&scopes)?;
-        let projects = key.access.projects.as_ref().map(|projects| {
-            let projects: Vec<_> = projects.iter().map(|project| project.as_str()).collect();
-            json::rows(&projects)
-        });
-        let projects = projects.transpose()?;
+        let projects = key.access.projects.as_ref().map(json::projects).transpose()?;
         let (key, hash) = (key.clone(), hash.as_bytes().to_vec());
         self.write(move |conn, _| {
             Box::pin(async move {

@@ -4,9 +4,13 @@ pub(crate) mod publish;
 mod read;
 mod subscribers;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
-use rdev_webhooks_domain::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+use rdev_webhooks_domain::{
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+};
 
 use crate::SqliteStore;
 
@@ -26,5 +30,13 @@ impl EventRepository for SqliteStore {
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
         self.list_events(filter, page).await
+    }
+
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        self.count_events(events, visible_to).await
     }
 }

@@ -5,6 +5,9 @@
 //! Where many columns are taken of a row, the rows are materialized first: SQLite would otherwise write a
 //! row out as text anew for each of them.
 
+use std::collections::BTreeSet;
+
+use rdev_webhooks_domain::ProjectName;
 use rdev_webhooks_domain::ports::StoreError;
 use serde::Serialize;
 use uuid::Uuid;
@@ -19,6 +22,11 @@ pub(crate) fn rows(rows: &impl Serialize) -> Result<String, StoreError> {
 /// The parameter for a set of ids.
 pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Result<String, StoreError> {
     rows(&ids.into_iter().map(id).collect::<Vec<_>>())
+}
+
+/// The parameter for a set of projects.
+pub(crate) fn projects(projects: &BTreeSet<ProjectName>) -> Result<String, StoreError> {
+    rows(&projects.iter().map(|project| project.as_str()).collect::<Vec<_>>())
 }
 
 /// An id within a batch; `unhex` in SQL takes it back.

@@ -95,6 +95,7 @@ impl WebhookRepository for SqliteStore {
         });
         let patterns = patterns.transpose()?;
         let project = filter.project.as_ref().map(|project| project.as_str());
+        let visible_to = filter.visible_to.as_ref().map(json::projects).transpose()?;
         let limit = i64::from(page.limit) + 1;
         let rows = sqlx::query_as!(
             WebhookRow,
@@ -109,11 +110,14 @@ impl WebhookRepository for SqliteStore {
                      AND s.pattern IN (SELECT value FROM json_each(?3))))
                AND (?4 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
                      AND s.project IN ('', ?4)))
-             ORDER BY id DESC LIMIT ?5",
+               AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+                     WHERE own.value NOT IN (SELECT value FROM json_each(?5)))))
+             ORDER BY id DESC LIMIT ?6",
             before,
             filter.enabled,
             patterns,
             project,
+            visible_to,
             limit
         )
         .fetch_all(&self.readers)
@@ -213,13 +217,12 @@ impl Columns {
             WebhookState::Disabled { reason, since } => Some((reason.as_str(), micros(since))),
         };
         let events: Vec<_> = webhook.events.iter().map(|pattern| pattern.as_str()).collect();
-        let projects: Vec<_> = webhook.projects.iter().map(|project| project.as_str()).collect();
         Ok(Self {
             id: bytes(webhook.id),
             url: webhook.url.to_string(),
             description: webhook.description.clone(),
             events: json::rows(&events)?,
-            projects: json::rows(&projects)?,
+            projects: json::projects(&webhook.projects)?,
             headers: sealing::seal_headers(keyring, webhook.id, &webhook.headers)?,
             retry: webhook.retry.to_string(),
             timeout_ns: webhook.timeout.map(nanos),

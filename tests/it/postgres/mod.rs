@@ -1,5 +1,6 @@
 //! API and worker processes on one Postgres, any of them killed at any time.
 
+mod access;
 mod crashes;
 mod handover;
 mod isolation;

@@ -1,12 +1,15 @@
 //! Publishing: durable before the answer, many callers to a commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, MAX_EVENTS, PublishError, Publisher};
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
-use rdev_webhooks_domain::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+use rdev_webhooks_domain::{
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+};
 use tokio::sync::Semaphore;
 
 use crate::support::draft;
@@ -38,6 +41,14 @@ impl EventRepository for Gated {
 
     async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
         Ok(Page { items: Vec::new(), has_more: false })
+    }
+
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        _: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        Ok(vec![DeliveryCounts::default(); events.len()])
     }
 }
 

@@ -13,7 +13,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///
     /// 1. MUST hold finished and unfinished ones alike, in one order.
     ///    (`deliveries_are_paged_newest_first_whatever_their_state`)
-    /// 2. MUST apply every filter that is given. (`deliveries_are_filtered`)
+    /// 2. MUST apply every filter that is given. (`deliveries_are_filtered`,
+    ///    `deliveries_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
         filter: &DeliveryFilter,

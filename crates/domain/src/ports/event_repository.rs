@@ -1,7 +1,11 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, Published};
+use crate::{
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+};
 
 /// Where events are published and looked at.
 #[async_trait]
@@ -34,10 +38,21 @@ pub trait EventRepository: Send + Sync + 'static {
     /// A page of events, newest first.
     ///
     /// 1. MUST page without gaps and repetitions while events are added. (`events_are_paged_newest_first`)
-    /// 2. MUST apply every filter that is given. (`events_are_filtered`)
+    /// 2. MUST apply every filter that is given. (`events_are_filtered`,
+    ///    `events_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError>;
+
+    /// What became of events for who is limited to some projects: each event's deliveries to webhooks that
+    /// are visible to these, in the same order. A deleted webhook counts as it was.
+    ///
+    /// 1. MUST count all of these, and no other. (`deliveries_are_counted_for_their_projects_alone`)
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError>;
 }

@@ -23,7 +23,8 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// A page of webhooks, newest first, without the deleted ones.
     ///
     /// 1. MUST page without gaps and repetitions. (`webhooks_are_paged_newest_first`)
-    /// 2. MUST apply every filter that is given. (`webhooks_are_filtered`)
+    /// 2. MUST apply every filter that is given. (`webhooks_are_filtered`,
+    ///    `webhooks_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
         filter: &WebhookFilter,

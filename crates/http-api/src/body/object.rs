@@ -64,6 +64,11 @@ impl<'a> Object<'a> {
         self.take(name).map(|value| Some(value).filter(|value| !value.is_null()))
     }
 
+    /// Notes that something is wrong with a member, whether it is there or not.
+    pub(crate) fn fault(&self, name: &str, detail: impl fmt::Display, faults: &mut Faults) {
+        faults.at(pointer(&self.at, name), detail);
+    }
+
     /// The members that are left, whatever their names.
     pub(crate) fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
         let at = self.at;

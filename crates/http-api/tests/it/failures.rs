@@ -1,5 +1,6 @@
 //! What is answered when something behind the API fails.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +11,9 @@ use rdev_webhooks_domain::ports::{
     StoreError,
 };
 use rdev_webhooks_domain::{
-    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord,
-    Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest,
-    Published, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId,
+    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId,
+    DeliveryRecord, Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page,
+    PageRequest, ProjectName, Published, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -54,6 +55,14 @@ impl EventRepository for Broken {
     }
 
     async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
+        self.fail().await
+    }
+
+    async fn count_visible(
+        &self,
+        _: &[EventId],
+        _: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
         self.fail().await
     }
 }

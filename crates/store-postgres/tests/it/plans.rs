@@ -29,21 +29,27 @@ const BACKLOG: &str = "
     SELECT gen_random_uuid(), gen_random_uuid(), w.id, now() + interval '1 hour' + n * interval '1 second'
     FROM generate_series(1, 100000) n, rdev_webhooks.webhooks w";
 
-/// A day's history: 40,000 delivered events to one webhook, of which few failed.
+/// A day's history: 40,000 delivered events, of which few failed, to one webhook; one in a hundred belongs to
+/// a project, and went to that project's webhook.
 const HISTORY: &str = "
+    INSERT INTO rdev_webhooks.webhooks
+        (id, version, url, events, projects, retry, signing, secret, created_at, updated_at)
+    VALUES ('00000000-0000-7000-8000-000000000002', 1, 'https://example.com/', '{*}', '{ours}', '', '', '', now(), now());
     WITH made AS (
-        SELECT n, encode(substring(uuid_send(rdev_webhooks.id_floor(now() - n * interval '1 millisecond')) FOR 6)
+        SELECT n, CASE WHEN n % 100 = 7 THEN 'ours' END AS project,
+            CASE WHEN n % 100 = 7 THEN '00000000-0000-7000-8000-000000000002'
+                ELSE '00000000-0000-7000-8000-000000000001' END::uuid AS webhook_id,
+            encode(substring(uuid_send(rdev_webhooks.id_floor(now() - n * interval '1 millisecond')) FOR 6)
             || '\\x7000'::bytea || '\\x8000'::bytea || substring(int8send(n) FROM 3), 'hex')::uuid AS id
         FROM generate_series(1, 40000) n
     ),
     stored AS (
-        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, body)
-        SELECT id, now(), 'a.b', '{}' FROM made
+        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, project, body)
+        SELECT id, now(), 'a.b', project, '{}' FROM made
     )
     INSERT INTO rdev_webhooks.deliveries
         (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome, reason)
-    SELECT rdev_webhooks.delivery_id(id, '00000000-0000-7000-8000-000000000001'), id,
-        '00000000-0000-7000-8000-000000000001', now(), 1, 1,
+    SELECT rdev_webhooks.delivery_id(id, webhook_id), id, webhook_id, now(), 1, 1,
         CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END,
         CASE WHEN n % 1000 = 0 THEN 'gone' END
     FROM made";
@@ -92,6 +98,10 @@ async fn listing_reads_little_more_than_a_page() {
         },
         DeliveryFilter { event: Some(newest.items[0].event_id), ..DeliveryFilter::default() },
         DeliveryFilter { until: Some(newest.items[19].id.time()), ..DeliveryFilter::default() },
+        DeliveryFilter {
+            visible_to: Some(samples::projects(["ours", "another"])),
+            ..DeliveryFilter::default()
+        },
     ];
     for filter in filters {
         let read = rows_read(&scene, async |store| {
@@ -101,13 +111,16 @@ async fn listing_reads_little_more_than_a_page() {
         .await;
         assert!(read < 500, "{read} rows were read for {filter:?}");
     }
-    let read = rows_read(&scene, async |store| {
-        let page = PageRequest { limit: 20, before: None };
-        let found = EventRepository::list(store, &EventFilter::default(), page).await.unwrap();
-        assert!(found.items.iter().all(|event| event.deliveries.total() == 1));
-    })
-    .await;
-    assert!(read < 1_000, "{read} rows were read for a page of events");
+    for visible_to in [None, Some(samples::projects(["ours", "another"]))] {
+        let filter = EventFilter { visible_to, ..EventFilter::default() };
+        let read = rows_read(&scene, async |store| {
+            let page = PageRequest { limit: 20, before: None };
+            let found = EventRepository::list(store, &filter, page).await.unwrap();
+            assert!(found.items.len() == 20 && found.items.iter().all(|event| event.deliveries.total() == 1));
+        })
+        .await;
+        assert!(read < 1_000, "{read} rows were read for a page of events with {filter:?}");
+    }
 }
 
 /// How many rows a store of its own looks at while it does something. The server counts what a connection

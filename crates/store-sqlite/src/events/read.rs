@@ -1,10 +1,11 @@
 //! Looking at events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, Page, PageRequest, Timestamp,
+    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, Page, PageRequest, ProjectName,
+    Timestamp,
 };
 use sqlx::SqliteConnection;
 
@@ -88,7 +89,7 @@ impl SqliteStore {
         let Some(row) = row else {
             return Ok(None);
         };
-        let counts = count(&mut snapshot, &[id], now).await?;
+        let counts = count(&mut snapshot, &[id], None, now).await?;
         row.record(&counts).map(Some)
     }
 
@@ -101,7 +102,7 @@ impl SqliteStore {
         let bytes = |id: EventId| id.as_uuid().as_bytes().to_vec();
         let until = filter.until.map(EventId::floor);
         let high = [until, page.before].into_iter().flatten().min();
-        let bounds = Bounds {
+        let mut bounds = Bounds {
             low: filter.since.map(EventId::floor).map_or_else(Vec::new, bytes),
             // One byte more than an id has is after every id.
             high: high.map_or_else(|| vec![0xff; 17], bytes),
@@ -110,33 +111,61 @@ impl SqliteStore {
             limit: i64::from(page.limit) + 1,
         };
         let mut snapshot = self.snapshot().await?;
-        // A project is the rarer of the two.
-        let rows = if bounds.project.is_some() {
-            event_rows!("INDEXED BY events_by_project WHERE e.project = ?4", bounds)
-                .fetch_all(&mut *snapshot)
-                .await
-        } else if bounds.event_type.is_some() {
-            event_rows!("INDEXED BY events_by_type WHERE e.event_type = ?3", bounds)
-                .fetch_all(&mut *snapshot)
-                .await
-        } else {
-            event_rows!("WHERE true", bounds).fetch_all(&mut *snapshot).await
+        let rows = match &filter.visible_to {
+            None => fetch(&mut snapshot, &bounds).await?,
+            Some(projects) => {
+                // The index has each project's events in order: take a page of each and merge them.
+                let mut rows = Vec::new();
+                for project in
+                    projects.iter().filter(|one| filter.project.as_ref().is_none_or(|it| it == *one))
+                {
+                    bounds.project = Some(project.as_str());
+                    rows.extend(fetch(&mut snapshot, &bounds).await?);
+                }
+                rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+                rows
+            }
         };
-        let mut rows = Page::of(rows.map_err(error::database)?, page.limit);
+        let mut rows = Page::of(rows, page.limit);
         let ids = rows.items.iter().map(EventRow::id).collect::<Result<Vec<_>, _>>()?;
-        let counts = count(&mut snapshot, &ids, now).await?;
+        let counts = count(&mut snapshot, &ids, filter.visible_to.as_ref(), now).await?;
         let items = rows.items.drain(..).map(|row| row.record(&counts)).collect::<Result<_, _>>()?;
         Ok(Page { items, has_more: rows.has_more })
     }
+    pub(super) async fn count_events(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        let now = self.clock.now();
+        let mut snapshot = self.snapshot().await?;
+        let counts = count(&mut snapshot, events, Some(visible_to), now).await?;
+        Ok(events.iter().map(|event| counts.get(event).copied().unwrap_or_default()).collect())
+    }
 }
 
-/// Counts the deliveries of events by their status at `now`.
+async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, StoreError> {
+    // A project is the rarer of the two.
+    let rows = if bounds.project.is_some() {
+        event_rows!("INDEXED BY events_by_project WHERE e.project = ?4", bounds).fetch_all(conn).await
+    } else if bounds.event_type.is_some() {
+        event_rows!("INDEXED BY events_by_type WHERE e.event_type = ?3", bounds).fetch_all(conn).await
+    } else {
+        event_rows!("WHERE true", bounds).fetch_all(conn).await
+    };
+    rows.map_err(error::database)
+}
+
+/// Counts the deliveries of events by their status at `now`, or those of them that are visible to who is
+/// limited to some projects.
 async fn count(
     conn: &mut SqliteConnection,
     events: &[EventId],
+    visible_to: Option<&BTreeSet<ProjectName>>,
     now: Timestamp,
 ) -> Result<HashMap<EventId, DeliveryCounts>, StoreError> {
     let events = json::ids(events.iter().map(EventId::as_uuid))?;
+    let visible_to = visible_to.map(json::projects).transpose()?;
     let now = micros(now);
     // The status of what is unfinished is that of `Progress::state`.
     let rows = sqlx::query!(
@@ -148,9 +177,14 @@ async fn count(
              count(*) AS "count!: i64"
            FROM deliveries INDEXED BY deliveries_by_event
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
+             AND (?3 IS NULL OR webhook_id IN (
+               SELECT w.id FROM webhooks AS w
+               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+                 WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,
         events,
-        now
+        now,
+        visible_to
     )
     .fetch_all(conn)
     .await
@@ -159,16 +193,8 @@ async fn count(
     for row in rows {
         let event = error::uuid("deliveries", "event_id", &row.event_id).map(EventId::from_uuid)?;
         let place = Row { table: "deliveries of", id: &event };
-        let counts = counts.entry(event).or_default();
-        let count = match place.name("status", &row.status, DeliveryStatus::parse)? {
-            DeliveryStatus::Pending => &mut counts.pending,
-            DeliveryStatus::InFlight => &mut counts.in_flight,
-            DeliveryStatus::Retrying => &mut counts.retrying,
-            DeliveryStatus::Succeeded => &mut counts.succeeded,
-            DeliveryStatus::Failed => &mut counts.failed,
-            DeliveryStatus::Cancelled => &mut counts.cancelled,
-        };
-        *count = row.count.unsigned_abs();
+        let status = place.name("status", &row.status, DeliveryStatus::parse)?;
+        *counts.entry(event).or_default().of_mut(status) = row.count.unsigned_abs();
     }
     Ok(counts)
 }

@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 
 use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
 use crate::rows::micros;
-use crate::{SqliteStore, error};
+use crate::{SqliteStore, error, json};
 
 /// What a query for a page asks.
 struct Bounds<'a> {
@@ -23,6 +23,8 @@ struct Bounds<'a> {
     now: i64,
     webhook: Option<Vec<u8>>,
     event: Option<Vec<u8>>,
+    /// The projects that somebody is limited to, as a JSON array.
+    visible_to: Option<String>,
     limit: i64,
 }
 
@@ -39,7 +41,11 @@ macro_rules! page {
                         WHEN d.attempts > 0 AND (d.\"trigger\" = 'automatic' OR d.resume_at IS NOT NULL)
                         THEN 'retrying' ELSE 'pending' END)
                     AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
-                  ORDER BY d.id DESC LIMIT ?10",
+                    AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
+                      AND d.webhook_id IN (SELECT w.id FROM webhooks AS w
+                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+                          WHERE own.value NOT IN (SELECT value FROM json_each(?10))))))
+                  ORDER BY d.id DESC LIMIT ?11",
             $bounds.low,
             $bounds.high,
             $bounds.event_type,
@@ -49,6 +55,7 @@ macro_rules! page {
             $bounds.now,
             $bounds.webhook,
             $bounds.event,
+            $bounds.visible_to,
             $bounds.limit
         )
     };
@@ -61,7 +68,7 @@ impl SqliteStore {
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
         let now = self.clock.now();
-        let mut bounds = Bounds::new(filter, page, now);
+        let mut bounds = Bounds::new(filter, page, now)?;
         let mut snapshot = self.snapshot().await?;
         let rows = match (&bounds.event, &bounds.webhook, bounds.status) {
             (None, Some(_), None) => {
@@ -83,12 +90,16 @@ impl SqliteStore {
 }
 
 impl<'a> Bounds<'a> {
-    fn new(filter: &'a DeliveryFilter, page: PageRequest<DeliveryId>, now: Timestamp) -> Self {
+    fn new(
+        filter: &'a DeliveryFilter,
+        page: PageRequest<DeliveryId>,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let bytes = |id: DeliveryId| id.as_uuid().as_bytes().to_vec();
         let until = filter.until.map(DeliveryId::floor);
         let high = [until, page.before].into_iter().flatten().min();
         let phase = filter.status.filter(|status| is_unfinished(*status)).map(DeliveryStatus::as_str);
-        Self {
+        Ok(Self {
             low: filter.since.map(DeliveryId::floor).map_or_else(Vec::new, bytes),
             // One byte more than an id has is after every id.
             high: high.map_or_else(|| vec![0xff; 17], bytes),
@@ -99,8 +110,9 @@ impl<'a> Bounds<'a> {
             now: micros(now),
             webhook: filter.webhook.map(|id| id.as_uuid().as_bytes().to_vec()),
             event: filter.event.map(|id| id.as_uuid().as_bytes().to_vec()),
+            visible_to: filter.visible_to.as_ref().map(json::projects).transpose()?,
             limit: i64::from(page.limit) + 1,
-        }
+        })
     }
 }
 

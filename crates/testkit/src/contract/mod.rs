@@ -24,6 +24,7 @@ mod redelivery;
 mod scene;
 mod secrets;
 mod settling;
+mod visibility;
 mod webhooks;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub use publishing::*;
 pub use redelivery::*;
 pub use secrets::*;
 pub use settling::*;
+pub use visibility::*;
 pub use webhooks::*;
 
 /// How far a store's time may be from what a test expects.

@@ -129,6 +129,11 @@ macro_rules! contract_test_names {
             api_keys_are_paged_newest_first
             a_deleted_api_key_is_gone
             the_last_use_of_an_api_key_is_the_latest
+            // visibility
+            webhooks_are_shown_to_their_projects_alone
+            events_are_shown_to_their_projects_alone
+            deliveries_are_shown_to_their_projects_alone
+            deliveries_are_counted_for_their_projects_alone
             // model
             any_sequence_of_steps_keeps_the_rules
         }

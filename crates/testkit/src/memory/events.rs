@@ -1,13 +1,13 @@
 //! [`EventRepository`] in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryId, DeliveryStatus, Event, EventFilter, EventId, EventRecord, NewEvent, Page,
-    PageRequest, Published, Target, Timestamp, WebhookId,
+    DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest,
+    ProjectName, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -28,7 +28,7 @@ impl EventRepository for MemoryStore {
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let (state, now) = self.step();
         let stored = state.events.get(&id);
-        Ok(stored.map(|stored| record(&state, stored, now)))
+        Ok(stored.map(|stored| record(&state, stored, None, now)))
     }
 
     async fn list(
@@ -44,9 +44,22 @@ impl EventRepository for MemoryStore {
             .filter(|stored| page.before.is_none_or(|before| stored.event.id < before))
             .filter(|stored| matches(filter, &stored.event))
             .take(page.limit as usize + 1)
-            .map(|stored| record(&state, stored, now))
+            .map(|stored| record(&state, stored, filter.visible_to.as_ref(), now))
             .collect();
         Ok(Page::of(found, page.limit))
+    }
+
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        let (state, now) = self.step();
+        let count = |id| match state.events.get(id) {
+            Some(stored) => count(&state, stored, Some(visible_to), now),
+            None => DeliveryCounts::default(),
+        };
+        Ok(events.iter().map(count).collect())
     }
 }
 
@@ -105,25 +118,39 @@ fn receivers(state: &State, event: &NewEvent) -> Vec<WebhookId> {
     enabled.filter(is_receiver).collect()
 }
 
-fn record(state: &State, stored: &StoredEvent, now: Timestamp) -> EventRecord {
+fn record(
+    state: &State,
+    stored: &StoredEvent,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+    now: Timestamp,
+) -> EventRecord {
+    EventRecord { event: stored.event.clone(), deliveries: count(state, stored, visible_to, now) }
+}
+
+fn count(
+    state: &State,
+    stored: &StoredEvent,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+    now: Timestamp,
+) -> DeliveryCounts {
     let mut counts = DeliveryCounts::default();
-    for id in &stored.deliveries {
-        *match state.deliveries[id].state(now).status() {
-            DeliveryStatus::Pending => &mut counts.pending,
-            DeliveryStatus::InFlight => &mut counts.in_flight,
-            DeliveryStatus::Retrying => &mut counts.retrying,
-            DeliveryStatus::Succeeded => &mut counts.succeeded,
-            DeliveryStatus::Failed => &mut counts.failed,
-            DeliveryStatus::Cancelled => &mut counts.cancelled,
-        } += 1;
+    let deliveries = stored.deliveries.iter().map(|id| &state.deliveries[id]);
+    for delivery in deliveries.filter(|one| state.is_visible_to(one.webhook, visible_to)) {
+        *counts.of_mut(delivery.state(now).status()) += 1;
     }
-    EventRecord { event: stored.event.clone(), deliveries: counts }
+    counts
 }
 
 fn matches(filter: &EventFilter, event: &Event) -> bool {
     let is = |wanted: &Option<_>| wanted.as_ref().is_none_or(|wanted| *wanted == event.event_type);
     is(&filter.event_type)
         && (filter.project.is_none() || filter.project == event.project)
+        && is_of(event.project.as_ref(), filter.visible_to.as_ref())
         && filter.since.is_none_or(|since| event.id >= EventId::floor(since))
         && filter.until.is_none_or(|until| event.id < EventId::floor(until))
+}
+
+/// Whether a project is one of those that somebody is limited to, if he is.
+pub(super) fn is_of(project: Option<&ProjectName>, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
+    visible_to.is_none_or(|projects| project.is_some_and(|project| projects.contains(project)))
 }

@@ -7,6 +7,7 @@ use rdev_webhooks_domain::{
 };
 
 use super::MemoryStore;
+use super::events::is_of;
 use super::queue::cancel_if_deleted;
 use super::state::{Phase, State, StoredEvent};
 
@@ -33,6 +34,7 @@ impl DeliveryHistory for MemoryStore {
             .filter(|id| page.before.is_none_or(|before| **id < before))
             .filter_map(|id| state.delivery(*id, now))
             .filter(|delivery| matches(filter, delivery))
+            .filter(|one| state.is_visible_to(one.webhook_id, filter.visible_to.as_ref()))
             .take(page.limit as usize + 1)
             .collect();
         Ok(Page::of(found, page.limit))
@@ -100,6 +102,7 @@ fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
         && is(filter.event_type.as_ref(), &delivery.event_type)
         && is(filter.status.as_ref(), &delivery.state.status())
         && (filter.project.is_none() || filter.project == delivery.project)
+        && is_of(delivery.project.as_ref(), filter.visible_to.as_ref())
         && filter.since.is_none_or(|since| delivery.id >= DeliveryId::floor(since))
         && filter.until.is_none_or(|until| delivery.id < DeliveryId::floor(until))
 }

@@ -78,6 +78,12 @@ impl State {
         self.webhooks.get(&id).filter(|stored| stored.deleted_at.is_none())
     }
 
+    /// Whether a webhook, deleted or not, is visible to who is limited to projects, if he is.
+    pub(super) fn is_visible_to(&self, id: WebhookId, projects: Option<&BTreeSet<ProjectName>>) -> bool {
+        let stored = self.webhooks.get(&id);
+        projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_visible_to(projects)))
+    }
+
     pub(super) fn is_deleted(&self, id: WebhookId) -> bool {
         self.webhook(id).is_none()
     }

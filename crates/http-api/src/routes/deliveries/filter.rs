@@ -1,13 +1,15 @@
 //! The parameters that every list of deliveries has.
 
-use rdev_webhooks_domain::{DeliveryFilter, DeliveryStatus, EventId};
+use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryStatus, EventId};
 
 use crate::query::Query;
 
-/// Reads `status`, `event` (an event type, or the id of an event), `project`, `since` and `until`.
-pub(crate) fn read(query: &mut Query) -> DeliveryFilter {
+/// Reads `status`, `event` (an event type, or the id of an event), `project`, `since` and `until`; what
+/// passes is there for the caller.
+pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
     let mut filter = DeliveryFilter {
         status: query.read("status", |text| DeliveryStatus::parse(text).ok_or_else(statuses)),
+        visible_to: access.projects.clone(),
         ..DeliveryFilter::default()
     };
     query.read("event", |text| {

@@ -6,6 +6,7 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
+use crate::caller::Caller;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
@@ -13,8 +14,9 @@ use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView}
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    let record = find(&services, id).await?;
+    let record = find(&services, &caller.access, id).await?;
     let newest = PageRequest { limit: 1, before: None };
     let attempts = services.history.attempts(id, newest).await?;
     let last = attempts.items.first();

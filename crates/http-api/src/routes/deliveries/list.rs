@@ -6,13 +6,18 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 
 use super::filter;
+use crate::caller::Caller;
 use crate::page;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::DeliveryView;
 
-pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
-    let mut filter = filter::read(&mut query);
+pub(crate) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let mut filter = filter::read(&mut query, &caller.access);
     filter.webhook = query.value("webhook");
     let request = page::request(&mut query);
     let given = query.finish()?;

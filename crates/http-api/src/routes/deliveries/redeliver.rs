@@ -8,7 +8,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Redelivery;
 use rdev_webhooks_domain::{DeliveryId, Trigger};
 
+use super::check_visible;
 use crate::body::Nothing;
+use crate::caller::Caller;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
@@ -16,8 +18,10 @@ use crate::views::{self, DeliveryView};
 pub(crate) async fn redeliver(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,
+    caller: Caller,
     _: Nothing,
 ) -> Result<Response, Problem> {
+    check_visible(&services, &caller, id).await?;
     let (code, detail) = match services.queue.redeliver(id, Trigger::Manual).await? {
         None => (ProblemCode::NotFound, "There is no such delivery."),
         Some(Redelivery::Queued(delivery)) => {

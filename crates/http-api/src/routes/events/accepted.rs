@@ -1,7 +1,10 @@
-//! The answer for an event that was taken.
+//! What is answered of an event that was taken.
 
-use rdev_webhooks_domain::Published;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{Access, EventId, Published};
 use serde::Serialize;
+
+use crate::problem::Problem;
 
 #[derive(Serialize)]
 pub(super) struct Accepted {
@@ -9,8 +12,25 @@ pub(super) struct Accepted {
     deliveries: u32,
 }
 
-impl From<Published> for Accepted {
-    fn from(published: Published) -> Self {
-        Self { id: published.id.to_string(), deliveries: published.deliveries }
+impl Accepted {
+    /// The answers for several events. Who is limited to projects is told of the deliveries that there are
+    /// for him alone, which have to be counted apart.
+    pub(super) async fn of(
+        services: &Services,
+        access: &Access,
+        published: &[Published],
+    ) -> Result<Vec<Self>, Problem> {
+        let has_deliveries = published.iter().any(|one| one.deliveries > 0);
+        let Some(projects) = access.projects.as_ref().filter(|_| has_deliveries) else {
+            return Ok(published.iter().map(|one| Self::new(one.id, one.deliveries)).collect());
+        };
+        let ids: Vec<EventId> = published.iter().map(|one| one.id).collect();
+        let counts = services.events.count_visible(&ids, projects).await?;
+        let totals = counts.iter().map(|counts| u32::try_from(counts.total()).unwrap_or(u32::MAX));
+        Ok(ids.into_iter().zip(totals).map(|(id, total)| Self::new(id, total)).collect())
+    }
+
+    fn new(id: EventId, deliveries: u32) -> Self {
+        Self { id: id.to_string(), deliveries }
     }
 }

@@ -1,16 +1,19 @@
 //! `POST /events/batch`: takes up to a thousand events, all or none, in one transaction. 202 with
 //! `{"events":[{"id","deliveries"},…]}`, in the order of the events, once all of it is on disk.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::{Catalogue, EventDraft, MAX_EVENTS, Services};
-use rdev_webhooks_domain::TraceParent;
+use rdev_webhooks_domain::{Access, TraceParent};
 use serde::Serialize;
 
 use super::accepted::Accepted;
 use super::{draft, trace};
 use crate::body::{Batch, Document, LIMIT};
+use crate::caller::Caller;
 use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::views;
@@ -22,14 +25,17 @@ struct AllAccepted {
 
 pub(crate) async fn batch(
     State(services): State<Services>,
+    caller: Caller,
     headers: HeaderMap,
     batch: Batch,
 ) -> Result<Response, Problem> {
     let (catalogue, traceparent) = (services.catalogue, trace::parent(&headers));
-    let reading = batch.read(move |document, faults| drafts(document, &catalogue, traceparent, faults));
+    let access = Arc::clone(&caller.access);
+    let reading =
+        batch.read(move |document, faults| drafts(document, &catalogue, &access, traceparent, faults));
     let (drafts, _room) = reading.await?;
     let published = services.publisher.publish_all(drafts).await?;
-    let events = published.into_iter().map(Accepted::from).collect();
+    let events = Accepted::of(&services, &caller.access, &published).await?;
     Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())
 }
 
@@ -37,6 +43,7 @@ pub(crate) async fn batch(
 fn drafts(
     document: &Document,
     catalogue: &Catalogue,
+    access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
 ) -> Option<Vec<EventDraft>> {
@@ -56,7 +63,7 @@ fn drafts(
         if element.text().len() > LIMIT {
             return element.refuse(faults, format_args!("must be at most {LIMIT} bytes long"));
         }
-        draft::read(element, catalogue, traceparent, faults)
+        draft::read(element, catalogue, access, traceparent, faults)
     });
     Some(read.collect())
 }

@@ -1,24 +1,27 @@
 //! An event as a body gives it.
 
 use rdev_webhooks_app::{Catalogue, EventDraft};
-use rdev_webhooks_domain::{EventType, TraceParent};
+use rdev_webhooks_domain::{Access, EventType, ProjectName, TraceParent};
 
 use crate::body::{Object, Value};
 use crate::fault::Faults;
+use crate::routes::projects::NOT_YOURS;
 
-/// Reads an event, or notes every fault of it.
+/// Reads an event that the caller may publish, or notes every fault of it.
 pub(super) fn read(
     value: &Value<'_>,
     catalogue: &Catalogue,
+    access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
 ) -> Option<EventDraft> {
-    members(value.object(faults)?, catalogue, traceparent, faults)
+    members(value.object(faults)?, catalogue, access, traceparent, faults)
 }
 
 fn members(
     mut object: Object<'_>,
     catalogue: &Catalogue,
+    access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
 ) -> Option<EventDraft> {
@@ -30,8 +33,7 @@ fn members(
     if let (Some(data), Some(_)) = (&data, &inner) {
         data.check_readable(faults);
     }
-    let project = inner.and_then(|mut data| data.optional("project"));
-    let project = project.and_then(|value| value.parsed(faults));
+    let project = inner.and_then(|mut data| own_project(&mut data, access, faults));
     let key = object.optional("id").and_then(|value| value.parsed(faults));
     object.finish(faults);
     Some(EventDraft {
@@ -42,6 +44,18 @@ fn members(
         data: data?.text().to_owned(),
         traceparent,
     })
+}
+
+/// The project that `data` names. Who is limited to projects must name one of these.
+fn own_project(data: &mut Object<'_>, access: &Access, faults: &mut Faults) -> Option<ProjectName> {
+    let Some(value) = data.optional("project") else {
+        if access.projects.is_some() {
+            data.fault("project", "is required, as your API key is limited to projects", faults);
+        }
+        return None;
+    };
+    let project = value.parsed(faults)?;
+    if access.sees_project(Some(&project)) { Some(project) } else { value.refuse(faults, NOT_YOURS) }
 }
 
 fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> Option<EventType> {

@@ -6,6 +6,7 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{DeliveryFilter, EventId, PageRequest};
 
+use crate::caller::Caller;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, EventDetail};
@@ -16,10 +17,16 @@ const MAX_DELIVERIES: u32 = 100;
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<EventId>,
+    caller: Caller,
 ) -> Result<Response, Problem> {
-    let record = services.events.get(id).await?;
-    let record = record.ok_or_else(|| Problem::not_found("There is no such event."))?;
-    let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
+    let found = services.events.get(id).await?;
+    let visible = found.filter(|record| caller.access.sees_event(&record.event));
+    let mut record = visible.ok_or_else(|| Problem::not_found("There is no such event."))?;
+    let visible_to = caller.access.projects.clone();
+    if let Some(projects) = &visible_to {
+        record.deliveries = services.events.count_visible(&[id], projects).await?.pop().unwrap_or_default();
+    }
+    let filter = DeliveryFilter { event: Some(id), visible_to, ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
     let deliveries = services.history.list(&filter, first).await?;
     Ok(views::json(&EventDetail::detailed(&record, &deliveries)))

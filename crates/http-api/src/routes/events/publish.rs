@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::accepted::Accepted;
 use super::{draft, trace};
 use crate::body::Document;
+use crate::caller::Caller;
 use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -15,16 +16,19 @@ use crate::views;
 
 pub(crate) async fn publish(
     State(services): State<Shared>,
+    caller: Caller,
     headers: HeaderMap,
     document: Document,
 ) -> Result<Response, Problem> {
     let mut faults = Faults::default();
-    let draft = draft::read(&document.root(), &services.catalogue, trace::parent(&headers), &mut faults);
+    let traceparent = trace::parent(&headers);
+    let draft = draft::read(&document.root(), &services.catalogue, &caller.access, traceparent, &mut faults);
     drop(document);
     let draft = match draft {
         Some(draft) if faults.is_empty() => draft,
         _ => return Err(faults.into()),
     };
     let published = services.publisher.publish(draft).await?;
-    Ok((StatusCode::ACCEPTED, views::json(&Accepted::from(published))).into_response())
+    let accepted = Accepted::of(&services, &caller.access, &[published]).await?;
+    Ok((StatusCode::ACCEPTED, views::json(&accepted[0])).into_response())
 }

@@ -1,13 +1,14 @@
 //! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
 
 use rdev_webhooks_app::{Catalogue, WebhookChange};
-use rdev_webhooks_domain::{RetryPolicy, Webhook};
+use rdev_webhooks_domain::{Access, RetryPolicy, Webhook};
 
 use super::retry::retry;
 use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object, Value};
 use crate::fault::Faults;
+use crate::routes::projects::projects;
 
 /// A change, and whether it holds only for the version it was read against: a part of a retry policy
 /// is merged over what stands there.
@@ -22,11 +23,12 @@ pub(super) fn read(
     document: &Document,
     present: &Webhook,
     catalogue: &Catalogue,
+    access: &Access,
 ) -> (Subscription, Result<Change, Faults>) {
     let mut faults = Faults::default();
     let mut subscription = Subscription::new(catalogue);
     let object = document.root().object(&mut faults);
-    let change = object.map(|object| members(object, present, &mut subscription, &mut faults));
+    let change = object.map(|object| members(object, present, access, &mut subscription, &mut faults));
     let read = match change {
         Some(change) if faults.is_empty() => Ok(change),
         _ => Err(faults),
@@ -37,6 +39,7 @@ pub(super) fn read(
 fn members(
     mut object: Object<'_>,
     present: &Webhook,
+    access: &Access,
     subscription: &mut Subscription,
     faults: &mut Faults,
 ) -> Change {
@@ -50,9 +53,11 @@ fn members(
         change.events = Some(subscription.events());
     }
     change.description = settable(object.patch("description"), faults, settings::description);
-    change.projects = object
-        .patch("projects")
-        .map(|value| value.and_then(|value| settings::projects(&value, faults)).unwrap_or_default());
+    // `null` resets them to what a new webhook of this caller has.
+    change.projects = object.patch("projects").map(|value| match value {
+        Some(value) => projects(&value, access, faults).unwrap_or_default(),
+        None => access.projects.clone().unwrap_or_default(),
+    });
     match object.patch("headers") {
         None => {}
         Some(None) => change.clear_headers = true,

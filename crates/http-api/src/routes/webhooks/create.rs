@@ -8,6 +8,7 @@ use rdev_webhooks_app::Services;
 
 use super::new;
 use crate::body::Document;
+use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::tag::etag;
 use crate::views::{self, CreatedView};
@@ -15,9 +16,10 @@ use crate::views::{self, CreatedView};
 pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,
+    caller: Caller,
     document: Document,
 ) -> Result<Response, Problem> {
-    let (subscription, read) = new::read(&document, &services.catalogue);
+    let (subscription, read) = new::read(&document, &services.catalogue, &caller.access);
     let new = match read {
         Ok(new) => new,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),

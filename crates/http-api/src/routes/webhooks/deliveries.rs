@@ -5,8 +5,9 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{DeliveryFilter, PageRequest, WebhookId};
+use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
+use crate::caller::Caller;
 use crate::page;
 use crate::path::PathId;
 use crate::problem::Problem;
@@ -17,24 +18,28 @@ use crate::views::DeliveryView;
 pub(crate) async fn deliveries(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
+    caller: Caller,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query) };
+    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query, &caller.access) };
     let request = page::request(&mut query);
     let given = query.finish()?;
     let found = services.history.list(&filter, request).await?;
     if found.items.is_empty() {
-        check_existence(&services, id).await?;
+        check_existence(&services, &caller.access, id).await?;
     }
     Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
 }
 
-async fn check_existence(services: &Services, id: WebhookId) -> Result<(), Problem> {
+async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Problem> {
     match services.webhooks.get(id).await {
+        Ok(webhook) if access.sees_webhook(&webhook) => return Ok(()),
+        Ok(_) => return Err(WebhookError::NotFound.into()),
         Err(WebhookError::NotFound) => {}
-        other => return Ok(other.map(drop)?),
+        Err(error) => return Err(error.into()),
     }
-    let all = DeliveryFilter { webhook: Some(id), ..DeliveryFilter::default() };
+    let visible_to = access.projects.clone();
+    let all = DeliveryFilter { webhook: Some(id), visible_to, ..DeliveryFilter::default() };
     let any = PageRequest { limit: 1, before: None };
     if services.history.list(&all, any).await?.items.is_empty() {
         return Err(WebhookError::NotFound.into());

@@ -9,6 +9,8 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
+use super::find;
+use crate::caller::Caller;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};
@@ -17,9 +19,10 @@ use crate::views;
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let webhook = services.webhooks.get(id).await?;
+    let webhook = find(&services, &caller.access, id).await?;
     let shown = circuits(&services, &[id]).await?.show(&webhook);
     let tag = etag_of(&shown);
     let is_known = is_known(&headers, &tag);

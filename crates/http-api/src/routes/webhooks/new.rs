@@ -1,6 +1,7 @@
 //! The body of `POST /webhooks`.
 
 use rdev_webhooks_app::{Catalogue, NewWebhook};
+use rdev_webhooks_domain::Access;
 use rdev_webhooks_domain::signing::SigningScheme;
 
 use super::retry::retry;
@@ -8,14 +9,19 @@ use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object};
 use crate::fault::Faults;
+use crate::routes::projects::projects;
 
 /// Reads the whole body: a webhook, or every fault of form. Either way what is to be judged by
-/// substance comes along.
-pub(super) fn read(document: &Document, catalogue: &Catalogue) -> (Subscription, Result<NewWebhook, Faults>) {
+/// substance comes along. It takes the projects that the caller is limited to unless it names some of them.
+pub(super) fn read(
+    document: &Document,
+    catalogue: &Catalogue,
+    access: &Access,
+) -> (Subscription, Result<NewWebhook, Faults>) {
     let mut faults = Faults::default();
     let mut subscription = Subscription::new(catalogue);
     let object = document.root().object(&mut faults);
-    let new = object.and_then(|object| members(object, &mut subscription, &mut faults));
+    let new = object.and_then(|object| members(object, access, &mut subscription, &mut faults));
     let read = match new {
         Some(new) if faults.is_empty() => Ok(new),
         _ => Err(faults),
@@ -25,6 +31,7 @@ pub(super) fn read(document: &Document, catalogue: &Catalogue) -> (Subscription,
 
 fn members(
     mut object: Object<'_>,
+    access: &Access,
     subscription: &mut Subscription,
     faults: &mut Faults,
 ) -> Option<NewWebhook> {
@@ -35,7 +42,7 @@ fn members(
     // A member that cannot be read is noted, and stands as its default meanwhile, so that those after
     // it are read too.
     let description = object.optional("description").and_then(|value| settings::description(&value, faults));
-    let projects = object.optional("projects").and_then(|value| settings::projects(&value, faults));
+    let projects = object.optional("projects").and_then(|value| projects(&value, access, faults));
     let headers = object.optional("headers").and_then(|value| settings::headers(&value, false, faults));
     let retry = object.optional("retry").and_then(|value| retry(&value, None, faults));
     let rate_limit = object.optional("rate_limit").and_then(|value| settings::rate_limit(&value, faults));
@@ -50,7 +57,7 @@ fn members(
         url: subscription.url.clone()?,
         description,
         events: subscription.events(),
-        projects: projects.unwrap_or_default(),
+        projects: projects.or_else(|| access.projects.clone()).unwrap_or_default(),
         headers: settings::custom(&headers.unwrap_or_default()),
         retry: retry.unwrap_or_default(),
         timeout,

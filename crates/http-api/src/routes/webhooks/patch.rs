@@ -6,11 +6,13 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::ETAG;
 use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{Webhook, WebhookId};
+use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
 use super::change;
 use super::circuits::circuits;
+use super::find;
 use crate::body::Document;
+use crate::caller::Caller;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::tag::{IfMatch, etag_of};
@@ -22,12 +24,13 @@ const MAX_TRIES: u32 = 5;
 pub(crate) async fn patch(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
+    caller: Caller,
     headers: HeaderMap,
     document: Document,
 ) -> Result<Response, Problem> {
     let condition = IfMatch::of(&headers);
     for _ in 0..MAX_TRIES {
-        if let Some(webhook) = try_once(&services, id, &condition, &document).await? {
+        if let Some(webhook) = try_once(&services, &caller.access, id, &condition, &document).await? {
             let shown = circuits(&services, &[id]).await?.show(&webhook);
             return Ok(([(ETAG, etag_of(&shown))], views::json(&shown)).into_response());
         }
@@ -39,20 +42,22 @@ pub(crate) async fn patch(
 /// Makes the change, unless somebody else made one in between and the client does not mind.
 async fn try_once(
     services: &Services,
+    access: &Access,
     id: WebhookId,
     condition: &IfMatch,
     document: &Document,
 ) -> Result<Option<Webhook>, Problem> {
-    let present = services.webhooks.get(id).await?;
+    let present = find(services, access, id).await?;
     if !condition.holds(present.version) {
         return Err(Problem::version_mismatch());
     }
-    let (subscription, read) = change::read(document, &present, &services.catalogue);
+    let (subscription, read) = change::read(document, &present, &services.catalogue, access);
     let change = match read {
         Ok(change) => change,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
     };
-    let is_bound = change.is_relative || *condition != IfMatch::Any;
+    // Nor may it be another's by the time that it is changed.
+    let is_bound = change.is_relative || *condition != IfMatch::Any || access.projects.is_some();
     let expected = is_bound.then_some(present.version);
     match services.webhooks.update(id, &change.webhook, expected).await {
         Ok(webhook) => Ok(Some(webhook)),

@@ -1,17 +1,15 @@
 //! The members of a webhook's body, each read by itself.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, ProjectName, RateLimit};
+use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, RateLimit};
 
 use crate::body::Value;
 use crate::fault::Faults;
 
 const MAX_DESCRIPTION: usize = 1_000;
 const MAX_PATTERNS: usize = 100;
-const MAX_PROJECTS: usize = 100;
 /// So many headers may be taken away while as many as are allowed are set.
 const MAX_HEADER_MEMBERS: usize = 64;
 const MAX_IN_FLIGHT: u32 = 1_000;
@@ -43,14 +41,6 @@ pub(super) fn patterns(value: &Value<'_>, faults: &mut Faults) -> Vec<(usize, Ev
     }
     let elements = elements.iter().enumerate();
     elements.filter_map(|(index, element)| Some((index, element.parsed(faults)?))).collect()
-}
-
-pub(super) fn projects(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<ProjectName>> {
-    let elements = value.array(faults)?;
-    if elements.len() > MAX_PROJECTS {
-        return value.refuse(faults, format_args!("must hold at most {MAX_PROJECTS} projects"));
-    }
-    Some(elements.iter().filter_map(|element| element.parsed(faults)).collect())
 }
 
 /// Custom headers by name, in order; one without a value is to be taken away, which only a patch may

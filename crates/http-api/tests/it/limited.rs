@@ -1,0 +1,150 @@
+//! What a key that is limited to projects makes, and sees of its own.
+
+use serde_json::{Value, json};
+
+use crate::answer::Answer;
+use crate::scene::{Scene, request};
+
+/// An API, and a key that is limited to the projects `a` and `b`.
+struct World {
+    scene: Scene,
+    key: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let scene = Scene::new();
+        let body = json!({"scopes": ["events:write", "webhooks:write"], "projects": ["a", "b"]});
+        let made = scene.post("/api-keys", body.to_string()).await.expect(201).json();
+        Self { key: made["key"].as_str().unwrap().to_owned(), scene }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {}", self.key);
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.scene.send(request(method, path, &headers, body)).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.send("GET", path, &json!(null)).await.expect(200).json()
+    }
+
+    /// Makes a webhook with the limited key, and tells its path.
+    async fn webhook(&self, projects: Value) -> String {
+        let made = self.send("POST", "/webhooks", &webhook(projects)).await.expect(201);
+        made.header("location").to_owned()
+    }
+}
+
+fn webhook(projects: Value) -> Value {
+    let mut body = json!({"url": "https://example.com/", "events": ["*"]});
+    if projects != json!("absent") {
+        body["projects"] = projects;
+    }
+    body
+}
+
+#[tokio::test]
+async fn a_webhook_takes_the_keys_projects_unless_it_names_some_of_them() {
+    let world = World::new().await;
+    for (given, made) in [
+        (json!("absent"), json!(["a", "b"])),
+        (json!(null), json!(["a", "b"])),
+        (json!(["b"]), json!(["b"])),
+        (json!(["b", "a", "b"]), json!(["a", "b"])),
+    ] {
+        let path = world.webhook(given).await;
+        assert_eq!(world.get(&path).await["projects"], made);
+    }
+    for (given, places) in [
+        (json!([]), vec!["/projects"]),
+        (json!(["a", "c"]), vec!["/projects/1"]),
+        (json!(["c", "", "b", "d"]), vec!["/projects/0", "/projects/1", "/projects/3"]),
+    ] {
+        let refused = world.send("POST", "/webhooks", &webhook(given)).await.expect(422);
+        assert_eq!(refused.places(), places);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_stays_within_the_keys_projects() {
+    let world = World::new().await;
+    let path = world.webhook(json!(["a"])).await;
+    for (patch, places) in [
+        (json!({"projects": []}), vec!["/projects"]),
+        (json!({"projects": ["c"]}), vec!["/projects/0"]),
+        (json!({"projects": ["a", "c"], "url": 1}), vec!["/projects/1", "/url"]),
+    ] {
+        let refused = world.send("PATCH", &path, &patch).await.expect(422);
+        assert_eq!(refused.places(), places, "{patch}");
+        assert_eq!(world.get(&path).await["projects"], json!(["a"]));
+    }
+    for (patch, projects) in [
+        (json!({"projects": ["b"]}), json!(["b"])),
+        (json!({"projects": null}), json!(["a", "b"])),
+        (json!({"description": "x"}), json!(["a", "b"])),
+    ] {
+        let changed = world.send("PATCH", &path, &patch).await.expect(200).json();
+        assert_eq!(changed["projects"], projects, "{patch}");
+    }
+    // Whoever sees everything may move it away.
+    world.scene.json("PATCH", &path, r#"{"projects":["a","c"]}"#).await.expect(200);
+    world.send("GET", &path, &json!(null)).await.expect(404);
+    world.send("PATCH", &path, &json!({"projects": ["a"]})).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_event_belongs_to_one_of_the_keys_projects() {
+    let world = World::new().await;
+    let event = |data: Value| json!({"event": "command.failed", "data": data});
+    world.send("POST", "/events", &event(json!({"project": "a"}))).await.expect(202);
+    for data in [json!({}), json!({"project": null}), json!({"project": "c"}), json!({"project": 7})] {
+        let refused = world.send("POST", "/events", &event(data.clone())).await.expect(422);
+        assert_eq!(refused.places(), ["/data/project"], "{data}");
+        let batch = json!({"events": [event(json!({"project": "b"})), event(data)]});
+        let refused = world.send("POST", "/events/batch", &batch).await.expect(422);
+        assert_eq!(refused.places(), ["/events/1/data/project"]);
+    }
+    assert_eq!(world.get("/events").await["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_became_of_an_event_is_told_as_far_as_it_is_ones_own() {
+    let world = World::new().await;
+    let own = world.webhook(json!(["a"])).await;
+    world.scene.webhook().await;
+    let event = json!({"event": "command.failed", "data": {"project": "a"}});
+    let one = world.send("POST", "/events", &event).await.expect(202).json();
+    assert_eq!(one["deliveries"], 1);
+    let batch = world.send("POST", "/events/batch", &json!({"events": [event, event]})).await.expect(202);
+    assert_eq!(batch.json()["events"][1]["deliveries"], 1);
+    let path = format!("/events/{}", one["id"].as_str().unwrap());
+    let shown = world.get(&path).await;
+    assert_eq!(shown["deliveries"]["total"], 1);
+    assert_eq!(shown["deliveries"]["data"].as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/events").await["data"][2]["deliveries"]["total"], 1);
+    assert_eq!(world.scene.get(&path).await.json()["deliveries"]["total"], 2, "there are more for others");
+
+    let delivery = &shown["deliveries"]["data"][0];
+    assert_eq!(own, format!("/webhooks/{}", delivery["webhook_id"].as_str().unwrap()));
+    let path = format!("/deliveries/{}", delivery["id"].as_str().unwrap());
+    assert_eq!(world.get(&path).await["request"]["url"], "https://example.com/");
+    world.get(&format!("{path}/attempts")).await;
+    world.send("POST", &format!("{path}/redeliver"), &json!(null)).await.expect(202);
+
+    // A deleted webhook's history stays its owner's.
+    world.send("DELETE", &own, &json!(null)).await.expect(204);
+    assert_eq!(world.get(&path).await["status"], "cancelled");
+    assert_eq!(world.get(&format!("{own}/deliveries")).await["data"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_test_delivery_is_its_owners() {
+    let world = World::new().await;
+    let path = world.webhook(json!(["b"])).await;
+    let delivery = world.send("POST", &format!("{path}/test"), &json!(null)).await.expect(202).json();
+    assert_eq!(delivery["project"], "b");
+    let shown = world.get(&format!("/deliveries/{}", delivery["id"].as_str().unwrap())).await;
+    assert_eq!(shown["event"], "webhook.test");
+}

@@ -1,0 +1,189 @@
+//! What there is for who is limited to some projects: events of these, webhooks that take such events and
+//! nothing else, and of these webhooks the deliveries of these events. A deleted webhook counts as it was.
+//!
+//! These queries are apart from those of callers without a limit, which have nothing to look for. Each
+//! goes by the projects, or by their webhooks, so that it reads no more of what is others' than it shows.
+
+use std::collections::BTreeSet;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, ProjectName,
+};
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::convert::texts;
+use crate::error::corrupt;
+use crate::rows::{DeliveryRow, EventRow};
+
+/// Ids from one to another, both included.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    pub(crate) from: Uuid,
+    pub(crate) to: Uuid,
+}
+
+/// Those of the projects that a filter leaves.
+fn left(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
+    texts(visible_to.iter().filter(|project| wanted.is_none_or(|wanted| wanted == *project)))
+}
+
+/// Events of a range, newest first: a page of each project, merged. Their deliveries are not counted yet.
+pub(crate) async fn events(
+    store: &PostgresStore,
+    filter: &EventFilter,
+    visible_to: &BTreeSet<ProjectName>,
+    range: Range,
+    limit: i64,
+) -> Result<Vec<EventRow>, StoreError> {
+    store
+        .inner
+        .browse()
+        .run(async |conn| {
+            sqlx::query_as!(
+                EventRow,
+                r#"
+                SELECT x.id AS "id!", x.occurred_at AS "occurred_at!", x.event_type AS "event_type!",
+                    x.project, x.key, x.body AS "body!", 0::int8 AS "pending!", 0::int8 AS "in_flight!",
+                    0::int8 AS "retrying!", 0::int8 AS "succeeded!", 0::int8 AS "failed!",
+                    0::int8 AS "cancelled!"
+                FROM unnest($3::text[]) AS own(project)
+                CROSS JOIN LATERAL (
+                    SELECT e.id, e.occurred_at, e.event_type, e.project, e.key, e.body
+                    FROM rdev_webhooks.events e
+                    WHERE e.project = own.project AND e.id BETWEEN $1 AND $2
+                        AND ($4::text IS NULL OR e.event_type = $4)
+                    ORDER BY e.id DESC LIMIT $5
+                ) x
+                ORDER BY x.id DESC LIMIT $5
+                "#,
+                range.from,
+                range.to,
+                &left(visible_to, filter.project.as_ref()),
+                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+                limit,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+}
+
+/// Counts the deliveries of events to webhooks of the projects, in the same order.
+pub(crate) async fn counts(
+    store: &PostgresStore,
+    events: &[EventId],
+    visible_to: &BTreeSet<ProjectName>,
+) -> Result<Vec<DeliveryCounts>, StoreError> {
+    let ids: Vec<Uuid> = events.iter().map(EventId::as_uuid).collect();
+    let rows = store
+        .inner
+        .browse()
+        .run(async |conn| {
+            sqlx::query!(
+                r#"
+                SELECT g.n AS "n!", x.status AS "status!", count(*) AS "count!"
+                FROM unnest($1::uuid[]) WITH ORDINALITY AS g(id, n)
+                CROSS JOIN LATERAL (
+                    SELECT q.webhook_id, rdev_webhooks.status(
+                        q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status
+                    FROM rdev_webhooks.delivery_queue q
+                    WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
+                        AND q.event_id = g.id
+                    UNION ALL
+                    SELECT d.webhook_id, d.outcome
+                    FROM rdev_webhooks.deliveries d
+                    WHERE d.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
+                        AND d.event_id = g.id
+                ) x
+                JOIN rdev_webhooks.webhooks w ON w.id = x.webhook_id
+                WHERE w.projects <> '{}' AND w.projects <@ $2
+                GROUP BY g.n, x.status
+                "#,
+                &ids,
+                &texts(visible_to),
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+    let mut counts = vec![DeliveryCounts::default(); events.len()];
+    for row in rows {
+        // Counted from 1, by the order in which they were given.
+        let place = usize::try_from(row.n - 1).ok().and_then(|place| counts.get_mut(place));
+        let status = DeliveryStatus::parse(&row.status);
+        let (Some(counts), Some(status)) = (place, status) else {
+            return Err(corrupt("deliveries", "outcome", row.n, "an unknown outcome"));
+        };
+        *counts.of_mut(status) = u64::try_from(row.count).unwrap_or(0);
+    }
+    Ok(counts)
+}
+
+/// Deliveries of a range, those of the newest events first: a page of each webhook, merged. What the event
+/// must be like is asked of each row on the way, by its key; an EXISTS would be free to read all events first.
+pub(crate) async fn deliveries(
+    store: &PostgresStore,
+    filter: &DeliveryFilter,
+    visible_to: &BTreeSet<ProjectName>,
+    range: Range,
+    limit: i64,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    store
+        .inner
+        .browse()
+        .run(async |conn| {
+            sqlx::query_as!(
+                DeliveryRow,
+                r#"
+                SELECT x.id AS "id!", x.event_id AS "event_id!", e.event_type, e.project,
+                    x.webhook_id AS "webhook_id!", x.attempts AS "attempts!", x.status AS "status!",
+                    x.at AS "at!", x.reason
+                FROM (
+                    SELECT y.* FROM rdev_webhooks.webhooks w
+                    CROSS JOIN LATERAL (
+                        (SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
+                            CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
+                            NULL AS reason
+                        FROM rdev_webhooks.delivery_queue q
+                        CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
+                            q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status) s
+                        WHERE q.webhook_id = w.id AND q.id BETWEEN $1 AND $2
+                            AND ($4::uuid IS NULL OR q.event_id = $4)
+                            AND (SELECT ($5::text IS NULL OR e.event_type = $5) AND e.project = ANY($6::text[])
+                                FROM rdev_webhooks.events e WHERE e.id = q.event_id)
+                            AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
+                                AND s.status = $7))
+                        ORDER BY q.id DESC LIMIT $8)
+                        UNION ALL
+                        (SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.outcome, d.finished_at, d.reason
+                        FROM rdev_webhooks.deliveries d
+                        WHERE d.webhook_id = w.id AND d.id BETWEEN $1 AND $2
+                            AND ($4::uuid IS NULL OR d.event_id = $4)
+                            AND (SELECT ($5 IS NULL OR e.event_type = $5) AND e.project = ANY($6)
+                                FROM rdev_webhooks.events e WHERE e.id = d.event_id)
+                            AND ($7::text IS NULL OR d.outcome = $7)
+                        ORDER BY d.id DESC LIMIT $8)
+                    ) y
+                    WHERE w.projects <> '{}' AND w.projects <@ $9 AND ($3::uuid IS NULL OR w.id = $3)
+                    ORDER BY y.id DESC LIMIT $8
+                ) x
+                JOIN rdev_webhooks.events e ON e.id = x.event_id
+                ORDER BY x.id DESC
+                "#,
+                range.from,
+                range.to,
+                filter.webhook.map(|webhook| webhook.as_uuid()),
+                filter.event.map(|event| event.as_uuid()),
+                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+                &left(visible_to, filter.project.as_ref()),
+                filter.status.map(|status| status.as_str()),
+                limit,
+                &texts(visible_to),
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+}

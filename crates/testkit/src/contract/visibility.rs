@@ -1,0 +1,201 @@
+//! What there is for who is limited to some projects.
+
+use std::collections::BTreeSet;
+
+use rdev_webhooks_domain::{
+    DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, NewEvent, PageRequest,
+    ProjectName, Settled, Webhook, WebhookFilter, WebhookId,
+};
+
+use super::Harness;
+use super::scene::{DAY, Scene, all_pages, first};
+use crate::samples;
+
+/// A name that has to be quoted with care wherever it goes.
+const ODD: &str = "b\"'{},\\ %_ é";
+
+fn names(names: &[&str]) -> BTreeSet<ProjectName> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// A stored webhook that takes everything of some projects.
+async fn webhook(scene: &Scene<'_>, projects: &[&str]) -> WebhookId {
+    let webhook = Webhook { projects: names(projects), ..scene.new_webhook().await };
+    scene.create(&webhook).await;
+    webhook.id
+}
+
+async fn publish(scene: &Scene<'_>, project: Option<&str>) -> EventId {
+    let project = project.map(|name| name.parse().unwrap());
+    let event = NewEvent { project, ..scene.new_event().await };
+    scene.publish_one(&event).await.id
+}
+
+/// Webhooks of one project, of another, of both, and of none, oldest first.
+async fn four_webhooks(scene: &Scene<'_>) -> [WebhookId; 4] {
+    let of_a = webhook(scene, &["a"]).await;
+    let of_b = webhook(scene, &[ODD]).await;
+    let of_both = webhook(scene, &["a", ODD]).await;
+    [of_a, of_b, of_both, webhook(scene, &[]).await]
+}
+
+/// Who is limited to projects is shown the webhooks that take the events of these and of nothing else.
+pub async fn webhooks_are_shown_to_their_projects_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
+    for (projects, expected) in [
+        (&["a"][..], vec![of_a]),
+        (&[ODD], vec![of_b]),
+        (&["a", ODD], vec![of_both, of_b, of_a]),
+        (&["a", "A", "c"], vec![of_a]),
+        (&["c"], vec![]),
+    ] {
+        let filter = WebhookFilter { visible_to: Some(names(projects)), ..WebhookFilter::default() };
+        let fetch = async |page: PageRequest<WebhookId>| scene.webhooks.list(&filter, page).await.unwrap();
+        for limit in [1, 2, 10] {
+            let paged = all_pages(limit, |webhook| webhook.id, fetch, async || {}).await;
+            let paged: Vec<_> = paged.iter().map(|webhook| webhook.id).collect();
+            assert_eq!(paged, expected, "{projects:?} in pages of {limit}");
+        }
+        let filter = WebhookFilter { project: Some("a".parse().unwrap()), ..filter };
+        let of_theirs = scene.webhooks.list(&filter, first(10)).await.unwrap().items;
+        let takes_a: Vec<_> = expected.into_iter().filter(|id| [of_a, of_both].contains(id)).collect();
+        assert_eq!(of_theirs.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), takes_a);
+    }
+    let everything = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap();
+    assert_eq!(everything.items[0].id, of_all);
+    assert_eq!(everything.items.len(), 4);
+}
+
+/// Who is limited to projects is shown the events of these, and of their deliveries those that there are
+/// for him.
+pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    four_webhooks(&scene).await;
+    let mut events = Vec::new();
+    for project in [Some("a"), Some(ODD), None, Some("a"), Some("c"), Some(ODD), Some("a")] {
+        events.push(publish(&scene, project).await);
+    }
+    for (projects, expected, deliveries) in [
+        (&["a"][..], vec![6, 3, 0], vec![1, 1, 1]),
+        (&["a", ODD, "z"], vec![6, 5, 3, 1, 0], vec![2; 5]),
+        (&["c"], vec![4], vec![0]),
+        (&["z"], vec![], vec![]),
+    ] {
+        let filter = EventFilter { visible_to: Some(names(projects)), ..EventFilter::default() };
+        let expected: Vec<_> = expected.into_iter().map(|nth: usize| events[nth]).collect();
+        let fetch = async |page: PageRequest<EventId>| scene.events.list(&filter, page).await.unwrap();
+        for limit in [1, 2, 10] {
+            let paged = all_pages(limit, |record| record.event.id, fetch, async || {}).await;
+            let ids: Vec<_> = paged.iter().map(|record| record.event.id).collect();
+            assert_eq!(ids, expected, "{projects:?} in pages of {limit}");
+            let totals: Vec<_> = paged.iter().map(|record| record.deliveries.total()).collect();
+            assert_eq!(totals, deliveries, "{projects:?} in pages of {limit}");
+        }
+    }
+    // With other filters.
+    let visible = EventFilter { visible_to: Some(names(&["a"])), ..EventFilter::default() };
+    for (filter, expected) in [
+        (EventFilter { project: Some("a".parse().unwrap()), ..visible.clone() }, 3),
+        (EventFilter { project: Some(ODD.parse().unwrap()), ..visible.clone() }, 0),
+        (EventFilter { event_type: Some("command.completed".parse().unwrap()), ..visible.clone() }, 3),
+        (EventFilter { event_type: Some("command.failed".parse().unwrap()), ..visible.clone() }, 0),
+        (EventFilter { until: Some(events[3].time()), ..visible.clone() }, 1),
+        (EventFilter { since: Some(events[3].time()), ..visible }, 2),
+    ] {
+        let listed = scene.events.list(&filter, first(10)).await.unwrap();
+        assert_eq!(listed.items.len(), expected, "{filter:?}");
+    }
+}
+
+/// Who is limited to projects is shown the deliveries of their events to the webhooks that there are for
+/// him, whatever became of either.
+pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let [of_a, of_b, of_both, _] = four_webhooks(&scene).await;
+    // Once it was for everything, and is for one project now.
+    let narrowed = webhook(&scene, &[]).await;
+    let mut events = Vec::new();
+    for project in [Some("a"), Some(ODD), None, Some("a")] {
+        events.push(publish(&scene, project).await);
+    }
+    let now_of_a = names(&["a"]);
+    scene.change(narrowed, |webhook| webhook.projects = now_of_a).await;
+    // One is finished, the other in flight; and a deleted webhook's are there like others.
+    let leased = scene.claim_for(of_a, 2, DAY).await;
+    scene.settle_held(&leased[0], Settled::Succeeded).await;
+    assert!(scene.webhooks.delete(of_both).await.unwrap());
+
+    let theirs = [(0, of_a), (3, of_a), (0, narrowed), (3, narrowed)];
+    let others = [(0, of_both), (3, of_both), (1, of_both), (1, of_b)];
+    let none = DeliveryFilter::default;
+    let by_status = |status| DeliveryFilter { status: Some(status), ..none() };
+    for (projects, filter, expected) in [
+        (&["a"][..], none(), theirs.to_vec()),
+        (&["a", ODD], none(), [theirs, others].concat()),
+        (&[ODD], none(), vec![(1, of_b)]),
+        (&["c"], none(), vec![]),
+        (&["a"], DeliveryFilter { webhook: Some(narrowed), ..none() }, vec![(0, narrowed), (3, narrowed)]),
+        (&["a"], DeliveryFilter { webhook: Some(of_b), ..none() }, vec![]),
+        (&["a"], DeliveryFilter { event: Some(events[3]), ..none() }, vec![(3, of_a), (3, narrowed)]),
+        (&["a"], DeliveryFilter { event: Some(events[1]), ..none() }, vec![]),
+        (&["a"], DeliveryFilter { project: Some(ODD.parse().unwrap()), ..none() }, vec![]),
+        (
+            &["a", ODD],
+            DeliveryFilter { project: Some(ODD.parse().unwrap()), ..none() },
+            vec![(1, of_both), (1, of_b)],
+        ),
+        (&["a"], DeliveryFilter { event_type: Some("command.failed".parse().unwrap()), ..none() }, vec![]),
+        (&["a"], by_status(DeliveryStatus::Pending), vec![(0, narrowed), (3, narrowed)]),
+        (&["a"], by_status(DeliveryStatus::Cancelled), vec![]),
+        (&["a", ODD], by_status(DeliveryStatus::Cancelled), vec![(0, of_both), (3, of_both), (1, of_both)]),
+        (&["a"], DeliveryFilter { since: Some(events[3].time()), ..none() }, vec![(3, of_a), (3, narrowed)]),
+    ] {
+        let filter = DeliveryFilter { visible_to: Some(names(projects)), ..filter };
+        let mut expected: Vec<_> =
+            expected.into_iter().map(|(nth, webhook)| DeliveryId::derive(events[nth], webhook)).collect();
+        expected.sort_unstable_by(|one, other| other.cmp(one));
+        let fetch = async |page: PageRequest<DeliveryId>| scene.history.list(&filter, page).await.unwrap();
+        for limit in [1, 2, 20] {
+            let paged = all_pages(limit, |delivery| delivery.id, fetch, async || {}).await;
+            let ids: Vec<_> = paged.iter().map(|delivery| delivery.id).collect();
+            assert_eq!(ids, expected, "{filter:?} in pages of {limit}");
+            for delivery in paged {
+                assert_eq!(delivery, scene.delivery(delivery.id).await);
+            }
+        }
+    }
+    for status in [DeliveryStatus::Succeeded, DeliveryStatus::InFlight] {
+        let filter = DeliveryFilter { visible_to: Some(names(&["a"])), ..by_status(status) };
+        let listed = scene.deliveries(&filter).await;
+        assert_eq!(listed.iter().map(|delivery| delivery.webhook_id).collect::<Vec<_>>(), [of_a]);
+    }
+}
+
+/// An event's deliveries are counted as far as there are any for who is limited to projects.
+pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let [of_a, _, of_both, _] = four_webhooks(&scene).await;
+    let one = publish(&scene, Some("a")).await;
+    let other = publish(&scene, Some(ODD)).await;
+    let nobodys = scene.new_event().await.id;
+    let leased = scene.claim(of_a, 1).await;
+    scene.settle_held(&leased[0], Settled::Succeeded).await;
+    assert!(scene.webhooks.delete(of_both).await.unwrap());
+    let counts = |succeeded, pending, cancelled| DeliveryCounts {
+        succeeded,
+        pending,
+        cancelled,
+        ..DeliveryCounts::default()
+    };
+    for (projects, expected) in [
+        (&["a"][..], [counts(0, 0, 0), counts(0, 0, 0), counts(1, 0, 0)]),
+        (&["a", ODD], [counts(0, 1, 1), counts(0, 0, 0), counts(1, 0, 1)]),
+        (&["c"], [counts(0, 0, 0); 3]),
+    ] {
+        let counted = scene.events.count_visible(&[other, nobodys, one], &names(projects)).await.unwrap();
+        assert_eq!(counted, expected, "{projects:?}");
+    }
+    assert_eq!(scene.events.count_visible(&[], &samples::projects(["a"])).await.unwrap(), []);
+    assert_eq!(scene.events.get(one).await.unwrap().unwrap().deliveries.total(), 3);
+}
