@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: a POST is done once and answered the same again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,8 +13,9 @@ use rdev_webhooks_domain::ports::{
     WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    EventFilter, EventId, EventRecord, Health, IdempotencyKey, LeaseToken, NewEvent, Page, PageRequest,
-    Published, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    DeliveryCounts, EventFilter, EventId, EventRecord, Health, IdempotencyKey, LeaseToken, NewEvent, Page,
+    PageRequest, ProjectName, Published, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -484,6 +486,14 @@ impl EventRepository for Lossy {
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
         EventRepository::list(&*self.store, filter, page).await
+    }
+
+    async fn count_visible(
+        &self,
+        events: &[EventId],
+        visible_to: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        self.store.count_visible(events, visible_to).await
     }
 }
 
