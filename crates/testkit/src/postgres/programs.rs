@@ -34,7 +34,7 @@ pub(super) fn find() -> Option<Programs> {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["initdb", "pg_ctl"].iter().all(|program| folder.join(program).is_file())
+    ["initdb", "pg_ctl", "pg_dump"].iter().all(|program| folder.join(program).is_file())
 }
 
 fn newest_of_debian() -> Option<PathBuf> {
