@@ -49,3 +49,7 @@ bench-isolation *args:
 bench-queue *args:
     cargo build --release --locked -p rdev-webhooks-bench
     "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench queue {{args}}
+
+# Measure the pure steps of a delivery: signing, preparing, deciding, matching (arguments are criterion's)
+bench-micro *args:
+    cargo bench --locked -p rdev-webhooks-bench --bench micro -- {{args}}
