@@ -31,6 +31,11 @@ doc *args:
 prepare:
     scripts/sqlx-prepare
 
+# Write the committed copy of the API's description anew
+openapi:
+    cargo build --quiet --locked
+    "${CARGO_TARGET_DIR:-target}"/debug/rdev-webhooks openapi > docs/openapi.json
+
 # Check licences, advisories and bans (needs cargo-deny)
 deny:
     cargo deny check

@@ -13,6 +13,7 @@ mod all_in_one;
 mod architecture;
 mod command_line;
 mod crashes;
+mod description;
 mod metrics;
 mod plaintext;
 mod postgres;

@@ -23,7 +23,13 @@ impl AllInOne {
 
     /// The same with a level of logging, and the log going where that says.
     pub async fn start_with_log(data_dir: &Path, level: &str, log: Stdio) -> Self {
-        let args = ["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir), "--log", level];
+        Self::start_with(data_dir, &["--log", level], log).await
+    }
+
+    /// The same with further options.
+    pub async fn start_with(data_dir: &Path, options: &[&str], log: Stdio) -> Self {
+        let mut args = vec!["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
+        args.extend(options);
         let process = Process::start_with_log("rdev-webhooks", &args, &[], "Ctrl-C stops.", log).await;
         let key = std::fs::read_to_string(data_dir.join("api-key")).unwrap();
         let client = Client::new(&process.base(), key.trim());

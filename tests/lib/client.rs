@@ -48,6 +48,18 @@ impl Client {
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
+    /// Where the API is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The key that it brings.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The same API with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {

@@ -31,6 +31,8 @@ pub(crate) enum Command {
     /// Encrypt everything anew with the first of the encryption keys, so that the others can be left out; safe
     /// to run again, and while processes serve
     Rekey(Box<RekeyArgs>),
+    /// Print the description of the API: OpenAPI 3.1, as JSON
+    Openapi,
     /// Watch a delivery fail twice, be retried and succeed, with its signature verified; takes 16 s
     Demo,
 }

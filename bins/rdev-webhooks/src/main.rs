@@ -5,6 +5,7 @@ mod cli;
 mod data_dir;
 mod demo;
 mod migrate;
+mod openapi;
 mod rekey;
 mod serve;
 
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve::run(*options).await,
         Some(Command::Migrate(options)) => migrate::run(*options).await,
         Some(Command::Rekey(options)) => rekey::run(*options).await,
+        Some(Command::Openapi) => openapi::run(),
         Some(Command::Demo) => demo::run().await,
     }
 }

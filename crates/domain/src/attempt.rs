@@ -62,6 +62,9 @@ pub enum Trigger {
 }
 
 impl Trigger {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Automatic, Self::Manual, Self::Replay];
+
     /// The trigger's name on the outside and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -75,7 +78,7 @@ impl Trigger {
     /// Reads [`Self::as_str`] back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Automatic, Self::Manual, Self::Replay].into_iter().find(|trigger| trigger.as_str() == text)
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == text)
     }
 }
 

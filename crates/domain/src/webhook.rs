@@ -107,6 +107,9 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Manual, Self::Gone, Self::Failing];
+
     /// The reason's name on the outside and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -120,7 +123,7 @@ impl DisabledReason {
     /// Reads [`Self::as_str`] back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Manual, Self::Gone, Self::Failing].into_iter().find(|reason| reason.as_str() == text)
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 

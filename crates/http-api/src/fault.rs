@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -10,16 +11,18 @@ use crate::problem::{Problem, ProblemCode};
 const MAX_LISTED: usize = 100;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Fault {
     #[serde(flatten)]
     pub(crate) place: Place,
+    /// What is wrong there.
     pub(crate) detail: String,
 }
 
 /// Where a fault is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = FaultPlace)]
 pub(crate) enum Place {
     /// A JSON pointer into the body.
     Pointer(String),

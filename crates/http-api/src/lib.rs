@@ -49,6 +49,7 @@ mod failure;
 mod fault;
 mod idempotency;
 mod observe;
+mod openapi;
 mod options;
 mod page;
 mod path;
@@ -72,6 +73,7 @@ use shared::Shared;
 
 /// What [`router`] makes, to be served or mounted.
 pub use axum::Router;
+pub use openapi::openapi_json;
 pub use options::{ApiOptions, MetricsSource, ServeOptions};
 pub use problem::ProblemCode;
 pub use server::serve;
@@ -85,10 +87,12 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn router(services: Services, options: ApiOptions) -> Router {
     let gate = Arc::new(auth::Gate::new(&options.api_key, &services));
     let guarded = routes::guarded()
+        .router
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
         .route_layer(from_fn_with_state(gate, auth::admit));
     let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
-    finished(routes::open(options.metrics).merge(guarded), observer, services)
+    let open = routes::open(options.metrics).router.merge(routes::description().router);
+    finished(open.merge(guarded), observer, services)
 }
 
 /// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process that has no API.
@@ -99,7 +103,16 @@ pub fn health_router(
     metrics: Option<MetricsSource>,
 ) -> Router {
     let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT };
-    finished(routes::open(metrics), observer, services)
+    finished(routes::open(metrics).router, observer, services)
+}
+
+/// The paths of every route, for tests that must leave none out.
+#[doc(hidden)]
+#[must_use]
+pub fn route_paths() -> Vec<&'static str> {
+    let metrics: MetricsSource = Arc::new(String::new);
+    let all = [routes::guarded(), routes::open(Some(metrics)), routes::description()];
+    all.into_iter().flat_map(|routes| routes.paths).collect()
 }
 
 /// What surrounds every route.

@@ -1,6 +1,8 @@
 //! Pages of lists: `limit` and `cursor`, and the answer with the way to the next page.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::response::Response;
@@ -9,6 +11,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
 use rdev_webhooks_domain::{Page, PageRequest};
 use serde::Serialize;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Array, ObjectBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::query::{Given, Query};
 use crate::views;
@@ -18,6 +23,18 @@ const MAX_LIMIT: u32 = 100;
 
 /// What every cursor of this version begins with, under its base64.
 const CURSOR_VERSION: &str = "1:";
+
+/// The parameters of every list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `request` reads")]
+pub(crate) struct PageParameters {
+    /// How many to list at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before this one.
+    cursor: Option<String>,
+}
 
 /// Reads the parameters `limit` and `cursor`. A `K` is what the list is ordered by; its text tells a
 /// cursor of one list from that of another.
@@ -60,6 +77,39 @@ struct List<V> {
     data: Vec<V>,
     has_more: bool,
     next_cursor: Option<String>,
+}
+
+/// The shape of a [`List`] of `V` for the API's description, under a name of its own.
+pub(crate) struct ListOf<V>(PhantomData<V>);
+
+impl<V: ToSchema> PartialSchema for ListOf<V> {
+    fn schema() -> RefOr<Schema> {
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("What the parameter `cursor` takes for the next page; `null` on the last."));
+        let has_more = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some("Whether there is another page."));
+        ObjectBuilder::new()
+            .property("data", Array::new(Ref::from_schema_name(V::name())))
+            .property("has_more", has_more)
+            .property("next_cursor", cursor)
+            .required("data")
+            .required("has_more")
+            .required("next_cursor")
+            .into()
+    }
+}
+
+impl<V: ToSchema> ToSchema for ListOf<V> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}List", V::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((V::name().into_owned(), V::schema()));
+        V::schemas(schemas);
+    }
 }
 
 fn encode(key: &impl Display) -> String {

@@ -8,16 +8,17 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::fault::{Fault, Place};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
         /// The `code` of a problem: stable, for programs to tell errors apart by.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ProblemCode {
-            $($(#[$doc])* $variant,)+
+            $($(#[doc = $doc])+ $variant,)+
         }
 
         impl ProblemCode {
@@ -40,6 +41,12 @@ macro_rules! codes {
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
+            }
+
+            /// What it means, in a sentence or two.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
             }
 
             /// The member `type`: a URN that names the kind of problem; it is not a link.
@@ -186,16 +193,29 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Members<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    instance: &'a str,
-    code: &'static str,
-    request_id: &'a str,
-    errors: &'a [Fault],
+/// An error as RFC 9457 tells it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Members<'a> {
+    /// A URN that names the kind of problem; it is not a link.
+    #[schema(pattern = "^urn:rdev-webhooks:problem:[a-z_]+$")]
+    pub(crate) r#type: &'a str,
+    /// The kind of problem for people.
+    pub(crate) title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub(crate) status: u16,
+    /// What is wrong this time, for people.
+    pub(crate) detail: &'a str,
+    /// The path that was asked for.
+    pub(crate) instance: &'a str,
+    /// The kind of problem for programs. There may come to be others.
+    #[schema(value_type = ProblemCode)]
+    pub(crate) code: &'a str,
+    /// The answer's `x-request-id`, under which the failure is in the log.
+    pub(crate) request_id: &'a str,
+    /// Every fault of the request, each with its place; the first 100 of them.
+    pub(crate) errors: &'a [Fault],
 }
 
 impl IntoResponse for Problem {

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{LIMIT, Value, media_type, read};
 use crate::fault::Faults;
@@ -51,6 +52,11 @@ impl<S: Send + Sync> FromRequest<S> for Document {
         Self::parse(read::read(&parts, body, LIMIT).await?, MAX_DEPTH)
     }
 }
+
+/// Nothing: it may as well be left out.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmptyBody {}
 
 /// A body that is JSON, or is left out: it is empty, whatever its type.
 pub(crate) struct Optional(pub(crate) Option<Document>);

@@ -11,7 +11,7 @@ mod readable;
 mod value;
 
 pub(crate) use batch::{Batch, read_any};
-pub(crate) use document::{Document, Nothing, Optional};
+pub(crate) use document::{Document, EmptyBody, Nothing, Optional};
 pub(crate) use linger::linger;
 pub(crate) use object::Object;
 pub(crate) use value::{Value, pointer};

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use crate::problem::{Problem, ProblemCode};
 use crate::views;
@@ -13,20 +14,43 @@ use crate::views;
 /// How long the database may take to answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-#[derive(Serialize)]
+/// What the checks find, if it is well.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthStatus)]
 struct Status {
+    #[schema(pattern = "^ok$")]
     status: &'static str,
 }
 
 const OK: Status = Status { status: "ok" };
 
-/// Says that the process is alive.
+#[derive(OpenApi)]
+#[openapi(paths(healthz, readyz))]
+pub(super) struct Described;
+
+/// Tell that the process lives
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    operation_id = "checkLiveness",
+    responses((status = 200, description = "It does.", body = Status))
+)]
 pub(crate) async fn healthz() -> Response {
     views::json(&OK)
 }
 
-/// Says whether this process can do its work: 503 while the database does not answer, or while a worker
-/// that runs here does not get to look at the queue.
+/// Tell whether the process can do its work
+///
+/// It cannot while its database does not answer, or while a worker that runs here does not get to look at the
+/// queue.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    operation_id = "checkReadiness",
+    responses((status = 200, description = "It can.", body = Status))
+)]
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
     if let Some(silent) = services.heartbeat.late_by() {
         let detail = format!("The worker has not looked at the queue for {} s.", silent.as_secs());

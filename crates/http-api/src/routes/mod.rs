@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod deliveries;
+mod description;
 mod events;
 pub(crate) mod fallback;
 mod health;
@@ -10,20 +11,47 @@ mod projects;
 mod webhooks;
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use rdev_webhooks_domain::Scope;
+use utoipa::OpenApi;
 
 use crate::caller::needs;
 use crate::options::MetricsSource;
 use crate::shared::Shared;
 
+/// What the handlers say of themselves.
+pub(crate) fn described() -> utoipa::openapi::OpenApi {
+    let mut document = events::Described::openapi();
+    document.merge(webhooks::Described::openapi());
+    document.merge(deliveries::Described::openapi());
+    document.merge(api_keys::Described::openapi());
+    document.merge(health::Described::openapi());
+    document.merge(metrics::Described::openapi());
+    document.merge(description::Described::openapi());
+    document
+}
+
+/// Routes, and the paths that they have.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) router: Router<Shared>,
+    pub(crate) paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, path: &'static str, methods: MethodRouter<Shared>) -> Self {
+        self.paths.push(path);
+        Self { router: self.router.route(path, methods), ..self }
+    }
+}
+
 /// The routes that need a key, each method with the scope that it needs.
-pub(crate) fn guarded() -> Router<Shared> {
+pub(crate) fn guarded() -> Routes {
     let publish = |methods| needs(Scope::EventsWrite, methods);
     let read = |methods| needs(Scope::WebhooksRead, methods);
     let write = |methods| needs(Scope::WebhooksWrite, methods);
     let administer = |methods| needs(Scope::Admin, methods);
-    Router::new()
+    Routes::default()
         .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))
         .route(
             "/webhooks/{id}",
@@ -45,10 +73,18 @@ pub(crate) fn guarded() -> Router<Shared> {
 }
 
 /// The routes that need no key.
-pub(crate) fn open(metrics: Option<MetricsSource>) -> Router<Shared> {
-    let health = Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
+pub(crate) fn open(metrics: Option<MetricsSource>) -> Routes {
+    let health =
+        Routes::default().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
     match metrics {
         Some(source) => health.route("/metrics", get(async move || metrics::show(&source))),
         None => health,
     }
+}
+
+/// What the API says of itself, for which no key is needed either.
+pub(crate) fn description() -> Routes {
+    Routes::default()
+        .route("/openapi.json", get(description::openapi_json))
+        .route("/docs", get(description::docs))
 }

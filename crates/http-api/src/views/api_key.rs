@@ -4,20 +4,33 @@ use rdev_webhooks_app::ApiKeyCreated;
 use rdev_webhooks_domain::{ApiKey, ApiKeyId, ProjectName, Scope, Timestamp};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Text;
+use crate::openapi::types;
 
 /// An API key, without its text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 pub(crate) struct ApiKeyView<'a> {
+    #[schema(value_type = types::ApiKeyId)]
     id: Text<ApiKeyId>,
+    #[schema(required)]
     name: Option<&'a str>,
+    /// What the key begins with, to tell it from others.
     hint: &'a str,
+    #[schema(value_type = Vec<types::Scope>)]
     scopes: Vec<&'static str>,
     /// None for no limit.
+    #[schema(value_type = Option<Vec<types::ProjectName>>, required)]
     projects: Option<Vec<Text<&'a ProjectName>>>,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
+    /// When it ceases to let anybody in.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     expires_at: Option<Text<Timestamp>>,
+    /// To the minute or so.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     last_used_at: Option<Text<Timestamp>>,
 }
 
@@ -38,10 +51,13 @@ impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
 }
 
 /// A key that was just made, with its text, which is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKeyWithText)]
 pub(crate) struct CreatedApiKeyView<'a> {
     #[serde(flatten)]
     api_key: ApiKeyView<'a>,
+    /// The key itself.
+    #[schema(pattern = "^rdev_[0-9A-Za-z]+$")]
     key: &'a str,
 }
 

@@ -9,23 +9,37 @@ use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptId, CapturedResponse, Delivery, Phases, Timestamp,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Number, Text};
+use crate::openapi::types;
 
 /// One try at a delivery.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 pub(crate) struct AttemptView<'a> {
+    #[schema(value_type = types::AttemptId)]
     id: Text<AttemptId>,
+    /// 1, 2, 3…: the header `x-rdev-attempt`.
+    #[schema(minimum = 1)]
     number: u32,
+    #[schema(value_type = types::Trigger)]
     trigger: &'static str,
+    #[schema(value_type = types::Timestamp)]
     started_at: Text<Timestamp>,
+    #[schema(value_type = f64, minimum = 0)]
     duration_ms: Number,
     phases: PhasesView,
-    /// The HTTP status.
+    /// The HTTP status, if an answer came.
+    #[schema(required, minimum = 100, maximum = 999)]
     status: Option<u16>,
+    /// What went wrong, unless it succeeded.
+    #[schema(required)]
     error: Option<ErrorView<'a>>,
+    #[schema(required)]
     response: Option<ResponseView<'a>>,
     /// Of a delivery's last attempt, while another is to follow.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     next_attempt_at: Option<Text<Timestamp>>,
 }
 
@@ -49,11 +63,16 @@ impl<'a> AttemptView<'a> {
 }
 
 /// How long each part took that was reached.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptPhases)]
 struct PhasesView {
+    #[schema(value_type = Option<f64>, required, minimum = 0)]
     dns_ms: Option<Number>,
+    #[schema(value_type = Option<f64>, required, minimum = 0)]
     connect_ms: Option<Number>,
+    #[schema(value_type = Option<f64>, required, minimum = 0)]
     tls_ms: Option<Number>,
+    #[schema(value_type = Option<f64>, required, minimum = 0)]
     first_byte_ms: Option<Number>,
 }
 
@@ -68,9 +87,13 @@ impl From<Phases> for PhasesView {
     }
 }
 
-#[derive(Serialize)]
+/// What went wrong with an attempt.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptError)]
 struct ErrorView<'a> {
+    #[schema(value_type = types::FailureClass)]
     class: &'static str,
+    /// The same in a sentence.
     detail: &'a str,
 }
 
@@ -82,12 +105,18 @@ impl<'a> From<&'a AttemptFailure> for ErrorView<'a> {
 
 /// What the endpoint answered. `headers` are pairs of name and value in order, since a name may come
 /// more than once. `body` is the body's text if `body_encoding` is `utf-8`, otherwise its `base64`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptResponse)]
 struct ResponseView<'a> {
+    #[schema(minimum = 100, maximum = 999)]
     status: u16,
+    #[schema(value_type = Vec<Vec<String>>)]
     headers: &'a [(String, String)],
+    #[schema(value_type = String)]
     body: Cow<'a, str>,
+    #[schema(pattern = "^(utf-8|base64)$")]
     body_encoding: &'static str,
+    /// Whether there was more of the body than the 16 KiB that are kept.
     truncated: bool,
 }
 

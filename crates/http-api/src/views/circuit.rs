@@ -4,17 +4,24 @@ use std::fmt;
 
 use rdev_webhooks_domain::{Circuit, Health, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Text;
+use crate::openapi::types;
 
-/// The circuit of a webhook.
-#[derive(Clone, Copy, Serialize)]
+/// How a webhook's endpoint is doing.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[schema(as = Circuit)]
 pub(crate) struct CircuitView {
+    #[schema(value_type = types::CircuitState)]
     state: &'static str,
-    /// Until when nothing is sent.
+    /// Until when nothing is sent, while it is `open`.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     open_until: Option<Text<Timestamp>>,
+    /// Attempts in a row that found the endpoint away, broken or overloaded: no answer, 429 or 5xx.
     consecutive_failures: u32,
-    /// Since when every attempt has failed.
+    /// Since when every attempt has failed, in whatever way.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     failing_since: Option<Text<Timestamp>>,
 }
 

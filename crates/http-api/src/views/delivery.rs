@@ -6,23 +6,43 @@ use rdev_webhooks_domain::{
     EventId, EventType, FailureReason, ProjectName, Timestamp, Webhook, WebhookId,
 };
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{AttemptView, Map, Text};
+use crate::openapi::types;
 
 /// A delivery without what it sends.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 pub(crate) struct DeliveryView<'a> {
+    #[schema(value_type = types::DeliveryId)]
     id: Text<DeliveryId>,
+    #[schema(value_type = types::EventId)]
     event_id: Text<EventId>,
+    #[schema(value_type = types::EventType)]
     event: Text<&'a EventType>,
+    /// The event's project.
+    #[schema(value_type = Option<types::ProjectName>, required)]
     project: Option<Text<&'a ProjectName>>,
+    #[schema(value_type = types::WebhookId)]
     webhook_id: Text<WebhookId>,
+    #[schema(value_type = types::DeliveryStatus)]
     status: &'static str,
+    /// How many attempts have been made or begun.
     attempts: u32,
+    /// Not before then is the next attempt made, while it waits for one.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     next_attempt_at: Option<Text<Timestamp>>,
+    /// Since when it is over.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     finished_at: Option<Text<Timestamp>>,
+    /// Why it is over without success.
+    #[schema(value_type = Option<types::DeliveryReason>, required)]
     reason: Option<&'static str>,
+    /// The same in a sentence.
+    #[schema(required)]
     reason_detail: Option<&'static str>,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
 }
 
@@ -77,22 +97,29 @@ const fn cancellation(reason: CancelReason) -> &'static str {
 }
 
 /// A delivery with what it sends and its last attempt.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct DeliveryDetail<'a> {
     #[serde(flatten)]
     pub(crate) delivery: DeliveryView<'a>,
     pub(crate) request: RequestView<'a>,
+    #[schema(required)]
     pub(crate) last_attempt: Option<AttemptView<'a>>,
 }
 
 /// What a delivery sends.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryRequest)]
 pub(crate) struct RequestView<'a> {
+    #[schema(pattern = "^POST$")]
     method: &'static str,
     /// The webhook's present URL; none once it is deleted.
+    #[schema(value_type = Option<types::EndpointUrl>, required)]
     url: Option<Text<&'a EndpointUrl>>,
-    /// As the last attempt sent them; none before the first.
+    /// As the last attempt sent them, the custom ones redacted; none before the first.
+    #[schema(value_type = Option<BTreeMap<types::HeaderName, String>>, required)]
     headers: Option<SentHeaders>,
+    /// Byte for byte.
+    #[schema(value_type = String)]
     body: Utf8<'a>,
 }
 

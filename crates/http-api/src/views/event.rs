@@ -6,48 +6,36 @@ use rdev_webhooks_domain::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{DeliveryView, Text};
+use crate::openapi::types;
 
-/// An event and what became of it. `D` is what is told of its deliveries.
-#[derive(Serialize)]
-pub(crate) struct EventView<'a, D = CountsView> {
+/// An event without what became of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventFields<'a> {
+    #[schema(value_type = types::EventId)]
     id: Text<EventId>,
+    #[schema(value_type = types::EventType)]
     event: Text<&'a EventType>,
+    /// When it happened, as its producer said.
+    #[schema(value_type = types::Timestamp)]
     timestamp: Text<Timestamp>,
+    /// Byte for byte as its producer gave it.
+    #[schema(value_type = Object)]
     data: StoredData<'a>,
+    #[schema(value_type = Option<types::ProjectName>, required)]
     project: Option<Text<&'a ProjectName>>,
-    /// The producer's own key.
+    /// The producer's own key, the member `id` of what it published.
+    #[schema(value_type = Option<types::EventKey>, required)]
     key: Option<&'a str>,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
-    deliveries: D,
-    undelivered_reason: Option<&'static str>,
 }
 
-/// An event with its first deliveries.
-pub(crate) type EventDetail<'a> = EventView<'a, DeliveriesView<'a>>;
-
-impl<'a> EventView<'a> {
-    pub(crate) fn new(record: &'a EventRecord) -> Self {
-        Self::with(record, CountsView::from(record.deliveries))
-    }
-}
-
-impl<'a> EventDetail<'a> {
-    pub(crate) fn detailed(record: &'a EventRecord, deliveries: &'a Page<Delivery>) -> Self {
-        let deliveries = DeliveriesView {
-            counts: CountsView::from(record.deliveries),
-            data: deliveries.items.iter().map(DeliveryView::from).collect(),
-            has_more: deliveries.has_more,
-        };
-        Self::with(record, deliveries)
-    }
-}
-
-impl<'a, D> EventView<'a, D> {
-    fn with(record: &'a EventRecord, deliveries: D) -> Self {
+impl<'a> From<&'a EventRecord> for EventFields<'a> {
+    fn from(record: &'a EventRecord) -> Self {
         let event = &record.event;
-        let has_none = record.deliveries.total() == 0;
         Self {
             id: Text(event.id),
             event: Text(&event.event_type),
@@ -56,10 +44,59 @@ impl<'a, D> EventView<'a, D> {
             project: event.project.as_ref().map(Text),
             key: event.key.as_ref().map(EventKey::as_str),
             created_at: Text(event.id.time()),
-            deliveries,
-            undelivered_reason: has_none.then(|| nobody(&event.event_type)),
         }
     }
+}
+
+/// An event and what became of it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(crate) struct EventView<'a> {
+    #[serde(flatten)]
+    event: EventFields<'a>,
+    deliveries: CountsView,
+    /// Why there are no deliveries, if there are none.
+    #[schema(required)]
+    undelivered_reason: Option<&'static str>,
+}
+
+impl<'a> EventView<'a> {
+    pub(crate) fn new(record: &'a EventRecord) -> Self {
+        Self {
+            event: EventFields::from(record),
+            deliveries: CountsView::from(record.deliveries),
+            undelivered_reason: undelivered_reason(record),
+        }
+    }
+}
+
+/// An event with its first deliveries.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventDetail<'a> {
+    #[serde(flatten)]
+    event: EventFields<'a>,
+    deliveries: DeliveriesView<'a>,
+    /// Why there are no deliveries, if there are none.
+    #[schema(required)]
+    undelivered_reason: Option<&'static str>,
+}
+
+impl<'a> EventDetail<'a> {
+    pub(crate) fn new(record: &'a EventRecord, deliveries: &'a Page<Delivery>) -> Self {
+        Self {
+            event: EventFields::from(record),
+            deliveries: DeliveriesView {
+                counts: CountsView::from(record.deliveries),
+                data: deliveries.items.iter().map(DeliveryView::from).collect(),
+                has_more: deliveries.has_more,
+            },
+            undelivered_reason: undelivered_reason(record),
+        }
+    }
+}
+
+fn undelivered_reason(record: &EventRecord) -> Option<&'static str> {
+    (record.deliveries.total() == 0).then(|| nobody(&record.event.event_type))
 }
 
 fn nobody(event_type: &EventType) -> &'static str {
@@ -71,7 +108,8 @@ fn nobody(event_type: &EventType) -> &'static str {
 }
 
 /// How many deliveries there are in each status.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryCounts)]
 pub(crate) struct CountsView {
     total: u64,
     pending: u64,
@@ -97,11 +135,14 @@ impl From<DeliveryCounts> for CountsView {
 }
 
 /// The counts, and the deliveries themselves as far as they fit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventDeliveries)]
 pub(crate) struct DeliveriesView<'a> {
     #[serde(flatten)]
     counts: CountsView,
+    /// The first 100.
     data: Vec<DeliveryView<'a>>,
+    /// Whether there are others, which `GET /deliveries?event=evt_…` lists.
     has_more: bool,
 }
 

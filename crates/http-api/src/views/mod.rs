@@ -20,7 +20,14 @@ pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 
+use crate::page::ListOf;
 use crate::problem::Problem;
+
+pub(crate) type ApiKeyList = ListOf<ApiKeyView<'static>>;
+pub(crate) type WebhookList = ListOf<WebhookView<'static>>;
+pub(crate) type EventList = ListOf<EventView<'static>>;
+pub(crate) type DeliveryList = ListOf<DeliveryView<'static>>;
+pub(crate) type AttemptList = ListOf<AttemptView<'static>>;
 
 /// What stands in the place of a custom header's value.
 const REDACTED: &str = "[redacted]";

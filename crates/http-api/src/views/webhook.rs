@@ -11,39 +11,68 @@ use rdev_webhooks_domain::{
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{CircuitView, Map, Number, REDACTED, Text};
+use crate::openapi::types;
 
 /// A webhook, without its secret and the values of its headers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub(crate) struct WebhookView<'a> {
+    #[schema(value_type = types::WebhookId)]
     id: Text<WebhookId>,
+    #[schema(value_type = types::EndpointUrl)]
     url: Text<&'a EndpointUrl>,
+    #[schema(required)]
     description: Option<&'a str>,
+    /// What it subscribes to.
+    #[schema(value_type = Vec<types::EventPattern>)]
     events: Vec<Text<&'a EventPattern>>,
+    /// Only these projects' events are sent; all, if there are none here.
+    #[schema(value_type = Vec<types::ProjectName>)]
     projects: Vec<Text<&'a ProjectName>>,
+    /// The headers that are sent along, each with `[redacted]` in the place of its value.
+    #[schema(value_type = BTreeMap<types::HeaderName, String>)]
     headers: HeadersView<'a>,
     retry: RetryView<'a>,
-    /// Deliveries a second.
+    /// Deliveries a second, in each worker process; `null` for no limit.
+    #[schema(value_type = Option<f64>, required)]
     rate_limit: Option<Number>,
+    /// Deliveries at once, in each worker process; `null` for the worker's own bound.
+    #[schema(value_type = Option<u32>, minimum = 1, required)]
     max_in_flight: Option<NonZeroU32>,
+    /// How long an attempt may take; `null` for the worker's own bound.
+    #[schema(value_type = Option<u32>, required)]
     timeout_ms: Option<u128>,
+    #[schema(value_type = types::SigningScheme)]
     signing: &'static str,
     /// What verifies its deliveries, for ed25519.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = types::PublicKey, required = false)]
     public_key: Option<Text<PublicKey>>,
     /// Until when the secret before signs too, while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = types::Timestamp, required = false)]
     previous_secret_expires_at: Option<Text<Timestamp>>,
+    /// What verifies what it signs, for ed25519.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = types::PublicKey, required = false)]
     previous_public_key: Option<Text<PublicKey>>,
+    /// A disabled webhook gets no new deliveries, and those it has wait.
     enabled: bool,
+    /// Only while it is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = types::DisabledReason, required = false)]
     disabled_reason: Option<&'static str>,
+    /// Since when; only while it is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = types::Timestamp, required = false)]
     disabled_at: Option<Text<Timestamp>>,
     circuit: CircuitView,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
+    #[schema(value_type = types::Timestamp)]
     updated_at: Text<Timestamp>,
     #[serde(skip)]
     version: u64,
@@ -99,10 +128,13 @@ impl<'a> WebhookView<'a> {
 }
 
 /// A webhook that was just made, with the secret that is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookWithSecret)]
 pub(crate) struct CreatedView<'a> {
     #[serde(flatten)]
     webhook: WebhookView<'a>,
+    /// What its deliveries are signed with: `whsec_…`, or `whsk_…` for ed25519.
+    #[schema(value_type = String)]
     secret: SecretView<'a>,
 }
 
@@ -119,10 +151,13 @@ impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
 }
 
 /// A webhook whose secret was just rotated, with the new one, which is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookWithNewSecret)]
 pub(crate) struct RotatedView<'a> {
     #[serde(flatten)]
     webhook: WebhookView<'a>,
+    /// What its deliveries are signed with from now on.
+    #[schema(value_type = String)]
     secret: SecretView<'a>,
 }
 
@@ -150,12 +185,27 @@ impl Serialize for HeadersView<'_> {
     }
 }
 
-/// A retry policy in the shape in which it was given.
-#[derive(Serialize)]
+/// A retry policy in the shape in which it was given: waits that grow by a factor, or a list of them.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = RetryPolicy)]
 enum RetryView<'a> {
-    Exponential { max_attempts: u32, initial_backoff_ms: u128, multiplier: Number, max_backoff_ms: u128 },
-    Schedule { schedule_ms: Milliseconds<'a> },
+    #[schema(title = "Backoff")]
+    Exponential {
+        max_attempts: u32,
+        #[schema(value_type = u64)]
+        initial_backoff_ms: u128,
+        #[schema(value_type = f64)]
+        multiplier: Number,
+        #[schema(value_type = u64)]
+        max_backoff_ms: u128,
+    },
+    #[schema(title = "Schedule")]
+    Schedule {
+        /// How long to wait before each further attempt.
+        #[schema(value_type = Vec<u64>)]
+        schedule_ms: Milliseconds<'a>,
+    },
 }
 
 impl<'a> From<&'a RetryPolicy> for RetryView<'a> {

@@ -76,8 +76,6 @@ async fn paths_and_methods() {
         "/webhooks/{whk}/",
         "/webhooks/{whk}/nothing",
         "/event-types",
-        "/metrics",
-        "/openapi.json",
         "/webhooks/nonsense",
         "/webhooks/evt_01h455vb4pex5vsknk084sn02q",
         "/webhooks/whk_01h455vb4pex5vsknk084sn02q",

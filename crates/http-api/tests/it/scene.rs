@@ -1,6 +1,6 @@
 //! The API over the in-memory store, and what a test does with it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +23,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::answer::Answer;
+use crate::conformance;
 
 /// The key of every test's API.
 pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";
@@ -117,18 +118,24 @@ impl Scene {
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
         };
         change(&mut services, store.clone(), ambient);
-        let router = router(services, ApiOptions::new(KEY.into(), entropy.clone()));
+        let options = ApiOptions {
+            metrics: Some(Arc::new(|| "scenes 1\n".to_owned())),
+            ..ApiOptions::new(KEY.into(), entropy.clone())
+        };
+        let router = router(services, options);
         Self { router, store, clock, entropy }
     }
 
     /// Sends a request as it is, and holds the answer to what every answer promises.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
+        let (request, sent) = overheard(request);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.check(method.as_str(), uri.path());
+        conformance::check(&method, uri.path(), &sent.lock().unwrap(), &answer);
         answer
     }
 
@@ -212,6 +219,18 @@ impl Scene {
             .collect();
         format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?}")
     }
+}
+
+/// A request, and what is read of its body.
+fn overheard(request: Request<Body>) -> (Request<Body>, Arc<Mutex<Vec<u8>>>) {
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let (parts, body) = request.into_parts();
+    let heard = read.clone();
+    let body = body.map_frame(move |frame| {
+        heard.lock().unwrap().extend(frame.data_ref().into_iter().flatten());
+        frame
+    });
+    (Request::from_parts(parts, Body::new(body)), read)
 }
 
 /// A request with the key.

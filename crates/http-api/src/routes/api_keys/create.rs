@@ -6,12 +6,25 @@ use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
-use super::new;
+use super::new::{self, NewApiKeyBody};
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::views::{self, CreatedApiKeyView};
 
+/// Make an API key
+///
+/// The answer has the key itself, `key`, which is shown this once. Several keys may be alive at once, so that one
+/// can take over from another.
+#[utoipa::path(
+    post,
+    path = "/api-keys",
+    tag = "api keys",
+    operation_id = "createApiKey",
+    security(("api_key" = ["admin"])),
+    request_body = NewApiKeyBody,
+    responses((status = 201, description = "The key was made.", body = CreatedApiKeyView, headers(("Location"))))
+)]
 pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,

@@ -6,9 +6,22 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 
+/// Delete an API key
+///
+/// It lets nobody in any more: at once in the process that answers, within a second in others.
+#[utoipa::path(
+    delete,
+    path = "/api-keys/{id}",
+    tag = "api keys",
+    operation_id = "deleteApiKey",
+    security(("api_key" = ["admin"])),
+    params(("id" = types::ApiKeyId, Path)),
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(crate) async fn delete(
     State(services): State<Services>,
     PathId(id): PathId<ApiKeyId>,

@@ -5,10 +5,21 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, ApiKeyView};
 
+/// Look at an API key
+#[utoipa::path(
+    get,
+    path = "/api-keys/{id}",
+    tag = "api keys",
+    operation_id = "getApiKey",
+    security(("api_key" = ["admin"])),
+    params(("id" = types::ApiKeyId, Path)),
+    responses((status = 200, description = "The key, without its text.", body = ApiKeyView))
+)]
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<ApiKeyId>,

@@ -4,11 +4,23 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 
-use crate::page;
+use crate::page::{self, PageParameters};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::ApiKeyView;
+use crate::views::{ApiKeyList, ApiKeyView};
 
+/// List API keys
+///
+/// Newest first, those that have expired included.
+#[utoipa::path(
+    get,
+    path = "/api-keys",
+    tag = "api keys",
+    operation_id = "listApiKeys",
+    security(("api_key" = ["admin"])),
+    params(PageParameters),
+    responses((status = 200, description = "A page of keys.", body = ApiKeyList, headers(("Link"))))
+)]
 pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
     let request = page::request(&mut query);
     let given = query.finish()?;

@@ -4,14 +4,36 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_app::{ApiKeys, NewApiKey};
 use rdev_webhooks_domain::{Access, Scope};
+use utoipa::ToSchema;
 
 use crate::body::{Document, Object, Value};
 use crate::failure::place_of;
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::problem::Problem;
 use crate::routes::projects::projects;
 
 const MAX_NAME: usize = 100;
+
+/// A new API key. `null` stands for an optional member that is absent.
+#[derive(ToSchema)]
+#[schema(as = NewApiKey)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct NewApiKeyBody {
+    /// What to call it, without control characters.
+    #[schema(min_length = 1, max_length = 100)]
+    name: Option<String>,
+    #[schema(value_type = Vec<types::Scope>, min_items = 1)]
+    scopes: Vec<String>,
+    /// What belongs to other projects does not exist for the key; no limit, if it is absent. An administrator's
+    /// key cannot be limited.
+    #[schema(value_type = Option<Vec<types::ProjectName>>, min_items = 1, max_items = 100)]
+    projects: Option<Vec<String>>,
+    /// When it ceases to let anybody in; never, if it is absent.
+    #[schema(value_type = Option<types::Timestamp>)]
+    expires_at: Option<String>,
+}
 
 /// Reads the whole body: what the key is to be, or every fault of it.
 pub(super) fn read(document: &Document, api_keys: &ApiKeys, access: &Access) -> Result<NewApiKey, Problem> {

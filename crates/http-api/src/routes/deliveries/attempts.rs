@@ -7,12 +7,25 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::caller::Caller;
-use crate::page::{self, AttemptNumber};
+use crate::openapi::types;
+use crate::page::{AttemptNumber, PageParameters, self};
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::AttemptView;
+use crate::views::{AttemptList, AttemptView};
 
+/// List a delivery's attempts
+///
+/// The last first.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}/attempts",
+    tag = "deliveries",
+    operation_id = "listAttempts",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::DeliveryId, Path), PageParameters),
+    responses((status = 200, description = "A page of attempts.", body = AttemptList, headers(("Link"))))
+)]
 pub(crate) async fn attempts(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,

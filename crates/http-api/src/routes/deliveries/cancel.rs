@@ -8,12 +8,27 @@ use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Cancellation;
 
 use super::check_visible;
-use crate::body::Nothing;
+use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
 
+/// Call off a delivery that waits
+///
+/// It may be redelivered later.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/cancel",
+    tag = "deliveries",
+    operation_id = "cancelDelivery",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::DeliveryId, Path)),
+    request_body = Option<EmptyBody>,
+    responses((status = 200, description = "It is cancelled.", body = DeliveryView)),
+    extensions(("x-problems" = json!(["delivery_in_flight", "delivery_finished"])))
+)]
 pub(crate) async fn cancel(
     State(services): State<Services>,
     caller: Caller,

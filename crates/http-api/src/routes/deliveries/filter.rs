@@ -1,8 +1,31 @@
 //! The parameters that every list of deliveries has.
 
 use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryStatus, EventId};
+use utoipa::IntoParams;
 
+use crate::openapi::types;
 use crate::query::Query;
+
+/// The same for the API's description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(crate) struct Filters {
+    #[param(value_type = Option<types::DeliveryStatus>)]
+    status: Option<String>,
+    /// An event type, or the id of an event.
+    #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
+    event: Option<String>,
+    /// Only deliveries of this project's events.
+    #[param(value_type = Option<types::ProjectName>)]
+    project: Option<String>,
+    /// Only deliveries of events that were accepted then or later.
+    #[param(value_type = Option<types::Timestamp>)]
+    since: Option<String>,
+    /// Only deliveries of events that were accepted before.
+    #[param(value_type = Option<types::Timestamp>)]
+    until: Option<String>,
+}
 
 /// Reads `status`, `event` (an event type, or the id of an event), `project`, `since` and `until`; what
 /// passes is there for the caller.

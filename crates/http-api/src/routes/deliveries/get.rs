@@ -7,10 +7,23 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
 
+/// Look at a delivery
+///
+/// With the exact body and headers that were sent, and the last attempt.
+#[utoipa::path(
+    get,
+    path = "/deliveries/{id}",
+    tag = "deliveries",
+    operation_id = "getDelivery",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::DeliveryId, Path)),
+    responses((status = 200, description = "The delivery.", body = DeliveryDetail))
+)]
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,

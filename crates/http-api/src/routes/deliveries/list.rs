@@ -4,14 +4,38 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
+use utoipa::IntoParams;
 
 use super::filter;
 use crate::caller::Caller;
-use crate::page;
+use crate::openapi::types;
+use crate::page::{PageParameters, self};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::DeliveryView;
+use crate::views::{DeliveryList, DeliveryView};
 
+/// What `GET /deliveries` takes besides.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `list` reads")]
+struct WebhookFilter {
+    /// Only deliveries to this webhook.
+    #[param(value_type = Option<types::WebhookId>)]
+    webhook: Option<String>,
+}
+
+/// List deliveries
+///
+/// Those of the newest events first.
+#[utoipa::path(
+    get,
+    path = "/deliveries",
+    tag = "deliveries",
+    operation_id = "listDeliveries",
+    security(("api_key" = ["webhooks:read"])),
+    params(filter::Filters, WebhookFilter, PageParameters),
+    responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
+)]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,

@@ -7,6 +7,12 @@ mod get;
 mod list;
 mod redeliver;
 
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(list::list, get::get, attempts::attempts, cancel::cancel, redeliver::redeliver))]
+pub(super) struct Described;
+
 pub(super) use attempts::attempts;
 pub(super) use cancel::cancel;
 pub(super) use get::get;

@@ -8,13 +8,28 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Redelivery;
 use rdev_webhooks_domain::{DeliveryId, Trigger};
 
-use super::check_visible;
-use crate::body::Nothing;
+use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::openapi::types;
+use super::check_visible;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
 
+/// Deliver once more
+///
+/// Makes one attempt now, with the same `webhook-id`. An automatic retry that waits stays as it is.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/redeliver",
+    tag = "deliveries",
+    operation_id = "redeliver",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::DeliveryId, Path)),
+    request_body = Option<EmptyBody>,
+    responses((status = 202, description = "The delivery is on its way.", body = DeliveryView)),
+    extensions(("x-problems" = json!(["delivery_in_flight", "webhook_disabled", "webhook_deleted"])))
+)]
 pub(crate) async fn redeliver(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,

@@ -3,12 +3,18 @@
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Access, EventId, Published};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::types;
 use crate::problem::Problem;
 
-#[derive(Serialize)]
+/// An event that was accepted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedEvent)]
 pub(super) struct Accepted {
+    #[schema(value_type = types::EventId)]
     id: String,
+    /// How many webhooks it goes to.
     deliveries: u32,
 }
 

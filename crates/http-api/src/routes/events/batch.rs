@@ -9,20 +9,48 @@ use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::{Catalogue, EventDraft, MAX_EVENTS, Services};
 use rdev_webhooks_domain::{Access, TraceParent};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::accepted::Accepted;
-use super::{draft, trace};
+use super::draft::{self, NewEventBody};
+use super::trace;
 use crate::body::{Batch, Document, LIMIT};
 use crate::caller::Caller;
 use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::views;
 
-#[derive(Serialize)]
+/// Events to be accepted together.
+#[derive(ToSchema)]
+#[schema(as = NewEvents)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `drafts` reads")]
+struct Events {
+    #[schema(min_items = 1, max_items = 1_000)]
+    events: Vec<NewEventBody>,
+}
+
+/// Events that were accepted, in the order in which they came.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedEvents)]
 struct AllAccepted {
     events: Vec<Accepted>,
 }
 
+/// Publish up to a thousand events
+///
+/// All of them or none, in one transaction: one event with a fault keeps all of them out. An event may be as large
+/// as by itself, 256 KiB, and the whole body 16 MiB.
+#[utoipa::path(
+    post,
+    path = "/events/batch",
+    tag = "events",
+    operation_id = "publishEvents",
+    security(("api_key" = ["events:write"])),
+    params(("traceparent" = Option<String>, Header)),
+    request_body = Events,
+    responses((status = 202, description = "All are accepted.", body = AllAccepted))
+)]
 pub(crate) async fn batch(
     State(services): State<Services>,
     caller: Caller,

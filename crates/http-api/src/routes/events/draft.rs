@@ -2,10 +2,44 @@
 
 use rdev_webhooks_app::{Catalogue, EventDraft};
 use rdev_webhooks_domain::{Access, EventType, ProjectName, TraceParent};
+use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::routes::projects::NOT_YOURS;
+
+/// A new event. `null` stands for an optional member that is absent.
+#[derive(ToSchema)]
+#[schema(as = NewEvent)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct NewEventBody {
+    /// One of the event types that are known.
+    #[schema(value_type = types::EventType)]
+    event: String,
+    /// When it happened; now, if it is absent.
+    #[schema(value_type = Option<types::Timestamp>)]
+    timestamp: Option<String>,
+    /// Whatever there is to tell, delivered byte for byte.
+    data: NewEventData,
+    /// Your own key for it: a repeat within the same project is answered like the first and adds nothing.
+    #[schema(value_type = Option<types::EventKey>)]
+    id: Option<String>,
+}
+
+/// Any object.
+#[derive(ToSchema)]
+#[schema(as = EventData)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(crate) struct NewEventData {
+    /// The project that the event belongs to.
+    #[schema(value_type = Option<types::ProjectName>)]
+    project: Option<String>,
+    #[serde(flatten)]
+    #[schema(value_type = BTreeMap<String, Value>)]
+    others: (),
+}
 
 /// Reads an event that the caller may publish, or notes every fault of it.
 pub(super) fn read(

@@ -7,6 +7,7 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{DeliveryFilter, EventId, PageRequest};
 
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, EventDetail};
@@ -14,6 +15,18 @@ use crate::views::{self, EventDetail};
 /// How many deliveries are shown; `GET /deliveries?event=` has the others.
 const MAX_DELIVERIES: u32 = 100;
 
+/// Look at an event
+///
+/// With its first 100 deliveries, or why there are none.
+#[utoipa::path(
+    get,
+    path = "/events/{id}",
+    tag = "events",
+    operation_id = "getEvent",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::EventId, Path)),
+    responses((status = 200, description = "The event.", body = EventDetail))
+)]
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<EventId>,
@@ -29,5 +42,5 @@ pub(crate) async fn get(
     let filter = DeliveryFilter { event: Some(id), visible_to, ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
     let deliveries = services.history.list(&filter, first).await?;
-    Ok(views::json(&EventDetail::detailed(&record, &deliveries)))
+    Ok(views::json(&EventDetail::new(&record, &deliveries)))
 }

@@ -5,13 +5,44 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::EventFilter;
+use utoipa::IntoParams;
 
 use crate::caller::Caller;
-use crate::page;
+use crate::openapi::types;
+use crate::page::{PageParameters, self};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::EventView;
+use crate::views::{EventList, EventView};
 
+/// The parameters of `GET /events`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `list` reads")]
+struct Filters {
+    #[param(value_type = Option<types::EventType>)]
+    event: Option<String>,
+    #[param(value_type = Option<types::ProjectName>)]
+    project: Option<String>,
+    /// Only events that were accepted then or later.
+    #[param(value_type = Option<types::Timestamp>)]
+    since: Option<String>,
+    /// Only events that were accepted before.
+    #[param(value_type = Option<types::Timestamp>)]
+    until: Option<String>,
+}
+
+/// List events
+///
+/// Newest first, each with what became of it.
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "events",
+    operation_id = "listEvents",
+    security(("api_key" = ["webhooks:read"])),
+    params(Filters, PageParameters),
+    responses((status = 200, description = "A page of events.", body = EventList, headers(("Link"))))
+)]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,

@@ -8,6 +8,12 @@ mod list;
 mod publish;
 mod trace;
 
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(publish::publish, batch::batch, list::list, get::get))]
+pub(super) struct Described;
+
 pub(super) use batch::batch;
 pub(super) use get::get;
 pub(super) use list::list;

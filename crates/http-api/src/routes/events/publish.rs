@@ -6,7 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 
 use super::accepted::Accepted;
-use super::{draft, trace};
+use super::draft::{self, NewEventBody};
+use super::trace;
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::fault::Faults;
@@ -14,6 +15,20 @@ use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::views;
 
+/// Publish an event
+///
+/// The event and all its deliveries are on disk when this answers. Within a project, a repeat of the producer's
+/// own `id` is answered as the first was, and adds nothing.
+#[utoipa::path(
+    post,
+    path = "/events",
+    tag = "events",
+    operation_id = "publishEvent",
+    security(("api_key" = ["events:write"])),
+    params(("traceparent" = Option<String>, Header)),
+    request_body = NewEventBody,
+    responses((status = 202, description = "It is accepted.", body = Accepted))
+)]
 pub(crate) async fn publish(
     State(services): State<Shared>,
     caller: Caller,

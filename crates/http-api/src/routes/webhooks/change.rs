@@ -1,14 +1,50 @@
 //! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
 
+use std::collections::BTreeMap;
+
 use rdev_webhooks_app::{Catalogue, WebhookChange};
 use rdev_webhooks_domain::{Access, RetryPolicy, Webhook};
+use utoipa::ToSchema;
 
-use super::retry::retry;
+use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object, Value};
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::routes::projects::projects;
+
+/// A JSON merge patch of a webhook: `null` takes a setting away or resets it to its default.
+#[derive(ToSchema)]
+#[schema(as = WebhookPatch)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct WebhookPatchBody {
+    #[schema(value_type = types::EndpointUrl, required = false)]
+    url: String,
+    /// Replaces what it subscribes to.
+    #[schema(value_type = Vec<types::EventPattern>, min_items = 1, max_items = 100, required = false)]
+    events: Vec<String>,
+    #[schema(max_length = 1_000)]
+    description: Option<String>,
+    /// Replaces the projects.
+    #[schema(value_type = Option<Vec<types::ProjectName>>, max_items = 100)]
+    projects: Option<Vec<String>>,
+    /// Sets the headers that are named, and takes away those that are `null`.
+    #[schema(value_type = Option<BTreeMap<types::HeaderName, types::HeaderChange>>)]
+    headers: Option<BTreeMap<String, Option<String>>>,
+    retry: Option<RetryBody>,
+    /// Deliveries a second, in each worker process.
+    #[schema(minimum = 0.001, maximum = 10_000)]
+    rate_limit: Option<f64>,
+    /// Deliveries at once, in each worker process.
+    #[schema(minimum = 1, maximum = 1_000)]
+    max_in_flight: Option<u32>,
+    /// How long an attempt may take.
+    #[schema(minimum = 100, maximum = 60_000)]
+    timeout_ms: Option<u32>,
+    enabled: Option<bool>,
+}
 
 /// A change, and whether it holds only for the version it was read against: a part of a retry policy
 /// is merged over what stands there.

@@ -6,13 +6,31 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
-use super::new;
+use super::new::{self, NewWebhookBody};
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::tag::etag;
 use crate::views::{self, CreatedView};
 
+/// Make a webhook
+///
+/// The answer has the webhook's `secret`, which is shown this once: it is what the receiver verifies
+/// deliveries with.
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    tag = "webhooks",
+    operation_id = "createWebhook",
+    security(("api_key" = ["webhooks:write"])),
+    request_body = NewWebhookBody,
+    responses((
+        status = 201,
+        description = "The webhook was made.",
+        body = CreatedView,
+        headers(("Location"), ("ETag"))
+    ))
+)]
 pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,

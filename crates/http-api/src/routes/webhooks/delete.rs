@@ -5,11 +5,24 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::check_visible;
 use crate::caller::Caller;
+use crate::openapi::types;
+use super::check_visible;
 use crate::path::PathId;
 use crate::problem::Problem;
 
+/// Delete a webhook
+///
+/// What waits is cancelled; the history stays.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "deleteWebhook",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path)),
+    responses((status = 204, description = "It is deleted."))
+)]
 pub(crate) async fn delete(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,

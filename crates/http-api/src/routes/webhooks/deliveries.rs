@@ -8,13 +8,26 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
 use crate::caller::Caller;
-use crate::page;
+use crate::openapi::types;
+use crate::page::{PageParameters, self};
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::routes::deliveries::filter;
-use crate::views::DeliveryView;
+use crate::views::{DeliveryList, DeliveryView};
 
+/// List a webhook's deliveries
+///
+/// Those of the newest events first. The history of a deleted webhook can still be read.
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/deliveries",
+    tag = "deliveries",
+    operation_id = "listWebhookDeliveries",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::WebhookId, Path), filter::Filters, PageParameters),
+    responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
+)]
 pub(crate) async fn deliveries(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,

@@ -9,13 +9,27 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
-use super::find;
 use crate::caller::Caller;
+use crate::openapi::types;
+use super::find;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};
-use crate::views;
+use crate::views::{self, WebhookView};
 
+/// Look at a webhook
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "getWebhook",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::WebhookId, Path), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The webhook.", body = WebhookView, headers(("ETag"))),
+        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+    )
+)]
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,

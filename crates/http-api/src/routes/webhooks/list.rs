@@ -4,13 +4,42 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookFilter;
+use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::caller::Caller;
-use crate::page;
+use crate::openapi::types;
+use crate::page::{PageParameters, self};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::views::WebhookList;
 
+/// The parameters of `GET /webhooks`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `list` reads")]
+struct Filters {
+    /// Only webhooks that subscribe to this event type, by name or by a pattern.
+    #[param(value_type = Option<types::EventType>)]
+    event: Option<String>,
+    enabled: Option<bool>,
+    /// Only webhooks that are sent this project's events.
+    #[param(value_type = Option<types::ProjectName>)]
+    project: Option<String>,
+}
+
+/// List webhooks
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/webhooks",
+    tag = "webhooks",
+    operation_id = "listWebhooks",
+    security(("api_key" = ["webhooks:read"])),
+    params(Filters, PageParameters),
+    responses((status = 200, description = "A page of webhooks.", body = WebhookList, headers(("Link"))))
+)]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,

@@ -15,6 +15,21 @@ mod settings;
 mod subscription;
 mod test;
 
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(
+    create::create,
+    list::list,
+    get::get,
+    patch::patch,
+    delete::delete,
+    rotate::rotate,
+    test::test,
+    deliveries::deliveries,
+))]
+pub(super) struct Described;
+
 pub(super) use create::create;
 pub(super) use delete::delete;
 pub(super) use deliveries::deliveries;

@@ -1,15 +1,56 @@
 //! The body of `POST /webhooks`.
 
+use std::collections::BTreeMap;
+
 use rdev_webhooks_app::{Catalogue, NewWebhook};
 use rdev_webhooks_domain::Access;
 use rdev_webhooks_domain::signing::SigningScheme;
+use utoipa::ToSchema;
 
-use super::retry::retry;
+use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object};
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::routes::projects::projects;
+
+/// A new webhook. `null` stands for an optional member that is absent.
+#[derive(ToSchema)]
+#[schema(as = NewWebhook)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct NewWebhookBody {
+    #[schema(value_type = types::EndpointUrl)]
+    url: String,
+    /// What to send: event types, a prefix like `command.*`, or `*` for all that producers publish;
+    /// `webhook.disabled` or `webhook.*` for what the system itself tells.
+    #[schema(value_type = Vec<types::EventPattern>, min_items = 1, max_items = 100)]
+    events: Vec<String>,
+    #[schema(max_length = 1_000)]
+    description: Option<String>,
+    /// Only these projects' events; all, if there are none here.
+    #[schema(value_type = Option<Vec<types::ProjectName>>, max_items = 100)]
+    projects: Option<Vec<String>>,
+    /// Headers to send along, at most 32. Their values are kept as secrets.
+    #[schema(value_type = Option<BTreeMap<types::HeaderName, types::HeaderValue>>)]
+    headers: Option<BTreeMap<String, String>>,
+    retry: Option<RetryBody>,
+    /// Deliveries a second, in each worker process.
+    #[schema(minimum = 0.001, maximum = 10_000)]
+    rate_limit: Option<f64>,
+    /// Deliveries at once, in each worker process, once the endpoint has shown that it answers.
+    #[schema(minimum = 1, maximum = 1_000)]
+    max_in_flight: Option<u32>,
+    /// How long an attempt may take.
+    #[schema(minimum = 100, maximum = 60_000)]
+    timeout_ms: Option<u32>,
+    /// `hmac-sha256` if it is absent; cannot be changed later.
+    #[schema(value_type = Option<types::SigningScheme>)]
+    signing: Option<String>,
+    #[schema(default = true)]
+    enabled: Option<bool>,
+}
 
 /// Reads the whole body: a webhook, or every fault of form. Either way what is to be judged by
 /// substance comes along. It takes the projects that the caller is limited to unless it names some of them.

@@ -8,19 +8,39 @@ use http::header::ETAG;
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
-use super::change;
+use super::change::{self, WebhookPatchBody};
 use super::circuits::circuits;
 use super::find;
 use crate::body::Document;
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::tag::{IfMatch, etag_of};
-use crate::views;
+use crate::views::{self, WebhookView};
 
 /// How often a change that was read against one version is read anew against the next.
 const MAX_TRIES: u32 = 5;
 
+/// Change a webhook
+///
+/// By a JSON merge patch (RFC 7396): what the body does not name stays as it is, and `null` takes a setting
+/// away or resets it to its default. `headers` merges by name; a `retry` object is merged over the policy
+/// that stands, and a `schedule_ms` replaces it.
+#[utoipa::path(
+    patch,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "updateWebhook",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path), ("If-Match" = Option<String>, Header)),
+    request_body(content(
+        (WebhookPatchBody = "application/merge-patch+json"),
+        (WebhookPatchBody = "application/json")
+    )),
+    responses((status = 200, description = "The webhook as it is now.", body = WebhookView, headers(("ETag")))),
+    extensions(("x-problems" = json!(["version_mismatch"])))
+)]
 pub(crate) async fn patch(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::{RetryPolicy, RetryPolicyError};
+use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
 use crate::fault::Faults;
@@ -13,6 +14,30 @@ type Parts = (u32, Duration, f64, Duration);
 // The policy's own bounds, so that each member can be judged by itself; the policy has the last word.
 const MAX_ATTEMPTS: u32 = 50;
 const DAY_MS: u32 = 86_400_000;
+
+/// How to retry: `schedule_ms` alone, or any of the other members, which describe waits that grow by a factor.
+/// The default is 3 attempts, 5 s, factor 2, at most 1 h.
+#[derive(ToSchema)]
+#[schema(as = NewRetryPolicy)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `retry` reads")]
+pub(super) struct RetryBody {
+    /// How often to try in all.
+    #[schema(minimum = 1, maximum = 50)]
+    max_attempts: Option<u32>,
+    /// How long to wait before the second attempt.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    initial_backoff_ms: Option<u32>,
+    /// How many times longer each further wait is.
+    #[schema(minimum = 1, maximum = 10)]
+    multiplier: Option<f64>,
+    /// The longest wait.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    max_backoff_ms: Option<u32>,
+    /// How long to wait before each further attempt.
+    #[schema(max_items = 49)]
+    schedule_ms: Option<Vec<u32>>,
+}
 
 /// Reads a policy. What it leaves out is taken from `present` if that is of the same shape, and from
 /// the default otherwise; `null` stands for the default.

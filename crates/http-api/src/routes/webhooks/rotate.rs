@@ -10,12 +10,14 @@ use http::HeaderMap;
 use http::header::ETAG;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
+use utoipa::ToSchema;
 
 use super::check_visible;
 use super::circuits::circuits;
 use crate::body::Optional;
 use crate::caller::Caller;
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::tag::{IfMatch, etag_of};
@@ -27,6 +29,32 @@ const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that both may sign, in seconds: a week.
 const LONGEST_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
+/// How to rotate a secret; all of it may be left out.
+#[derive(ToSchema)]
+#[schema(as = Rotation)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+struct RotationBody {
+    /// How long both secrets sign.
+    #[schema(minimum = 0, maximum = 604_800, default = 86_400)]
+    overlap_seconds: Option<u32>,
+}
+
+/// Give a webhook a new secret
+///
+/// Meanwhile the old one signs too: `webhook-signature` has two entries, the new one first. A second rotation during
+/// an overlap drops the oldest secret. The answer has the new `secret`, which is shown this once.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/secret/rotate",
+    tag = "webhooks",
+    operation_id = "rotateSecret",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path), ("If-Match" = Option<String>, Header)),
+    request_body = Option<RotationBody>,
+    responses((status = 200, description = "The webhook as it is now.", body = RotatedView, headers(("ETag")))),
+    extensions(("x-problems" = json!(["version_mismatch"])))
+)]
 pub(crate) async fn rotate(
     State(services): State<Services>,
     caller: Caller,

@@ -7,13 +7,28 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::check_visible;
-use crate::body::Nothing;
+use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::openapi::types;
+use super::check_visible;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, DeliveryView};
 
+/// Send a webhook a test delivery
+///
+/// A signed event of the type `webhook.test`, whatever the webhook subscribes to.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/test",
+    tag = "webhooks",
+    operation_id = "testWebhook",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path)),
+    request_body = Option<EmptyBody>,
+    responses((status = 202, description = "The delivery is on its way.", body = DeliveryView)),
+    extensions(("x-problems" = json!(["webhook_disabled"])))
+)]
 pub(crate) async fn test(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,

@@ -1,0 +1,168 @@
+//! What holds of every operation: the errors that may come of it, the headers of its answers, and examples.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use utoipa::openapi::example::Example;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::schema::{Ref, Schema, SchemaType, Type};
+use utoipa::openapi::{Content, OpenApi, RefOr, Response};
+
+use super::{examples, problems};
+use crate::problem::ProblemCode;
+
+/// The extension by which a handler names the codes that are particular to it. It does not stay.
+const PROBLEMS: &str = "x-problems";
+
+/// Completes every operation.
+pub(super) fn finish(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            complete(operation);
+        }
+    }
+}
+
+/// A header of answers by its name.
+pub(super) fn header(name: &str) -> RefOr<Header> {
+    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, patch, delete].into_iter().flatten()
+}
+
+fn complete(operation: &mut Operation) {
+    let mut codes = BTreeMap::<u16, Vec<ProblemCode>>::new();
+    for code in problem_codes(operation) {
+        codes.entry(code.status().as_u16()).or_default().push(code);
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            complete_answer(response);
+        }
+    }
+    for (status, codes) in codes {
+        operation.responses.responses.insert(status.to_string(), problems::answer(&codes));
+    }
+    let parameters = operation.parameters.get_or_insert_default();
+    parameters.iter_mut().for_each(plain);
+    parameters.push(RefOr::Ref(parameter("X-Request-Id")));
+    for content in bodies(operation) {
+        not_null(&mut content.schema);
+        add_examples(content);
+    }
+}
+
+/// The errors that may come of an operation, in the order of [`ProblemCode::ALL`].
+fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
+    let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(PROBLEMS));
+    operation.extensions.take_if(|extensions| extensions.is_empty());
+    let has = |place: &ParameterIn| {
+        operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
+    };
+    let is_guarded = operation.security.is_some();
+    let has_body = operation.request_body.is_some();
+    let is_possible = |code: ProblemCode| match code {
+        ProblemCode::Unauthenticated | ProblemCode::Forbidden => is_guarded,
+        ProblemCode::NotFound => has(&ParameterIn::Path),
+        ProblemCode::ValidationFailed => has_body || has(&ParameterIn::Query),
+        ProblemCode::MalformedJson
+        | ProblemCode::IncompleteBody
+        | ProblemCode::RequestTimeout
+        | ProblemCode::BodyTooLarge
+        | ProblemCode::UnsupportedMediaType => has_body,
+        ProblemCode::InternalError | ProblemCode::Unavailable | ProblemCode::DeadlineExceeded => true,
+        _ => false,
+    };
+    let is_named = |code: ProblemCode| {
+        let mut names = named.iter().filter_map(Value::as_array).flatten();
+        names.any(|name| name == code.as_str())
+    };
+    let all = ProblemCode::ALL.iter().copied();
+    all.filter(|code| is_possible(*code) || is_named(*code)).collect()
+}
+
+/// The headers that a handler names are described in one place.
+fn complete_answer(response: &mut Response) {
+    for (name, described) in &mut response.headers {
+        *described = header(name);
+    }
+    response.headers.insert("X-Request-Id".to_owned(), header("X-Request-Id"));
+    response.content.values_mut().filter_map(inline).for_each(add_examples);
+}
+
+/// A parameter that is absent is not null. One that is a header is described in one place.
+fn plain(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(given) = parameter else {
+        return;
+    };
+    if given.parameter_in == ParameterIn::Header {
+        *parameter = RefOr::Ref(self::parameter(&given.name));
+        return;
+    }
+    match &mut given.schema {
+        Some(RefOr::T(Schema::Object(object))) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|of| *of != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+        }
+        _ => not_null(&mut given.schema),
+    }
+}
+
+/// What may be left out is not null, though the type of its description is optional.
+fn not_null(schema: &mut Option<RefOr<Schema>>) {
+    if let Some(RefOr::T(Schema::OneOf(choice))) = schema {
+        let named = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_)));
+        *schema = named.cloned().or_else(|| schema.take());
+    }
+}
+
+fn parameter(name: &str) -> Ref {
+    Ref::new(format!("#/components/parameters/{name}"))
+}
+
+fn bodies(operation: &mut Operation) -> impl Iterator<Item = &mut Content> {
+    let body = operation.request_body.as_mut().and_then(|body| match body {
+        RefOr::T(body) => Some(body),
+        RefOr::Ref(_) => None,
+    });
+    body.into_iter().flat_map(|body| body.content.values_mut().filter_map(inline))
+}
+
+fn inline(content: &mut RefOr<Content>) -> Option<&mut Content> {
+    match content {
+        RefOr::T(content) => Some(content),
+        RefOr::Ref(_) => None,
+    }
+}
+
+/// Gives a body or an answer the examples of its schema, unless it has its own.
+fn add_examples(content: &mut Content) {
+    let Some(RefOr::Ref(schema)) = &content.schema else {
+        return;
+    };
+    if content.example.is_some() || !content.examples.is_empty() {
+        return;
+    }
+    let name = schema.ref_location.rsplit('/').next().unwrap_or_default();
+    let mut examples = examples::of(name);
+    if examples.len() == 1 {
+        content.example = examples.pop_first().map(|(_, example)| example);
+    }
+    for (what, value) in examples {
+        let example = Example::builder().summary(what.as_str()).value(Some(value)).build();
+        let name = what.split(|character: char| !character.is_alphanumeric()).collect::<Vec<_>>().join("-");
+        content.examples.insert(name, RefOr::T(example));
+    }
+}

@@ -1,0 +1,110 @@
+//! One operation.
+
+use std::fmt::{self, Write as _};
+
+use serde_json::Value;
+
+use super::markup::{Escaped, Line, Paragraphs};
+use super::{members, resolve, schema, text};
+
+pub(super) fn write(
+    html: &mut String,
+    document: &Value,
+    method: &str,
+    path: &str,
+    operation: &Value,
+) -> fmt::Result {
+    let id = Escaped(text(operation, "operationId"));
+    let (shown, path) = (Escaped(method), Escaped(path));
+    let summary = Escaped(text(operation, "summary"));
+    writeln!(
+        html,
+        "<section id=\"{id}\">\n<h3>{summary}</h3>\n\
+         <p class=\"call\"><b class=\"{shown}\">{shown}</b> <code>{path}</code></p>\n{}",
+        Paragraphs(text(operation, "description"))
+    )?;
+    for (_, scopes) in operation["security"].as_array().into_iter().flatten().flat_map(members) {
+        for scope in scopes.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            writeln!(html, "<p>Needs a key with the scope <code>{}</code>.</p>", Escaped(scope))?;
+        }
+    }
+    parameters(html, document, operation)?;
+    let body = &operation["requestBody"];
+    if body.is_object() {
+        let optional = if body["required"] == true { "" } else { " <small>optional</small>" };
+        writeln!(html, "<h4>Body{optional}</h4>\n{}", Paragraphs(text(body, "description")))?;
+        contents(html, body)?;
+    }
+    writeln!(html, "<h4>Answers</h4>")?;
+    for (status, answer) in members(&operation["responses"]) {
+        self::answer(html, document, status, resolve(document, answer))?;
+    }
+    writeln!(html, "</section>")
+}
+
+fn parameters(html: &mut String, document: &Value, operation: &Value) -> fmt::Result {
+    let parameters: Vec<_> = operation["parameters"].as_array().into_iter().flatten().collect();
+    if parameters.is_empty() {
+        return Ok(());
+    }
+    writeln!(html, "<h4>Parameters</h4>\n<table>")?;
+    for parameter in parameters.into_iter().map(|parameter| resolve(document, parameter)) {
+        let name = Escaped(text(parameter, "name"));
+        let place = Escaped(text(parameter, "in"));
+        let required = if parameter["required"] == true { " <em>required</em>" } else { "" };
+        writeln!(
+            html,
+            "<tr><th><code>{name}</code><small>{place}{required}</small></th><td>{}{}</td></tr>",
+            schema::Summary(&parameter["schema"]),
+            Paragraphs(text(parameter, "description"))
+        )?;
+    }
+    writeln!(html, "</table>")
+}
+
+fn answer(html: &mut String, document: &Value, status: &str, answer: &Value) -> fmt::Result {
+    let mut meaning = text(answer, "description").split("\n\n");
+    let first = Line(meaning.next().unwrap_or_default());
+    let status = Escaped(status);
+    writeln!(html, "<details><summary><b class=\"status\">{status}</b> {first}</summary>")?;
+    for further in meaning {
+        writeln!(html, "<p>{}</p>", Line(further))?;
+    }
+    let mut headers = members(&answer["headers"]).peekable();
+    if headers.peek().is_some() {
+        writeln!(html, "<table>")?;
+        for (name, header) in headers {
+            let meaning = Line(text(resolve(document, header), "description"));
+            let name = Escaped(name);
+            writeln!(html, "<tr><th><code>{name}</code><small>header</small></th><td>{meaning}</td></tr>")?;
+        }
+        writeln!(html, "</table>")?;
+    }
+    contents(html, answer)?;
+    writeln!(html, "</details>")
+}
+
+/// What a body or an answer holds: its shape once, though it may have several media types.
+fn contents(html: &mut String, holder: &Value) -> fmt::Result {
+    let types: Vec<_> = members(&holder["content"]).map(|(name, _)| Escaped(name)).collect();
+    let Some((_, content)) = members(&holder["content"]).next() else {
+        return Ok(());
+    };
+    let types: Vec<_> = types.iter().map(|name| format!("<code>{name}</code>")).collect();
+    writeln!(html, "<p>{}: {}</p>", types.join(" or "), schema::Summary(&content["schema"]))?;
+    schema::members_of(html, &content["schema"])?;
+    if let Some(example) = content.get("example") {
+        self::example(html, "Example", example)?;
+    }
+    for (name, example) in members(&content["examples"]) {
+        let what = example["summary"].as_str().unwrap_or(name);
+        self::example(html, &format!("Example: {what}"), &example["value"])?;
+    }
+    Ok(())
+}
+
+fn example(html: &mut String, what: &str, value: &Value) -> fmt::Result {
+    // Text that is no JSON stands as it is.
+    let text = value.as_str().map_or_else(|| format!("{value:#}"), str::to_owned);
+    writeln!(html, "<p><small>{}</small></p>\n<pre>{}</pre>", Escaped(what), Escaped(&text))
+}

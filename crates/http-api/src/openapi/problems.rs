@@ -1,0 +1,118 @@
+//! Errors: the answers that tell them, by the codes that may be in them.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::openapi::example::Example;
+use utoipa::openapi::schema::{AllOf, ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::{Content, RefOr, Response};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::fault::{Fault, Place};
+use crate::problem::{Members, ProblemCode};
+
+/// The answers that many operations give, each with a name to refer to it by.
+const SHARED: [(&str, &[ProblemCode]); 10] = [
+    ("MalformedBody", &[ProblemCode::MalformedJson, ProblemCode::IncompleteBody]),
+    ("Unauthenticated", &[ProblemCode::Unauthenticated]),
+    ("Forbidden", &[ProblemCode::Forbidden]),
+    ("NotFound", &[ProblemCode::NotFound]),
+    ("RequestTimeout", &[ProblemCode::RequestTimeout]),
+    ("BodyTooLarge", &[ProblemCode::BodyTooLarge]),
+    ("UnsupportedMediaType", &[ProblemCode::UnsupportedMediaType]),
+    ("ValidationFailed", &[ProblemCode::ValidationFailed]),
+    ("InternalError", &[ProblemCode::InternalError]),
+    ("Unavailable", &[ProblemCode::Unavailable, ProblemCode::DeadlineExceeded]),
+];
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let codes = Self::ALL.iter().map(|code| code.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+    }
+}
+
+impl ToSchema for ProblemCode {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ProblemCode")
+    }
+}
+
+/// The shape of a problem.
+pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
+    let mut schemas = vec![(Members::name().into_owned(), Members::schema())];
+    Members::schemas(&mut schemas);
+    schemas
+}
+
+pub(super) fn responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
+    SHARED.into_iter().map(|(name, codes)| (name.to_owned(), RefOr::T(response(codes))))
+}
+
+/// The answer that tells one of these codes, which have one status in common.
+pub(super) fn answer(codes: &[ProblemCode]) -> RefOr<Response> {
+    match SHARED.iter().find(|(_, shared)| *shared == codes) {
+        Some((name, _)) => RefOr::Ref(Ref::new(format!("#/components/responses/{name}"))),
+        None => RefOr::T(response(codes)),
+    }
+}
+
+fn response(codes: &[ProblemCode]) -> Response {
+    let meanings: Vec<_> =
+        codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
+    let mut content = Content::builder().schema(Some(shape(codes)));
+    for code in codes {
+        let example = Example::builder().summary(code.title()).value(Some(example(*code))).build();
+        content = content.examples_from_iter([(code.as_str(), example)]);
+    }
+    let mut response = Response::builder()
+        .description(meanings.join("\n\n"))
+        .content("application/problem+json", content.build())
+        .build();
+    response.headers.extend(headers(codes).map(|name| (name.to_owned(), super::finish::header(name))));
+    response
+}
+
+/// A problem with one of these codes.
+fn shape(codes: &[ProblemCode]) -> Schema {
+    let status = codes.first().map(|code| code.status().as_u16());
+    let status = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(status));
+    let code = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(codes.iter().map(|code| code.as_str())));
+    let particulars = ObjectBuilder::new().property("status", status).property("code", code);
+    AllOf::builder().item(Ref::from_schema_name(Members::name())).item(particulars).into()
+}
+
+/// The headers that every answer of these codes has.
+fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
+    let all = |status| codes.iter().all(|code| code.status() == status);
+    [
+        ("X-Request-Id", true),
+        ("WWW-Authenticate", all(StatusCode::UNAUTHORIZED)),
+        ("Retry-After", all(StatusCode::SERVICE_UNAVAILABLE)),
+    ]
+    .into_iter()
+    .filter_map(|(name, is_there)| is_there.then_some(name))
+}
+
+fn example(code: ProblemCode) -> Value {
+    let place = match code {
+        ProblemCode::ValidationFailed => Some(Place::Pointer("/events/0".to_owned())),
+        ProblemCode::VersionMismatch => Some(Place::Header("If-Match")),
+        _ => None,
+    };
+    let errors: Vec<_> =
+        place.map(|place| Fault { place, detail: code.meaning().to_owned() }).into_iter().collect();
+    json!(Members {
+        r#type: code.type_uri(),
+        title: code.title(),
+        status: code.status().as_u16(),
+        detail: code.meaning(),
+        instance: "/webhooks/whk_01jhmvbd40fr7s8x1gt0nzcfaw",
+        code: code.as_str(),
+        request_id: "req_5f0c9a1be2d34c6788aa0d3b1e7f2c44",
+        errors: &errors,
+    })
+}

@@ -1,0 +1,89 @@
+//! `GET /openapi.json` and `GET /docs`: what the API says of itself, for programs and for people.
+
+use std::sync::LazyLock;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+use utoipa::OpenApi;
+
+use crate::openapi::{self, page};
+use crate::tag::is_known;
+
+#[derive(OpenApi)]
+#[openapi(paths(openapi_json, docs))]
+pub(super) struct Described;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// Describe the API
+///
+/// This document: OpenAPI 3.1.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "description",
+    operation_id = "describe",
+    params(("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, description = "The document.", body = Object, headers(("ETag"))),
+        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+    )
+)]
+pub(crate) async fn openapi_json(headers: HeaderMap) -> Response {
+    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(openapi::openapi_json()));
+    answer(&headers, TAG.clone(), JSON, openapi::openapi_json())
+}
+
+/// Describe the API to people
+///
+/// This document as a page. It loads nothing, and runs no script.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    tag = "description",
+    operation_id = "describeToPeople",
+    params(("If-None-Match" = Option<String>, Header)),
+    responses(
+        (
+            status = 200,
+            description = "The page.",
+            body = String,
+            content_type = "text/html",
+            headers(("ETag"), ("Content-Security-Policy")),
+            example = json!("<!doctype html>…")
+        ),
+        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+    )
+)]
+pub(crate) async fn docs(headers: HeaderMap) -> Response {
+    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(page::html()));
+    static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+        // Letters, digits and punctuation are fit for a header; a page that has no policy may do nothing.
+        let strictest = HeaderValue::from_static("default-src 'none'");
+        HeaderValue::try_from(page::content_security_policy()).unwrap_or(strictest)
+    });
+    let mut response = answer(&headers, TAG.clone(), HTML, page::html());
+    if response.status() == StatusCode::OK {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY.clone());
+    }
+    response
+}
+
+/// Answers a text that does not change while the process lives, unless the client has it already.
+fn answer(headers: &HeaderMap, tag: HeaderValue, media_type: HeaderValue, text: &'static str) -> Response {
+    if is_known(headers, &tag) {
+        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
+    }
+    ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response()
+}
+
+/// A strong entity tag of a text.
+fn tag(text: &str) -> HeaderValue {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    // Hexadecimal digits between quotes are fit for a header.
+    HeaderValue::try_from(format!("\"{digits}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
