@@ -10,9 +10,13 @@ use utoipa::openapi::{RefOr, Required};
 const API_KEY: &str = "api_key";
 
 /// The headers of answers, each with what it says.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 8] = [
     ("Content-Security-Policy", "What the page may do: have its own style, and nothing else."),
     ("ETag", "The version of what is shown. `If-None-Match` and `If-Match` take it."),
+    (
+        "Idempotent-Replayed",
+        "`true`, if this is the answer to an earlier request under the same `Idempotency-Key`.",
+    ),
     ("Link", "The next page's URL, as `<…>; rel=\"next\"`, if there is another page."),
     ("Location", "The path of what was made."),
     ("Retry-After", "How many seconds to wait before another try."),
@@ -21,7 +25,13 @@ const HEADERS: [(&str, &str); 7] = [
 ];
 
 /// The headers of requests, each with what it asks for and an example.
-const PARAMETERS: [(&str, &str, &str); 4] = [
+const PARAMETERS: [(&str, &str, &str); 5] = [
+    (
+        "Idempotency-Key",
+        "Lets the request be sent again, whatever became of the first try, and be done once: 1 to 255 visible ASCII \
+         characters, new for each thing to be done. It is remembered for 24 hours.",
+        "6f2d8c1e-9d0b-4f57-a1f3-0c2f5c8b7e11",
+    ),
     ("If-Match", "Makes the change only if the webhook's version is still that of this `ETag`.", "\"3\""),
     ("If-None-Match", "Answers 304 if this is what would be shown, by its `ETag`.", "\"3\""),
     (

@@ -18,6 +18,15 @@ const PROBLEMS: &str = "x-problems";
 /// Completes every operation.
 pub(super) fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
+        if let Some(post) = item.post.as_mut().filter(|post| post.security.is_some()) {
+            let parameters = post.parameters.get_or_insert_default();
+            parameters.push(RefOr::Ref(parameter("Idempotency-Key")));
+            for response in post.responses.responses.values_mut() {
+                if let RefOr::T(response) = response {
+                    response.headers.insert("Idempotent-Replayed".to_owned(), header("Idempotent-Replayed"));
+                }
+            }
+        }
         for operation in operations(item) {
             complete(operation);
         }
@@ -68,10 +77,13 @@ fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
             .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
     };
     let is_guarded = operation.security.is_some();
+    let key = RefOr::Ref(parameter("Idempotency-Key"));
+    let is_idempotent = operation.parameters.iter().flatten().any(|parameter| *parameter == key);
     let has_body = operation.request_body.is_some();
     let is_possible = |code: ProblemCode| match code {
         ProblemCode::Unauthenticated | ProblemCode::Forbidden => is_guarded,
         ProblemCode::NotFound => has(&ParameterIn::Path),
+        ProblemCode::IdempotencyKeyInUse | ProblemCode::IdempotencyKeyReused => is_idempotent,
         ProblemCode::ValidationFailed => has_body || has(&ParameterIn::Query),
         ProblemCode::MalformedJson
         | ProblemCode::IncompleteBody

@@ -13,7 +13,7 @@ use crate::fault::{Fault, Place};
 use crate::problem::{Members, ProblemCode};
 
 /// The answers that many operations give, each with a name to refer to it by.
-const SHARED: [(&str, &[ProblemCode]); 10] = [
+const SHARED: [(&str, &[ProblemCode]); 12] = [
     ("MalformedBody", &[ProblemCode::MalformedJson, ProblemCode::IncompleteBody]),
     ("Unauthenticated", &[ProblemCode::Unauthenticated]),
     ("Forbidden", &[ProblemCode::Forbidden]),
@@ -22,6 +22,8 @@ const SHARED: [(&str, &[ProblemCode]); 10] = [
     ("BodyTooLarge", &[ProblemCode::BodyTooLarge]),
     ("UnsupportedMediaType", &[ProblemCode::UnsupportedMediaType]),
     ("ValidationFailed", &[ProblemCode::ValidationFailed]),
+    ("Unprocessable", &[ProblemCode::IdempotencyKeyReused, ProblemCode::ValidationFailed]),
+    ("IdempotencyKeyInUse", &[ProblemCode::IdempotencyKeyInUse]),
     ("InternalError", &[ProblemCode::InternalError]),
     ("Unavailable", &[ProblemCode::Unavailable, ProblemCode::DeadlineExceeded]),
 ];
@@ -91,7 +93,10 @@ fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
     [
         ("X-Request-Id", true),
         ("WWW-Authenticate", all(StatusCode::UNAUTHORIZED)),
-        ("Retry-After", all(StatusCode::SERVICE_UNAVAILABLE)),
+        (
+            "Retry-After",
+            all(StatusCode::SERVICE_UNAVAILABLE) || codes.contains(&ProblemCode::IdempotencyKeyInUse),
+        ),
     ]
     .into_iter()
     .filter_map(|(name, is_there)| is_there.then_some(name))
@@ -100,6 +105,9 @@ fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
 fn example(code: ProblemCode) -> Value {
     let place = match code {
         ProblemCode::ValidationFailed => Some(Place::Pointer("/events/0".to_owned())),
+        ProblemCode::IdempotencyKeyInUse | ProblemCode::IdempotencyKeyReused => {
+            Some(Place::Header("Idempotency-Key"))
+        }
         ProblemCode::VersionMismatch => Some(Place::Header("If-Match")),
         _ => None,
     };

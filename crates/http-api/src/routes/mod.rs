@@ -41,7 +41,7 @@ pub(crate) struct Routes {
 impl Routes {
     fn route(mut self, path: &'static str, methods: MethodRouter<Shared>) -> Self {
         self.paths.push(path);
-        Self { router: self.router.route(path, methods), ..self }
+        Self { router: Router::route(self.router, path, methods), ..self }
     }
 }
 

@@ -17,11 +17,18 @@ pub(crate) static DOCUMENT: LazyLock<Value> =
 pub(crate) const MAY_BE_UNDESCRIBED: bool = true;
 
 /// Headers that every answer may have, which the description leaves to HTTP.
-const OF_HTTP: [&str; 6] =
-    ["allow", "cache-control", "content-length", "content-type", "expires", "x-content-type-options"];
+const OF_HTTP: [&str; 6] = [
+    "allow",
+    "cache-control",
+    "content-length",
+    "content-type",
+    // An error may be one that was answered before.
+    "idempotent-replayed",
+    "x-content-type-options",
+];
 
 /// Headers that are not there on every answer that they are described for.
-const OPTIONAL: [&str; 1] = ["link"];
+const OPTIONAL: [&str; 3] = ["idempotent-replayed", "link", "retry-after"];
 
 /// Holds an answer, and the request that it is to, to the description. What is not described was refused.
 pub(crate) fn check(method: &Method, path: &str, request: &[u8], answer: &Answer) {

@@ -22,7 +22,9 @@ const TRIES: &[Try] = &[
     Try("GET", "/healthz", "", 200),
     Try("GET", "/readyz", "", 200),
     // There are metrics only where they are collected.
-    Try("GET", "/metrics", "", 404),
+    Try("GET", "/metrics", "", 200),
+    Try("GET", "/openapi.json", "", 200),
+    Try("GET", "/docs", "", 200),
     Try("GET", "/webhooks", "", 200),
     Try("GET", "/webhooks?project={project}", "", 200),
     Try("GET", "/webhooks?event=command.failed&enabled=true&limit=100", "", 200),

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 use super::find;
 use crate::caller::Caller;
 use crate::openapi::types;
-use crate::page::{AttemptNumber, PageParameters, self};
+use crate::page::{self, AttemptNumber, PageParameters};
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;

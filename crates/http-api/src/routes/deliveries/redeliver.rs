@@ -8,10 +8,10 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Redelivery;
 use rdev_webhooks_domain::{DeliveryId, Trigger};
 
+use super::check_visible;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::openapi::types;
-use super::check_visible;
 use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};

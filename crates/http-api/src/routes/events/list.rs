@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use crate::caller::Caller;
 use crate::openapi::types;
-use crate::page::{PageParameters, self};
+use crate::page::{self, PageParameters};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{EventList, EventView};

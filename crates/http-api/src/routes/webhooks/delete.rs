@@ -5,9 +5,9 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
+use super::check_visible;
 use crate::caller::Caller;
 use crate::openapi::types;
-use super::check_visible;
 use crate::path::PathId;
 use crate::problem::Problem;
 

@@ -9,7 +9,7 @@ use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
 use crate::caller::Caller;
 use crate::openapi::types;
-use crate::page::{PageParameters, self};
+use crate::page::{self, PageParameters};
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;

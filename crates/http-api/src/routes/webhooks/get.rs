@@ -9,9 +9,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
+use super::find;
 use crate::caller::Caller;
 use crate::openapi::types;
-use super::find;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};

@@ -7,10 +7,10 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
+use super::check_visible;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::openapi::types;
-use super::check_visible;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, DeliveryView};
