@@ -21,7 +21,6 @@ struct Try(&'static str, &'static str, &'static str, u16);
 const TRIES: &[Try] = &[
     Try("GET", "/healthz", "", 200),
     Try("GET", "/readyz", "", 200),
-    // There are metrics only where they are collected.
     Try("GET", "/metrics", "", 200),
     Try("GET", "/openapi.json", "", 200),
     Try("GET", "/docs", "", 200),
