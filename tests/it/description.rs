@@ -14,7 +14,7 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
 async fn the_program_answers_made_up_requests_as_it_is_described() {
     let folder = tempfile::tempdir().unwrap();
     // Nothing is sent to the addresses that are made up: there is no proxy there.
-    let nowhere = ["--egress-proxy", "http://127.0.0.1:9"];
+    let nowhere = ["--egress-proxy", "http://127.0.0.1:9", "--log", "warn"];
     let server = AllInOne::start_with(folder.path(), &nowhere, Stdio::inherit()).await;
     // Something to be found.
     let webhook = json!({ "url": "https://example.com/webhook", "events": ["*"] }).to_string();
