@@ -19,3 +19,4 @@ mod plaintext;
 mod postgres;
 mod races;
 mod rotation;
+mod streams;

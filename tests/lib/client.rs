@@ -17,9 +17,9 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// Talks to one API with one key.
 #[derive(Clone)]
 pub struct Client {
-    http: HttpClient<HttpConnector, Full<Bytes>>,
-    base: String,
-    key: String,
+    pub(crate) http: HttpClient<HttpConnector, Full<Bytes>>,
+    pub(crate) base: String,
+    pub(crate) key: String,
 }
 
 /// What the API answered.

@@ -7,9 +7,11 @@ mod client;
 mod deployment;
 mod process;
 mod python;
+mod stream;
 
 pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
 pub use deployment::Deployment;
 pub use process::{Process, binary};
 pub use python::python;
+pub use stream::{Event, EventStream};

@@ -2,6 +2,8 @@
 //!
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
+//! - [`Statistics`] counts what became of deliveries, and tells.
+//! - [`feed::Feed`] lets deliveries be watched as they change.
 //! - [`ApiKeys`] makes and deletes API keys, and knows them again.
 //! - [`Idempotency`] lets any of this be asked for twice and be done once.
 //! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, [`Disabling`]
@@ -14,11 +16,13 @@ mod api_keys;
 mod catalogue;
 pub mod deliver;
 mod disabling;
+pub mod feed;
 mod gather;
 mod idempotency;
 mod measures;
 mod publish;
 mod retention;
+mod statistics;
 mod watch;
 mod webhooks;
 
@@ -35,6 +39,7 @@ pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
 pub use retention::Retention;
+pub use statistics::{Statistics, StatisticsError, StatisticsTask};
 pub use watch::Watch;
 pub use webhooks::{
     NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
@@ -59,6 +64,10 @@ pub struct Services {
     pub queue: Arc<dyn DeliveryQueue>,
     /// Requests that may be sent again.
     pub idempotency: Idempotency,
+    /// Tells what became of webhooks' deliveries.
+    pub statistics: Statistics,
+    /// Lets deliveries be watched.
+    pub feed: feed::Feed,
     /// Whether this process's worker, if it has one, is at work.
     pub heartbeat: deliver::Heartbeat,
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, IdempotencyRepository};
+use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, IdempotencyRepository, StatisticsRepository};
 use tokio_util::sync::CancellationToken;
 
 /// How often old history is removed.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// Removes events, deliveries and attempts that are older than the retention, and idempotency keys whose
-/// time is over, once an hour.
+/// Removes events, deliveries, attempts and statistics that are older than the retention, and idempotency keys
+/// whose time is over, once an hour.
 pub struct Retention {
     history: Arc<dyn DeliveryHistory>,
     keys: Arc<dyn IdempotencyRepository>,
+    statistics: Arc<dyn StatisticsRepository>,
     clock: Arc<dyn Clock>,
     keep: Duration,
 }
@@ -24,10 +25,11 @@ impl Retention {
     pub fn new(
         history: Arc<dyn DeliveryHistory>,
         keys: Arc<dyn IdempotencyRepository>,
+        statistics: Arc<dyn StatisticsRepository>,
         clock: Arc<dyn Clock>,
         keep: Duration,
     ) -> Self {
-        Self { history, keys, clock, keep }
+        Self { history, keys, statistics, clock, keep }
     }
 
     /// Works until `drain`. A pass that fails is tried again an hour later.
@@ -45,7 +47,8 @@ impl Retention {
     }
 
     async fn pass(&self) {
-        match self.history.prune(self.clock.now() - self.keep).await {
+        let before = self.clock.now() - self.keep;
+        match self.history.prune(before).await {
             Ok(pruned) if pruned.events > 0 => {
                 tracing::info!(events = pruned.events, deliveries = pruned.deliveries, "old history removed");
             }
@@ -62,6 +65,9 @@ impl Retention {
                     "old idempotency keys could not be removed"
                 );
             }
+        }
+        if let Err(error) = self.statistics.forget(before).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old statistics could not be removed");
         }
     }
 }

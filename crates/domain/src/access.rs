@@ -107,6 +107,24 @@ impl Access {
     pub fn sees_webhook(&self, webhook: &Webhook) -> bool {
         self.projects.as_ref().is_none_or(|mine| webhook.is_visible_to(mine))
     }
+
+    /// Whether a webhook that is limited to these projects, or to none, exists for this caller.
+    #[must_use]
+    pub fn sees_webhook_of(&self, projects: &BTreeSet<ProjectName>) -> bool {
+        self.projects.as_ref().is_none_or(|mine| !projects.is_empty() && projects.is_subset(mine))
+    }
+
+    /// Whether a delivery of an event of that project exists for this caller, by the projects that its webhook
+    /// is limited to; a webhook that was deleted has none.
+    #[must_use]
+    pub fn sees_delivery(
+        &self,
+        project: Option<&ProjectName>,
+        webhook: Option<&BTreeSet<ProjectName>>,
+    ) -> bool {
+        self.projects.is_none()
+            || self.sees_project(project) && webhook.is_some_and(|projects| self.sees_webhook_of(projects))
+    }
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// All of them.
+    /// All of them. Stored counts are in this order: what is new goes to the end.
     pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::RefusedDestination,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
+use crate::{Delivery, DeliveryId, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
 
 /// Which page of a list is wanted: the newest `limit` items older than `before`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,4 +81,25 @@ pub struct DeliveryFilter {
     /// Of events of one of these projects, to webhooks that are visible to the same projects. A deleted
     /// webhook counts as it was.
     pub visible_to: Option<BTreeSet<ProjectName>>,
+}
+
+impl DeliveryFilter {
+    /// Whether a delivery is to be listed, as far as it can tell: whether its webhook is visible is another
+    /// question.
+    #[must_use]
+    pub fn matches(&self, delivery: &Delivery) -> bool {
+        fn is<T: PartialEq>(wanted: Option<&T>, given: &T) -> bool {
+            wanted.is_none_or(|wanted| wanted == given)
+        }
+        is(self.webhook.as_ref(), &delivery.webhook_id)
+            && is(self.event.as_ref(), &delivery.event_id)
+            && is(self.event_type.as_ref(), &delivery.event_type)
+            && is(self.status.as_ref(), &delivery.state.status())
+            && (self.project.is_none() || self.project == delivery.project)
+            && self.visible_to.as_ref().is_none_or(|visible| {
+                delivery.project.as_ref().is_some_and(|project| visible.contains(project))
+            })
+            && self.since.is_none_or(|since| delivery.id >= DeliveryId::floor(since))
+            && self.until.is_none_or(|until| delivery.id < DeliveryId::floor(until))
+    }
 }

@@ -111,6 +111,11 @@ pub(crate) async fn admit(
     }
 }
 
+/// The key that a request brought which was let pass, to ask later whether it still holds.
+pub(crate) fn presented(headers: &HeaderMap) -> Option<ApiKeyHash> {
+    bearer(headers).ok().map(ApiKeyHash::of)
+}
+
 fn bearer(headers: &HeaderMap) -> Result<&[u8], Problem> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let value = match (sent.next(), sent.next()) {

@@ -53,6 +53,7 @@ mod openapi;
 mod options;
 mod page;
 mod path;
+mod patience;
 mod problem;
 mod query;
 mod request_id;

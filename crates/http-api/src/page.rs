@@ -9,7 +9,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
-use rdev_webhooks_domain::{Page, PageRequest};
+use rdev_webhooks_domain::{Page, PageRequest, Timestamp};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ObjectBuilder, Ref, Schema, SchemaType, Type};
@@ -112,16 +112,34 @@ impl<V: ToSchema> ToSchema for ListOf<V> {
     }
 }
 
-fn encode(key: &impl Display) -> String {
+pub(crate) fn encode(key: &impl Display) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{CURSOR_VERSION}{key}"))
 }
 
-fn decode<K: FromStr>(cursor: &str) -> Result<K, String> {
+pub(crate) fn decode<K: FromStr>(cursor: &str) -> Result<K, String> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let key =
         text.strip_prefix(CURSOR_VERSION).ok_or("is not a cursor: take next_cursor of a page as it is")?;
     key.parse().map_err(|_| "is the cursor of another list".to_owned())
+}
+
+/// Where a watcher of deliveries is.
+pub(crate) struct FeedCursor(pub(crate) Timestamp);
+
+impl Display for FeedCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "feed@{}", self.0.as_micros())
+    }
+}
+
+impl FromStr for FeedCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let micros = text.strip_prefix("feed@").ok_or(())?;
+        micros.parse().map(Timestamp::from_micros).map(Self).map_err(|_| ())
+    }
 }
 
 /// What the attempts of a delivery are ordered by.

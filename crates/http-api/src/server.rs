@@ -18,11 +18,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::ServeOptions;
+use crate::patience::Patient;
 
 /// How long accepting pauses after it failed, for want of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How many requests of one HTTP/2 connection are answered at once.
 const MAX_STREAMS: u32 = 128;
+/// How long a client may take nothing of what it is sent.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// The least buffer that the HTTP/1 parser takes.
 const MIN_HEAD_BYTES: usize = 8_192;
 
@@ -112,7 +115,8 @@ impl Server {
                 asked.cancel();
                 router.clone().oneshot(request.map(Body::new))
             });
-            let connection = protocol.serve_connection(TokioIo::new(stream), service);
+            let connection =
+                protocol.serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
             let mut connection = std::pin::pin!(connection);
             // Until the first request the protocol is not known, so its own timeout does not run yet.
             let silent = async {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::Heartbeat;
-use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Webhooks};
+use rdev_webhooks_app::feed::Feed;
+use rdev_webhooks_app::{
+    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Statistics, Webhooks,
+};
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
@@ -103,6 +106,8 @@ impl Builder {
             ambient.clone(),
         );
         let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
+        let (statistics, counting) = Statistics::new(Arc::clone(&store.statistics), self.retention);
+        let (feed, watching) = Feed::new(Arc::clone(&store.feed));
         let services = Services {
             publisher,
             webhooks,
@@ -112,9 +117,12 @@ impl Builder {
             history: Arc::clone(&store.history),
             queue: Arc::clone(&store.queue),
             idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone()),
+            statistics,
+            feed,
             heartbeat: Heartbeat::default(),
         };
         let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
-        Ok(RdevWebhooks::start(store, services, (publishing, noting), dispatcher, ambient, upkeep))
+        let tasks = (publishing, noting, counting, watching);
+        Ok(RdevWebhooks::start(store, services, tasks, dispatcher, ambient, upkeep))
     }
 }

@@ -38,8 +38,8 @@ mod system;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, EventDraft, MAX_EVENTS, NewApiKey,
-    NewWebhook, PublishError, Publisher, SecretRotated, Services, WebhookChange, WebhookCreated,
-    WebhookError, WebhookFault, Webhooks,
+    NewWebhook, PublishError, Publisher, SecretRotated, Services, Statistics, StatisticsError, WebhookChange,
+    WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    StoreError, WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
+    IdempotencyRepository, StatisticsRepository, StoreError, WebhookRepository,
 };
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
@@ -90,6 +90,8 @@ pub(crate) struct Store {
     pub(crate) history: Arc<dyn DeliveryHistory>,
     pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
     pub(crate) idempotency: Arc<dyn IdempotencyRepository>,
+    pub(crate) statistics: Arc<dyn StatisticsRepository>,
+    pub(crate) feed: Arc<dyn DeliveryFeed>,
     kind: Kind,
 }
 
@@ -137,7 +139,9 @@ impl Store {
             + DeliveryQueue
             + DeliveryHistory
             + ApiKeyRepository
-            + IdempotencyRepository,
+            + IdempotencyRepository
+            + StatisticsRepository
+            + DeliveryFeed,
     {
         Self {
             events: store.clone(),
@@ -145,7 +149,9 @@ impl Store {
             queue: store.clone(),
             history: store.clone(),
             api_keys: store.clone(),
-            idempotency: store,
+            idempotency: store.clone(),
+            statistics: store.clone(),
+            feed: store,
             kind,
         }
     }

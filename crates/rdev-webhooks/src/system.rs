@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
+use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
     Ambient, ApiKeyUses, ApiKeys, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services,
-    Watch, Webhooks,
+    StatisticsTask, Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -22,6 +23,9 @@ use crate::{Builder, Database};
 /// How long the tasks behind the services may take to end once everything else has stopped: the last
 /// events to be stored, the last uses of keys to be noted.
 const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long the last statistics may take to be stored.
+const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a worker does beside delivering.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +45,17 @@ pub struct RdevWebhooks {
     services: Services,
     /// The tasks behind the services; they end when the last clone of these is gone.
     serving: JoinHandle<()>,
+    counting: JoinHandle<()>,
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
     upkeep: Upkeep,
     tasks: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
+    /// Everything that counts has ended.
+    counted: CancellationToken,
     /// End the tasks of a system that is dropped.
-    _guards: [DropGuard; 2],
+    _guards: [DropGuard; 3],
 }
 
 impl RdevWebhooks {
@@ -61,25 +68,30 @@ impl RdevWebhooks {
     pub(crate) fn start(
         store: Store,
         services: Services,
-        (publishing, noting): (PublisherTask, ApiKeyUses),
+        (publishing, noting, counting, watching): (PublisherTask, ApiKeyUses, StatisticsTask, FeedTask),
         dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
         upkeep: Upkeep,
     ) -> Self {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        let counted = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(watching.run(drain.clone()));
         Self {
-            _guards: [drain.clone().drop_guard(), abort.clone().drop_guard()],
+            _guards: [drain.clone().drop_guard(), abort.clone().drop_guard(), counted.clone().drop_guard()],
             store,
             services,
             serving: tokio::spawn(async {
                 tokio::join!(publishing.run(), noting.run());
             }),
+            counting: tokio::spawn(counting.run(counted.clone())),
             dispatcher,
             ambient,
             upkeep,
-            tasks: TaskTracker::new(),
+            tasks,
             drain,
             abort,
+            counted,
         }
     }
 
@@ -147,11 +159,14 @@ impl RdevWebhooks {
             self.ambient.clone(),
             options,
             self.services.heartbeat.clone(),
+            self.services.statistics.clone(),
         );
         self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
-        let retention = Retention::new(history, keys, Arc::clone(&self.ambient.clock), self.upkeep.retention);
+        let statistics = Arc::clone(&self.store.statistics);
+        let clock = Arc::clone(&self.ambient.clock);
+        let retention = Retention::new(history, keys, statistics, clock, self.upkeep.retention);
         self.tasks.spawn(retention.run(self.drain.clone()));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
@@ -188,6 +203,12 @@ impl RdevWebhooks {
         let abort = self.serving.abort_handle();
         if tokio::time::timeout(SERVICES_DEADLINE, self.serving).await.is_err() {
             tracing::warn!("the services are still in use by somebody; they end now");
+            abort.abort();
+        }
+        self.counted.cancel();
+        let abort = self.counting.abort_handle();
+        if tokio::time::timeout(STATISTICS_DEADLINE, self.counting).await.is_err() {
+            tracing::warn!("the last statistics could not be stored in time; they are lost");
             abort.abort();
         }
         self.store.close().await

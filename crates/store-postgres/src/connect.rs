@@ -37,6 +37,9 @@ const BROWSE_SETTINGS: &str = "SET plan_cache_mode = 'force_custom_plan'; SET ji
 /// wake-up, which is a transaction like others.
 const UNHURRIED_SETTINGS: &str = "SET synchronous_commit = off;";
 
+/// What the server calls our connections.
+pub(crate) const APPLICATION_NAME: &str = "rdev-webhooks";
+
 /// A connection that has been idle for longer is asked whether it still lives before it is used.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
@@ -263,7 +266,7 @@ impl Pool {
                     Ok(())
                 })
             })
-            .connect_lazy_with(server.clone().application_name("rdev-webhooks"));
+            .connect_lazy_with(server.clone().application_name(APPLICATION_NAME));
         Self {
             pool,
             // The server ends a statement by itself; this is for one that no longer answers.

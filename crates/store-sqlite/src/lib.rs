@@ -29,6 +29,7 @@
 mod api_keys;
 mod error;
 mod events;
+mod feed;
 mod files;
 mod health;
 mod history;
@@ -42,6 +43,7 @@ mod resealing;
 mod rotate;
 mod rows;
 mod sealing;
+mod statistics;
 mod store;
 mod targets;
 mod webhooks;

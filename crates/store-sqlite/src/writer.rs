@@ -1,6 +1,8 @@
 //! The one task that writes, and how the rest hands it work.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
@@ -56,10 +58,32 @@ enum Message {
     Close,
 }
 
+/// When what is being written has begun to be, in microseconds; [`i64::MAX`] while nothing is.
+///
+/// The writer puts it down before it takes the time that it writes, and a reader takes the time before it looks
+/// here: so what is not seen here has a later time than the reader's.
+#[derive(Clone)]
+struct Begun(Arc<AtomicI64>);
+
+impl Begun {
+    fn nothing() -> Self {
+        Self(Arc::new(AtomicI64::new(i64::MAX)))
+    }
+
+    fn set(&self, at: Timestamp) {
+        self.0.store(at.as_micros(), Ordering::SeqCst);
+    }
+
+    fn clear(&self) {
+        self.0.store(i64::MAX, Ordering::SeqCst);
+    }
+}
+
 /// The way to the writer.
 pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
     task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    begun: Begun,
     timeout: Duration,
 }
 
@@ -68,8 +92,9 @@ impl Writer {
     /// to it.
     pub(crate) fn start(setup: Setup, timeout: Duration) -> Self {
         let (messages, waiting) = mpsc::channel(QUEUE_LEN);
-        let task = tokio::spawn(task::run(setup, waiting));
-        Self { messages, task: Mutex::new(Some(task)), timeout }
+        let begun = Begun::nothing();
+        let task = tokio::spawn(task::run(setup, waiting, begun.clone()));
+        Self { messages, task: Mutex::new(Some(task)), begun, timeout }
     }
 
     /// Runs a job and answers when it is on disk. Dropping the call does not take the job back.
@@ -101,6 +126,12 @@ impl Writer {
     pub(crate) async fn publish(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.ask(Message::Publish(Publication { events, reply }), answer).await
+    }
+
+    /// Whatever is written from now on, and can be read later only, has this time or a later one; `now` was
+    /// taken just before.
+    pub(crate) fn written_until(&self, now: Timestamp) -> Timestamp {
+        now.min(Timestamp::from_micros(self.begun.0.load(Ordering::SeqCst)))
     }
 
     /// Whether the task is there to take something.

@@ -8,3 +8,4 @@ mod load;
 mod outage;
 mod rekeying;
 mod startup;
+mod streams;

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{decide, prepare};
-use crate::Ambient;
 use crate::measures::Attempts;
+use crate::{Ambient, Statistics};
 
 /// A claimed delivery, and until when the claim holds by this process's own clock.
 pub(super) struct Job {
@@ -53,6 +53,7 @@ pub(super) struct PoolTask {
     pub(super) delivery_timeout: Duration,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) measures: Arc<Attempts>,
+    pub(super) statistics: Statistics,
 }
 
 impl PoolTask {
@@ -105,6 +106,10 @@ impl PoolTask {
     async fn send(&self, job: Job) -> Action {
         let leased = &job.leased;
         let lease = leased.lease;
+        if leased.takeovers > 0 {
+            // The claim has recorded the attempt of the worker that died.
+            self.statistics.abandoned(leased.target.webhook_id);
+        }
         if leased.takeovers > MAX_TAKEOVERS {
             let settled = Settled::Failed(FailureReason::Abandoned);
             return Action::Settle(Box::new(Settlement {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
+use crate::Statistics;
 use crate::gather::Gather;
 use crate::measures::Settling;
 
@@ -35,11 +36,16 @@ pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
     freed: mpsc::Sender<Vec<Freed>>,
     measures: Settling,
+    statistics: Statistics,
 }
 
 impl Settler {
-    pub(super) fn new(queue: Arc<dyn DeliveryQueue>, freed: mpsc::Sender<Vec<Freed>>) -> Self {
-        Self { queue, freed, measures: Settling::new() }
+    pub(super) fn new(
+        queue: Arc<dyn DeliveryQueue>,
+        freed: mpsc::Sender<Vec<Freed>>,
+        statistics: Statistics,
+    ) -> Self {
+        Self { queue, freed, measures: Settling::new(), statistics }
     }
 
     /// Works until the pool is gone and everything is recorded. While the database is away it keeps
@@ -55,6 +61,7 @@ impl Settler {
         let mut gather = Gather::default();
         while gather.next(&mut outcomes, &mut batch, MAX_BATCH).await > 0 {
             let mut settlements = Vec::with_capacity(batch.len());
+            let mut webhooks = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
             for Outcome { webhook, task, action } in batch.drain(..) {
@@ -64,6 +71,7 @@ impl Settler {
                         let due_in = due_in(settlement.settled);
                         succeeded = settlement.attempt.as_ref().map(|attempt| attempt.outcome.is_success());
                         settlements.push(*settlement);
+                        webhooks.push(webhook);
                         due_in
                     }
                     Action::Release(lease) => {
@@ -74,7 +82,7 @@ impl Settler {
                 };
                 slots.push(Freed { webhook, task, due_in, succeeded });
             }
-            let recorded = self.settle(&settlements, &abort).await;
+            let recorded = self.settle(&settlements, &webhooks, &abort).await;
             if !recorded {
                 left.extend(settlements.iter().map(|settlement| settlement.lease));
             }
@@ -86,14 +94,19 @@ impl Settler {
     }
 
     /// Records a batch; says whether that was done, or given up because of `abort`.
-    async fn settle(&self, settlements: &[Settlement], abort: &CancellationToken) -> bool {
+    async fn settle(
+        &self,
+        settlements: &[Settlement],
+        webhooks: &[WebhookId],
+        abort: &CancellationToken,
+    ) -> bool {
         let mut wait = FIRST_WAIT;
         while !settlements.is_empty() {
             let begun = Instant::now();
             match self.queue.settle(settlements).await {
                 Ok(applied) => {
                     self.measures.recorded(settlements.len(), begun.elapsed());
-                    self.report(settlements, &applied);
+                    self.recorded(settlements, webhooks, &applied);
                     break;
                 }
                 Err(StoreError::Unavailable(source)) => {
@@ -114,7 +127,7 @@ impl Settler {
                         outcomes = settlements.len(),
                         "outcomes were refused"
                     );
-                    self.settle_apart(settlements).await;
+                    self.settle_apart(settlements, webhooks).await;
                     break;
                 }
             }
@@ -124,12 +137,13 @@ impl Settler {
 
     /// Records what can be recorded of a batch that was refused whole. What is refused again is
     /// delivered again when its lease ends.
-    async fn settle_apart(&self, settlements: &[Settlement]) {
-        for settlement in settlements {
-            match self.queue.settle(std::slice::from_ref(settlement)).await {
-                Ok(applied) => self.report(std::slice::from_ref(settlement), &applied),
+    async fn settle_apart(&self, settlements: &[Settlement], webhooks: &[WebhookId]) {
+        for (settlement, webhook) in settlements.iter().zip(webhooks) {
+            let (settlement, webhook) = (std::slice::from_ref(settlement), std::slice::from_ref(webhook));
+            match self.queue.settle(settlement).await {
+                Ok(applied) => self.recorded(settlement, webhook, &applied),
                 Err(error) => tracing::error!(
-                    delivery = %settlement.lease.delivery, error = &error as &dyn std::error::Error,
+                    delivery = %settlement[0].lease.delivery, error = &error as &dyn std::error::Error,
                     "an outcome could not be recorded; the delivery is tried again when its lease ends"
                 ),
             }
@@ -137,13 +151,15 @@ impl Settler {
     }
 
     /// Counts what was recorded, and tells of what came too late.
-    fn report(&self, settlements: &[Settlement], applied: &[bool]) {
+    fn recorded(&self, settlements: &[Settlement], webhooks: &[WebhookId], applied: &[bool]) {
         for (settlement, applied) in settlements.iter().zip(applied) {
             self.measures.settled(settlement.settled, *applied);
             if !applied {
                 tracing::warn!(delivery = %settlement.lease.delivery, "the lease was lost to another worker; its outcome counts, not ours");
             }
         }
+        let recorded = webhooks.iter().copied().zip(settlements).zip(applied);
+        self.statistics.settled(recorded.filter(|(_, applied)| **applied).map(|(one, _)| one));
     }
 
     async fn release(&self, leases: &[LeaseRef]) {

@@ -13,8 +13,8 @@ use super::Heartbeat;
 use super::pool::PoolTask;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
-use crate::Ambient;
 use crate::measures::Attempts;
+use crate::{Ambient, Statistics};
 
 /// How long the last word to the database may take when a worker is told to end at once.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -60,10 +60,11 @@ pub struct Worker {
     ambient: Ambient,
     options: WorkerOptions,
     heartbeat: Heartbeat,
+    statistics: Statistics,
 }
 
 impl Worker {
-    /// A worker over these ports, which tells `heartbeat` that it is at work.
+    /// A worker over these ports, which tells `heartbeat` that it is at work, and `statistics` what came of it.
     #[must_use]
     pub fn new(
         queue: Arc<dyn DeliveryQueue>,
@@ -71,8 +72,9 @@ impl Worker {
         ambient: Ambient,
         options: WorkerOptions,
         heartbeat: Heartbeat,
+        statistics: Statistics,
     ) -> Self {
-        Self { queue, dispatcher, ambient, options, heartbeat }
+        Self { queue, dispatcher, ambient, options, heartbeat, statistics }
     }
 
     /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
@@ -98,12 +100,13 @@ impl Worker {
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
                 measures: Arc::clone(&measures),
+                statistics: self.statistics.clone(),
             };
             pool.spawn(task.run(jobs_in, abort.clone()));
         }
         drop(outcomes);
 
-        let settler = Settler::new(Arc::clone(&self.queue), freed);
+        let settler = Settler::new(Arc::clone(&self.queue), freed, self.statistics);
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 

@@ -8,5 +8,6 @@ mod delivering;
 mod faults;
 mod model;
 mod publishing;
+mod statistics;
 mod support;
 mod webhooks;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_app::deliver::{Heartbeat, Worker, WorkerOptions};
-use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Webhooks};
+use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Statistics, Webhooks};
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     WebhookRepository,
@@ -84,6 +84,7 @@ pub(crate) struct World {
     pub(crate) ambient: Ambient,
     pub(crate) publisher: Publisher,
     pub(crate) webhooks: Webhooks,
+    pub(crate) statistics: Statistics,
 }
 
 /// A worker that runs.
@@ -125,7 +126,9 @@ impl World {
             Catalogue,
             ambient.clone(),
         );
-        Self { store, dispatcher, ambient, publisher, webhooks }
+        let (statistics, task) = Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60));
+        tokio::spawn(task.run(CancellationToken::new()));
+        Self { store, dispatcher, ambient, publisher, webhooks, statistics }
     }
 
     pub(crate) fn start_worker(&self, options: WorkerOptions) -> Running {
@@ -134,8 +137,14 @@ impl World {
 
     pub(crate) fn start_worker_on(&self, queue: Arc<dyn DeliveryQueue>, options: WorkerOptions) -> Running {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
-        let worker =
-            Worker::new(queue, self.dispatcher.clone(), self.ambient.clone(), options, Heartbeat::default());
+        let worker = Worker::new(
+            queue,
+            self.dispatcher.clone(),
+            self.ambient.clone(),
+            options,
+            Heartbeat::default(),
+            self.statistics.clone(),
+        );
         let task = tokio::spawn(worker.run(drain.clone(), abort.clone()));
         Running { drain, abort, task }
     }

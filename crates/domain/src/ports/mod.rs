@@ -13,6 +13,7 @@
 
 mod api_key_repository;
 mod clock;
+mod delivery_feed;
 mod delivery_history;
 mod delivery_queue;
 mod dispatcher;
@@ -20,10 +21,12 @@ mod entropy;
 mod error;
 mod event_repository;
 mod idempotency_repository;
+mod statistics_repository;
 mod webhook_repository;
 
 pub use api_key_repository::ApiKeyRepository;
 pub use clock::Clock;
+pub use delivery_feed::DeliveryFeed;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
 pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
@@ -31,4 +34,5 @@ pub use entropy::Entropy;
 pub use error::StoreError;
 pub use event_repository::EventRepository;
 pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+pub use statistics_repository::StatisticsRepository;
 pub use webhook_repository::{Rotated, Updated, WebhookRepository};

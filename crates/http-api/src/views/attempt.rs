@@ -1,7 +1,6 @@
 //! An attempt as the API shows it.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -11,7 +10,7 @@ use rdev_webhooks_domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Number, Text};
+use super::{Number, Text, milliseconds};
 use crate::openapi::types;
 
 /// One try at a delivery.
@@ -145,11 +144,6 @@ fn as_text(body: &[u8], truncated: bool) -> Option<&str> {
         }
         Err(_) => None,
     }
-}
-
-/// Milliseconds, to the microsecond.
-fn milliseconds(duration: Duration) -> Number {
-    Number(duration.as_micros() as f64 / 1_000.0)
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ mod attempt;
 mod circuit;
 mod delivery;
 mod event;
+mod statistics;
 mod webhook;
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -18,6 +20,7 @@ pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
+pub(crate) use statistics::StatisticsView;
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 
 use crate::page::ListOf;
@@ -69,6 +72,11 @@ impl Serialize for Number {
             serializer.serialize_f64(self.0)
         }
     }
+}
+
+/// Milliseconds, to the microsecond.
+fn milliseconds(duration: Duration) -> Number {
+    Number(duration.as_micros() as f64 / 1_000.0)
 }
 
 /// Names and values in order, shown as an object.

@@ -31,5 +31,7 @@ mod request_ids;
 mod rotation;
 mod scene;
 mod server;
+mod statistics;
 mod strangers;
+mod stream;
 mod webhooks;

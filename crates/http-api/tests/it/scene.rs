@@ -8,7 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use rdev_webhooks_app::{Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Webhooks};
+use rdev_webhooks_app::feed::Feed;
+use rdev_webhooks_app::{
+    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Statistics, Webhooks,
+};
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     WebhookRepository,
@@ -20,6 +23,7 @@ use rdev_webhooks_domain::{
 use rdev_webhooks_http_api::{ApiOptions, router};
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, SeededEntropy, samples};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::answer::Answer;
@@ -63,6 +67,8 @@ pub(crate) struct Scene {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) entropy: Arc<SeededEntropy>,
+    /// Ends what is watched.
+    pub(crate) drain: CancellationToken,
 }
 
 impl Scene {
@@ -99,6 +105,9 @@ impl Scene {
         tokio::spawn(task.run());
         let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
         tokio::spawn(noting.run());
+        let (feed, watching) = Feed::new(store.clone());
+        let drain = CancellationToken::new();
+        tokio::spawn(watching.run(drain.clone()));
         let mut services = Services {
             publisher: publisher.clone(),
             webhooks: Webhooks::new(
@@ -115,6 +124,8 @@ impl Scene {
             history: store.clone(),
             queue: store.clone(),
             idempotency: Idempotency::new(store.clone(), ambient.clone()),
+            statistics: Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60)).0,
+            feed,
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
         };
         change(&mut services, store.clone(), ambient);
@@ -123,7 +134,7 @@ impl Scene {
             ..ApiOptions::new(KEY.into(), entropy.clone())
         };
         let router = router(services, options);
-        Self { router, store, clock, entropy }
+        Self { router, store, clock, entropy, drain }
     }
 
     /// Sends a request as it is, and holds the answer to what every answer promises.

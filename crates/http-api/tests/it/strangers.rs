@@ -43,6 +43,8 @@ const TRIES: &[Try] = &[
     Try("POST", "/webhooks/{whk}/test", "", 404),
     Try("GET", "/webhooks/{whk}/deliveries", "", 404),
     Try("GET", "/webhooks/{whk}/deliveries?status=failed&project={project}", "", 404),
+    Try("GET", "/webhooks/{whk}/stats", "", 404),
+    Try("GET", "/webhooks/{whk}/stats?window=7d", "", 404),
     Try("GET", "/events", "", 200),
     Try("GET", "/events?project={project}&limit=1", "", 200),
     Try("GET", "/events?event=command.failed&since=2000-01-01T00:00:00Z", "", 200),
@@ -54,6 +56,8 @@ const TRIES: &[Try] = &[
         r#"{"events":[{"event":"command.failed","data":{"project":"mine"}},{"event":"command.failed","data":{"project":"{project}"}}]}"#,
         422,
     ),
+    // What a stream that goes on tells is a test of its own.
+    Try("GET", "/events/stream?limit=1", "", 422),
     Try("GET", "/events/{evt}", "", 404),
     Try("GET", "/deliveries", "", 200),
     Try("GET", "/deliveries?webhook={whk}", "", 200),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    WebhookRepository,
+    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
@@ -50,6 +50,14 @@ impl Harness for PostgresHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn statistics(&self) -> Arc<dyn StatisticsRepository> {
         Arc::new(self.scene.store.clone())
     }
 

@@ -4,6 +4,7 @@
 
 mod claims;
 mod contract;
+mod feed;
 mod ids;
 mod keys;
 mod outages;

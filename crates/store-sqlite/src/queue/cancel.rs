@@ -31,6 +31,6 @@ pub(super) async fn cancel(
     let stage = Stage::ended(&progress, cancelled);
     delivery::save(&mut *conn, [(id, stage)]).await?;
     let abandoned = abandoned.map(|lost| (id, Attempt::abandoned(lost, now)));
-    attempt::record(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(Some(Cancellation::Cancelled(row.delivery_at(&stage, now)?)))
 }

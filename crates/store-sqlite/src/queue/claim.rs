@@ -79,7 +79,7 @@ pub(super) async fn claim(
     }
     delivery::save(conn, stages).await?;
     health::save(conn, &probed).await?;
-    attempt::record(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
 }
 

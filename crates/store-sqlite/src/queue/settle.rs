@@ -39,7 +39,7 @@ pub(super) async fn settle(
         }
     }
     stages.save(conn).await?;
-    attempt::record(conn, attempts).await?;
+    attempt::record(conn, now, attempts).await?;
     record_health(conn, &tallies, now).await?;
     if !gone.is_empty() {
         disable(conn, &gone, now).await?;

@@ -116,9 +116,10 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// Records attempts. One of a number that is there already replaces it.
+/// Records attempts as of now. One of a number that is there already replaces it.
 pub(crate) async fn record<'a>(
     conn: &mut SqliteConnection,
+    now: Timestamp,
     attempts: impl IntoIterator<Item = (DeliveryId, &'a Attempt)>,
 ) -> Result<(), StoreError> {
     let mut bodies = Blobs::default();
@@ -129,23 +130,25 @@ pub(crate) async fn record<'a>(
     if recorded.is_empty() {
         return Ok(());
     }
-    let (recorded, bodies) = (json::rows(&recorded)?, bodies.into_bytes());
+    let (recorded, bodies, now) = (json::rows(&recorded)?, bodies.into_bytes(), micros(now));
     sqlx::query!(
         r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
            INSERT OR REPLACE INTO attempts (
              delivery_id, number, "trigger", started_at,
              duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature,
-             response_status, response_headers, response_body, truncated, failure_class, failure_detail)
+             response_status, response_headers, response_body, truncated, failure_class, failure_detail,
+             recorded_at)
            SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3,
              value ->> '$[4][0]', value ->> '$[4][1]', value ->> '$[4][2]', value ->> '$[4][3]',
              value ->> '$[4][4]', value ->> 5,
              value ->> '$[6][0]', value ->> '$[6][1]',
              CASE WHEN value ->> 6 IS NOT NULL
                THEN coalesce(substr(?2, value ->> '$[6][2][0]', value ->> '$[6][2][1]'), x'') END,
-             value ->> '$[6][3]', value ->> '$[7][0]', value ->> '$[7][1]'
+             value ->> '$[6][3]', value ->> '$[7][0]', value ->> '$[7][1]', ?3
            FROM batch"#,
         recorded,
-        bodies
+        bodies,
+        now
     )
     .execute(conn)
     .await

@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
 use super::group::{Closing, Group};
-use super::{Answer, Message};
+use super::{Answer, Begun, Message};
 use crate::error;
 use crate::files::Lock;
 
@@ -23,7 +23,11 @@ pub(crate) struct Setup {
 }
 
 /// Writes what comes until there is no more, and closes the connection.
-pub(super) async fn run(setup: Setup, mut messages: mpsc::Receiver<Message>) -> Result<(), StoreError> {
+pub(super) async fn run(
+    setup: Setup,
+    mut messages: mpsc::Receiver<Message>,
+    begun: Begun,
+) -> Result<(), StoreError> {
     let Setup { conn, options, clock, wake, lock } = setup;
     let mut conn = Some(conn);
     while let Some(first) = messages.recv().await {
@@ -32,7 +36,9 @@ pub(super) async fn run(setup: Setup, mut messages: mpsc::Receiver<Message>) -> 
             continue;
         }
         let mut answers = Vec::new();
+        begun.set(clock.now());
         let written = write(&mut conn, &options, group, &*clock, &mut answers).await;
+        begun.clear();
         if let Err(cause) = &written {
             tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
             // Whatever state it is in, the next group begins with a fresh one.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, IdempotencyRepository,
-    WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository,
+    IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -149,6 +149,14 @@ impl Harness for SqliteHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn statistics(&self) -> Arc<dyn StatisticsRepository> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

@@ -15,6 +15,7 @@ mod browsing;
 mod cancelling;
 mod circuits;
 mod claiming;
+mod feed;
 mod idempotency;
 mod model;
 mod names;
@@ -24,6 +25,7 @@ mod redelivery;
 mod scene;
 mod secrets;
 mod settling;
+mod statistics;
 mod visibility;
 mod webhooks;
 
@@ -33,8 +35,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    WebhookRepository,
+    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    StatisticsRepository, WebhookRepository,
 };
 
 pub use api_keys::*;
@@ -42,6 +44,7 @@ pub use browsing::*;
 pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
+pub use feed::*;
 pub use idempotency::*;
 pub use model::*;
 pub use names::NAMES;
@@ -50,6 +53,7 @@ pub use publishing::*;
 pub use redelivery::*;
 pub use secrets::*;
 pub use settling::*;
+pub use statistics::*;
 pub use visibility::*;
 pub use webhooks::*;
 
@@ -79,6 +83,12 @@ pub trait Harness: Send + Sync {
 
     /// The store's idempotency keys.
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository>;
+
+    /// The store's statistics.
+    fn statistics(&self) -> Arc<dyn StatisticsRepository>;
+
+    /// What tells of changes in the store.
+    fn feed(&self) -> Arc<dyn DeliveryFeed>;
 
     /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
     /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has

@@ -134,6 +134,18 @@ macro_rules! contract_test_names {
             events_are_shown_to_their_projects_alone
             deliveries_are_shown_to_their_projects_alone
             deliveries_are_counted_for_their_projects_alone
+            // statistics
+            sums_add_up_and_are_kept_exactly
+            sums_that_are_added_at_once_all_count
+            statistics_cover_their_window
+            statistics_tell_of_what_is_unfinished
+            old_statistics_are_removed
+            // feed
+            the_feed_tells_what_was_accepted
+            the_feed_tells_what_ended_or_failed_in_order
+            the_feed_is_paged
+            the_feed_misses_nothing_that_is_recorded_meanwhile
+            the_feed_tells_whose_a_delivery_is
             // model
             any_sequence_of_steps_keeps_the_rules
         }

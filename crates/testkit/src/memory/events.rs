@@ -80,6 +80,7 @@ fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published
             webhook,
             phase: Phase::Unfinished(Progress::new(now)),
             attempts: BTreeMap::new(),
+            failures: Vec::new(),
         };
         state.begin(id, delivery);
         deliveries.push(id);

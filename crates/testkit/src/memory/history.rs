@@ -7,7 +7,6 @@ use rdev_webhooks_domain::{
 };
 
 use super::MemoryStore;
-use super::events::is_of;
 use super::queue::cancel_if_deleted;
 use super::state::{Phase, State, StoredEvent};
 
@@ -33,7 +32,7 @@ impl DeliveryHistory for MemoryStore {
             .rev()
             .filter(|id| page.before.is_none_or(|before| **id < before))
             .filter_map(|id| state.delivery(*id, now))
-            .filter(|delivery| matches(filter, delivery))
+            .filter(|delivery| filter.matches(delivery))
             .filter(|one| state.is_visible_to(one.webhook_id, filter.visible_to.as_ref()))
             .take(page.limit as usize + 1)
             .collect();
@@ -91,18 +90,4 @@ fn cancel_what_dead_workers_left(state: &mut State, now: Timestamp) {
     for id in left {
         cancel_if_deleted(state, id, now);
     }
-}
-
-fn matches(filter: &DeliveryFilter, delivery: &Delivery) -> bool {
-    fn is<T: PartialEq>(wanted: Option<&T>, given: &T) -> bool {
-        wanted.is_none_or(|wanted| wanted == given)
-    }
-    is(filter.webhook.as_ref(), &delivery.webhook_id)
-        && is(filter.event.as_ref(), &delivery.event_id)
-        && is(filter.event_type.as_ref(), &delivery.event_type)
-        && is(filter.status.as_ref(), &delivery.state.status())
-        && (filter.project.is_none() || filter.project == delivery.project)
-        && is_of(delivery.project.as_ref(), filter.visible_to.as_ref())
-        && filter.since.is_none_or(|since| delivery.id >= DeliveryId::floor(since))
-        && filter.until.is_none_or(|until| delivery.id < DeliveryId::floor(until))
 }

@@ -2,10 +2,12 @@
 
 mod api_keys;
 mod events;
+mod feed;
 mod history;
 mod idempotency;
 mod queue;
 mod state;
+mod statistics;
 mod webhooks;
 
 use std::fmt;

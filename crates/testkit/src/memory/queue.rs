@@ -215,10 +215,14 @@ fn claim_share(
             continue;
         };
         let overdue = now.since(progress.due_at);
-        if let Some(abandoned) = progress.claim(token, now, share.lease_for) {
+        let abandoned = progress.claim(token, now, share.lease_for);
+        if let Some(abandoned) = abandoned {
             attempts.insert(abandoned.number, Attempt::abandoned(abandoned, now));
         }
         let progress = *progress;
+        if abandoned.is_some() {
+            state.failed(id, now);
+        }
         let event = &state.events[&state.deliveries[&id].event];
         leased.push(LeasedDelivery {
             lease: LeaseRef { delivery: id, token },
@@ -247,6 +251,9 @@ fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Opt
     let ended = progress.settle(token, settlement.settled, now, deleted).ok()?;
     if let Some(attempt) = &settlement.attempt {
         attempts.insert(attempt.number, attempt.clone());
+        if !attempt.outcome.is_success() {
+            state.failed(id, now);
+        }
     }
     if let Some(ended) = ended {
         state.finish(id, ended);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
     Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RememberedAnswer, SigningSecrets,
@@ -17,6 +18,8 @@ pub(super) struct State {
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
     pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
+    /// Sums by webhook, and by the buckets' length in seconds and beginning.
+    pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }
@@ -39,6 +42,8 @@ pub(super) struct StoredDelivery {
     pub(super) webhook: WebhookId,
     pub(super) phase: Phase,
     pub(super) attempts: BTreeMap<u32, Attempt>,
+    /// When attempts that failed were recorded.
+    pub(super) failures: Vec<Timestamp>,
 }
 
 pub(super) struct StoredKey {
@@ -149,6 +154,13 @@ impl State {
             };
             let webhook = stored.webhook;
             self.forget_unfinished(webhook, id);
+        }
+    }
+
+    /// Notes that an attempt at a delivery has failed.
+    pub(super) fn failed(&mut self, id: DeliveryId, now: Timestamp) {
+        if let Some(stored) = self.deliveries.get_mut(&id) {
+            stored.failures.push(now);
         }
     }
 

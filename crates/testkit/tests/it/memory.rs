@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    WebhookRepository,
+    ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
+    IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
@@ -46,6 +46,14 @@ impl Harness for MemoryHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        self.store.clone()
+    }
+
+    fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        self.store.clone()
+    }
+
+    fn statistics(&self) -> Arc<dyn StatisticsRepository> {
         self.store.clone()
     }
 

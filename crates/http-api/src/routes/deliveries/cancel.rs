@@ -38,7 +38,10 @@ pub(crate) async fn cancel(
     check_visible(&services, &caller, id).await?;
     let (code, detail) = match services.queue.cancel(id).await? {
         None => (ProblemCode::NotFound, "There is no such delivery."),
-        Some(Cancellation::Cancelled(delivery)) => return Ok(views::json(&DeliveryView::from(&delivery))),
+        Some(Cancellation::Cancelled(delivery)) => {
+            services.statistics.cancelled(delivery.webhook_id);
+            return Ok(views::json(&DeliveryView::from(&delivery)));
+        }
         Some(Cancellation::InFlight) => (
             ProblemCode::DeliveryInFlight,
             "The delivery is being sent at this moment: if it is to be tried again, cancel it then.",

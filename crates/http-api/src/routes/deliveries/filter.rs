@@ -27,9 +27,16 @@ pub(crate) struct Filters {
     until: Option<String>,
 }
 
-/// Reads `status`, `event` (an event type, or the id of an event), `project`, `since` and `until`; what
-/// passes is there for the caller.
+/// Reads `status`, `event`, `project`, `since` and `until`; what passes is there for the caller.
 pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
+    let mut filter = read_kind(query, access);
+    filter.since = query.value("since");
+    filter.until = query.value("until");
+    filter
+}
+
+/// Reads `status`, `event` (an event type, or the id of an event) and `project`.
+pub(crate) fn read_kind(query: &mut Query, access: &Access) -> DeliveryFilter {
     let mut filter = DeliveryFilter {
         status: query.read("status", |text| DeliveryStatus::parse(text).ok_or_else(statuses)),
         visible_to: access.projects.clone(),
@@ -48,8 +55,6 @@ pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
         Ok(())
     });
     filter.project = query.value("project");
-    filter.since = query.value("since");
-    filter.until = query.value("until");
     filter
 }
 

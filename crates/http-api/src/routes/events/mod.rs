@@ -6,6 +6,7 @@ mod draft;
 mod get;
 mod list;
 mod publish;
+mod stream;
 mod trace;
 
 use utoipa::OpenApi;
@@ -18,3 +19,4 @@ pub(super) use batch::batch;
 pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use publish::publish;
+pub(super) use stream::stream;

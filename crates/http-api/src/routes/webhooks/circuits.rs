@@ -15,10 +15,14 @@ pub(super) struct Circuits {
 }
 
 impl Circuits {
+    /// How one of them is doing.
+    pub(super) fn of(&self, id: WebhookId) -> CircuitView {
+        CircuitView::new(&self.known.get(&id).copied().unwrap_or_default(), self.now)
+    }
+
     /// One of them as it is shown.
     pub(super) fn show<'a>(&self, webhook: &'a Webhook) -> WebhookView<'a> {
-        let health = self.known.get(&webhook.id).copied().unwrap_or_default();
-        WebhookView::new(webhook, CircuitView::new(&health, self.now), self.now)
+        WebhookView::new(webhook, self.of(webhook.id), self.now)
     }
 }
 

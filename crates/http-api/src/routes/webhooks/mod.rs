@@ -12,6 +12,7 @@ mod patch;
 mod retry;
 mod rotate;
 mod settings;
+mod stats;
 mod subscription;
 mod test;
 
@@ -37,6 +38,7 @@ pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use patch::patch;
 pub(super) use rotate::rotate;
+pub(super) use stats::stats;
 pub(super) use test::test;
 
 use rdev_webhooks_app::{Services, WebhookError};

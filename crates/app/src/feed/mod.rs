@@ -1,0 +1,127 @@
+//! Watching deliveries change.
+//!
+//! One task in a process looks for changes while anybody watches, and hands them to all watchers at once.
+//! Nothing is written for that, on no path: what has changed is read from what is recorded anyway. A watcher
+//! that was away reads what it missed by itself, a page at a time, and then joins the others.
+//!
+//! # Why nothing is missed
+//!
+//! Every batch of changes carries a moment, its cursor: all that changed before it has been told by then. The
+//! store says which moment that is ([`Changes::complete_until`](rdev_webhooks_domain::feed::Changes)), since
+//! what is recorded becomes visible late. The next look begins at that moment again, and leaves out what was
+//! told already; and a watcher that comes back begins at the last one that it has seen. What becomes visible
+//! after it was told is at worst told twice.
+
+mod poller;
+mod subscription;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdev_webhooks_domain::feed::Watched;
+use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
+use rdev_webhooks_domain::{DeliveryId, Timestamp};
+use tokio::sync::{Notify, Semaphore, broadcast};
+
+pub use poller::FeedTask;
+pub use subscription::Subscription;
+
+/// How many may watch at the same time.
+const MAX_WATCHERS: usize = 100;
+/// How many of them may read what they missed at the same time.
+const MAX_CATCHING_UP: usize = 2;
+/// How many batches a watcher may be behind the others before it has to begin again where it was.
+const MAX_BEHIND: usize = 128;
+/// How many deliveries a batch holds.
+const BATCH: u32 = 250;
+
+/// How much later than its id says an accepted delivery may become visible and still be told as such; for
+/// one who comes back, it may be more.
+const ACCEPTED_LATE: Duration = Duration::from_secs(5);
+const ACCEPTED_LATE_ON_RESUME: Duration = Duration::from_secs(15);
+
+/// Changes that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedBatch {
+    /// The deliveries that have changed, each as it was when this was read, those first that changed first.
+    pub changes: Vec<Watched>,
+    /// All that changed before this has been told once this batch is.
+    pub cursor: Timestamp,
+}
+
+/// Why one cannot watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WatchError {
+    /// There are as many watchers as there may be.
+    #[error("there are too many streams already")]
+    TooMany,
+    /// The process is stopping.
+    #[error("the process is stopping")]
+    Stopped,
+}
+
+/// Lets deliveries be watched. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Feed(Arc<Shared>);
+
+struct Shared {
+    store: Arc<dyn DeliveryFeed>,
+    watchers: Arc<Semaphore>,
+    catching_up: Semaphore,
+    /// Closed once the task has ended.
+    batches: Mutex<Option<broadcast::Sender<Arc<FeedBatch>>>>,
+    /// Somebody has begun to watch.
+    begun: Notify,
+}
+
+impl Feed {
+    /// A feed over a port, and the task that must be run for it.
+    #[must_use]
+    pub fn new(store: Arc<dyn DeliveryFeed>) -> (Self, FeedTask) {
+        let (sender, _) = broadcast::channel(MAX_BEHIND);
+        let shared = Arc::new(Shared {
+            store,
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            catching_up: Semaphore::new(MAX_CATCHING_UP),
+            batches: Mutex::new(Some(sender.clone())),
+            begun: Notify::new(),
+        });
+        (Self(Arc::clone(&shared)), FeedTask::new(shared, sender))
+    }
+
+    /// Begins to watch: from now on, or all since a cursor. Once this has answered, nothing is missed.
+    pub async fn watch(&self, since: Option<Timestamp>) -> Result<Subscription, WatchError> {
+        let permit = Arc::clone(&self.0.watchers).try_acquire_owned().map_err(|_| WatchError::TooMany)?;
+        let mut batches = self.0.subscribe().ok_or(WatchError::Stopped)?;
+        self.0.begun.notify_one();
+        let first = batches.recv().await.map_err(|_| WatchError::Stopped)?;
+        Ok(Subscription::new(Arc::clone(&self.0), batches, permit, first, since))
+    }
+}
+
+impl Shared {
+    fn subscribe(&self) -> Option<broadcast::Receiver<Arc<FeedBatch>>> {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.as_ref().map(broadcast::Sender::subscribe)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn close(&self) {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Deliveries as they are now, in the order given.
+    async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut found: HashMap<DeliveryId, Watched> =
+            self.store.present(ids).await?.into_iter().map(|one| (one.delivery.id, one)).collect();
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    }
+}

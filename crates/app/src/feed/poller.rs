@@ -1,0 +1,192 @@
+//! The task that looks for changes while anybody watches.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::feed::{ChangePoint, Watched};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DeliveryId, DeliveryStatus, Timestamp};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{ACCEPTED_LATE, BATCH, FeedBatch, Shared};
+
+/// How often changes are looked for; under load less often, so that it takes a quarter of the time at most.
+const EVERY: Duration = Duration::from_millis(250);
+const SHARE_OF_TIME: u32 = 4;
+/// How long to wait while the database is away.
+const AWAY: Duration = Duration::from_secs(2);
+/// How many ids one statement looks up.
+const LOOK_UP: u32 = 5_000;
+/// How much is remembered of what was told; beyond, it is forgotten, and some may be told twice.
+const MAX_REMEMBERED: usize = 200_000;
+/// For how many looks it is remembered as what a delivery was told last.
+const REMEMBER_STATES_FOR: u64 = 60;
+
+/// The task behind a [`Feed`](super::Feed), to be run and joined by whoever made it.
+pub struct FeedTask {
+    shared: Arc<Shared>,
+    batches: broadcast::Sender<Arc<FeedBatch>>,
+}
+
+impl FeedTask {
+    pub(super) fn new(shared: Arc<Shared>, batches: broadcast::Sender<Arc<FeedBatch>>) -> Self {
+        Self { shared, batches }
+    }
+
+    /// Looks for changes while anybody watches, until `drain`; then all that is watched ends.
+    pub async fn run(self, drain: CancellationToken) {
+        let working = async {
+            loop {
+                self.shared.begun.notified().await;
+                self.poll().await;
+            }
+        };
+        drain.run_until_cancelled(working).await;
+        // The last sender goes with this task.
+        self.shared.close();
+    }
+
+    /// Looks until nobody watches any more.
+    async fn poll(&self) {
+        let mut looking: Option<Looking> = None;
+        while self.batches.receiver_count() > 0 {
+            let began = Instant::now();
+            let looked = self.look(&mut looking).await;
+            let wait = match looked {
+                Ok(()) => EVERY.max(began.elapsed() * SHARE_OF_TIME),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be looked for");
+                    AWAY
+                }
+            };
+            tokio::time::sleep_until(began + wait).await;
+        }
+    }
+
+    async fn look(&self, looking: &mut Option<Looking>) -> Result<(), StoreError> {
+        let looking = match looking {
+            Some(looking) => looking,
+            None => looking.insert(Looking::begin(&self.shared).await?),
+        };
+        looking.look(&self.shared, &self.batches).await
+    }
+}
+
+/// Where looking has come to, and what was told lately.
+struct Looking {
+    from: Timestamp,
+    accepted: BTreeSet<DeliveryId>,
+    changed: BTreeSet<ChangePoint>,
+    /// As what each was told, and in which look.
+    told: HashMap<DeliveryId, (Seen, u64)>,
+    number: u64,
+}
+
+/// What makes a delivery worth telling again.
+type Seen = (DeliveryStatus, u32);
+
+impl Looking {
+    /// From now on.
+    async fn begin(shared: &Shared) -> Result<Self, StoreError> {
+        let now = shared.store.changed(ChangePoint::before(Timestamp::from_micros(i64::MAX)), 1).await?;
+        Ok(Self {
+            from: now.complete_until,
+            accepted: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            told: HashMap::new(),
+            number: 0,
+        })
+    }
+
+    /// Looks once, and tells what is new.
+    async fn look(
+        &mut self,
+        shared: &Shared,
+        batches: &broadcast::Sender<Arc<FeedBatch>>,
+    ) -> Result<(), StoreError> {
+        self.number += 1;
+        let bound = DeliveryId::floor(self.from - ACCEPTED_LATE);
+        self.accepted = self.accepted.split_off(&bound);
+        let mut after = bound;
+        loop {
+            let ids = shared.store.accepted(after, LOOK_UP).await?;
+            let is_last = ids.len() < LOOK_UP as usize;
+            after = ids.last().copied().unwrap_or(after);
+            let new: Vec<_> = ids.into_iter().filter(|id| !self.accepted.contains(id)).collect();
+            for ids in new.chunks(BATCH as usize) {
+                self.tell(shared, batches, ids).await?;
+                self.accepted.extend(ids);
+            }
+            if is_last {
+                break;
+            }
+        }
+        self.changed = self.changed.split_off(&ChangePoint::before(self.from));
+        let mut after = ChangePoint::before(self.from);
+        let mut complete_until = None;
+        loop {
+            let changes = shared.store.changed(after, LOOK_UP).await?;
+            complete_until.get_or_insert(changes.complete_until);
+            after = changes.points.last().copied().unwrap_or(after);
+            let new: Vec<_> =
+                changes.points.into_iter().filter(|point| !self.changed.contains(point)).collect();
+            for points in new.chunks(BATCH as usize) {
+                let ids: Vec<_> = points.iter().map(|point| point.delivery).collect();
+                self.tell(shared, batches, &ids).await?;
+                self.changed.extend(points);
+            }
+            if !changes.has_more {
+                break;
+            }
+        }
+        self.from = complete_until.map_or(self.from, |until| until.max(self.from));
+        self.forget();
+        let _ = batches.send(Arc::new(FeedBatch { changes: Vec::new(), cursor: self.from }));
+        Ok(())
+    }
+
+    async fn tell(
+        &mut self,
+        shared: &Shared,
+        batches: &broadcast::Sender<Arc<FeedBatch>>,
+        ids: &[DeliveryId],
+    ) -> Result<(), StoreError> {
+        let mut present = shared.present(ids).await?;
+        present.retain(|one| self.is_news(one));
+        if !present.is_empty() {
+            // Nobody watches any more if this fails.
+            let _ = batches.send(Arc::new(FeedBatch { changes: present, cursor: self.from }));
+        }
+        Ok(())
+    }
+
+    /// Whether a delivery is to be told, and remembers it as told. That an attempt goes out is no change that
+    /// is looked for: it is told only of a delivery that is new.
+    fn is_news(&mut self, one: &Watched) -> bool {
+        let delivery = &one.delivery;
+        let seen = (delivery.state.status(), delivery.attempts);
+        let before = self.told.get(&delivery.id).map(|(seen, _)| *seen);
+        let is_news = match before {
+            _ if seen.0 == DeliveryStatus::InFlight => before.is_none() && seen.1 <= 1,
+            Some(before) => before != seen,
+            None => true,
+        };
+        if is_news {
+            self.told.insert(delivery.id, (seen, self.number));
+        }
+        is_news
+    }
+
+    fn forget(&mut self) {
+        let number = self.number;
+        self.told.retain(|_, (_, told_in)| *told_in + REMEMBER_STATES_FOR > number);
+        if self.accepted.len() + self.changed.len() + self.told.len() > MAX_REMEMBERED {
+            self.accepted.clear();
+            self.changed.clear();
+            self.told.clear();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What one watcher sees.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use rdev_webhooks_domain::feed::ChangePoint;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DeliveryId, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+
+use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Shared};
+
+/// One who watches; dropping it ends that.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    batches: broadcast::Receiver<Arc<FeedBatch>>,
+    stage: Stage,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// How far a watcher has come. What it missed is read only after the first batch that all watchers get: what
+/// changed before that batch's look is there to be read then, and what changed after it comes with the
+/// batches.
+enum Stage {
+    /// Reads which of the deliveries that were accepted meanwhile are unfinished.
+    Accepted { since: Timestamp, after: DeliveryId, first: Arc<FeedBatch> },
+    /// Reads what ended or failed meanwhile.
+    Changed { after: ChangePoint, first: Arc<FeedBatch> },
+    /// Missed nothing before the first batch.
+    First(Arc<FeedBatch>),
+    /// Gets what all get.
+    Live,
+}
+
+impl Subscription {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        batches: broadcast::Receiver<Arc<FeedBatch>>,
+        permit: OwnedSemaphorePermit,
+        first: Arc<FeedBatch>,
+        since: Option<Timestamp>,
+    ) -> Self {
+        let stage = match since {
+            Some(since) if since < first.cursor => {
+                let after = DeliveryId::floor(since - ACCEPTED_LATE_ON_RESUME);
+                Stage::Accepted { since, after, first }
+            }
+            _ => Stage::First(first),
+        };
+        Self { shared, batches, stage, _permit: permit }
+    }
+
+    /// The next batch; nothing more once the process drains, and for a watcher that is too far behind: it can
+    /// come back with the last cursor. Safe to drop and to call again.
+    ///
+    /// # Errors
+    ///
+    /// The database's, while what was missed is read. It may be called again.
+    pub async fn next(&mut self) -> Result<Option<Arc<FeedBatch>>, StoreError> {
+        if matches!(self.stage, Stage::Live) {
+            return Ok(self.batches.recv().await.ok());
+        }
+        if self.shared.is_closed() {
+            return Ok(None);
+        }
+        // Everything is put down after the last wait.
+        let (batch, next) = match &self.stage {
+            Stage::Accepted { since, after, first } => self.read_accepted(*since, *after, first).await?,
+            Stage::Changed { after, first } => self.read_changed(*after, first).await?,
+            Stage::First(first) => (Arc::clone(first), Stage::Live),
+            Stage::Live => return Ok(None),
+        };
+        self.stage = next;
+        Ok(Some(batch))
+    }
+
+    async fn read_accepted(
+        &self,
+        since: Timestamp,
+        after: DeliveryId,
+        first: &Arc<FeedBatch>,
+    ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
+        // Never closed.
+        let _turn = self.shared.catching_up.acquire().await;
+        let ids = self.shared.store.accepted(after, BATCH).await?;
+        let changes = self.shared.present(&ids).await?;
+        let first = Arc::clone(first);
+        let next = match ids.last().filter(|_| ids.len() == BATCH as usize) {
+            Some(last) => Stage::Accepted { since, after: *last, first },
+            None => Stage::Changed { after: ChangePoint::before(since), first },
+        };
+        Ok((Arc::new(FeedBatch { changes, cursor: since }), next))
+    }
+
+    async fn read_changed(
+        &self,
+        after: ChangePoint,
+        first: &Arc<FeedBatch>,
+    ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
+        let _turn = self.shared.catching_up.acquire().await;
+        let read = self.shared.store.changed(after, BATCH).await?;
+        let mut changes = self.shared.present(&distinct(&read.points)).await?;
+        let Some(last) = read.points.last().filter(|_| read.has_more) else {
+            changes.extend(first.changes.iter().cloned());
+            return Ok((Arc::new(FeedBatch { changes, cursor: first.cursor }), Stage::Live));
+        };
+        // What was accepted since the first batch is not told yet.
+        let cursor = last.at.min(read.complete_until).min(first.cursor);
+        let next = Stage::Changed { after: *last, first: Arc::clone(first) };
+        Ok((Arc::new(FeedBatch { changes, cursor }), next))
+    }
+}
+
+/// The deliveries that have changed, each once, at the place of its last change.
+fn distinct(points: &[ChangePoint]) -> Vec<DeliveryId> {
+    let mut seen = HashSet::new();
+    let mut ids: Vec<_> =
+        points.iter().rev().map(|point| point.delivery).filter(|id| seen.insert(*id)).collect();
+    ids.reverse();
+    ids
+}

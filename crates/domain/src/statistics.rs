@@ -1,0 +1,290 @@
+//! What became of a webhook's deliveries over some time, in sums that are small and add up.
+//!
+//! Workers add up what they record and hand the sums to the store every second or so, which keeps them in
+//! buckets of five minutes and of an hour. So a statistic is read from a few hundred small rows, however many
+//! deliveries it is about.
+
+mod histogram;
+
+use std::time::Duration;
+
+pub use histogram::Histogram;
+
+use crate::{Attempt, DeliveryId, FailureClass, Settled, Settlement, Timestamp, Trigger};
+
+/// What became of deliveries and attempts over some time. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Deliveries that succeeded. One that was delivered again counts each time it ends.
+    pub succeeded: u64,
+    /// Deliveries that were given up.
+    pub failed: u64,
+    /// Deliveries that were called off.
+    pub cancelled: u64,
+    /// Automatic attempts after a delivery's first.
+    pub retries: u64,
+    /// Attempts by what came of them.
+    pub attempts: AttemptCounts,
+    /// How long the attempts that succeeded took.
+    pub latency: Histogram,
+    /// How long it took from an event's acceptance to the success of its delivery, of deliveries that
+    /// succeeded by themselves.
+    pub time_to_success: Histogram,
+}
+
+impl Sums {
+    /// Counts what a worker has recorded.
+    pub fn settled(&mut self, settlement: &Settlement) {
+        match settlement.settled {
+            Settled::Succeeded => self.succeeded = self.succeeded.saturating_add(1),
+            Settled::Failed(_) => self.failed = self.failed.saturating_add(1),
+            Settled::RetryAfter(_) | Settled::Resumed => {}
+        }
+        if let Some(attempt) = &settlement.attempt {
+            self.attempt(settlement.lease.delivery, attempt);
+        }
+    }
+
+    fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) {
+        let failure = attempt.outcome.failure.as_ref();
+        self.attempts.count(failure.map(|failure| failure.class));
+        let is_automatic = attempt.trigger == Trigger::Automatic;
+        if is_automatic && attempt.number > 1 {
+            self.retries = self.retries.saturating_add(1);
+        }
+        if failure.is_none() {
+            self.latency.record(attempt.duration);
+            if is_automatic {
+                let ended_at = attempt.started_at + attempt.duration;
+                self.time_to_success.record(ended_at.since(delivery.time()));
+            }
+        }
+    }
+
+    /// Counts an attempt whose worker did not live to record it.
+    pub fn abandoned(&mut self) {
+        self.attempts.count(Some(FailureClass::Abandoned));
+    }
+
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Self) {
+        self.succeeded = self.succeeded.saturating_add(other.succeeded);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.cancelled = self.cancelled.saturating_add(other.cancelled);
+        self.retries = self.retries.saturating_add(other.retries);
+        self.attempts.add(&other.attempts);
+        self.latency.add(&other.latency);
+        self.time_to_success.add(&other.time_to_success);
+    }
+
+    /// The part of the deliveries that ended well, called-off ones left aside; none if there were none.
+    #[must_use]
+    pub fn success_rate(&self) -> Option<f64> {
+        let ended = self.succeeded.saturating_add(self.failed);
+        (ended > 0).then(|| self.succeeded as f64 / ended as f64)
+    }
+}
+
+/// How many attempts ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttemptCounts {
+    succeeded: u64,
+    failed: [u64; FailureClass::ALL.len()],
+}
+
+impl AttemptCounts {
+    /// Counts one that failed in such a way, or succeeded.
+    pub fn count(&mut self, failure: Option<FailureClass>) {
+        let count = match failure.and_then(place) {
+            Some(place) => &mut self.failed[place],
+            None => &mut self.succeeded,
+        };
+        *count = count.saturating_add(1);
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.succeeded = self.succeeded.saturating_add(other.succeeded);
+        for (count, more) in self.failed.iter_mut().zip(other.failed) {
+            *count = count.saturating_add(more);
+        }
+    }
+
+    /// How many succeeded.
+    #[must_use]
+    pub const fn succeeded(&self) -> u64 {
+        self.succeeded
+    }
+
+    /// How many failed, by class.
+    pub fn failed(&self) -> impl Iterator<Item = (FailureClass, u64)> + Clone {
+        FailureClass::ALL.into_iter().zip(self.failed)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.failed.iter().fold(self.succeeded, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// As stores keep them: successes, then failures in the order of [`FailureClass::ALL`].
+    pub fn counts(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.succeeded).chain(self.failed)
+    }
+
+    /// Reads [`Self::counts`] back; what is missing at the end is zero.
+    #[must_use]
+    pub fn from_counts(counts: impl IntoIterator<Item = u64>) -> Self {
+        let mut counts = counts.into_iter();
+        let succeeded = counts.next().unwrap_or(0);
+        let mut failed = [0; FailureClass::ALL.len()];
+        for (place, count) in failed.iter_mut().zip(counts) {
+            *place = count;
+        }
+        Self { succeeded, failed }
+    }
+}
+
+fn place(class: FailureClass) -> Option<usize> {
+    FailureClass::ALL.iter().position(|known| *known == class)
+}
+
+/// Over which time sums are kept together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// For windows of up to a day.
+    FiveMinutes,
+    /// For longer ones.
+    Hour,
+}
+
+impl Bucket {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::FiveMinutes, Self::Hour];
+
+    /// How long buckets of five minutes are kept; those of an hour as long as the history.
+    pub const KEEP_FINE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+
+    /// How much time it holds, in seconds.
+    #[must_use]
+    pub const fn seconds(self) -> u32 {
+        match self {
+            Self::FiveMinutes => 5 * 60,
+            Self::Hour => 60 * 60,
+        }
+    }
+
+    /// The beginning of the bucket that a moment falls into.
+    #[must_use]
+    pub fn begin(self, at: Timestamp) -> Timestamp {
+        let width = i64::from(self.seconds()) * 1_000_000;
+        Timestamp::from_micros(at.as_micros() - at.as_micros().rem_euclid(width))
+    }
+
+    /// The beginning of the first bucket that begins after a moment.
+    #[must_use]
+    pub fn after(self, at: Timestamp) -> Timestamp {
+        self.begin(at) + Duration::from_secs(self.seconds().into())
+    }
+}
+
+/// How far back statistics go: `30m`, `24h`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatisticsWindow(Duration);
+
+/// Why a text is not a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a whole number of minutes, hours or days, like 30m, 24h or 7d, and at least 5m")]
+pub struct StatisticsWindowError;
+
+impl StatisticsWindow {
+    /// A day.
+    pub const DAY: Self = Self(Duration::from_secs(24 * 60 * 60));
+
+    /// How long it is.
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        self.0
+    }
+
+    /// The buckets to be read for it, and since when. Nothing before `not_before` is in them.
+    #[must_use]
+    pub fn span(self, now: Timestamp, not_before: Option<Timestamp>) -> Span {
+        let bucket = if self.0 <= Self::DAY.0 { Bucket::FiveMinutes } else { Bucket::Hour };
+        let wanted = bucket.begin(now - self.0);
+        let since = not_before.map_or(wanted, |bound| wanted.max(bucket.after(bound).min(now)));
+        Span { bucket, since, until: now }
+    }
+}
+
+impl std::str::FromStr for StatisticsWindow {
+    type Err = StatisticsWindowError;
+
+    fn from_str(text: &str) -> Result<Self, StatisticsWindowError> {
+        // The last character may be of several bytes.
+        let (number, unit) =
+            text.split_at_checked(text.len().wrapping_sub(1)).ok_or(StatisticsWindowError)?;
+        let seconds: u64 = match unit {
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return Err(StatisticsWindowError),
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(StatisticsWindowError);
+        }
+        let number: u64 = number.parse().map_err(|_| StatisticsWindowError)?;
+        let seconds = number.checked_mul(seconds).ok_or(StatisticsWindowError)?;
+        if seconds < Bucket::FiveMinutes.seconds().into() {
+            return Err(StatisticsWindowError);
+        }
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+/// Which buckets a window covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// How long each is.
+    pub bucket: Bucket,
+    /// When the first begins.
+    pub since: Timestamp,
+    /// Now, somewhere in the last.
+    pub until: Timestamp,
+}
+
+/// Statistics of one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statistics {
+    /// What they cover.
+    pub span: Span,
+    /// What became of what was recorded in that time.
+    pub sums: Sums,
+    /// What is still to be delivered.
+    pub backlog: Backlog,
+}
+
+/// The unfinished deliveries of a webhook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many; counted up to [`Self::LIMIT`].
+    pub count: u32,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// The one that was accepted first.
+    pub oldest: Option<DeliveryId>,
+}
+
+impl Backlog {
+    /// Up to how many are counted: the rest is not worth the time.
+    pub const LIMIT: u32 = 10_000;
+
+    /// Makes one of a count that went up to one more than the limit.
+    #[must_use]
+    pub fn of(counted: u32, oldest: Option<DeliveryId>) -> Self {
+        Self { count: counted.min(Self::LIMIT), has_more: counted > Self::LIMIT, oldest }
+    }
+}
+
+#[cfg(test)]
+#[path = "statistics_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+//! `GET /events/stream?webhook=&status=&event=&project=`: deliveries as they change, as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use rdev_webhooks_app::feed::{FeedBatch, Subscription, WatchError};
+use rdev_webhooks_app::{ApiKeys, AuthenticationError, Services};
+use rdev_webhooks_domain::feed::Watched;
+use rdev_webhooks_domain::{ApiKeyHash, DeliveryFilter, Timestamp};
+use tokio::time::Instant;
+
+use crate::auth;
+use crate::caller::Caller;
+use crate::page::{self, FeedCursor};
+use crate::problem::{Problem, ProblemCode};
+use crate::query::Query;
+use crate::routes::deliveries::filter;
+use crate::views::DeliveryView;
+
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// Asks a proxy like nginx to pass on each event at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How long a stream is silent at the most.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often it is asked whether a client's key still holds.
+const CHECK_KEY: Duration = Duration::from_secs(5);
+/// What every stream begins with: how many milliseconds a client is to wait before it comes back.
+const HELLO: &str = "retry: 1000\n\n";
+
+pub(crate) async fn stream(
+    State(services): State<Services>,
+    caller: Caller,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let mut filter = filter::read_kind(&mut query, &caller.access);
+    filter.webhook = query.value("webhook");
+    query.finish()?;
+    let since = last_event_id(&headers)?;
+    let subscription = services.feed.watch(since).await.map_err(refusal)?;
+    // The bootstrap administrator's holds as long as this process runs.
+    let key = caller.key.and_then(|_| auth::presented(&headers));
+    let key = key.map(|hash| Key { hash, api_keys: services.api_keys, checked_at: Instant::now() });
+    let watcher = Watcher {
+        subscription,
+        caller,
+        key,
+        filter,
+        cursor: since,
+        silent_since: Instant::now(),
+        greeted: false,
+    };
+    let body = Body::from_stream(stream::unfold(watcher, Watcher::next));
+    let unbuffered = HeaderValue::from_static("no");
+    Ok(([(CONTENT_TYPE, EVENT_STREAM), (X_ACCEL_BUFFERING, unbuffered)], body).into_response())
+}
+
+/// Since when a client that comes back wants to know.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Timestamp>, Problem> {
+    let Some(given) = headers.get(LAST_EVENT_ID).filter(|given| !given.is_empty()) else {
+        return Ok(None);
+    };
+    match given.to_str().ok().and_then(|text| page::decode(text).ok()) {
+        Some(FeedCursor(since)) => Ok(Some(since)),
+        None => {
+            let detail = "Last-Event-ID must be the id of an event of this stream, as it is.";
+            Err(Problem::new(ProblemCode::ValidationFailed, detail).in_header(LAST_EVENT_ID))
+        }
+    }
+}
+
+fn refusal(error: WatchError) -> Problem {
+    let detail = match error {
+        WatchError::TooMany => "There are as many streams as there may be. Try again later.",
+        _ => "The service is stopping. Try again.",
+    };
+    Problem::new(ProblemCode::Unavailable, detail)
+}
+
+/// An API key that is asked after now and then.
+struct Key {
+    hash: ApiKeyHash,
+    api_keys: ApiKeys,
+    checked_at: Instant,
+}
+
+impl Key {
+    /// Whether it has neither expired nor been deleted, as far as can be told.
+    async fn holds(&mut self) -> bool {
+        if self.checked_at.elapsed() < CHECK_KEY {
+            return true;
+        }
+        self.checked_at = Instant::now();
+        let refused = self.api_keys.authenticate(&self.hash).await.err();
+        !matches!(refused, Some(AuthenticationError::Unknown | AuthenticationError::Expired))
+    }
+}
+
+/// One client's stream.
+struct Watcher {
+    subscription: Subscription,
+    caller: Caller,
+    key: Option<Key>,
+    filter: DeliveryFilter,
+    /// All that changed before this has been sent.
+    cursor: Option<Timestamp>,
+    silent_since: Instant,
+    greeted: bool,
+}
+
+impl Watcher {
+    /// What is sent next; nothing more once the stream has ended. A client can always come back.
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        if !self.greeted {
+            self.greeted = true;
+            return Some((Ok(HELLO.into()), self));
+        }
+        loop {
+            let speak_at = self.silent_since + KEEP_ALIVE;
+            let wake_at = self.key.as_ref().map_or(speak_at, |key| speak_at.min(key.checked_at + CHECK_KEY));
+            let next = tokio::time::timeout_at(wake_at, self.subscription.next()).await;
+            if let Some(key) = &mut self.key
+                && !key.holds().await
+            {
+                return None;
+            }
+            let text = match next {
+                Ok(Ok(Some(batch))) => self.render(&batch),
+                Ok(Ok(None)) => return None,
+                Ok(Err(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a stream ends: what its client missed cannot be read"
+                    );
+                    return None;
+                }
+                Err(_) if Instant::now() < speak_at => continue,
+                Err(_) => self.keep_alive(),
+            };
+            if !text.is_empty() {
+                self.silent_since = Instant::now();
+                return Some((Ok(text.into()), self));
+            }
+        }
+    }
+
+    /// The events of a batch that are for this client. They have the cursor before the batch: of a batch that
+    /// was sent in part all is sent again.
+    fn render(&mut self, batch: &FeedBatch) -> String {
+        let id = page::encode(&FeedCursor(*self.cursor.get_or_insert(batch.cursor)));
+        let mut text = String::new();
+        for watched in batch.changes.iter().filter(|watched| self.is_for_it(watched)) {
+            if let Ok(data) = serde_json::to_string(&DeliveryView::from(&watched.delivery)) {
+                // Writing to a text cannot fail.
+                let _ = write!(text, "id: {id}\nevent: delivery\ndata: {data}\n\n");
+            }
+        }
+        self.cursor = Some(batch.cursor);
+        text
+    }
+
+    fn is_for_it(&self, watched: &Watched) -> bool {
+        let access = &self.caller.access;
+        self.filter.matches(&watched.delivery)
+            && access.sees_delivery(watched.delivery.project.as_ref(), watched.webhook_projects.as_ref())
+    }
+
+    /// A comment; and, since time passes for those who are sent nothing too, the cursor.
+    fn keep_alive(&self) -> String {
+        let id = self.cursor.map(|cursor| format!("id: {}\n", page::encode(&FeedCursor(cursor))));
+        format!(": keep-alive\n{}\n", id.unwrap_or_default())
+    }
+}

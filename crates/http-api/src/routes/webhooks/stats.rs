@@ -1,0 +1,47 @@
+//! `GET /webhooks/{id}/stats?window=24h`: what became of a webhook's deliveries.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::{Services, StatisticsError, WebhookError};
+use rdev_webhooks_domain::WebhookId;
+use rdev_webhooks_domain::statistics::StatisticsWindow;
+
+use super::circuits::circuits;
+use crate::caller::Caller;
+use crate::fault::Faults;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::views::{self, StatisticsView};
+
+pub(crate) async fn stats(
+    State(services): State<Services>,
+    caller: Caller,
+    PathId(id): PathId<WebhookId>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let window = query.value("window").unwrap_or(StatisticsWindow::DAY);
+    query.finish()?;
+    let webhook = services.webhooks.get(id).await?;
+    if !caller.access.sees_webhook(&webhook) {
+        return Err(WebhookError::NotFound.into());
+    }
+    let visible_to = caller.access.projects.as_ref();
+    // Before its last change the webhook may have taken events of projects that are not the caller's.
+    let not_before = visible_to.map(|_| webhook.updated_at);
+    let read = services.statistics.read(id, window, not_before, visible_to).await.map_err(problem)?;
+    let circuit = circuits(&services, &[id]).await?.of(id);
+    Ok(views::json(&StatisticsView::new(id, &read, circuit)))
+}
+
+fn problem(error: StatisticsError) -> Problem {
+    match error {
+        StatisticsError::WindowTooLong(_) => {
+            let mut faults = Faults::default();
+            faults.in_parameter("window", error);
+            faults.into()
+        }
+        StatisticsError::Store(error) => error.into(),
+        other => Problem::internal().caused_by(other),
+    }
+}

@@ -1,0 +1,126 @@
+//! A webhook's statistics as the API shows them.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::statistics::{AttemptCounts, Backlog, Histogram, Statistics};
+use rdev_webhooks_domain::{DeliveryId, FailureClass, Timestamp, WebhookId};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::{CircuitView, Number, Text, milliseconds};
+
+/// What became of a webhook's deliveries.
+#[derive(Serialize)]
+pub(crate) struct StatisticsView {
+    webhook_id: Text<WebhookId>,
+    /// What is covered: the window, rounded up to whole buckets.
+    since: Text<Timestamp>,
+    until: Text<Timestamp>,
+    deliveries: DeliveriesView,
+    /// From 0 to 1, of the deliveries that succeeded or failed; none without any.
+    success_rate: Option<Number>,
+    attempts: AttemptsView,
+    /// Of the attempts that succeeded.
+    latency_ms: Option<QuantilesView>,
+    /// From acceptance, of the deliveries that succeeded by themselves.
+    time_to_success_ms: Option<QuantilesView>,
+    pending: PendingView,
+    circuit: CircuitView,
+}
+
+impl StatisticsView {
+    pub(crate) fn new(id: WebhookId, read: &Statistics, circuit: CircuitView) -> Self {
+        let sums = &read.sums;
+        Self {
+            webhook_id: Text(id),
+            since: Text(read.span.since),
+            until: Text(read.span.until),
+            deliveries: DeliveriesView {
+                succeeded: sums.succeeded,
+                failed: sums.failed,
+                cancelled: sums.cancelled,
+            },
+            success_rate: sums.success_rate().map(Number),
+            attempts: AttemptsView {
+                total: sums.attempts.total(),
+                succeeded: sums.attempts.succeeded(),
+                retries: sums.retries,
+                failed: FailedView(sums.attempts),
+            },
+            latency_ms: QuantilesView::of(&sums.latency),
+            time_to_success_ms: QuantilesView::of(&sums.time_to_success),
+            pending: PendingView::new(&read.backlog, read.span.until),
+            circuit,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct DeliveriesView {
+    succeeded: u64,
+    failed: u64,
+    cancelled: u64,
+}
+
+#[derive(Serialize)]
+struct AttemptsView {
+    total: u64,
+    succeeded: u64,
+    /// Automatic ones after a delivery's first.
+    retries: u64,
+    failed: FailedView,
+}
+
+/// Counts by class, all classes, so that a reader need not tell absence from zero.
+struct FailedView(AttemptCounts);
+
+impl Serialize for FailedView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(FailureClass::ALL.len()))?;
+        for (class, count) in self.0.failed() {
+            map.serialize_entry(class.as_str(), &count)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct QuantilesView {
+    p50: Number,
+    p95: Number,
+    p99: Number,
+}
+
+impl QuantilesView {
+    /// None if nothing was counted.
+    fn of(histogram: &Histogram) -> Option<Self> {
+        let quantile = |part| histogram.quantile(part).map(milliseconds);
+        Some(Self { p50: quantile(0.5)?, p95: quantile(0.95)?, p99: quantile(0.99)? })
+    }
+}
+
+/// What is still to be delivered.
+#[derive(Serialize)]
+struct PendingView {
+    count: u32,
+    /// Whether there are more than were counted.
+    has_more: bool,
+    oldest: Option<OldestView>,
+}
+
+#[derive(Serialize)]
+struct OldestView {
+    id: Text<DeliveryId>,
+    created_at: Text<Timestamp>,
+    age_ms: Number,
+}
+
+impl PendingView {
+    fn new(backlog: &Backlog, now: Timestamp) -> Self {
+        let oldest = backlog.oldest.map(|id| {
+            let age: Duration = now.since(id.time());
+            OldestView { id: Text(id), created_at: Text(id.time()), age_ms: milliseconds(age) }
+        });
+        Self { count: backlog.count, has_more: backlog.has_more, oldest }
+    }
+}

@@ -1,0 +1,272 @@
+//! `GET /events/stream`.
+
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
+use futures_util::StreamExt;
+use http_body_util::BodyExt;
+use rdev_webhooks_domain::ports::Clock;
+use rdev_webhooks_domain::{FailureReason, Settled};
+use rdev_webhooks_testkit::samples;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::answer::Answer;
+use crate::scene::{Scene, request};
+
+/// A stream that is read event by event.
+struct Stream {
+    body: BodyDataStream,
+    text: String,
+}
+
+/// One event.
+#[derive(Debug)]
+struct Event {
+    id: String,
+    data: Value,
+}
+
+impl Event {
+    fn status(&self) -> &str {
+        self.data["status"].as_str().unwrap()
+    }
+}
+
+impl Scene {
+    async fn stream(&self, query: &str, headers: &[(&str, &str)]) -> Stream {
+        let request = request("GET", &format!("/events/stream{query}"), headers, "");
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        if head.status != 200 {
+            let body = body.collect().await.unwrap().to_bytes();
+            panic!("{}: {}", head.status, String::from_utf8_lossy(&body));
+        }
+        let header = |name: &str| head.headers[name].to_str().unwrap();
+        assert_eq!(header("content-type"), "text/event-stream");
+        assert_eq!(header("cache-control"), "no-store");
+        let mut stream = Stream { body: body.into_data_stream(), text: String::new() };
+        assert_eq!(stream.block().await.unwrap(), "retry: 1000");
+        stream
+    }
+
+    async fn settle(&self, webhook: &str, settled: Settled, status: u16) {
+        self.attempt(webhook, settled, samples::attempt(1, self.clock.now(), status)).await;
+    }
+}
+
+impl Stream {
+    /// What stands before the next empty line; none at the end.
+    async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                return Some(block);
+            }
+            let more = tokio::time::timeout(Duration::from_secs(60), self.body.next()).await.unwrap()?;
+            self.text.push_str(std::str::from_utf8(&more.unwrap()).unwrap());
+        }
+    }
+
+    /// The next event, whatever is said in between.
+    async fn event(&mut self) -> Event {
+        loop {
+            let block = self.block().await.expect("the stream goes on");
+            let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+            let Some(data) = line("data: ") else { continue };
+            assert_eq!(line("event: "), Some("delivery"));
+            return Event { id: line("id: ").unwrap().to_owned(), data: serde_json::from_str(data).unwrap() };
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_are_told_as_they_change() {
+    let scene = Scene::new();
+    let webhook = scene.webhook().await;
+    let mut stream = scene.stream("", &[]).await;
+    scene.event().await;
+    let pending = stream.event().await;
+    assert_eq!(pending.status(), "pending");
+    let id = pending.data["id"].as_str().unwrap();
+    assert_eq!(pending.data, scene.get(&format!("/webhooks/{webhook}/deliveries")).await.json()["data"][0]);
+    // No two changes are of the same moment.
+    scene.clock.advance(Duration::from_millis(1));
+    scene.settle(&webhook, Settled::RetryAfter(Duration::ZERO), 500).await;
+    let retrying = stream.event().await;
+    assert_eq!((retrying.status(), &retrying.data["id"]), ("retrying", &Value::from(id)));
+    scene.clock.advance(Duration::from_millis(1));
+    scene.settle(&webhook, Settled::Succeeded, 200).await;
+    let succeeded = stream.event().await;
+    assert_eq!((succeeded.status(), &succeeded.data["attempts"]), ("succeeded", &Value::from(2)));
+    // Nothing is told twice.
+    assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_misses_nothing() {
+    let scene = Scene::new();
+    let webhook = scene.webhook().await;
+    let mut stream = scene.stream("", &[]).await;
+    scene.event().await;
+    let last = stream.event().await;
+    drop(stream);
+    scene.clock.advance(Duration::from_secs(60 * 60));
+    scene.settle(&webhook, Settled::Failed(FailureReason::AttemptsExhausted), 500).await;
+    for _ in 0..600 {
+        scene.event().await;
+        scene.clock.advance(Duration::from_millis(1));
+    }
+    for _ in 0..300 {
+        scene.settle(&webhook, Settled::Succeeded, 200).await;
+        scene.clock.advance(Duration::from_millis(1));
+    }
+    let mut stream = scene.stream("", &[("last-event-id", &last.id)]).await;
+    let mut told = std::collections::BTreeMap::new();
+    while told.len() < 601 {
+        let event = stream.event().await;
+        told.insert(event.data["id"].as_str().unwrap().to_owned(), event.status().to_owned());
+    }
+    let count = |status: &str| told.values().filter(|told| *told == status).count();
+    assert_eq!((count("failed"), count("succeeded"), count("pending")), (1, 300, 300));
+    // And goes on with what follows.
+    scene.settle(&webhook, Settled::Succeeded, 200).await;
+    while stream.event().await.status() != "succeeded" {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_stream_says_that_it_lives_and_where_it_is() {
+    let scene = Scene::new();
+    let mut stream = scene.stream("?project=nobody", &[]).await;
+    let began = tokio::time::Instant::now();
+    let block = stream.block().await.unwrap();
+    assert!(block.starts_with(": keep-alive\nid: "), "{block}");
+    assert_eq!(began.elapsed().as_secs(), 15);
+    let (_, id) = block.split_once("id: ").unwrap();
+    scene.stream("", &[("last-event-id", id)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_takes_the_filters_of_a_list() {
+    let scene = Scene::new();
+    let webhooks = [scene.webhook().await, scene.webhook().await];
+    let mut one = scene.stream(&format!("?webhook={}", webhooks[1]), &[]).await;
+    let mut ended = scene.stream("?status=succeeded", &[]).await;
+    let mut project = scene.stream("?project=my-project&event=command.completed", &[]).await;
+    scene.event().await;
+    assert_eq!(one.event().await.data["webhook_id"], webhooks[1].as_str());
+    project.event().await;
+    scene.settle(&webhooks[0], Settled::Succeeded, 200).await;
+    let told = ended.event().await;
+    assert_eq!((told.status(), &told.data["webhook_id"]), ("succeeded", &Value::from(webhooks[0].as_str())));
+    for query in ["?status=done", "?webhook=evt_1", "?since=2025-01-01T00:00:00Z", "?limit=1"] {
+        scene.get(&format!("/events/stream{query}")).await.expect(422);
+    }
+}
+
+#[tokio::test]
+async fn a_last_event_id_that_is_none_of_ours_is_refused() {
+    let scene = Scene::new();
+    for id in ["7", "x y", "MTpldnRfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnE", "MTpmZWVkQA"] {
+        let refused: Answer = scene.call("GET", "/events/stream", &[("last-event-id", id)]).await.expect(422);
+        assert_eq!(refused.places(), ["#Last-Event-ID"], "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_are_so_many_streams_and_no_more() {
+    let scene = Scene::new();
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        streams.push(scene.stream("", &[]).await);
+    }
+    let refused = scene.get("/events/stream").await.expect(503);
+    assert_eq!(refused.code(), "unavailable");
+    streams.pop();
+    scene.stream("", &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_too_far_behind_is_sent_away() {
+    let scene = Scene::new();
+    let webhook = scene.webhook().await;
+    let mut stream = scene.stream("", &[]).await;
+    scene.event().await;
+    let last = stream.event().await;
+    // It does not read for longer than is kept for it.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    scene.settle(&webhook, Settled::Succeeded, 200).await;
+    assert_eq!(stream.block().await, None);
+    let mut stream = scene.stream("", &[("last-event-id", &last.id)]).await;
+    assert_eq!(stream.event().await.status(), "succeeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_all_streams() {
+    let scene = Scene::new();
+    let mut stream = scene.stream("", &[]).await;
+    scene.drain.cancel();
+    while stream.block().await.is_some() {}
+    scene.get("/events/stream").await.expect(503);
+}
+
+impl Scene {
+    /// Makes an API key that reads; its id and what it is sent as.
+    pub(crate) async fn reader(&self, projects: Option<&str>) -> (String, String) {
+        let body = serde_json::json!({
+            "scopes": ["webhooks:read"],
+            "projects": projects.map(|project| vec![project]),
+        });
+        let made = self.post("/api-keys", body.to_string()).await.expect(201).json();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("id"), format!("Bearer {}", text("key")))
+    }
+
+    /// Makes a webhook for these projects' events.
+    pub(crate) async fn webhook_of(&self, projects: &[&str]) -> String {
+        let body = serde_json::json!({"url": "https://example.com/", "events": ["*"], "projects": projects});
+        let made = self.post("/webhooks", body.to_string()).await.expect(201).json();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn event_of(&self, project: &str) {
+        let body = serde_json::json!({"event": "command.completed", "data": {"project": project}});
+        self.post("/events", body.to_string()).await.expect(202);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_a_project_is_told_of_its_own_alone() {
+    let scene = Scene::new();
+    let own = scene.webhook_of(&["one"]).await;
+    for projects in [&["one", "two"][..], &["two"], &[]] {
+        scene.webhook_of(projects).await;
+    }
+    let (_, key) = scene.reader(Some("one")).await;
+    let mut stream = scene.stream("", &[("authorization", &key)]).await;
+    for project in ["two", "one", "two", "one"] {
+        scene.event_of(project).await;
+        scene.clock.advance(Duration::from_millis(1));
+    }
+    for _ in 0..2 {
+        let told = stream.event().await;
+        assert_eq!((&told.data["webhook_id"], &told.data["project"]), (&own.as_str().into(), &"one".into()));
+    }
+    assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
+
+    scene.call("DELETE", &format!("/webhooks/{own}"), &[]).await.expect(204);
+    assert!(stream.block().await.unwrap().starts_with(": keep-alive"), "what was deleted is nobody's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_key() {
+    let scene = Scene::new();
+    let (id, key) = scene.reader(None).await;
+    let mut stream = scene.stream("", &[("authorization", &key)]).await;
+    assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
+    let deleted = tokio::time::Instant::now();
+    scene.call("DELETE", &format!("/api-keys/{id}"), &[]).await.expect(204);
+    while stream.block().await.is_some() {}
+    assert!(deleted.elapsed() <= Duration::from_secs(6), "{:?}", deleted.elapsed());
+}

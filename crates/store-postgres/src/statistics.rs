@@ -1,0 +1,238 @@
+//! [`StatisticsRepository`] on Postgres.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
+use rdev_webhooks_domain::statistics::{
+    AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
+};
+use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::convert::{from_sql_time, to_micros_up, to_sql_time};
+
+/// So many rows are removed by one statement.
+const STEP: i64 = 10_000;
+
+#[async_trait]
+impl StatisticsRepository for PostgresStore {
+    /// Does not wait for the disk, as claims do not: a crash of the server forgets the last moment's sums.
+    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+        if sums.is_empty() {
+            return Ok(());
+        }
+        // Everybody locks rows in one order, so that nobody waits for each other.
+        let mut sums: Vec<_> = sums.iter().collect();
+        sums.sort_unstable_by_key(|(webhook, _)| *webhook);
+        let columns = Columns::of(sums.into_iter());
+        let widths = Bucket::ALL.map(seconds);
+        self.inner.claim().run(async |conn| add(conn, &columns, &widths).await).await
+    }
+
+    async fn read(
+        &self,
+        webhook: WebhookId,
+        window: StatisticsWindow,
+        not_before: Option<Timestamp>,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Statistics, StoreError> {
+        let id = webhook.as_uuid();
+        let projects: Option<Vec<String>> =
+            visible_to.map(|projects| projects.iter().map(|project| project.as_str().to_owned()).collect());
+        self.inner
+            .browse()
+            .run(async |conn| {
+                let now = sqlx::query_scalar!(r#"SELECT rdev_webhooks.now() AS "now!""#)
+                    .fetch_one(&mut **conn)
+                    .await?;
+                let span = window.span(from_sql_time(now), not_before);
+                let sums = sums(conn, id, span).await?;
+                let backlog = backlog(conn, id, projects.as_deref()).await?;
+                Ok(Statistics { span, sums, backlog })
+            })
+            .await
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        for bucket in Bucket::ALL {
+            let keep = match bucket {
+                Bucket::FiveMinutes => Bucket::KEEP_FINE,
+                Bucket::Hour => Duration::MAX,
+            };
+            while self.forget_some(bucket, keep, before).await? == STEP.unsigned_abs() {}
+        }
+        Ok(())
+    }
+}
+
+impl PostgresStore {
+    async fn forget_some(
+        &self,
+        bucket: Bucket,
+        keep: Duration,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let removed = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query!(
+                    "DELETE FROM rdev_webhooks.webhook_statistics WHERE ctid = ANY(ARRAY(
+                         SELECT ctid FROM rdev_webhooks.webhook_statistics
+                         WHERE bucket_seconds = $1 AND bucket_at < greatest($2,
+                             rdev_webhooks.now() - $3::int8 * interval '1 microsecond')
+                         LIMIT $4))",
+                    seconds(bucket),
+                    to_sql_time(before),
+                    to_micros_up(keep),
+                    STEP
+                )
+                .execute(&mut **conn)
+                .await
+            })
+            .await?;
+        Ok(removed.rows_affected())
+    }
+}
+
+/// The sums' columns. Arrays of arrays go as the texts of arrays.
+#[derive(Default)]
+struct Columns {
+    webhook: Vec<Uuid>,
+    succeeded: Vec<i64>,
+    failed: Vec<i64>,
+    cancelled: Vec<i64>,
+    retries: Vec<i64>,
+    attempts: Vec<String>,
+    latency: Vec<String>,
+    time_to_success: Vec<String>,
+}
+
+impl Columns {
+    fn of<'a>(sums: impl Iterator<Item = &'a (WebhookId, Sums)>) -> Self {
+        let mut columns = Self::default();
+        for (webhook, sums) in sums {
+            columns.webhook.push(webhook.as_uuid());
+            columns.succeeded.push(to_i64(sums.succeeded));
+            columns.failed.push(to_i64(sums.failed));
+            columns.cancelled.push(to_i64(sums.cancelled));
+            columns.retries.push(to_i64(sums.retries));
+            columns.attempts.push(array(sums.attempts.counts()));
+            columns.latency.push(array(sums.latency.counts().iter().copied()));
+            columns.time_to_success.push(array(sums.time_to_success.counts().iter().copied()));
+        }
+        columns
+    }
+}
+
+async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO rdev_webhooks.webhook_statistics AS s (webhook_id, bucket_seconds, bucket_at,
+             succeeded, failed, cancelled, retries, attempts, latency, time_to_success)
+         SELECT g.webhook_id, w.seconds,
+             date_bin(w.seconds * interval '1 second', rdev_webhooks.now(), 'epoch'),
+             g.succeeded, g.failed, g.cancelled, g.retries,
+             g.attempts::int8[], g.latency::int8[], g.time_to_success::int8[]
+         FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::text[], $7::text[],
+                 $8::text[]) AS g(webhook_id, succeeded, failed, cancelled, retries, attempts, latency,
+                 time_to_success),
+             unnest($9::int4[]) AS w(seconds)
+         ORDER BY g.webhook_id, w.seconds
+         ON CONFLICT (webhook_id, bucket_seconds, bucket_at) DO UPDATE SET
+             succeeded = s.succeeded + excluded.succeeded,
+             failed = s.failed + excluded.failed,
+             cancelled = s.cancelled + excluded.cancelled,
+             retries = s.retries + excluded.retries,
+             attempts = rdev_webhooks.add_counts(s.attempts, excluded.attempts),
+             latency = rdev_webhooks.add_counts(s.latency, excluded.latency),
+             time_to_success = rdev_webhooks.add_counts(s.time_to_success, excluded.time_to_success)",
+        &columns.webhook,
+        &columns.succeeded,
+        &columns.failed,
+        &columns.cancelled,
+        &columns.retries,
+        &columns.attempts,
+        &columns.latency,
+        &columns.time_to_success,
+        widths
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+         FROM rdev_webhooks.webhook_statistics
+         WHERE webhook_id = $1 AND bucket_seconds = $2 AND bucket_at >= $3",
+        webhook,
+        seconds(span.bucket),
+        to_sql_time(span.since) as DateTime<Utc>
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut sums = Sums::default();
+    for row in rows {
+        sums.add(&Sums {
+            succeeded: to_u64(row.succeeded),
+            failed: to_u64(row.failed),
+            cancelled: to_u64(row.cancelled),
+            retries: to_u64(row.retries),
+            attempts: AttemptCounts::from_counts(row.attempts.into_iter().map(to_u64)),
+            latency: Histogram::from_counts(row.latency.into_iter().map(to_u64)),
+            time_to_success: Histogram::from_counts(row.time_to_success.into_iter().map(to_u64)),
+        });
+    }
+    Ok(sums)
+}
+
+/// Walks the webhook's part of the queue, oldest first, and no further than the limit.
+async fn backlog(
+    conn: &mut PgConnection,
+    webhook: Uuid,
+    projects: Option<&[String]>,
+) -> Result<Backlog, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "count!", (array_agg(x.id))[1] AS oldest
+           FROM (
+               SELECT q.id FROM rdev_webhooks.delivery_queue q
+               WHERE q.webhook_id = $1
+                   AND ($2::text[] IS NULL OR (EXISTS (SELECT FROM rdev_webhooks.events e
+                       WHERE e.id = q.event_id AND e.project = ANY($2))) IS TRUE)
+               ORDER BY q.id LIMIT $3
+           ) x"#,
+        webhook,
+        projects,
+        i64::from(Backlog::LIMIT) + 1
+    )
+    .fetch_one(conn)
+    .await?;
+    // The limit bounds it.
+    Ok(Backlog::of(u32::try_from(row.count).unwrap_or(u32::MAX), row.oldest.map(DeliveryId::from_uuid)))
+}
+
+fn array(counts: impl Iterator<Item = u64>) -> String {
+    let counts: Vec<_> = counts.map(|count| to_i64(count).to_string()).collect();
+    format!("{{{}}}", counts.join(","))
+}
+
+/// A bucket's width as it is stored.
+fn seconds(bucket: Bucket) -> i32 {
+    // An hour at the most.
+    i32::try_from(bucket.seconds()).unwrap_or(i32::MAX)
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// [`to_i64`] back; a negative number, which nobody writes, is zero.
+fn to_u64(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}

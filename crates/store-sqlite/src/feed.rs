@@ -1,0 +1,109 @@
+//! [`DeliveryFeed`].
+
+use std::collections::{BTreeSet, HashMap};
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
+use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
+use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use sqlx::SqliteConnection;
+
+use crate::error::{self, Row};
+use crate::rows::delivery::delivery_rows;
+use crate::rows::{micros, webhook};
+use crate::{SqliteStore, json};
+
+#[async_trait]
+impl DeliveryFeed for SqliteStore {
+    async fn accepted(&self, after: DeliveryId, limit: u32) -> Result<Vec<DeliveryId>, StoreError> {
+        let after = after.as_uuid().as_bytes().to_vec();
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM deliveries WHERE id > ?1 AND claimable_at IS NOT NULL ORDER BY id LIMIT ?2",
+            after,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        found.iter().map(|id| error::uuid("deliveries", "id", id).map(DeliveryId::from_uuid)).collect()
+    }
+
+    /// What is being written has the time at which that began, which is asked before looking.
+    async fn changed(&self, after: ChangePoint, limit: u32) -> Result<Changes, StoreError> {
+        let complete_until = self.writer.written_until(self.clock.now());
+        let (at, delivery) = (micros(after.at), after.delivery.as_uuid().as_bytes().to_vec());
+        let wanted = i64::from(limit) + 1;
+        let mut rows = sqlx::query!(
+            r#"SELECT at AS "at!: i64", id AS "id!: Vec<u8>" FROM (
+                 SELECT * FROM (SELECT finished_at AS at, id FROM deliveries INDEXED BY deliveries_by_end
+                   WHERE finished_at IS NOT NULL AND (finished_at, id) > (?1, ?2)
+                   ORDER BY finished_at, id LIMIT ?3)
+                 UNION
+                 SELECT * FROM (SELECT recorded_at, delivery_id FROM attempts INDEXED BY attempts_failed
+                   WHERE failure_class IS NOT NULL AND (recorded_at, delivery_id) > (?1, ?2)
+                   ORDER BY recorded_at, delivery_id LIMIT ?3))
+               ORDER BY at, id LIMIT ?3"#,
+            at,
+            delivery,
+            wanted
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let has_more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let mut points = Vec::with_capacity(rows.len());
+        for row in rows {
+            let delivery = DeliveryId::from_uuid(error::uuid("deliveries", "id", &row.id)?);
+            points.push(ChangePoint { at: Timestamp::from_micros(row.at), delivery });
+        }
+        Ok(Changes { points, has_more, complete_until })
+    }
+
+    async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {
+        let now = self.clock.now();
+        let ids = json::ids(ids.iter().map(DeliveryId::as_uuid))?;
+        let mut snapshot = self.snapshot().await?;
+        let rows = delivery_rows!(
+            "FROM deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
+            ids
+        )
+        .fetch_all(&mut *snapshot)
+        .await
+        .map_err(error::database)?;
+        let deliveries = rows.iter().map(|row| row.delivery(now)).collect::<Result<Vec<_>, StoreError>>()?;
+        let webhooks: BTreeSet<WebhookId> = deliveries.iter().map(|one| one.webhook_id).collect();
+        let projects = projects_of(&mut snapshot, &webhooks).await?;
+        let watched = deliveries.into_iter().map(|delivery| {
+            let webhook_projects = projects.get(&delivery.webhook_id).cloned();
+            Watched { delivery, webhook_projects }
+        });
+        Ok(watched.collect())
+    }
+}
+
+/// The projects that webhooks are limited to, without the deleted ones.
+async fn projects_of(
+    conn: &mut SqliteConnection,
+    webhooks: &BTreeSet<WebhookId>,
+) -> Result<HashMap<WebhookId, BTreeSet<ProjectName>>, StoreError> {
+    let ids = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
+    let rows = sqlx::query!(
+        "SELECT id, projects FROM webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let id = webhook::id(&row.id)?;
+        let place = Row { table: "webhooks", id: &id };
+        let names: Vec<String> =
+            serde_json::from_str(&row.projects).map_err(|error| place.corrupt("projects", error))?;
+        let projects = names.iter().map(|name| place.parse("projects", name)).collect::<Result<_, _>>()?;
+        found.insert(id, projects);
+    }
+    Ok(found)
+}

@@ -1,0 +1,221 @@
+//! [`StatisticsRepository`].
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
+use rdev_webhooks_domain::statistics::{
+    AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
+};
+use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use sqlx::SqliteConnection;
+
+use crate::error::{self, Row};
+use crate::rows::delivery::UNFINISHED;
+use crate::rows::micros;
+use crate::{SqliteStore, json};
+
+const TABLE: &str = "webhook_statistics";
+
+/// How many rows one step removes.
+const FORGET_STEP: i64 = 2_000;
+
+#[async_trait]
+impl StatisticsRepository for SqliteStore {
+    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+        if sums.is_empty() {
+            return Ok(());
+        }
+        let sums = sums.to_vec();
+        self.write(move |conn, now| {
+            Box::pin(async move {
+                for (webhook, sums) in &sums {
+                    for bucket in Bucket::ALL {
+                        add(conn, *webhook, bucket, bucket.begin(now), sums).await?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn read(
+        &self,
+        webhook: WebhookId,
+        window: StatisticsWindow,
+        not_before: Option<Timestamp>,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Statistics, StoreError> {
+        let span = window.span(self.clock.now(), not_before);
+        let projects = visible_to
+            .map(|projects| json::rows(&projects.iter().map(ProjectName::as_str).collect::<Vec<_>>()))
+            .transpose()?;
+        let mut snapshot = self.snapshot().await?;
+        let sums = sums(&mut snapshot, webhook, span).await?;
+        let backlog = backlog(&mut snapshot, webhook, projects.as_deref()).await?;
+        Ok(Statistics { span, sums, backlog })
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        let fine = before.max(self.clock.now() - Bucket::KEEP_FINE);
+        for (bucket, before) in [(Bucket::FiveMinutes, fine), (Bucket::Hour, before)] {
+            while self
+                .write(move |conn, _| Box::pin(async move { forget_some(conn, bucket, before).await }))
+                .await?
+            {}
+        }
+        Ok(())
+    }
+}
+
+/// Sums as they are stored.
+struct SumsRow {
+    succeeded: i64,
+    failed: i64,
+    cancelled: i64,
+    retries: i64,
+    attempts: String,
+    latency: String,
+    time_to_success: String,
+}
+
+impl SumsRow {
+    fn sums(self, webhook: WebhookId) -> Result<Sums, StoreError> {
+        let row = Row { table: TABLE, id: &webhook };
+        let counts = |column, text: &str| -> Result<Vec<u64>, StoreError> {
+            serde_json::from_str(text).map_err(|error| row.corrupt(column, error))
+        };
+        Ok(Sums {
+            succeeded: row.number("succeeded", self.succeeded)?,
+            failed: row.number("failed", self.failed)?,
+            cancelled: row.number("cancelled", self.cancelled)?,
+            retries: row.number("retries", self.retries)?,
+            attempts: AttemptCounts::from_counts(counts("attempts", &self.attempts)?),
+            latency: Histogram::from_counts(counts("latency", &self.latency)?),
+            time_to_success: Histogram::from_counts(counts("time_to_success", &self.time_to_success)?),
+        })
+    }
+}
+
+/// Reads a bucket, adds to it, and writes it back: nobody else writes.
+async fn add(
+    conn: &mut SqliteConnection,
+    webhook: WebhookId,
+    bucket: Bucket,
+    at: Timestamp,
+    sums: &Sums,
+) -> Result<(), StoreError> {
+    let (id, seconds, at) = (webhook.as_uuid().as_bytes().to_vec(), bucket.seconds(), micros(at));
+    let known = sqlx::query_as!(
+        SumsRow,
+        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+         FROM webhook_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at = ?3",
+        id,
+        seconds,
+        at
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let mut sum = sums.clone();
+    if let Some(known) = known {
+        sum.add(&known.sums(webhook)?);
+    }
+    let [succeeded, failed, cancelled, retries] =
+        [sum.succeeded, sum.failed, sum.cancelled, sum.retries].map(to_i64);
+    let attempts = json::rows(&sum.attempts.counts().collect::<Vec<_>>())?;
+    let (latency, time_to_success) =
+        (json::rows(&sum.latency.counts())?, json::rows(&sum.time_to_success.counts())?);
+    sqlx::query!(
+        "INSERT OR REPLACE INTO webhook_statistics (webhook_id, bucket_seconds, bucket_at, succeeded, failed,
+           cancelled, retries, attempts, latency, time_to_success)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        id,
+        seconds,
+        at,
+        succeeded,
+        failed,
+        cancelled,
+        retries,
+        attempts,
+        latency,
+        time_to_success
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
+}
+
+async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Sums, StoreError> {
+    let (id, seconds, since) =
+        (webhook.as_uuid().as_bytes().to_vec(), span.bucket.seconds(), micros(span.since));
+    let rows = sqlx::query_as!(
+        SumsRow,
+        "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
+         FROM webhook_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at >= ?3",
+        id,
+        seconds,
+        since
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut sums = Sums::default();
+    for row in rows {
+        sums.add(&row.sums(webhook)?);
+    }
+    Ok(sums)
+}
+
+/// Walks the webhook's unfinished deliveries, oldest first, and no further than the limit.
+async fn backlog(
+    conn: &mut SqliteConnection,
+    webhook: WebhookId,
+    projects: Option<&str>,
+) -> Result<Backlog, StoreError> {
+    let (id, limit) = (webhook.as_uuid().as_bytes().to_vec(), Backlog::LIMIT + 1);
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "count!: i64", min(id) AS "oldest: Vec<u8>"
+           FROM (SELECT d.id FROM deliveries AS d INDEXED BY deliveries_by_webhook
+             WHERE d.webhook_id = ?1 AND d.status = ?2
+               AND (?3 IS NULL OR d.project IN (SELECT value FROM json_each(?3)))
+             ORDER BY d.id LIMIT ?4)"#,
+        id,
+        UNFINISHED,
+        projects,
+        limit
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(error::database)?;
+    let oldest = row.oldest.map(|id| error::uuid("deliveries", "id", &id)).transpose()?;
+    // The limit bounds it.
+    Ok(Backlog::of(u32::try_from(row.count).unwrap_or(u32::MAX), oldest.map(DeliveryId::from_uuid)))
+}
+
+/// Removes some buckets that begin before a moment, and says whether there may be more.
+async fn forget_some(
+    conn: &mut SqliteConnection,
+    bucket: Bucket,
+    before: Timestamp,
+) -> Result<bool, StoreError> {
+    let (seconds, before) = (bucket.seconds(), micros(before));
+    let removed = sqlx::query!(
+        "DELETE FROM webhook_statistics WHERE (webhook_id, bucket_seconds, bucket_at) IN
+           (SELECT webhook_id, bucket_seconds, bucket_at FROM webhook_statistics
+            WHERE bucket_seconds = ?1 AND bucket_at < ?2 LIMIT ?3)",
+        seconds,
+        before,
+        FORGET_STEP
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(removed.rows_affected() == FORGET_STEP.unsigned_abs())
+}
+
+fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

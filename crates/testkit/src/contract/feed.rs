@@ -1,0 +1,179 @@
+//! `DeliveryFeed`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdev_webhooks_domain::feed::{ChangePoint, Changes};
+use rdev_webhooks_domain::{DeliveryId, DeliveryStatus, FailureReason, NewEvent, Settled, Target, Timestamp};
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{MINUTE, Scene};
+use crate::samples;
+
+const BEGINNING: Timestamp = Timestamp::EPOCH;
+
+impl Scene<'_> {
+    async fn changed(&self, after: ChangePoint, limit: u32) -> Changes {
+        self.harness.feed().changed(after, limit).await.unwrap()
+    }
+
+    /// The deliveries that have changed since a moment, in order.
+    async fn changed_since(&self, at: Timestamp) -> Vec<DeliveryId> {
+        let changes = self.changed(ChangePoint::before(at), 1_000).await;
+        assert!(!changes.has_more);
+        assert!(changes.points.windows(2).all(|pair| pair[0] < pair[1]), "in order: {:?}", changes.points);
+        changes.points.into_iter().map(|point| point.delivery).collect()
+    }
+}
+
+/// Unfinished deliveries are told in the order of their ids, finished ones not; in pages.
+pub async fn the_feed_tells_what_was_accepted(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, feed) = (scene.webhook().await, harness.feed());
+    let floor = DeliveryId::floor(BEGINNING);
+    assert_eq!(feed.accepted(floor, 10).await.unwrap(), []);
+    scene.delivery_in(DeliveryStatus::Succeeded, webhook).await;
+    let retrying = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
+    let in_flight = scene.delivery_in(DeliveryStatus::InFlight, webhook).await;
+    let pending = scene.publish_to(webhook).await;
+    let mut all = [retrying, in_flight, pending];
+    all.sort_unstable();
+    assert_eq!(feed.accepted(floor, 10).await.unwrap(), all);
+    assert_eq!(feed.accepted(floor, 2).await.unwrap(), all[..2]);
+    assert_eq!(feed.accepted(all[1], 2).await.unwrap(), all[2..]);
+}
+
+/// Every end and every failure is told, in the order in which it was recorded; what was asked for again is told
+/// once it has ended again.
+pub async fn the_feed_tells_what_ended_or_failed_in_order(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let step = || scene.advance(MINUTE);
+    let one = scene.publish_to(webhook).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!(scene.changed_since(BEGINNING).await, [], "nothing has ended, nothing has failed");
+    scene.settle_held(&leased, Settled::RetryAfter(MINUTE * 60)).await;
+    step().await;
+    let two = scene.delivery_in(DeliveryStatus::Succeeded, webhook).await;
+    step().await;
+    let three = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    assert_eq!(scene.changed_since(BEGINNING).await, [one, two, three]);
+
+    scene.advance(MINUTE * 60).await;
+    let since = scene.now().await - MINUTE;
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Failed(FailureReason::AttemptsExhausted)).await;
+    assert_eq!(scene.changed_since(since).await, [one]);
+    step().await;
+    scene.publish_to(webhook).await;
+    step().await;
+    let since = scene.now().await - MINUTE / 2;
+    let other = scene.webhook().await;
+    let cancelled = scene.delivery_in(DeliveryStatus::Cancelled, other).await;
+    assert_eq!(scene.changed_since(since).await, [cancelled]);
+}
+
+/// Pages follow each other, however many changes were recorded at once.
+pub async fn the_feed_is_paged(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    for _ in 0..7 {
+        scene.publish().await;
+    }
+    let mut batch = Vec::new();
+    for leased in scene.claim(webhook, 7).await {
+        batch.push(scene.settlement(&leased, Settled::Succeeded).await);
+    }
+    assert_eq!(scene.queue.settle(&batch).await.unwrap(), [true; 7]);
+    let mut seen = Vec::new();
+    let mut after = ChangePoint::before(BEGINNING);
+    loop {
+        let page = scene.changed(after, 3).await;
+        seen.extend(page.points.iter().map(|point| point.delivery));
+        assert!(page.points.len() <= 3);
+        match page.points.last().filter(|_| page.has_more) {
+            Some(last) => after = *last,
+            None => break,
+        }
+    }
+    let all: BTreeSet<_> = batch.iter().map(|one| one.lease.delivery).collect();
+    assert_eq!(seen.len(), 7);
+    assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), all);
+}
+
+/// A watcher that goes from one complete moment to the next, while many record, sees every end.
+pub async fn the_feed_misses_nothing_that_is_recorded_meanwhile(harness: &dyn Harness) {
+    const SETTLERS: u32 = 4;
+    const EACH: u32 = 25;
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    for _ in 0..SETTLERS * EACH {
+        scene.publish().await;
+    }
+    let mut settlers = JoinSet::new();
+    for _ in 0..SETTLERS {
+        let queue = harness.queue();
+        let mut batches = Vec::new();
+        for leased in scene.claim(webhook, EACH).await {
+            batches.push(scene.settlement(&leased, Settled::Succeeded).await);
+        }
+        settlers.spawn(async move {
+            for settlement in batches {
+                assert_eq!(queue.settle(&[settlement]).await.unwrap(), [true]);
+            }
+        });
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&done);
+    let settling = tokio::spawn(async move {
+        settlers.join_all().await;
+        ended.store(true, Ordering::Release);
+    });
+    // Each look begins where the one before was complete, and remembers only what it saw from there on.
+    let mut seen = BTreeSet::new();
+    let mut from = BEGINNING;
+    loop {
+        let was_done = done.load(Ordering::Acquire);
+        let changes = scene.changed(ChangePoint::before(from), 1_000).await;
+        assert!(!changes.has_more);
+        seen.extend(changes.points.iter().map(|point| point.delivery));
+        from = from.max(changes.complete_until);
+        if was_done {
+            break;
+        }
+    }
+    settling.await.unwrap();
+    assert_eq!(seen.len(), (SETTLERS * EACH) as usize);
+    let late = scene.now().await.since(from);
+    assert!(late < Duration::from_secs(20), "what is complete follows the present: {late:?}");
+}
+
+/// A delivery is told as it is, with whose its webhook is; of what is not there nothing is told.
+pub async fn the_feed_tells_whose_a_delivery_is(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, deleted) = (scene.webhook().await, scene.webhook().await);
+    let projects = samples::projects(["one", "two"]);
+    scene.change(webhook, |webhook| webhook.projects.clone_from(&projects)).await;
+    let event = NewEvent {
+        project: Some("one".parse().unwrap()),
+        target: Target::Webhook(webhook),
+        ..scene.new_event().await
+    };
+    let pending = DeliveryId::derive(scene.publish_one(&event).await.id, webhook);
+    let cancelled = scene.delivery_in(DeliveryStatus::Cancelled, deleted).await;
+    let all = scene.webhook().await;
+    let of_all = scene.delivery_in(DeliveryStatus::Succeeded, all).await;
+    let unknown = DeliveryId::derive(event.id, all);
+
+    let told = harness.feed().present(&[pending, unknown, cancelled, of_all]).await.unwrap();
+    assert_eq!(told.len(), 3);
+    for (id, expected) in [(pending, Some(projects)), (cancelled, None), (of_all, Some(BTreeSet::new()))] {
+        let one = told.iter().find(|one| one.delivery.id == id).unwrap();
+        assert_eq!(one.delivery, scene.delivery(id).await);
+        assert_eq!(one.webhook_projects, expected);
+    }
+    assert_eq!(harness.feed().present(&[]).await.unwrap(), []);
+}

@@ -1,0 +1,66 @@
+//! [`StatisticsRepository`] in memory.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
+use rdev_webhooks_domain::statistics::{Backlog, Bucket, Statistics, StatisticsWindow, Sums};
+use rdev_webhooks_domain::{ProjectName, Timestamp, WebhookId};
+
+use super::MemoryStore;
+
+#[async_trait]
+impl StatisticsRepository for MemoryStore {
+    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+        let (mut state, now) = self.step();
+        for (webhook, sums) in sums {
+            for bucket in Bucket::ALL {
+                let place = (*webhook, bucket.seconds(), bucket.begin(now));
+                state.statistics.entry(place).or_default().add(sums);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(
+        &self,
+        webhook: WebhookId,
+        window: StatisticsWindow,
+        not_before: Option<Timestamp>,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Statistics, StoreError> {
+        let (state, now) = self.step();
+        let span = window.span(now, not_before);
+        let seconds = span.bucket.seconds();
+        let mut sums = Sums::default();
+        for (place, stored) in state.statistics.range((webhook, seconds, span.since)..) {
+            if (place.0, place.1) != (webhook, seconds) {
+                break;
+            }
+            sums.add(stored);
+        }
+        let is_visible = |project: Option<&ProjectName>| {
+            visible_to.is_none_or(|visible| project.is_some_and(|project| visible.contains(project)))
+        };
+        let mut unfinished = state
+            .unfinished(webhook)
+            .map(|(id, _)| id)
+            .filter(|id| state.delivery(*id, now).is_some_and(|one| is_visible(one.project.as_ref())))
+            .take(Backlog::LIMIT as usize + 1);
+        let oldest = unfinished.next();
+        let count = unfinished.count() + usize::from(oldest.is_some());
+        // `take` bounds it.
+        let backlog = Backlog::of(u32::try_from(count).unwrap_or(u32::MAX), oldest);
+        Ok(Statistics { span, sums, backlog })
+    }
+
+    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        let (mut state, now) = self.step();
+        let fine = before.max(now - Bucket::KEEP_FINE);
+        state.statistics.retain(|(_, seconds, begin), _| {
+            let is_fine = *seconds == Bucket::FiveMinutes.seconds();
+            *begin >= if is_fine { fine } else { before }
+        });
+        Ok(())
+    }
+}

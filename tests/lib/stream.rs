@@ -1,0 +1,80 @@
+//! A client for `GET /events/stream`.
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use crate::Client;
+use crate::client::DEADLINE;
+
+/// A stream of server-sent events.
+pub struct EventStream {
+    body: Incoming,
+    text: String,
+}
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// What to come back with.
+    pub id: String,
+    /// The delivery.
+    pub data: Value,
+}
+
+impl Client {
+    /// Begins to watch deliveries, or goes on after an event.
+    ///
+    /// # Errors
+    ///
+    /// If no answer comes, as when the server was killed.
+    pub async fn watch(&self, query: &str, last_event_id: Option<&str>) -> Result<EventStream, String> {
+        let mut request = Request::builder()
+            .uri(format!("{}/events/stream{query}", self.base))
+            .header("authorization", format!("Bearer {}", self.key));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let asked = self.http.request(request.body(Full::new(Bytes::new())).unwrap());
+        let answered = tokio::time::timeout(DEADLINE, asked).await.map_err(|late| late.to_string())?;
+        let response = answered.map_err(|error| error.to_string())?;
+        assert_eq!(response.status(), 200);
+        Ok(EventStream { body: response.into_body(), text: String::new() })
+    }
+}
+
+impl EventStream {
+    /// The next event; none if the stream ends, in whatever way.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((block, rest)) = self.text.split_once("\n\n") {
+                let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                let event = line("data: ").map(|data| Event {
+                    id: line("id: ").unwrap().to_owned(),
+                    data: serde_json::from_str(data).unwrap(),
+                });
+                self.text = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+                continue;
+            }
+            let frame =
+                tokio::time::timeout(DEADLINE, self.body.frame()).await.expect("something comes in time");
+            let data = frame?.ok()?.into_data().ok()?;
+            self.text.push_str(std::str::from_utf8(&data).unwrap());
+        }
+    }
+
+    /// The first event of which something holds.
+    pub async fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Event {
+        loop {
+            let event = self.next().await.expect("the stream goes on");
+            if holds(&event.data) {
+                return event;
+            }
+        }
+    }
+}
