@@ -10,7 +10,7 @@ use utoipa::openapi::{RefOr, Required};
 const API_KEY: &str = "api_key";
 
 /// The headers of answers, each with what it says.
-const HEADERS: [(&str, &str); 8] = [
+const HEADERS: [(&str, &str); 9] = [
     ("Content-Security-Policy", "What the page may do: have its own style, and nothing else."),
     ("ETag", "The version of what is shown. `If-None-Match` and `If-Match` take it."),
     (
@@ -21,11 +21,13 @@ const HEADERS: [(&str, &str); 8] = [
     ("Location", "The path of what was made."),
     ("Retry-After", "How many seconds to wait before another try."),
     ("WWW-Authenticate", "`Bearer`, with `error=\"invalid_token\"` if a key was brought."),
+    ("X-Accel-Buffering", "`no`: asks a proxy to pass on each event at once."),
     ("X-Request-Id", "What the request is called in the log: what it called itself, or a new id."),
 ];
 
 /// The headers of requests, each with what it asks for and an example.
-const PARAMETERS: [(&str, &str, &str); 5] = [
+const PARAMETERS: [(&str, &str, &str); 6] = [
+    ("Last-Event-ID", "The `id` of the last event that came, to go on after it.", "MTox"),
     (
         "Idempotency-Key",
         "Lets the request be sent again, whatever became of the first try, and be done once: 1 to 255 visible ASCII \

@@ -6,23 +6,32 @@ use rdev_webhooks_domain::statistics::{AttemptCounts, Backlog, Histogram, Statis
 use rdev_webhooks_domain::{DeliveryId, FailureClass, Timestamp, WebhookId};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::{CircuitView, Number, Text, milliseconds};
+use crate::openapi::types;
 
 /// What became of a webhook's deliveries.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookStatistics)]
 pub(crate) struct StatisticsView {
+    #[schema(value_type = types::WebhookId)]
     webhook_id: Text<WebhookId>,
     /// What is covered: the window, rounded up to whole buckets.
+    #[schema(value_type = types::Timestamp)]
     since: Text<Timestamp>,
+    #[schema(value_type = types::Timestamp)]
     until: Text<Timestamp>,
     deliveries: DeliveriesView,
     /// From 0 to 1, of the deliveries that succeeded or failed; none without any.
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1, required)]
     success_rate: Option<Number>,
     attempts: AttemptsView,
     /// Of the attempts that succeeded.
+    #[schema(required)]
     latency_ms: Option<QuantilesView>,
     /// From acceptance, of the deliveries that succeeded by themselves.
+    #[schema(required)]
     time_to_success_ms: Option<QuantilesView>,
     pending: PendingView,
     circuit: CircuitView,
@@ -55,19 +64,25 @@ impl StatisticsView {
     }
 }
 
-#[derive(Serialize)]
+/// How many deliveries ended, by how they did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryStatistics)]
 struct DeliveriesView {
     succeeded: u64,
     failed: u64,
     cancelled: u64,
 }
 
-#[derive(Serialize)]
+/// How many attempts were made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptStatistics)]
 struct AttemptsView {
     total: u64,
     succeeded: u64,
     /// Automatic ones after a delivery's first.
     retries: u64,
+    /// By the class of the failure.
+    #[schema(value_type = BTreeMap<types::FailureClass, u64>)]
     failed: FailedView,
 }
 
@@ -84,10 +99,15 @@ impl Serialize for FailedView {
     }
 }
 
-#[derive(Serialize)]
+/// Half, 95 and 99 of a hundred took at most so long.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quantiles)]
 struct QuantilesView {
+    #[schema(value_type = f64, minimum = 0)]
     p50: Number,
+    #[schema(value_type = f64, minimum = 0)]
     p95: Number,
+    #[schema(value_type = f64, minimum = 0)]
     p99: Number,
 }
 
@@ -100,18 +120,25 @@ impl QuantilesView {
 }
 
 /// What is still to be delivered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Backlog)]
 struct PendingView {
     count: u32,
     /// Whether there are more than were counted.
     has_more: bool,
+    #[schema(required)]
     oldest: Option<OldestView>,
 }
 
-#[derive(Serialize)]
+/// The delivery that has waited longest.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OldestDelivery)]
 struct OldestView {
+    #[schema(value_type = types::DeliveryId)]
     id: Text<DeliveryId>,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
+    #[schema(value_type = f64, minimum = 0)]
     age_ms: Number,
 }
 

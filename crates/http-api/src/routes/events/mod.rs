@@ -12,7 +12,7 @@ mod trace;
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
-#[openapi(paths(publish::publish, batch::batch, list::list, get::get))]
+#[openapi(paths(publish::publish, batch::batch, stream::stream, list::list, get::get))]
 pub(super) struct Described;
 
 pub(super) use batch::batch;

@@ -17,9 +17,11 @@ use rdev_webhooks_app::{ApiKeys, AuthenticationError, Services};
 use rdev_webhooks_domain::feed::Watched;
 use rdev_webhooks_domain::{ApiKeyHash, DeliveryFilter, Timestamp};
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
 use crate::auth;
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::page::{self, FeedCursor};
 use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
@@ -38,6 +40,44 @@ const CHECK_KEY: Duration = Duration::from_secs(5);
 /// What every stream begins with: how many milliseconds a client is to wait before it comes back.
 const HELLO: &str = "retry: 1000\n\n";
 
+/// The parameters of `GET /events/stream`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `stream` reads")]
+struct Filters {
+    #[param(value_type = Option<types::DeliveryStatus>)]
+    status: Option<String>,
+    /// An event type, or the id of an event.
+    #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
+    event: Option<String>,
+    /// Only deliveries of this project's events.
+    #[param(value_type = Option<types::ProjectName>)]
+    project: Option<String>,
+    /// Only deliveries to this webhook.
+    #[param(value_type = Option<types::WebhookId>)]
+    webhook: Option<String>,
+}
+
+/// Watch deliveries as they change
+///
+/// Server-sent events, without an end: `event: delivery`, with a delivery as `data` and a cursor as `id`. After a
+/// break `Last-Event-ID` takes the last `id`, and nothing is missed, though something may come again.
+#[utoipa::path(
+    get,
+    path = "/events/stream",
+    tag = "events",
+    operation_id = "watchDeliveries",
+    security(("api_key" = ["webhooks:read"])),
+    params(Filters, ("Last-Event-ID" = Option<String>, Header)),
+    responses((
+        status = 200,
+        description = "The stream.",
+        body = String,
+        content_type = "text/event-stream",
+        headers(("X-Accel-Buffering")),
+        example = json!("retry: 1000\n\nid: MTox\nevent: delivery\ndata: {\"id\":\"dlv_…\",\"status\":\"succeeded\",…}\n\n")
+    ))
+)]
 pub(crate) async fn stream(
     State(services): State<Services>,
     caller: Caller,

@@ -26,6 +26,7 @@ use utoipa::OpenApi;
     patch::patch,
     delete::delete,
     rotate::rotate,
+    stats::stats,
     test::test,
     deliveries::deliveries,
 ))]

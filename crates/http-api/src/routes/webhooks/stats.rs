@@ -5,15 +5,39 @@ use axum::response::Response;
 use rdev_webhooks_app::{Services, StatisticsError, WebhookError};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::statistics::StatisticsWindow;
+use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::caller::Caller;
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{self, StatisticsView};
 
+/// The parameter of `GET /webhooks/{id}/stats`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `stats` reads")]
+struct Window {
+    /// How far to look back: whole minutes, hours or days, at most as far as events are kept.
+    #[param(pattern = "^[1-9][0-9]*[mhd]$", default = "24h", example = "7d")]
+    window: Option<String>,
+}
+
+/// Tell how a webhook has been doing
+///
+/// Counts, rates and latencies of its deliveries within a window that ends now.
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/stats",
+    tag = "webhooks",
+    operation_id = "getWebhookStatistics",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::WebhookId, Path), Window),
+    responses((status = 200, description = "The statistics.", body = StatisticsView))
+)]
 pub(crate) async fn stats(
     State(services): State<Services>,
     caller: Caller,
