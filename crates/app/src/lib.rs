@@ -1,6 +1,7 @@
 //! The use cases of rdev webhooks, over the ports of the domain.
 //!
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
+//! - [`Catalogue`] knows the event types, and what the data of their events must match.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
 //! - [`Statistics`] counts what became of deliveries, and tells.
 //! - [`feed::Feed`] lets deliveries be watched as they change.
@@ -34,7 +35,10 @@ pub use ambient::{Ambient, SystemClock, SystemEntropy};
 pub use api_keys::{
     ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeyUses, ApiKeys, AuthenticationError, NewApiKey,
 };
-pub use catalogue::Catalogue;
+pub use catalogue::{
+    Catalogue, CatalogueError, CatalogueTask, CatalogueType, DraftFault, EventFault, MAX_SCHEMA_LEN,
+    MAX_TYPES, NewType, Origin, SchemaFault,
+};
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::gather::Gather;
 use crate::idempotency::is_repeated;
 use crate::measures::Publishing;
-use crate::{Ambient, Catalogue};
+use crate::{Ambient, Catalogue, EventFault};
 
 /// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
 const MAX_WAITING: usize = 4_096;
@@ -31,7 +31,7 @@ pub const MAX_EVENTS: usize = 1_000;
 /// An event as a producer brings it.
 #[derive(Debug, Clone)]
 pub struct EventDraft {
-    /// The type; must be in the catalogue.
+    /// The type; must be in the catalogue, and not one that tells of the system itself.
     pub event_type: EventType,
     /// When it happened; now, if the producer does not say.
     pub timestamp: Option<Timestamp>,
@@ -39,7 +39,7 @@ pub struct EventDraft {
     pub key: Option<EventKey>,
     /// The project it belongs to.
     pub project: Option<ProjectName>,
-    /// The payload: a JSON object's text, sent on byte for byte.
+    /// The payload: a JSON object's text, sent on byte for byte. It must match its type's schema, if that has one.
     pub data: String,
     /// The producer's trace.
     pub traceparent: Option<TraceParent>,
@@ -49,9 +49,9 @@ pub struct EventDraft {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The type is not in the catalogue.
-    #[error("the event type {0} is not known")]
-    UnknownEventType(EventType),
+    /// The events are not what the catalogue asks of their types; all faults at once, up to a hundred.
+    #[error("{}", of_faults(.0))]
+    Invalid(Vec<EventFault>),
     /// A single call brings more than [`MAX_EVENTS`].
     #[error("at most {MAX_EVENTS} events can be published at once, not {0}")]
     TooMany(usize),
@@ -65,6 +65,14 @@ pub enum PublishError {
     /// event's own key makes another try harmless.
     #[error("the event could not be stored")]
     Store(#[source] Arc<StoreError>),
+}
+
+fn of_faults(faults: &[EventFault]) -> String {
+    let first = faults.first().map(|first| first.fault.to_string()).unwrap_or_default();
+    match faults.len() {
+        0 | 1 => first,
+        more => format!("{first}, and {} more faults", more - 1),
+    }
 }
 
 /// Takes events. Cheap to clone; the task ends when the last clone is gone.
@@ -83,9 +91,12 @@ pub struct PublisherTask {
     measures: Publishing,
 }
 
+/// The way back to a caller.
+type Answer = oneshot::Sender<Result<Vec<Published>, PublishError>>;
+
 struct Call {
     events: Vec<NewEvent>,
-    answer: oneshot::Sender<Result<Vec<Published>, PublishError>>,
+    answer: Answer,
 }
 
 /// What goes into one commit.
@@ -94,7 +105,7 @@ struct Batch {
     events: Vec<NewEvent>,
     bytes: usize,
     /// Who brought how many of the events.
-    waiting: Vec<(usize, oneshot::Sender<Result<Vec<Published>, PublishError>>)>,
+    waiting: Vec<(usize, Answer)>,
 }
 
 impl Batch {
@@ -132,11 +143,12 @@ impl Publisher {
 
     /// Stores an event with all its deliveries; it is on disk when this answers.
     pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
-        if !self.catalogue.is_known(&draft.event_type) {
-            return Err(PublishError::UnknownEventType(draft.event_type));
+        if draft.event_type.is_built_in() {
+            let event = self.event_of(draft, Target::Subscribers);
+            return self.store_one(event).await;
         }
-        let event = self.event_of(draft, Target::Subscribers);
-        self.store_one(event).await
+        // It is answered for each of its events.
+        self.publish_all(vec![draft]).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
     /// Stores events with all their deliveries, all of them or none, in one transaction, and answers for
@@ -145,12 +157,10 @@ impl Publisher {
         if drafts.len() > MAX_EVENTS {
             return Err(PublishError::TooMany(drafts.len()));
         }
-        if let Some(unknown) = drafts.iter().find(|draft| !self.catalogue.is_known(&draft.event_type)) {
-            return Err(PublishError::UnknownEventType(unknown.event_type.clone()));
-        }
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
+        let drafts = self.catalogue.vet(drafts).await?;
         let events = drafts.into_iter().map(|draft| self.event_of(draft, Target::Subscribers));
         self.store(events.collect()).await
     }

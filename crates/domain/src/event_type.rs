@@ -46,6 +46,9 @@ pub mod builtin {
         ("command.completed", "A command has ended with success."),
         ("command.failed", "A command has ended without success."),
     ];
+
+    /// What the names begin with that are the system's own: this segment.
+    pub(super) const SYSTEM: &str = "webhook";
 }
 
 impl EventType {
@@ -65,6 +68,18 @@ impl EventType {
     #[must_use]
     pub fn is_operational(&self) -> bool {
         builtin::OPERATIONAL.iter().any(|(name, _)| *name == self.as_str())
+    }
+
+    /// Whether producers may publish it without anybody registering it; see [`builtin::COMMANDS`].
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        builtin::COMMANDS.iter().any(|(name, _)| *name == self.as_str())
+    }
+
+    /// Whether the name is the system's own, `webhook` or one like `webhook.test`: nobody may register it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.as_str().split('.').next() == Some(builtin::SYSTEM)
     }
 
     /// The name.
@@ -167,6 +182,25 @@ mod tests {
         for text in ["", "**", "*.a", "a*", "a.*.b", "a.", ".*"] {
             assert!(text.parse::<EventPattern>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_systems_own_names_are_reserved() {
+        for (name, reserved) in [
+            ("webhook", true),
+            ("webhook.test", true),
+            ("webhook.a.b", true),
+            ("webhooks.a", false),
+            ("command.webhook", false),
+            ("Webhook.a", false),
+        ] {
+            assert_eq!(name.parse::<EventType>().unwrap().is_reserved(), reserved, "{name}");
+        }
+        assert!(
+            builtin::OPERATIONAL.iter().all(|(name, _)| name.parse::<EventType>().unwrap().is_reserved())
+        );
+        assert!(EventType::webhook_test().is_reserved());
+        assert!(!"command.failed".parse::<EventType>().unwrap().is_reserved());
     }
 
     #[test]

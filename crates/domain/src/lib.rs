@@ -29,6 +29,7 @@ mod page;
 pub mod ports;
 mod project;
 mod queue;
+mod registered_type;
 mod retry;
 mod secrets;
 pub mod statistics;
@@ -59,6 +60,7 @@ pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
     QueueSurvey, Settled, Settlement,
 };
+pub use registered_type::RegisteredType;
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use timestamp::{Timestamp, TimestampError};

@@ -1,6 +1,9 @@
 //! What the use cases and the ports say went wrong, as problems.
 
-use rdev_webhooks_app::{ApiKeyError, ApiKeyFault, PublishError, WebhookError, WebhookFault};
+use rdev_webhooks_app::{
+    ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, SchemaFault,
+    WebhookError, WebhookFault,
+};
 use rdev_webhooks_domain::ports::StoreError;
 
 use crate::body::pointer;
@@ -16,9 +19,11 @@ impl From<StoreError> for Problem {
 impl From<PublishError> for Problem {
     fn from(error: PublishError) -> Self {
         match error {
-            PublishError::UnknownEventType(name) => {
+            PublishError::Invalid(found) => {
                 let mut faults = Faults::default();
-                faults.at("/event", format_args!("`{name}` is not a known event type"));
+                for found in &found {
+                    faults.of_event("", found);
+                }
                 faults.into()
             }
             PublishError::TooMany(_) => {
@@ -85,6 +90,26 @@ impl From<ApiKeyError> for Problem {
     }
 }
 
+impl From<CatalogueError> for Problem {
+    fn from(error: CatalogueError) -> Self {
+        let conflict = |code| Self::new(code, sentence(&error));
+        match error {
+            CatalogueError::NotFound => Self::not_found(sentence(&error)),
+            CatalogueError::Reserved => Self::new(ProblemCode::ValidationFailed, sentence(&error)),
+            CatalogueError::BuiltIn => conflict(ProblemCode::EventTypeBuiltIn),
+            CatalogueError::Subscribed => conflict(ProblemCode::EventTypeSubscribed),
+            CatalogueError::Full => conflict(ProblemCode::TooManyEventTypes),
+            CatalogueError::Schema(found) => {
+                let mut faults = Faults::default();
+                faults.of_schema(&found);
+                faults.into()
+            }
+            CatalogueError::Store(error) => error.into(),
+            other => Self::internal().caused_by(other),
+        }
+    }
+}
+
 /// The member that a fault of an API key is about.
 pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
     match fault {
@@ -92,6 +117,31 @@ pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
         ApiKeyFault::NoProject | ApiKeyFault::LimitedAdministrator => "/projects",
         ApiKeyFault::Expired => "/expires_at",
     }
+}
+
+impl Faults {
+    /// Notes what is wrong with the schema of an event type.
+    pub(crate) fn of_schema(&mut self, found: &[SchemaFault]) {
+        for fault in found {
+            self.at(format!("/schema{}", fault.pointer), &fault.detail);
+        }
+    }
+
+    /// Notes what the catalogue has against an event that stands at `at` in the body.
+    pub(crate) fn of_event(&mut self, at: &str, found: &EventFault) {
+        match &found.fault {
+            DraftFault::Data { pointer, detail } => self.at(format!("{at}/data{pointer}"), detail),
+            fault => self.at(format!("{at}/event"), fault),
+        }
+    }
+}
+
+/// An error's words as a sentence.
+fn sentence(error: &CatalogueError) -> String {
+    let text = error.to_string();
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).chain(['.']).collect()
 }
 
 impl Problem {

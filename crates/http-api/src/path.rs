@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use rdev_webhooks_domain::IdError;
+use rdev_webhooks_domain::{EventType, IdError};
 
 use crate::problem::Problem;
 
@@ -26,5 +26,26 @@ where
             Ok(id) => Ok(Self(id)),
             Err(error) => Err(Problem::not_found(error.to_string())),
         }
+    }
+}
+
+/// The name of an event type in a path: one, or the text that is none.
+pub(crate) struct PathName(pub(crate) Result<EventType, String>);
+
+impl PathName {
+    /// The name of something that is there; by what is no name there is nothing.
+    pub(crate) fn of_something(self) -> Result<EventType, Problem> {
+        self.0.map_err(Problem::not_found)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::not_found("The name in the path is not UTF-8."))?;
+        Ok(Self(text.parse().map_err(|error| format!("`{text}` is no name: {error}."))))
     }
 }

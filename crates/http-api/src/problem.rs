@@ -85,6 +85,12 @@ codes! {
     IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "The idempotency key is in use";
     /// The `Idempotency-Key` was sent with another request before.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
+    /// The event type is built in, and stays as it is.
+    EventTypeBuiltIn = "event_type_built_in", CONFLICT, "The event type is built in";
+    /// A webhook subscribes to the event type by its name.
+    EventTypeSubscribed = "event_type_subscribed", CONFLICT, "The event type is subscribed to";
+    /// There are as many event types as there can be.
+    TooManyEventTypes = "too_many_event_types", CONFLICT, "There are too many event types";
     /// `If-Match` names another version than the current one.
     VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The webhook has another version";
     /// The body is over the limit.

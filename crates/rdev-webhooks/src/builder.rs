@@ -96,13 +96,16 @@ impl Builder {
 
         // The store keeps its own time, whatever the operation.
         let ambient = self.ambient.of_operations();
-        let (publisher, publishing) = Publisher::new(Arc::clone(&store.events), ambient.clone(), Catalogue);
+        let catalogue = Catalogue::new(Arc::clone(&store.event_types), ambient.clone());
+        catalogue.refresh().await.map_err(OpenError::EventTypes)?;
+        let (publisher, publishing) =
+            Publisher::new(Arc::clone(&store.events), ambient.clone(), catalogue.clone());
         let webhooks = Webhooks::new(
             Arc::clone(&store.webhooks),
             Arc::clone(&store.history),
             Arc::clone(&dispatcher),
             publisher.clone(),
-            Catalogue,
+            catalogue.clone(),
             ambient.clone(),
         );
         let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
@@ -112,7 +115,7 @@ impl Builder {
             publisher,
             webhooks,
             api_keys,
-            catalogue: Catalogue,
+            catalogue,
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
             queue: Arc::clone(&store.queue),

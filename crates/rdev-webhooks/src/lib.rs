@@ -37,8 +37,9 @@ mod system;
 
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, EventDraft, MAX_EVENTS, NewApiKey,
-    NewWebhook, PublishError, Publisher, SecretRotated, Services, Statistics, StatisticsError, WebhookChange,
+    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
+    DraftFault, EventDraft, EventFault, MAX_EVENTS, NewApiKey, NewType, NewWebhook, Origin, PublishError,
+    Publisher, SchemaFault, SecretRotated, Services, Statistics, StatisticsError, WebhookChange,
     WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
-    IdempotencyRepository, StatisticsRepository, StoreError, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, StatisticsRepository, StoreError, WebhookRepository,
 };
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
@@ -29,6 +29,9 @@ pub enum OpenError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
+    /// The event types that were registered.
+    #[error("the event types cannot be read")]
+    EventTypes(#[source] StoreError),
     /// What sends deliveries.
     #[error("deliveries cannot be sent")]
     Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -92,6 +95,7 @@ pub(crate) struct Store {
     pub(crate) idempotency: Arc<dyn IdempotencyRepository>,
     pub(crate) statistics: Arc<dyn StatisticsRepository>,
     pub(crate) feed: Arc<dyn DeliveryFeed>,
+    pub(crate) event_types: Arc<dyn EventTypeRepository>,
     kind: Kind,
 }
 
@@ -139,6 +143,7 @@ impl Store {
             + DeliveryQueue
             + DeliveryHistory
             + ApiKeyRepository
+            + EventTypeRepository
             + IdempotencyRepository
             + StatisticsRepository
             + DeliveryFeed,
@@ -149,6 +154,7 @@ impl Store {
             queue: store.clone(),
             history: store.clone(),
             api_keys: store.clone(),
+            event_types: store.clone(),
             idempotency: store.clone(),
             statistics: store.clone(),
             feed: store,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    Ambient, ApiKeyUses, ApiKeys, Disabling, EventDraft, PublishError, PublisherTask, Retention, Services,
-    StatisticsTask, Watch, Webhooks,
+    Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, Disabling, EventDraft, PublishError,
+    PublisherTask, Retention, Services, StatisticsTask, Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -77,6 +77,7 @@ impl RdevWebhooks {
         let counted = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(watching.run(drain.clone()));
+        tasks.spawn(CatalogueTask::new(services.catalogue.clone()).run(drain.clone()));
         Self {
             _guards: [drain.clone().drop_guard(), abort.clone().drop_guard(), counted.clone().drop_guard()],
             store,
@@ -124,6 +125,12 @@ impl RdevWebhooks {
     #[must_use]
     pub fn api_keys(&self) -> &ApiKeys {
         &self.services.api_keys
+    }
+
+    /// Which event types there are, and where others are registered.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.services.catalogue
     }
 
     /// Everything that an API stands on.

@@ -27,6 +27,7 @@ mod api_keys;
 mod connect;
 mod convert;
 mod error;
+mod event_types;
 mod events;
 mod feed;
 mod gauges;

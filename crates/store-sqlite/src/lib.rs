@@ -28,6 +28,7 @@
 
 mod api_keys;
 mod error;
+mod event_types;
 mod events;
 mod feed;
 mod files;

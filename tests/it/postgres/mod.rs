@@ -2,6 +2,7 @@
 
 mod access;
 mod crashes;
+mod event_types;
 mod handover;
 mod isolation;
 mod load;

@@ -242,5 +242,5 @@ async fn what_tells_of_the_system_can_be_subscribed_to_and_not_published() {
     let mut event = draft();
     event.event_type = EventType::webhook_disabled();
     let refused = world.publisher.publish(event).await.unwrap_err();
-    assert!(matches!(refused, rdev_webhooks_app::PublishError::UnknownEventType(_)), "{refused:?}");
+    assert!(matches!(refused, rdev_webhooks_app::PublishError::Invalid(_)), "{refused:?}");
 }

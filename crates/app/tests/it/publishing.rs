@@ -10,6 +10,7 @@ use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
 };
+use rdev_webhooks_testkit::MemoryStore;
 use tokio::sync::Semaphore;
 
 use crate::support::draft;
@@ -59,7 +60,10 @@ fn gated(failing: bool) -> (Arc<Gated>, Publisher, tokio::task::JoinHandle<()>) 
         largest: AtomicUsize::new(0),
         failing,
     });
-    let (publisher, task) = Publisher::new(store.clone(), Ambient::system(), Catalogue);
+    let ambient = Ambient::system();
+    let types = Arc::new(MemoryStore::new(ambient.clock.clone()));
+    let catalogue = Catalogue::new(types, ambient.clone());
+    let (publisher, task) = Publisher::new(store.clone(), ambient, catalogue);
     (store, publisher, tokio::spawn(task.run()))
 }
 
@@ -131,7 +135,7 @@ async fn what_is_brought_together_is_stored_together() {
     assert!(matches!(one_too_many, Err(PublishError::TooMany(1_001))), "{one_too_many:?}");
     let unknown = EventDraft { event_type: "command.exploded".parse().unwrap(), ..draft() };
     let one_unknown = publisher.publish_all(vec![draft(), unknown]).await;
-    assert!(matches!(one_unknown, Err(PublishError::UnknownEventType(_))), "{one_unknown:?}");
+    assert!(matches!(one_unknown, Err(PublishError::Invalid(_))), "{one_unknown:?}");
     assert_eq!(store.commits.load(Ordering::Relaxed), 1);
 }
 
@@ -165,7 +169,7 @@ async fn an_unknown_type_is_not_stored() {
     let (store, publisher, _task) = gated(false);
     for name in ["command.exploded", "webhook.test"] {
         let draft = EventDraft { event_type: name.parse().unwrap(), ..draft() };
-        assert!(matches!(publisher.publish(draft).await, Err(PublishError::UnknownEventType(_))), "{name}");
+        assert!(matches!(publisher.publish(draft).await, Err(PublishError::Invalid(_))), "{name}");
     }
     assert_eq!(store.commits.load(Ordering::Relaxed), 0);
 }

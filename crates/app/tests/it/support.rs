@@ -82,6 +82,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) dispatcher: Arc<ScriptedDispatcher>,
     pub(crate) ambient: Ambient,
+    pub(crate) catalogue: Catalogue,
     pub(crate) publisher: Publisher,
     pub(crate) webhooks: Webhooks,
     pub(crate) statistics: Statistics,
@@ -116,19 +117,20 @@ impl World {
         let store = Arc::new(MemoryStore::new(clock));
         let dispatcher = Arc::new(ScriptedDispatcher { script: Box::new(script), sent: Mutex::default() });
         let events: Arc<dyn EventRepository> = store.clone();
-        let (publisher, task) = Publisher::new(events, ambient.clone(), Catalogue);
+        let catalogue = Catalogue::new(store.clone(), ambient.clone());
+        let (publisher, task) = Publisher::new(events, ambient.clone(), catalogue.clone());
         tokio::spawn(task.run());
         let webhooks = Webhooks::new(
             store.clone(),
             store.clone(),
             dispatcher.clone(),
             publisher.clone(),
-            Catalogue,
+            catalogue.clone(),
             ambient.clone(),
         );
         let (statistics, task) = Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60));
         tokio::spawn(task.run(CancellationToken::new()));
-        Self { store, dispatcher, ambient, publisher, webhooks, statistics }
+        Self { store, dispatcher, ambient, catalogue, publisher, webhooks, statistics }
     }
 
     pub(crate) fn start_worker(&self, options: WorkerOptions) -> Running {

@@ -10,7 +10,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::document::MAX_DEPTH;
 use super::{BATCH_LIMIT, Document, LIMIT, linger, media_type, read};
-use crate::fault::Faults;
 use crate::problem::Problem;
 
 /// How many KiB such bodies may have in all, from the moment that they are awaited until they are answered:
@@ -30,17 +29,13 @@ impl Batch {
     /// Reads what it holds. A long body is read where that keeps nobody else waiting.
     pub(crate) async fn read<T: Send + 'static>(
         self,
-        read: impl FnOnce(&Document, &mut Faults) -> Option<T> + Send + 'static,
+        read: impl FnOnce(&Document) -> T + Send + 'static,
     ) -> Result<(T, Room), Problem> {
         let room = self.room;
         let is_long = self.bytes.len() > LIMIT;
         let reading = move || {
             let document = Document::parse(self.bytes, MAX_DEPTH + LEVELS_AROUND)?;
-            let mut faults = Faults::default();
-            match read(&document, &mut faults) {
-                Some(found) if faults.is_empty() => Ok(found),
-                _ => Err(Problem::from(faults)),
-            }
+            Ok::<_, Problem>(read(&document))
         };
         let found = if is_long {
             // It ends early only if it panics, or if the whole process ends.

@@ -79,10 +79,13 @@ impl<'a> Value<'a> {
     }
 
     /// Makes sure that everyone can read what it holds, however deep: see [`Readable`].
-    pub(crate) fn check_readable(&self, faults: &mut Faults) {
-        if let Err(error) = serde_json::from_str::<Readable>(self.text()) {
-            let what = "holds half of a surrogate pair or a number beyond the range of a double";
-            self.fault(faults, format_args!("{what}: {error}, counted from where it begins"));
+    pub(crate) fn readable(&self, faults: &mut Faults) -> Option<()> {
+        match serde_json::from_str::<Readable>(self.text()) {
+            Ok(Readable) => Some(()),
+            Err(error) => {
+                let what = "holds half of a surrogate pair or a number beyond the range of a double";
+                self.refuse(faults, format_args!("{what}: {error}, counted from where it begins"))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod api_keys;
 mod deliveries;
 mod description;
+mod event_types;
 mod events;
 pub(crate) mod fallback;
 mod health;
@@ -11,11 +12,11 @@ mod projects;
 mod webhooks;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post, put};
 use rdev_webhooks_domain::Scope;
 use utoipa::OpenApi;
 
-use crate::caller::needs;
+use crate::caller::{any_key, needs};
 use crate::options::MetricsSource;
 use crate::shared::Shared;
 
@@ -65,6 +66,12 @@ pub(crate) fn guarded() -> Routes {
         .route("/events/batch", publish(post(events::batch)))
         .route("/events/stream", read(get(events::stream)))
         .route("/events/{id}", read(get(events::get)))
+        .route("/event-types", any_key(get(event_types::list)))
+        .route(
+            "/event-types/{name}",
+            any_key(get(event_types::get))
+                .merge(administer(put(event_types::put).delete(event_types::delete))),
+        )
         .route("/deliveries", read(get(deliveries::list)))
         .route("/deliveries/{id}", read(get(deliveries::get)))
         .route("/deliveries/{id}/attempts", read(get(deliveries::attempts)))

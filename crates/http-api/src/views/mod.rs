@@ -5,6 +5,7 @@ mod attempt;
 mod circuit;
 mod delivery;
 mod event;
+mod event_type;
 mod statistics;
 mod webhook;
 
@@ -20,6 +21,7 @@ pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
+pub(crate) use event_type::EventTypeView;
 pub(crate) use statistics::StatisticsView;
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 

@@ -75,7 +75,6 @@ async fn paths_and_methods() {
         "/WEBHOOKS",
         "/webhooks/{whk}/",
         "/webhooks/{whk}/nothing",
-        "/event-types",
         "/webhooks/nonsense",
         "/webhooks/evt_01h455vb4pex5vsknk084sn02q",
         "/webhooks/whk_01h455vb4pex5vsknk084sn02q",

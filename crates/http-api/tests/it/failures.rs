@@ -164,7 +164,8 @@ fn broken(how: Broken) -> Scene {
             entropy: Arc::new(rdev_webhooks_testkit::SeededEntropy::new(1)),
         };
         let store: Arc<dyn EventRepository> = Arc::new(how);
-        let (publisher, task) = rdev_webhooks_app::Publisher::new(store.clone(), ambient, services.catalogue);
+        let (publisher, task) =
+            rdev_webhooks_app::Publisher::new(store.clone(), ambient, services.catalogue.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
         services.events = store;

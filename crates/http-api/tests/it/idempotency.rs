@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
-use rdev_webhooks_app::{Catalogue, Idempotency, Publisher};
+use rdev_webhooks_app::{Idempotency, Publisher};
 use rdev_webhooks_domain::ports::{
     EventRepository, IdempotencyRepository, KeyEnd, KeyRequest, KeyState, Rotated, StoreError, Updated,
     WebhookRepository,
@@ -291,7 +291,7 @@ async fn an_event_whose_acceptance_was_lost_is_published_once() {
     let lost = Arc::new(AtomicU32::new(1));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
-        let (publisher, task) = Publisher::new(store, ambient, Catalogue);
+        let (publisher, task) = Publisher::new(store, ambient, services.catalogue.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
     });
@@ -314,7 +314,7 @@ async fn events_whose_acceptance_was_lost_are_published_once() {
     let lost = Arc::new(AtomicU32::new(0));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
-        let (publisher, task) = Publisher::new(store, ambient, Catalogue);
+        let (publisher, task) = Publisher::new(store, ambient, services.catalogue.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
     });

@@ -18,6 +18,7 @@ mod circuits;
 mod conditions;
 mod conformance;
 mod deliveries;
+mod event_types;
 mod events;
 mod failures;
 mod health;

@@ -117,6 +117,17 @@ fn any_json_is_taken_or_refused() {
 }
 
 #[test]
+fn any_event_type_is_taken_or_refused() {
+    each(&any_json(), |runtime, scene, value| {
+        for body in [value.clone(), json!({"schema": value})] {
+            let answer = runtime.block_on(scene.json("PUT", "/event-types/order.paid", body.to_string()));
+            assert!(matches!(answer.status.as_u16(), 200 | 201 | 422), "{body}: {answer:?}");
+        }
+        runtime.block_on(scene.get("/event-types")).expect(200);
+    });
+}
+
+#[test]
 fn any_patch_is_taken_or_refused() {
     each(&any_json(), |runtime, scene, value| {
         runtime.block_on(async {
@@ -130,7 +141,7 @@ fn any_patch_is_taken_or_refused() {
 
 #[test]
 fn any_query_is_taken_or_refused() {
-    let lists = prop::sample::select(vec!["/webhooks", "/events", "/deliveries"]);
+    let lists = prop::sample::select(vec!["/webhooks", "/events", "/deliveries", "/event-types"]);
     let query = "((limit|cursor|event|status|since|until|project|webhook|x)=[a-zA-Z0-9%+:._-]{0,12}&?){0,4}";
     each(&(lists, query), |runtime, scene, (path, query)| {
         let answer = runtime.block_on(scene.get(&format!("{path}?{query}")));

@@ -14,7 +14,7 @@ use rdev_webhooks_app::{
 };
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
-    WebhookRepository,
+    EventTypeRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, HealthEffect, PageRequest,
@@ -101,7 +101,8 @@ impl Scene {
         let entropy = Arc::new(SeededEntropy::new(7));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() }.of_operations();
-        let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), Catalogue);
+        let catalogue = Catalogue::new(store.clone(), ambient.clone());
+        let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), catalogue.clone());
         tokio::spawn(task.run());
         let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
         tokio::spawn(noting.run());
@@ -115,11 +116,11 @@ impl Scene {
                 store.clone(),
                 Arc::new(Guard),
                 publisher,
-                Catalogue,
+                catalogue.clone(),
                 ambient.clone(),
             ),
             api_keys,
-            catalogue: Catalogue,
+            catalogue,
             events: store.clone(),
             history: store.clone(),
             queue: store.clone(),
@@ -228,7 +229,8 @@ impl Scene {
             .iter()
             .map(|webhook| (webhook.url.to_string(), webhook.headers.as_map().len()))
             .collect();
-        format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?}")
+        let types = store.all().await.unwrap();
+        format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?} {types:?}")
     }
 }
 

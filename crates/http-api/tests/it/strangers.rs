@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
 /// A request. In its path and its body `{whk}`, `{evt}`, `{dlv}` and `{key}` stand for the id of a thing that
-/// is another's, and `{project}` for the other project's name.
+/// is another's, `{project}` for the other project's name, and `{type}` for [`TYPE`].
 struct Try(&'static str, &'static str, &'static str, u16);
 
 /// Every route, tried at least once. A new route needs a line here.
@@ -59,6 +59,11 @@ const TRIES: &[Try] = &[
     // What a stream that goes on tells is a test of its own.
     Try("GET", "/events/stream?limit=1", "", 422),
     Try("GET", "/events/{evt}", "", 404),
+    // Event types belong to nobody, and are looked at by everybody.
+    Try("GET", "/event-types", "", 200),
+    Try("GET", "/event-types/{type}", "", 200),
+    Try("PUT", "/event-types/{type}", r#"{"description":"{project}"}"#, 403),
+    Try("DELETE", "/event-types/{type}", "", 403),
     Try("GET", "/deliveries", "", 200),
     Try("GET", "/deliveries?webhook={whk}", "", 200),
     Try("GET", "/deliveries?event={evt}", "", 200),
@@ -76,8 +81,11 @@ const TRIES: &[Try] = &[
 /// Stands in everything that is another's.
 const NEEDLE: &str = "n33dle";
 
+/// An event type, which is nobody's.
+const TYPE: &str = "command.failed";
+
 /// What is put for the placeholders.
-type Names = [(&'static str, String); 5];
+type Names = [(&'static str, String); 6];
 
 /// Two projects, the second of which has much to hide, and a key that is limited to the first.
 struct World {
@@ -125,6 +133,7 @@ impl World {
             ("{dlv}", delivery),
             ("{key}", their_key),
             ("{project}", NEEDLE.to_owned()),
+            ("{type}", TYPE.to_owned()),
         ];
         Self { scene, key, theirs, hidden }
     }
@@ -141,7 +150,7 @@ impl World {
 
     /// What there is to be seen of the other project by who sees everything.
     async fn their_things(&self) -> String {
-        let [(_, webhook), (_, event), (_, delivery), ..] = &self.theirs;
+        let [(_, webhook), (_, event), (_, delivery), (_, key), ..] = &self.theirs;
         let mut seen = String::new();
         for path in [
             format!("/webhooks/{webhook}"),
@@ -149,7 +158,7 @@ impl World {
             format!("/events/{event}"),
             format!("/deliveries/{delivery}"),
             format!("/deliveries/{delivery}/attempts"),
-            "/api-keys".to_owned(),
+            format!("/api-keys/{key}"),
         ] {
             seen.push_str(self.scene.get(&path).await.expect(200).text());
         }
@@ -165,6 +174,7 @@ fn nothings() -> Names {
         ("{dlv}", "dlv_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{key}", "key_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{project}", "nobodys".to_owned()),
+        ("{type}", TYPE.to_owned()),
     ]
 }
 

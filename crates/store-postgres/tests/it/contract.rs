@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    StatisticsRepository, WebhookRepository,
+    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
+    IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
@@ -58,6 +58,10 @@ impl Harness for PostgresHarness {
     }
 
     fn statistics(&self) -> Arc<dyn StatisticsRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn event_types(&self) -> Arc<dyn EventTypeRepository> {
         Arc::new(self.scene.store.clone())
     }
 

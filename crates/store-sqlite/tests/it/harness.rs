@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository,
-    IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -157,6 +157,10 @@ impl Harness for SqliteHarness {
     }
 
     fn statistics(&self) -> Arc<dyn StatisticsRepository> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn event_types(&self) -> Arc<dyn EventTypeRepository> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

@@ -15,6 +15,7 @@ mod browsing;
 mod cancelling;
 mod circuits;
 mod claiming;
+mod event_types;
 mod feed;
 mod idempotency;
 mod model;
@@ -35,8 +36,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    StatisticsRepository, WebhookRepository,
+    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
+    IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 
 pub use api_keys::*;
@@ -44,6 +45,7 @@ pub use browsing::*;
 pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
+pub use event_types::*;
 pub use feed::*;
 pub use idempotency::*;
 pub use model::*;
@@ -80,6 +82,8 @@ pub trait Harness: Send + Sync {
 
     /// The store's API keys.
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository>;
+    /// The store's registered event types.
+    fn event_types(&self) -> Arc<dyn EventTypeRepository>;
 
     /// The store's idempotency keys.
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository>;

@@ -117,6 +117,11 @@ macro_rules! contract_test_names {
             who_lost_an_idempotency_key_records_nothing
             an_undone_request_leaves_its_idempotency_key_free
             pruning_removes_idempotency_keys_whose_time_is_over
+            // event types
+            an_event_type_is_kept_exactly
+            concurrent_registrations_make_a_type_once
+            an_event_type_that_is_subscribed_to_stays
+            the_version_of_the_event_types_tells_of_changes
             // pruning
             pruning_keeps_what_is_unfinished
             pruning_removes_what_is_old

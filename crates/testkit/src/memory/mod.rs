@@ -1,6 +1,7 @@
 //! All the ports in memory.
 
 mod api_keys;
+mod event_types;
 mod events;
 mod feed;
 mod history;

@@ -6,8 +6,8 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
-    Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RememberedAnswer, SigningSecrets,
-    Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+    EventType, Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RegisteredType,
+    RememberedAnswer, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
 };
 
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
     /// Sums by webhook, and by the buckets' length in seconds and beginning.
     pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
+    pub(super) event_types: BTreeMap<EventType, RegisteredType>,
+    pub(super) event_types_version: u64,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }

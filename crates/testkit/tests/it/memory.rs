@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
-    IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
@@ -54,6 +54,10 @@ impl Harness for MemoryHarness {
     }
 
     fn statistics(&self) -> Arc<dyn StatisticsRepository> {
+        self.store.clone()
+    }
+
+    fn event_types(&self) -> Arc<dyn EventTypeRepository> {
         self.store.clone()
     }
 

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
 use super::trace;
-use crate::body::{Batch, Document, LIMIT};
+use crate::body::{Batch, Document, LIMIT, pointer};
 use crate::caller::Caller;
 use crate::fault::Faults;
 use crate::problem::Problem;
@@ -57,24 +57,32 @@ pub(crate) async fn batch(
     headers: HeaderMap,
     batch: Batch,
 ) -> Result<Response, Problem> {
-    let (catalogue, traceparent) = (services.catalogue, trace::parent(&headers));
+    let (catalogue, traceparent) = (services.catalogue.clone(), trace::parent(&headers));
     let access = Arc::clone(&caller.access);
-    let reading =
-        batch.read(move |document, faults| drafts(document, &catalogue, &access, traceparent, faults));
-    let (drafts, _room) = reading.await?;
-    let published = services.publisher.publish_all(drafts).await?;
+    let reading = batch.read(move |document| {
+        let mut faults = Faults::default();
+        let read = read(document, &catalogue, &access, traceparent, &mut faults);
+        (read.unwrap_or_default(), faults)
+    });
+    let ((read, faults), _room) = reading.await?;
+    if !faults.is_empty() {
+        return Err(draft::vet(&services.catalogue, read, faults).await);
+    }
+    let (places, drafts) = read;
+    let published = services.publisher.publish_all(drafts).await;
+    let published = published.map_err(|error| draft::explain(error, &places))?;
     let events = Accepted::of(&services, &caller.access, &published).await?;
     Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())
 }
 
-/// Reads the events, or notes every fault of each.
-fn drafts(
+/// Reads the events, each with its place in the body, and notes every fault of form of each.
+fn read(
     document: &Document,
     catalogue: &Catalogue,
     access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
-) -> Option<Vec<EventDraft>> {
+) -> Option<(Vec<String>, Vec<EventDraft>)> {
     let mut object = document.root().object(faults)?;
     let events = object.required("events", faults);
     object.finish(faults);
@@ -87,11 +95,12 @@ fn drafts(
         return events.refuse(faults, format_args!("must hold at most {MAX_EVENTS} events"));
     }
     // One that cannot be read is noted, and those after it are read too.
-    let read = elements.iter().filter_map(|element| {
+    let read = elements.iter().enumerate().filter_map(|(index, element)| {
         if element.text().len() > LIMIT {
             return element.refuse(faults, format_args!("must be at most {LIMIT} bytes long"));
         }
-        draft::read(element, catalogue, access, traceparent, faults)
+        let draft = draft::read(element, catalogue, access, traceparent, faults)?;
+        Some((pointer("/events", &index.to_string()), draft))
     });
-    Some(read.collect())
+    Some(read.unzip())
 }

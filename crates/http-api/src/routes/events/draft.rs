@@ -1,12 +1,14 @@
 //! An event as a body gives it.
 
-use rdev_webhooks_app::{Catalogue, EventDraft};
+use rdev_webhooks_app::{Catalogue, EventDraft, EventFault, PublishError};
 use rdev_webhooks_domain::{Access, EventType, ProjectName, TraceParent};
 use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
 use crate::fault::Faults;
 use crate::openapi::types;
+use crate::problem::Problem;
+use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
 
 /// A new event. `null` stands for an optional member that is absent.
@@ -41,7 +43,8 @@ pub(crate) struct NewEventData {
     others: (),
 }
 
-/// Reads an event that the caller may publish, or notes every fault of it.
+/// Reads an event that the caller may publish, and notes every fault of its form. An event that can be judged
+/// by substance is given even then.
 pub(super) fn read(
     value: &Value<'_>,
     catalogue: &Catalogue,
@@ -64,9 +67,7 @@ fn members(
     let timestamp = object.optional("timestamp").and_then(|value| value.parsed(faults));
     let data = object.required("data", faults);
     let inner = data.as_ref().and_then(|data| data.object(faults));
-    if let (Some(data), Some(_)) = (&data, &inner) {
-        data.check_readable(faults);
-    }
+    let data = data.filter(|data| inner.is_some() && data.readable(faults).is_some());
     let project = inner.and_then(|mut data| own_project(&mut data, access, faults));
     let key = object.optional("id").and_then(|value| value.parsed(faults));
     object.finish(faults);
@@ -97,7 +98,37 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
     if catalogue.is_known(&event_type) {
         return Some(event_type);
     }
-    let known: Vec<_> = catalogue.names().collect();
-    let known = known.join(", ");
+    let known = listed(&catalogue.publishable());
     value.refuse(faults, format_args!("`{event_type}` is not a known event type; there are: {known}"))
+}
+
+/// Adds what is wrong by substance with events, each of which stands at its place, to faults of form, so that
+/// all are told at once.
+pub(super) async fn vet(
+    catalogue: &Catalogue,
+    (places, drafts): (Vec<String>, Vec<EventDraft>),
+    mut faults: Faults,
+) -> Problem {
+    if let Err(PublishError::Invalid(found)) = catalogue.vet(drafts).await {
+        place(&found, &places, &mut faults);
+    }
+    faults.into()
+}
+
+/// Why events were not accepted, their faults at their places in the body.
+pub(super) fn explain(error: PublishError, places: &[String]) -> Problem {
+    match error {
+        PublishError::Invalid(found) => {
+            let mut faults = Faults::default();
+            place(&found, places, &mut faults);
+            faults.into()
+        }
+        other => other.into(),
+    }
+}
+
+fn place(found: &[EventFault], places: &[String], faults: &mut Faults) {
+    for fault in found {
+        faults.of_event(places.get(fault.position).map_or("", String::as_str), fault);
+    }
 }

@@ -41,7 +41,11 @@ pub(crate) async fn publish(
     drop(document);
     let draft = match draft {
         Some(draft) if faults.is_empty() => draft,
-        _ => return Err(faults.into()),
+        Some(draft) => {
+            let drafts = (vec![String::new()], vec![draft]);
+            return Err(draft::vet(&services.catalogue, drafts, faults).await);
+        }
+        None => return Err(faults.into()),
     };
     let published = services.publisher.publish(draft).await?;
     let accepted = Accepted::of(&services, &caller.access, &[published]).await?;

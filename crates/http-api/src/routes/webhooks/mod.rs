@@ -39,6 +39,7 @@ pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use patch::patch;
 pub(super) use rotate::rotate;
+pub(super) use settings::description;
 pub(super) use stats::stats;
 pub(super) use test::test;
 

@@ -15,7 +15,7 @@ const MAX_HEADER_MEMBERS: usize = 64;
 const MAX_IN_FLIGHT: u32 = 1_000;
 const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
 
-pub(super) fn description(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
+pub(in crate::routes) fn description(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
     let text = value.string(faults)?;
     let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     if text.chars().count() > MAX_DESCRIPTION {

@@ -8,20 +8,20 @@ use rdev_webhooks_domain::{EndpointUrl, EventPattern};
 use crate::body::pointer;
 use crate::fault::Faults;
 use crate::problem::Problem;
+use crate::routes::event_types::listed;
 
 /// The URL and the patterns of a body as far as they could be read.
-#[derive(Debug, Default)]
 pub(super) struct Subscription {
     pub(super) url: Option<EndpointUrl>,
     /// Each with its place in the body's array.
     pub(super) patterns: Vec<(usize, EventPattern)>,
-    /// The event types that there are to subscribe to, for explanations.
-    pub(super) known: Vec<&'static str>,
+    /// Where the event types are that there are to subscribe to, for explanations.
+    catalogue: Catalogue,
 }
 
 impl Subscription {
     pub(super) fn new(catalogue: &Catalogue) -> Self {
-        Self { known: catalogue.subscribable().collect(), ..Self::default() }
+        Self { url: None, patterns: Vec::new(), catalogue: catalogue.clone() }
     }
 
     /// The patterns without their places.
@@ -55,7 +55,7 @@ impl Subscription {
             found.iter().any(|fault| matches!(fault, WebhookFault::UnknownEvent(it) if it == pattern))
         };
         for (index, pattern) in self.patterns.iter().filter(|(_, pattern)| is_unknown(pattern)) {
-            let known = self.known.join(", ");
+            let known = listed(&self.catalogue.subscribable());
             let detail = format!("`{pattern}` matches no known event type; there are: {known}");
             faults.at(pointer("/events", &index.to_string()), detail);
         }

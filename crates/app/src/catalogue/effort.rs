@@ -1,0 +1,145 @@
+//! How much work it may be to check data against a schema.
+//!
+//! A few lines of schema can ask for more work than anybody has time for: parts that refer to each other
+//! twice, thirty times in a row, are gone through a thousand million times. So the visits are counted before
+//! a schema is taken: how often, at the most, one place in some data is visited, whatever the data.
+
+/// How often one place may be visited, in steps; see [`Part::own`].
+const MAX_VISITS: u64 = 500;
+
+/// How deep data may be nested; the API takes no deeper.
+const MAX_DEPTH: usize = 100;
+
+/// A part of a schema that is a schema itself.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// How many steps it takes to apply it to a value, what it leads to apart.
+    pub(super) own: u64,
+    /// The parts that it applies to the same value.
+    pub(super) same: Vec<usize>,
+    /// The parts that it applies to what the value holds.
+    pub(super) steps: Steps,
+}
+
+/// The parts that are applied to what a value holds.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// Each to the member of one name.
+    pub(super) one_member: Vec<usize>,
+    /// All of them, it may be, to each member.
+    pub(super) every_member: Vec<usize>,
+    /// Each to the element at one place.
+    pub(super) one_element: Vec<usize>,
+    /// All of them, it may be, to each element.
+    pub(super) every_element: Vec<usize>,
+}
+
+/// The most visits of any place, by the first of the parts; or which part makes that too many, and why.
+pub(super) fn visits(parts: &[Part]) -> Result<u64, (usize, &'static str)> {
+    let order = inner_first(parts)?;
+    // Visits of a place so many levels below where a part is applied, that part being the index.
+    let mut above = vec![0; parts.len()];
+    let mut most = 0;
+    for level in 0..=MAX_DEPTH {
+        let mut here = vec![0_u64; parts.len()];
+        for part in &order {
+            let Part { own, same, steps } = &parts[*part];
+            let own = if level == 0 { (*own).max(1) } else { steps.most(&above) };
+            let same = same.iter().map(|other| here[*other]);
+            here[*part] = same.fold(own, u64::saturating_add);
+        }
+        most = most.max(here.first().copied().unwrap_or(0));
+        if most > MAX_VISITS {
+            return Err((
+                0,
+                "asks for too much work: its parts apply too many others to one value, or each other over and over",
+            ));
+        }
+        if here.iter().all(|visits| *visits == 0) {
+            break;
+        }
+        above = here;
+    }
+    Ok(most)
+}
+
+impl Steps {
+    /// The most visits of any one place below.
+    fn most(&self, below: &[u64]) -> u64 {
+        let most = |parts: &[usize]| parts.iter().map(|part| below[*part]).max().unwrap_or(0);
+        let sum = |parts: &[usize]| parts.iter().map(|part| below[*part]).fold(0, u64::saturating_add);
+        let of_object = most(&self.one_member).saturating_add(sum(&self.every_member));
+        let of_array = most(&self.one_element).saturating_add(sum(&self.every_element));
+        of_object.max(of_array)
+    }
+}
+
+/// The parts in an order in which each comes after those that it applies to the same value; or one that
+/// applies itself.
+fn inner_first(parts: &[Part]) -> Result<Vec<usize>, (usize, &'static str)> {
+    let mut applied_by = vec![0_usize; parts.len()];
+    for other in parts.iter().flat_map(|part| &part.same) {
+        applied_by[*other] += 1;
+    }
+    let mut order: Vec<usize> = (0..parts.len()).filter(|part| applied_by[*part] == 0).collect();
+    let mut next = 0;
+    while let Some(part) = order.get(next) {
+        next += 1;
+        for other in &parts[*part].same {
+            applied_by[*other] -= 1;
+            if applied_by[*other] == 0 {
+                order.push(*other);
+            }
+        }
+    }
+    if let Some(part) = applied_by.iter().position(|count| *count > 0) {
+        return Err((part, "is applied to the same value over and over: its references go in a circle"));
+    }
+    order.reverse();
+    Ok(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(same: &[usize], one_member: &[usize], every_member: &[usize]) -> Part {
+        let steps =
+            Steps { one_member: one_member.into(), every_member: every_member.into(), ..Steps::default() };
+        Part { own: 1, same: same.into(), steps }
+    }
+
+    #[test]
+    fn what_is_applied_to_one_value_adds_up() {
+        let parts = [part(&[1, 2], &[], &[]), part(&[2], &[], &[]), part(&[], &[], &[])];
+        assert_eq!(visits(&parts), Ok(4));
+    }
+
+    #[test]
+    fn members_of_different_names_are_different_places() {
+        let parts = [part(&[], &[1, 2], &[]), part(&[], &[], &[]), part(&[3], &[], &[]), part(&[], &[], &[])];
+        assert_eq!(visits(&parts), Ok(2));
+        let parts = [part(&[], &[1], &[1, 1]), part(&[], &[], &[])];
+        assert_eq!(visits(&parts), Ok(3));
+    }
+
+    #[test]
+    fn a_tree_of_itself_is_visited_once() {
+        assert_eq!(visits(&[part(&[], &[0, 0], &[])]), Ok(1));
+    }
+
+    #[test]
+    fn what_multiplies_is_refused() {
+        // Each level is visited twice as often as the one above.
+        assert!(visits(&[part(&[], &[], &[0, 0])]).is_err());
+        // Each part applies the next one twice.
+        let chain: Vec<_> =
+            (1..40).map(|next| part(&[next, next], &[], &[])).chain([part(&[], &[], &[])]).collect();
+        assert!(visits(&chain).is_err());
+    }
+
+    #[test]
+    fn a_circle_is_refused() {
+        assert_eq!(visits(&[part(&[1], &[], &[]), part(&[1], &[], &[])]).unwrap_err().0, 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! Registering event types, and removing them.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{RemovedType, StoreError};
+use rdev_webhooks_domain::{EventType, RegisteredType};
+
+use super::schema::{DataSchema, SchemaFault};
+use super::{Catalogue, CatalogueType, Origin};
+
+/// How many types may be registered.
+pub const MAX_TYPES: usize = 1_000;
+
+/// An event type as somebody registers it.
+#[derive(Debug, Clone, Default)]
+pub struct NewType {
+    /// What it means.
+    pub description: Option<String>,
+    /// What the data of its events must match: the text of a JSON Schema.
+    pub schema: Option<String>,
+}
+
+/// Why the catalogue was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogueError {
+    /// There is no such type.
+    #[error("there is no such event type")]
+    NotFound,
+    /// The type is always there, as it is.
+    #[error("the event type is built in and cannot be changed")]
+    BuiltIn,
+    /// The name is the system's own.
+    #[error("names that begin with `webhook.` are the system's own")]
+    Reserved,
+    /// A webhook subscribes to the type by its name.
+    #[error("a webhook subscribes to the event type by its name")]
+    Subscribed,
+    /// There are [`MAX_TYPES`] already.
+    #[error("no more than {MAX_TYPES} event types can be registered")]
+    Full,
+    /// The schema cannot be used; all faults at once, as far as they can be told.
+    #[error("the schema cannot be used")]
+    Schema(Vec<SchemaFault>),
+    /// The database failed.
+    #[error("the event type could not be read or stored")]
+    Store(#[from] StoreError),
+}
+
+impl Catalogue {
+    /// Registers a type, or replaces the registered one of that name. Says whether it is new.
+    pub async fn put(&self, name: EventType, new: NewType) -> Result<(CatalogueType, bool), CatalogueError> {
+        changeable(&name)?;
+        let schema: Option<Arc<str>> = new.schema.map(Into::into);
+        if let Some(schema) = schema.clone() {
+            Self::vet_schema(schema).await?;
+        }
+        let known = self.snapshot();
+        if known.get(&name).is_none() && known.registered() >= MAX_TYPES {
+            return Err(CatalogueError::Full);
+        }
+        let now = self.inner.ambient.now();
+        let description = new.description;
+        let put = RegisteredType { name, description, schema, created_at: now, updated_at: now };
+        let before = self.inner.store.put(&put).await?;
+        tracing::info!(event_type = %put.name, "event type registered");
+        self.take_in().await;
+        let RegisteredType { name, description, schema, updated_at, .. } = put;
+        let origin = Origin::Registered { created_at: before.unwrap_or(now), updated_at };
+        Ok((CatalogueType { name, description, schema, origin }, before.is_none()))
+    }
+
+    /// Tells what is wrong with a schema. [`Self::put`] asks the same; this is for a caller who has found
+    /// other faults already and wants to tell all of them at once.
+    pub async fn vet_schema(schema: Arc<str>) -> Result<(), CatalogueError> {
+        let parsing = tokio::task::spawn_blocking(move || DataSchema::parse(&schema).map(drop));
+        let parsed = parsing.await.map_err(|_| StoreError::Internal("the schema was not read".into()))?;
+        parsed.map_err(CatalogueError::Schema)
+    }
+
+    /// Removes a registered type, unless a webhook subscribes to it by its name. What was published of it
+    /// stays.
+    pub async fn remove(&self, name: &EventType) -> Result<(), CatalogueError> {
+        changeable(name)?;
+        match self.inner.store.remove(name).await? {
+            RemovedType::Removed => {}
+            RemovedType::NotFound => return Err(CatalogueError::NotFound),
+            RemovedType::Subscribed => return Err(CatalogueError::Subscribed),
+        }
+        tracing::info!(event_type = %name, "event type removed");
+        self.take_in().await;
+        Ok(())
+    }
+
+    /// Takes in what was just changed. It is changed even if that fails, and will be seen later.
+    async fn take_in(&self) {
+        if let Err(error) = self.load().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a change of the event types is stored, and not in force here yet"
+            );
+        }
+    }
+}
+
+fn changeable(name: &EventType) -> Result<(), CatalogueError> {
+    match name {
+        name if name.is_reserved() => Err(CatalogueError::Reserved),
+        name if name.is_built_in() => Err(CatalogueError::BuiltIn),
+        _ => Ok(()),
+    }
+}

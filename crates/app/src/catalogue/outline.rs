@@ -1,0 +1,241 @@
+//! What a schema is made of: its parts, what each leads to, and what must not be in it.
+
+use std::collections::{HashMap, VecDeque};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::effort::{self, Part, Steps};
+use super::schema::SchemaFault;
+
+/// How many patterns a schema may have; each takes memory once it is compiled.
+const MAX_PATTERNS: usize = 64;
+
+/// Keywords whose schemas are about the same value, in an array, by name, or alone.
+const SAME_IN_ARRAY: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const SAME_BY_NAME: [&str; 2] = ["dependentSchemas", "dependencies"];
+const SAME: [&str; 4] = ["not", "if", "then", "else"];
+/// Keywords whose schemas are about all members of an object, or about all elements of an array.
+const OF_MEMBERS: [&str; 3] = ["additionalProperties", "unevaluatedProperties", "propertyNames"];
+const OF_ELEMENTS: [&str; 4] = ["items", "additionalItems", "unevaluatedItems", "contains"];
+/// Keywords whose schemas are about one element each.
+const OF_AN_ELEMENT: [&str; 2] = ["prefixItems", "items"];
+/// Keywords whose schemas are about nothing before something refers to them.
+const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
+/// Keywords that refer to another schema for the same value. In a document that has one base and each name
+/// once, the dynamic ones lead where the plain one does.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+/// Keywords that give a schema a name to refer to.
+const ANCHORS: [&str; 2] = ["$anchor", "$dynamicAnchor"];
+/// Keywords whose length costs time in each check.
+const LISTS: [&str; 4] = ["enum", "required", "properties", "patternProperties"];
+
+/// How much of a list is gone through in the time of a step.
+const PER_STEP: usize = 16;
+
+/// What was seen of a schema.
+pub(super) struct Outline {
+    /// How often, at the most, one place of some data is visited when it is checked.
+    pub(super) visits: u64,
+    pub(super) faults: Vec<SchemaFault>,
+}
+
+impl Outline {
+    /// Looks at every part of a schema. One that has faults of form, too, is gone through as far as it makes
+    /// sense.
+    pub(super) fn of(schema: &Value) -> Self {
+        let mut survey = Survey::new(schema);
+        survey.part(schema, String::new());
+        while let Some(next) = survey.ahead.pop_front() {
+            survey.look_at(next);
+        }
+        survey.resolve_anchors();
+        if survey.patterns > MAX_PATTERNS {
+            survey
+                .fault("", format!("holds {} patterns; at most {MAX_PATTERNS} can be used", survey.patterns));
+        }
+        if !survey.faults.is_empty() {
+            return Self { visits: 0, faults: survey.faults };
+        }
+        match effort::visits(&survey.parts) {
+            Ok(visits) => Self { visits, faults: Vec::new() },
+            Err((part, reason)) => {
+                let pointer = survey.places.swap_remove(part);
+                Self { visits: 0, faults: vec![SchemaFault { pointer, detail: reason.to_owned() }] }
+            }
+        }
+    }
+}
+
+/// A schema being gone through.
+struct Survey<'a> {
+    root: &'a Value,
+    parts: Vec<Part>,
+    /// Where each part stands.
+    places: Vec<String>,
+    /// The part that a value is, by the value's address.
+    known: HashMap<*const Value, usize>,
+    /// Parts that were not looked at yet.
+    ahead: VecDeque<(usize, &'a Map<String, Value>)>,
+    anchors: HashMap<&'a str, usize>,
+    /// References by anchor: from which part, and to what.
+    unresolved: Vec<(usize, &'static str, &'a str)>,
+    patterns: usize,
+    faults: Vec<SchemaFault>,
+}
+
+impl<'a> Survey<'a> {
+    fn new(root: &'a Value) -> Self {
+        Self {
+            root,
+            parts: Vec::new(),
+            places: Vec::new(),
+            known: HashMap::new(),
+            ahead: VecDeque::new(),
+            anchors: HashMap::new(),
+            unresolved: Vec::new(),
+            patterns: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.faults.push(SchemaFault { pointer: pointer.into(), detail: detail.into() });
+    }
+
+    /// The part that a value is; one that is met for the first time is looked at later.
+    fn part(&mut self, value: &'a Value, place: String) -> usize {
+        let part = *self.known.entry(std::ptr::from_ref(value)).or_insert(self.parts.len());
+        if part == self.parts.len() {
+            self.parts.push(Part::default());
+            self.places.push(place);
+            if let Value::Object(members) = value {
+                self.ahead.push_back((part, members));
+            }
+        }
+        part
+    }
+
+    fn look_at(&mut self, (part, members): (usize, &'a Map<String, Value>)) {
+        let place = self.places[part].clone();
+        if !place.is_empty() && members.get("$id").is_some_and(Value::is_string) {
+            self.fault(below(&place, "$id"), "is understood at the top of a schema only");
+        }
+        for name in ANCHORS {
+            if let Some(anchor) = members.get(name).and_then(Value::as_str)
+                && self.anchors.insert(anchor, part).is_some_and(|other| other != part)
+            {
+                self.fault(below(&place, name), "is given twice in this schema");
+            }
+        }
+        let lists = LISTS.iter().filter_map(|name| members.get(*name));
+        let length: usize = lists
+            .map(|list| match list {
+                Value::Array(elements) => elements.len(),
+                Value::Object(members) => members.len(),
+                _ => 0,
+            })
+            .sum();
+        self.parts[part].own = 1 + (length / PER_STEP) as u64;
+        self.patterns += usize::from(members.contains_key("pattern"));
+        self.patterns += members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+
+        let same: Vec<_> = self.elements(members, &place, &SAME_IN_ARRAY);
+        let same = same.into_iter().chain(self.by_name(members, &place, &SAME_BY_NAME));
+        let mut same: Vec<_> = same.chain(self.alone(members, &place, &SAME)).collect();
+        same.extend(self.references(part, members, &place));
+        let steps = Steps {
+            one_member: self.by_name(members, &place, &["properties"]),
+            every_member: {
+                let mut every = self.by_name(members, &place, &["patternProperties"]);
+                every.extend(self.alone(members, &place, &OF_MEMBERS));
+                every
+            },
+            one_element: self.elements(members, &place, &OF_AN_ELEMENT),
+            every_element: self.alone(members, &place, &OF_ELEMENTS),
+        };
+        self.parts[part].same = same;
+        self.parts[part].steps = steps;
+        self.by_name(members, &place, &DEFINITIONS);
+    }
+
+    /// The schemas that these keywords hold in arrays.
+    fn elements(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
+        let mut found = Vec::new();
+        for keyword in keywords {
+            let place = below(place, keyword);
+            for (index, value) in
+                members.get(*keyword).and_then(Value::as_array).into_iter().flatten().enumerate()
+            {
+                found.push(self.part(value, below(&place, &index.to_string())));
+            }
+        }
+        found
+    }
+
+    /// The schemas that these keywords hold by names. What is no schema is a list of names, and no part.
+    fn by_name(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
+        let mut found = Vec::new();
+        for keyword in keywords {
+            let place = below(place, keyword);
+            for (name, value) in members.get(*keyword).and_then(Value::as_object).into_iter().flatten() {
+                if !value.is_array() {
+                    found.push(self.part(value, below(&place, name)));
+                }
+            }
+        }
+        found
+    }
+
+    /// The schemas that these keywords are.
+    fn alone(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
+        let mut found = Vec::new();
+        for keyword in keywords {
+            if let Some(value) = members.get(*keyword).filter(|value| !value.is_array()) {
+                found.push(self.part(value, below(place, keyword)));
+            }
+        }
+        found
+    }
+
+    /// The schemas that are referred to by pointers. Those that are referred to by names are found later.
+    fn references(&mut self, part: usize, members: &'a Map<String, Value>, place: &str) -> Vec<usize> {
+        let mut found = Vec::new();
+        for keyword in REFERENCES {
+            let Some(reference) = members.get(keyword).and_then(Value::as_str) else {
+                continue;
+            };
+            let Some(fragment) = reference.strip_prefix('#') else {
+                let detail = "leads out of this schema: only references that begin with # are followed";
+                self.fault(below(place, keyword), detail);
+                continue;
+            };
+            if !fragment.is_empty() && !fragment.starts_with('/') {
+                self.unresolved.push((part, keyword, fragment));
+                continue;
+            }
+            let pointer = percent_decode_str(fragment).decode_utf8_lossy();
+            match self.root.pointer(&pointer) {
+                Some(value) => found.push(self.part(value, pointer.into_owned())),
+                None => self.fault(below(place, keyword), "leads nowhere in this schema"),
+            }
+        }
+        found
+    }
+
+    fn resolve_anchors(&mut self) {
+        for (part, keyword, anchor) in std::mem::take(&mut self.unresolved) {
+            match self.anchors.get(anchor) {
+                Some(target) => self.parts[part].same.push(*target),
+                None => {
+                    let place = below(&self.places[part], keyword);
+                    self.fault(place, "leads nowhere in this schema");
+                }
+            }
+        }
+    }
+}
+
+fn below(place: &str, name: &str) -> String {
+    format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))
+}

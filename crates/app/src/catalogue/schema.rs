@@ -1,0 +1,196 @@
+//! A JSON Schema that data is checked against.
+
+use std::fmt;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::Value;
+
+use super::outline::Outline;
+use super::vet::DraftFault;
+
+/// How many bytes a schema may have: 64 KiB.
+pub const MAX_SCHEMA_LEN: usize = 64 * 1_024;
+
+/// How many faults of a schema are told of.
+const MAX_FAULTS: usize = 100;
+/// How long what is told of a fault may be, in characters.
+const MAX_DETAIL: usize = 300;
+
+/// How much memory a compiled pattern may take, and how much again while it is used.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+/// Up to how much effort the faults of data are listed; each of them costs memory until all are found.
+const LISTING_EFFORT: u64 = 512 * 1_024;
+
+/// The versions of JSON Schema that are understood, the default first.
+const VERSIONS: [&str; 4] = [
+    "https://json-schema.org/draft/2020-12/schema",
+    "https://json-schema.org/draft/2019-09/schema",
+    "http://json-schema.org/draft-07/schema#",
+    "http://json-schema.org/draft-06/schema#",
+];
+
+/// What is wrong with a schema, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaFault {
+    /// A JSON pointer into the schema.
+    pub pointer: String,
+    /// What is wrong there.
+    pub detail: String,
+}
+
+impl fmt::Display for SchemaFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.detail)
+    }
+}
+
+/// A schema, ready to check data with. It refers to nothing outside of itself, and checking takes a time
+/// that is in proportion to the data's length.
+pub(super) struct DataSchema {
+    validator: Validator,
+    /// What a byte of data costs at the most.
+    visits: u64,
+}
+
+impl DataSchema {
+    /// Reads a schema, or tells all that is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<SchemaFault>> {
+        let fault = |pointer: &str, detail: String| vec![SchemaFault { pointer: pointer.to_owned(), detail }];
+        if text.len() > MAX_SCHEMA_LEN {
+            return Err(fault("", format!("must be at most {MAX_SCHEMA_LEN} bytes long")));
+        }
+        let mut schema: Value =
+            serde_json::from_str(text).map_err(|error| fault("", format!("is not JSON: {error}")))?;
+        let Some(members) = schema.as_object_mut() else {
+            return Err(fault("", "must be an object".to_owned()));
+        };
+        let version = members.get("$schema").unwrap_or(&Value::Null);
+        let is_known =
+            |version: &str| VERSIONS.iter().any(|known| without_hash(known) == without_hash(version));
+        if !version.is_null() && !version.as_str().is_some_and(is_known) {
+            return Err(fault("/$schema", format!("must be one of {}", VERSIONS.join(", "))));
+        }
+        // It is referred to from nowhere, and would only give everything else another base.
+        members.remove("$id");
+
+        let outline = Outline::of(&schema);
+        let mut faults = violations(&schema);
+        faults.extend(outline.faults);
+        if !faults.is_empty() {
+            faults.truncate(MAX_FAULTS);
+            return Err(faults);
+        }
+        let validator = options().build(&schema).map_err(|error| vec![schema_fault(&error)])?;
+        Ok(Self { validator, visits: outline.visits })
+    }
+
+    /// How much work it may be to check that data, in steps of some ten nanoseconds.
+    pub(super) fn effort(&self, data: &str) -> u64 {
+        self.visits.saturating_mul(data.len() as u64)
+    }
+
+    /// The first `limit` faults of some data.
+    pub(super) fn check(&self, data: &str, limit: usize) -> Vec<DraftFault> {
+        let at_all =
+            |detail: &str| vec![DraftFault::Data { pointer: String::new(), detail: detail.to_owned() }];
+        let Ok(value) = serde_json::from_str::<Value>(data) else {
+            return at_all("is not JSON");
+        };
+        if self.validator.is_valid(&value) {
+            return Vec::new();
+        }
+        if self.effort(data) > LISTING_EFFORT {
+            return at_all("does not match its type's schema; it is too large to tell where");
+        }
+        let mut faults = Vec::new();
+        for error in self.validator.iter_errors(&value) {
+            if faults.len() >= limit {
+                break;
+            }
+            data_faults(&error, &mut faults);
+        }
+        faults.truncate(limit);
+        faults
+    }
+}
+
+impl fmt::Debug for DataSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataSchema").field("visits", &self.visits).finish_non_exhaustive()
+    }
+}
+
+/// Formats are checked, which the later versions leave to who uses them. Patterns are matched in linear
+/// time. Nothing is fetched from anywhere: the schema was seen to refer to nothing else.
+fn options<'a>() -> jsonschema::ValidationOptions<'a> {
+    let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
+    jsonschema::options()
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true)
+        // Data that is a pattern itself would have to be compiled to be judged.
+        .with_format("regex", |_: &str| true)
+        .with_pattern_options(patterns)
+}
+
+/// What the rules of its own version have against a schema. They look at some places from several sides, and
+/// say the same from each.
+fn violations(schema: &Value) -> Vec<SchemaFault> {
+    let mut found = Vec::new();
+    match jsonschema::meta::validator_for(schema) {
+        Ok(validator) => {
+            for fault in validator.iter_errors(schema).map(|error| schema_fault(&error)) {
+                if found.len() < MAX_FAULTS && !found.contains(&fault) {
+                    found.push(fault);
+                }
+            }
+        }
+        Err(error) => found.push(schema_fault(&error)),
+    }
+    found
+}
+
+fn schema_fault(error: &ValidationError<'_>) -> SchemaFault {
+    SchemaFault { pointer: error.instance_path().to_string(), detail: detail(error) }
+}
+
+/// One error as the faults that it comes down to: a member that is missing or that is too much is a fault at
+/// its own place.
+fn data_faults(error: &ValidationError<'_>, faults: &mut Vec<DraftFault>) {
+    let at = error.instance_path();
+    let mut add = |pointer: String, detail: String| {
+        let fault = DraftFault::Data { pointer, detail };
+        // Several parts of a schema may ask the same.
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    };
+    match error.kind() {
+        ValidationErrorKind::Required { property } => match property.as_str() {
+            Some(name) => add(at.join(name).to_string(), "is required".to_owned()),
+            None => add(at.to_string(), detail(error)),
+        },
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            for name in unexpected {
+                add(at.join(name.as_str()).to_string(), "is not allowed by the type's schema".to_owned());
+            }
+        }
+        _ => add(at.to_string(), detail(error)),
+    }
+}
+
+/// What an error says, without the value that it is about.
+fn detail(error: &ValidationError<'_>) -> String {
+    let text = error.masked().to_string();
+    let text = text.strip_prefix("value ").unwrap_or(&text);
+    match text.char_indices().nth(MAX_DETAIL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn without_hash(uri: &str) -> &str {
+    uri.trim_end_matches('#')
+}

@@ -1,0 +1,397 @@
+//! The catalogue: what is registered, what data must match, and who knows of it when.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdev_webhooks_app::{
+    Catalogue, CatalogueError, CatalogueTask, DraftFault, EventDraft, MAX_TYPES, NewType, Origin,
+    PublishError,
+};
+use rdev_webhooks_domain::ports::EventTypeRepository;
+use rdev_webhooks_domain::{EventType, RegisteredType};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Answer, World, draft, pass};
+
+fn world() -> World {
+    World::new(|_, _| Answer::Status(200))
+}
+
+fn name(text: &str) -> EventType {
+    text.parse().unwrap()
+}
+
+fn with(schema: &Value) -> NewType {
+    NewType { description: None, schema: Some(schema.to_string()) }
+}
+
+async fn put(world: &World, schema: &Value) {
+    world.catalogue.put(name("order.paid"), with(schema)).await.unwrap();
+}
+
+fn paid(data: impl Into<String>) -> EventDraft {
+    EventDraft { event_type: name("order.paid"), data: data.into(), ..draft() }
+}
+
+/// The pointers and details of what is wrong with that data of an `order.paid`.
+async fn faults(world: &World, data: &Value) -> Vec<(String, String)> {
+    let refused = match world.publisher.publish(paid(data.to_string())).await {
+        Ok(_) => return Vec::new(),
+        Err(PublishError::Invalid(faults)) => faults,
+        Err(error) => panic!("{error:?}"),
+    };
+    let told = refused.into_iter().map(|found| match found.fault {
+        DraftFault::Data { pointer, detail } => (pointer, detail),
+        other => panic!("{other:?}"),
+    });
+    let mut told: Vec<_> = told.collect();
+    told.sort();
+    told
+}
+
+async fn pointers(world: &World, data: &Value) -> Vec<String> {
+    faults(world, data).await.into_iter().map(|(pointer, _)| pointer).collect()
+}
+
+/// The pointers and details of what is wrong with that schema.
+async fn refusal(schema: &Value) -> Vec<(String, String)> {
+    match Catalogue::vet_schema(schema.to_string().into()).await {
+        Ok(()) => Vec::new(),
+        Err(CatalogueError::Schema(faults)) => {
+            let mut told: Vec<_> = faults.into_iter().map(|fault| (fault.pointer, fault.detail)).collect();
+            told.sort();
+            told
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registered_type_can_be_published_until_it_is_removed() {
+    let world = world();
+    let unknown = world.publisher.publish(paid("{}")).await.unwrap_err();
+    assert!(matches!(&unknown, PublishError::Invalid(faults)
+        if matches!(&faults[..], [one] if one.fault == DraftFault::UnknownType(name("order.paid")))));
+    let new = NewType { description: Some("An order was paid.".to_owned()), schema: None };
+    let (made, is_new) = world.catalogue.put(name("order.paid"), new).await.unwrap();
+    assert!(is_new && matches!(made.origin, Origin::Registered { .. }));
+    world.publisher.publish(paid(r#"{"anything":[]}"#)).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    let (changed, is_new) = world.catalogue.put(name("order.paid"), NewType::default()).await.unwrap();
+    let Origin::Registered { created_at, updated_at } = changed.origin else {
+        panic!("{changed:?}");
+    };
+    assert!(!is_new && updated_at == created_at + Duration::from_secs(1));
+    world.catalogue.remove(&name("order.paid")).await.unwrap();
+    assert!(matches!(world.publisher.publish(paid("{}")).await, Err(PublishError::Invalid(_))));
+    let gone = world.catalogue.remove(&name("order.paid")).await;
+    assert!(matches!(gone, Err(CatalogueError::NotFound)));
+}
+
+#[tokio::test]
+async fn what_is_always_there_stays_as_it_is() {
+    let world = world();
+    for (text, is_system) in [
+        ("command.failed", false),
+        ("webhook.disabled", true),
+        ("webhook.test", true),
+        ("webhook.mine", true),
+        ("webhook", true),
+    ] {
+        let put = world.catalogue.put(name(text), NewType::default()).await.map(drop);
+        let removed = world.catalogue.remove(&name(text)).await;
+        for refused in [put, removed] {
+            match refused.unwrap_err() {
+                CatalogueError::Reserved => assert!(is_system, "{text}"),
+                CatalogueError::BuiltIn => assert!(!is_system, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+    let names: Vec<_> = world.catalogue.subscribable().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["command.completed", "command.failed", "command.started", "webhook.disabled"]);
+    assert_eq!(world.catalogue.publishable().len(), 3);
+    assert!(!world.catalogue.is_known(&EventType::webhook_disabled()));
+}
+
+#[tokio::test]
+async fn types_are_bounded_in_number() {
+    let world = world();
+    let now = world.ambient.clock.now();
+    for number in 0..MAX_TYPES {
+        let name = name(&format!("type.n{number}"));
+        let one = RegisteredType { name, description: None, schema: None, created_at: now, updated_at: now };
+        EventTypeRepository::put(&*world.store, &one).await.unwrap();
+    }
+    world.catalogue.refresh().await.unwrap();
+    let full = world.catalogue.put(name("order.paid"), NewType::default()).await;
+    assert!(matches!(full, Err(CatalogueError::Full)));
+    world.catalogue.put(name("type.n0"), NewType::default()).await.unwrap();
+    world.catalogue.remove(&name("type.n0")).await.unwrap();
+    world.catalogue.put(name("order.paid"), NewType::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_process_knows_of_a_change_within_a_second() {
+    let world = world();
+    let elsewhere = Catalogue::new(world.store.clone(), world.ambient.clone());
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(CatalogueTask::new(elsewhere.clone()).run(stop.clone()));
+    put(&world, &json!({"required": ["id"]})).await;
+    assert!(!elsewhere.is_known(&name("order.paid")));
+    let known = async {
+        while !elsewhere.is_known(&name("order.paid")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), known).await.unwrap();
+    assert!(elsewhere.vet(vec![paid("{}")]).await.is_err(), "with its schema");
+
+    world.catalogue.remove(&name("order.paid")).await.unwrap();
+    let forgotten = async {
+        while elsewhere.is_known(&name("order.paid")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), forgotten).await.unwrap();
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn every_violation_is_told_at_its_place() {
+    let world = world();
+    let schema = json!({
+        "type": "object",
+        "required": ["order_id", "amount"],
+        "properties": {
+            "order_id": {"type": "string", "pattern": "^ord-[0-9]+$"},
+            "amount": {"$ref": "#/$defs/amount"},
+            "paid_at": {"format": "date-time"},
+            "a/b~c": {"const": 1},
+            "lines": {"items": {"$ref": "#line"}},
+        },
+        "additionalProperties": false,
+        "$defs": {
+            "amount": {"type": "integer", "minimum": 0},
+            "line": {"$anchor": "line", "type": "object", "required": ["sku"]},
+        },
+    });
+    put(&world, &schema).await;
+    let good =
+        json!({"order_id": "ord-1", "amount": 5, "paid_at": "2025-01-15T10:30:00Z", "lines": [{"sku": 1}]});
+    assert_eq!(faults(&world, &good).await, []);
+    let bad = json!({
+        "order_id": "1", "paid_at": "yesterday", "a/b~c": 2, "lines": [{"sku": 1}, {}, 7], "x/y": null,
+    });
+    let found = faults(&world, &bad).await;
+    let places: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    let expected = ["/amount", "/a~1b~0c", "/lines/1/sku", "/lines/2", "/order_id", "/paid_at", "/x~1y"];
+    assert_eq!(places, expected, "{found:?}");
+    assert_eq!(found[0].1, "is required");
+    assert!(found.iter().all(|(_, detail)| !detail.contains("yesterday")), "{found:?}");
+}
+
+#[tokio::test]
+async fn violations_are_bounded() {
+    let world = world();
+    put(&world, &json!({"additionalProperties": {"type": "string"}, "maxProperties": 1})).await;
+    let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("m{n}"), json!(n))).collect();
+    assert_eq!(faults(&world, &Value::Object(many)).await.len(), 100);
+
+    // Too much work to list them all.
+    put(&world, &json!({"properties": {"n": {"items": {"allOf": vec![json!({"type": "string"}); 100]}}}}))
+        .await;
+    let found = faults(&world, &json!({"n": vec![0; 50_000]})).await;
+    assert!(
+        matches!(&found[..], [(at, detail)] if at.is_empty() && detail.contains("too large")),
+        "{found:?}"
+    );
+    assert_eq!(faults(&world, &json!({"n": vec!["a"; 50_000]})).await, []);
+    assert_eq!(pointers(&world, &json!({"n": [0]})).await, ["/n/0"]);
+}
+
+#[tokio::test]
+async fn details_are_short() {
+    let world = world();
+    let names: Vec<_> = (0..1_000).map(|n| format!("a-rather-long-name-{n}")).collect();
+    put(&world, &json!({"properties": {"a": {"enum": names}}})).await;
+    let found = faults(&world, &json!({"a": "x".repeat(10_000)})).await;
+    assert!(found[0].1.len() < 400, "{found:?}");
+}
+
+#[tokio::test]
+async fn older_versions_of_json_schema_are_understood() {
+    let world = world();
+    for version in [
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema#",
+        "http://json-schema.org/draft-07/schema",
+        "http://json-schema.org/draft-06/schema#",
+    ] {
+        put(
+            &world,
+            &json!({
+                "$schema": version,
+                "$id": "https://example.com/schemas/order.json",
+                "properties": {"a": {"$ref": "#/definitions/a"}},
+                "definitions": {"a": {"type": "integer"}},
+            }),
+        )
+        .await;
+        assert_eq!(pointers(&world, &json!({"a": "b"})).await, ["/a"], "{version}");
+        assert_eq!(pointers(&world, &json!({"a": 1})).await, Vec::<String>::new(), "{version}");
+    }
+    // In the default version an array in `items` is an error, and its successor is known.
+    put(&world, &json!({"properties": {"a": {"prefixItems": [{"type": "string"}]}}})).await;
+    assert_eq!(pointers(&world, &json!({"a": [1]})).await, ["/a/0"]);
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
+    let long = "x".repeat(64 * 1_024);
+    for (schema, places) in [
+        (json!(true), vec![""]),
+        (json!([]), vec![""]),
+        (json!({"description": long}), vec![""]),
+        (json!({"type": "objekt"}), vec!["/type"]),
+        (
+            json!({"properties": {"a": 1, "b": {"minimum": "x"}}}),
+            vec!["/properties/a", "/properties/b/minimum"],
+        ),
+        (json!({"$schema": "http://json-schema.org/draft-04/schema#"}), vec!["/$schema"]),
+        (json!({"$schema": 1}), vec!["/$schema"]),
+        (json!({"$ref": "https://example.com/schema"}), vec!["/$ref"]),
+        (json!({"$ref": "file:///etc/passwd"}), vec!["/$ref"]),
+        (json!({"$ref": "other.json#/a"}), vec!["/$ref"]),
+        (json!({"allOf": [{"$dynamicRef": "http://10.0.0.1/"}]}), vec!["/allOf/0/$dynamicRef"]),
+        (json!({"$ref": "https://json-schema.org/draft/2020-12/schema"}), vec!["/$ref"]),
+        (json!({"$ref": "#/$defs/a"}), vec!["/$ref"]),
+        (json!({"properties": {"a": {"$ref": "#a"}}}), vec!["/properties/a/$ref"]),
+        (
+            json!({"properties": {"a": {"$id": "http://x/y", "$ref": "#/$defs/a"}}}),
+            vec!["/properties/a/$id", "/properties/a/$ref"],
+        ),
+        (json!({"$defs": {"a": {"$anchor": "x"}, "b": {"$anchor": "x"}}}), vec!["/$defs/b/$anchor"]),
+        (json!({"$ref": "#"}), vec![""]),
+        (
+            json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
+            vec!["/$defs/b"],
+        ),
+        (json!({"pattern": "("}), vec!["/pattern"]),
+        (json!({"patternProperties": {"[": {}}}), vec!["/patternProperties"]),
+        (json!({"properties": {"a": {"pattern": "(a)\\1"}}}), vec!["/properties/a/pattern"]),
+        (json!({"pattern": "(?=a)b"}), vec!["/pattern"]),
+        (json!({"pattern": "((\\p{L}{1,100}){1,100}){1,100}"}), vec!["/pattern"]),
+        (json!({"allOf": vec![json!({"pattern": "a+b"}); 65]}), vec![""]),
+    ] {
+        let found = refusal(&schema).await;
+        let at: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        let text = schema.to_string();
+        assert_eq!(at, places, "{}: {found:?}", &text[..text.len().min(200)]);
+        assert!(found.iter().all(|(_, detail)| (1..400).contains(&detail.len())), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn members_that_are_called_like_keywords_are_members() {
+    let schema = json!({
+        "properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}, "pattern": {}},
+        "enum": [{"$ref": "https://example.com/"}],
+        "const": {"$id": "x"},
+        "default": {"$ref": 1},
+    });
+    assert_eq!(refusal(&schema).await, []);
+}
+
+#[tokio::test]
+async fn a_schema_may_refer_to_itself_where_the_data_goes_on() {
+    let world = world();
+    let tree = json!({
+        "type": "object",
+        "properties": {"left": {"$ref": "#"}, "right": {"$dynamicRef": "#node"}, "n": {"type": "integer"}},
+        "$dynamicAnchor": "node",
+    });
+    put(&world, &tree).await;
+    assert_eq!(
+        pointers(&world, &json!({"left": {"right": {"left": {"n": "x"}}}})).await,
+        ["/left/right/left/n"]
+    );
+}
+
+/// Each would take longer than anybody lives, or more memory than there is.
+#[tokio::test]
+async fn what_asks_for_too_much_work_is_refused() {
+    let defs = |of: &dyn Fn(usize) -> Value| {
+        let defs: serde_json::Map<_, _> = (0..40)
+            .map(|n| (format!("d{n}"), of(n)))
+            .chain([("d40".to_owned(), json!({"type": "string"}))])
+            .collect();
+        json!({"$ref": "#/$defs/d0", "$defs": defs})
+    };
+    let next = |n: usize| json!({"$ref": format!("#/$defs/d{}", n + 1)});
+    for schema in [
+        defs(&|n| json!({"anyOf": [next(n), next(n)]})),
+        defs(&|n| json!({"oneOf": [next(n), next(n)]})),
+        defs(&|n| json!({"not": {"allOf": [next(n), next(n)]}})),
+        json!({"patternProperties": {"a": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}}),
+        json!({"properties": {"a": {"$ref": "#"}}, "additionalProperties": {"$ref": "#"}, "patternProperties": {"^a": {"$ref": "#"}}}),
+        json!({"items": {"$ref": "#"}, "contains": {"$ref": "#"}}),
+        json!({"additionalProperties": {"enum": (0..10_000).collect::<Vec<_>>()}}),
+    ] {
+        let began = Instant::now();
+        let found = refusal(&schema).await;
+        assert!(found.iter().any(|(_, detail)| detail.contains("too much work")), "{found:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn no_pattern_hangs_a_check() {
+    let world = world();
+    put(&world, &json!({"properties": {"a": {"pattern": "^(a+)+$"}, "b": {"pattern": "(x+x+)+y"}}})).await;
+    let long = "a".repeat(100_000);
+    let began = Instant::now();
+    assert_eq!(
+        pointers(&world, &json!({"a": format!("{long}!"), "b": "x".repeat(50_000)})).await,
+        ["/a", "/b"]
+    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_understood_any_more_lets_nothing_pass() {
+    let world = world();
+    let now = world.ambient.clock.now();
+    let schema = Some(r#"{"type":"from the future"}"#.into());
+    let name = name("order.paid");
+    let stored =
+        RegisteredType { name: name.clone(), description: None, schema, created_at: now, updated_at: now };
+    EventTypeRepository::put(&*world.store, &stored).await.unwrap();
+    world.catalogue.refresh().await.unwrap();
+    let refused = world.catalogue.vet(vec![paid("{}")]).await.unwrap_err();
+    assert!(
+        matches!(&refused, PublishError::Invalid(faults) if faults[0].fault == DraftFault::UnusableType(name))
+    );
+}
+
+/// Removing a type while it is published ends in one of the two ways that it can, every time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishing_races_with_removing() {
+    let world = Arc::new(world());
+    for _ in 0..50 {
+        put(&world, &json!({"type": "object"})).await;
+        let publishing = {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { world.publisher.publish_all(vec![paid("{}"); 3]).await })
+        };
+        world.catalogue.remove(&name("order.paid")).await.unwrap();
+        match publishing.await.unwrap() {
+            Ok(published) => assert_eq!(published.len(), 3),
+            Err(PublishError::Invalid(faults)) => assert_eq!(faults.len(), 3),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `GET /event-types/{name}`: one event type.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::{CatalogueError, Services};
+
+use crate::path::PathName;
+use crate::problem::Problem;
+use crate::views::{self, EventTypeView};
+
+pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Problem> {
+    let name = name.of_something()?;
+    services.catalogue.refresh().await?;
+    let event_type = services.catalogue.get(&name).ok_or(CatalogueError::NotFound)?;
+    Ok(views::json(&EventTypeView::from(&event_type)))
+}

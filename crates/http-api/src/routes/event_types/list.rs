@@ -1,0 +1,42 @@
+//! `GET /event-types?limit=&cursor=`: all event types, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{EventType, Page};
+
+use crate::page;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::views::EventTypeView;
+
+pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
+    let request = page::request::<Name>(&mut query);
+    let given = query.finish()?;
+    services.catalogue.refresh().await?;
+    let after = request.before.map(|Name(after)| after);
+    let found = services.catalogue.list(after.as_ref(), request.limit as usize + 1);
+    let found = Page::of(found, request.limit);
+    Ok(page::answer(&found, &given, EventTypeView::from, |one| Name(one.name.clone())))
+}
+
+/// What event types are ordered by.
+struct Name(EventType);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "type#{}", self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let name = text.strip_prefix("type#").ok_or(())?;
+        name.parse().map(Self).map_err(|_| ())
+    }
+}

@@ -1,0 +1,13 @@
+//! The catalogue of event types.
+
+mod delete;
+mod get;
+mod list;
+mod names;
+mod put;
+
+pub(super) use delete::delete;
+pub(super) use get::get;
+pub(super) use list::list;
+pub(super) use names::listed;
+pub(super) use put::put;

@@ -1,0 +1,47 @@
+//! An event type as the API shows it.
+
+use rdev_webhooks_app::{CatalogueType, Origin};
+use rdev_webhooks_domain::{EventType, Timestamp};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::Text;
+
+/// An event type.
+#[derive(Serialize)]
+pub(crate) struct EventTypeView<'a> {
+    name: Text<&'a EventType>,
+    description: Option<&'a str>,
+    schema: Option<StoredSchema<'a>>,
+    origin: &'static str,
+    created_at: Option<Text<Timestamp>>,
+    updated_at: Option<Text<Timestamp>>,
+}
+
+impl<'a> From<&'a CatalogueType> for EventTypeView<'a> {
+    fn from(event_type: &'a CatalogueType) -> Self {
+        let (origin, times) = match event_type.origin {
+            Origin::BuiltIn => ("built_in", None),
+            Origin::Operational => ("operational", None),
+            Origin::Registered { created_at, updated_at } => ("registered", Some((created_at, updated_at))),
+        };
+        Self {
+            name: Text(&event_type.name),
+            description: event_type.description.as_deref(),
+            schema: event_type.schema.as_deref().map(StoredSchema),
+            origin,
+            created_at: times.map(|(created_at, _)| Text(created_at)),
+            updated_at: times.map(|(_, updated_at)| Text(updated_at)),
+        }
+    }
+}
+
+/// A stored schema, byte for byte.
+struct StoredSchema<'a>(&'a str);
+
+impl Serialize for StoredSchema<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let schema: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        schema.serialize(serializer)
+    }
+}

@@ -1,0 +1,238 @@
+//! The catalogue of event types.
+
+use serde_json::{Value, json};
+
+use crate::bad_requests::{Bad, check, invalid, refused};
+use crate::scene::Scene;
+
+fn schema() -> Value {
+    json!({"type": "object", "required": ["order_id"], "properties": {"amount": {"type": "integer"}}})
+}
+
+async fn put(scene: &Scene, name: &str, body: &Value) -> crate::answer::Answer {
+    scene.json("PUT", &format!("/event-types/{name}"), body.to_string()).await
+}
+
+async fn order(scene: &Scene) {
+    put(scene, "order.paid", &json!({"schema": schema()})).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_is_there_from_the_beginning_is_listed_by_name() {
+    let scene = Scene::new();
+    let listed = scene.get("/event-types").await.expect(200).json();
+    let told: Vec<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap(), one["origin"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("command.completed", "built_in"),
+        ("command.failed", "built_in"),
+        ("command.started", "built_in"),
+        ("webhook.disabled", "operational"),
+    ];
+    assert_eq!(told, expected);
+    let one = scene.get("/event-types/command.failed").await.expect(200).json();
+    assert_eq!(one, listed["data"][1]);
+    let expected = json!({
+        "name": "command.failed", "description": "A command has ended without success.", "schema": null,
+        "origin": "built_in", "created_at": null, "updated_at": null,
+    });
+    assert_eq!(one, expected);
+}
+
+#[tokio::test]
+async fn a_type_is_registered_changed_and_removed() {
+    let scene = Scene::new();
+    let odd = r#"{ "title":"é\u0041" , "type":"object"}"#;
+    let body = format!(r#"{{"description":"An order was paid.","schema":{odd}}}"#);
+    let made = scene.json("PUT", "/event-types/order.paid", body).await.expect(201);
+    assert_eq!(made.header("location"), "/event-types/order.paid");
+    assert!(made.text().contains(&format!(r#""schema":{odd},"#)), "{}", made.text());
+    let made = made.json();
+    assert_eq!(made["description"], "An order was paid.");
+    assert_eq!(made["origin"], "registered");
+    assert_eq!(made["created_at"], "2025-01-15T10:30:00Z");
+    assert_eq!(scene.get("/event-types/order.paid").await.expect(200).json(), made);
+
+    scene.clock.advance(std::time::Duration::from_secs(1));
+    let changed = put(&scene, "order.paid", &json!({})).await.expect(200);
+    assert_eq!(changed.header("location"), "");
+    let changed = changed.json();
+    assert_eq!((&changed["schema"], &changed["description"]), (&Value::Null, &Value::Null));
+    assert_eq!(changed["created_at"], "2025-01-15T10:30:00Z");
+    assert_eq!(changed["updated_at"], "2025-01-15T10:30:01Z");
+
+    scene.call("DELETE", "/event-types/order.paid", &[]).await.expect(204);
+    scene.call("DELETE", "/event-types/order.paid", &[]).await.expect(404);
+    scene.get("/event-types/order.paid").await.expect(404);
+    put(&scene, "order.paid", &json!({"description": null, "schema": null})).await.expect(201);
+}
+
+#[tokio::test]
+async fn types_are_paged_by_name() {
+    let scene = Scene::new();
+    for name in ["order.paid", "a", "zebra", "command.mine"] {
+        put(&scene, name, &json!({})).await.expect(201);
+    }
+    let mut names = Vec::new();
+    let mut next = "/event-types?limit=3".to_owned();
+    loop {
+        let page = scene.get(&next).await.expect(200);
+        let answer = page.json();
+        names.extend(
+            answer["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()),
+        );
+        match answer["next_cursor"].as_str() {
+            None => break,
+            Some(cursor) => {
+                next = format!("/event-types?limit=3&cursor={cursor}");
+                assert_eq!(page.header("link"), format!("<{next}>; rel=\"next\""));
+            }
+        }
+    }
+    let expected = [
+        "a",
+        "command.completed",
+        "command.failed",
+        "command.mine",
+        "command.started",
+        "order.paid",
+        "webhook.disabled",
+        "zebra",
+    ];
+    assert_eq!(names, expected);
+    let of_another = scene.get("/events?limit=1").await.expect(200);
+    assert!(of_another.json()["next_cursor"].is_null());
+}
+
+#[tokio::test]
+async fn a_registered_type_is_published_and_subscribed_to() {
+    let scene = Scene::new();
+    let webhook = |events: Value| json!({"url": "https://example.com/webhook", "events": events}).to_string();
+    let refused = scene.post("/webhooks", webhook(json!(["order.*", "order.paid"]))).await.expect(422);
+    assert_eq!(refused.places(), ["/events/0", "/events/1"]);
+    let event = r#"{"event":"order.paid","data":{"order_id":1}}"#;
+    let refused = scene.post("/events", event).await.expect(422);
+    assert_eq!(refused.places(), ["/event"]);
+    assert!(refused.detail().contains("there are: command.completed, command.failed, command.started"));
+
+    order(&scene).await;
+    scene.post("/webhooks", webhook(json!(["order.*"]))).await.expect(201);
+    scene.post("/webhooks", webhook(json!(["order.paid"]))).await.expect(201);
+    assert_eq!(scene.post("/events", event).await.expect(202).json()["deliveries"], 2);
+    let refused = scene.post("/events", event.replace("paid", "sent")).await.expect(422);
+    assert!(refused.detail().contains("command.started, order.paid"), "{}", refused.detail());
+}
+
+#[tokio::test]
+async fn data_must_match_the_schema_of_its_type() {
+    let scene = Scene::new();
+    order(&scene).await;
+    let before = scene.everything().await;
+    for (body, places) in [
+        (r#"{"event":"order.paid","data":{}}"#, vec!["/data/order_id"]),
+        (r#"{"event":"order.paid","data":{"amount":"x"}}"#, vec!["/data/amount", "/data/order_id"]),
+        // Faults of form are told together with those.
+        (
+            r#"{"event":"order.paid","data":{"amount":"x"},"timestamp":1,"more":1}"#,
+            vec!["/data/amount", "/data/order_id", "/more", "/timestamp"],
+        ),
+        (r#"{"event":"order.paid","data":[]}"#, vec!["/data"]),
+        (r#"{"event":"order.paid","data":{"a":1e999}}"#, vec!["/data"]),
+    ] {
+        let answer = scene.post("/events", body).await.expect(422);
+        assert_eq!(answer.places(), places, "{body}");
+    }
+    assert_eq!(scene.everything().await, before);
+}
+
+#[tokio::test]
+async fn the_data_of_a_batch_must_match_too() {
+    let scene = Scene::new();
+    order(&scene).await;
+    let before = scene.everything().await;
+    let started = r#"{"event":"command.started","data":{}}"#;
+    let good = r#"{"event":"order.paid","data":{"order_id":1}}"#;
+    let bad = r#"{"event":"order.paid","data":{"amount":"x"}}"#;
+    let malformed = r#"{"event":"order.paid","data":{},"timestamp":1}"#;
+    for (events, places) in [
+        ([started, good, bad], vec!["/events/2/data/amount", "/events/2/data/order_id"]),
+        (
+            [bad, "{}", malformed],
+            vec![
+                "/events/0/data/amount",
+                "/events/0/data/order_id",
+                "/events/1/data",
+                "/events/1/event",
+                "/events/2/data/order_id",
+                "/events/2/timestamp",
+            ],
+        ),
+    ] {
+        let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+        let answer = scene.post("/events/batch", body).await.expect(422);
+        assert_eq!(answer.places(), places, "{events:?}");
+    }
+    assert_eq!(scene.everything().await, before);
+    let body = format!(r#"{{"events":[{good},{started}]}}"#);
+    scene.post("/events/batch", body).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_type_that_a_webhook_names_cannot_be_removed() {
+    let scene = Scene::new();
+    order(&scene).await;
+    let body = json!({"url": "https://example.com/webhook", "events": ["order.paid", "*"], "enabled": false});
+    let webhook = scene.post("/webhooks", body.to_string()).await.expect(201).json();
+    let refused = scene.call("DELETE", "/event-types/order.paid", &[]).await.expect(409);
+    assert_eq!(refused.code(), "event_type_subscribed");
+    let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
+    scene.json("PATCH", &path, r#"{"events":["*"]}"#).await.expect(200);
+    scene.call("DELETE", "/event-types/order.paid", &[]).await.expect(204);
+}
+
+#[tokio::test]
+async fn bad_types_are_refused() {
+    let odd = |method: &'static str, path: &str, status: u16, code: &'static str| Bad {
+        headers: vec![("content-type", "application/json")],
+        body: b"{}".to_vec(),
+        ..refused(method, path, status, code)
+    };
+    let put = |body: &str, places: &[&'static str]| invalid("PUT", "/event-types/order.paid", body, places);
+    let large = format!(r#"{{"schema":{{"description":"{}"}}}}"#, "x".repeat(64 * 1024));
+    check(vec![
+        odd("PUT", "/event-types/command.failed", 409, "event_type_built_in"),
+        odd("PUT", "/event-types/webhook.disabled", 422, "validation_failed"),
+        odd("PUT", "/event-types/webhook.mine", 422, "validation_failed"),
+        odd("PUT", "/event-types/a%20b", 422, "validation_failed"),
+        odd("PUT", "/event-types/order.*", 422, "validation_failed"),
+        odd("PUT", "/event-types/%FF", 404, "not_found"),
+        odd("PUT", "/event-types", 405, "method_not_allowed"),
+        odd("POST", "/event-types/order.paid", 405, "method_not_allowed"),
+        refused("DELETE", "/event-types/command.failed", 409, "event_type_built_in"),
+        refused("DELETE", "/event-types/webhook.disabled", 422, "validation_failed"),
+        refused("DELETE", "/event-types/order.paid", 404, "not_found"),
+        refused("DELETE", "/event-types/a%20b", 404, "not_found"),
+        refused("GET", "/event-types/order.paid", 404, "not_found"),
+        refused("GET", "/event-types/webhook.test", 404, "not_found"),
+        refused("GET", "/event-types/a%20b", 404, "not_found"),
+        refused("PUT", "/event-types/order.paid", 415, "unsupported_media_type"),
+        invalid("GET", "/event-types?event=a", "", &["?event"]),
+        invalid("GET", "/event-types?cursor=MTpldnRfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnE", "", &["?cursor"]),
+        put("[]", &[""]),
+        put(r#"{"name":"x"}"#, &["/name"]),
+        put(r#"{"description":1,"schema":true}"#, &["/description", "/schema"]),
+        put(r#"{"schema":{"a":1,"a":2}}"#, &["/schema/a"]),
+        put(r#"{"schema":{"title":"\ud800"}}"#, &["/schema"]),
+        put(&large, &["/schema"]),
+        put(
+            r#"{"description":"a\u0000b","schema":{"type":"objekt","$ref":"http://x/"}}"#,
+            &["/description", "/schema/$ref", "/schema/type"],
+        ),
+        put(r#"{"schema":{"properties":{"a":{"pattern":"("}}}}"#, &["/schema/properties/a/pattern"]),
+    ])
+    .await;
+}

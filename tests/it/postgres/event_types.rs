@@ -1,0 +1,56 @@
+//! Event types that are registered with one process and published with another.
+
+use std::time::Duration;
+
+use http::Method;
+use rdev_webhooks_tests::{Client, Deployment};
+use serde_json::Value;
+use tokio::time::Instant;
+
+const TYPE: &str = "/event-types/order.paid";
+const SCHEMA: &str = r#"{"schema":{"required":["order_id"]}}"#;
+const GOOD: &str = r#"{"event":"order.paid","data":{"order_id":1}}"#;
+const BAD: &str = r#"{"event":"order.paid","data":{}}"#;
+
+/// Publishes until the answer has that status, for a second at the most.
+async fn until_answered(client: &Client, event: &str, status: u16) -> Value {
+    let began = Instant::now();
+    loop {
+        let answer = client.post("/events", event).await;
+        assert!(matches!(answer.status.as_u16(), 202 | 422), "{:#}", answer.body);
+        if answer.status == status {
+            return answer.body;
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "still {}: {:#}", answer.status, answer.body);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_that_one_process_registers_another_knows_within_a_second() {
+    let deployment = Deployment::start().await;
+    let (_one, here) = deployment.further_api().await;
+    let (_other, there) = deployment.further_api().await;
+    there.post("/events", GOOD).await.expect(422);
+
+    here.request(Method::PUT, TYPE, Some(SCHEMA)).await.unwrap().expect(201);
+    here.post("/events", GOOD).await.expect(202);
+    assert_eq!(there.get(TYPE).await["origin"], "registered", "looking is never out of date");
+    until_answered(&there, GOOD, 202).await;
+    let refused = there.post("/events", BAD).await.expect(422);
+    assert_eq!(refused["errors"][0]["pointer"], "/data/order_id");
+
+    there.request(Method::PUT, TYPE, Some("{}")).await.unwrap().expect(200);
+    there.post("/events", BAD).await.expect(202);
+    until_answered(&here, BAD, 202).await;
+
+    here.request(Method::DELETE, TYPE, None).await.unwrap().expect(204);
+    here.post("/events", BAD).await.expect(422);
+    until_answered(&there, BAD, 422).await;
+
+    // What is registered stands when a process starts.
+    here.request(Method::PUT, TYPE, Some(SCHEMA)).await.unwrap().expect(201);
+    let (_third, later) = deployment.further_api().await;
+    later.post("/events", GOOD).await.expect(202);
+    later.post("/events", BAD).await.expect(422);
+}
