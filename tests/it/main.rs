@@ -18,5 +18,6 @@ mod metrics;
 mod plaintext;
 mod postgres;
 mod races;
+mod replays;
 mod rotation;
 mod streams;

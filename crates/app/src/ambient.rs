@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
 use rdev_webhooks_domain::ports::{Clock, Entropy};
-use rdev_webhooks_domain::{ApiKeyId, EventId, LeaseToken, Timestamp, WebhookId};
+use rdev_webhooks_domain::{ApiKeyId, EventId, LeaseToken, ReplayId, Timestamp, WebhookId};
 
 /// The clock and the randomness that the use cases work with.
 #[derive(Clone)]
@@ -37,6 +37,10 @@ impl Ambient {
 
     pub(crate) fn api_key_id(&self) -> ApiKeyId {
         ApiKeyId::from_parts(self.now(), self.entropy.bytes())
+    }
+
+    pub(crate) fn replay_id(&self) -> ReplayId {
+        ReplayId::from_parts(self.now(), self.entropy.bytes())
     }
 
     pub(crate) fn lease_token(&self) -> LeaseToken {

@@ -7,8 +7,10 @@
 //! - [`feed::Feed`] lets deliveries be watched as they change.
 //! - [`ApiKeys`] makes and deletes API keys, and knows them again.
 //! - [`Idempotency`] lets any of this be asked for twice and be done once.
-//! - [`deliver::Worker`] sends what is due, [`Retention`] removes what is old, [`Disabling`]
-//!   disables webhooks that only fail, and [`Watch`] keeps the gauges of the queue.
+//! - [`Replays`] takes orders to deliver ranges again.
+//! - [`deliver::Worker`] sends what is due, [`Replaying`] queues what is to be delivered again, [`Retention`]
+//!   removes what is old, [`Disabling`] disables webhooks that only fail, and [`Watch`] keeps the gauges of
+//!   the queue.
 //!
 //! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
 
@@ -22,6 +24,8 @@ mod gather;
 mod idempotency;
 mod measures;
 mod publish;
+mod replaying;
+mod replays;
 mod retention;
 mod statistics;
 mod watch;
@@ -42,6 +46,8 @@ pub use catalogue::{
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
+pub use replaying::Replaying;
+pub use replays::{NewReplay, ReplayError, Replays};
 pub use retention::Retention;
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
 pub use watch::Watch;
@@ -58,6 +64,8 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Manages API keys, and knows who brings one.
     pub api_keys: ApiKeys,
+    /// Manages replays.
+    pub replays: Replays,
     /// Which event types there are.
     pub catalogue: Catalogue,
     /// Where events are looked at.

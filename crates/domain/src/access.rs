@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Event, ProjectName, Webhook};
+use crate::{Event, ProjectName, Replay, Webhook};
 
 /// A part of the API that an API key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,17 @@ impl Access {
         self.projects.is_none()
             || self.sees_project(project) && webhook.is_some_and(|projects| self.sees_webhook_of(projects))
     }
+
+    /// Whether a replay of a webhook that exists for this caller does so too: it may tell of no other
+    /// project's deliveries, not even by their number.
+    #[must_use]
+    pub fn sees_replay(&self, replay: &Replay) -> bool {
+        match (&self.projects, &replay.selection.projects) {
+            (None, _) => true,
+            (Some(mine), Some(replayed)) => replayed.is_subset(mine),
+            (Some(_), None) => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -169,5 +180,29 @@ mod tests {
         assert!(!limited.sees_project(Some(&b)));
         assert!(!limited.sees_project(None));
         assert!(Access::administrator().sees_project(None));
+    }
+
+    #[test]
+    fn who_is_limited_to_projects_sees_replays_of_these_alone() {
+        use crate::{DeliveryOutcome, Matched, ReplayId, ReplaySelection, Timestamp, WebhookId};
+        let at = Timestamp::EPOCH;
+        let replay = |projects: Option<&[&str]>| {
+            let selection = ReplaySelection {
+                webhook_id: WebhookId::from_parts(at, [1; 10]),
+                since: at,
+                until: at,
+                outcome: DeliveryOutcome::Failed,
+                projects: projects.map(|names| names.iter().map(|name| name.parse().unwrap()).collect()),
+            };
+            let matched = Matched { deliveries: 0, is_exact: true, at };
+            Replay::new(ReplayId::from_parts(at, [2; 10]), selection, matched)
+        };
+        let limited = access(&[Scope::Admin], Some(&["a", "b"]));
+        for (projects, is_seen) in
+            [(Some(&["a"][..]), true), (Some(&["a", "b"]), true), (Some(&["b", "c"]), false), (None, false)]
+        {
+            assert_eq!(limited.sees_replay(&replay(projects)), is_seen, "{projects:?}");
+            assert!(Access::administrator().sees_replay(&replay(projects)));
+        }
     }
 }

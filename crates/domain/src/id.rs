@@ -122,6 +122,11 @@ typed_id!(
     ApiKeyId,
     "key"
 );
+typed_id!(
+    /// The id of a [`Replay`](crate::Replay): `rpl_…`.
+    ReplayId,
+    "rpl"
+);
 
 impl DeliveryId {
     /// The one delivery of `event` to `webhook`: the event's time, then bits of

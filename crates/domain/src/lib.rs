@@ -30,6 +30,7 @@ pub mod ports;
 mod project;
 mod queue;
 mod registered_type;
+pub mod replay;
 mod retry;
 mod secrets;
 pub mod statistics;
@@ -52,7 +53,7 @@ pub use event::{
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError};
 pub use health::{Circuit, Health, HealthEffect};
-pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, WebhookId};
+pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
 pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
@@ -61,6 +62,7 @@ pub use queue::{
     QueueSurvey, Settled, Settlement,
 };
 pub use registered_type::RegisteredType;
+pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use timestamp::{Timestamp, TimestampError};

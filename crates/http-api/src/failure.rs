@@ -1,7 +1,7 @@
 //! What the use cases and the ports say went wrong, as problems.
 
 use rdev_webhooks_app::{
-    ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, SchemaFault,
+    ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, ReplayError, SchemaFault,
     WebhookError, WebhookFault,
 };
 use rdev_webhooks_domain::ports::StoreError;
@@ -46,10 +46,7 @@ impl From<WebhookError> for Problem {
         match error {
             WebhookError::NotFound => Self::not_found("There is no such webhook."),
             WebhookError::VersionMismatch => Self::version_mismatch(),
-            WebhookError::Disabled => {
-                let detail = "The webhook is disabled: enable it first.";
-                Self::new(ProblemCode::WebhookDisabled, detail)
-            }
+            WebhookError::Disabled => webhook_disabled(),
             WebhookError::Invalid(found) => {
                 let mut faults = Faults::default();
                 for fault in found {
@@ -110,6 +107,29 @@ impl From<CatalogueError> for Problem {
     }
 }
 
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NotFound => Self::not_found("There is no such replay of the webhook."),
+            ReplayError::EmptyRange => {
+                let mut faults = Faults::default();
+                faults.at("/since", "must be in the past: what is accepted later is not replayed");
+                faults.into()
+            }
+            ReplayError::WebhookNotFound => WebhookError::NotFound.into(),
+            ReplayError::WebhookDisabled => webhook_disabled(),
+            ReplayError::AlreadyRunning => {
+                let detail =
+                    "Another replay of the webhook is running: wait until it has ended, or cancel it first.";
+                Self::new(ProblemCode::ReplayRunning, detail)
+            }
+            ReplayError::Ended => Self::new(ProblemCode::ReplayEnded, "The replay has ended already."),
+            ReplayError::Store(error) => error.into(),
+            other => Self::internal().caused_by(other),
+        }
+    }
+}
+
 /// The member that a fault of an API key is about.
 pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
     match fault {
@@ -150,6 +170,10 @@ impl Problem {
             "The webhook has been changed meanwhile: read it again, and repeat the change with its new ETag.";
         Self::new(ProblemCode::VersionMismatch, detail).in_header("If-Match")
     }
+}
+
+fn webhook_disabled() -> Problem {
+    Problem::new(ProblemCode::WebhookDisabled, "The webhook is disabled: enable it first.")
 }
 
 fn of_store(error: &StoreError) -> Problem {

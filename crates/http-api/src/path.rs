@@ -11,6 +11,9 @@ use crate::problem::Problem;
 /// The id in a path. One that is malformed or of another type is 404: there is nothing by that name.
 pub(crate) struct PathId<T>(pub(crate) T);
 
+/// Two ids in a path, one below the other.
+pub(crate) struct PathIds<T, U>(pub(crate) T, pub(crate) U);
+
 impl<S, T> FromRequestParts<S> for PathId<T>
 where
     S: Send + Sync,
@@ -19,13 +22,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::not_found("The id in the path is not UTF-8."))?;
-        match text.parse() {
-            Ok(id) => Ok(Self(id)),
-            Err(error) => Err(Problem::not_found(error.to_string())),
-        }
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_utf8())?;
+        parse(&text).map(Self)
     }
 }
 
@@ -48,4 +46,27 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
             .map_err(|_| Problem::not_found("The name in the path is not UTF-8."))?;
         Ok(Self(text.parse().map_err(|error| format!("`{text}` is no name: {error}."))))
     }
+}
+
+impl<S, T, U> FromRequestParts<S> for PathIds<T, U>
+where
+    S: Send + Sync,
+    T: FromStr<Err = IdError>,
+    U: FromStr<Err = IdError>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = path.map_err(|_| not_utf8())?;
+        Ok(Self(parse(&first)?, parse(&second)?))
+    }
+}
+
+fn not_utf8() -> Problem {
+    Problem::not_found("The id in the path is not UTF-8.")
+}
+
+fn parse<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: IdError| Problem::not_found(error.to_string()))
 }

@@ -91,6 +91,10 @@ codes! {
     EventTypeSubscribed = "event_type_subscribed", CONFLICT, "The event type is subscribed to";
     /// There are as many event types as there can be.
     TooManyEventTypes = "too_many_event_types", CONFLICT, "There are too many event types";
+    /// Another replay of the webhook is running.
+    ReplayRunning = "replay_running", CONFLICT, "A replay is running";
+    /// The replay has ended, and cannot be cancelled.
+    ReplayEnded = "replay_ended", CONFLICT, "The replay has ended";
     /// `If-Match` names another version than the current one.
     VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The webhook has another version";
     /// The body is over the limit.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
 };
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
@@ -115,6 +115,7 @@ impl Builder {
             publisher,
             webhooks,
             api_keys,
+            replays: Replays::new(Arc::clone(&store.replays), ambient.clone()),
             catalogue,
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),

@@ -38,9 +38,9 @@ mod system;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
-    DraftFault, EventDraft, EventFault, MAX_EVENTS, NewApiKey, NewType, NewWebhook, Origin, PublishError,
-    Publisher, SchemaFault, SecretRotated, Services, Statistics, StatisticsError, WebhookChange,
-    WebhookCreated, WebhookError, WebhookFault, Webhooks,
+    DraftFault, EventDraft, EventFault, MAX_EVENTS, NewApiKey, NewReplay, NewType, NewWebhook, Origin,
+    PublishError, Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics,
+    StatisticsError, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
-    EventTypeRepository, IdempotencyRepository, StatisticsRepository, StoreError, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, StoreError,
+    WebhookRepository,
 };
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
@@ -96,6 +97,7 @@ pub(crate) struct Store {
     pub(crate) statistics: Arc<dyn StatisticsRepository>,
     pub(crate) feed: Arc<dyn DeliveryFeed>,
     pub(crate) event_types: Arc<dyn EventTypeRepository>,
+    pub(crate) replays: Arc<dyn ReplayRepository>,
     kind: Kind,
 }
 
@@ -145,6 +147,7 @@ impl Store {
             + ApiKeyRepository
             + EventTypeRepository
             + IdempotencyRepository
+            + ReplayRepository
             + StatisticsRepository
             + DeliveryFeed,
     {
@@ -156,6 +159,7 @@ impl Store {
             api_keys: store.clone(),
             event_types: store.clone(),
             idempotency: store.clone(),
+            replays: store.clone(),
             statistics: store.clone(),
             feed: store,
             kind,

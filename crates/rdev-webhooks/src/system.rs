@@ -7,7 +7,7 @@ use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
     Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, Disabling, EventDraft, PublishError,
-    PublisherTask, Retention, Services, StatisticsTask, Watch, Webhooks,
+    PublisherTask, Replaying, Replays, Retention, Services, StatisticsTask, Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -133,6 +133,12 @@ impl RdevWebhooks {
         &self.services.catalogue
     }
 
+    /// Where ranges of deliveries are asked for again.
+    #[must_use]
+    pub fn replays(&self) -> &Replays {
+        &self.services.replays
+    }
+
     /// Everything that an API stands on.
     #[must_use]
     pub fn services(&self) -> &Services {
@@ -157,8 +163,9 @@ impl RdevWebhooks {
         rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
     }
 
-    /// Begins to deliver what is due, to remove what is older than the retention, and to disable webhooks
-    /// that only fail. Meant to be called once; each further call adds another pool. Needs a tokio runtime.
+    /// Begins to deliver what is due, to take replays further, to remove what is older than the retention,
+    /// and to disable webhooks that only fail. Meant to be called once; each further call adds another
+    /// pool. Needs a tokio runtime.
     pub fn start_worker(&self, options: WorkerOptions) {
         let worker = Worker::new(
             Arc::clone(&self.store.queue),
@@ -169,6 +176,8 @@ impl RdevWebhooks {
             self.services.statistics.clone(),
         );
         self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
+        let replaying = Replaying::new(Arc::clone(&self.store.replays));
+        self.tasks.spawn(replaying.run(self.drain.clone()));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);

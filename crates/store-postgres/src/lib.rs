@@ -39,6 +39,7 @@ mod options;
 mod prune;
 mod publish;
 mod queue;
+mod replays;
 mod resealing;
 mod rotate;
 mod rows;

@@ -51,6 +51,15 @@ pub(crate) async fn prune(
             .await
     })
     .await?;
+    pool.run(async |conn| {
+        sqlx::query!(
+            "DELETE FROM rdev_webhooks.replays WHERE ended_at < $1 AND NOT open",
+            to_sql_time(before)
+        )
+        .execute(&mut **conn)
+        .await
+    })
+    .await?;
     Ok(pruned)
 }
 

@@ -40,6 +40,7 @@ mod key_checks;
 mod open;
 mod options;
 mod queue;
+mod replays;
 mod resealing;
 mod rotate;
 mod rows;

@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod delivery;
+pub(crate) mod replay;
 pub(crate) mod webhook;
 
 use std::collections::BTreeSet;

@@ -9,6 +9,7 @@ mod delivering;
 mod faults;
 mod model;
 mod publishing;
+mod replays;
 mod statistics;
 mod support;
 mod webhooks;

@@ -38,6 +38,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    because its event was published in the moment of the deletion.
     ///    (`pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook`,
     ///    `nothing_waits_for_good_for_a_deleted_webhook`)
+    /// 4. MUST remove replays that ended before then, and none that is open.
+    ///    (`pruning_removes_replays_that_ended_long_ago`)
     async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
 }
 

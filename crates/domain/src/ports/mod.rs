@@ -22,6 +22,7 @@ mod error;
 mod event_repository;
 mod event_type_repository;
 mod idempotency_repository;
+mod replay_repository;
 mod statistics_repository;
 mod webhook_repository;
 
@@ -36,5 +37,6 @@ pub use error::StoreError;
 pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+pub use replay_repository::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;
 pub use webhook_repository::{Rotated, Updated, WebhookRepository};

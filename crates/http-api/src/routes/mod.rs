@@ -19,6 +19,7 @@ use utoipa::OpenApi;
 use crate::caller::{any_key, needs};
 use crate::options::MetricsSource;
 use crate::shared::Shared;
+use webhooks::replays;
 
 /// What the handlers say of themselves.
 pub(crate) fn described() -> utoipa::openapi::OpenApi {
@@ -62,6 +63,10 @@ pub(crate) fn guarded() -> Routes {
         .route("/webhooks/{id}/test", write(post(webhooks::test)))
         .route("/webhooks/{id}/deliveries", read(get(webhooks::deliveries)))
         .route("/webhooks/{id}/stats", read(get(webhooks::stats)))
+        .route("/webhooks/{id}/replay", write(post(replays::begin)))
+        .route("/webhooks/{id}/replays", read(get(replays::list)))
+        .route("/webhooks/{id}/replays/{replay_id}", read(get(replays::get)))
+        .route("/webhooks/{id}/replays/{replay_id}/cancel", write(post(replays::cancel)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
         .route("/events/batch", publish(post(events::batch)))
         .route("/events/stream", read(get(events::stream)))

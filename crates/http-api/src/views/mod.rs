@@ -6,6 +6,7 @@ mod circuit;
 mod delivery;
 mod event;
 mod event_type;
+mod replay;
 mod statistics;
 mod webhook;
 
@@ -22,6 +23,7 @@ pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
 pub(crate) use event::{EventDetail, EventView};
 pub(crate) use event_type::EventTypeView;
+pub(crate) use replay::{DryRunView, ReplayView};
 pub(crate) use statistics::StatisticsView;
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 

@@ -28,6 +28,7 @@ mod logging;
 mod openapi;
 mod pages;
 mod properties;
+mod replays;
 mod request_ids;
 mod rotation;
 mod scene;

@@ -10,7 +10,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
 };
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
@@ -111,6 +111,7 @@ impl Scene {
         tokio::spawn(watching.run(drain.clone()));
         let mut services = Services {
             publisher: publisher.clone(),
+            replays: Replays::new(store.clone(), ambient.clone()),
             webhooks: Webhooks::new(
                 wrap(store.clone()),
                 store.clone(),

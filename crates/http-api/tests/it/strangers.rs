@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
-/// A request. In its path and its body `{whk}`, `{evt}`, `{dlv}` and `{key}` stand for the id of a thing that
+/// A request. In its path and its body `{whk}`, `{evt}`, `{dlv}`, `{rpl}` and `{key}` stand for the id of a thing that
 /// is another's, `{project}` for the other project's name, and `{type}` for [`TYPE`].
 struct Try(&'static str, &'static str, &'static str, u16);
 
@@ -45,6 +45,12 @@ const TRIES: &[Try] = &[
     Try("GET", "/webhooks/{whk}/deliveries?status=failed&project={project}", "", 404),
     Try("GET", "/webhooks/{whk}/stats", "", 404),
     Try("GET", "/webhooks/{whk}/stats?window=7d", "", 404),
+    Try("POST", "/webhooks/{whk}/replay", r#"{"since":"2025-01-01T00:00:00Z"}"#, 404),
+    Try("POST", "/webhooks/{whk}/replay", r#"{"since":"2025-01-01T00:00:00Z","dry_run":true}"#, 404),
+    Try("POST", "/webhooks/{whk}/replay", r#"{"since":1}"#, 404),
+    Try("GET", "/webhooks/{whk}/replays", "", 404),
+    Try("GET", "/webhooks/{whk}/replays/{rpl}", "", 404),
+    Try("POST", "/webhooks/{whk}/replays/{rpl}/cancel", "", 404),
     Try("GET", "/events", "", 200),
     Try("GET", "/events?project={project}&limit=1", "", 200),
     Try("GET", "/events?event=command.failed&since=2000-01-01T00:00:00Z", "", 200),
@@ -85,7 +91,7 @@ const NEEDLE: &str = "n33dle";
 const TYPE: &str = "command.failed";
 
 /// What is put for the placeholders.
-type Names = [(&'static str, String); 6];
+type Names = [(&'static str, String); 7];
 
 /// Two projects, the second of which has much to hide, and a key that is limited to the first.
 struct World {
@@ -115,6 +121,10 @@ impl World {
         scene.attempt(&their_webhook, Settled::Failed(FailureReason::AttemptsExhausted), attempt).await;
         let listed = scene.get(&format!("/deliveries?webhook={their_webhook}")).await.expect(200).json();
         let delivery = text(&listed["data"][0]["id"]);
+        let replay = scene
+            .post(&format!("/webhooks/{their_webhook}/replay"), r#"{"since":"2025-01-01T00:00:00Z"}"#)
+            .await;
+        let replay = text(&replay.expect(202).json()["id"]);
         let made = json!({"name": NEEDLE, "scopes": ["webhooks:read"], "projects": [NEEDLE]});
         let their_key = text(&scene.post("/api-keys", made.to_string()).await.expect(201).json()["id"]);
 
@@ -131,6 +141,7 @@ impl World {
             ("{whk}", their_webhook),
             ("{evt}", event),
             ("{dlv}", delivery),
+            ("{rpl}", replay),
             ("{key}", their_key),
             ("{project}", NEEDLE.to_owned()),
             ("{type}", TYPE.to_owned()),
@@ -150,11 +161,12 @@ impl World {
 
     /// What there is to be seen of the other project by who sees everything.
     async fn their_things(&self) -> String {
-        let [(_, webhook), (_, event), (_, delivery), (_, key), ..] = &self.theirs;
+        let [(_, webhook), (_, event), (_, delivery), (_, replay), (_, key), ..] = &self.theirs;
         let mut seen = String::new();
         for path in [
             format!("/webhooks/{webhook}"),
             format!("/webhooks/{webhook}/deliveries"),
+            format!("/webhooks/{webhook}/replays/{replay}"),
             format!("/events/{event}"),
             format!("/deliveries/{delivery}"),
             format!("/deliveries/{delivery}/attempts"),
@@ -172,6 +184,7 @@ fn nothings() -> Names {
         ("{whk}", "whk_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{evt}", "evt_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{dlv}", "dlv_01h455vb4pex5vsknk084sn02q".to_owned()),
+        ("{rpl}", "rpl_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{key}", "key_01h455vb4pex5vsknk084sn02q".to_owned()),
         ("{project}", "nobodys".to_owned()),
         ("{type}", TYPE.to_owned()),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
-    IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
@@ -50,6 +50,10 @@ impl Harness for PostgresHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn replays(&self) -> Arc<dyn ReplayRepository> {
         Arc::new(self.scene.store.clone())
     }
 

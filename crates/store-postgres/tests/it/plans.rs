@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
+use rdev_webhooks_domain::ports::{
+    DeliveryHistory, DeliveryQueue, Entropy, EventRepository, ReplayBegun, ReplayRepository,
+};
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryStatus, EventFilter, PageRequest, Settled, Settlement, WebhookId,
+    DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
+    ReplaySelection, Settled, Settlement, Timestamp, WebhookId,
 };
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
@@ -120,6 +123,47 @@ async fn listing_reads_little_more_than_a_page() {
         })
         .await;
         assert!(read < 1_000, "{read} rows were read for a page of events with {filter:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
+    let scene = Scene::new().await;
+    scene.execute(HISTORY).await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.webhooks
+                 (id, version, url, events, projects, retry, signing, secret, created_at, updated_at)
+             VALUES ('00000000-0000-7000-8000-000000000001', 1, 'https://example.com/', '{*}', '{}', '',
+                 '', '', now(), now())",
+        )
+        .await;
+    let webhook = "00000000-0000-7000-8000-000000000001".parse().map(WebhookId::from_uuid).unwrap();
+    for (outcome, matched, limit) in
+        [(DeliveryOutcome::Failed, 40, 2_000), (DeliveryOutcome::Succeeded, 39_560, 4_000)]
+    {
+        let selection = ReplaySelection {
+            webhook_id: webhook,
+            since: Timestamp::EPOCH,
+            until: scene.now().await,
+            outcome,
+            projects: None,
+        };
+        let counted = scene.another().await.count(&selection).await.unwrap();
+        assert_eq!((counted.deliveries, counted.is_exact), (matched, true));
+        let entropy: &dyn Entropy = &scene.entropy;
+        let id = ReplayId::from_parts(scene.now().await, entropy.bytes());
+        let replay = Replay::new(id, selection, counted);
+        assert_eq!(scene.another().await.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        let read = rows_read(&scene, async |store| {
+            for queued in [matched.min(100), 0] {
+                let step = store.advance(id).await.unwrap().unwrap();
+                assert_eq!(u64::from(step.queued), queued);
+            }
+        })
+        .await;
+        assert!(read < limit, "{read} rows were read to replay 100 that {}", outcome.as_str());
+        ReplayRepository::cancel(&scene.another().await, id).await.unwrap();
     }
 }
 

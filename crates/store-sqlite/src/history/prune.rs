@@ -32,6 +32,7 @@ impl SqliteStore {
             }
         }
         self.write(move |conn, _| Box::pin(async move { prune_webhooks(conn, before).await })).await?;
+        self.write(move |conn, _| Box::pin(async move { prune_replays(conn, before).await })).await?;
         Ok(pruned)
     }
 }
@@ -139,5 +140,15 @@ async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Resul
     .execute(conn)
     .await
     .map_err(error::database)?;
+    Ok(())
+}
+
+/// Removes replays that ended long ago, unless something that they queued has not.
+async fn prune_replays(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
+    let before = micros(before);
+    sqlx::query!("DELETE FROM replays WHERE ended_at < ?1 AND NOT open", before)
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
     Ok(())
 }

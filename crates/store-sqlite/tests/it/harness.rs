@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository,
-    EventTypeRepository, IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -149,6 +149,10 @@ impl Harness for SqliteHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn replays(&self) -> Arc<dyn ReplayRepository> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

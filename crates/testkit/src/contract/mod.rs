@@ -23,6 +23,8 @@ mod names;
 mod pruning;
 mod publishing;
 mod redelivery;
+mod replaying;
+mod replays;
 mod scene;
 mod secrets;
 mod settling;
@@ -37,7 +39,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
-    IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 
 pub use api_keys::*;
@@ -53,6 +55,8 @@ pub use names::NAMES;
 pub use pruning::*;
 pub use publishing::*;
 pub use redelivery::*;
+pub use replaying::*;
+pub use replays::*;
 pub use secrets::*;
 pub use settling::*;
 pub use statistics::*;
@@ -93,6 +97,9 @@ pub trait Harness: Send + Sync {
 
     /// What tells of changes in the store.
     fn feed(&self) -> Arc<dyn DeliveryFeed>;
+
+    /// The store's replays.
+    fn replays(&self) -> Arc<dyn ReplayRepository>;
 
     /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
     /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has

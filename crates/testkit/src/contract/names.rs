@@ -99,6 +99,28 @@ macro_rules! contract_test_names {
             what_has_ended_is_not_cancelled
             a_cancelled_delivery_can_be_redelivered
             concurrent_claims_and_cancellations_share_nothing
+            // replays
+            a_count_is_of_what_the_selection_describes
+            a_replay_is_kept_exactly
+            one_replay_of_a_webhook_runs_at_a_time
+            a_replay_needs_an_enabled_webhook
+            replays_are_paged_newest_first
+            replays_are_filtered_by_project
+            a_replay_that_has_ended_is_not_cancelled
+            open_replays_are_listed_until_all_has_ended
+            // replaying
+            a_replay_takes_just_what_its_selection_describes
+            what_ends_later_is_not_replayed
+            concurrent_steps_take_each_delivery_once
+            a_replayed_delivery_is_attempted_once_more
+            a_replay_keeps_within_its_window
+            an_event_waits_behind_no_more_than_a_replays_window
+            a_step_looks_at_so_many_deliveries_only
+            a_replay_counts_what_became_of_its_deliveries
+            a_replay_pauses_while_its_webhook_is_disabled
+            a_replay_of_a_deleted_webhook_ends
+            a_cancelled_replay_queues_no_more
+            a_replay_wakes_a_waiting_worker
             // browsing
             an_event_tells_what_became_of_it
             events_are_paged_newest_first
@@ -127,6 +149,7 @@ macro_rules! contract_test_names {
             pruning_removes_what_is_old
             pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook
             nothing_waits_for_good_for_a_deleted_webhook
+            pruning_removes_replays_that_ended_long_ago
             // API keys
             an_api_key_is_kept_exactly
             an_api_key_is_stored_once

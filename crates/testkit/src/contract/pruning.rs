@@ -178,6 +178,36 @@ pub async fn nothing_waits_for_good_for_a_deleted_webhook(harness: &dyn Harness)
     }
 }
 
+/// A replay goes when it has ended as long ago as an event that goes, and all that it had queued with it.
+pub async fn pruning_removes_replays_that_ended_long_ago(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, busy) = (scene.webhook().await, scene.webhook().await);
+    let completed = scene.begin(scene.all_failed(webhook).await).await;
+    scene.replays.advance(completed).await.unwrap();
+    let running = scene.begin(scene.all_failed(webhook).await).await;
+    scene.failed(busy, 1).await;
+    let cancelled = scene.begin(scene.all_failed(busy).await).await;
+    scene.replays.advance(cancelled).await.unwrap();
+    scene.replays.cancel(cancelled).await.unwrap();
+
+    let there = async || {
+        let mut there = Vec::new();
+        for id in [completed, running, cancelled] {
+            there.push(scene.replays.get(id).await.unwrap().is_some());
+        }
+        there
+    };
+    prune(&scene, scene.now().await - DAY).await;
+    assert_eq!(there().await, [true, true, true]);
+    prune(&scene, all_is_old(&scene).await).await;
+    assert_eq!(there().await, [false, true, true], "what it has queued is still waiting");
+    let leased = scene.claim_one(busy).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    scene.replays.advance(cancelled).await.unwrap();
+    prune(&scene, all_is_old(&scene).await).await;
+    assert_eq!(there().await, [false, true, false]);
+}
+
 async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
     let start = Arc::new(Barrier::new(5));
     let mut tasks = JoinSet::new();

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository, Updated,
-    WebhookRepository,
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
+    ReplayRepository, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
@@ -37,6 +37,7 @@ pub(super) struct Scene<'a> {
     pub(super) history: Arc<dyn DeliveryHistory>,
     pub(super) api_keys: Arc<dyn ApiKeyRepository>,
     pub(super) idempotency: Arc<dyn IdempotencyRepository>,
+    pub(super) replays: Arc<dyn ReplayRepository>,
     pub(super) entropy: SeededEntropy,
     moments: AtomicU64,
 }
@@ -55,6 +56,7 @@ impl<'a> Scene<'a> {
             history: harness.history(),
             api_keys: harness.api_keys(),
             idempotency: harness.idempotency(),
+            replays: harness.replays(),
             entropy: SeededEntropy::new(seed),
             moments: AtomicU64::new(0),
         }

@@ -68,6 +68,7 @@ impl DeliveryHistory for MemoryStore {
         }
         let kept = |deleted_at: Option<Timestamp>| deleted_at.is_none_or(|at| at >= before);
         state.webhooks.retain(|_, stored| kept(stored.deleted_at));
+        state.replays.retain(|_, stored| stored.replay.is_open() || kept(stored.replay.state.ended_at()));
         Ok(pruned)
     }
 }

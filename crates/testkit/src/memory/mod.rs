@@ -7,6 +7,7 @@ mod feed;
 mod history;
 mod idempotency;
 mod queue;
+mod replays;
 mod state;
 mod statistics;
 mod webhooks;

@@ -7,8 +7,10 @@ use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
     EventType, Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RegisteredType,
-    RememberedAnswer, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+    RememberedAnswer, ReplayId, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
 };
+
+use super::replays::StoredReplay;
 
 #[derive(Default)]
 pub(super) struct State {
@@ -22,6 +24,7 @@ pub(super) struct State {
     pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
     pub(super) event_types: BTreeMap<EventType, RegisteredType>,
     pub(super) event_types_version: u64,
+    pub(super) replays: BTreeMap<ReplayId, StoredReplay>,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }

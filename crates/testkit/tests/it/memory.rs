@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
-    EventTypeRepository, IdempotencyRepository, StatisticsRepository, WebhookRepository,
+    EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
@@ -46,6 +46,10 @@ impl Harness for MemoryHarness {
     }
 
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository> {
+        self.store.clone()
+    }
+
+    fn replays(&self) -> Arc<dyn ReplayRepository> {
         self.store.clone()
     }
 

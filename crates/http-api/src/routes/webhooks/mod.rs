@@ -9,6 +9,7 @@ mod get;
 mod list;
 mod new;
 mod patch;
+pub(super) mod replays;
 mod retry;
 mod rotate;
 mod settings;

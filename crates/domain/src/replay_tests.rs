@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_millis(1_736_937_000_000);
+
+fn replay() -> Replay {
+    let webhook_id = WebhookId::from_parts(START, [1; 10]);
+    let selection = ReplaySelection {
+        webhook_id,
+        since: Timestamp::EPOCH,
+        until: START,
+        outcome: DeliveryOutcome::Failed,
+        projects: None,
+    };
+    let matched = Matched { deliveries: 250, is_exact: true, at: START };
+    Replay::new(ReplayId::from_parts(START, [2; 10]), selection, matched)
+}
+
+fn delivery(nth: u8) -> DeliveryId {
+    DeliveryId::from_parts(START, [nth; 10])
+}
+
+#[test]
+fn a_window_follows_what_the_webhook_takes() {
+    let rate = |per_second| Some(RateLimit::per_second(per_second).unwrap());
+    for (rate_limit, max_in_flight, expected) in [
+        (None, None, 100),
+        (rate(10_000.0), NonZeroU32::new(1_000), 100),
+        (rate(2.5), None, 3),
+        (rate(0.001), None, 1),
+        (None, NonZeroU32::new(1), 4),
+        (rate(3.0), NonZeroU32::new(1), 3),
+        (None, NonZeroU32::new(u32::MAX), 100),
+    ] {
+        assert_eq!(Replay::window(rate_limit, max_in_flight), expected, "{rate_limit:?} {max_in_flight:?}");
+    }
+}
+
+#[test]
+fn it_completes_once_all_has_been_looked_at_and_has_ended() {
+    let mut replay = replay();
+    replay.queue(2, Some(delivery(1)));
+    replay.settle(Ended { succeeded: 2, ..Ended::default() });
+    replay.complete(START);
+    assert_eq!(replay.state, ReplayState::Running, "there may be more");
+    replay.queue(3, None);
+    replay.complete(START);
+    assert_eq!(replay.state, ReplayState::Running, "three have not ended");
+    assert_eq!(replay.room(100), 0, "there is nothing to be looked for");
+    replay.settle(Ended { succeeded: 0, failed: 1, cancelled: 1, removed: 1 });
+    replay.complete(START);
+    assert_eq!(replay.state, ReplayState::Completed { at: START });
+    assert_eq!((replay.queued, replay.succeeded, replay.failed, replay.cancelled), (5, 2, 1, 1));
+    assert!(!replay.is_open());
+    assert!(!replay.cancel(CancelReason::Requested, START));
+}
+
+#[test]
+fn a_cancelled_one_is_open_until_what_it_had_queued_has_ended() {
+    let mut replay = replay();
+    replay.queue(2, Some(delivery(1)));
+    assert!(replay.cancel(CancelReason::Requested, START));
+    assert!(!replay.cancel(CancelReason::WebhookDeleted, START), "once only");
+    assert_eq!((replay.room(100), replay.is_open()), (0, true));
+    replay.settle(Ended { failed: 2, ..Ended::default() });
+    replay.complete(START);
+    let expected = ReplayState::Cancelled { at: START, reason: CancelReason::Requested };
+    assert_eq!((replay.state, replay.is_open()), (expected, false));
+}
+
+#[test]
+fn an_outcome_has_the_name_of_its_status() {
+    for outcome in DeliveryOutcome::ALL {
+        assert_eq!(DeliveryOutcome::parse(outcome.as_str()), Some(outcome));
+        assert!(crate::DeliveryStatus::parse(outcome.as_str()).is_some());
+    }
+    assert_eq!(DeliveryOutcome::parse("pending"), None);
+}
+
+proptest! {
+    #[test]
+    fn no_more_than_the_window_waits_and_none_is_forgotten(steps in prop::collection::vec((0..150_u32, 1..150_u32), 0..50)) {
+        let mut replay = replay();
+        for (ended, window) in steps {
+            let room = replay.room(window);
+            let before = replay.waiting;
+            replay.queue(room, Some(delivery(1)));
+            prop_assert!(replay.waiting <= before.max(window));
+            let ended = ended.min(replay.waiting);
+            replay.settle(Ended { failed: ended, ..Ended::default() });
+            prop_assert_eq!(replay.queued, u64::from(replay.waiting) + replay.failed);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `POST /webhooks/{id}/replay`: makes the deliveries of a range again. 202 with `Location` and the replay;
+//! with `dry_run`, 200 with their number. 409 if the webhook is disabled or another replay of it is running.
+
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::WebhookId;
+
+use super::request;
+use crate::body::Document;
+use crate::caller::Caller;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::routes::webhooks;
+use crate::views::{self, DryRunView, ReplayView};
+
+pub(crate) async fn begin(
+    State(services): State<Services>,
+    caller: Caller,
+    PathId(id): PathId<WebhookId>,
+    OriginalUri(uri): OriginalUri,
+    document: Document,
+) -> Result<Response, Problem> {
+    webhooks::find(&services, &caller.access, id).await?;
+    let request = request::read(&document, id, &caller.access)?;
+    if request.dry_run {
+        let (selection, matched) = services.replays.count(request.new).await?;
+        return Ok(views::json(&DryRunView::new(&selection, matched)));
+    }
+    let replay = services.replays.begin(request.new).await?;
+    let mut response = (StatusCode::ACCEPTED, views::json(&ReplayView::from(&replay))).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}

@@ -1,0 +1,25 @@
+//! `POST /webhooks/{id}/replays/{replay_id}/cancel`: lets a replay queue no more. 200 with the replay; 409 if
+//! it has ended.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{ReplayId, WebhookId};
+
+use super::find;
+use crate::body::Nothing;
+use crate::caller::Caller;
+use crate::path::PathIds;
+use crate::problem::Problem;
+use crate::views::{self, ReplayView};
+
+pub(crate) async fn cancel(
+    State(services): State<Services>,
+    caller: Caller,
+    PathIds(webhook, id): PathIds<WebhookId, ReplayId>,
+    _: Nothing,
+) -> Result<Response, Problem> {
+    find(&services, &caller.access, webhook, id).await?;
+    let replay = services.replays.cancel(id).await?;
+    Ok(views::json(&ReplayView::from(&replay)))
+}

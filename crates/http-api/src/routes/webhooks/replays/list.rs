@@ -1,0 +1,28 @@
+//! `GET /webhooks/{id}/replays?limit=&cursor=`: the webhook's replays, newest first.
+
+use axum::extract::State;
+use axum::response::Response;
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{ReplayFilter, WebhookId};
+
+use crate::caller::Caller;
+use crate::page;
+use crate::path::PathId;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::routes::webhooks;
+use crate::views::ReplayView;
+
+pub(crate) async fn list(
+    State(services): State<Services>,
+    caller: Caller,
+    PathId(id): PathId<WebhookId>,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let request = page::request(&mut query);
+    let given = query.finish()?;
+    webhooks::find(&services, &caller.access, id).await?;
+    let filter = ReplayFilter { webhook: id, projects: caller.access.projects.clone() };
+    let found = services.replays.list(&filter, request).await?;
+    Ok(page::answer(&found, &given, ReplayView::from, |replay| replay.id))
+}

@@ -1,0 +1,33 @@
+//! Replays of a webhook's deliveries.
+
+mod begin;
+mod cancel;
+mod get;
+mod list;
+mod request;
+
+pub(in crate::routes) use begin::begin;
+pub(in crate::routes) use cancel::cancel;
+pub(in crate::routes) use get::get;
+pub(in crate::routes) use list::list;
+
+use rdev_webhooks_app::{ReplayError, Services};
+use rdev_webhooks_domain::{Access, Replay, ReplayId, WebhookId};
+
+use crate::problem::Problem;
+
+/// One replay of a webhook, or 404.
+async fn find(
+    services: &Services,
+    access: &Access,
+    webhook: WebhookId,
+    id: ReplayId,
+) -> Result<Replay, Problem> {
+    super::find(services, access, webhook).await?;
+    let replay = services.replays.get(id).await?;
+    if replay.selection.webhook_id == webhook && access.sees_replay(&replay) {
+        Ok(replay)
+    } else {
+        Err(ReplayError::NotFound.into())
+    }
+}

@@ -1,0 +1,63 @@
+//! The body of `POST /webhooks/{id}/replay`.
+
+use rdev_webhooks_app::NewReplay;
+use rdev_webhooks_domain::{Access, DeliveryOutcome, Timestamp, WebhookId};
+
+use crate::body::{Document, Object, Value};
+use crate::fault::Faults;
+use crate::problem::Problem;
+
+/// What is asked for.
+pub(super) struct Request {
+    pub(super) new: NewReplay,
+    /// Only to be counted.
+    pub(super) dry_run: bool,
+}
+
+/// Reads the whole body: a replay of what there is for the caller, or every fault of it.
+pub(super) fn read(document: &Document, webhook: WebhookId, access: &Access) -> Result<Request, Problem> {
+    let mut faults = Faults::default();
+    let object = document.root().object(&mut faults);
+    let request = object.and_then(|object| members(object, webhook, access, &mut faults));
+    match request {
+        Some(request) if faults.is_empty() => Ok(request),
+        _ => Err(faults.into()),
+    }
+}
+
+fn members(
+    mut object: Object<'_>,
+    webhook: WebhookId,
+    access: &Access,
+    faults: &mut Faults,
+) -> Option<Request> {
+    let since = object.required("since", faults).and_then(|value| value.parsed::<Timestamp>(faults));
+    let end = object.optional("until");
+    let until = end.as_ref().and_then(|value| value.parsed::<Timestamp>(faults));
+    if let (Some(since), Some(end), Some(until)) = (since, &end, until)
+        && since >= until
+    {
+        end.fault(faults, "must be later than since");
+    }
+    let outcome = object.optional("status").and_then(|value| outcome(&value, faults));
+    let dry_run = object.optional("dry_run").and_then(|value| value.boolean(faults));
+    object.finish(faults);
+    let new = NewReplay {
+        webhook,
+        since: since?,
+        until,
+        outcome: outcome.unwrap_or_default(),
+        projects: access.projects.clone(),
+    };
+    Some(Request { new, dry_run: dry_run.unwrap_or(false) })
+}
+
+fn outcome(value: &Value<'_>, faults: &mut Faults) -> Option<DeliveryOutcome> {
+    let name = value.string(faults)?;
+    let outcome = DeliveryOutcome::parse(&name);
+    if outcome.is_none() {
+        let names = DeliveryOutcome::ALL.map(DeliveryOutcome::as_str).join(", ");
+        value.fault(faults, format_args!("must be one of {names}"));
+    }
+    outcome
+}

@@ -1,0 +1,194 @@
+//! [`ReplayRepository`] on Postgres.
+
+mod advance;
+mod rows;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
+use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection,
+};
+use sqlx::Connection;
+use uuid::Uuid;
+
+use crate::connect::PostgresStore;
+use crate::convert::{from_sql_time, to_sql_time};
+use rows::{replay_rows, save, to_i64, to_replay};
+
+#[async_trait]
+impl ReplayRepository for PostgresStore {
+    async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
+        let limit = i64::from(COUNT_LIMIT);
+        let projects = projects(selection);
+        let row = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query!(
+                    r#"
+                    SELECT rdev_webhooks.now() AS "at!", (SELECT count(*) FROM (
+                        SELECT FROM rdev_webhooks.deliveries d
+                        WHERE d.webhook_id = $1 AND d.outcome = $2 AND d.id > $3 AND d.id < $4
+                            AND d.finished_at <= rdev_webhooks.now()
+                            AND ($5::text[] IS NULL OR (SELECT e.project
+                                FROM rdev_webhooks.events e WHERE e.id = d.event_id) = ANY($5))
+                        LIMIT $6
+                    ) m) AS "matched!"
+                    "#,
+                    selection.webhook_id.as_uuid(),
+                    selection.outcome.as_str(),
+                    DeliveryId::floor(selection.since).as_uuid(),
+                    DeliveryId::floor(selection.until).as_uuid(),
+                    projects.as_deref(),
+                    limit + 1,
+                )
+                .fetch_one(&mut **conn)
+                .await
+            })
+            .await?;
+        Ok(Matched {
+            deliveries: u64::try_from(row.matched.min(limit)).unwrap_or(0),
+            is_exact: row.matched <= limit,
+            at: from_sql_time(row.at),
+        })
+    }
+
+    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+        let selection = &replay.selection;
+        let projects = projects(selection);
+        self.inner
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                // The row's lock keeps out who would disable or delete it before this is done.
+                let enabled = sqlx::query_scalar!(
+                    r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
+                     WHERE id = $1 AND deleted_at IS NULL FOR SHARE"#,
+                    selection.webhook_id.as_uuid()
+                )
+                .fetch_optional(&mut *tx)
+                .await?;
+                match enabled {
+                    None => return Ok(ReplayBegun::WebhookDeleted),
+                    Some(false) => return Ok(ReplayBegun::WebhookDisabled),
+                    Some(true) => {}
+                }
+                let inserted = sqlx::query!(
+                    "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, projects,
+                         matched, matched_exactly, matched_at, looked_to, queued, waiting, succeeded,
+                         failed, cancelled, state, open)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, 'running', true)
+                     ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
+                    replay.id.as_uuid(),
+                    selection.webhook_id.as_uuid(),
+                    to_sql_time(selection.since),
+                    to_sql_time(selection.until),
+                    selection.outcome.as_str(),
+                    projects.as_deref(),
+                    to_i64(replay.matched.deliveries),
+                    replay.matched.is_exact,
+                    to_sql_time(replay.matched.at),
+                    replay.looked_to.map(|id| id.as_uuid()),
+                )
+                .execute(&mut *tx)
+                .await?;
+                if inserted.rows_affected() == 0 {
+                    return Ok(ReplayBegun::AlreadyRunning);
+                }
+                tx.commit().await?;
+                Ok(ReplayBegun::Started)
+            })
+            .await
+    }
+
+    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        let row = self
+            .inner
+            .browse()
+            .run(async |conn| replay_rows!("WHERE r.id = $1", id.as_uuid()).fetch_optional(&mut **conn).await)
+            .await?;
+        row.map(to_replay).transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &ReplayFilter,
+        page: PageRequest<ReplayId>,
+    ) -> Result<Page<Replay>, StoreError> {
+        let projects = filter.projects.as_ref().map(texts);
+        let rows = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                replay_rows!(
+                    "WHERE r.webhook_id = $1 AND ($2::uuid IS NULL OR r.id < $2)
+                         AND ($3::text[] IS NULL OR r.projects <@ $3)
+                     ORDER BY r.id DESC LIMIT $4",
+                    filter.webhook.as_uuid(),
+                    page.before.map(|before| before.as_uuid()),
+                    projects.as_deref(),
+                    i64::from(page.limit) + 1,
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        let found = rows.into_iter().map(to_replay).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+        self.inner
+            .write()
+            .run(async |conn| {
+                let mut tx = conn.begin().await?;
+                let row = replay_rows!("WHERE r.id = $1 FOR UPDATE", id.as_uuid());
+                let Some(row) = row.fetch_optional(&mut *tx).await? else {
+                    return Ok(Ok(None));
+                };
+                let now = from_sql_time(row.now);
+                let mut replay = match to_replay(row) {
+                    Ok(replay) => replay,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if !replay.cancel(CancelReason::Requested, now) {
+                    return Ok(Ok(Some(ReplayCancelled::Ended(replay))));
+                }
+                save(&mut tx, &replay).await?;
+                tx.commit().await?;
+                Ok(Ok(Some(ReplayCancelled::Cancelled(replay))))
+            })
+            .await?
+    }
+
+    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+        let after = after.map_or(Uuid::nil(), |after| after.as_uuid());
+        let ids = self
+            .inner
+            .browse()
+            .run(async |conn| {
+                sqlx::query_scalar!(
+                    "SELECT id FROM rdev_webhooks.replays WHERE open AND id > $1 ORDER BY id LIMIT $2",
+                    after,
+                    i64::from(limit)
+                )
+                .fetch_all(&mut **conn)
+                .await
+            })
+            .await?;
+        Ok(ids.into_iter().map(ReplayId::from_uuid).collect())
+    }
+
+    async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
+        advance::advance(&self.inner, id).await
+    }
+}
+
+fn projects(selection: &ReplaySelection) -> Option<Vec<String>> {
+    selection.projects.as_ref().map(texts)
+}
+
+fn texts<'a>(projects: impl IntoIterator<Item = &'a ProjectName>) -> Vec<String> {
+    projects.into_iter().map(ToString::to_string).collect()
+}

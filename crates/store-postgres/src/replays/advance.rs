@@ -1,0 +1,197 @@
+//! Taking a replay a step further.
+
+use std::num::NonZeroU32;
+
+use rdev_webhooks_domain::ports::{Advance, StoreError};
+use rdev_webhooks_domain::replay::{Ended, LOOK_AT};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Trigger, WebhookId,
+};
+use sqlx::{Connection, PgConnection};
+
+use super::rows::{replay_rows, save, to_replay};
+use crate::connect::Inner;
+use crate::convert::{from_sql_time, to_sql_time, to_u32};
+
+/// One step, in one transaction. Who finds the replay's row locked leaves it to whoever has it.
+pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advance>, StoreError> {
+    let stepped = store
+        .write()
+        .run(async |conn| {
+            let mut tx = conn.begin().await?;
+            let row = replay_rows!("WHERE r.id = $1 AND r.open FOR UPDATE SKIP LOCKED", id.as_uuid());
+            let Some(row) = row.fetch_optional(&mut *tx).await? else {
+                return Ok(Ok(None));
+            };
+            let now = from_sql_time(row.now);
+            let mut replay = match to_replay(row) {
+                Ok(replay) => replay,
+                Err(error) => return Ok(Err(error)),
+            };
+            let before = replay.clone();
+            let ended = collect_ended(&mut tx, id).await?;
+            replay.settle(ended);
+            let room = match standing(&mut tx, replay.selection.webhook_id).await? {
+                Standing::Enabled { window } => replay.room(window),
+                Standing::Disabled => 0,
+                Standing::Deleted => {
+                    replay.cancel(CancelReason::WebhookDeleted, now);
+                    0
+                }
+            };
+            let mut queued = 0;
+            if room > 0 {
+                let found = take(&mut tx, &replay, room).await?;
+                queued = found.taken;
+                replay.queue(found.taken, found.looked_to);
+            }
+            replay.complete(now);
+            if replay != before {
+                save(&mut tx, &replay).await?;
+                tx.commit().await?;
+            }
+            let looked = room > 0;
+            Ok(Ok(Some(Advance { queued, ended: ended.total(), looked, state: replay.state })))
+        })
+        .await??;
+    if let Some(step) = stepped.filter(|step| step.queued > 0) {
+        store.wakeups.wake(step.queued.into());
+    }
+    Ok(stepped)
+}
+
+/// What a replay's webhook takes.
+enum Standing {
+    Enabled { window: u32 },
+    Disabled,
+    Deleted,
+}
+
+/// The webhook's row is locked, so that it is not deleted before what is queued for it is there to be
+/// cancelled.
+async fn standing(tx: &mut PgConnection, webhook: WebhookId) -> Result<Standing, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT disabled_reason IS NULL AS "enabled!", rate_limit, max_in_flight
+         FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL FOR SHARE"#,
+        webhook.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(match row {
+        None => Standing::Deleted,
+        Some(row) if !row.enabled => Standing::Disabled,
+        Some(row) => {
+            let cap = row.max_in_flight.and_then(|cap| u32::try_from(cap).ok());
+            let rate = row.rate_limit.and_then(RateLimit::per_second);
+            Standing::Enabled { window: Replay::window(rate, cap.and_then(NonZeroU32::new)) }
+        }
+    })
+}
+
+/// Forgets the deliveries that are in the queue no more, and says what became of them.
+async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<Ended, sqlx::Error> {
+    let outcomes = sqlx::query_scalar!(
+        r#"
+        WITH ended AS MATERIALIZED (
+            SELECT r.delivery_id, (SELECT d.outcome FROM rdev_webhooks.deliveries d
+                WHERE d.id = r.delivery_id) AS outcome
+            FROM rdev_webhooks.replay_deliveries r
+            WHERE r.replay_id = $1 AND NOT EXISTS (
+                SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)
+        ),
+        forgotten AS (
+            DELETE FROM rdev_webhooks.replay_deliveries
+            WHERE replay_id = $1 AND delivery_id = ANY(ARRAY(SELECT delivery_id FROM ended))
+        )
+        SELECT outcome FROM ended
+        "#,
+        id.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut ended = Ended::default();
+    for outcome in outcomes {
+        ended.add(outcome.as_deref().and_then(DeliveryOutcome::parse));
+    }
+    Ok(ended)
+}
+
+struct Found {
+    taken: u32,
+    /// None if there is nothing more to be looked at.
+    looked_to: Option<DeliveryId>,
+}
+
+/// Queues the next deliveries, up to `room` of them.
+///
+/// One of the two halves of `looked_at` is never executed: there is an index over those that did not
+/// succeed alone. What is taken goes by its primary key, and in the partitions from the first to the last
+/// of them only; a join would be free to walk over the whole range for it.
+async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found, sqlx::Error> {
+    let selection = &replay.selection;
+    let projects = super::projects(selection);
+    let row = sqlx::query!(
+        r#"
+        WITH looked_at AS MATERIALIZED (
+            (SELECT d.id, d.event_id, d.outcome, d.finished_at FROM rdev_webhooks.deliveries d
+            WHERE $2 <> 'succeeded' AND d.webhook_id = $1 AND d.outcome = $2
+                AND d.outcome <> 'succeeded' AND d.id > $3 AND d.id < $4
+            ORDER BY d.id LIMIT $5)
+            UNION ALL
+            (SELECT d.id, d.event_id, d.outcome, d.finished_at FROM rdev_webhooks.deliveries d
+            WHERE $2 = 'succeeded' AND d.webhook_id = $1 AND d.id > $3 AND d.id < $4
+            ORDER BY d.id LIMIT $5)
+        ),
+        wanted AS MATERIALIZED (
+            SELECT l.id FROM looked_at l
+            WHERE l.outcome = $2 AND l.finished_at <= $6
+                AND ($7::text[] IS NULL OR (SELECT e.project FROM rdev_webhooks.events e
+                    WHERE e.id = l.event_id) = ANY($7))
+            ORDER BY l.id LIMIT $8
+        ),
+        taken AS (
+            DELETE FROM rdev_webhooks.deliveries d
+            WHERE d.id = ANY(ARRAY(SELECT id FROM wanted))
+                AND d.id >= (SELECT id FROM wanted ORDER BY id LIMIT 1)
+                AND d.id <= (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
+            RETURNING d.id, d.event_id, d.webhook_id, d.attempts, d.automatic_attempts
+        ),
+        queued AS (
+            INSERT INTO rdev_webhooks.delivery_queue
+                (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
+            SELECT t.id, t.event_id, t.webhook_id, rdev_webhooks.now(), t.attempts,
+                t.automatic_attempts, ($9::text)::rdev_webhooks.attempt_trigger
+            FROM taken t
+        ),
+        noted AS (
+            INSERT INTO rdev_webhooks.replay_deliveries (replay_id, delivery_id)
+            SELECT $10, t.id FROM taken t
+        )
+        SELECT (SELECT count(*) FROM taken)::int4 AS "taken!",
+            (SELECT count(*) FROM wanted)::int4 AS "wanted!",
+            (SELECT id FROM wanted ORDER BY id DESC LIMIT 1) AS last_wanted,
+            (SELECT count(*) FROM looked_at)::int4 AS "looked_at!",
+            (SELECT id FROM looked_at ORDER BY id DESC LIMIT 1) AS last_looked_at
+        "#,
+        selection.webhook_id.as_uuid(),
+        selection.outcome.as_str(),
+        replay.looked_to.unwrap_or(DeliveryId::floor(selection.until)).as_uuid(),
+        DeliveryId::floor(selection.until).as_uuid(),
+        i64::from(LOOK_AT),
+        to_sql_time(replay.matched.at),
+        projects.as_deref(),
+        i64::from(room),
+        Trigger::Replay.as_str(),
+        replay.id.as_uuid(),
+    )
+    .fetch_one(tx)
+    .await?;
+    let looked_to = if to_u32(row.wanted) >= room {
+        row.last_wanted
+    } else if to_u32(row.looked_at) >= LOOK_AT {
+        row.last_looked_at
+    } else {
+        None
+    };
+    Ok(Found { taken: to_u32(row.taken), looked_to: looked_to.map(DeliveryId::from_uuid) })
+}

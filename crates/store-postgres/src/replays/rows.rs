@@ -1,0 +1,125 @@
+//! Rows of `replays`.
+
+use chrono::{DateTime, Utc};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryOutcome, Matched, Replay, ReplayId, ReplaySelection, ReplayState,
+    WebhookId,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::convert::{from_sql_time, to_i32, to_sql_time, to_u32};
+use crate::error::corrupt;
+
+const TABLE: &str = "replays";
+
+/// A replay as it is stored, and the time of the statement.
+pub(super) struct ReplayRow {
+    pub(super) id: Uuid,
+    pub(super) webhook_id: Uuid,
+    pub(super) since: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
+    pub(super) outcome: String,
+    pub(super) projects: Option<Vec<String>>,
+    pub(super) matched: i64,
+    pub(super) matched_exactly: bool,
+    pub(super) matched_at: DateTime<Utc>,
+    pub(super) looked_to: Option<Uuid>,
+    pub(super) queued: i64,
+    pub(super) waiting: i32,
+    pub(super) succeeded: i64,
+    pub(super) failed: i64,
+    pub(super) cancelled: i64,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+    pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// A query for [`ReplayRow`]s of `replays r`, by the conditions given.
+macro_rules! replay_rows {
+    ($conditions:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::replays::rows::ReplayRow,
+            "SELECT r.id, r.webhook_id, r.since, r.until, r.outcome, r.projects, r.matched, r.matched_exactly, "
+                + "r.matched_at, r.looked_to, r.queued, r.waiting, r.succeeded, r.failed, r.cancelled, r.state, "
+                + "r.reason, r.ended_at, rdev_webhooks.now() AS \"now!\" FROM rdev_webhooks.replays r "
+                + $conditions
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use replay_rows;
+
+/// Reads a replay.
+pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
+    let id = ReplayId::from_uuid(row.id);
+    let unknown = |column| corrupt(TABLE, column, id, "an unknown name");
+    let projects = row.projects.map(|names| names.iter().map(|name| name.parse()).collect());
+    let at = row.ended_at.map(from_sql_time).ok_or_else(|| corrupt(TABLE, "ended_at", id, "is not set"));
+    let state = match row.state.as_str() {
+        "running" => ReplayState::Running,
+        "completed" => ReplayState::Completed { at: at? },
+        "cancelled" => {
+            let reason = CancelReason::parse(row.reason.as_deref().unwrap_or_default());
+            ReplayState::Cancelled { at: at?, reason: reason.ok_or_else(|| unknown("reason"))? }
+        }
+        _ => return Err(unknown("state")),
+    };
+    let count = |n: i64| u64::try_from(n).unwrap_or(0);
+    Ok(Replay {
+        id,
+        selection: ReplaySelection {
+            webhook_id: WebhookId::from_uuid(row.webhook_id),
+            since: from_sql_time(row.since),
+            until: from_sql_time(row.until),
+            outcome: DeliveryOutcome::parse(&row.outcome).ok_or_else(|| unknown("outcome"))?,
+            projects: projects.transpose().map_err(|error| corrupt(TABLE, "projects", id, error))?,
+        },
+        matched: Matched {
+            deliveries: count(row.matched),
+            is_exact: row.matched_exactly,
+            at: from_sql_time(row.matched_at),
+        },
+        looked_to: row.looked_to.map(DeliveryId::from_uuid),
+        queued: count(row.queued),
+        waiting: to_u32(row.waiting),
+        succeeded: count(row.succeeded),
+        failed: count(row.failed),
+        cancelled: count(row.cancelled),
+        state,
+    })
+}
+
+/// Stores how far a replay is.
+pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(), sqlx::Error> {
+    let reason = match replay.state {
+        ReplayState::Cancelled { reason, .. } => Some(reason.as_str()),
+        ReplayState::Running | ReplayState::Completed { .. } => None,
+    };
+    sqlx::query!(
+        "UPDATE rdev_webhooks.replays SET looked_to = $2, queued = $3, waiting = $4, succeeded = $5,
+             failed = $6, cancelled = $7, state = $8, reason = $9, ended_at = $10, open = $11
+         WHERE id = $1",
+        replay.id.as_uuid(),
+        replay.looked_to.map(|id| id.as_uuid()),
+        to_i64(replay.queued),
+        to_i32(replay.waiting),
+        to_i64(replay.succeeded),
+        to_i64(replay.failed),
+        to_i64(replay.cancelled),
+        replay.state.as_str(),
+        reason,
+        replay.state.ended_at().map(to_sql_time),
+        replay.is_open(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A count for Postgres, which has no unsigned numbers.
+pub(super) fn to_i64(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

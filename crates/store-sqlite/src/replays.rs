@@ -1,0 +1,193 @@
+//! [`ReplayRepository`].
+
+mod advance;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
+use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, Timestamp,
+    WebhookId,
+};
+use sqlx::SqliteConnection;
+
+use crate::rows::micros;
+use crate::rows::replay::{self, projects, replay_rows};
+use crate::{SqliteStore, error};
+
+#[async_trait]
+impl ReplayRepository for SqliteStore {
+    async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
+        let now = self.clock.now();
+        let webhook = bytes_of_webhook(selection.webhook_id);
+        let (after, until) = (floor(selection.since), floor(selection.until));
+        let (status, at) = (selection.outcome.as_str(), micros(now));
+        let projects = projects(selection.projects.as_ref())?;
+        let limit = i64::from(COUNT_LIMIT);
+        let most = limit + 1;
+        let matched = sqlx::query_scalar!(
+            "SELECT count(*) FROM (
+               SELECT 1 FROM deliveries AS d INDEXED BY deliveries_by_webhook
+               WHERE d.webhook_id = ?1 AND d.status = ?2 AND d.id > ?3 AND d.id < ?4 AND d.finished_at <= ?5
+                 AND (?6 IS NULL OR d.project IN (SELECT value FROM json_each(?6)))
+               LIMIT ?7)",
+            webhook,
+            status,
+            after,
+            until,
+            at,
+            projects,
+            most
+        )
+        .fetch_one(&self.readers)
+        .await
+        .map_err(error::database)?;
+        Ok(Matched {
+            deliveries: u64::try_from(matched.min(limit)).unwrap_or(0),
+            is_exact: matched <= limit,
+            at: now,
+        })
+    }
+
+    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+        let replay = replay.clone();
+        self.write(move |conn, _| Box::pin(async move { begin(conn, &replay).await })).await
+    }
+
+    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        let id = bytes(id);
+        let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(&self.readers).await;
+        row.map_err(error::database)?.map(|row| row.replay()).transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &ReplayFilter,
+        page: PageRequest<ReplayId>,
+    ) -> Result<Page<Replay>, StoreError> {
+        let webhook = bytes_of_webhook(filter.webhook);
+        let before = page.before.map(bytes);
+        let projects = projects(filter.projects.as_ref())?;
+        let limit = i64::from(page.limit) + 1;
+        let rows = replay_rows!(
+            "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
+               AND (?3 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
+                 SELECT 1 FROM json_each(r.projects) AS replayed
+                 WHERE replayed.value NOT IN (SELECT value FROM json_each(?3)))))
+             ORDER BY r.id DESC LIMIT ?4",
+            webhook,
+            before,
+            projects,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        let found = rows.iter().map(replay::ReplayRow::replay).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+        self.write(move |conn, now| Box::pin(async move { cancel(conn, id, now).await })).await
+    }
+
+    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+        let after = after.map_or_else(Vec::new, bytes);
+        let ids = sqlx::query_scalar!(
+            "SELECT id FROM replays WHERE open AND id > ?1 ORDER BY id LIMIT ?2",
+            after,
+            limit
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        ids.iter().map(|id| replay::id(id)).collect()
+    }
+
+    async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
+        self.write_and_wake(
+            move |conn, now| Box::pin(async move { advance::advance(conn, id, now).await }),
+            |step| step.is_some_and(|step| step.queued > 0),
+        )
+        .await
+    }
+}
+
+fn bytes(id: ReplayId) -> Vec<u8> {
+    id.as_uuid().as_bytes().to_vec()
+}
+
+fn bytes_of_webhook(id: WebhookId) -> Vec<u8> {
+    id.as_uuid().as_bytes().to_vec()
+}
+
+fn floor(at: Timestamp) -> Vec<u8> {
+    DeliveryId::floor(at).as_uuid().as_bytes().to_vec()
+}
+
+/// One replay, on the connection that writes.
+async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+    let id = bytes(id);
+    let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(conn).await;
+    row.map_err(error::database)?.map(|row| row.replay()).transpose()
+}
+
+async fn begin(conn: &mut SqliteConnection, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+    let selection = &replay.selection;
+    let webhook = bytes_of_webhook(selection.webhook_id);
+    let enabled = sqlx::query_scalar!(
+        r#"SELECT disabled_since IS NULL AS "enabled!: bool" FROM webhooks
+           WHERE id = ?1 AND deleted_at IS NULL"#,
+        webhook
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    match enabled {
+        None => return Ok(ReplayBegun::WebhookDeleted),
+        Some(false) => return Ok(ReplayBegun::WebhookDisabled),
+        Some(true) => {}
+    }
+    let id = bytes(replay.id);
+    let (since, until) = (micros(selection.since), micros(selection.until));
+    let status = selection.outcome.as_str();
+    let projects = projects(selection.projects.as_ref())?;
+    let matched = replay::count(replay.matched.deliveries)?;
+    let matched_at = micros(replay.matched.at);
+    let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
+    let inserted = sqlx::query!(
+        "INSERT INTO replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
+           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, open)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 'running', true)
+         ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
+        id,
+        webhook,
+        since,
+        until,
+        status,
+        projects,
+        matched,
+        replay.matched.is_exact,
+        matched_at,
+        looked_to
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(if inserted.rows_affected() == 0 { ReplayBegun::AlreadyRunning } else { ReplayBegun::Started })
+}
+
+async fn cancel(
+    conn: &mut SqliteConnection,
+    id: ReplayId,
+    now: Timestamp,
+) -> Result<Option<ReplayCancelled>, StoreError> {
+    let Some(mut replay) = find(conn, id).await? else {
+        return Ok(None);
+    };
+    if !replay.cancel(CancelReason::Requested, now) {
+        return Ok(Some(ReplayCancelled::Ended(replay)));
+    }
+    replay::save(conn, &replay).await?;
+    Ok(Some(ReplayCancelled::Cancelled(replay)))
+}

@@ -1,0 +1,220 @@
+//! Taking a replay a step further.
+
+use std::num::NonZeroU32;
+
+use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::ports::{Advance, StoreError};
+use rdev_webhooks_domain::replay::{Ended, LOOK_AT};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
+};
+use sqlx::SqliteConnection;
+
+use super::{bytes, bytes_of_webhook, find, floor};
+use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows};
+use crate::rows::{micros, replay};
+use crate::{error, json};
+
+/// One step; there is but one who could take it.
+pub(super) async fn advance(
+    conn: &mut SqliteConnection,
+    id: ReplayId,
+    now: Timestamp,
+) -> Result<Option<Advance>, StoreError> {
+    let Some(mut replay) = find(&mut *conn, id).await?.filter(Replay::is_open) else {
+        return Ok(None);
+    };
+    let before = replay.clone();
+    let ended = collect_ended(&mut *conn, id).await?;
+    replay.settle(ended);
+    let room = match standing(&mut *conn, replay.selection.webhook_id).await? {
+        Standing::Enabled { window } => replay.room(window),
+        Standing::Disabled => 0,
+        Standing::Deleted => {
+            replay.cancel(CancelReason::WebhookDeleted, now);
+            0
+        }
+    };
+    let mut queued = 0;
+    if room > 0 {
+        let found = take(&mut *conn, &replay, room, now).await?;
+        queued = found.taken;
+        replay.queue(found.taken, found.looked_to);
+    }
+    replay.complete(now);
+    if replay != before {
+        replay::save(conn, &replay).await?;
+    }
+    Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
+}
+
+/// What a replay's webhook takes.
+enum Standing {
+    Enabled { window: u32 },
+    Disabled,
+    Deleted,
+}
+
+async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Standing, StoreError> {
+    let webhook = bytes_of_webhook(webhook);
+    let row = sqlx::query!(
+        r#"SELECT disabled_since IS NULL AS "enabled!: bool", rate_limit, max_in_flight FROM webhooks
+           WHERE id = ?1 AND deleted_at IS NULL"#,
+        webhook
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(match row {
+        None => Standing::Deleted,
+        Some(row) if !row.enabled => Standing::Disabled,
+        Some(row) => {
+            let cap = row.max_in_flight.and_then(|cap| u32::try_from(cap).ok());
+            let rate = row.rate_limit.and_then(RateLimit::per_second);
+            Standing::Enabled { window: Replay::window(rate, cap.and_then(NonZeroU32::new)) }
+        }
+    })
+}
+
+/// Forgets the deliveries that are finished or gone, and says what became of them.
+async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ended, StoreError> {
+    let id = bytes(id);
+    let rows = sqlx::query!(
+        r#"SELECT r.delivery_id, d.status AS "status?"
+           FROM replay_deliveries AS r LEFT JOIN deliveries AS d ON d.id = r.delivery_id
+           WHERE r.replay_id = ?1 AND (d.status IS NULL OR d.status <> ?2)"#,
+        id,
+        UNFINISHED
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let mut ended = Ended::default();
+    if rows.is_empty() {
+        return Ok(ended);
+    }
+    let mut ids = Vec::with_capacity(rows.len());
+    for row in rows {
+        ended.add(row.status.as_deref().and_then(DeliveryOutcome::parse));
+        ids.push(error::uuid("replay_deliveries", "delivery_id", &row.delivery_id)?);
+    }
+    let ids = json::ids(ids)?;
+    sqlx::query!(
+        "DELETE FROM replay_deliveries
+         WHERE replay_id = ?1 AND delivery_id IN (SELECT unhex(value) FROM json_each(?2))",
+        id,
+        ids
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(ended)
+}
+
+struct Found {
+    taken: u32,
+    /// None if there is nothing more to be looked at.
+    looked_to: Option<DeliveryId>,
+}
+
+/// Queues the next deliveries, up to `room` of them.
+async fn take(
+    conn: &mut SqliteConnection,
+    replay: &Replay,
+    room: u32,
+    now: Timestamp,
+) -> Result<Found, StoreError> {
+    let selection = &replay.selection;
+    let webhook = bytes_of_webhook(selection.webhook_id);
+    let status = selection.outcome.as_str();
+    let until = floor(selection.until);
+    let after = replay.looked_to.map_or_else(|| until.clone(), |id| id.as_uuid().as_bytes().to_vec());
+    let ended_by = micros(replay.matched.at);
+    let projects = replay::projects(selection.projects.as_ref())?;
+    let rows = delivery_rows!(
+        "FROM deliveries AS d WHERE d.id IN (
+           SELECT l.id FROM (
+             SELECT x.id, x.finished_at, x.project FROM deliveries AS x INDEXED BY deliveries_by_webhook
+             WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
+             ORDER BY x.id LIMIT ?5) AS l
+           WHERE l.finished_at <= ?6 AND (?7 IS NULL OR l.project IN (SELECT value FROM json_each(?7)))
+           ORDER BY l.id LIMIT ?8)
+         ORDER BY d.id",
+        webhook,
+        status,
+        after,
+        until,
+        LOOK_AT,
+        ended_by,
+        projects,
+        room
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    // The query takes no more than `room` of them.
+    let taken = u32::try_from(rows.len()).unwrap_or(room);
+    let looked_to = match rows.last().filter(|_| taken == room) {
+        Some(last) => Some(last.id()?),
+        None => last_looked_at(&mut *conn, &webhook, status, &after, &until).await?,
+    };
+    queue(conn, replay.id, &rows, now).await?;
+    Ok(Found { taken, looked_to })
+}
+
+/// The last of those that one step looks at, where it takes fewer than it may; none if there are no more.
+async fn last_looked_at(
+    conn: &mut SqliteConnection,
+    webhook: &[u8],
+    status: &str,
+    after: &[u8],
+    until: &[u8],
+) -> Result<Option<DeliveryId>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "count!: u32", max(id) AS "last: Vec<u8>" FROM (
+             SELECT id FROM deliveries INDEXED BY deliveries_by_webhook
+             WHERE webhook_id = ?1 AND status = ?2 AND id > ?3 AND id < ?4
+             ORDER BY id LIMIT ?5)"#,
+        webhook,
+        status,
+        after,
+        until,
+        LOOK_AT
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(error::database)?;
+    let last = row.last.filter(|_| row.count >= LOOK_AT);
+    last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()
+}
+
+/// Makes finished deliveries due now, and remembers which they are.
+async fn queue(
+    conn: &mut SqliteConnection,
+    replay: ReplayId,
+    rows: &[DeliveryRow],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut stages = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Stage::Finished { attempts, automatic_attempts, .. } = row.stage()? {
+            let progress = Progress::reopened(attempts, automatic_attempts, Trigger::Replay, now);
+            stages.push((row.id()?, Stage::Unfinished(progress)));
+        }
+    }
+    if stages.is_empty() {
+        return Ok(());
+    }
+    let ids = json::ids(stages.iter().map(|(id, _)| id.as_uuid()))?;
+    delivery::save(&mut *conn, stages).await?;
+    let replay = bytes(replay);
+    sqlx::query!(
+        "INSERT INTO replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",
+        replay,
+        ids
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
+}

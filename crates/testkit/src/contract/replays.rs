@@ -1,0 +1,294 @@
+//! `ReplayRepository`, save taking replays further.
+
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{Entropy, Redelivery, ReplayBegun, ReplayCancelled};
+use rdev_webhooks_domain::replay::ReplayFilter;
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryOutcome, DeliveryStatus, DisabledReason, FailureReason, Matched,
+    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, WebhookId,
+    WebhookState,
+};
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::scene::{HOUR, Scene, all_pages, first};
+use crate::samples;
+
+impl Scene<'_> {
+    /// Events for one webhook that are not published yet, in the order of their ids.
+    pub(super) async fn new_events(&self, webhook: WebhookId, count: usize) -> Vec<NewEvent> {
+        let mut events = Vec::with_capacity(count);
+        for _ in 0..count {
+            events.push(NewEvent { target: Target::Webhook(webhook), ..self.new_event().await });
+        }
+        events
+    }
+
+    /// Publishes events for one webhook that has nothing due, and lets all their deliveries fail.
+    pub(super) async fn fail_all(&self, webhook: WebhookId, events: &[NewEvent]) -> Vec<DeliveryId> {
+        self.events.publish(events).await.unwrap();
+        let count = u32::try_from(events.len()).unwrap();
+        let leased = self.claim(webhook, count).await;
+        assert_eq!(leased.len(), events.len(), "nothing else was due");
+        let mut settlements = Vec::with_capacity(leased.len());
+        for one in &leased {
+            let failed = Settled::Failed(FailureReason::AttemptsExhausted);
+            settlements.push(self.settlement(one, failed).await);
+        }
+        let recorded = self.queue.settle(&settlements).await.unwrap();
+        assert!(recorded.iter().all(|recorded| *recorded));
+        events.iter().map(|event| DeliveryId::derive(event.id, webhook)).collect()
+    }
+
+    /// So many failed deliveries, in the order of their ids.
+    pub(super) async fn failed(&self, webhook: WebhookId, count: usize) -> Vec<DeliveryId> {
+        let events = self.new_events(webhook, count).await;
+        self.fail_all(webhook, &events).await
+    }
+
+    /// All of a webhook's deliveries that failed.
+    pub(super) async fn all_failed(&self, webhook: WebhookId) -> ReplaySelection {
+        ReplaySelection {
+            webhook_id: webhook,
+            since: Timestamp::EPOCH,
+            until: self.now().await + HOUR,
+            outcome: DeliveryOutcome::Failed,
+            projects: None,
+        }
+    }
+
+    /// A replay that has not begun.
+    pub(super) async fn new_replay(&self, selection: ReplaySelection) -> Replay {
+        let matched = self.replays.count(&selection).await.unwrap();
+        let entropy: &dyn Entropy = &self.entropy;
+        let id = ReplayId::from_parts(self.moment().await, entropy.bytes());
+        Replay::new(id, selection, matched)
+    }
+
+    /// A replay that has begun.
+    pub(super) async fn begin(&self, selection: ReplaySelection) -> ReplayId {
+        let replay = self.new_replay(selection).await;
+        assert_eq!(self.replays.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        replay.id
+    }
+
+    pub(super) async fn replay(&self, id: ReplayId) -> Replay {
+        self.replays.get(id).await.unwrap().expect("the replay is there")
+    }
+
+    pub(super) async fn disable(&self, webhook: WebhookId) {
+        let state = WebhookState::Disabled { reason: DisabledReason::Manual, since: self.now().await };
+        self.change(webhook, |webhook| webhook.state = state).await;
+    }
+}
+
+/// A count is of the finished deliveries of the webhook, the range, the outcome and the projects that are
+/// asked for.
+pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, other) = (scene.webhook().await, scene.webhook().await);
+    let mut events = scene.new_events(webhook, 3).await;
+    events[1].project = Some("a".parse().unwrap());
+    let failed = scene.fail_all(webhook, &events).await;
+    scene.failed(other, 2).await;
+    scene.delivery_in(DeliveryStatus::Succeeded, webhook).await;
+    scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
+    scene.delivery_in(DeliveryStatus::Pending, webhook).await;
+
+    let all = scene.all_failed(webhook).await;
+    let second = failed[1].time();
+    let of = |projects: &[&str]| Some(projects.iter().map(|name| name.parse().unwrap()).collect());
+    for (selection, expected) in [
+        (all.clone(), 3),
+        (ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..all.clone() }, 1),
+        (ReplaySelection { outcome: DeliveryOutcome::Cancelled, ..all.clone() }, 0),
+        (ReplaySelection { since: second, ..all.clone() }, 2),
+        (ReplaySelection { until: second, ..all.clone() }, 1),
+        (ReplaySelection { since: second, until: second, ..all.clone() }, 0),
+        (ReplaySelection { projects: of(&["a", "b"]), ..all.clone() }, 1),
+        (ReplaySelection { projects: of(&["b"]), ..all.clone() }, 0),
+        (ReplaySelection { projects: of(&[]), ..all.clone() }, 0),
+    ] {
+        let matched = scene.replays.count(&selection).await.unwrap();
+        assert_eq!((matched.deliveries, matched.is_exact), (expected, true), "{selection:?}");
+    }
+    let redelivered = scene.queue.redeliver(failed[0], Trigger::Manual).await.unwrap();
+    assert!(matches!(redelivered, Some(Redelivery::Queued(_))));
+    assert_eq!(scene.replays.count(&all).await.unwrap().deliveries, 2, "one is not finished any more");
+}
+
+/// A replay reads back as it was begun.
+pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, other) = (scene.webhook().await, scene.webhook().await);
+    let all = ReplaySelection {
+        projects: Some(samples::projects(["mein Projekt é", "a"])),
+        outcome: DeliveryOutcome::Succeeded,
+        since: Timestamp::from_micros(1_736_937_000_123_457),
+        ..scene.all_failed(webhook).await
+    };
+    let matched =
+        Matched { deliveries: 1_000_000, is_exact: false, at: Timestamp::from_micros(1_736_937_000_000_001) };
+    let limited = Replay { matched, ..scene.new_replay(all).await };
+    let free = scene.new_replay(scene.all_failed(other).await).await;
+    for replay in [limited, free] {
+        assert!(scene.replays.get(replay.id).await.unwrap().is_none());
+        assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(scene.replay(replay.id).await, replay);
+        let filter = ReplayFilter { webhook: replay.selection.webhook_id, projects: None };
+        let listed = scene.replays.list(&filter, first(10)).await.unwrap();
+        assert_eq!(listed.items, [replay]);
+    }
+}
+
+/// Of several that begin at once one does; the next may begin when it has ended.
+pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    scene.failed(webhook, 1).await;
+    let all = scene.all_failed(webhook).await;
+    let start = Arc::new(Barrier::new(4));
+    let mut tasks = JoinSet::new();
+    for _ in 0..4 {
+        let replay = scene.new_replay(all.clone()).await;
+        let (replays, start) = (harness.replays(), Arc::clone(&start));
+        tasks.spawn(async move {
+            start.wait().await;
+            (replay.id, replays.begin(&replay).await.unwrap())
+        });
+    }
+    let answers = tasks.join_all().await;
+    let started: Vec<_> = answers.iter().filter(|(_, begun)| *begun == ReplayBegun::Started).collect();
+    assert_eq!(started.len(), 1, "{answers:?}");
+    let refused = answers.iter().filter(|(_, begun)| *begun == ReplayBegun::AlreadyRunning);
+    assert_eq!(refused.count(), 3, "{answers:?}");
+    let filter = ReplayFilter { webhook, projects: None };
+    assert_eq!(scene.replays.list(&filter, first(10)).await.unwrap().items.len(), 1);
+
+    // Another webhook's is none of its business.
+    let other = scene.webhook().await;
+    scene.begin(scene.all_failed(other).await).await;
+    scene.replays.cancel(started[0].0).await.unwrap();
+    scene.begin(all).await;
+}
+
+/// A webhook that is disabled or gone is sent nothing.
+pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    scene.failed(webhook, 1).await;
+    let replay = scene.new_replay(scene.all_failed(webhook).await).await;
+    assert_eq!(replay.matched.deliveries, 1);
+    scene.disable(webhook).await;
+    assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDisabled);
+    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDeleted);
+    assert!(scene.replays.get(replay.id).await.unwrap().is_none());
+    assert!(scene.replays.open(None, 10).await.unwrap().is_empty());
+}
+
+/// Pages join without gaps and repetitions while replays are added.
+pub async fn replays_are_paged_newest_first(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (webhook, other) = (scene.webhook().await, scene.webhook().await);
+    let add = async || {
+        let id = scene.begin(scene.all_failed(webhook).await).await;
+        scene.replays.cancel(id).await.unwrap();
+        id
+    };
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(add().await);
+    }
+    scene.begin(scene.all_failed(other).await).await;
+    let filter = ReplayFilter { webhook, projects: None };
+    let fetch = async |request| scene.replays.list(&filter, request).await.unwrap();
+    let between = async || {
+        add().await;
+    };
+    let listed = all_pages(2, |replay: &Replay| replay.id, fetch, between).await;
+    let listed: Vec<_> = listed.iter().map(|replay| replay.id).collect();
+    ids.reverse();
+    assert_eq!(listed, ids);
+}
+
+/// Who sees some projects only is shown replays that are limited to some of them.
+pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let mut ids = Vec::new();
+    for projects in [
+        None,
+        Some(samples::projects(["a"])),
+        Some(samples::projects(["a", "b"])),
+        Some(samples::projects(["c"])),
+        Some(samples::projects([])),
+    ] {
+        let id = scene.begin(ReplaySelection { projects, ..scene.all_failed(webhook).await }).await;
+        scene.replays.cancel(id).await.unwrap();
+        ids.push(id);
+    }
+    for (projects, expected) in [
+        (None, vec![ids[4], ids[3], ids[2], ids[1], ids[0]]),
+        (Some(samples::projects(["a"])), vec![ids[4], ids[1]]),
+        (Some(samples::projects(["a", "b", "z"])), vec![ids[4], ids[2], ids[1]]),
+        (Some(samples::projects(["z"])), vec![ids[4]]),
+    ] {
+        let filter = ReplayFilter { webhook, projects };
+        let listed = scene.replays.list(&filter, first(10)).await.unwrap();
+        let listed: Vec<_> = listed.items.iter().map(|replay| replay.id).collect();
+        assert_eq!(listed, expected, "{filter:?}");
+    }
+}
+
+/// Who is asked to cancel what has ended says so, and changes nothing.
+pub async fn a_replay_that_has_ended_is_not_cancelled(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let completed = scene.begin(scene.all_failed(webhook).await).await;
+    let step = scene.replays.advance(completed).await.unwrap();
+    assert!(step.is_some_and(|step| matches!(step.state, ReplayState::Completed { .. })), "{step:?}");
+    let cancelled = scene.begin(scene.all_failed(webhook).await).await;
+    let answer = scene.replays.cancel(cancelled).await.unwrap();
+    let Some(ReplayCancelled::Cancelled(shown)) = answer else { panic!("{answer:?}") };
+    assert!(matches!(shown.state, ReplayState::Cancelled { reason: CancelReason::Requested, .. }));
+    for id in [completed, cancelled] {
+        let before = scene.replay(id).await;
+        let answer = scene.replays.cancel(id).await.unwrap();
+        assert_eq!(answer, Some(ReplayCancelled::Ended(before.clone())));
+        assert_eq!(scene.replay(id).await, before);
+    }
+    let unknown = ReplayId::from_parts(scene.moment().await, [9; 10]);
+    assert_eq!(scene.replays.cancel(unknown).await.unwrap(), None);
+}
+
+/// A replay is open while it runs, and until what it has queued has ended; they are listed in the order of
+/// their ids, a page at a time.
+pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut ids = Vec::new();
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        let webhook = scene.webhook().await;
+        scene.failed(webhook, 1).await;
+        webhooks.push(webhook);
+        ids.push(scene.begin(scene.all_failed(webhook).await).await);
+    }
+    assert_eq!(scene.replays.open(None, 10).await.unwrap(), ids);
+    assert_eq!(scene.replays.open(None, 2).await.unwrap(), ids[..2]);
+    assert_eq!(scene.replays.open(Some(ids[1]), 2).await.unwrap(), ids[2..]);
+
+    // One is cancelled with something in the queue, one with nothing, and one goes on.
+    assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().queued, 1);
+    scene.replays.cancel(ids[0]).await.unwrap();
+    scene.replays.cancel(ids[1]).await.unwrap();
+    assert_eq!(scene.replays.open(None, 10).await.unwrap(), [ids[0], ids[2]]);
+    let leased = scene.claim_one(webhooks[0]).await;
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().ended, 1);
+    assert_eq!(scene.replays.open(None, 10).await.unwrap(), ids[2..]);
+    assert_eq!(scene.replays.advance(ids[0]).await.unwrap(), None, "there is nothing left to be done");
+    assert_eq!(scene.replay(ids[0]).await.succeeded, 1);
+}

@@ -1,0 +1,219 @@
+//! [`ReplayRepository`] in memory.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
+use rdev_webhooks_domain::replay::{COUNT_LIMIT, Ended, LOOK_AT, ReplayFilter};
+use rdev_webhooks_domain::{
+    CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay, ReplayId,
+    ReplaySelection, ReplayState, Timestamp, Trigger,
+};
+
+use super::MemoryStore;
+use super::state::{Phase, State};
+
+/// A replay, and which of the deliveries that it has queued have not been seen to end.
+pub(super) struct StoredReplay {
+    pub(super) replay: Replay,
+    waiting: BTreeSet<DeliveryId>,
+}
+
+#[async_trait]
+impl ReplayRepository for MemoryStore {
+    async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
+        let (state, now) = self.step();
+        let candidates = candidates(&state, selection, DeliveryId::floor(selection.since));
+        let matching = candidates.filter(|id| takes(&state, selection, *id, now));
+        let count = matching.take(COUNT_LIMIT as usize + 1).count() as u64;
+        let limit = u64::from(COUNT_LIMIT);
+        Ok(Matched { deliveries: count.min(limit), is_exact: count <= limit, at: now })
+    }
+
+    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+        let (mut state, _) = self.step();
+        let webhook = replay.selection.webhook_id;
+        if state.is_deleted(webhook) {
+            return Ok(ReplayBegun::WebhookDeleted);
+        }
+        if !state.is_enabled(webhook) {
+            return Ok(ReplayBegun::WebhookDisabled);
+        }
+        let mut others = state.replays.values().map(|stored| &stored.replay);
+        if others.any(|one| one.selection.webhook_id == webhook && one.state == ReplayState::Running) {
+            return Ok(ReplayBegun::AlreadyRunning);
+        }
+        let stored = StoredReplay { replay: replay.clone(), waiting: BTreeSet::new() };
+        let before = state.replays.insert(replay.id, stored);
+        assert!(before.is_none(), "{} was begun twice", replay.id);
+        Ok(ReplayBegun::Started)
+    }
+
+    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        let (state, _) = self.step();
+        Ok(state.replays.get(&id).map(|stored| stored.replay.clone()))
+    }
+
+    async fn list(
+        &self,
+        filter: &ReplayFilter,
+        page: PageRequest<ReplayId>,
+    ) -> Result<Page<Replay>, StoreError> {
+        let (state, _) = self.step();
+        let found = state
+            .replays
+            .values()
+            .rev()
+            .map(|stored| &stored.replay)
+            .filter(|replay| page.before.is_none_or(|before| replay.id < before))
+            .filter(|replay| replay.selection.webhook_id == filter.webhook)
+            .filter(|replay| match (&filter.projects, &replay.selection.projects) {
+                (None, _) => true,
+                (Some(wanted), Some(replayed)) => replayed.is_subset(wanted),
+                (Some(_), None) => false,
+            })
+            .take(page.limit as usize + 1)
+            .cloned()
+            .collect();
+        Ok(Page::of(found, page.limit))
+    }
+
+    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+        let (mut state, now) = self.step();
+        Ok(state.replays.get_mut(&id).map(|StoredReplay { replay, .. }| {
+            match replay.cancel(CancelReason::Requested, now) {
+                true => ReplayCancelled::Cancelled(replay.clone()),
+                false => ReplayCancelled::Ended(replay.clone()),
+            }
+        }))
+    }
+
+    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+        let (state, _) = self.step();
+        let replays = state.replays.iter();
+        let open =
+            replays.filter(|(id, stored)| stored.replay.is_open() && after.is_none_or(|after| **id > after));
+        Ok(open.map(|(id, _)| *id).take(limit as usize).collect())
+    }
+
+    async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
+        let (mut state, now) = self.step();
+        // Taken out while it is worked on, so that the rest can be.
+        let Some(mut stored) = state.replays.remove(&id) else {
+            return Ok(None);
+        };
+        let step = stored.replay.is_open().then(|| advance(&mut state, &mut stored, now));
+        state.replays.insert(id, stored);
+        drop(state);
+        if step.is_some_and(|step| step.queued > 0) {
+            self.work.notify_one();
+        }
+        Ok(step)
+    }
+}
+
+fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Advance {
+    let StoredReplay { replay, waiting } = stored;
+    let mut ended = Ended::default();
+    waiting.retain(|id| {
+        let phase = state.deliveries.get(id).map(|delivery| &delivery.phase);
+        let outcome = match phase {
+            Some(Phase::Unfinished(_)) => return true,
+            Some(Phase::Finished { state, .. }) => DeliveryOutcome::parse(state.status().as_str()),
+            None => None,
+        };
+        ended.add(outcome);
+        false
+    });
+    replay.settle(ended);
+
+    let mut room = 0;
+    match state.webhook(replay.selection.webhook_id) {
+        Some(webhook) if webhook.is_enabled() => {
+            let webhook = &webhook.webhook;
+            room = replay.room(Replay::window(webhook.rate_limit, webhook.max_in_flight));
+        }
+        Some(_) => {}
+        None => {
+            replay.cancel(CancelReason::WebhookDeleted, now);
+        }
+    }
+    let mut queued = 0;
+    if room > 0 {
+        let (taken, looked_to) = take(state, replay, room, now);
+        // No more than `room`.
+        queued = taken.len() as u32;
+        waiting.extend(taken);
+        replay.queue(queued, looked_to);
+    }
+    replay.complete(now);
+    Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }
+}
+
+/// Queues the next deliveries, and says which they are and up to where it has looked.
+fn take(
+    state: &mut State,
+    replay: &Replay,
+    room: u32,
+    now: Timestamp,
+) -> (Vec<DeliveryId>, Option<DeliveryId>) {
+    let Some(after) = replay.looked_to else {
+        return (Vec::new(), None);
+    };
+    let looked_at: Vec<DeliveryId> =
+        candidates(state, &replay.selection, after).take(LOOK_AT as usize).collect();
+    let mut taken: Vec<DeliveryId> = looked_at.clone();
+    taken.retain(|id| takes(state, &replay.selection, *id, replay.matched.at));
+    taken.truncate(room as usize);
+    for id in &taken {
+        if let Some(Phase::Finished { attempts, automatic_attempts, .. }) =
+            state.deliveries.get(id).map(|delivery| &delivery.phase)
+        {
+            let progress = Progress::reopened(*attempts, *automatic_attempts, Trigger::Replay, now);
+            state.reopen(*id, progress);
+        }
+    }
+    let looked_to = if taken.len() == room as usize {
+        taken.last().copied()
+    } else if looked_at.len() == LOOK_AT as usize {
+        looked_at.last().copied()
+    } else {
+        None
+    };
+    (taken, looked_to)
+}
+
+/// The webhook's deliveries after one that ended as they should, in the order of their ids.
+fn candidates<'a>(
+    state: &'a State,
+    selection: &'a ReplaySelection,
+    after: DeliveryId,
+) -> impl Iterator<Item = DeliveryId> + 'a {
+    let until = DeliveryId::floor(selection.until).max(after);
+    let range = state.deliveries.range((Bound::Excluded(after), Bound::Included(until)));
+    let of_webhook = range.filter(|(_, delivery)| delivery.webhook == selection.webhook_id);
+    let candidates = of_webhook.filter(|(_, delivery)| match &delivery.phase {
+        Phase::Finished { state, .. } => state.status().as_str() == selection.outcome.as_str(),
+        Phase::Unfinished(_) => false,
+    });
+    candidates.map(|(id, _)| *id)
+}
+
+/// Whether a candidate had ended by then, and is of a project that is wanted.
+fn takes(state: &State, selection: &ReplaySelection, id: DeliveryId, by: Timestamp) -> bool {
+    let Some(delivery) = state.deliveries.get(&id) else {
+        return false;
+    };
+    let had_ended = match &delivery.phase {
+        Phase::Finished { state, .. } => DeliveryState::finished_at(state).is_some_and(|at| at <= by),
+        Phase::Unfinished(_) => false,
+    };
+    let project = state.events.get(&delivery.event).and_then(|stored| stored.event.project.as_ref());
+    had_ended
+        && selection
+            .projects
+            .as_ref()
+            .is_none_or(|wanted| project.is_some_and(|project| wanted.contains(project)))
+}
