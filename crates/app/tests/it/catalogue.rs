@@ -252,6 +252,7 @@ async fn older_versions_of_json_schema_are_understood() {
 #[tokio::test]
 async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
     let long = "x".repeat(64 * 1_024);
+    let mut surprises = Vec::new();
     for (schema, places) in [
         (json!(true), vec![""]),
         (json!([]), vec![""]),
@@ -278,10 +279,10 @@ async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
         (json!({"$ref": "#"}), vec![""]),
         (
             json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
-            vec!["/$defs/b"],
+            vec!["/$defs/a"],
         ),
         (json!({"pattern": "("}), vec!["/pattern"]),
-        (json!({"patternProperties": {"[": {}}}), vec!["/patternProperties"]),
+        (json!({"patternProperties": {"[": {}}}), vec!["/patternProperties/["]),
         (json!({"properties": {"a": {"pattern": "(a)\\1"}}}), vec!["/properties/a/pattern"]),
         (json!({"pattern": "(?=a)b"}), vec!["/pattern"]),
         (json!({"pattern": "((\\p{L}{1,100}){1,100}){1,100}"}), vec!["/pattern"]),
@@ -289,10 +290,13 @@ async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
     ] {
         let found = refusal(&schema).await;
         let at: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
-        let text = schema.to_string();
-        assert_eq!(at, places, "{}: {found:?}", &text[..text.len().min(200)]);
-        assert!(found.iter().all(|(_, detail)| (1..400).contains(&detail.len())), "{found:?}");
+        let is_told_briefly = found.iter().all(|(_, detail)| (1..400).contains(&detail.len()));
+        if at != places || !is_told_briefly {
+            let text = schema.to_string();
+            surprises.push(format!("{}: {found:?}", &text[..text.len().min(200)]));
+        }
     }
+    assert!(surprises.is_empty(), "{surprises:#?}");
 }
 
 #[tokio::test]
