@@ -35,6 +35,8 @@ types! {
     DeliveryId = id(domain::DeliveryId::PREFIX, "01jhmvbd40f4wq9c6xn8tgz2hd");
     /// The id of an attempt.
     AttemptId = id(domain::AttemptId::PREFIX, "01jhmvbd40fwm3s5v9kd1pbx7e");
+    /// The id of a replay.
+    ReplayId = id(domain::ReplayId::PREFIX, "01jhmvbd40fj2t6w9ar4x0c8nb");
     /// The id of an API key.
     ApiKeyId = id(domain::ApiKeyId::PREFIX, "01jhmvbd40ek8a6vtr2w5cn0yj");
     /// A moment, RFC 3339. Answers have it in UTC with `Z`, and milli- or microseconds where there are any.
@@ -44,6 +46,9 @@ types! {
         .examples([Value::from("2025-01-15T10:30:00Z")]);
     /// The name of a kind of event: letters, digits and underscores in segments separated by full stops.
     EventType = text(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", "command.completed").max_length(Some(128));
+    /// Where an event type comes from: `built_in` and `registered` are published by producers; what is `operational`
+    /// tells of the system itself.
+    EventTypeOrigin = one_of(["built_in", "operational", "registered"]);
     /// An event type, all types under a prefix (`command.*`), or `*`: all that producers publish.
     EventPattern =
         text(r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$", "command.*").max_length(Some(130));
@@ -97,6 +102,12 @@ types! {
     SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str));
     /// The public half of an ed25519 key pair.
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
+    /// Which deliveries a replay takes, by how they ended.
+    DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str));
+    /// Where a replay stands.
+    ReplayState = one_of(["running", "completed", "cancelled"]);
+    /// Why a replay ended early.
+    ReplayCancelReason = one_of(["webhook_deleted", "requested"]);
     /// What an API key may do: publish events; look at webhooks, events and deliveries; make, change and
     /// delete webhooks and redeliver, too; or everything.
     Scope = one_of(domain::Scope::ALL.map(domain::Scope::as_str));

@@ -25,7 +25,9 @@ use webhooks::replays;
 pub(crate) fn described() -> utoipa::openapi::OpenApi {
     let mut document = events::Described::openapi();
     document.merge(webhooks::Described::openapi());
+    document.merge(webhooks::replays::Described::openapi());
     document.merge(deliveries::Described::openapi());
+    document.merge(event_types::Described::openapi());
     document.merge(api_keys::Described::openapi());
     document.merge(health::Described::openapi());
     document.merge(metrics::Described::openapi());

@@ -4,17 +4,30 @@ use rdev_webhooks_app::{CatalogueType, Origin};
 use rdev_webhooks_domain::{EventType, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::Text;
+use crate::openapi::types;
 
-/// An event type.
-#[derive(Serialize)]
+/// An event type of the catalogue.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CatalogueType)]
 pub(crate) struct EventTypeView<'a> {
+    #[schema(value_type = types::EventType)]
     name: Text<&'a EventType>,
+    /// What it means.
+    #[schema(required)]
     description: Option<&'a str>,
+    /// The JSON Schema that the `data` of its events must match, byte for byte as it was given.
+    #[schema(value_type = Option<serde_json::Map<String, serde_json::Value>>, required)]
     schema: Option<StoredSchema<'a>>,
+    #[schema(value_type = types::EventTypeOrigin)]
     origin: &'static str,
+    /// When it was registered.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     created_at: Option<Text<Timestamp>>,
+    /// When it was registered or replaced last.
+    #[schema(value_type = Option<types::Timestamp>, required)]
     updated_at: Option<Text<Timestamp>>,
 }
 

@@ -31,6 +31,8 @@ use crate::page::ListOf;
 use crate::problem::Problem;
 
 pub(crate) type ApiKeyList = ListOf<ApiKeyView<'static>>;
+pub(crate) type ReplayList = ListOf<ReplayView>;
+pub(crate) type EventTypeList = ListOf<EventTypeView<'static>>;
 pub(crate) type WebhookList = ListOf<WebhookView<'static>>;
 pub(crate) type EventList = ListOf<EventView<'static>>;
 pub(crate) type DeliveryList = ListOf<DeliveryView<'static>>;

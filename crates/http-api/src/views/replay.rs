@@ -2,43 +2,64 @@
 
 use rdev_webhooks_domain::{Matched, Replay, ReplayId, ReplaySelection, ReplayState, Timestamp, WebhookId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Text;
+use crate::openapi::types;
 
 /// A replay and how far it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
 pub(crate) struct ReplayView {
+    #[schema(value_type = types::ReplayId)]
     id: Text<ReplayId>,
+    #[schema(value_type = types::WebhookId)]
     webhook_id: Text<WebhookId>,
+    #[schema(value_type = types::ReplayState)]
     state: &'static str,
+    /// Why it was cancelled.
+    #[schema(value_type = Option<types::ReplayCancelReason>, required)]
     reason: Option<&'static str>,
     #[serde(flatten)]
     found: Found,
+    /// How many of its deliveries have been given to the queue so far.
     queued: u64,
+    /// How many of those wait, or are being sent.
     waiting: u32,
     succeeded: u64,
     failed: u64,
     cancelled: u64,
+    #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
+    #[schema(value_type = Option<types::Timestamp>, required)]
     finished_at: Option<Text<Timestamp>>,
 }
 
 /// What a replay would take.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReplayDryRun)]
 pub(crate) struct DryRunView {
+    /// Always true.
     dry_run: bool,
+    #[schema(value_type = types::WebhookId)]
     webhook_id: Text<WebhookId>,
     #[serde(flatten)]
     found: Found,
 }
 
 /// What is asked for, and how many deliveries that is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReplaySelection)]
 struct Found {
+    #[schema(value_type = types::Timestamp)]
     since: Text<Timestamp>,
+    #[schema(value_type = types::Timestamp)]
     until: Text<Timestamp>,
+    #[schema(value_type = types::DeliveryOutcome)]
     status: &'static str,
+    /// How many deliveries there were when it was asked for.
     count: u64,
+    /// Whether that is all; there may be more than were counted.
     count_is_exact: bool,
 }
 

@@ -13,9 +13,6 @@ use crate::answer::Answer;
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(rdev_webhooks_http_api::openapi_json()).unwrap());
 
-/// Whether operations, statuses and headers may lack a description: only while several are being built.
-pub(crate) const MAY_BE_UNDESCRIBED: bool = true;
-
 /// Headers that every answer may have, which the description leaves to HTTP.
 const OF_HTTP: [&str; 6] = [
     "allow",
@@ -36,16 +33,12 @@ pub(crate) fn check(method: &Method, path: &str, request: &[u8], answer: &Answer
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     let sought = if method == Method::HEAD { Method::GET } else { method.clone() };
     let Some((template, operation)) = operation(&sought, path) else {
-        let is_excused = answer.status.is_client_error() || MAY_BE_UNDESCRIBED;
-        assert!(is_excused, "{method} {path} is not described: {answer:?}");
+        assert!(answer.status.is_client_error(), "{method} {path} is not described: {answer:?}");
         return;
     };
     let place = format!("/paths/{}/{}", escaped(template), sought.as_str().to_lowercase());
     let status = answer.status.as_u16().to_string();
     let Some(described) = operation["responses"].get(&status) else {
-        if MAY_BE_UNDESCRIBED {
-            return;
-        }
         panic!("{method} {template} is not described to answer {status}: {answer:?}");
     };
     let (place, described) = match described.get("$ref") {
@@ -89,7 +82,7 @@ fn check_headers(what: &str, described: &Value, answer: &Answer) {
     for name in answer.headers.keys() {
         let name = name.as_str();
         assert!(
-            described.iter().any(|known| known == name) || OF_HTTP.contains(&name) || MAY_BE_UNDESCRIBED,
+            described.iter().any(|known| known == name) || OF_HTTP.contains(&name),
             "{what}: the header {name} is not described"
         );
     }

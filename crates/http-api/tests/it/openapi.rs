@@ -6,7 +6,7 @@ use rdev_webhooks_domain::Scope;
 use rdev_webhooks_http_api::{ProblemCode, openapi_json, route_paths};
 use serde_json::{Map, Value, json};
 
-use crate::conformance::{DOCUMENT, MAY_BE_UNDESCRIBED, escaped, expect_valid, resolve};
+use crate::conformance::{DOCUMENT, escaped, expect_valid, resolve};
 use crate::scene::Scene;
 
 /// Every operation by its method and path.
@@ -31,7 +31,7 @@ async fn every_route_is_described_and_nothing_else() {
     }
     let described: BTreeSet<_> = operations().into_iter().map(|(name, _)| name).collect();
     let undescribed: Vec<_> = routed.difference(&described).collect();
-    assert!(undescribed.is_empty() || MAY_BE_UNDESCRIBED, "not described: {undescribed:?}");
+    assert!(undescribed.is_empty(), "not described: {undescribed:?}");
     assert!(described.is_subset(&routed), "described, but not there: {:?}", described.difference(&routed));
 }
 
@@ -113,7 +113,9 @@ fn every_operation_tells_what_it_is() {
         assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}");
         let is_open = ["description", "health"].iter().any(|tag| operation["tags"][0] == *tag);
         let scopes = operation["security"][0]["api_key"].as_array();
-        assert_eq!(scopes.map(Vec::len), (!is_open).then_some(1), "{name}: the scope that it needs");
+        // Any key will do for looking at the catalogue.
+        let expected = if name.starts_with("GET /event-types") { 0 } else { 1 };
+        assert_eq!(scopes.map(Vec::len), (!is_open).then_some(expected), "{name}: the scope that it needs");
         assert!(operation.get("x-problems").is_none(), "{name}");
         let answers = operation["responses"].as_object().unwrap();
         assert!(answers.keys().any(|status| status.starts_with('2')), "{name}");
@@ -136,7 +138,7 @@ fn every_code_is_described_where_it_may_occur() {
     let all = ProblemCode::ALL.iter().map(|code| code.as_str());
     let missing: Vec<_> =
         all.filter(|code| *code != everywhere && !codes.contains(&(*code).to_owned())).collect();
-    assert!(missing.is_empty() || MAY_BE_UNDESCRIBED, "described nowhere: {missing:?}");
+    assert!(missing.is_empty(), "described nowhere: {missing:?}");
 }
 
 #[test]

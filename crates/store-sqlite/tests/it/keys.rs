@@ -60,6 +60,7 @@ const PLAIN: &[&str] = &[
     "api_keys.hash",
     "idempotency_keys.owner",
     "idempotency_keys.digest",
+    "replays.looked_to",
 ];
 
 /// Blobs that are sealed, and are dealt with apart.

@@ -5,9 +5,23 @@ use axum::extract::State;
 use http::StatusCode;
 use rdev_webhooks_app::Services;
 
+use crate::openapi::types;
 use crate::path::PathName;
 use crate::problem::Problem;
 
+/// Remove a registered event type
+///
+/// What was published of it stays as it is.
+#[utoipa::path(
+    delete,
+    path = "/event-types/{name}",
+    tag = "event types",
+    operation_id = "deleteEventType",
+    security(("api_key" = ["admin"])),
+    params(("name" = types::EventType, Path)),
+    responses((status = 204, description = "It is removed.")),
+    extensions(("x-problems" = json!(["event_type_built_in", "event_type_subscribed", "validation_failed"])))
+)]
 pub(crate) async fn delete(State(services): State<Services>, name: PathName) -> Result<StatusCode, Problem> {
     services.catalogue.remove(&name.of_something()?).await?;
     Ok(StatusCode::NO_CONTENT)

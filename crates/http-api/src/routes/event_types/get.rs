@@ -4,10 +4,21 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::{CatalogueError, Services};
 
+use crate::openapi::types;
 use crate::path::PathName;
 use crate::problem::Problem;
 use crate::views::{self, EventTypeView};
 
+/// Look at an event type
+#[utoipa::path(
+    get,
+    path = "/event-types/{name}",
+    tag = "event types",
+    operation_id = "getEventType",
+    security(("api_key" = [])),
+    params(("name" = types::EventType, Path)),
+    responses((status = 200, description = "The event type.", body = EventTypeView))
+)]
 pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Problem> {
     let name = name.of_something()?;
     services.catalogue.refresh().await?;

@@ -8,11 +8,23 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{EventType, Page};
 
-use crate::page;
+use crate::page::{self, PageParameters};
 use crate::problem::Problem;
 use crate::query::Query;
-use crate::views::EventTypeView;
+use crate::views::{EventTypeList, EventTypeView};
 
+/// List the event types
+///
+/// By name: those that are built in, those that tell of the system itself, and those that were registered.
+#[utoipa::path(
+    get,
+    path = "/event-types",
+    tag = "event types",
+    operation_id = "listEventTypes",
+    security(("api_key" = [])),
+    params(PageParameters),
+    responses((status = 200, description = "A page of event types.", body = EventTypeList, headers(("Link"))))
+)]
 pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
     let request = page::request::<Name>(&mut query);
     let given = query.finish()?;

@@ -6,6 +6,12 @@ mod list;
 mod names;
 mod put;
 
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(list::list, get::get, put::put, delete::delete))]
+pub(super) struct Described;
+
 pub(super) use delete::delete;
 pub(super) use get::get;
 pub(super) use list::list;

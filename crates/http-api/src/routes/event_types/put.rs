@@ -6,14 +6,48 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::{Catalogue, CatalogueError, MAX_SCHEMA_LEN, NewType, Services};
+use utoipa::ToSchema;
 
 use crate::body::{Document, Value};
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::path::PathName;
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::webhooks::description;
 use crate::views::{self, EventTypeView};
 
+/// An event type as it is to be. `null` stands for an optional member that is absent.
+#[derive(ToSchema)]
+#[schema(as = NewEventType)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct EventTypeBody {
+    /// What it means.
+    #[schema(max_length = 1_000)]
+    description: Option<String>,
+    /// A JSON Schema (draft 2020-12, unless it says otherwise) that the `data` of its events must match, of at most
+    /// 65,536 bytes. It refers to nothing outside of itself.
+    schema: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Register an event type, or replace a registered one
+///
+/// Events that are published from then on are held to its schema: at once by the process that answers, within a
+/// second by others.
+#[utoipa::path(
+    put,
+    path = "/event-types/{name}",
+    tag = "event types",
+    operation_id = "putEventType",
+    security(("api_key" = ["admin"])),
+    params(("name" = types::EventType, Path)),
+    request_body = EventTypeBody,
+    responses(
+        (status = 201, description = "It is registered.", body = EventTypeView, headers(("Location"))),
+        (status = 200, description = "It is replaced.", body = EventTypeView)
+    ),
+    extensions(("x-problems" = json!(["event_type_built_in", "too_many_event_types"])))
+)]
 pub(crate) async fn put(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,

@@ -8,14 +8,32 @@ use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::request;
+use super::request::{self, ReplayBody};
 use crate::body::Document;
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::routes::webhooks;
 use crate::views::{self, DryRunView, ReplayView};
 
+/// Make the deliveries of a range again
+///
+/// With the same `webhook-id`, the oldest first and a few at a time, so that live events are not held up.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/replay",
+    tag = "replays",
+    operation_id = "beginReplay",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path)),
+    request_body = ReplayBody,
+    responses(
+        (status = 202, description = "The replay has begun.", body = ReplayView, headers(("Location"))),
+        (status = 200, description = "With `dry_run`: what a replay would take.", body = DryRunView)
+    ),
+    extensions(("x-problems" = json!(["webhook_disabled", "replay_running"])))
+)]
 pub(crate) async fn begin(
     State(services): State<Services>,
     caller: Caller,

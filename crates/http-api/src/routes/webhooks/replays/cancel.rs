@@ -7,12 +7,25 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
-use crate::body::Nothing;
+use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathIds;
 use crate::problem::Problem;
 use crate::views::{self, ReplayView};
 
+/// Let a replay queue no more
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/replays/{replay_id}/cancel",
+    tag = "replays",
+    operation_id = "cancelReplay",
+    security(("api_key" = ["webhooks:write"])),
+    params(("id" = types::WebhookId, Path), ("replay_id" = types::ReplayId, Path)),
+    request_body = Option<EmptyBody>,
+    responses((status = 200, description = "It is cancelled.", body = ReplayView)),
+    extensions(("x-problems" = json!(["replay_ended"])))
+)]
 pub(crate) async fn cancel(
     State(services): State<Services>,
     caller: Caller,

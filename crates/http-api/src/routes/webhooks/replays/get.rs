@@ -7,10 +7,21 @@ use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
 use crate::caller::Caller;
+use crate::openapi::types;
 use crate::path::PathIds;
 use crate::problem::Problem;
 use crate::views::{self, ReplayView};
 
+/// Look at a replay
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/replays/{replay_id}",
+    tag = "replays",
+    operation_id = "getReplay",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::WebhookId, Path), ("replay_id" = types::ReplayId, Path)),
+    responses((status = 200, description = "The replay and how far it is.", body = ReplayView))
+)]
 pub(crate) async fn get(
     State(services): State<Services>,
     caller: Caller,

@@ -6,13 +6,26 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayFilter, WebhookId};
 
 use crate::caller::Caller;
-use crate::page;
+use crate::openapi::types;
+use crate::page::{self, PageParameters};
 use crate::path::PathId;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::routes::webhooks;
-use crate::views::ReplayView;
+use crate::views::{ReplayList, ReplayView};
 
+/// List a webhook's replays
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/replays",
+    tag = "replays",
+    operation_id = "listReplays",
+    security(("api_key" = ["webhooks:read"])),
+    params(("id" = types::WebhookId, Path), PageParameters),
+    responses((status = 200, description = "A page of replays.", body = ReplayList, headers(("Link"))))
+)]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,

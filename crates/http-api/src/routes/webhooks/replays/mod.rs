@@ -6,6 +6,12 @@ mod get;
 mod list;
 mod request;
 
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(paths(begin::begin, list::list, get::get, cancel::cancel))]
+pub(in crate::routes) struct Described;
+
 pub(in crate::routes) use begin::begin;
 pub(in crate::routes) use cancel::cancel;
 pub(in crate::routes) use get::get;

@@ -2,9 +2,11 @@
 
 use rdev_webhooks_app::NewReplay;
 use rdev_webhooks_domain::{Access, DeliveryOutcome, Timestamp, WebhookId};
+use utoipa::ToSchema;
 
 use crate::body::{Document, Object, Value};
 use crate::fault::Faults;
+use crate::openapi::types;
 use crate::problem::Problem;
 
 /// What is asked for.
@@ -12,6 +14,26 @@ pub(super) struct Request {
     pub(super) new: NewReplay,
     /// Only to be counted.
     pub(super) dry_run: bool,
+}
+
+/// Which deliveries to make again. `null` stands for an optional member that is absent.
+#[derive(ToSchema)]
+#[schema(as = NewReplay)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it describes what `read` reads")]
+pub(super) struct ReplayBody {
+    /// Only deliveries of events that were accepted then or later.
+    #[schema(value_type = types::Timestamp)]
+    since: String,
+    /// Only deliveries of events that were accepted before; now, if it is absent.
+    #[schema(value_type = Option<types::Timestamp>)]
+    until: Option<String>,
+    /// `failed`, if it is absent.
+    #[schema(value_type = Option<types::DeliveryOutcome>)]
+    status: Option<String>,
+    /// Only counts.
+    #[schema(default = false)]
+    dry_run: Option<bool>,
 }
 
 /// Reads the whole body: a replay of what there is for the caller, or every fault of it.
