@@ -42,7 +42,7 @@ impl Needles {
             let whole = shifted.len() / 3 * 4;
             for alphabet in [BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD] {
                 let text = alphabet.encode(&shifted);
-                form("in base64", text[4.min(4 * skip)..whole].as_bytes().to_vec());
+                form("in base64", text.as_bytes()[4.min(4 * skip)..whole].to_vec());
             }
         }
     }

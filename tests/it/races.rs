@@ -19,7 +19,7 @@ struct Two {
 
 enum Processes {
     Embedded { _server: Box<AllInOne>, _folder: tempfile::TempDir },
-    Apart { _deployment: Box<Deployment>, _apis: [Process; 2] },
+    Apart { _deployment: Box<Deployment>, _apis: Box<[Process; 2]> },
 }
 
 impl Two {
@@ -34,7 +34,7 @@ impl Two {
         let deployment = Box::new(Deployment::start().await);
         let (first, one) = deployment.further_api().await;
         let (second, other) = deployment.further_api().await;
-        let _apis = [first, second];
+        let _apis = Box::new([first, second]);
         Self { one, other, _processes: Processes::Apart { _deployment: deployment, _apis } }
     }
 

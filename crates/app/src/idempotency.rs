@@ -98,7 +98,7 @@ impl OperationRun {
         match self.keys.end(&self.key, self.token, &end).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(key = %self.key, "a request took longer than its idempotency key was held")
+                tracing::warn!(key = %self.key, "a request took longer than its idempotency key was held");
             }
             Err(error) => tracing::warn!(
                 key = %self.key, error = &error as &dyn std::error::Error,

@@ -357,9 +357,9 @@ async fn an_answer_that_was_not_recorded_is_made_again_to_the_byte() {
         let again = scene.post_once("k1", "/webhooks", WEBHOOK).await;
         let replayed = again.header("idempotent-replayed") == "true";
         if replayed {
-            assert_again(&webhook, &again)
+            assert_again(&webhook, &again);
         } else {
-            assert_same(&webhook, &again)
+            assert_same(&webhook, &again);
         }
         assert_eq!(scene.post_once("k2", "/events", EVENT).await.json(), event.json());
     }
@@ -394,7 +394,7 @@ async fn every_post_heeds_the_key() {
     assert!(posts.len() >= 4 && posts.contains(&"/webhooks/{id}/test"), "{posts:?}");
     let scene = Scene::new();
     for path in posts {
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let answer = scene.post_once("not one", &path, "{}").await.expect(422);
         assert_eq!(answer.places(), ["#Idempotency-Key"], "{path}");
     }
