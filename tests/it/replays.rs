@@ -1,4 +1,4 @@
-//! A replay that is cut off in the middle by `kill -9`.
+//! A replay that is cut off in the middle by `kill -9`, on both databases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_testkit::receiver::{Gate, Reply, Script};
-use rdev_webhooks_tests::{Client, Deployment};
+use rdev_webhooks_tests::{AllInOne, Client, Deployment};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -123,6 +123,22 @@ async fn completes(client: &Client, replay: &str) {
     let attempts = client.get(&format!("/deliveries/{id}/attempts")).await;
     let triggers: Vec<_> = attempts["data"].as_array().unwrap().iter().map(|one| &one["trigger"]).collect();
     assert_eq!((triggers[0], *triggers.last().unwrap()), (&"replay".into(), &"automatic".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_goes_on_when_the_only_process_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = Endpoint::start().await;
+    let server = AllInOne::start(folder.path()).await;
+    let webhook = endpoint.refuse_all(&server.client).await;
+    let replay = begin(&server.client, &webhook).await;
+    endpoint.is_in_the_middle(&server.client, &replay).await;
+    server.kill().await;
+    endpoint.gate.open();
+    let server = AllInOne::start(folder.path()).await;
+    completes(&server.client, &replay).await;
+    endpoint.check();
+    assert!(server.stop().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

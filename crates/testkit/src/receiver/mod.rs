@@ -115,9 +115,10 @@ impl Receiver {
     /// came, if that takes longer than `deadline`.
     pub async fn wait_for(&self, n: usize, deadline: Duration) -> Vec<ReceivedRequest> {
         let mut count = self.inbox.count.subscribe();
-        let waited = tokio::time::timeout(deadline, count.wait_for(|count| *count >= n)).await;
+        // What it answers locks the count, which `keep` changes while it holds the requests.
+        let came = tokio::time::timeout(deadline, count.wait_for(|count| *count >= n)).await.is_ok();
         let requests = self.requests();
-        assert!(waited.is_ok(), "{} of {n} requests came within {deadline:?}", requests.len());
+        assert!(came, "{} of {n} requests came within {deadline:?}", requests.len());
         requests
     }
 }
