@@ -73,11 +73,25 @@ impl DeliveryHistory for PostgresStore {
             .run(async |conn| {
                 sqlx::query_as!(
                     AttemptRow,
-                    r#"SELECT number, trigger::text AS "trigger!", started_at, duration_ns, dns_ns,
-                         connect_ns, tls_ns, first_byte_ns, signature, status, response_headers,
-                         response_body, response_truncated, failure_class, failure_detail
-                     FROM rdev_webhooks.attempts
-                     WHERE delivery_id = $1 AND ($2::int4 IS NULL OR number < $2)
+                    r#"SELECT number AS "number!", trigger::text AS "trigger!", started_at AS "started_at!",
+                         duration_ns AS "duration_ns!", dns_ns, connect_ns, tls_ns, first_byte_ns,
+                         signature AS "signature!", status, response_headers, response_body,
+                         response_truncated, failure_class, failure_detail
+                     FROM (
+                         SELECT number, trigger, started_at, duration_ns, dns_ns, connect_ns, tls_ns,
+                             first_byte_ns, signature, status, response_headers, response_body,
+                             response_truncated, failure_class, failure_detail
+                         FROM rdev_webhooks.attempts WHERE delivery_id = $1
+                         UNION ALL
+                         SELECT attempts, success_trigger, success_started_at, success_duration_ns,
+                             success_dns_ns, success_connect_ns, success_tls_ns,
+                             success_first_byte_ns, success_signature, success_status,
+                             success_response_headers, success_response_body,
+                             success_response_truncated, NULL, NULL
+                         FROM rdev_webhooks.deliveries
+                         WHERE id = $1 AND success_started_at IS NOT NULL
+                     ) a
+                     WHERE $2::int4 IS NULL OR number < $2
                      ORDER BY number DESC LIMIT $3"#,
                     id.as_uuid(),
                     page.before.map(to_i32),

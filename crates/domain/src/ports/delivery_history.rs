@@ -23,7 +23,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
 
     /// A page of one delivery's attempts, the last first: those with a number under `before`.
     ///
-    /// 1. MUST keep every field of an attempt, durations to the microsecond. (`an_attempt_is_kept_exactly`)
+    /// 1. MUST keep every field of an attempt, durations to the microsecond, whatever comes after it.
+    ///    (`an_attempt_is_kept_exactly`, `a_success_outlives_what_comes_after_it`)
     /// 2. MUST page without gaps and repetitions. (`attempts_are_paged_last_first`)
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError>;
 

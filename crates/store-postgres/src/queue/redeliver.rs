@@ -126,7 +126,18 @@ async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) 
 /// As `Progress::reopened` says.
 async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "WITH ended AS (DELETE FROM rdev_webhooks.deliveries WHERE id = $1 RETURNING *)
+        "WITH ended AS (DELETE FROM rdev_webhooks.deliveries WHERE id = $1 RETURNING *),
+         logged AS (
+             INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at, duration_ns,
+                 dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status, response_headers,
+                 response_body, response_truncated)
+             SELECT id, attempts, success_trigger, success_started_at, success_duration_ns,
+                 success_dns_ns, success_connect_ns, success_tls_ns, success_first_byte_ns,
+                 success_signature, success_status, success_response_headers, success_response_body,
+                 success_response_truncated
+             FROM ended WHERE success_started_at IS NOT NULL
+             ON CONFLICT (delivery_id, number) DO NOTHING
+         )
          INSERT INTO rdev_webhooks.delivery_queue
              (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
          SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts,

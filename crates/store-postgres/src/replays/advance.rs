@@ -154,7 +154,18 @@ async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found
             WHERE d.id = ANY(ARRAY(SELECT id FROM wanted))
                 AND d.id >= (SELECT id FROM wanted ORDER BY id LIMIT 1)
                 AND d.id <= (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
-            RETURNING d.id, d.event_id, d.webhook_id, d.attempts, d.automatic_attempts
+            RETURNING d.*
+        ),
+        logged AS (
+            INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at, duration_ns,
+                dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status, response_headers,
+                response_body, response_truncated)
+            SELECT t.id, t.attempts, t.success_trigger, t.success_started_at, t.success_duration_ns,
+                t.success_dns_ns, t.success_connect_ns, t.success_tls_ns, t.success_first_byte_ns,
+                t.success_signature, t.success_status, t.success_response_headers,
+                t.success_response_body, t.success_response_truncated
+            FROM taken t WHERE t.success_started_at IS NOT NULL
+            ON CONFLICT (delivery_id, number) DO NOTHING
         ),
         queued AS (
             INSERT INTO rdev_webhooks.delivery_queue

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, WebhookRepository};
-use rdev_webhooks_domain::{HealthEffect, Settled, Settlement};
+use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, WebhookRepository};
+use rdev_webhooks_domain::{HealthEffect, Settled, Settlement, Trigger};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
 
@@ -138,7 +138,7 @@ async fn publishing_a_batch_again_after_its_answer_was_lost_adds_what_is_missing
 }
 
 #[tokio::test]
-async fn a_success_is_recorded_where_its_attempt_is_on_record() {
+async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.publish(2).await;
@@ -160,6 +160,12 @@ async fn a_success_is_recorded_where_its_attempt_is_on_record() {
         })
         .collect();
     assert_eq!(scene.store.settle(&settled).await.unwrap(), [true, true]);
-    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.deliveries").await, 2);
+    // Each stands in its delivery's row, until that goes.
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
+    for one in &leased {
+        let again = scene.store.redeliver(one.lease.delivery, Trigger::Manual).await.unwrap();
+        assert!(matches!(again, Some(Redelivery::Queued(_))), "{again:?}");
+    }
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
 }

@@ -44,6 +44,7 @@ fn needs(refused: Result<PostgresStore, ConnectError>, number: u8) {
 const PLAIN: &[&str] = &[
     "events.body",
     "attempts.response_body",
+    "deliveries.success_response_body",
     "api_keys.hash",
     "encryption_keys.key_id",
     "idempotency_keys.digest",

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
-    DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect, NewEvent, PageRequest,
-    Phases, RESPONSE_BODY_LIMIT, Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
+    DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect, NewEvent,
+    PageRequest, Phases, RESPONSE_BODY_LIMIT, ReplaySelection, Settled, Settlement, Target, Timestamp, Trigger,
+    WebhookId,
 };
 
 use super::Harness;
@@ -336,6 +337,48 @@ pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
     let leased = scene.claim_one(webhook).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     assert_eq!(scene.attempts(id).await[1..], expected);
+}
+
+/// The attempt by which a delivery succeeded is kept exactly, and stays when the delivery is made again.
+pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+    let mut expected = Vec::new();
+    for n in 1..=3 {
+        let leased = scene.claim_one(webhook).await;
+        let mut settlement = scene.settlement(&leased, Settled::Succeeded).await;
+        let attempt = settlement.attempt.as_mut().expect("a success has an attempt");
+        attempt.signature = format!("v1,{n}");
+        attempt.started_at = scene.now().await - Duration::from_micros(n * 1_001);
+        attempt.phases = Phases {
+            dns: (n == 1).then_some(Duration::from_micros(n)),
+            connect: (n == 2).then_some(Duration::from_millis(n)),
+            tls: (n == 3).then_some(Duration::from_secs(n)),
+            first_byte: Some(Duration::from_millis(10 + n)),
+        };
+        attempt.outcome.response = Some(CapturedResponse {
+            status: 200 + n as u16,
+            headers: vec![("x-n".to_owned(), n.to_string())],
+            body: vec![0, 0xff, n as u8].into(),
+            truncated: n == 2,
+        });
+        assert_eq!((attempt.number, attempt.trigger), (leased.attempt, leased.trigger));
+        expected.insert(0, attempt.clone());
+        assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
+        assert_eq!(scene.attempts(id).await, expected);
+        if n == 1 {
+            scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+        } else if n == 2 {
+            let selection =
+                ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..scene.all_failed(webhook).await };
+            let replay = scene.begin(selection).await;
+            assert_eq!(scene.step(replay).await.queued, 1);
+        }
+        assert_eq!(scene.attempts(id).await, expected);
+    }
+    let triggers: Vec<_> = expected.iter().map(|attempt| attempt.trigger).collect();
+    assert_eq!(triggers, [Trigger::Replay, Trigger::Manual, Trigger::Automatic]);
 }
 
 /// A delivery's attempts are paged from the last to the first, and are its own alone.

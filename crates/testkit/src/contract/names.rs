@@ -129,6 +129,7 @@ macro_rules! contract_test_names {
             deliveries_are_filtered
             an_attempt_is_kept_exactly
             attempts_are_paged_last_first
+            a_success_outlives_what_comes_after_it
             // idempotency
             an_idempotency_key_is_taken_by_one
             idempotency_keys_belong_to_their_owners

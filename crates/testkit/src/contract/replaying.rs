@@ -27,7 +27,7 @@ impl Scene<'_> {
         webhook
     }
 
-    async fn step(&self, id: ReplayId) -> Advance {
+    pub(super) async fn step(&self, id: ReplayId) -> Advance {
         self.replays.advance(id).await.unwrap().expect("the replay is open")
     }
 

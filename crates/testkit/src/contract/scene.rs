@@ -158,9 +158,13 @@ impl<'a> Scene<'a> {
         leased.remove(0)
     }
 
-    /// What a worker would report: an attempt that was answered 200 or 500, as `settled` says.
+    /// What a worker would report: an attempt that was answered 200 or 500, as `settled` says. Failures leave
+    /// the endpoint's health alone, so that any number of them opens no circuit.
     pub(super) async fn settlement(&self, leased: &LeasedDelivery, settled: Settled) -> Settlement {
-        let status = if settled == Settled::Succeeded { 200 } else { 500 };
+        let (status, health) = match settled {
+            Settled::Succeeded => (200, HealthEffect::Succeeded),
+            _ => (500, HealthEffect::None),
+        };
         Settlement {
             lease: leased.lease,
             settled,
@@ -169,7 +173,7 @@ impl<'a> Scene<'a> {
                 ..samples::attempt(leased.attempt, self.now().await, status)
             }),
             gone: false,
-            health: HealthEffect::None,
+            health,
         }
     }
 

@@ -6,15 +6,13 @@ use rdev_webhooks_domain::{Attempt, CapturedResponse, DeliveryStatus, HealthEffe
 use uuid::Uuid;
 
 use crate::connect::Inner;
-use crate::convert::{to_i32, to_nanos, to_sql_time, without_nul};
-use crate::error::unless_taken;
+use crate::convert::{to_nanos, to_sql_time, without_nul};
 
 /// The settlements' columns.
 #[derive(Default)]
 struct Columns<'a> {
     id: Vec<Uuid>,
     token: Vec<i64>,
-    number: Vec<i32>,
     trigger: Vec<&'static str>,
     started_at: Vec<DateTime<Utc>>,
     duration_ns: Vec<i64>,
@@ -48,7 +46,6 @@ impl<'a> Columns<'a> {
             };
             columns.id.push(settlement.lease.delivery.as_uuid());
             columns.token.push(settlement.lease.token.as_i64());
-            columns.number.push(to_i32(attempt.number));
             columns.trigger.push(attempt.trigger.as_str());
             columns.started_at.push(to_sql_time(attempt.started_at));
             columns.duration_ns.push(to_nanos(attempt.duration));
@@ -67,8 +64,11 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Says which were recorded, by their places from 1, or none if this is not for the batch: if not all have
-/// succeeded, or one of the attempts is on record. Then nothing was changed.
+/// Says which were recorded, by their places from 1, or none if this is not for the batch, as not all have
+/// succeeded. Then nothing was changed.
+///
+/// The attempts go into the deliveries' own rows. The number of an attempt is that of all, which rises when
+/// its lease is taken.
 ///
 /// There is something to forget of an endpoint's health only if it has failed before; the index takes such
 /// rows in the order of their webhooks, which is the one in which everybody locks them.
@@ -82,33 +82,30 @@ pub(super) async fn apply<'a>(
     store
         .write()
         .run(async |conn| {
-            let applied = sqlx::query_scalar!(
+            sqlx::query_scalar!(
                 r#"
                 WITH finished AS (
                     DELETE FROM rdev_webhooks.delivery_queue q
-                    USING unnest($1::uuid[], $2::int8[], $3::int4[], $4::text[], $5::timestamptz[],
-                        $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::text[],
-                        $12::int4[], $13::text[], $14::bytea[], $15::bool[]) WITH ORDINALITY
-                        AS g(id, token, number, trigger, started_at, duration_ns, dns_ns, connect_ns,
-                            tls_ns, first_byte_ns, signature, status, response_headers, response_body,
+                    USING unnest($1::uuid[], $2::int8[], $3::text[], $4::timestamptz[], $5::int8[],
+                        $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::text[], $11::int4[],
+                        $12::text[], $13::bytea[], $14::bool[]) WITH ORDINALITY
+                        AS g(id, token, trigger, started_at, duration_ns, dns_ns, connect_ns, tls_ns,
+                            first_byte_ns, signature, status, response_headers, response_body,
                             response_truncated, n)
                     WHERE q.id = g.id AND q.lease_token = g.token
                     RETURNING g.*, q.event_id, q.webhook_id, q.attempts, q.automatic_attempts
                 ),
                 recorded AS (
                     INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                        attempts, automatic_attempts, outcome)
+                        attempts, automatic_attempts, outcome, success_trigger, success_started_at,
+                        success_duration_ns, success_dns_ns, success_connect_ns, success_tls_ns,
+                        success_first_byte_ns, success_signature, success_status,
+                        success_response_headers, success_response_body, success_response_truncated)
                     SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
-                        f.automatic_attempts, $16
-                    FROM finished f
-                ),
-                logged AS (
-                    INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
-                        duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
-                        response_headers, response_body, response_truncated)
-                    SELECT f.id, f.number, f.trigger::rdev_webhooks.attempt_trigger, f.started_at,
-                        f.duration_ns, f.dns_ns, f.connect_ns, f.tls_ns, f.first_byte_ns, f.signature,
-                        f.status, f.response_headers, f.response_body, f.response_truncated
+                        f.automatic_attempts, $15, f.trigger::rdev_webhooks.attempt_trigger,
+                        f.started_at, f.duration_ns, f.dns_ns, f.connect_ns, f.tls_ns,
+                        f.first_byte_ns, f.signature, f.status, f.response_headers, f.response_body,
+                        f.response_truncated
                     FROM finished f
                 ),
                 recovered AS (
@@ -119,7 +116,6 @@ pub(super) async fn apply<'a>(
                 "#,
                 &columns.id,
                 &columns.token,
-                &columns.number,
                 &columns.trigger as &[&str],
                 &columns.started_at,
                 &columns.duration_ns,
@@ -135,8 +131,8 @@ pub(super) async fn apply<'a>(
                 DeliveryStatus::Succeeded.as_str(),
             )
             .fetch_all(&mut **conn)
-            .await;
-            unless_taken(applied)
+            .await
         })
         .await
+        .map(Some)
 }
