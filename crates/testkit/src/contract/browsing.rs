@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
-    DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect, NewEvent,
-    PageRequest, Phases, RESPONSE_BODY_LIMIT, ReplaySelection, Settled, Settlement, Target, Timestamp, Trigger,
-    WebhookId,
+    DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect,
+    NewEvent, PageRequest, Phases, RESPONSE_BODY_LIMIT, ReplaySelection, Settled, Settlement, Target,
+    Timestamp, Trigger, WebhookId,
 };
 
 use super::Harness;
