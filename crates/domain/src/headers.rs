@@ -35,6 +35,9 @@ pub enum CustomHeadersError {
     TooMany,
 }
 
+/// What stands for a custom header's value wherever it may be seen.
+pub const REDACTED: &str = "[redacted]";
+
 const MAX_HEADERS: usize = 32;
 const MAX_VALUE_LEN: usize = 4_096;
 

@@ -51,7 +51,7 @@ pub use event::{
     DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, NewEvent, Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
-pub use headers::{CustomHeaders, CustomHeadersError};
+pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};

@@ -11,6 +11,7 @@ mod decide;
 mod heartbeat;
 mod pool;
 mod prepare;
+mod redact;
 mod retry_after;
 mod scheduler;
 mod settler;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::redact::redact;
 use super::{decide, prepare};
 use crate::measures::Attempts;
 use crate::{Ambient, Statistics};
@@ -127,11 +128,14 @@ impl PoolTask {
             return Action::Release(lease);
         }
         self.measures.claimed(leased.overdue);
-        let report = self.dispatcher.send(prepared.request).await;
+        let mut report = self.dispatcher.send(prepared.request).await;
         let ended_at = self.ambient.now();
         self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
         let decision = decide(leased, &report.outcome, ended_at, self.ambient.entropy.fraction());
         log(leased, &report.outcome, report.duration, decision.settled);
+        if let Some(response) = &mut report.outcome.response {
+            redact(response, &leased.target.headers);
+        }
         Action::Settle(Box::new(Settlement {
             lease,
             settled: decision.settled,

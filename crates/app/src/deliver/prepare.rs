@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use rdev_webhooks_domain::ports::DispatchRequest;
 use rdev_webhooks_domain::{
-    Attempt, AttemptId, CustomHeaders, Delivery, DeliveryId, EventId, EventType, LeasedDelivery, Timestamp,
-    TraceParent,
+    Attempt, AttemptId, CustomHeaders, Delivery, DeliveryId, EventId, EventType, LeasedDelivery, REDACTED,
+    Timestamp, TraceParent,
 };
 use rdev_webhooks_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign_all};
 
@@ -80,7 +80,7 @@ pub fn sent_headers(
     let ours = facts.headers();
     let ours =
         ours.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
-    ours.chain(custom.names().map(|name| (name.to_owned(), "[redacted]".to_owned()))).collect()
+    ours.chain(custom.names().map(|name| (name.to_owned(), REDACTED.to_owned()))).collect()
 }
 
 /// What the headers of an attempt say.

@@ -38,9 +38,6 @@ pub(crate) type EventList = ListOf<EventView<'static>>;
 pub(crate) type DeliveryList = ListOf<DeliveryView<'static>>;
 pub(crate) type AttemptList = ListOf<AttemptView<'static>>;
 
-/// What stands in the place of a custom header's value.
-const REDACTED: &str = "[redacted]";
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer of JSON.

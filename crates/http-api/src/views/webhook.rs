@@ -6,14 +6,14 @@ use std::time::Duration;
 use rdev_webhooks_app::WebhookCreated;
 use rdev_webhooks_domain::signing::{PublicKey, SigningSecret};
 use rdev_webhooks_domain::{
-    CustomHeaders, EndpointUrl, EventPattern, Health, ProjectName, RetryPolicy, Timestamp, Webhook,
+    CustomHeaders, EndpointUrl, EventPattern, Health, ProjectName, REDACTED, RetryPolicy, Timestamp, Webhook,
     WebhookId, WebhookState,
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{CircuitView, Map, Number, REDACTED, Text};
+use super::{CircuitView, Map, Number, Text};
 use crate::openapi::types;
 
 /// A webhook, without its secret and the values of its headers.

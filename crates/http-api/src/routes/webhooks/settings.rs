@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, RateLimit};
+use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, REDACTED, RateLimit};
 
 use crate::body::Value;
 use crate::fault::Faults;
@@ -59,6 +59,13 @@ pub(super) fn headers(
     for (name, member) in members {
         let is_removed = may_remove && member.is_null();
         let text = if is_removed { None } else { member.string(faults) };
+        if text.as_deref() == Some(REDACTED) {
+            // Somebody sends back what he was shown, and would lose the value.
+            let detail =
+                "stands for the value and is none: leave the header out, and its value stays as it is";
+            member.fault(faults, detail);
+            continue;
+        }
         let is_twice = headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name));
         let fault = match &text {
             _ if is_twice => Some(CustomHeadersError::Duplicate),

@@ -1,0 +1,170 @@
+//! Keeping custom header values out of the history: some endpoints answer with what they were sent.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use memchr::memmem;
+use rdev_webhooks_domain::{CapturedResponse, CustomHeaders, REDACTED, RESPONSE_BODY_LIMIT};
+
+/// What is shorter is no secret, and might stand anywhere.
+const SHORTEST: usize = 8;
+/// So much of the beginning of a value is looked for where a body was cut off.
+const SHORTEST_PIECE: usize = 4;
+
+/// Takes the values of a webhook's custom headers out of what it answered: each as it was sent, each of the
+/// words that it is made of, and both as they are written in JSON. What is shorter than eight bytes stays, as
+/// does what an endpoint encodes in another way.
+pub(super) fn redact(response: &mut CapturedResponse, sent: &CustomHeaders) {
+    if sent.as_map().is_empty() {
+        return;
+    }
+    let secrets = secrets(sent);
+    for (_, value) in &mut response.headers {
+        if let Some(redacted) = without(value.as_bytes(), &secrets, false) {
+            *value = String::from_utf8_lossy(&redacted).into_owned();
+        }
+    }
+    if let Some(mut redacted) = without(&response.body, &secrets, response.truncated) {
+        response.truncated |= redacted.len() > RESPONSE_BODY_LIMIT;
+        redacted.truncate(RESPONSE_BODY_LIMIT);
+        response.body = Bytes::from(redacted);
+    }
+}
+
+/// What is looked for, the longest first, so that none hides a longer one.
+fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
+    // Custom headers are ASCII.
+    let values = sent.as_map().values().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let wholes_and_words =
+        values.flat_map(|value| std::iter::once(value).chain(value.split_ascii_whitespace()));
+    let mut secrets: Vec<Cow<'_, str>> = Vec::new();
+    for text in wholes_and_words.filter(|text| text.len() >= SHORTEST) {
+        secrets.push(Cow::Borrowed(text));
+        if let Ok(json) = serde_json::to_string(text)
+            && json.len() > text.len() + 2
+        {
+            secrets.push(Cow::Owned(json[1..json.len() - 1].to_owned()));
+        }
+    }
+    secrets.sort_unstable_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    secrets.dedup();
+    secrets
+}
+
+/// The text without them, or none if it holds none. Where it was cut off it may end with a piece of one.
+fn without(text: &[u8], secrets: &[Cow<'_, str>], is_cut: bool) -> Option<Vec<u8>> {
+    let mut redacted: Option<Vec<u8>> = None;
+    for secret in secrets {
+        let secret = secret.as_bytes();
+        let current = redacted.as_deref().unwrap_or(text);
+        let finder = memmem::Finder::new(secret);
+        let piece = if is_cut { piece_at_end(current, secret) } else { 0 };
+        let whole = &current[..current.len() - piece];
+        if piece == 0 && finder.find(whole).is_none() {
+            continue;
+        }
+        let mut kept = Vec::with_capacity(current.len());
+        let mut from = 0;
+        for at in finder.find_iter(whole) {
+            kept.extend_from_slice(&whole[from..at]);
+            kept.extend_from_slice(REDACTED.as_bytes());
+            from = at + secret.len();
+        }
+        kept.extend_from_slice(&whole[from..]);
+        if piece > 0 {
+            kept.extend_from_slice(REDACTED.as_bytes());
+        }
+        redacted = Some(kept);
+    }
+    redacted
+}
+
+/// How many bytes at the end are the beginning of a secret, and not all of it.
+fn piece_at_end(text: &[u8], secret: &[u8]) -> usize {
+    let longest = secret.len().saturating_sub(1).min(text.len());
+    (SHORTEST_PIECE..=longest).rev().find(|length| text.ends_with(&secret[..*length])).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(values: &[&str]) -> CustomHeaders {
+        let mut headers = CustomHeaders::default();
+        for (n, value) in values.iter().enumerate() {
+            headers.insert(&format!("x-{n}"), value).unwrap();
+        }
+        headers
+    }
+
+    fn redacted(values: &[&str], body: &str, truncated: bool) -> String {
+        let mut response = CapturedResponse {
+            status: 200,
+            headers: vec![("x-echo".to_owned(), body.to_owned())],
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            truncated,
+        };
+        redact(&mut response, &headers(values));
+        if !truncated {
+            assert_eq!(response.headers[0].1.as_bytes(), response.body);
+        }
+        String::from_utf8(response.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn values_are_taken_out_wherever_they_stand() {
+        for (values, body, expected) in [
+            (
+                &["s3cret-token"] as &[&str],
+                "a s3cret-token, s3cret-tokens3cret-token",
+                "a [redacted], [redacted][redacted]",
+            ),
+            (
+                &["Bearer s3cret-token"],
+                r#"{"a":"Bearer s3cret-token","t":"s3cret-token"}"#,
+                r#"{"a":"[redacted]","t":"[redacted]"}"#,
+            ),
+            (
+                &["a\"quoted\\one"],
+                r#"{"a":"a\"quoted\\one"} a"quoted\one"#,
+                r#"{"a":"[redacted]"} [redacted]"#,
+            ),
+            (&["12345678", "0123456789"], "0123456789 12345678", "[redacted] [redacted]"),
+            (&["prod"], "prod", "prod"),
+            (&[], "anything", "anything"),
+        ] {
+            assert_eq!(redacted(values, body, false), expected);
+        }
+    }
+
+    #[test]
+    fn a_piece_at_the_cut_goes_too() {
+        assert_eq!(redacted(&["s3cret-token"], "a s3cret-toke", true), "a [redacted]");
+        assert_eq!(redacted(&["s3cret-token"], "a s3cret-token", true), "a [redacted]");
+        assert_eq!(redacted(&["s3cret-token"], "a s3c", true), "a s3c");
+        assert_eq!(redacted(&["s3cret-token"], "a s3cret-toke", false), "a s3cret-toke");
+    }
+
+    #[test]
+    fn what_grows_over_the_limit_is_cut_off() {
+        let mut response = CapturedResponse {
+            body: "12345678".repeat(RESPONSE_BODY_LIMIT / 8).into(),
+            ..Default::default()
+        };
+        redact(&mut response, &headers(&["12345678"]));
+        assert_eq!((response.body.len(), response.truncated), (RESPONSE_BODY_LIMIT, true));
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_is_left(value in "[!-~]{8,40}", around in prop::collection::vec("[ -~]{0,20}", 1..5)) {
+            let found = redacted(&[&value], &around.join(&value), false);
+            // What stood around it may make one with what is put in its place.
+            prop_assume!(!around.concat().contains(&value[..1]) && !REDACTED.contains(&value[..1]));
+            prop_assert!(!found.contains(&value), "{found}");
+        }
+    }
+}
