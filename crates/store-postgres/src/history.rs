@@ -133,7 +133,8 @@ fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range
 
 /// Deliveries of a range, those of the newest events first: the unfinished and the finished ones in one
 /// order, each half read in that order by an index and no further than the page goes. What the event must
-/// be like is asked of each row on the way, by its key: a join would be free to read all events first.
+/// be like is asked of each row on the way, by its key: a join or an EXISTS would be free to read all events
+/// first.
 async fn select(
     store: &PostgresStore,
     filter: &DeliveryFilter,
@@ -160,10 +161,9 @@ async fn select(
                     WHERE q.id BETWEEN $1 AND $2
                         AND ($3::uuid IS NULL OR q.webhook_id = $3)
                         AND ($4::uuid IS NULL OR q.event_id = $4)
-                        AND ($5::text IS NULL AND $6::text IS NULL OR (EXISTS (
-                            SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id
-                                AND ($5 IS NULL OR e.event_type = $5)
-                                AND ($6 IS NULL OR e.project = $6))) IS TRUE)
+                        AND ($5::text IS NULL AND $6::text IS NULL OR (
+                            SELECT ($5 IS NULL OR e.event_type = $5) AND ($6 IS NULL OR e.project = $6)
+                            FROM rdev_webhooks.events e WHERE e.id = q.event_id))
                         AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
                             AND s.status = $7))
                     ORDER BY q.id DESC LIMIT $8)
@@ -173,10 +173,9 @@ async fn select(
                     WHERE d.id BETWEEN $1 AND $2
                         AND ($3::uuid IS NULL OR d.webhook_id = $3)
                         AND ($4::uuid IS NULL OR d.event_id = $4)
-                        AND ($5::text IS NULL AND $6::text IS NULL OR (EXISTS (
-                            SELECT FROM rdev_webhooks.events e WHERE e.id = d.event_id
-                                AND ($5 IS NULL OR e.event_type = $5)
-                                AND ($6 IS NULL OR e.project = $6))) IS TRUE)
+                        AND ($5::text IS NULL AND $6::text IS NULL OR (
+                            SELECT ($5 IS NULL OR e.event_type = $5) AND ($6 IS NULL OR e.project = $6)
+                            FROM rdev_webhooks.events e WHERE e.id = d.event_id))
                         AND ($7::text IS NULL OR d.outcome = $7)
                     ORDER BY d.id DESC LIMIT $8)
                     ORDER BY id DESC LIMIT $8

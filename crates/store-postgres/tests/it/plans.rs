@@ -100,6 +100,12 @@ async fn listing_reads_little_more_than_a_page() {
             ..DeliveryFilter::default()
         },
         DeliveryFilter { event: Some(newest.items[0].event_id), ..DeliveryFilter::default() },
+        DeliveryFilter { event_type: Some("a.b".parse().unwrap()), ..DeliveryFilter::default() },
+        DeliveryFilter {
+            webhook: Some("00000000-0000-7000-8000-000000000002".parse().map(WebhookId::from_uuid).unwrap()),
+            project: Some("ours".parse().unwrap()),
+            ..DeliveryFilter::default()
+        },
         DeliveryFilter { until: Some(newest.items[19].id.time()), ..DeliveryFilter::default() },
         DeliveryFilter {
             visible_to: Some(samples::projects(["ours", "another"])),
