@@ -21,6 +21,9 @@ use crate::{Ambient, Catalogue, EventDraft, PublishError, Publisher};
 /// How often an update is tried anew when somebody else changed the webhook in between.
 const MAX_UPDATE_TRIES: u32 = 5;
 
+/// How often a test is tried anew when its event found nobody, since the webhook was changed in between.
+const MAX_TEST_TRIES: u32 = 3;
+
 /// A webhook as its owner asks for it.
 #[derive(Debug, Clone)]
 pub struct NewWebhook {
@@ -287,18 +290,20 @@ impl Webhooks {
     }
 
     /// Gives a webhook a new secret; the one before signs too for as long as `overlap`. With `versions` only
-    /// if the webhook has one of them, which its caller has seen.
+    /// if the webhook has one of them, which its caller has seen; with `visible_to` only if it is visible to
+    /// who is limited to these projects.
     pub async fn rotate_secret(
         &self,
         id: WebhookId,
         overlap: Duration,
         versions: Option<Vec<u64>>,
+        visible_to: Option<BTreeSet<ProjectName>>,
     ) -> Result<SecretRotated, WebhookError> {
         let signing = self.get(id).await?.signing;
         let secret = SigningSecret::generate(signing, self.ambient.entropy.bytes());
         let at = self.ambient.now();
         let previous_until = (!overlap.is_zero()).then(|| at + overlap);
-        let rotation = SecretRotation { secret, previous_until, at, versions };
+        let rotation = SecretRotation { secret, previous_until, at, versions, visible_to };
         match self.repository.rotate_secret(id, &rotation).await? {
             Rotated::Applied(webhook) => {
                 tracing::info!(webhook = %id, "secret rotated");
@@ -309,18 +314,48 @@ impl Webhooks {
         }
     }
 
-    /// Deletes a webhook: what waits is cancelled, the history stays.
-    pub async fn delete(&self, id: WebhookId) -> Result<(), WebhookError> {
-        if !self.repository.delete(id).await? {
+    /// Deletes a webhook: what waits is cancelled, the history stays. With `visible_to` only if it is visible
+    /// to who is limited to these projects.
+    pub async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<(), WebhookError> {
+        if !self.repository.delete(id, visible_to).await? {
             return Err(WebhookError::NotFound);
         }
         tracing::info!(webhook = %id, "webhook deleted");
         Ok(())
     }
 
-    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to.
-    pub async fn test(&self, id: WebhookId) -> Result<Delivery, WebhookError> {
-        let webhook = self.get(id).await?;
+    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to. With `visible_to` only if
+    /// it is visible to who is limited to these projects.
+    pub async fn test(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Delivery, WebhookError> {
+        for _ in 0..MAX_TEST_TRIES {
+            let webhook = self.get(id).await?;
+            if visible_to.is_some_and(|mine| !webhook.is_visible_to(mine)) {
+                return Err(WebhookError::NotFound);
+            }
+            // It may be another's in the moment that the event is stored: so it goes to what was seen here.
+            let target = match visible_to {
+                None => Target::Webhook(id),
+                Some(_) => Target::WebhookAt(id, webhook.version),
+            };
+            if let Some(delivery) = self.try_test(&webhook, target).await? {
+                return Ok(delivery);
+            }
+        }
+        let cause = "the webhook is being changed by others all the time";
+        Err(StoreError::Unavailable(cause.into()).into())
+    }
+
+    /// Sends a test event; none if it found nobody.
+    async fn try_test(&self, webhook: &Webhook, target: Target) -> Result<Option<Delivery>, WebhookError> {
+        let id = webhook.id;
         if webhook.state != WebhookState::Enabled {
             return Err(WebhookError::Disabled);
         }
@@ -333,10 +368,9 @@ impl Webhooks {
             data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
             traceparent: None,
         };
-        let published = self.publisher.publish_to(draft, Target::Webhook(id)).await?;
-        // Deleted or disabled in this very moment: the event found nobody.
+        let published = self.publisher.publish_to(draft, target).await?;
         let delivery = self.history.get(DeliveryId::derive(published.id, id)).await?;
-        Ok(delivery.ok_or(WebhookError::NotFound)?.delivery)
+        Ok(delivery.map(|record| record.delivery))
     }
 
     fn apply(&self, current: &Webhook, change: &WebhookChange) -> Result<Webhook, WebhookError> {

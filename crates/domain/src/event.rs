@@ -36,6 +36,8 @@ pub enum Target {
     Subscribers,
     /// This webhook, whatever it subscribes to, if it is there and enabled.
     Webhook(WebhookId),
+    /// That webhook if it has that version.
+    WebhookAt(WebhookId, u64),
 }
 
 /// The answer to one published event.

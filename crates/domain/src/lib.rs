@@ -59,7 +59,7 @@ pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
-    QueueSurvey, Settled, Settlement,
+    QueueSurvey, RedeliveryRequest, Settled, Settlement,
 };
 pub use registered_type::RegisteredType;
 pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};

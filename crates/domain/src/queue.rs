@@ -1,5 +1,6 @@
 //! What workers and the delivery queue tell each other.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
+    HealthEffect, ProjectName, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -183,4 +184,20 @@ pub struct Settlement {
     pub gone: bool,
     /// What the attempt says of the endpoint.
     pub health: HealthEffect,
+}
+
+/// Asks for an attempt at a delivery now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedeliveryRequest {
+    /// Why the attempt is made.
+    pub trigger: Trigger,
+    /// The projects that whoever asks is limited to: there is a delivery only if it is visible to these.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
+}
+
+impl From<Trigger> for RedeliveryRequest {
+    /// Of who sees everything.
+    fn from(trigger: Trigger) -> Self {
+        Self { trigger, visible_to: None }
+    }
 }

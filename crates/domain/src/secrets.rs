@@ -1,8 +1,10 @@
 //! The secrets that sign a webhook's deliveries.
 
+use std::collections::BTreeSet;
+
 use rdev_webhooks_signing::{PublicKey, SigningSecret};
 
-use crate::Timestamp;
+use crate::{ProjectName, Timestamp};
 
 /// A webhook's current secret, and the one before while a rotation overlaps.
 #[derive(Debug, Clone)]
@@ -61,4 +63,6 @@ pub struct SecretRotation {
     pub at: Timestamp,
     /// The versions of the webhook that it is meant for; none for any.
     pub versions: Option<Vec<u64>>,
+    /// The projects that whoever asks is limited to: there is a webhook only if it is visible to these.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
 }

@@ -5,7 +5,7 @@ use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{SecretRotation, WebhookId};
 
 use crate::connect::{Inner, PostgresStore};
-use crate::convert::to_sql_time;
+use crate::convert::{texts, to_sql_time};
 use crate::sealing::{Sealed, open_secret, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook, version};
 
@@ -32,7 +32,7 @@ pub(crate) async fn rotate(
 ) -> Result<Rotated, StoreError> {
     let inner = &*store.inner;
     for _ in 0..TRIES {
-        let Some(stands) = read(inner, id).await? else {
+        let Some(stands) = read(inner, id, rotation).await? else {
             return Ok(Rotated::NotFound);
         };
         let current = open_secret(&inner.keyring, Sealed::Secret, id, &stands.secret)?;
@@ -51,14 +51,19 @@ pub(crate) async fn rotate(
     Err(StoreError::Unavailable("the webhook is being changed by others all the time".into()))
 }
 
-async fn read(store: &Inner, id: WebhookId) -> Result<Option<Stands>, StoreError> {
+/// What stands, for whoever asks for the rotation. That it is there for them holds for as long as the version
+/// does.
+async fn read(store: &Inner, id: WebhookId, rotation: &SecretRotation) -> Result<Option<Stands>, StoreError> {
+    let visible_to = rotation.visible_to.as_ref().map(texts);
     store
         .write()
         .run(async |conn| {
             sqlx::query_as!(
                 Stands,
-                "SELECT version, secret FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
-                id.as_uuid()
+                "SELECT version, secret FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL
+                     AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))",
+                id.as_uuid(),
+                visible_to.as_deref(),
             )
             .fetch_optional(&mut **conn)
             .await

@@ -10,6 +10,7 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, ProjectName,
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
@@ -186,4 +187,29 @@ pub(crate) async fn deliveries(
             .await
         })
         .await
+}
+
+/// Whether a delivery is visible to who is limited to these projects; all are to everybody else. Its webhook's
+/// row is locked, so that it is for as long as the transaction takes.
+pub(crate) async fn is_shown(
+    tx: &mut PgConnection,
+    webhook: Uuid,
+    event: Uuid,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+) -> Result<bool, sqlx::Error> {
+    let Some(visible_to) = visible_to else {
+        return Ok(true);
+    };
+    let shown = sqlx::query_scalar!(
+        r#"SELECT projects <> '{}' AND projects <@ $3
+             AND (SELECT e.project = ANY($3) FROM rdev_webhooks.events e WHERE e.id = $2) AS shown
+         FROM rdev_webhooks.webhooks WHERE id = $1 FOR SHARE"#,
+        webhook,
+        event,
+        &texts(visible_to),
+    )
+    .fetch_optional(tx)
+    .await?;
+    // The project of an event that has none is none of these.
+    Ok(shown.flatten().unwrap_or(false))
 }

@@ -1,10 +1,12 @@
 //! [`WebhookRepository`] on Postgres.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
-    WebhookState,
+    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -203,7 +205,12 @@ impl WebhookRepository for PostgresStore {
         rotate::rotate(self, id, rotation).await
     }
 
-    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError> {
+        let visible_to = visible_to.map(texts);
         let deleted = self
             .inner
             .write()
@@ -211,15 +218,20 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 let deleted = sqlx::query!(
                     "UPDATE rdev_webhooks.webhooks SET deleted_at = rdev_webhooks.now()
-                     WHERE id = $1 AND deleted_at IS NULL",
-                    id.as_uuid()
+                     WHERE id = $1 AND deleted_at IS NULL
+                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))",
+                    id.as_uuid(),
+                    visible_to.as_deref(),
                 )
                 .execute(&mut *tx)
                 .await?;
+                if deleted.rows_affected() == 0 {
+                    return Ok(false);
+                }
                 unsubscribe(&mut tx, id.as_uuid()).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
-                Ok(deleted.rows_affected() > 0)
+                Ok(true)
             })
             .await?;
         if deleted {

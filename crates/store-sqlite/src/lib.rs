@@ -48,6 +48,7 @@ mod sealing;
 mod statistics;
 mod store;
 mod targets;
+mod visible;
 mod webhooks;
 mod writer;
 

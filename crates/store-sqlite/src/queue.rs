@@ -9,15 +9,17 @@ mod settle;
 mod stages;
 mod survey;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey, RedeliveryRequest,
+    Settlement, WebhookId,
 };
 
-use crate::{SqliteStore, error};
+use crate::{SqliteStore, error, json};
 
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
@@ -51,9 +53,14 @@ impl DeliveryQueue for SqliteStore {
             .await
     }
 
-    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        request: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError> {
+        let request = request.clone();
         self.write_and_wake(
-            move |conn, now| Box::pin(async move { redeliver::redeliver(conn, id, trigger, now).await }),
+            move |conn, now| Box::pin(async move { redeliver::redeliver(conn, id, &request, now).await }),
             |answer| matches!(answer, Some(Redelivery::Queued(_))),
         )
         .await
@@ -64,8 +71,16 @@ impl DeliveryQueue for SqliteStore {
         survey::survey(&mut conn, self.clock.now()).await
     }
 
-    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
-        self.write(move |conn, now| Box::pin(async move { cancel::cancel(conn, id, now).await })).await
+    async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
+        let visible_to = visible_to.map(json::projects).transpose()?;
+        self.write(move |conn, now| {
+            Box::pin(async move { cancel::cancel(conn, id, visible_to.as_deref(), now).await })
+        })
+        .await
     }
 
     async fn wait_for_work(&self) {

@@ -5,10 +5,10 @@ use rdev_webhooks_domain::{SecretRotation, Webhook, WebhookId};
 use rdev_webhooks_keyring::Keyring;
 use sqlx::SqliteConnection;
 
-use crate::error;
 use crate::rows::micros;
 use crate::rows::webhook::{self, WebhookRow};
 use crate::sealing::{self, SealedSecrets};
+use crate::{error, json, visible};
 
 /// Gives a webhook another secret. Nobody else writes meanwhile.
 pub(crate) async fn rotate(
@@ -18,6 +18,10 @@ pub(crate) async fn rotate(
     rotation: SecretRotation,
 ) -> Result<Rotated, StoreError> {
     let key = id.as_uuid().as_bytes().to_vec();
+    let visible_to = rotation.visible_to.as_ref().map(json::projects).transpose()?;
+    if !visible::webhook(conn, &key, visible_to.as_deref()).await? {
+        return Ok(Rotated::NotFound);
+    }
     let stands = sqlx::query!(
         "SELECT version, secret, previous_secret, previous_until FROM webhooks
          WHERE id = ?1 AND deleted_at IS NULL",

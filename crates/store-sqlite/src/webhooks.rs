@@ -1,18 +1,19 @@
 //! [`WebhookRepository`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
-    WebhookState,
+    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::SqliteConnection;
 
 use crate::rows::webhook::WebhookRow;
 use crate::rows::{micros, nanos};
-use crate::{SqliteStore, error, health, json, rotate, rows, sealing};
+use crate::{SqliteStore, error, health, json, rotate, rows, sealing, visible};
 
 /// How many waiting deliveries of a deleted webhook are called off in one go.
 const CANCEL_STEP: i64 = 5_000;
@@ -143,9 +144,15 @@ impl WebhookRepository for SqliteStore {
             .await
     }
 
-    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
-        let deleted =
-            self.write(move |conn, now| Box::pin(async move { mark_deleted(conn, id, now).await })).await?;
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError> {
+        let visible_to = visible_to.map(json::projects).transpose()?;
+        let deleted = self
+            .write(move |conn, now| Box::pin(async move { mark_deleted(conn, id, visible_to, now).await }))
+            .await?;
         // A long queue is called off in steps that let others write. Should the process die between
         // two of them, pruning ends it.
         while deleted && self.cancel_waiting(id).await? {}
@@ -314,9 +321,13 @@ async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated
 async fn mark_deleted(
     conn: &mut SqliteConnection,
     id: WebhookId,
+    visible_to: Option<String>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let (webhook, at) = (bytes(id), micros(now));
+    if !visible::webhook(conn, &webhook, visible_to.as_deref()).await? {
+        return Ok(false);
+    }
     let deleted = sqlx::query!(
         "UPDATE webhooks
          SET deleted_at = ?2, headers = x'', secret = x'', previous_secret = NULL, previous_until = NULL

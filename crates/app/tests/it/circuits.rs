@@ -93,7 +93,7 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
     assert!(published.elapsed() < Duration::from_millis(50), "{:?}", published.elapsed());
 
     // A redelivery and a test wait like everything else.
-    let asked = world.webhooks.test(away.id).await.unwrap();
+    let asked = world.webhooks.test(away.id, None).await.unwrap();
     let probes = sent(1);
     pass(Duration::from_secs(1)).await;
     assert!(sent(1) <= probes + 1);

@@ -48,7 +48,7 @@ async fn three_failures_are_the_end_until_somebody_asks_again() {
     assert_eq!(delivery.attempts, 3);
     assert!(matches!(delivery.state, DeliveryState::Failed { reason: FailureReason::AttemptsExhausted, .. }));
 
-    world.store.redeliver(delivery.id, Trigger::Manual).await.unwrap().unwrap();
+    world.store.redeliver(delivery.id, &Trigger::Manual.into()).await.unwrap().unwrap();
     world.until_all(DeliveryStatus::Succeeded).await;
     worker.stop().await;
     let page = PageRequest { limit: 10, before: None };

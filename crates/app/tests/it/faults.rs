@@ -1,5 +1,6 @@
 //! The worker while the database is away.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger,
-    WebhookId,
+    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey,
+    RedeliveryRequest, Settlement, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -55,16 +56,24 @@ impl DeliveryQueue for Faulty {
         self.call()?.settle(settlements).await
     }
 
-    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
-        self.call()?.redeliver(id, trigger).await
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        request: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError> {
+        self.call()?.redeliver(id, request).await
     }
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         self.call()?.survey().await
     }
 
-    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
-        self.call()?.cancel(id).await
+    async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
+        self.call()?.cancel(id, visible_to).await
     }
 
     async fn wait_for_work(&self) {

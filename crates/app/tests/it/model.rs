@@ -96,7 +96,8 @@ impl Run {
                 let deliveries = self.world.deliveries().await;
                 if !deliveries.is_empty() {
                     let id = which.get(&deliveries).id;
-                    let answer = self.world.store.redeliver(id, Trigger::Manual).await.unwrap().unwrap();
+                    let answer =
+                        self.world.store.redeliver(id, &Trigger::Manual.into()).await.unwrap().unwrap();
                     if matches!(answer, Redelivery::Queued(_)) {
                         *self.asked.entry(id).or_default() += 1;
                     }

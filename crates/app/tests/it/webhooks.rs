@@ -73,7 +73,7 @@ async fn disabling_tells_since_when_and_enabling_forgets_it() {
     let enabled = |on| WebhookChange { enabled: Some(on), ..WebhookChange::default() };
     let off = world.webhooks.update(made.id, &enabled(false), None).await.unwrap();
     assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
-    assert!(matches!(world.webhooks.test(made.id).await, Err(WebhookError::Disabled)));
+    assert!(matches!(world.webhooks.test(made.id, None).await, Err(WebhookError::Disabled)));
     let on = world.webhooks.update(made.id, &enabled(true), None).await.unwrap();
     assert_eq!(on.state, WebhookState::Enabled);
 }
@@ -84,7 +84,7 @@ async fn a_test_delivery_goes_to_its_webhook_alone() {
     let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
     world.webhooks.create(new("https://example.com/other")).await.unwrap();
     let worker = world.start_worker(WorkerOptions::default());
-    let delivery = world.webhooks.test(made.id).await.unwrap();
+    let delivery = world.webhooks.test(made.id, None).await.unwrap();
     assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));
     world.until_all(DeliveryStatus::Succeeded).await;
     worker.stop().await;

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger,
-    WebhookId,
+    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey,
+    RedeliveryRequest, Settlement, WebhookId,
 };
 
 /// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
@@ -78,7 +80,13 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 2. MUST refuse while the delivery is in flight. (`redelivery_is_refused_in_flight`)
     /// 3. MUST refuse for a webhook that is disabled or deleted. (`redelivery_needs_an_enabled_webhook`)
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
-    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError>;
+    /// 5. MUST find no delivery that is not visible to whom the request is limited to, at the moment that it is
+    ///    made due. (`who_sees_no_delivery_changes_none`)
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        request: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError>;
 
     /// Looks the queue over, at a bounded cost.
     ///
@@ -89,7 +97,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     async fn survey(&self) -> Result<QueueSurvey, StoreError>;
 
     /// Calls one delivery off that waits, whether its webhook takes deliveries or not; none if there is no
-    /// such delivery.
+    /// such delivery; with `visible_to`, none that is visible to who is limited to these projects.
     ///
     /// 1. MUST end one that is pending or retrying as cancelled, with the reason
     ///    [`Requested`](crate::CancelReason::Requested), and keep its attempts.
@@ -102,7 +110,13 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 5. MUST leave it to be redelivered. (`a_cancelled_delivery_can_be_redelivered`)
     /// 6. MUST either cancel a delivery or leave it to a claim, never both, however many ask at once.
     ///    (`concurrent_claims_and_cancellations_share_nothing`)
-    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError>;
+    /// 7. MUST find no delivery that is not visible at the moment that it would be cancelled.
+    ///    (`who_sees_no_delivery_changes_none`)
+    async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError>;
 
     /// Resolves when there may be new work since the last time it resolved; a hint only, for polling
     /// must suffice. A wake-up that comes while nobody waits is kept for the next call. Safe to drop.

@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId,
 };
 
 /// Where webhooks are kept.
@@ -59,15 +62,24 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`a_rotation_of_another_version_is_refused`, `concurrent_rotations_of_a_version_apply_once`)
     /// 5. MUST change nothing, and answer as if it had just been made, when the new secret is the webhook's
     ///    already: so it can be repeated when its answer was lost. (`a_rotation_can_be_repeated`)
+    /// 6. MUST find no webhook that is not visible to whom the rotation is limited to, at the moment that it is
+    ///    made. (`who_sees_no_webhook_changes_none`)
     async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError>;
 
-    /// Deletes a webhook and says whether there was one.
+    /// Deletes a webhook and says whether there was one; with `visible_to`, one that is visible to who is
+    /// limited to these projects.
     ///
     /// 1. MUST cancel its deliveries that wait, and keep the history.
     ///    (`deleting_a_webhook_cancels_what_waits_and_keeps_the_history`)
     /// 2. MUST let an attempt in flight be recorded; a delivery that would be tried again is cancelled.
     ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
-    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError>;
+    /// 3. MUST change nothing of a webhook that is not visible at the moment that it would be deleted.
+    ///    (`who_sees_no_webhook_changes_none`)
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError>;
 
     /// How the webhooks' endpoints are doing, in the same order; one of which nothing is known is well.
     ///

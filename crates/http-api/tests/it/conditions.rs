@@ -1,12 +1,14 @@
 //! Entity tags.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -107,8 +109,12 @@ impl WebhookRepository for Contended {
         self.0.rotate_secret(id, rotation).await
     }
 
-    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
-        self.0.delete(id).await
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError> {
+        self.0.delete(id, visible_to).await
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

@@ -13,7 +13,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId,
     DeliveryRecord, Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page,
-    PageRequest, ProjectName, Published, QueueSurvey, Settlement, Timestamp, Trigger, WebhookId,
+    PageRequest, ProjectName, Published, QueueSurvey, RedeliveryRequest, Settlement, Timestamp, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -135,7 +135,11 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
-    async fn redeliver(&self, _: DeliveryId, _: Trigger) -> Result<Option<Redelivery>, StoreError> {
+    async fn redeliver(
+        &self,
+        _: DeliveryId,
+        _: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError> {
         self.fail().await
     }
 
@@ -143,7 +147,11 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
-    async fn cancel(&self, _: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+    async fn cancel(
+        &self,
+        _: DeliveryId,
+        _: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
         self.fail().await
     }
 

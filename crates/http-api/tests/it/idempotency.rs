@@ -531,8 +531,12 @@ macro_rules! webhook_repository {
                 self.store.rotate_secret(id, rotation).await
             }
 
-            async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
-                self.store.delete(id).await
+            async fn delete(
+                &self,
+                id: WebhookId,
+                visible_to: Option<&BTreeSet<ProjectName>>,
+            ) -> Result<bool, StoreError> {
+                self.store.delete(id, visible_to).await
             }
 
             async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

@@ -25,6 +25,7 @@ mod health;
 mod idempotency;
 mod limited;
 mod logging;
+mod moved;
 mod openapi;
 mod pages;
 mod properties;

@@ -16,6 +16,7 @@ struct Columns {
     project: Vec<Option<String>>,
     key: Vec<Option<String>>,
     target: Vec<Option<Uuid>>,
+    target_version: Vec<Option<i64>>,
     occurred_at: Vec<DateTime<Utc>>,
     event_type: Vec<String>,
     traceparent: Vec<Option<String>>,
@@ -29,10 +30,16 @@ impl Columns {
             columns.id.push(event.id.as_uuid());
             columns.project.push(event.project.as_ref().map(ToString::to_string));
             columns.key.push(event.key.as_ref().map(ToString::to_string));
-            columns.target.push(match event.target {
-                Target::Subscribers => None,
-                Target::Webhook(webhook) => Some(webhook.as_uuid()),
-            });
+            let (target, version) = match event.target {
+                Target::Subscribers => (None, None),
+                Target::Webhook(webhook) => (Some(webhook.as_uuid()), None),
+                // No webhook has a version that is none of the database's numbers.
+                Target::WebhookAt(webhook, version) => {
+                    (Some(webhook.as_uuid()), Some(i64::try_from(version).unwrap_or(-1)))
+                }
+            };
+            columns.target.push(target);
+            columns.target_version.push(version);
             columns.occurred_at.push(to_sql_time(event.timestamp));
             columns.event_type.push(event.event_type.as_str().to_owned());
             columns.traceparent.push(event.traceparent.map(|trace| trace.to_string()));
@@ -61,8 +68,9 @@ pub(super) async fn insert(
             sqlx::query!(
                 r#"
                 WITH given AS (
-                    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::int4[])
-                        WITH ORDINALITY AS g(id, project, key, target, route, n)
+                    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::int4[],
+                            $14::int8[])
+                        WITH ORDINALITY AS g(id, project, key, target, route, target_version, n)
                 ),
                 receivers AS MATERIALIZED (
                     SELECT DISTINCT r.route, s.webhook_id
@@ -76,6 +84,7 @@ pub(super) async fn insert(
                 reachable AS MATERIALIZED (
                     SELECT g.n FROM given g JOIN rdev_webhooks.webhooks w ON w.id = g.target
                     WHERE w.deleted_at IS NULL AND w.disabled_reason IS NULL
+                        AND (g.target_version IS NULL OR w.version = g.target_version)
                 ),
                 counted AS MATERIALIZED (
                     SELECT g.*, CASE
@@ -144,6 +153,7 @@ pub(super) async fn insert(
                 &columns.event_type,
                 &columns.traceparent as &[Option<String>],
                 &columns.body,
+                &columns.target_version as &[Option<i64>],
             )
             .fetch_all(&mut **conn)
             .await

@@ -1,11 +1,14 @@
 //! Calling one delivery off on request.
 
+use std::collections::BTreeSet;
+
 use rdev_webhooks_domain::ports::{Cancellation, StoreError};
-use rdev_webhooks_domain::{Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass};
+use rdev_webhooks_domain::{Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass, ProjectName};
 use sqlx::{Connection, PgConnection};
 
 use crate::connect::Inner;
 use crate::rows::{DeliveryRow, to_delivery};
+use crate::visible;
 
 /// A delivery may be taken up again by somebody else while it is looked for: it is looked for again then.
 const TRIES: u32 = 3;
@@ -16,16 +19,21 @@ enum Found {
     Ended,
     Cancelled(DeliveryRow),
     Pruned,
+    Hidden,
 }
 
 /// Calls a delivery off that waits, or says why not.
-pub(crate) async fn cancel(store: &Inner, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+pub(crate) async fn cancel(
+    store: &Inner,
+    id: DeliveryId,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+) -> Result<Option<Cancellation>, StoreError> {
     for _ in 0..TRIES {
         let found = store
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let found = attempt(&mut tx, id).await?;
+                let found = attempt(&mut tx, id, visible_to).await?;
                 if matches!(found, Found::Cancelled(_)) {
                     tx.commit().await?;
                 }
@@ -34,7 +42,7 @@ pub(crate) async fn cancel(store: &Inner, id: DeliveryId) -> Result<Option<Cance
             .await?;
         return Ok(Some(match found {
             Found::Nothing => continue,
-            Found::Pruned => return Ok(None),
+            Found::Pruned | Found::Hidden => return Ok(None),
             Found::InFlight => Cancellation::InFlight,
             Found::Ended => Cancellation::Ended,
             Found::Cancelled(row) => Cancellation::Cancelled(to_delivery(row)?),
@@ -45,26 +53,38 @@ pub(crate) async fn cancel(store: &Inner, id: DeliveryId) -> Result<Option<Cance
 
 /// The row's lock comes first: a claim passes over what is locked, and what a claim has locked is seen as it
 /// leaves it.
-async fn attempt(tx: &mut PgConnection, id: DeliveryId) -> Result<Found, sqlx::Error> {
-    let in_flight = sqlx::query_scalar!(
-        r#"SELECT coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
+async fn attempt(
+    tx: &mut PgConnection,
+    id: DeliveryId,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+) -> Result<Found, sqlx::Error> {
+    let waiting = sqlx::query!(
+        r#"SELECT webhook_id, event_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
          FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    match in_flight {
-        Some(true) => return Ok(Found::InFlight),
-        Some(false) => {}
-        None => {
-            let ended = sqlx::query_scalar!(
-                r#"SELECT EXISTS (SELECT FROM rdev_webhooks.deliveries WHERE id = $1) AS "ended!""#,
-                id.as_uuid()
-            )
-            .fetch_one(tx)
-            .await?;
-            return Ok(if ended { Found::Ended } else { Found::Nothing });
-        }
+    let Some(waiting) = waiting else {
+        let ended = sqlx::query!(
+            "SELECT webhook_id, event_id FROM rdev_webhooks.deliveries WHERE id = $1",
+            id.as_uuid()
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        return Ok(match ended {
+            None => Found::Nothing,
+            Some(ended) if visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? => {
+                Found::Ended
+            }
+            Some(_) => Found::Hidden,
+        });
+    };
+    if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
+        return Ok(Found::Hidden);
+    }
+    if waiting.in_flight {
+        return Ok(Found::InFlight);
     }
     let row = sqlx::query_as!(
         DeliveryRow,

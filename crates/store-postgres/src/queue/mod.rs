@@ -11,10 +11,13 @@ mod release;
 mod settle;
 mod survey;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueSurvey, Settlement, Trigger, WebhookId,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey, RedeliveryRequest,
+    Settlement, WebhookId,
 };
 
 use crate::connect::PostgresStore;
@@ -38,16 +41,24 @@ impl DeliveryQueue for PostgresStore {
         settle::settle(&self.inner, settlements).await
     }
 
-    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
-        redeliver::redeliver(&self.inner, id, trigger).await
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        request: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError> {
+        redeliver::redeliver(&self.inner, id, request).await
     }
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
         survey::survey(&self.inner).await
     }
 
-    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
-        cancel_one::cancel(&self.inner, id).await
+    async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
+        cancel_one::cancel(&self.inner, id, visible_to).await
     }
 
     async fn wait_for_work(&self) {

@@ -1,12 +1,13 @@
 //! Delivering again on request.
 
 use rdev_webhooks_domain::ports::{Redelivery, StoreError};
-use rdev_webhooks_domain::{DeliveryId, Trigger};
+use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::connect::Inner;
 use crate::rows::{DeliveryRow, to_delivery};
+use crate::visible;
 
 /// A delivery may end, or be taken up again by somebody else, while it is looked for: it is looked for
 /// again then.
@@ -19,20 +20,21 @@ enum Found {
     Deleted,
     Queued(DeliveryRow),
     Pruned,
+    Hidden,
 }
 
 /// Makes an attempt at one delivery due now.
 pub(crate) async fn redeliver(
     store: &Inner,
     id: DeliveryId,
-    trigger: Trigger,
+    request: &RedeliveryRequest,
 ) -> Result<Option<Redelivery>, StoreError> {
     for _ in 0..TRIES {
         let found = store
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let found = attempt(&mut tx, id, trigger).await?;
+                let found = attempt(&mut tx, id, request).await?;
                 if matches!(found, Found::Queued(_)) {
                     tx.commit().await?;
                 }
@@ -41,7 +43,7 @@ pub(crate) async fn redeliver(
             .await?;
         return Ok(Some(match found {
             Found::Nothing => continue,
-            Found::Pruned => return Ok(None),
+            Found::Pruned | Found::Hidden => return Ok(None),
             Found::InFlight => Redelivery::InFlight,
             Found::Disabled => Redelivery::WebhookDisabled,
             Found::Deleted => Redelivery::WebhookDeleted,
@@ -54,15 +56,23 @@ pub(crate) async fn redeliver(
     Ok(None)
 }
 
-async fn attempt(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<Found, sqlx::Error> {
+async fn attempt(
+    tx: &mut PgConnection,
+    id: DeliveryId,
+    request: &RedeliveryRequest,
+) -> Result<Found, sqlx::Error> {
+    let (trigger, visible_to) = (request.trigger, request.visible_to.as_ref());
     let waiting = sqlx::query!(
-        r#"SELECT webhook_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
+        r#"SELECT webhook_id, event_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
          FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(waiting) = waiting {
+        if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
+            return Ok(Found::Hidden);
+        }
         if let Some(refused) = refusal(tx, waiting.webhook_id).await? {
             return Ok(refused);
         }
@@ -72,16 +82,19 @@ async fn attempt(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Res
         bring_forward(tx, id, trigger).await?;
         return row(tx, id).await;
     }
-    let ended = sqlx::query_scalar!(
-        "SELECT webhook_id FROM rdev_webhooks.deliveries WHERE id = $1 FOR UPDATE",
+    let ended = sqlx::query!(
+        "SELECT webhook_id, event_id FROM rdev_webhooks.deliveries WHERE id = $1 FOR UPDATE",
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(webhook) = ended else {
+    let Some(ended) = ended else {
         return Ok(Found::Nothing);
     };
-    if let Some(refused) = refusal(tx, webhook).await? {
+    if !visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? {
+        return Ok(Found::Hidden);
+    }
+    if let Some(refused) = refusal(tx, ended.webhook_id).await? {
         return Ok(refused);
     }
     reopen(tx, id, trigger).await?;

@@ -117,7 +117,7 @@ async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
     for _ in 0..5 {
         scene.publish(900).await;
     }
-    assert!(scene.store.delete(webhook.id).await.unwrap());
+    assert!(scene.store.delete(webhook.id, None).await.unwrap());
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 0);
     assert_eq!(
         scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE reason = 'webhook_deleted'").await,

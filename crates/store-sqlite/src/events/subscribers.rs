@@ -13,13 +13,14 @@ use crate::{error, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Address<'a> {
     Subscribers { event_type: &'a str, project: &'a str },
-    Webhook(WebhookId),
+    Webhook(WebhookId, Option<u64>),
 }
 
 impl<'a> Address<'a> {
     fn of(event: &'a NewEvent) -> Self {
         match event.target {
-            Target::Webhook(id) => Self::Webhook(id),
+            Target::Webhook(id) => Self::Webhook(id, None),
+            Target::WebhookAt(id, version) => Self::Webhook(id, Some(version)),
             Target::Subscribers => Self::Subscribers {
                 event_type: event.event_type.as_str(),
                 project: event.project.as_ref().map_or("", |project| project.as_str()),
@@ -44,7 +45,7 @@ impl<'a> Subscribers<'a> {
                 continue;
             }
             match address {
-                Address::Webhook(id) => targets.push(id.as_uuid()),
+                Address::Webhook(id, _) => targets.push(id.as_uuid()),
                 Address::Subscribers { project, .. } => {
                     subscribed.push(address);
                     lookups.push((project, event.event_type.matching_patterns().collect()));
@@ -52,8 +53,10 @@ impl<'a> Subscribers<'a> {
             }
         }
         if !targets.is_empty() {
-            for id in enabled(conn, json::ids(targets)?).await? {
-                found.insert(Address::Webhook(id), vec![id]);
+            for (id, version) in enabled(conn, json::ids(targets)?).await? {
+                for address in [Address::Webhook(id, None), Address::Webhook(id, Some(version))] {
+                    found.entry(address).and_modify(|receivers| *receivers = vec![id]);
+                }
             }
         }
         if !lookups.is_empty() {
@@ -71,16 +74,22 @@ impl<'a> Subscribers<'a> {
     }
 }
 
-async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<WebhookId>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM webhooks
+/// Those of the webhooks that are, with their versions.
+async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(WebhookId, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT id, version FROM webhooks
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
         ids
     )
     .fetch_all(conn)
     .await
     .map_err(error::database)?;
-    ids.iter().map(|id| webhook::id(id)).collect()
+    rows.iter()
+        .map(|row| {
+            let id = webhook::id(&row.id)?;
+            Ok((id, webhook::row(&id).number("version", row.version)?))
+        })
+        .collect()
 }
 
 /// Answers look-ups `[project, [patterns]]`, each webhook with the place of its look-up.

@@ -4,14 +4,15 @@ use rdev_webhooks_domain::ports::{Cancellation, StoreError};
 use rdev_webhooks_domain::{Attempt, DeliveryId, Timestamp};
 use sqlx::SqliteConnection;
 
-use crate::error;
 use crate::rows::attempt;
 use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::{error, visible};
 
 /// Calls a delivery off that waits, or says why not.
 pub(super) async fn cancel(
     conn: &mut SqliteConnection,
     id: DeliveryId,
+    visible_to: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Cancellation>, StoreError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
@@ -22,6 +23,9 @@ pub(super) async fn cancel(
     let Some(row) = row else {
         return Ok(None);
     };
+    if !visible::delivery(conn, &row, visible_to).await? {
+        return Ok(None);
+    }
     let Stage::Unfinished(progress) = row.stage()? else {
         return Ok(Some(Cancellation::Ended));
     };

@@ -2,17 +2,17 @@
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Redelivery, StoreError};
-use rdev_webhooks_domain::{DeliveryId, Timestamp, Trigger};
+use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
-use crate::error;
 use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::{error, json, visible};
 
 /// Makes an attempt due now, or says why not.
 pub(super) async fn redeliver(
     conn: &mut SqliteConnection,
     id: DeliveryId,
-    trigger: Trigger,
+    request: &RedeliveryRequest,
     now: Timestamp,
 ) -> Result<Option<Redelivery>, StoreError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
@@ -23,6 +23,11 @@ pub(super) async fn redeliver(
     let Some(row) = row else {
         return Ok(None);
     };
+    let visible_to = request.visible_to.as_ref().map(json::projects).transpose()?;
+    if !visible::delivery(conn, &row, visible_to.as_deref()).await? {
+        return Ok(None);
+    }
+    let trigger = request.trigger;
     let webhook = sqlx::query!(
         r#"SELECT disabled_since IS NOT NULL AS "disabled!: bool" FROM webhooks
            WHERE id = ?1 AND deleted_at IS NULL"#,

@@ -120,7 +120,7 @@ async fn keys_rotate_while_the_database_is_in_use() {
     // More than fit one step.
     let made = webhooks(&harness, 450).await;
     let deleted = webhooks(&harness, 1).await.remove(0).0.id;
-    assert!(harness.store.delete(deleted).await.unwrap());
+    assert!(harness.store.delete(deleted, None).await.unwrap());
 
     let report = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
     assert_eq!(resealed(&report), [("headers", 450), ("secret", 450), ("previous_secret", 450)]);

@@ -63,11 +63,12 @@ async fn what_fails_in_a_group_fails_alone() {
     let unreadable = DeliveryId::derive(first.id, webhook.id);
     let fresh = samples::webhook(&harness.entropy, webhook.created_at);
     let secrets = samples::secrets(&harness.entropy);
+    let asked = Trigger::Manual.into();
     let (before, refused, after, corrupt, created) = tokio::join!(
         harness.store.publish(std::slice::from_ref(&one)),
         harness.store.publish(&twice),
         harness.store.publish(std::slice::from_ref(&other)),
-        harness.store.redeliver(unreadable, Trigger::Manual),
+        harness.store.redeliver(unreadable, &asked),
         harness.store.create(&fresh, &secrets),
     );
     assert_eq!(before.unwrap()[0].id, one.id);
@@ -97,7 +98,7 @@ async fn a_call_that_is_dropped_harms_nobody() {
         }
     }
     let id = harness.publish(webhook.id).await;
-    assert!(harness.store.redeliver(id, Trigger::Manual).await.unwrap().is_some());
+    assert!(harness.store.redeliver(id, &Trigger::Manual.into()).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::samples;
 
 /// Cancels what can be, and gives the delivery as it was answered, which is as it is.
 async fn cancel(scene: &Scene<'_>, id: DeliveryId) -> Delivery {
-    let answer = scene.queue.cancel(id).await.unwrap();
+    let answer = scene.queue.cancel(id, None).await.unwrap();
     let Some(Cancellation::Cancelled(delivery)) = answer else {
         panic!("a cancellation was answered with {answer:?}");
     };
@@ -52,7 +52,7 @@ pub async fn what_waits_can_be_cancelled(harness: &dyn Harness) {
     let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
     assert_eq!((counts.cancelled, counts.total()), (1, 1));
     let nobodys = DeliveryId::from_parts(scene.now().await, [7; 10]);
-    assert_eq!(scene.queue.cancel(nobodys).await.unwrap(), None);
+    assert_eq!(scene.queue.cancel(nobodys, None).await.unwrap(), None);
 }
 
 /// A delivery in flight is left alone, and what comes of it is recorded.
@@ -62,7 +62,7 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
     let before = scene.delivery(id).await;
-    assert_eq!(scene.queue.cancel(id).await.unwrap(), Some(Cancellation::InFlight));
+    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::InFlight));
     assert_eq!(scene.delivery(id).await, before);
     // What is given back unused waits again.
     scene.queue.release(&[leased.lease]).await.unwrap();
@@ -70,7 +70,7 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
 
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
-    assert_eq!(scene.queue.cancel(id).await.unwrap(), Some(Cancellation::InFlight));
+    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::InFlight));
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
     assert_eq!(cancel(&scene, id).await.attempts, 1);
 }
@@ -105,12 +105,12 @@ pub async fn what_has_ended_is_not_cancelled(harness: &dyn Harness) {
     for status in [DeliveryStatus::Succeeded, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let id = scene.delivery_in(status, webhook).await;
         let before = scene.delivery(id).await;
-        assert_eq!(scene.queue.cancel(id).await.unwrap(), Some(Cancellation::Ended));
+        assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::Ended));
         assert_eq!(scene.delivery(id).await, before);
     }
     let id = scene.publish_to(scene.webhook().await).await;
     cancel(&scene, id).await;
-    assert_eq!(scene.queue.cancel(id).await.unwrap(), Some(Cancellation::Ended));
+    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::Ended));
 }
 
 /// A cancelled delivery is taken up again with its attempts, like any that has ended.
@@ -119,7 +119,7 @@ pub async fn a_cancelled_delivery_can_be_redelivered(harness: &dyn Harness) {
     let webhook = scene.webhook().await;
     let id = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
     cancel(&scene, id).await;
-    let answer = scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+    let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(answer, Some(Redelivery::Queued(_))), "{answer:?}");
     let leased = scene.claim_one(webhook).await;
     assert_eq!((leased.lease.delivery, leased.attempt), (id, 2));
@@ -148,7 +148,7 @@ pub async fn concurrent_claims_and_cancellations_share_nothing(harness: &dyn Har
     let mut cancelling = JoinSet::new();
     for id in ids.iter().copied() {
         let queue = harness.queue();
-        cancelling.spawn(async move { (id, queue.cancel(id).await.unwrap()) });
+        cancelling.spawn(async move { (id, queue.cancel(id, None).await.unwrap()) });
     }
     let token = || samples::token(&scene.entropy);
     let (first, second, answers) = tokio::join!(

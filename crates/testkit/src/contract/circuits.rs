@@ -140,7 +140,7 @@ pub async fn an_open_circuit_holds_deliveries_without_using_attempts(harness: &d
     let webhook = scene.broken_webhook().await;
     let new = scene.publish_to(webhook).await;
     let retried = scene.publish_to(webhook).await;
-    scene.queue.redeliver(retried, Trigger::Manual).await.unwrap();
+    scene.queue.redeliver(retried, &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(scene.circuit(webhook).await, Circuit::Open { .. }));
 
     assert!(scene.claim(webhook, 100).await.is_empty());
@@ -283,7 +283,7 @@ pub async fn a_new_url_and_enabling_reset_the_health(harness: &dyn Harness) {
     assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
 
     let webhook = scene.broken_webhook().await;
-    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
     assert_eq!(scene.health(webhook).await, Health::default());
 }
 
@@ -324,7 +324,7 @@ pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
     let reason = DisabledReason::Manual;
     scene.change(webhooks[1], |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
     assert_eq!(listed(1, 10).await, webhooks[2..]);
-    assert!(scene.webhooks.delete(webhooks[2]).await.unwrap());
+    assert!(scene.webhooks.delete(webhooks[2], None).await.unwrap());
     assert!(listed(1, 10).await.is_empty());
 }
 

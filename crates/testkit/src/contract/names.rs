@@ -34,6 +34,7 @@ macro_rules! contract_test_names {
             concurrent_publishers_take_a_key_once
             publish_takes_an_id_once
             publish_to_one_webhook_reaches_it_alone
+            publish_to_a_version_reaches_no_other
             publishing_wakes_a_waiting_worker
             // webhooks
             a_webhook_is_kept_exactly
@@ -163,6 +164,8 @@ macro_rules! contract_test_names {
             events_are_shown_to_their_projects_alone
             deliveries_are_shown_to_their_projects_alone
             deliveries_are_counted_for_their_projects_alone
+            who_sees_no_webhook_changes_none
+            who_sees_no_delivery_changes_none
             // statistics
             sums_add_up_and_are_kept_exactly
             sums_that_are_added_at_once_all_count

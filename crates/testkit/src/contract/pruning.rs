@@ -144,7 +144,7 @@ pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harnes
     let sending = scene.claim_for(webhook, 1, DAY).await;
     let dead = scene.publish_to(alive).await;
     assert_eq!(scene.claim(alive, 1).await.len(), 1);
-    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
     scene.advance(LEASE).await;
 
     let long_ago = scene.now().await - 2 * DAY;
@@ -227,7 +227,7 @@ async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
     let webhooks = scene.harness.webhooks();
     tasks.spawn(async move {
         start.wait().await;
-        assert!(webhooks.delete(webhook).await.unwrap());
+        assert!(webhooks.delete(webhook, None).await.unwrap());
     });
     tasks.join_all().await;
 }

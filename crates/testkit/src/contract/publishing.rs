@@ -71,7 +71,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
 
     assert_eq!(scene.events.publish(&[]).await.unwrap(), []);
     for webhook in webhooks {
-        assert!(scene.webhooks.delete(webhook).await.unwrap());
+        assert!(scene.webhooks.delete(webhook, None).await.unwrap());
     }
     let unwanted = scene.new_event().await;
     assert_eq!(scene.publish_one(&unwanted).await.deliveries, 0);
@@ -99,7 +99,7 @@ pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     for webhook in [&everything, &exact, &twice, &prefix, &other_project, &disabled, &deleted] {
         scene.create(webhook).await;
     }
-    assert!(scene.webhooks.delete(deleted.id).await.unwrap());
+    assert!(scene.webhooks.delete(deleted.id, None).await.unwrap());
 
     for (event_type, project, expected) in [
         ("command.completed", Some("a"), vec![&everything, &exact, &twice, &prefix]),
@@ -252,11 +252,33 @@ pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     let disabled = WebhookState::Disabled { reason, since };
     scene.change(narrow.id, |webhook| webhook.state = disabled).await;
     assert_eq!(scene.publish_one(&targeted().await).await.deliveries, 0);
-    assert!(scene.webhooks.delete(narrow.id).await.unwrap());
+    assert!(scene.webhooks.delete(narrow.id, None).await.unwrap());
     let event = targeted().await;
     assert_eq!(scene.publish_one(&event).await.deliveries, 0);
     assert_eq!(scene.receivers(event.id).await, []);
     assert!(scene.events.get(event.id).await.unwrap().is_some());
+}
+
+/// What is meant for a webhook of one version reaches no other version, in one batch with others or alone.
+pub async fn publish_to_a_version_reaches_no_other(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    scene.change(webhook, |webhook| webhook.description = None).await;
+    let at =
+        async |version| NewEvent { target: Target::WebhookAt(webhook, version), ..scene.new_event().await };
+    for (version, deliveries) in [(1, 0), (2, 1), (3, 0), (u64::MAX, 0)] {
+        assert_eq!(scene.publish_one(&at(version).await).await.deliveries, deliveries, "{version}");
+    }
+    let to_any = NewEvent { target: Target::Webhook(webhook), ..scene.new_event().await };
+    let batch = [at(1).await, at(2).await, to_any, at(3).await, scene.new_event().await];
+    let published = scene.events.publish(&batch).await.unwrap();
+    assert_eq!(published.iter().map(|one| one.deliveries).collect::<Vec<_>>(), [0, 1, 1, 0, 1]);
+    for (event, published) in batch.iter().zip(published) {
+        assert_eq!(scene.receivers(event.id).await.len(), published.deliveries as usize);
+    }
+    scene.change(webhook, |webhook| webhook.description = None).await;
+    assert_eq!(scene.publish_one(&at(2).await).await.deliveries, 0);
+    assert_eq!(scene.publish_one(&at(3).await).await.deliveries, 1);
 }
 
 /// Publishing wakes a worker of the same process, one that waits and one that waits later.

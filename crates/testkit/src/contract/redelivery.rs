@@ -10,7 +10,7 @@ use super::{Harness, TOLERANCE};
 
 /// Redelivers what can be, and gives the delivery as it was answered, which is as it is.
 async fn redeliver(scene: &Scene<'_>, id: DeliveryId, trigger: Trigger) -> Delivery {
-    let answer = scene.queue.redeliver(id, trigger).await.unwrap();
+    let answer = scene.queue.redeliver(id, &trigger.into()).await.unwrap();
     let Some(Redelivery::Queued(delivery)) = answer else {
         panic!("a redelivery was answered with {answer:?}");
     };
@@ -114,7 +114,7 @@ pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
     let before = scene.delivery(id).await;
-    let answer = scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+    let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
     assert_eq!(answer, Some(Redelivery::InFlight));
     assert_eq!(scene.delivery(id).await, before);
 
@@ -138,15 +138,15 @@ pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
     scene.change(webhook, |webhook| webhook.state = state).await;
     for id in [failed, retrying] {
         let before = scene.delivery(id).await;
-        let answer = scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+        let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
         assert_eq!(answer, Some(Redelivery::WebhookDisabled));
         assert_eq!(scene.delivery(id).await, before);
     }
-    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
     for id in [failed, retrying] {
         let before = scene.delivery(id).await;
         assert!(before.state.finished_at().is_some());
-        let answer = scene.queue.redeliver(id, Trigger::Replay).await.unwrap();
+        let answer = scene.queue.redeliver(id, &Trigger::Replay.into()).await.unwrap();
         assert_eq!(answer, Some(Redelivery::WebhookDeleted));
         assert_eq!(scene.delivery(id).await, before);
     }

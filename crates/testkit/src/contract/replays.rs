@@ -114,7 +114,7 @@ pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
         let matched = scene.replays.count(&selection).await.unwrap();
         assert_eq!((matched.deliveries, matched.is_exact), (expected, true), "{selection:?}");
     }
-    let redelivered = scene.queue.redeliver(failed[0], Trigger::Manual).await.unwrap();
+    let redelivered = scene.queue.redeliver(failed[0], &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(redelivered, Some(Redelivery::Queued(_))));
     assert_eq!(scene.replays.count(&all).await.unwrap().deliveries, 2, "one is not finished any more");
 }
@@ -183,7 +183,7 @@ pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     assert_eq!(replay.matched.deliveries, 1);
     scene.disable(webhook).await;
     assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDisabled);
-    assert!(scene.webhooks.delete(webhook).await.unwrap());
+    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
     assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDeleted);
     assert!(scene.replays.get(replay.id).await.unwrap().is_none());
     assert!(scene.replays.open(None, 10).await.unwrap().is_empty());

@@ -197,7 +197,7 @@ impl<'a> Scene<'a> {
         let id = self.publish_to(webhook).await;
         match status {
             DeliveryStatus::Pending => {}
-            DeliveryStatus::Cancelled => assert!(self.webhooks.delete(webhook).await.unwrap()),
+            DeliveryStatus::Cancelled => assert!(self.webhooks.delete(webhook, None).await.unwrap()),
             _ => {
                 let leased = self.claim_for(webhook, 1, DAY).await;
                 assert_eq!(leased[0].lease.delivery, id, "nothing else was due");

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use rdev_webhooks_domain::ports::{Cancellation, Redelivery, Rotated};
+use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, NewEvent, PageRequest,
-    ProjectName, Settled, Webhook, WebhookFilter, WebhookId,
+    DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
+    NewEvent, PageRequest, ProjectName, RedeliveryRequest, SecretRotation, Settled, Target, Trigger, Webhook,
+    WebhookFilter, WebhookId,
 };
 
 use super::Harness;
@@ -124,7 +127,7 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
     // One is finished, the other in flight; and a deleted webhook's are there like others.
     let leased = scene.claim_for(of_a, 2, DAY).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
-    assert!(scene.webhooks.delete(of_both).await.unwrap());
+    assert!(scene.webhooks.delete(of_both, None).await.unwrap());
 
     let theirs = [(0, of_a), (3, of_a), (0, narrowed), (3, narrowed)];
     let others = [(0, of_both), (3, of_both), (1, of_both), (1, of_b), (1, narrowed)];
@@ -181,7 +184,7 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
     let nobodys = scene.new_event().await.id;
     let leased = scene.claim(of_a, 1).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
-    assert!(scene.webhooks.delete(of_both).await.unwrap());
+    assert!(scene.webhooks.delete(of_both, None).await.unwrap());
     let counts = |succeeded, pending, cancelled| DeliveryCounts {
         succeeded,
         pending,
@@ -198,4 +201,95 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
     }
     assert_eq!(scene.events.count_visible(&[], &samples::projects(["a"])).await.unwrap(), []);
     assert_eq!(scene.events.get(one).await.unwrap().unwrap().deliveries.total(), 3);
+}
+
+/// A webhook that is not visible, as one that was moved to other projects a moment ago, is neither deleted nor
+/// given another secret; one that is visible is.
+pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
+    let rotation = async |projects: &[&str]| SecretRotation {
+        secret: samples::secret(&scene.entropy, SigningScheme::HmacSha256),
+        previous_until: None,
+        at: scene.moment().await,
+        versions: None,
+        visible_to: Some(names(projects)),
+    };
+    for (id, projects) in
+        [(of_a, &[ODD][..]), (of_b, &["a", "c"]), (of_both, &["a"]), (of_all, &["a", ODD]), (of_a, &[])]
+    {
+        let before = scene.webhooks.get(id).await.unwrap();
+        let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
+        assert_eq!(rotated, Rotated::NotFound, "{projects:?}");
+        let deleted = scene.webhooks.delete(id, Some(&names(projects))).await.unwrap();
+        assert!(!deleted, "{projects:?}");
+        assert_eq!(scene.webhooks.get(id).await.unwrap(), before);
+        scene.publish_to(id).await;
+        assert_eq!(scene.claim_one(id).await.target.version, 1, "it takes deliveries as before");
+    }
+    for (id, projects) in [(of_a, &["a"][..]), (of_b, &["a", ODD, "c"]), (of_both, &["a", ODD])] {
+        let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
+        assert!(matches!(rotated, Rotated::Applied(_)), "{projects:?}: {rotated:?}");
+        assert!(scene.webhooks.delete(id, Some(&names(projects))).await.unwrap(), "{projects:?}");
+        assert!(!scene.webhooks.delete(id, Some(&names(projects))).await.unwrap(), "{projects:?}");
+    }
+}
+
+/// A delivery that is not visible, for its event or for its webhook, which may have been moved a moment ago, is
+/// neither called off nor made again, whether it waits or has ended; one that is visible is.
+pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let request = |projects: &[&str]| RedeliveryRequest {
+        visible_to: Some(names(projects)),
+        ..RedeliveryRequest::from(Trigger::Manual)
+    };
+    let to = async |webhook: WebhookId, project: Option<&str>| {
+        let project = project.map(|name| name.parse().unwrap());
+        let event = NewEvent { project, target: Target::Webhook(webhook), ..scene.new_event().await };
+        DeliveryId::derive(scene.publish_one(&event).await.id, webhook)
+    };
+    for ended in [false, true] {
+        let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
+        let mut ids = Vec::new();
+        for (webhook, project) in
+            [(of_a, Some("a")), (of_b, Some("a")), (of_both, Some(ODD)), (of_all, Some("a")), (of_a, None)]
+        {
+            let id = to(webhook, project).await;
+            if ended {
+                let leased = scene.claim_one(webhook).await;
+                scene.settle_held(&leased, Settled::Failed(FailureReason::AttemptsExhausted)).await;
+            }
+            ids.push(id);
+        }
+        for (nth, projects) in
+            [(0, &[ODD][..]), (0, &[]), (1, &["a"]), (2, &["a"]), (2, &[ODD]), (3, &["a", ODD]), (4, &["a"])]
+        {
+            let before = scene.delivery(ids[nth]).await;
+            let answer = scene.queue.redeliver(ids[nth], &request(projects)).await.unwrap();
+            assert_eq!(answer, None, "{nth} {projects:?}");
+            let answer = scene.queue.cancel(ids[nth], Some(&names(projects))).await.unwrap();
+            assert_eq!(answer, None, "{nth} {projects:?}");
+            assert_eq!(scene.delivery(ids[nth]).await, before);
+        }
+        for (nth, projects) in [(0, &["a"][..]), (1, &["a", ODD]), (2, &["a", ODD, "c"])] {
+            let (id, visible_to) = (ids[nth], names(projects));
+            if ended {
+                let answer = scene.queue.cancel(id, Some(&visible_to)).await.unwrap();
+                assert_eq!(answer, Some(Cancellation::Ended), "{nth}");
+            }
+            let answer = scene.queue.redeliver(id, &request(projects)).await.unwrap();
+            assert!(matches!(answer, Some(Redelivery::Queued(_))), "{nth}: {answer:?}");
+            let answer = scene.queue.cancel(id, Some(&visible_to)).await.unwrap();
+            assert!(matches!(answer, Some(Cancellation::Cancelled(_))), "{nth}: {answer:?}");
+        }
+        // What was a deleted webhook's is as visible as before.
+        for (visible_to, expected) in [(&["a"][..], Some(Redelivery::WebhookDeleted)), (&[ODD], None)] {
+            scene.webhooks.delete(of_a, None).await.unwrap();
+            let answer = scene.queue.redeliver(ids[0], &request(visible_to)).await.unwrap();
+            assert_eq!(answer, expected);
+        }
+        for webhook in [of_b, of_both, of_all] {
+            assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+        }
+    }
 }

@@ -94,7 +94,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     let after = scene.claim_one(first.id).await.target;
     assert!(after.secrets.current == before.secrets.current, "the secret is the first");
 
-    assert!(scene.webhooks.delete(first.id).await.unwrap());
+    assert!(scene.webhooks.delete(first.id, None).await.unwrap());
     scene.create(&first).await;
     assert_eq!(scene.webhooks.get(first.id).await.unwrap(), None);
     let published = scene.events.publish(&[scene.new_event().await]).await.unwrap();
@@ -109,7 +109,7 @@ pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
         expected.push(scene.webhook().await);
     }
     let deleted = expected.remove(3);
-    assert!(scene.webhooks.delete(deleted).await.unwrap());
+    assert!(scene.webhooks.delete(deleted, None).await.unwrap());
     expected.reverse();
 
     let filter = WebhookFilter::default();
@@ -314,7 +314,7 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     let others = scene.publish_to(other).await;
     let kept = [scene.delivery(succeeded).await, scene.delivery(failed).await];
 
-    assert!(scene.webhooks.delete(id).await.unwrap());
+    assert!(scene.webhooks.delete(id, None).await.unwrap());
     assert_eq!(scene.webhooks.get(id).await.unwrap(), None);
     let filter = WebhookFilter::default();
     let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
@@ -332,7 +332,7 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     scene.advance(2 * DAY).await;
     assert!(scene.claim(id, 10).await.is_empty());
     assert_eq!(scene.claim_one(other).await.lease.delivery, others);
-    assert!(!scene.webhooks.delete(id).await.unwrap(), "it is deleted once");
+    assert!(!scene.webhooks.delete(id, None).await.unwrap(), "it is deleted once");
     assert_eq!(scene.receivers(scene.publish().await).await, [other]);
 }
 
@@ -350,7 +350,7 @@ pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     scene.publish().await;
     scene.publish().await;
     let leased = scene.claim(id, 2).await;
-    assert!(scene.webhooks.delete(id).await.unwrap());
+    assert!(scene.webhooks.delete(id, None).await.unwrap());
     for one in &leased {
         assert_eq!(scene.status(one.lease.delivery).await, DeliveryStatus::InFlight);
     }
@@ -374,10 +374,10 @@ pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
     let updated = scene.webhooks.update(&webhook).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
-    assert!(!scene.webhooks.delete(webhook.id).await.unwrap());
+    assert!(!scene.webhooks.delete(webhook.id, None).await.unwrap());
 
     scene.create(&webhook).await;
-    assert!(scene.webhooks.delete(webhook.id).await.unwrap());
+    assert!(scene.webhooks.delete(webhook.id, None).await.unwrap());
     let next = Webhook { version: 2, ..webhook.clone() };
     let updated = scene.webhooks.update(&next).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
@@ -388,7 +388,7 @@ pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     assert_eq!(scene.events.get(event).await.unwrap(), None);
     assert_eq!(scene.history.get(delivery).await.unwrap(), None);
     assert!(scene.attempts(delivery).await.is_empty());
-    let redelivered = scene.queue.redeliver(delivery, Trigger::Manual).await;
+    let redelivered = scene.queue.redeliver(delivery, &Trigger::Manual.into()).await;
     assert_eq!(redelivered.unwrap(), None::<Redelivery>);
     scene.queue.check().await.expect("the store answers");
 }

@@ -112,6 +112,7 @@ fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published
 fn receivers(state: &State, event: &NewEvent) -> Vec<WebhookId> {
     let is_receiver = |id: &WebhookId| match event.target {
         Target::Webhook(target) => *id == target,
+        Target::WebhookAt(target, version) => *id == target && state.webhooks[id].webhook.version == version,
         Target::Subscribers => state.webhooks[id].webhook.wants(&event.event_type, event.project.as_ref()),
     };
     let enabled = state.webhooks.keys().copied();

@@ -1,6 +1,6 @@
 //! [`DeliveryQueue`] in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
-    DisabledReason, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, QueueSurvey, Settlement,
-    Timestamp, Trigger, WebhookId, WebhookState,
+    DisabledReason, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, ProjectName, QueueSurvey,
+    RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -94,9 +94,14 @@ impl DeliveryQueue for MemoryStore {
         Ok(recorded)
     }
 
-    async fn redeliver(&self, id: DeliveryId, trigger: Trigger) -> Result<Option<Redelivery>, StoreError> {
+    async fn redeliver(
+        &self,
+        id: DeliveryId,
+        request: &RedeliveryRequest,
+    ) -> Result<Option<Redelivery>, StoreError> {
         let (mut state, now) = self.step();
-        let Some(stored) = state.deliveries.get(&id) else {
+        let visible_to = request.visible_to.as_ref();
+        let Some(stored) = state.deliveries.get(&id).filter(|stored| state.shows(stored, visible_to)) else {
             return Ok(None);
         };
         if state.is_deleted(stored.webhook) {
@@ -108,13 +113,13 @@ impl DeliveryQueue for MemoryStore {
         let progress = match &stored.phase {
             Phase::Unfinished(progress) => {
                 let mut progress = *progress;
-                if progress.redeliver(trigger, now).is_err() {
+                if progress.redeliver(request.trigger, now).is_err() {
                     return Ok(Some(Redelivery::InFlight));
                 }
                 progress
             }
             Phase::Finished { attempts, automatic_attempts, .. } => {
-                Progress::reopened(*attempts, *automatic_attempts, trigger, now)
+                Progress::reopened(*attempts, *automatic_attempts, request.trigger, now)
             }
         };
         state.reopen(id, progress);
@@ -142,9 +147,13 @@ impl DeliveryQueue for MemoryStore {
         Ok(survey)
     }
 
-    async fn cancel(&self, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+    async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
         let (mut state, now) = self.step();
-        if !state.deliveries.contains_key(&id) {
+        if !state.deliveries.get(&id).is_some_and(|stored| state.shows(stored, visible_to)) {
             return Ok(None);
         }
         let Some((progress, attempts)) = state.in_progress(id) else {

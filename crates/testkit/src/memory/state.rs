@@ -68,6 +68,11 @@ pub(super) enum Phase {
 }
 
 impl StoredWebhook {
+    /// Whether it is there for who is limited to these projects, or for everybody.
+    pub(super) fn is_there_for(&self, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
+        self.deleted_at.is_none() && visible_to.is_none_or(|mine| self.webhook.is_visible_to(mine))
+    }
+
     pub(super) fn is_enabled(&self) -> bool {
         self.deleted_at.is_none() && self.webhook.state == WebhookState::Enabled
     }
@@ -100,6 +105,17 @@ impl State {
 
     pub(super) fn is_enabled(&self, id: WebhookId) -> bool {
         self.webhooks.get(&id).is_some_and(StoredWebhook::is_enabled)
+    }
+
+    /// Whether a delivery is visible to who is limited to these projects; all are to everybody else.
+    pub(super) fn shows(&self, stored: &StoredDelivery, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
+        visible_to.is_none_or(|mine| {
+            let event = self.events.get(&stored.event);
+            let project = event.and_then(|stored| stored.event.project.as_ref());
+            let webhook = self.webhooks.get(&stored.webhook);
+            project.is_some_and(|project| mine.contains(project))
+                && webhook.is_some_and(|stored| stored.webhook.is_visible_to(mine))
+        })
     }
 
     pub(super) fn delivery(&self, id: DeliveryId, now: Timestamp) -> Option<Delivery> {

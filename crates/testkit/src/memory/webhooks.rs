@@ -1,10 +1,12 @@
 //! [`WebhookRepository`] in memory.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SecretRotation, SigningSecrets,
-    Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, ProjectName, SecretRotation,
+    SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -73,7 +75,8 @@ impl WebhookRepository for MemoryStore {
     async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
         let (mut state, _) = self.step();
         let stored = state.webhooks.get_mut(&id);
-        let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
+        let visible_to = rotation.visible_to.as_ref();
+        let Some(stored) = stored.filter(|stored| stored.is_there_for(visible_to)) else {
             return Ok(Rotated::NotFound);
         };
         if stored.secrets.current == rotation.secret {
@@ -90,10 +93,14 @@ impl WebhookRepository for MemoryStore {
         Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 
-    async fn delete(&self, id: WebhookId) -> Result<bool, StoreError> {
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError> {
         let (mut state, now) = self.step();
         let stored = state.webhooks.get_mut(&id);
-        let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
+        let Some(stored) = stored.filter(|stored| stored.is_there_for(visible_to)) else {
             return Ok(false);
         };
         stored.deleted_at = Some(now);

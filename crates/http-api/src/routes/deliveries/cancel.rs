@@ -7,7 +7,6 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Cancellation;
 
-use super::check_visible;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::openapi::types;
@@ -35,8 +34,7 @@ pub(crate) async fn cancel(
     PathId(id): PathId<DeliveryId>,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    check_visible(&services, &caller, id).await?;
-    let (code, detail) = match services.queue.cancel(id).await? {
+    let (code, detail) = match services.queue.cancel(id, caller.access.projects.as_ref()).await? {
         None => (ProblemCode::NotFound, "There is no such delivery."),
         Some(Cancellation::Cancelled(delivery)) => {
             services.statistics.cancelled(delivery.webhook_id);

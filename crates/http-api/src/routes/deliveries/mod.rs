@@ -22,7 +22,6 @@ pub(super) use redeliver::redeliver;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, DeliveryRecord, PageRequest};
 
-use crate::caller::Caller;
 use crate::problem::Problem;
 
 /// One delivery that there is for the caller, or 404.
@@ -44,13 +43,4 @@ async fn find(services: &Services, access: &Access, id: DeliveryId) -> Result<De
         }
     }
     Ok(found)
-}
-
-/// Makes sure that there is such a delivery for the caller. Who is limited to nothing is told by what is done
-/// then.
-async fn check_visible(services: &Services, caller: &Caller, id: DeliveryId) -> Result<(), Problem> {
-    if caller.access.projects.is_some() {
-        find(services, &caller.access, id).await?;
-    }
-    Ok(())
 }

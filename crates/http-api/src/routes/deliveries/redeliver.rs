@@ -6,9 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Redelivery;
-use rdev_webhooks_domain::{DeliveryId, Trigger};
+use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
 
-use super::check_visible;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::openapi::types;
@@ -36,8 +35,8 @@ pub(crate) async fn redeliver(
     caller: Caller,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    check_visible(&services, &caller, id).await?;
-    let (code, detail) = match services.queue.redeliver(id, Trigger::Manual).await? {
+    let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to: caller.access.projects.clone() };
+    let (code, detail) = match services.queue.redeliver(id, &request).await? {
         None => (ProblemCode::NotFound, "There is no such delivery."),
         Some(Redelivery::Queued(delivery)) => {
             let shown = views::json(&DeliveryView::from(&delivery));

@@ -5,7 +5,6 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::check_visible;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathId;
@@ -28,7 +27,6 @@ pub(crate) async fn delete(
     PathId(id): PathId<WebhookId>,
     caller: Caller,
 ) -> Result<StatusCode, Problem> {
-    check_visible(&services, &caller, id).await?;
-    services.webhooks.delete(id).await?;
+    services.webhooks.delete(id, caller.access.projects.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -47,20 +47,10 @@ pub(super) use test::test;
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
-use crate::caller::Caller;
 use crate::problem::Problem;
 
 /// One webhook that there is for the caller, or 404.
 async fn find(services: &Services, access: &Access, id: WebhookId) -> Result<Webhook, Problem> {
     let webhook = services.webhooks.get(id).await?;
     if access.sees_webhook(&webhook) { Ok(webhook) } else { Err(WebhookError::NotFound.into()) }
-}
-
-/// Makes sure that there is such a webhook for the caller. Who is limited to nothing is told by what is done
-/// then.
-async fn check_visible(services: &Services, caller: &Caller, id: WebhookId) -> Result<(), Problem> {
-    if caller.access.projects.is_some() {
-        find(services, &caller.access, id).await?;
-    }
-    Ok(())
 }

@@ -7,7 +7,6 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use super::check_visible;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::openapi::types;
@@ -35,7 +34,6 @@ pub(crate) async fn test(
     caller: Caller,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    check_visible(&services, &caller, id).await?;
-    let delivery = services.webhooks.test(id).await?;
+    let delivery = services.webhooks.test(id, caller.access.projects.as_ref()).await?;
     Ok((StatusCode::ACCEPTED, views::json(&DeliveryView::from(&delivery))).into_response())
 }

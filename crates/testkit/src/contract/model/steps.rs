@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
             return;
         }
         self.note(format!("redeliver {id} {trigger:?}"));
-        let answer = self.scene.queue.redeliver(id, trigger).await.unwrap();
+        let answer = self.scene.queue.redeliver(id, &trigger.into()).await.unwrap();
         let answer = match answer.expect("it was published") {
             Redelivery::Queued(_) => Answer::Queued,
             Redelivery::InFlight => Answer::InFlight,
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
         }
         let id = self.pick(&ids);
         self.note(format!("cancel {id}"));
-        let answer = match self.scene.queue.cancel(id).await.unwrap().expect("it was published") {
+        let answer = match self.scene.queue.cancel(id, None).await.unwrap().expect("it was published") {
             Cancellation::Cancelled(_) => Cancelled::Now,
             Cancellation::InFlight => Cancelled::InFlight,
             Cancellation::Ended => Cancelled::Ended,
@@ -294,7 +294,7 @@ impl<'a> Run<'a> {
         }
         drop(waiting);
         self.note(format!("delete {webhook}"));
-        assert!(self.scene.webhooks.delete(webhook).await.unwrap());
+        assert!(self.scene.webhooks.delete(webhook, None).await.unwrap());
         self.model.deleted(webhook);
         self.add_webhook().await;
     }
@@ -373,7 +373,7 @@ impl<'a> Run<'a> {
             assert_eq!(got, expected.recorded, "{id}\n{}", self.context());
         }
         for webhook in self.living() {
-            assert!(self.scene.webhooks.delete(webhook).await.unwrap());
+            assert!(self.scene.webhooks.delete(webhook, None).await.unwrap());
             self.model.webhooks.insert(webhook, Standing::Deleted);
         }
     }

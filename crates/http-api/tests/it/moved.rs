@@ -1,0 +1,136 @@
+//! Webhooks that are moved to other projects just when somebody limited to theirs acts on them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId,
+};
+use rdev_webhooks_testkit::{MemoryStore, samples};
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::scene::{Scene, request};
+
+/// A store in which somebody changes a webhook just after it was looked at, once.
+struct Moving {
+    store: Arc<MemoryStore>,
+    armed: Arc<AtomicBool>,
+    change: fn(&mut Webhook),
+}
+
+#[async_trait]
+impl WebhookRepository for Moving {
+    async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
+        self.store.create(webhook, secrets).await
+    }
+
+    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let found = WebhookRepository::get(&*self.store, id).await?;
+        if self.armed.swap(false, Ordering::Relaxed) {
+            let mut moved = found.clone().unwrap();
+            (self.change)(&mut moved);
+            moved.version += 1;
+            assert_eq!(self.store.update(&moved).await?, Updated::Applied);
+        }
+        Ok(found)
+    }
+
+    async fn list(
+        &self,
+        filter: &WebhookFilter,
+        page: PageRequest<WebhookId>,
+    ) -> Result<Page<Webhook>, StoreError> {
+        WebhookRepository::list(&*self.store, filter, page).await
+    }
+
+    async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
+        self.store.update(webhook).await
+    }
+
+    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+        self.store.rotate_secret(id, rotation).await
+    }
+
+    async fn delete(
+        &self,
+        id: WebhookId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<bool, StoreError> {
+        self.store.delete(id, visible_to).await
+    }
+
+    async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+        self.store.health(ids).await
+    }
+
+    async fn failing(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+        self.store.failing(before, limit).await
+    }
+}
+
+/// A webhook of the project `mine`, and a key that is limited to that.
+struct World {
+    scene: Scene,
+    armed: Arc<AtomicBool>,
+    webhook: String,
+    key: String,
+}
+
+impl World {
+    async fn new(change: fn(&mut Webhook)) -> Self {
+        let armed = Arc::new(AtomicBool::new(false));
+        let arm = Arc::clone(&armed);
+        let scene = Scene::over(move |store| Arc::new(Moving { store, armed: arm, change }));
+        let own = json!({"url": "https://mine.example/", "events": ["*"], "projects": ["mine"]});
+        let webhook = scene.post("/webhooks", own.to_string()).await.expect(201).json();
+        let limited = json!({"scopes": ["webhooks:write"], "projects": ["mine"]});
+        let key = scene.post("/api-keys", limited.to_string()).await.expect(201).json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        Self { webhook: text(&webhook["id"]), key: text(&key["key"]), scene, armed }
+    }
+
+    /// Acts on the webhook, which is changed as soon as anybody looks at it.
+    async fn act(&self, action: &str) -> Answer {
+        self.armed.store(true, Ordering::Relaxed);
+        let path = format!("/webhooks/{}{action}", self.webhook);
+        let authorization = format!("Bearer {}", self.key);
+        self.scene.send(request("POST", &path, &[("authorization", &authorization)], "")).await
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
+    let moves: [fn(&mut Webhook); 2] = [
+        |webhook| webhook.projects = samples::projects(["theirs"]),
+        |webhook| webhook.projects = samples::projects(["mine", "theirs"]),
+    ];
+    for action in ["/test", "/secret/rotate"] {
+        for move_away in moves {
+            let world = World::new(move_away).await;
+            let answer = world.act(action).await.expect(404);
+            assert_eq!(answer.code(), "not_found");
+            assert!(!world.armed.load(Ordering::Relaxed), "it was moved");
+            assert_eq!(world.scene.get("/deliveries").await.json()["data"], json!([]), "{action}");
+            let webhook = world.scene.get(&format!("/webhooks/{}", world.webhook)).await;
+            assert_eq!(webhook.header("etag"), "\"2\"", "{action}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_changed_otherwise_meanwhile_is_acted_on() {
+    for action in [("/test", 202), ("/secret/rotate", 200)] {
+        let world = World::new(|webhook| webhook.description = Some("changed".to_owned())).await;
+        world.act(action.0).await.expect(action.1);
+        assert!(!world.armed.load(Ordering::Relaxed), "it was changed");
+    }
+}

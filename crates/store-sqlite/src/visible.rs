@@ -1,0 +1,51 @@
+//! Whether there is something for who is limited to some projects, when it is to be changed. Nobody else writes
+//! meanwhile, so what is asked here holds until it is.
+
+use rdev_webhooks_domain::ports::StoreError;
+use sqlx::SqliteConnection;
+
+use crate::error;
+use crate::rows::delivery::DeliveryRow;
+
+/// Whether a webhook takes events of these projects and of nothing else; without projects, always.
+pub(crate) async fn webhook(
+    conn: &mut SqliteConnection,
+    id: &[u8],
+    visible_to: Option<&str>,
+) -> Result<bool, StoreError> {
+    let Some(visible_to) = visible_to else {
+        return Ok(true);
+    };
+    let found = sqlx::query_scalar!(
+        "SELECT count(*) FROM webhooks AS w
+         WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+           WHERE own.value NOT IN (SELECT value FROM json_each(?2)))",
+        id,
+        visible_to
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(found > 0)
+}
+
+/// Whether a delivery is of an event of these projects, to a webhook of theirs.
+pub(crate) async fn delivery(
+    conn: &mut SqliteConnection,
+    row: &DeliveryRow,
+    visible_to: Option<&str>,
+) -> Result<bool, StoreError> {
+    let Some(visible_to) = visible_to else {
+        return Ok(true);
+    };
+    let of_theirs = sqlx::query_scalar!(
+        r#"SELECT ?1 IN (SELECT value FROM json_each(?2)) AS "of_theirs: bool""#,
+        row.project,
+        visible_to
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    // None for an event without a project.
+    Ok(of_theirs == Some(true) && webhook(conn, &row.webhook_id, Some(visible_to)).await?)
+}
