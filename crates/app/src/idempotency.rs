@@ -15,7 +15,7 @@ use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, LeaseToken, Operation, R
 
 use crate::Ambient;
 
-pub(crate) use operation::is_repeated;
+pub(crate) use operation::{current_key, is_repeated};
 
 /// How long a key is remembered.
 pub const KEEP_KEYS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,7 +84,7 @@ impl OperationRun {
     /// Does the work with the time and the randomness of the operation, for as much of it as goes by an
     /// [`Ambient::of_operations`] and is not handed to another task.
     pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
-        operation::scope(&self.operation, self.repeats, work).await
+        operation::scope(self.key, &self.operation, self.repeats, work).await
     }
 
     /// Records how it ended. Where that fails the lease runs out by itself, and the operation is run again

@@ -3,6 +3,7 @@
 //! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
 //! - [`Catalogue`] knows the event types, and what the data of their events must match.
 //! - [`Webhooks`] makes, changes, deletes and tests webhooks.
+//! - [`Deliveries`] makes and calls off single deliveries on request.
 //! - [`Statistics`] counts what became of deliveries, and tells.
 //! - [`feed::Feed`] lets deliveries be watched as they change.
 //! - [`ApiKeys`] makes and deletes API keys, and knows them again.
@@ -18,6 +19,7 @@ mod ambient;
 mod api_keys;
 mod catalogue;
 pub mod deliver;
+mod deliveries;
 mod disabling;
 pub mod feed;
 mod gather;
@@ -43,6 +45,7 @@ pub use catalogue::{
     Catalogue, CatalogueError, CatalogueTask, CatalogueType, DraftFault, EventFault, MAX_SCHEMA_LEN,
     MAX_TYPES, NewType, Origin, SchemaFault,
 };
+pub use deliveries::Deliveries;
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
@@ -72,7 +75,9 @@ pub struct Services {
     pub events: Arc<dyn EventRepository>,
     /// Where deliveries are looked at.
     pub history: Arc<dyn DeliveryHistory>,
-    /// Where deliveries are asked for again.
+    /// Takes what is asked of single deliveries.
+    pub deliveries: Deliveries,
+    /// Tells whether the database answers.
     pub queue: Arc<dyn DeliveryQueue>,
     /// Requests that may be sent again.
     pub idempotency: Idempotency,

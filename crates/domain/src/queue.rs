@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, ProjectName, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger, WebhookId,
+    HealthEffect, IdempotencyKey, ProjectName, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger,
+    WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -193,11 +194,13 @@ pub struct RedeliveryRequest {
     pub trigger: Trigger,
     /// The projects that whoever asks is limited to: there is a delivery only if it is visible to these.
     pub visible_to: Option<BTreeSet<ProjectName>>,
+    /// The idempotency key that it is asked for under.
+    pub key: Option<IdempotencyKey>,
 }
 
 impl From<Trigger> for RedeliveryRequest {
-    /// Of who sees everything.
+    /// Of who sees everything, under no key.
     fn from(trigger: Trigger) -> Self {
-        Self { trigger, visible_to: None }
+        Self { trigger, visible_to: None, key: None }
     }
 }

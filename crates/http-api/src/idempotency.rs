@@ -27,6 +27,7 @@ use crate::fault::Faults;
 use crate::observe;
 use crate::problem::{Problem, ProblemCode};
 use crate::request_id::RequestId;
+use crate::routes;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Tells an answer that was given before.
@@ -59,8 +60,9 @@ pub(crate) async fn once(
             return Err(problem);
         }
     };
+    let limit = routes::body_limit(request.extensions());
     let (mut parts, body) = request.into_parts();
-    let body = body::read_any(&mut parts, body).await?;
+    let body = body::read_any(&mut parts, body, limit).await?;
     let fingerprint = fingerprint(&parts, &body);
     let until = Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + GRACE;
     let lease_for = until.saturating_duration_since(Instant::now()) + MARGIN;

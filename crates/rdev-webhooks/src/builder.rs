@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
 };
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
@@ -119,6 +119,11 @@ impl Builder {
             catalogue,
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
+            deliveries: Deliveries::new(
+                Arc::clone(&store.queue),
+                Arc::clone(&store.history),
+                statistics.clone(),
+            ),
             queue: Arc::clone(&store.queue),
             idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone()),
             statistics,

@@ -163,7 +163,8 @@ async fn take_over(
          SET operation = $3, answer = NULL, lease_token = $4,
              lease_until = rdev_webhooks.now() + $5::int8 * interval '1 microsecond',
              expires_at = CASE WHEN $7 THEN rdev_webhooks.now() + $6::int8 * interval '1 microsecond'
-                 ELSE expires_at END
+                 ELSE expires_at END,
+             done = done AND NOT $7
          WHERE owner = $1 AND digest = $2",
         owner(key),
         key.digest(),
@@ -194,6 +195,30 @@ async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Resul
         })
         .await?;
     Ok(forgotten.rows_affected() == 1)
+}
+
+/// Whether what was asked for under a key was done already. Whoever else asks waits until this is over.
+pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query_scalar!(
+        "SELECT done FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE",
+        owner(key),
+        key.digest(),
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(done == Some(true))
+}
+
+/// Notes that what was asked for under a key is done with this transaction.
+pub(crate) async fn note_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE rdev_webhooks.idempotency_keys SET done = true WHERE owner = $1 AND digest = $2",
+        owner(key),
+        key.digest(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 fn owner(key: &IdempotencyKey) -> Uuid {

@@ -178,6 +178,30 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
     Ok(pruned.rows_affected())
 }
 
+/// Whether what was asked for under a key was done already.
+pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
+    let (owner, digest) = (owner(key), digest(key));
+    let done = sqlx::query_scalar!(
+        r#"SELECT done AS "done: bool" FROM idempotency_keys WHERE owner = ?1 AND digest = ?2"#,
+        owner,
+        digest
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(done == Some(true))
+}
+
+/// Notes that what was asked for under a key is done with what is written here.
+pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
+    let (owner, digest) = (owner(key), digest(key));
+    sqlx::query!("UPDATE idempotency_keys SET done = 1 WHERE owner = ?1 AND digest = ?2", owner, digest)
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+    Ok(())
+}
+
 fn owner(key: &IdempotencyKey) -> Vec<u8> {
     key.owner().map(|owner| owner.as_uuid().as_bytes().to_vec()).unwrap_or_default()
 }

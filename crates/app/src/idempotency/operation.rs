@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rdev_webhooks_domain::ports::{Clock, Entropy};
-use rdev_webhooks_domain::{Operation, Timestamp};
+use rdev_webhooks_domain::{IdempotencyKey, Operation, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::Ambient;
@@ -14,6 +14,7 @@ tokio::task_local! {
 }
 
 struct Current {
+    key: IdempotencyKey,
     operation: Operation,
     repeats: bool,
     /// How many blocks of randomness were drawn.
@@ -21,8 +22,19 @@ struct Current {
 }
 
 /// Does the work as part of an operation.
-pub(super) async fn scope<T>(operation: &Operation, repeats: bool, work: impl Future<Output = T>) -> T {
-    CURRENT.scope(Current { operation: *operation, repeats, drawn: AtomicU64::new(0) }, work).await
+pub(super) async fn scope<T>(
+    key: IdempotencyKey,
+    operation: &Operation,
+    repeats: bool,
+    work: impl Future<Output = T>,
+) -> T {
+    let current = Current { key, operation: *operation, repeats, drawn: AtomicU64::new(0) };
+    CURRENT.scope(current, work).await
+}
+
+/// The key of the operation that the task is at, if it is at one.
+pub(crate) fn current_key() -> Option<IdempotencyKey> {
+    CURRENT.try_with(|current| current.key).ok()
 }
 
 /// Whether the task is at an operation that was run before, nobody knows how far.
@@ -78,6 +90,10 @@ mod tests {
 
     use super::*;
 
+    fn key() -> IdempotencyKey {
+        IdempotencyKey::new(None, b"key").unwrap()
+    }
+
     fn operation(seed: u8) -> Operation {
         let at = Timestamp::from_millis(1_736_937_000_123);
         Operation { fingerprint: Fingerprint::of(&[]), seed: [seed; 32], at }
@@ -90,7 +106,7 @@ mod tests {
             tokio::task::yield_now().await;
             (first, ambient.entropy.bytes(), ambient.clock.now())
         };
-        scope(&operation(seed), true, drawing).await
+        scope(key(), &operation(seed), true, drawing).await
     }
 
     #[tokio::test]
@@ -109,9 +125,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_operation_goes_by_the_system() {
         let ambient = Ambient::system().of_operations();
-        assert!(!is_repeated());
-        scope(&operation(1), true, async { assert!(is_repeated()) }).await;
-        scope(&operation(1), false, async { assert!(!is_repeated()) }).await;
+        assert!(!is_repeated() && current_key().is_none());
+        scope(key(), &operation(1), true, async { assert!(is_repeated() && current_key() == Some(key())) })
+            .await;
+        scope(key(), &operation(1), false, async { assert!(!is_repeated()) }).await;
         assert_ne!(ambient.entropy.bytes::<16>(), ambient.entropy.bytes::<16>());
         assert!(ambient.clock.now() > operation(1).at);
     }

@@ -82,6 +82,10 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
     /// 5. MUST find no delivery that is not visible to whom the request is limited to, at the moment that it is
     ///    made due. (`who_sees_no_delivery_changes_none`)
+    /// 6. MUST make it due once under one idempotency key, for as long as
+    ///    [`IdempotencyRepository`](super::IdempotencyRepository) remembers that it was taken; and answer
+    ///    [`Queued`](Redelivery::Queued), with the delivery as it is then, to whoever asks under that key again.
+    ///    (`a_redelivery_is_made_once_under_a_key`)
     async fn redeliver(
         &self,
         id: DeliveryId,
@@ -129,7 +133,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
 /// What became of a request to deliver again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redelivery {
-    /// It is due now.
+    /// It is due now, or was made due under the same key before.
     Queued(Delivery),
     /// It is being sent at this moment.
     InFlight,

@@ -64,14 +64,14 @@ impl Room {
     }
 }
 
-/// Reads a body whatever the route, which then judges it by its own limit. The room of a long one goes with
-/// the request, for the route to keep.
-pub(crate) async fn read_any(parts: &mut Parts, body: Body) -> Result<Vec<u8>, Problem> {
-    if read::announced(&parts.headers).is_none_or(|length| length > LIMIT as u64) {
+/// Reads a body before its route does, by the same limit. The room of one that holds many things goes with the
+/// request, for the route to keep.
+pub(crate) async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    if limit == BATCH_LIMIT {
         let room = Room::take(&parts.headers).await?;
         parts.extensions.insert(room);
     }
-    read::read(parts, body, BATCH_LIMIT).await
+    read::read(parts, body, limit).await
 }
 
 impl<S: Send + Sync> FromRequest<S> for Batch {

@@ -12,10 +12,13 @@ mod projects;
 mod webhooks;
 
 use axum::Router;
+use axum::extract::MatchedPath;
 use axum::routing::{MethodRouter, get, patch, post, put};
+use http::Extensions;
 use rdev_webhooks_domain::Scope;
 use utoipa::OpenApi;
 
+use crate::body;
 use crate::caller::{any_key, needs};
 use crate::options::MetricsSource;
 use crate::shared::Shared;
@@ -86,6 +89,13 @@ pub(crate) fn guarded() -> Routes {
         .route("/deliveries/{id}/redeliver", write(post(deliveries::redeliver)))
         .route("/api-keys", administer(get(api_keys::list).post(api_keys::create)))
         .route("/api-keys/{id}", administer(get(api_keys::get).delete(api_keys::delete)))
+}
+
+/// How many bytes a body may have on the route that a request has come to.
+pub(crate) fn body_limit(extensions: &Extensions) -> usize {
+    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    // Whatever the routes may be nested under.
+    if route.ends_with("/events/batch") { body::BATCH_LIMIT } else { body::LIMIT }
 }
 
 /// The routes that need no key.

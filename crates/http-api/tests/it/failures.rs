@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::body::Body;
 use futures_util::stream;
+use rdev_webhooks_app::Deliveries;
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery,
     StoreError,
@@ -178,6 +179,7 @@ fn broken(how: Broken) -> Scene {
         services.publisher = publisher;
         services.events = store;
         services.history = Arc::new(how);
+        services.deliveries = Deliveries::new(Arc::new(how), Arc::new(how), services.statistics.clone());
         services.queue = Arc::new(how);
     })
 }

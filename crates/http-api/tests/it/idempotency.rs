@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use axum::body::Body;
 use rdev_webhooks_app::{Idempotency, Publisher};
 use rdev_webhooks_domain::ports::{
-    EventRepository, IdempotencyRepository, KeyEnd, KeyRequest, KeyState, Rotated, StoreError, Updated,
-    WebhookRepository,
+    Clock, EventRepository, IdempotencyRepository, KeyEnd, KeyRequest, KeyState, Rotated, StoreError,
+    Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, Health, IdempotencyKey, LeaseToken, NewEvent, Page,
-    PageRequest, ProjectName, Published, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
-    WebhookId,
+    DeliveryCounts, EventFilter, EventId, EventRecord, FailureReason, Health, IdempotencyKey, LeaseToken,
+    NewEvent, Page, PageRequest, ProjectName, Published, SecretRotation, Settled, SigningSecrets, Timestamp,
+    Webhook, WebhookFilter, WebhookId,
 };
-use rdev_webhooks_testkit::MemoryStore;
+use rdev_webhooks_testkit::{MemoryStore, samples};
 
 use crate::answer::Answer;
 use crate::scene::{EVENT, KEY, Scene, WEBHOOK, request};
@@ -365,6 +365,63 @@ async fn an_answer_that_was_not_recorded_is_made_again_to_the_byte() {
     }
     assert_eq!(scene.count("/webhooks").await, 1);
     assert_eq!(scene.count("/events").await, 1);
+}
+
+/// The process dies as above: what was asked of a delivery is not done twice, and answered as if it had just been
+/// done, whatever has become of the delivery since.
+#[tokio::test]
+async fn what_was_asked_of_a_delivery_before_a_crash_is_done_once() {
+    let dead = Arc::new(AtomicBool::new(true));
+    let scene = Scene::with_store(|services, store, ambient| {
+        let keys = Arc::new(Forgetful { store, dead: Arc::clone(&dead) });
+        services.idempotency = Idempotency::new(keys, ambient);
+    });
+    let webhook = scene.webhook().await;
+    let event = scene.event().await;
+    let delivery = scene.delivery_of(&event).await["id"].as_str().unwrap().to_owned();
+    let fail = async || {
+        let attempt = samples::attempt(1, scene.clock.now(), 500);
+        scene.attempt(&webhook, Settled::Failed(FailureReason::RedeliveryFailed), attempt).await;
+    };
+    fail().await;
+    let (redeliver, cancel) =
+        (format!("/deliveries/{delivery}/redeliver"), format!("/deliveries/{delivery}/cancel"));
+    let post = async |key: &str, path: &str| scene.post_once(key, path, "{}").await;
+    assert_eq!(post("k1", &redeliver).await.expect(202).json()["status"], "pending");
+    fail().await;
+    scene.clock.advance(LEASE);
+    let again = post("k1", &redeliver).await.expect(202).json();
+    assert_eq!((&again["status"], &again["attempts"]), (&"failed".into(), &2.into()));
+
+    // The same for one that is called off, as long as nobody takes it up again.
+    assert_eq!(post("k2", &redeliver).await.expect(202).json()["status"], "pending");
+    assert_eq!(post("k3", &cancel).await.expect(200).json()["status"], "cancelled");
+    scene.clock.advance(LEASE);
+    dead.store(false, Ordering::Relaxed);
+    let again = post("k3", &cancel).await.expect(200);
+    assert_eq!(again.json()["status"], "cancelled");
+    assert_again(&again, &post("k3", &cancel).await);
+    // Who has not asked before is told that it is over.
+    assert_eq!(post("k4", &cancel).await.expect(409).code(), "delivery_finished");
+    assert_eq!(post("k2", &redeliver).await.expect(202).json()["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_told_the_limit_of_its_route() {
+    let scene = Scene::new();
+    let delivery = "dlv_01h455vb4pex5vsknk084sn02q";
+    for (path, limit) in [
+        ("/webhooks".to_owned(), 256 * 1024),
+        ("/events".to_owned(), 256 * 1024),
+        (format!("/deliveries/{delivery}/redeliver"), 256 * 1024),
+        ("/events/batch".to_owned(), 16 * 1024 * 1024),
+    ] {
+        let body = vec![b' '; limit + 1];
+        let plain = scene.post(&path, body.clone()).await.expect(413);
+        assert!(plain.detail().contains(&limit.to_string()), "{}", plain.detail());
+        let keyed = scene.post_once("k", &path, body).await.expect(413);
+        assert_eq!(keyed.detail(), plain.detail(), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
 };
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
@@ -109,6 +109,7 @@ impl Scene {
         let (feed, watching) = Feed::new(store.clone());
         let drain = CancellationToken::new();
         tokio::spawn(watching.run(drain.clone()));
+        let statistics = Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60)).0;
         let mut services = Services {
             publisher: publisher.clone(),
             replays: Replays::new(store.clone(), ambient.clone()),
@@ -124,9 +125,10 @@ impl Scene {
             catalogue,
             events: store.clone(),
             history: store.clone(),
+            deliveries: Deliveries::new(store.clone(), store.clone(), statistics.clone()),
             queue: store.clone(),
             idempotency: Idempotency::new(store.clone(), ambient.clone()),
-            statistics: Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60)).0,
+            statistics,
             feed,
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
         };

@@ -46,7 +46,7 @@ impl DeliveryQueue for PostgresStore {
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
-        redeliver::redeliver(&self.inner, id, request).await
+        redeliver::redeliver(self, id, request).await
     }
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {

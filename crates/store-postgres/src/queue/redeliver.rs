@@ -1,11 +1,12 @@
 //! Delivering again on request.
 
-use rdev_webhooks_domain::ports::{Redelivery, StoreError};
+use rdev_webhooks_domain::ports::{DeliveryHistory, Redelivery, StoreError};
 use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::connect::Inner;
+use crate::connect::PostgresStore;
+use crate::idempotency;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
@@ -21,16 +22,18 @@ enum Found {
     Queued(DeliveryRow),
     Pruned,
     Hidden,
+    Done,
 }
 
 /// Makes an attempt at one delivery due now.
 pub(crate) async fn redeliver(
-    store: &Inner,
+    store: &PostgresStore,
     id: DeliveryId,
     request: &RedeliveryRequest,
 ) -> Result<Option<Redelivery>, StoreError> {
     for _ in 0..TRIES {
         let found = store
+            .inner
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
@@ -44,11 +47,15 @@ pub(crate) async fn redeliver(
         return Ok(Some(match found {
             Found::Nothing => continue,
             Found::Pruned | Found::Hidden => return Ok(None),
+            Found::Done => {
+                let record = store.get(id).await?;
+                return Ok(record.map(|record| Redelivery::Queued(record.delivery)));
+            }
             Found::InFlight => Redelivery::InFlight,
             Found::Disabled => Redelivery::WebhookDisabled,
             Found::Deleted => Redelivery::WebhookDeleted,
             Found::Queued(row) => {
-                store.wakeups.wake(1);
+                store.inner.wakeups.wake(1);
                 Redelivery::Queued(to_delivery(row)?)
             }
         }));
@@ -62,6 +69,10 @@ async fn attempt(
     request: &RedeliveryRequest,
 ) -> Result<Found, sqlx::Error> {
     let (trigger, visible_to) = (request.trigger, request.visible_to.as_ref());
+    let is_done = match &request.key {
+        Some(key) => idempotency::is_done(tx, key).await?,
+        None => false,
+    };
     let waiting = sqlx::query!(
         r#"SELECT webhook_id, event_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
          FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
@@ -73,6 +84,9 @@ async fn attempt(
         if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
             return Ok(Found::Hidden);
         }
+        if is_done {
+            return Ok(Found::Done);
+        }
         if let Some(refused) = refusal(tx, waiting.webhook_id).await? {
             return Ok(refused);
         }
@@ -80,7 +94,7 @@ async fn attempt(
             return Ok(Found::InFlight);
         }
         bring_forward(tx, id, trigger).await?;
-        return row(tx, id).await;
+        return queued(tx, id, request).await;
     }
     let ended = sqlx::query!(
         "SELECT webhook_id, event_id FROM rdev_webhooks.deliveries WHERE id = $1 FOR UPDATE",
@@ -94,11 +108,14 @@ async fn attempt(
     if !visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? {
         return Ok(Found::Hidden);
     }
+    if is_done {
+        return Ok(Found::Done);
+    }
     if let Some(refused) = refusal(tx, ended.webhook_id).await? {
         return Ok(refused);
     }
     reopen(tx, id, trigger).await?;
-    row(tx, id).await
+    queued(tx, id, request).await
 }
 
 /// Why a webhook gets nothing. Its row is locked, so that it cannot be deleted before this is done.
@@ -164,7 +181,14 @@ async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Resu
     Ok(())
 }
 
-async fn row(tx: &mut PgConnection, id: DeliveryId) -> Result<Found, sqlx::Error> {
+async fn queued(
+    tx: &mut PgConnection,
+    id: DeliveryId,
+    request: &RedeliveryRequest,
+) -> Result<Found, sqlx::Error> {
+    if let Some(key) = &request.key {
+        idempotency::note_done(tx, key).await?;
+    }
     let row = sqlx::query_as!(
         DeliveryRow,
         r#"SELECT q.id, q.event_id, e.event_type, e.project, q.webhook_id, q.attempts,

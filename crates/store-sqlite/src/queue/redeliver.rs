@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::rows::delivery::{self, Stage, delivery_rows};
-use crate::{error, json, visible};
+use crate::{error, idempotency, json, visible};
 
 /// Makes an attempt due now, or says why not.
 pub(super) async fn redeliver(
@@ -26,6 +26,11 @@ pub(super) async fn redeliver(
     let visible_to = request.visible_to.as_ref().map(json::projects).transpose()?;
     if !visible::delivery(conn, &row, visible_to.as_deref()).await? {
         return Ok(None);
+    }
+    if let Some(key) = &request.key
+        && idempotency::is_done(conn, key).await?
+    {
+        return Ok(Some(Redelivery::Queued(row.delivery(now)?)));
     }
     let trigger = request.trigger;
     let webhook = sqlx::query!(
@@ -53,6 +58,9 @@ pub(super) async fn redeliver(
         }
     };
     let stage = Stage::Unfinished(progress);
-    delivery::save(conn, [(id, stage)]).await?;
+    delivery::save(&mut *conn, [(id, stage)]).await?;
+    if let Some(key) = &request.key {
+        idempotency::note_done(conn, key).await?;
+    }
     Ok(Some(Redelivery::Queued(row.delivery_at(&stage, now)?)))
 }

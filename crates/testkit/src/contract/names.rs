@@ -93,6 +93,7 @@ macro_rules! contract_test_names {
             redelivery_is_refused_in_flight
             redelivery_needs_an_enabled_webhook
             a_redelivery_wakes_a_waiting_worker
+            a_redelivery_is_made_once_under_a_key
             // cancelling
             what_waits_can_be_cancelled
             cancelling_is_refused_in_flight

@@ -1,12 +1,15 @@
 //! `DeliveryQueue::redeliver`.
 
-use rdev_webhooks_domain::ports::Redelivery;
+use rdev_webhooks_domain::ports::{Entropy, KeyRequest, KeyState, Redelivery};
 use rdev_webhooks_domain::{
-    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, Settled, Trigger, WebhookState,
+    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, Fingerprint, IdempotencyKey,
+    Operation, RedeliveryRequest, Settled, Trigger, WebhookState,
 };
+use tokio::task::JoinSet;
 
-use super::scene::{HOUR, LEASE, MINUTE, Scene};
+use super::scene::{DAY, HOUR, LEASE, MINUTE, Scene};
 use super::{Harness, TOLERANCE};
+use crate::samples;
 
 /// Redelivers what can be, and gives the delivery as it was answered, which is as it is.
 async fn redeliver(scene: &Scene<'_>, id: DeliveryId, trigger: Trigger) -> Delivery {
@@ -161,4 +164,91 @@ pub async fn a_redelivery_wakes_a_waiting_worker(harness: &dyn Harness) {
         redeliver(&scene, id, Trigger::Manual).await;
     };
     scene.expect_wake_ups(ask).await;
+}
+
+/// What is asked for twice under one key is made once, whatever has become of it by then, and of many who ask at
+/// once too; a refusal leaves it to be made.
+pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
+    let ended = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    let asked = async |id, key: &KeyRequest| {
+        let request = RedeliveryRequest { key: Some(key.key), ..Trigger::Manual.into() };
+        scene.queue.redeliver(id, &request).await.unwrap()
+    };
+    for id in [id, ended] {
+        let key = take_key(&scene, &format!("one {id}")).await;
+        // Not while it is in flight.
+        redeliver(&scene, id, Trigger::Manual).await;
+        let leased = scene.claim_one(webhook).await;
+        assert_eq!(asked(id, &key).await, Some(Redelivery::InFlight));
+        scene.settle_held(&leased, Settled::Failed(FailureReason::RedeliveryFailed)).await;
+        let made = scene.delivery(id).await.attempts;
+
+        for status in [DeliveryStatus::Pending, DeliveryStatus::InFlight, DeliveryStatus::Failed] {
+            let answer = asked(id, &key).await;
+            assert_eq!(answer, Some(Redelivery::Queued(scene.delivery(id).await)));
+            assert_eq!(scene.status(id).await, status);
+            match status {
+                DeliveryStatus::Pending => assert_eq!(scene.claim_one(webhook).await.attempt, made + 1),
+                DeliveryStatus::InFlight => {
+                    let held = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+                    assert_eq!(held, Some(Redelivery::InFlight), "without the key it is refused");
+                    scene.advance(LEASE).await;
+                    let leased = scene.claim_one(webhook).await;
+                    scene.settle_held(&leased, Settled::Failed(FailureReason::RedeliveryFailed)).await;
+                }
+                _ => {}
+            }
+        }
+        assert!(scene.claim(webhook, 1).await.is_empty());
+        // It is the key that tells, and for no longer than it is remembered.
+        let other = take_key(&scene, &format!("another {id}")).await;
+        assert!(matches!(asked(id, &other).await, Some(Redelivery::Queued(_))));
+        let leased = scene.claim_one(webhook).await;
+        scene.settle_held(&leased, Settled::Failed(FailureReason::RedeliveryFailed)).await;
+        scene.advance(2 * DAY).await;
+        let anew = take_key(&scene, &format!("one {id}")).await;
+        assert!(matches!(asked(id, &anew).await, Some(Redelivery::Queued(_))));
+        let leased = scene.claim_one(webhook).await;
+        scene.settle_held(&leased, Settled::Failed(FailureReason::RedeliveryFailed)).await;
+    }
+
+    let key = take_key(&scene, "at once").await.key;
+    let mut asking = JoinSet::new();
+    for _ in 0..8 {
+        let queue = harness.queue();
+        let request = RedeliveryRequest { key: Some(key), ..Trigger::Manual.into() };
+        asking.spawn(async move { queue.redeliver(ended, &request).await.unwrap() });
+    }
+    let made = scene.delivery(ended).await.attempts;
+    for answer in asking.join_all().await {
+        assert!(matches!(answer, Some(Redelivery::Queued(_))), "{answer:?}");
+    }
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!(leased.attempt, made + 1);
+    scene.settle_held(&leased, Settled::Succeeded).await;
+    let request = RedeliveryRequest { key: Some(key), ..Trigger::Manual.into() };
+    let answer = scene.queue.redeliver(ended, &request).await.unwrap();
+    assert_eq!(answer, Some(Redelivery::Queued(scene.delivery(ended).await)));
+    assert!(scene.claim(webhook, 1).await.is_empty());
+}
+
+async fn take_key(scene: &Scene<'_>, name: &str) -> KeyRequest {
+    let entropy: &dyn Entropy = &scene.entropy;
+    let request = KeyRequest {
+        key: IdempotencyKey::new(None, name.replace(' ', "-").as_bytes()).unwrap(),
+        operation: Operation {
+            fingerprint: Fingerprint::of(&[]),
+            seed: entropy.bytes(),
+            at: scene.now().await,
+        },
+        token: samples::token(&scene.entropy),
+        lease_for: LEASE,
+        keep_for: DAY,
+    };
+    let state = scene.idempotency.begin(&request).await.unwrap();
+    assert_eq!(state, KeyState::Taken { operation: request.operation, repeats: false });
+    request
 }

@@ -15,7 +15,7 @@ impl IdempotencyRepository for MemoryStore {
         let known = state.idempotency_keys.get_mut(&request.key).filter(|stored| stored.expires_at > now);
         let Some(stored) = known else {
             let expires_at = now + request.keep_for;
-            let stored = StoredKey { operation: request.operation, phase: lease, expires_at };
+            let stored = StoredKey { operation: request.operation, phase: lease, expires_at, is_done: false };
             state.idempotency_keys.insert(request.key, stored);
             return Ok(KeyState::Taken { operation: request.operation, repeats: false });
         };

@@ -104,6 +104,10 @@ impl DeliveryQueue for MemoryStore {
         let Some(stored) = state.deliveries.get(&id).filter(|stored| state.shows(stored, visible_to)) else {
             return Ok(None);
         };
+        let key = request.key.as_ref();
+        if key.and_then(|key| state.idempotency_keys.get(key)).is_some_and(|stored| stored.is_done) {
+            return Ok(state.delivery(id, now).map(Redelivery::Queued));
+        }
         if state.is_deleted(stored.webhook) {
             return Ok(Some(Redelivery::WebhookDeleted));
         }
@@ -123,6 +127,9 @@ impl DeliveryQueue for MemoryStore {
             }
         };
         state.reopen(id, progress);
+        if let Some(stored) = key.and_then(|key| state.idempotency_keys.get_mut(key)) {
+            stored.is_done = true;
+        }
         let queued = state.delivery(id, now).map(Redelivery::Queued);
         drop(state);
         self.work.notify_one();

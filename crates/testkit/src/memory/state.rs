@@ -55,6 +55,8 @@ pub(super) struct StoredKey {
     pub(super) operation: Operation,
     pub(super) phase: KeyPhase,
     pub(super) expires_at: Timestamp,
+    /// Whether what was asked for under it was done, where nothing else tells.
+    pub(super) is_done: bool,
 }
 
 pub(super) enum KeyPhase {

@@ -34,10 +34,9 @@ pub(crate) async fn cancel(
     PathId(id): PathId<DeliveryId>,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let (code, detail) = match services.queue.cancel(id, caller.access.projects.as_ref()).await? {
+    let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref()).await? {
         None => (ProblemCode::NotFound, "There is no such delivery."),
         Some(Cancellation::Cancelled(delivery)) => {
-            services.statistics.cancelled(delivery.webhook_id);
             return Ok(views::json(&DeliveryView::from(&delivery)));
         }
         Some(Cancellation::InFlight) => (

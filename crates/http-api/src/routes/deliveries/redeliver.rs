@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Redelivery;
-use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
 
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
@@ -35,8 +35,8 @@ pub(crate) async fn redeliver(
     caller: Caller,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to: caller.access.projects.clone() };
-    let (code, detail) = match services.queue.redeliver(id, &request).await? {
+    let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone()).await?;
+    let (code, detail) = match redelivered {
         None => (ProblemCode::NotFound, "There is no such delivery."),
         Some(Redelivery::Queued(delivery)) => {
             let shown = views::json(&DeliveryView::from(&delivery));

@@ -1,0 +1,69 @@
+//! Delivering again on request, and calling off.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rdev_webhooks_domain::ports::{Cancellation, DeliveryHistory, DeliveryQueue, Redelivery, StoreError};
+use rdev_webhooks_domain::{
+    CancelReason, Delivery, DeliveryId, DeliveryState, ProjectName, RedeliveryRequest, Trigger,
+};
+
+use crate::Statistics;
+use crate::idempotency::{current_key, is_repeated};
+
+/// Takes what is asked of single deliveries. Cheap to clone.
+#[derive(Clone)]
+pub struct Deliveries {
+    queue: Arc<dyn DeliveryQueue>,
+    history: Arc<dyn DeliveryHistory>,
+    statistics: Statistics,
+}
+
+impl Deliveries {
+    /// Deliveries over these ports.
+    #[must_use]
+    pub fn new(
+        queue: Arc<dyn DeliveryQueue>,
+        history: Arc<dyn DeliveryHistory>,
+        statistics: Statistics,
+    ) -> Self {
+        Self { queue, history, statistics }
+    }
+
+    /// Makes an attempt due now, once under one idempotency key; none if there is no such delivery, or none that
+    /// is visible to who is limited to the projects of `visible_to`.
+    pub async fn redeliver(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<BTreeSet<ProjectName>>,
+    ) -> Result<Option<Redelivery>, StoreError> {
+        let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to, key: current_key() };
+        self.queue.redeliver(id, &request).await
+    }
+
+    /// Calls a delivery off that waits; none as for [`Self::redeliver`].
+    pub async fn cancel(
+        &self,
+        id: DeliveryId,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Option<Cancellation>, StoreError> {
+        let answer = self.queue.cancel(id, visible_to).await?;
+        match &answer {
+            Some(Cancellation::Cancelled(delivery)) => self.statistics.cancelled(delivery.webhook_id),
+            Some(Cancellation::Ended) if is_repeated() => {
+                let ended = self.history.get(id).await?.map(|record| record.delivery);
+                // Most likely by the same request, which was cut off before it was answered.
+                if let Some(delivery) = ended.filter(was_asked_for) {
+                    return Ok(Some(Cancellation::Cancelled(delivery)));
+                }
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+}
+
+/// Whether somebody has cancelled it.
+fn was_asked_for(delivery: &Delivery) -> bool {
+    matches!(delivery.state, DeliveryState::Cancelled { reason: CancelReason::Requested, .. })
+}
