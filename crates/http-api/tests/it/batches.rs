@@ -6,19 +6,18 @@ use rdev_webhooks_domain::{EventFilter, PageRequest, ports::EventRepository};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::bad_requests::{check, invalid, refused};
 use crate::scene::{EVENT, Scene};
 
-const STARTED: &str = r#"{"event":"command.started","data":{}}"#;
-const EVENT_LIMIT: usize = 256 * 1024;
+pub(crate) const STARTED: &str = r#"{"event":"command.started","data":{}}"#;
+pub(crate) const EVENT_LIMIT: usize = 256 * 1024;
 const BATCH_LIMIT: usize = 16 * 1024 * 1024;
 
-fn batch<'a>(events: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a str>) -> String {
     format!(r#"{{"events":[{}]}}"#, events.into_iter().collect::<Vec<_>>().join(","))
 }
 
 /// An event that is so many bytes long.
-fn long(len: usize) -> String {
+pub(crate) fn long(len: usize) -> String {
     let frame = r#"{"event":"command.started","data":{"a":""}}"#;
     frame.replace("\"\"", &format!("\"{}\"", "x".repeat(len - frame.len())))
 }
@@ -85,42 +84,12 @@ async fn one_bad_event_keeps_all_out() {
 }
 
 #[tokio::test]
-async fn every_fault_of_every_event_is_told_at_its_place() {
-    let long = long(EVENT_LIMIT + 1);
+async fn faults_of_many_events_are_told_up_to_a_bound() {
     let many = batch(std::iter::repeat_n("{}", 1_000));
     let scene = Scene::new();
     let answer = scene.post("/events/batch", many).await.expect(422);
     assert_eq!(answer.places().len(), 100);
     assert!(answer.detail().contains("2000 faults"), "{}", answer.detail());
-    check(vec![
-        invalid("POST", "/events/batch", "[]", &[""]),
-        invalid("POST", "/events/batch", "{}", &["/events"]),
-        invalid("POST", "/events/batch", r#"{"events":[]}"#, &["/events"]),
-        invalid("POST", "/events/batch", r#"{"events":null}"#, &["/events"]),
-        invalid("POST", "/events/batch", r#"{"events":{}}"#, &["/events"]),
-        invalid("POST", "/events/batch", r#"{"events":[[]],"more":1}"#, &["/events/0", "/more"]),
-        invalid("POST", "/events/batch", EVENT, &["/data", "/event", "/events", "/timestamp"]),
-        invalid("POST", "/events/batch", batch([STARTED, &long]), &["/events/1"]),
-        invalid(
-            "POST",
-            "/events/batch",
-            batch([
-                r#"{"event":"webhook.test","data":{"a":1e999},"timestamp":1}"#,
-                EVENT,
-                r#"{"data":[],"x":1}"#,
-            ]),
-            &[
-                "/events/0/data",
-                "/events/0/event",
-                "/events/0/timestamp",
-                "/events/2/data",
-                "/events/2/event",
-                "/events/2/x",
-            ],
-        ),
-        refused("GET", "/events/batch", 405, "method_not_allowed"),
-    ])
-    .await;
 }
 
 #[tokio::test]

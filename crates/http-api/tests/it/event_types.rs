@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::bad_requests::{Bad, check, invalid, refused};
 use crate::scene::Scene;
 
 fn schema() -> Value {
@@ -192,47 +191,4 @@ async fn a_type_that_a_webhook_names_cannot_be_removed() {
     let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
     scene.json("PATCH", &path, r#"{"events":["*"]}"#).await.expect(200);
     scene.call("DELETE", "/event-types/order.paid", &[]).await.expect(204);
-}
-
-#[tokio::test]
-async fn bad_types_are_refused() {
-    let odd = |method: &'static str, path: &str, status: u16, code: &'static str| Bad {
-        headers: vec![("content-type", "application/json")],
-        body: b"{}".to_vec(),
-        ..refused(method, path, status, code)
-    };
-    let put = |body: &str, places: &[&'static str]| invalid("PUT", "/event-types/order.paid", body, places);
-    let large = format!(r#"{{"schema":{{"description":"{}"}}}}"#, "x".repeat(64 * 1024));
-    check(vec![
-        odd("PUT", "/event-types/command.failed", 409, "event_type_built_in"),
-        odd("PUT", "/event-types/webhook.disabled", 422, "validation_failed"),
-        odd("PUT", "/event-types/webhook.mine", 422, "validation_failed"),
-        odd("PUT", "/event-types/a%20b", 422, "validation_failed"),
-        odd("PUT", "/event-types/order.*", 422, "validation_failed"),
-        odd("PUT", "/event-types/%FF", 404, "not_found"),
-        odd("PUT", "/event-types", 405, "method_not_allowed"),
-        odd("POST", "/event-types/order.paid", 405, "method_not_allowed"),
-        refused("DELETE", "/event-types/command.failed", 409, "event_type_built_in"),
-        refused("DELETE", "/event-types/webhook.disabled", 422, "validation_failed"),
-        refused("DELETE", "/event-types/order.paid", 404, "not_found"),
-        refused("DELETE", "/event-types/a%20b", 404, "not_found"),
-        refused("GET", "/event-types/order.paid", 404, "not_found"),
-        refused("GET", "/event-types/webhook.test", 404, "not_found"),
-        refused("GET", "/event-types/a%20b", 404, "not_found"),
-        refused("PUT", "/event-types/order.paid", 415, "unsupported_media_type"),
-        invalid("GET", "/event-types?event=a", "", &["?event"]),
-        invalid("GET", "/event-types?cursor=MTpldnRfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnE", "", &["?cursor"]),
-        put("[]", &[""]),
-        put(r#"{"name":"x"}"#, &["/name"]),
-        put(r#"{"description":1,"schema":true}"#, &["/description", "/schema"]),
-        put(r#"{"schema":{"a":1,"a":2}}"#, &["/schema/a"]),
-        put(r#"{"schema":{"title":"\ud800"}}"#, &["/schema"]),
-        put(&large, &["/schema"]),
-        put(
-            r#"{"description":"a\u0000b","schema":{"type":"objekt","$ref":"http://x/"}}"#,
-            &["/description", "/schema/$ref", "/schema/type"],
-        ),
-        put(r#"{"schema":{"properties":{"a":{"pattern":"("}}}}"#, &["/schema/properties/a/pattern"]),
-    ])
-    .await;
 }

@@ -10,9 +10,7 @@
 mod answer;
 mod api_keys;
 mod auth;
-mod bad_bodies;
 mod bad_requests;
-mod bad_webhooks;
 mod batches;
 mod circuits;
 mod conditions;
@@ -29,6 +27,7 @@ mod moved;
 mod openapi;
 mod pages;
 mod properties;
+mod refusals;
 mod replays;
 mod request_ids;
 mod rotation;

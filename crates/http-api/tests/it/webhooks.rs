@@ -265,3 +265,17 @@ async fn webhooks_are_listed_by_what_they_take() {
         assert_eq!(listed, expected, "{query}");
     }
 }
+
+#[tokio::test]
+async fn headers_may_not_become_too_many_by_a_patch() {
+    let scene = Scene::new();
+    let path = format!("/webhooks/{}", scene.webhook().await);
+    let names = |range: std::ops::Range<u32>| {
+        let members: Vec<_> = range.map(|n| format!("\"x-{n}\":\"1\"")).collect();
+        members.join(",")
+    };
+    scene.json("PATCH", &path, format!("{{\"headers\":{{{}}}}}", names(0..32))).await.expect(200);
+    let refused = scene.json("PATCH", &path, r#"{"headers":{"x-new":"1"}}"#).await.expect(422);
+    assert_eq!(refused.places(), ["/headers/x-new"]);
+    scene.json("PATCH", &path, r#"{"headers":{"x-new":"1","X-3":null}}"#).await.expect(200);
+}

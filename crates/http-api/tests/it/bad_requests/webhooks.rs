@@ -1,9 +1,6 @@
-//! Bodies of JSON with faults: each at its place, all at once.
+//! Members of webhooks.
 
-use serde_json::json;
-
-use crate::bad_requests::{Bad, check, invalid};
-use crate::scene::Scene;
+use super::{Bad, invalid};
 
 /// A good webhook with one member set to this JSON.
 fn with(member: &str, value: &str) -> String {
@@ -25,8 +22,8 @@ fn list(element: &str, count: usize) -> String {
     format!("[{}]", vec![element; count].join(","))
 }
 
-#[tokio::test]
-async fn members_of_webhooks() {
+/// One fault each, or what comes together.
+pub(super) fn members() -> Vec<Bad> {
     let mut table = vec![];
     let long_url = format!("\"https://example.com/{}\"", "a".repeat(2_048));
     let long_text = format!("\"{}\"", "é".repeat(1_001));
@@ -153,11 +150,11 @@ async fn members_of_webhooks() {
     ] {
         both(&mut table, member, value, places);
     }
-    check(table).await;
+    table
 }
 
-#[tokio::test]
-async fn all_faults_of_a_webhook_at_once() {
+/// All faults at once.
+pub(super) fn many_faults() -> Vec<Bad> {
     let body = r#"{"url":"http://127.0.0.1/","events":["nope","command.*",7],"colour":"red","timeout_ms":1,
         "retry":{"max_attempts":0,"delay":1},"enabled":true,"enabled":false}"#;
     let places = [
@@ -170,7 +167,7 @@ async fn all_faults_of_a_webhook_at_once() {
         "/timeout_ms",
         "/url",
     ];
-    check(vec![
+    vec![
         invalid("POST", "/webhooks", body, &places),
         invalid("PATCH", "/webhooks/{whk}", body, &places),
         invalid("POST", "/webhooks", "{}", &["/events", "/url"]),
@@ -183,88 +180,5 @@ async fn all_faults_of_a_webhook_at_once() {
             &["/events", "/signing", "/url"],
         ),
         invalid("POST", "/webhooks", with("headers", r#"{"x-a":null}"#), &["/headers/x-a"]),
-    ])
-    .await;
-}
-
-#[tokio::test]
-async fn headers_may_not_become_too_many_by_a_patch() {
-    let scene = Scene::new();
-    let path = format!("/webhooks/{}", scene.webhook().await);
-    let names = |range: std::ops::Range<u32>| {
-        let members: Vec<_> = range.map(|n| format!("\"x-{n}\":\"1\"")).collect();
-        members.join(",")
-    };
-    scene.json("PATCH", &path, format!("{{\"headers\":{{{}}}}}", names(0..32))).await.expect(200);
-    let refused = scene.json("PATCH", &path, r#"{"headers":{"x-new":"1"}}"#).await.expect(422);
-    assert_eq!(refused.places(), ["/headers/x-new"]);
-    scene.json("PATCH", &path, r#"{"headers":{"x-new":"1","X-3":null}}"#).await.expect(200);
-}
-
-#[tokio::test]
-async fn members_of_events() {
-    let mut table = vec![];
-    let long_key = format!(r#"{{"event":"command.failed","data":{{}},"id":"{}"}}"#, "a".repeat(256));
-    for (body, places) in [
-        ("{}", &["/data", "/event"] as &[&'static str]),
-        (r#"{"event":"command.failed"}"#, &["/data"]),
-        (r#"{"data":{}}"#, &["/event"]),
-        (r#"{"event":null,"data":null}"#, &["/data", "/event"]),
-        (r#"{"event":1,"data":[]}"#, &["/data", "/event"]),
-        (r#"{"event":"","data":"{}"}"#, &["/data", "/event"]),
-        (r#"{"event":"command.exploded","data":{}}"#, &["/event"]),
-        (r#"{"event":"command.*","data":{}}"#, &["/event"]),
-        (r#"{"event":"webhook.test","data":{}}"#, &["/event"]),
-        (r#"{"event":"command.failed\u0000","data":{}}"#, &["/event"]),
-        (r#"{"event":"command.failed","data":{},"timestamp":"yesterday"}"#, &["/timestamp"]),
-        (r#"{"event":"command.failed","data":{},"timestamp":1736937000}"#, &["/timestamp"]),
-        (r#"{"event":"command.failed","data":{},"timestamp":"2025-02-30T00:00:00Z"}"#, &["/timestamp"]),
-        (r#"{"event":"command.failed","data":{},"id":""}"#, &["/id"]),
-        (r#"{"event":"command.failed","data":{},"id":"a b"}"#, &["/id"]),
-        (r#"{"event":"command.failed","data":{},"id":"é"}"#, &["/id"]),
-        (r#"{"event":"command.failed","data":{},"id":7}"#, &["/id"]),
-        (&long_key, &["/id"]),
-        (r#"{"event":"command.failed","data":{"project":1}}"#, &["/data/project"]),
-        (r#"{"event":"command.failed","data":{"project":""}}"#, &["/data/project"]),
-        (r#"{"event":"command.failed","data":{"project":"a\u0000"}}"#, &["/data/project"]),
-        (r#"{"event":"command.failed","data":{"project":"\ud83d"}}"#, &["/data", "/data/project"]),
-        (r#"{"event":"command.failed","data":{"a":["\ud83d"]}}"#, &["/data"]),
-        (r#"{"event":"command.failed","data":{"a":{"\udc00":1}}}"#, &["/data"]),
-        (r#"{"event":"command.failed","data":{"\udc00":1}}"#, &["/data"]),
-        (r#"{"event":"command.failed","data":{"a":[1e999]}}"#, &["/data"]),
-        (r#"{"event":"command.failed","data":{"a":1,"a":1}}"#, &["/data/a"]),
-        (r#"{"event":"command.failed","data":{"a":1,"\u0061":1}}"#, &["/data/a"]),
-        (r#"{"event":"command.failed","data":{},"data":{}}"#, &["/data"]),
-        (r#"{"event":"command.failed","data":{},"project":"p"}"#, &["/project"]),
-        (
-            r#"{"event":"x","data":{"project":1,"b":1,"b":2},"id":1,"timestamp":1,"z":1}"#,
-            &["/data/b", "/data/project", "/event", "/id", "/timestamp", "/z"],
-        ),
-    ] {
-        table.push(invalid("POST", "/events", body, places));
-    }
-    check(table).await;
-}
-
-#[tokio::test]
-async fn explanations_say_what_there_is() {
-    let scene = Scene::new();
-    let body = json!({"event": "command.exploded", "data": {}}).to_string();
-    let answer = scene.post("/events", body).await.expect(422);
-    for known in ["command.exploded", "command.started", "command.completed", "command.failed"] {
-        assert!(answer.detail().contains(known), "{}", answer.detail());
-    }
-    let body = json!({"url": "https://forbidden.example/", "events": ["*"], "colour": 1}).to_string();
-    let errors = scene.post("/webhooks", body).await.expect(422).json()["errors"].clone();
-    assert!(errors[0]["detail"].as_str().unwrap().contains("the members are: url, events"), "{errors}");
-    assert!(errors[1]["detail"].as_str().unwrap().contains("forbidden.example"), "{errors}");
-}
-
-#[tokio::test]
-async fn faults_without_number_are_listed_up_to_a_bound() {
-    let scene = Scene::new();
-    let members: Vec<_> = (0..10_000).map(|n| format!("\"m{n}\":1")).collect();
-    let answer = scene.post("/webhooks", format!("{{{}}}", members.join(","))).await.expect(422);
-    assert_eq!(answer.places().len(), 100);
-    assert!(answer.detail().contains("10002 faults"), "{}", answer.detail());
+    ]
 }
