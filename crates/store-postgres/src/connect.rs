@@ -20,7 +20,7 @@ use crate::queue::marks::Marks;
 use crate::schema::{SchemaState, parse_url, read_state};
 use crate::targets::TargetCache;
 use crate::wakeups::Wakeups;
-use crate::{gauges, key_checks, resealing, upkeep, wakeups};
+use crate::{gauges, key_checks, public_keys, resealing, upkeep, wakeups};
 
 /// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
 /// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
@@ -163,6 +163,7 @@ impl PostgresStore {
         let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
         check_schema(&browse).await?;
         key_checks::admit(&browse, &options.keyring).await?;
+        public_keys::fill(&browse, &options.keyring).await.map_err(ConnectError::Store)?;
 
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();

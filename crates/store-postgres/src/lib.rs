@@ -37,6 +37,7 @@ mod idempotency;
 mod key_checks;
 mod options;
 mod prune;
+mod public_keys;
 mod publish;
 mod queue;
 mod replays;

@@ -46,6 +46,16 @@ pub(crate) async fn prune(
     delete_rows(pool, limit, &mut pruned).await?;
     forget_keys(pool, limit, key_lifetime).await?;
     pool.run(async |conn| {
+        sqlx::query!(
+            "UPDATE rdev_webhooks.webhooks
+             SET previous_secret = NULL, previous_secret_until = NULL, previous_public_key = NULL
+             WHERE previous_secret_until <= rdev_webhooks.now()"
+        )
+        .execute(&mut **conn)
+        .await
+    })
+    .await?;
+    pool.run(async |conn| {
         sqlx::query!("DELETE FROM rdev_webhooks.webhooks WHERE deleted_at < $1", to_sql_time(before))
             .execute(&mut **conn)
             .await

@@ -39,6 +39,7 @@ mod json;
 mod key_checks;
 mod open;
 mod options;
+mod public_keys;
 mod queue;
 mod replays;
 mod resealing;

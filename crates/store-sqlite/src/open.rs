@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::files::{self, Lock};
 use crate::writer::{Setup, Writer};
-use crate::{SqliteOptions, SqliteStore, resealing};
+use crate::{SqliteOptions, SqliteStore, public_keys, resealing};
 
 /// Why a database could not be opened, for the person who wants it opened.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     if !resealed.is_complete() {
         tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
     }
+    public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 
     let pool = SqlitePoolOptions::new()

@@ -70,6 +70,11 @@ pub(crate) fn open_headers(
     open(keyring, HEADERS, id, sealed, |lines| Ok(CustomHeaders::from_lines(lines)?))
 }
 
+/// What a column tells of a secret.
+pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
+    secret.public_key().map(|key| key.to_string())
+}
+
 /// Seals a webhook's secrets.
 pub(crate) fn seal_secrets(
     keyring: &Keyring,
@@ -82,7 +87,6 @@ pub(crate) fn seal_secrets(
         (sealed, until.as_micros())
     });
     let (previous, previous_until) = previous.unzip();
-    let public_key = |secret: &SigningSecret| secret.public_key().map(|key| key.to_string());
     Ok(SealedSecrets {
         current: seal(keyring, SECRET, id, current.expose_secret())?,
         public_key: public_key(&secrets.current),

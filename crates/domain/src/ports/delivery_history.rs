@@ -41,6 +41,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    `nothing_waits_for_good_for_a_deleted_webhook`)
     /// 4. MUST remove replays that ended before then, and none that is open.
     ///    (`pruning_removes_replays_that_ended_long_ago`)
+    /// 5. MUST forget the previous secrets of webhooks that sign no more, whatever `before` is, and leave
+    ///    everything else of these webhooks as it is. (`pruning_forgets_secrets_that_sign_no_more`)
     async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
 }
 

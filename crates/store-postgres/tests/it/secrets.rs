@@ -1,7 +1,10 @@
 //! Secrets at rest.
 
-use rdev_webhooks_domain::Discovery;
+use std::time::Duration;
+
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError, WebhookRepository};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{Discovery, SigningSecrets, Webhook};
 use rdev_webhooks_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
@@ -104,4 +107,41 @@ async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other()
     let elsewhere = scene.another_with(|options| options.keyring = both.parse().unwrap()).await;
     let elsewhere = elsewhere.claim(&scene.claim(bad.id, 9)).await.unwrap();
     assert_eq!(elsewhere.len(), 1);
+}
+
+/// As those were that were made before public keys were stored.
+#[tokio::test]
+async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
+    let scene = Scene::new().await;
+    let mut made = Vec::new();
+    for rotates in [false, true] {
+        let secret = || samples::secret(&scene.entropy, SigningScheme::Ed25519);
+        let now = scene.now().await;
+        let mut secrets = SigningSecrets::new(secret());
+        if rotates {
+            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
+        }
+        let mut webhook =
+            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&scene.entropy, now) };
+        webhook.tell_of(&secrets);
+        scene.store.create(&webhook, &secrets).await.unwrap();
+        made.push(webhook);
+    }
+    let other = scene.webhook().await;
+    scene.execute("UPDATE rdev_webhooks.webhooks SET public_key = NULL, previous_public_key = NULL").await;
+    let damaged = scene.webhook().await;
+    let damage = "UPDATE rdev_webhooks.webhooks SET signing = 'ed25519', secret = previous.secret
+        FROM (SELECT secret FROM rdev_webhooks.webhooks ORDER BY id LIMIT 1) previous WHERE id = $1";
+    let mut conn = scene.database.connect().await;
+    sqlx::query(damage).bind(damaged.id.as_uuid()).execute(&mut conn).await.unwrap();
+    assert_eq!(scene.store.get(made[0].id).await.unwrap().unwrap().public_key, None);
+
+    let store = scene.another().await;
+    for webhook in made {
+        // What is shown has changed, and so has the version.
+        let told = Webhook { version: webhook.version + 1, ..webhook };
+        assert_eq!(store.get(told.id).await.unwrap(), Some(told));
+    }
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.get(damaged.id).await.unwrap().unwrap().public_key, None);
 }

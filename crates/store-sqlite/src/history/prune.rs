@@ -31,6 +31,7 @@ impl SqliteStore {
                 None => break,
             }
         }
+        self.write(|conn, now| Box::pin(forget_previous_secrets(conn, now))).await?;
         self.write(move |conn, _| Box::pin(async move { prune_webhooks(conn, before).await })).await?;
         self.write(move |conn, _| Box::pin(async move { prune_replays(conn, before).await })).await?;
         Ok(pruned)
@@ -126,6 +127,20 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, S
             .await
             .map_err(error::database)?;
     Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected() })
+}
+
+/// Forgets the previous secrets that sign no more.
+async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+    let now = micros(now);
+    sqlx::query!(
+        "UPDATE webhooks SET previous_secret = NULL, previous_until = NULL, previous_public_key = NULL
+         WHERE previous_until <= ?1",
+        now
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
 }
 
 /// Removes webhooks that were deleted long ago, unless something of them is still in flight.

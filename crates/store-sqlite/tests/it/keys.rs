@@ -1,9 +1,11 @@
 //! Encryption keys.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use rdev_webhooks_domain::SigningSecrets;
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, WebhookRepository};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{SigningSecrets, Webhook};
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 use rdev_webhooks_store_sqlite::{OpenError, rekey};
 use rdev_webhooks_testkit::samples;
@@ -159,4 +161,44 @@ async fn a_rotation_that_lacks_a_key_changes_nothing_and_says_which() {
     harness.store.close().await.unwrap();
     let refused = harness.open_again(key(2).into()).await.err().unwrap();
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
+}
+
+/// As those were that were made before public keys were stored.
+#[tokio::test]
+async fn public_keys_that_are_missing_are_stored_when_the_database_is_opened() {
+    let mut harness = SqliteHarness::new().await;
+    let mut made = Vec::new();
+    for rotates in [false, true] {
+        let secret = || samples::secret(&harness.entropy, SigningScheme::Ed25519);
+        let now = harness.clock.now();
+        let mut secrets = SigningSecrets::new(secret());
+        if rotates {
+            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
+        }
+        let mut webhook =
+            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&harness.entropy, now) };
+        webhook.tell_of(&secrets);
+        harness.create(&webhook, &secrets).await;
+        made.push(webhook);
+    }
+    let (other, _) = webhooks(&harness, 1).await.remove(0);
+    harness.tamper("UPDATE webhooks SET public_key = NULL, previous_public_key = NULL").await;
+    let (damaged, _) = webhooks(&harness, 1).await.remove(0);
+    let damage = "UPDATE webhooks SET signing = 'ed25519',
+        secret = (SELECT secret FROM webhooks ORDER BY id LIMIT 1) WHERE id = ?1";
+    let id = damaged.id.as_uuid().as_bytes().to_vec();
+    sqlx::query(damage).bind(id).execute(&mut harness.intruder().await).await.unwrap();
+    let get = async |harness: &SqliteHarness, id| {
+        WebhookRepository::get(&*harness.store, id).await.unwrap().unwrap()
+    };
+    assert_eq!(get(&harness, made[0].id).await.public_key, None);
+
+    harness.reopen().await;
+    for webhook in made {
+        // What is shown has changed, and so has the version.
+        let told = Webhook { version: webhook.version + 1, ..webhook };
+        assert_eq!(get(&harness, told.id).await, told);
+    }
+    assert_eq!(get(&harness, other.id).await, other);
+    assert_eq!(get(&harness, damaged.id).await.public_key, None);
 }

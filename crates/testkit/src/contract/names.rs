@@ -153,6 +153,7 @@ macro_rules! contract_test_names {
             pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook
             nothing_waits_for_good_for_a_deleted_webhook
             pruning_removes_replays_that_ended_long_ago
+            pruning_forgets_secrets_that_sign_no_more
             // API keys
             an_api_key_is_kept_exactly
             an_api_key_is_stored_once

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::Pruned;
+use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent, PageRequest,
-    Settled, Target, Timestamp, WebhookId, WebhookState,
+    Settled, SigningSecrets, Target, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Harness;
-use super::scene::{DAY, LEASE, Scene, first};
+use super::scene::{DAY, HOUR, LEASE, Scene, first};
 use super::webhooks::assert_cancelled;
 use crate::samples;
 
@@ -230,4 +231,30 @@ async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
         assert!(webhooks.delete(webhook, None).await.unwrap());
     });
     tasks.join_all().await;
+}
+
+/// A secret that was rotated away is forgotten once it signs no more, and no other; its webhook stays as it is.
+pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let until = scene.now().await + HOUR;
+    for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
+        let secret = || samples::secret(&scene.entropy, scheme);
+        let secrets = SigningSecrets::new(secret()).rotated(secret(), Some(until));
+        let mut webhook = Webhook { signing: scheme, ..scene.new_webhook().await };
+        webhook.tell_of(&secrets);
+        scene.webhooks.create(&webhook, &secrets).await.unwrap();
+        scene.history.prune(Timestamp::EPOCH).await.unwrap();
+        assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
+    }
+    let newest = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
+    scene.advance(2 * HOUR).await;
+    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    let pruned = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
+    let forgotten = newest.into_iter().map(|webhook| Webhook { previous_secret: None, ..webhook });
+    assert_eq!(pruned, forgotten.collect::<Vec<_>>());
+    let id = pruned[0].id;
+    scene.publish_to(id).await;
+    let signing = scene.claim_one(id).await.target.secrets.clone();
+    assert_eq!(signing.previous, None);
+    assert_eq!(signing.current.public_key(), pruned[0].public_key);
 }

@@ -66,6 +66,10 @@ impl DeliveryHistory for MemoryStore {
             pruned.events += 1;
             pruned.deliveries += state.remove_event(event);
         }
+        for stored in state.webhooks.values_mut() {
+            stored.secrets.previous.take_if(|(_, until)| *until <= now);
+            stored.webhook.tell_of(&stored.secrets);
+        }
         let kept = |deleted_at: Option<Timestamp>| deleted_at.is_none_or(|at| at >= before);
         state.webhooks.retain(|_, stored| kept(stored.deleted_at));
         state.replays.retain(|_, stored| stored.replay.is_open() || kept(stored.replay.state.ended_at()));
