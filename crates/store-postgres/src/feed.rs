@@ -63,6 +63,10 @@ impl DeliveryFeed for PostgresStore {
                            (SELECT a.recorded_at, a.delivery_id FROM rdev_webhooks.attempts a
                            WHERE (a.recorded_at, a.delivery_id) > ($1, $2) AND a.failure_class IS NOT NULL
                            ORDER BY a.recorded_at, a.delivery_id LIMIT $3)
+                           UNION ALL
+                           (SELECT r.at, r.delivery_id FROM rdev_webhooks.reopened r
+                           WHERE (r.at, r.delivery_id) > ($1, $2)
+                           ORDER BY r.at, r.delivery_id LIMIT $3)
                        ) x
                        GROUP BY x.at, x.id ORDER BY x.at, x.id LIMIT $3"#,
                     to_sql_time(after.at),

@@ -45,6 +45,7 @@ pub(crate) async fn prune(
     }
     delete_rows(pool, limit, &mut pruned).await?;
     forget_keys(pool, limit, key_lifetime).await?;
+    forget_reopened(pool).await?;
     pool.run(async |conn| {
         sqlx::query!(
             "UPDATE rdev_webhooks.webhooks
@@ -319,5 +320,27 @@ async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result
             .await
         })
         .await?;
+    }
+}
+
+/// Forgets of what has ended again that it was put back once.
+async fn forget_reopened(pool: &Pool) -> Result<(), StoreError> {
+    loop {
+        let forgotten = pool
+            .run(async |conn| {
+                sqlx::query!(
+                    "DELETE FROM rdev_webhooks.reopened WHERE ctid = ANY(ARRAY(
+                         SELECT r.ctid FROM rdev_webhooks.reopened r
+                         WHERE NOT EXISTS (SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)
+                         LIMIT $1 FOR UPDATE SKIP LOCKED))",
+                    STEP
+                )
+                .execute(&mut **conn)
+                .await
+            })
+            .await?;
+        if forgotten.rows_affected() < STEP.unsigned_abs() {
+            return Ok(());
+        }
     }
 }

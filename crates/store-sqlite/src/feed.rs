@@ -41,7 +41,10 @@ impl DeliveryFeed for SqliteStore {
                  UNION
                  SELECT * FROM (SELECT recorded_at, delivery_id FROM attempts INDEXED BY attempts_failed
                    WHERE failure_class IS NOT NULL AND (recorded_at, delivery_id) > (?1, ?2)
-                   ORDER BY recorded_at, delivery_id LIMIT ?3))
+                   ORDER BY recorded_at, delivery_id LIMIT ?3)
+                 UNION
+                 SELECT * FROM (SELECT at, delivery_id FROM reopened INDEXED BY reopened_by_time
+                   WHERE (at, delivery_id) > (?1, ?2) ORDER BY at, delivery_id LIMIT ?3))
                ORDER BY at, id LIMIT ?3"#,
             at,
             delivery,
@@ -80,6 +83,24 @@ impl DeliveryFeed for SqliteStore {
         });
         Ok(watched.collect())
     }
+}
+
+/// Notes that deliveries that had ended are put back into the queue, for those who watch.
+pub(crate) async fn tell_reopened(
+    conn: &mut SqliteConnection,
+    ids: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let at = micros(now);
+    sqlx::query!(
+        "INSERT INTO reopened (at, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",
+        at,
+        ids
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
 }
 
 /// The projects that webhooks are limited to, without the deleted ones.

@@ -1,7 +1,8 @@
 //! Watching deliveries change.
 //!
 //! One task in a process looks for changes while anybody watches, and hands them to all watchers at once.
-//! Nothing is written for that, on no path: what has changed is read from what is recorded anyway. A watcher
+//! Nothing is written for that where many deliveries pass: what has changed is read from what is recorded anyway,
+//! and of that alone that something was put back into the queue is recorded for those who watch. A watcher
 //! that was away reads what it missed by itself, a page at a time, and then joins the others.
 //!
 //! # Why nothing is missed

@@ -43,6 +43,8 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    (`pruning_removes_replays_that_ended_long_ago`)
     /// 5. MUST forget the previous secrets of webhooks that sign no more, whatever `before` is, and leave
     ///    everything else of these webhooks as it is. (`pruning_forgets_secrets_that_sign_no_more`)
+    /// 6. MUST leave it to [`DeliveryFeed`](super::DeliveryFeed) that something was put back until it has ended
+    ///    again. (`the_feed_tells_what_was_put_back`)
     async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
 }
 

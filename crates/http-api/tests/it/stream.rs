@@ -100,6 +100,15 @@ async fn deliveries_are_told_as_they_change() {
     scene.settle(&webhook, Settled::Succeeded, 200).await;
     let succeeded = stream.event().await;
     assert_eq!((succeeded.status(), &succeeded.data["attempts"]), ("succeeded", &Value::from(2)));
+    // It is taken up again, and ends again.
+    scene.clock.advance(Duration::from_millis(1));
+    scene.call("POST", &format!("/deliveries/{id}/redeliver"), &[]).await.expect(202);
+    let pending = stream.event().await;
+    assert_eq!((pending.status(), &pending.data["attempts"]), ("pending", &Value::from(2)));
+    scene.clock.advance(Duration::from_millis(1));
+    scene.settle(&webhook, Settled::Failed(FailureReason::RedeliveryFailed), 500).await;
+    let failed = stream.event().await;
+    assert_eq!((failed.status(), &failed.data["attempts"]), ("failed", &Value::from(3)));
     // Nothing is told twice.
     assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
 }

@@ -167,7 +167,9 @@ async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Resu
                  success_response_truncated
              FROM ended WHERE success_started_at IS NOT NULL
              ON CONFLICT (delivery_id, number) DO NOTHING
-         )
+         ),
+         told AS (INSERT INTO rdev_webhooks.reopened (at, delivery_id)
+             SELECT rdev_webhooks.now(), id FROM ended)
          INSERT INTO rdev_webhooks.delivery_queue
              (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
          SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts,

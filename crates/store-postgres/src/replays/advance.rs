@@ -177,6 +177,10 @@ async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found
         noted AS (
             INSERT INTO rdev_webhooks.replay_deliveries (replay_id, delivery_id)
             SELECT $10, t.id FROM taken t
+        ),
+        told AS (
+            INSERT INTO rdev_webhooks.reopened (at, delivery_id)
+            SELECT rdev_webhooks.now(), t.id FROM taken t
         )
         SELECT (SELECT count(*) FROM taken)::int4 AS "taken!",
             (SELECT count(*) FROM wanted)::int4 AS "wanted!",

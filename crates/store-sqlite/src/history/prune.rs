@@ -10,6 +10,9 @@ use crate::{SqliteStore, error, json};
 /// How many events one step looks at.
 const EVENTS_STEP: i64 = 200;
 
+/// Of how many deliveries one step forgets that they were put back.
+const REOPENED_STEP: i64 = 1_000;
+
 /// How many deliveries one step calls off.
 const CANCEL_STEP: i64 = 1_000;
 
@@ -32,6 +35,7 @@ impl SqliteStore {
             }
         }
         self.write(|conn, now| Box::pin(forget_previous_secrets(conn, now))).await?;
+        while self.write(|conn, _| Box::pin(forget_reopened(conn))).await? {}
         self.write(move |conn, _| Box::pin(async move { prune_webhooks(conn, before).await })).await?;
         self.write(move |conn, _| Box::pin(async move { prune_replays(conn, before).await })).await?;
         Ok(pruned)
@@ -127,6 +131,21 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, S
             .await
             .map_err(error::database)?;
     Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected() })
+}
+
+/// Forgets of some of what has ended again that it was put back once, and says whether there may be more.
+async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let forgotten = sqlx::query!(
+        "DELETE FROM reopened WHERE rowid IN (SELECT r.rowid FROM reopened AS r
+           WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d
+             WHERE d.id = r.delivery_id AND d.claimable_at IS NOT NULL)
+           LIMIT ?1)",
+        REOPENED_STEP
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(forgotten.rows_affected() == REOPENED_STEP.unsigned_abs())
 }
 
 /// Forgets the previous secrets that sign no more.

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::rows::delivery::{self, Stage, delivery_rows};
-use crate::{error, idempotency, json, visible};
+use crate::{error, feed, idempotency, json, visible};
 
 /// Makes an attempt due now, or says why not.
 pub(super) async fn redeliver(
@@ -54,6 +54,7 @@ pub(super) async fn redeliver(
             progress
         }
         Stage::Finished { attempts, automatic_attempts, .. } => {
+            feed::tell_reopened(&mut *conn, &json::ids([id.as_uuid()])?, now).await?;
             Progress::reopened(attempts, automatic_attempts, trigger, now)
         }
     };

@@ -13,7 +13,7 @@ use sqlx::SqliteConnection;
 use super::{bytes, bytes_of_webhook, find, floor};
 use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows};
 use crate::rows::{micros, replay};
-use crate::{error, json};
+use crate::{error, feed, json};
 
 /// One step; there is but one who could take it.
 pub(super) async fn advance(
@@ -207,6 +207,7 @@ async fn queue(
     }
     let ids = json::ids(stages.iter().map(|(id, _)| id.as_uuid()))?;
     delivery::save(&mut *conn, stages).await?;
+    feed::tell_reopened(&mut *conn, &ids, now).await?;
     let replay = bytes(replay);
     sqlx::query!(
         "INSERT INTO replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",

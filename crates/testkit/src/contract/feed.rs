@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::feed::{ChangePoint, Changes};
-use rdev_webhooks_domain::{DeliveryId, DeliveryStatus, FailureReason, NewEvent, Settled, Target, Timestamp};
+use rdev_webhooks_domain::{
+    DeliveryId, DeliveryStatus, FailureReason, NewEvent, Settled, Target, Timestamp, Trigger,
+};
 use tokio::task::JoinSet;
 
 use super::Harness;
@@ -46,8 +48,7 @@ pub async fn the_feed_tells_what_was_accepted(harness: &dyn Harness) {
     assert_eq!(feed.accepted(all[1], 2).await.unwrap(), all[2..]);
 }
 
-/// Every end and every failure is told, in the order in which it was recorded; what was asked for again is told
-/// once it has ended again.
+/// Every end and every failure is told, in the order in which it was recorded.
 pub async fn the_feed_tells_what_ended_or_failed_in_order(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -74,6 +75,54 @@ pub async fn the_feed_tells_what_ended_or_failed_in_order(harness: &dyn Harness)
     let other = scene.webhook().await;
     let cancelled = scene.delivery_in(DeliveryStatus::Cancelled, other).await;
     assert_eq!(scene.changed_since(since).await, [cancelled]);
+}
+
+/// What had ended and is put back, by a redelivery or a replay, is told until it has ended again; a retry that is
+/// brought forward is not put back.
+pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let one = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    let two = scene.delivery_in(DeliveryStatus::Succeeded, webhook).await;
+    let three = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
+    let retrying = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
+    scene.advance(MINUTE * 2).await;
+    let since = scene.now().await - MINUTE;
+    let redeliver = async |id| {
+        scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap().unwrap();
+    };
+    redeliver(retrying).await;
+    assert_eq!(scene.changed_since(since).await, []);
+    redeliver(two).await;
+    assert_eq!(scene.changed_since(since).await, [two]);
+    scene.advance(MINUTE).await;
+    let failed = scene.all_failed(webhook).await;
+    let replay = scene.begin(failed).await;
+    assert_eq!(scene.replays.advance(replay).await.unwrap().unwrap().queued, 2);
+    let told = scene.changed_since(since).await;
+    assert_eq!((told.len(), told[0]), (3, two));
+    assert!(told.contains(&one) && told.contains(&three), "{told:?}");
+    let page = scene.changed(ChangePoint::before(since), 2).await;
+    assert!(page.has_more);
+    assert_eq!(page.points.iter().map(|point| point.delivery).collect::<Vec<_>>(), told[..2]);
+
+    // However long that takes, and whatever is pruned meanwhile.
+    scene.advance(MINUTE * 60 * 24).await;
+    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    assert_eq!(scene.changed_since(since).await, told);
+    let again = scene.now().await - MINUTE;
+    let mut ended = Vec::new();
+    for leased in scene.claim(webhook, 10).await {
+        if leased.lease.delivery != retrying {
+            ended.push(leased.lease.delivery);
+            scene.settle_held(&leased, Settled::Succeeded).await;
+            scene.advance(MINUTE).await;
+        }
+    }
+    assert_eq!(ended.len(), 3);
+    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    assert_eq!(scene.changed_since(since).await, ended, "what has ended again is told as that alone");
+    assert_eq!(scene.changed_since(again).await, ended);
 }
 
 /// Pages follow each other, however many changes were recorded at once.

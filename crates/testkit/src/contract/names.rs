@@ -177,6 +177,7 @@ macro_rules! contract_test_names {
             // feed
             the_feed_tells_what_was_accepted
             the_feed_tells_what_ended_or_failed_in_order
+            the_feed_tells_what_was_put_back
             the_feed_is_paged
             the_feed_misses_nothing_that_is_recorded_meanwhile
             the_feed_tells_whose_a_delivery_is

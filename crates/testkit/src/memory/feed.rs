@@ -29,6 +29,7 @@ impl DeliveryFeed for MemoryStore {
                 let moments = ended_at.into_iter().chain(stored.failures.iter().copied());
                 moments.map(|at| ChangePoint { at, delivery: *id })
             })
+            .chain(state.reopened.iter().copied())
             .filter(|point| *point > after)
             .collect();
         points.sort_unstable();

@@ -70,6 +70,9 @@ impl DeliveryHistory for MemoryStore {
             stored.secrets.previous.take_if(|(_, until)| *until <= now);
             stored.webhook.tell_of(&stored.secrets);
         }
+        let mut reopened = std::mem::take(&mut state.reopened);
+        reopened.retain(|point| state.in_progress(point.delivery).is_some());
+        state.reopened = reopened;
         let kept = |deleted_at: Option<Timestamp>| deleted_at.is_none_or(|at| at >= before);
         state.webhooks.retain(|_, stored| kept(stored.deleted_at));
         state.replays.retain(|_, stored| stored.replay.is_open() || kept(stored.replay.state.ended_at()));

@@ -126,7 +126,7 @@ impl DeliveryQueue for MemoryStore {
                 Progress::reopened(*attempts, *automatic_attempts, request.trigger, now)
             }
         };
-        state.reopen(id, progress);
+        state.reopen(id, progress, now);
         if let Some(stored) = key.and_then(|key| state.idempotency_keys.get_mut(key)) {
             stored.is_done = true;
         }

@@ -172,7 +172,7 @@ fn take(
             state.deliveries.get(id).map(|delivery| &delivery.phase)
         {
             let progress = Progress::reopened(*attempts, *automatic_attempts, Trigger::Replay, now);
-            state.reopen(*id, progress);
+            state.reopen(*id, progress, now);
         }
     }
     let looked_to = if taken.len() == room as usize {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) event_types: BTreeMap<EventType, RegisteredType>,
     pub(super) event_types_version: u64,
     pub(super) replays: BTreeMap<ReplayId, StoredReplay>,
+    /// What had ended and was put back into the queue.
+    pub(super) reopened: Vec<ChangePoint>,
     /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }
@@ -156,8 +159,11 @@ impl State {
     }
 
     /// Takes a finished delivery up again.
-    pub(super) fn reopen(&mut self, id: DeliveryId, progress: Progress) {
+    pub(super) fn reopen(&mut self, id: DeliveryId, progress: Progress, now: Timestamp) {
         if let Some(stored) = self.deliveries.get_mut(&id) {
+            if matches!(stored.phase, Phase::Finished { .. }) {
+                self.reopened.push(ChangePoint { at: now, delivery: id });
+            }
             stored.phase = Phase::Unfinished(progress);
             let of_webhook = self.unfinished.entry(stored.webhook).or_default();
             of_webhook.insert(id);
