@@ -75,9 +75,13 @@ impl Replays {
         Ok((selection, matched))
     }
 
-    /// Begins a replay. Under an idempotency key that was at this before, answers the one that was begun
-    /// then.
-    pub async fn begin(&self, new: NewReplay) -> Result<Replay, ReplayError> {
+    /// Begins a replay; with `visible_to`, only of a webhook that is visible to who is limited to these projects.
+    /// Under an idempotency key that was at this before, answers the one that was begun then.
+    pub async fn begin(
+        &self,
+        new: NewReplay,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<Replay, ReplayError> {
         let id = self.ambient.replay_id();
         if is_repeated()
             && let Some(begun) = self.repository.get(id).await?
@@ -86,7 +90,7 @@ impl Replays {
         }
         let (selection, matched) = self.count(new).await?;
         let replay = Replay::new(id, selection, matched);
-        match self.repository.begin(&replay).await? {
+        match self.repository.begin(&replay, visible_to).await? {
             ReplayBegun::Started => {
                 let webhook = replay.selection.webhook_id;
                 tracing::info!(replay = %replay.id, %webhook, deliveries = matched.deliveries, "replay begun");

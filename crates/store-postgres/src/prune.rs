@@ -331,7 +331,8 @@ async fn forget_reopened(pool: &Pool) -> Result<(), StoreError> {
                 sqlx::query!(
                     "DELETE FROM rdev_webhooks.reopened WHERE ctid = ANY(ARRAY(
                          SELECT r.ctid FROM rdev_webhooks.reopened r
-                         WHERE NOT EXISTS (SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)
+                         WHERE NOT EXISTS (
+                             SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)
                          LIMIT $1 FOR UPDATE SKIP LOCKED))",
                     STEP
                 )

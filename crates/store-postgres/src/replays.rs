@@ -3,6 +3,8 @@
 mod advance;
 mod rows;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
@@ -13,7 +15,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
-use crate::convert::{from_sql_time, to_sql_time};
+use crate::convert::{from_sql_time, texts, to_sql_time};
 use rows::{replay_rows, save, to_i64, to_replay};
 
 #[async_trait]
@@ -54,18 +56,25 @@ impl ReplayRepository for PostgresStore {
         })
     }
 
-    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+    async fn begin(
+        &self,
+        replay: &Replay,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<ReplayBegun, StoreError> {
         let selection = &replay.selection;
+        let visible_to = visible_to.map(texts);
         let projects = projects(selection);
         self.inner
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // The row's lock keeps out who would disable or delete it before this is done.
+                // The row's lock keeps out who would disable, move or delete it before this is done.
                 let enabled = sqlx::query_scalar!(
                     r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
-                     WHERE id = $1 AND deleted_at IS NULL FOR SHARE"#,
-                    selection.webhook_id.as_uuid()
+                     WHERE id = $1 AND deleted_at IS NULL
+                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2)) FOR SHARE"#,
+                    selection.webhook_id.as_uuid(),
+                    visible_to.as_deref(),
                 )
                 .fetch_optional(&mut *tx)
                 .await?;
@@ -187,8 +196,4 @@ impl ReplayRepository for PostgresStore {
 
 fn projects(selection: &ReplaySelection) -> Option<Vec<String>> {
     selection.projects.as_ref().map(texts)
-}
-
-fn texts<'a>(projects: impl IntoIterator<Item = &'a ProjectName>) -> Vec<String> {
-    projects.into_iter().map(ToString::to_string).collect()
 }

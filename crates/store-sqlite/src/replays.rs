@@ -2,18 +2,20 @@
 
 mod advance;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, Timestamp,
-    WebhookId,
+    CancelReason, DeliveryId, Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection,
+    Timestamp, WebhookId,
 };
 use sqlx::SqliteConnection;
 
 use crate::rows::micros;
 use crate::rows::replay::{self, projects, replay_rows};
-use crate::{SqliteStore, error};
+use crate::{SqliteStore, error, json, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {
@@ -49,9 +51,15 @@ impl ReplayRepository for SqliteStore {
         })
     }
 
-    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+    async fn begin(
+        &self,
+        replay: &Replay,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<ReplayBegun, StoreError> {
         let replay = replay.clone();
-        self.write(move |conn, _| Box::pin(async move { begin(conn, &replay).await })).await
+        let visible_to = visible_to.map(json::projects).transpose()?;
+        self.write(move |conn, _| Box::pin(async move { begin(conn, &replay, visible_to.as_deref()).await }))
+            .await
     }
 
     async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
@@ -132,9 +140,16 @@ async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay
     row.map_err(error::database)?.map(|row| row.replay()).transpose()
 }
 
-async fn begin(conn: &mut SqliteConnection, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+async fn begin(
+    conn: &mut SqliteConnection,
+    replay: &Replay,
+    visible_to: Option<&str>,
+) -> Result<ReplayBegun, StoreError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
+    if !visible::webhook(conn, &webhook, visible_to).await? {
+        return Ok(ReplayBegun::WebhookDeleted);
+    }
     let enabled = sqlx::query_scalar!(
         r#"SELECT disabled_since IS NULL AS "enabled!: bool" FROM webhooks
            WHERE id = ?1 AND deleted_at IS NULL"#,

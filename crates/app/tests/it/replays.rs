@@ -27,7 +27,7 @@ impl World {
     async fn replay_all(&self, webhook: WebhookId) -> Result<Replay, ReplayError> {
         let outcome = DeliveryOutcome::Failed;
         let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, outcome, projects: None };
-        self.replays().begin(new).await
+        self.replays().begin(new, None).await
     }
 
     /// What takes replays further; it ends with the token.
@@ -158,9 +158,9 @@ async fn a_range_must_have_begun() {
     };
     let later = now + DAY;
     for (since, until) in [(now, None), (later, Some(later + DAY)), (now - DAY, Some(now - DAY))] {
-        let refused = world.replays().begin(new(since, until)).await;
+        let refused = world.replays().begin(new(since, until), None).await;
         assert!(matches!(refused, Err(ReplayError::EmptyRange)), "{refused:?}");
     }
-    let replay = world.replays().begin(new(now - DAY, Some(later))).await.unwrap();
+    let replay = world.replays().begin(new(now - DAY, Some(later)), None).await.unwrap();
     assert_eq!(replay.selection.until, now, "what is accepted later is not replayed");
 }

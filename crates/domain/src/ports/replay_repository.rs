@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::replay::ReplayFilter;
-use crate::{Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, ReplayState};
+use crate::{Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection, ReplayState};
 
 /// Where replays are kept and taken further. [`Replay`] has the rules.
 #[async_trait]
@@ -14,13 +16,19 @@ pub trait ReplayRepository: Send + Sync + 'static {
     ///    (`a_count_is_of_what_the_selection_describes`)
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError>;
 
-    /// Stores a new replay.
+    /// Stores a new replay; with `visible_to`, of a webhook that is visible to who is limited to these projects.
     ///
     /// 1. MUST keep every field exactly. (`a_replay_is_kept_exactly`)
     /// 2. MUST refuse while another one of the same webhook is running, however many begin at once.
     ///    (`one_replay_of_a_webhook_runs_at_a_time`)
     /// 3. MUST refuse for a webhook that is disabled or deleted. (`a_replay_needs_an_enabled_webhook`)
-    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError>;
+    /// 4. MUST find no webhook that is not visible at the moment that the replay would begin.
+    ///    (`who_sees_no_webhook_replays_none`)
+    async fn begin(
+        &self,
+        replay: &Replay,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<ReplayBegun, StoreError>;
 
     /// One replay.
     async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError>;
@@ -83,7 +91,7 @@ pub enum ReplayBegun {
     AlreadyRunning,
     /// Its webhook is disabled.
     WebhookDisabled,
-    /// Its webhook is gone.
+    /// Its webhook is gone, or is not visible.
     WebhookDeleted,
 }
 

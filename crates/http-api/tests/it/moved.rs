@@ -103,7 +103,9 @@ impl World {
         self.armed.store(true, Ordering::Relaxed);
         let path = format!("/webhooks/{}{action}", self.webhook);
         let authorization = format!("Bearer {}", self.key);
-        self.scene.send(request("POST", &path, &[("authorization", &authorization)], "")).await
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let body = if action == "/replay" { r#"{"since":"2025-01-01T00:00:00Z"}"# } else { "{}" };
+        self.scene.send(request("POST", &path, &headers, body)).await
     }
 }
 
@@ -113,7 +115,7 @@ async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
         |webhook| webhook.projects = samples::projects(["theirs"]),
         |webhook| webhook.projects = samples::projects(["mine", "theirs"]),
     ];
-    for action in ["/test", "/secret/rotate"] {
+    for action in ["/test", "/secret/rotate", "/replay"] {
         for move_away in moves {
             let world = World::new(move_away).await;
             let answer = world.act(action).await.expect(404);
@@ -128,7 +130,7 @@ async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
 
 #[tokio::test]
 async fn a_webhook_that_is_changed_otherwise_meanwhile_is_acted_on() {
-    for action in [("/test", 202), ("/secret/rotate", 200)] {
+    for action in [("/test", 202), ("/secret/rotate", 200), ("/replay", 202)] {
         let world = World::new(|webhook| webhook.description = Some("changed".to_owned())).await;
         world.act(action.0).await.expect(action.1);
         assert!(!world.armed.load(Ordering::Relaxed), "it was changed");

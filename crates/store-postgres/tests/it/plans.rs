@@ -160,7 +160,7 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
         let entropy: &dyn Entropy = &scene.entropy;
         let id = ReplayId::from_parts(scene.now().await, entropy.bytes());
         let replay = Replay::new(id, selection, counted);
-        assert_eq!(scene.another().await.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(scene.another().await.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
         let read = rows_read(&scene, async |store| {
             for queued in [matched.min(100), 0] {
                 let step = store.advance(id).await.unwrap().unwrap();

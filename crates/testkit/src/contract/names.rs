@@ -106,6 +106,7 @@ macro_rules! contract_test_names {
             a_replay_is_kept_exactly
             one_replay_of_a_webhook_runs_at_a_time
             a_replay_needs_an_enabled_webhook
+            who_sees_no_webhook_replays_none
             replays_are_paged_newest_first
             replays_are_filtered_by_project
             a_replay_that_has_ended_is_not_cancelled

@@ -6,8 +6,8 @@ use rdev_webhooks_domain::ports::{Entropy, Redelivery, ReplayBegun, ReplayCancel
 use rdev_webhooks_domain::replay::ReplayFilter;
 use rdev_webhooks_domain::{
     CancelReason, DeliveryId, DeliveryOutcome, DeliveryStatus, DisabledReason, FailureReason, Matched,
-    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, WebhookId,
-    WebhookState,
+    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, Webhook,
+    WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -70,7 +70,7 @@ impl Scene<'_> {
     /// A replay that has begun.
     pub(super) async fn begin(&self, selection: ReplaySelection) -> ReplayId {
         let replay = self.new_replay(selection).await;
-        assert_eq!(self.replays.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(self.replays.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
         replay.id
     }
 
@@ -135,7 +135,7 @@ pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
     let free = scene.new_replay(scene.all_failed(other).await).await;
     for replay in [limited, free] {
         assert!(scene.replays.get(replay.id).await.unwrap().is_none());
-        assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
         assert_eq!(scene.replay(replay.id).await, replay);
         let filter = ReplayFilter { webhook: replay.selection.webhook_id, projects: None };
         let listed = scene.replays.list(&filter, first(10)).await.unwrap();
@@ -156,7 +156,7 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
         let (replays, start) = (harness.replays(), Arc::clone(&start));
         tasks.spawn(async move {
             start.wait().await;
-            (replay.id, replays.begin(&replay).await.unwrap())
+            (replay.id, replays.begin(&replay, None).await.unwrap())
         });
     }
     let answers = tasks.join_all().await;
@@ -182,9 +182,9 @@ pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     let replay = scene.new_replay(scene.all_failed(webhook).await).await;
     assert_eq!(replay.matched.deliveries, 1);
     scene.disable(webhook).await;
-    assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDisabled);
+    assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDisabled);
     assert!(scene.webhooks.delete(webhook, None).await.unwrap());
-    assert_eq!(scene.replays.begin(&replay).await.unwrap(), ReplayBegun::WebhookDeleted);
+    assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDeleted);
     assert!(scene.replays.get(replay.id).await.unwrap().is_none());
     assert!(scene.replays.open(None, 10).await.unwrap().is_empty());
 }
@@ -291,4 +291,27 @@ pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) 
     assert_eq!(scene.replays.open(None, 10).await.unwrap(), ids[2..]);
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap(), None, "there is nothing left to be done");
     assert_eq!(scene.replay(ids[0]).await.succeeded, 1);
+}
+
+/// No replay begins of a webhook that is not visible, as one that was moved to other projects a moment ago; of one
+/// that is, it does.
+pub async fn who_sees_no_webhook_replays_none(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for (of_webhook, limited_to, is_begun) in [
+        (&["a"][..], &["b"][..], false),
+        (&["a", "b"], &["a"], false),
+        (&[], &["a"], false),
+        (&["a"], &[], false),
+        (&["a"], &["a"], true),
+        (&["a"], &["a", "b"], true),
+    ] {
+        let projects = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let webhook = Webhook { projects: projects(of_webhook), ..scene.new_webhook().await };
+        scene.create(&webhook).await;
+        let replay = scene.new_replay(scene.all_failed(webhook.id).await).await;
+        let begun = scene.replays.begin(&replay, Some(&projects(limited_to))).await.unwrap();
+        let expected = if is_begun { ReplayBegun::Started } else { ReplayBegun::WebhookDeleted };
+        assert_eq!(begun, expected, "{of_webhook:?} {limited_to:?}");
+        assert_eq!(scene.replays.get(replay.id).await.unwrap().is_some(), is_begun);
+    }
 }

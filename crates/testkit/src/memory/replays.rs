@@ -8,8 +8,8 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{COUNT_LIMIT, Ended, LOOK_AT, ReplayFilter};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay, ReplayId,
-    ReplaySelection, ReplayState, Timestamp, Trigger,
+    CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, ProjectName,
+    Replay, ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger,
 };
 
 use super::MemoryStore;
@@ -32,10 +32,14 @@ impl ReplayRepository for MemoryStore {
         Ok(Matched { deliveries: count.min(limit), is_exact: count <= limit, at: now })
     }
 
-    async fn begin(&self, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+    async fn begin(
+        &self,
+        replay: &Replay,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+    ) -> Result<ReplayBegun, StoreError> {
         let (mut state, _) = self.step();
         let webhook = replay.selection.webhook_id;
-        if state.is_deleted(webhook) {
+        if !state.webhooks.get(&webhook).is_some_and(|stored| stored.is_there_for(visible_to)) {
             return Ok(ReplayBegun::WebhookDeleted);
         }
         if !state.is_enabled(webhook) {

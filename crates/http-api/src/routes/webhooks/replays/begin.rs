@@ -47,7 +47,7 @@ pub(crate) async fn begin(
         let (selection, matched) = services.replays.count(request.new).await?;
         return Ok(views::json(&DryRunView::new(&selection, matched)));
     }
-    let replay = services.replays.begin(request.new).await?;
+    let replay = services.replays.begin(request.new, caller.access.projects.as_ref()).await?;
     let mut response = (StatusCode::ACCEPTED, views::json(&ReplayView::from(&replay))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
         response.headers_mut().insert(LOCATION, location);
