@@ -164,7 +164,7 @@ async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
     // Each stands in its delivery's row, until that goes.
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
     for one in &leased {
-        let again = scene.store.redeliver(one.lease.delivery, Trigger::Manual).await.unwrap();
+        let again = scene.store.redeliver(one.lease.delivery, &Trigger::Manual.into()).await.unwrap();
         assert!(matches!(again, Some(Redelivery::Queued(_))), "{again:?}");
     }
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);

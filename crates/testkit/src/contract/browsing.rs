@@ -368,7 +368,7 @@ pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
         assert_eq!(scene.attempts(id).await, expected);
         if n == 1 {
-            scene.queue.redeliver(id, Trigger::Manual).await.unwrap();
+            scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
         } else if n == 2 {
             let selection =
                 ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..scene.all_failed(webhook).await };
