@@ -47,7 +47,7 @@ const NAMES: &[(&str, &str)] = &[
     ("SKIP LOCKED", "claim"),
     ("RECURSIVE walk", "discover"),
     ("INTO rdev_webhooks.events", "publish"),
-    ("INTO rdev_webhooks.attempts", "settle"),
+    ("INTO rdev_webhooks.deliveries", "settle"),
     ("pg_notify", "wake others"),
 ];
 

@@ -1,16 +1,18 @@
 //! Publishing: many callers, one commit.
 //!
-//! One task gathers whatever callers have brought while the previous batch was being committed, and
+//! One task gathers whatever callers have brought while earlier batches were being committed, and
 //! commits it as the next. A lone caller waits for its own commit only; under load the batches grow by
-//! themselves.
+//! themselves. Two commits may be under way, so that the database works on one while the other waits for
+//! the disk, or its callers are on their way back.
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent, render_body,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::gather::Gather;
@@ -22,6 +24,8 @@ use crate::{Ambient, Catalogue, EventFault};
 const MAX_WAITING: usize = 4_096;
 /// How many events go into one commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
+/// How many commits may be under way at once.
+const LANES: usize = 2;
 /// How many bytes of bodies go into one commit, unless a single call brings more.
 const MAX_BATCH_BYTES: usize = 8 << 20;
 
@@ -237,10 +241,26 @@ impl Publisher {
 impl PublisherTask {
     /// Stores what is brought until the last [`Publisher`] is gone and everything it brought is
     /// answered.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let Self { calls, store, measures } = self;
+        let calls = Mutex::new((calls, Gather::default()));
+        let lanes = [(); LANES].map(|()| Lane { calls: &calls, store: &*store, measures: &measures }.run());
+        join_all(lanes).await;
+    }
+}
+
+/// One of the commits that may be under way.
+struct Lane<'a> {
+    /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
+    calls: &'a Mutex<(mpsc::Receiver<Call>, Gather)>,
+    store: &'a dyn EventRepository,
+    measures: &'a Publishing,
+}
+
+impl Lane<'_> {
+    async fn run(self) {
         let mut calls = Vec::new();
-        let mut gather = Gather::default();
-        while gather.next(&mut self.calls, &mut calls, MAX_BATCH).await > 0 {
+        while self.gather(&mut calls).await > 0 {
             let mut calls = calls.drain(..).peekable();
             while calls.peek().is_some() {
                 let mut batch = Batch::default();
@@ -250,6 +270,11 @@ impl PublisherTask {
                 self.commit(batch).await;
             }
         }
+    }
+
+    async fn gather(&self, calls: &mut Vec<Call>) -> usize {
+        let (receiver, gather) = &mut *self.calls.lock().await;
+        gather.next(receiver, calls, MAX_BATCH).await
     }
 
     async fn commit(&self, batch: Batch) {

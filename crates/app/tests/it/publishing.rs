@@ -21,12 +21,15 @@ struct Gated {
     commits: AtomicUsize,
     /// How many events the largest commit had.
     largest: AtomicUsize,
+    /// How many have begun.
+    begun: AtomicUsize,
     failing: bool,
 }
 
 #[async_trait]
 impl EventRepository for Gated {
     async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
         self.gate.acquire().await.unwrap().forget();
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.largest.fetch_max(events.len(), Ordering::Relaxed);
@@ -58,6 +61,7 @@ fn gated(failing: bool) -> (Arc<Gated>, Publisher, tokio::task::JoinHandle<()>) 
         gate: Semaphore::new(0),
         commits: AtomicUsize::new(0),
         largest: AtomicUsize::new(0),
+        begun: AtomicUsize::new(0),
         failing,
     });
     let ambient = Ambient::system();
@@ -87,6 +91,27 @@ async fn callers_that_come_during_a_commit_share_the_next() {
     }
     assert_eq!(ids.len(), 100, "each caller is answered for its own event");
     assert!(store.commits.load(Ordering::Relaxed) <= 2, "{:?}", store.commits);
+    drop(publisher);
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn two_commits_are_under_way_and_no_more() {
+    let (store, publisher, task) = gated(false);
+    let mut calls = Vec::new();
+    for begun in [1, 2, 2, 2] {
+        let publisher = publisher.clone();
+        calls.push(tokio::spawn(async move { publisher.publish(draft()).await.unwrap().id }));
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(store.begun.load(Ordering::Relaxed), begun);
+    }
+    store.gate.add_permits(4);
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(store.begun.load(Ordering::Relaxed), 3, "the two that waited share a commit");
     drop(publisher);
     task.await.unwrap();
 }
