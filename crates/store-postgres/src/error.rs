@@ -60,12 +60,14 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 /// Whether the same statement may well succeed later.
 fn is_passing(sqlstate: &str) -> bool {
     // Connection exceptions; insufficient resources; operator intervention, which are cancelled
-    // statements and servers that stop or start; and what transactions do to each other.
-    ["08", "53", "57", "40"]
+    // statements and servers that stop or start; what transactions do to each other; and a user who is
+    // let in no more, as while a password is changed.
+    ["08", "53", "57", "40", "28"]
         .iter()
         .any(|class| sqlstate.starts_with(class))
-        // Idle too long in a transaction; a read-only server, as after a failover; a lock not got.
-        || ["25P03", "25006", "55P03"].contains(&sqlstate)
+        // Idle too long in a transaction; a read-only server, as after a failover; a lock not got; a right
+        // or a database that an operator has taken away.
+        || ["25P03", "25006", "55P03", "42501", "3D000"].contains(&sqlstate)
 }
 
 /// None if a statement failed, and so changed nothing, because a key that it wanted to add is there already.
@@ -108,12 +110,13 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_told_from_what_does_not() {
-        // Server stopped, statement timeout, deadlock, too many connections, connection failure.
-        for code in ["57P01", "57014", "40P01", "53300", "08006", "55P03"] {
+        // Server stopped, statement timeout, deadlock, too many connections, connection failure, a lock, a password
+        // that is not the one, a right that is missing.
+        for code in ["57P01", "57014", "40P01", "53300", "08006", "55P03", "28P01", "42501"] {
             assert!(is_passing(code), "{code}");
         }
-        // Unique violation, undefined table, no such password.
-        for code in ["23505", "42P01", "28P01", ""] {
+        // Unique violation, undefined table.
+        for code in ["23505", "42P01", ""] {
             assert!(!is_passing(code), "{code}");
         }
     }

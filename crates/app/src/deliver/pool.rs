@@ -134,7 +134,7 @@ impl PoolTask {
         let decision = decide(leased, &report.outcome, ended_at, self.ambient.entropy.fraction());
         log(leased, &report.outcome, report.duration, decision.settled);
         if let Some(response) = &mut report.outcome.response {
-            redact(response, &leased.target.headers);
+            redact(response, report.outcome.failure.is_some(), &leased.target.headers);
         }
         Action::Settle(Box::new(Settlement {
             lease,

@@ -9,23 +9,28 @@ use rdev_webhooks_domain::{CapturedResponse, CustomHeaders, REDACTED, RESPONSE_B
 
 /// What is shorter is no secret, and might stand anywhere.
 const SHORTEST: usize = 8;
+/// What is looked for is bounded, whole values first: it takes time that other deliveries wait for.
+const MOST: usize = 128;
 /// So much of the beginning of a value is looked for where a body was cut off.
 const SHORTEST_PIECE: usize = 4;
 
 /// Takes the values of a webhook's custom headers out of what it answered: each as it was sent, each of the
 /// words that it is made of, and both as they are written in JSON. What is shorter than eight bytes stays, as
 /// does what an endpoint encodes in another way.
-pub(super) fn redact(response: &mut CapturedResponse, sent: &CustomHeaders) {
+///
+/// `is_cut` says that the body may end in the middle of something.
+pub(super) fn redact(response: &mut CapturedResponse, is_cut: bool, sent: &CustomHeaders) {
     if sent.as_map().is_empty() {
         return;
     }
     let secrets = secrets(sent);
+    let finders: Vec<_> = secrets.iter().map(|secret| memmem::Finder::new(secret.as_bytes())).collect();
     for (_, value) in &mut response.headers {
-        if let Some(redacted) = without(value.as_bytes(), &secrets, false) {
+        if let Some(redacted) = without(value.as_bytes(), &finders, false) {
             *value = String::from_utf8_lossy(&redacted).into_owned();
         }
     }
-    if let Some(mut redacted) = without(&response.body, &secrets, response.truncated) {
+    if let Some(mut redacted) = without(&response.body, &finders, is_cut || response.truncated) {
         response.truncated |= redacted.len() > RESPONSE_BODY_LIMIT;
         redacted.truncate(RESPONSE_BODY_LIMIT);
         response.body = Bytes::from(redacted);
@@ -35,11 +40,10 @@ pub(super) fn redact(response: &mut CapturedResponse, sent: &CustomHeaders) {
 /// What is looked for, the longest first, so that none hides a longer one.
 fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
     // Custom headers are ASCII.
-    let values = sent.as_map().values().filter_map(|value: &HeaderValue| value.to_str().ok());
-    let wholes_and_words =
-        values.flat_map(|value| std::iter::once(value).chain(value.split_ascii_whitespace()));
+    let values = || sent.as_map().values().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let texts = values().chain(values().flat_map(str::split_ascii_whitespace));
     let mut secrets: Vec<Cow<'_, str>> = Vec::new();
-    for text in wholes_and_words.filter(|text| text.len() >= SHORTEST) {
+    for text in texts.filter(|text| text.len() >= SHORTEST).take(MOST) {
         secrets.push(Cow::Borrowed(text));
         if let Ok(json) = serde_json::to_string(text)
             && json.len() > text.len() + 2
@@ -53,25 +57,24 @@ fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
 }
 
 /// The text without them, or none if it holds none. Where it was cut off it may end with a piece of one.
-fn without(text: &[u8], secrets: &[Cow<'_, str>], is_cut: bool) -> Option<Vec<u8>> {
+fn without(text: &[u8], secrets: &[memmem::Finder<'_>], is_cut: bool) -> Option<Vec<u8>> {
     let mut redacted: Option<Vec<u8>> = None;
-    for secret in secrets {
-        let secret = secret.as_bytes();
+    for finder in secrets {
+        let secret = finder.needle();
         let current = redacted.as_deref().unwrap_or(text);
-        let finder = memmem::Finder::new(secret);
-        let piece = if is_cut { piece_at_end(current, secret) } else { 0 };
-        let whole = &current[..current.len() - piece];
-        if piece == 0 && finder.find(whole).is_none() {
-            continue;
-        }
-        let mut kept = Vec::with_capacity(current.len());
+        let mut kept = Vec::new();
         let mut from = 0;
-        for at in finder.find_iter(whole) {
-            kept.extend_from_slice(&whole[from..at]);
+        for at in finder.find_iter(current) {
+            kept.extend_from_slice(&current[from..at]);
             kept.extend_from_slice(REDACTED.as_bytes());
             from = at + secret.len();
         }
-        kept.extend_from_slice(&whole[from..]);
+        let rest = &current[from..];
+        let piece = if is_cut { piece_at_end(rest, secret) } else { 0 };
+        if from == 0 && piece == 0 {
+            continue;
+        }
+        kept.extend_from_slice(&rest[..rest.len() - piece]);
         if piece > 0 {
             kept.extend_from_slice(REDACTED.as_bytes());
         }
@@ -105,9 +108,9 @@ mod tests {
             status: 200,
             headers: vec![("x-echo".to_owned(), body.to_owned())],
             body: Bytes::copy_from_slice(body.as_bytes()),
-            truncated,
+            truncated: false,
         };
-        redact(&mut response, &headers(values));
+        redact(&mut response, truncated, &headers(values));
         if !truncated {
             assert_eq!(response.headers[0].1.as_bytes(), response.body);
         }
@@ -145,6 +148,7 @@ mod tests {
         assert_eq!(redacted(&["s3cret-token"], "a s3cret-toke", true), "a [redacted]");
         assert_eq!(redacted(&["s3cret-token"], "a s3cret-token", true), "a [redacted]");
         assert_eq!(redacted(&["s3cret-token"], "a s3c", true), "a s3c");
+        assert_eq!(redacted(&["abcdabcdabcd"], "abcdabcdabcd", true), "[redacted]");
         assert_eq!(redacted(&["s3cret-token"], "a s3cret-toke", false), "a s3cret-toke");
     }
 
@@ -154,7 +158,7 @@ mod tests {
             body: "12345678".repeat(RESPONSE_BODY_LIMIT / 8).into(),
             ..Default::default()
         };
-        redact(&mut response, &headers(&["12345678"]));
+        redact(&mut response, false, &headers(&["12345678"]));
         assert_eq!((response.body.len(), response.truncated), (RESPONSE_BODY_LIMIT, true));
     }
 

@@ -181,7 +181,8 @@ impl Scheduler {
                 Allowance::TooFast(wait) => self.round.due(now + wait),
             }
         }
-        let (shares, rationed) = self.ration(wanted, free);
+        self.shares.forget_idle(now);
+        let (shares, rationed) = self.ration(&wanted, free);
         self.round.short_of_slots |= rationed;
         let gave = self.claim(shares).await?;
         for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
@@ -190,31 +191,16 @@ impl Scheduler {
         Ok(gave.values().map(|count| *count as usize).sum())
     }
 
-    /// Shares out what is free: each webhook gets what it may take, or an even part of what is left if
-    /// that is less; those that want little go first. Says whether anybody got less than it may take.
-    fn ration(&self, mut wanted: Vec<(&DueWebhook, u32)>, free: usize) -> (Vec<ClaimShare>, bool) {
-        wanted.sort_by_key(|(_, most)| *most);
-        let mut left = free;
-        let mut rationed = false;
-        let mut shares = Vec::with_capacity(wanted.len());
-        let mut remaining = wanted.len();
-        for (due, most) in wanted {
-            let even = left.div_ceil(remaining.max(1));
-            let take = (most as usize).min(even).min(left);
-            remaining -= 1;
-            left -= take;
-            rationed |= take < most as usize;
-            if take > 0 {
-                let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
-                shares.push(ClaimShare {
-                    webhook: due.id,
-                    // `most` bounds it.
-                    take: u32::try_from(take).unwrap_or(most),
-                    lease_for: timeout + LEASE_MARGIN,
-                });
-            }
-        }
-        (shares, rationed)
+    /// Shares out what is free, and says whether anybody got less than it may take.
+    fn ration(&self, wanted: &[(&DueWebhook, u32)], free: usize) -> (Vec<ClaimShare>, bool) {
+        let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
+        let takes = self.shares.ration(&most, free);
+        let rationed = takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
+        let shares = takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0).map(|(take, (due, _))| {
+            let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
+            ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
+        });
+        (shares.collect(), rationed)
     }
 
     /// Claims and hands out, and says how much of each. Notes whether some webhook gave all that was asked of
@@ -260,7 +246,7 @@ impl Scheduler {
 
     fn free(&mut self, slots: &[Freed]) {
         for slot in slots {
-            self.shares.freed(slot.webhook, slot.succeeded);
+            self.shares.freed(slot.webhook, slot.experience);
             self.in_flight = self.in_flight.saturating_sub(1);
             if let Some(task) = self.tasks.get_mut(slot.task) {
                 task.in_flight = task.in_flight.saturating_sub(1);

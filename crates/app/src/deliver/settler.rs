@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
+use super::share::Experience;
 use crate::Statistics;
 use crate::gather::Gather;
 use crate::measures::Settling;
@@ -26,8 +27,8 @@ pub(super) struct Freed {
     pub(super) task: usize,
     /// When the same delivery is due again, if that is known.
     pub(super) due_in: Option<Duration>,
-    /// Whether the endpoint took it, if it was asked.
-    pub(super) succeeded: Option<bool>,
+    /// How the endpoint took it, if it was asked.
+    pub(super) experience: Option<Experience>,
 }
 
 /// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
@@ -65,11 +66,11 @@ impl Settler {
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
             for Outcome { webhook, task, action } in batch.drain(..) {
-                let mut succeeded = None;
+                let mut experience = None;
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
-                        succeeded = settlement.attempt.as_ref().map(|attempt| attempt.outcome.is_success());
+                        experience = settlement.attempt.as_ref().map(Experience::of);
                         settlements.push(*settlement);
                         webhooks.push(webhook);
                         due_in
@@ -80,12 +81,9 @@ impl Settler {
                     }
                     Action::Forget => None,
                 };
-                slots.push(Freed { webhook, task, due_in, succeeded });
+                slots.push(Freed { webhook, task, due_in, experience });
             }
-            let recorded = self.settle(&settlements, &webhooks, &abort).await;
-            if !recorded {
-                left.extend(settlements.iter().map(|settlement| settlement.lease));
-            }
+            left.extend(self.settle(&settlements, &webhooks, &abort).await);
             self.release(&releases).await;
             // The scheduler is gone when the worker drains; then nobody needs the slots.
             let _ = self.freed.send(slots).await;
@@ -93,13 +91,47 @@ impl Settler {
         left
     }
 
-    /// Records a batch; says whether that was done, or given up because of `abort`.
+    /// Records a batch, as far as it can be recorded; answers the leases of what was given up because of
+    /// `abort`.
     async fn settle(
         &self,
         settlements: &[Settlement],
         webhooks: &[WebhookId],
         abort: &CancellationToken,
-    ) -> bool {
+    ) -> Vec<LeaseRef> {
+        match self.persist(settlements, webhooks, abort).await {
+            Persisted::Done => return Vec::new(),
+            Persisted::GivenUp => return settlements.iter().map(|settlement| settlement.lease).collect(),
+            Persisted::Refused(error) if settlements.len() > 1 => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                outcomes = settlements.len(),
+                "outcomes were refused; recording them one by one"
+            ),
+            Persisted::Refused(error) => {
+                tell_refused(&settlements[0], &error);
+                return Vec::new();
+            }
+        }
+        let mut left = Vec::new();
+        for (settlement, webhook) in settlements.iter().zip(webhooks) {
+            let (one, webhook) = (std::slice::from_ref(settlement), std::slice::from_ref(webhook));
+            match self.persist(one, webhook, abort).await {
+                Persisted::Done => {}
+                Persisted::GivenUp => left.push(settlement.lease),
+                // What is refused by itself is delivered again when its lease ends.
+                Persisted::Refused(error) => tell_refused(settlement, &error),
+            }
+        }
+        left
+    }
+
+    /// Records a batch as a whole, however long the database is away.
+    async fn persist(
+        &self,
+        settlements: &[Settlement],
+        webhooks: &[WebhookId],
+        abort: &CancellationToken,
+    ) -> Persisted {
         let mut wait = FIRST_WAIT;
         while !settlements.is_empty() {
             let begun = Instant::now();
@@ -117,37 +149,14 @@ impl Settler {
                     );
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = abort.cancelled() => return false,
+                        () = abort.cancelled() => return Persisted::GivenUp,
                     }
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        outcomes = settlements.len(),
-                        "outcomes were refused"
-                    );
-                    self.settle_apart(settlements, webhooks).await;
-                    break;
-                }
+                Err(error) => return Persisted::Refused(error),
             }
         }
-        true
-    }
-
-    /// Records what can be recorded of a batch that was refused whole. What is refused again is
-    /// delivered again when its lease ends.
-    async fn settle_apart(&self, settlements: &[Settlement], webhooks: &[WebhookId]) {
-        for (settlement, webhook) in settlements.iter().zip(webhooks) {
-            let (settlement, webhook) = (std::slice::from_ref(settlement), std::slice::from_ref(webhook));
-            match self.queue.settle(settlement).await {
-                Ok(applied) => self.recorded(settlement, webhook, &applied),
-                Err(error) => tracing::error!(
-                    delivery = %settlement[0].lease.delivery, error = &error as &dyn std::error::Error,
-                    "an outcome could not be recorded; the delivery is tried again when its lease ends"
-                ),
-            }
-        }
+        Persisted::Done
     }
 
     /// Counts what was recorded, and tells of what came too late.
@@ -173,6 +182,22 @@ impl Settler {
             );
         }
     }
+}
+
+/// What came of recording a batch.
+enum Persisted {
+    Done,
+    /// The process is to end, and the database is away.
+    GivenUp,
+    /// The database has something against it.
+    Refused(StoreError),
+}
+
+fn tell_refused(settlement: &Settlement, error: &StoreError) {
+    tracing::error!(
+        delivery = %settlement.lease.delivery, error = error as &dyn std::error::Error,
+        "an outcome could not be recorded; the delivery is tried again when its lease ends"
+    );
 }
 
 fn due_in(settled: Settled) -> Option<Duration> {

@@ -16,11 +16,33 @@ fn shares(default_cap: u32) -> Shares {
 }
 
 /// Sends so many deliveries, one after the other.
-fn send(shares: &mut Shares, webhook: WebhookId, count: u32, succeeded: bool) {
+fn send(shares: &mut Shares, webhook: WebhookId, count: u32, experience: Experience) {
     for _ in 0..count {
         shares.claimed(webhook);
-        shares.freed(webhook, Some(succeeded));
+        shares.freed(webhook, Some(experience));
     }
+}
+
+fn numbered(n: u128) -> DueWebhook {
+    DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None, None) }
+}
+
+/// One claim of all of these, with so many slots free; says how much each got.
+fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> {
+    let now = Instant::now();
+    let mut wanted = Vec::new();
+    for webhook in webhooks {
+        let most = match shares.allowance(webhook, now) {
+            Allowance::Take(most) => most,
+            _ => 0,
+        };
+        wanted.push((webhook.id, most));
+    }
+    let takes = shares.ration(&wanted, free);
+    for (webhook, take) in webhooks.iter().zip(&takes) {
+        (0..*take).for_each(|_| shares.claimed(webhook.id));
+    }
+    takes
 }
 
 #[test]
@@ -29,34 +51,83 @@ fn the_smaller_cap_counts_once_an_endpoint_has_proven_itself() {
     for (own, expected) in [(None, 32), (Some(2), 2), (Some(100), 32)] {
         let (mut shares, due) = (shares(32), due(own, None));
         assert_eq!(shares.allowance(&due, now), Allowance::Take(expected.min(FIRST_WINDOW)));
-        send(&mut shares, due.id, 100, true);
+        send(&mut shares, due.id, 100, Experience::Quick);
         assert_eq!(shares.allowance(&due, now), Allowance::Take(expected));
-        send(&mut shares, due.id, 10, false);
+        send(&mut shares, due.id, 10, Experience::Failed);
         assert_eq!(shares.allowance(&due, now), Allowance::Take(expected.min(FIRST_WINDOW)));
     }
 }
 
 #[test]
 fn those_that_never_answer_hold_half_of_the_pool_at_the_most() {
-    let (mut shares, now) = (Shares::new(32, 100), Instant::now());
-    let numbered =
-        |n: u128| DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None, None) };
+    let mut shares = Shares::new(32, 320);
     let good = numbered(0);
-    send(&mut shares, good.id, 100, true);
-    let mut held = 0;
-    for n in 1..=50 {
-        let bad = numbered(n);
-        while let Allowance::Take(_) = shares.allowance(&bad, now) {
-            shares.claimed(bad.id);
-            held += 1;
+    send(&mut shares, good.id, 100, Experience::Quick);
+    let bad: Vec<_> = (1..=80).map(numbered).collect();
+    let takes = claim(&mut shares, &bad, 320);
+    assert_eq!((takes.iter().sum::<u32>(), takes.iter().max()), (160, Some(&2)), "an even part each");
+    assert_eq!(claim(&mut shares, &bad, 160).iter().sum::<u32>(), 0);
+    assert_eq!(claim(&mut shares, &[good], 160), [32], "a good one is not affected");
+    // One that comes back makes room for one, not for one each.
+    shares.freed(bad[7].id, Some(Experience::Failed));
+    assert_eq!(claim(&mut shares, &bad, 129).iter().sum::<u32>(), 1);
+    for webhook in &bad {
+        while shares.loads[&webhook.id].in_flight > 0 {
+            shares.freed(webhook.id, Some(Experience::Failed));
         }
     }
-    assert_eq!(held, 50);
-    assert_eq!(shares.allowance(&good, now), Allowance::Take(32), "a good one is not affected");
-    for n in 1..=50 {
-        shares.freed(numbered(n).id, Some(false));
+    assert_eq!(shares.unproven_in_flight, 0, "every slot is counted back");
+}
+
+#[test]
+fn those_that_take_their_time_hold_half_of_the_pool_at_the_most() {
+    let mut shares = Shares::new(32, 320);
+    let slow: Vec<_> = (1..=20).map(numbered).collect();
+    for webhook in &slow {
+        send(&mut shares, webhook.id, 100, Experience::Slow);
     }
-    assert_eq!(shares.unproven_in_flight, 50 - 50.min(held), "every slot is counted back");
+    assert_eq!(claim(&mut shares, &slow, 320), [8; 20], "though each may have 32 in flight");
+    send(&mut shares, numbered(0).id, 100, Experience::Quick);
+    assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32]);
+}
+
+#[test]
+fn what_is_free_goes_to_those_that_hold_least() {
+    let mut shares = Shares::new(32, 64);
+    let (one, other, third) = (numbered(1), numbered(2), numbered(3));
+    for webhook in [one, other, third] {
+        send(&mut shares, webhook.id, 100, Experience::Quick);
+    }
+    assert_eq!(claim(&mut shares, &[one, other], 64), [32, 32]);
+    // The pool is full. Whoever has nothing gets what comes free, until all have as much.
+    for freed in 1..=40 {
+        let busier = if freed % 2 == 0 { one } else { other };
+        shares.freed(busier.id, Some(Experience::Quick));
+        let takes = claim(&mut shares, &[one, other, third], 1);
+        assert_eq!(takes.iter().sum::<u32>(), 1);
+        if freed <= 21 {
+            assert_eq!(takes[2], 1, "{freed}");
+        }
+    }
+    let held = [one, other, third].map(|webhook| shares.loads[&webhook.id].in_flight);
+    assert_eq!(held.iter().sum::<u32>(), 64);
+    assert!(held.iter().all(|held| (21..=22).contains(held)), "{held:?}");
+}
+
+#[test]
+fn the_ones_that_are_forgotten_are_idle_and_were_served_longest_ago() {
+    let (mut shares, now) = (shares(32), Instant::now());
+    let limited = DueWebhook { rate_limit: RateLimit::per_second(0.01), ..numbered(0) };
+    assert_eq!(shares.allowance(&limited, now), Allowance::Take(1));
+    send(&mut shares, limited.id, 1, Experience::Quick);
+    for n in 1..=MAX_REMEMBERED as u128 {
+        send(&mut shares, numbered(n).id, 1, Experience::Quick);
+    }
+    shares.forget_idle(now);
+    assert_eq!(shares.loads.len(), MAX_REMEMBERED + 1 - FORGOTTEN);
+    assert!(shares.loads.contains_key(&numbered(MAX_REMEMBERED as u128).id));
+    assert!(!shares.loads.contains_key(&numbered(1).id));
+    assert!(matches!(shares.allowance(&limited, now), Allowance::TooFast(_)), "its rate is remembered");
 }
 
 #[test]
@@ -66,12 +137,12 @@ fn what_is_in_flight_is_counted_as_its_webhook_stands() {
         shares.claimed(due.id);
     }
     assert_eq!(shares.unproven_in_flight, 4);
-    shares.freed(due.id, Some(true));
+    shares.freed(due.id, Some(Experience::Quick));
     assert_eq!(shares.unproven_in_flight, 0);
-    shares.freed(due.id, Some(false));
+    shares.freed(due.id, Some(Experience::Failed));
     assert_eq!(shares.unproven_in_flight, 2);
     shares.freed(due.id, None);
-    shares.freed(due.id, Some(true));
+    shares.freed(due.id, Some(Experience::Quick));
     assert_eq!(shares.unproven_in_flight, 0);
 }
 
@@ -81,7 +152,7 @@ fn a_slot_that_is_freed_can_be_taken_again() {
     assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
     shares.claimed(due.id);
     assert_eq!(shares.allowance(&due, now), Allowance::AtCap);
-    shares.freed(due.id, Some(true));
+    shares.freed(due.id, Some(Experience::Quick));
     assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
 }
 
@@ -94,7 +165,7 @@ fn a_rate_is_kept_over_any_second() {
         if let Allowance::Take(most) = shares.allowance(&due, now) {
             for _ in 0..most {
                 shares.claimed(due.id);
-                shares.freed(due.id, Some(true));
+                shares.freed(due.id, Some(Experience::Quick));
                 sent.push(millisecond);
             }
         }
@@ -111,7 +182,7 @@ fn too_fast_says_how_long_to_wait() {
     let (mut shares, now, due) = (shares(32), Instant::now(), due(None, Some(0.5)));
     shares.allowance(&due, now);
     shares.claimed(due.id);
-    shares.freed(due.id, Some(true));
+    shares.freed(due.id, Some(Experience::Quick));
     assert_eq!(shares.allowance(&due, now), Allowance::TooFast(Duration::from_secs(2)));
     assert_eq!(shares.allowance(&due, now + Duration::from_secs(2)), Allowance::Take(1));
 }

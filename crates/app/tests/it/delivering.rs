@@ -60,6 +60,36 @@ async fn three_failures_are_the_end_until_somebody_asks_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hundred_webhooks_that_never_answer_delay_none_that_works() {
+    let world = World::new(|request, _| match request.url.port() {
+        1 => Answer::Hang,
+        _ => Answer::Status(200),
+    });
+    world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    world.publish().await;
+    world.until_all(DeliveryStatus::Succeeded).await;
+    for _ in 0..100 {
+        world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    }
+    let sent_to = |port| world.dispatcher.sent().iter().filter(|(_, sent)| sent.url.port() == port).count();
+    let mut slowest = Duration::ZERO;
+    for number in 2..=50 {
+        let published = Instant::now();
+        world.publish().await;
+        while sent_to(2) < number {
+            pass(Duration::from_millis(1)).await;
+        }
+        slowest = slowest.max(published.elapsed());
+        pass(Duration::from_millis(10)).await;
+    }
+    assert!(slowest < Duration::from_millis(50), "{slowest:?}");
+    let half = WorkerOptions::default().workers * WorkerOptions::default().max_in_flight / 2;
+    assert_eq!(sent_to(1), half, "they hold their half of the pool and no more");
+    worker.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_webhook_that_never_answers_delays_no_other() {
     let world = World::new(|request, _| match request.url.port() {
         1 => Answer::Hang,
