@@ -6,6 +6,7 @@
 //! the disk, or its callers are on their way back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
@@ -24,6 +25,9 @@ use crate::{Ambient, Catalogue, EventFault};
 const MAX_WAITING: usize = 4_096;
 /// How many events go into one commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
+/// How many deliveries a commit should make at the most, by what the one before made of each event: a statement
+/// that takes too long is cut off, and nobody would ever get through.
+const MAX_DELIVERIES: usize = 16_384;
 /// How many commits may be under way at once.
 const LANES: usize = 2;
 /// How many bytes of bodies go into one commit, unless a single call brings more.
@@ -113,10 +117,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn has_room_for(&self, call: &Call) -> bool {
+    fn has_room_for(&self, call: &Call, limit: usize) -> bool {
         self.events.is_empty()
-            || self.events.len() + call.events.len() <= MAX_BATCH
-                && self.bytes + call.bytes() <= MAX_BATCH_BYTES
+            || self.events.len() + call.events.len() <= limit && self.bytes + call.bytes() <= MAX_BATCH_BYTES
     }
 
     fn add(&mut self, call: Call) {
@@ -243,8 +246,9 @@ impl PublisherTask {
     /// answered.
     pub async fn run(self) {
         let Self { calls, store, measures } = self;
-        let calls = Mutex::new((calls, Gather::default()));
-        let lanes = [(); LANES].map(|()| Lane { calls: &calls, store: &*store, measures: &measures }.run());
+        let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
+        let lane = || Lane { calls: &calls, limit: &limit, store: &*store, measures: &measures };
+        let lanes = [(); LANES].map(|()| lane().run());
         join_all(lanes).await;
     }
 }
@@ -253,6 +257,8 @@ impl PublisherTask {
 struct Lane<'a> {
     /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
     calls: &'a Mutex<(mpsc::Receiver<Call>, Gather)>,
+    /// How many events go into one commit for now.
+    limit: &'a AtomicUsize,
     store: &'a dyn EventRepository,
     measures: &'a Publishing,
 }
@@ -264,7 +270,8 @@ impl Lane<'_> {
             let mut calls = calls.drain(..).peekable();
             while calls.peek().is_some() {
                 let mut batch = Batch::default();
-                while let Some(call) = calls.next_if(|call| batch.has_room_for(call)) {
+                let limit = self.limit.load(Ordering::Relaxed);
+                while let Some(call) = calls.next_if(|call| batch.has_room_for(call, limit)) {
                     batch.add(call);
                 }
                 self.commit(batch).await;
@@ -274,7 +281,20 @@ impl Lane<'_> {
 
     async fn gather(&self, calls: &mut Vec<Call>) -> usize {
         let (receiver, gather) = &mut *self.calls.lock().await;
-        gather.next(receiver, calls, MAX_BATCH).await
+        gather.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
+    }
+
+    /// Keeps the next commits to what the database can do in time.
+    fn learn(&self, events: usize, stored: Result<u64, &StoreError>) {
+        let limit = match stored {
+            Ok(deliveries) => {
+                let deliveries = usize::try_from(deliveries).unwrap_or(usize::MAX).max(1);
+                MAX_DELIVERIES.saturating_mul(events) / deliveries
+            }
+            Err(StoreError::Unavailable(_)) => events / 2,
+            Err(_) => return,
+        };
+        self.limit.store(limit.clamp(1, MAX_BATCH), Ordering::Relaxed);
     }
 
     async fn commit(&self, batch: Batch) {
@@ -282,6 +302,7 @@ impl Lane<'_> {
         let begun = Instant::now();
         match self.store.publish(&events).await {
             Ok(published) => {
+                self.learn(events.len(), Ok(published.iter().map(|one| u64::from(one.deliveries)).sum()));
                 self.measures.stored(&published, begun.elapsed());
                 let mut published = published.into_iter();
                 for (count, answer) in waiting {
@@ -290,6 +311,7 @@ impl Lane<'_> {
                 }
             }
             Err(error) => {
+                self.learn(events.len(), Err(&error));
                 self.measures.failed(events.len());
                 let error = Arc::new(error);
                 for (_, answer) in waiting {

@@ -24,6 +24,8 @@ struct Gated {
     /// How many have begun.
     begun: AtomicUsize,
     failing: bool,
+    /// How many deliveries each event makes.
+    fan_out: u32,
 }
 
 #[async_trait]
@@ -36,7 +38,10 @@ impl EventRepository for Gated {
         if self.failing {
             return Err(StoreError::Unavailable("failing by the test".into()));
         }
-        Ok(events.iter().map(|event| Published { id: event.id, deliveries: 0, duplicate: false }).collect())
+        Ok(events
+            .iter()
+            .map(|event| Published { id: event.id, deliveries: self.fan_out, duplicate: false })
+            .collect())
     }
 
     async fn get(&self, _: EventId) -> Result<Option<EventRecord>, StoreError> {
@@ -57,12 +62,17 @@ impl EventRepository for Gated {
 }
 
 fn gated(failing: bool) -> (Arc<Gated>, Publisher, tokio::task::JoinHandle<()>) {
+    gated_with(failing, 1)
+}
+
+fn gated_with(failing: bool, fan_out: u32) -> (Arc<Gated>, Publisher, tokio::task::JoinHandle<()>) {
     let store = Arc::new(Gated {
         gate: Semaphore::new(0),
         commits: AtomicUsize::new(0),
         largest: AtomicUsize::new(0),
         begun: AtomicUsize::new(0),
         failing,
+        fan_out,
     });
     let ambient = Ambient::system();
     let types = Arc::new(MemoryStore::new(ambient.clock.clone()));
@@ -114,6 +124,33 @@ async fn two_commits_are_under_way_and_no_more() {
     assert_eq!(store.begun.load(Ordering::Relaxed), 3, "the two that waited share a commit");
     drop(publisher);
     task.await.unwrap();
+}
+
+/// The size of the largest commit of 400 callers at once, after one alone.
+async fn largest_after_one(failing: bool, fan_out: u32) -> usize {
+    let (store, publisher, task) = gated_with(failing, fan_out);
+    store.gate.add_permits(10_000);
+    let _ = publisher.publish(draft()).await;
+    let calls: Vec<_> = (0..400)
+        .map(|_| {
+            let publisher = publisher.clone();
+            tokio::spawn(async move { publisher.publish(draft()).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().is_err(), failing);
+    }
+    drop(publisher);
+    task.await.unwrap();
+    store.largest.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn commits_are_as_large_as_the_database_can_do_in_time() {
+    assert_eq!(largest_after_one(false, 1).await, 400);
+    // A thousand webhooks take each event.
+    assert_eq!(largest_after_one(false, 1_000).await, 16);
+    assert_eq!(largest_after_one(true, 1).await, 1);
 }
 
 #[tokio::test]
