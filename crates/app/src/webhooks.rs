@@ -11,7 +11,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Health, Page,
     PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SecretRotation, SigningSecrets,
-    Target, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Target, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 
@@ -314,18 +314,16 @@ impl Webhooks {
         }
     }
 
-    /// Deletes a webhook: what waits is cancelled, the history stays. With `visible_to` only if it is visible
-    /// to who is limited to these projects.
-    pub async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<(), WebhookError> {
-        if !self.repository.delete(id, visible_to).await? {
-            return Err(WebhookError::NotFound);
+    /// Deletes a webhook: what waits is cancelled, the history stays.
+    pub async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<(), WebhookError> {
+        match self.repository.delete(id, deletion).await? {
+            Updated::Applied => {
+                tracing::info!(webhook = %id, "webhook deleted");
+                Ok(())
+            }
+            Updated::VersionMismatch => Err(WebhookError::VersionMismatch),
+            Updated::NotFound => Err(WebhookError::NotFound),
         }
-        tracing::info!(webhook = %id, "webhook deleted");
-        Ok(())
     }
 
     /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to. With `visible_to` only if

@@ -67,6 +67,6 @@ pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use timestamp::{Timestamp, TimestampError};
 pub use trace::{TraceParent, TraceParentError};
-pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookState};
+pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookState};
 
 pub use rdev_webhooks_signing as signing;

@@ -81,6 +81,15 @@ impl Webhook {
     }
 }
 
+/// Which webhook is deleted; by default, whatever there is.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookDeletion {
+    /// The versions of the webhook that it is meant for; none for any.
+    pub versions: Option<Vec<u64>>,
+    /// The projects that whoever asks is limited to: there is a webhook only if it is visible to these.
+    pub visible_to: Option<BTreeSet<ProjectName>>,
+}
+
 /// Whether a webhook takes deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookState {

@@ -1,11 +1,9 @@
 //! [`WebhookRepository`] on Postgres.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
     WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
@@ -147,7 +145,7 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 // The row's lock keeps everybody else who changes this webhook out until the end.
                 let stored = sqlx::query!(
-                    "SELECT version, url, disabled_reason FROM rdev_webhooks.webhooks
+                    "SELECT version, url, projects, disabled_reason FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
                     webhook.id.as_uuid()
                 )
@@ -160,7 +158,8 @@ impl WebhookRepository for PostgresStore {
                     return Ok(Updated::VersionMismatch);
                 }
                 let is_enabled_again = stored.disabled_reason.is_some() && columns.disabled_reason.is_none();
-                if is_enabled_again || stored.url != webhook.url.as_str() {
+                let leads_elsewhere = stored.url != webhook.url.as_str();
+                if is_enabled_again || leads_elsewhere || stored.projects != columns.projects {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
                 sqlx::query!(
@@ -205,36 +204,45 @@ impl WebhookRepository for PostgresStore {
         rotate::rotate(self, id, rotation).await
     }
 
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError> {
-        let visible_to = visible_to.map(texts);
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+        let visible_to = deletion.visible_to.as_ref().map(texts);
+        let versions = deletion.versions.as_deref();
         let deleted = self
             .inner
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let deleted = sqlx::query!(
-                    "UPDATE rdev_webhooks.webhooks SET deleted_at = rdev_webhooks.now()
+                // The row's lock keeps everybody else who changes this webhook out until the end.
+                let stored = sqlx::query_scalar!(
+                    "SELECT version FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL
-                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))",
+                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))
+                     FOR UPDATE",
                     id.as_uuid(),
                     visible_to.as_deref(),
                 )
+                .fetch_optional(&mut *tx)
+                .await?;
+                let Some(stored) = stored else {
+                    return Ok(Updated::NotFound);
+                };
+                let is_meant = |version: &u64| i64::try_from(*version) == Ok(stored);
+                if versions.is_some_and(|versions| !versions.iter().any(is_meant)) {
+                    return Ok(Updated::VersionMismatch);
+                }
+                sqlx::query!(
+                    "UPDATE rdev_webhooks.webhooks SET deleted_at = rdev_webhooks.now() WHERE id = $1",
+                    id.as_uuid(),
+                )
                 .execute(&mut *tx)
                 .await?;
-                if deleted.rows_affected() == 0 {
-                    return Ok(false);
-                }
                 unsubscribe(&mut tx, id.as_uuid()).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
-                Ok(true)
+                Ok(Updated::Applied)
             })
             .await?;
-        if deleted {
+        if deleted == Updated::Applied {
             // Only after the commit: what is published from now on no longer finds it. What was being
             // published or settled at this moment is left to the upkeep.
             let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;

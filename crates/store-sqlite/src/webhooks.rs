@@ -1,12 +1,11 @@
 //! [`WebhookRepository`].
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
     WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::SqliteConnection;
@@ -144,18 +143,17 @@ impl WebhookRepository for SqliteStore {
             .await
     }
 
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError> {
-        let visible_to = visible_to.map(json::projects).transpose()?;
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+        let versions = deletion.versions.clone();
+        let visible_to = deletion.visible_to.as_ref().map(json::projects).transpose()?;
         let deleted = self
-            .write(move |conn, now| Box::pin(async move { mark_deleted(conn, id, visible_to, now).await }))
+            .write(move |conn, now| {
+                Box::pin(async move { mark_deleted(conn, id, versions, visible_to, now).await })
+            })
             .await?;
         // A long queue is called off in steps that let others write. Should the process die between
         // two of them, pruning ends it.
-        while deleted && self.cancel_waiting(id).await? {}
+        while deleted == Updated::Applied && self.cancel_waiting(id).await? {}
         Ok(deleted)
     }
 
@@ -266,12 +264,15 @@ impl Columns {
 }
 
 async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated, StoreError> {
-    // Whether it leads elsewhere, or is enabled again: then what was known of the endpoint is not.
+    // Whether it leads elsewhere, takes other projects' events or is enabled again: then what was known of
+    // the endpoint is not.
     let begins_anew = sqlx::query_scalar!(
-        r#"SELECT url <> ?2 OR (disabled_since IS NOT NULL AND ?3 IS NULL) AS "begins_anew!: bool"
+        r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_since IS NOT NULL AND ?4 IS NULL)
+             AS "begins_anew!: bool"
            FROM webhooks WHERE id = ?1"#,
         columns.id,
         columns.url,
+        columns.projects,
         columns.disabled_since
     )
     .fetch_optional(&mut *conn)
@@ -317,37 +318,48 @@ async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated
     Ok(if there == 0 { Updated::NotFound } else { Updated::VersionMismatch })
 }
 
-/// Deletes a webhook, its secrets for good, and says whether there was one.
+/// Deletes a webhook, its secrets for good.
 async fn mark_deleted(
     conn: &mut SqliteConnection,
     id: WebhookId,
+    versions: Option<Vec<u64>>,
     visible_to: Option<String>,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Updated, StoreError> {
     let (webhook, at) = (bytes(id), micros(now));
     if !visible::webhook(conn, &webhook, visible_to.as_deref()).await? {
-        return Ok(false);
+        return Ok(Updated::NotFound);
     }
-    let deleted = sqlx::query!(
+    let version = sqlx::query_scalar!(
+        r#"SELECT version AS "version: u64" FROM webhooks WHERE id = ?1 AND deleted_at IS NULL"#,
+        webhook
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let Some(version) = version else {
+        return Ok(Updated::NotFound);
+    };
+    if versions.is_some_and(|versions| !versions.contains(&version)) {
+        return Ok(Updated::VersionMismatch);
+    }
+    sqlx::query!(
         "UPDATE webhooks
          SET deleted_at = ?2, headers = x'', secret = x'', previous_secret = NULL, previous_until = NULL
-         WHERE id = ?1 AND deleted_at IS NULL",
+         WHERE id = ?1",
         webhook,
         at
     )
     .execute(&mut *conn)
     .await
     .map_err(error::database)?;
-    if deleted.rows_affected() == 0 {
-        return Ok(false);
-    }
     sqlx::query!("DELETE FROM subscriptions WHERE webhook_id = ?1", webhook)
         .execute(&mut *conn)
         .await
         .map_err(error::database)?;
     health::forget(&mut *conn, &webhook).await?;
     cancel_waiting(conn, id, now).await?;
-    Ok(true)
+    Ok(Updated::Applied)
 }
 
 /// Calls off some of what waits for a webhook; an attempt in flight is left to be recorded. Says whether

@@ -1,10 +1,8 @@
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
     WebhookFilter, WebhookId,
 };
 
@@ -45,8 +43,9 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    again. (`a_disabled_webhook_holds_its_deliveries`)
     /// 4. MUST replace every field but what it tells of the secrets. (`an_update_replaces_every_field`,
     ///    `an_update_leaves_the_secrets_alone`)
-    /// 5. MUST forget the health of a webhook that gets another URL or that is enabled again, and of no
-    ///    other. (`a_new_url_and_enabling_reset_the_health`)
+    /// 5. MUST forget the health of a webhook that gets another URL, that takes other projects' events (it may
+    ///    be shown to others then) or that is enabled again, and of no other.
+    ///    (`a_new_url_other_projects_and_enabling_reset_the_health`)
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError>;
 
     /// Gives a webhook another secret.
@@ -66,20 +65,18 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    made. (`who_sees_no_webhook_changes_none`)
     async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError>;
 
-    /// Deletes a webhook and says whether there was one; with `visible_to`, one that is visible to who is
-    /// limited to these projects.
+    /// Deletes a webhook.
     ///
     /// 1. MUST cancel its deliveries that wait, and keep the history.
     ///    (`deleting_a_webhook_cancels_what_waits_and_keeps_the_history`)
     /// 2. MUST let an attempt in flight be recorded; a delivery that would be tried again is cancelled.
     ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
-    /// 3. MUST change nothing of a webhook that is not visible at the moment that it would be deleted.
-    ///    (`who_sees_no_webhook_changes_none`)
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError>;
+    /// 3. MUST find no webhook that is not visible to whom the deletion is limited to, at the moment that it is
+    ///    made. (`who_sees_no_webhook_changes_none`)
+    /// 4. MUST change nothing and say so if the version is none of those that the deletion is meant for; of
+    ///    changes and deletions that are meant for one version and come at once, one applies.
+    ///    (`a_deletion_of_another_version_is_refused`, `a_deletion_and_updates_of_a_version_apply_once`)
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError>;
 
     /// How the webhooks' endpoints are doing, in the same order; one of which nothing is known is well.
     ///
@@ -106,7 +103,7 @@ pub enum Rotated {
     NotFound,
 }
 
-/// What became of an update.
+/// What became of an update or a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Updated {
     /// It was made.

@@ -84,6 +84,26 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
 }
 
 #[tokio::test]
+async fn who_is_shown_a_webhook_that_was_moved_is_told_nothing_of_what_others_met() {
+    let scene = Scene::new();
+    let body = json!({"url": "https://both.example/", "events": ["*"], "projects": ["my-project", "mine"]});
+    let made = scene.post("/webhooks", body.to_string()).await.expect(201).json();
+    let limited = json!({"scopes": ["webhooks:read"], "projects": ["mine"]});
+    let key = scene.post("/api-keys", limited.to_string()).await.expect(201).json();
+    let authorization = format!("Bearer {}", key["key"].as_str().unwrap());
+    let webhook = made["id"].as_str().unwrap();
+    scene.event().await;
+    scene.fails(webhook, HealthEffect::Unavailable).await;
+
+    let path = format!("/webhooks/{webhook}");
+    scene.json("PATCH", &path, r#"{"projects":["mine"]}"#).await.expect(200);
+    for path in [path.clone(), format!("{path}/stats")] {
+        let shown = scene.call("GET", &path, &[("authorization", &authorization)]).await.expect(200).json();
+        assert_eq!(shown["circuit"], made["circuit"], "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_held_against_the_version_whatever_the_endpoint_does_meanwhile() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;

@@ -1,13 +1,12 @@
 //! Entity tags.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
     WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
@@ -64,6 +63,26 @@ async fn a_change_holds_only_for_the_version_that_was_seen() {
 }
 
 #[tokio::test]
+async fn a_deletion_holds_only_for_the_version_that_was_seen() {
+    let scene = Scene::new();
+    for (nth, fresh) in ["\"2\"", "*", "\"1\", \"2\""].into_iter().enumerate() {
+        let path = format!("/webhooks/{}", scene.webhook().await);
+        scene.json("PATCH", &path, r#"{"description":"a"}"#).await.expect(200);
+        for stale in ["\"1\"", "W/\"2\"", "2", "\"1\",\"3\""] {
+            let answer = scene.call("DELETE", &path, &[("if-match", stale)]).await.expect(412);
+            assert_eq!(
+                (answer.code().as_str(), answer.places()),
+                ("version_mismatch", vec!["#If-Match".to_owned()])
+            );
+        }
+        scene.get(&path).await.expect(200);
+        scene.call("DELETE", &path, &[("if-match", fresh)]).await.expect(204);
+        let gone = scene.call("DELETE", &path, &[("if-match", "\"1\"")]).await.expect(404);
+        assert_eq!(gone.code(), "not_found", "{nth}");
+    }
+}
+
+#[tokio::test]
 async fn a_patch_that_changes_nothing_leaves_the_version() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
@@ -109,12 +128,8 @@ impl WebhookRepository for Contended {
         self.0.rotate_secret(id, rotation).await
     }
 
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError> {
-        self.0.delete(id, visible_to).await
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+        self.0.delete(id, deletion).await
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

@@ -15,7 +15,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     DeliveryCounts, EventFilter, EventId, EventRecord, FailureReason, Health, IdempotencyKey, LeaseToken,
     NewEvent, Page, PageRequest, ProjectName, Published, SecretRotation, Settled, SigningSecrets, Timestamp,
-    Webhook, WebhookFilter, WebhookId,
+    Webhook, WebhookDeletion, WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::{MemoryStore, samples};
 
@@ -588,12 +588,8 @@ macro_rules! webhook_repository {
                 self.store.rotate_secret(id, rotation).await
             }
 
-            async fn delete(
-                &self,
-                id: WebhookId,
-                visible_to: Option<&BTreeSet<ProjectName>>,
-            ) -> Result<bool, StoreError> {
-                self.store.delete(id, visible_to).await
+            async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+                self.store.delete(id, deletion).await
             }
 
             async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

@@ -1,13 +1,12 @@
 //! Webhooks that are moved to other projects just when somebody limited to theirs acts on them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
     WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::{MemoryStore, samples};
@@ -56,12 +55,8 @@ impl WebhookRepository for Moving {
         self.store.rotate_secret(id, rotation).await
     }
 
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError> {
-        self.store.delete(id, visible_to).await
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+        self.store.delete(id, deletion).await
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

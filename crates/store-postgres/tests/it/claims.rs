@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, WebhookRepository};
-use rdev_webhooks_domain::{HealthEffect, Settled, Settlement, Trigger};
+use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, Updated, WebhookRepository};
+use rdev_webhooks_domain::{HealthEffect, Settled, Settlement, Trigger, WebhookDeletion};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
 
@@ -117,7 +117,8 @@ async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
     for _ in 0..5 {
         scene.publish(900).await;
     }
-    assert!(scene.store.delete(webhook.id, None).await.unwrap());
+    let deleted = scene.store.delete(webhook.id, &WebhookDeletion::default()).await.unwrap();
+    assert_eq!(deleted, Updated::Applied);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 0);
     assert_eq!(
         scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE reason = 'webhook_deleted'").await,

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, WebhookRepository};
+use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Updated, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{SigningSecrets, Webhook};
+use rdev_webhooks_domain::{SigningSecrets, Webhook, WebhookDeletion};
 use rdev_webhooks_keyring::{Keyring, RotationReport};
 use rdev_webhooks_store_sqlite::{OpenError, rekey};
 use rdev_webhooks_testkit::samples;
@@ -122,7 +122,8 @@ async fn keys_rotate_while_the_database_is_in_use() {
     // More than fit one step.
     let made = webhooks(&harness, 450).await;
     let deleted = webhooks(&harness, 1).await.remove(0).0.id;
-    assert!(harness.store.delete(deleted, None).await.unwrap());
+    let answer = harness.store.delete(deleted, &WebhookDeletion::default()).await.unwrap();
+    assert_eq!(answer, Updated::Applied);
 
     let report = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
     assert_eq!(resealed(&report), [("headers", 450), ("secret", 450), ("previous_secret", 450)]);

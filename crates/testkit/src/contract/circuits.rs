@@ -262,8 +262,9 @@ pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harn
     }
 }
 
-/// Another URL is another endpoint, and enabling is to give it another chance; any other change is neither.
-pub async fn a_new_url_and_enabling_reset_the_health(harness: &dyn Harness) {
+/// Another URL is another endpoint, what other projects' events have met is not for who is shown the webhook
+/// now, and enabling is to give it another chance; any other change is none of these.
+pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
     let health = scene.health(webhook).await;
@@ -272,6 +273,18 @@ pub async fn a_new_url_and_enabling_reset_the_health(harness: &dyn Harness) {
     scene.change(webhook, |webhook| webhook.url = "https://other.example/".parse().unwrap()).await;
     assert_eq!(scene.health(webhook).await, Health::default());
     assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
+
+    let webhook = scene.broken_webhook().await;
+    for projects in [samples::projects(["a", "b"]), samples::projects(["a"]), samples::projects([])] {
+        scene.change(webhook, |webhook| webhook.projects = projects.clone()).await;
+        assert_eq!(scene.health(webhook).await, Health::default(), "{projects:?}");
+        let leased = scene.claim(webhook, 1).await;
+        scene.settle_as(&leased, HealthEffect::Unavailable).await;
+        let health = scene.health(webhook).await;
+        assert_eq!(health.consecutive_failures, 1);
+        scene.change(webhook, |webhook| webhook.description = Some(format!("{projects:?}"))).await;
+        assert_eq!(scene.health(webhook).await, health);
+    }
 
     let webhook = scene.broken_webhook().await;
     let since = scene.now().await;
@@ -283,7 +296,7 @@ pub async fn a_new_url_and_enabling_reset_the_health(harness: &dyn Harness) {
     assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
 
     let webhook = scene.broken_webhook().await;
-    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+    scene.delete(webhook).await;
     assert_eq!(scene.health(webhook).await, Health::default());
 }
 
@@ -324,7 +337,7 @@ pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
     let reason = DisabledReason::Manual;
     scene.change(webhooks[1], |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
     assert_eq!(listed(1, 10).await, webhooks[2..]);
-    assert!(scene.webhooks.delete(webhooks[2], None).await.unwrap());
+    scene.delete(webhooks[2]).await;
     assert!(listed(1, 10).await.is_empty());
 }
 

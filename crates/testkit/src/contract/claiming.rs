@@ -102,7 +102,7 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     let state = WebhookState::Disabled { reason, since };
     scene.change(sooner, |webhook| webhook.state = state).await;
     assert_about(next().await, 8 * MINUTE);
-    assert!(scene.webhooks.delete(retries, None).await.unwrap());
+    scene.delete(retries).await;
     assert_eq!(next().await, None);
 }
 

@@ -99,7 +99,7 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
 
     let version = types.version().await.unwrap();
     assert_eq!(types.remove(&paid.name).await.unwrap(), RemovedType::Subscribed);
-    assert!(scene.webhooks.delete(enabled.id, None).await.unwrap());
+    scene.delete(enabled.id).await;
     assert_eq!(types.remove(&paid.name).await.unwrap(), RemovedType::Subscribed);
     assert_eq!(types.all().await.unwrap(), Registered { version, types: vec![paid.clone()] });
 

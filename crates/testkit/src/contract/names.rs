@@ -48,6 +48,8 @@ macro_rules! contract_test_names {
             a_disabled_webhook_holds_its_deliveries
             deleting_a_webhook_cancels_what_waits_and_keeps_the_history
             a_failure_after_the_webhook_was_deleted_cancels
+            a_deletion_of_another_version_is_refused
+            a_deletion_and_updates_of_a_version_apply_once
             what_is_not_there_is_none
             // secrets
             a_rotation_applies_to_what_is_claimed_after_it
@@ -84,7 +86,7 @@ macro_rules! contract_test_names {
             a_half_open_circuit_lets_one_probe_through
             a_success_closes_the_circuit
             a_rejection_neither_opens_nor_closes_the_circuit
-            a_new_url_and_enabling_reset_the_health
+            a_new_url_other_projects_and_enabling_reset_the_health
             webhooks_that_fail_are_listed
             a_survey_lists_open_circuits
             // redelivery

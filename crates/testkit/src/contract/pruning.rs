@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rdev_webhooks_domain::ports::Pruned;
+use rdev_webhooks_domain::ports::{Pruned, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent, PageRequest,
-    Settled, SigningSecrets, Target, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Settled, SigningSecrets, Target, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId,
+    WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -145,7 +146,7 @@ pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harnes
     let sending = scene.claim_for(webhook, 1, DAY).await;
     let dead = scene.publish_to(alive).await;
     assert_eq!(scene.claim(alive, 1).await.len(), 1);
-    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+    scene.delete(webhook).await;
     scene.advance(LEASE).await;
 
     let long_ago = scene.now().await - 2 * DAY;
@@ -228,7 +229,8 @@ async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
     let webhooks = scene.harness.webhooks();
     tasks.spawn(async move {
         start.wait().await;
-        assert!(webhooks.delete(webhook, None).await.unwrap());
+        let deleted = webhooks.delete(webhook, &WebhookDeletion::default()).await.unwrap();
+        assert_eq!(deleted, Updated::Applied);
     });
     tasks.join_all().await;
 }

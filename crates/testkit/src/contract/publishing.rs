@@ -71,7 +71,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
 
     assert_eq!(scene.events.publish(&[]).await.unwrap(), []);
     for webhook in webhooks {
-        assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+        scene.delete(webhook).await;
     }
     let unwanted = scene.new_event().await;
     assert_eq!(scene.publish_one(&unwanted).await.deliveries, 0);
@@ -99,7 +99,7 @@ pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     for webhook in [&everything, &exact, &twice, &prefix, &other_project, &disabled, &deleted] {
         scene.create(webhook).await;
     }
-    assert!(scene.webhooks.delete(deleted.id, None).await.unwrap());
+    scene.delete(deleted.id).await;
 
     for (event_type, project, expected) in [
         ("command.completed", Some("a"), vec![&everything, &exact, &twice, &prefix]),
@@ -252,7 +252,7 @@ pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     let disabled = WebhookState::Disabled { reason, since };
     scene.change(narrow.id, |webhook| webhook.state = disabled).await;
     assert_eq!(scene.publish_one(&targeted().await).await.deliveries, 0);
-    assert!(scene.webhooks.delete(narrow.id, None).await.unwrap());
+    scene.delete(narrow.id).await;
     let event = targeted().await;
     assert_eq!(scene.publish_one(&event).await.deliveries, 0);
     assert_eq!(scene.receivers(event.id).await, []);

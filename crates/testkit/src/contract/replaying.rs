@@ -307,7 +307,7 @@ pub async fn a_replay_of_a_deleted_webhook_ends(harness: &dyn Harness) {
     let id = scene.begin(scene.all_failed(webhook).await).await;
     assert_eq!(scene.step(id).await.queued, 4);
     let leased = scene.claim(webhook, 1).await;
-    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+    scene.delete(webhook).await;
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended), (0, 3));
     let reason = CancelReason::WebhookDeleted;

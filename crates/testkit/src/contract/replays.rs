@@ -183,7 +183,7 @@ pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     assert_eq!(replay.matched.deliveries, 1);
     scene.disable(webhook).await;
     assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDisabled);
-    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+    scene.delete(webhook).await;
     assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDeleted);
     assert!(scene.replays.get(replay.id).await.unwrap().is_none());
     assert!(scene.replays.open(None, 10).await.unwrap().is_empty());

@@ -12,7 +12,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
     HealthEffect, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement, Target,
-    Timestamp, Webhook, WebhookId,
+    Timestamp, Webhook, WebhookDeletion, WebhookId,
 };
 
 use super::{Harness, TOLERANCE};
@@ -107,6 +107,12 @@ impl<'a> Scene<'a> {
         webhook
     }
 
+    /// Deletes a webhook that is there.
+    pub(super) async fn delete(&self, id: WebhookId) {
+        let deleted = self.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
+        assert_eq!(deleted, Updated::Applied);
+    }
+
     /// An event that is not published yet.
     pub(super) async fn new_event(&self) -> NewEvent {
         samples::event(&self.entropy, self.moment().await)
@@ -197,7 +203,7 @@ impl<'a> Scene<'a> {
         let id = self.publish_to(webhook).await;
         match status {
             DeliveryStatus::Pending => {}
-            DeliveryStatus::Cancelled => assert!(self.webhooks.delete(webhook, None).await.unwrap()),
+            DeliveryStatus::Cancelled => self.delete(webhook).await,
             _ => {
                 let leased = self.claim_for(webhook, 1, DAY).await;
                 assert_eq!(leased[0].lease.delivery, id, "nothing else was due");

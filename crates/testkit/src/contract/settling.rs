@@ -84,7 +84,7 @@ pub async fn a_release_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     let webhook = scene.webhook().await;
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
-    assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+    scene.delete(webhook).await;
     scene.queue.release(&[leased.lease]).await.unwrap();
     let delivery = scene.delivery(id).await;
     assert_cancelled(&delivery.state);

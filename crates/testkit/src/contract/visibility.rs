@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rdev_webhooks_domain::ports::{Cancellation, Redelivery, Rotated};
+use rdev_webhooks_domain::ports::{Cancellation, Redelivery, Rotated, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
     NewEvent, PageRequest, ProjectName, RedeliveryRequest, SecretRotation, Settled, Target, Trigger, Webhook,
-    WebhookFilter, WebhookId,
+    WebhookDeletion, WebhookFilter, WebhookId,
 };
 
 use super::Harness;
@@ -127,7 +127,7 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
     // One is finished, the other in flight; and a deleted webhook's are there like others.
     let leased = scene.claim_for(of_a, 2, DAY).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
-    assert!(scene.webhooks.delete(of_both, None).await.unwrap());
+    scene.delete(of_both).await;
 
     let theirs = [(0, of_a), (3, of_a), (0, narrowed), (3, narrowed)];
     let others = [(0, of_both), (3, of_both), (1, of_both), (1, of_b), (1, narrowed)];
@@ -184,7 +184,7 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
     let nobodys = scene.new_event().await.id;
     let leased = scene.claim(of_a, 1).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
-    assert!(scene.webhooks.delete(of_both, None).await.unwrap());
+    scene.delete(of_both).await;
     let counts = |succeeded, pending, cancelled| DeliveryCounts {
         succeeded,
         pending,
@@ -215,14 +215,18 @@ pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
         versions: None,
         visible_to: Some(names(projects)),
     };
+    let deletion = |projects: &[&str]| WebhookDeletion { versions: None, visible_to: Some(names(projects)) };
     for (id, projects) in
         [(of_a, &[ODD][..]), (of_b, &["a", "c"]), (of_both, &["a"]), (of_all, &["a", ODD]), (of_a, &[])]
     {
         let before = scene.webhooks.get(id).await.unwrap();
         let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
         assert_eq!(rotated, Rotated::NotFound, "{projects:?}");
-        let deleted = scene.webhooks.delete(id, Some(&names(projects))).await.unwrap();
-        assert!(!deleted, "{projects:?}");
+        for versions in [None, Some(vec![7])] {
+            let deletion = WebhookDeletion { versions, ..deletion(projects) };
+            let deleted = scene.webhooks.delete(id, &deletion).await.unwrap();
+            assert_eq!(deleted, Updated::NotFound, "{projects:?}");
+        }
         assert_eq!(scene.webhooks.get(id).await.unwrap(), before);
         scene.publish_to(id).await;
         assert_eq!(scene.claim_one(id).await.target.version, 1, "it takes deliveries as before");
@@ -230,8 +234,10 @@ pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
     for (id, projects) in [(of_a, &["a"][..]), (of_b, &["a", ODD, "c"]), (of_both, &["a", ODD])] {
         let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
         assert!(matches!(rotated, Rotated::Applied(_)), "{projects:?}: {rotated:?}");
-        assert!(scene.webhooks.delete(id, Some(&names(projects))).await.unwrap(), "{projects:?}");
-        assert!(!scene.webhooks.delete(id, Some(&names(projects))).await.unwrap(), "{projects:?}");
+        for expected in [Updated::Applied, Updated::NotFound] {
+            let deleted = scene.webhooks.delete(id, &deletion(projects)).await.unwrap();
+            assert_eq!(deleted, expected, "{projects:?}");
+        }
     }
 }
 
@@ -284,12 +290,12 @@ pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
         }
         // What was a deleted webhook's is as visible as before.
         for (visible_to, expected) in [(&["a"][..], Some(Redelivery::WebhookDeleted)), (&[ODD], None)] {
-            scene.webhooks.delete(of_a, None).await.unwrap();
+            scene.webhooks.delete(of_a, &WebhookDeletion::default()).await.unwrap();
             let answer = scene.queue.redeliver(ids[0], &request(visible_to)).await.unwrap();
             assert_eq!(answer, expected);
         }
         for webhook in [of_b, of_both, of_all] {
-            assert!(scene.webhooks.delete(webhook, None).await.unwrap());
+            scene.delete(webhook).await;
         }
     }
 }

@@ -1,14 +1,16 @@
 //! `WebhookRepository`.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Barrier;
 
 use rdev_webhooks_domain::ports::{Redelivery, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
-    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook, WebhookFilter,
-    WebhookId, WebhookState,
+    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook,
+    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -94,7 +96,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     let after = scene.claim_one(first.id).await.target;
     assert!(after.secrets.current == before.secrets.current, "the secret is the first");
 
-    assert!(scene.webhooks.delete(first.id, None).await.unwrap());
+    scene.delete(first.id).await;
     scene.create(&first).await;
     assert_eq!(scene.webhooks.get(first.id).await.unwrap(), None);
     let published = scene.events.publish(&[scene.new_event().await]).await.unwrap();
@@ -109,7 +111,7 @@ pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
         expected.push(scene.webhook().await);
     }
     let deleted = expected.remove(3);
-    assert!(scene.webhooks.delete(deleted, None).await.unwrap());
+    scene.delete(deleted).await;
     expected.reverse();
 
     let filter = WebhookFilter::default();
@@ -314,7 +316,7 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     let others = scene.publish_to(other).await;
     let kept = [scene.delivery(succeeded).await, scene.delivery(failed).await];
 
-    assert!(scene.webhooks.delete(id, None).await.unwrap());
+    scene.delete(id).await;
     assert_eq!(scene.webhooks.get(id).await.unwrap(), None);
     let filter = WebhookFilter::default();
     let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
@@ -332,7 +334,8 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     scene.advance(2 * DAY).await;
     assert!(scene.claim(id, 10).await.is_empty());
     assert_eq!(scene.claim_one(other).await.lease.delivery, others);
-    assert!(!scene.webhooks.delete(id, None).await.unwrap(), "it is deleted once");
+    let again = scene.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
+    assert_eq!(again, Updated::NotFound, "it is deleted once");
     assert_eq!(scene.receivers(scene.publish().await).await, [other]);
 }
 
@@ -350,7 +353,7 @@ pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     scene.publish().await;
     scene.publish().await;
     let leased = scene.claim(id, 2).await;
-    assert!(scene.webhooks.delete(id, None).await.unwrap());
+    scene.delete(id).await;
     for one in &leased {
         assert_eq!(scene.status(one.lease.delivery).await, DeliveryStatus::InFlight);
     }
@@ -367,6 +370,56 @@ pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     assert!(scene.claim(id, 10).await.is_empty());
 }
 
+/// A deletion that is meant for another version is refused, and the webhook goes on as before.
+pub async fn a_deletion_of_another_version_is_refused(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    scene.change(id, |webhook| webhook.description = Some("second".to_owned())).await;
+    for versions in [vec![], vec![1], vec![0, 1, 3]] {
+        let refused = scene.webhooks.delete(id, &of_versions(versions)).await.unwrap();
+        assert_eq!(refused, Updated::VersionMismatch);
+    }
+    scene.publish_to(id).await;
+    assert_eq!(scene.claim_one(id).await.target.version, 2, "it takes deliveries as before");
+    assert_eq!(scene.webhooks.delete(id, &of_versions(vec![7, 2])).await.unwrap(), Updated::Applied);
+    assert_eq!(scene.webhooks.delete(id, &of_versions(vec![2])).await.unwrap(), Updated::NotFound);
+}
+
+/// Of changes and a deletion that are meant for one version and come at once, one is made.
+pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for _ in 0..8 {
+        let webhook = scene.new_webhook().await;
+        scene.create(&webhook).await;
+        let id = webhook.id;
+        let start = Arc::new(Barrier::new(4));
+        let mut tasks = JoinSet::new();
+        for nth in 0..4 {
+            let (webhooks, start) = (harness.webhooks(), Arc::clone(&start));
+            let next = Webhook { version: 2, description: Some(format!("{nth}")), ..webhook.clone() };
+            tasks.spawn(async move {
+                start.wait().await;
+                match nth {
+                    0 | 1 => webhooks.delete(id, &of_versions(vec![1])).await.unwrap(),
+                    _ => webhooks.update(&next).await.unwrap(),
+                }
+            });
+        }
+        let answers = tasks.join_all().await;
+        let applied = answers.iter().filter(|answer| **answer == Updated::Applied).count();
+        assert_eq!(applied, 1, "{answers:?}");
+        let refused = match scene.webhooks.get(id).await.unwrap() {
+            Some(_) => Updated::VersionMismatch,
+            None => Updated::NotFound,
+        };
+        assert!(answers.iter().all(|answer| [Updated::Applied, refused].contains(answer)), "{answers:?}");
+    }
+}
+
+fn of_versions(versions: Vec<u64>) -> WebhookDeletion {
+    WebhookDeletion { versions: Some(versions), visible_to: None }
+}
+
 /// Asking for what never was, or changing it, is answered and no error.
 pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -374,10 +427,11 @@ pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
     let updated = scene.webhooks.update(&webhook).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
-    assert!(!scene.webhooks.delete(webhook.id, None).await.unwrap());
+    let deleted = scene.webhooks.delete(webhook.id, &WebhookDeletion::default()).await.unwrap();
+    assert_eq!(deleted, Updated::NotFound);
 
     scene.create(&webhook).await;
-    assert!(scene.webhooks.delete(webhook.id, None).await.unwrap());
+    scene.delete(webhook.id).await;
     let next = Webhook { version: 2, ..webhook.clone() };
     let updated = scene.webhooks.update(&next).await.unwrap();
     assert_eq!(updated, Updated::NotFound);

@@ -1,12 +1,10 @@
 //! [`WebhookRepository`] in memory.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, ProjectName, SecretRotation,
-    SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SecretRotation, SigningSecrets,
+    Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -61,7 +59,8 @@ impl WebhookRepository for MemoryStore {
         }
         let was_disabled = stored.webhook.state != WebhookState::Enabled;
         let is_enabled_again = was_disabled && webhook.state == WebhookState::Enabled;
-        if is_enabled_again || stored.webhook.url != webhook.url {
+        let before = &stored.webhook;
+        if is_enabled_again || before.url != webhook.url || before.projects != webhook.projects {
             stored.health = Health::default();
         }
         stored.webhook = webhook.clone();
@@ -93,16 +92,16 @@ impl WebhookRepository for MemoryStore {
         Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 
-    async fn delete(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<bool, StoreError> {
+    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
         let (mut state, now) = self.step();
         let stored = state.webhooks.get_mut(&id);
+        let visible_to = deletion.visible_to.as_ref();
         let Some(stored) = stored.filter(|stored| stored.is_there_for(visible_to)) else {
-            return Ok(false);
+            return Ok(Updated::NotFound);
         };
+        if deletion.versions.as_ref().is_some_and(|versions| !versions.contains(&stored.webhook.version)) {
+            return Ok(Updated::VersionMismatch);
+        }
         stored.deleted_at = Some(now);
         let waiting: Vec<DeliveryId> =
             state.unfinished(id).filter(|(_, progress)| progress.lease.is_none()).map(|(id, _)| id).collect();
@@ -110,7 +109,7 @@ impl WebhookRepository for MemoryStore {
             let reason = CancelReason::WebhookDeleted;
             state.finish(delivery, DeliveryState::Cancelled { at: now, reason });
         }
-        Ok(true)
+        Ok(Updated::Applied)
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

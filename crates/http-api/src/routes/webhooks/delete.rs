@@ -1,14 +1,16 @@
-//! `DELETE /webhooks/{id}`: 204; what waits is cancelled, the history stays.
+//! `DELETE /webhooks/{id}`: 204; what waits is cancelled, the history stays. With `If-Match` only if the webhook is
+//! still of a version that it names, otherwise 412.
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::WebhookId;
+use rdev_webhooks_domain::{WebhookDeletion, WebhookId};
 
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
+use crate::tag::IfMatch;
 
 /// Delete a webhook
 ///
@@ -19,14 +21,18 @@ use crate::problem::Problem;
     tag = "webhooks",
     operation_id = "deleteWebhook",
     security(("api_key" = ["webhooks:write"])),
-    params(("id" = types::WebhookId, Path)),
-    responses((status = 204, description = "It is deleted."))
+    params(("id" = types::WebhookId, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 204, description = "It is deleted.")),
+    extensions(("x-problems" = json!(["version_mismatch"])))
 )]
 pub(crate) async fn delete(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
     caller: Caller,
+    headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    services.webhooks.delete(id, caller.access.projects.as_ref()).await?;
+    let versions = IfMatch::of(&headers).into_versions();
+    let deletion = WebhookDeletion { versions, visible_to: caller.access.projects.clone() };
+    services.webhooks.delete(id, &deletion).await?;
     Ok(StatusCode::NO_CONTENT)
 }
