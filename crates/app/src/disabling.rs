@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryFilter, DisabledReason, EventType, Health, PageRequest, Target, Timestamp, Webhook,
+    DeliveryFilter, DisabledReason, EventType, Health, PageRequest, ProjectName, Target, Timestamp, Webhook,
     WebhookFilter, WebhookId, WebhookState,
 };
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,15 @@ pub struct Disabling {
     after: Duration,
     /// What this process has told of; no more than was disabled lately.
     told: HashSet<(WebhookId, Timestamp)>,
+}
+
+/// A webhook that was disabled, and nobody told of yet.
+struct News {
+    id: WebhookId,
+    /// Whose it is, so that they are told.
+    project: Option<ProjectName>,
+    reason: DisabledReason,
+    since: Timestamp,
 }
 
 impl Disabling {
@@ -134,10 +143,10 @@ impl Disabling {
         loop {
             let found = self.webhooks.list(&disabled, page).await?;
             let news: Vec<_> = found.items.iter().filter_map(|one| self.news(one, news_since)).collect();
-            let ids: Vec<WebhookId> = news.iter().map(|(id, ..)| *id).collect();
+            let ids: Vec<WebhookId> = news.iter().map(|one| one.id).collect();
             let healths = if ids.is_empty() { Vec::new() } else { self.webhooks.health(&ids).await? };
-            for ((id, reason, since), health) in news.into_iter().zip(healths) {
-                self.tell_of(id, reason, since, &health).await;
+            for (one, health) in news.into_iter().zip(healths) {
+                self.tell_of(one, &health).await;
             }
             page.before = found.items.last().map(|webhook| webhook.id);
             if !found.has_more {
@@ -146,11 +155,7 @@ impl Disabling {
         }
     }
 
-    fn news(
-        &self,
-        webhook: &Webhook,
-        news_since: Timestamp,
-    ) -> Option<(WebhookId, DisabledReason, Timestamp)> {
+    fn news(&self, webhook: &Webhook, news_since: Timestamp) -> Option<News> {
         let WebhookState::Disabled { reason, since } = webhook.state else {
             return None;
         };
@@ -159,17 +164,20 @@ impl Disabling {
             DisabledReason::Manual => false,
         };
         let is_news = is_ours && since >= news_since && !self.told.contains(&(webhook.id, since));
-        is_news.then_some((webhook.id, reason, since))
+        // An event has one project: news of a webhook with several would be hidden from all but one of them.
+        let project = webhook.projects.first().filter(|_| webhook.projects.len() == 1).cloned();
+        is_news.then_some(News { id: webhook.id, project, reason, since })
     }
 
-    async fn tell_of(&mut self, id: WebhookId, reason: DisabledReason, since: Timestamp, health: &Health) {
+    async fn tell_of(&mut self, news: News, health: &Health) {
+        let News { id, project, reason, since } = news;
         let failing_since = health.failing_since.map_or_else(|| "null".to_owned(), |at| format!("\"{at}\""));
         let draft = EventDraft {
             event_type: EventType::webhook_disabled(),
             timestamp: Some(since),
             // An id and a moment have visible ASCII characters alone.
             key: format!("webhook.disabled/{id}/{since}").parse().ok(),
-            project: None,
+            project,
             data: format!(
                 r#"{{"webhook_id":"{id}","reason":"{}","disabled_at":"{since}","failing_since":{failing_since}}}"#,
                 reason.as_str()

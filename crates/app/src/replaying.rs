@@ -7,10 +7,11 @@ use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{ReplayId, ReplayState};
 use tokio_util::sync::CancellationToken;
 
-/// How often replays are looked for, and those looked at that have nothing to do.
+/// How often replays are looked for, and those looked at that have nothing to do. What ends between two looks
+/// bounds what may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause between the steps of a replay that gets on. With its window of a hundred that is up to two
+/// The pause between the steps of a replay that gets on. With the whole window of a hundred that is up to two
 /// thousand deliveries a second.
 const PACE: Duration = Duration::from_millis(50);
 

@@ -13,6 +13,14 @@ use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestam
 /// How many of a replay's deliveries are in the queue at the most.
 pub const MOST_WAITING: u32 = 100;
 
+/// How many may be there however little the endpoint takes.
+pub const LEAST_WAITING: u32 = 8;
+
+/// How many times what ended since the last step may wait. While something does, steps are at most about a
+/// second apart, so what waits is what the endpoint takes in so many seconds or less. More than one, so that
+/// the window of an endpoint that took all that it had grows.
+const STEPS_WAITING: u32 = 2;
+
 /// How many deliveries one step of a replay looks at, whether it takes them or not.
 pub const LOOK_AT: u32 = 500;
 
@@ -189,11 +197,14 @@ impl Ended {
 }
 
 impl Replay {
-    /// A replay of what was counted.
+    /// A replay of what was counted: complete at once if that is nothing.
     #[must_use]
     pub fn new(id: ReplayId, selection: ReplaySelection, matched: Matched) -> Self {
-        // No delivery has the smallest id of a millisecond itself.
-        let looked_to = Some(DeliveryId::floor(selection.since));
+        let (looked_to, state) = match matched.deliveries {
+            0 => (None, ReplayState::Completed { at: matched.at }),
+            // No delivery has the smallest id of a millisecond itself.
+            _ => (Some(DeliveryId::floor(selection.since)), ReplayState::Running),
+        };
         Self {
             id,
             selection,
@@ -204,7 +215,7 @@ impl Replay {
             succeeded: 0,
             failed: 0,
             cancelled: 0,
-            state: ReplayState::Running,
+            state,
         }
     }
 
@@ -214,15 +225,17 @@ impl Replay {
         self.state == ReplayState::Running || self.waiting > 0
     }
 
-    /// How many of a replay's deliveries may be in a webhook's queue at once, so that what is published
-    /// meanwhile waits for a second at the most where there is a rate limit, or for a few rounds of what
-    /// the endpoint takes at once.
+    /// How many of a replay's deliveries may be in a webhook's queue at once, when so many have ended since
+    /// the last step. What is published meanwhile waits for them, so they are no more than the endpoint takes in
+    /// about two seconds, or [`LEAST_WAITING`]; and where there is a rate limit or a cap, no more than it allows
+    /// in a second, or than a few rounds of what it allows at once.
     #[must_use]
-    pub fn window(rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32>) -> u32 {
+    pub fn window(rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32>, ended: Ended) -> u32 {
         // A rate is at most 10,000.
         let by_rate = rate_limit.map(|rate| rate.as_per_second().ceil() as u32);
         let by_rounds = max_in_flight.map(|cap| cap.get().saturating_mul(ROUNDS_WAITING));
-        by_rate.into_iter().chain(by_rounds).fold(MOST_WAITING, u32::min).max(1)
+        let by_pace = ended.total().saturating_mul(STEPS_WAITING).max(LEAST_WAITING);
+        by_rate.into_iter().chain(by_rounds).chain([by_pace]).fold(MOST_WAITING, u32::min).max(1)
     }
 
     /// How many it may queue now, with so many in the window; none if there is nothing to be looked for.

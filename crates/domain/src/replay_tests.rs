@@ -5,6 +5,10 @@ use super::*;
 const START: Timestamp = Timestamp::from_millis(1_736_937_000_000);
 
 fn replay() -> Replay {
+    replay_of(250)
+}
+
+fn replay_of(deliveries: u64) -> Replay {
     let webhook_id = WebhookId::from_parts(START, [1; 10]);
     let selection = ReplaySelection {
         webhook_id,
@@ -13,7 +17,7 @@ fn replay() -> Replay {
         outcome: DeliveryOutcome::Failed,
         projects: None,
     };
-    let matched = Matched { deliveries: 250, is_exact: true, at: START };
+    let matched = Matched { deliveries, is_exact: true, at: START };
     Replay::new(ReplayId::from_parts(START, [2; 10]), selection, matched)
 }
 
@@ -24,6 +28,7 @@ fn delivery(nth: u8) -> DeliveryId {
 #[test]
 fn a_window_follows_what_the_webhook_takes() {
     let rate = |per_second| Some(RateLimit::per_second(per_second).unwrap());
+    let ended = |count| Ended { succeeded: count, ..Ended::default() };
     for (rate_limit, max_in_flight, expected) in [
         (None, None, 100),
         (rate(10_000.0), NonZeroU32::new(1_000), 100),
@@ -33,8 +38,32 @@ fn a_window_follows_what_the_webhook_takes() {
         (rate(3.0), NonZeroU32::new(1), 3),
         (None, NonZeroU32::new(u32::MAX), 100),
     ] {
-        assert_eq!(Replay::window(rate_limit, max_in_flight), expected, "{rate_limit:?} {max_in_flight:?}");
+        let window = Replay::window(rate_limit, max_in_flight, ended(100));
+        assert_eq!(window, expected, "{rate_limit:?} {max_in_flight:?}");
     }
+    for (count, expected) in [(0, 8), (1, 8), (5, 10), (20, 40), (50, 100), (u32::MAX, 100)] {
+        assert_eq!(Replay::window(None, None, ended(count)), expected, "{count}");
+    }
+    assert_eq!(Replay::window(rate(2.5), None, ended(0)), 3);
+    assert_eq!(Replay::window(None, None, Ended { succeeded: 1, failed: 4, cancelled: 2, removed: 3 }), 20);
+}
+
+/// What an endpoint that takes all of its window at once is given step by step.
+#[test]
+fn a_window_that_is_emptied_is_soon_the_whole() {
+    let mut windows = vec![Replay::window(None, None, Ended::default())];
+    for _ in 0..5 {
+        let ended = Ended { failed: windows[windows.len() - 1], ..Ended::default() };
+        windows.push(Replay::window(None, None, ended));
+    }
+    assert_eq!(windows, [8, 16, 32, 64, 100, 100]);
+}
+
+#[test]
+fn one_of_nothing_is_complete_at_once() {
+    let replay = replay_of(0);
+    assert_eq!(replay.state, ReplayState::Completed { at: START });
+    assert_eq!((replay.looked_to, replay.room(100), replay.is_open()), (None, 0, false));
 }
 
 #[test]

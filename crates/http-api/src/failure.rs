@@ -119,8 +119,8 @@ impl From<ReplayError> for Problem {
             ReplayError::WebhookNotFound => WebhookError::NotFound.into(),
             ReplayError::WebhookDisabled => webhook_disabled(),
             ReplayError::AlreadyRunning => {
-                let detail =
-                    "Another replay of the webhook is running: wait until it has ended, or cancel it first.";
+                let detail = "Another replay of the webhook is running, maybe one that this API key is not shown. Wait until it \
+                     has ended; whoever may see it can also cancel it.";
                 Self::new(ProblemCode::ReplayRunning, detail)
             }
             ReplayError::Ended => Self::new(ProblemCode::ReplayEnded, "The replay has ended already."),

@@ -86,8 +86,8 @@ impl ReplayRepository for PostgresStore {
                 let inserted = sqlx::query!(
                     "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, projects,
                          matched, matched_exactly, matched_at, looked_to, queued, waiting, succeeded,
-                         failed, cancelled, state, open)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, 'running', true)
+                         failed, cancelled, state, ended_at, open)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, $11, $12, $13)
                      ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
                     replay.id.as_uuid(),
                     selection.webhook_id.as_uuid(),
@@ -99,6 +99,9 @@ impl ReplayRepository for PostgresStore {
                     replay.matched.is_exact,
                     to_sql_time(replay.matched.at),
                     replay.looked_to.map(|id| id.as_uuid()),
+                    replay.state.as_str(),
+                    replay.state.ended_at().map(to_sql_time),
+                    replay.is_open(),
                 )
                 .execute(&mut *tx)
                 .await?;

@@ -170,10 +170,12 @@ async fn begin(
     let matched = replay::count(replay.matched.deliveries)?;
     let matched_at = micros(replay.matched.at);
     let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
+    let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
+    let open = replay.is_open();
     let inserted = sqlx::query!(
         "INSERT INTO replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
-           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, open)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, 'running', true)
+           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13)
          ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
         id,
         webhook,
@@ -184,7 +186,10 @@ async fn begin(
         matched,
         replay.matched.is_exact,
         matched_at,
-        looked_to
+        looked_to,
+        state,
+        ended_at,
+        open
     )
     .execute(conn)
     .await

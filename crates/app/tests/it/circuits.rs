@@ -233,6 +233,50 @@ async fn a_webhook_whose_endpoint_is_gone_is_told_of_and_one_that_its_owner_disa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_project_is_told_of_its_own_webhooks() {
+    let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 410 } else { 200 }));
+    let gone = async |projects: &[&str]| {
+        let projects = projects.iter().map(|name| name.parse().unwrap()).collect();
+        let webhook = world.webhook(|webhook| {
+            webhook.url = "http://127.0.0.1:1/".parse().unwrap();
+            webhook.projects = projects;
+        });
+        webhook.await
+    };
+    let observer = async |project: Option<&str>, pattern: &str| {
+        let webhook = world.webhook(|webhook| {
+            webhook.events = [pattern.parse().unwrap()].into();
+            webhook.projects = project.iter().map(|name| name.parse().unwrap()).collect();
+        });
+        webhook.await
+    };
+    let of_a = gone(&["a"]).await;
+    let of_both = gone(&["a", "b"]).await;
+    let by_name = observer(Some("a"), "webhook.disabled").await;
+    let by_prefix = observer(Some("a"), "webhook.*").await;
+    let (of_b, of_all) = (observer(Some("b"), "webhook.*").await, observer(None, "webhook.*").await);
+    let worker = world.start_worker(patient());
+    let mut event = draft();
+    event.project = Some("a".parse().unwrap());
+    world.publisher.publish(event).await.unwrap();
+    pass(Duration::from_secs(1)).await;
+    world.disabling(5 * DAY).pass().await;
+
+    let told: Vec<_> = world.notices().await.into_iter().map(|notice| notice.event).collect();
+    let about = |webhook: &Webhook| {
+        let id = webhook.id.to_string();
+        let found = told.iter().find(|event| String::from_utf8_lossy(&event.body).contains(&id));
+        found.unwrap().project.as_ref().map(ToString::to_string)
+    };
+    assert_eq!(told.len(), 2);
+    assert_eq!((about(&of_a).as_deref(), about(&of_both)), (Some("a"), None));
+    for (observer, expected) in [(by_name, 1), (by_prefix, 1), (of_b, 0), (of_all, 2)] {
+        assert_eq!(world.deliveries_of(&observer).await.len(), expected, "{:?}", observer.projects);
+    }
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_tells_of_the_system_can_be_subscribed_to_and_not_published() {
     let world = World::new(|_, _| Answer::Status(200));
     for (pattern, known) in [("webhook.disabled", true), ("webhook.*", true), ("webhook.test", false)] {

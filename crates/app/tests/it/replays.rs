@@ -120,6 +120,30 @@ async fn live_events_wait_behind_a_hundred_of_a_replay_of_twenty_thousand_at_the
 }
 
 #[tokio::test(start_paused = true)]
+async fn live_events_wait_behind_few_of_a_replay_that_a_slow_endpoint_refuses() {
+    let world = World::new(|_, _| Answer::StatusAfter(404, Duration::from_secs(5)));
+    let webhook = world.webhook_with_failed(1_000).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let replay = world.replay_all(webhook).await.unwrap();
+    let (replaying, drain) = world.start_replaying();
+    for _ in 0..3 {
+        pass(Duration::from_secs(60)).await;
+        let body = samples::event(&*world.ambient.entropy, world.ambient.clock.now()).body;
+        let before = world.dispatcher.sent().len();
+        world.publish_many(webhook, 1).await;
+        // Four go out at once: those in flight, and no more than two rounds of what waits.
+        pass(Duration::from_secs(15)).await;
+        let sent = world.dispatcher.sent();
+        assert!(sent[before..].iter().any(|(_, request)| request.body == body), "it was sent within 15 s");
+    }
+    let so_far = world.replays().get(replay.id).await.unwrap();
+    assert!(so_far.failed > 100 && so_far.state == ReplayState::Running, "it goes on: {so_far:?}");
+    drain.cancel();
+    replaying.await.unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_comes_next_goes_on_where_another_was_killed() {
     let world = slow_endpoint(Duration::from_millis(100));
     let webhook = world.webhook_with_failed(1_000).await;

@@ -19,8 +19,9 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// Stores a new replay; with `visible_to`, of a webhook that is visible to who is limited to these projects.
     ///
     /// 1. MUST keep every field exactly. (`a_replay_is_kept_exactly`)
-    /// 2. MUST refuse while another one of the same webhook is running, however many begin at once.
-    ///    (`one_replay_of_a_webhook_runs_at_a_time`)
+    /// 2. MUST refuse while another one of the same webhook is running, however many begin at once; but not one
+    ///    that is complete from the beginning. (`one_replay_of_a_webhook_runs_at_a_time`,
+    ///    `a_replay_of_nothing_is_complete_at_once`)
     /// 3. MUST refuse for a webhook that is disabled or deleted. (`a_replay_needs_an_enabled_webhook`)
     /// 4. MUST find no webhook that is not visible at the moment that the replay would begin.
     ///    (`who_sees_no_webhook_replays_none`)
@@ -85,7 +86,7 @@ pub trait ReplayRepository: Send + Sync + 'static {
 /// What became of a request to replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayBegun {
-    /// It is running.
+    /// It is running, or was complete from the beginning.
     Started,
     /// Another one of the same webhook is.
     AlreadyRunning,

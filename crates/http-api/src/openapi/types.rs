@@ -106,8 +106,8 @@ types! {
     DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str));
     /// Where a replay stands.
     ReplayState = one_of(["running", "completed", "cancelled"]);
-    /// Why a replay ended early.
-    ReplayCancelReason = one_of(["webhook_deleted", "requested"]);
+    /// Why a replay ended early. Those that ended with their webhook are not shown any more, like the webhook.
+    ReplayCancelReason = one_of(["requested"]);
     /// What an API key may do: publish events; look at webhooks, events and deliveries; make, change and
     /// delete webhooks and redeliver, too; or everything.
     Scope = one_of(domain::Scope::ALL.map(domain::Scope::as_str));

@@ -151,10 +151,12 @@ async fn replays_are_listed_newest_first_for_their_own_webhook() {
     let mut replays = Vec::new();
     for _ in 0..3 {
         scene.clock.advance(Duration::from_secs(1));
-        let replay = scene.begin(&webhook, ALL).await;
         // There is nothing to be replayed, so this is all that there is to it.
-        scene.step(&replay).await;
-        replays.insert(0, scene.replay(&replay).await);
+        let replay = scene.begin(&webhook, ALL).await;
+        assert_eq!((&replay["state"], &replay["count"]), (&json!("completed"), &json!(0)));
+        assert_eq!(replay["finished_at"], replay["created_at"]);
+        assert_eq!(scene.replay(&replay).await, replay);
+        replays.insert(0, replay);
     }
     let path = format!("/webhooks/{webhook}/replays");
     let page = scene.get(&format!("{path}?limit=2")).await.expect(200);
@@ -206,6 +208,9 @@ async fn a_key_that_is_limited_to_projects_replays_these_projects_alone_and_sees
     limited("GET", &all, "").await.expect(404);
     limited("POST", &format!("{all}/cancel"), "").await.expect(404);
     assert_eq!(limited("GET", &format!("{path}s"), "").await.expect(200).json()["data"], json!([]));
+    let refused = limited("POST", &path, ALL).await.expect(409);
+    assert_eq!(refused.code(), "replay_running");
+    assert!(refused.detail().contains("one that this API key is not shown"), "{}", refused.detail());
     scene.call("POST", &format!("{all}/cancel"), &[]).await.expect(200);
     let replay = limited("POST", &path, ALL).await.expect(202).json();
     assert_eq!(replay["count"], 1);

@@ -32,7 +32,9 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
             let ended = collect_ended(&mut tx, id).await?;
             replay.settle(ended);
             let room = match standing(&mut tx, replay.selection.webhook_id).await? {
-                Standing::Enabled { window } => replay.room(window),
+                Standing::Enabled { rate_limit, max_in_flight } => {
+                    replay.room(Replay::window(rate_limit, max_in_flight, ended))
+                }
                 Standing::Disabled => 0,
                 Standing::Deleted => {
                     replay.cancel(CancelReason::WebhookDeleted, now);
@@ -62,7 +64,7 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
 
 /// What a replay's webhook takes.
 enum Standing {
-    Enabled { window: u32 },
+    Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
     Deleted,
 }
@@ -82,8 +84,8 @@ async fn standing(tx: &mut PgConnection, webhook: WebhookId) -> Result<Standing,
         Some(row) if !row.enabled => Standing::Disabled,
         Some(row) => {
             let cap = row.max_in_flight.and_then(|cap| u32::try_from(cap).ok());
-            let rate = row.rate_limit.and_then(RateLimit::per_second);
-            Standing::Enabled { window: Replay::window(rate, cap.and_then(NonZeroU32::new)) }
+            let rate_limit = row.rate_limit.and_then(RateLimit::per_second);
+            Standing::Enabled { rate_limit, max_in_flight: cap.and_then(NonZeroU32::new) }
         }
     })
 }

@@ -28,7 +28,9 @@ pub(super) async fn advance(
     let ended = collect_ended(&mut *conn, id).await?;
     replay.settle(ended);
     let room = match standing(&mut *conn, replay.selection.webhook_id).await? {
-        Standing::Enabled { window } => replay.room(window),
+        Standing::Enabled { rate_limit, max_in_flight } => {
+            replay.room(Replay::window(rate_limit, max_in_flight, ended))
+        }
         Standing::Disabled => 0,
         Standing::Deleted => {
             replay.cancel(CancelReason::WebhookDeleted, now);
@@ -50,7 +52,7 @@ pub(super) async fn advance(
 
 /// What a replay's webhook takes.
 enum Standing {
-    Enabled { window: u32 },
+    Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
     Deleted,
 }
@@ -70,8 +72,8 @@ async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Sta
         Some(row) if !row.enabled => Standing::Disabled,
         Some(row) => {
             let cap = row.max_in_flight.and_then(|cap| u32::try_from(cap).ok());
-            let rate = row.rate_limit.and_then(RateLimit::per_second);
-            Standing::Enabled { window: Replay::window(rate, cap.and_then(NonZeroU32::new)) }
+            let rate_limit = row.rate_limit.and_then(RateLimit::per_second);
+            Standing::Enabled { rate_limit, max_in_flight: cap.and_then(NonZeroU32::new) }
         }
     })
 }

@@ -107,6 +107,7 @@ macro_rules! contract_test_names {
             a_count_is_of_what_the_selection_describes
             a_replay_is_kept_exactly
             one_replay_of_a_webhook_runs_at_a_time
+            a_replay_of_nothing_is_complete_at_once
             a_replay_needs_an_enabled_webhook
             who_sees_no_webhook_replays_none
             replays_are_paged_newest_first

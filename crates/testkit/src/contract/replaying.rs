@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::Advance;
-use rdev_webhooks_domain::replay::{LOOK_AT, MOST_WAITING};
+use rdev_webhooks_domain::replay::{LEAST_WAITING, LOOK_AT};
 use rdev_webhooks_domain::{
     CancelReason, DeliveryFilter, DeliveryId, DeliveryOutcome, DeliveryStatus, FailureReason, RateLimit,
     ReplayId, ReplaySelection, ReplayState, Settled, Trigger, WebhookId, WebhookState,
@@ -182,30 +182,50 @@ pub async fn a_replayed_delivery_is_attempted_once_more(harness: &dyn Harness) {
 pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
-    let failed = scene.failed(webhook, 120).await;
+    scene.failed(webhook, 120).await;
     let id = scene.begin(scene.all_failed(webhook).await).await;
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended, step.looked), (MOST_WAITING, 0, true));
+    assert_eq!((step.queued, step.ended, step.looked), (LEAST_WAITING, 0, true));
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended, step.looked), (0, 0, false), "there is no room");
-    let leased = scene.claim(webhook, 15).await;
+    let leased = scene.claim(webhook, 5).await;
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended), (0, 0), "what is in flight waits too");
     for one in &leased {
         scene.settle_held(one, Settled::Succeeded).await;
     }
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended), (15, 15));
-    assert_eq!(scene.replay(id).await.waiting, MOST_WAITING);
+    assert_eq!((step.queued, step.ended), (7, 5), "twice as many as have ended may wait");
+    assert_eq!(scene.replay(id).await.waiting, 10);
 
-    // A window that became smaller than what waits is heeded as soon as that can be.
+    // The window of an endpoint that takes all of it grows, up to a bound.
+    for (ended, queued) in [(10, 20), (20, 40), (40, 45)] {
+        assert_eq!(scene.send_all(webhook, Settled::Succeeded).await.len(), ended as usize);
+        let step = scene.step(id).await;
+        assert_eq!((step.queued, step.ended), (queued, ended));
+    }
+
+    // One that takes less is left with less, as soon as that can be.
+    let webhook = scene.webhook().await;
+    let failed = scene.failed(webhook, 40).await;
+    let id = scene.begin(scene.all_failed(webhook).await).await;
+    scene.step(id).await;
+    scene.send_all(webhook, Settled::Succeeded).await;
+    assert_eq!(scene.step(id).await.queued, 16);
+    for (ended, queued) in [(1, 0), (7, 6), (1, 0)] {
+        for one in scene.claim(webhook, ended).await {
+            scene.settle_held(&one, Settled::Succeeded).await;
+        }
+        let step = scene.step(id).await;
+        assert_eq!((step.queued, step.ended), (queued, ended));
+    }
     scene.change(webhook, |webhook| webhook.rate_limit = RateLimit::per_second(2.0)).await;
     let sent = scene.send_all(webhook, Settled::Succeeded).await;
-    assert_eq!(sent.len(), 100);
+    assert_eq!(sent.len(), 13);
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended), (2, 100));
+    assert_eq!((step.queued, step.ended), (2, 13));
     let rest = scene.run_to_the_end(id, webhook).await;
-    assert_eq!(rest, failed[115..]);
+    assert_eq!(rest, failed[30..]);
 }
 
 /// An event that is published while a replay goes on is claimed before what the replay queues after it.

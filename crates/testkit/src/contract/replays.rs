@@ -169,9 +169,27 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
 
     // Another webhook's is none of its business.
     let other = scene.webhook().await;
+    scene.failed(other, 1).await;
     scene.begin(scene.all_failed(other).await).await;
     scene.replays.cancel(started[0].0).await.unwrap();
     scene.begin(all).await;
+}
+
+/// A replay of nothing has ended when it begins, keeps no other from running, and is kept by none.
+pub async fn a_replay_of_nothing_is_complete_at_once(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    scene.failed(webhook, 1).await;
+    let nothing = ReplaySelection { outcome: DeliveryOutcome::Cancelled, ..scene.all_failed(webhook).await };
+    let first = scene.begin(nothing.clone()).await;
+    let running = scene.begin(scene.all_failed(webhook).await).await;
+    let second = scene.begin(nothing).await;
+    for id in [first, second] {
+        let replay = scene.replay(id).await;
+        assert_eq!(replay.state, ReplayState::Completed { at: replay.matched.at });
+        assert_eq!(scene.replays.advance(id).await.unwrap(), None);
+    }
+    assert_eq!(scene.replays.open(None, 10).await.unwrap(), [running]);
 }
 
 /// A webhook that is disabled or gone is sent nothing.
@@ -248,8 +266,8 @@ pub async fn a_replay_that_has_ended_is_not_cancelled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
     let completed = scene.begin(scene.all_failed(webhook).await).await;
-    let step = scene.replays.advance(completed).await.unwrap();
-    assert!(step.is_some_and(|step| matches!(step.state, ReplayState::Completed { .. })), "{step:?}");
+    assert!(matches!(scene.replay(completed).await.state, ReplayState::Completed { .. }));
+    scene.failed(webhook, 1).await;
     let cancelled = scene.begin(scene.all_failed(webhook).await).await;
     let answer = scene.replays.cancel(cancelled).await.unwrap();
     let Some(ReplayCancelled::Cancelled(shown)) = answer else { panic!("{answer:?}") };

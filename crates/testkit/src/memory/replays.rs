@@ -46,7 +46,8 @@ impl ReplayRepository for MemoryStore {
             return Ok(ReplayBegun::WebhookDisabled);
         }
         let mut others = state.replays.values().map(|stored| &stored.replay);
-        if others.any(|one| one.selection.webhook_id == webhook && one.state == ReplayState::Running) {
+        let is_running = |one: &Replay| one.state == ReplayState::Running;
+        if is_running(replay) && others.any(|one| one.selection.webhook_id == webhook && is_running(one)) {
             return Ok(ReplayBegun::AlreadyRunning);
         }
         let stored = StoredReplay { replay: replay.clone(), waiting: BTreeSet::new() };
@@ -137,7 +138,7 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     match state.webhook(replay.selection.webhook_id) {
         Some(webhook) if webhook.is_enabled() => {
             let webhook = &webhook.webhook;
-            room = replay.room(Replay::window(webhook.rate_limit, webhook.max_in_flight));
+            room = replay.room(Replay::window(webhook.rate_limit, webhook.max_in_flight, ended));
         }
         Some(_) => {}
         None => {
