@@ -37,7 +37,10 @@ pub enum Begun {
     /// To refuse it: its key was taken for another request.
     OtherRequest,
     /// To refuse it for now: the same request is being answered at this moment.
-    InUse,
+    InUse {
+        /// For no longer than this, whatever becomes of who is at it.
+        for_at_most: Duration,
+    },
 }
 
 impl Idempotency {
@@ -65,7 +68,7 @@ impl Idempotency {
             }
             KeyState::Answered(answer) => Begun::Answered(answer),
             KeyState::OtherRequest => Begun::OtherRequest,
-            KeyState::InUse => Begun::InUse,
+            KeyState::InUse { for_at_most } => Begun::InUse { for_at_most },
         })
     }
 }

@@ -33,7 +33,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Tells an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// How much longer than its client waits an operation may go on: longer than the database may take over
 /// anything.
@@ -84,11 +83,13 @@ pub(crate) async fn once(
             let detail = "The Idempotency-Key was sent with another request before: take a new one.";
             Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail).in_header("Idempotency-Key"))
         }
-        Begun::InUse => {
-            let detail = "The same request is being answered at this moment; its answer will be given to whoever \
-                asks again.";
+        Begun::InUse { for_at_most } => {
+            let detail = "The same request is being answered at this moment, or whoever was at it was cut off. \
+                Its answer is given to whoever asks again, as soon as there is one; after the seconds of \
+                Retry-After at the latest it can be taken up anew.";
             let problem = Problem::new(ProblemCode::IdempotencyKeyInUse, detail).in_header("Idempotency-Key");
-            Err(problem.with_header(RETRY_AFTER, RETRY_AFTER_SECONDS))
+            let seconds = for_at_most.as_secs() + u64::from(for_at_most.subsec_nanos() > 0);
+            Err(problem.with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1))))
         }
     }
 }

@@ -5,6 +5,7 @@ use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, Key
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
 use rdev_webhooks_keyring::Keyring;
 use sqlx::{Connection, PgConnection};
+use std::time::Duration;
 use uuid::Uuid;
 
 use crate::connect::{Inner, PostgresStore};
@@ -128,7 +129,8 @@ async fn take_over(
 ) -> Result<Result<KeyState, StoreError>, sqlx::Error> {
     let key = &request.key;
     let known = sqlx::query!(
-        r#"SELECT operation, answer, lease_until > rdev_webhooks.now() AS "leased!",
+        r#"SELECT operation, answer,
+               (extract(epoch FROM lease_until - rdev_webhooks.now()) * 1000000)::int8 AS "left_us!",
                expires_at <= rdev_webhooks.now() AS "expired!"
            FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE"#,
         owner(key),
@@ -138,7 +140,7 @@ async fn take_over(
     .await?;
     let Some(known) = known else {
         // Forgotten in this moment: whoever had it was there just now.
-        return Ok(Ok(KeyState::InUse));
+        return Ok(Ok(KeyState::InUse { for_at_most: Duration::ZERO }));
     };
     let (operation, state) = if known.expired {
         (sealed, KeyState::Taken { operation: request.operation, repeats: false })
@@ -153,8 +155,8 @@ async fn take_over(
         if let Some(answer) = known.answer {
             return Ok(open_answer(keyring, key, &answer).map(KeyState::Answered));
         }
-        if known.leased {
-            return Ok(Ok(KeyState::InUse));
+        if let Some(left) = u64::try_from(known.left_us).ok().filter(|left| *left > 0) {
+            return Ok(Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) }));
         }
         (known.operation.as_slice(), KeyState::Taken { operation, repeats: true })
     };

@@ -124,8 +124,8 @@ async fn begin(
     if let Some(answer) = known.answer {
         return Ok(KeyState::Answered(open_answer(keyring, key, &answer)?));
     }
-    if known.lease_until > now {
-        return Ok(KeyState::InUse);
+    if let Some(left) = u64::try_from(known.lease_until - now).ok().filter(|left| *left > 0) {
+        return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
     }
     sqlx::query!(
         "UPDATE idempotency_keys SET lease_token = ?3, lease_until = ?4 WHERE owner = ?1 AND digest = ?2",

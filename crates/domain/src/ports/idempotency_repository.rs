@@ -18,9 +18,10 @@ pub trait IdempotencyRepository: Send + Sync + 'static {
     /// 5. MUST give a key whose lease has run out, or was given up as [`Unsettled`](KeyEnd::Unsettled), to
     ///    the next who asks for it, with the operation as it was stored at first.
     ///    (`an_idempotency_key_that_was_left_is_taken_over`)
-    /// 6. MUST take a key anew once `keep_for` has passed since it was first taken.
+    /// 6. MUST tell for how long whoever has the key may keep it. (`an_idempotency_key_that_was_left_is_taken_over`)
+    /// 7. MUST take a key anew once `keep_for` has passed since it was first taken.
     ///    (`an_idempotency_key_is_forgotten_in_time`)
-    /// 7. MUST seal the operation and the answer with the keyring, under the key as associated data. (the
+    /// 8. MUST seal the operation and the answer with the keyring, under the key as associated data. (the
     ///    stores' own tests)
     async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError>;
 
@@ -68,7 +69,10 @@ pub enum KeyState {
     /// It was taken for another request.
     OtherRequest,
     /// Somebody else has it at this moment.
-    InUse,
+    InUse {
+        /// For no longer than this, whatever becomes of them.
+        for_at_most: Duration,
+    },
 }
 
 /// How the lease on a key ends.

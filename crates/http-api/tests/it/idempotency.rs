@@ -232,8 +232,12 @@ async fn the_same_request_meanwhile_is_409_and_is_answered_once_it_is_done() {
     });
     tokio::task::yield_now().await;
     let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
-    assert_eq!((answer.code(), answer.header("retry-after")), ("idempotency_key_in_use".into(), "1"));
+    assert_eq!((answer.code(), answer.header("retry-after")), ("idempotency_key_in_use".into(), "40"));
     assert_eq!(answer.places(), ["#Idempotency-Key"]);
+    // So long does its lease last, whatever has become of who has it.
+    scene.clock.advance(Duration::from_millis(5_500));
+    let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
+    assert_eq!(answer.header("retry-after"), "35");
     let answer = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(422);
     assert_eq!(answer.code(), "idempotency_key_reused");
     // Its client is told after ten seconds that it takes too long; it goes on for a while.

@@ -9,8 +9,8 @@ use rdev_webhooks_domain::{ApiKeyId, Fingerprint, IdempotencyKey, Operation, Rem
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::Harness;
 use super::scene::{DAY, HOUR, LEASE, MINUTE, Scene};
+use super::{Harness, TOLERANCE};
 use crate::samples;
 
 fn answer(text: &'static [u8]) -> RememberedAnswer {
@@ -54,14 +54,14 @@ pub async fn an_idempotency_key_is_taken_by_one(harness: &dyn Harness) {
             asking.spawn(async move {
                 start.wait().await;
                 let state = keys.begin(&request).await.unwrap();
-                if state != KeyState::InUse {
+                if !is_in_use(&state) {
                     assert_eq!(state, taken(&request));
                 }
                 state
             });
         }
         let states = asking.join_all().await;
-        assert_eq!(states.iter().filter(|state| **state == KeyState::InUse).count(), 7, "{states:?}");
+        assert_eq!(states.iter().filter(|state| is_in_use(state)).count(), 7, "{states:?}");
     }
 
     // So it is when the key was left by somebody else.
@@ -80,7 +80,7 @@ pub async fn an_idempotency_key_is_taken_by_one(harness: &dyn Harness) {
     }
     let states = asking.join_all().await;
     assert_eq!(states.iter().filter(|state| **state == taken_over(&first)).count(), 1, "{states:?}");
-    assert_eq!(states.iter().filter(|state| **state == KeyState::InUse).count(), 7, "{states:?}");
+    assert_eq!(states.iter().filter(|state| is_in_use(state)).count(), 7, "{states:?}");
 }
 
 /// The same name is another key for another owner, and for none.
@@ -147,6 +147,17 @@ pub async fn an_idempotency_key_is_for_one_request(harness: &dyn Harness) {
     assert_eq!(keys.begin(&first).await.unwrap(), KeyState::Answered(answer(b"done")));
 }
 
+fn is_in_use(state: &KeyState) -> bool {
+    matches!(state, KeyState::InUse { .. })
+}
+
+/// A key that was taken a moment ago cannot be had, for as long as its lease lasts.
+async fn assert_in_use(scene: &Scene<'_>, name: &str, what: &str) {
+    let state = scene.idempotency.begin(&request(scene, name, what).await).await.unwrap();
+    let KeyState::InUse { for_at_most } = state else { panic!("{state:?}") };
+    assert!(for_at_most <= LEASE && for_at_most + TOLERANCE >= LEASE, "{for_at_most:?}");
+}
+
 /// A key comes to the next who asks when its lease has run out and when it was given up, time after time,
 /// with the operation that it was first taken for.
 pub async fn an_idempotency_key_that_was_left_is_taken_over(harness: &dyn Harness) {
@@ -154,17 +165,17 @@ pub async fn an_idempotency_key_that_was_left_is_taken_over(harness: &dyn Harnes
     let keys = &scene.idempotency;
     let first = request(&scene, "k", "the same").await;
     assert_eq!(keys.begin(&first).await.unwrap(), taken(&first));
-    assert_eq!(keys.begin(&request(&scene, "k", "the same").await).await.unwrap(), KeyState::InUse);
+    assert_in_use(&scene, "k", "the same").await;
     for _ in 0..2 {
         scene.advance(LEASE + MINUTE).await;
         let next = request(&scene, "k", "the same").await;
         assert_eq!(keys.begin(&next).await.unwrap(), taken_over(&first));
-        assert_eq!(keys.begin(&request(&scene, "k", "the same").await).await.unwrap(), KeyState::InUse);
+        assert_in_use(&scene, "k", "the same").await;
         assert!(keys.end(&next.key, next.token, &KeyEnd::Unsettled).await.unwrap());
 
         let next = request(&scene, "k", "the same").await;
         assert_eq!(keys.begin(&next).await.unwrap(), taken_over(&first));
-        assert_eq!(keys.begin(&request(&scene, "k", "the same").await).await.unwrap(), KeyState::InUse);
+        assert_in_use(&scene, "k", "the same").await;
     }
 }
 
@@ -188,7 +199,7 @@ pub async fn an_idempotency_key_is_forgotten_in_time(harness: &dyn Harness) {
     for name in ["answered", "left"] {
         let anew = request(&scene, name, "another").await;
         assert_eq!(keys.begin(&anew).await.unwrap(), taken(&anew));
-        assert_eq!(keys.begin(&request(&scene, name, "another").await).await.unwrap(), KeyState::InUse);
+        assert_in_use(&scene, name, "another").await;
         let old = request(&scene, name, "the first").await;
         assert_eq!(keys.begin(&old).await.unwrap(), KeyState::OtherRequest);
         assert!(keys.end(&anew.key, anew.token, &KeyEnd::Unsettled).await.unwrap());
@@ -211,7 +222,7 @@ pub async fn who_lost_an_idempotency_key_records_nothing(harness: &dyn Harness) 
     for end in [KeyEnd::Answered(answer(b"late")), KeyEnd::Unsettled, KeyEnd::Undone] {
         assert!(!keys.end(&late.key, late.token, &end).await.unwrap());
     }
-    assert_eq!(keys.begin(&request(&scene, "k", "the same").await).await.unwrap(), KeyState::InUse);
+    assert_in_use(&scene, "k", "the same").await;
     scene.advance(LEASE + MINUTE).await;
     assert!(keys.end(&next.key, next.token, &KeyEnd::Answered(answer(b"done"))).await.unwrap());
     for end in [KeyEnd::Answered(answer(b"twice")), KeyEnd::Unsettled, KeyEnd::Undone] {

@@ -24,7 +24,9 @@ impl IdempotencyRepository for MemoryStore {
         }
         Ok(match &stored.phase {
             KeyPhase::Answered(answer) => KeyState::Answered(answer.clone()),
-            KeyPhase::Leased { until, .. } if *until > now => KeyState::InUse,
+            KeyPhase::Leased { until, .. } if *until > now => {
+                KeyState::InUse { for_at_most: until.since(now) }
+            }
             KeyPhase::Leased { .. } => {
                 stored.phase = lease;
                 KeyState::Taken { operation: stored.operation, repeats: true }
