@@ -92,7 +92,11 @@ impl From<CatalogueError> for Problem {
         let conflict = |code| Self::new(code, sentence(&error));
         match error {
             CatalogueError::NotFound => Self::not_found(sentence(&error)),
-            CatalogueError::Reserved => Self::new(ProblemCode::ValidationFailed, sentence(&error)),
+            CatalogueError::Reserved => {
+                let mut faults = Faults::default();
+                faults.in_parameter("name", error);
+                faults.into()
+            }
             CatalogueError::BuiltIn => conflict(ProblemCode::EventTypeBuiltIn),
             CatalogueError::Subscribed => conflict(ProblemCode::EventTypeSubscribed),
             CatalogueError::Full => conflict(ProblemCode::TooManyEventTypes),

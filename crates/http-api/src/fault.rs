@@ -26,7 +26,7 @@ pub(crate) struct Fault {
 pub(crate) enum Place {
     /// A JSON pointer into the body.
     Pointer(String),
-    /// The name of a query parameter.
+    /// The name of a parameter of the query or of the path.
     Parameter(String),
     /// The name of a request header.
     Header(&'static str),
@@ -55,7 +55,7 @@ impl Faults {
         self.push(Place::Pointer(pointer.into()), detail);
     }
 
-    /// Notes a fault of a query parameter.
+    /// Notes a fault of a parameter of the query or of the path.
     pub(crate) fn in_parameter(&mut self, name: impl Into<String>, detail: impl Display) {
         self.push(Place::Parameter(name.into()), detail);
     }

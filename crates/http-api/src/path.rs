@@ -33,7 +33,7 @@ pub(crate) struct PathName(pub(crate) Result<EventType, String>);
 impl PathName {
     /// The name of something that is there; by what is no name there is nothing.
     pub(crate) fn of_something(self) -> Result<EventType, Problem> {
-        self.0.map_err(Problem::not_found)
+        self.0.map_err(|detail| Problem::not_found(format!("{detail}.")))
     }
 }
 
@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::not_found("The name in the path is not UTF-8."))?;
-        Ok(Self(text.parse().map_err(|error| format!("`{text}` is no name: {error}."))))
+        Ok(Self(text.parse().map_err(|error| format!("`{text}` is no name: {error}"))))
     }
 }
 

@@ -37,6 +37,8 @@ const PER_STEP: usize = 16;
 pub(super) struct Outline {
     /// How often, at the most, one place of some data is visited when it is checked.
     pub(super) visits: u64,
+    /// Its patterns, and where they stand; no more than may be used.
+    pub(super) patterns: Vec<(String, String)>,
     pub(super) faults: Vec<SchemaFault>,
 }
 
@@ -50,18 +52,20 @@ impl Outline {
             survey.look_at(next);
         }
         survey.resolve_anchors();
-        if survey.patterns > MAX_PATTERNS {
-            survey
-                .fault("", format!("holds {} patterns; at most {MAX_PATTERNS} can be used", survey.patterns));
+        let count = survey.patterns.len();
+        if count > MAX_PATTERNS {
+            survey.fault("", format!("holds {count} patterns; at most {MAX_PATTERNS} can be used"));
+            survey.patterns.truncate(MAX_PATTERNS);
         }
+        let patterns = survey.patterns;
         if !survey.faults.is_empty() {
-            return Self { visits: 0, faults: survey.faults };
+            return Self { visits: 0, patterns, faults: survey.faults };
         }
         match effort::visits(&survey.parts) {
-            Ok(visits) => Self { visits, faults: Vec::new() },
+            Ok(visits) => Self { visits, patterns, faults: Vec::new() },
             Err((part, reason)) => {
                 let pointer = survey.places.swap_remove(part);
-                Self { visits: 0, faults: vec![SchemaFault { pointer, detail: reason.to_owned() }] }
+                Self { visits: 0, patterns, faults: vec![SchemaFault { pointer, detail: reason.to_owned() }] }
             }
         }
     }
@@ -80,7 +84,8 @@ struct Survey<'a> {
     anchors: HashMap<&'a str, usize>,
     /// References by anchor: from which part, and to what.
     unresolved: Vec<(usize, &'static str, &'a str)>,
-    patterns: usize,
+    /// Where each pattern stands, and what it is.
+    patterns: Vec<(String, String)>,
     faults: Vec<SchemaFault>,
 }
 
@@ -94,7 +99,7 @@ impl<'a> Survey<'a> {
             ahead: VecDeque::new(),
             anchors: HashMap::new(),
             unresolved: Vec::new(),
-            patterns: 0,
+            patterns: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -137,8 +142,13 @@ impl<'a> Survey<'a> {
             })
             .sum();
         self.parts[part].own = 1 + (length / PER_STEP) as u64;
-        self.patterns += usize::from(members.contains_key("pattern"));
-        self.patterns += members.get("patternProperties").and_then(Value::as_object).map_or(0, Map::len);
+        if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
+            self.patterns.push((below(&place, "pattern"), pattern.to_owned()));
+        }
+        let by_pattern = members.get("patternProperties").and_then(Value::as_object);
+        for pattern in by_pattern.into_iter().flat_map(Map::keys) {
+            self.patterns.push((below(&below(&place, "patternProperties"), pattern), pattern.clone()));
+        }
 
         let same: Vec<_> = self.elements(members, &place, &SAME_IN_ARRAY);
         let same = same.into_iter().chain(self.by_name(members, &place, &SAME_BY_NAME));

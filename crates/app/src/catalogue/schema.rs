@@ -23,6 +23,13 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// Up to how much effort the faults of data are listed; each of them costs memory until all are found.
 const LISTING_EFFORT: u64 = 512 * 1_024;
 
+/// What is said of a pattern that cannot be compiled, for whatever reason.
+const UNUSABLE_PATTERN: &str = "is no regular expression that can be used: look-around (like (?=…)) and \
+    back-references (like \\1) are not supported, and it must not become very large by repetitions";
+
+/// The types that are none of objects.
+const OTHER_TYPES: [&str; 6] = ["array", "boolean", "integer", "null", "number", "string"];
+
 /// The versions of JSON Schema that are understood, the default first.
 const VERSIONS: [&str; 4] = [
     "https://json-schema.org/draft/2020-12/schema",
@@ -75,9 +82,20 @@ impl DataSchema {
         // It is referred to from nowhere, and would only give everything else another base.
         members.remove("$id");
 
+        let nothing_matches = excludes_objects(members);
         let outline = Outline::of(&schema);
         let mut faults = violations(&schema);
         faults.extend(outline.faults);
+        faults.extend(nothing_matches.then(|| SchemaFault {
+            pointer: "/type".to_owned(),
+            detail: "lets no object pass, and the data of an event is always one".to_owned(),
+        }));
+        for (pointer, pattern) in outline.patterns {
+            let is_told = faults.iter().any(|fault| fault.pointer == pointer);
+            if !is_told && !is_usable(&pattern) {
+                faults.push(SchemaFault { pointer, detail: UNUSABLE_PATTERN.to_owned() });
+            }
+        }
         if !faults.is_empty() {
             faults.truncate(MAX_FAULTS);
             return Err(faults);
@@ -120,6 +138,23 @@ impl fmt::Debug for DataSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DataSchema").field("visits", &self.visits).finish_non_exhaustive()
     }
+}
+
+/// Whether the types that a schema names at its top are all known, and none of them is that of the data of
+/// events.
+fn excludes_objects(members: &serde_json::Map<String, Value>) -> bool {
+    let names = match members.get("type") {
+        Some(Value::Array(names)) => names.as_slice(),
+        Some(name) => std::slice::from_ref(name),
+        None => &[],
+    };
+    let is_other = |name: &Value| name.as_str().is_some_and(|name| OTHER_TYPES.contains(&name));
+    !names.is_empty() && names.iter().all(is_other)
+}
+
+/// Whether a pattern can be compiled to be matched in linear time.
+fn is_usable(pattern: &str) -> bool {
+    options().build(&serde_json::json!({ "pattern": pattern })).is_ok()
 }
 
 /// Formats are checked, which the later versions leave to who uses them. Patterns are matched in linear

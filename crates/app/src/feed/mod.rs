@@ -17,12 +17,13 @@ mod poller;
 mod subscription;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdev_webhooks_domain::feed::Watched;
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
-use rdev_webhooks_domain::{DeliveryId, Timestamp};
+use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use poller::FeedTask;
@@ -30,6 +31,10 @@ pub use subscription::Subscription;
 
 /// How many may watch at the same time.
 const MAX_WATCHERS: usize = 100;
+/// How many of them may have come with the same API key.
+const MAX_WATCHERS_OF_A_KEY: usize = 20;
+/// How much later than all that was told a cursor may be: so far may clocks be set back.
+const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// How many of them may read what they missed at the same time.
 const MAX_CATCHING_UP: usize = 2;
 /// How many batches a watcher may be behind the others before it has to begin again where it was.
@@ -58,6 +63,12 @@ pub enum WatchError {
     /// There are as many watchers as there may be.
     #[error("there are too many streams already")]
     TooMany,
+    /// There are as many watchers with the same API key as there may be.
+    #[error("there are too many streams with this API key already")]
+    TooManyOfKey,
+    /// The cursor is of a time that has not come yet.
+    #[error("the cursor is later than now")]
+    Ahead,
     /// The process is stopping.
     #[error("the process is stopping")]
     Stopped,
@@ -69,7 +80,8 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn DeliveryFeed>,
-    watchers: Arc<Semaphore>,
+    /// How many watch with each API key, the administrator's being none.
+    watchers: Mutex<HashMap<Option<ApiKeyId>, usize>>,
     catching_up: Semaphore,
     /// Closed once the task has ended.
     batches: Mutex<Option<broadcast::Sender<Arc<FeedBatch>>>>,
@@ -84,7 +96,7 @@ impl Feed {
         let (sender, _) = broadcast::channel(MAX_BEHIND);
         let shared = Arc::new(Shared {
             store,
-            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            watchers: Mutex::default(),
             catching_up: Semaphore::new(MAX_CATCHING_UP),
             batches: Mutex::new(Some(sender.clone())),
             begun: Notify::new(),
@@ -92,17 +104,62 @@ impl Feed {
         (Self(Arc::clone(&shared)), FeedTask::new(shared, sender))
     }
 
-    /// Begins to watch: from now on, or all since a cursor. Once this has answered, nothing is missed.
-    pub async fn watch(&self, since: Option<Timestamp>) -> Result<Subscription, WatchError> {
-        let permit = Arc::clone(&self.0.watchers).try_acquire_owned().map_err(|_| WatchError::TooMany)?;
+    /// Begins to watch, for who came with that API key: from now on, or all since a cursor. Once this has
+    /// answered, nothing is missed.
+    pub async fn watch(
+        &self,
+        key: Option<ApiKeyId>,
+        since: Option<Timestamp>,
+    ) -> Result<Subscription, WatchError> {
+        let seat = Seat::take(&self.0, key)?;
         let mut batches = self.0.subscribe().ok_or(WatchError::Stopped)?;
         self.0.begun.notify_one();
         let first = batches.recv().await.map_err(|_| WatchError::Stopped)?;
-        Ok(Subscription::new(Arc::clone(&self.0), batches, permit, first, since))
+        if since.is_some_and(|since| since > first.cursor + MAX_AHEAD) {
+            return Err(WatchError::Ahead);
+        }
+        Ok(Subscription::new(seat, batches, first, since))
+    }
+}
+
+/// One of the places of those who watch; dropping it makes room.
+struct Seat {
+    shared: Arc<Shared>,
+    key: Option<ApiKeyId>,
+}
+
+impl Seat {
+    fn take(shared: &Arc<Shared>, key: Option<ApiKeyId>) -> Result<Self, WatchError> {
+        let mut watchers = shared.watchers();
+        if watchers.values().sum::<usize>() >= MAX_WATCHERS {
+            return Err(WatchError::TooMany);
+        }
+        let of_key = watchers.entry(key).or_default();
+        if *of_key >= MAX_WATCHERS_OF_A_KEY {
+            return Err(WatchError::TooManyOfKey);
+        }
+        *of_key += 1;
+        Ok(Self { shared: Arc::clone(shared), key })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut watchers = self.shared.watchers();
+        if let Entry::Occupied(mut of_key) = watchers.entry(self.key) {
+            *of_key.get_mut() -= 1;
+            if *of_key.get() == 0 {
+                of_key.remove();
+            }
+        }
     }
 }
 
 impl Shared {
+    fn watchers(&self) -> MutexGuard<'_, HashMap<Option<ApiKeyId>, usize>> {
+        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn subscribe(&self) -> Option<broadcast::Receiver<Arc<FeedBatch>>> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.as_ref().map(broadcast::Sender::subscribe)

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 
-use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Shared};
+use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Seat};
 
 /// One who watches; dropping it ends that.
 pub struct Subscription {
-    shared: Arc<Shared>,
+    seat: Seat,
     batches: broadcast::Receiver<Arc<FeedBatch>>,
     stage: Stage,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// How far a watcher has come. What it missed is read only after the first batch that all watchers get: what
@@ -34,9 +33,8 @@ enum Stage {
 
 impl Subscription {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        seat: Seat,
         batches: broadcast::Receiver<Arc<FeedBatch>>,
-        permit: OwnedSemaphorePermit,
         first: Arc<FeedBatch>,
         since: Option<Timestamp>,
     ) -> Self {
@@ -47,7 +45,7 @@ impl Subscription {
             }
             _ => Stage::First(first),
         };
-        Self { shared, batches, stage, _permit: permit }
+        Self { seat, batches, stage }
     }
 
     /// The next batch; nothing more once the process drains, and for a watcher that is too far behind: it can
@@ -60,7 +58,7 @@ impl Subscription {
         if matches!(self.stage, Stage::Live) {
             return Ok(self.batches.recv().await.ok());
         }
-        if self.shared.is_closed() {
+        if self.seat.shared.is_closed() {
             return Ok(None);
         }
         // Everything is put down after the last wait.
@@ -81,9 +79,9 @@ impl Subscription {
         first: &Arc<FeedBatch>,
     ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
         // Never closed.
-        let _turn = self.shared.catching_up.acquire().await;
-        let ids = self.shared.store.accepted(after, BATCH).await?;
-        let changes = self.shared.present(&ids).await?;
+        let _turn = self.seat.shared.catching_up.acquire().await;
+        let ids = self.seat.shared.store.accepted(after, BATCH).await?;
+        let changes = self.seat.shared.present(&ids).await?;
         let first = Arc::clone(first);
         let next = match ids.last().filter(|_| ids.len() == BATCH as usize) {
             Some(last) => Stage::Accepted { since, after: *last, first },
@@ -97,9 +95,9 @@ impl Subscription {
         after: ChangePoint,
         first: &Arc<FeedBatch>,
     ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
-        let _turn = self.shared.catching_up.acquire().await;
-        let read = self.shared.store.changed(after, BATCH).await?;
-        let mut changes = self.shared.present(&distinct(&read.points)).await?;
+        let _turn = self.seat.shared.catching_up.acquire().await;
+        let read = self.seat.shared.store.changed(after, BATCH).await?;
+        let mut changes = self.seat.shared.present(&distinct(&read.points)).await?;
         let Some(last) = read.points.last().filter(|_| read.has_more) else {
             changes.extend(first.changes.iter().cloned());
             return Ok((Arc::new(FeedBatch { changes, cursor: first.cursor }), Stage::Live));

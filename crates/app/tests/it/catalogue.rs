@@ -285,6 +285,22 @@ async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
         (json!({"patternProperties": {"[": {}}}), vec!["/patternProperties/["]),
         (json!({"properties": {"a": {"pattern": "(a)\\1"}}}), vec!["/properties/a/pattern"]),
         (json!({"pattern": "(?=a)b"}), vec!["/pattern"]),
+        (
+            json!({
+                "properties": {"a": {"pattern": "("}, "b": {"pattern": "(?=a)b"}, "c": {"minimum": "x"}},
+                "patternProperties": {"(a)\\1": {"$ref": "http://x/"}},
+            }),
+            vec![
+                "/patternProperties/(a)\\1",
+                "/patternProperties/(a)\\1/$ref",
+                "/properties/a/pattern",
+                "/properties/b/pattern",
+                "/properties/c/minimum",
+            ],
+        ),
+        (json!({"type": "string"}), vec!["/type"]),
+        (json!({"type": ["array", "null"], "pattern": "("}), vec!["/pattern", "/type"]),
+        (json!({"type": ["array", "objekt"]}), vec!["/type"]),
         (json!({"pattern": "((\\p{L}{1,100}){1,100}){1,100}"}), vec!["/pattern"]),
         (json!({"allOf": vec![json!({"pattern": "a+b"}); 65]}), vec![""]),
     ] {
@@ -297,6 +313,13 @@ async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
         }
     }
     assert!(surprises.is_empty(), "{surprises:#?}");
+}
+
+#[tokio::test]
+async fn who_looks_around_in_a_pattern_is_told_that_it_is_not_supported() {
+    let found = refusal(&json!({"properties": {"a": {"pattern": "^(?!b)"}}})).await;
+    assert!(found[0].1.contains("look-around") && found[0].1.contains("back-references"), "{found:?}");
+    assert_eq!(refusal(&json!({"type": ["object", "null"]})).await, []);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `GET /events/stream`.
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
@@ -184,11 +186,42 @@ async fn a_last_event_id_that_is_none_of_ours_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_event_id_that_was_changed_or_is_of_the_future_is_refused() {
+    let scene = Scene::new();
+    let mut stream = scene.stream("?project=nobody", &[]).await;
+    let block = stream.block().await.unwrap();
+    let (_, id) = block.split_once("id: ").unwrap();
+    scene.stream("", &[("last-event-id", id)]).await;
+    let at = |micros: &str| BASE64_URL_SAFE_NO_PAD.encode(format!("1:feed@{micros}"));
+    let now = scene.clock.now().as_micros();
+    assert_eq!(at(&now.to_string()), id);
+    scene.stream("", &[("last-event-id", &at(&(now + 59_000_000).to_string()))]).await;
+    let (ahead, signed, padded) = ((now + 61_000_000).to_string(), format!("+{now}"), format!("0{now}"));
+    let appended: Vec<_> = ["A", "M", "0", "AA"].iter().map(|more| format!("{id}{more}")).collect();
+    let forged = [at(&ahead), at(&signed), at(&padded)];
+    for id in appended.iter().chain(&forged) {
+        let refused = scene.call("GET", "/events/stream", &[("last-event-id", id)]).await.expect(422);
+        assert_eq!(refused.places(), ["#Last-Event-ID"], "{id}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn there_are_so_many_streams_and_no_more() {
     let scene = Scene::new();
+    let mut keys = Vec::new();
+    for _ in 0..5 {
+        keys.push(scene.reader(None).await.1);
+    }
     let mut streams = Vec::new();
-    for _ in 0..100 {
-        streams.push(scene.stream("", &[]).await);
+    for key in &keys {
+        for _ in 0..20 {
+            streams.push(scene.stream("", &[("authorization", key)]).await);
+        }
+        if streams.len() == 20 {
+            let refused = scene.call("GET", "/events/stream", &[("authorization", key)]).await.expect(503);
+            assert_eq!(refused.code(), "unavailable");
+            assert!(refused.detail().contains("with this API key"), "{}", refused.detail());
+        }
     }
     let refused = scene.get("/events/stream").await.expect(503);
     assert_eq!(refused.code(), "unavailable");

@@ -104,6 +104,24 @@ async fn null_is_the_same_as_absent_when_making_one() {
 }
 
 #[tokio::test]
+async fn a_patch_may_name_the_signing_that_is() {
+    let scene = Scene::new();
+    for (signing, same) in [("hmac-sha256", &["\"hmac-sha256\"", "null"][..]), ("ed25519", &["\"ed25519\""])]
+    {
+        let body = json!({"url": "https://example.com/", "events": ["*"], "signing": signing});
+        let made = scene.post("/webhooks", body.to_string()).await.expect(201).json();
+        let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
+        for same in same {
+            let patch = format!(r#"{{"signing":{same}}}"#);
+            let answer = scene.json("PATCH", &path, patch).await.expect(200);
+            assert_eq!((answer.header("etag"), &answer.json()["signing"]), ("\"1\"", &json!(signing)));
+        }
+        let other = if signing == "ed25519" { "null" } else { "\"ed25519\"" };
+        scene.json("PATCH", &path, format!(r#"{{"signing":{other}}}"#)).await.expect(422);
+    }
+}
+
+#[tokio::test]
 async fn a_retry_policy_is_shown_as_it_was_given() {
     let scene = Scene::new();
     for (given, shown) in [

@@ -13,7 +13,7 @@ use crate::query::Query;
 pub(crate) struct Filters {
     #[param(value_type = Option<types::DeliveryStatus>)]
     status: Option<String>,
-    /// An event type, or the id of an event.
+    /// Only deliveries of events of this type, or of the event with this id.
     #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
     event: Option<String>,
     /// Only deliveries of this project's events.

@@ -12,7 +12,7 @@ use crate::body::{Document, Value};
 use crate::fault::Faults;
 use crate::openapi::types;
 use crate::path::PathName;
-use crate::problem::{Problem, ProblemCode};
+use crate::problem::Problem;
 use crate::routes::webhooks::description;
 use crate::views::{self, EventTypeView};
 
@@ -54,12 +54,12 @@ pub(crate) async fn put(
     PathName(name): PathName,
     document: Document,
 ) -> Result<Response, Problem> {
-    let name = name.map_err(|detail| Problem::new(ProblemCode::ValidationFailed, detail))?;
     let mut faults = Faults::default();
+    let name = name.map_err(|detail| faults.in_parameter("name", detail)).ok();
     let new = read(&document, &mut faults);
-    if !faults.is_empty() {
+    let Some(name) = name.filter(|_| faults.is_empty()) else {
         return Err(vet(new.schema, faults).await);
-    }
+    };
     let (event_type, is_new) = services.catalogue.put(name, new).await?;
     let shown = views::json(&EventTypeView::from(&event_type));
     if !is_new {

@@ -98,6 +98,11 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
     if catalogue.is_known(&event_type) {
         return Some(event_type);
     }
+    if event_type.is_reserved() {
+        let detail =
+            "cannot be published: the system alone tells of events whose types begin with `webhook.`";
+        return value.refuse(faults, detail);
+    }
     let known = listed(&catalogue.publishable());
     value.refuse(faults, format_args!("`{event_type}` is not a known event type; there are: {known}"))
 }

@@ -19,8 +19,10 @@ use crate::views::{EventList, EventView};
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `list` reads")]
 struct Filters {
+    /// Only events of this type.
     #[param(value_type = Option<types::EventType>)]
     event: Option<String>,
+    /// Only this project's events.
     #[param(value_type = Option<types::ProjectName>)]
     project: Option<String>,
     /// Only events that were accepted then or later.

@@ -47,7 +47,7 @@ const HELLO: &str = "retry: 1000\n\n";
 struct Filters {
     #[param(value_type = Option<types::DeliveryStatus>)]
     status: Option<String>,
-    /// An event type, or the id of an event.
+    /// Only deliveries of events of this type, or of the event with this id.
     #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
     event: Option<String>,
     /// Only deliveries of this project's events.
@@ -88,7 +88,7 @@ pub(crate) async fn stream(
     filter.webhook = query.value("webhook");
     query.finish()?;
     let since = last_event_id(&headers)?;
-    let subscription = services.feed.watch(since).await.map_err(refusal)?;
+    let subscription = services.feed.watch(caller.key, since).await.map_err(refusal)?;
     // The bootstrap administrator's holds as long as this process runs.
     let key = caller.key.and_then(|_| auth::presented(&headers));
     let key = key.map(|hash| Key { hash, api_keys: services.api_keys, checked_at: Instant::now() });
@@ -111,17 +111,24 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Timestamp>, Problem> {
     let Some(given) = headers.get(LAST_EVENT_ID).filter(|given| !given.is_empty()) else {
         return Ok(None);
     };
-    match given.to_str().ok().and_then(|text| page::decode(text).ok()) {
-        Some(FeedCursor(since)) => Ok(Some(since)),
-        None => {
-            let detail = "Last-Event-ID must be the id of an event of this stream, as it is.";
-            Err(Problem::new(ProblemCode::ValidationFailed, detail).in_header(LAST_EVENT_ID))
-        }
-    }
+    let cursor = given.to_str().ok().and_then(|text| {
+        let cursor: FeedCursor = page::decode(text).ok()?;
+        (page::encode(&cursor) == text).then_some(cursor)
+    });
+    cursor.map(|FeedCursor(since)| Some(since)).ok_or_else(not_of_this_stream)
+}
+
+fn not_of_this_stream() -> Problem {
+    let detail = "Last-Event-ID must be the id of an event of this stream, as it is.";
+    Problem::new(ProblemCode::ValidationFailed, detail).in_header(LAST_EVENT_ID)
 }
 
 fn refusal(error: WatchError) -> Problem {
     let detail = match error {
+        WatchError::Ahead => return not_of_this_stream(),
+        WatchError::TooManyOfKey => {
+            "There are as many streams with this API key as there may be. End one, or try again later."
+        }
         WatchError::TooMany => "There are as many streams as there may be. Try again later.",
         _ => "The service is stopping. Try again.",
     };

@@ -1,5 +1,6 @@
 //! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
 
+use rdev_webhooks_domain::signing::SigningScheme;
 use std::collections::BTreeMap;
 
 use rdev_webhooks_app::{Catalogue, WebhookChange};
@@ -43,6 +44,9 @@ pub(super) struct WebhookPatchBody {
     /// How long an attempt may take.
     #[schema(minimum = 100, maximum = 60_000)]
     timeout_ms: Option<u32>,
+    /// What it is already: it cannot be changed.
+    #[schema(value_type = Option<types::SigningScheme>)]
+    signing: Option<String>,
     enabled: Option<bool>,
 }
 
@@ -112,7 +116,11 @@ fn members(
     change.timeout = settable(object.patch("timeout_ms"), faults, settings::timeout);
     change.enabled =
         object.patch("enabled").map(|value| value.is_none_or(|value| value.boolean(faults) == Some(true)));
-    if object.patch("signing").is_some() {
+    let signing = object.patch("signing").and_then(|value| match value {
+        Some(value) => value.parsed(faults),
+        None => Some(SigningScheme::default()),
+    });
+    if signing.is_some_and(|signing| signing != present.signing) {
         faults.at("/signing", "cannot be changed: make another webhook instead");
     }
     object.finish(faults);
