@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -22,18 +22,16 @@ use crate::patience::Patient;
 
 /// How long accepting pauses after it failed, for want of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How many requests of one HTTP/2 connection are answered at once.
-const MAX_STREAMS: u32 = 128;
 /// How long a client may take nothing of what it is sent.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// The least buffer that the HTTP/1 parser takes.
+/// The least buffer that the parser takes.
 const MIN_HEAD_BYTES: usize = 8_192;
 
-/// Serves HTTP/1.1 and HTTP/2 (with prior knowledge) until `drain` is cancelled; then accepts nothing
-/// more, lets the requests that are being answered finish, and returns, at the latest after
-/// [`ServeOptions::drain_timeout`].
+/// Serves HTTP/1.1 until `drain` is cancelled; then accepts nothing more, lets the requests that are being
+/// answered finish, and returns, at the latest after [`ServeOptions::drain_timeout`].
 ///
-/// A client that dawdles over the head of a request, or sends none, is cut off.
+/// A client that dawdles over the head of a request, sends none, or takes nothing of its answer is cut off.
+/// HTTP/2 is not spoken: its clients could keep connections and answers open for as long as they like.
 ///
 /// # Errors
 ///
@@ -48,7 +46,7 @@ pub async fn serve(
         connections: Arc::new(Semaphore::new(options.max_connections)),
         tracker: TaskTracker::new(),
         abort: CancellationToken::new(),
-        protocol: Arc::new(protocol(&options)),
+        protocol: protocol(&options),
         router,
         drain,
         options,
@@ -62,7 +60,7 @@ pub async fn serve(
 struct Server {
     router: Router,
     options: ServeOptions,
-    protocol: Arc<auto::Builder<TokioExecutor>>,
+    protocol: http1::Builder,
     connections: Arc<Semaphore>,
     tracker: TaskTracker,
     drain: CancellationToken,
@@ -104,29 +102,19 @@ impl Server {
     /// Drives one connection to its end.
     fn connection(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
         let router = self.router.clone();
-        let protocol = Arc::clone(&self.protocol);
+        let protocol = self.protocol.clone();
         let (drain, abort) = (self.drain.clone(), self.abort.clone());
-        let patience = self.options.header_read_timeout;
         async move {
             // Answers are small, and wait for nothing that would fill a packet.
             let _ = stream.set_nodelay(true);
-            let asked = CancellationToken::new();
             let service = service_fn(|request: hyper::Request<Incoming>| {
-                asked.cancel();
                 router.clone().oneshot(request.map(Body::new))
             });
             let connection =
                 protocol.serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
             let mut connection = std::pin::pin!(connection);
-            // Until the first request the protocol is not known, so its own timeout does not run yet.
-            let silent = async {
-                if timeout(patience, asked.cancelled()).await.is_ok() {
-                    std::future::pending::<()>().await;
-                }
-            };
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = silent => return,
                 () = drain.cancelled() => {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {
@@ -136,7 +124,7 @@ impl Server {
                 }
             };
             if let Err(error) = ended {
-                tracing::debug!(error = &*error, "a connection broke");
+                tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
             }
         }
     }
@@ -152,22 +140,13 @@ impl Server {
     }
 }
 
-fn protocol(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
-    let head = options.max_head_bytes.max(MIN_HEAD_BYTES);
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn protocol(options: &ServeOptions) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
-        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_read_timeout)
-        .max_buf_size(head)
+        .max_buf_size(options.max_head_bytes.max(MIN_HEAD_BYTES))
         .max_headers(options.max_headers);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
-        .max_concurrent_streams(MAX_STREAMS)
-        .keep_alive_interval(options.header_read_timeout)
-        .keep_alive_timeout(options.header_read_timeout);
     builder
 }
 
