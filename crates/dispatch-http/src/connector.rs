@@ -18,8 +18,8 @@ use crate::exchange::{CURRENT, Exchange, Stage};
 use crate::failure::{failure, timed_out};
 use crate::guard::{Guard, NoAddress};
 use crate::stream::Stream;
-use crate::tls;
 use crate::tunnel::EgressProxy;
+use crate::{Purpose, tls};
 
 /// The deadline of a connection that no exchange asked for.
 const FALLBACK_DEADLINE: Duration = Duration::from_secs(15);
@@ -56,7 +56,8 @@ impl Connector {
         if matches!(host, Host::Domain(_)) {
             exchange.enter(Stage::LookUp);
         }
-        let addresses = self.guard.addresses(&host).await.map_err(|error| no_address(&host, error))?;
+        let found = self.guard.addresses(&host, Purpose::Delivery).await;
+        let addresses = found.map_err(|error| no_address(&host, error))?;
         let tcp = match &self.proxy {
             None => {
                 exchange.enter(Stage::Connect);

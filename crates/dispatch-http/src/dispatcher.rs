@@ -20,7 +20,7 @@ use crate::failure::{of_request, timed_out};
 use crate::guard::{Guard, NoAddress};
 use crate::response::Capture;
 use crate::tunnel::EgressProxy;
-use crate::{Options, OptionsError, tls};
+use crate::{Options, OptionsError, Purpose, tls};
 
 /// The size of a response's head, and of the buffer that it is read through.
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -146,7 +146,7 @@ impl Progress {
 impl Dispatcher for HttpDispatcher {
     async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
         self.judge_scheme(url)?;
-        match timeout(VET_DEADLINE, self.guard.addresses(&url.host())).await {
+        match timeout(VET_DEADLINE, self.guard.addresses(&url.host(), Purpose::Vetting)).await {
             Ok(Err(NoAddress::Refused(refused))) => Err(refused),
             Ok(Ok(_) | Err(NoAddress::LookUp(_))) | Err(_) => Ok(()),
         }

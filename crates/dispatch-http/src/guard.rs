@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rdev_webhooks_domain::{DestinationPolicy, RefusedDestination};
 use url::Host;
 
-use crate::Resolve;
+use crate::{Purpose, Resolve};
 
 #[derive(Clone)]
 pub(crate) struct Guard {
@@ -35,7 +35,11 @@ impl Guard {
 
     /// The addresses of a host, at least one, each of them judged. One refused address among the answers
     /// refuses the name: whoever controls the answers controls their order too.
-    pub(crate) async fn addresses(&self, host: &Host<&str>) -> Result<Vec<IpAddr>, NoAddress> {
+    pub(crate) async fn addresses(
+        &self,
+        host: &Host<&str>,
+        purpose: Purpose,
+    ) -> Result<Vec<IpAddr>, NoAddress> {
         self.policy.judge_host(host)?;
         let name = match *host {
             Host::Ipv4(address) => return Ok(vec![address.into()]),
@@ -45,7 +49,7 @@ impl Guard {
         if DestinationPolicy::is_localhost(name) {
             return self.loopback().map_err(NoAddress::Refused);
         }
-        let found = self.resolver.resolve(name).await.map_err(NoAddress::LookUp)?;
+        let found = self.resolver.resolve(name, purpose).await.map_err(NoAddress::LookUp)?;
         for address in &found {
             self.policy.judge(*address).map_err(|refused| RefusedDestination {
                 host: format!("{name} (which resolves to {})", refused.host),

@@ -19,7 +19,7 @@ use url::Host;
 use crate::connect::{AllUnreached, Unreached, dial, in_turn, reason};
 use crate::exchange::{Exchange, Stage};
 use crate::failure::{failure, timed_out};
-use crate::{ProxyUrl, Resolve};
+use crate::{ProxyUrl, Purpose, Resolve};
 
 /// The size of the head of a proxy's answer.
 const HEAD_LIMIT: usize = 8 * 1024;
@@ -65,7 +65,7 @@ impl EgressProxy {
             Host::Ipv6(address) => return Ok(vec![(*address).into()]),
             Host::Domain(name) => name,
         };
-        let reason = match self.resolver.resolve(name).await {
+        let reason = match self.resolver.resolve(name, Purpose::EgressProxy).await {
             Ok(found) if found.is_empty() => "it has no address".to_owned(),
             Ok(found) => return Ok(found),
             Err(error) => error.to_string(),

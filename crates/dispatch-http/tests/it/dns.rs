@@ -13,7 +13,7 @@ use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
-use rdev_webhooks_dispatch_http::Resolve;
+use rdev_webhooks_dispatch_http::{Purpose, Resolve};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
@@ -112,7 +112,7 @@ pub(crate) struct Hickory(TokioResolver);
 
 #[async_trait]
 impl Resolve for Hickory {
-    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, name: &str, _: Purpose) -> io::Result<Vec<IpAddr>> {
         let found = self.0.lookup_ip(format!("{name}.")).await.map_err(io::Error::other)?;
         Ok(found.iter().collect())
     }

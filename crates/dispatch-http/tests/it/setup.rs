@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use rdev_webhooks_dispatch_http::{HttpDispatcher, Options, Resolve};
+use rdev_webhooks_dispatch_http::{HttpDispatcher, Options, Purpose, Resolve};
 use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher};
 use rdev_webhooks_domain::{DestinationPolicy, EndpointUrl, FailureClass};
 
@@ -90,7 +90,7 @@ impl Names {
 
 #[async_trait]
 impl Resolve for Names {
-    async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, name: &str, _: Purpose) -> io::Result<Vec<IpAddr>> {
         let answer = {
             let mut answers = self.answers.lock().unwrap();
             let answers = answers.get_mut(name).expect("a name that the test knows");
