@@ -51,9 +51,10 @@ impl Guard {
         }
         let found = self.resolver.resolve(name, purpose).await.map_err(NoAddress::LookUp)?;
         for address in &found {
-            self.policy.judge(*address).map_err(|refused| RefusedDestination {
-                host: format!("{name} (which resolves to {})", refused.host),
-                ..refused
+            self.policy.judge(*address).map_err(|refused| {
+                tracing::debug!(name, address = refused.host, reason = refused.reason, "a name is refused");
+                // Callers are told the rule and not the address: it may be one that only this network knows.
+                RefusedDestination { host: format!("{name} (by what it resolves to)"), ..refused }
             })?;
         }
         if found.is_empty() {
