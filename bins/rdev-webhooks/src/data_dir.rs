@@ -1,8 +1,8 @@
 //! The folder that holds the embedded database and the keys that were made for it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rdev_webhooks::Ambient;
@@ -71,9 +71,8 @@ impl DataDir {
             Ok(text) => (SecretString::from(text), false),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let made = make()?;
-                self.write(name, &made)
-                    .map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
-                (made, true)
+                self.write(name, made)
+                    .map_err(|error| format!("{} cannot be written: {error}", file.display()))?
             }
             Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
         };
@@ -82,15 +81,23 @@ impl DataDir {
         Ok(StoredKey { key, file, is_new })
     }
 
-    /// Writes a file whole or not at all, for the owner alone.
-    fn write(&self, name: &str, text: &SecretString) -> io::Result<()> {
-        let unfinished = self.path.join(format!("{name}.new"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        writeln!(file, "{}", text.expose_secret())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.path.join(name))?;
-        fs::File::open(&self.path)?.sync_all()
+    /// Writes a key's file whole or not at all, for the owner alone. If another process was faster, its key
+    /// counts. Answers the key that the file holds, and whether it is this one.
+    fn write(&self, name: &str, text: SecretString) -> io::Result<(SecretString, bool)> {
+        let file = self.path.join(name);
+        // For the owner alone too, and gone when this returns.
+        let mut unfinished = tempfile::Builder::new().prefix(name).suffix(".new").tempfile_in(&self.path)?;
+        writeln!(unfinished, "{}", text.expose_secret())?;
+        unfinished.as_file().sync_all()?;
+        let written = match fs::hard_link(unfinished.path(), &file) {
+            Ok(()) => (text, true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                (fs::read_to_string(&file)?.into(), false)
+            }
+            Err(error) => return Err(error),
+        };
+        fs::File::open(&self.path)?.sync_all()?;
+        Ok(written)
     }
 }
 
@@ -123,6 +130,24 @@ mod tests {
         let message = data_dir.encryption_key(&Ambient::system(), Some(&database)).err().unwrap();
         assert!(message.contains("put it back"), "{message}");
         assert!(!folder.path().join("encryption-key").exists());
+    }
+
+    #[test]
+    fn first_starts_at_once_agree_on_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = DataDir::open(folder.path()).unwrap();
+        let read = |text: &str| Ok(text.to_owned());
+        // Another process writes its key between this one's look and its own.
+        let outer = data_dir.key("api-key", read, || {
+            let inner = data_dir.key("api-key", read, || Ok("first".into())).unwrap();
+            assert!(inner.is_new && inner.key == "first");
+            Ok("second".into())
+        });
+        let outer = outer.unwrap();
+        assert!(!outer.is_new && outer.key == "first");
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["api-key"]);
     }
 
     #[test]
