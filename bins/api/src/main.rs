@@ -9,7 +9,7 @@ use clap::Parser;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks_options::{DatabaseArgs, SystemArgs, process};
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs, api_key, secret};
-use rdev_webhooks_runtime::{Shutdown, cli};
+use rdev_webhooks_runtime::{Shutdown, cli, program};
 use secrecy::SecretString;
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
@@ -43,11 +43,10 @@ struct Options {
     telemetry: TelemetryArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options: Options = cli::parse_or_exit();
     options.telemetry.init();
-    process::exit_code(serve(options).await)
+    program::run(async { process::exit_code(serve(options).await) })
 }
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Ambient, Database, EventDraft, NewWebhook, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_runtime::program;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -21,7 +22,11 @@ const DATA: &str =
     r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}"#;
 
 /// Runs the demonstration; the exit code is 0 if everything went as told.
-pub(crate) async fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
+    program::run(tell())
+}
+
+async fn tell() -> ExitCode {
     match tokio::time::timeout(DEADLINE, demonstrate()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {

@@ -18,15 +18,14 @@ use rdev_webhooks_runtime::cli::parse_or_exit;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli: Cli = parse_or_exit();
     match cli.command {
-        None => serve::run(cli.serve).await,
-        Some(Command::Serve(options)) => serve::run(*options).await,
-        Some(Command::Migrate(options)) => migrate::run(*options).await,
-        Some(Command::Rekey(options)) => rekey::run(*options).await,
+        None => serve::run(cli.serve),
+        Some(Command::Serve(options)) => serve::run(*options),
+        Some(Command::Migrate(options)) => migrate::run(*options),
+        Some(Command::Rekey(options)) => rekey::run(*options),
         Some(Command::Openapi) => openapi::run(),
-        Some(Command::Demo) => demo::run().await,
+        Some(Command::Demo) => demo::run(),
     }
 }

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use rdev_webhooks::Database;
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::cli;
+use rdev_webhooks_runtime::{cli, program};
 
 use crate::cli::MigrateArgs;
 use crate::data_dir::DataDir;
 
 /// Brings the database's schema up to date.
-pub(crate) async fn run(options: MigrateArgs) -> ExitCode {
+pub(crate) fn run(options: MigrateArgs) -> ExitCode {
     options.telemetry.init();
     let database = match options.place.database_url {
         Some(database) => database,
@@ -21,7 +21,7 @@ pub(crate) async fn run(options: MigrateArgs) -> ExitCode {
             Err(message) => return cli::fail(message),
         },
     };
-    process::exit_code(migrate(&database).await)
+    program::run(async { process::exit_code(migrate(&database).await) })
 }
 
 async fn migrate(database: &Database) -> Result<(), Box<dyn Error>> {

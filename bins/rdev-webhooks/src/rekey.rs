@@ -7,16 +7,18 @@ use std::process::ExitCode;
 use rdev_webhooks::keyring::{Keyring, RotationReport};
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::cli;
+use rdev_webhooks_runtime::{cli, program};
 
 use crate::cli::RekeyArgs;
 use crate::data_dir::DataDir;
 
 /// Encrypts everything in a database anew with the first of the keys.
-pub(crate) async fn run(options: RekeyArgs) -> ExitCode {
+pub(crate) fn run(options: RekeyArgs) -> ExitCode {
     options.telemetry.init();
     match find(options) {
-        Ok((database, keyring)) => process::exit_code(rekey(&database, &keyring).await),
+        Ok((database, keyring)) => {
+            program::run(async { process::exit_code(rekey(&database, &keyring).await) })
+        }
         Err(message) => cli::fail(message),
     }
 }

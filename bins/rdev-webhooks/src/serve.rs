@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::{Shutdown, cli};
+use rdev_webhooks_runtime::{Shutdown, cli, program};
 
 use crate::banner::{KeySource, banner};
 use crate::cli::ServeArgs;
@@ -15,14 +15,14 @@ use crate::data_dir::DataDir;
 
 /// Serves until it is told to stop. What is wrong with the configuration is said before anything is
 /// opened (exit code 2); what fails later is said too (exit code 1).
-pub(crate) async fn run(mut options: ServeArgs) -> ExitCode {
+pub(crate) fn run(mut options: ServeArgs) -> ExitCode {
     options.telemetry.init();
     let ambient = Ambient::system();
     let keys = match Keys::find(&mut options, &ambient) {
         Ok(keys) => keys,
         Err(message) => return cli::fail(message),
     };
-    process::exit_code(serve(options, keys, ambient).await)
+    program::run(async { process::exit_code(serve(options, keys, ambient).await) })
 }
 
 /// The database and the keys, given or from the data dir.

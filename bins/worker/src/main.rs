@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use rdev_webhooks_options::{DatabaseArgs, SystemArgs, WorkerArgs, process};
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
-use rdev_webhooks_runtime::{Shutdown, cli};
+use rdev_webhooks_runtime::{Shutdown, cli, program};
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
 #[global_allocator]
@@ -38,11 +38,10 @@ struct Options {
     telemetry: TelemetryArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options: Options = cli::parse_or_exit();
     options.telemetry.init();
-    process::exit_code(work(options).await)
+    program::run(async { process::exit_code(work(options).await) })
 }
 
 async fn work(options: Options) -> Result<(), Box<dyn Error>> {

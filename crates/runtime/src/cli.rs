@@ -148,7 +148,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn print_error(message: impl Display) {
+pub(crate) fn print_error(message: impl Display) {
     // If standard error is closed there is nobody left to tell; the exit code still does.
     _ = writeln!(std::io::stderr(), "error: {}", one_line(&message.to_string()));
 }

@@ -1,12 +1,12 @@
 //! What every rdev webhooks binary does the same way: reading its options, logging, metrics, stopping.
 //!
-//! A binary's `main` is then four steps:
+//! A binary is then a few steps:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
 //!
 //! use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
-//! use rdev_webhooks_runtime::{Shutdown, cli};
+//! use rdev_webhooks_runtime::{Shutdown, cli, program};
 //!
 //! /// Serves something.
 //! #[derive(clap::Parser)]
@@ -17,10 +17,13 @@
 //!     telemetry: TelemetryArgs,
 //! }
 //!
-//! #[tokio::main]
-//! async fn main() -> ExitCode {
+//! fn main() -> ExitCode {
 //!     let options: Options = cli::parse_or_exit();
 //!     options.telemetry.init();
+//!     program::run(serve(options))
+//! }
+//!
+//! async fn serve(options: Options) -> ExitCode {
 //!     let shutdown = match Shutdown::install(options.drain.drain_timeout) {
 //!         Ok(shutdown) => shutdown,
 //!         Err(error) => return cli::fail(format_args!("cannot listen for signals: {error}")),
@@ -36,6 +39,7 @@
 pub mod cli;
 pub mod metrics;
 pub mod options;
+pub mod program;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -1,0 +1,66 @@
+//! The life of a program: from the end of `main`'s preparations to its exit code.
+
+use std::process::ExitCode;
+
+use crate::cli;
+
+/// Runs a program on a runtime of its own, and answers with its exit code as soon as it ends. Threads that
+/// still do something that cannot be called off (a name being looked up, say) are not waited for.
+///
+/// Before that as many files may be open as the system allows: each connection is one. To be called once
+/// logging has started.
+pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
+    allow_open_files();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            cli::print_error(format_args!("no threads can be started: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(program);
+    // Dropping it would wait for those threads, while nobody heeds a second signal any more.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Raises the soft limit of open files to the hard one.
+fn allow_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "that many files may be open"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use rlimit::Resource;
+
+    use super::*;
+
+    #[test]
+    fn a_program_ends_though_one_of_its_threads_does_not() {
+        let (end, never) = mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let ended = run(async {
+            tokio::task::spawn_blocking(move || {
+                let _ = begin.send(());
+                let _ = never.recv();
+            });
+            begun.await.unwrap();
+            ExitCode::from(7)
+        });
+        assert_eq!(ended, ExitCode::from(7));
+        drop(end);
+    }
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_system_allows() {
+        let (_, hard) = Resource::NOFILE.get().unwrap();
+        Resource::NOFILE.set(hard - 1, hard).unwrap();
+        run(async { ExitCode::SUCCESS });
+        assert_eq!(Resource::NOFILE.get().unwrap(), (hard, hard));
+    }
+}
