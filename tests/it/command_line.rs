@@ -69,6 +69,23 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_rekeyed_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let variables = [("RDEV_DATA_DIR", data_dir.to_str().unwrap())];
+    for (args, named) in [
+        (&["rekey", "--database-url", "postgres://localhost/none"][..], "--encryption-key"),
+        (&["rekey"], "data"),
+    ] {
+        let output = run(args, &variables).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_ne!(output.status.code(), Some(0), "{args:?} {said}");
+        assert!(said.contains(named), "{args:?} {said}");
+        assert!(!data_dir.exists(), "{args:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_data_is_turned_away() {
     let folder = tempfile::tempdir().unwrap();
     let _first = AllInOne::start(folder.path()).await;

@@ -9,7 +9,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_N
 use http::Method;
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_testkit::SeededEntropy;
-use rdev_webhooks_testkit::receiver::{Receiver, Reply, Script};
+use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver, Reply, Script};
 use rdev_webhooks_tests::{AllInOne, Client, Deployment};
 use serde_json::Value;
 
@@ -139,9 +139,18 @@ async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needle
     (needles, open)
 }
 
-/// An endpoint that fails now and then.
+/// An endpoint that fails now and then, and sends back all that it was sent.
 async fn receiver() -> Receiver {
-    Receiver::start(Script::by(|n, _| Reply::status(if n % 3 == 0 { 500 } else { 200 }))).await
+    let echo = |n: usize, request: &ReceivedRequest| {
+        let mut body = Vec::new();
+        for (name, value) in &request.headers {
+            body.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+        }
+        body.extend(&request.body);
+        let reply = Reply::status(if n.is_multiple_of(3) { 500 } else { 200 });
+        reply.header("x-echo", request.header("authorization")).body(body)
+    };
+    Receiver::start(Script::by(echo)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

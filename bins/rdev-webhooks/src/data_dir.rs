@@ -26,9 +26,14 @@ pub(crate) struct StoredKey<T> {
 impl DataDir {
     /// Opens the folder, and makes it for the owner alone if it is missing.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("the data dir {} cannot be used: {error}", path.display());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let path = path.canonicalize().map_err(failed)?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|error| unusable(path, &error))?;
+        Self::existing(path)
+    }
+
+    /// Opens the folder, which must be there.
+    pub(crate) fn existing(path: &Path) -> Result<Self, String> {
+        let path = path.canonicalize().map_err(|error| unusable(path, &error))?;
         Ok(Self { path })
     }
 
@@ -99,6 +104,10 @@ impl DataDir {
         fs::File::open(&self.path)?.sync_all()?;
         Ok(written)
     }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> String {
+    format!("the data dir {} cannot be used: {error}", path.display())
 }
 
 #[cfg(test)]

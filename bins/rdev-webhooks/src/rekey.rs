@@ -23,13 +23,16 @@ pub(crate) fn run(options: RekeyArgs) -> ExitCode {
     }
 }
 
-/// The database and the keys, given or from the data dir. Unlike serving this makes no key.
+/// The database and the keys, given or from the data dir. Unlike serving this makes neither a data dir nor a key.
 fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
     let (database, keyring) = match (options.place.database_url, options.encryption_key) {
         (Some(database), Some(keyring)) => return Ok((database, keyring)),
+        (Some(Database::Postgres { .. }), None) => {
+            return Err("--encryption-key is required with this database".to_owned());
+        }
         given => given,
     };
-    let data_dir = DataDir::open(&options.place.data_dir)?;
+    let data_dir = DataDir::existing(&options.place.data_dir)?;
     let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
     let keyring = match (keyring, &database) {
         (Some(keyring), _) => keyring,

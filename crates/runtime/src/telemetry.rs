@@ -13,6 +13,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Whose events tell of every statement.
+const SQLX: &str = "sqlx";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -35,6 +38,18 @@ impl LogFormat {
 /// everything else is logged at `info`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogFilter(Targets);
+
+impl LogFilter {
+    /// What is let through. At `debug` sqlx would tell of every statement, some of them twice a second: that is
+    /// for `trace`, or for who asks for it.
+    fn targets(&self) -> Targets {
+        let names_it = self.0.iter().any(|(target, _)| target.starts_with(SQLX));
+        match self.0.default_level() {
+            Some(LevelFilter::DEBUG) if !names_it => self.0.clone().with_target(SQLX, LevelFilter::INFO),
+            _ => self.0.clone(),
+        }
+    }
+}
 
 impl FromStr for LogFilter {
     type Err = InvalidLogFilter;
@@ -82,7 +97,7 @@ pub fn init(format: LogFormat, filter: &LogFilter) {
     let coloured =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let started = tracing_subscriber::registry()
-        .with(filter.0.clone())
+        .with(filter.targets())
         .with(layer(format, coloured, io::stderr))
         .try_init();
     if started.is_ok() {
@@ -153,7 +168,7 @@ mod tests {
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber = tracing_subscriber::registry()
-            .with(filter.parse::<LogFilter>().unwrap().0)
+            .with(filter.parse::<LogFilter>().unwrap().targets())
             .with(layer(format, false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, log);
         let bytes = captured.0.lock().unwrap().clone();
@@ -197,6 +212,26 @@ mod tests {
         let messages: Vec<_> =
             output.lines().filter_map(|line| line.split_once(": ")).map(|(_, message)| message).collect();
         assert_eq!(messages, ["this", "and this"], "{output}");
+    }
+
+    #[test]
+    fn statements_are_told_at_trace_or_when_asked_for_alone() {
+        for (filter, expected) in [
+            ("info", &[][..]),
+            ("debug", &["ours"]),
+            ("debug,hyper=info", &["ours"]),
+            ("trace", &["statement", "ours"]),
+            ("debug,sqlx=debug", &["statement", "ours"]),
+            ("debug,sqlx::query=debug", &["statement", "ours"]),
+            ("info,sqlx=debug", &["statement"]),
+        ] {
+            let output = logged(LogFormat::Text, filter, || {
+                tracing::debug!(target: "sqlx::query", "statement");
+                tracing::debug!(target: "rdev_webhooks_app", "ours");
+            });
+            let told: Vec<_> = output.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+            assert_eq!(told, expected, "{filter}: {output}");
+        }
     }
 
     #[test]

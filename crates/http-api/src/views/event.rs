@@ -65,7 +65,7 @@ impl<'a> EventView<'a> {
         Self {
             event: EventFields::from(record),
             deliveries: CountsView::from(record.deliveries),
-            undelivered_reason: undelivered_reason(record),
+            undelivered_reason: undelivered_reason(record, Today::Unknown),
         }
     }
 }
@@ -82,7 +82,7 @@ pub(crate) struct EventDetail<'a> {
 }
 
 impl<'a> EventDetail<'a> {
-    pub(crate) fn new(record: &'a EventRecord, deliveries: &'a Page<Delivery>) -> Self {
+    pub(crate) fn new(record: &'a EventRecord, deliveries: &'a Page<Delivery>, today: Today) -> Self {
         Self {
             event: EventFields::from(record),
             deliveries: DeliveriesView {
@@ -90,20 +90,39 @@ impl<'a> EventDetail<'a> {
                 data: deliveries.items.iter().map(DeliveryView::from).collect(),
                 has_more: deliveries.has_more,
             },
-            undelivered_reason: undelivered_reason(record),
+            undelivered_reason: undelivered_reason(record, today),
         }
     }
 }
 
-fn undelivered_reason(record: &EventRecord) -> Option<&'static str> {
-    (record.deliveries.total() == 0).then(|| nobody(&record.event.event_type))
+/// What is known of those who would be sent an event if it came today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Today {
+    /// Nothing.
+    Unknown,
+    /// There is a disabled webhook that subscribes to it.
+    Disabled,
+    /// There is an enabled webhook that subscribes to it, and none that is disabled.
+    Enabled,
 }
 
-fn nobody(event_type: &EventType) -> &'static str {
+fn undelivered_reason(record: &EventRecord, today: Today) -> Option<&'static str> {
+    (record.deliveries.total() == 0).then(|| nobody(&record.event.event_type, today))
+}
+
+fn nobody(event_type: &EventType, today: Today) -> &'static str {
     if event_type.as_str() == builtin::WEBHOOK_TEST {
-        "The webhook that it was meant for was disabled or deleted at that moment."
-    } else {
-        "No enabled webhook subscribed to this event when it was accepted."
+        return "The webhook that it was meant for was disabled or deleted at that moment.";
+    }
+    match today {
+        Today::Unknown => "No enabled webhook subscribed to this event when it was accepted.",
+        Today::Disabled => {
+            "No enabled webhook subscribed to this event when it was accepted. One that is disabled does now."
+        }
+        Today::Enabled => {
+            "No enabled webhook subscribed to this event when it was accepted. One that was made, changed or \
+             enabled since does now."
+        }
     }
 }
 

@@ -91,6 +91,45 @@ async fn an_event_tells_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
+    let scene = Scene::new();
+    let own = scene.event().await;
+    let of_nothing = r#"{"event":"command.completed","data":{}}"#;
+    let of_nothing = scene.post("/events", of_nothing).await.expect(202).json()["id"].clone();
+    let reason = async |event: &str| {
+        let shown = scene.get(&format!("/events/{event}")).await.expect(200).json();
+        shown["undelivered_reason"].as_str().unwrap().to_owned()
+    };
+    let plain = "No enabled webhook subscribed to this event when it was accepted.";
+    let webhook = async |events: &str, project: &str| {
+        let body = json!({"url": "https://example.com/", "events": [events], "projects": [project]});
+        let made = scene.post("/webhooks", body.to_string()).await.expect(201).json();
+        format!("/webhooks/{}", made["id"].as_str().unwrap())
+    };
+    webhook("command.failed", "my-project").await;
+    webhook("command.*", "another").await;
+    assert_eq!(reason(&own).await, plain);
+    let path = webhook("command.*", "my-project").await;
+    assert!(reason(&own).await.ends_with("enabled since does now."));
+    scene.json("PATCH", &path, r#"{"enabled":false}"#).await.expect(200);
+    assert!(reason(&own).await.ends_with("One that is disabled does now."));
+    assert_eq!(reason(of_nothing.as_str().unwrap()).await, plain);
+
+    // Who sees no such webhook is not told of it.
+    let (_, key) = scene.reader(Some("my-project")).await;
+    let path = format!("/events/{own}");
+    let shown = async || {
+        let shown = scene.call("GET", &path, &[("authorization", &key)]).await.expect(200).json();
+        shown["undelivered_reason"].as_str().unwrap().to_owned()
+    };
+    assert!(shown().await.ends_with("One that is disabled does now."));
+    let listed = scene.get("/webhooks?enabled=false").await.json()["data"][0]["id"].clone();
+    let disabled = format!("/webhooks/{}", listed.as_str().unwrap());
+    scene.json("PATCH", &disabled, r#"{"projects":null}"#).await.expect(200);
+    assert_eq!(shown().await, plain);
+}
+
+#[tokio::test]
 async fn what_an_event_leaves_out_is_filled_in() {
     let scene = Scene::new();
     for (body, project) in [

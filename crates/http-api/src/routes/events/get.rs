@@ -4,16 +4,21 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{DeliveryFilter, EventId, PageRequest};
+use rdev_webhooks_domain::{
+    Access, DeliveryFilter, Event, EventId, PageRequest, Webhook, WebhookFilter, WebhookState,
+};
 
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::problem::Problem;
-use crate::views::{self, EventDetail};
+use crate::views::{self, EventDetail, Today};
 
 /// How many deliveries are shown; `GET /deliveries?event=` has the others.
 const MAX_DELIVERIES: u32 = 100;
+
+/// How many webhooks are looked at to tell why nobody was sent an event.
+const MAX_WEBHOOKS: u32 = 100;
 
 /// Look at an event
 ///
@@ -42,5 +47,29 @@ pub(crate) async fn get(
     let filter = DeliveryFilter { event: Some(id), visible_to, ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
     let deliveries = services.history.list(&filter, first).await?;
-    Ok(views::json(&EventDetail::new(&record, &deliveries)))
+    let today = match record.deliveries.total() {
+        0 => today(&services, &record.event, &caller.access).await?,
+        _ => Today::Unknown,
+    };
+    Ok(views::json(&EventDetail::new(&record, &deliveries, today)))
+}
+
+/// Who of those that the caller sees would be sent that event today, as far as one page of them tells.
+async fn today(services: &Services, event: &Event, access: &Access) -> Result<Today, Problem> {
+    let filter = WebhookFilter {
+        event_type: Some(event.event_type.clone()),
+        project: event.project.clone(),
+        visible_to: access.projects.clone(),
+        ..WebhookFilter::default()
+    };
+    let page = services.webhooks.list(&filter, PageRequest { limit: MAX_WEBHOOKS, before: None }).await?;
+    // Without a project the filter lets those pass, too, that take some projects' events only.
+    let takes = |webhook: &&Webhook| event.project.is_some() || webhook.projects.is_empty();
+    let mut would = page.items.iter().filter(takes).map(|webhook| webhook.state).peekable();
+    let is_any = would.peek().is_some();
+    Ok(match would.any(|state| state != WebhookState::Enabled) {
+        true => Today::Disabled,
+        false if is_any => Today::Enabled,
+        false => Today::Unknown,
+    })
 }
