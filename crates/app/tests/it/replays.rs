@@ -12,6 +12,7 @@ use rdev_webhooks_domain::{
 };
 use rdev_webhooks_testkit::samples;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Answer, World, pass};
@@ -138,6 +139,21 @@ async fn live_events_wait_behind_few_of_a_replay_that_a_slow_endpoint_refuses() 
     }
     let so_far = world.replays().get(replay.id).await.unwrap();
     assert!(so_far.failed > 100 && so_far.state == ReplayState::Running, "it goes on: {so_far:?}");
+    drain.cancel();
+    replaying.await.unwrap();
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quick_endpoint_is_replayed_to_at_the_full_rate() {
+    let world = slow_endpoint(Duration::from_millis(1));
+    let webhook = world.webhook_with_failed(8_000).await;
+    let worker = world.start_worker(WorkerOptions::default());
+    let replay = world.replay_all(webhook).await.unwrap();
+    let began = Instant::now();
+    let (replaying, drain) = world.start_replaying();
+    assert_eq!(world.until_ended(&replay).await.succeeded, 8_000);
+    assert!(began.elapsed() < Duration::from_secs(7), "{:?}", began.elapsed());
     drain.cancel();
     replaying.await.unwrap();
     worker.stop().await;
