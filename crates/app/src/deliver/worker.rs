@@ -19,25 +19,44 @@ use crate::{Ambient, Statistics};
 /// How long the last word to the database may take when a worker is told to end at once.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How a worker works.
+/// How a worker works. What lies outside the bounds is taken for the nearest that lies within.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Tasks in the pool.
+    /// Tasks in the pool: 1 to 1,024.
     pub workers: usize,
-    /// Deliveries that one task of the pool may have in flight.
+    /// Deliveries that one task of the pool may have in flight: 1 to 1,024.
     pub max_in_flight: usize,
-    /// Deliveries that one webhook may have in flight in the whole pool.
+    /// Deliveries that one webhook may have in flight in the whole pool: 1 or more.
     pub max_in_flight_per_webhook: u32,
-    /// The deadline of one attempt, for webhooks that have none of their own.
+    /// The deadline of one attempt, for webhooks that have none of their own: 1 ms to 1 h.
     pub delivery_timeout: Duration,
-    /// How often the queue is looked at when no wake-up comes.
+    /// How often the queue is looked at when no wake-up comes: 10 ms to 1 h. A worker that has not looked for
+    /// more than 5 s is not ready.
     pub poll_interval: Duration,
 }
 
+/// The most tasks, and deliveries for each: what waits in memory grows with both.
+const MAX_POOL: usize = 1_024;
+/// Above anything that makes sense, and far below what a clock can add.
+const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
+const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_millis(1);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
 impl WorkerOptions {
+    /// The nearest within the bounds.
+    fn within_bounds(self) -> Self {
+        Self {
+            workers: self.workers.clamp(1, MAX_POOL),
+            max_in_flight: self.max_in_flight.clamp(1, MAX_POOL),
+            max_in_flight_per_webhook: self.max_in_flight_per_webhook.max(1),
+            delivery_timeout: self.delivery_timeout.clamp(MIN_DELIVERY_TIMEOUT, MAX_INTERVAL),
+            poll_interval: self.poll_interval.clamp(MIN_POLL_INTERVAL, MAX_INTERVAL),
+        }
+    }
+
     /// How many deliveries the whole pool may have in flight.
     pub(super) fn slots(&self) -> usize {
-        self.workers.max(1) * self.max_in_flight.max(1)
+        self.workers * self.max_in_flight
     }
 }
 
@@ -74,7 +93,7 @@ impl Worker {
         heartbeat: Heartbeat,
         statistics: Statistics,
     ) -> Self {
-        Self { queue, dispatcher, ambient, options, heartbeat, statistics }
+        Self { queue, dispatcher, ambient, options: options.within_bounds(), heartbeat, statistics }
     }
 
     /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
@@ -89,14 +108,14 @@ impl Worker {
         let measures = Arc::new(Attempts::new());
         let mut pool = JoinSet::new();
         let mut slots = Vec::new();
-        for index in 0..self.options.workers.max(1) {
-            let (jobs, jobs_in) = mpsc::channel(self.options.max_in_flight.max(1));
+        for index in 0..self.options.workers {
+            let (jobs, jobs_in) = mpsc::channel(self.options.max_in_flight);
             slots.push(TaskSlots::new(jobs));
             let task = PoolTask {
                 index,
                 dispatcher: Arc::clone(&self.dispatcher),
                 ambient: self.ambient.clone(),
-                max_in_flight: self.options.max_in_flight.max(1),
+                max_in_flight: self.options.max_in_flight,
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
                 measures: Arc::clone(&measures),

@@ -112,6 +112,36 @@ async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_works_by_the_nearest_options_that_it_can_work_by() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|_| {}).await;
+    let least = WorkerOptions {
+        workers: 0,
+        max_in_flight: 0,
+        max_in_flight_per_webhook: 0,
+        delivery_timeout: Duration::ZERO,
+        poll_interval: Duration::ZERO,
+    };
+    let most = WorkerOptions {
+        workers: usize::MAX,
+        max_in_flight: usize::MAX,
+        max_in_flight_per_webhook: u32::MAX,
+        delivery_timeout: Duration::MAX,
+        poll_interval: Duration::MAX,
+    };
+    for options in [least, most] {
+        let queue = Faulty::around(world.store.clone(), false);
+        let worker = world.start_worker_on(queue.clone(), options);
+        world.publish().await;
+        world.until_all(DeliveryStatus::Succeeded).await;
+        pass(Duration::from_secs(10)).await;
+        let asked = queue.calls.load(Ordering::Relaxed);
+        assert!(asked <= 2_000, "it does not spin: {asked} calls in 10 s");
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn polling_suffices_without_wake_ups() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
