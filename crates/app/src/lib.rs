@@ -85,6 +85,6 @@ pub struct Services {
     pub statistics: Statistics,
     /// Lets deliveries be watched.
     pub feed: feed::Feed,
-    /// Whether this process's worker, if it has one, is at work.
+    /// Whether this process's worker, if it has one, and its other tasks are at work.
     pub heartbeat: deliver::Heartbeat,
 }

@@ -69,12 +69,12 @@ pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Bo
     TcpListener::bind(address).await.map_err(|error| refused(&error).into())
 }
 
-/// Serves a router until the process is told to stop, and then stops the system too. Requests and
-/// deliveries end side by side, within one drain timeout.
+/// Serves a router until the process is told to stop, or the system has failed, and then stops the system too.
+/// Requests and deliveries end side by side, within one drain timeout.
 ///
 /// # Errors
 ///
-/// The server's, or the database's on closing it.
+/// The server's, the database's on closing it, or that the system has failed.
 pub async fn run(
     system: RdevWebhooks,
     listener: TcpListener,
@@ -88,9 +88,14 @@ pub async fn run(
     let drain_timeout = shutdown.drain_timeout();
     let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
     let mut serving = tokio::spawn(serve(listener, router, shutdown.drain(), limits));
+    let failed = system.failed();
     let ended_early = tokio::select! {
         () = shutdown.wait() => None,
         ended = &mut serving => Some(ended),
+        () = failed.cancelled() => {
+            shutdown.request();
+            None
+        }
     };
     let stop_by = Instant::now() + drain_timeout;
     system.drain();
@@ -99,5 +104,35 @@ pub async fn run(
         None => serving.await,
     };
     system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
-    Ok(served??)
+    served??;
+    if failed.is_cancelled() {
+        return Err("a task has ended that this process cannot do without; the log says which".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdev_webhooks::keyring::{EncryptionKey, Keyring};
+    use rdev_webhooks::{Ambient, Database};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_whose_system_has_failed_stops_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+        let keyring = Keyring::new(EncryptionKey::generate(Ambient::system().entropy.bytes()));
+        let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), "--bind").await.unwrap();
+        let router = system.health_router(None);
+        let shutdown = Shutdown::manual(Duration::from_secs(10));
+        system.failed().cancel();
+        let running = run(system, listener, router, metrics().unwrap(), &shutdown);
+        let ended = tokio::time::timeout(Duration::from_secs(20), running).await.unwrap();
+        assert!(ended.unwrap_err().to_string().contains("the log says which"));
+        assert!(shutdown.drain().is_cancelled());
+    }
 }

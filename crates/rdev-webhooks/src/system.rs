@@ -1,8 +1,10 @@
 //! The system while it runs.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
@@ -41,6 +43,8 @@ pub(crate) struct Upkeep {
 ///
 /// Dropping it ends its tasks at once, which loses nothing; [`Self::stop`] lets them finish first.
 pub struct RdevWebhooks {
+    /// End the tasks of a system that is dropped. They go first: a task that ends later was told to.
+    _guards: [DropGuard; 3],
     store: Store,
     services: Services,
     /// The tasks behind the services; they end when the last clone of these is gone.
@@ -54,8 +58,6 @@ pub struct RdevWebhooks {
     abort: CancellationToken,
     /// Everything that counts has ended.
     counted: CancellationToken,
-    /// End the tasks of a system that is dropped.
-    _guards: [DropGuard; 3],
 }
 
 impl RdevWebhooks {
@@ -76,16 +78,21 @@ impl RdevWebhooks {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         let counted = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(watching.run(drain.clone()));
-        tasks.spawn(CatalogueTask::new(services.catalogue.clone()).run(drain.clone()));
+        let needed = Needed { drain: drain.clone(), failed: services.heartbeat.failed().clone() };
+        tasks.spawn(needed.task("feed", watching.run(drain.clone())));
+        let catalogue = CatalogueTask::new(services.catalogue.clone());
+        tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
+        let publishing = needed.task("publisher", publishing.run());
+        let noting = needed.task("uses of API keys", noting.run());
+        let counting = needed.task("statistics", counting.run(counted.clone()));
         Self {
             _guards: [drain.clone().drop_guard(), abort.clone().drop_guard(), counted.clone().drop_guard()],
             store,
             services,
             serving: tokio::spawn(async {
-                tokio::join!(publishing.run(), noting.run());
+                tokio::join!(publishing, noting);
             }),
-            counting: tokio::spawn(counting.run(counted.clone())),
+            counting: tokio::spawn(counting),
             dispatcher,
             ambient,
             upkeep,
@@ -175,15 +182,17 @@ impl RdevWebhooks {
             self.services.heartbeat.clone(),
             self.services.statistics.clone(),
         );
-        self.tasks.spawn(worker.run(self.drain.clone(), self.abort.clone()));
+        let needed = Needed { drain: self.drain.clone(), failed: self.failed() };
+        let working = worker.run(self.drain.clone(), self.abort.clone());
+        self.tasks.spawn(needed.task("worker", working));
         let replaying = Replaying::new(Arc::clone(&self.store.replays));
-        self.tasks.spawn(replaying.run(self.drain.clone()));
+        self.tasks.spawn(needed.task("replaying", replaying.run(self.drain.clone())));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);
         let clock = Arc::clone(&self.ambient.clock);
         let retention = Retention::new(history, keys, statistics, clock, self.upkeep.retention);
-        self.tasks.spawn(retention.run(self.drain.clone()));
+        self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
             Arc::clone(&self.store.history),
@@ -191,8 +200,17 @@ impl RdevWebhooks {
             self.ambient.clone(),
             self.upkeep.disable_after,
         );
-        self.tasks.spawn(disabling.run(self.drain.clone()));
-        self.tasks.spawn(Watch::new(Arc::clone(&self.store.queue)).run(self.drain.clone()));
+        self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
+        let watch = Watch::new(Arc::clone(&self.store.queue));
+        self.tasks.spawn(needed.task("watch", watch.run(self.drain.clone())));
+    }
+
+    /// Cancelled once the system has failed: one of its tasks has ended that was not told to, by a defect. The
+    /// log says which. What was accepted is safe, but the system is not ready any more; all that is left is to
+    /// [`stop`](Self::stop) it and to start anew.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.services.heartbeat.failed().clone()
     }
 
     /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that
@@ -228,5 +246,72 @@ impl RdevWebhooks {
             abort.abort();
         }
         self.store.close().await
+    }
+}
+
+/// Looks after tasks that the system cannot do without.
+struct Needed {
+    drain: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Needed {
+    /// A task that makes the system fail if it ends, by a panic or without, before it is told to.
+    fn task(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (drain, failed) = (self.drain.clone(), self.failed.clone());
+        async move {
+            let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            if !drain.is_cancelled() {
+                tracing::error!(task = name, panicked, "a task has ended that the system cannot do without");
+                failed.cancel();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fails(ended_by_drain: bool, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let needed = Needed { drain: CancellationToken::new(), failed: CancellationToken::new() };
+        if ended_by_drain {
+            needed.drain.cancel();
+        }
+        tokio::spawn(needed.task("test", task)).await.unwrap();
+        needed.failed.is_cancelled()
+    }
+
+    #[tokio::test]
+    async fn the_system_fails_when_a_task_ends_that_was_not_told_to() {
+        assert!(fails(false, async { panic!("a defect") }).await);
+        assert!(fails(false, async {}).await);
+        assert!(!fails(true, async {}).await);
+    }
+
+    #[tokio::test]
+    async fn a_system_that_is_stopped_or_dropped_has_not_failed() {
+        for stopped in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+            let ambient = Ambient::system();
+            let keyring =
+                Keyring::new(rdev_webhooks_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
+            let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
+            system.start_worker(WorkerOptions::default());
+            let (failed, tasks) = (system.failed(), system.tasks.clone());
+            if stopped {
+                system.stop(Duration::from_secs(10)).await.unwrap();
+            } else {
+                drop(system);
+                tasks.close();
+                tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
+            }
+            assert!(!failed.is_cancelled());
+        }
     }
 }

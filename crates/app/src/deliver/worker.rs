@@ -1,12 +1,13 @@
 //! What runs and joins the tasks of a worker process.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::LeaseRef;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Dispatcher};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Heartbeat;
@@ -99,6 +100,8 @@ impl Worker {
     /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
     /// flight, and returns. When `abort` is cancelled too, what is still in flight is dropped and given
     /// back to the queue at once.
+    ///
+    /// It returns before `drain` only if one of its tasks died, which is logged.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
         let capacity = self.options.slots();
         // Each holds at most one message for each delivery in flight, so nobody ever waits to send.
@@ -129,21 +132,38 @@ impl Worker {
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 
-        let scheduler = Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots);
-        scheduler.run(freed_in, drain, &self.heartbeat).await;
-
         let mut left = Vec::new();
+        {
+            let scheduler = Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots);
+            let mut scheduling = pin!(scheduler.run(freed_in, drain.clone(), &self.heartbeat));
+            loop {
+                let ended = tokio::select! {
+                    () = &mut scheduling => break,
+                    Some(ended) = pool.join_next() => ended,
+                    Some(ended) = settling.join_next() => ended,
+                };
+                left.extend(leases(ended));
+                if !drain.is_cancelled() {
+                    break;
+                }
+            }
+        }
         while let Some(ended) = pool.join_next().await {
-            left.extend(ended.unwrap_or_else(|error| {
-                tracing::error!(%error, "a task of the pool died; its leases expire by themselves");
-                Vec::new()
-            }));
+            left.extend(leases(ended));
         }
         while let Some(ended) = settling.join_next().await {
-            left.extend(ended.unwrap_or_default());
+            left.extend(leases(ended));
         }
         self::release(&*self.queue, &left).await;
     }
+}
+
+/// What a task still held when it ended.
+fn leases(ended: Result<Vec<LeaseRef>, JoinError>) -> Vec<LeaseRef> {
+    ended.unwrap_or_else(|error| {
+        tracing::error!(%error, "a task of the worker died; its leases expire by themselves");
+        Vec::new()
+    })
 }
 
 /// Gives leases back. What cannot be given back expires by itself.

@@ -16,17 +16,21 @@ use rdev_webhooks_testkit::MemoryStore;
 
 use crate::support::{Answer, World, pass};
 
-/// A queue that can be taken away, whose wake-ups can be silenced, and that counts what it is asked.
+/// A queue that can be taken away, that can have a defect, whose wake-ups can be silenced, and that counts
+/// what it is asked.
 struct Faulty {
     inner: Arc<MemoryStore>,
     away: AtomicBool,
+    /// Settling panics.
+    defective: AtomicBool,
     silent: bool,
     calls: AtomicU32,
 }
 
 impl Faulty {
     fn around(inner: Arc<MemoryStore>, silent: bool) -> Arc<Self> {
-        Arc::new(Self { inner, away: AtomicBool::new(false), silent, calls: AtomicU32::new(0) })
+        let (away, defective) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { inner, away, defective, silent, calls: AtomicU32::new(0) })
     }
 
     fn call(&self) -> Result<&MemoryStore, StoreError> {
@@ -53,6 +57,7 @@ impl DeliveryQueue for Faulty {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
+        assert!(!self.defective.load(Ordering::Relaxed), "a defect");
         self.call()?.settle(settlements).await
     }
 
@@ -109,6 +114,17 @@ async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
     assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::Succeeded);
     assert_eq!(world.dispatcher.sent().len(), 1);
     worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_cannot_record_any_more_because_of_a_defect_ends() {
+    let world = World::new(|_, _| Answer::Status(200));
+    world.webhook(|_| {}).await;
+    let queue = Faulty::around(world.store.clone(), false);
+    queue.defective.store(true, Ordering::Relaxed);
+    let worker = world.start_worker_on(queue, WorkerOptions::default());
+    world.publish().await;
+    tokio::time::timeout(Duration::from_secs(60), worker.end()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

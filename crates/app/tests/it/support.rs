@@ -102,6 +102,11 @@ impl Running {
         self.task.await.unwrap();
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) async fn end(self) {
+        self.task.await.unwrap();
+    }
+
     /// Ends it wherever it is, as a crash would.
     pub(crate) async fn kill(self) {
         self.task.abort();

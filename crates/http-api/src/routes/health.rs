@@ -42,8 +42,8 @@ pub(crate) async fn healthz() -> Response {
 
 /// Tell whether the process can do its work
 ///
-/// It cannot while its database does not answer, or while a worker that runs here does not get to look at the
-/// queue.
+/// It cannot while its database does not answer, while a worker that runs here does not get to look at the
+/// queue, or once a task has failed that it cannot do without.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -52,6 +52,10 @@ pub(crate) async fn healthz() -> Response {
     responses((status = 200, description = "It can.", body = Status))
 )]
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
+    if services.heartbeat.failed().is_cancelled() {
+        let detail = "A task has ended that this process cannot do without.";
+        return Err(Problem::new(ProblemCode::Unavailable, detail));
+    }
     if let Some(silent) = services.heartbeat.late_by() {
         let detail = format!("The worker has not looked at the queue for {} s.", silent.as_secs());
         return Err(Problem::new(ProblemCode::Unavailable, detail));

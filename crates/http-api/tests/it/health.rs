@@ -33,3 +33,11 @@ async fn not_ready_while_the_database_hangs() {
     assert_eq!(started.elapsed().as_secs(), 2);
     scene.get("/healthz").await.expect(200);
 }
+
+#[tokio::test]
+async fn not_ready_once_a_task_has_failed() {
+    let scene = Scene::with(|services| services.heartbeat.failed().cancel());
+    let answer = scene.get("/readyz").await.expect(503);
+    assert!(answer.detail().contains("task"), "{}", answer.detail());
+    scene.get("/healthz").await.expect(200);
+}
