@@ -70,6 +70,14 @@ fn is_passing(sqlstate: &str) -> bool {
         || ["25P03", "25006", "55P03", "42501", "3D000"].contains(&sqlstate)
 }
 
+/// Whether a statement gave up because somebody else held a lock for too long.
+pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    source.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.code == "55P03")
+}
+
 /// None if a statement failed, and so changed nothing, because a key that it wanted to add is there already.
 pub(crate) fn unless_taken<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     match done {

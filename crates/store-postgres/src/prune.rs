@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::connect::Pool;
 use crate::convert::{to_micros_up, to_sql_time};
+use crate::error::{describe, is_lock_timeout};
 use crate::queue::cancel::sweep_deleted;
 use crate::upkeep;
 
@@ -26,6 +27,9 @@ const STEPS: u32 = 50;
 
 /// To drop a table takes a lock that everybody waits behind: rather not at all than for long.
 const LOCK_TIMEOUT: &str = "1s";
+
+/// The rows of a day are counted up to this many; of more, the server's estimate will do.
+const COUNTED: i64 = 10_000;
 
 /// The day's tables in the order they go, the one that says what is kept before its event.
 const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
@@ -113,28 +117,14 @@ async fn whole_days(pool: &Pool, limit: Uuid) -> Result<Vec<Day>, StoreError> {
 }
 
 /// Drops a day's tables, each in a transaction of its own, so that nobody can wait for two of them. A day
-/// that has something to be delivered stays, and so does one whose tables are busy: there is a next time.
+/// that has something in the queue stays, and so does one whose tables are busy: there is a next time.
 async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), StoreError> {
     if pool.run(async |conn| has_awaited(conn, day).await).await? {
         return Ok(());
     }
     // What waits for disabled webhooks goes too, before the tables, in steps.
     loop {
-        let deleted = pool
-            .run(async |conn| {
-                sqlx::query!(
-                    "DELETE FROM rdev_webhooks.delivery_queue WHERE id IN (
-                         SELECT id FROM rdev_webhooks.delivery_queue
-                         WHERE id >= $1 AND id < $2 LIMIT $3)",
-                    day.low,
-                    day.high,
-                    10 * STEP
-                )
-                .execute(&mut **conn)
-                .await
-            })
-            .await?
-            .rows_affected();
+        let deleted = pool.run(async |conn| delete_unawaited(conn, day).await).await?;
         pruned.deliveries += deleted;
         if deleted == 0 {
             break;
@@ -146,8 +136,12 @@ async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), Sto
             ("events", Ok(rows)) => pruned.events += rows,
             ("deliveries", Ok(rows)) => pruned.deliveries += rows,
             (_, Ok(_)) => {}
+            (_, Err(error)) if is_lock_timeout(&error) => {
+                tracing::info!(table = %format!("{parent}_{}", day.suffix), "is in use and could not be dropped; will try again");
+                return Ok(());
+            }
             (_, Err(error @ StoreError::Unavailable(_))) => {
-                tracing::info!(table = %format!("{parent}_{}", day.suffix), %error, "could not be dropped; will try again");
+                tracing::warn!(table = %format!("{parent}_{}", day.suffix), error = %describe(&error), "could not be dropped; will try again");
                 return Ok(());
             }
             (_, Err(error)) => return Err(error),
@@ -156,7 +150,38 @@ async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), Sto
     Ok(())
 }
 
-/// Drops one table and says how many rows it had.
+/// Deletes some of what a day has in the queue for webhooks that are disabled or gone, and says how many.
+///
+/// Which these are is asked again once the rows are locked: a webhook may have been enabled meanwhile, and a
+/// delivery asked for again. Rows that somebody else has locked are left alone.
+async fn delete_unawaited(conn: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    let held = sqlx::query_scalar!(
+        "SELECT q.id FROM rdev_webhooks.delivery_queue q
+         WHERE q.id >= $1 AND q.id < $2 AND NOT EXISTS (
+             SELECT FROM rdev_webhooks.webhooks w
+             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL AND w.disabled_reason IS NULL)
+         LIMIT $3 FOR UPDATE SKIP LOCKED",
+        day.low,
+        day.high,
+        10 * STEP
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let deleted = sqlx::query!(
+        "DELETE FROM rdev_webhooks.delivery_queue q
+         WHERE q.id = ANY($1) AND NOT EXISTS (
+             SELECT FROM rdev_webhooks.webhooks w
+             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL AND w.disabled_reason IS NULL)",
+        &held
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Drops one table and says how many rows it had, about.
 async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) -> Result<u64, sqlx::Error> {
     // The suffix is eight digits.
     let table = format!("rdev_webhooks.{parent}_{}", day.suffix);
@@ -169,15 +194,20 @@ async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) ->
         return Ok(0);
     }
     // Before the lock: nobody adds to a day that is over, and counting takes its time.
-    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}")))
-        .fetch_one(&mut *tx)
-        .await?;
+    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT CASE WHEN n < {COUNTED} THEN n ELSE greatest(n, (
+             SELECT reltuples::int8 FROM pg_catalog.pg_class WHERE oid = to_regclass($1))) END
+         FROM (SELECT count(*) AS n FROM (SELECT FROM {table} LIMIT {COUNTED}) counted) c"
+    )))
+    .bind(&table)
+    .fetch_one(&mut *tx)
+    .await?;
     // The parent first, as whoever reads or writes the table through it does.
     sqlx::query(AssertSqlSafe(format!("LOCK TABLE rdev_webhooks.{parent} IN ACCESS EXCLUSIVE MODE")))
         .execute(&mut *tx)
         .await?;
     // Somebody may have asked for a delivery again until now, and from now on cannot.
-    if has_awaited(&mut tx, day).await? {
+    if has_unfinished(&mut tx, day).await? {
         return Ok(0);
     }
     sqlx::query(AssertSqlSafe(format!("DROP TABLE {table}"))).execute(&mut *tx).await?;
@@ -193,6 +223,18 @@ async fn has_awaited(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::E
              JOIN rdev_webhooks.webhooks w ON w.id = q.webhook_id
              WHERE q.id >= $1 AND q.id < $2 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
          ) AS "awaited!""#,
+        day.low,
+        day.high
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether a day has anything in the queue.
+async fn has_unfinished(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+             SELECT FROM rdev_webhooks.delivery_queue WHERE id >= $1 AND id < $2) AS "unfinished!""#,
         day.low,
         day.high
     )
@@ -229,12 +271,32 @@ async fn delete_rows(pool: &Pool, limit: Uuid, pruned: &mut Pruned) -> Result<()
     Ok(())
 }
 
+/// Deletes those of a page's events of which nothing is to be delivered any more.
+///
+/// They are locked first, and looked at again then: whoever takes up a delivery again holds its event, and what
+/// was taken up before the lock is seen after it. What is held right now is left alone.
 async fn delete_page(
     conn: &mut PgConnection,
     page: &[Uuid],
     first: Uuid,
     last: Uuid,
 ) -> Result<Pruned, sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    let locked = sqlx::query_scalar!(
+        "SELECT e.id FROM rdev_webhooks.events e
+         WHERE e.id BETWEEN $2 AND $3 AND e.id = ANY($1) AND NOT EXISTS (
+             SELECT FROM rdev_webhooks.delivery_queue q
+             JOIN rdev_webhooks.webhooks w ON w.id = q.webhook_id
+             WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(e.id) AND rdev_webhooks.id_last_of_ms(e.id)
+                 AND q.event_id = e.id
+                 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL)
+         FOR UPDATE OF e SKIP LOCKED",
+        page,
+        first,
+        last
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     let row = sqlx::query!(
         r#"
         WITH doomed AS MATERIALIZED (
@@ -273,12 +335,13 @@ async fn delete_page(
         SELECT (SELECT count(*) FROM gone) AS "events!",
             (SELECT count(*) FROM unfinished) + (SELECT count(*) FROM finished) AS "deliveries!"
         "#,
-        page,
+        &locked,
         first,
         last
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *tx)
     .await?;
+    tx.commit().await?;
     Ok(Pruned {
         events: u64::try_from(row.events).unwrap_or(0),
         deliveries: u64::try_from(row.deliveries).unwrap_or(0),

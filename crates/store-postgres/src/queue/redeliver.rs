@@ -10,8 +10,8 @@ use crate::idempotency;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
-/// A delivery may end, or be taken up again by somebody else, while it is looked for: it is looked for
-/// again then.
+/// A delivery may end, be taken up again by somebody else, or be pruned while it is looked for: it is looked
+/// for again then.
 const TRIES: u32 = 3;
 
 enum Found {
@@ -20,7 +20,6 @@ enum Found {
     Disabled,
     Deleted,
     Queued(DeliveryRow),
-    Pruned,
     Hidden,
     Done,
 }
@@ -46,7 +45,7 @@ pub(crate) async fn redeliver(
             .await?;
         return Ok(Some(match found {
             Found::Nothing => continue,
-            Found::Pruned | Found::Hidden => return Ok(None),
+            Found::Hidden => return Ok(None),
             Found::Done => {
                 let record = store.get(id).await?;
                 return Ok(record.map(|record| Redelivery::Queued(record.delivery)));
@@ -93,6 +92,9 @@ async fn attempt(
         if waiting.in_flight {
             return Ok(Found::InFlight);
         }
+        if !hold_event(tx, waiting.event_id).await? {
+            return Ok(Found::Nothing);
+        }
         bring_forward(tx, id, trigger).await?;
         return queued(tx, id, request).await;
     }
@@ -114,6 +116,9 @@ async fn attempt(
     if let Some(refused) = refusal(tx, ended.webhook_id).await? {
         return Ok(refused);
     }
+    if !hold_event(tx, ended.event_id).await? {
+        return Ok(Found::Nothing);
+    }
     reopen(tx, id, trigger).await?;
     queued(tx, id, request).await
 }
@@ -132,6 +137,18 @@ async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, 
         Some(false) => Some(Found::Disabled),
         Some(true) => None,
     })
+}
+
+/// Keeps an event from being pruned before this is done. One that is just being pruned counts as gone; to wait
+/// for that would be to wait for who may wait for us.
+async fn hold_event(tx: &mut PgConnection, event: Uuid) -> Result<bool, sqlx::Error> {
+    let held = sqlx::query_scalar!(
+        "SELECT id FROM rdev_webhooks.events WHERE id = $1 FOR KEY SHARE SKIP LOCKED",
+        event
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(held.is_some())
 }
 
 /// As `Progress::redeliver` says: an automatic retry that waits keeps its time and is resumed; a first
@@ -201,8 +218,7 @@ async fn queued(
          WHERE q.id = $1"#,
         id.as_uuid()
     )
-    .fetch_optional(tx)
+    .fetch_one(tx)
     .await?;
-    // Its event was pruned at this moment, and what was done here goes with it.
-    Ok(row.map_or(Found::Pruned, Found::Queued))
+    Ok(Found::Queued(row))
 }

@@ -128,7 +128,8 @@ struct Found {
 ///
 /// One of the two halves of `looked_at` is never executed: there is an index over those that did not
 /// succeed alone. What is taken goes by its primary key, and in the partitions from the first to the last
-/// of them only; a join would be free to walk over the whole range for it.
+/// of them only; a join would be free to walk over the whole range for it. The events are held, so that they
+/// are not pruned before this is done; what is just being pruned is passed over.
 async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found, sqlx::Error> {
     let selection = &replay.selection;
     let projects = super::projects(selection);
@@ -145,15 +146,22 @@ async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found
             ORDER BY d.id LIMIT $5)
         ),
         wanted AS MATERIALIZED (
-            SELECT l.id FROM looked_at l
+            SELECT l.id, l.event_id FROM looked_at l
             WHERE l.outcome = $2 AND l.finished_at <= $6
                 AND ($7::text[] IS NULL OR (SELECT e.project FROM rdev_webhooks.events e
                     WHERE e.id = l.event_id) = ANY($7))
             ORDER BY l.id LIMIT $8
         ),
+        held AS MATERIALIZED (
+            SELECT e.id FROM rdev_webhooks.events e
+            WHERE e.id = ANY(ARRAY(SELECT event_id FROM wanted))
+                AND e.id >= (SELECT event_id FROM wanted ORDER BY event_id LIMIT 1)
+                AND e.id <= (SELECT event_id FROM wanted ORDER BY event_id DESC LIMIT 1)
+            FOR KEY SHARE SKIP LOCKED
+        ),
         taken AS (
             DELETE FROM rdev_webhooks.deliveries d
-            WHERE d.id = ANY(ARRAY(SELECT id FROM wanted))
+            WHERE d.id = ANY(ARRAY(SELECT id FROM wanted WHERE (event_id IN (SELECT id FROM held)) IS TRUE))
                 AND d.id >= (SELECT id FROM wanted ORDER BY id LIMIT 1)
                 AND d.id <= (SELECT id FROM wanted ORDER BY id DESC LIMIT 1)
             RETURNING d.*

@@ -10,6 +10,7 @@ mod keys;
 mod outages;
 mod partitions;
 mod plans;
+mod pruning;
 mod schema;
 mod secrets;
 mod store;

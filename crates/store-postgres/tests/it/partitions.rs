@@ -121,6 +121,29 @@ async fn days_before_the_limit_are_dropped_as_tables() {
 }
 
 #[tokio::test]
+async fn a_large_day_is_dropped_without_being_counted() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    delivered(&scene, webhook.id, now - DAY).await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at, attempts,
+                 automatic_attempts, outcome, reason)
+             SELECT overlay(d.id::text PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, event_id,
+                 webhook_id, finished_at, 0, 0, 'cancelled', 'requested'
+             FROM rdev_webhooks.deliveries d, generate_series(1, 12000) AS n;
+             UPDATE pg_class SET reltuples = 5000000 WHERE oid =
+                 (SELECT tableoid FROM rdev_webhooks.deliveries LIMIT 1)",
+        )
+        .await;
+    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
+    let pruned = scene.store.prune(midnight).await.unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (1, 5_000_000));
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.deliveries").await, 0);
+}
+
+#[tokio::test]
 async fn a_day_with_something_to_be_delivered_keeps_that_and_loses_the_rest() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;

@@ -87,6 +87,29 @@ impl Scene {
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&mut self.database.connect().await).await.unwrap()
     }
+
+    /// A transaction that has done something and holds the locks of it.
+    pub(crate) async fn holding(&self, statements: &'static str) -> PgConnection {
+        let mut conn = self.database.connect().await;
+        conn.execute("BEGIN").await.expect("a transaction begins");
+        conn.execute(statements).await.expect("the statements are right");
+        conn
+    }
+
+    /// How many of the store's statements wait for a lock.
+    pub(crate) async fn waiting(&self) -> i64 {
+        self.count(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .await
+    }
+
+    /// Waits until a statement of the store waits for a lock.
+    pub(crate) async fn somebody_waits(&self) {
+        let waiting = async { while self.waiting().await == 0 {} };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("something waits for a lock");
+    }
 }
 
 pub(crate) fn options(database: &TestDatabase) -> PostgresOptions {

@@ -1,0 +1,115 @@
+//! Pruning, and what others do at the same moment: one of them is a connection of the test, which holds what the
+//! other wants.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{
+    DeliveryHistory, DeliveryQueue, EventRepository, ReplayBegun, ReplayRepository, WebhookRepository,
+};
+use rdev_webhooks_domain::replay::DeliveryOutcome;
+use rdev_webhooks_domain::{
+    DeliveryId, DisabledReason, FailureReason, Replay, ReplayId, ReplaySelection, Settled, Timestamp,
+    Trigger, WebhookId, WebhookState,
+};
+use rdev_webhooks_testkit::samples;
+use sqlx::Executor;
+
+use crate::store::{Scene, settlement};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const ORPHANS: &str = "SELECT count(*) FROM rdev_webhooks.delivery_queue q
+    WHERE NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id)";
+
+/// Publishes an event that was accepted at `at`, and lets its delivery fail.
+async fn failed(scene: &Scene, webhook: WebhookId, at: Timestamp) -> DeliveryId {
+    let event = samples::event(&scene.entropy, at);
+    scene.store.publish(std::slice::from_ref(&event)).await.unwrap();
+    let leased = scene.store.claim(&scene.claim(webhook, 1)).await.unwrap();
+    let settled = settlement(&leased[0], Settled::Failed(FailureReason::AttemptsExhausted));
+    assert_eq!(scene.store.settle(&[settled]).await.unwrap(), [true]);
+    leased[0].lease.delivery
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_pruned_is_not_taken_up_again() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    failed(&scene, webhook.id, now - 400 * DAY).await;
+    let asked_for = failed(&scene, webhook.id, now - 399 * DAY).await;
+    let selection = ReplaySelection {
+        webhook_id: webhook.id,
+        since: now - 399 * DAY - DAY / 2,
+        until: now,
+        outcome: DeliveryOutcome::Failed,
+        projects: None,
+    };
+    let matched = scene.store.count(&selection).await.unwrap();
+    assert_eq!(matched.deliveries, 1);
+    let replay = Replay::new(ReplayId::from_parts(now, [7; 10]), selection, matched);
+    assert_eq!(scene.store.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
+
+    // Pruning waits for the first of the two, and has looked at both.
+    let mut held = scene.holding("SELECT FROM rdev_webhooks.deliveries ORDER BY id LIMIT 1 FOR UPDATE").await;
+    let store = scene.store.clone();
+    let pruning = tokio::spawn(async move { store.prune(now - 300 * DAY).await });
+    scene.somebody_waits().await;
+    let redelivered = scene.store.redeliver(asked_for, &Trigger::Manual.into()).await.unwrap();
+    assert!(redelivered.is_none(), "{redelivered:?}");
+    assert_eq!(scene.store.advance(replay.id).await.unwrap().unwrap().queued, 0);
+    held.execute("COMMIT").await.unwrap();
+    let pruned = pruning.await.unwrap().unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (2, 2));
+    assert_eq!(scene.count(ORPHANS).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_taken_up_again_is_not_pruned() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let now = scene.now().await;
+    let asked_for = failed(&scene, webhook.id, now - 400 * DAY).await;
+    // A redelivery has taken up what is to be pruned, and waits to tell the feed.
+    let mut held = scene.holding("LOCK TABLE rdev_webhooks.reopened IN SHARE ROW EXCLUSIVE MODE").await;
+    let store = scene.store.clone();
+    let redelivering = tokio::spawn(async move { store.redeliver(asked_for, &Trigger::Manual.into()).await });
+    scene.somebody_waits().await;
+    let store = scene.store.clone();
+    let pruning = tokio::spawn(async move { store.prune(now - 300 * DAY).await });
+    while !pruning.is_finished() && scene.waiting().await < 2 {}
+    held.execute("COMMIT").await.unwrap();
+    assert!(redelivering.await.unwrap().unwrap().is_some());
+    assert_eq!(pruning.await.unwrap().unwrap().events, 0);
+    assert_eq!(scene.count(ORPHANS).await, 0);
+    assert_eq!(scene.store.claim(&scene.claim(webhook.id, 1)).await.unwrap()[0].lease.delivery, asked_for);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_is_kept_when_something_of_it_is_wanted_again_at_that_moment() {
+    let scene = Scene::new().await;
+    let mut webhook = scene.webhook().await;
+    let now = scene.now().await;
+    let event = samples::event(&scene.entropy, now - DAY);
+    scene.store.publish(std::slice::from_ref(&event)).await.unwrap();
+    webhook.version += 1;
+    webhook.state = WebhookState::Disabled { reason: DisabledReason::Manual, since: now };
+    scene.store.update(&webhook).await.unwrap();
+
+    let mut held = scene
+        .holding(
+            "UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_since = NULL;
+         SELECT FROM rdev_webhooks.events FOR KEY SHARE;
+         UPDATE rdev_webhooks.delivery_queue SET due_at = due_at - interval '1 second'",
+        )
+        .await;
+    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
+    let store = scene.store.clone();
+    let pruning = tokio::spawn(async move { store.prune(midnight).await });
+    while !pruning.is_finished() && scene.waiting().await == 0 {}
+    held.execute("COMMIT").await.unwrap();
+    let pruned = pruning.await.unwrap().unwrap();
+    assert_eq!((pruned.events, pruned.deliveries), (0, 0));
+    let leased = scene.store.claim(&scene.claim(webhook.id, 1)).await.unwrap();
+    assert_eq!(leased[0].event_id, event.id);
+}
