@@ -2,23 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
+    Attempt, Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeaseToken, LeasedDelivery, Trigger,
+    WebhookId,
 };
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::bodies;
-use super::release::release;
+use super::release::{release, remove_eventless};
 use crate::connect::Inner;
 use crate::convert::{to_micros_up, to_u32};
-use crate::error::{corrupt, describe, unless_gone};
+use crate::error::{TimedOut, corrupt, describe, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
+
+/// What a claim cannot use is given back within so long, or else comes free when its lease ends.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// A delivery that was leased, with what it sends if that was found along with it.
 #[derive(sqlx::FromRow)]
@@ -39,11 +44,52 @@ pub(super) struct ClaimedRow {
     pub(super) traceparent: Option<String>,
 }
 
+impl ClaimedRow {
+    fn lease(&self, token: LeaseToken) -> LeaseRef {
+        LeaseRef { delivery: DeliveryId::from_uuid(self.id), token }
+    }
+}
+
+/// What became of the leases that a claim took.
+#[derive(Default)]
+struct Completed {
+    leased: Vec<LeasedDelivery>,
+    /// Their webhooks cannot be read.
+    unusable: Vec<LeaseRef>,
+    /// Their events are gone.
+    eventless: Vec<LeaseRef>,
+}
+
 /// Leases what a claim asks for.
 pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
-    let mut rows = take(store, claim).await?;
+    let rows = take(store, claim).await?;
     note_short_shares(store, claim, &rows);
+    let taken: Vec<_> = rows.iter().map(|row| row.lease(claim.token)).collect();
+    match complete(store, claim, rows).await {
+        Ok(completed) => {
+            // None of that may cost those that can be sent.
+            give_back(release(store, &completed.unusable)).await;
+            give_back(remove_eventless(store, &completed.eventless)).await;
+            Ok(completed.leased)
+        }
+        Err(error) => {
+            // Nobody else knows that they are held.
+            give_back(release(store, &taken)).await;
+            Err(error)
+        }
+    }
+}
 
+async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
+    let given = tokio::time::timeout(GIVE_BACK_WITHIN, giving).await;
+    let given = given.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(GIVE_BACK_WITHIN).into())));
+    if let Err(error) = given {
+        tracing::warn!(error = %describe(&error), "claims could not be given back; they will come free when their leases end");
+    }
+}
+
+/// Adds to what was taken where it goes and what is sent.
+async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Result<Completed, StoreError> {
     let mut versions = HashMap::new();
     for row in &rows {
         let id = WebhookId::from_uuid(row.webhook_id);
@@ -52,22 +98,26 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
     let targets = targets::load(store, &versions).await?;
     bodies::complete(store, &mut rows).await?;
     rows.sort_unstable_by_key(|row| (row.due_at, row.id));
-    let mut leased = Vec::with_capacity(rows.len());
-    let mut unusable = Vec::new();
-    for row in rows {
-        let lease = LeaseRef { delivery: DeliveryId::from_uuid(row.id), token: claim.token };
-        let target = targets.get(&WebhookId::from_uuid(row.webhook_id));
-        match target.map(|target| to_leased(lease, row, Arc::clone(target))) {
-            Some(Ok(delivery)) => leased.push(delivery),
-            Some(Err(error)) => {
+    let mut completed = Completed { leased: Vec::with_capacity(rows.len()), ..Completed::default() };
+    for mut row in rows {
+        let lease = row.lease(claim.token);
+        let (Some(event_type), Some(body)) = (row.event_type.take(), row.body.take()) else {
+            completed.eventless.push(lease);
+            continue;
+        };
+        let Some(target) = targets.get(&WebhookId::from_uuid(row.webhook_id)) else {
+            // The log says why; it is left alone for a while.
+            completed.unusable.push(lease);
+            continue;
+        };
+        match to_leased(lease, row, &event_type, body.into(), Arc::clone(target)) {
+            Ok(delivery) => completed.leased.push(delivery),
+            Err(error) => {
                 tracing::error!(delivery = %lease.delivery, error = %describe(&error), "this delivery cannot be sent");
             }
-            // The log says why; it is left alone for a while.
-            None => unusable.push(lease),
         }
     }
-    release(store, &unusable).await?;
-    Ok(leased)
+    Ok(completed)
 }
 
 /// Takes the leases, in one statement, which is `claim.sql`.
@@ -81,7 +131,10 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-    for share in &claim.shares {
+    // Everybody locks rows in one order, so that nobody waits for each other: those of the circuits, too.
+    let mut shares: Vec<_> = claim.shares.iter().collect();
+    shares.sort_unstable_by_key(|share| share.webhook);
+    for share in shares {
         if share.take == 0 || store.targets.is_unreadable(share.webhook) {
             continue;
         }
@@ -133,17 +186,16 @@ fn note_short_shares(store: &Inner, claim: &Claim, rows: &[ClaimedRow]) {
 fn to_leased(
     lease: LeaseRef,
     row: ClaimedRow,
+    event_type: &str,
+    body: Bytes,
     target: Arc<rdev_webhooks_domain::DeliveryTarget>,
 ) -> Result<LeasedDelivery, StoreError> {
     let event_id = EventId::from_uuid(row.event_id);
-    let (Some(event_type), Some(body)) = (row.event_type, row.body) else {
-        return Err(corrupt("delivery_queue", "event_id", lease.delivery, "there is no such event"));
-    };
     Ok(LeasedDelivery {
         lease,
         event_id,
         event_type: event_type.parse().map_err(|error| corrupt_event(event_id, "event_type", error))?,
-        body: Bytes::from(body),
+        body,
         traceparent: row
             .traceparent
             .map(|text| text.parse())

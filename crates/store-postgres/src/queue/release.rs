@@ -56,3 +56,38 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
     store.wakeups.wake(1);
     Ok(())
 }
+
+/// Ends claims of what has no event, and so cannot be sent: it goes, as it should have gone with its event.
+pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = leases.iter().map(|lease| lease.delivery.as_uuid()).collect();
+    let tokens: Vec<_> = leases.iter().map(|lease| lease.token.as_i64()).collect();
+    let removed = store
+        .write()
+        .run(async |conn| {
+            sqlx::query_scalar!(
+                r#"
+                WITH removed AS (
+                    DELETE FROM rdev_webhooks.delivery_queue q
+                    USING unnest($1::uuid[], $2::int8[]) AS g(id, token)
+                    WHERE q.id = g.id AND q.lease_token = g.token
+                        AND NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id)
+                    RETURNING q.id
+                ),
+                tried AS (
+                    DELETE FROM rdev_webhooks.attempts a USING removed r WHERE a.delivery_id = r.id
+                )
+                SELECT count(*) AS "removed!" FROM removed
+                "#,
+                &ids,
+                &tokens
+            )
+            .fetch_one(&mut **conn)
+            .await
+        })
+        .await?;
+    tracing::error!(removed, "deliveries whose events are gone could not be sent, and were removed");
+    Ok(())
+}

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, Updated, WebhookRepository};
-use rdev_webhooks_domain::{HealthEffect, Settled, Settlement, Trigger, WebhookDeletion};
+use rdev_webhooks_domain::{ClaimShare, HealthEffect, Settled, Settlement, Trigger, WebhookDeletion};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
+use sqlx::Executor;
 
 use crate::store::{Scene, settlement};
 
@@ -73,6 +74,43 @@ async fn what_commits_late_is_hidden_by_a_mark_for_moments_only() {
         scene.store.discover(None, 10).await.unwrap();
         found += scene.store.claim(&scene.claim(webhook.id, 10)).await.unwrap().len();
     }
+}
+
+#[tokio::test]
+async fn a_claim_that_fails_half_way_gives_back_what_it_took() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.publish(2).await;
+    let rename = "ALTER TABLE rdev_webhooks.webhooks RENAME previous_secret TO hidden";
+    scene.execute(rename).await;
+    assert!(scene.store.claim(&scene.claim(webhook.id, 2)).await.is_err());
+    scene.execute("ALTER TABLE rdev_webhooks.webhooks RENAME hidden TO previous_secret").await;
+    let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
+    let leased: Vec<_> = leased.iter().map(|one| (one.attempt, one.takeovers)).collect();
+    assert_eq!(leased, [(1, 0), (1, 0)]);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 0);
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_give_back_what_it_cannot_use_has_the_rest() {
+    let scene = Scene::new().await;
+    let (good, bad) = (scene.webhook().await, scene.webhook().await);
+    scene.publish(1).await;
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.webhooks SET secret = 'no secret' WHERE id = (SELECT max(id::text)::uuid
+                 FROM rdev_webhooks.webhooks);
+             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE 'not now'; END $$;
+             CREATE TRIGGER refuse BEFORE UPDATE ON rdev_webhooks.delivery_queue FOR EACH ROW
+                 WHEN (NEW.lease_token IS NULL) EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    let mut claim = scene.claim(good.id, 1);
+    claim.shares.extend(scene.claim(bad.id, 1).shares);
+    let leased = scene.store.claim(&claim).await.unwrap();
+    let leased: Vec<_> = leased.iter().map(|one| one.target.webhook_id).collect();
+    assert_eq!(leased, [good.id.min(bad.id)]);
 }
 
 #[tokio::test]
@@ -168,5 +206,55 @@ async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
         let again = scene.store.redeliver(one.lease.delivery, &Trigger::Manual.into()).await.unwrap();
         assert!(matches!(again, Some(Redelivery::Queued(_))), "{again:?}");
     }
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_mark_circuits_in_one_order_whatever_order_they_are_asked_in() {
+    let scene = Scene::new().await;
+    let mut ids = [scene.webhook().await.id, scene.webhook().await.id];
+    ids.sort_unstable();
+    scene.publish(1).await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.webhook_health
+                 (webhook_id, consecutive_failures, openings, open_until, probing, failing_since)
+             SELECT id, 5, 1, now() - interval '1 second', false, now() FROM rdev_webhooks.webhooks",
+        )
+        .await;
+    let mut held = scene
+        .holding("SELECT FROM rdev_webhooks.webhook_health ORDER BY webhook_id LIMIT 1 FOR UPDATE")
+        .await;
+    let mut claim = scene.claim(ids[1], 1);
+    claim.shares.push(ClaimShare { webhook: ids[0], ..claim.shares[0] });
+    let store = scene.store.clone();
+    let claiming = tokio::spawn(async move { store.claim(&claim).await });
+    scene.somebody_waits().await;
+    // The other is not marked before the first.
+    held.execute(
+        "SELECT FROM rdev_webhooks.webhook_health ORDER BY webhook_id DESC LIMIT 1 FOR UPDATE NOWAIT;
+         COMMIT",
+    )
+    .await
+    .expect("nobody holds the other");
+    assert_eq!(claiming.await.unwrap().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_has_no_event_is_claimed_once_and_removed() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene.publish(3).await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.attempts
+                (delivery_id, number, trigger, started_at, duration_ns, signature)
+             SELECT id, 1, 'automatic', now(), 0, '' FROM rdev_webhooks.delivery_queue;
+             DELETE FROM rdev_webhooks.events WHERE id =
+                 (SELECT event_id FROM rdev_webhooks.delivery_queue ORDER BY id LIMIT 1)",
+        )
+        .await;
+    assert_eq!(scene.store.claim(&scene.claim(webhook.id, 3)).await.unwrap().len(), 2);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 2);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);
 }
