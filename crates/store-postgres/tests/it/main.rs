@@ -13,5 +13,6 @@ mod plans;
 mod pruning;
 mod schema;
 mod secrets;
+mod settling;
 mod store;
 mod wakeups;

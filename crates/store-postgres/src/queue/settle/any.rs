@@ -5,6 +5,7 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
 };
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::connect::Inner;
@@ -98,13 +99,6 @@ impl Columns {
 }
 
 /// Says which were recorded, by their places from 1.
-///
-/// `finished` and `goes_on` take what is still held by its lease, each row by one of them; all else
-/// stands on what these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become
-/// a join, and with the planner's settings of these connections a nested loop over the whole batch.
-///
-/// The health of an endpoint is written only if an attempt failed, or succeeded where there is something to
-/// forget. `unwell` locks the rows there are in one order before any is changed.
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
@@ -113,152 +107,192 @@ pub(super) async fn apply<'a>(
     store
         .write()
         .run(async |conn| {
-            sqlx::query_scalar!(
-                r#"
-                WITH given AS MATERIALIZED (
-                    SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
-                        $6::bool[], $25::int4[]) WITH ORDINALITY
-                        AS g(id, token, outcome, reason, wait_us, gone, health, n)
-                ),
-                finished AS (
-                    DELETE FROM rdev_webhooks.delivery_queue q USING given g
-                    WHERE q.id = g.id AND q.lease_token = g.token
-                        AND (g.outcome IS NOT NULL OR NOT EXISTS (
-                            SELECT FROM rdev_webhooks.webhooks w
-                            WHERE w.id = q.webhook_id AND w.deleted_at IS NULL))
-                    RETURNING g.n, g.outcome, g.reason, g.gone, g.health, q.id, q.event_id, q.webhook_id,
-                        q.attempts, q.automatic_attempts
-                ),
-                goes_on AS (
-                    UPDATE rdev_webhooks.delivery_queue q SET
-                        due_at = CASE WHEN g.wait_us IS NULL
-                            THEN coalesce(q.resume_at, rdev_webhooks.now())
-                            ELSE rdev_webhooks.now() + g.wait_us * interval '1 microsecond' END,
-                        trigger = 'automatic', takeovers = 0, resume_at = NULL,
-                        lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
-                    FROM given g
-                    WHERE q.id = g.id AND q.lease_token = g.token
-                        AND g.outcome IS NULL AND EXISTS (
-                            SELECT FROM rdev_webhooks.webhooks w
-                            WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)
-                    RETURNING g.n, g.gone, g.health, q.webhook_id
-                ),
-                applied AS (
-                    SELECT n, gone, health, webhook_id FROM finished
-                    UNION ALL SELECT n, gone, health, webhook_id FROM goes_on
-                ),
-                recorded AS (
-                    INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                        attempts, automatic_attempts, outcome, reason)
-                    SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
-                        f.automatic_attempts, coalesce(f.outcome, $22),
-                        CASE WHEN f.outcome IS NULL THEN $23 ELSE f.reason END
-                    FROM finished f
-                ),
-                logged AS (
-                    INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
-                        duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
-                        response_headers, response_body, response_truncated, failure_class,
-                        failure_detail)
-                    SELECT a.delivery_id, a.number, a.trigger::rdev_webhooks.attempt_trigger,
-                        a.started_at, a.duration_ns, a.dns_ns, a.connect_ns, a.tls_ns,
-                        a.first_byte_ns, a.signature, a.status, a.response_headers, a.response_body,
-                        a.response_truncated, a.failure_class, a.failure_detail
-                    FROM unnest($1::uuid[], $7::int4[], $8::text[], $9::timestamptz[], $10::int8[],
-                        $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::int4[],
-                        $17::text[], $18::bytea[], $19::bool[], $20::text[], $21::text[])
-                        WITH ORDINALITY AS a(delivery_id, number, trigger, started_at, duration_ns,
-                            dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
-                            response_headers, response_body, response_truncated, failure_class,
-                            failure_detail, n)
-                    WHERE a.number IS NOT NULL AND (a.n IN (SELECT n FROM applied)) IS TRUE
-                    ON CONFLICT (delivery_id, number) DO NOTHING
-                ),
-                disabled AS (
-                    UPDATE rdev_webhooks.webhooks w SET disabled_reason = $24,
-                        disabled_since = rdev_webhooks.now(), updated_at = rdev_webhooks.now(),
-                        version = w.version + 1
-                    FROM applied p
-                    WHERE p.gone AND w.id = p.webhook_id
-                        AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
-                    RETURNING w.id
-                ),
-                unsubscribed AS (
-                    DELETE FROM rdev_webhooks.subscriptions s USING disabled d
-                    WHERE s.webhook_id = d.id
-                ),
-                tally AS MATERIALIZED (
-                    SELECT p.webhook_id, bool_or(p.health = 1) AS succeeded,
-                        count(*) FILTER (WHERE p.health = 3)::int4 AS failures
-                    FROM applied p WHERE p.health > 0
-                    GROUP BY p.webhook_id
-                ),
-                unwell AS MATERIALIZED (
-                    SELECT h.webhook_id FROM rdev_webhooks.webhook_health h
-                    WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM tally))
-                    ORDER BY h.webhook_id FOR UPDATE
-                ),
-                recovered AS (
-                    DELETE FROM rdev_webhooks.webhook_health h
-                    WHERE h.webhook_id = ANY(ARRAY(
-                        SELECT u.webhook_id FROM unwell u JOIN tally t USING (webhook_id)
-                        WHERE t.succeeded))
-                ),
-                failed AS (
-                    INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
-                        consecutive_failures, openings, open_until, probing, failing_since)
-                    SELECT t.webhook_id, t.failures, 0, NULL, false, rdev_webhooks.now()
-                    FROM tally t
-                    WHERE NOT t.succeeded AND (SELECT count(*) FROM unwell) >= 0
-                        AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
-                            WHERE w.id = t.webhook_id AND w.deleted_at IS NULL)
-                    ORDER BY t.webhook_id
-                    ON CONFLICT (webhook_id) DO UPDATE SET
-                        consecutive_failures = least(
-                            h.consecutive_failures::int8 + excluded.consecutive_failures, 2147483647),
-                        (openings, open_until, probing) = (SELECT
-                            CASE WHEN opens THEN least(h.openings, 2147483646) + 1
-                                ELSE h.openings END,
-                            CASE WHEN opens
-                                    THEN rdev_webhooks.now() + rdev_webhooks.open_for(h.openings + 1)
-                                WHEN h.probing AND excluded.consecutive_failures = 0
-                                    THEN rdev_webhooks.now()
-                                ELSE h.open_until END,
-                            h.probing AND NOT opens AND excluded.consecutive_failures > 0
-                            FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens(
-                                h.consecutive_failures::int8 + excluded.consecutive_failures,
-                                h.failing_since, h.openings, h.open_until, h.probing) AS opens) o)
-                )
-                SELECT n AS "n!" FROM applied
-                "#,
-                &columns.id,
-                &columns.token,
-                &columns.outcome as &[Option<&str>],
-                &columns.reason as &[Option<&str>],
-                &columns.wait_us as &[Option<i64>],
-                &columns.gone,
-                &columns.number as &[Option<i32>],
-                &columns.trigger as &[Option<&str>],
-                &columns.started_at as &[Option<DateTime<Utc>>],
-                &columns.duration_ns as &[Option<i64>],
-                &columns.dns_ns as &[Option<i64>],
-                &columns.connect_ns as &[Option<i64>],
-                &columns.tls_ns as &[Option<i64>],
-                &columns.first_byte_ns as &[Option<i64>],
-                &columns.signature as &[Option<String>],
-                &columns.status as &[Option<i32>],
-                &columns.response_headers as &[Option<String>],
-                &columns.response_body as &[Option<Vec<u8>>],
-                &columns.response_truncated as &[Option<bool>],
-                &columns.failure_class as &[Option<&str>],
-                &columns.failure_detail as &[Option<String>],
-                DeliveryStatus::Cancelled.as_str(),
-                CancelReason::WebhookDeleted.as_str(),
-                DisabledReason::Gone.as_str(),
-                &columns.health,
-            )
-            .fetch_all(&mut **conn)
-            .await
+            if !columns.gone.contains(&true) {
+                return record(conn, &columns).await;
+            }
+            let mut tx = conn.begin().await?;
+            hold_webhooks(&mut tx, &columns).await?;
+            let recorded = record(&mut tx, &columns).await?;
+            tx.commit().await?;
+            Ok(recorded)
         })
         .await
+}
+
+/// Locks the webhooks whose endpoints are gone, so that what is recorded sees them and their subscriptions as
+/// whoever changed them last has left them. They come after the deliveries and before the health, in the order
+/// of everybody else who locks more than one of these.
+async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "SELECT id FROM rdev_webhooks.delivery_queue WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+        &columns.id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "SELECT id FROM rdev_webhooks.webhooks WHERE id = ANY(ARRAY(
+             SELECT q.webhook_id FROM unnest($1::uuid[], $2::bool[]) AS g(id, gone)
+             JOIN rdev_webhooks.delivery_queue q ON q.id = g.id WHERE g.gone))
+         ORDER BY id FOR UPDATE",
+        &columns.id,
+        &columns.gone
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(())
+}
+
+/// `finished` and `goes_on` take what is still held by its lease, each row by one of them; all else
+/// stands on what these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become
+/// a join, and with the planner's settings of these connections a nested loop over the whole batch.
+///
+/// The health of an endpoint is written only if an attempt failed, or succeeded where there is something to
+/// forget. `unwell` locks the rows there are in one order before any is changed.
+async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        WITH given AS MATERIALIZED (
+            SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
+                $6::bool[], $25::int4[]) WITH ORDINALITY
+                AS g(id, token, outcome, reason, wait_us, gone, health, n)
+        ),
+        finished AS (
+            DELETE FROM rdev_webhooks.delivery_queue q USING given g
+            WHERE q.id = g.id AND q.lease_token = g.token
+                AND (g.outcome IS NOT NULL OR NOT EXISTS (
+                    SELECT FROM rdev_webhooks.webhooks w
+                    WHERE w.id = q.webhook_id AND w.deleted_at IS NULL))
+            RETURNING g.n, g.outcome, g.reason, g.gone, g.health, q.id, q.event_id, q.webhook_id,
+                q.attempts, q.automatic_attempts
+        ),
+        goes_on AS (
+            UPDATE rdev_webhooks.delivery_queue q SET
+                due_at = CASE WHEN g.wait_us IS NULL
+                    THEN coalesce(q.resume_at, rdev_webhooks.now())
+                    ELSE rdev_webhooks.now() + g.wait_us * interval '1 microsecond' END,
+                trigger = 'automatic', takeovers = 0, resume_at = NULL,
+                lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
+            FROM given g
+            WHERE q.id = g.id AND q.lease_token = g.token
+                AND g.outcome IS NULL AND EXISTS (
+                    SELECT FROM rdev_webhooks.webhooks w
+                    WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)
+            RETURNING g.n, g.gone, g.health, q.webhook_id
+        ),
+        applied AS (
+            SELECT n, gone, health, webhook_id FROM finished
+            UNION ALL SELECT n, gone, health, webhook_id FROM goes_on
+        ),
+        recorded AS (
+            INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
+                attempts, automatic_attempts, outcome, reason)
+            SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
+                f.automatic_attempts, coalesce(f.outcome, $22),
+                CASE WHEN f.outcome IS NULL THEN $23 ELSE f.reason END
+            FROM finished f
+        ),
+        logged AS (
+            INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
+                duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
+                response_headers, response_body, response_truncated, failure_class,
+                failure_detail)
+            SELECT a.delivery_id, a.number, a.trigger::rdev_webhooks.attempt_trigger,
+                a.started_at, a.duration_ns, a.dns_ns, a.connect_ns, a.tls_ns,
+                a.first_byte_ns, a.signature, a.status, a.response_headers, a.response_body,
+                a.response_truncated, a.failure_class, a.failure_detail
+            FROM unnest($1::uuid[], $7::int4[], $8::text[], $9::timestamptz[], $10::int8[],
+                $11::int8[], $12::int8[], $13::int8[], $14::int8[], $15::text[], $16::int4[],
+                $17::text[], $18::bytea[], $19::bool[], $20::text[], $21::text[])
+                WITH ORDINALITY AS a(delivery_id, number, trigger, started_at, duration_ns,
+                    dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status,
+                    response_headers, response_body, response_truncated, failure_class,
+                    failure_detail, n)
+            WHERE a.number IS NOT NULL AND (a.n IN (SELECT n FROM applied)) IS TRUE
+            ON CONFLICT (delivery_id, number) DO NOTHING
+        ),
+        disabled AS (
+            UPDATE rdev_webhooks.webhooks w SET disabled_reason = $24,
+                disabled_since = rdev_webhooks.now(), updated_at = rdev_webhooks.now(),
+                version = w.version + 1
+            FROM applied p
+            WHERE p.gone AND w.id = p.webhook_id
+                AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
+            RETURNING w.id
+        ),
+        unsubscribed AS (
+            DELETE FROM rdev_webhooks.subscriptions s USING disabled d
+            WHERE s.webhook_id = d.id
+        ),
+        tally AS MATERIALIZED (
+            SELECT p.webhook_id, bool_or(p.health = 1) AS succeeded,
+                count(*) FILTER (WHERE p.health = 3)::int4 AS failures
+            FROM applied p WHERE p.health > 0
+            GROUP BY p.webhook_id
+        ),
+        unwell AS MATERIALIZED (
+            SELECT h.webhook_id FROM rdev_webhooks.webhook_health h
+            WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM tally))
+            ORDER BY h.webhook_id FOR UPDATE
+        ),
+        recovered AS (
+            DELETE FROM rdev_webhooks.webhook_health h
+            WHERE h.webhook_id = ANY(ARRAY(
+                SELECT u.webhook_id FROM unwell u JOIN tally t USING (webhook_id)
+                WHERE t.succeeded))
+        ),
+        failed AS (
+            INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
+                consecutive_failures, openings, open_until, probing, failing_since)
+            SELECT t.webhook_id, t.failures, 0, NULL, false, rdev_webhooks.now()
+            FROM tally t
+            WHERE NOT t.succeeded AND (SELECT count(*) FROM unwell) >= 0
+                AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
+                    WHERE w.id = t.webhook_id AND w.deleted_at IS NULL)
+            ORDER BY t.webhook_id
+            ON CONFLICT (webhook_id) DO UPDATE SET
+                consecutive_failures = least(
+                    h.consecutive_failures::int8 + excluded.consecutive_failures, 2147483647),
+                (openings, open_until, probing) = (SELECT
+                    CASE WHEN opens THEN least(h.openings, 2147483646) + 1
+                        ELSE h.openings END,
+                    CASE WHEN opens
+                            THEN rdev_webhooks.now() + rdev_webhooks.open_for(h.openings + 1)
+                        WHEN h.probing AND excluded.consecutive_failures = 0
+                            THEN rdev_webhooks.now()
+                        ELSE h.open_until END,
+                    h.probing AND NOT opens AND excluded.consecutive_failures > 0
+                    FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens(
+                        h.consecutive_failures::int8 + excluded.consecutive_failures,
+                        h.failing_since, h.openings, h.open_until, h.probing) AS opens) o)
+        )
+        SELECT n AS "n!" FROM applied
+        "#,
+        &columns.id,
+        &columns.token,
+        &columns.outcome as &[Option<&str>],
+        &columns.reason as &[Option<&str>],
+        &columns.wait_us as &[Option<i64>],
+        &columns.gone,
+        &columns.number as &[Option<i32>],
+        &columns.trigger as &[Option<&str>],
+        &columns.started_at as &[Option<DateTime<Utc>>],
+        &columns.duration_ns as &[Option<i64>],
+        &columns.dns_ns as &[Option<i64>],
+        &columns.connect_ns as &[Option<i64>],
+        &columns.tls_ns as &[Option<i64>],
+        &columns.first_byte_ns as &[Option<i64>],
+        &columns.signature as &[Option<String>],
+        &columns.status as &[Option<i32>],
+        &columns.response_headers as &[Option<String>],
+        &columns.response_body as &[Option<Vec<u8>>],
+        &columns.response_truncated as &[Option<bool>],
+        &columns.failure_class as &[Option<&str>],
+        &columns.failure_detail as &[Option<String>],
+        DeliveryStatus::Cancelled.as_str(),
+        CancelReason::WebhookDeleted.as_str(),
+        DisabledReason::Gone.as_str(),
+        &columns.health,
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -1,0 +1,41 @@
+//! Settling while something else changes what it changes.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryQueue, WebhookRepository};
+use rdev_webhooks_domain::{DisabledReason, FailureReason, HealthEffect, Settled, Settlement, WebhookState};
+use sqlx::Executor;
+
+use crate::store::{Scene, settlement};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    let unwell = |leased, settled, gone, health| Settlement { gone, health, ..settlement(leased, settled) };
+    scene.publish(2).await;
+    let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
+    let retried = Settled::RetryAfter(Duration::from_secs(60));
+    scene.store.settle(&[unwell(&leased[0], retried, false, HealthEffect::Unavailable)]).await.unwrap();
+    let gone = unwell(&leased[1], Settled::Failed(FailureReason::Gone), true, HealthEffect::Rejected);
+
+    // A change of the webhook is under way, in the order in which the store makes it.
+    let mut held = scene.holding("UPDATE rdev_webhooks.webhooks SET version = version + 1").await;
+    let store = scene.store.clone();
+    let settling = tokio::spawn(async move { store.settle(&[gone]).await });
+    scene.somebody_waits().await;
+    held.execute(
+        "DELETE FROM rdev_webhooks.webhook_health;
+         DELETE FROM rdev_webhooks.subscriptions;
+         INSERT INTO rdev_webhooks.subscriptions (pattern, project, webhook_id)
+             SELECT '*', '', id FROM rdev_webhooks.webhooks;
+         COMMIT",
+    )
+    .await
+    .unwrap();
+    assert_eq!(settling.await.unwrap().unwrap(), [true]);
+    let changed = scene.store.get(webhook.id).await.unwrap().unwrap();
+    assert!(matches!(changed.state, WebhookState::Disabled { reason: DisabledReason::Gone, .. }));
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.subscriptions").await, 0);
+    assert_eq!(scene.publish(1).await[0].deliveries, 0);
+}
