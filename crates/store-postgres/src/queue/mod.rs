@@ -66,7 +66,8 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        let found = self.inner.browse().run(async |conn| read_version(conn).await).await?;
+        // Listings may keep all the connections for looking at things busy, and are no reason not to deliver.
+        let found = self.inner.claim().run(async |conn| read_version(conn).await).await?;
         // A newer one was made by a migration that is safe for us too: a roll-out is going on.
         if let older @ SchemaState::Older { .. } = SchemaState::of(found) {
             return Err(StoreError::Unavailable(older.to_string().into()));

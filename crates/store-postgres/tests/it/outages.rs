@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::Settled;
-use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, StoreError};
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, StoreError};
+use rdev_webhooks_domain::{DeliveryFilter, PageRequest, Settled};
 use rdev_webhooks_testkit::postgres::PostgresServer;
+use sqlx::Executor;
 use tokio::time::Instant;
 
 use crate::store::{Scene, is_unavailable, settlement};
@@ -87,4 +88,22 @@ async fn a_statement_that_waits_for_a_lock_gives_up() {
     sqlx::raw_sql("ROLLBACK").execute(&mut conn).await.unwrap();
     let published = recovers(async || scene.store.publish(std::slice::from_ref(&event)).await).await;
     assert_eq!(published[0].deliveries, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn listings_that_wait_do_not_make_the_store_unready() {
+    let scene = Scene::with(|options| {
+        options.pools.browse = 1;
+        options.acquire_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
+    let store = scene.store.clone();
+    let page = PageRequest { limit: 9, before: None };
+    let listing =
+        tokio::spawn(async move { DeliveryHistory::list(&store, &DeliveryFilter::default(), page).await });
+    scene.somebody_waits().await;
+    scene.store.check().await.unwrap();
+    held.execute("COMMIT").await.unwrap();
+    listing.await.unwrap().unwrap();
 }
