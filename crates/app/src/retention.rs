@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, IdempotencyRepository, StatisticsRepository};
+use rdev_webhooks_domain::ports::{DeliveryHistory, IdempotencyRepository, StatisticsRepository};
 use tokio_util::sync::CancellationToken;
 
 /// How often old history is removed.
@@ -15,7 +15,6 @@ pub struct Retention {
     history: Arc<dyn DeliveryHistory>,
     keys: Arc<dyn IdempotencyRepository>,
     statistics: Arc<dyn StatisticsRepository>,
-    clock: Arc<dyn Clock>,
     keep: Duration,
 }
 
@@ -26,10 +25,9 @@ impl Retention {
         history: Arc<dyn DeliveryHistory>,
         keys: Arc<dyn IdempotencyRepository>,
         statistics: Arc<dyn StatisticsRepository>,
-        clock: Arc<dyn Clock>,
         keep: Duration,
     ) -> Self {
-        Self { history, keys, statistics, clock, keep }
+        Self { history, keys, statistics, keep }
     }
 
     /// Works until `drain`. A pass that fails is tried again an hour later.
@@ -47,8 +45,7 @@ impl Retention {
     }
 
     async fn pass(&self) {
-        let before = self.clock.now() - self.keep;
-        match self.history.prune(before).await {
+        match self.history.prune(self.keep).await {
             Ok(pruned) if pruned.events > 0 => {
                 tracing::info!(events = pruned.events, deliveries = pruned.deliveries, "old history removed");
             }
@@ -66,7 +63,7 @@ impl Retention {
                 );
             }
         }
-        if let Err(error) = self.statistics.forget(before).await {
+        if let Err(error) = self.statistics.forget(self.keep).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old statistics could not be removed");
         }
     }

@@ -35,7 +35,7 @@ impl StatisticsRepository for Repository {
         unreachable!("nothing is read here")
     }
 
-    async fn forget(&self, _: Timestamp) -> Result<(), StoreError> {
+    async fn forget(&self, _: Duration) -> Result<(), StoreError> {
         Ok(())
     }
 }

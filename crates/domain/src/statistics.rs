@@ -164,6 +164,15 @@ impl Bucket {
     /// How long buckets of five minutes are kept; those of an hour as long as the history.
     pub const KEEP_FINE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
+    /// How long such buckets are kept where the history is kept so long.
+    #[must_use]
+    pub fn kept(self, retention: Duration) -> Duration {
+        match self {
+            Self::FiveMinutes => retention.min(Self::KEEP_FINE),
+            Self::Hour => retention,
+        }
+    }
+
     /// How much time it holds, in seconds.
     #[must_use]
     pub const fn seconds(self) -> u32 {

@@ -190,8 +190,7 @@ impl RdevWebhooks {
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);
-        let clock = Arc::clone(&self.ambient.clock);
-        let retention = Retention::new(history, keys, statistics, clock, self.upkeep.retention);
+        let retention = Retention::new(history, keys, statistics, self.upkeep.retention);
         self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),

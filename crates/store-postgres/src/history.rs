@@ -1,10 +1,11 @@
 //! [`DeliveryHistory`] on Postgres.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
-    TraceParentError,
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, TraceParentError,
 };
 use uuid::Uuid;
 
@@ -105,8 +106,8 @@ impl DeliveryHistory for PostgresStore {
         Ok(Page::of(found, page.limit))
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        prune(self.inner.browse(), self.inner.key_lifetime, before).await
+    async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
+        prune(self.inner.browse(), self.inner.key_lifetime, retention).await
     }
 }
 

@@ -8,13 +8,13 @@
 
 use std::time::Duration;
 
+use rdev_webhooks_domain::EventId;
 use rdev_webhooks_domain::ports::{Pruned, StoreError};
-use rdev_webhooks_domain::{EventId, Timestamp};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::connect::Pool;
-use crate::convert::{to_micros_up, to_sql_time};
+use crate::convert::{from_sql_time, to_micros_up};
 use crate::error::{describe, is_lock_timeout};
 use crate::queue::cancel::sweep_deleted;
 use crate::upkeep;
@@ -34,15 +34,26 @@ const COUNTED: i64 = 10_000;
 /// The day's tables in the order they go, the one that says what is kept before its event.
 const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
 
-/// Removes what was accepted before a moment, as `DeliveryHistory::prune` says.
+/// Removes what is older than the retention, as `DeliveryHistory::prune` says. How old something is goes by the
+/// database's time alone: a process whose clock is ahead would remove for everybody what is still to be kept.
 pub(crate) async fn prune(
     pool: &Pool,
     key_lifetime: Duration,
-    before: Timestamp,
+    retention: Duration,
 ) -> Result<Pruned, StoreError> {
     upkeep::ensure_partitions(pool).await?;
     sweep_deleted(pool).await?;
-    let limit = EventId::floor(before).as_uuid();
+    let before = pool
+        .run(async |conn| {
+            sqlx::query_scalar!(
+                r#"SELECT rdev_webhooks.now() - $1::int8 * interval '1 microsecond' AS "before!""#,
+                to_micros_up(retention)
+            )
+            .fetch_one(&mut **conn)
+            .await
+        })
+        .await?;
+    let limit = EventId::floor(from_sql_time(before)).as_uuid();
     let mut pruned = Pruned::default();
     for day in whole_days(pool, limit).await? {
         drop_day(pool, &day, &mut pruned).await?;
@@ -61,18 +72,15 @@ pub(crate) async fn prune(
     })
     .await?;
     pool.run(async |conn| {
-        sqlx::query!("DELETE FROM rdev_webhooks.webhooks WHERE deleted_at < $1", to_sql_time(before))
+        sqlx::query!("DELETE FROM rdev_webhooks.webhooks WHERE deleted_at < $1", before)
             .execute(&mut **conn)
             .await
     })
     .await?;
     pool.run(async |conn| {
-        sqlx::query!(
-            "DELETE FROM rdev_webhooks.replays WHERE ended_at < $1 AND NOT open",
-            to_sql_time(before)
-        )
-        .execute(&mut **conn)
-        .await
+        sqlx::query!("DELETE FROM rdev_webhooks.replays WHERE ended_at < $1 AND NOT open", before)
+            .execute(&mut **conn)
+            .await
     })
     .await?;
     Ok(pruned)

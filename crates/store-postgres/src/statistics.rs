@@ -58,25 +58,16 @@ impl StatisticsRepository for PostgresStore {
             .await
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+    async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
         for bucket in Bucket::ALL {
-            let keep = match bucket {
-                Bucket::FiveMinutes => Bucket::KEEP_FINE,
-                Bucket::Hour => Duration::MAX,
-            };
-            while self.forget_some(bucket, keep, before).await? == STEP.unsigned_abs() {}
+            while self.forget_some(bucket, bucket.kept(retention)).await? == STEP.unsigned_abs() {}
         }
         Ok(())
     }
 }
 
 impl PostgresStore {
-    async fn forget_some(
-        &self,
-        bucket: Bucket,
-        keep: Duration,
-        before: Timestamp,
-    ) -> Result<u64, StoreError> {
+    async fn forget_some(&self, bucket: Bucket, keep: Duration) -> Result<u64, StoreError> {
         let removed = self
             .inner
             .browse()
@@ -84,11 +75,9 @@ impl PostgresStore {
                 sqlx::query!(
                     "DELETE FROM rdev_webhooks.webhook_statistics WHERE ctid = ANY(ARRAY(
                          SELECT ctid FROM rdev_webhooks.webhook_statistics
-                         WHERE bucket_seconds = $1 AND bucket_at < greatest($2,
-                             rdev_webhooks.now() - $3::int8 * interval '1 microsecond')
-                         LIMIT $4))",
+                         WHERE bucket_seconds = $1 AND bucket_at < rdev_webhooks.now() - $2::int8 * interval '1 microsecond'
+                         LIMIT $3))",
                     seconds(bucket),
-                    to_sql_time(before),
                     to_micros_up(keep),
                     STEP
                 )

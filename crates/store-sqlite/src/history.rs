@@ -3,10 +3,12 @@
 mod list;
 mod prune;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
 };
 
 use crate::SqliteStore;
@@ -67,7 +69,7 @@ impl DeliveryHistory for SqliteStore {
         Ok(Page::of(found, page.limit))
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        self.prune_before(before).await
+    async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
+        self.prune_before(self.clock.now() - retention).await
     }
 }

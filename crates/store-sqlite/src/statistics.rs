@@ -1,6 +1,7 @@
 //! [`StatisticsRepository`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
@@ -57,9 +58,10 @@ impl StatisticsRepository for SqliteStore {
         Ok(Statistics { span, sums, backlog })
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
-        let fine = before.max(self.clock.now() - Bucket::KEEP_FINE);
-        for (bucket, before) in [(Bucket::FiveMinutes, fine), (Bucket::Hour, before)] {
+    async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for bucket in Bucket::ALL {
+            let before = now - bucket.kept(retention);
             while self
                 .write(move |conn, _| Box::pin(async move { forget_some(conn, bucket, before).await }))
                 .await?

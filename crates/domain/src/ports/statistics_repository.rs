@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -30,9 +31,9 @@ pub trait StatisticsRepository: Send + Sync + 'static {
         visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError>;
 
-    /// Removes buckets that begin before `before`, and buckets of five minutes that are older than
+    /// Removes buckets that began longer ago than the retention, by the store's own time, and buckets of five minutes that are older than
     /// [`KEEP_FINE`](crate::statistics::Bucket::KEEP_FINE).
     ///
     /// 1. MUST keep the others. (`old_statistics_are_removed`)
-    async fn forget(&self, before: Timestamp) -> Result<(), StoreError>;
+    async fn forget(&self, retention: Duration) -> Result<(), StoreError>;
 }

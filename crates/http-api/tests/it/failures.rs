@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -113,7 +114,7 @@ impl DeliveryHistory for Broken {
         self.fail().await
     }
 
-    async fn prune(&self, _: Timestamp) -> Result<Pruned, StoreError> {
+    async fn prune(&self, _: Duration) -> Result<Pruned, StoreError> {
         self.fail().await
     }
 }

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 use rdev_webhooks_domain::{NewEvent, PageRequest, Settled, Timestamp};
 use rdev_webhooks_testkit::samples;
 
-use crate::store::{Scene, settlement};
+use crate::store::{Scene, settlement, since_midnight};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -87,7 +87,7 @@ async fn what_fell_into_the_default_moves_when_its_day_gets_a_partition() {
              AS $$ SELECT pg_catalog.now() + interval '5 days' $$",
         )
         .await;
-    scene.store.prune(scene.now().await - 400 * DAY).await.unwrap();
+    scene.store.prune(400 * DAY).await.unwrap();
     for table in ["events_default", "deliveries_default", "attempts_default"] {
         let rows: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT count(*) FROM rdev_webhooks.{table}")))
@@ -108,15 +108,15 @@ async fn days_before_the_limit_are_dropped_as_tables() {
     let now = scene.now().await;
     let (yesterday, today) =
         (delivered(&scene, webhook.id, now - DAY).await, delivered(&scene, webhook.id, now).await);
-    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
-    let pruned = scene.store.prune(midnight).await.unwrap();
+    let retention = since_midnight(now);
+    let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 1));
     assert_eq!(scene.count(PARTITIONS).await, 15);
     assert!(EventRepository::get(&scene.store, yesterday.id).await.unwrap().is_none());
     assert!(EventRepository::get(&scene.store, today.id).await.unwrap().is_some());
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
     // The upkeep makes yesterday's anew, as something may still come in with its time.
-    scene.store.prune(midnight).await.unwrap();
+    scene.store.prune(retention).await.unwrap();
     delivered(&scene, webhook.id, now - DAY).await;
 }
 
@@ -137,8 +137,8 @@ async fn a_large_day_is_dropped_without_being_counted() {
                  (SELECT tableoid FROM rdev_webhooks.deliveries LIMIT 1)",
         )
         .await;
-    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
-    let pruned = scene.store.prune(midnight).await.unwrap();
+    let retention = since_midnight(now);
+    let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 5_000_000));
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.deliveries").await, 0);
 }
@@ -151,14 +151,14 @@ async fn a_day_with_something_to_be_delivered_keeps_that_and_loses_the_rest() {
     delivered(&scene, webhook.id, now - DAY).await;
     let waiting = samples::event(&scene.entropy, now - DAY);
     scene.store.publish(std::slice::from_ref(&waiting)).await.unwrap();
-    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
-    let pruned = scene.store.prune(midnight).await.unwrap();
+    let retention = since_midnight(now);
+    let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 1));
     let leased = scene.store.claim(&scene.claim(webhook.id, 9)).await.unwrap();
     assert_eq!(leased.iter().map(|one| one.event_id).collect::<Vec<_>>(), [waiting.id]);
     assert_eq!(scene.store.settle(&[settlement(&leased[0], Settled::Succeeded)]).await.unwrap(), [true]);
     let page = PageRequest { limit: 9, before: None };
     assert_eq!(DeliveryHistory::list(&scene.store, &Default::default(), page).await.unwrap().items.len(), 1);
-    let pruned = scene.store.prune(midnight).await.unwrap();
+    let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 1));
 }

@@ -14,7 +14,7 @@ use rdev_webhooks_domain::{
 use rdev_webhooks_testkit::samples;
 use sqlx::Executor;
 
-use crate::store::{Scene, settlement};
+use crate::store::{Scene, settlement, since_midnight};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -53,7 +53,7 @@ async fn what_is_being_pruned_is_not_taken_up_again() {
     // Pruning waits for the first of the two, and has looked at both.
     let mut held = scene.holding("SELECT FROM rdev_webhooks.deliveries ORDER BY id LIMIT 1 FOR UPDATE").await;
     let store = scene.store.clone();
-    let pruning = tokio::spawn(async move { store.prune(now - 300 * DAY).await });
+    let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
     scene.somebody_waits().await;
     let redelivered = scene.store.redeliver(asked_for, &Trigger::Manual.into()).await.unwrap();
     assert!(redelivered.is_none(), "{redelivered:?}");
@@ -76,7 +76,7 @@ async fn what_is_being_taken_up_again_is_not_pruned() {
     let redelivering = tokio::spawn(async move { store.redeliver(asked_for, &Trigger::Manual.into()).await });
     scene.somebody_waits().await;
     let store = scene.store.clone();
-    let pruning = tokio::spawn(async move { store.prune(now - 300 * DAY).await });
+    let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
     while !pruning.is_finished() && scene.waiting().await < 2 {}
     held.execute("COMMIT").await.unwrap();
     assert!(redelivering.await.unwrap().unwrap().is_some());
@@ -103,9 +103,8 @@ async fn a_day_is_kept_when_something_of_it_is_wanted_again_at_that_moment() {
          UPDATE rdev_webhooks.delivery_queue SET due_at = due_at - interval '1 second'",
         )
         .await;
-    let midnight = Timestamp::from_micros(now.as_micros() - now.as_micros().rem_euclid(86_400_000_000));
     let store = scene.store.clone();
-    let pruning = tokio::spawn(async move { store.prune(midnight).await });
+    let pruning = tokio::spawn(async move { store.prune(since_midnight(now)).await });
     while !pruning.is_finished() && scene.waiting().await == 0 {}
     held.execute("COMMIT").await.unwrap();
     let pruned = pruning.await.unwrap().unwrap();

@@ -128,6 +128,11 @@ pub(crate) async fn now(conn: &mut PgConnection) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
+/// How long ago the day began.
+pub(crate) fn since_midnight(now: Timestamp) -> Duration {
+    Duration::from_micros(now.as_micros().rem_euclid(86_400_000_000).unsigned_abs())
+}
+
 /// A settlement without an attempt.
 pub(crate) fn settlement(leased: &rdev_webhooks_domain::LeasedDelivery, settled: Settled) -> Settlement {
     Settlement { lease: leased.lease, settled, attempt: None, gone: false, health: HealthEffect::None }

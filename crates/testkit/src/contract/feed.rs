@@ -12,7 +12,7 @@ use rdev_webhooks_domain::{
 use tokio::task::JoinSet;
 
 use super::Harness;
-use super::scene::{MINUTE, Scene};
+use super::scene::{DAY, MINUTE, Scene};
 use crate::samples;
 
 const BEGINNING: Timestamp = Timestamp::EPOCH;
@@ -108,7 +108,7 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
 
     // However long that takes, and whatever is pruned meanwhile.
     scene.advance(MINUTE * 60 * 24).await;
-    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    scene.history.prune(30 * DAY).await.unwrap();
     assert_eq!(scene.changed_since(since).await, told);
     let again = scene.now().await - MINUTE;
     let mut ended = Vec::new();
@@ -120,7 +120,7 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
         }
     }
     assert_eq!(ended.len(), 3);
-    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    scene.history.prune(30 * DAY).await.unwrap();
     assert_eq!(scene.changed_since(since).await, ended, "what has ended again is told as that alone");
     assert_eq!(scene.changed_since(again).await, ended);
 }

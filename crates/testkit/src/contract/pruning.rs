@@ -1,13 +1,13 @@
 //! `DeliveryHistory::prune`, and what it clears up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{Pruned, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent, PageRequest,
-    Settled, SigningSecrets, Target, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId,
-    WebhookState,
+    Settled, SigningSecrets, Target, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -18,10 +18,10 @@ use super::webhooks::assert_cancelled;
 use crate::samples;
 
 /// Prunes until there is nothing more to remove, for a store may stop at a bound.
-async fn prune(scene: &Scene<'_>, before: Timestamp) -> Pruned {
+async fn prune(scene: &Scene<'_>, retention: Duration) -> Pruned {
     let mut all = Pruned::default();
     for _ in 0..100 {
-        let pruned = scene.history.prune(before).await.unwrap();
+        let pruned = scene.history.prune(retention).await.unwrap();
         if pruned == Pruned::default() {
             return all;
         }
@@ -31,9 +31,10 @@ async fn prune(scene: &Scene<'_>, before: Timestamp) -> Pruned {
     panic!("pruning comes to an end");
 }
 
-/// A moment by which all that is published now is old, whole days included.
-async fn all_is_old(scene: &Scene<'_>) -> Timestamp {
-    scene.now().await + DAY + DAY / 2
+/// Prunes when all that was published until now is old, whole days included.
+async fn prune_all(scene: &Scene<'_>) -> Pruned {
+    scene.advance(DAY + DAY / 2).await;
+    prune(scene, Duration::ZERO).await
 }
 
 async fn is_there(scene: &Scene<'_>, event: EventId) -> bool {
@@ -61,7 +62,7 @@ pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     let state = WebhookState::Disabled { reason, since };
     scene.change(disabled, |webhook| webhook.state = state).await;
 
-    let pruned = prune(&scene, all_is_old(&scene).await).await;
+    let pruned = prune_all(&scene).await;
     let expected = Pruned { events: 1, deliveries: 1 };
     assert_eq!(pruned, expected);
     assert!(scene.history.get(held).await.unwrap().is_none());
@@ -105,12 +106,11 @@ pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     scene.settle_held(&leased, Settled::Succeeded).await;
 
     // Nothing is as old as this.
-    let long_ago = scene.now().await - 2 * DAY;
-    assert_eq!(prune(&scene, long_ago).await, Pruned::default());
+    assert_eq!(prune(&scene, 2 * DAY).await, Pruned::default());
     assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 5);
     assert!(scene.publish_one(&keyed(scene.new_event().await)).await.duplicate);
 
-    let pruned = prune(&scene, all_is_old(&scene).await).await;
+    let pruned = prune_all(&scene).await;
     let expected = Pruned { events: 5, deliveries: 4 };
     assert_eq!(pruned, expected);
     for id in old {
@@ -149,8 +149,7 @@ pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harnes
     scene.delete(webhook).await;
     scene.advance(LEASE).await;
 
-    let long_ago = scene.now().await - 2 * DAY;
-    assert_eq!(prune(&scene, long_ago).await, Pruned::default());
+    assert_eq!(prune(&scene, 2 * DAY).await, Pruned::default());
     let delivery = scene.delivery(left).await;
     assert_cancelled(&delivery.state);
     assert_eq!(delivery.attempts, 1);
@@ -168,8 +167,7 @@ pub async fn nothing_waits_for_good_for_a_deleted_webhook(harness: &dyn Harness)
     for _ in 0..5 {
         let webhook = scene.webhook().await;
         publish_while_deleting(&scene, webhook).await;
-        let long_ago = scene.now().await - 2 * DAY;
-        prune(&scene, long_ago).await;
+        prune(&scene, 2 * DAY).await;
         let of_webhook = DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() };
         for delivery in scene.deliveries(&of_webhook).await {
             assert_cancelled(&delivery.state);
@@ -199,14 +197,14 @@ pub async fn pruning_removes_replays_that_ended_long_ago(harness: &dyn Harness) 
         }
         there
     };
-    prune(&scene, scene.now().await - DAY).await;
+    prune(&scene, DAY).await;
     assert_eq!(there().await, [true, true, true]);
-    prune(&scene, all_is_old(&scene).await).await;
+    prune_all(&scene).await;
     assert_eq!(there().await, [false, true, true], "what it has queued is still waiting");
     let leased = scene.claim_one(busy).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     scene.replays.advance(cancelled).await.unwrap();
-    prune(&scene, all_is_old(&scene).await).await;
+    prune_all(&scene).await;
     assert_eq!(there().await, [false, true, false]);
 }
 
@@ -245,12 +243,12 @@ pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
         let mut webhook = Webhook { signing: scheme, ..scene.new_webhook().await };
         webhook.tell_of(&secrets);
         scene.webhooks.create(&webhook, &secrets).await.unwrap();
-        scene.history.prune(Timestamp::EPOCH).await.unwrap();
+        scene.history.prune(DAY).await.unwrap();
         assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
     }
     let newest = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
     scene.advance(2 * HOUR).await;
-    scene.history.prune(Timestamp::EPOCH).await.unwrap();
+    scene.history.prune(DAY).await.unwrap();
     let pruned = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
     let forgotten = newest.into_iter().map(|webhook| Webhook { previous_secret: None, ..webhook });
     assert_eq!(pruned, forgotten.collect::<Vec<_>>());

@@ -1,5 +1,7 @@
 //! [`DeliveryHistory`] in memory.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
@@ -52,8 +54,9 @@ impl DeliveryHistory for MemoryStore {
         Ok(Page::of(found, page.limit))
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+    async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
         let (mut state, now) = self.step();
+        let before = now - retention;
         cancel_what_dead_workers_left(&mut state, now);
         let old: Vec<EventId> = state
             .events

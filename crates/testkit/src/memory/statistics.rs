@@ -1,6 +1,7 @@
 //! [`StatisticsRepository`] in memory.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
@@ -54,13 +55,14 @@ impl StatisticsRepository for MemoryStore {
         Ok(Statistics { span, sums, backlog })
     }
 
-    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+    async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
         let (mut state, now) = self.step();
-        let fine = before.max(now - Bucket::KEEP_FINE);
-        state.statistics.retain(|(_, seconds, begin), _| {
-            let is_fine = *seconds == Bucket::FiveMinutes.seconds();
-            *begin >= if is_fine { fine } else { before }
-        });
+        for bucket in Bucket::ALL {
+            let before = now - bucket.kept(retention);
+            state
+                .statistics
+                .retain(|(_, seconds, begin), _| *seconds != bucket.seconds() || *begin >= before);
+        }
         Ok(())
     }
 }

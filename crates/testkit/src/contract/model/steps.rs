@@ -279,8 +279,7 @@ impl<'a> Run<'a> {
 
     async fn prune(&mut self) {
         self.note("prune what is older than anything here".to_owned());
-        let long_ago = self.scene.now().await - 2 * DAY;
-        self.scene.history.prune(long_ago).await.unwrap();
+        self.scene.history.prune(2 * DAY).await.unwrap();
         self.model.pruned();
     }
 
