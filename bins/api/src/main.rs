@@ -52,6 +52,7 @@ fn main() -> ExitCode {
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
     let metrics = process::metrics()?;
+    options.database.warn_if_alone("nothing is delivered");
     let DatabaseArgs { database_url, encryption_key } = options.database;
     let system = options.system.builder(database_url, encryption_key).open().await?;
     let listener = process::listen(options.bind, "--bind").await?;

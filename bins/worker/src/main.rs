@@ -47,6 +47,7 @@ fn main() -> ExitCode {
 async fn work(options: Options) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
     let metrics = process::metrics()?;
+    options.database.warn_if_alone("no events are taken");
     let DatabaseArgs { database_url, encryption_key } = options.database;
     let system = options.system.builder(database_url, encryption_key).open().await?;
     let listener = process::listen(options.admin_bind, "--admin-bind").await?;

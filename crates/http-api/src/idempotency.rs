@@ -37,6 +37,8 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// How much longer than its client waits an operation may go on: longer than the database may take over
 /// anything.
 const GRACE: Duration = Duration::from_secs(20);
+/// A request that is still being answered after so long was most likely cut off.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 /// How much longer than an operation may go on its key is held, for recording the answer.
 const MARGIN: Duration = Duration::from_secs(10);
 
@@ -88,10 +90,19 @@ pub(crate) async fn once(
                 Its answer is given to whoever asks again, as soon as there is one; after the seconds of \
                 Retry-After at the latest it can be taken up anew.";
             let problem = Problem::new(ProblemCode::IdempotencyKeyInUse, detail).in_header("Idempotency-Key");
-            let seconds = for_at_most.as_secs() + u64::from(for_at_most.subsec_nanos() > 0);
-            Err(problem.with_header(RETRY_AFTER, HeaderValue::from(seconds.max(1))))
+            Err(problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after(lease_for, for_at_most))))
         }
     }
+}
+
+/// After how many seconds it is worth while to ask again for what is being answered: as a rule that takes no
+/// second; what has taken longer than it should was cut off, most likely, and is held for the rest of its lease.
+fn retry_after(lease_for: Duration, for_at_most: Duration) -> u64 {
+    if lease_for.saturating_sub(for_at_most) < CUT_OFF_AFTER {
+        return 1;
+    }
+    let seconds = for_at_most.as_secs() + u64::from(for_at_most.subsec_nanos() > 0);
+    seconds.max(1)
 }
 
 fn key(caller: &Caller, headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {

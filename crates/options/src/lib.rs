@@ -21,10 +21,10 @@ use rdev_webhooks_runtime::options::{positive_duration, secret};
 // What a process that has no data dir needs to know of its database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
-    /// The database, like postgres://user:password@host/database; not one of SQLite, which one process has to
-    /// itself
+    /// The database, like postgres://user:password@host/database; one of SQLite (sqlite://path) has no room for
+    /// a second process
     #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
-          value_parser = secret(shared_database))]
+          value_parser = secret(str::parse::<Database>))]
     pub database_url: Database,
 
     /// What secrets are encrypted with at rest: 32 bytes in base64; in a comma-separated list the first
@@ -34,16 +34,15 @@ pub struct DatabaseArgs {
     pub encryption_key: Keyring,
 }
 
-/// Reads a database that several processes can share. On one of SQLite an API would take events that nobody
-/// delivers, since no worker could be beside it.
-fn shared_database(text: &str) -> Result<Database, String> {
-    match text.parse::<Database>().map_err(|error| error.to_string())? {
-        Database::Sqlite { .. } => {
-            Err("one process has an SQLite database to itself, and this one would lack the \
-            others: run `rdev-webhooks serve` on it, which is all in one, or give postgres://…"
-                .to_owned())
+impl DatabaseArgs {
+    /// Warns of a database that this process has to itself, so that what `missing` would do is not done.
+    pub fn warn_if_alone(&self, missing: &str) {
+        if matches!(self.database_url, Database::Sqlite { .. }) {
+            tracing::warn!(
+                "one process has an SQLite database to itself, so {missing} while this one runs; \
+                 `rdev-webhooks serve` is all in one"
+            );
         }
-        shared => Ok(shared),
     }
 }
 

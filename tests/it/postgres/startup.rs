@@ -41,19 +41,6 @@ async fn a_missing_option_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_one_process_has_to_itself_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("rdev.db");
-    for name in ["rdev-webhooks-api", "rdev-webhooks-worker"] {
-        let output = start(name, &format!("sqlite://{}", file.display())).await;
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(said.contains("--database-url") && said.contains("rdev-webhooks serve"), "{said}");
-        assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing was made");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_tells_whether_it_is_ready() {
     let deployment = Deployment::start().await;
     let worker = deployment.worker().await;
