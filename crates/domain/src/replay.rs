@@ -24,8 +24,8 @@ const STEPS_WAITING: u32 = 2;
 /// How many deliveries one step of a replay looks at, whether it takes them or not.
 pub const LOOK_AT: u32 = 500;
 
-/// Deliveries are counted up to this many before a replay begins.
-pub const COUNT_LIMIT: u32 = 1_000_000;
+/// How many deliveries are looked at, whether it would take them or not, to count what a replay has before it.
+pub const COUNT_LIMIT: u32 = 100_000;
 
 /// How many rounds of what a webhook takes at once may be in the queue: one that is being sent, and what
 /// several workers have at the ready.
@@ -82,9 +82,9 @@ pub struct ReplaySelection {
 /// How many deliveries there are that a replay would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {
-    /// So many, up to [`COUNT_LIMIT`].
+    /// So many, of the first [`COUNT_LIMIT`] that were looked at.
     pub deliveries: u64,
-    /// Whether there are no more than that.
+    /// Whether these were all there are to look at.
     pub is_exact: bool,
     /// When they were counted, by the store's clock.
     pub at: Timestamp,

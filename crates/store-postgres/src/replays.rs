@@ -21,7 +21,8 @@ use rows::{replay_rows, save, to_i64, to_replay};
 #[async_trait]
 impl ReplayRepository for PostgresStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
-        let limit = i64::from(COUNT_LIMIT);
+        // One more tells whether there are more; it counts for nothing else.
+        let most = i64::from(COUNT_LIMIT) + 1;
         let projects = projects(selection);
         let row = self
             .inner
@@ -29,29 +30,41 @@ impl ReplayRepository for PostgresStore {
             .run(async |conn| {
                 sqlx::query!(
                     r#"
-                    SELECT rdev_webhooks.now() AS "at!", (SELECT count(*) FROM (
-                        SELECT FROM rdev_webhooks.deliveries d
-                        WHERE d.webhook_id = $1 AND d.outcome = $2 AND d.id > $3 AND d.id < $4
-                            AND d.finished_at <= rdev_webhooks.now()
+                    SELECT rdev_webhooks.now() AS "at!", count(*) AS "looked_at!",
+                        count(*) FILTER (WHERE l.place < $6 AND l.outcome = $2
+                            AND l.finished_at <= rdev_webhooks.now()
                             AND ($5::text[] IS NULL OR (SELECT e.project
-                                FROM rdev_webhooks.events e WHERE e.id = d.event_id) = ANY($5))
-                        LIMIT $6
-                    ) m) AS "matched!"
+                                FROM rdev_webhooks.events e WHERE e.id = l.event_id) = ANY($5))) AS "matched!"
+                    FROM (
+                        SELECT d.event_id, d.outcome, d.finished_at, row_number() OVER (ORDER BY d.id) AS place
+                        FROM (
+                            (SELECT d.id, d.event_id, d.outcome, d.finished_at
+                            FROM rdev_webhooks.deliveries d
+                            WHERE $2 <> 'succeeded' AND d.webhook_id = $1 AND d.outcome = $2
+                                AND d.outcome <> 'succeeded' AND d.id > $3 AND d.id < $4
+                            ORDER BY d.id LIMIT $6)
+                            UNION ALL
+                            (SELECT d.id, d.event_id, d.outcome, d.finished_at
+                            FROM rdev_webhooks.deliveries d
+                            WHERE $2 = 'succeeded' AND d.webhook_id = $1 AND d.id > $3 AND d.id < $4
+                            ORDER BY d.id LIMIT $6)
+                        ) d
+                    ) l
                     "#,
                     selection.webhook_id.as_uuid(),
                     selection.outcome.as_str(),
                     DeliveryId::floor(selection.since).as_uuid(),
                     DeliveryId::floor(selection.until).as_uuid(),
                     projects.as_deref(),
-                    limit + 1,
+                    most,
                 )
                 .fetch_one(&mut **conn)
                 .await
             })
             .await?;
         Ok(Matched {
-            deliveries: u64::try_from(row.matched.min(limit)).unwrap_or(0),
-            is_exact: row.matched <= limit,
+            deliveries: u64::try_from(row.matched).unwrap_or(0),
+            is_exact: row.looked_at < most,
             at: from_sql_time(row.at),
         })
     }

@@ -25,14 +25,17 @@ impl ReplayRepository for SqliteStore {
         let (after, until) = (floor(selection.since), floor(selection.until));
         let (status, at) = (selection.outcome.as_str(), micros(now));
         let projects = projects(selection.projects.as_ref())?;
-        let limit = i64::from(COUNT_LIMIT);
-        let most = limit + 1;
-        let matched = sqlx::query_scalar!(
-            "SELECT count(*) FROM (
-               SELECT 1 FROM deliveries AS d INDEXED BY deliveries_by_webhook
-               WHERE d.webhook_id = ?1 AND d.status = ?2 AND d.id > ?3 AND d.id < ?4 AND d.finished_at <= ?5
-                 AND (?6 IS NULL OR d.project IN (SELECT value FROM json_each(?6)))
-               LIMIT ?7)",
+        // One more tells whether there are more; it counts for nothing else.
+        let most = i64::from(COUNT_LIMIT) + 1;
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "looked_at!: i64", count(*) FILTER (WHERE l.place < ?7 AND l.finished_at <= ?5
+                 AND (?6 IS NULL OR l.project IN (SELECT value FROM json_each(?6)))) AS "matched!: i64"
+               FROM (
+                 SELECT d.finished_at, d.project, row_number() OVER (ORDER BY d.id) AS place FROM (
+                   SELECT x.id, x.finished_at, x.project
+                   FROM deliveries AS x INDEXED BY deliveries_by_webhook
+                   WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
+                   ORDER BY x.id LIMIT ?7) AS d) AS l"#,
             webhook,
             status,
             after,
@@ -45,8 +48,8 @@ impl ReplayRepository for SqliteStore {
         .await
         .map_err(error::database)?;
         Ok(Matched {
-            deliveries: u64::try_from(matched.min(limit)).unwrap_or(0),
-            is_exact: matched <= limit,
+            deliveries: u64::try_from(row.matched).unwrap_or(0),
+            is_exact: row.looked_at < most,
             at: now,
         })
     }

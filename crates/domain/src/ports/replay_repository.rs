@@ -9,11 +9,12 @@ use crate::{Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySel
 /// Where replays are kept and taken further. [`Replay`] has the rules.
 #[async_trait]
 pub trait ReplayRepository: Send + Sync + 'static {
-    /// Counts the deliveries that a replay would take, up to
-    /// [`COUNT_LIMIT`](crate::replay::COUNT_LIMIT), and changes nothing.
+    /// Counts the deliveries that a replay would take, and changes nothing.
     ///
     /// 1. MUST count the finished deliveries that the selection describes and no other.
     ///    (`a_count_is_of_what_the_selection_describes`)
+    /// 2. MUST look at no more than [`COUNT_LIMIT`](crate::replay::COUNT_LIMIT) deliveries, whatever they match,
+    ///    and say so where there are more. (the stores' own tests)
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError>;
 
     /// Stores a new replay; with `visible_to`, of a webhook that is visible to who is limited to these projects.

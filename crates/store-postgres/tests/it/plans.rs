@@ -1,11 +1,12 @@
 //! That the statements which carry the load go by indexes, whatever the statistics say.
 
-use rdev_webhooks_domain::replay::LEAST_WAITING;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, Entropy, EventRepository, ReplayBegun, ReplayRepository,
 };
+use rdev_webhooks_domain::replay::LEAST_WAITING;
 use rdev_webhooks_domain::{
     DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
     ReplaySelection, Settled, Settlement, Timestamp, WebhookId,
@@ -172,6 +173,35 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
         assert!(read < limit, "{read} rows were read to replay {LEAST_WAITING} that {}", outcome.as_str());
         ReplayRepository::cancel(&scene.another().await, id).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.deliveries
+                 (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome)
+             SELECT encode(substring(uuid_send(rdev_webhooks.id_floor(now())) FOR 6)
+                     || '\\x7000'::bytea || '\\x8000'::bytea || substring(int8send(n) FROM 3), 'hex')::uuid,
+                 gen_random_uuid(), w.id, now(), 1, 1, 'succeeded'
+             FROM rdev_webhooks.webhooks w, generate_series(1, 100001) n",
+        )
+        .await;
+    let counted = async |projects: Option<&str>| {
+        let projects = projects.map(|project| BTreeSet::from([project.parse().unwrap()]));
+        let (since, until) = (Timestamp::EPOCH, scene.now().await + Duration::from_secs(1));
+        let outcome = DeliveryOutcome::Succeeded;
+        let selection = ReplaySelection { webhook_id: webhook.id, since, until, outcome, projects };
+        let matched = scene.store.count(&selection).await.unwrap();
+        (matched.deliveries, matched.is_exact)
+    };
+    assert_eq!(counted(None).await, (100_000, false));
+    assert_eq!(counted(Some("none")).await, (0, false));
+    scene.execute("DELETE FROM rdev_webhooks.deliveries WHERE id = (SELECT max(id::text)::uuid FROM rdev_webhooks.deliveries)").await;
+    assert_eq!(counted(None).await, (100_000, true));
+    assert_eq!(counted(Some("none")).await, (0, true));
 }
 
 /// How many rows a store of its own looks at while it does something. The server counts what a connection

@@ -12,6 +12,7 @@ mod harness;
 mod keys;
 mod opening;
 mod plaintext;
+mod replays;
 mod writing;
 
 use harness::SqliteHarness;

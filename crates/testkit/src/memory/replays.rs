@@ -25,11 +25,10 @@ pub(super) struct StoredReplay {
 impl ReplayRepository for MemoryStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
         let (state, now) = self.step();
-        let candidates = candidates(&state, selection, DeliveryId::floor(selection.since));
-        let matching = candidates.filter(|id| takes(&state, selection, *id, now));
-        let count = matching.take(COUNT_LIMIT as usize + 1).count() as u64;
-        let limit = u64::from(COUNT_LIMIT);
-        Ok(Matched { deliveries: count.min(limit), is_exact: count <= limit, at: now })
+        let mut candidates = candidates(&state, selection, DeliveryId::floor(selection.since));
+        let looked_at = candidates.by_ref().take(COUNT_LIMIT as usize);
+        let deliveries = looked_at.filter(|id| takes(&state, selection, *id, now)).count() as u64;
+        Ok(Matched { deliveries, is_exact: candidates.next().is_none(), at: now })
     }
 
     async fn begin(
