@@ -37,8 +37,10 @@ pub(crate) async fn redeliver(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, request).await?;
-                if matches!(found, Found::Queued(_)) {
-                    tx.commit().await?;
+                // Not left to the connection's return to its pool: until then claims would pass over the row.
+                match found {
+                    Found::Queued(_) => tx.commit().await?,
+                    _ => tx.rollback().await?,
                 }
                 Ok(found)
             })
