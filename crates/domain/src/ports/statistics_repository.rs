@@ -31,8 +31,8 @@ pub trait StatisticsRepository: Send + Sync + 'static {
         visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError>;
 
-    /// Removes buckets that began longer ago than the retention, by the store's own time, and buckets of five minutes that are older than
-    /// [`KEEP_FINE`](crate::statistics::Bucket::KEEP_FINE).
+    /// Removes buckets that began longer ago than the retention, by the store's own time, and buckets of five
+    /// minutes that are older than [`KEEP_FINE`](crate::statistics::Bucket::KEEP_FINE).
     ///
     /// 1. MUST keep the others. (`old_statistics_are_removed`)
     async fn forget(&self, retention: Duration) -> Result<(), StoreError>;
