@@ -81,7 +81,7 @@ impl Store {
                 lease: delivery.lease,
                 settled,
                 attempt: Some(samples::attempt(delivery.attempt, SystemClock.now(), status)),
-                gone: false,
+                gone: None,
                 health: HealthEffect::None,
             })
             .collect();

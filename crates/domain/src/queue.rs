@@ -181,8 +181,9 @@ pub struct Settlement {
     pub settled: Settled,
     /// The attempt, unless the delivery was given up without one.
     pub attempt: Option<Attempt>,
-    /// Whether the endpoint said that it is gone for good, so that the webhook is to be disabled.
-    pub gone: bool,
+    /// The endpoint said that it is gone for good, so that the webhook is to be disabled: the version of it that
+    /// was tried. Of one that has been changed since, it may have been another endpoint.
+    pub gone: Option<u64>,
     /// What the attempt says of the endpoint.
     pub health: HealthEffect,
 }

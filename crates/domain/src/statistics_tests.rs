@@ -16,7 +16,7 @@ fn settlement(settled: Settled, number: u32, trigger: Trigger, outcome: AttemptO
             signature: String::new(),
             outcome,
         }),
-        gone: false,
+        gone: None,
         health: HealthEffect::None,
     }
 }

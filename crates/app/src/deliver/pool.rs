@@ -117,7 +117,7 @@ impl PoolTask {
                 lease,
                 settled,
                 attempt: None,
-                gone: false,
+                gone: None,
                 health: HealthEffect::None,
             }));
         }
@@ -148,7 +148,7 @@ impl PoolTask {
                 signature: prepared.signature,
                 outcome: report.outcome,
             }),
-            gone: decision.gone,
+            gone: decision.gone.then_some(leased.target.version),
             health: decision.health,
         }))
     }

@@ -62,7 +62,7 @@ impl World {
             lease: one.lease,
             settled: Settled::Failed(FailureReason::AttemptsExhausted),
             attempt: Some(samples::attempt(1, self.ambient.clock.now(), 400)),
-            gone: false,
+            gone: None,
             health: HealthEffect::None,
         });
         let recorded = self.store.settle(&failed.collect::<Vec<_>>()).await.unwrap();

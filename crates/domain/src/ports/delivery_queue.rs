@@ -62,7 +62,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST leave the automatic retry behind a failed attempt that was asked for.
     ///    (`a_redelivery_leaves_the_automatic_retry_alone`)
     /// 5. MUST disable the webhook of a settlement that says [`gone`](Settlement::gone), if it is
-    ///    enabled. (`gone_disables_the_webhook`)
+    ///    enabled and of that version. (`gone_disables_the_webhook`,
+    ///    `gone_says_nothing_of_a_webhook_that_was_changed`)
     /// 6. MUST end the delivery in the state, and with the reason, that the settlement gives.
     ///    (`a_settlement_ends_the_delivery_as_it_says`)
     /// 7. MUST take what the holder of an expired lease reports, unless another took it over.

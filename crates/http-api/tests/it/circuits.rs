@@ -15,7 +15,7 @@ impl Scene {
     async fn fails(&self, webhook: &str, health: HealthEffect) {
         let lease = self.claim(webhook).await.lease;
         let settled = Settled::RetryAfter(Duration::ZERO);
-        let settlement = Settlement { lease, settled, attempt: None, gone: false, health };
+        let settlement = Settlement { lease, settled, attempt: None, gone: None, health };
         assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);
     }
 
@@ -72,7 +72,7 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
         lease: probe.lease,
         settled: Settled::Succeeded,
         attempt: None,
-        gone: false,
+        gone: None,
         health: HealthEffect::Succeeded,
     };
     assert_eq!(scene.store.settle(&[success]).await.unwrap(), [true]);

@@ -211,7 +211,7 @@ impl Scene {
             lease: leased.lease,
             settled,
             attempt: Some(attempt),
-            gone: false,
+            gone: None,
             health: HealthEffect::None,
         };
         assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);

@@ -23,7 +23,7 @@ impl Scene {
             let attempt =
                 Attempt { duration: Duration::from_millis(100), ..samples::attempt(n, now, *status) };
             let (attempt, settled) = (Some(attempt), *settled);
-            sums.settled(&Settlement { lease, settled, attempt, gone: false, health: HealthEffect::None });
+            sums.settled(&Settlement { lease, settled, attempt, gone: None, health: HealthEffect::None });
         }
         self.store.add(&[(id, sums)]).await.unwrap();
     }

@@ -16,11 +16,12 @@ async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given(
     scene.publish(2).await;
     let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
     let retried = Settled::RetryAfter(Duration::from_secs(60));
-    scene.store.settle(&[unwell(&leased[0], retried, false, HealthEffect::Unavailable)]).await.unwrap();
-    let gone = unwell(&leased[1], Settled::Failed(FailureReason::Gone), true, HealthEffect::Rejected);
+    scene.store.settle(&[unwell(&leased[0], retried, None, HealthEffect::Unavailable)]).await.unwrap();
+    let tried = Some(leased[1].target.version);
+    let gone = unwell(&leased[1], Settled::Failed(FailureReason::Gone), tried, HealthEffect::Rejected);
 
-    // A change of the webhook is under way, in the order in which the store makes it.
-    let mut held = scene.holding("UPDATE rdev_webhooks.webhooks SET version = version + 1").await;
+    // Its subscriptions are being written anew, in the order in which the store does that.
+    let mut held = scene.holding("UPDATE rdev_webhooks.webhooks SET updated_at = updated_at").await;
     let store = scene.store.clone();
     let settling = tokio::spawn(async move { store.settle(&[gone]).await });
     scene.somebody_waits().await;

@@ -135,7 +135,7 @@ pub(crate) fn since_midnight(now: Timestamp) -> Duration {
 
 /// A settlement without an attempt.
 pub(crate) fn settlement(leased: &rdev_webhooks_domain::LeasedDelivery, settled: Settled) -> Settlement {
-    Settlement { lease: leased.lease, settled, attempt: None, gone: false, health: HealthEffect::None }
+    Settlement { lease: leased.lease, settled, attempt: None, gone: None, health: HealthEffect::None }
 }
 
 /// What of a result is a passing failure.

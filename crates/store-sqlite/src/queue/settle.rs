@@ -1,6 +1,6 @@
 //! Recording how attempts ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::StoreError;
@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::stages::Stages;
 use crate::rows::delivery::Stage;
 use crate::rows::{attempt, micros};
-use crate::{error, health, json};
+use crate::{error, health};
 
 /// Records settlements, and says for each whether its lease still held.
 pub(super) async fn settle(
@@ -22,7 +22,7 @@ pub(super) async fn settle(
     let mut stages = Stages::load(conn, deliveries).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
     let mut attempts = Vec::with_capacity(settlements.len());
-    let mut gone = BTreeSet::new();
+    let mut gone = BTreeMap::new();
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
     for settlement in settlements {
         let Some((webhook, deleted)) = settle_one(&mut stages, settlement, now) else {
@@ -31,8 +31,8 @@ pub(super) async fn settle(
         };
         recorded.push(true);
         attempts.extend(settlement.attempt.iter().map(|attempt| (settlement.lease.delivery, attempt)));
-        if settlement.gone {
-            gone.insert(webhook);
+        if let Some(version) = settlement.gone {
+            gone.insert(webhook, version);
         }
         if settlement.health != HealthEffect::None && !deleted {
             tallies.entry(webhook).or_default().add(settlement.health);
@@ -42,7 +42,7 @@ pub(super) async fn settle(
     attempt::record(conn, now, attempts).await?;
     record_health(conn, &tallies, now).await?;
     if !gone.is_empty() {
-        disable(conn, &gone, now).await?;
+        disable(conn, gone, now).await?;
     }
     Ok(recorded)
 }
@@ -84,23 +84,28 @@ fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> O
     Some((webhook, deleted))
 }
 
-/// Disables webhooks whose endpoints are gone.
+/// Disables webhooks whose endpoints are gone, each if it is still of the version that was tried.
 async fn disable(
     conn: &mut SqliteConnection,
-    webhooks: &BTreeSet<WebhookId>,
+    webhooks: BTreeMap<WebhookId, u64>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let ids = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
     let (reason, now) = (DisabledReason::Gone.as_str(), micros(now));
-    sqlx::query!(
-        "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
-        ids,
-        reason,
-        now
-    )
-    .execute(conn)
-    .await
-    .map_err(error::database)?;
+    for (webhook, version) in webhooks {
+        let id = webhook.as_uuid().as_bytes().to_vec();
+        // A version that does not fit is no webhook's.
+        let version = i64::try_from(version).unwrap_or(-1);
+        sqlx::query!(
+            "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1
+             WHERE id = ?1 AND version = ?4 AND disabled_since IS NULL AND deleted_at IS NULL",
+            id,
+            reason,
+            now,
+            version
+        )
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    }
     Ok(())
 }

@@ -106,7 +106,7 @@ async fn an_attempt_that_cannot_be_read_says_where() {
     let attempt = samples::attempt(1, webhook.created_at, 200);
     let settled = Settled::Succeeded;
     let settlement =
-        Settlement { lease, settled, attempt: Some(attempt), gone: false, health: HealthEffect::None };
+        Settlement { lease, settled, attempt: Some(attempt), gone: None, health: HealthEffect::None };
     assert_eq!(harness.store.settle(&[settlement]).await.unwrap(), [true]);
     harness.tamper("UPDATE attempts SET response_headers = 'x-token: sesame'").await;
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await;

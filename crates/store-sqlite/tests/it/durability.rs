@@ -18,13 +18,8 @@ async fn a_reopened_store_has_everything() {
     let lease = harness.claim(webhook.id).await[0].lease;
     let attempt = samples::attempt(1, webhook.created_at, 200);
     let settled = Settled::Succeeded;
-    let settlement = Settlement {
-        lease,
-        settled,
-        attempt: Some(attempt.clone()),
-        gone: false,
-        health: HealthEffect::None,
-    };
+    let settlement =
+        Settlement { lease, settled, attempt: Some(attempt.clone()), gone: None, health: HealthEffect::None };
     harness.store.settle(&[settlement]).await.unwrap();
     let all = PageRequest { limit: 10, before: None };
     let events = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();

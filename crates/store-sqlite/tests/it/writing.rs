@@ -130,7 +130,7 @@ async fn every_lease_token_is_kept() {
             lease,
             settled: Settled::Succeeded,
             attempt: None,
-            gone: false,
+            gone: None,
             health: HealthEffect::None,
         };
         assert_eq!(harness.store.settle(&[settlement]).await.unwrap(), [true], "{token}");
@@ -150,13 +150,8 @@ async fn any_text_of_an_attempt_is_kept() {
     attempt.outcome.response.as_mut().unwrap().headers = vec![("x-text".to_owned(), text)];
     attempt.outcome.response.as_mut().unwrap().body = vec![0, 1, 0xff].into();
     let settled = Settled::Succeeded;
-    let settlement = Settlement {
-        lease,
-        settled,
-        attempt: Some(attempt.clone()),
-        gone: false,
-        health: HealthEffect::None,
-    };
+    let settlement =
+        Settlement { lease, settled, attempt: Some(attempt.clone()), gone: None, health: HealthEffect::None };
     harness.store.settle(&[settlement]).await.unwrap();
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await;
     assert_eq!(attempts.unwrap().items, [attempt]);

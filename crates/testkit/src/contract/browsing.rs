@@ -325,7 +325,7 @@ pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
             lease: leased.lease,
             settled: Settled::RetryAfter(Duration::ZERO),
             attempt: Some(attempt.clone()),
-            gone: false,
+            gone: None,
             health: HealthEffect::None,
         };
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);

@@ -79,6 +79,7 @@ macro_rules! contract_test_names {
             a_lost_lease_records_nothing
             a_retry_is_due_after_its_wait
             gone_disables_the_webhook
+            gone_says_nothing_of_a_webhook_that_was_changed
             // circuits
             a_burst_of_failures_does_not_open_the_circuit
             failures_in_a_row_open_the_circuit

@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
                 trigger: leased.trigger,
                 ..samples::attempt(leased.attempt, self.now().await, status)
             }),
-            gone: false,
+            gone: None,
             health,
         }
     }

@@ -187,7 +187,10 @@ pub async fn a_lost_lease_records_nothing(harness: &dyn Harness) {
     let mut batch = Vec::new();
     for (n, one) in leased.iter().enumerate() {
         let settled = if n % 2 == 0 { Settled::Succeeded } else { Settled::RetryAfter(HOUR) };
-        batch.push(Settlement { gone: is_lost(one.lease), ..scene.settlement(one, settled).await });
+        batch.push(Settlement {
+            gone: is_lost(one.lease).then_some(one.target.version),
+            ..scene.settlement(one, settled).await
+        });
     }
     let unknown = DeliveryId::derive(scene.new_event().await.id, webhook);
     let mut made_up = batch[0].clone();
@@ -251,7 +254,10 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
     let leased = scene.claim(id, 2).await;
     let gone = async |n: usize| {
         let settled = Settled::Failed(FailureReason::Gone);
-        let settlement = Settlement { gone: true, ..scene.settlement(&leased[n], settled).await };
+        let settlement = Settlement {
+            gone: Some(leased[n].target.version),
+            ..scene.settlement(&leased[n], settled).await
+        };
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
         scene.webhooks.get(id).await.unwrap().unwrap()
     };
@@ -274,8 +280,30 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
     scene.change(id, |webhook| webhook.state = WebhookState::Enabled).await;
     let leased = scene.claim_one(id).await;
     let disabled = scene.change(id, |webhook| webhook.state = by_hand).await;
-    let settlement =
-        Settlement { gone: true, ..scene.settlement(&leased, Settled::Failed(FailureReason::Gone)).await };
+    let settlement = Settlement {
+        gone: Some(disabled.version),
+        ..scene.settlement(&leased, Settled::Failed(FailureReason::Gone)).await
+    };
     assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
     assert_eq!(scene.webhooks.get(id).await.unwrap().unwrap(), disabled);
+}
+
+/// Of a webhook that has been given another endpoint meanwhile, the old one's word disables nothing; what came
+/// of the delivery is recorded all the same.
+pub async fn gone_says_nothing_of_a_webhook_that_was_changed(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let id = scene.webhook().await;
+    let delivery = scene.publish_to(id).await;
+    let leased = scene.claim_one(id).await;
+    let moved = "https://elsewhere.example/".parse().unwrap();
+    let changed = scene.change(id, |webhook| webhook.url = moved).await;
+    let settlement = Settlement {
+        gone: Some(leased.target.version),
+        ..scene.settlement(&leased, Settled::Failed(FailureReason::Gone)).await
+    };
+    assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
+    assert_eq!(scene.status(delivery).await, DeliveryStatus::Failed);
+    assert_eq!(scene.webhooks.get(id).await.unwrap().unwrap(), changed);
+    scene.publish_to(id).await;
+    scene.claim_one(id).await;
 }

@@ -43,7 +43,7 @@ impl Scene<'_> {
                 lease: LeaseRef { delivery: DeliveryId::floor(now), token: samples::token(&self.entropy) },
                 settled,
                 attempt: Some(attempt),
-                gone: false,
+                gone: None,
                 health: HealthEffect::None,
             });
         }

@@ -274,7 +274,8 @@ fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Opt
     if let Some(ended) = ended {
         state.finish(id, ended);
     }
-    if settlement.gone && state.is_enabled(webhook) {
+    let tried = settlement.gone.zip(state.webhooks.get(&webhook));
+    if tried.is_some_and(|(version, stored)| version == stored.webhook.version) && state.is_enabled(webhook) {
         disable(state, webhook, now);
     }
     Some(webhook)

@@ -21,7 +21,8 @@ struct Columns {
     reason: Vec<Option<&'static str>>,
     /// How long until the retry; none if one was waiting.
     wait_us: Vec<Option<i64>>,
-    gone: Vec<bool>,
+    /// The version of the webhook whose endpoint is gone; none if it is not.
+    gone: Vec<Option<i64>>,
     /// What the attempt says of the endpoint: 1 that it works, 2 that it is there, 3 that it is not; 0 is
     /// nothing.
     health: Vec<i32>,
@@ -55,7 +56,8 @@ impl Columns {
     fn push(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
         self.id.push(settlement.lease.delivery.as_uuid());
         self.token.push(settlement.lease.token.as_i64());
-        self.gone.push(settlement.gone);
+        // A version that does not fit is no webhook's.
+        self.gone.push(settlement.gone.map(|version| i64::try_from(version).unwrap_or(-1)));
         self.health.push(match settlement.health {
             HealthEffect::None => 0,
             HealthEffect::Succeeded => 1,
@@ -107,7 +109,7 @@ pub(super) async fn apply<'a>(
     store
         .write()
         .run(async |conn| {
-            if !columns.gone.contains(&true) {
+            if columns.gone.iter().all(Option::is_none) {
                 return record(conn, &columns).await;
             }
             let mut tx = conn.begin().await?;
@@ -131,11 +133,11 @@ async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), s
     .await?;
     sqlx::query!(
         "SELECT id FROM rdev_webhooks.webhooks WHERE id = ANY(ARRAY(
-             SELECT q.webhook_id FROM unnest($1::uuid[], $2::bool[]) AS g(id, gone)
-             JOIN rdev_webhooks.delivery_queue q ON q.id = g.id WHERE g.gone))
+             SELECT q.webhook_id FROM unnest($1::uuid[], $2::int8[]) AS g(id, gone)
+             JOIN rdev_webhooks.delivery_queue q ON q.id = g.id WHERE g.gone IS NOT NULL))
          ORDER BY id FOR UPDATE",
         &columns.id,
-        &columns.gone
+        &columns.gone as &[Option<i64>]
     )
     .fetch_all(tx)
     .await?;
@@ -153,7 +155,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
         r#"
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
-                $6::bool[], $25::int4[]) WITH ORDINALITY
+                $6::int8[], $25::int4[]) WITH ORDINALITY
                 AS g(id, token, outcome, reason, wait_us, gone, health, n)
         ),
         finished AS (
@@ -215,7 +217,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
                 disabled_since = rdev_webhooks.now(), updated_at = rdev_webhooks.now(),
                 version = w.version + 1
             FROM applied p
-            WHERE p.gone AND w.id = p.webhook_id
+            WHERE w.id = p.webhook_id AND w.version = p.gone
                 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
             RETURNING w.id
         ),
@@ -272,7 +274,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
         &columns.outcome as &[Option<&str>],
         &columns.reason as &[Option<&str>],
         &columns.wait_us as &[Option<i64>],
-        &columns.gone,
+        &columns.gone as &[Option<i64>],
         &columns.number as &[Option<i32>],
         &columns.trigger as &[Option<&str>],
         &columns.started_at as &[Option<DateTime<Utc>>],

@@ -31,7 +31,7 @@ struct Columns<'a> {
 fn success(settlement: &Settlement) -> Option<(&Attempt, &CapturedResponse)> {
     let plain = settlement.settled == Settled::Succeeded
         && settlement.health == HealthEffect::Succeeded
-        && !settlement.gone;
+        && settlement.gone.is_none();
     let attempt = settlement.attempt.as_ref().filter(|attempt| plain && attempt.outcome.failure.is_none())?;
     Some((attempt, attempt.outcome.response.as_ref()?))
 }
