@@ -34,8 +34,10 @@ pub(crate) async fn cancel(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, visible_to).await?;
-                if matches!(found, Found::Cancelled(_)) {
-                    tx.commit().await?;
+                // Not left to the connection's return to its pool: until then claims would pass over the row.
+                match found {
+                    Found::Cancelled(_) => tx.commit().await?,
+                    _ => tx.rollback().await?,
                 }
                 Ok(found)
             })
