@@ -20,7 +20,7 @@
 //! `errors`. Each entry of `errors` has a `detail` and says where the fault is by one of
 //!
 //! - `pointer`: a JSON pointer (RFC 6901) into the body,
-//! - `parameter`: the name of a query parameter,
+//! - `parameter`: the name of a parameter of the query or of the path,
 //! - `header`: the name of a request header.
 //!
 //! A request with faults in its body or its query is 422 `validation_failed` and names all of them at

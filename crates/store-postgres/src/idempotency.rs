@@ -1,11 +1,12 @@
 //! [`IdempotencyRepository`] on Postgres.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
 use rdev_webhooks_keyring::Keyring;
 use sqlx::{Connection, PgConnection};
-use std::time::Duration;
 use uuid::Uuid;
 
 use crate::connect::{Inner, PostgresStore};

@@ -39,6 +39,8 @@ pub(super) struct Shares {
     loads: HashMap<WebhookId, Load>,
     /// Counts who was served, to tell who was served longest ago.
     turn: u64,
+    /// From how many on it is worth while to look for some to forget.
+    crowded_from: usize,
     /// How many slots the unproven may hold, and how many they do.
     unproven_slots: u32,
     unproven_in_flight: u32,
@@ -96,6 +98,7 @@ impl Shares {
             default_cap,
             loads: HashMap::new(),
             turn: 0,
+            crowded_from: MAX_REMEMBERED,
             unproven_slots: (slots / UNPROVEN_PART).max(1),
             unproven_in_flight: 0,
         }
@@ -204,7 +207,7 @@ impl Shares {
     /// Forgets those that have been idle longest, if there are too many. One whose rate is not used up has
     /// nothing to be remembered for but that its endpoint works.
     pub(super) fn forget_idle(&mut self, now: Instant) {
-        if self.loads.len() <= MAX_REMEMBERED {
+        if self.loads.len() <= self.crowded_from {
             return;
         }
         let mut idle: Vec<_> = self
@@ -216,6 +219,8 @@ impl Shares {
         for (_, webhook) in idle.into_iter().take(FORGOTTEN) {
             self.loads.remove(&webhook);
         }
+        // Where few are idle, a look at all of them is not worth while again before there are many more.
+        self.crowded_from = self.loads.len().saturating_add(FORGOTTEN).max(MAX_REMEMBERED);
     }
 }
 

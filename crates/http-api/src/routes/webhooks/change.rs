@@ -1,9 +1,9 @@
 //! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
 
-use rdev_webhooks_domain::signing::SigningScheme;
 use std::collections::BTreeMap;
 
 use rdev_webhooks_app::{Catalogue, WebhookChange};
+use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{Access, RetryPolicy, Webhook};
 use utoipa::ToSchema;
 
