@@ -9,6 +9,7 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
+use rdev_webhooks_domain::ports::LocalCause;
 use rdev_webhooks_domain::{AttemptOutcome, FailureClass, FailureReason, Published, Settled};
 
 /// Of publishing.
@@ -153,6 +154,27 @@ impl Attempts {
                     failed.add(took);
                 }
             }
+        }
+    }
+}
+
+/// Of attempts that this host could not make.
+pub(crate) struct LocalFaultCounters(Vec<(LocalCause, Counter)>);
+
+impl LocalFaultCounters {
+    pub(crate) fn new() -> Self {
+        describe_counter!(
+            "rdev_webhooks_local_faults_total",
+            "Attempts that this host could not make, by cause; their deliveries wait and lose no attempt"
+        );
+        let counter =
+            |cause: LocalCause| counter!("rdev_webhooks_local_faults_total", "cause" => cause.as_str());
+        Self(LocalCause::ALL.map(|cause| (cause, counter(cause))).into())
+    }
+
+    pub(crate) fn increment(&self, cause: LocalCause) {
+        if let Some((_, counter)) = self.0.iter().find(|(known, _)| *known == cause) {
+            counter.increment(1);
         }
     }
 }

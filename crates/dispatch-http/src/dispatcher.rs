@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher};
+use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher, LocalFault};
 use rdev_webhooks_domain::{
     AttemptFailure, AttemptOutcome, EndpointUrl, FailureClass, Phases, RefusedDestination,
 };
@@ -152,15 +152,15 @@ impl Dispatcher for HttpDispatcher {
         }
     }
 
-    async fn send(&self, request: DispatchRequest) -> DispatchReport {
+    async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault> {
         let started = Instant::now();
         if let Err(refused) = self.judge_scheme(&request.url) {
             let class = FailureClass::RefusedDestination;
-            return DispatchReport {
+            return Ok(DispatchReport {
                 outcome: AttemptOutcome::failed(class, refused.to_string()),
                 duration: started.elapsed(),
                 phases: Phases::default(),
-            };
+            });
         }
         let limit = request.deadline.min(MAX_DEADLINE);
         let exchange = Arc::new(Exchange::new(started, limit));
@@ -184,6 +184,6 @@ impl Dispatcher for HttpDispatcher {
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some(timed_out(limit, progress.stage())),
         };
-        progress.report(failed)
+        Ok(progress.report(failed))
     }
 }

@@ -4,11 +4,14 @@
 //! due, claims as much as there are free slots for, and hands it to the pool. Each task of the pool
 //! drives its deliveries at the same time: [`prepare`] makes the request, the dispatcher sends it,
 //! [`decide`] says how the delivery goes on. The settler records what came of them, many to a
-//! transaction, and frees their slots.
+//! transaction, and frees their slots. An attempt that this host could not make is not recorded: the settler
+//! releases the delivery, and the scheduler pauses the webhook for a moment.
 
 mod busy;
 mod decide;
 mod heartbeat;
+mod local_faults;
+mod pauses;
 mod pool;
 mod prepare;
 mod redact;

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::local_faults::LocalFaults;
 use super::redact::redact;
 use super::{decide, prepare};
 use crate::measures::Attempts;
@@ -41,6 +42,8 @@ pub(super) enum Action {
     Settle(Box<Settlement>),
     /// Give it back unused.
     Release(LeaseRef),
+    /// Give it back unused, and pause its webhook: this host could not make the attempt.
+    NotAttempted(LeaseRef),
     /// Nothing: its lease is to expire.
     Forget,
 }
@@ -54,6 +57,7 @@ pub(super) struct PoolTask {
     pub(super) delivery_timeout: Duration,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) measures: Arc<Attempts>,
+    pub(super) local_faults: Arc<LocalFaults>,
     pub(super) statistics: Statistics,
 }
 
@@ -128,7 +132,14 @@ impl PoolTask {
             return Action::Release(lease);
         }
         self.measures.claimed(leased.overdue);
-        let mut report = self.dispatcher.send(prepared.request).await;
+        let mut report = match self.dispatcher.send(prepared.request).await {
+            Ok(report) => report,
+            Err(fault) => {
+                self.local_faults.not_attempted(&fault);
+                return Action::NotAttempted(lease);
+            }
+        };
+        self.local_faults.attempted();
         let ended_at = self.ambient.now();
         self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
         let decision = decide(leased, &report.outcome, ended_at, self.ambient.entropy.fraction());

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::busy::Busy;
+use super::pauses::Pauses;
 use super::pool::Job;
 use super::settler::Freed;
 use super::share::{Allowance, Shares};
@@ -46,6 +47,7 @@ pub(super) struct Scheduler {
     tasks: Vec<TaskSlots>,
     in_flight: usize,
     shares: Shares,
+    pauses: Pauses,
     busy: Busy,
     round: Round,
     measures: Scheduling,
@@ -94,6 +96,7 @@ impl Scheduler {
             tasks,
             in_flight: 0,
             shares,
+            pauses: Pauses::default(),
             busy: Busy::default(),
             round: Round::default(),
             measures,
@@ -175,6 +178,10 @@ impl Scheduler {
     async fn take(&mut self, due: &[DueWebhook], free: usize, now: Instant) -> Result<usize, StoreError> {
         let mut wanted = Vec::with_capacity(due.len());
         for due in due {
+            if let Some(wait) = self.pauses.remaining(due.id, now) {
+                self.round.due(now + wait);
+                continue;
+            }
             match self.shares.allowance(due, now) {
                 Allowance::Take(most) => wanted.push((due, most)),
                 Allowance::AtCap => self.round.short_of_slots = true,
@@ -247,6 +254,11 @@ impl Scheduler {
     fn free(&mut self, slots: &[Freed]) {
         for slot in slots {
             self.shares.freed(slot.webhook, slot.experience);
+            if slot.not_attempted {
+                self.pauses.pause(slot.webhook, Instant::now());
+            } else if slot.experience.is_some() {
+                self.pauses.end(slot.webhook);
+            }
             self.in_flight = self.in_flight.saturating_sub(1);
             if let Some(task) = self.tasks.get_mut(slot.task) {
                 task.in_flight = task.in_flight.saturating_sub(1);

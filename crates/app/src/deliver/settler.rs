@@ -29,6 +29,8 @@ pub(super) struct Freed {
     pub(super) due_in: Option<Duration>,
     /// How the endpoint took it, if it was asked.
     pub(super) experience: Option<Experience>,
+    /// Whether this host could not make the attempt.
+    pub(super) not_attempted: bool,
 }
 
 /// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
@@ -67,6 +69,7 @@ impl Settler {
             let mut slots = Vec::with_capacity(batch.len());
             for Outcome { webhook, task, action } in batch.drain(..) {
                 let mut experience = None;
+                let mut not_attempted = false;
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
@@ -79,9 +82,14 @@ impl Settler {
                         releases.push(lease);
                         Some(Duration::ZERO)
                     }
+                    Action::NotAttempted(lease) => {
+                        releases.push(lease);
+                        not_attempted = true;
+                        Some(Duration::ZERO)
+                    }
                     Action::Forget => None,
                 };
-                slots.push(Freed { webhook, task, due_in, experience });
+                slots.push(Freed { webhook, task, due_in, experience, not_attempted });
             }
             left.extend(self.settle(&settlements, &webhooks, &abort).await);
             self.release(&releases).await;

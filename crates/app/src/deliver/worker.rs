@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Heartbeat;
+use super::local_faults::LocalFaults;
 use super::pool::PoolTask;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
@@ -109,6 +110,7 @@ impl Worker {
         let (freed, freed_in) = mpsc::channel(capacity);
 
         let measures = Arc::new(Attempts::new());
+        let local_faults = Arc::new(LocalFaults::new());
         let mut pool = JoinSet::new();
         let mut slots = Vec::new();
         for index in 0..self.options.workers {
@@ -122,6 +124,7 @@ impl Worker {
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
                 measures: Arc::clone(&measures),
+                local_faults: Arc::clone(&local_faults),
                 statistics: self.statistics.clone(),
             };
             pool.spawn(task.run(jobs_in, abort.clone()));

@@ -8,7 +8,7 @@ use rdev_webhooks_app::deliver::{Heartbeat, Worker, WorkerOptions};
 use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Statistics, Webhooks};
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
-    WebhookRepository,
+    LocalCause, LocalFault, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     AttemptOutcome, CapturedResponse, Delivery, DeliveryFilter, DeliveryStatus, EndpointUrl, PageRequest,
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     StatusAfter(u16, Duration),
     Hang,
     Panic,
+    /// This host cannot make the attempt.
+    LocalFault,
 }
 
 type Script = Box<dyn Fn(&DispatchRequest, usize) -> Answer + Send + Sync>;
@@ -48,7 +50,7 @@ impl Dispatcher for ScriptedDispatcher {
         rdev_webhooks_domain::DestinationPolicy::default().judge_host(&url.host())
     }
 
-    async fn send(&self, request: DispatchRequest) -> DispatchReport {
+    async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault> {
         let started = Instant::now();
         let number = {
             let mut sent = self.sent.lock().unwrap();
@@ -66,6 +68,10 @@ impl Dispatcher for ScriptedDispatcher {
                 None
             }
             Answer::Panic => panic!("the script says so"),
+            Answer::LocalFault => {
+                let detail = "too many open files".to_owned();
+                return Err(LocalFault { cause: LocalCause::Resources, detail });
+            }
         };
         let outcome = match status {
             Some(status) => {
@@ -73,7 +79,7 @@ impl Dispatcher for ScriptedDispatcher {
             }
             None => AttemptOutcome::failed(rdev_webhooks_domain::FailureClass::Timeout, "too late"),
         };
-        DispatchReport { outcome, duration: started.elapsed(), phases: Phases::default() }
+        Ok(DispatchReport { outcome, duration: started.elapsed(), phases: Phases::default() })
     }
 }
 

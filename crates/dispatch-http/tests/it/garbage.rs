@@ -68,7 +68,7 @@ fn for_each_act(
         request.deadline = if act.hold { Duration::from_millis(50) } else { PATIENCE };
         let deadline = request.deadline;
         let started = Instant::now();
-        let report = runtime.block_on(dispatcher.send(request));
+        let report = runtime.block_on(dispatcher.send(request)).unwrap();
         prop_assert!(started.elapsed() < deadline + Duration::from_secs(2));
         ends_well(&report)?;
         holds(&act, &report)

@@ -211,7 +211,7 @@ async fn a_dead_first_address_leaves_time_for_the_next() {
     let dispatcher = named(&["127.0.0.0/8"], "hooks.example.com", &answers);
     let mut request = request(url("hooks.example.com", port));
     request.deadline = Duration::from_secs(1);
-    let report = within(dispatcher.send(request)).await;
+    let report = within(dispatcher.send(request)).await.unwrap();
     assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
     assert!(report.phases.connect.unwrap() >= Duration::from_millis(400));
     assert_eq!(alive.accepted(), 1);
@@ -222,7 +222,7 @@ async fn a_connection_that_is_never_taken_times_out_while_connecting() {
     let dead = Unanswering::start().await;
     let mut request = request(url("127.0.0.1", dead.address.port()));
     request.deadline = Duration::from_millis(300);
-    let report = local().send(request).await;
+    let report = local().send(request).await.unwrap();
     let detail = failure(&report, FailureClass::Timeout);
     assert_eq!(detail, "timed out after 300 ms while connecting");
     assert!(report.phases.connect.unwrap() >= Duration::from_millis(250));

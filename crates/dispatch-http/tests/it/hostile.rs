@@ -25,7 +25,7 @@ where
     let mut request = request(receiver.url(SECRET_PATH));
     request.deadline = deadline;
     let started = Instant::now();
-    let report = local().send(request).await;
+    let report = local().send(request).await.unwrap();
     assert!(started.elapsed() < deadline + Duration::from_secs(2));
     report
 }
@@ -58,7 +58,7 @@ async fn an_endless_body_is_cut_off_and_its_connection_dropped() {
         })
         .await;
         let dispatcher = local();
-        let report = dispatcher.send(request(receiver.url("/"))).await;
+        let report = dispatcher.send(request(receiver.url("/"))).await.unwrap();
         assert!(report.outcome.is_success(), "2xx is a success: {:?}", report.outcome.failure);
         let response = report.outcome.response.unwrap();
         assert_eq!(response.body.len(), RESPONSE_BODY_LIMIT);
@@ -219,7 +219,7 @@ async fn bytes_after_the_announced_length_never_reach_the_next_delivery() {
     .await;
     let dispatcher = local();
     for _ in 0..5 {
-        let report = dispatcher.send(request(receiver.url("/"))).await;
+        let report = dispatcher.send(request(receiver.url("/"))).await.unwrap();
         assert_ne!(report.outcome.status(), Some(500));
     }
 }
@@ -294,7 +294,7 @@ async fn an_answer_before_the_body_was_read_counts() {
     .await;
     let mut request = request(receiver.url("/"));
     request.body = Bytes::from(vec![b'x'; 16 * 1024 * 1024]);
-    let report = local().send(request).await;
+    let report = local().send(request).await.unwrap();
     assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
     assert_eq!(report.outcome.response.unwrap().body, "ok");
 }

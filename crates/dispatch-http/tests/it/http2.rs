@@ -51,7 +51,7 @@ where
     let receiver = receiver(&authority, script).await;
     let mut request = request(url("hooks.example.com", &receiver));
     request.deadline = deadline;
-    authority.trusting().send(request).await
+    authority.trusting().send(request).await.unwrap()
 }
 
 #[tokio::test]

@@ -53,7 +53,12 @@ pub(crate) fn request(url: EndpointUrl) -> DispatchRequest {
 }
 
 pub(crate) async fn send(dispatcher: &HttpDispatcher, url: EndpointUrl) -> DispatchReport {
-    dispatcher.send(request(url)).await
+    attempt(dispatcher, request(url)).await
+}
+
+/// Makes an attempt, which meets no local fault.
+pub(crate) async fn attempt(dispatcher: &HttpDispatcher, request: DispatchRequest) -> DispatchReport {
+    dispatcher.send(request).await.unwrap()
 }
 
 /// Asserts the class of a failure, and that its text holds nothing of the URL but the host; returns it.

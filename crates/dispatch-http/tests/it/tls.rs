@@ -172,7 +172,7 @@ async fn a_handshake_that_never_ends_is_bounded_by_the_deadline() {
     let receiver = Receiver::start(Peer::hold).await;
     let mut request = request(url("127.0.0.1", &receiver));
     request.deadline = Duration::from_millis(300);
-    let report = Authority::new().trusting().send(request).await;
+    let report = Authority::new().trusting().send(request).await.unwrap();
     let detail = failure(&report, FailureClass::Timeout);
     assert_eq!(detail, "timed out after 300 ms while agreeing on TLS");
     assert!(report.phases.tls.is_some());

@@ -14,15 +14,72 @@ pub trait Dispatcher: Send + Sync + 'static {
     /// that cannot be looked up passes; [`Self::send`] judges again.
     async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination>;
 
-    /// Sends one `POST` and reports what came of it; that the endpoint failed is a report, not an error.
+    /// Sends one `POST` and reports what came of it; a failure of the endpoint is a report, not an error.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a [`LocalFault`] if this host could not make the attempt.
     ///
     /// 1. MUST return within the request's deadline, which covers everything from the look-up of the
-    ///    name to the last byte of the body that is read.
+    ///    name to the last byte of the body that is read. Waits for capacity of this host come on top of
+    ///    it, [`MAX_LOCAL_WAIT`] at most.
     /// 2. MUST NOT follow a redirect, and MUST NOT connect to an address that the policy refuses.
     /// 3. MUST keep at most [`RESPONSE_BODY_LIMIT`](crate::RESPONSE_BODY_LIMIT) bytes of the body, and
     ///    hold no more than that in memory.
     /// 4. MUST be safe to drop at any time; the exchange ends with it.
-    async fn send(&self, request: DispatchRequest) -> DispatchReport;
+    /// 5. MUST fail with a [`LocalFault`] only if no byte of the request was sent, for a reason that says
+    ///    nothing about the endpoint.
+    async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault>;
+}
+
+/// How long an attempt may wait for capacity of this host, on top of its deadline.
+pub const MAX_LOCAL_WAIT: Duration = Duration::from_secs(10);
+
+/// The reason why this host could not make an attempt. Nothing was sent, and the endpoint has no part in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct LocalFault {
+    /// The kind, for counts.
+    pub cause: LocalCause,
+    /// A sentence for the operator's log.
+    pub detail: String,
+}
+
+/// The kinds of local faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LocalCause {
+    /// The process or the host is out of file descriptors or memory.
+    Resources,
+    /// The host is out of local ports.
+    Ports,
+    /// The host has no route to the network.
+    Network,
+    /// The host's DNS resolver is missing or does not answer.
+    Resolver,
+    /// The egress proxy cannot be reached or used.
+    EgressProxy,
+    /// All places for outbound connections or name look-ups stayed in use.
+    Capacity,
+}
+
+impl LocalCause {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 6] =
+        [Self::Resources, Self::Ports, Self::Network, Self::Resolver, Self::EgressProxy, Self::Capacity];
+
+    /// The name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resources => "resources",
+            Self::Ports => "ports",
+            Self::Network => "network",
+            Self::Resolver => "resolver",
+            Self::EgressProxy => "egress_proxy",
+            Self::Capacity => "capacity",
+        }
+    }
 }
 
 /// A request to be sent.

@@ -31,7 +31,7 @@ pub use clock::Clock;
 pub use delivery_feed::DeliveryFeed;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
-pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher};
+pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, LocalFault, MAX_LOCAL_WAIT};
 pub use entropy::Entropy;
 pub use error::StoreError;
 pub use event_repository::EventRepository;

@@ -14,7 +14,7 @@ use rdev_webhooks_app::{
 };
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
-    EventTypeRepository, WebhookRepository,
+    EventTypeRepository, LocalFault, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, HealthEffect, PageRequest,
@@ -56,7 +56,7 @@ impl Dispatcher for Guard {
         }
     }
 
-    async fn send(&self, _: DispatchRequest) -> DispatchReport {
+    async fn send(&self, _: DispatchRequest) -> Result<DispatchReport, LocalFault> {
         panic!("an API sends nothing")
     }
 }
