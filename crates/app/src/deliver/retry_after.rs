@@ -4,21 +4,29 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{CapturedResponse, Timestamp};
 
-/// How long the endpoint wants to be left alone, if it says so with a 429 or a 503: so many seconds,
-/// or until a date.
+/// Returns how long an endpoint asks to wait by a 429 or a 503: a number of seconds, or until a date. A date
+/// counts from the answer's own `Date`, so that neither host's clock matters; from `now` if there is none.
 pub(super) fn retry_after(response: &CapturedResponse, now: Timestamp) -> Option<Duration> {
     if !matches!(response.status, 429 | 503) {
         return None;
     }
-    let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
-    let value = value.trim();
+    let value = header(response, "retry-after")?;
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More seconds than a u64 holds are still very many.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
+    let answered_at = header(response, "date").and_then(date).unwrap_or(now);
+    Some(date(value)?.since(answered_at))
+}
+
+fn header<'a>(response: &'a CapturedResponse, wanted: &str) -> Option<&'a str> {
+    let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+    Some(value.trim())
+}
+
+fn date(value: &str) -> Option<Timestamp> {
     let date = httpdate::parse_http_date(value).ok()?;
-    let since_epoch = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some((Timestamp::EPOCH + since_epoch).since(now))
+    Some(Timestamp::EPOCH + date.duration_since(std::time::UNIX_EPOCH).ok()?)
 }
 
 #[cfg(test)]
@@ -40,6 +48,26 @@ mod tests {
         assert_eq!(ask(503, "Wed, 21 Oct 2015 07:30:00 GMT"), Some(Duration::from_secs(120)));
         assert_eq!(ask(503, "Wed, 21 Oct 2015 07:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(ask(503, &"9".repeat(40)), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_date_of_the_answer() {
+        let ask = |date: &str| {
+            let headers = vec![
+                ("date".to_owned(), date.to_owned()),
+                ("retry-after".to_owned(), "Wed, 21 Oct 2015 08:00:40 GMT".to_owned()),
+            ];
+            let response = CapturedResponse { status: 503, headers, ..CapturedResponse::default() };
+            retry_after(&response, "2015-10-21T07:00:00Z".parse().unwrap())
+        };
+        assert_eq!(
+            ask("Wed, 21 Oct 2015 08:00:00 GMT"),
+            Some(Duration::from_secs(40)),
+            "the endpoint is ahead"
+        );
+        assert_eq!(ask("Wed, 21 Oct 2015 06:00:00 GMT"), Some(Duration::from_secs(7_240)));
+        assert_eq!(ask("Wed, 21 Oct 2015 09:00:00 GMT"), Some(Duration::ZERO), "a date of the past");
+        assert_eq!(ask("yesterday"), Some(Duration::from_secs(3_640)), "no date, so this host's clock");
     }
 
     #[test]
