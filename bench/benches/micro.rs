@@ -33,6 +33,7 @@ fn leased(scheme: SigningScheme) -> LeasedDelivery {
         trigger: Trigger::Automatic,
         resumes: false,
         overdue: Duration::ZERO,
+        claimed_at: NOW,
         target: Arc::new(DeliveryTarget {
             webhook_id: webhook.id,
             version: 1,

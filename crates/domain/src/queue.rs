@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, ProjectName, RateLimit, RetryPolicy, SigningSecrets, TraceParent, Trigger,
-    WebhookId,
+    HealthEffect, IdempotencyKey, ProjectName, RateLimit, RetryPolicy, SigningSecrets, Timestamp,
+    TraceParent, Trigger, WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -136,6 +136,8 @@ pub struct LeasedDelivery {
     pub resumes: bool,
     /// For how long it had been due when it was claimed.
     pub overdue: Duration,
+    /// When it was claimed, by the store's clock.
+    pub claimed_at: Timestamp,
     /// The webhook as it is to be sent to, shared by all its deliveries.
     pub target: Arc<DeliveryTarget>,
 }

@@ -23,7 +23,7 @@ pub struct Decision {
 }
 
 /// Decides by the outcome, the webhook's policy and what the endpoint asks for. `now` is when the
-/// outcome came in; `jitter` is a random fraction, 0 to 1.
+/// outcome came in, by the store's clock; `jitter` is a random fraction, 0 to 1.
 #[must_use]
 pub fn decide(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp, jitter: f64) -> Decision {
     let gone = outcome.status() == Some(410);

@@ -27,6 +27,7 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
         trigger,
         resumes,
         overdue: Duration::ZERO,
+        claimed_at: NOW,
         target: Arc::new(DeliveryTarget {
             webhook_id: webhook.id,
             version: 1,

@@ -23,9 +23,10 @@ use super::{decide, prepare};
 use crate::measures::Attempts;
 use crate::{Ambient, Statistics};
 
-/// A claimed delivery, and until when the claim holds by this process's own clock.
+/// A claimed delivery, since when it is claimed and until when the claim holds, by this process's own clock.
 pub(super) struct Job {
     pub(super) leased: LeasedDelivery,
+    pub(super) claimed: Instant,
     pub(super) lease_ends: Instant,
 }
 
@@ -142,7 +143,9 @@ impl PoolTask {
         self.local_faults.attempted();
         let ended_at = self.ambient.now();
         self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
-        let decision = decide(leased, &report.outcome, ended_at, self.ambient.entropy.fraction());
+        // Due times are the store's, so what the endpoint asks for is set against the store's clock.
+        let store_now = leased.claimed_at + job.claimed.elapsed();
+        let decision = decide(leased, &report.outcome, store_now, self.ambient.entropy.fraction());
         log(leased, &report.outcome, report.duration, decision.settled);
         if let Some(response) = &mut report.outcome.response {
             redact(response, report.outcome.failure.is_some(), &leased.target.headers);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::{CapturedResponse, Timestamp};
 
 /// Returns how long an endpoint asks to wait by a 429 or a 503: a number of seconds, or until a date. A date
-/// counts from the answer's own `Date`, so that neither host's clock matters; from `now` if there is none.
+/// counts from the answer's own `Date`, so that neither host's clock matters; from `now`, the store's clock, if there is none.
 pub(super) fn retry_after(response: &CapturedResponse, now: Timestamp) -> Option<Duration> {
     if !matches!(response.status, 429 | 503) {
         return None;

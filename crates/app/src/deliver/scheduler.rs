@@ -228,7 +228,7 @@ impl Scheduler {
             let webhook = leased.target.webhook_id;
             let lease_for = lease_for.get(&webhook).copied().unwrap_or(LEASE_MARGIN);
             *counts.entry(webhook).or_default() += 1;
-            match self.hand_out(leased, claimed_at + lease_for) {
+            match self.hand_out(leased, claimed_at, lease_for) {
                 Ok(()) => self.shares.claimed(webhook),
                 Err(lease) => refused.push(lease),
             }
@@ -241,10 +241,16 @@ impl Scheduler {
     }
 
     /// Gives a delivery to the least busy task; answers its lease if that task has ended.
-    fn hand_out(&mut self, leased: LeasedDelivery, lease_ends: Instant) -> Result<(), LeaseRef> {
+    fn hand_out(
+        &mut self,
+        leased: LeasedDelivery,
+        claimed: Instant,
+        lease_for: Duration,
+    ) -> Result<(), LeaseRef> {
         let lease = leased.lease;
         let task = self.tasks.iter_mut().min_by_key(|task| task.in_flight).ok_or(lease)?;
-        task.jobs.try_send(Job { leased, lease_ends }).map_err(|_| lease)?;
+        let job = Job { leased, claimed, lease_ends: claimed + lease_for };
+        task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
         self.in_flight += 1;
         self.measures.in_flight(self.in_flight);

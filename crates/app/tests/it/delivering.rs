@@ -1,6 +1,7 @@
 //! The worker: retries, caps, rates, isolation, stopping.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
@@ -8,6 +9,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, WebhookReposit
 use rdev_webhooks_domain::{
     DeliveryState, DeliveryStatus, FailureReason, PageRequest, RateLimit, Trigger, WebhookState,
 };
+use rdev_webhooks_testkit::TokioClock;
 use tokio::time::Instant;
 
 use crate::support::{Answer, World, pass};
@@ -223,4 +225,25 @@ async fn a_delivery_that_kills_every_worker_is_given_up() {
     let delivery = world.deliveries().await.remove(0);
     assert!(matches!(delivery.state, DeliveryState::Failed { reason: FailureReason::Abandoned, .. }));
     assert_eq!(world.dispatcher.sent().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_date_is_kept_by_a_worker_whose_clock_is_off() {
+    for clock in ["2025-01-15T09:30:00Z", "2025-01-15T10:30:00Z", "2025-01-15T11:30:00Z"] {
+        // The store's clock shows 10:30:00, and the endpoint's too; its answer has no date of its own.
+        let mut world = World::new(|_, number| match number {
+            1 => Answer::RetryAfter("Wed, 15 Jan 2025 10:30:40 GMT".to_owned()),
+            _ => Answer::Status(200),
+        });
+        world.ambient.clock = Arc::new(TokioClock::starting_at(clock.parse().unwrap()));
+        world.webhook(|_| {}).await;
+        let worker = world.start_worker(WorkerOptions::default());
+        world.publish().await;
+        world.until_all(DeliveryStatus::Succeeded).await;
+        let sent = world.dispatcher.sent();
+        let waited = sent[1].0 - sent[0].0;
+        let wanted = Duration::from_secs(39)..Duration::from_secs(42);
+        assert!(wanted.contains(&waited), "{waited:?} with a worker at {clock}");
+        worker.stop().await;
+    }
 }

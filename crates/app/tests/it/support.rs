@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Status(u16),
+    /// A 503 with this `Retry-After`.
+    RetryAfter(String),
     StatusAfter(u16, Duration),
     Hang,
     Panic,
@@ -57,8 +59,13 @@ impl Dispatcher for ScriptedDispatcher {
             sent.push((started, request.clone()));
             sent.len()
         };
+        let mut headers = Vec::new();
         let status = match (self.script)(&request, number) {
             Answer::Status(status) => Some(status),
+            Answer::RetryAfter(value) => {
+                headers.push(("retry-after".to_owned(), value));
+                Some(503)
+            }
             Answer::StatusAfter(status, wait) => {
                 tokio::time::timeout(request.deadline, tokio::time::sleep(wait)).await.ok().map(|()| status)
             }
@@ -75,7 +82,7 @@ impl Dispatcher for ScriptedDispatcher {
         };
         let outcome = match status {
             Some(status) => {
-                AttemptOutcome::answered(CapturedResponse { status, ..CapturedResponse::default() })
+                AttemptOutcome::answered(CapturedResponse { status, headers, ..CapturedResponse::default() })
             }
             None => AttemptOutcome::failed(rdev_webhooks_domain::FailureClass::Timeout, "too late"),
         };

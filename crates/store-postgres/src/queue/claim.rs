@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::bodies;
 use super::release::{release, remove_eventless};
 use crate::connect::Inner;
-use crate::convert::{to_micros_up, to_u32};
+use crate::convert::{from_sql_time, to_micros_up, to_u32};
 use crate::error::{TimedOut, corrupt, describe, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
@@ -208,6 +208,7 @@ fn to_leased(
             .ok_or_else(|| corrupt("delivery_queue", "trigger", lease.delivery, "an unknown trigger"))?,
         resumes: row.resumes,
         overdue: (row.claimed_at - row.due_at).to_std().unwrap_or_default(),
+        claimed_at: from_sql_time(row.claimed_at),
         target,
     })
 }

@@ -118,6 +118,7 @@ fn lease(
         trigger: progress.trigger,
         resumes: progress.resume_at.is_some(),
         overdue,
+        claimed_at: now,
         target: Arc::clone(target),
     };
     Ok(Some((leased, Stage::Unfinished(progress), lost)))

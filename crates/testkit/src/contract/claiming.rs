@@ -130,6 +130,8 @@ pub async fn a_survey_tells_what_waits(harness: &dyn Harness) {
     let claimed = scene.claim_for(webhook, 2, DAY).await;
     assert_about(Some(claimed[0].overdue), HOUR);
     assert_about(Some(claimed[1].overdue), Duration::ZERO);
+    assert_about(Some(scene.now().await.since(claimed[0].claimed_at)), Duration::ZERO);
+    assert_about(Some(claimed[0].claimed_at.since(scene.now().await)), Duration::ZERO);
     scene.publish_to(webhook).await;
     scene.advance(MINUTE).await;
     assert_about(survey().await.oldest_due, MINUTE);

@@ -252,6 +252,7 @@ fn claim_share(
             trigger: progress.trigger,
             resumes: progress.resume_at.is_some(),
             overdue,
+            claimed_at: now,
             target: Arc::clone(&target),
         });
     }
