@@ -4,12 +4,17 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Parser};
 
 /// The exit code of a program that was given options it cannot work with.
 const EXIT_USAGE: u8 = 2;
+
+/// How long printing may take.
+const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Reads the program's options from its arguments and environment.
 ///
@@ -148,9 +153,22 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub(crate) fn print_error(message: impl Display) {
-    // If standard error is closed there is nobody left to tell; the exit code still does.
-    _ = writeln!(std::io::stderr(), "error: {}", one_line(&message.to_string()));
+/// Says in one line on standard error why a program ends.
+pub fn print_error(message: impl Display) {
+    print(std::io::stderr(), format!("error: {}\n", one_line(&message.to_string())));
+}
+
+/// Prints for people. If the output is closed nobody is left to tell, and if nobody reads it the program goes
+/// on after a second: neither is a reason not to do its work.
+pub fn print(mut output: impl Write + Send + 'static, text: String) {
+    let (done, printed) = mpsc::channel();
+    let printing = std::thread::Builder::new().name("print".to_owned()).spawn(move || {
+        let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        let _ = done.send(());
+    });
+    if printing.is_ok() {
+        let _ = printed.recv_timeout(PRINT_TIMEOUT);
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@
 //! This crate knows nothing of webhooks, so that nothing in it can come to depend on them.
 
 pub mod cli;
+pub mod healthcheck;
 pub mod metrics;
 pub mod options;
 pub mod program;

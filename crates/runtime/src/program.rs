@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli;
+use crate::{cli, telemetry};
 
 /// Runs a program on a runtime of its own, and answers with its exit code as soon as it ends. Threads that
 /// still do something that cannot be called off (a name being looked up, say) are not waited for.
@@ -21,6 +21,7 @@ pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
     let ended = runtime.block_on(program);
     // Dropping it would wait for those threads, while nobody heeds a second signal any more.
     runtime.shutdown_background();
+    telemetry::flush();
     ended
 }
 

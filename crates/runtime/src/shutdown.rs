@@ -9,6 +9,8 @@ use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::telemetry::{self, milliseconds};
+
 /// Tells every part of a process when to stop.
 ///
 /// 1. `SIGTERM`, `SIGINT` or [`request`](Self::request) cancels [`drain`](Self::drain): take
@@ -46,6 +48,7 @@ impl Shutdown {
         Ok(Self::start(drain_timeout, |drain, abort| async move {
             let second = supervise(signals, drain, abort, drain_timeout).await;
             tracing::warn!(signal = second.name(), "second signal: exiting at once");
+            telemetry::flush();
             std::process::exit(second.exit_code())
         }))
     }
@@ -161,14 +164,15 @@ async fn supervise(
         signal = signals.next() => signal.name(),
         () = drain.cancelled() => "a request from within",
     };
-    tracing::info!(reason, timeout = ?drain_timeout, "draining");
+    let drain_timeout_ms = milliseconds(drain_timeout);
+    tracing::info!(reason, drain_timeout_ms, "draining");
     drain.cancel();
 
     tokio::select! {
         signal = signals.next() => return signal,
         () = tokio::time::sleep(drain_timeout) => {}
     }
-    tracing::warn!(timeout = ?drain_timeout, "the drain timeout has passed: letting go of the rest");
+    tracing::warn!(drain_timeout_ms, "the drain timeout has passed: letting go of the rest");
     abort.cancel();
 
     signals.next().await

@@ -5,12 +5,14 @@
 //! not set (see [`cli::parse_from`](crate::cli::parse_from)).
 
 mod duration;
+mod file;
 mod secret;
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 pub use duration::{duration, positive_duration};
+pub use file::{FromFile, SecretFileParser, secret_file, warn_if_exposed};
 pub use secret::{SecretParser, api_key, secret};
 
 use crate::telemetry::{self, LogFilter, LogFormat};

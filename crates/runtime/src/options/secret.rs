@@ -76,19 +76,25 @@ where
     type Value = T;
 
     fn parse_ref(&self, _command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        let reason = match value.to_str() {
-            Some(text) => match (self.parse)(text) {
-                Ok(parsed) => return Ok(parsed),
-                Err(error) => error.to_string(),
-            },
-            None => "is not valid UTF-8".to_owned(),
-        };
-        let option = arg.map_or_else(|| "…".to_owned(), ToString::to_string);
-        let mut error =
-            clap::Error::raw(ErrorKind::ValueValidation, format!("invalid value for '{option}': {reason}\n"));
-        error.insert(ContextKind::InvalidArg, ContextValue::String(option));
-        Err(error)
+        let text = value.to_str().ok_or_else(|| "is not valid UTF-8".to_owned());
+        text.and_then(|text| self.parse_text(text)).map_err(|reason| refused(arg, &reason))
     }
+}
+
+impl<T, E: Display> SecretParser<T, E> {
+    /// Parses a text; what is wrong with it otherwise, without the text.
+    pub(super) fn parse_text(&self, text: &str) -> Result<T, String> {
+        (self.parse)(text).map_err(|error| error.to_string())
+    }
+}
+
+/// An error that names an option and not its value.
+pub(super) fn refused(arg: Option<&Arg>, reason: &str) -> clap::Error {
+    let option = arg.map_or_else(|| "…".to_owned(), ToString::to_string);
+    let message = format!("invalid value for '{option}': {reason}\n");
+    let mut error = clap::Error::raw(ErrorKind::ValueValidation, message);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(option));
+    error
 }
 
 #[cfg(test)]

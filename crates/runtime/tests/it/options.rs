@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use rdev_webhooks_runtime::cli::{UsageError, parse_from};
-use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs, api_key, positive_duration, secret};
+use rdev_webhooks_runtime::options::{
+    DrainArgs, FromFile, TelemetryArgs, api_key, positive_duration, secret, secret_file,
+};
 use rdev_webhooks_runtime::telemetry::LogFormat;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -122,4 +124,64 @@ fn help_shows_the_programs_purpose_every_variable_and_default_and_no_secret() {
 #[test]
 fn secrets_are_not_in_the_debug_output() {
     assert!(!format!("{:?}", parse(&[]).unwrap()).contains(KEY));
+}
+
+/// With a secret that may stand in a file.
+#[derive(Debug, Parser)]
+struct Secrets {
+    #[arg(long, value_parser = secret(api_key))]
+    api_key: Option<SecretString>,
+
+    #[arg(long, value_name = "FILE", conflicts_with = "api_key", value_parser = secret_file(api_key))]
+    api_key_file: Option<FromFile<SecretString>>,
+}
+
+fn from_file(content: &[u8]) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, content).unwrap();
+    match parse_from::<Secrets>(["program", "--api-key-file", file.to_str().unwrap()]) {
+        Ok(Secrets { api_key_file: Some(key), .. }) => {
+            assert!(!format!("{key:?}").contains(KEY), "{key:?}");
+            Ok(key.into_value().expose_secret().to_owned())
+        }
+        Err(UsageError::Wrong(line)) => Err(line),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_secret_in_a_file_may_end_with_line_breaks() {
+    for end in ["", "\n", "\r\n", "\n\n"] {
+        assert_eq!(from_file(format!("{KEY}{end}").as_bytes()).unwrap(), KEY, "{end:?}");
+    }
+}
+
+#[test]
+fn a_file_without_a_good_secret_is_told_without_its_content() {
+    for (content, part) in [
+        (&b""[..], "is empty"),
+        (b"\n", "is empty"),
+        (b"hunter2", "at least 32"),
+        (b"hunter2\xff", "cannot be read"),
+        (&[b'x'; 70_000], "larger"),
+    ] {
+        let line = from_file(content).unwrap_err();
+        assert!(line.contains(part) && line.contains("--api-key-file"), "{line}");
+        assert!(!line.contains("hunter2") && !line.contains('\n'), "{line}");
+    }
+    let missing = parse_from::<Secrets>(["program", "--api-key-file", "/nowhere/key"]);
+    let Err(UsageError::Wrong(line)) = missing else { panic!("{missing:?}") };
+    assert!(line.contains("/nowhere/key cannot be read"), "{line}");
+}
+
+#[test]
+fn a_secret_is_given_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, KEY).unwrap();
+    let args = ["program", "--api-key", KEY, "--api-key-file", file.to_str().unwrap()];
+    let Err(UsageError::Wrong(line)) = parse_from::<Secrets>(args) else { panic!("both were taken") };
+    assert!(line.contains("--api-key <") && line.contains("--api-key-file"), "{line}");
+    assert!(!line.contains(KEY), "{line}");
 }

@@ -1,17 +1,26 @@
 //! Logging to standard error; standard output is left for what a program says to people.
 
+mod json;
+mod writer;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
+use std::time::Duration;
 
+use json::JsonLines;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+pub use json::with_causes;
+pub use writer::{dropped_lines, flush};
 
 /// Whose events tell of every statement.
 const SQLX: &str = "sqlx";
@@ -89,20 +98,29 @@ impl fmt::Display for LogFilter {
 )]
 pub struct InvalidLogFilter(String);
 
-/// Starts logging to standard error, panics included.
+/// Starts logging to standard error, panics included. A thread writes the lines, so that nothing waits for who
+/// reads them; a program ends with [`flush`].
 ///
 /// If something in this process has started logging before, for example another test, that stays
 /// and this does nothing.
 pub fn init(format: LogFormat, filter: &LogFilter) {
     let coloured =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let started = tracing_subscriber::registry()
-        .with(filter.targets())
-        .with(layer(format, coloured, io::stderr))
-        .try_init();
+    let (lines, guard) = writer::non_blocking(io::stderr());
+    let dropped = lines.error_counter();
+    let started =
+        tracing_subscriber::registry().with(filter.targets()).with(layer(format, coloured, lines)).try_init();
     if started.is_ok() {
+        writer::keep(guard, dropped);
         log_panics();
     }
+}
+
+/// A duration as logs show it: a number, whose field's name ends with `_ms`.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    // Microseconds are exact enough, and easier to read than a long fraction.
+    duration.as_micros() as f64 / 1_000.0
 }
 
 fn layer<S, W>(format: LogFormat, coloured: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -113,8 +131,7 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
         LogFormat::Text => layer.with_ansi(coloured).boxed(),
-        // The event's own fields stand at the top, where log collectors look for `message`.
-        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed(),
     }
 }
 
@@ -194,6 +211,42 @@ mod tests {
         humantime::parse_rfc3339(timestamp).unwrap();
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("the database refused a statement")]
+    struct Refused(#[source] io::Error);
+
+    #[test]
+    fn an_error_is_logged_with_all_its_causes() {
+        let refused = || Refused(io::Error::other("disk full"));
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let output = logged(format, "info", || {
+                tracing::error!(error = &refused() as &dyn std::error::Error, "failed");
+            });
+            assert!(output.contains("the database refused a statement"), "{output}");
+            assert!(output.contains("disk full"), "{output}");
+        }
+        assert_eq!(with_causes(&refused()), "the database refused a statement: disk full");
+    }
+
+    #[test]
+    fn json_keeps_what_every_kind_of_field_is() {
+        let output = logged(LogFormat::Json, "info", || {
+            tracing::info!(text = "a \"b\"", whole = -3_i64, part = 2.5, is_on = true, shown = %"c", "kinds");
+        });
+        let line: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let expected = [
+            ("text", "a \"b\"".into()),
+            ("whole", serde_json::json!(-3)),
+            ("part", serde_json::json!(2.5)),
+            ("is_on", true.into()),
+            ("shown", "c".into()),
+            ("target", module_path!().into()),
+        ];
+        for (name, value) in expected {
+            assert_eq!(line[name], value, "{name}");
+        }
+    }
+
     #[test]
     fn text_is_uncoloured_unless_asked() {
         let output = logged(LogFormat::Text, "info", || tracing::info!("hello"));
@@ -267,6 +320,6 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(output.trim_end()).unwrap();
         assert_eq!(line["level"], "ERROR");
         assert_eq!(line["message"], "panicked: out of cheese");
-        assert!(line["location"].as_str().unwrap().contains("telemetry.rs:"));
+        assert!(line["location"].as_str().unwrap().contains("telemetry/mod.rs:"));
     }
 }
