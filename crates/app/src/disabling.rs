@@ -11,7 +11,7 @@ use rdev_webhooks_domain::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ambient, EventDraft, Publisher};
+use crate::{Ambient, EventDraft, Outages, Publisher};
 
 /// How often webhooks are looked at.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -36,6 +36,7 @@ pub struct Disabling {
     after: Duration,
     /// What this process has told of; no more than was disabled lately.
     told: HashSet<(WebhookId, Timestamp)>,
+    outages: Outages,
 }
 
 /// A webhook that was disabled, and nobody told of yet.
@@ -57,7 +58,22 @@ impl Disabling {
         ambient: Ambient,
         after: Duration,
     ) -> Self {
-        Self { webhooks, history, publisher, ambient, after, told: HashSet::new() }
+        Self {
+            webhooks,
+            history,
+            publisher,
+            ambient,
+            after,
+            told: HashSet::new(),
+            outages: Outages::default(),
+        }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Works until `drain`, a pass a minute. What a pass could not do, the next does.
@@ -76,17 +92,18 @@ impl Disabling {
 
     /// Looks at all webhooks once.
     pub async fn pass(&mut self) {
-        if let Err(error) = self.disable_failing().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "webhooks that fail could not be disabled"
-            );
-        }
-        if let Err(error) = self.tell().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "webhooks that were disabled could not be read"
-            );
+        let disabled = self.disable_failing().await;
+        self.note("disable failing webhooks", disabled);
+        let told = self.tell().await;
+        self.note("read disabled webhooks", told);
+    }
+
+    fn note(&self, operation: &str, done: Result<(), StoreError>) {
+        match done {
+            Ok(()) => self.outages.worked(operation),
+            Err(error) => {
+                self.outages.store_failed(operation, &error);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
 
-use crate::Ambient;
+use crate::{Ambient, Outages};
 
 pub(crate) use operation::{current_key, is_repeated};
 
@@ -25,6 +25,7 @@ pub const KEEP_KEYS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Idempotency {
     keys: Arc<dyn IdempotencyRepository>,
     ambient: Ambient,
+    outages: Outages,
 }
 
 /// What is to be done about a request.
@@ -47,7 +48,14 @@ impl Idempotency {
     /// Over this port.
     #[must_use]
     pub fn new(keys: Arc<dyn IdempotencyRepository>, ambient: Ambient) -> Self {
-        Self { keys, ambient }
+        Self { keys, ambient, outages: Outages::default() }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Takes a key for a request, or tells what has become of it. Nobody else gets the key before
@@ -63,8 +71,8 @@ impl Idempotency {
         let request = KeyRequest { key, operation, token, lease_for, keep_for: KEEP_KEYS_FOR };
         Ok(match self.keys.begin(&request).await? {
             KeyState::Taken { operation, repeats } => {
-                let keys = Arc::clone(&self.keys);
-                Begun::Run(OperationRun { keys, key, token, operation, repeats })
+                let (keys, outages) = (Arc::clone(&self.keys), self.outages.clone());
+                Begun::Run(OperationRun { keys, outages, key, token, operation, repeats })
             }
             KeyState::Answered(answer) => Begun::Answered(answer),
             KeyState::OtherRequest => Begun::OtherRequest,
@@ -77,6 +85,7 @@ impl Idempotency {
 #[must_use]
 pub struct OperationRun {
     keys: Arc<dyn IdempotencyRepository>,
+    outages: Outages,
     key: IdempotencyKey,
     token: LeaseToken,
     operation: Operation,
@@ -99,14 +108,13 @@ impl OperationRun {
             end => end,
         };
         match self.keys.end(&self.key, self.token, &end).await {
-            Ok(true) => {}
+            Ok(true) => self.outages.worked("record an idempotent answer"),
             Ok(false) => {
                 tracing::warn!(key = %self.key, "a request took longer than its idempotency key was held");
             }
-            Err(error) => tracing::warn!(
-                key = %self.key, error = &error as &dyn std::error::Error,
-                "what became of a request under an idempotency key could not be recorded"
-            ),
+            Err(error) => {
+                self.outages.store_failed("record an idempotent answer", &error);
+            }
         }
     }
 }

@@ -25,7 +25,9 @@ pub mod feed;
 mod gather;
 mod idempotency;
 mod measures;
+mod outages;
 mod publish;
+mod readiness;
 mod replaying;
 mod replays;
 mod retention;
@@ -48,7 +50,9 @@ pub use catalogue::{
 pub use deliveries::Deliveries;
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
+pub use outages::{Outages, with_causes};
 pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
+pub use readiness::{NotReady, Readiness};
 pub use replaying::Replaying;
 pub use replays::{NewReplay, ReplayError, Replays};
 pub use retention::Retention;
@@ -87,4 +91,14 @@ pub struct Services {
     pub feed: feed::Feed,
     /// Whether this process's worker, if it has one, and its other tasks are at work.
     pub heartbeat: deliver::Heartbeat,
+    /// What the database fails to do.
+    pub outages: Outages,
+}
+
+impl Services {
+    /// Whether the process can do its work.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness::new(Arc::clone(&self.queue), self.heartbeat.clone(), self.outages.clone())
+    }
 }

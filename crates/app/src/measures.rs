@@ -9,7 +9,7 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
 };
-use rdev_webhooks_domain::ports::LocalCause;
+use rdev_webhooks_domain::ports::{LocalCause, StoreError};
 use rdev_webhooks_domain::{AttemptOutcome, FailureClass, FailureReason, Published, Settled};
 
 /// Of publishing.
@@ -17,7 +17,9 @@ pub(crate) struct Publishing {
     events: Counter,
     repeated: Counter,
     deliveries: Counter,
-    failures: Counter,
+    unavailable: Counter,
+    refused: Counter,
+    busy: Counter,
     batch: Histogram,
     commit: Histogram,
 }
@@ -38,7 +40,8 @@ impl Publishing {
         );
         describe_counter!(
             "rdev_webhooks_publish_failures_total",
-            "Events that were not accepted because the database failed"
+            "Events that were not accepted, by reason: the database was `unavailable`, it `refused` them, or too \
+             many were waiting (`busy`)"
         );
         describe_histogram!(
             "rdev_webhooks_publish_batch_events",
@@ -54,7 +57,9 @@ impl Publishing {
             events: counter!("rdev_webhooks_events_published_total"),
             repeated: counter!("rdev_webhooks_events_repeated_total"),
             deliveries: counter!("rdev_webhooks_deliveries_created_total"),
-            failures: counter!("rdev_webhooks_publish_failures_total"),
+            unavailable: counter!("rdev_webhooks_publish_failures_total", "reason" => "unavailable"),
+            refused: counter!("rdev_webhooks_publish_failures_total", "reason" => "refused"),
+            busy: counter!("rdev_webhooks_publish_failures_total", "reason" => "busy"),
             batch: histogram!("rdev_webhooks_publish_batch_events"),
             commit: histogram!("rdev_webhooks_publish_commit_seconds"),
         }
@@ -75,9 +80,18 @@ impl Publishing {
         self.commit.record(took);
     }
 
-    /// A batch of so many was refused.
-    pub(crate) fn failed(&self, events: usize) {
-        self.failures.increment(events as u64);
+    /// A batch of so many was not stored.
+    pub(crate) fn failed(&self, events: usize, error: &StoreError) {
+        let counter = match error {
+            StoreError::Unavailable(_) => &self.unavailable,
+            _ => &self.refused,
+        };
+        counter.increment(events as u64);
+    }
+
+    /// What counts the events that are turned away because too many wait.
+    pub(crate) fn busy(&self) -> Counter {
+        self.busy.clone()
     }
 }
 
@@ -185,6 +199,7 @@ pub(crate) struct Settling {
     failed: Vec<(FailureReason, Counter)>,
     retried: Counter,
     lost: Counter,
+    refused: Counter,
     batch: Histogram,
     commit: Histogram,
 }
@@ -202,6 +217,10 @@ impl Settling {
         describe_counter!(
             "rdev_webhooks_leases_lost_total",
             "Outcomes that came too late: another worker had taken the delivery over"
+        );
+        describe_counter!(
+            "rdev_webhooks_outcomes_refused_total",
+            "Outcomes that the database refused to record; their deliveries are made again"
         );
         describe_histogram!(
             "rdev_webhooks_settle_batch_outcomes",
@@ -222,6 +241,7 @@ impl Settling {
                 .collect(),
             retried: counter!("rdev_webhooks_retries_total"),
             lost: counter!("rdev_webhooks_leases_lost_total"),
+            refused: counter!("rdev_webhooks_outcomes_refused_total"),
             batch: histogram!("rdev_webhooks_settle_batch_outcomes"),
             commit: histogram!("rdev_webhooks_settle_commit_seconds"),
         }
@@ -231,6 +251,11 @@ impl Settling {
     pub(crate) fn recorded(&self, outcomes: usize, took: Duration) {
         self.batch.record(outcomes as f64);
         self.commit.record(took);
+    }
+
+    /// An outcome was refused.
+    pub(crate) fn refused(&self) {
+        self.refused.increment(1);
     }
 
     /// An outcome counts, or came too late.

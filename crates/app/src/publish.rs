@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
+use metrics::Counter;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent, render_body,
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 use crate::gather::Gather;
 use crate::idempotency::is_repeated;
 use crate::measures::Publishing;
-use crate::{Ambient, Catalogue, EventFault};
+use crate::{Ambient, Catalogue, EventFault, Outages};
 
 /// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
 const MAX_WAITING: usize = 4_096;
@@ -90,6 +91,8 @@ pub struct Publisher {
     store: Arc<dyn EventRepository>,
     ambient: Ambient,
     catalogue: Catalogue,
+    outages: Outages,
+    busy: Counter,
 }
 
 /// The task behind a [`Publisher`], to be run and joined by whoever made it.
@@ -97,6 +100,7 @@ pub struct PublisherTask {
     calls: mpsc::Receiver<Call>,
     store: Arc<dyn EventRepository>,
     measures: Publishing,
+    outages: Outages,
 }
 
 /// The way back to a caller.
@@ -143,9 +147,28 @@ impl Publisher {
         ambient: Ambient,
         catalogue: Catalogue,
     ) -> (Self, PublisherTask) {
+        Self::with_outages(store, ambient, catalogue, Outages::default())
+    }
+
+    /// The same, which tells `outages` of what the database fails to store.
+    #[must_use]
+    pub fn with_outages(
+        store: Arc<dyn EventRepository>,
+        ambient: Ambient,
+        catalogue: Catalogue,
+        outages: Outages,
+    ) -> (Self, PublisherTask) {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
-        let publisher = Self { calls: sender, store: Arc::clone(&store), ambient, catalogue };
-        (publisher, PublisherTask { calls, store, measures: Publishing::new() })
+        let measures = Publishing::new();
+        let publisher = Self {
+            calls: sender,
+            store: Arc::clone(&store),
+            ambient,
+            catalogue,
+            outages: outages.clone(),
+            busy: measures.busy(),
+        };
+        (publisher, PublisherTask { calls, store, measures, outages })
     }
 
     /// Stores an event with all its deliveries; it is on disk when this answers.
@@ -167,7 +190,11 @@ impl Publisher {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let drafts = self.catalogue.vet(drafts).await?;
+        let drafts = self.catalogue.vet(drafts).await.inspect_err(|error| {
+            if let PublishError::Store(cause) = error {
+                self.outages.store_failed("publish", cause);
+            }
+        })?;
         let events = drafts.into_iter().map(|draft| self.event_of(draft, Target::Subscribers));
         self.store(events.collect()).await
     }
@@ -211,7 +238,10 @@ impl Publisher {
         let (mut before, mut missing) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
             let found = self.store.get(event.id).await;
-            let found = found.map_err(|error| PublishError::Store(Arc::new(error)))?;
+            let found = found.map_err(|error| {
+                self.outages.store_failed("publish", &error);
+                PublishError::Store(Arc::new(error))
+            })?;
             before.push(found.map(|record| Published {
                 id: event.id,
                 deliveries: u32::try_from(record.deliveries.total()).unwrap_or(u32::MAX),
@@ -232,7 +262,11 @@ impl Publisher {
         let (answer, answered) = oneshot::channel();
         let call = Call { events, answer };
         self.calls.try_send(call).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => PublishError::Busy,
+            mpsc::error::TrySendError::Full(_) => {
+                self.busy.increment(count as u64);
+                self.outages.failed("publish", &PublishError::Busy);
+                PublishError::Busy
+            }
             mpsc::error::TrySendError::Closed(_) => PublishError::Stopped,
         })?;
         let published = answered.await.map_err(|_| PublishError::Stopped)??;
@@ -245,9 +279,10 @@ impl PublisherTask {
     /// Stores what is brought until the last [`Publisher`] is gone and everything it brought is
     /// answered.
     pub async fn run(self) {
-        let Self { calls, store, measures } = self;
+        let Self { calls, store, measures, outages } = self;
         let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
-        let lane = || Lane { calls: &calls, limit: &limit, store: &*store, measures: &measures };
+        let lane =
+            || Lane { calls: &calls, limit: &limit, store: &*store, measures: &measures, outages: &outages };
         let lanes = [(); LANES].map(|()| lane().run());
         join_all(lanes).await;
     }
@@ -261,6 +296,7 @@ struct Lane<'a> {
     limit: &'a AtomicUsize,
     store: &'a dyn EventRepository,
     measures: &'a Publishing,
+    outages: &'a Outages,
 }
 
 impl Lane<'_> {
@@ -303,6 +339,7 @@ impl Lane<'_> {
         match self.store.publish(&events).await {
             Ok(published) => {
                 self.learn(events.len(), Ok(published.iter().map(|one| u64::from(one.deliveries)).sum()));
+                self.outages.worked("publish");
                 self.measures.stored(&published, begun.elapsed());
                 let mut published = published.into_iter();
                 for (count, answer) in waiting {
@@ -312,7 +349,8 @@ impl Lane<'_> {
             }
             Err(error) => {
                 self.learn(events.len(), Err(&error));
-                self.measures.failed(events.len());
+                self.outages.store_failed("publish", &error);
+                self.measures.failed(events.len(), &error);
                 let error = Arc::new(error);
                 for (_, answer) in waiting {
                     let _ = answer.send(Err(PublishError::Store(Arc::clone(&error))));

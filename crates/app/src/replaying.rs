@@ -7,6 +7,8 @@ use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{ReplayId, ReplayState};
 use tokio_util::sync::CancellationToken;
 
+use crate::Outages;
+
 /// How often replays are looked for, and those looked at that have nothing to do. What ends between two looks
 /// bounds what may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,13 +26,21 @@ const PAGE: u32 = 100;
 /// done stands in the store, so that whoever comes next goes on where another was killed.
 pub struct Replaying {
     replays: Arc<dyn ReplayRepository>,
+    outages: Outages,
 }
 
 impl Replaying {
     /// Takes these replays further.
     #[must_use]
     pub fn new(replays: Arc<dyn ReplayRepository>) -> Self {
-        Self { replays }
+        Self { replays, outages: Outages::default() }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Works until `drain`. A step that is cut off, or that fails, has done nothing and is made again.
@@ -51,9 +61,12 @@ impl Replaying {
     /// Takes each open replay a step further, and says whether one of them got on.
     pub async fn pass(&self) -> bool {
         match self.steps().await {
-            Ok(busy) => busy,
+            Ok(busy) => {
+                self.outages.worked("read replays");
+                busy
+            }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "replays cannot be read");
+                self.outages.store_failed("read replays", &error);
                 false
             }
         }
@@ -78,15 +91,14 @@ impl Replaying {
     async fn step(&self, id: ReplayId) -> bool {
         match self.replays.advance(id).await {
             Ok(Some(step)) => {
+                self.outages.worked("advance a replay");
                 tell(id, &step);
                 step.queued > 0 || step.ended > 0 || step.looked
             }
             Ok(None) => false,
             Err(error) => {
-                tracing::warn!(
-                    replay = %id, error = &error as &dyn std::error::Error,
-                    "a replay could not be taken further; will try again"
-                );
+                self.outages.store_failed("advance a replay", &error);
+                tracing::debug!(replay = %id, "a replay could not be taken further; will try again");
                 false
             }
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{DeliveryHistory, IdempotencyRepository, StatisticsRepository};
 use tokio_util::sync::CancellationToken;
 
+use crate::Outages;
+
 /// How often old history is removed.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
@@ -16,6 +18,7 @@ pub struct Retention {
     keys: Arc<dyn IdempotencyRepository>,
     statistics: Arc<dyn StatisticsRepository>,
     keep: Duration,
+    outages: Outages,
 }
 
 impl Retention {
@@ -27,7 +30,14 @@ impl Retention {
         statistics: Arc<dyn StatisticsRepository>,
         keep: Duration,
     ) -> Self {
-        Self { history, keys, statistics, keep }
+        Self { history, keys, statistics, keep, outages: Outages::default() }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Works until `drain`. A pass that fails is tried again an hour later.
@@ -46,25 +56,34 @@ impl Retention {
 
     async fn pass(&self) {
         match self.history.prune(self.keep).await {
-            Ok(pruned) if pruned.events > 0 => {
-                tracing::info!(events = pruned.events, deliveries = pruned.deliveries, "old history removed");
+            Ok(pruned) => {
+                self.outages.worked("remove old history");
+                if pruned.events > 0 {
+                    tracing::info!(
+                        events = pruned.events,
+                        deliveries = pruned.deliveries,
+                        "old history removed"
+                    );
+                }
             }
-            Ok(_) => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "old history could not be removed");
+                self.outages.store_failed("remove old history", &error);
             }
         }
         match self.keys.prune().await {
-            Ok(removed) => tracing::debug!(removed, "old idempotency keys removed"),
+            Ok(removed) => {
+                self.outages.worked("remove old idempotency keys");
+                tracing::debug!(removed, "old idempotency keys removed");
+            }
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "old idempotency keys could not be removed"
-                );
+                self.outages.store_failed("remove old idempotency keys", &error);
             }
         }
-        if let Err(error) = self.statistics.forget(self.keep).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "old statistics could not be removed");
+        match self.statistics.forget(self.keep).await {
+            Ok(()) => self.outages.worked("remove old statistics"),
+            Err(error) => {
+                self.outages.store_failed("remove old statistics", &error);
+            }
         }
     }
 }

@@ -14,6 +14,8 @@ use rdev_webhooks_domain::{ProjectName, Settlement, Timestamp, WebhookId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::Outages;
+
 /// How long sums are gathered before they are stored, and how long at most while the database is away.
 const GATHER: Duration = Duration::from_secs(1);
 const LONGEST_GATHER: Duration = Duration::from_secs(30);
@@ -55,6 +57,7 @@ pub struct Statistics {
 pub struct StatisticsTask {
     repository: Arc<dyn StatisticsRepository>,
     gathered: Arc<Gathered>,
+    outages: Outages,
 }
 
 /// What is not stored yet.
@@ -94,7 +97,11 @@ impl Statistics {
     #[must_use]
     pub fn new(repository: Arc<dyn StatisticsRepository>, keep: Duration) -> (Self, StatisticsTask) {
         let gathered = Arc::<Gathered>::default();
-        let task = StatisticsTask { repository: Arc::clone(&repository), gathered: Arc::clone(&gathered) };
+        let task = StatisticsTask {
+            repository: Arc::clone(&repository),
+            gathered: Arc::clone(&gathered),
+            outages: Outages::default(),
+        };
         (Self { repository, gathered, keep }, task)
     }
 
@@ -132,6 +139,13 @@ impl Statistics {
 }
 
 impl StatisticsTask {
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
+    }
+
     /// Stores what is counted until `stop`, and what is left then.
     pub async fn run(self, stop: CancellationToken) {
         let mut gather = GATHER;
@@ -157,23 +171,20 @@ impl StatisticsTask {
         while !sums.is_empty() {
             let batch = sums.split_off(sums.len().saturating_sub(MAX_BATCH));
             match self.repository.add(&batch).await {
-                Ok(()) => {}
-                Err(StoreError::Unavailable(source)) => {
-                    tracing::debug!(
-                        error = &*source as &dyn std::error::Error,
-                        "statistics wait to be stored"
-                    );
+                Ok(()) => self.outages.worked("store statistics"),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.outages.store_failed("store statistics", &error);
+                    tracing::debug!("statistics wait to be stored");
                     let waiting = sums.into_iter().chain(batch);
                     self.gathered.count_all(
                         waiting.map(|(webhook, more)| (webhook, move |sums: &mut Sums| sums.add(&more))),
                     );
                     return false;
                 }
-                Err(error) => tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    webhooks = batch.len(),
-                    "statistics were refused; they are lost"
-                ),
+                Err(error) => {
+                    self.outages.store_failed("store statistics", &error);
+                    tracing::debug!(webhooks = batch.len(), "statistics were refused; they are lost");
+                }
             }
         }
         true

@@ -1,4 +1,4 @@
-//! Looking the queue over now and then, for the metrics.
+//! Surveying the queue now and then, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,27 +7,36 @@ use std::time::Duration;
 use metrics::{Gauge, Unit, describe_gauge, gauge};
 use rdev_webhooks_domain::ports::DeliveryQueue;
 use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::Outages;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Keeps the gauges of the queue and of the circuits. Every process that delivers does so, each of the
-/// whole database.
+/// How often the ages grow meanwhile, and while the database is away.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Keeps the gauges of the queue and of the circuits. Every process does so, each of the whole database.
 pub struct Watch {
     queue: Arc<dyn DeliveryQueue>,
     unfinished: Gauge,
     oldest_due: Gauge,
     open: Gauge,
     half_open: Gauge,
+    survey_age: Gauge,
+    /// When the last survey succeeded, and for how long something had been due then.
+    surveyed: (Instant, Duration),
+    outages: Outages,
     /// The circuits that were not closed at the last look.
     circuits: BTreeMap<WebhookId, Gauge>,
 }
 
 impl Watch {
-    /// Watches over a queue.
+    /// Surveys a queue.
     #[must_use]
-    pub fn new(queue: Arc<dyn DeliveryQueue>) -> Self {
+    pub fn new(queue: Arc<dyn DeliveryQueue>, outages: Outages) -> Self {
         describe_gauge!(
             "rdev_webhooks_queue_deliveries",
             "Deliveries in the database that are not finished, up to a million"
@@ -35,7 +44,13 @@ impl Watch {
         describe_gauge!(
             "rdev_webhooks_queue_oldest_due_seconds",
             Unit::Seconds,
-            "For how long the longest due of those deliveries has been due that could be claimed"
+            "For how long the longest due of those deliveries has been due that could be claimed; while the \
+             queue cannot be surveyed, that and the time since"
+        );
+        describe_gauge!(
+            "rdev_webhooks_queue_survey_age_seconds",
+            Unit::Seconds,
+            "How long ago the queue was last surveyed with success, or the process began to"
         );
         describe_gauge!("rdev_webhooks_circuits", "Webhooks whose circuit is open or half open, by state");
         describe_gauge!(
@@ -48,34 +63,56 @@ impl Watch {
             oldest_due: gauge!("rdev_webhooks_queue_oldest_due_seconds"),
             open: gauge!("rdev_webhooks_circuits", "state" => "open"),
             half_open: gauge!("rdev_webhooks_circuits", "state" => "half_open"),
+            survey_age: gauge!("rdev_webhooks_queue_survey_age_seconds"),
+            surveyed: (Instant::now(), Duration::ZERO),
+            outages,
             circuits: BTreeMap::new(),
         }
     }
 
     /// Works until `drain`.
-    pub async fn run(mut self, drain: CancellationToken) {
+    pub async fn run(self, drain: CancellationToken) {
+        drain.run_until_cancelled_owned(self.survey()).await;
+    }
+
+    async fn survey(mut self) {
         loop {
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = self.look() => {}
+            let queue = Arc::clone(&self.queue);
+            // However long the database takes over it, the ages go on.
+            let surveyed = self.ageing(queue.survey()).await;
+            match surveyed {
+                Ok(survey) => {
+                    self.outages.worked("survey");
+                    self.surveyed = (Instant::now(), survey.oldest_due.unwrap_or_default());
+                    self.show(&survey);
+                }
+                Err(error) => {
+                    self.outages.store_failed("survey", &error);
+                }
             }
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
+            self.ageing(tokio::time::sleep(INTERVAL)).await;
+        }
+    }
+
+    /// Waits for something, and meanwhile lets the ages grow.
+    async fn ageing<T>(&self, awaited: impl Future<Output = T>) -> T {
+        let mut awaited = std::pin::pin!(awaited);
+        loop {
+            self.show_ages();
+            if let Ok(done) = tokio::time::timeout(TICK, &mut awaited).await {
+                return done;
             }
         }
     }
 
-    async fn look(&mut self) {
-        match self.queue.survey().await {
-            Ok(survey) => self.show(&survey),
-            // The scheduler warns of a database that is away; the gauges stay as they were.
-            Err(error) => {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "the queue could not be looked over"
-                );
-            }
+    /// Between two surveys what is due may have been taken; after a survey that failed it is due for longer.
+    fn show_ages(&self) {
+        let (at, oldest_due) = self.surveyed;
+        let age = at.elapsed();
+        self.survey_age.set(age);
+        let unknown_for = age.saturating_sub(INTERVAL + TICK);
+        if !unknown_for.is_zero() {
+            self.oldest_due.set(oldest_due + age);
         }
     }
 

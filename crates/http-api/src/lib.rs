@@ -91,7 +91,11 @@ pub fn router(services: Services, options: ApiOptions) -> Router {
         .router
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
         .route_layer(from_fn_with_state(gate, auth::admit));
-    let observer = Observer { entropy: options.entropy, request_timeout: options.request_timeout };
+    let observer = Observer {
+        entropy: options.entropy,
+        request_timeout: options.request_timeout,
+        outages: services.outages.clone(),
+    };
     let open = routes::open(options.metrics).router.merge(routes::description().router);
     finished(open.merge(guarded), observer, services)
 }
@@ -103,7 +107,8 @@ pub fn health_router(
     entropy: Arc<dyn Entropy>,
     metrics: Option<MetricsSource>,
 ) -> Router {
-    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT };
+    let outages = services.outages.clone();
+    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages };
     finished(routes::open(metrics).router, observer, services)
 }
 

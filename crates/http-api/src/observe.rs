@@ -1,6 +1,5 @@
 //! What happens around every request: its id, its span, its deadline, and the rendering of errors.
 
-use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,8 @@ use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Extensions, Method, StatusCode};
 use metrics::histogram;
-use rdev_webhooks_domain::ports::Entropy;
+use rdev_webhooks_app::{Outages, with_causes};
+use rdev_webhooks_domain::ports::{Entropy, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
@@ -29,6 +29,7 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 pub(crate) struct Observer {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) request_timeout: Duration,
+    pub(crate) outages: Outages,
 }
 
 /// The outermost layer.
@@ -70,7 +71,7 @@ pub(crate) async fn observe(
     span.record("status", response.status().as_u16());
     span.record("duration_ms", milliseconds(took));
     measure(method, route, response.status(), took);
-    span.in_scope(|| log(problem.as_ref()));
+    span.in_scope(|| log(problem.as_ref(), &observer.outages, method, route));
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_value());
     headers.insert(CACHE_CONTROL, NO_STORE);
@@ -128,32 +129,30 @@ fn method(method: &Method) -> &'static str {
     known.map_or("other", |place| NAMES[place])
 }
 
-fn log(problem: Option<&Problem>) {
-    match problem {
-        None => tracing::debug!("answered"),
-        Some(problem) => {
-            let code = problem.code();
-            match problem.cause() {
-                Some(cause) => tracing::error!(code = code.as_str(), error = chain(cause), "failed"),
-                None if code == ProblemCode::DeadlineExceeded => {
-                    tracing::error!(code = code.as_str(), "took too long");
-                }
-                None => tracing::debug!(code = code.as_str(), "refused"),
-            }
+/// Logs how a request ended. What keeps failing on a route is one outage, and one line: that of the first request.
+fn log(problem: Option<&Problem>, outages: &Outages, method: &str, route: &str) {
+    let operation = || format!("{method} {route}");
+    let Some(problem) = problem else {
+        if outages.is_any() {
+            outages.worked(&operation());
         }
+        return tracing::debug!("answered");
+    };
+    let code = problem.code();
+    match problem.cause() {
+        Some(cause) => {
+            match cause.downcast_ref::<StoreError>() {
+                Some(error) => outages.store_failed(&operation(), error),
+                None => outages.failed(&operation(), cause),
+            };
+            tracing::debug!(code = code.as_str(), error = with_causes(cause), "failed");
+        }
+        None if code == ProblemCode::DeadlineExceeded => {
+            outages.failed(&operation(), &std::io::Error::from(std::io::ErrorKind::TimedOut));
+            tracing::debug!(code = code.as_str(), "took too long");
+        }
+        None => tracing::debug!(code = code.as_str(), "refused"),
     }
-}
-
-/// An error and all that it came of, whatever the log's format.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 fn milliseconds(duration: Duration) -> f64 {

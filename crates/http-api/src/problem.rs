@@ -144,7 +144,7 @@ impl Problem {
 
     /// A failure of ours whose particulars are for the log alone.
     pub(crate) fn internal() -> Self {
-        let detail = "The failure has been logged under the request_id.";
+        let detail = "The cause is in the log of the service.";
         Self::new(ProblemCode::InternalError, detail)
     }
 
@@ -222,7 +222,7 @@ pub(crate) struct Members<'a> {
     /// The kind of problem for programs. There may come to be others.
     #[schema(value_type = ProblemCode)]
     pub(crate) code: &'a str,
-    /// The answer's `x-request-id`, under which the failure is in the log.
+    /// The answer's `x-request-id`, by which the service's log names the request.
     pub(crate) request_id: &'a str,
     /// Every fault of the request, each with its place; the first 100 of them.
     pub(crate) errors: &'a [Fault],

@@ -6,10 +6,13 @@ use rdev_webhooks_domain::ports::ApiKeyRepository;
 use rdev_webhooks_domain::{ApiKeyId, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::Outages;
+
 /// The task that notes when keys are used, to be run and joined by whoever made it.
 pub struct ApiKeyUses {
     uses: mpsc::Receiver<(ApiKeyId, Timestamp)>,
     repository: Arc<dyn ApiKeyRepository>,
+    outages: Outages,
 }
 
 impl ApiKeyUses {
@@ -17,18 +20,25 @@ impl ApiKeyUses {
         uses: mpsc::Receiver<(ApiKeyId, Timestamp)>,
         repository: Arc<dyn ApiKeyRepository>,
     ) -> Self {
-        Self { uses, repository }
+        Self { uses, repository, outages: Outages::default() }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Notes uses until the last [`ApiKeys`](crate::ApiKeys) is gone. One that could not be noted is noted
     /// at the key's next use.
     pub async fn run(mut self) {
         while let Some((id, used_at)) = self.uses.recv().await {
-            if let Err(error) = self.repository.touch(id, used_at).await {
-                tracing::warn!(
-                    api_key = %id, error = &error as &dyn std::error::Error,
-                    "the use of an API key could not be noted"
-                );
+            match self.repository.touch(id, used_at).await {
+                Ok(()) => self.outages.worked("note the use of an API key"),
+                Err(error) => {
+                    self.outages.store_failed("note the use of an API key", &error);
+                }
             }
         }
     }

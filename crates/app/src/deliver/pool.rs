@@ -174,12 +174,26 @@ fn log(
     duration: Duration,
     settled: Settled,
 ) {
+    let duration_ms = milliseconds(duration);
     let (delivery, webhook, attempt) = (leased.lease.delivery, leased.target.webhook_id, leased.attempt);
     match &outcome.failure {
-        None => tracing::debug!(%delivery, %webhook, attempt, ?duration, "delivered"),
-        Some(failure) => tracing::info!(
-            %delivery, %webhook, attempt, ?duration, class = failure.class.as_str(), ?settled,
-            "an attempt failed: {}", failure.detail
-        ),
+        None => tracing::debug!(%delivery, %webhook, attempt, duration_ms, "delivered"),
+        Some(failure) => {
+            let (next, retry_in_ms) = match settled {
+                Settled::RetryAfter(wait) => ("retry", Some(milliseconds(wait))),
+                Settled::Resumed => ("the retry that was due already", None),
+                Settled::Failed(reason) => (reason.as_str(), None),
+                Settled::Succeeded => ("none", None),
+            };
+            tracing::info!(
+                %delivery, %webhook, attempt, duration_ms, class = failure.class.as_str(),
+                detail = failure.detail, next, retry_in_ms, "an attempt failed"
+            );
+        }
     }
+}
+
+/// A duration as a number for the log.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
 }

@@ -16,8 +16,8 @@ use super::pool::Job;
 use super::settler::Freed;
 use super::share::{Allowance, Shares};
 use super::{Heartbeat, WorkerOptions};
-use crate::Ambient;
 use crate::measures::Scheduling;
+use crate::{Ambient, Outages};
 
 /// How many webhooks are looked at in one go.
 const PAGE: u32 = 256;
@@ -51,6 +51,7 @@ pub(super) struct Scheduler {
     busy: Busy,
     round: Round,
     measures: Scheduling,
+    outages: Outages,
 }
 
 /// One round over the webhooks that have something due, a page at a time.
@@ -86,6 +87,7 @@ impl Scheduler {
         ambient: Ambient,
         options: WorkerOptions,
         tasks: Vec<TaskSlots>,
+        outages: Outages,
     ) -> Self {
         let shares = Shares::new(options.max_in_flight_per_webhook.max(1), options.slots());
         let measures = Scheduling::new(options.slots());
@@ -100,6 +102,7 @@ impl Scheduler {
             busy: Busy::default(),
             round: Round::default(),
             measures,
+            outages,
         }
     }
 
@@ -119,11 +122,12 @@ impl Scheduler {
             let next = match self.pass().await {
                 Ok(next) => {
                     heartbeat.beat();
+                    self.outages.worked("claim deliveries");
                     failing_wait = FIRST_WAIT;
                     next
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, retry_in = ?failing_wait, "the queue cannot be read");
+                    self.outages.store_failed("claim deliveries", &error);
                     self.pause(failing_wait, &mut freed, &drain).await;
                     failing_wait = (failing_wait * 2).min(LONGEST_WAIT);
                     continue;

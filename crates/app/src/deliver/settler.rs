@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
 use super::share::Experience;
-use crate::Statistics;
 use crate::gather::Gather;
 use crate::measures::Settling;
+use crate::{Outages, Statistics};
 
 /// How many outcomes go into one transaction.
 const MAX_BATCH: usize = 256;
@@ -40,6 +40,7 @@ pub(super) struct Settler {
     freed: mpsc::Sender<Vec<Freed>>,
     measures: Settling,
     statistics: Statistics,
+    outages: Outages,
 }
 
 impl Settler {
@@ -47,8 +48,9 @@ impl Settler {
         queue: Arc<dyn DeliveryQueue>,
         freed: mpsc::Sender<Vec<Freed>>,
         statistics: Statistics,
+        outages: Outages,
     ) -> Self {
-        Self { queue, freed, measures: Settling::new(), statistics }
+        Self { queue, freed, measures: Settling::new(), statistics, outages }
     }
 
     /// Works until the pool is gone and everything is recorded. While the database is away it keeps
@@ -110,13 +112,14 @@ impl Settler {
         match self.persist(settlements, webhooks, abort).await {
             Persisted::Done => return Vec::new(),
             Persisted::GivenUp => return settlements.iter().map(|settlement| settlement.lease).collect(),
-            Persisted::Refused(error) if settlements.len() > 1 => tracing::error!(
-                error = &error as &dyn std::error::Error,
-                outcomes = settlements.len(),
-                "outcomes were refused; recording them one by one"
-            ),
+            Persisted::Refused(_) if settlements.len() > 1 => {
+                tracing::debug!(
+                    outcomes = settlements.len(),
+                    "outcomes were refused; recording them one by one"
+                );
+            }
             Persisted::Refused(error) => {
-                tell_refused(&settlements[0], &error);
+                self.refused(&settlements[0], &error);
                 return Vec::new();
             }
         }
@@ -127,7 +130,7 @@ impl Settler {
                 Persisted::Done => {}
                 Persisted::GivenUp => left.push(settlement.lease),
                 // What is refused by itself is delivered again when its lease ends.
-                Persisted::Refused(error) => tell_refused(settlement, &error),
+                Persisted::Refused(error) => self.refused(settlement, &error),
             }
         }
         left
@@ -146,15 +149,12 @@ impl Settler {
             match self.queue.settle(settlements).await {
                 Ok(applied) => {
                     self.measures.recorded(settlements.len(), begun.elapsed());
+                    self.outages.worked("record outcomes");
                     self.recorded(settlements, webhooks, &applied);
                     break;
                 }
-                Err(StoreError::Unavailable(source)) => {
-                    tracing::warn!(
-                        error = &*source as &dyn std::error::Error,
-                        outcomes = settlements.len(),
-                        "the database is away; outcomes wait to be recorded"
-                    );
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.outages.store_failed("record outcomes", &error);
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = abort.cancelled() => return Persisted::GivenUp,
@@ -184,11 +184,19 @@ impl Settler {
             return;
         }
         if let Err(error) = self.queue.release(leases).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "claims could not be given back; their leases expire"
-            );
+            self.outages.store_failed("give claims back", &error);
+            tracing::debug!(claims = leases.len(), "claims could not be given back; their leases expire");
         }
+    }
+
+    /// Tells of an outcome that the database refuses. The delivery is made again when its lease ends.
+    fn refused(&self, settlement: &Settlement, error: &StoreError) {
+        self.measures.refused();
+        self.outages.store_failed("record outcomes", error);
+        tracing::debug!(
+            delivery = %settlement.lease.delivery,
+            "an outcome was refused; the delivery is made again when its lease ends"
+        );
     }
 }
 
@@ -199,13 +207,6 @@ enum Persisted {
     GivenUp,
     /// The database has something against it.
     Refused(StoreError),
-}
-
-fn tell_refused(settlement: &Settlement, error: &StoreError) {
-    tracing::error!(
-        delivery = %settlement.lease.delivery, error = error as &dyn std::error::Error,
-        "an outcome could not be recorded; the delivery is tried again when its lease ends"
-    );
 }
 
 fn due_in(settled: Settled) -> Option<Duration> {

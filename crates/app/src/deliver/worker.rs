@@ -16,7 +16,7 @@ use super::pool::PoolTask;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
 use crate::measures::Attempts;
-use crate::{Ambient, Statistics};
+use crate::{Ambient, Outages, Statistics};
 
 /// How long the last word to the database may take when a worker is told to end at once.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -82,6 +82,7 @@ pub struct Worker {
     options: WorkerOptions,
     heartbeat: Heartbeat,
     statistics: Statistics,
+    outages: Outages,
 }
 
 impl Worker {
@@ -95,7 +96,15 @@ impl Worker {
         heartbeat: Heartbeat,
         statistics: Statistics,
     ) -> Self {
-        Self { queue, dispatcher, ambient, options: options.within_bounds(), heartbeat, statistics }
+        let outages = Outages::default();
+        Self { queue, dispatcher, ambient, options: options.within_bounds(), heartbeat, statistics, outages }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
@@ -131,13 +140,14 @@ impl Worker {
         }
         drop(outcomes);
 
-        let settler = Settler::new(Arc::clone(&self.queue), freed, self.statistics);
+        let settler = Settler::new(Arc::clone(&self.queue), freed, self.statistics, self.outages.clone());
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 
         let mut left = Vec::new();
         {
-            let scheduler = Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots);
+            let scheduler =
+                Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots, self.outages);
             let mut scheduling = pin!(scheduler.run(freed_in, drain.clone(), &self.heartbeat));
             loop {
                 let ended = tokio::select! {

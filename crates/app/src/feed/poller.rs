@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ACCEPTED_LATE, BATCH, FeedBatch, Shared};
+use crate::Outages;
 
 /// How often changes are looked for; under load less often, so that it takes a quarter of the time at most.
 const EVERY: Duration = Duration::from_millis(250);
@@ -29,11 +30,19 @@ const REMEMBER_STATES_FOR: u64 = 60;
 pub struct FeedTask {
     shared: Arc<Shared>,
     batches: broadcast::Sender<Arc<FeedBatch>>,
+    outages: Outages,
 }
 
 impl FeedTask {
     pub(super) fn new(shared: Arc<Shared>, batches: broadcast::Sender<Arc<FeedBatch>>) -> Self {
-        Self { shared, batches }
+        Self { shared, batches, outages: Outages::default() }
+    }
+
+    /// Tells these of what the database fails to do.
+    #[must_use]
+    pub fn with_outages(mut self, outages: Outages) -> Self {
+        self.outages = outages;
+        self
     }
 
     /// Looks for changes while anybody watches, until `drain`; then all that is watched ends.
@@ -56,9 +65,12 @@ impl FeedTask {
             let began = Instant::now();
             let looked = self.look(&mut looking).await;
             let wait = match looked {
-                Ok(()) => EVERY.max(began.elapsed() * SHARE_OF_TIME),
+                Ok(()) => {
+                    self.outages.worked("look for changes");
+                    EVERY.max(began.elapsed() * SHARE_OF_TIME)
+                }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be looked for");
+                    self.outages.store_failed("look for changes", &error);
                     AWAY
                 }
             };

@@ -1,7 +1,5 @@
 //! `GET /healthz` and `GET /readyz`.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
@@ -10,9 +8,6 @@ use utoipa::{OpenApi, ToSchema};
 
 use crate::problem::{Problem, ProblemCode};
 use crate::views;
-
-/// How long the database may take to answer.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the checks find, if it is well.
 #[derive(Serialize, ToSchema)]
@@ -52,24 +47,15 @@ pub(crate) async fn healthz() -> Response {
     responses((status = 200, description = "It can.", body = Status))
 )]
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
-    if services.heartbeat.failed().is_cancelled() {
-        let detail = "A task has ended that this process cannot do without.";
-        return Err(Problem::new(ProblemCode::Unavailable, detail));
+    match services.readiness().check().await {
+        Ok(()) => Ok(views::json(&OK)),
+        Err(reason) => Err(Problem::new(ProblemCode::Unavailable, sentence(&reason.to_string()))),
     }
-    if let Some(silent) = services.heartbeat.late_by() {
-        let detail = format!("The worker has not looked at the queue for {} s.", silent.as_secs());
-        return Err(Problem::new(ProblemCode::Unavailable, detail));
-    }
-    match tokio::time::timeout(CHECK_TIMEOUT, services.queue.check()).await {
-        Ok(Ok(())) => Ok(views::json(&OK)),
-        Ok(Err(error)) => {
-            let detail = format!("The database cannot be used: {error}.");
-            Err(Problem::new(ProblemCode::Unavailable, detail).caused_by(error))
-        }
-        Err(_) => {
-            let detail = "The database did not answer within 2 s.";
-            tracing::error!("{detail}");
-            Err(Problem::new(ProblemCode::Unavailable, detail))
-        }
-    }
+}
+
+/// An error's words as a sentence.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).chain(['.']).collect()
 }

@@ -131,6 +131,7 @@ impl Scene {
             statistics,
             feed,
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
+            outages: rdev_webhooks_app::Outages::default(),
         };
         change(&mut services, store.clone(), ambient);
         let options = ApiOptions {

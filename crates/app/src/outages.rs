@@ -1,0 +1,225 @@
+//! Failures of the database: each outage is logged once with its cause, and once when it is over.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use tokio::time::Instant;
+
+/// An outage is over once nothing has failed for this long.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// Another cause of the same outage is logged too, no sooner than this after the line before.
+const NEXT_CAUSE_AFTER: Duration = Duration::from_secs(10);
+
+/// Logs what the database fails to do: one line when an outage begins, with its cause, and one when it is over,
+/// however many operations it made fail. Clones share what is known.
+///
+/// The database is unavailable to all operations alike, so that is one outage; it ends when
+/// [`Self::database_answers`]. What the database refuses, by a trigger, say, is an outage of the operation alone.
+#[derive(Debug, Clone, Default)]
+pub struct Outages(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// How many outages there are, so that what works costs no lock.
+    count: AtomicUsize,
+    outages: Mutex<BTreeMap<Kind, Outage>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// The database is away.
+    Unavailable,
+    /// An operation fails, though the database answers.
+    Operation(String),
+}
+
+#[derive(Debug)]
+struct Outage {
+    began: Instant,
+    last_failure: Instant,
+    last_line: Instant,
+    failures: u64,
+    cause: String,
+}
+
+impl Outages {
+    /// An operation failed. Says whether that was logged, which is so when it begins an outage.
+    pub fn store_failed(&self, operation: &str, error: &StoreError) -> bool {
+        let is_unavailable = matches!(error, StoreError::Unavailable(_));
+        let kind = if is_unavailable { Kind::Unavailable } else { Kind::Operation(operation.to_owned()) };
+        let is_news = self.fails(kind, error);
+        if is_news && is_unavailable {
+            tracing::error!(operation, error = with_causes(error), "the database is unavailable");
+        } else if is_news {
+            tracing::error!(operation, error = with_causes(error), "the database refuses an operation");
+        }
+        is_news
+    }
+
+    /// An operation failed for another reason than the store's. Says whether that was logged.
+    pub fn failed(&self, operation: &str, error: &dyn Error) -> bool {
+        let is_news = self.fails(Kind::Operation(operation.to_owned()), error);
+        if is_news {
+            tracing::error!(operation, error = with_causes(error), "an operation fails");
+        }
+        is_news
+    }
+
+    /// An operation worked. That ends its outage, if it has had one and nothing failed lately.
+    pub fn worked(&self, operation: &str) {
+        if !self.is_any() {
+            return;
+        }
+        if let Some(outage) = self.ends(&Kind::Operation(operation.to_owned())) {
+            let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
+            tracing::info!(operation, outage_ms, failures, "the operation works again");
+        }
+    }
+
+    /// The database answers and takes what is written to it.
+    pub fn database_answers(&self) {
+        if !self.is_any() {
+            return;
+        }
+        if let Some(outage) = self.ends(&Kind::Unavailable) {
+            let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
+            tracing::info!(outage_ms, failures, "the database is available again");
+        }
+    }
+
+    /// Whether anything has failed lately.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0.count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the database is known to be away.
+    #[must_use]
+    pub fn is_database_away(&self) -> bool {
+        self.is_any() && self.lock().contains_key(&Kind::Unavailable)
+    }
+
+    /// Notes a failure, and says whether there is something new to log.
+    fn fails(&self, kind: Kind, error: &dyn Error) -> bool {
+        let now = Instant::now();
+        let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let mut outages = self.lock();
+        let Some(outage) = outages.get_mut(&kind) else {
+            let outage = Outage { began: now, last_failure: now, last_line: now, failures: 1, cause };
+            outages.insert(kind, outage);
+            self.0.count.store(outages.len(), Ordering::Relaxed);
+            return true;
+        };
+        outage.failures += 1;
+        outage.last_failure = now;
+        let is_news = outage.cause != cause && now.duration_since(outage.last_line) >= NEXT_CAUSE_AFTER;
+        if is_news {
+            outage.cause = cause;
+            outage.last_line = now;
+        }
+        is_news
+    }
+
+    /// Takes away an outage that is over.
+    fn ends(&self, kind: &Kind) -> Option<Outage> {
+        let mut outages = self.lock();
+        let is_over = outages.get(kind).is_some_and(|outage| outage.last_failure.elapsed() >= QUIET);
+        let ended = if is_over { outages.remove(kind) } else { None };
+        self.0.count.store(outages.len(), Ordering::Relaxed);
+        ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Kind, Outage>> {
+        self.0.outages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outage {
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// An error and what caused it, as one text, whatever the log's format. A cause that its error repeats is not
+/// repeated again.
+#[must_use]
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(1);
+
+    fn away() -> StoreError {
+        StoreError::Unavailable("connection refused".into())
+    }
+
+    fn refused(why: &str) -> StoreError {
+        StoreError::Internal(why.into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_the_database_is_one_for_all_operations() {
+        let outages = Outages::default();
+        assert!(outages.store_failed("publish", &away()));
+        for _ in 0..1_000 {
+            assert!(!outages.store_failed("publish", &away()) && !outages.store_failed("claim", &away()));
+        }
+        assert!(outages.is_database_away());
+        // An operation that reads may work while what writes does not.
+        outages.worked("publish");
+        outages.database_answers();
+        assert!(outages.is_database_away(), "it has failed a moment ago");
+        tokio::time::advance(QUIET).await;
+        outages.database_answers();
+        assert!(!outages.is_database_away());
+        assert!(outages.store_failed("publish", &away()), "the next outage is news");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_is_an_outage_of_the_operation() {
+        let outages = Outages::default();
+        assert!(outages.store_failed("publish", &refused("a trigger")));
+        assert!(outages.store_failed("settle", &refused("a trigger")), "another operation");
+        assert!(!outages.is_database_away());
+        // Others of the same kind get through meanwhile.
+        for _ in 0..100 {
+            outages.worked("publish");
+            tokio::time::advance(TICK).await;
+            assert!(!outages.store_failed("publish", &refused("a trigger")));
+        }
+        tokio::time::advance(QUIET).await;
+        outages.worked("publish");
+        assert!(outages.store_failed("publish", &refused("a trigger")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_cause_is_news_now_and_then() {
+        let outages = Outages::default();
+        assert!(outages.store_failed("publish", &refused("0")));
+        let mut lines = 0;
+        for second in 1..=60 {
+            tokio::time::advance(TICK).await;
+            lines += u32::from(outages.store_failed("publish", &refused(&second.to_string())));
+        }
+        assert_eq!(lines, 6);
+    }
+}
