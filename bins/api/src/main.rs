@@ -1,14 +1,17 @@
 //! `rdev-webhooks-api`: the REST API on a database that it shares with workers.
 
 use std::error::Error;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ApiOptions;
-use rdev_webhooks_options::{DatabaseArgs, SystemArgs, process};
-use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs, api_key, secret};
+use rdev_webhooks::keyring::Keyring;
+use rdev_webhooks_options::{
+    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, process,
+};
+use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
 use rdev_webhooks_runtime::{Shutdown, cli, program};
 use secrecy::SecretString;
 
@@ -21,20 +24,35 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The database must have been prepared with `rdev-webhooks migrate`. Every option can be given by its
 /// environment variable instead.
 #[derive(Debug, Parser)]
-#[command(name = "rdev-webhooks-api", version)]
-struct Options {
+#[command(name = "rdev-webhooks-api", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
-    database: DatabaseArgs,
+    serve: ServeArgs,
+}
 
-    /// The address that the API listens on
-    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    bind: SocketAddr,
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask the API on this machine whether it can do its work: exits with 0 if so, else with 1
+    Healthcheck {
+        #[command(flatten)]
+        bind: BindArgs,
+        #[command(flatten)]
+        check: HealthcheckArgs,
+    },
+}
 
-    /// The administrator's API key: 32 characters or more
-    #[arg(long, env = "RDEV_API_KEY", value_name = "KEY", hide_env_values = true,
-          value_parser = secret(api_key))]
-    api_key: SecretString,
-
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    database_url: DatabaseUrlArgs,
+    #[command(flatten)]
+    encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    bind: BindArgs,
+    #[command(flatten)]
+    api_key: ApiKeyArgs,
     #[command(flatten)]
     system: SystemArgs,
     #[command(flatten)]
@@ -43,24 +61,59 @@ struct Options {
     telemetry: TelemetryArgs,
 }
 
-fn main() -> ExitCode {
-    let options: Options = cli::parse_or_exit();
-    options.telemetry.init();
-    program::run(async { process::exit_code(serve(options).await) })
+#[derive(Debug, Args)]
+struct BindArgs {
+    /// The address that the API listens on
+    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    bind: SocketAddr,
 }
 
-async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+/// What the API cannot do without.
+struct Required {
+    database: Database,
+    keyring: Keyring,
+    api_key: SecretString,
+}
+
+fn main() -> ExitCode {
+    let cli: Cli = cli::parse_or_exit();
+    match cli.command {
+        Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
+        None => run(cli.serve),
+    }
+}
+
+fn run(options: ServeArgs) -> ExitCode {
+    options.telemetry.init();
+    match required(&options) {
+        Ok(required) => program::run(async { process::exit_code(serve(options, required).await) }),
+        Err(message) => cli::fail(message),
+    }
+}
+
+fn required(options: &ServeArgs) -> Result<Required, String> {
+    Ok(Required {
+        database: options.database_url.clone().required()?,
+        keyring: options.encryption_key.clone().required()?,
+        api_key: options.api_key.clone().required()?,
+    })
+}
+
+async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Error>> {
+    let Required { database, keyring, api_key } = required;
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
     let metrics = process::metrics()?;
-    options.database.warn_if_alone("nothing is delivered");
-    let DatabaseArgs { database_url, encryption_key } = options.database;
-    let system = options.system.builder(database_url, encryption_key).open().await?;
-    let listener = process::listen(options.bind, "--bind").await?;
+    process::warn_if_alone(&database, "nothing is delivered");
+    let started =
+        process::Started::new("rdev-webhooks-api", &database, &keyring, &options.system.allow_destination);
+    let system = options.system.builder(database, keyring).open().await?;
+    let listener = process::listen(options.bind.bind, "--bind").await?;
     let router = system.router(ApiOptions {
         metrics: Some(process::source(&metrics)),
-        ..ApiOptions::new(options.api_key, system.ambient().entropy.clone())
+        ..ApiOptions::new(api_key, system.ambient().entropy.clone())
     });
-    // A closed standard output is no reason not to serve.
-    let _ = writeln!(std::io::stdout(), "rdev-webhooks-api listens on http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    started.log(&system, address).await;
+    cli::print(std::io::stdout(), format!("rdev-webhooks-api listens on http://{address}\n"));
     process::run(system, listener, router, metrics, &shutdown).await
 }

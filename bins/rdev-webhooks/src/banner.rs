@@ -10,19 +10,24 @@ use secrecy::{ExposeSecret, SecretString};
 pub(crate) enum KeySource {
     /// In a file that was there.
     File(PathBuf),
-    /// In a file that was made just now: the key is shown this once.
+    /// In a file that was made just now: on a terminal the key is shown this once.
     NewFile(PathBuf, SecretString),
     /// Given as an option.
     Given,
 }
 
-/// Where it listens, which key to use, and three lines that can be typed as they stand.
-pub(crate) fn banner(address: SocketAddr, key: &KeySource) -> String {
+/// Where it listens, which key to use, and three lines that can be typed as they stand. A new key is shown to
+/// people alone: what goes elsewhere is kept and read by others.
+pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bool) -> String {
     let base = format!("http://{}", reachable(address));
     let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
     let bearer = match key {
         KeySource::File(file) => {
             let _ = writeln!(text, "API key: the one in {}", file.display());
+            format!("$(cat {})", quoted(file))
+        }
+        KeySource::NewFile(file, _) if !is_read_by_people => {
+            let _ = writeln!(text, "API key: a new one, in {}", file.display());
             format!("$(cat {})", quoted(file))
         }
         KeySource::NewFile(file, key) => {
@@ -34,7 +39,8 @@ pub(crate) fn banner(address: SocketAddr, key: &KeySource) -> String {
             "$RDEV_API_KEY".to_owned()
         }
     };
-    let curl = format!("curl -sS -H \"Authorization: Bearer {bearer}\"");
+    // Through standard input: arguments are shown to every other process.
+    let curl = format!("printf 'Authorization: Bearer %s\\n' \"{bearer}\" | curl -sS -H @-");
     let json = "-H 'Content-Type: application/json'";
     let _ = write!(
         text,
@@ -72,11 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_shown_only_when_it_is_new() {
+    fn a_key_is_shown_only_when_it_is_new_and_to_people() {
         let address = "0.0.0.0:8080".parse().unwrap();
-        let new = banner(address, &KeySource::NewFile("/d/api-key".into(), "rdev_secret".into()));
+        let new_file = KeySource::NewFile("/d/api-key".into(), "rdev_secret".into());
+        let collected = banner(address, &new_file, false);
+        assert!(!collected.contains("rdev_secret") && collected.contains("/d/api-key"));
+        let new = banner(address, &new_file, true);
         assert!(new.contains("API key: rdev_secret") && new.contains("http://127.0.0.1:8080/webhooks"));
-        let later = banner(address, &KeySource::File("/a dir/it's/api-key".into()));
+        let later = banner(address, &KeySource::File("/a dir/it's/api-key".into()), true);
         assert!(!later.contains("rdev_secret"));
         assert!(later.contains(r"$(cat '/a dir/it'\''s/api-key')"));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rdev_webhooks::Ambient;
 use rdev_webhooks::domain::ApiKeySecret;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks_runtime::options::api_key;
+use rdev_webhooks_runtime::options::{api_key, warn_if_exposed};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The data dir, which is there.
@@ -47,7 +47,7 @@ impl DataDir {
         self.key("api-key", api_key, || Ok(ApiKeySecret::generate(ambient.entropy.bytes()).expose().clone()))
     }
 
-    /// The encryption key, made at the first time. It is not made anew for a database that is there
+    /// The encryption key, made at the first time. It is not made anew for a database that was served
     /// already: that was encrypted with another.
     pub(crate) fn encryption_key(
         &self,
@@ -55,7 +55,7 @@ impl DataDir {
         database: Option<&Path>,
     ) -> Result<StoredKey<Keyring>, String> {
         let parse = |text: &str| text.parse::<Keyring>().map_err(|error| error.to_string());
-        self.key("encryption-key", parse, || match database.filter(|path| path.exists()) {
+        self.key("encryption-key", parse, || match database.filter(|path| was_served(path)) {
             Some(database) => Err(format!(
                 "{} is missing, and {} was encrypted with it: put it back, or give --encryption-key",
                 self.path.join("encryption-key").display(),
@@ -73,7 +73,10 @@ impl DataDir {
     ) -> Result<StoredKey<T>, String> {
         let file = self.path.join(name);
         let (text, is_new) = match fs::read_to_string(&file) {
-            Ok(text) => (SecretString::from(text), false),
+            Ok(text) => {
+                warn_if_exposed(&file);
+                (SecretString::from(text), false)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let made = make()?;
                 self.write(name, made)
@@ -104,6 +107,15 @@ impl DataDir {
         fs::File::open(&self.path)?.sync_all()?;
         Ok(written)
     }
+}
+
+/// Whether a database may hold what was encrypted. One that was only migrated holds nothing yet.
+fn was_served(database: &Path) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let is_unsealed = runtime.is_ok_and(|runtime| {
+        runtime.block_on(rdev_webhooks::is_unsealed(database)).is_ok_and(|unsealed| unsealed)
+    });
+    database.exists() && !is_unsealed
 }
 
 fn unusable(path: &Path, error: &io::Error) -> String {

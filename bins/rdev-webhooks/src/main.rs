@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve::run(*options),
         Some(Command::Migrate(options)) => migrate::run(*options),
         Some(Command::Rekey(options)) => rekey::run(*options),
+        Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
         Some(Command::Openapi) => openapi::run(),
         Some(Command::Demo) => demo::run(),
     }

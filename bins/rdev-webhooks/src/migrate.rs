@@ -1,7 +1,6 @@
 //! `rdev-webhooks migrate`.
 
 use std::error::Error;
-use std::io::Write;
 use std::process::ExitCode;
 
 use rdev_webhooks::Database;
@@ -14,7 +13,7 @@ use crate::data_dir::DataDir;
 /// Brings the database's schema up to date.
 pub(crate) fn run(options: MigrateArgs) -> ExitCode {
     options.telemetry.init();
-    let database = match options.place.database_url {
+    let database = match options.place.database_url.value() {
         Some(database) => database,
         None => match DataDir::open(&options.place.data_dir) {
             Ok(data_dir) => Database::Sqlite { path: data_dir.database() },
@@ -26,7 +25,6 @@ pub(crate) fn run(options: MigrateArgs) -> ExitCode {
 
 async fn migrate(database: &Database) -> Result<(), Box<dyn Error>> {
     rdev_webhooks::migrate(database).await?;
-    // A closed standard output is no reason to have failed.
-    let _ = writeln!(std::io::stdout(), "{database:?} is up to date");
+    cli::print(std::io::stdout(), format!("{database:?} is up to date\n"));
     Ok(())
 }

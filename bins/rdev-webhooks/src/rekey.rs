@@ -1,7 +1,6 @@
 //! `rdev-webhooks rekey`.
 
 use std::error::Error;
-use std::io::Write;
 use std::process::ExitCode;
 
 use rdev_webhooks::keyring::{Keyring, RotationReport};
@@ -25,7 +24,7 @@ pub(crate) fn run(options: RekeyArgs) -> ExitCode {
 
 /// The database and the keys, given or from the data dir. Unlike serving this makes neither a data dir nor a key.
 fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
-    let (database, keyring) = match (options.place.database_url, options.encryption_key) {
+    let (database, keyring) = match (options.place.database_url.value(), options.encryption_key.value()) {
         (Some(database), Some(keyring)) => return Ok((database, keyring)),
         (Some(Database::Postgres { .. }), None) => {
             return Err("--encryption-key is required with this database".to_owned());
@@ -47,8 +46,7 @@ fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
 
 async fn rekey(database: &Database, keyring: &Keyring) -> Result<(), Box<dyn Error>> {
     let report = rdev_webhooks::rekey(database, keyring).await?;
-    // A closed standard output is no reason to have failed.
-    let _ = std::io::stdout().write_all(told(&report, keyring).as_bytes());
+    cli::print(std::io::stdout(), told(&report, keyring));
     if report.is_complete() { Ok(()) } else { Err(report.to_string().into()) }
 }
 

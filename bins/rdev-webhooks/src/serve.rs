@@ -1,7 +1,7 @@
 //! `rdev-webhooks serve`: the API and the worker in one process.
 
 use std::error::Error;
-use std::io::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use rdev_webhooks::http_api::ApiOptions;
@@ -15,10 +15,10 @@ use crate::data_dir::DataDir;
 
 /// Serves until it is told to stop. What is wrong with the configuration is said before anything is
 /// opened (exit code 2); what fails later is said too (exit code 1).
-pub(crate) fn run(mut options: ServeArgs) -> ExitCode {
+pub(crate) fn run(options: ServeArgs) -> ExitCode {
     options.telemetry.init();
     let ambient = Ambient::system();
-    let keys = match Keys::find(&mut options, &ambient) {
+    let keys = match Keys::find(&options, &ambient) {
         Ok(keys) => keys,
         Err(message) => return cli::fail(message),
     };
@@ -34,9 +34,12 @@ struct Keys {
 }
 
 impl Keys {
-    fn find(options: &mut ServeArgs, ambient: &Ambient) -> Result<Self, String> {
-        let given =
-            (options.place.database_url.take(), options.encryption_key.take(), options.api_key.take());
+    fn find(options: &ServeArgs, ambient: &Ambient) -> Result<Self, String> {
+        let given = (
+            options.place.database_url.clone().value(),
+            options.encryption_key.clone().value(),
+            options.api_key.clone().value(),
+        );
         let (database, encryption, api) = match given {
             // Nothing is needed of the data dir, so none is made.
             (Some(database), Some(encryption), Some(api)) => {
@@ -74,22 +77,25 @@ impl Keys {
 async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
     let metrics = process::metrics()?;
-    let listener = process::listen(options.bind, "--bind").await?;
+    let listener = process::listen(options.bind.bind, "--bind").await?;
     let address = listener.local_addr()?;
     let mut system = options.system;
-    if system.allow_destination.is_empty() && address.ip().is_loopback() {
+    if system.allow_destination.is_empty() && address.ip().to_canonical().is_loopback() {
         // Only this machine can ask for it.
         system.allow_destination =
             ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
     }
+    let started =
+        process::Started::new("rdev-webhooks", &keys.database, &keys.encryption, &system.allow_destination);
     let system = system.builder(keys.database, keys.encryption).ambient(ambient).open().await?;
-    system.start_worker(options.worker.to_options());
+    options.worker.start(&system);
     let router = system.router(ApiOptions {
         metrics: Some(process::source(&metrics)),
         ..ApiOptions::new(keys.api, system.ambient().entropy.clone())
     });
-    // A closed standard output is no reason not to serve.
-    let _ = std::io::stdout().write_all(banner(address, &keys.source).as_bytes());
-
+    started.log(&system, address).await;
+    // What a program collects must not hold a key.
+    let is_read_by_people = std::io::stdout().is_terminal();
+    cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
     process::run(system, listener, router, metrics, &shutdown).await
 }

@@ -1,12 +1,15 @@
 //! `rdev-webhooks-worker`: delivers what is due on a database that it shares with others.
 
 use std::error::Error;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::Parser;
-use rdev_webhooks_options::{DatabaseArgs, SystemArgs, WorkerArgs, process};
+use clap::{Args, Parser, Subcommand};
+use rdev_webhooks::Database;
+use rdev_webhooks::keyring::Keyring;
+use rdev_webhooks_options::{
+    DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, WorkerArgs, process,
+};
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
 use rdev_webhooks_runtime::{Shutdown, cli, program};
 
@@ -19,15 +22,33 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Any number of them share one database, on any number of machines. The database must have been prepared
 /// with `rdev-webhooks migrate`. Every option can be given by its environment variable instead.
 #[derive(Debug, Parser)]
-#[command(name = "rdev-webhooks-worker", version)]
-struct Options {
+#[command(name = "rdev-webhooks-worker", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
-    database: DatabaseArgs,
+    work: WorkArgs,
+}
 
-    /// The address of /healthz, /readyz and /metrics
-    #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
-    admin_bind: SocketAddr,
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask the worker on this machine whether it can do its work: exits with 0 if so, else with 1
+    Healthcheck {
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        check: HealthcheckArgs,
+    },
+}
 
+#[derive(Debug, Args)]
+struct WorkArgs {
+    #[command(flatten)]
+    database_url: DatabaseUrlArgs,
+    #[command(flatten)]
+    encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
     #[command(flatten)]
     worker: WorkerArgs,
     #[command(flatten)]
@@ -38,23 +59,44 @@ struct Options {
     telemetry: TelemetryArgs,
 }
 
-fn main() -> ExitCode {
-    let options: Options = cli::parse_or_exit();
-    options.telemetry.init();
-    program::run(async { process::exit_code(work(options).await) })
+#[derive(Debug, Args)]
+struct AdminArgs {
+    /// The address of /healthz, /readyz and /metrics
+    #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin_bind: SocketAddr,
 }
 
-async fn work(options: Options) -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let cli: Cli = cli::parse_or_exit();
+    match cli.command {
+        Some(Command::Healthcheck { admin, check }) => check.run(admin.admin_bind),
+        None => run(cli.work),
+    }
+}
+
+fn run(options: WorkArgs) -> ExitCode {
+    options.telemetry.init();
+    let database = options.database_url.clone().required();
+    match database.and_then(|database| Ok((database, options.encryption_key.clone().required()?))) {
+        Ok((database, keyring)) => {
+            program::run(async { process::exit_code(work(options, database, keyring).await) })
+        }
+        Err(message) => cli::fail(message),
+    }
+}
+
+async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.drain_timeout)?;
     let metrics = process::metrics()?;
-    options.database.warn_if_alone("no events are taken");
-    let DatabaseArgs { database_url, encryption_key } = options.database;
-    let system = options.system.builder(database_url, encryption_key).open().await?;
-    let listener = process::listen(options.admin_bind, "--admin-bind").await?;
-    system.start_worker(options.worker.to_options());
+    process::warn_if_alone(&database, "no events are taken");
+    let started =
+        process::Started::new("rdev-webhooks-worker", &database, &keyring, &options.system.allow_destination);
+    let system = options.system.builder(database, keyring).open().await?;
+    let listener = process::listen(options.admin.admin_bind, "--admin-bind").await?;
+    options.worker.start(&system);
     let router = system.health_router(Some(process::source(&metrics)));
-    // A closed standard output is no reason not to work.
-    let _ =
-        writeln!(std::io::stdout(), "rdev-webhooks-worker works; admin on http://{}", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    started.log(&system, address).await;
+    cli::print(std::io::stdout(), format!("rdev-webhooks-worker works; admin on http://{address}\n"));
     process::run(system, listener, router, metrics, &shutdown).await
 }

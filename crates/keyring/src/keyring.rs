@@ -87,6 +87,11 @@ impl Keyring {
         self.primary.id()
     }
 
+    /// The ids of all keys, that of the one that encrypts first.
+    pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
+        self.keys().map(EncryptionKey::id)
+    }
+
     /// The id of the key that sealed this; `None` if it is no sealed value. The key need not be in
     /// any keyring, and nothing is verified.
     pub fn key_id_of(sealed: &[u8]) -> Option<KeyId> {

@@ -8,43 +8,20 @@
 #![expect(missing_docs, reason = "see above")]
 
 pub mod process;
+mod secrets;
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use rdev_webhooks::domain::{Cidr, DestinationPolicy};
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_runtime::healthcheck;
 use rdev_webhooks_runtime::options::{positive_duration, secret};
 
-// What a process that has no data dir needs to know of its database.
-#[derive(Debug, Clone, Args)]
-pub struct DatabaseArgs {
-    /// The database, like postgres://user:password@host/database; one of SQLite (sqlite://path) has no room for
-    /// a second process
-    #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
-          value_parser = secret(str::parse::<Database>))]
-    pub database_url: Database,
-
-    /// What secrets are encrypted with at rest: 32 bytes in base64; in a comma-separated list the first
-    /// encrypts and all decrypt
-    #[arg(long, env = "RDEV_ENCRYPTION_KEY", value_name = "KEY[,KEY]…", hide_env_values = true,
-          value_parser = secret(str::parse::<Keyring>))]
-    pub encryption_key: Keyring,
-}
-
-impl DatabaseArgs {
-    /// Warns of a database that this process has to itself, so that what `missing` would do is not done.
-    pub fn warn_if_alone(&self, missing: &str) {
-        if matches!(self.database_url, Database::Sqlite { .. }) {
-            tracing::warn!(
-                "one process has an SQLite database to itself, so {missing} while this one runs; \
-                 `rdev-webhooks serve` is all in one"
-            );
-        }
-    }
-}
+pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 
 // How the pool is made.
 #[derive(Debug, Clone, Args)]
@@ -65,12 +42,17 @@ pub struct WorkerArgs {
     #[arg(long, env = "RDEV_DELIVERY_TIMEOUT", value_name = "DURATION", default_value = "15s",
           value_parser = delivery_timeout)]
     pub delivery_timeout: Duration,
+
+    /// Start without delivering, to look at the queue of a restored copy first; a start without this lets go
+    #[arg(long, env = "RDEV_HOLD_DELIVERIES")]
+    pub hold_deliveries: bool,
 }
 
 // What holds for everything that a process does.
 #[derive(Debug, Clone, Args)]
 pub struct SystemArgs {
-    /// A network that deliveries may reach though it is not public, like 10.1.0.0/16; may be repeated
+    /// A network that deliveries may reach though it is not public, like 10.1.0.0/16; may be repeated [default: none;
+    /// 127.0.0.0/8 and ::1 for `rdev-webhooks` while it binds loopback]
     #[arg(long, env = "RDEV_ALLOW_DESTINATION", value_name = "CIDR", value_delimiter = ',')]
     pub allow_destination: Vec<Cidr>,
 
@@ -95,7 +77,37 @@ pub struct SystemArgs {
     pub disable_after: Duration,
 }
 
+// What a container or a service manager runs.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// Ask only whether the process lives (/healthz), not whether it can do its work (/readyz)
+    #[arg(long)]
+    pub live: bool,
+}
+
+impl HealthcheckArgs {
+    /// Asks the server that was told to listen on that address.
+    #[must_use]
+    pub fn run(&self, address: std::net::SocketAddr) -> ExitCode {
+        healthcheck::run(address, if self.live { "/healthz" } else { "/readyz" })
+    }
+}
+
 impl WorkerArgs {
+    /// Starts a worker, unless deliveries are held.
+    pub fn start(&self, system: &RdevWebhooks) {
+        if self.hold_deliveries {
+            tracing::warn!("deliveries are held: none is sent until a start without --hold-deliveries");
+        } else {
+            system.start_worker(self.to_options());
+        }
+        metrics::describe_gauge!(
+            "rdev_webhooks_deliveries_held",
+            "1 while --hold-deliveries keeps this process from delivering"
+        );
+        metrics::gauge!("rdev_webhooks_deliveries_held").set(u8::from(self.hold_deliveries));
+    }
+
     /// The same for the library.
     #[must_use]
     pub fn to_options(&self) -> WorkerOptions {

@@ -2,16 +2,18 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use metrics::{Unit, describe_gauge, describe_histogram, gauge};
-use rdev_webhooks::RdevWebhooks;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use rdev_webhooks::domain::Cidr;
 use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve};
+use rdev_webhooks::keyring::Keyring;
+use rdev_webhooks::{Database, RdevWebhooks};
 use rdev_webhooks_runtime::metrics::AlreadyCollected;
-use rdev_webhooks_runtime::{Metrics, Shutdown};
+use rdev_webhooks_runtime::telemetry::{self, with_causes};
+use rdev_webhooks_runtime::{Metrics, Shutdown, cli};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,17 +24,61 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed there is nobody left to tell; the exit code still does.
-            let _ = writeln!(std::io::stderr(), "error: {}", in_one_line(&*error));
+            cli::print_error(with_causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error and what it comes from, in one line.
-fn in_one_line(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+/// Warns of a database that this process has to itself, so that what `missing` would do is not done.
+pub fn warn_if_alone(database: &Database, missing: &str) {
+    if matches!(database, Database::Sqlite { .. }) {
+        tracing::warn!(
+            "one process has an SQLite database to itself, so {missing} while this one runs; \
+             `rdev-webhooks serve` is all in one"
+        );
+    }
+}
+
+/// What a process logs of itself once it has started.
+pub struct Started {
+    program: &'static str,
+    database: &'static str,
+    encryption_keys: String,
+    allowed_destinations: String,
+}
+
+impl Started {
+    /// Of a program with these options: of the encryption keys their ids, of the database its kind.
+    #[must_use]
+    pub fn new(program: &'static str, database: &Database, keyring: &Keyring, allowed: &[Cidr]) -> Self {
+        Self {
+            program,
+            database: database.kind(),
+            encryption_keys: listed(keyring.key_ids()),
+            allowed_destinations: listed(allowed),
+        }
+    }
+
+    /// Logs it, with the database's version and the address that the process listens on.
+    pub async fn log(&self, system: &RdevWebhooks, address: SocketAddr) {
+        let database_version = system.database_version().await.unwrap_or_else(|_| "unknown".to_owned());
+        tracing::info!(
+            program = self.program,
+            version = env!("CARGO_PKG_VERSION"),
+            %address,
+            database = self.database,
+            database_version,
+            encryption_keys = self.encryption_keys,
+            allowed_destinations = self.allowed_destinations,
+            "started"
+        );
+    }
+}
+
+fn listed(items: impl IntoIterator<Item: ToString>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() { "none".to_owned() } else { items.join(",") }
 }
 
 /// Begins to collect metrics; to be called before the system is put together.
@@ -48,6 +94,10 @@ pub fn metrics() -> Result<Metrics, AlreadyCollected> {
         "How long requests to the API took, by method, route and status"
     );
     describe_gauge!("rdev_webhooks_build_info", "Always 1; the version is in the label");
+    describe_counter!(
+        "rdev_webhooks_log_lines_dropped_total",
+        "Lines of the log that were dropped because nobody read them"
+    );
     gauge!("rdev_webhooks_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     Ok(metrics)
 }
@@ -56,7 +106,11 @@ pub fn metrics() -> Result<Metrics, AlreadyCollected> {
 #[must_use]
 pub fn source(metrics: &Metrics) -> MetricsSource {
     let metrics = metrics.clone();
-    Arc::new(move || metrics.render())
+    let dropped = counter!("rdev_webhooks_log_lines_dropped_total");
+    Arc::new(move || {
+        dropped.absolute(telemetry::dropped_lines());
+        metrics.render()
+    })
 }
 
 /// Listens on an address.
@@ -76,6 +130,23 @@ pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Bo
 ///
 /// The server's, the database's on closing it, or that the system has failed.
 pub async fn run(
+    system: RdevWebhooks,
+    listener: TcpListener,
+    router: Router,
+    metrics: Metrics,
+    shutdown: &Shutdown,
+) -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    let ended = serve_until_stopped(system, listener, router, metrics, shutdown).await;
+    let uptime_s = began.elapsed().as_secs();
+    match &ended {
+        Ok(()) => tracing::info!(uptime_s, "stopped"),
+        Err(error) => tracing::error!(uptime_s, error = with_causes(&**error), "stopped by a failure"),
+    }
+    ended
+}
+
+async fn serve_until_stopped(
     system: RdevWebhooks,
     listener: TcpListener,
     router: Router,

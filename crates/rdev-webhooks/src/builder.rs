@@ -6,7 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Outages, Publisher, Replays, Services, Statistics,
+    Webhooks,
 };
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
@@ -96,10 +97,15 @@ impl Builder {
 
         // The store keeps its own time, whatever the operation.
         let ambient = self.ambient.of_operations();
+        let outages = Outages::default();
         let catalogue = Catalogue::new(Arc::clone(&store.event_types), ambient.clone());
         catalogue.refresh().await.map_err(OpenError::EventTypes)?;
-        let (publisher, publishing) =
-            Publisher::new(Arc::clone(&store.events), ambient.clone(), catalogue.clone());
+        let (publisher, publishing) = Publisher::with_outages(
+            Arc::clone(&store.events),
+            ambient.clone(),
+            catalogue.clone(),
+            outages.clone(),
+        );
         let webhooks = Webhooks::new(
             Arc::clone(&store.webhooks),
             Arc::clone(&store.history),
@@ -125,13 +131,20 @@ impl Builder {
                 statistics.clone(),
             ),
             queue: Arc::clone(&store.queue),
-            idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone()),
+            idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone())
+                .with_outages(outages.clone()),
             statistics,
             feed,
             heartbeat: Heartbeat::default(),
+            outages: outages.clone(),
         };
         let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
-        let tasks = (publishing, noting, counting, watching);
+        let tasks = (
+            publishing,
+            noting.with_outages(outages.clone()),
+            counting.with_outages(outages.clone()),
+            watching.with_outages(outages),
+        );
         Ok(RdevWebhooks::start(store, services, tasks, dispatcher, ambient, upkeep))
     }
 }

@@ -60,6 +60,19 @@ impl FromStr for Database {
     }
 }
 
+impl Database {
+    /// What kind it is: `postgres` or `sqlite`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres { .. } => "postgres",
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => "sqlite",
+        }
+    }
+}
+
 impl fmt::Debug for Database {
     /// Without what may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -54,5 +54,7 @@ pub use rdev_webhooks_signing as signing;
 
 pub use builder::Builder;
 pub use database::{Database, DatabaseError};
+#[cfg(feature = "sqlite")]
+pub use store::is_unsealed;
 pub use store::{MigrateError, OpenError, migrate, rekey};
 pub use system::RdevWebhooks;

@@ -87,6 +87,16 @@ pub async fn rekey(database: &Database, keyring: &Keyring) -> Result<RotationRep
     }
 }
 
+/// Whether the embedded database at a path was never served, so that no encryption key belongs to it.
+///
+/// # Errors
+///
+/// If it cannot be read.
+#[cfg(feature = "sqlite")]
+pub async fn is_unsealed(path: &std::path::Path) -> Result<bool, OpenError> {
+    Ok(rdev_webhooks_store_sqlite::is_unsealed(path).await?)
+}
+
 pub(crate) struct Store {
     pub(crate) events: Arc<dyn EventRepository>,
     pub(crate) webhooks: Arc<dyn WebhookRepository>,
@@ -163,6 +173,16 @@ impl Store {
             statistics: store.clone(),
             feed: store,
             kind,
+        }
+    }
+
+    /// The version of the database.
+    pub(crate) async fn version(&self) -> Result<String, StoreError> {
+        match &self.kind {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.server_version().await,
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(store) => store.sqlite_version().await,
         }
     }
 

@@ -80,8 +80,12 @@ impl RdevWebhooks {
         let tasks = TaskTracker::new();
         let needed = Needed { drain: drain.clone(), failed: services.heartbeat.failed().clone() };
         tasks.spawn(needed.task("feed", watching.run(drain.clone())));
-        let catalogue = CatalogueTask::new(services.catalogue.clone());
+        let outages = services.outages.clone();
+        let catalogue = CatalogueTask::new(services.catalogue.clone()).with_outages(outages.clone());
         tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
+        let watch = Watch::new(Arc::clone(&store.queue), outages);
+        tasks.spawn(needed.task("watch", watch.run(drain.clone())));
+        tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
         let publishing = needed.task("publisher", publishing.run());
         let noting = needed.task("uses of API keys", noting.run());
         let counting = needed.task("statistics", counting.run(counted.clone()));
@@ -158,6 +162,15 @@ impl RdevWebhooks {
         &self.ambient
     }
 
+    /// The version of the database, for people.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn database_version(&self) -> Result<String, StoreError> {
+        self.store.version().await
+    }
+
     /// The REST API, to be served by [`serve`](rdev_webhooks_http_api::serve) or mounted elsewhere. It
     /// must be gone before [`Self::stop`] can finish.
     pub fn router(&self, options: ApiOptions) -> Router {
@@ -182,15 +195,18 @@ impl RdevWebhooks {
             self.services.heartbeat.clone(),
             self.services.statistics.clone(),
         );
+        let outages = &self.services.outages;
+        let worker = worker.with_outages(outages.clone());
         let needed = Needed { drain: self.drain.clone(), failed: self.failed() };
         let working = worker.run(self.drain.clone(), self.abort.clone());
         self.tasks.spawn(needed.task("worker", working));
-        let replaying = Replaying::new(Arc::clone(&self.store.replays));
+        let replaying = Replaying::new(Arc::clone(&self.store.replays)).with_outages(outages.clone());
         self.tasks.spawn(needed.task("replaying", replaying.run(self.drain.clone())));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);
-        let retention = Retention::new(history, keys, statistics, self.upkeep.retention);
+        let retention =
+            Retention::new(history, keys, statistics, self.upkeep.retention).with_outages(outages.clone());
         self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
@@ -198,10 +214,9 @@ impl RdevWebhooks {
             self.services.publisher.clone(),
             self.ambient.clone(),
             self.upkeep.disable_after,
-        );
+        )
+        .with_outages(outages.clone());
         self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
-        let watch = Watch::new(Arc::clone(&self.store.queue));
-        self.tasks.spawn(needed.task("watch", watch.run(self.drain.clone())));
     }
 
     /// Cancelled once the system has failed: one of its tasks has ended that was not told to, by a defect. The

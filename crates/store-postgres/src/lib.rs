@@ -49,6 +49,7 @@ mod sealing;
 mod statistics;
 mod targets;
 mod upkeep;
+mod version;
 mod visible;
 mod wakeups;
 mod webhook_rows;

@@ -53,6 +53,15 @@ impl SqliteStore {
         tokio::time::timeout(self.timeout, closing).await.unwrap_or_else(|late| Err(error::unavailable(late)))
     }
 
+    /// The version of SQLite, for people.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn sqlite_version(&self) -> Result<String, StoreError> {
+        sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&self.readers).await.map_err(error::database)
+    }
+
     /// Runs a job on the connection that writes, at the time it is given, and answers when what it
     /// did is on disk. A job that fails has changed nothing.
     pub(crate) async fn write<T: Send + 'static>(

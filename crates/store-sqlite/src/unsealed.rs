@@ -1,0 +1,38 @@
+//! Whether a database holds any secret yet.
+
+use std::path::Path;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::OpenError;
+
+/// Whether a file is a database that was never served, so that no encryption key belongs to it: one that was only
+/// migrated. What is no such database for sure is taken for one that was.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub async fn is_unsealed(path: &Path) -> Result<bool, OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut conn = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    // Without the tables there is nothing that says so.
+    let tables: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'webhooks')",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .map_err(failed)?;
+    if tables < 2 {
+        return Ok(false);
+    }
+    let sealed: i64 = sqlx::query_scalar(
+        "SELECT (SELECT count(*) FROM meta WHERE name GLOB 'key_check*') + (SELECT count(*) FROM webhooks)",
+    )
+    .fetch_one(&mut conn)
+    .await
+    .map_err(failed)?;
+    conn.close().await.map_err(failed)?;
+    Ok(sealed == 0)
+}
