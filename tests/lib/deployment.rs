@@ -6,7 +6,7 @@ use std::process::Stdio;
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use tokio::process::Command;
 
-use crate::{Client, Process, binary};
+use crate::{Client, Log, Process, binary};
 
 const API_KEY: &str = "a-key-of-a-test-that-is-long-enough";
 const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -60,6 +60,23 @@ impl Deployment {
         let api = self.process("rdev-webhooks-api", &["--bind", "127.0.0.1:0"], "listens on").await;
         let client = Client::new(&api.base(), API_KEY);
         (api, client)
+    }
+
+    /// Starts an API that logs to `log`, with a client of it.
+    pub async fn logging_api(&self, log: &Log) -> (Process, Client) {
+        let args = ["--bind", "127.0.0.1:0", "--log", "info"];
+        let variables = self.variables();
+        let api =
+            Process::start_with_log("rdev-webhooks-api", &args, &variables, "listens on", log.writer()).await;
+        let client = Client::new(&api.base(), API_KEY);
+        (api, client)
+    }
+
+    /// Starts a worker that logs to `log`.
+    pub async fn logging_worker(&self, log: &Log) -> Process {
+        let args = ["--admin-bind", "127.0.0.1:0", "--log", "info"];
+        let variables = self.variables();
+        Process::start_with_log("rdev-webhooks-worker", &args, &variables, "admin on", log.writer()).await
     }
 
     /// Starts an API and a worker that log all there is to a file; the client is of that API.

@@ -5,6 +5,7 @@
 mod all_in_one;
 mod client;
 mod deployment;
+mod log;
 mod process;
 mod python;
 mod stream;
@@ -12,6 +13,7 @@ mod stream;
 pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
 pub use deployment::Deployment;
+pub use log::Log;
 pub use process::{Process, binary};
 pub use python::python;
 pub use stream::{Event, EventStream};

@@ -7,6 +7,7 @@ mod handover;
 mod isolation;
 mod load;
 mod outage;
+mod refusals;
 mod rekeying;
 mod startup;
 mod streams;

@@ -7,7 +7,6 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-mod connections;
 mod dns;
 mod forbidden;
 mod garbage;

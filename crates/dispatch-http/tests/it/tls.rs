@@ -41,14 +41,7 @@ impl Authority {
 
     /// A dispatcher that trusts this authority and knows `hooks.example.com`.
     pub(crate) fn trusting(&self) -> HttpDispatcher {
-        self.dispatcher(|_| {})
-    }
-
-    /// The same with other options.
-    pub(crate) fn dispatcher(&self, change: impl FnOnce(&mut Options)) -> HttpDispatcher {
-        let mut options = Options { extra_roots: vec![self.root()], ..names() };
-        change(&mut options);
-        HttpDispatcher::new(options).unwrap()
+        HttpDispatcher::new(Options { extra_roots: vec![self.root()], ..names() }).unwrap()
     }
 
     pub(crate) fn acceptor(&self, alpn: &[&[u8]]) -> TlsAcceptor {

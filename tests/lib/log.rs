@@ -1,0 +1,75 @@
+//! The log of processes, in a file.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::DEADLINE;
+
+/// A log of JSON lines that processes write to.
+pub struct Log {
+    folder: tempfile::TempDir,
+}
+
+impl Log {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Where a process is to write.
+    #[must_use]
+    pub fn writer(&self) -> Stdio {
+        std::fs::File::options().create(true).append(true).open(self.file()).unwrap().into()
+    }
+
+    /// Everything that was written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        std::fs::read_to_string(self.file()).unwrap()
+    }
+
+    /// The lines with this message, in order.
+    #[must_use]
+    pub fn lines(&self, message: &str) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).collect()
+    }
+
+    /// The first line with this message, as soon as there is one.
+    pub async fn until(&self, message: &str) -> Value {
+        self.until_count(message, 1).await.remove(0)
+    }
+
+    /// The lines with this message, as soon as there are so many.
+    pub async fn until_count(&self, message: &str, count: usize) -> Vec<Value> {
+        let written = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                tick.tick().await;
+                let lines = self.lines(message);
+                if lines.len() >= count {
+                    return lines;
+                }
+            }
+        };
+        match tokio::time::timeout(DEADLINE, written).await {
+            Ok(lines) => lines,
+            Err(_) => panic!("{count} lines of {message:?} were never written, but\n{}", self.text()),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self::new()
+    }
+}
