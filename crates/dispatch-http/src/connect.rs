@@ -6,12 +6,16 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{AttemptFailure, FailureClass};
+use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
+use rdev_webhooks_domain::{DestinationPolicy, FailureClass};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
+use url::Host;
 
-use crate::exchange::{Exchange, Stage};
+use crate::deadline::Deadline;
 use crate::failure::{duration, failure, timed_out};
+use crate::fault::{NotConnected, Routes};
+use crate::progress::Stage;
 
 /// How many addresses of a name are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -22,43 +26,58 @@ const MAX_SHARE: Duration = Duration::from_secs(3);
 pub(crate) enum Unreached {
     /// Another may be.
     Address(String),
-    /// No other would be either: the way to all of them is closed.
-    Way(String),
+    /// This host could not try it.
+    Local(LocalFault),
 }
 
 /// Why none of the addresses was reached.
 pub(crate) enum AllUnreached {
+    /// At least one of them failed.
     Addresses(Vec<(SocketAddr, String)>),
-    Way(String),
+    /// None could be tried.
+    Local(LocalFault),
 }
 
-impl fmt::Display for AllUnreached {
+/// The addresses of a host, and why each was not reached. What a name resolves to is told only if it is
+/// public: whoever reads this need not know the operator's network.
+pub(crate) struct Reasons<'a>(pub(crate) &'a Host<&'a str>, pub(crate) &'a [(SocketAddr, String)]);
+
+impl fmt::Display for Reasons<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Way(reason) => f.write_str(reason),
-            Self::Addresses(reasons) => {
-                for (index, (address, reason)) in reasons.iter().enumerate() {
-                    let separator = if index == 0 { "" } else { "; " };
-                    write!(f, "{separator}{address}: {reason}")?;
-                }
-                Ok(())
-            }
-        }
+        let Self(host, reasons) = self;
+        let public = DestinationPolicy::default();
+        let is_told =
+            |address: &SocketAddr| !matches!(host, Host::Domain(_)) || public.judge(address.ip()).is_ok();
+        let mut texts: Vec<_> = reasons
+            .iter()
+            .map(|(address, reason)| match is_told(address) {
+                true => format!("{address}: {reason}"),
+                false => format!("{host}:{}: {reason}", address.port()),
+            })
+            .collect();
+        texts.dedup();
+        f.write_str(&texts.join("; "))
     }
 }
 
 /// Connects to the addresses of an endpoint themselves.
 pub(crate) async fn connect(
+    host: &Host<&str>,
     addresses: &[IpAddr],
     port: u16,
-    exchange: &Exchange,
-) -> Result<TcpStream, AttemptFailure> {
-    let connected = in_turn(addresses, port, exchange.deadline, |address, _| dial(address)).await;
-    connected.map_err(|reasons| {
-        if Instant::now() >= exchange.deadline {
-            return timed_out(exchange.limit, Stage::Connect);
+    deadline: &Deadline,
+    routes: &Routes,
+) -> Result<TcpStream, NotConnected> {
+    let connected = in_turn(addresses, port, deadline.at(), |address, _| dial(address, routes)).await;
+    connected.map_err(|unreached| match unreached {
+        AllUnreached::Local(fault) => fault.into(),
+        AllUnreached::Addresses(_) if Instant::now() >= deadline.at() => {
+            timed_out(deadline.limit(), Stage::Connect).into()
         }
-        failure(FailureClass::Connect, format!("could not connect to {reasons}"))
+        AllUnreached::Addresses(reasons) => {
+            let detail = format!("could not connect to {}", Reasons(host, &reasons));
+            failure(FailureClass::Connect, detail).into()
+        }
     })
 }
 
@@ -75,6 +94,7 @@ where
 {
     let addresses = &addresses[..addresses.len().min(MAX_ADDRESSES)];
     let mut reasons = Vec::new();
+    let mut fault = None;
     for (index, address) in addresses.iter().enumerate() {
         let address = SocketAddr::new(*address, port);
         let now = Instant::now();
@@ -87,18 +107,32 @@ where
         let until = now + share;
         let reason = match timeout_at(until, attempt(address, until)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(Unreached::Way(reason))) => return Err(AllUnreached::Way(reason)),
+            Ok(Err(Unreached::Local(local))) => {
+                // The way to the other addresses is the same.
+                let leads_on = local.cause != LocalCause::EgressProxy;
+                fault = Some(local);
+                if leads_on {
+                    continue;
+                }
+                break;
+            }
             Ok(Err(Unreached::Address(reason))) => reason,
             Err(_) => format!("no answer within {}", duration(share)),
         };
         reasons.push((address, reason));
     }
-    Err(AllUnreached::Addresses(reasons))
+    match fault {
+        Some(fault) if reasons.is_empty() => Err(AllUnreached::Local(fault)),
+        _ => Err(AllUnreached::Addresses(reasons)),
+    }
 }
 
 /// Connects to one address.
-pub(crate) async fn dial(address: SocketAddr) -> Result<TcpStream, Unreached> {
-    let stream = TcpStream::connect(address).await.map_err(|error| Unreached::Address(reason(&error)))?;
+pub(crate) async fn dial(address: SocketAddr, routes: &Routes) -> Result<TcpStream, Unreached> {
+    let stream = TcpStream::connect(address).await.map_err(|error| match routes.fault(&error, address) {
+        Some(fault) => Unreached::Local(fault),
+        None => Unreached::Address(reason(&error)),
+    })?;
     // Not worth a failure: the connection works without.
     let _ = stream.set_nodelay(true);
     Ok(stream)

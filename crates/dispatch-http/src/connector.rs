@@ -1,81 +1,72 @@
-//! What the connection pool calls for a new connection.
+//! Opening a connection for a request.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
-use hyper_util::rt::TokioIo;
-use rdev_webhooks_domain::{AttemptFailure, FailureClass};
+use rdev_webhooks_domain::FailureClass;
+use rdev_webhooks_domain::ports::LocalCause;
 use rustls::ClientConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::OwnedSemaphorePermit;
 use url::Host;
 
 use crate::connect::connect;
-use crate::exchange::{CURRENT, Exchange, Stage};
-use crate::failure::{failure, timed_out};
+use crate::deadline::Deadline;
+use crate::failure::failure;
+use crate::fault::{NotConnected, Routes, fault};
 use crate::guard::{Guard, NoAddress};
+use crate::progress::{Progress, Stage};
 use crate::stream::Stream;
 use crate::tunnel::EgressProxy;
 use crate::{Purpose, tls};
 
-/// The deadline of a connection that no exchange asked for.
-const FALLBACK_DEADLINE: Duration = Duration::from_secs(15);
-
-#[derive(Clone)]
 pub(crate) struct Connector {
     guard: Guard,
     proxy: Option<EgressProxy>,
     tls: Arc<ClientConfig>,
+    routes: Routes,
 }
-
-/// A failure on its way through the pool's error type.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.detail)]
-pub(crate) struct NotConnected(pub(crate) AttemptFailure);
 
 impl Connector {
     pub(crate) fn new(guard: Guard, proxy: Option<EgressProxy>, tls: Arc<ClientConfig>) -> Self {
-        Self { guard, proxy, tls }
+        Self { guard, proxy, tls, routes: Routes::new() }
     }
 
-    async fn open(self, uri: Uri, exchange: Arc<Exchange>) -> Result<Stream, AttemptFailure> {
-        // The pool may go on with this after the request has left, so it needs its own deadline.
-        match timeout_at(exchange.deadline, self.steps(&uri, &exchange)).await {
-            Ok(opened) => opened,
-            Err(_) => Err(timed_out(exchange.limit, exchange.opening().0)),
-        }
-    }
-
-    async fn steps(&self, uri: &Uri, exchange: &Arc<Exchange>) -> Result<Stream, AttemptFailure> {
+    /// Looks the host up, connects to one of its addresses, and agrees on TLS.
+    pub(crate) async fn open(
+        &self,
+        uri: &Uri,
+        place: OwnedSemaphorePermit,
+        deadline: &Deadline,
+        progress: &mut Progress,
+    ) -> Result<Stream, NotConnected> {
         let host = host(uri);
         let port = port(uri);
 
         if matches!(host, Host::Domain(_)) {
-            exchange.enter(Stage::LookUp);
+            progress.enter(Stage::LookUp);
         }
-        let found = self.guard.addresses(&host, Purpose::Delivery).await;
+        let waited = deadline.local_waits();
+        let found = self.guard.addresses(&host, Purpose::Delivery, deadline).await;
+        progress.skip(deadline.local_waits() - waited);
         let addresses = found.map_err(|error| no_address(&host, error))?;
         let tcp = match &self.proxy {
             None => {
-                exchange.enter(Stage::Connect);
-                connect(&addresses, port, exchange).await?
+                progress.enter(Stage::Connect);
+                connect(&host, &addresses, port, deadline, &self.routes).await?
             }
-            Some(proxy) => {
-                exchange.enter(Stage::Proxy);
-                proxy.connect(&addresses, port, exchange).await?
-            }
+            Some(proxy) => proxy.connect(&host, &addresses, port, deadline, progress, &self.routes).await?,
         };
         if !is_https(uri) {
-            exchange.enter(Stage::Head);
-            return Ok(Stream::plain(tcp, Arc::clone(exchange)));
+            return Ok(Stream::plain(tcp, place));
         }
-        exchange.enter(Stage::Tls);
+        progress.enter(Stage::Tls);
         let tls = tls::handshake(Arc::clone(&self.tls), &host, tcp).await?;
-        exchange.enter(Stage::Head);
-        Ok(Stream::tls(tls, Arc::clone(exchange)))
+        Ok(Stream::tls(tls, place))
+    }
+
+    /// Tells whether what a look-up waits for is this host's own resolver.
+    pub(crate) fn awaits_resolver(&self, progress: &Progress) -> bool {
+        progress.stage() == Stage::LookUp && self.guard.is_resolver_silent(progress.since())
     }
 }
 
@@ -99,32 +90,19 @@ fn is_https(uri: &Uri) -> bool {
     uri.scheme_str() == Some("https")
 }
 
-fn no_address(host: &Host<&str>, error: NoAddress) -> AttemptFailure {
+fn no_address(host: &Host<&str>, error: NoAddress) -> NotConnected {
     match error {
-        NoAddress::Refused(refused) => failure(FailureClass::RefusedDestination, refused.to_string()),
+        NoAddress::Refused(refused) => failure(FailureClass::RefusedDestination, refused.to_string()).into(),
         NoAddress::LookUp(error) => {
-            failure(FailureClass::Dns, format!("the name {host} could not be looked up: {error}"))
+            failure(FailureClass::Dns, format!("the name {host} could not be looked up: {error}")).into()
         }
+        NoAddress::Local(fault) => fault.into(),
     }
 }
 
-impl tower::Service<Uri> for Connector {
-    type Response = TokioIo<Stream>;
-    type Error = NotConnected;
-    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Stream>, NotConnected>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NotConnected>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        // Read here and not in the future, which the pool may move to a task of its own.
-        let exchange = CURRENT
-            .try_with(Arc::clone)
-            .unwrap_or_else(|_| Arc::new(Exchange::new(Instant::now(), FALLBACK_DEADLINE)));
-        let opened = self.clone().open(uri, exchange);
-        Box::pin(async move { opened.await.map(TokioIo::new).map_err(NotConnected) })
-    }
+/// The fault of a host whose resolver does not answer.
+pub(crate) fn silent_resolver() -> NotConnected {
+    fault(LocalCause::Resolver, "the resolver of this host does not answer").into()
 }
 
 #[cfg(test)]

@@ -3,27 +3,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Extensions, Method, Request};
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher, LocalFault};
+use http::{HeaderMap, Uri};
+use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, LocalFault};
 use rdev_webhooks_domain::{
     AttemptFailure, AttemptOutcome, EndpointUrl, FailureClass, Phases, RefusedDestination,
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-use crate::connector::Connector;
-use crate::exchange::{CURRENT, Exchange, OpenedFor, Stage};
-use crate::failure::{of_request, timed_out};
+use crate::connector::{Connector, silent_resolver};
+use crate::deadline::Deadline;
+use crate::failure::timed_out;
+use crate::fault::{NotConnected, fault};
 use crate::guard::{Guard, NoAddress};
-use crate::response::Capture;
+use crate::http1::Http1;
+use crate::http2::Http2;
+use crate::pool::{Lease, Limits, Origin, Pool, SendError, Unprocessed};
+use crate::progress::{Progress, Stage};
+use crate::response::{Body, BodyEnd, Capture};
 use crate::tunnel::EgressProxy;
 use crate::{Options, OptionsError, Purpose, tls};
 
-/// The size of a response's head, and of the buffer that it is read through.
-const HEAD_LIMIT: usize = 32 * 1024;
 /// Above any deadline that makes sense, and below what a clock can add.
 const MAX_DEADLINE: Duration = Duration::from_secs(3_600);
 /// How long [`Dispatcher::vet`] waits for a look-up: somebody is waiting for the answer.
@@ -32,7 +31,8 @@ const VET_DEADLINE: Duration = Duration::from_secs(2);
 /// Sends deliveries over one pool of connections. Make one for a process and share it; it must be used
 /// within a tokio runtime.
 pub struct HttpDispatcher {
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
+    connector: Connector,
     guard: Guard,
     require_https: bool,
 }
@@ -44,21 +44,15 @@ impl HttpDispatcher {
         let resolver = options.resolver;
         let proxy = options.egress_proxy.map(|url| EgressProxy::new(url, Arc::clone(&resolver)));
         let guard = Guard::new(options.policy, resolver);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(options.pool_idle_timeout)
-            .pool_max_idle_per_host(options.pool_max_idle_per_host)
-            .http1_max_buf_size(HEAD_LIMIT)
-            .http2_max_header_list_size(HEAD_LIMIT as u32)
-            // A stream may send little more than is kept, all streams together what many of them need.
-            .http2_initial_stream_window_size(HEAD_LIMIT as u32)
-            .http2_initial_connection_window_size(1024 * 1024)
-            // An HTTP/2 connection whose other end has vanished would take every request to its deadline.
-            .http2_keep_alive_interval(Duration::from_secs(10))
-            .http2_keep_alive_timeout(Duration::from_secs(5))
-            .build(Connector::new(guard.clone(), proxy, Arc::new(tls)));
-        Ok(Self { client, guard, require_https: options.require_https })
+        let pool = Pool::new(Limits {
+            connections: options.max_connections,
+            idle: options.max_idle_connections,
+            idle_per_origin: options.pool_max_idle_per_host,
+            idle_timeout: options.pool_idle_timeout,
+            max_age: options.max_connection_age,
+        });
+        let connector = Connector::new(guard.clone(), proxy, Arc::new(tls));
+        Ok(Self { pool, connector, guard, require_https: options.require_https })
     }
 
     fn judge_scheme(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
@@ -71,74 +65,124 @@ impl HttpDispatcher {
         Ok(())
     }
 
-    async fn exchange(
+    /// Sends a request, and once more over another connection if it certainly was not processed.
+    async fn exchange(&self, attempt: &mut Attempt<'_>) -> Result<(), NotConnected> {
+        let origin = Origin::of(attempt.uri);
+        let lease = self.connection(&origin, attempt, true).await?;
+        match self.send_over(&origin, lease, attempt).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.unprocessed == Unprocessed::Certainly => {
+                tracing::debug!(
+                    reason = error.failure.detail,
+                    "a request was not processed and is sent again"
+                );
+                attempt.progress.restart();
+                let lease = self.connection(&origin, attempt, false).await?;
+                Ok(self.send_over(&origin, lease, attempt).await.map_err(|error| error.failure)?)
+            }
+            Err(error) => Err(error.failure.into()),
+        }
+    }
+
+    /// Finds a connection in the pool or opens one.
+    async fn connection(
         &self,
-        request: Request<Full<Bytes>>,
-        progress: &mut Progress,
-    ) -> Result<(), AttemptFailure> {
-        let exchange = Arc::clone(&progress.exchange);
-        let mut response = CURRENT
-            .scope(exchange, self.client.request(request))
-            .await
-            .map_err(|error| of_request(&error))?;
-        progress.served_by = response.extensions_mut().remove();
-        progress.first_byte = Some(progress.started.elapsed());
-        progress.capture.read(response).await
-    }
-}
-
-/// What is known of an exchange at any time, kept outside the future that the deadline may end.
-struct Progress {
-    started: Instant,
-    exchange: Arc<Exchange>,
-    connection: CaptureConnection,
-    /// The mark of the connection that the response came over.
-    served_by: Option<OpenedFor>,
-    first_byte: Option<Duration>,
-    capture: Capture,
-}
-
-impl Progress {
-    fn stage(&self) -> Stage {
-        if self.capture.has_head() {
-            Stage::Body
-        } else if self.connection.connection_metadata().is_some() {
-            Stage::Head
-        } else {
-            self.exchange.opening().0
+        origin: &Origin,
+        attempt: &mut Attempt<'_>,
+        may_be_stale: bool,
+    ) -> Result<Lease, NotConnected> {
+        if let Some(lease) = self.pool.reuse(origin, may_be_stale) {
+            return Ok(lease);
         }
-    }
-
-    fn phases(&self) -> Phases {
-        let phases = if self.opened_its_own() { self.exchange.opening().1 } else { Phases::default() };
-        Phases { first_byte: self.first_byte, ..phases }
-    }
-
-    /// Whether the connection was opened for this exchange, and not found in the pool.
-    fn opened_its_own(&self) -> bool {
-        let is_own = |OpenedFor(owner): &OpenedFor| Arc::ptr_eq(owner, &self.exchange);
-        if let Some(mark) = &self.served_by {
-            return is_own(mark);
+        let opening = self.pool.lock_opening(origin).await;
+        if opening.is_some()
+            && let Some(lease) = self.pool.reuse(origin, may_be_stale)
+        {
+            return Ok(lease);
         }
-        match self.connection.connection_metadata().as_ref() {
-            // Nothing served it, so whatever was reached was on its own behalf.
-            None => true,
-            Some(connected) => {
-                let mut extras = Extensions::new();
-                connected.get_extras(&mut extras);
-                extras.get().is_some_and(is_own)
+        let place = self.pool.place(attempt.deadline).await?;
+        let (deadline, progress) = (attempt.deadline, &mut attempt.progress);
+        let stream = self.connector.open(attempt.uri, place, deadline, progress).await?;
+        let expires = self.pool.expiry();
+        if stream.is_http2() {
+            let connection = Http2::open(stream, expires).await?;
+            return Ok(Lease::Http2(self.pool.share(origin, connection)));
+        }
+        self.pool.opened(origin);
+        drop(opening);
+        Ok(Lease::Http1(Http1::open(stream, expires).await?))
+    }
+
+    async fn send_over(
+        &self,
+        origin: &Origin,
+        lease: Lease,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<(), SendError> {
+        attempt.progress.enter(Stage::Head);
+        match lease {
+            Lease::Http1(mut connection) => {
+                let response = connection.send(attempt.uri, attempt.headers, attempt.body).await?;
+                let (head, body) = Body::of_http1(response);
+                attempt.answered();
+                if attempt.capture.read(&head, body).await == BodyEnd::Complete {
+                    attempt.ended = Some(Instant::now());
+                    if let Some(connection) = connection.into_ready().await {
+                        self.pool.put(origin, connection);
+                    }
+                }
+            }
+            Lease::Http2(lease) => {
+                let connection = Arc::clone(&lease.connection);
+                match connection.send(attempt.uri, attempt.headers, attempt.body).await {
+                    Ok(response) => {
+                        let (head, body) = Body::of_http2(response);
+                        attempt.answered();
+                        attempt.capture.read(&head, body).await;
+                        lease.end();
+                    }
+                    Err(error) => {
+                        if error.unprocessed == Unprocessed::Certainly {
+                            connection.retire();
+                        }
+                        lease.end();
+                        return Err(error);
+                    }
+                }
             }
         }
+        Ok(())
+    }
+}
+
+/// One attempt. What is known of it stands outside the future that the deadline may end.
+struct Attempt<'a> {
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    body: &'a Bytes,
+    deadline: &'a Deadline,
+    progress: Progress,
+    capture: Capture,
+    /// When the response was complete.
+    ended: Option<Instant>,
+}
+
+impl Attempt<'_> {
+    fn answered(&mut self) {
+        self.progress.answered(self.deadline.elapsed());
     }
 
-    fn report(self, failed: Option<AttemptFailure>) -> DispatchReport {
-        let phases = self.phases();
-        let response = self.capture.into_response();
-        let outcome = match (response, failed) {
+    fn report(mut self, failed: Option<AttemptFailure>) -> DispatchReport {
+        let duration = match self.ended {
+            Some(ended) => self.deadline.elapsed().saturating_sub(ended.elapsed()),
+            None => self.deadline.elapsed(),
+        };
+        let phases = self.progress.phases();
+        let outcome = match (self.capture.into_response(), failed) {
             (Some(response), None) => AttemptOutcome::answered(response),
             (response, failure) => AttemptOutcome { response, failure },
         };
-        DispatchReport { outcome, duration: self.started.elapsed(), phases }
+        DispatchReport { outcome, duration, phases }
     }
 }
 
@@ -146,44 +190,57 @@ impl Progress {
 impl Dispatcher for HttpDispatcher {
     async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
         self.judge_scheme(url)?;
-        match timeout(VET_DEADLINE, self.guard.addresses(&url.host(), Purpose::Vetting)).await {
+        let deadline = Deadline::new(VET_DEADLINE);
+        let host = url.host();
+        match timeout(VET_DEADLINE, self.guard.addresses(&host, Purpose::Vetting, &deadline)).await {
             Ok(Err(NoAddress::Refused(refused))) => Err(refused),
-            Ok(Ok(_) | Err(NoAddress::LookUp(_))) | Err(_) => Ok(()),
+            Ok(Ok(_) | Err(NoAddress::LookUp(_) | NoAddress::Local(_))) | Err(_) => Ok(()),
         }
     }
 
     async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault> {
-        let started = Instant::now();
         if let Err(refused) = self.judge_scheme(&request.url) {
             let class = FailureClass::RefusedDestination;
             return Ok(DispatchReport {
                 outcome: AttemptOutcome::failed(class, refused.to_string()),
-                duration: started.elapsed(),
+                duration: Duration::ZERO,
                 phases: Phases::default(),
             });
         }
-        let limit = request.deadline.min(MAX_DEADLINE);
-        let exchange = Arc::new(Exchange::new(started, limit));
-        let mut http = Request::new(Full::new(request.body));
-        *http.method_mut() = Method::POST;
-        *http.uri_mut() = request.url.uri().clone();
-        *http.headers_mut() = request.headers;
-        let connection = capture_connection(&mut http);
-        let mut progress = Progress {
-            started,
-            connection,
-            served_by: None,
-            first_byte: None,
+        let deadline = Deadline::new(request.deadline.min(MAX_DEADLINE));
+        let mut attempt = Attempt {
+            uri: request.url.uri(),
+            headers: &request.headers,
+            body: &request.body,
+            deadline: &deadline,
+            progress: Progress::new(),
             capture: Capture::default(),
-            exchange,
+            ended: None,
         };
-        let deadline = progress.exchange.deadline;
-        let ended = timeout_at(deadline, self.exchange(http, &mut progress)).await;
-        let failed = match ended {
-            Ok(Ok(())) => None,
-            Ok(Err(failure)) => Some(failure),
-            Err(_) => Some(timed_out(limit, progress.stage())),
+        let ended = tokio::select! {
+            biased;
+            ended = self.exchange(&mut attempt) => ended,
+            () = deadline.passed() => Err(self.late(&attempt)),
         };
-        Ok(progress.report(failed))
+        match ended {
+            Ok(()) => Ok(attempt.report(None)),
+            Err(NotConnected::Endpoint(failure)) => Ok(attempt.report(Some(failure))),
+            Err(NotConnected::Local(fault)) => Err(fault),
+        }
+    }
+}
+
+impl HttpDispatcher {
+    /// What it means that the deadline has passed.
+    fn late(&self, attempt: &Attempt<'_>) -> NotConnected {
+        let stage = attempt.progress.stage();
+        if self.connector.awaits_resolver(&attempt.progress) {
+            return silent_resolver();
+        }
+        if stage == Stage::Proxy {
+            return fault(LocalCause::EgressProxy, "the egress proxy's name could not be looked up in time")
+                .into();
+        }
+        timed_out(attempt.deadline.limit(), stage).into()
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{AttemptFailure, FailureClass};
 
-use crate::connector::NotConnected;
-use crate::exchange::Stage;
+use crate::progress::Stage;
 use crate::tls;
 
 pub(crate) fn failure(class: FailureClass, detail: impl Into<String>) -> AttemptFailure {
@@ -17,7 +16,7 @@ pub(crate) fn failure(class: FailureClass, detail: impl Into<String>) -> Attempt
 pub(crate) fn timed_out(limit: Duration, stage: Stage) -> AttemptFailure {
     let detail = format!("timed out after {} while {}", duration(limit), stage.as_phrase());
     // The endpoint has not been heard yet, and may have nothing to do with it.
-    let class = if stage == Stage::Proxy { FailureClass::Connect } else { FailureClass::Timeout };
+    let class = if stage == Stage::Tunnel { FailureClass::Connect } else { FailureClass::Timeout };
     failure(class, detail)
 }
 
@@ -29,41 +28,21 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Why no head of a response came.
+fn closed() -> AttemptFailure {
+    failure(FailureClass::Reset, "the endpoint closed the connection before it answered")
+}
+
+/// Why no head of a response came: walks from an error down its causes to the first that tells what happened.
 pub(crate) fn of_request(error: &(dyn Error + 'static)) -> AttemptFailure {
-    of_chain(error, || failure(FailureClass::Reset, "the endpoint closed the connection before it answered"))
-}
-
-/// Why a response's body ended early. A body that stops short of the length that was announced is a
-/// wrong length; without an announcement, a broken connection.
-pub(crate) fn of_body(error: &hyper::Error, length_announced: bool) -> AttemptFailure {
-    of_chain(error, || {
-        if length_announced {
-            failure(FailureClass::Protocol, "the response's body ended short of its content-length")
-        } else {
-            failure(
-                FailureClass::Reset,
-                "the endpoint closed the connection in the middle of the response's body",
-            )
-        }
-    })
-}
-
-/// Walks from an error down its causes to the first that tells what happened; `on_close` speaks for a
-/// connection that was closed in an orderly way.
-fn of_chain(error: &(dyn Error + 'static), on_close: impl Fn() -> AttemptFailure) -> AttemptFailure {
     let mut cancelled = false;
     let mut cause = Some(error);
     let mut last = error;
     while let Some(error) = cause {
-        if let Some(NotConnected(failure)) = error.downcast_ref() {
-            return failure.clone();
-        }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            return of_io(error, &on_close);
+            return of_io(error);
         }
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return of_h2(error, &on_close);
+            return of_h2(error);
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             if error.is_parse() {
@@ -73,26 +52,22 @@ fn of_chain(error: &(dyn Error + 'static), on_close: impl Fn() -> AttemptFailure
                 return failure(FailureClass::Protocol, detail);
             }
             if error.is_incomplete_message() {
-                return on_close();
+                return closed();
             }
             cancelled = error.is_canceled() || error.is_closed();
         }
         last = error;
         cause = error.source();
     }
-    if cancelled {
-        on_close()
-    } else {
-        failure(FailureClass::Protocol, format!("the exchange failed: {last}"))
-    }
+    if cancelled { closed() } else { failure(FailureClass::Protocol, format!("the exchange failed: {last}")) }
 }
 
-fn of_io(error: &io::Error, on_close: &impl Fn() -> AttemptFailure) -> AttemptFailure {
+fn of_io(error: &io::Error) -> AttemptFailure {
     if let Some(error) = tls::inner(error) {
         return failure(FailureClass::Tls, tls::explain(error));
     }
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => on_close(),
+        io::ErrorKind::UnexpectedEof => closed(),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
             let detail = format!("the response is not valid HTTP: {error}");
             failure(FailureClass::Protocol, detail)
@@ -101,9 +76,9 @@ fn of_io(error: &io::Error, on_close: &impl Fn() -> AttemptFailure) -> AttemptFa
     }
 }
 
-fn of_h2(error: &h2::Error, on_close: &impl Fn() -> AttemptFailure) -> AttemptFailure {
+fn of_h2(error: &h2::Error) -> AttemptFailure {
     if let Some(error) = error.get_io() {
-        return of_io(error, on_close);
+        return of_io(error);
     }
     let reason = error.reason().unwrap_or(h2::Reason::PROTOCOL_ERROR);
     if error.is_remote() {

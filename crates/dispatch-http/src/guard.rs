@@ -1,13 +1,15 @@
 //! The destination guard: from a host to the addresses that may be connected to.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use rdev_webhooks_domain::ports::LocalFault;
 use rdev_webhooks_domain::{DestinationPolicy, RefusedDestination};
+use tokio::time::Instant;
 use url::Host;
 
-use crate::{Purpose, Resolve};
+use crate::deadline::Deadline;
+use crate::{Purpose, Resolve, ResolveError};
 
 #[derive(Clone)]
 pub(crate) struct Guard {
@@ -19,8 +21,12 @@ pub(crate) struct Guard {
 #[derive(Debug)]
 pub(crate) enum NoAddress {
     Refused(RefusedDestination),
-    LookUp(io::Error),
+    LookUp(String),
+    Local(LocalFault),
 }
+
+/// Why a name is refused, for those who may not know the operator's network.
+const RESOLVES_TO_REFUSED: &str = "it resolves to an address that deliveries may not reach from here";
 
 impl From<RefusedDestination> for NoAddress {
     fn from(refused: RefusedDestination) -> Self {
@@ -39,6 +45,7 @@ impl Guard {
         &self,
         host: &Host<&str>,
         purpose: Purpose,
+        deadline: &Deadline,
     ) -> Result<Vec<IpAddr>, NoAddress> {
         self.policy.judge_host(host)?;
         let name = match *host {
@@ -49,19 +56,27 @@ impl Guard {
         if DestinationPolicy::is_localhost(name) {
             return self.loopback().map_err(NoAddress::Refused);
         }
-        let found = self.resolver.resolve(name, purpose).await.map_err(NoAddress::LookUp)?;
+        let found = self.resolver.resolve(name, purpose, deadline).await.map_err(|error| match error {
+            ResolveError::Name(reason) => NoAddress::LookUp(reason),
+            ResolveError::Local(fault) => NoAddress::Local(fault),
+        })?;
         for address in &found {
             self.policy.judge(*address).map_err(|refused| {
-                tracing::debug!(name, address = refused.host, reason = refused.reason, "a name is refused");
-                // Callers are told the rule and not the address: it may be one that only this network knows.
-                RefusedDestination { host: format!("{name} (by what it resolves to)"), ..refused }
+                let RefusedDestination { host: address, reason } = refused;
+                tracing::info!(name, address, reason, "a name resolves to a refused address");
+                // Neither the address nor its block is told: only the operator's network may know them.
+                RefusedDestination { host: name.to_owned(), reason: RESOLVES_TO_REFUSED }
             })?;
         }
         if found.is_empty() {
-            let error = io::Error::new(io::ErrorKind::NotFound, "it has no address");
-            return Err(NoAddress::LookUp(error));
+            return Err(NoAddress::LookUp("it has no address".to_owned()));
         }
         Ok(interleaved(found))
+    }
+
+    /// Tells whether the resolver has answered nobody since `since`.
+    pub(crate) fn is_resolver_silent(&self, since: Instant) -> bool {
+        self.resolver.is_silent(since)
     }
 
     /// What `localhost` means: RFC 6761 (section 6.3) wants it answered without asking anybody. Only one

@@ -25,36 +25,29 @@ pub(crate) enum Lane {
     EgressProxy,
 }
 
-/// How many look-ups of each lane may run at a time; all together fewer than the runtime has threads for.
+/// How many look-ups of each lane may run at a time.
 pub(crate) struct Lanes {
     answered: Arc<Semaphore>,
     other: Arc<Semaphore>,
     vetting: Arc<Semaphore>,
     egress_proxy: Arc<Semaphore>,
-    /// Where look-ups of names that were answered before, and are not now, go to make room.
+    /// Where look-ups that are not answered promptly go to make room.
     pub(crate) overdue: Arc<Semaphore>,
 }
 
 impl Lanes {
-    pub(crate) fn of(&self, lane: Lane) -> &Arc<Semaphore> {
+    /// Shares out so many look-ups.
+    pub(crate) fn new(look_ups: usize) -> Self {
+        let part = |of: usize| Arc::new(Semaphore::new((look_ups / of).clamp(2, Semaphore::MAX_PERMITS)));
+        Self { answered: part(4), other: part(4), vetting: part(8), egress_proxy: part(16), overdue: part(2) }
+    }
+
+    pub(crate) fn get(&self, lane: Lane) -> &Arc<Semaphore> {
         match lane {
             Lane::Answered => &self.answered,
             Lane::Other => &self.other,
             Lane::Vetting => &self.vetting,
             Lane::EgressProxy => &self.egress_proxy,
-        }
-    }
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        let permits = |count| Arc::new(Semaphore::new(count));
-        Self {
-            answered: permits(64),
-            other: permits(64),
-            vetting: permits(16),
-            egress_proxy: permits(4),
-            overdue: permits(128),
         }
     }
 }

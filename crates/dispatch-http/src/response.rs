@@ -1,16 +1,75 @@
 //! Keeping what is kept of a response.
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use h2::RecvStream;
+use http::{HeaderMap, Response, header, response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use rdev_webhooks_domain::{AttemptFailure, CapturedResponse, RESPONSE_BODY_LIMIT};
-
-use crate::failure;
+use rdev_webhooks_domain::{CapturedResponse, RESPONSE_BODY_LIMIT};
 
 /// How many bytes of names and values are kept. The head as such is bounded to twice that by the client,
 /// more is a failure; headers beyond this bound are only left out of what is kept.
 const HEADERS_LIMIT: usize = 16 * 1024;
+
+/// The body of a response.
+pub(crate) enum Body {
+    Http1(Incoming),
+    Http2(RecvStream),
+}
+
+impl Body {
+    /// Splits a response of an HTTP/1.1 connection.
+    pub(crate) fn of_http1(response: Response<Incoming>) -> (response::Parts, Self) {
+        let (head, body) = response.into_parts();
+        (head, Self::Http1(body))
+    }
+
+    /// Splits a response of an HTTP/2 connection.
+    pub(crate) fn of_http2(response: Response<RecvStream>) -> (response::Parts, Self) {
+        let (head, body) = response.into_parts();
+        (head, Self::Http2(body))
+    }
+
+    /// Reads some more; the error is that it broke off.
+    async fn read(&mut self) -> Option<Result<Bytes, BrokeOff>> {
+        match self {
+            Self::Http1(body) => loop {
+                match body.frame().await? {
+                    Ok(frame) => match frame.into_data() {
+                        Ok(data) => return Some(Ok(data)),
+                        Err(_trailers) => {}
+                    },
+                    Err(error) => return Some(Err(broke_off(&error))),
+                }
+            },
+            Self::Http2(body) => match body.data().await? {
+                Ok(data) => {
+                    // Fails only on a stream that is over, which needs no window any more.
+                    let _ = body.flow_control().release_capacity(data.len());
+                    Some(Ok(data))
+                }
+                Err(error) => Some(Err(broke_off(&error))),
+            },
+        }
+    }
+}
+
+/// A body ended before its time.
+struct BrokeOff;
+
+fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
+    tracing::debug!(error, "a response's body broke off");
+    BrokeOff
+}
+
+/// How the reading of a body ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyEnd {
+    /// With its last byte.
+    Complete,
+    /// Before that: what is over is not read, or it broke off.
+    Early,
+}
 
 /// A response as far as it has come. It stands outside the future that reads it, so that what has come is
 /// still there when the deadline ends that future.
@@ -21,35 +80,33 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    pub(crate) fn has_head(&self) -> bool {
-        self.head.is_some()
-    }
-
-    /// Keeps the head and as much of the body as is kept. What is over is dropped, and the connection
-    /// with it.
-    pub(crate) async fn read(&mut self, response: Response<Incoming>) -> Result<(), AttemptFailure> {
-        let (head, mut body) = response.into_parts();
-        let length_announced = head.headers.contains_key(header::CONTENT_LENGTH);
+    /// Keeps the head and as much of the body as is kept. The status has decided by then, so a body that
+    /// breaks off, or is no valid one, is no failure.
+    pub(crate) async fn read(&mut self, head: &response::Parts, mut body: Body) -> BodyEnd {
+        let has_framing = matches!(body, Body::Http2(_))
+            || head.headers.contains_key(header::CONTENT_LENGTH)
+            || head.headers.contains_key(header::TRANSFER_ENCODING);
         let captured = self.head.insert(CapturedResponse {
             status: head.status.as_u16(),
             headers: captured_headers(&head.headers),
             body: Bytes::new(),
             truncated: false,
         });
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| failure::of_body(&error, length_announced))?;
-            let Ok(data) = frame.into_data() else {
-                continue; // Trailers.
+        while let Some(data) = body.read().await {
+            let Ok(data) = data else {
+                // Without framing the end of the connection is the end of the body.
+                captured.truncated = has_framing;
+                return BodyEnd::Early;
             };
             // Copied out, for it is a slice of the connection's buffer, which it would keep from reuse.
             let room = RESPONSE_BODY_LIMIT - self.body.len();
             self.body.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
                 captured.truncated = true;
-                return Ok(());
+                return BodyEnd::Early;
             }
         }
-        Ok(())
+        BodyEnd::Complete
     }
 
     pub(crate) fn into_response(self) -> Option<CapturedResponse> {

@@ -1,20 +1,39 @@
-//! The two kinds of connection as one.
+//! A connection's bytes: plain or TLS, counted, and holding the connection's place.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::client::TlsStream;
 
-use crate::exchange::{Exchange, OpenedFor};
+use crate::frames::{FrameCounter, FrameReader};
+
+/// What is known of a connection's bytes.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    read: AtomicU64,
+    pub(crate) frames: FrameCounter,
+}
+
+impl Meter {
+    /// How many bytes have come so far, beneath TLS not counted.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Acquire)
+    }
+}
 
 pub(crate) struct Stream {
     transport: Transport,
-    opened_for: Arc<Exchange>,
+    meter: Arc<Meter>,
+    /// Reads the frames of an HTTP/2 connection.
+    frames: Option<FrameReader>,
+    /// Held for as long as the socket is open.
+    _place: OwnedSemaphorePermit,
 }
 
 enum Transport {
@@ -23,30 +42,32 @@ enum Transport {
 }
 
 impl Stream {
-    pub(crate) fn plain(tcp: TcpStream, opened_for: Arc<Exchange>) -> Self {
-        Self { transport: Transport::Plain(tcp), opened_for }
+    pub(crate) fn plain(tcp: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self::new(Transport::Plain(tcp), None, place)
     }
 
-    pub(crate) fn tls(tls: TlsStream<TcpStream>, opened_for: Arc<Exchange>) -> Self {
-        Self { transport: Transport::Tls(Box::new(tls)), opened_for }
+    pub(crate) fn tls(tls: TlsStream<TcpStream>, place: OwnedSemaphorePermit) -> Self {
+        let is_http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+        Self::new(Transport::Tls(Box::new(tls)), is_http2.then(FrameReader::default), place)
     }
-}
 
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(OpenedFor(Arc::clone(&self.opened_for)));
-        match &self.transport {
-            Transport::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                connected.negotiated_h2()
-            }
-            _ => connected,
-        }
+    fn new(transport: Transport, frames: Option<FrameReader>, place: OwnedSemaphorePermit) -> Self {
+        let meter = Arc::new(Meter { read: AtomicU64::new(0), frames: FrameCounter::new() });
+        Self { transport, meter, frames, _place: place }
+    }
+
+    pub(crate) fn is_http2(&self) -> bool {
+        self.frames.is_some()
+    }
+
+    pub(crate) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 }
 
 macro_rules! forward {
     ($self:ident.$method:ident($($argument:expr),*)) => {
-        match &mut $self.get_mut().transport {
+        match &mut $self.transport {
             Transport::Plain(tcp) => Pin::new(tcp).$method($($argument),*),
             Transport::Tls(tls) => Pin::new(tls).$method($($argument),*),
         }
@@ -54,18 +75,33 @@ macro_rules! forward {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        forward!(self.poll_read(cx, buf))
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(forward!(self.poll_read(cx, buf)))?;
+        let Self { meter, frames, .. } = &mut *self;
+        let read = &buf.filled()[before..];
+        meter.read.fetch_add(read.len() as u64, Ordering::Release);
+        if let Some(frames) = frames
+            && !frames.feed(read, &meter.frames)
+        {
+            let flood = "the endpoint floods the connection with HTTP/2 frames";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flood)));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         forward!(self.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -79,11 +115,11 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self.poll_flush(cx))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         forward!(self.poll_shutdown(cx))
     }
 }

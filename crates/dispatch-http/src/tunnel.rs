@@ -10,16 +10,19 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use rdev_webhooks_domain::{AttemptFailure, FailureClass};
+use rdev_webhooks_domain::FailureClass;
+use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use url::Host;
 
-use crate::connect::{AllUnreached, Unreached, dial, in_turn, reason};
-use crate::exchange::{Exchange, Stage};
+use crate::connect::{AllUnreached, Reasons, Unreached, dial, in_turn, reason};
+use crate::deadline::Deadline;
 use crate::failure::{failure, timed_out};
-use crate::{ProxyUrl, Purpose, Resolve};
+use crate::fault::{NotConnected, Routes, fault};
+use crate::progress::{Progress, Stage};
+use crate::{ProxyUrl, Purpose, Resolve, ResolveError};
 
 /// The size of the head of a proxy's answer.
 const HEAD_LIMIT: usize = 8 * 1024;
@@ -40,38 +43,49 @@ impl EgressProxy {
         Self { url, resolver }
     }
 
-    /// Connects to the first of an endpoint's addresses that the proxy reaches.
+    /// Connects to the first of an endpoint's addresses that the proxy reaches. A proxy that cannot be
+    /// reached or used is a fault of this host, and says nothing about the endpoint.
     pub(crate) async fn connect(
         &self,
+        host: &Host<&str>,
         addresses: &[IpAddr],
         port: u16,
-        exchange: &Exchange,
-    ) -> Result<TcpStream, AttemptFailure> {
-        let proxies = self.addresses().await?;
+        deadline: &Deadline,
+        progress: &mut Progress,
+        routes: &Routes,
+    ) -> Result<TcpStream, NotConnected> {
+        progress.enter(Stage::Proxy);
+        let proxies = self.addresses(deadline).await?;
         let proxies = &proxies;
-        let open = |target, until| self.open(proxies, target, until);
-        in_turn(addresses, port, exchange.deadline, open).await.map_err(|reasons| {
-            if Instant::now() >= exchange.deadline {
-                return timed_out(exchange.limit, Stage::Proxy);
+        progress.enter(Stage::Tunnel);
+        let open = |target, until| self.open(proxies, target, until, routes);
+        in_turn(addresses, port, deadline.at(), open).await.map_err(|unreached| match unreached {
+            AllUnreached::Local(fault) => fault.into(),
+            AllUnreached::Addresses(_) if Instant::now() >= deadline.at() => {
+                timed_out(deadline.limit(), Stage::Tunnel).into()
             }
-            let detail = format!("could not connect through the egress proxy: {reasons}");
-            failure(FailureClass::Connect, detail)
+            AllUnreached::Addresses(reasons) => {
+                let reasons = Reasons(host, &reasons);
+                let detail = format!("could not connect through the egress proxy: {reasons}");
+                failure(FailureClass::Connect, detail).into()
+            }
         })
     }
 
-    async fn addresses(&self) -> Result<Vec<IpAddr>, AttemptFailure> {
+    async fn addresses(&self, deadline: &Deadline) -> Result<Vec<IpAddr>, LocalFault> {
         let name = match self.url.host() {
             Host::Ipv4(address) => return Ok(vec![(*address).into()]),
             Host::Ipv6(address) => return Ok(vec![(*address).into()]),
             Host::Domain(name) => name,
         };
-        let reason = match self.resolver.resolve(name, Purpose::EgressProxy).await {
+        let reason = match self.resolver.resolve(name, Purpose::EgressProxy, deadline).await {
             Ok(found) if found.is_empty() => "it has no address".to_owned(),
             Ok(found) => return Ok(found),
-            Err(error) => error.to_string(),
+            Err(ResolveError::Name(reason)) => reason,
+            Err(ResolveError::Local(fault)) => return Err(fault),
         };
         let detail = format!("the egress proxy's name could not be looked up: {reason}");
-        Err(failure(FailureClass::Connect, detail))
+        Err(fault(LocalCause::EgressProxy, detail))
     }
 
     async fn open(
@@ -79,15 +93,17 @@ impl EgressProxy {
         proxies: &[IpAddr],
         target: SocketAddr,
         until: Instant,
+        routes: &Routes,
     ) -> Result<TcpStream, Unreached> {
-        let reached = in_turn(proxies, self.url.port(), until, |address, _| dial(address)).await;
-        let mut stream = reached.map_err(|unreached| {
-            let last = match unreached {
-                AllUnreached::Addresses(reasons) => reasons.into_iter().next_back(),
-                AllUnreached::Way(_) => None,
-            };
-            let reason = last.map(|(_, reason)| reason).unwrap_or_default();
-            Unreached::Way(format!("the proxy itself cannot be reached: {reason}"))
+        let reached = in_turn(proxies, self.url.port(), until, |address, _| dial(address, routes)).await;
+        let mut stream = reached.map_err(|unreached| match unreached {
+            AllUnreached::Local(fault) => Unreached::Local(fault),
+            AllUnreached::Addresses(reasons) => {
+                let last = reasons.into_iter().next_back();
+                let reason = last.map(|(_, reason)| reason).unwrap_or_default();
+                let detail = format!("the egress proxy cannot be reached: {reason}");
+                Unreached::Local(fault(LocalCause::EgressProxy, detail))
+            }
         })?;
         self.ask(&mut stream, target).await?;
         Ok(stream)
@@ -101,11 +117,10 @@ impl EgressProxy {
         stream.write_all(&self.question(target)).await.map_err(broken)?;
         match answered_status(stream).await.map_err(broken)?.map_err(Unreached::Address)? {
             200..300 => Ok(()),
-            407 => Err(Unreached::Way(
-                "the proxy does not accept the credentials that are set for it \
-                                       (it answered 407)"
-                    .to_owned(),
-            )),
+            407 => Err(Unreached::Local(fault(
+                LocalCause::EgressProxy,
+                "the egress proxy does not accept the credentials that are set for it (it answered 407)",
+            ))),
             status => Err(Unreached::Address(format!("the proxy answered {status}"))),
         }
     }

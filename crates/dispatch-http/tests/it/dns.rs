@@ -1,7 +1,6 @@
 //! A name server that answers by a script, and a resolver that asks it over UDP.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::rr::rdata::CNAME;
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
-use rdev_webhooks_dispatch_http::{Purpose, Resolve};
+use rdev_webhooks_dispatch_http::{Deadline, Purpose, Resolve, ResolveError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
@@ -112,8 +111,9 @@ pub(crate) struct Hickory(TokioResolver);
 
 #[async_trait]
 impl Resolve for Hickory {
-    async fn resolve(&self, name: &str, _: Purpose) -> io::Result<Vec<IpAddr>> {
-        let found = self.0.lookup_ip(format!("{name}.")).await.map_err(io::Error::other)?;
+    async fn resolve(&self, name: &str, _: Purpose, _: &Deadline) -> Result<Vec<IpAddr>, ResolveError> {
+        let found = self.0.lookup_ip(format!("{name}.")).await;
+        let found = found.map_err(|error| ResolveError::Name(error.to_string()))?;
         Ok(found.iter().collect())
     }
 }

@@ -180,32 +180,23 @@ async fn a_connection_closed_before_an_answer_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_reset_in_the_middle_of_the_body_keeps_the_response() {
-    let report = deliver(PATIENCE, |mut peer| async move {
+async fn a_body_that_breaks_off_leaves_the_status_to_decide() {
+    let torn = deliver(PATIENCE, |mut peer| async move {
         peer.request().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello").await;
         peer.stream.set_zero_linger().unwrap();
     })
     .await;
-    failure(&report, FailureClass::Reset);
-    assert_eq!(report.outcome.status(), Some(200));
-}
-
-#[tokio::test]
-async fn a_close_in_the_middle_of_a_chunked_body_is_a_reset() {
-    let report = answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nwo").await;
-    let detail = failure(&report, FailureClass::Reset);
-    assert!(detail.contains("in the middle of the response's body"), "{detail}");
-    assert_eq!(report.outcome.response.unwrap().body, "hellowo");
-}
-
-#[tokio::test]
-async fn a_body_shorter_than_announced_is_a_protocol_failure() {
+    let short = answer(b"HTTP/1.1 204 OK\r\ncontent-length: 100\r\n\r\nhello").await;
+    let unended = answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n5\r\nwo").await;
+    for report in [torn, short, unended] {
+        assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
+    }
     let report = answer(b"HTTP/1.1 500 No\r\ncontent-length: 100\r\n\r\nhello").await;
-    let detail = failure(&report, FailureClass::Protocol);
-    assert!(detail.contains("content-length"), "{detail}");
+    let detail = failure(&report, FailureClass::Status);
+    assert_eq!(detail, "the endpoint answered 500");
     let response = report.outcome.response.unwrap();
-    assert_eq!((response.status, &response.body[..]), (500, &b"hello"[..]));
+    assert_eq!((&response.body[..], response.truncated), (&b"hello"[..], true));
 }
 
 #[tokio::test]
@@ -251,27 +242,34 @@ async fn a_peer_that_speaks_before_it_is_asked_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn bad_chunks_are_protocol_failures() {
+async fn bad_chunks_leave_the_status_to_decide_and_end_the_connection() {
     for chunks in [
         "zz\r\nhello\r\n",
         "fffffffffffffffffffffffff\r\nhello\r\n",
         "5\r\nhelloXX5\r\nworld\r\n",
         "-5\r\nhello\r\n",
     ] {
-        let report = deliver(PATIENCE, move |mut peer| async move {
-            peer.request().await.unwrap();
-            peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
-            peer.send(chunks.as_bytes()).await;
-            peer.closed().await;
+        let (told, mut closed) = mpsc::unbounded_channel();
+        let report = deliver(PATIENCE, move |mut peer| {
+            let told = told.clone();
+            async move {
+                peer.request().await.unwrap();
+                peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+                peer.send(chunks.as_bytes()).await;
+                peer.closed().await;
+                let _ = told.send(());
+            }
         })
         .await;
-        failure(&report, FailureClass::Protocol);
-        assert_eq!(report.outcome.status(), Some(200));
+        assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
+        assert!(report.outcome.response.unwrap().truncated);
+        // The receiver, and with it the script, may end first.
+        let _ = within(closed.recv()).await;
     }
 }
 
 #[tokio::test]
-async fn endless_chunk_extensions_and_trailers_are_protocol_failures() {
+async fn endless_chunk_extensions_and_trailers_are_cut_off() {
     for (start, more) in [("5;x=", "y"), ("0\r\n", "x: y\r\n")] {
         let report = deliver(PATIENCE, move |mut peer| async move {
             peer.request().await.unwrap();
@@ -280,7 +278,8 @@ async fn endless_chunk_extensions_and_trailers_are_protocol_failures() {
             while peer.send(more.repeat(1_024).as_bytes()).await {}
         })
         .await;
-        failure(&report, FailureClass::Protocol);
+        assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
+        assert!(report.duration < PATIENCE / 2);
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod connections;
 mod dns;
 mod forbidden;
 mod garbage;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use rdev_webhooks_dispatch_http::{HttpDispatcher, Options, Purpose, Resolve};
+use rdev_webhooks_dispatch_http::{Deadline, HttpDispatcher, Options, Purpose, Resolve, ResolveError};
 use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher};
 use rdev_webhooks_domain::{DestinationPolicy, EndpointUrl, FailureClass};
 
@@ -95,7 +94,7 @@ impl Names {
 
 #[async_trait]
 impl Resolve for Names {
-    async fn resolve(&self, name: &str, _: Purpose) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, name: &str, _: Purpose, _: &Deadline) -> Result<Vec<IpAddr>, ResolveError> {
         let answer = {
             let mut answers = self.answers.lock().unwrap();
             let answers = answers.get_mut(name).expect("a name that the test knows");
@@ -103,7 +102,7 @@ impl Resolve for Names {
         };
         match answer {
             Answer::Addresses(texts) => Ok(texts.iter().map(|text| text.parse().unwrap()).collect()),
-            Answer::Error => Err(io::Error::new(io::ErrorKind::NotFound, "no such name")),
+            Answer::Error => Err(ResolveError::Name("no such name".to_owned())),
             Answer::Never => pending().await,
         }
     }

@@ -41,7 +41,14 @@ impl Authority {
 
     /// A dispatcher that trusts this authority and knows `hooks.example.com`.
     pub(crate) fn trusting(&self) -> HttpDispatcher {
-        HttpDispatcher::new(Options { extra_roots: vec![self.root()], ..names() }).unwrap()
+        self.dispatcher(|_| {})
+    }
+
+    /// The same with other options.
+    pub(crate) fn dispatcher(&self, change: impl FnOnce(&mut Options)) -> HttpDispatcher {
+        let mut options = Options { extra_roots: vec![self.root()], ..names() };
+        change(&mut options);
+        HttpDispatcher::new(options).unwrap()
     }
 
     pub(crate) fn acceptor(&self, alpn: &[&[u8]]) -> TlsAcceptor {

@@ -1,0 +1,100 @@
+//! How far one attempt has come.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::Phases;
+use tokio::time::Instant;
+
+/// A part of an exchange, for the report on where it was when it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Queue,
+    LookUp,
+    Connect,
+    /// Connecting to the egress proxy itself.
+    Proxy,
+    /// Waiting for the egress proxy to connect.
+    Tunnel,
+    Tls,
+    Head,
+    Body,
+}
+
+impl Stage {
+    pub(crate) const fn as_phrase(self) -> &'static str {
+        match self {
+            Self::Queue => "waiting for a connection",
+            Self::LookUp => "looking up the name",
+            Self::Connect => "connecting",
+            Self::Proxy => "connecting to the egress proxy",
+            Self::Tunnel => "connecting through the egress proxy",
+            Self::Tls => "agreeing on TLS",
+            Self::Head => "waiting for the response's head",
+            Self::Body => "reading the response's body",
+        }
+    }
+}
+
+/// The stage that an attempt is in, and how long each took.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    stage: Stage,
+    since: Instant,
+    phases: Phases,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { stage: Stage::Queue, since: Instant::now(), phases: Phases::default() }
+    }
+
+    /// Ends the current stage and begins another.
+    pub(crate) fn enter(&mut self, stage: Stage) {
+        let now = Instant::now();
+        self.close(now);
+        self.stage = stage;
+        self.since = now;
+    }
+
+    /// Takes time out of the current stage: it went by waiting for capacity of this host.
+    pub(crate) fn skip(&mut self, waited: Duration) {
+        self.since += waited;
+    }
+
+    /// Notes when the response's head came.
+    pub(crate) fn answered(&mut self, after: Duration) {
+        self.phases.first_byte = Some(after);
+        self.enter(Stage::Body);
+    }
+
+    /// Forgets the phases of a connection that was of no use.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new();
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// When the current stage began.
+    pub(crate) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// How long each part took, the current one up to now.
+    pub(crate) fn phases(&mut self) -> Phases {
+        self.close(Instant::now());
+        self.phases
+    }
+
+    fn close(&mut self, now: Instant) {
+        let phase = match self.stage {
+            Stage::LookUp => &mut self.phases.dns,
+            Stage::Connect | Stage::Proxy | Stage::Tunnel => &mut self.phases.connect,
+            Stage::Tls => &mut self.phases.tls,
+            Stage::Queue | Stage::Head | Stage::Body => return,
+        };
+        *phase = Some(phase.unwrap_or_default() + now.saturating_duration_since(self.since));
+        self.since = now;
+    }
+}

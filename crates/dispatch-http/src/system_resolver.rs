@@ -1,0 +1,251 @@
+//! The system's resolver, shared fairly.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
+use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::dns::SystemNames;
+use crate::fault::fault;
+use crate::lanes::{Answered, Lane, Lanes};
+use crate::{Deadline, Purpose, Resolve, ResolveError};
+
+/// A name that is answered no sooner is not among those that others can count on, and the resolver itself is
+/// asked whether it still answers.
+const PROMPT: Duration = Duration::from_millis(500);
+/// How long the resolver may take for a question that it always knows the answer to.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The system's own resolver: the hosts file, and DNS as `/etc/resolv.conf` says; both are read again when
+/// they change.
+///
+/// All look-ups of a name for the same purpose share one while it is under way. Only so many run at a time.
+/// Names that were answered promptly a short while ago, other names, the vetting of URLs and the egress proxy
+/// have a share each, and a look-up that is not answered promptly moves to another: names that are not
+/// answered hold up their like alone.
+#[derive(Clone)]
+pub struct SystemResolver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    names: Arc<dyn LookUp>,
+    lanes: Lanes,
+    answered: Mutex<Answered>,
+    under_way: Mutex<UnderWay>,
+    health: Health,
+}
+
+/// What looks one name up.
+#[async_trait]
+pub(crate) trait LookUp: Send + Sync + 'static {
+    async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, LookUpError>;
+
+    /// Tells whether the resolver answers a question that is about no name in particular.
+    async fn is_alive(&self) -> bool;
+}
+
+/// Why a look-up found nothing.
+#[derive(Debug, Clone)]
+pub(crate) enum LookUpError {
+    /// There is no such name.
+    Name(String),
+    /// The name's servers do not answer, or this host's resolver does not.
+    Unanswered(String),
+    /// This host could not ask.
+    Local(LocalFault),
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    /// Waiting for capacity.
+    Queued,
+    Started,
+    Done(Result<Vec<IpAddr>, ResolveError>),
+}
+
+type UnderWay = HashMap<(Lane, Box<str>), watch::Receiver<State>>;
+
+impl SystemResolver {
+    /// A resolver that runs at most about `look_ups` at a time.
+    #[must_use]
+    pub fn new(look_ups: usize) -> Self {
+        Self::with(Arc::new(SystemNames::new()), look_ups)
+    }
+
+    fn with(names: Arc<dyn LookUp>, look_ups: usize) -> Self {
+        let inner = Inner {
+            names,
+            lanes: Lanes::new(look_ups),
+            answered: Mutex::default(),
+            under_way: Mutex::default(),
+            health: Health::new(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn lane(&self, name: &str, purpose: Purpose) -> Lane {
+        match purpose {
+            Purpose::Delivery if lock(&self.inner.answered).knows(name) => Lane::Answered,
+            Purpose::Delivery => Lane::Other,
+            Purpose::Vetting => Lane::Vetting,
+            Purpose::EgressProxy => Lane::EgressProxy,
+        }
+    }
+
+    /// Joins the look-up of this name, or begins one.
+    fn join(&self, name: &str, purpose: Purpose) -> watch::Receiver<State> {
+        let key = (self.lane(name, purpose), Box::from(name));
+        let mut under_way = lock(&self.inner.under_way);
+        if let Some(state) = under_way.get(&key) {
+            return state.clone();
+        }
+        let (sender, receiver) = watch::channel(State::Queued);
+        under_way.insert(key.clone(), receiver.clone());
+        // Ends by itself: a look-up has a bound of its own.
+        tokio::spawn(self.clone().run(key, sender));
+        receiver
+    }
+
+    async fn run(self, key: (Lane, Box<str>), sender: watch::Sender<State>) {
+        let inner = &*self.inner;
+        let (lane, name) = &key;
+        let Ok(mut permit) = Arc::clone(inner.lanes.get(*lane)).acquire_owned().await else {
+            return; // Nobody closes the semaphore.
+        };
+        {
+            let mut under_way = lock(&inner.under_way);
+            // The one receiver left is the map's: all who asked have given up meanwhile.
+            if sender.receiver_count() <= 1 {
+                under_way.remove(&key);
+                return;
+            }
+        }
+        sender.send_replace(State::Started);
+        let started = Instant::now();
+        let mut looking_up = pin!(inner.names.look_up(name));
+        let ended = match timeout(PROMPT, &mut looking_up).await {
+            Ok(ended) => {
+                let found = matches!(&ended, Ok(addresses) if !addresses.is_empty());
+                lock(&inner.answered).note(name, found);
+                ended
+            }
+            Err(_) => {
+                lock(&inner.answered).note(name, false);
+                if let Ok(other) = Arc::clone(&inner.lanes.overdue).try_acquire_owned() {
+                    permit = other;
+                }
+                let mut probing = pin!(inner.health.probe(&*inner.names, started));
+                tokio::select! {
+                    ended = &mut looking_up => ended,
+                    () = &mut probing => looking_up.await,
+                }
+            }
+        };
+        let answer = self.judge(ended, started).await;
+        drop(permit);
+        lock(&inner.under_way).remove(&key);
+        sender.send_replace(State::Done(answer));
+    }
+
+    /// Tells whose fault it is that a look-up failed.
+    async fn judge(
+        &self,
+        ended: Result<Vec<IpAddr>, LookUpError>,
+        started: Instant,
+    ) -> Result<Vec<IpAddr>, ResolveError> {
+        let health = &self.inner.health;
+        match ended {
+            Ok(addresses) => {
+                health.answered();
+                Ok(addresses)
+            }
+            Err(LookUpError::Name(reason)) => {
+                health.answered();
+                Err(ResolveError::Name(reason))
+            }
+            Err(LookUpError::Local(fault)) => Err(ResolveError::Local(fault)),
+            Err(LookUpError::Unanswered(reason)) => {
+                health.probe(&*self.inner.names, started).await;
+                if health.has_answered_since(started) {
+                    return Err(ResolveError::Name(reason));
+                }
+                let detail = format!("the resolver of this host does not answer: {reason}");
+                Err(ResolveError::Local(fault(LocalCause::Resolver, detail)))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Resolve for SystemResolver {
+    async fn resolve(
+        &self,
+        name: &str,
+        purpose: Purpose,
+        deadline: &Deadline,
+    ) -> Result<Vec<IpAddr>, ResolveError> {
+        let mut state = self.join(name, purpose);
+        let started = async { state.wait_for(|state| !matches!(state, State::Queued)).await.is_ok() };
+        let stopped = || ResolveError::Local(fault(LocalCause::Resolver, "the look-up was stopped"));
+        if !deadline.local_wait("name look-up", started).await? {
+            return Err(stopped());
+        }
+        let done = state.wait_for(|state| matches!(state, State::Done(_))).await.map_err(|_| stopped())?;
+        match &*done {
+            State::Done(answer) => answer.clone(),
+            State::Queued | State::Started => Err(stopped()),
+        }
+    }
+
+    fn is_silent(&self, since: Instant) -> bool {
+        since.elapsed() > PROMPT && !self.inner.health.has_answered_since(since)
+    }
+}
+
+/// When the resolver last answered anything.
+struct Health {
+    answered: Mutex<Option<Instant>>,
+    /// When the last probe began.
+    probed: AsyncMutex<Option<Instant>>,
+}
+
+impl Health {
+    fn new() -> Self {
+        Self { answered: Mutex::new(None), probed: AsyncMutex::new(None) }
+    }
+
+    fn answered(&self) {
+        *lock(&self.answered) = Some(Instant::now());
+    }
+
+    fn has_answered_since(&self, since: Instant) -> bool {
+        lock(&self.answered).is_some_and(|answered| answered >= since)
+    }
+
+    /// Asks the resolver whether it answers, unless that has become known since `since`.
+    async fn probe(&self, names: &dyn LookUp, since: Instant) {
+        let mut probed = self.probed.lock().await;
+        if self.has_answered_since(since) || probed.is_some_and(|probed| probed >= since) {
+            return;
+        }
+        *probed = Some(Instant::now());
+        if timeout(PROBE_TIMEOUT, names.is_alive()).await == Ok(true) {
+            self.answered();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "system_resolver_tests.rs"]
+mod tests;
