@@ -27,6 +27,7 @@
 //! while somebody else serves.
 
 mod api_keys;
+mod clock;
 mod error;
 mod event_types;
 mod events;
@@ -41,6 +42,7 @@ mod open;
 mod options;
 mod public_keys;
 mod queue;
+mod rebase;
 mod replays;
 mod resealing;
 mod rotate;

@@ -15,6 +15,7 @@ use crate::error;
 
 mod group;
 mod task;
+mod time;
 
 pub(crate) use task::Setup;
 
@@ -171,6 +172,7 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
+    use crate::clock::StoreClock;
     use crate::files;
 
     struct Epoch;
@@ -199,7 +201,13 @@ mod tests {
         let lock = files::prepare(&path).unwrap();
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), lock };
+        let setup = Setup {
+            conn,
+            options,
+            clock: Arc::new(StoreClock::new(Arc::new(Epoch))),
+            wake: Arc::default(),
+            lock,
+        };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(
