@@ -12,11 +12,11 @@ use http::header::{HeaderValue, LINK};
 use rdev_webhooks_domain::{Page, PageRequest, Timestamp};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Array, ObjectBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::query::{Given, Query};
-use crate::views;
+use crate::{damage, views};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -57,13 +57,21 @@ where
     V: Serialize,
     K: Display,
 {
-    let last = page.items.last().filter(|_| page.has_more);
-    let next_cursor = last.map(|last| encode(&key(last)));
+    damage::log(&page.damaged);
+    // A page of which nothing can be read continues after the last of that.
+    let last = page.items.last().map(|last| encode(&key(last)));
+    let last = last.or_else(|| page.damaged.last().map(|damaged| encode(&damaged.id)));
+    let next_cursor = last.filter(|_| page.has_more);
     let link = next_cursor.as_ref().and_then(|cursor| {
         let next = given.with("cursor", cursor);
         HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()
     });
-    let list = List { data: page.items.iter().map(view).collect(), has_more: page.has_more, next_cursor };
+    let list = List {
+        data: page.items.iter().map(view).collect(),
+        has_more: page.has_more,
+        next_cursor,
+        damaged: page.damaged.iter().map(|damaged| damaged.id.as_str()).collect(),
+    };
     let mut response = views::json(&list);
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
@@ -73,10 +81,12 @@ where
 
 /// A list's shape.
 #[derive(Serialize)]
-struct List<V> {
+struct List<'a, V> {
     data: Vec<V>,
     has_more: bool,
     next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<&'a str>,
 }
 
 /// The shape of a [`List`] of `V` for the API's description, under a name of its own.
@@ -90,10 +100,15 @@ impl<V: ToSchema> PartialSchema for ListOf<V> {
         let has_more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
             .description(Some("Whether there is another page."));
+        let damaged = Array::new(ObjectBuilder::new().schema_type(Type::String));
+        let damaged = ArrayBuilder::from(damaged).description(Some(
+            "The ids of what belongs on this page and is damaged in the database. Only there if something is.",
+        ));
         ObjectBuilder::new()
             .property("data", Array::new(Ref::from_schema_name(V::name())))
             .property("has_more", has_more)
             .property("next_cursor", cursor)
+            .property("damaged", damaged)
             .required("data")
             .required("has_more")
             .required("next_cursor")

@@ -28,6 +28,7 @@
 
 mod api_keys;
 mod clock;
+mod damage;
 mod error;
 mod event_types;
 mod events;
