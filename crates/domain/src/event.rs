@@ -68,10 +68,13 @@ pub struct Event {
     pub body: Bytes,
 }
 
+/// How long a body may be that a list of events shows.
+pub const MAX_LISTED_BODY: usize = 8 * 1_024;
+
 /// An event and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The event.
+    /// The event. In a list a body longer than [`MAX_LISTED_BODY`] is left out, and empty.
     pub event: Event,
     /// Its deliveries, counted by status.
     pub deliveries: DeliveryCounts,

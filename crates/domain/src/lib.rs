@@ -37,7 +37,6 @@ pub mod statistics;
 mod timestamp;
 mod trace;
 mod webhook;
-pub mod witness;
 
 pub use access::{Access, Scope, ScopeError};
 pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
@@ -49,14 +48,15 @@ pub use delivery::{CancelReason, Delivery, DeliveryRecord, DeliveryState, Delive
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{
-    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, NewEvent, Published, Target, render_body,
+    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, MAX_LISTED_BODY, NewEvent, Published,
+    Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
-pub use page::{Damaged, DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
+pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,

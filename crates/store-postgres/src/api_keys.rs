@@ -84,7 +84,7 @@ impl ApiKeyRepository for PostgresStore {
     async fn list(&self, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, StoreError> {
         let rows = self
             .inner
-            .browse()
+            .listings()
             .run(async |conn| {
                 sqlx::query_as!(
                     ApiKeyRow,
@@ -98,8 +98,8 @@ impl ApiKeyRepository for PostgresStore {
                 .await
             })
             .await?;
-        let id = |row: &ApiKeyRow| ApiKeyId::from_uuid(row.id).to_string();
-        Page::read(rows, page.limit, id, ApiKeyRow::key)
+        let found = rows.into_iter().map(ApiKeyRow::key).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {

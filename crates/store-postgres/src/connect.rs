@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, StoreError};
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::clock::{self, Time};
 use crate::error::{TimedOut, store_error};
+use crate::listings::Listings;
 use crate::options::PostgresOptions;
 use crate::queue::bodies::ClaimStatement;
 use crate::queue::marks::Marks;
@@ -33,6 +33,9 @@ const HOT_SETTINGS: &str = "
 
 /// Listings have filters that may be absent, so each is planned for what is there.
 const BROWSE_SETTINGS: &str = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off;";
+
+/// A listing takes one of the server's processors, not several.
+const LISTING_SETTINGS: &str = "SET max_parallel_workers_per_gather = 0;";
 
 /// A claim that a crash of the server forgets is made again, so it need not wait for the disk; nor need a
 /// wake-up, which is a transaction like others.
@@ -58,13 +61,13 @@ pub(crate) struct Inner {
     write: Pool,
     claim: Pool,
     browse: Pool,
+    listings: Listings,
     pub(crate) keyring: Keyring,
     pub(crate) key_lifetime: Duration,
     pub(crate) targets: TargetCache,
     pub(crate) marks: Marks,
     pub(crate) claim_statement: ClaimStatement,
     pub(crate) wakeups: Arc<Wakeups>,
-    pub(crate) time: Arc<Time>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -163,6 +166,11 @@ impl PostgresStore {
         let write = pool(options.pools.write, hot, HOT_SETTINGS);
         let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, UNHURRIED_SETTINGS].concat());
         let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
+        let listing = pool(
+            options.pools.listing,
+            options.listing_timeout,
+            &[BROWSE_SETTINGS, LISTING_SETTINGS].concat(),
+        );
         check_schema(&browse).await?;
         key_checks::admit(&browse, &options.keyring).await?;
         public_keys::fill(&browse, &options.keyring).await.map_err(ConnectError::Store)?;
@@ -175,35 +183,27 @@ impl PostgresStore {
             wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, UNHURRIED_SETTINGS));
         }
         upkeep::spawn(&tasks, &stop, browse.clone());
-        let time = Arc::new(Time::default());
-        time.look(&browse).await.map_err(ConnectError::Store)?;
-        clock::spawn(&tasks, &stop, Arc::clone(&time), browse.clone());
-        let pools = [("write", &write), ("claim", &claim), ("browse", &browse)];
+        let pools = [("write", &write), ("claim", &claim), ("browse", &browse), ("listing", &listing)];
         gauges::spawn(&tasks, &stop, pools.map(|(name, pool)| (name, pool.pool.clone())));
+        let listings = Listings::new(listing, browse.clone(), tasks.clone());
         tasks.close();
         Ok(Self {
             inner: Arc::new(Inner {
                 write,
                 claim,
                 browse,
+                listings,
                 keyring: options.keyring,
                 key_lifetime: options.key_lifetime,
                 targets: TargetCache::default(),
                 marks: Marks::default(),
                 claim_statement: ClaimStatement::default(),
                 wakeups,
-                time,
                 tasks,
                 _stop_on_drop: stop.clone().drop_guard(),
                 stop,
             }),
         })
-    }
-
-    /// A process's clock, corrected by the database's: what ids are to be made by.
-    #[must_use]
-    pub fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
-        self.inner.time.clock(own)
     }
 
     /// Ends the store's tasks and closes its connections. Whatever is called afterwards is
@@ -216,6 +216,7 @@ impl PostgresStore {
                 self.inner.write.pool.close(),
                 self.inner.claim.pool.close(),
                 self.inner.browse.pool.close(),
+                self.inner.listings.pool().pool.close(),
             )
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
@@ -235,9 +236,14 @@ impl Inner {
         &self.claim
     }
 
-    /// For looking at things.
+    /// For authentication, for what is looked up by its id, and for pruning.
     pub(crate) const fn browse(&self) -> &Pool {
         &self.browse
+    }
+
+    /// For what a caller of the API may make last.
+    pub(crate) const fn listings(&self) -> &Listings {
+        &self.listings
     }
 }
 
@@ -298,10 +304,18 @@ impl Pool {
         &self,
         work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
-        let working = async {
+        self.bounded(async {
             let mut conn = self.pool.acquire().await?;
             work(&mut conn).await
-        };
+        })
+        .await
+    }
+
+    /// Does something with a connection of its own choice, within the deadline.
+    pub(crate) async fn bounded<T>(
+        &self,
+        working: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
         let done = match tokio::time::timeout(self.deadline, working).await {
             Ok(done) => done.map_err(store_error),
             Err(_) => Err(StoreError::Unavailable(TimedOut(self.deadline).into())),
@@ -319,6 +333,7 @@ impl fmt::Debug for PostgresStore {
             .field("write", &self.inner.write.pool.size())
             .field("claim", &self.inner.claim.pool.size())
             .field("browse", &self.inner.browse.pool.size())
+            .field("listing", &self.inner.listings.pool().pool.size())
             .finish_non_exhaustive()
     }
 }

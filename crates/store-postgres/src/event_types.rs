@@ -8,7 +8,6 @@ use sqlx::{Connection, PgConnection};
 
 use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_sql_time};
-use crate::damage;
 use crate::error::corrupt;
 
 #[async_trait]
@@ -110,7 +109,7 @@ impl EventTypeRepository for PostgresStore {
             .await?;
         let version = to_version(rows.first().map_or(0, |row| row.version))?;
         let types = rows.into_iter().filter_map(|row| row.registered().transpose());
-        Ok(Registered { version, types: types.filter_map(damage::leave_out).collect() })
+        Ok(Registered { version, types: types.collect::<Result<_, _>>()? })
     }
 }
 

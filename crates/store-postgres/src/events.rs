@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+    DeliveryCounts, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page, PageRequest,
+    ProjectName, Published,
 };
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ impl EventRepository for PostgresStore {
 
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
-        let rows = select(self, &EventFilter::default(), one, 1).await?;
+        let rows = select(self, &EventFilter::default(), one, 1, i32::MAX).await?;
         rows.into_iter().next().map(to_event).transpose()
     }
 
@@ -36,11 +37,11 @@ impl EventRepository for PostgresStore {
         };
         let limit = i64::from(page.limit) + 1;
         let rows = match &filter.visible_to {
-            None => select(self, filter, range, limit).await?,
+            None => select(self, filter, range, limit, MAX_LISTED_BODY as i32).await?,
             Some(projects) => visible::events(self, filter, projects, range, limit).await?,
         };
-        let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
-        let mut page = Page::read(rows, page.limit, id, to_event)?;
+        let found = rows.into_iter().map(to_event).collect::<Result<_, _>>()?;
+        let mut page = Page::of(found, page.limit);
         if let Some(projects) = &filter.visible_to {
             let ids: Vec<_> = page.items.iter().map(|record: &EventRecord| record.event.id).collect();
             let counts = visible::counts(self, &ids, projects).await?;
@@ -72,17 +73,18 @@ fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
     (from <= to).then_some(Range { from, to })
 }
 
-/// Events of a range, newest first. A delivery has its event's millisecond in its id, which finds an
+/// Events of a range, newest first, without the bodies that are longer than `max_body`. A delivery has its event's millisecond in its id, which finds an
 /// event's deliveries by their primary key and in one partition.
 async fn select(
     store: &PostgresStore,
     filter: &EventFilter,
     range: Range,
     limit: i64,
+    max_body: i32,
 ) -> Result<Vec<EventRow>, StoreError> {
     store
         .inner
-        .browse()
+        .listings()
         .run(async |conn| {
             sqlx::query_as!(
                 EventRow,
@@ -94,7 +96,8 @@ async fn select(
                         AND ($4::text IS NULL OR e.project = $4)
                     ORDER BY e.id DESC LIMIT $5
                 )
-                SELECT p.id, p.occurred_at, p.event_type, p.project, p.key, p.body,
+                SELECT p.id, p.occurred_at, p.event_type, p.project, p.key,
+                    CASE WHEN octet_length(p.body) <= $6 THEN p.body ELSE ''::bytea END AS "body!",
                     q.pending AS "pending!", q.in_flight AS "in_flight!", q.retrying AS "retrying!",
                     d.succeeded AS "succeeded!", d.failed AS "failed!", d.cancelled AS "cancelled!"
                 FROM page p
@@ -127,6 +130,7 @@ async fn select(
                 filter.event_type.as_ref().map(|event_type| event_type.as_str()),
                 filter.project.as_ref().map(|project| project.as_str()),
                 limit,
+                max_body,
             )
             .fetch_all(&mut **conn)
             .await

@@ -1,14 +1,13 @@
 //! [`DeliveryFeed`] on Postgres.
 
 use async_trait::async_trait;
+use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
-use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{APPLICATION_NAME, PostgresStore};
 use crate::convert::{from_sql_time, to_sql_time};
-use crate::damage;
 use crate::error::corrupt;
 use crate::rows::{DeliveryRow, to_delivery};
 
@@ -89,10 +88,6 @@ impl DeliveryFeed for PostgresStore {
         })
     }
 
-    async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(None)
-    }
-
     async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(DeliveryId::as_uuid).collect();
         let rows = self
@@ -126,8 +121,7 @@ impl DeliveryFeed for PostgresStore {
                 .await
             })
             .await?;
-        let watched = rows
-            .into_iter()
+        rows.into_iter()
             .map(|row| {
                 let delivery = to_delivery(DeliveryRow {
                     id: row.id,
@@ -149,7 +143,6 @@ impl DeliveryFeed for PostgresStore {
                     .map_err(|error: rdev_webhooks_domain::ProjectNameError| unreadable(error))?;
                 Ok(Watched { delivery, webhook_projects })
             })
-            .filter_map(damage::leave_out);
-        Ok(watched.collect())
+            .collect()
     }
 }

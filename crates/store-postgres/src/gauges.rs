@@ -10,7 +10,11 @@ use tokio_util::task::TaskTracker;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps a gauge of the connections of each of these pools, by what they are doing.
-pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, pools: [(&'static str, PgPool); 3]) {
+pub(crate) fn spawn<const N: usize>(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    pools: [(&'static str, PgPool); N],
+) {
     describe_gauge!(
         "rdev_webhooks_db_connections",
         "Connections to the database, by pool: those in use, and those that wait for work"

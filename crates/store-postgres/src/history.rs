@@ -5,13 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
-    TraceParentError,
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, TraceParentError,
 };
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
-use crate::convert::{to_i32, to_u32};
+use crate::convert::to_i32;
 use crate::error::corrupt;
 use crate::prune::prune;
 use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
@@ -28,7 +27,7 @@ impl DeliveryHistory for PostgresStore {
         let delivery = to_delivery(row)?;
         let event = self
             .inner
-            .browse()
+            .listings()
             .run(async |conn| {
                 sqlx::query!(
                     "SELECT body, traceparent FROM rdev_webhooks.events WHERE id = $1",
@@ -64,14 +63,14 @@ impl DeliveryHistory for PostgresStore {
             None => select(self, filter, range, limit).await?,
             Some(projects) => visible::deliveries(self, filter, projects, range, limit).await?,
         };
-        let id = |row: &DeliveryRow| DeliveryId::from_uuid(row.id).to_string();
-        Page::read(rows, page.limit, id, to_delivery)
+        let found = rows.into_iter().map(to_delivery).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
         let rows = self
             .inner
-            .browse()
+            .listings()
             .run(async |conn| {
                 sqlx::query_as!(
                     AttemptRow,
@@ -103,12 +102,12 @@ impl DeliveryHistory for PostgresStore {
                 .await
             })
             .await?;
-        let name = |row: &AttemptRow| AttemptId::derive(id, to_u32(row.number)).to_string();
-        Page::read(rows, page.limit, name, |row| to_attempt(id, row))
+        let found = rows.into_iter().map(|row| to_attempt(id, row)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
-        prune(self.inner.browse(), &self.inner.time, self.inner.key_lifetime, retention).await
+        prune(self.inner.browse(), self.inner.key_lifetime, retention).await
     }
 }
 
@@ -145,7 +144,7 @@ async fn select(
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     store
         .inner
-        .browse()
+        .listings()
         .run(async |conn| {
             sqlx::query_as!(
                 DeliveryRow,

@@ -24,10 +24,8 @@
 //! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
 
 mod api_keys;
-mod clock;
 mod connect;
 mod convert;
-mod damage;
 mod error;
 mod event_types;
 mod events;
@@ -37,6 +35,7 @@ mod health;
 mod history;
 mod idempotency;
 mod key_checks;
+mod listings;
 mod options;
 mod prune;
 mod public_keys;

@@ -17,10 +17,12 @@ pub struct PostgresOptions {
     pub pools: PoolSizes,
     /// How long to wait for a connection.
     pub acquire_timeout: Duration,
-    /// How long one statement may take, on the server and waiting for locks. Listing and pruning may
-    /// take [`Self::browse_timeout`].
+    /// How long one statement may take, on the server and waiting for locks. Listings may take
+    /// [`Self::listing_timeout`], pruning [`Self::browse_timeout`].
     pub statement_timeout: Duration,
-    /// How long one statement of a listing or of pruning may take.
+    /// How long one statement of a listing may take.
+    pub listing_timeout: Duration,
+    /// How long one statement of pruning, or of looking something up, may take.
     pub browse_timeout: Duration,
     /// How long a producer's key is remembered; at the most as long as its event is kept.
     pub key_lifetime: Duration,
@@ -37,13 +39,15 @@ pub struct PoolSizes {
     pub write: u32,
     /// For discovering and claiming.
     pub claim: u32,
-    /// For looking at things, and for pruning.
+    /// For authentication, for what is looked up by its id, and for pruning.
     pub browse: u32,
+    /// For listings.
+    pub listing: u32,
 }
 
 impl PostgresOptions {
-    /// The usual: 8, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to list, 30
-    /// days for a key, and processes that wake each other.
+    /// The usual: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to prune,
+    /// 30 days for a key, and processes that wake each other.
     #[must_use]
     pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
         Self {
@@ -52,6 +56,7 @@ impl PostgresOptions {
             pools: PoolSizes::default(),
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
+            listing_timeout: Duration::from_secs(10),
             browse_timeout: Duration::from_secs(30),
             key_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             wake_others: true,
@@ -61,7 +66,7 @@ impl PostgresOptions {
 
 impl Default for PoolSizes {
     fn default() -> Self {
-        Self { write: 8, claim: 4, browse: 4 }
+        Self { write: 8, claim: 4, browse: 4, listing: 4 }
     }
 }
 
@@ -72,6 +77,7 @@ impl fmt::Debug for PostgresOptions {
             .field("pools", &self.pools)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("statement_timeout", &self.statement_timeout)
+            .field("listing_timeout", &self.listing_timeout)
             .field("browse_timeout", &self.browse_timeout)
             .field("key_lifetime", &self.key_lifetime)
             .field("wake_others", &self.wake_others)

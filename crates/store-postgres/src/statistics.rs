@@ -45,7 +45,7 @@ impl StatisticsRepository for PostgresStore {
         let projects: Option<Vec<String>> =
             visible_to.map(|projects| projects.iter().map(|project| project.as_str().to_owned()).collect());
         self.inner
-            .browse()
+            .listings()
             .run(async |conn| {
                 let now = sqlx::query_scalar!(r#"SELECT rdev_webhooks.now() AS "now!""#)
                     .fetch_one(&mut **conn)
@@ -59,7 +59,6 @@ impl StatisticsRepository for PostgresStore {
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
-        self.inner.time.note(self.inner.browse()).await?;
         for bucket in Bucket::ALL {
             while self.forget_some(bucket, bucket.kept(retention)).await? == STEP.unsigned_abs() {}
         }
@@ -76,8 +75,7 @@ impl PostgresStore {
                 sqlx::query!(
                     "DELETE FROM rdev_webhooks.webhook_statistics WHERE ctid = ANY(ARRAY(
                          SELECT ctid FROM rdev_webhooks.webhook_statistics
-                         WHERE bucket_seconds = $1 AND bucket_at < (SELECT seen_at FROM rdev_webhooks.retention)
-                             - $2::int8 * interval '1 microsecond'
+                         WHERE bucket_seconds = $1 AND bucket_at < rdev_webhooks.now() - $2::int8 * interval '1 microsecond'
                          LIMIT $3))",
                     seconds(bucket),
                     to_micros_up(keep),

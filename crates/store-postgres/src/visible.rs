@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, ProjectName,
+    DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, MAX_LISTED_BODY, ProjectName,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -40,13 +40,14 @@ pub(crate) async fn events(
 ) -> Result<Vec<EventRow>, StoreError> {
     store
         .inner
-        .browse()
+        .listings()
         .run(async |conn| {
             sqlx::query_as!(
                 EventRow,
                 r#"
                 SELECT x.id AS "id!", x.occurred_at AS "occurred_at!", x.event_type AS "event_type!",
-                    x.project, x.key, x.body AS "body!", 0::int8 AS "pending!", 0::int8 AS "in_flight!",
+                    x.project, x.key,
+                    CASE WHEN octet_length(x.body) <= $6 THEN x.body ELSE ''::bytea END AS "body!", 0::int8 AS "pending!", 0::int8 AS "in_flight!",
                     0::int8 AS "retrying!", 0::int8 AS "succeeded!", 0::int8 AS "failed!",
                     0::int8 AS "cancelled!"
                 FROM unnest($3::text[]) AS own(project)
@@ -64,6 +65,7 @@ pub(crate) async fn events(
                 &left(visible_to, filter.project.as_ref()),
                 filter.event_type.as_ref().map(|event_type| event_type.as_str()),
                 limit,
+                MAX_LISTED_BODY as i32,
             )
             .fetch_all(&mut **conn)
             .await
@@ -133,7 +135,7 @@ pub(crate) async fn deliveries(
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     store
         .inner
-        .browse()
+        .listings()
         .run(async |conn| {
             sqlx::query_as!(
                 DeliveryRow,

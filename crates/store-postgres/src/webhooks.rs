@@ -1,10 +1,10 @@
 //! [`WebhookRepository`] on Postgres.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -14,7 +14,6 @@ use crate::convert::{texts, to_nanos, to_sql_time};
 use crate::error::describe;
 use crate::health;
 use crate::queue::cancel;
-use crate::replays;
 use crate::rotate::{self, public_key};
 use crate::sealing::{Sealed, seal_headers, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook};
@@ -105,7 +104,7 @@ impl WebhookRepository for PostgresStore {
         let visible_to = filter.visible_to.as_ref().map(texts);
         let rows = self
             .inner
-            .browse()
+            .listings()
             .run(async |conn| {
                 sqlx::query_as!(
                     WebhookRow,
@@ -132,8 +131,9 @@ impl WebhookRepository for PostgresStore {
                 .await
             })
             .await?;
-        let id = |row: &WebhookRow| WebhookId::from_uuid(row.id).to_string();
-        Page::read(rows, page.limit, id, |row| to_webhook(&self.inner.keyring, row))
+        let found =
+            rows.into_iter().map(|row| to_webhook(&self.inner.keyring, row)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
@@ -189,7 +189,6 @@ impl WebhookRepository for PostgresStore {
                 .await?;
                 unsubscribe(&mut tx, webhook.id.as_uuid()).await?;
                 subscribe(&mut tx, webhook).await?;
-                replays::hurry(&mut tx, webhook.id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })
@@ -239,7 +238,6 @@ impl WebhookRepository for PostgresStore {
                 .await?;
                 unsubscribe(&mut tx, id.as_uuid()).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
-                replays::hurry(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })
@@ -265,16 +263,6 @@ impl WebhookRepository for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         health::failing(&self.inner, before, limit).await
-    }
-
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError> {
-        health::disabled(&self.inner, reasons, since, after, limit).await
     }
 }
 

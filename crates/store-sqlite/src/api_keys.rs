@@ -74,6 +74,7 @@ impl ApiKeyRepository for SqliteStore {
 
     async fn list(&self, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, StoreError> {
         let (before, limit) = (page.before.map(bytes), i64::from(page.limit) + 1);
+        let mut snapshot = self.listings.begin().await?;
         let rows = sqlx::query_as!(
             ApiKeyRow,
             "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
@@ -81,11 +82,11 @@ impl ApiKeyRepository for SqliteStore {
             before,
             limit
         )
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let id = |row: &ApiKeyRow| error::id_text(&row.id, ApiKeyId::from_uuid);
-        Page::read(rows, page.limit, id, ApiKeyRow::key)
+        let found = rows.into_iter().map(ApiKeyRow::key).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {

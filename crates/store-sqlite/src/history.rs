@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
 };
 
 use crate::SqliteStore;
@@ -21,7 +21,7 @@ impl DeliveryHistory for SqliteStore {
     async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let now = self.clock.now();
         let id = id.as_uuid().as_bytes().to_vec();
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.listings.begin().await?;
         let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", id)
             .fetch_optional(&mut *snapshot)
             .await
@@ -51,6 +51,7 @@ impl DeliveryHistory for SqliteStore {
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
         let bytes = id.as_uuid().as_bytes().to_vec();
         let limit = i64::from(page.limit) + 1;
+        let mut snapshot = self.listings.begin().await?;
         let rows = sqlx::query_as!(
             AttemptRow,
             r#"SELECT number, "trigger", started_at, duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns,
@@ -62,15 +63,14 @@ impl DeliveryHistory for SqliteStore {
             page.before,
             limit
         )
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let number = |row: &AttemptRow| u32::try_from(row.number).unwrap_or_default();
-        let name = |row: &AttemptRow| AttemptId::derive(id, number(row)).to_string();
-        Page::read(rows, page.limit, name, |row| row.attempt(id))
+        let found = rows.into_iter().map(|row| row.attempt(id)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
-        self.prune_before(self.seen_at().await? - retention).await
+        self.prune_before(self.clock.now() - retention).await
     }
 }

@@ -11,7 +11,8 @@
 //! transaction (each job behind a savepoint of its own, the events that are published together at
 //! once), and commits, which with `synchronous=FULL` means that it is on disk. Then it answers all of
 //! them: under load, many callers share one wait for the disk. Readers have connections of their own,
-//! and neither wait for the writer nor hold it up.
+//! and neither wait for the writer nor hold it up. Listings have theirs, so that the worker and
+//! authentication never wait for one; a listing that nobody waits for any more is interrupted.
 //!
 //! # Rules
 //!
@@ -27,8 +28,6 @@
 //! while somebody else serves.
 
 mod api_keys;
-mod clock;
-mod damage;
 mod error;
 mod event_types;
 mod events;
@@ -39,11 +38,11 @@ mod history;
 mod idempotency;
 mod json;
 mod key_checks;
+mod listing;
 mod open;
 mod options;
 mod public_keys;
 mod queue;
-mod rebase;
 mod replays;
 mod resealing;
 mod rotate;

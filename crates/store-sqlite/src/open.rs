@@ -3,6 +3,7 @@
 mod prepare;
 
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use crate::clock::StoreClock;
 use crate::files::{self, Lock};
-use crate::writer::{Setup, Writer};
-use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
+use crate::listing::{Gate, Listings};
+use crate::writer::{Setup, WriteAheadLog, Writer};
+use crate::{SqliteOptions, SqliteStore, public_keys, resealing};
 
 /// Why a database could not be opened, for the person who wants it opened.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +100,6 @@ pub enum OpenError {
 
 pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenError> {
     let SqliteOptions { path, keyring, clock, timeout, .. } = options;
-    let clock = Arc::new(StoreClock::new(clock));
     let failed = |source: sqlx::Error| OpenError::Database { path: path.clone(), source };
     let (mut conn, lock) = connect(&path, timeout).await?;
     let resealed = resealing::reseal(&mut conn, &keyring, &path).await?;
@@ -107,23 +107,29 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
     }
     public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
-    rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 
-    let pool = SqlitePoolOptions::new()
-        .max_connections(options.readers.get())
-        .acquire_timeout(timeout)
-        // They are threads of this process, and nothing makes them stale.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None);
-    let readers = pool.connect_with(reading(&path, timeout)).await.map_err(failed)?;
+    let pool = |size: NonZeroU32| {
+        SqlitePoolOptions::new()
+            .max_connections(size.get())
+            .acquire_timeout(timeout)
+            // They are threads of this process, and nothing makes them stale.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let readers = pool(options.readers).connect_with(reading(&path, timeout)).await.map_err(failed)?;
+    let listings = pool(options.listings).connect_with(listing(&path, timeout)).await.map_err(failed)?;
+    let gate = Gate::default();
+    let log = WriteAheadLog::new(&path, Arc::clone(&gate), options.max_log_bytes);
+    let listings = Listings::new(listings, gate, options.listing_timeout);
     let wake = Arc::default();
     let options = writing(&path, timeout);
-    let setup = Setup { conn, options, clock: Arc::clone(&clock), wake: Arc::clone(&wake), lock };
+    let setup = Setup { conn, options, clock: Arc::clone(&clock), wake: Arc::clone(&wake), log, lock };
     Ok(SqliteStore {
         writer: Writer::start(setup, timeout),
         readers,
+        listings,
         clock,
         keyring,
         targets: Arc::default(),
@@ -213,6 +219,10 @@ fn reading(path: &Path, timeout: Duration) -> SqliteConnectOptions {
         .read_only(true)
         .pragma("cache_size", "-16384")
         .thread_name(|id| format!("sqlite-reader-{id}"))
+}
+
+fn listing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    reading(path, timeout).pragma("cache_size", "-8192").thread_name(|id| format!("sqlite-listing-{id}"))
 }
 
 /// What all connections have in common. The file is read, not mapped: a disk that fails is then an error

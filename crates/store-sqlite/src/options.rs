@@ -18,8 +18,15 @@ pub struct SqliteOptions {
     pub keyring: Arc<Keyring>,
     /// The store's time: due times and leases go by it.
     pub clock: Arc<dyn Clock>,
-    /// How many connections read at the same time.
+    /// How many connections read for the worker, for authentication, and for what is found by its id.
     pub readers: NonZeroU32,
+    /// How many connections serve listings.
+    pub listings: NonZeroU32,
+    /// How long a listing may take before it is interrupted and fails as unavailable.
+    pub listing_timeout: Duration,
+    /// From which size on the write-ahead log is emptied, for which listings wait. It is emptied earlier in a moment
+    /// in which nobody reads.
+    pub max_log_bytes: u64,
     /// How long a call may take in all, waiting included, before it fails as unavailable. What it
     /// was to write may be written all the same.
     pub timeout: Duration,
@@ -28,10 +35,20 @@ pub struct SqliteOptions {
 impl SqliteOptions {
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Four readers, and 30 seconds for a call.
+    /// Four readers, four connections for listings, 10 seconds for a listing, a log of 96 MiB, and 30 seconds for a
+    /// call.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
         const FOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
-        Self { path: path.into(), keyring, clock, readers: FOUR, timeout: Duration::from_secs(30) }
+        Self {
+            path: path.into(),
+            keyring,
+            clock,
+            readers: FOUR,
+            listings: FOUR,
+            listing_timeout: Duration::from_secs(10),
+            max_log_bytes: 96 << 20,
+            timeout: Self::TIMEOUT,
+        }
     }
 }

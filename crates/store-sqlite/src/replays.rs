@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use crate::rows::micros;
 use crate::rows::replay::{self, projects, replay_rows};
-use crate::{SqliteStore, damage, error, json, visible};
+use crate::{SqliteStore, error, json, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {
@@ -27,6 +27,7 @@ impl ReplayRepository for SqliteStore {
         let projects = projects(selection.projects.as_ref())?;
         // One more tells whether there are more; it counts for nothing else.
         let most = i64::from(COUNT_LIMIT) + 1;
+        let mut snapshot = self.listings.begin().await?;
         let row = sqlx::query!(
             r#"SELECT count(*) AS "looked_at!: i64", count(*) FILTER (WHERE l.place < ?7 AND l.finished_at <= ?5
                  AND (?6 IS NULL OR l.project IN (SELECT value FROM json_each(?6)))) AS "matched!: i64"
@@ -44,7 +45,7 @@ impl ReplayRepository for SqliteStore {
             projects,
             most
         )
-        .fetch_one(&self.readers)
+        .fetch_one(&mut *snapshot)
         .await
         .map_err(error::database)?;
         Ok(Matched {
@@ -61,10 +62,8 @@ impl ReplayRepository for SqliteStore {
     ) -> Result<ReplayBegun, StoreError> {
         let replay = replay.clone();
         let visible_to = visible_to.map(json::projects).transpose()?;
-        self.write(move |conn, now| {
-            Box::pin(async move { begin(conn, &replay, visible_to.as_deref(), now).await })
-        })
-        .await
+        self.write(move |conn, _| Box::pin(async move { begin(conn, &replay, visible_to.as_deref()).await }))
+            .await
     }
 
     async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
@@ -82,6 +81,7 @@ impl ReplayRepository for SqliteStore {
         let before = page.before.map(bytes);
         let projects = projects(filter.projects.as_ref())?;
         let limit = i64::from(page.limit) + 1;
+        let mut snapshot = self.listings.begin().await?;
         let rows = replay_rows!(
             "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
                AND (?3 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
@@ -93,31 +93,28 @@ impl ReplayRepository for SqliteStore {
             projects,
             limit
         )
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let id = |row: &replay::ReplayRow| error::id_text(&row.id, ReplayId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.replay())
+        let found = rows.iter().map(replay::ReplayRow::replay).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
         self.write(move |conn, now| Box::pin(async move { cancel(conn, id, now).await })).await
     }
 
-    async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
         let after = after.map_or_else(Vec::new, bytes);
-        let now = micros(self.clock.now());
         let ids = sqlx::query_scalar!(
-            "SELECT id FROM replays INDEXED BY replays_due
-             WHERE look_at IS NOT NULL AND look_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id FROM replays WHERE open AND id > ?1 ORDER BY id LIMIT ?2",
             after,
-            limit,
-            now
+            limit
         )
         .fetch_all(&self.readers)
         .await
         .map_err(error::database)?;
-        Ok(ids.iter().map(|id| replay::id(id)).filter_map(damage::leave_out).collect())
+        ids.iter().map(|id| replay::id(id)).collect()
     }
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
@@ -152,7 +149,6 @@ async fn begin(
     conn: &mut SqliteConnection,
     replay: &Replay,
     visible_to: Option<&str>,
-    now: Timestamp,
 ) -> Result<ReplayBegun, StoreError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
@@ -181,12 +177,10 @@ async fn begin(
     let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
     let open = replay.is_open();
-    let (now, look_at) = (micros(now), open.then_some(micros(now)));
     let inserted = sqlx::query!(
         "INSERT INTO replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
-           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open, look_at,
-           progressed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15)
+           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13)
          ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
         id,
         webhook,
@@ -200,9 +194,7 @@ async fn begin(
         looked_to,
         state,
         ended_at,
-        open,
-        look_at,
-        now
+        open
     )
     .execute(conn)
     .await
@@ -221,6 +213,6 @@ async fn cancel(
     if !replay.cancel(CancelReason::Requested, now) {
         return Ok(Some(ReplayCancelled::Ended(replay)));
     }
-    replay::save(conn, &replay, now).await?;
+    replay::save(conn, &replay).await?;
     Ok(Some(ReplayCancelled::Cancelled(replay)))
 }

@@ -52,14 +52,14 @@ impl StatisticsRepository for SqliteStore {
         let projects = visible_to
             .map(|projects| json::rows(&projects.iter().map(ProjectName::as_str).collect::<Vec<_>>()))
             .transpose()?;
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.listings.begin().await?;
         let sums = sums(&mut snapshot, webhook, span).await?;
         let backlog = backlog(&mut snapshot, webhook, projects.as_deref()).await?;
         Ok(Statistics { span, sums, backlog })
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
-        let now = self.seen_at().await?;
+        let now = self.clock.now();
         for bucket in Bucket::ALL {
             let before = now - bucket.kept(retention);
             while self

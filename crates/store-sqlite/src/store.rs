@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::Timestamp;
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{Clock, StoreError};
 use rdev_webhooks_keyring::Keyring;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Notify;
 
-use crate::clock::StoreClock;
+use crate::listing::Listings;
 use crate::targets::Targets;
 use crate::writer::{JobFuture, Writer};
 use crate::{OpenError, SqliteOptions, error, open};
@@ -19,8 +19,11 @@ use crate::{OpenError, SqliteOptions, error, open};
 /// Dropping it lets what is being written come to its end; [`close`](Self::close) waits for that.
 pub struct SqliteStore {
     pub(crate) writer: Writer,
+    /// For the worker, for authentication, and for what is found by its id.
     pub(crate) readers: SqlitePool,
-    pub(crate) clock: Arc<StoreClock>,
+    /// For what a caller of the API may make last.
+    pub(crate) listings: Listings,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) targets: Arc<Targets>,
     pub(crate) wake: Arc<Notify>,
@@ -48,6 +51,7 @@ impl SqliteStore {
     pub async fn close(&self) -> Result<(), StoreError> {
         let closing = async {
             // The log cannot be folded in as long as somebody reads from it.
+            self.listings.close().await;
             self.readers.close().await;
             self.writer.close().await
         };
@@ -79,21 +83,6 @@ impl SqliteStore {
         wakes: fn(&T) -> bool,
     ) -> Result<T, StoreError> {
         self.writer.run(job, wakes).await
-    }
-
-    /// How far time is known to have passed: what is old goes by this, and not by the clock alone.
-    pub(crate) async fn seen_at(&self) -> Result<Timestamp, StoreError> {
-        let seen_at: Option<i64> = self
-            .write(|conn, _| {
-                Box::pin(async move {
-                    sqlx::query_scalar!("SELECT seen_at FROM clock")
-                        .fetch_one(conn)
-                        .await
-                        .map_err(error::database)
-                })
-            })
-            .await?;
-        Ok(seen_at.map_or_else(|| self.clock.now(), Timestamp::from_micros))
     }
 
     /// One consistent view of the database, for several queries.

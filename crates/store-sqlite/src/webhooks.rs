@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::SqliteConnection;
 
-use crate::rows::webhook::{DisabledRow, WebhookRow};
+use crate::rows::webhook::WebhookRow;
 use crate::rows::{micros, nanos};
 use crate::{SqliteStore, error, health, json, rotate, rows, sealing, visible};
 
@@ -97,6 +97,7 @@ impl WebhookRepository for SqliteStore {
         let project = filter.project.as_ref().map(|project| project.as_str());
         let visible_to = filter.visible_to.as_ref().map(json::projects).transpose()?;
         let limit = i64::from(page.limit) + 1;
+        let mut snapshot = self.listings.begin().await?;
         let rows = sqlx::query_as!(
             WebhookRow,
             "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
@@ -110,7 +111,7 @@ impl WebhookRepository for SqliteStore {
                      AND s.pattern IN (SELECT value FROM json_each(?3))))
                AND (?4 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
                      AND s.project IN ('', ?4)))
-               AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
+               AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
                      WHERE own.value NOT IN (SELECT value FROM json_each(?5)))))
              ORDER BY id DESC LIMIT ?6",
             before,
@@ -120,17 +121,17 @@ impl WebhookRepository for SqliteStore {
             visible_to,
             limit
         )
-        .fetch_all(&self.readers)
+        .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let id = |row: &WebhookRow| error::id_text(&row.id, WebhookId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.webhook(&self.keyring))
+        let found = rows.iter().map(|row| row.webhook(&self.keyring)).collect::<Result<_, _>>()?;
+        Ok(Page::of(found, page.limit))
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
         let columns = Columns::new(webhook, &self.keyring)?;
         self.write_and_wake(
-            move |conn, now| Box::pin(async move { update(conn, columns, now).await }),
+            move |conn, _| Box::pin(async move { update(conn, columns).await }),
             // It may just have been enabled, with deliveries that waited for that.
             |updated| *updated == Updated::Applied,
         )
@@ -182,37 +183,6 @@ impl WebhookRepository for SqliteStore {
         let since = Timestamp::from_micros;
         found.iter().map(|row| Ok((rows::webhook::id(&row.id)?, since(row.failing_since)))).collect()
     }
-
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError> {
-        let since = micros(since);
-        let reasons = json::rows(&reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>())?;
-        let (after_at, after_id) = place(after);
-        let found = sqlx::query_as!(
-            DisabledRow,
-            r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_since AS "since!",
-                 (SELECT h.failing_since FROM webhook_health AS h WHERE h.webhook_id = w.id) AS failing_since
-               FROM webhooks AS w INDEXED BY webhooks_disabled
-               WHERE w.disabled_since IS NOT NULL AND w.deleted_at IS NULL AND w.disabled_since >= ?1
-                 AND w.disabled_reason IN (SELECT value FROM json_each(?5))
-                 AND (w.disabled_since, w.id) > (?2, ?3)
-               ORDER BY w.disabled_since, w.id LIMIT ?4"#,
-            since,
-            after_at,
-            after_id,
-            limit,
-            reasons
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(error::database)?;
-        found.iter().map(DisabledRow::webhook).collect()
-    }
 }
 
 impl SqliteStore {
@@ -220,11 +190,6 @@ impl SqliteStore {
     async fn cancel_waiting(&self, id: WebhookId) -> Result<bool, StoreError> {
         self.write(move |conn, now| Box::pin(async move { cancel_waiting(conn, id, now).await })).await
     }
-}
-
-/// From where a page goes on, by time and id; before everything if it is the first.
-fn place(after: Option<(WebhookId, Timestamp)>) -> (i64, Vec<u8>) {
-    after.map_or_else(|| (i64::MIN, Vec::new()), |(id, at)| (micros(at), bytes(id)))
 }
 
 fn bytes(id: WebhookId) -> Vec<u8> {
@@ -299,11 +264,7 @@ impl Columns {
     }
 }
 
-async fn update(
-    conn: &mut SqliteConnection,
-    columns: Columns,
-    now: Timestamp,
-) -> Result<Updated, StoreError> {
+async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated, StoreError> {
     // Whether it leads elsewhere, takes other projects' events or is enabled again: then what was known of
     // the endpoint is not.
     let begins_anew = sqlx::query_scalar!(
@@ -347,7 +308,6 @@ async fn update(
         if begins_anew == Some(true) {
             health::forget(&mut *conn, &columns.id).await?;
         }
-        rows::replay::hurry(&mut *conn, &columns.id, now).await?;
         columns.subscribe(conn).await?;
         return Ok(Updated::Applied);
     }
@@ -399,7 +359,6 @@ async fn mark_deleted(
         .await
         .map_err(error::database)?;
     health::forget(&mut *conn, &webhook).await?;
-    rows::replay::hurry(&mut *conn, &webhook, now).await?;
     cancel_waiting(conn, id, now).await?;
     Ok(Updated::Applied)
 }

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use crate::error;
 
 mod group;
+mod log;
 mod task;
-mod time;
 
+pub(crate) use log::WriteAheadLog;
 pub(crate) use task::Setup;
 
 /// How many callers may wait for the writer before further ones wait for a place.
@@ -172,7 +173,6 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
-    use crate::clock::StoreClock;
     use crate::files;
 
     struct Epoch;
@@ -201,13 +201,8 @@ mod tests {
         let lock = files::prepare(&path).unwrap();
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
-        let setup = Setup {
-            conn,
-            options,
-            clock: Arc::new(StoreClock::new(Arc::new(Epoch))),
-            wake: Arc::default(),
-            lock,
-        };
+        let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
+        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(

@@ -9,39 +9,28 @@ use tokio::time::Instant;
 
 /// A clock that stands still until it is told to move. Share it in an `Arc`.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Shown>);
-
-/// What a clock shows, and the time that has passed.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    now: Timestamp,
-    elapsed: Duration,
-}
+pub struct ManualClock(Mutex<Timestamp>);
 
 impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
-        Self(Mutex::new(Shown { now, elapsed: Duration::ZERO }))
+        Self(Mutex::new(now))
     }
 
-    /// Lets time pass.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.change(|shown| Shown { now: shown.now + by, elapsed: shown.elapsed + by });
+        self.change(|now| now + by);
     }
 
-    /// Sets the clock, back if need be, while no time passes.
+    /// Sets the clock, back if need be.
     pub fn set(&self, now: Timestamp) {
-        self.change(|shown| Shown { now, ..shown });
+        self.change(|_| now);
     }
 
-    fn shown(&self) -> Shown {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(Shown) -> Shown) {
-        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *shown = change(*shown);
+    fn change(&self, change: impl FnOnce(Timestamp) -> Timestamp) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = change(*now);
     }
 }
 
@@ -54,11 +43,7 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.shown().now
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.shown().elapsed
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

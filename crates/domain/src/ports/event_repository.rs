@@ -40,6 +40,11 @@ pub trait EventRepository: Send + Sync + 'static {
     /// 1. MUST page without gaps and repetitions while events are added. (`events_are_paged_newest_first`)
     /// 2. MUST apply every filter that is given. (`events_are_filtered`,
     ///    `events_are_shown_to_their_projects_alone`)
+    /// 3. MUST leave out the body of an event that is longer than [`MAX_LISTED_BODY`](crate::MAX_LISTED_BODY), and of
+    ///    no other. (`a_list_of_events_leaves_out_large_bodies`)
+    ///
+    /// Like every list, it MUST end what it does in the database when the call is dropped, and keep nothing but other
+    /// lists waiting meanwhile. (Each store proves that by tests of its own on its listings.)
     async fn list(
         &self,
         filter: &EventFilter,

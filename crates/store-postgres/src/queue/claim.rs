@@ -18,7 +18,6 @@ use super::bodies;
 use super::release::{release, remove_eventless};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
-use crate::damage;
 use crate::error::{TimedOut, corrupt, describe, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
@@ -94,7 +93,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
     let mut versions = HashMap::new();
     for row in &rows {
         let id = WebhookId::from_uuid(row.webhook_id);
-        versions.extend(damage::leave_out(version(id, row.webhook_version)).map(|version| (id, version)));
+        versions.insert(id, version(id, row.webhook_version)?);
     }
     let targets = targets::load(store, &versions).await?;
     bodies::complete(store, &mut rows).await?;
@@ -114,7 +113,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
         match to_leased(lease, row, &event_type, body.into(), Arc::clone(target)) {
             Ok(delivery) => completed.leased.push(delivery),
             Err(error) => {
-                damage::log(&error);
+                tracing::error!(delivery = %lease.delivery, error = %describe(&error), "this delivery cannot be sent");
             }
         }
     }

@@ -3,11 +3,11 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, and its helpers too")]
 
 mod claims;
-mod clocks;
 mod contract;
 mod feed;
 mod ids;
 mod keys;
+mod listings;
 mod outages;
 mod partitions;
 mod plans;

@@ -93,7 +93,7 @@ async fn a_statement_that_waits_for_a_lock_gives_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn listings_that_wait_do_not_make_the_store_unready() {
     let scene = Scene::with(|options| {
-        options.pools.browse = 1;
+        options.pools.listing = 1;
         options.acquire_timeout = Duration::from_secs(1);
     })
     .await;

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, Page, PageRequest, ProjectName,
-    Timestamp,
+    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, Page,
+    PageRequest, ProjectName, Timestamp,
 };
 use sqlx::SqliteConnection;
 
@@ -46,12 +46,13 @@ impl EventRow {
 }
 
 /// A query for [`EventRow`]s of `events AS e`, by the condition given besides the bounds: at least the id
-/// ?1 and under the id ?2; of the type ?3; of the project ?4; at most ?5.
+/// ?1 and under the id ?2; of the type ?3; of the project ?4; at most ?5; without bodies longer than ?6.
 macro_rules! event_rows {
     ($from:literal, $bounds:expr) => {
         sqlx::query_as!(
             EventRow,
-            "SELECT e.id, e.key, e.event_type, e.project, e.timestamp, e.body FROM events AS e "
+            "SELECT e.id, e.key, e.event_type, e.project, e.timestamp,
+               CASE WHEN length(e.body) <= ?6 THEN e.body ELSE x'' END AS \"body!: Vec<u8>\" FROM events AS e "
                 + $from
                 + " AND e.id >= ?1 AND e.id < ?2 AND (?3 IS NULL OR e.event_type = ?3) "
                 + "AND (?4 IS NULL OR e.project = ?4) ORDER BY e.id DESC LIMIT ?5",
@@ -59,7 +60,8 @@ macro_rules! event_rows {
             $bounds.high,
             $bounds.event_type,
             $bounds.project,
-            $bounds.limit
+            $bounds.limit,
+            $bounds.max_body
         )
     };
 }
@@ -71,12 +73,13 @@ struct Bounds<'a> {
     event_type: Option<&'a str>,
     project: Option<&'a str>,
     limit: i64,
+    max_body: i64,
 }
 
 impl SqliteStore {
     pub(super) async fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let now = self.clock.now();
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.listings.begin().await?;
         let bytes = id.as_uuid().as_bytes().to_vec();
         let row = sqlx::query_as!(
             EventRow,
@@ -109,8 +112,9 @@ impl SqliteStore {
             event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
             project: filter.project.as_ref().map(|project| project.as_str()),
             limit: i64::from(page.limit) + 1,
+            max_body: MAX_LISTED_BODY as i64,
         };
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.listings.begin().await?;
         let rows = match &filter.visible_to {
             None => fetch(&mut snapshot, &bounds).await?,
             Some(projects) => {
@@ -126,11 +130,13 @@ impl SqliteStore {
                 rows
             }
         };
-        let ids: Vec<_> = rows.iter().filter_map(|row| row.id().ok()).collect();
+        let mut rows = Page::of(rows, page.limit);
+        let ids = rows.items.iter().map(EventRow::id).collect::<Result<Vec<_>, _>>()?;
         let counts = count(&mut snapshot, &ids, filter.visible_to.as_ref(), now).await?;
-        let id = |row: &EventRow| error::id_text(&row.id, EventId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.record(&counts))
+        let items = rows.items.drain(..).map(|row| row.record(&counts)).collect::<Result<_, _>>()?;
+        Ok(Page { items, has_more: rows.has_more })
     }
+
     pub(super) async fn count_events(
         &self,
         events: &[EventId],
@@ -178,7 +184,7 @@ async fn count(
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
              AND (?3 IS NULL OR webhook_id IN (
                SELECT w.id FROM webhooks AS w
-               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
+               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
                  WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,
         events,

@@ -4,7 +4,6 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Circuit, QueueSurvey, Timestamp};
 use sqlx::SqliteConnection;
 
-use crate::damage;
 use crate::error::{self, Row};
 use crate::rows::{micros, webhook};
 
@@ -51,7 +50,7 @@ pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Resul
     for row in rows {
         let until = Timestamp::from_micros(row.open_until);
         let circuit = if until > now { Circuit::Open { until } } else { Circuit::HalfOpen };
-        circuits.extend(damage::leave_out(webhook::id(&row.webhook_id)).map(|id| (id, circuit)));
+        circuits.push((webhook::id(&row.webhook_id)?, circuit));
     }
     let place = Row { table: "deliveries", id: &"the queue" };
     Ok(QueueSurvey {

@@ -27,9 +27,7 @@ pub(super) async fn advance(
     let before = replay.clone();
     let ended = collect_ended(&mut *conn, id).await?;
     replay.settle(ended);
-    let standing = standing(&mut *conn, replay.selection.webhook_id).await?;
-    let is_enabled = matches!(standing, Standing::Enabled { .. });
-    let room = match standing {
+    let room = match standing(&mut *conn, replay.selection.webhook_id).await? {
         Standing::Enabled { rate_limit, max_in_flight } => {
             replay.room(Replay::window(rate_limit, max_in_flight, ended))
         }
@@ -46,10 +44,8 @@ pub(super) async fn advance(
         replay.queue(found.taken, found.looked_to);
     }
     replay.complete(now);
-    if replay == before {
-        replay::postpone(conn, id, is_enabled, now).await?;
-    } else {
-        replay::save(conn, &replay, now).await?;
+    if replay != before {
+        replay::save(conn, &replay).await?;
     }
     Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
 }

@@ -1,17 +1,14 @@
 //! The task that owns the connection that writes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{Clock, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
 use super::group::{Closing, Group};
-use super::time::{LOOK_EVERY, Time};
-use super::{Answer, Begun, Message};
-use crate::clock::StoreClock;
+use super::{Answer, Begun, Message, WriteAheadLog};
 use crate::error;
 use crate::files::Lock;
 
@@ -19,8 +16,9 @@ use crate::files::Lock;
 pub(crate) struct Setup {
     pub(crate) conn: SqliteConnection,
     pub(crate) options: SqliteConnectOptions,
-    pub(crate) clock: Arc<StoreClock>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) log: WriteAheadLog,
     /// Kept until the connection is closed.
     pub(crate) lock: Lock,
 }
@@ -31,24 +29,35 @@ pub(super) async fn run(
     mut messages: mpsc::Receiver<Message>,
     begun: Begun,
 ) -> Result<(), StoreError> {
-    let Setup { conn, options, clock, wake, lock } = setup;
+    let Setup { conn, options, clock, wake, mut log, lock } = setup;
     let mut conn = Some(conn);
-    let mut time = Time::new(clock);
     loop {
-        let wait = if time.is_busy() { Duration::ZERO } else { LOOK_EVERY };
-        let first = match tokio::time::timeout(wait, messages.recv()).await {
-            Ok(Some(first)) => Some(first),
-            Ok(None) => break,
-            Err(_) => None,
-        };
-        let mut answers = Vec::new();
-        let written = match first.map(|first| gather(first, &mut messages)) {
-            Some(group) if !group.is_empty() => {
-                write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
+        let first = tokio::select! {
+            biased;
+            no_listing = log.closed() => {
+                if let Some(open) = &mut conn
+                    && let Err(error) = log.fold(open).await
+                {
+                    tracing::error!(error = &error as &dyn std::error::Error, "emptying the write-ahead log failed");
+                    conn = None;
+                }
+                drop(no_listing);
+                continue;
             }
-            _ => look(&mut conn, &mut time).await,
+            message = messages.recv() => message,
         };
+        let Some(first) = first else {
+            break;
+        };
+        let group = gather(first, &mut messages);
+        if group.is_empty() {
+            continue;
+        }
+        let mut answers = Vec::new();
+        begun.set(clock.now());
+        let written = write(&mut conn, &options, group, &*clock, &mut answers).await;
         begun.clear();
+        log.look();
         if let Err(cause) = &written {
             tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
             // Whatever state it is in, the next group begins with a fresh one.
@@ -84,25 +93,14 @@ async fn write(
     conn: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,
     group: Group,
-    begun: &Begun,
-    time: &mut Time,
+    clock: &dyn Clock,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
     let conn = match conn {
         Some(conn) => conn,
         None => conn.insert(SqliteConnection::connect_with(options).await?),
     };
-    time.follow(conn).await?;
-    begun.set(time.now());
-    group.commit(conn, time.now(), answers).await
-}
-
-/// Looks at the clock while nothing is to be written.
-async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<(), sqlx::Error> {
-    match conn {
-        Some(conn) => time.follow(conn).await,
-        None => Ok(()),
-    }
+    group.commit(conn, clock.now(), answers).await
 }
 
 /// Tells everybody, and says whether there is new work.

@@ -6,7 +6,6 @@
     reason = "a test fails by panicking, and so does what tests share"
 )]
 
-mod clock;
 mod corruption;
 mod durability;
 mod harness;

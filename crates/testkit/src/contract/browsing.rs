@@ -5,8 +5,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
     DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect,
-    NewEvent, PageRequest, Phases, RESPONSE_BODY_LIMIT, ReplaySelection, Settled, Settlement, Target,
-    Timestamp, Trigger, WebhookId,
+    MAX_LISTED_BODY, NewEvent, PageRequest, Phases, ProjectName, RESPONSE_BODY_LIMIT, ReplaySelection,
+    Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
 };
 
 use super::Harness;
@@ -141,6 +141,31 @@ pub async fn events_are_filtered(harness: &dyn Harness) {
         let one = scene.events.list(&filter, first(1)).await.unwrap();
         assert_eq!(one.items[0].event.id, expected[0]);
         assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
+    }
+}
+
+/// A body that is too large for a list is left out of it, and is there when its event is looked at; to a caller who is
+/// limited to projects too.
+pub async fn a_list_of_events_leaves_out_large_bodies(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let project: ProjectName = "a".parse().unwrap();
+    let mut bodies = Vec::new();
+    for len in [MAX_LISTED_BODY, MAX_LISTED_BODY + 1] {
+        let mut event = scene.new_event().await;
+        event.project = Some(project.clone());
+        event.body = vec![b'x'; len].into();
+        scene.publish_one(&event).await;
+        bodies.push((event.id, event.body));
+    }
+    let limited = EventFilter { visible_to: Some([project].into()), ..EventFilter::default() };
+    for filter in [EventFilter::default(), limited] {
+        let page = scene.events.list(&filter, first(10)).await.unwrap();
+        let listed = |id| page.items.iter().find(|record| record.event.id == id).unwrap();
+        assert_eq!(listed(bodies[0].0).event.body, bodies[0].1);
+        assert!(listed(bodies[1].0).event.body.is_empty());
+    }
+    for (id, body) in bodies {
+        assert_eq!(scene.events.get(id).await.unwrap().unwrap().event.body, body);
     }
 }
 

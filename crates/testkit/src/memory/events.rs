@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest,
-    ProjectName, Published, Target, Timestamp, WebhookId,
+    DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page,
+    PageRequest, ProjectName, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -44,7 +44,7 @@ impl EventRepository for MemoryStore {
             .filter(|stored| page.before.is_none_or(|before| stored.event.id < before))
             .filter(|stored| matches(filter, &stored.event))
             .take(page.limit as usize + 1)
-            .map(|stored| record(&state, stored, filter.visible_to.as_ref(), now))
+            .map(|stored| listed(record(&state, stored, filter.visible_to.as_ref(), now)))
             .collect();
         Ok(Page::of(found, page.limit))
     }
@@ -127,6 +127,14 @@ fn record(
     now: Timestamp,
 ) -> EventRecord {
     EventRecord { event: stored.event.clone(), deliveries: count(state, stored, visible_to, now) }
+}
+
+/// Without a body that is too large for a list.
+fn listed(mut record: EventRecord) -> EventRecord {
+    if record.event.body.len() > MAX_LISTED_BODY {
+        record.event.body = bytes::Bytes::new();
+    }
+    record
 }
 
 fn count(

@@ -1,0 +1,63 @@
+//! Listings that take long, and everybody else.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{
+    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
+};
+use rdev_webhooks_domain::{ApiKeyHash, DeliveryFilter, EventFilter, PageRequest, WebhookFilter};
+use tokio::time::timeout;
+
+use crate::store::Scene;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A store with one connection for listings, which may take for ever.
+async fn scene() -> Scene {
+    Scene::with(|options| {
+        options.pools.listing = 1;
+        options.listing_timeout = LONG;
+        options.acquire_timeout = LONG;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abandoned_listing_leaves_its_connection_free() {
+    let scene = scene().await;
+    let _held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
+    for _ in 0..2 {
+        let page = PageRequest { limit: 9, before: None };
+        let store = scene.store.clone();
+        let listing =
+            tokio::spawn(
+                async move { DeliveryHistory::list(&store, &DeliveryFilter::default(), page).await },
+            );
+        scene.somebody_waits().await;
+        listing.abort();
+        let page = PageRequest { limit: 9, before: None };
+        let all = WebhookFilter::default();
+        let other = WebhookRepository::list(&scene.store, &all, page);
+        let found = timeout(Duration::from_secs(20), other).await.expect("the connection is still busy");
+        assert!(found.unwrap().items.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_but_listings_waits_for_listings() {
+    let scene = scene().await;
+    let _held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
+    let page = PageRequest { limit: 9, before: None };
+    let store = scene.store.clone();
+    let listing =
+        tokio::spawn(async move { EventRepository::list(&store, &EventFilter::default(), page).await });
+    scene.somebody_waits().await;
+    let work = async {
+        let webhook = scene.webhook().await;
+        scene.publish(1).await;
+        assert!(scene.store.find(&ApiKeyHash::of(b"unknown")).await.unwrap().is_none());
+        scene.store.claim(&scene.claim(webhook.id, 1)).await
+    };
+    timeout(Duration::from_secs(20), work).await.expect("it waits for the listing").unwrap();
+    listing.abort();
+}
