@@ -32,6 +32,9 @@ pub enum NotReady {
     /// A task has ended by a defect.
     #[error("a task has ended that this process cannot do without")]
     Failed,
+    /// It was told to stop.
+    #[error("the process is stopping")]
+    Stopping,
     /// The worker hangs.
     #[error("the worker has not looked at the queue for {} s", .0.as_secs())]
     WorkerSilent(Duration),
@@ -58,6 +61,9 @@ impl Readiness {
     pub async fn check(&self) -> Result<(), NotReady> {
         if self.heartbeat.failed().is_cancelled() {
             return Err(NotReady::Failed);
+        }
+        if self.heartbeat.stopping().is_cancelled() {
+            return Err(NotReady::Stopping);
         }
         self.check_database().await?;
         match self.heartbeat.late_by() {

@@ -8,12 +8,13 @@ use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use rdev_webhooks_app::{ApiKeys, AuthenticationError, Idempotency, Services};
-use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
+use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeyId, ApiKeySecret, ApiKeySecretError};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::body::linger;
-use crate::caller::Caller;
+use crate::caller::{Caller, Once};
 use crate::idempotency;
+use crate::limits::Limits;
 use crate::problem::{Problem, ProblemCode};
 
 /// Knows callers by their keys.
@@ -23,22 +24,28 @@ struct Authenticator {
     administrator: ApiKeyHash,
     access: Arc<Access>,
     api_keys: ApiKeys,
+    limits: Arc<Limits>,
 }
 
 impl Authenticator {
-    fn new(administrator: &SecretString, api_keys: ApiKeys) -> Self {
+    fn new(administrator: &SecretString, api_keys: ApiKeys, limits: Arc<Limits>) -> Self {
         Self {
             administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
             access: Arc::new(Access::administrator()),
             api_keys,
+            limits,
         }
+    }
+
+    fn caller(&self, key: Option<ApiKeyId>, access: &Arc<Access>) -> Caller {
+        Caller { key, access: Arc::clone(access), limits: Arc::clone(&self.limits) }
     }
 
     async fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
         let text = bearer(headers)?;
         let hash = ApiKeyHash::of(text);
         if hash == self.administrator {
-            return Ok(Caller { key: None, access: Arc::clone(&self.access) });
+            return Ok(self.caller(None, &self.access));
         }
         ApiKeySecret::check(text).map_err(|error| match error {
             ApiKeySecretError::Form => refusal(
@@ -51,7 +58,7 @@ impl Authenticator {
             ),
         })?;
         match self.api_keys.authenticate(&hash).await {
-            Ok(key) => Ok(Caller { key: Some(key.id), access: Arc::clone(&key.access) }),
+            Ok(key) => Ok(self.caller(Some(key.id), &key.access)),
             Err(AuthenticationError::Unknown) => {
                 Err(refusal("There is no such API key, or it was deleted.", UNKNOWN))
             }
@@ -77,16 +84,15 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new(administrator: &SecretString, services: &Services) -> Self {
+    pub(crate) fn new(administrator: &SecretString, services: &Services, limits: Arc<Limits>) -> Self {
         Self {
-            authenticator: Authenticator::new(administrator, services.api_keys.clone()),
+            authenticator: Authenticator::new(administrator, services.api_keys.clone(), limits),
             idempotency: services.idempotency.clone(),
         }
     }
 }
 
-/// Lets a request pass that brings a key, before anything of its body is read; and one that brings an
-/// idempotency key too, once.
+/// Lets a request pass that brings a key, before anything of its body is read.
 pub(crate) async fn admit(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
@@ -98,8 +104,7 @@ pub(crate) async fn admit(
                 tracing::Span::current().record("api_key", tracing::field::display(id));
             }
             if idempotency::concerns(request.method(), request.headers()) {
-                request.extensions_mut().insert(caller.clone());
-                return idempotency::once(&gate.idempotency, &caller, request, next).await;
+                request.extensions_mut().insert(Once(gate.idempotency.clone()));
             }
             request.extensions_mut().insert(caller);
             Ok(next.run(request).await)

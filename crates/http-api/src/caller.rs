@@ -8,19 +8,32 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use http::request::Parts;
+use rdev_webhooks_app::Idempotency;
 use rdev_webhooks_domain::{Access, ApiKeyId, Scope};
 
 use crate::body::linger;
+use crate::idempotency;
+use crate::limits::{Limits, Turn};
 use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
+use crate::shares::Holder;
 
 /// The caller of a guarded route, put into the request by [`crate::auth`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Caller {
     /// The API key that was brought; none for the bootstrap administrator's.
     pub(crate) key: Option<ApiKeyId>,
     /// What may be done with it, and what there is for it.
     pub(crate) access: Arc<Access>,
+    /// What it shares with others.
+    pub(crate) limits: Arc<Limits>,
+}
+
+impl Caller {
+    /// Whose shares its requests take.
+    pub(crate) fn holder(&self) -> Holder {
+        Holder::of(self.key)
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -33,24 +46,41 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Lets these methods be used by who has the scope only; others are 403. Every guarded route goes through
-/// this.
+/// Lets these methods be used by who has the scope only; others are 403, before anything of the body is read. Every
+/// guarded route goes through this or through [`any_key`].
 pub(crate) fn needs(scope: Scope, methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
-        admit(scope, caller, request, next)
+        admit(Some(scope), caller, request, next)
     }))
 }
 
 /// Lets these methods be used with any key, whatever its scopes.
 pub(crate) fn any_key(methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
-    methods
+    methods.route_layer(from_fn(|caller: Caller, request: Request, next: Next| {
+        admit(None, caller, request, next)
+    }))
 }
 
-async fn admit(scope: Scope, caller: Caller, request: Request, next: Next) -> Result<Response, Problem> {
-    if caller.access.allows(scope) {
-        return Ok(next.run(request).await);
+async fn admit(
+    scope: Option<Scope>,
+    caller: Caller,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Some(scope) = scope.filter(|scope| !caller.access.allows(*scope)) {
+        linger(request);
+        let detail = format!("This needs an API key with the scope {scope}, which yours has not.");
+        return Err(Problem::new(ProblemCode::Forbidden, detail));
     }
-    linger(request);
-    let detail = format!("This needs an API key with the scope {scope}, which yours has not.");
-    Err(Problem::new(ProblemCode::Forbidden, detail))
+    let mut response = match request.extensions_mut().remove::<Once>() {
+        Some(Once(idempotency)) => idempotency::once(&idempotency, &caller, request, next).await?,
+        None => next.run(request).await,
+    };
+    // Others may read only once the room for this answer is taken.
+    let _turn = response.extensions_mut().remove::<Turn>();
+    caller.limits.hold(caller.holder(), response).await
 }
+
+/// On a request that is to be done once, whatever it is.
+#[derive(Clone)]
+pub(crate) struct Once(pub(crate) Idempotency);

@@ -9,6 +9,8 @@ use crate::problem::{Problem, ProblemCode};
 
 /// How many faults an answer lists.
 const MAX_LISTED: usize = 100;
+/// How many bytes of a place or a detail, which may quote the request, are shown.
+const MAX_TEXT: usize = 2_048;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -33,6 +35,14 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    fn shortened(self) -> Self {
+        match self {
+            Self::Pointer(text) => Self::Pointer(shortened(text)),
+            Self::Parameter(text) => Self::Parameter(shortened(text)),
+            Self::Header(name) => Self::Header(name),
+        }
+    }
+
     fn as_str(&self) -> &str {
         match self {
             Self::Pointer(pointer) if pointer.is_empty() => "the body",
@@ -40,6 +50,15 @@ impl Place {
             Self::Header(name) => name,
         }
     }
+}
+
+/// A text without what makes it too long to be shown.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    text
 }
 
 /// The faults found so far.
@@ -71,8 +90,7 @@ impl Faults {
 
     fn push(&mut self, place: Place, detail: impl Display) {
         if self.listed.len() < MAX_LISTED {
-            let detail = detail.to_string();
-            self.listed.push(Fault { place, detail });
+            self.listed.push(Fault { place: place.shortened(), detail: shortened(detail.to_string()) });
         } else {
             self.unlisted += 1;
         }

@@ -25,8 +25,9 @@
 //!
 //! A request with faults in its body or its query is 422 `validation_failed` and names all of them at
 //! once (the first 100). Bad input changes nothing. The only errors that are not problems are those of
-//! HTTP itself, which are answered before there is a request: a head that is no HTTP (400), is over the
-//! bounds of [`ServeOptions`] (431), or does not arrive in time (408, or nothing at all).
+//! HTTP itself, which are answered before there is a request: a head that is no HTTP or does not name its host once
+//! (400), or is over the bounds of [`ServeOptions`] (431). A connection on which a head does not arrive in time is
+//! closed.
 //!
 //! # Choices
 //!
@@ -44,11 +45,11 @@
 mod auth;
 mod body;
 mod caller;
-mod damage;
 mod deadline;
 mod failure;
 mod fault;
 mod idempotency;
+mod limits;
 mod observe;
 mod openapi;
 mod options;
@@ -61,6 +62,7 @@ mod request_id;
 mod routes;
 mod server;
 mod shared;
+mod shares;
 mod tag;
 mod views;
 
@@ -68,6 +70,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::middleware::{from_fn, from_fn_with_state};
+use limits::Limits;
 use observe::Observer;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Entropy;
@@ -87,7 +90,8 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// It neither reads nor writes anything by itself; all of that goes through `services`.
 pub fn router(services: Services, options: ApiOptions) -> Router {
-    let gate = Arc::new(auth::Gate::new(&options.api_key, &services));
+    let limits = Arc::new(Limits::default());
+    let gate = Arc::new(auth::Gate::new(&options.api_key, &services, Arc::clone(&limits)));
     let guarded = routes::guarded()
         .router
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
@@ -96,6 +100,7 @@ pub fn router(services: Services, options: ApiOptions) -> Router {
         entropy: options.entropy,
         request_timeout: options.request_timeout,
         outages: services.outages.clone(),
+        limits,
     };
     let open = routes::open(options.metrics).router.merge(routes::description().router);
     finished(open.merge(guarded), observer, services)
@@ -109,7 +114,7 @@ pub fn health_router(
     metrics: Option<MetricsSource>,
 ) -> Router {
     let outages = services.outages.clone();
-    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages };
+    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
     finished(routes::open(metrics).router, observer, services)
 }
 

@@ -18,8 +18,11 @@ use tracing::{Instrument, field};
 
 use crate::deadline::{Deadline, Passed};
 use crate::idempotency;
+use crate::limits::Limits;
 use crate::problem::{Problem, ProblemCode};
 use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::server::ProbesOnly;
+use crate::shares::Holder;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -30,6 +33,7 @@ pub(crate) struct Observer {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) request_timeout: Duration,
     pub(crate) outages: Outages,
+    pub(crate) limits: Arc<Limits>,
 }
 
 /// The outermost layer.
@@ -59,13 +63,21 @@ pub(crate) async fn observe(
         request.extensions_mut().insert(id.clone());
     }
 
-    let answered = deadline.bound(next.run(request)).instrument(span.clone()).await;
-    let response = answered.unwrap_or_else(|Passed| too_slow().into_response());
+    let response = if is_crowded_out(&request, route) {
+        let detail = "Every connection is busy with another request. Try again.";
+        Problem::new(ProblemCode::Unavailable, detail).into_response()
+    } else {
+        let answered = deadline.bound(next.run(request)).instrument(span.clone()).await;
+        answered.unwrap_or_else(|Passed| too_slow().into_response())
+    };
     let problem = response.extensions().get::<Problem>().cloned();
-    let mut response = match &problem {
+    let response = match &problem {
         Some(problem) => problem.render(&instance, id.as_str()),
         None => response,
     };
+    // What a key asked for is counted as its own already.
+    let held = observer.limits.hold(Holder::Anybody, response).await;
+    let mut response = held.unwrap_or_else(|problem| problem.render(&instance, id.as_str()));
 
     let took = started.elapsed();
     span.record("status", response.status().as_u16());
@@ -77,6 +89,13 @@ pub(crate) async fn observe(
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     response
+}
+
+/// Whether a request came on a connection that is for probes alone, and is none.
+fn is_crowded_out(request: &Request, route: &str) -> bool {
+    // Whatever the routes may be nested under.
+    let is_probe = || route.ends_with("/healthz") || route.ends_with("/readyz");
+    request.extensions().get::<ProbesOnly>().is_some() && !is_probe()
 }
 
 /// Turns a panic into a problem. The panic's message stays out of answer and log: nobody has vouched

@@ -39,15 +39,21 @@ impl fmt::Debug for ApiOptions {
     }
 }
 
+const MIN_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 4_096;
+
 /// What bounds the server's connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// How many connections may be open at once; further ones wait to be accepted.
+    /// How many connections may be open at once; a further one takes the place of one that waits.
     pub max_connections: usize,
-    /// How long a client may take over the head of a request, from the moment that we wait for it: an
-    /// idle connection is closed after that, too.
+    /// How long a client may take over the head of a request, from its first byte on; over the first head, from the
+    /// connection's beginning.
     pub header_read_timeout: Duration,
-    /// How many bytes a request's head may have; at least 8,192.
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How many bytes a request's head may have; at least 8,192. What is left out or added around the parts of a head
+    /// without changing what it means does not count.
     pub max_head_bytes: usize,
     /// How many headers a request may have.
     pub max_headers: usize,
@@ -55,12 +61,19 @@ pub struct ServeOptions {
     pub drain_timeout: Duration,
 }
 
+/// How many connections leave files enough for the database and for deliveries.
+fn connections() -> usize {
+    let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024);
+    usize::try_from(files / 4).unwrap_or(usize::MAX).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
+}
+
 impl Default for ServeOptions {
-    /// 4,096 connections, 20 s for a head of at most 32 KiB and 100 headers, 20 s to drain.
+    /// 4,096 connections, or a quarter of the files that the process may open now if that is less; 10 s for a head of at most 32 KiB and 100 headers, 75 s idle, 20 s to drain.
     fn default() -> Self {
         Self {
-            max_connections: 4_096,
-            header_read_timeout: Duration::from_secs(20),
+            max_connections: connections(),
+            header_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             max_head_bytes: 32 * 1_024,
             max_headers: 100,
             drain_timeout: Duration::from_secs(20),

@@ -5,21 +5,24 @@ use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
 use rdev_webhooks_domain::{Page, PageRequest, Timestamp};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Array, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
+use crate::problem::Problem;
 use crate::query::{Given, Query};
-use crate::{damage, views};
+use crate::views;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
+/// A page ends once it has so many bytes, though more were asked for.
+const MAX_BYTES: usize = 1_024 * 1_024;
 
 /// What every cursor of this version begins with, under its base64.
 const CURSOR_VERSION: &str = "1:";
@@ -29,7 +32,7 @@ const CURSOR_VERSION: &str = "1:";
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `request` reads")]
 pub(crate) struct PageParameters {
-    /// How many to list at most.
+    /// How many to list at most. A page of large things may hold fewer, and `has_more` says so.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
     /// `next_cursor` of the page before this one.
@@ -57,36 +60,60 @@ where
     V: Serialize,
     K: Display,
 {
-    damage::log(&page.damaged);
-    // A page of which nothing can be read continues after the last of that.
-    let last = page.items.last().map(|last| encode(&key(last)));
-    let last = last.or_else(|| page.damaged.last().map(|damaged| encode(&damaged.id)));
-    let next_cursor = last.filter(|_| page.has_more);
+    let mut list = List::new();
+    for item in &page.items {
+        if list.is_full() {
+            break;
+        }
+        if let Err(error) = list.add(&view(item)) {
+            return Problem::internal().caused_by(error).into_response();
+        }
+    }
+    let has_more = page.has_more || list.count < page.items.len();
+    let last = list.count.checked_sub(1).and_then(|last| page.items.get(last)).filter(|_| has_more);
+    let next_cursor = last.map(|last| encode(&key(last)));
     let link = next_cursor.as_ref().and_then(|cursor| {
         let next = given.with("cursor", cursor);
         HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()
     });
-    let list = List {
-        data: page.items.iter().map(view).collect(),
-        has_more: page.has_more,
-        next_cursor,
-        damaged: page.damaged.iter().map(|damaged| damaged.id.as_str()).collect(),
-    };
-    let mut response = views::json(&list);
+    let mut response = views::json_text(list.finish(has_more, next_cursor.as_deref()));
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
     response
 }
 
-/// A list's shape.
-#[derive(Serialize)]
-struct List<'a, V> {
-    data: Vec<V>,
-    has_more: bool,
-    next_cursor: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    damaged: Vec<&'a str>,
+/// The text of a list: `data`, `has_more` and `next_cursor`.
+struct List {
+    text: Vec<u8>,
+    count: usize,
+}
+
+impl List {
+    fn new() -> Self {
+        Self { text: b"{\"data\":[".to_vec(), count: 0 }
+    }
+
+    /// Whether the page ends here, whatever was asked for.
+    fn is_full(&self) -> bool {
+        self.text.len() >= MAX_BYTES
+    }
+
+    fn add(&mut self, item: &impl Serialize) -> serde_json::Result<()> {
+        if self.count > 0 {
+            self.text.push(b',');
+        }
+        self.count += 1;
+        serde_json::to_writer(&mut self.text, item)
+    }
+
+    fn finish(mut self, has_more: bool, next_cursor: Option<&str>) -> Vec<u8> {
+        // A cursor is base64 and needs no escapes.
+        let next_cursor = next_cursor.map_or_else(|| "null".to_owned(), |cursor| format!("\"{cursor}\""));
+        let end = format!("],\"has_more\":{has_more},\"next_cursor\":{next_cursor}}}");
+        self.text.extend_from_slice(end.as_bytes());
+        self.text
+    }
 }
 
 /// The shape of a [`List`] of `V` for the API's description, under a name of its own.
@@ -100,15 +127,10 @@ impl<V: ToSchema> PartialSchema for ListOf<V> {
         let has_more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
             .description(Some("Whether there is another page."));
-        let damaged = Array::new(ObjectBuilder::new().schema_type(Type::String));
-        let damaged = ArrayBuilder::from(damaged).description(Some(
-            "The ids of what belongs on this page and is damaged in the database. Only there if something is.",
-        ));
         ObjectBuilder::new()
             .property("data", Array::new(Ref::from_schema_name(V::name())))
             .property("has_more", has_more)
             .property("next_cursor", cursor)
-            .property("damaged", damaged)
             .required("data")
             .required("has_more")
             .required("next_cursor")

@@ -1,17 +1,24 @@
 //! Running a router on a listener, within bounds and with an orderly end.
 
+mod connections;
+mod head;
+mod tracked;
+
+use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +26,12 @@ use tower::ServiceExt;
 
 use crate::ServeOptions;
 use crate::patience::Patient;
+use connections::{Connection, Connections, Phase, Place};
+use tracked::{Answer, Expiry, Limits, Tracked};
+
+/// On a request that came when every other connection was being answered: only probes are answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProbesOnly;
 
 /// How long accepting pauses after it failed, for want of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,7 +43,9 @@ const MIN_HEAD_BYTES: usize = 8_192;
 /// Serves HTTP/1.1 until `drain` is cancelled; then accepts nothing more, lets the requests that are being
 /// answered finish, and returns, at the latest after [`ServeOptions::drain_timeout`].
 ///
-/// A client that dawdles over the head of a request, sends none, or takes nothing of its answer is cut off.
+/// A client that dawdles over the head of a request, sends none, or takes nothing of its answer is cut off. When there
+/// is no room for another connection, one gives way that has not sent a whole head, or waits for its next request;
+/// while all are being answered, `/healthz` and `/readyz` alone are answered on further ones.
 /// HTTP/2 is not spoken: its clients could keep connections and answers open for as long as they like.
 ///
 /// # Errors
@@ -43,7 +58,7 @@ pub async fn serve(
     options: ServeOptions,
 ) -> io::Result<()> {
     let server = Server {
-        connections: Arc::new(Semaphore::new(options.max_connections)),
+        connections: Arc::new(Connections::new(options.max_connections)),
         tracker: TaskTracker::new(),
         abort: CancellationToken::new(),
         protocol: protocol(&options),
@@ -61,7 +76,7 @@ struct Server {
     router: Router,
     options: ServeOptions,
     protocol: http1::Builder,
-    connections: Arc<Semaphore>,
+    connections: Arc<Connections>,
     tracker: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -69,29 +84,33 @@ struct Server {
 
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
+        let mut is_failing = false;
         loop {
-            let accepted = async {
-                // The semaphore is never closed.
-                let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
-                (permit, listener.accept().await)
-            };
-            let (permit, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = self.drain.cancelled() => return,
-                accepted = accepted => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let connection = self.connection(stream);
-                    self.tracker.spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                Ok((stream, peer)) => {
+                    is_failing = false;
+                    // Without a place, the client is better off with another process.
+                    if let Some(place) = self.connections.admit(peer.ip()) {
+                        self.tracker.spawn(self.connection(stream, place));
+                    }
                 }
                 // The client was gone before it was accepted.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "no connection can be accepted");
+                    if !is_failing {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "no connection can be accepted"
+                        );
+                    }
+                    is_failing = true;
+                    // For want of a file descriptor, most likely.
+                    self.connections.evict();
                     // A pause rather than a wait for something: nothing tells when it gets better.
                     let _ = timeout(ACCEPT_PAUSE, self.drain.cancelled()).await;
                 }
@@ -100,27 +119,36 @@ impl Server {
     }
 
     /// Drives one connection to its end.
-    fn connection(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + 'static {
+    fn connection(&self, stream: TcpStream, place: Place) -> impl Future<Output = ()> + Send + 'static {
         let router = self.router.clone();
         let protocol = self.protocol.clone();
+        let max_head_bytes = self.options.max_head_bytes.max(MIN_HEAD_BYTES);
+        let limits = Limits { head: self.options.header_read_timeout, idle: self.options.idle_timeout };
         let (drain, abort) = (self.drain.clone(), self.abort.clone());
         async move {
+            let connection = Arc::clone(&place.connection);
             // Answers are small, and wait for nothing that would fill a packet.
             let _ = stream.set_nodelay(true);
-            let service = service_fn(|request: hyper::Request<Incoming>| {
-                router.clone().oneshot(request.map(Body::new))
+            let service = service_fn(|request| {
+                let (router, connection) = (router.clone(), Arc::clone(&connection));
+                async move { Ok::<_, Infallible>(answer(request, router, connection, max_head_bytes).await) }
             });
-            let connection =
-                protocol.serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = drain.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        ended = connection.as_mut() => ended,
-                        () = abort.cancelled() => return,
+            let stream = Tracked::new(Patient::new(stream, WRITE_PATIENCE), Arc::clone(&connection));
+            let mut expiry = pin!(Expiry::new(Arc::clone(&connection), limits));
+            let mut serving = pin!(protocol.serve_connection(TokioIo::new(stream), service));
+            let mut is_draining = false;
+            let ended = loop {
+                tokio::select! {
+                    biased;
+                    ended = serving.as_mut() => break ended,
+                    // Nothing is being answered.
+                    () = expiry.as_mut() => return,
+                    () = connection.evicted() => return,
+                    () = drain.cancelled(), if !is_draining => {
+                        serving.as_mut().graceful_shutdown();
+                        is_draining = true;
                     }
+                    () = abort.cancelled(), if is_draining => return,
                 }
             };
             if let Err(error) = ended {
@@ -144,10 +172,36 @@ fn protocol(options: &ServeOptions) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(options.header_read_timeout)
+        // It would count the time between two requests too.
+        .header_read_timeout(None)
         .max_buf_size(options.max_head_bytes.max(MIN_HEAD_BYTES))
         .max_headers(options.max_headers);
     builder
+}
+
+/// Answers one request of a connection.
+async fn answer(
+    request: Request<Incoming>,
+    router: Router,
+    connection: Arc<Connection>,
+    max_head_bytes: usize,
+) -> Response<Answer> {
+    connection.enter(Phase::Serving);
+    let response = match head::check(&request, max_head_bytes) {
+        Err(refusal) => refusal,
+        Ok(()) => {
+            let mut request = request.map(Body::new);
+            if connection.is_for_probes {
+                request.extensions_mut().insert(ProbesOnly);
+            }
+            let Ok(mut response) = router.oneshot(request).await;
+            if connection.is_for_probes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+    };
+    response.map(|body| Answer::new(body, connection))
 }
 
 fn is_of_connection(error: &io::Error) -> bool {

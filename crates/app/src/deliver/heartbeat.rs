@@ -16,6 +16,7 @@ const LATE_AFTER: Duration = Duration::from_secs(5);
 pub struct Heartbeat {
     looked_at: Arc<Mutex<Option<Instant>>>,
     failed: CancellationToken,
+    stopping: CancellationToken,
 }
 
 impl Heartbeat {
@@ -35,6 +36,12 @@ impl Heartbeat {
     #[must_use]
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
+    }
+
+    /// Cancelled once the process is about to stop: it works, but is not ready for more.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
     }
 }
 

@@ -14,11 +14,11 @@
 //! after it was told is at worst told twice.
 
 mod poller;
+mod seats;
 mod subscription;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdev_webhooks_domain::feed::Watched;
@@ -27,14 +27,10 @@ use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use poller::FeedTask;
+use seats::{Seat, Seats};
 pub use subscription::Subscription;
 
-/// How many may watch at the same time.
-const MAX_WATCHERS: usize = 100;
-/// How many of them may have come with the same API key.
-const MAX_WATCHERS_OF_A_KEY: usize = 20;
-/// How much later than all that was told a cursor may be. One that is later is of before the store's time was set
-/// back: whoever has it continues at that moment.
+/// How much later than all that was told a cursor may be: so far may clocks be set back.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// How many of them may read what they missed at the same time.
 const MAX_CATCHING_UP: usize = 2;
@@ -67,9 +63,9 @@ pub enum WatchError {
     /// There are as many watchers with the same API key as there may be.
     #[error("there are too many streams with this API key already")]
     TooManyOfKey,
-    /// The database is away.
-    #[error("the database cannot be read")]
-    Unavailable,
+    /// The cursor is of a time that has not come yet.
+    #[error("the cursor is later than now")]
+    Ahead,
     /// The process is stopping.
     #[error("the process is stopping")]
     Stopped,
@@ -81,8 +77,7 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn DeliveryFeed>,
-    /// How many watch with each API key, the administrator's being none.
-    watchers: Mutex<HashMap<Option<ApiKeyId>, usize>>,
+    seats: Arc<Seats>,
     catching_up: Semaphore,
     /// Closed once the task has ended.
     batches: Mutex<Option<broadcast::Sender<Arc<FeedBatch>>>>,
@@ -97,7 +92,7 @@ impl Feed {
         let (sender, _) = broadcast::channel(MAX_BEHIND);
         let shared = Arc::new(Shared {
             store,
-            watchers: Mutex::default(),
+            seats: Arc::default(),
             catching_up: Semaphore::new(MAX_CATCHING_UP),
             batches: Mutex::new(Some(sender.clone())),
             begun: Notify::new(),
@@ -106,74 +101,28 @@ impl Feed {
     }
 
     /// Begins to watch, for who came with that API key: from now on, or all since a cursor. Once this has
-    /// answered, nothing is missed.
+    /// answered, nothing is missed. If there are as many watchers as there may be, one of the key with the most of
+    /// them ends, so that each key gets its share.
     pub async fn watch(
         &self,
         key: Option<ApiKeyId>,
         since: Option<Timestamp>,
     ) -> Result<Subscription, WatchError> {
-        let seat = Seat::take(&self.0, key)?;
+        let seat = Seat::take(&self.0.seats, key)?;
         let mut batches = self.0.subscribe().ok_or(WatchError::Stopped)?;
         self.0.begun.notify_one();
         let first = batches.recv().await.map_err(|_| WatchError::Stopped)?;
-        let since = match since {
-            Some(since) if since > first.cursor + MAX_AHEAD => Some(self.0.set_back_at().await?),
-            since => since,
-        };
-        Ok(Subscription::new(seat, batches, first, since))
-    }
-}
-
-/// One of the places of those who watch; dropping it makes room.
-struct Seat {
-    shared: Arc<Shared>,
-    key: Option<ApiKeyId>,
-}
-
-impl Seat {
-    fn take(shared: &Arc<Shared>, key: Option<ApiKeyId>) -> Result<Self, WatchError> {
-        let mut watchers = shared.watchers();
-        if watchers.values().sum::<usize>() >= MAX_WATCHERS {
-            return Err(WatchError::TooMany);
+        if since.is_some_and(|since| since > first.cursor + MAX_AHEAD) {
+            return Err(WatchError::Ahead);
         }
-        let of_key = watchers.entry(key).or_default();
-        if *of_key >= MAX_WATCHERS_OF_A_KEY {
-            return Err(WatchError::TooManyOfKey);
-        }
-        *of_key += 1;
-        Ok(Self { shared: Arc::clone(shared), key })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut watchers = self.shared.watchers();
-        if let Entry::Occupied(mut of_key) = watchers.entry(self.key) {
-            *of_key.get_mut() -= 1;
-            if *of_key.get() == 0 {
-                of_key.remove();
-            }
-        }
+        Ok(Subscription::new(Arc::clone(&self.0), seat, batches, first, since))
     }
 }
 
 impl Shared {
-    fn watchers(&self) -> MutexGuard<'_, HashMap<Option<ApiKeyId>, usize>> {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn subscribe(&self) -> Option<broadcast::Receiver<Arc<FeedBatch>>> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.as_ref().map(broadcast::Sender::subscribe)
-    }
-
-    /// Since when something may have been recorded after a cursor that is later than now.
-    async fn set_back_at(&self) -> Result<Timestamp, WatchError> {
-        let set_back_at = self.store.set_back_at().await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be looked for");
-            WatchError::Unavailable
-        })?;
-        Ok(set_back_at.unwrap_or(Timestamp::EPOCH))
     }
 
     fn is_closed(&self) -> bool {

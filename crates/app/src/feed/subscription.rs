@@ -8,10 +8,11 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use tokio::sync::broadcast;
 
-use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Seat};
+use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Seat, Shared};
 
 /// One who watches; dropping it ends that.
 pub struct Subscription {
+    shared: Arc<Shared>,
     seat: Seat,
     batches: broadcast::Receiver<Arc<FeedBatch>>,
     stage: Stage,
@@ -33,6 +34,7 @@ enum Stage {
 
 impl Subscription {
     pub(super) fn new(
+        shared: Arc<Shared>,
         seat: Seat,
         batches: broadcast::Receiver<Arc<FeedBatch>>,
         first: Arc<FeedBatch>,
@@ -45,20 +47,24 @@ impl Subscription {
             }
             _ => Stage::First(first),
         };
-        Self { seat, batches, stage }
+        Self { shared, seat, batches, stage }
     }
 
-    /// The next batch; nothing more once the process drains, and for a watcher that is too far behind: it can
-    /// come back with the last cursor. Safe to drop and to call again.
+    /// The next batch; nothing more once the process drains, and for a watcher that is too far behind or gives way
+    /// to another key's: it can come back with the last cursor. Safe to drop and to call again.
     ///
     /// # Errors
     ///
     /// The database's, while what was missed is read. It may be called again.
     pub async fn next(&mut self) -> Result<Option<Arc<FeedBatch>>, StoreError> {
         if matches!(self.stage, Stage::Live) {
-            return Ok(self.batches.recv().await.ok());
+            return Ok(tokio::select! {
+                biased;
+                () = self.seat.lost() => None,
+                batch = self.batches.recv() => batch.ok(),
+            });
         }
-        if self.seat.shared.is_closed() {
+        if self.shared.is_closed() || self.seat.is_lost() {
             return Ok(None);
         }
         // Everything is put down after the last wait.
@@ -79,9 +85,9 @@ impl Subscription {
         first: &Arc<FeedBatch>,
     ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
         // Never closed.
-        let _turn = self.seat.shared.catching_up.acquire().await;
-        let ids = self.seat.shared.store.accepted(after, BATCH).await?;
-        let changes = self.seat.shared.present(&ids).await?;
+        let _turn = self.shared.catching_up.acquire().await;
+        let ids = self.shared.store.accepted(after, BATCH).await?;
+        let changes = self.shared.present(&ids).await?;
         let first = Arc::clone(first);
         let next = match ids.last().filter(|_| ids.len() == BATCH as usize) {
             Some(last) => Stage::Accepted { since, after: *last, first },
@@ -95,9 +101,9 @@ impl Subscription {
         after: ChangePoint,
         first: &Arc<FeedBatch>,
     ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
-        let _turn = self.seat.shared.catching_up.acquire().await;
-        let read = self.seat.shared.store.changed(after, BATCH).await?;
-        let mut changes = self.seat.shared.present(&distinct(&read.points)).await?;
+        let _turn = self.shared.catching_up.acquire().await;
+        let read = self.shared.store.changed(after, BATCH).await?;
+        let mut changes = self.shared.present(&distinct(&read.points)).await?;
         let Some(last) = read.points.last().filter(|_| read.has_more) else {
             changes.extend(first.changes.iter().cloned());
             return Ok((Arc::new(FeedBatch { changes, cursor: first.cursor }), Stage::Live));

@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use http::HeaderMap;
 use http::request::Parts;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::document::MAX_DEPTH;
 use super::{BATCH_LIMIT, Document, LIMIT, linger, media_type, read};
+use crate::caller::Caller;
 use crate::problem::Problem;
+use crate::shares::Share;
 
-/// How many KiB such bodies may have in all, from the moment that they are awaited until they are answered:
-/// 256 MiB. Further ones wait, so that they cannot take all memory between them.
-static ROOM: Semaphore = Semaphore::const_new(256 * 1024);
+/// How many times the events of a body are in memory: as they came, as they were read, and as they are stored.
+const COPIES: usize = 3;
 
 /// What surrounds one of many things: an array within an object.
 const LEVELS_AROUND: usize = 2;
@@ -22,7 +21,7 @@ const LEVELS_AROUND: usize = 2;
 /// A body of at most [`BATCH_LIMIT`] bytes that is to be read as JSON.
 pub(crate) struct Batch {
     bytes: Vec<u8>,
-    room: Room,
+    room: Option<Room>,
 }
 
 impl Batch {
@@ -30,7 +29,7 @@ impl Batch {
     pub(crate) async fn read<T: Send + 'static>(
         self,
         read: impl FnOnce(&Document) -> T + Send + 'static,
-    ) -> Result<(T, Room), Problem> {
+    ) -> Result<(T, Option<Room>), Problem> {
         let room = self.room;
         let is_long = self.bytes.len() > LIMIT;
         let reading = move || {
@@ -48,30 +47,32 @@ impl Batch {
 }
 
 /// The memory that a body takes, to be kept until what it held is done with.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Room {
-    _share: Arc<SemaphorePermit<'static>>,
+    _share: Arc<Share>,
 }
 
-impl Room {
-    /// Waits until there is room for the body that these headers announce.
-    async fn take(headers: &HeaderMap) -> Result<Self, Problem> {
-        let length = read::announced(headers).and_then(|length| usize::try_from(length).ok());
-        let kib = length.unwrap_or(BATCH_LIMIT).min(BATCH_LIMIT).div_ceil(1024);
-        let share = ROOM.acquire_many(u32::try_from(kib).unwrap_or(u32::MAX)).await;
-        // The semaphore is never closed.
-        Ok(Self { _share: Arc::new(share.map_err(|_| Problem::internal())?) })
+/// Waits until there is room for the body of at most `limit` bytes that these headers announce.
+pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Problem> {
+    if let Some(taken) = parts.extensions.get::<Room>() {
+        return Ok(Some(taken.clone()));
     }
+    // Only a guarded route takes a body.
+    let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::internal)?;
+    let length = read::announced(&parts.headers).and_then(|length| usize::try_from(length).ok());
+    let copies = if limit == BATCH_LIMIT { COPIES } else { 1 };
+    let bytes = length.unwrap_or(limit).min(limit);
+    let share = caller.limits.room_for_body(caller.holder(), bytes, copies).await?;
+    Ok(share.map(|share| Room { _share: Arc::new(share) }))
 }
 
-/// Reads a body before its route does, by the same limit. The room of one that holds many things goes with the
-/// request, for the route to keep.
+/// Reads a body before its route does, by the same limit. Its room goes with the request, for the route to keep.
 pub(crate) async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
-    if limit == BATCH_LIMIT {
-        let room = Room::take(&parts.headers).await?;
+    let (bytes, room) = read::read_in_room(parts, body, limit).await?;
+    if let Some(room) = room {
         parts.extensions.insert(room);
     }
-    read::read(parts, body, limit).await
+    Ok(bytes)
 }
 
 impl<S: Send + Sync> FromRequest<S> for Batch {
@@ -83,11 +84,7 @@ impl<S: Send + Sync> FromRequest<S> for Batch {
             linger::linger_over(&parts.headers, body);
             return Err(refusal);
         }
-        let room = match parts.extensions.get::<Room>() {
-            Some(room) => room.clone(),
-            None => Room::take(&parts.headers).await?,
-        };
-        let bytes = read::read(&parts, body, BATCH_LIMIT).await?;
+        let (bytes, room) = read::read_in_room(&parts, body, BATCH_LIMIT).await?;
         Ok(Self { bytes, room })
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::{FromRequest, Request};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::batch::Room;
 use super::{LIMIT, Value, media_type, read};
 use crate::fault::Faults;
 use crate::problem::{Problem, ProblemCode};
@@ -13,12 +14,15 @@ use crate::problem::{Problem, ProblemCode};
 pub(super) const MAX_DEPTH: usize = 100;
 
 /// A body that is JSON of any kind, its text as it was sent.
-pub(crate) struct Document(Box<RawValue>);
+pub(crate) struct Document {
+    raw: Box<RawValue>,
+    room: Option<Room>,
+}
 
 impl Document {
     /// The body's value.
     pub(crate) fn root(&self) -> Value<'_> {
-        Value::new(String::new(), &self.0)
+        Value::new(String::new(), &self.raw)
     }
 
     /// Reads a text that may be nested `max_depth` levels deep.
@@ -36,7 +40,12 @@ impl Document {
         if depth(raw.get()) > max_depth {
             return Err(malformed(format!("The body is nested deeper than {max_depth} levels.")));
         }
-        Ok(Self(raw))
+        Ok(Self { raw, room: None })
+    }
+
+    fn within(mut self, room: Option<Room>) -> Self {
+        self.room = room;
+        self
     }
 }
 
@@ -49,7 +58,8 @@ impl<S: Send + Sync> FromRequest<S> for Document {
             super::linger::linger_over(&parts.headers, body);
             return Err(refusal);
         }
-        Self::parse(read::read(&parts, body, LIMIT).await?, MAX_DEPTH)
+        let (bytes, room) = read::read_in_room(&parts, body, LIMIT).await?;
+        Ok(Self::parse(bytes, MAX_DEPTH)?.within(room))
     }
 }
 
@@ -66,12 +76,12 @@ impl<S: Send + Sync> FromRequest<S> for Optional {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read::read(&parts, body, LIMIT).await?;
+        let (bytes, room) = read::read_in_room(&parts, body, LIMIT).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
         media_type::check(&parts)?;
-        Document::parse(bytes, MAX_DEPTH).map(Some).map(Self)
+        Ok(Self(Some(Document::parse(bytes, MAX_DEPTH)?.within(room))))
     }
 }
 

@@ -10,6 +10,9 @@ use super::Value;
 use super::value::{decode_string, pointer};
 use crate::fault::Faults;
 
+/// How many members an object may have. No body of the usual size has room for more.
+const MAX_MEMBERS: usize = 65_536;
+
 /// An object whose members are taken one by one; what is left at the end is a fault.
 pub(crate) struct Object<'a> {
     at: String,
@@ -22,9 +25,13 @@ impl<'a> Object<'a> {
     /// as it was given first.
     pub(super) fn read(at: String, raw: &'a RawValue, faults: &mut Faults) -> Self {
         let mut members = Vec::new();
-        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        // The text was found to be an object before.
-        let given = deserializer.deserialize_map(Members).unwrap_or_default();
+        let mut given = Vec::new();
+        // The text was found to be an object before. What is left of it once enough is read is reported as an error.
+        let _ = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members(&mut given));
+        if given.len() > MAX_MEMBERS {
+            faults.at(at.as_str(), format_args!("must have at most {MAX_MEMBERS} members"));
+            given.clear();
+        }
         let mut names = HashSet::with_capacity(given.len());
         for (name, value) in given {
             if names.insert(name.clone()) {
@@ -92,23 +99,24 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Collects a map's members, the values as they stand. A name that is no text, because it holds half
+/// Collects a map's members, up to one too many, the values as they stand. A name that is no text, because it holds half
 /// of a surrogate pair, stays in its escaped form.
-struct Members;
+struct Members<'b, 'de>(&'b mut Vec<(String, &'de RawValue)>);
 
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(String, &'de RawValue)>;
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+        while self.0.len() <= MAX_MEMBERS
+            && let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()?
+        {
             let name = decode_string(name).unwrap_or_else(|| name.get().trim_matches('"').to_owned());
-            members.push((name, value));
+            self.0.push((name, value));
         }
-        Ok(members)
+        Ok(())
     }
 }

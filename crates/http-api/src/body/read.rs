@@ -6,6 +6,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http_body_util::BodyExt;
 
+use super::batch::{Room, room};
 use super::linger::linger_over;
 use crate::deadline::{Deadline, Passed};
 use crate::problem::{Problem, ProblemCode};
@@ -24,6 +25,24 @@ pub(super) async fn read(parts: &Parts, body: Body, limit: usize) -> Result<Vec<
         None => reading.await,
         Some(deadline) => deadline.bound(reading).await.unwrap_or_else(|Passed| Err(too_slow())),
     }
+}
+
+/// As [`read`], once there is room for the body, which is to be kept until what it holds is done with.
+pub(super) async fn read_in_room(
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+) -> Result<(Vec<u8>, Option<Room>), Problem> {
+    if announced(&parts.headers).is_none_or(|length| length <= limit as u64) {
+        match room(parts, limit).await {
+            Ok(room) => return Ok((read(parts, body, limit).await?, room)),
+            Err(busy) => {
+                linger_over(&parts.headers, body);
+                return Err(busy);
+            }
+        }
+    }
+    Ok((read(parts, body, limit).await?, None))
 }
 
 /// How long a body says that it is.

@@ -1,9 +1,10 @@
 //! A JSON value and the place where it stands.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Object;
@@ -46,10 +47,13 @@ impl<'a> Value<'a> {
         Some(Object::read(self.at.clone(), self.raw, faults))
     }
 
-    pub(crate) fn array(&self, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
+    /// The elements of an array that may hold `at_most`: of a longer one no more than the first that is too many.
+    pub(crate) fn array(&self, at_most: usize, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
         self.must_be(Kind::Array, faults)?;
-        // The text is an array, and so is that of the elements.
-        let elements: Vec<&RawValue> = serde_json::from_str(self.text()).unwrap_or_default();
+        let mut elements = Vec::new();
+        let reader = Elements { elements: &mut elements, at_most: at_most + 1 };
+        // The text is an array. What is left of it once enough is read is reported as an error.
+        let _ = serde_json::Deserializer::from_str(self.text()).deserialize_seq(reader);
         let elements = elements.into_iter().enumerate();
         Some(elements.map(|(index, raw)| Self::new(pointer(&self.at, &index.to_string()), raw)).collect())
     }
@@ -136,6 +140,29 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Collects the elements of an array as they stand, up to a number.
+struct Elements<'b, 'a> {
+    elements: &'b mut Vec<&'a RawValue>,
+    at_most: usize,
+}
+
+impl<'a> Visitor<'a> for Elements<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut sequence: A) -> Result<(), A::Error> {
+        while self.elements.len() < self.at_most
+            && let Some(element) = sequence.next_element()?
+        {
+            self.elements.push(element);
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Object,
@@ -177,4 +204,29 @@ pub(crate) fn pointer(parent: &str, name: &str) -> String {
         }
     }
     pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_is_read_no_further_than_it_may_go() {
+        let raw = RawValue::from_string(format!("[{}]", ["{}"; 1_000].join(","))).unwrap();
+        let value = Value::new(String::new(), &raw);
+        let read = |at_most| value.array(at_most, &mut Faults::default()).unwrap();
+        assert_eq!(read(10).len(), 11);
+        assert_eq!(read(10)[10].at, "/10");
+        assert_eq!(read(1_000).len(), 1_000);
+    }
+
+    #[test]
+    fn an_object_is_read_no_further_than_it_may_go() {
+        let members: Vec<_> = (0..70_000).map(|number| format!("\"{number}\":0")).collect();
+        let raw = RawValue::from_string(format!("{{{}}}", members.join(","))).unwrap();
+        let mut faults = Faults::default();
+        let object = Value::new(String::new(), &raw).object(&mut faults).unwrap();
+        assert_eq!(object.into_rest().count(), 0);
+        assert!(faults.check().is_err());
+    }
 }

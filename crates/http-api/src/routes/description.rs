@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
+use crate::limits::Counted;
 use crate::openapi::{self, page};
 use crate::tag::is_known;
 
@@ -77,7 +78,10 @@ fn answer(headers: &HeaderMap, tag: HeaderValue, media_type: HeaderValue, text: 
     if is_known(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
-    ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response()
+    let mut response = ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response();
+    // All answers share one text.
+    response.extensions_mut().insert(Counted);
+    response
 }
 
 /// A strong entity tag of a text.

@@ -13,13 +13,14 @@ mod webhooks;
 
 use axum::Router;
 use axum::extract::MatchedPath;
-use axum::routing::{MethodRouter, get, patch, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use http::Extensions;
 use rdev_webhooks_domain::Scope;
 use utoipa::OpenApi;
 
 use crate::body;
 use crate::caller::{any_key, needs};
+use crate::limits::bounded_reads;
 use crate::options::MetricsSource;
 use crate::shared::Shared;
 use webhooks::replays;
@@ -55,9 +56,11 @@ impl Routes {
 /// The routes that need a key, each method with the scope that it needs.
 pub(crate) fn guarded() -> Routes {
     let publish = |methods| needs(Scope::EventsWrite, methods);
-    let read = |methods| needs(Scope::WebhooksRead, methods);
+    let watch = |methods| needs(Scope::WebhooksRead, methods);
+    let read = |methods| needs(Scope::WebhooksRead, bounded_reads(methods));
     let write = |methods| needs(Scope::WebhooksWrite, methods);
     let administer = |methods| needs(Scope::Admin, methods);
+    let any_key_reads = |methods| any_key(bounded_reads(methods));
     Routes::default()
         .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))
         .route(
@@ -68,18 +71,18 @@ pub(crate) fn guarded() -> Routes {
         .route("/webhooks/{id}/test", write(post(webhooks::test)))
         .route("/webhooks/{id}/deliveries", read(get(webhooks::deliveries)))
         .route("/webhooks/{id}/stats", read(get(webhooks::stats)))
-        .route("/webhooks/{id}/replay", write(post(replays::begin)))
+        .route("/webhooks/{id}/replay", write(bounded_reads(post(replays::begin))))
         .route("/webhooks/{id}/replays", read(get(replays::list)))
         .route("/webhooks/{id}/replays/{replay_id}", read(get(replays::get)))
         .route("/webhooks/{id}/replays/{replay_id}/cancel", write(post(replays::cancel)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
         .route("/events/batch", publish(post(events::batch)))
-        .route("/events/stream", read(get(events::stream)))
+        .route("/events/stream", watch(get(events::stream)))
         .route("/events/{id}", read(get(events::get)))
-        .route("/event-types", any_key(get(event_types::list)))
+        .route("/event-types", any_key_reads(get(event_types::list)))
         .route(
             "/event-types/{name}",
-            any_key(get(event_types::get))
+            any_key_reads(get(event_types::get))
                 .merge(administer(put(event_types::put).delete(event_types::delete))),
         )
         .route("/deliveries", read(get(deliveries::list)))
@@ -87,8 +90,14 @@ pub(crate) fn guarded() -> Routes {
         .route("/deliveries/{id}/attempts", read(get(deliveries::attempts)))
         .route("/deliveries/{id}/cancel", write(post(deliveries::cancel)))
         .route("/deliveries/{id}/redeliver", write(post(deliveries::redeliver)))
-        .route("/api-keys", administer(get(api_keys::list).post(api_keys::create)))
-        .route("/api-keys/{id}", administer(get(api_keys::get).delete(api_keys::delete)))
+        .route(
+            "/api-keys",
+            administer(bounded_reads(get(api_keys::list))).merge(administer(post(api_keys::create))),
+        )
+        .route(
+            "/api-keys/{id}",
+            administer(bounded_reads(get(api_keys::get))).merge(administer(delete(api_keys::delete))),
+        )
 }
 
 /// How many bytes a body may have on the route that a request has come to.

@@ -16,7 +16,7 @@ pub(super) fn projects(
     access: &Access,
     faults: &mut Faults,
 ) -> Option<BTreeSet<ProjectName>> {
-    let elements = value.array(faults)?;
+    let elements = value.array(MAX_PROJECTS, faults)?;
     if elements.len() > MAX_PROJECTS {
         return value.refuse(faults, format_args!("must hold at most {MAX_PROJECTS} projects"));
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{DeliveryView, Text};
 use crate::openapi::types;
 
-/// An event without what became of it.
+/// An event without its data and what became of it.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EventFields<'a> {
     #[schema(value_type = types::EventId)]
@@ -21,9 +21,6 @@ pub(crate) struct EventFields<'a> {
     /// When it happened, as its producer said.
     #[schema(value_type = types::Timestamp)]
     timestamp: Text<Timestamp>,
-    /// Byte for byte as its producer gave it.
-    #[schema(value_type = Object)]
-    data: StoredData<'a>,
     #[schema(value_type = Option<types::ProjectName>, required)]
     project: Option<Text<&'a ProjectName>>,
     /// The producer's own key, the member `id` of what it published.
@@ -40,7 +37,6 @@ impl<'a> From<&'a EventRecord> for EventFields<'a> {
             id: Text(event.id),
             event: Text(&event.event_type),
             timestamp: Text(event.timestamp),
-            data: StoredData(&event.body),
             project: event.project.as_ref().map(Text),
             key: event.key.as_ref().map(EventKey::as_str),
             created_at: Text(event.id.time()),
@@ -54,6 +50,9 @@ impl<'a> From<&'a EventRecord> for EventFields<'a> {
 pub(crate) struct EventView<'a> {
     #[serde(flatten)]
     event: EventFields<'a>,
+    /// Byte for byte as its producer gave it; `null` if it is longer than some 8 KiB, which `GET /events/{id}` shows.
+    #[schema(value_type = Option<Object>, required)]
+    data: Option<StoredData<'a>>,
     deliveries: CountsView,
     /// Why there are no deliveries, if there are none.
     #[schema(required)]
@@ -64,6 +63,7 @@ impl<'a> EventView<'a> {
     pub(crate) fn new(record: &'a EventRecord) -> Self {
         Self {
             event: EventFields::from(record),
+            data: (!record.event.body.is_empty()).then(|| StoredData(&record.event.body)),
             deliveries: CountsView::from(record.deliveries),
             undelivered_reason: undelivered_reason(record, Today::Unknown),
         }
@@ -75,6 +75,9 @@ impl<'a> EventView<'a> {
 pub(crate) struct EventDetail<'a> {
     #[serde(flatten)]
     event: EventFields<'a>,
+    /// Byte for byte as its producer gave it.
+    #[schema(value_type = Object)]
+    data: StoredData<'a>,
     deliveries: DeliveriesView<'a>,
     /// Why there are no deliveries, if there are none.
     #[schema(required)]
@@ -85,6 +88,7 @@ impl<'a> EventDetail<'a> {
     pub(crate) fn new(record: &'a EventRecord, deliveries: &'a Page<Delivery>, today: Today) -> Self {
         Self {
             event: EventFields::from(record),
+            data: StoredData(&record.event.body),
             deliveries: DeliveriesView {
                 counts: CountsView::from(record.deliveries),
                 data: deliveries.items.iter().map(DeliveryView::from).collect(),

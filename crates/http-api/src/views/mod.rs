@@ -43,13 +43,16 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// An answer of JSON.
 pub(crate) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(body) => {
-            let mut response = body.into_response();
-            response.headers_mut().insert(CONTENT_TYPE, JSON);
-            response
-        }
+        Ok(body) => json_text(body),
         Err(error) => Problem::internal().caused_by(error).into_response(),
     }
+}
+
+/// An answer of JSON that is written already.
+pub(crate) fn json_text(text: Vec<u8>) -> Response {
+    let mut response = text.into_response();
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
 }
 
 /// A value that is shown as its text.

@@ -214,7 +214,7 @@ async fn a_database_that_hangs_is_503_after_the_deadline() {
     let started = tokio::time::Instant::now();
     let answer = scene.get("/events").await.expect(503);
     assert_eq!(answer.code(), "deadline_exceeded");
-    assert_eq!(started.elapsed().as_secs(), 10);
+    assert_eq!(started.elapsed().as_secs(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,15 @@ async fn not_ready_while_the_database_hangs() {
 }
 
 #[tokio::test]
+async fn not_ready_once_it_was_told_to_stop() {
+    let scene = Scene::with(|services| services.heartbeat.stopping().cancel());
+    let answer = scene.get("/readyz").await.expect(503);
+    assert!(answer.detail().contains("stopping"), "{}", answer.detail());
+    scene.get("/healthz").await.expect(200);
+    scene.post("/events", crate::scene::EVENT).await.expect(202);
+}
+
+#[tokio::test]
 async fn not_ready_once_a_task_has_failed() {
     let scene = Scene::with(|services| services.heartbeat.failed().cancel());
     let answer = scene.get("/readyz").await.expect(503);

@@ -165,7 +165,7 @@ fn any_data_passes_through_byte_for_byte() {
             runtime.block_on(async {
                 let id = scene.post("/events", body).await.expect(202).json()["id"].clone();
                 let shown = scene.get(&format!("/events/{}", id.as_str().unwrap())).await.expect(200);
-                assert!(shown.text().contains(&format!(r#""data":{data},"project""#)), "{data}");
+                assert!(shown.text().contains(&format!(r#""data":{data},"deliveries""#)), "{data}");
             });
         },
     );

@@ -161,18 +161,68 @@ async fn an_expected_continue_is_given_to_a_body_that_is_wanted() {
 
 #[tokio::test]
 async fn a_client_that_dawdles_is_cut_off() {
-    let options = ServeOptions { header_read_timeout: Duration::from_millis(50), ..ServeOptions::default() };
+    let wait = Duration::from_millis(50);
+    let options = ServeOptions { header_read_timeout: wait, idle_timeout: wait, ..ServeOptions::default() };
     let running = run(Scene::new().router, options).await;
     for begun in ["", "P", "GET /healthz HTTP/1.1\r\nhost:"] {
         let mut stream = running.connect().await;
         stream.write_all(begun.as_bytes()).await.unwrap();
         let answer = read_to_end(stream).await;
-        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{begun:?}: {answer}");
+        assert!(answer.is_empty(), "{begun:?}: {answer}");
     }
     let mut stream = running.connect().await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let answer = read_to_end(stream).await;
     assert!(answer.ends_with("{\"status\":\"ok\"}"), "an idle connection is closed in silence: {answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_lives_longer_than_a_head_may_take() {
+    let options = ServeOptions {
+        header_read_timeout: Duration::from_millis(50),
+        idle_timeout: Duration::from_secs(3_600),
+        ..ServeOptions::default()
+    };
+    let running = run(Scene::new().router, options).await;
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut idle = running.connect().await;
+    idle.write_all(request).await.unwrap();
+    read_until(&mut idle, "{\"status\":\"ok\"}").await;
+    // By the time that another one has been cut off, so would be this one.
+    for begun in ["", "GET"] {
+        let mut dawdling = running.connect().await;
+        dawdling.write_all(begun.as_bytes()).await.unwrap();
+        assert_eq!(read_to_end(dawdling).await, "");
+    }
+    idle.write_all(request).await.unwrap();
+    read_until(&mut idle, "{\"status\":\"ok\"}").await;
+    // A part of the next head is no idleness any more.
+    idle.write_all(b"GET").await.unwrap();
+    assert_eq!(read_to_end(idle).await, "");
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let running = run(Scene::new().router, ServeOptions::default()).await;
+    for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nhost: b\r\n", "host: a b\r\n"] {
+        let request = format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n");
+        let answer = running.exchange(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+    }
+    assert!(running.exchange(b"GET /healthz HTTP/1.0\r\n\r\n").await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn a_head_has_32_kib_at_most() {
+    let running = run(Scene::new().router, ServeOptions::default()).await;
+    let frame = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: \r\n\r\n".len();
+    for (len, status) in [(32_768, "200"), (32_769, "431"), (40_000, "431")] {
+        let value = "a".repeat(len - frame);
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-a: {value}\r\n\r\n");
+        let answer = running.exchange(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{len}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -254,19 +304,40 @@ async fn a_stop_cuts_off_what_does_not_end() {
 }
 
 #[tokio::test]
-async fn no_more_connections_are_served_than_allowed() {
+async fn half_sent_heads_give_way_to_whole_ones() {
+    let options = ServeOptions {
+        max_connections: 4,
+        header_read_timeout: Duration::from_secs(3_600),
+        ..ServeOptions::default()
+    };
+    let running = run(Scene::new().router, options).await;
+    let mut half_sent = Vec::new();
+    for _ in 0..20 {
+        let mut stream = running.connect().await;
+        stream.write_all(b"G").await.unwrap();
+        half_sent.push(stream);
+    }
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(running.exchange(request).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn probes_are_answered_while_every_connection_is_busy() {
     let (router, begun, go) = waiting();
+    let router = Scene::new().router.merge(router);
     let options = ServeOptions { max_connections: 1, ..ServeOptions::default() };
     let running = run(router, options).await;
-    let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let mut first = running.connect().await;
-    first.write_all(request).await.unwrap();
+    first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     begun.notified().await;
-    let mut second = running.connect().await;
-    second.write_all(request).await.unwrap();
+    for (path, status) in [("/healthz", "200"), ("/readyz", "200"), ("/docs", "503"), ("/webhooks", "503")] {
+        // The server closes it, so that it makes room for the next probe.
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let answer = running.exchange(request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
     go.notify_one();
     assert!(read_to_end(first).await.ends_with("done"));
-    begun.notified().await;
-    go.notify_one();
-    assert!(read_to_end(second).await.ends_with("done"));
+    let request = b"GET /docs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(running.exchange(request).await.starts_with("HTTP/1.1 200 "));
 }

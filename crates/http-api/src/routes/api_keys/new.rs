@@ -14,6 +14,7 @@ use crate::problem::Problem;
 use crate::routes::projects::projects;
 
 const MAX_NAME: usize = 100;
+const MAX_SCOPES: usize = 100;
 
 /// A new API key. `null` stands for an optional member that is absent.
 #[derive(ToSchema)]
@@ -73,7 +74,10 @@ fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
 
 /// The scopes that could be read; none if there are some and none of them could.
 fn scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
-    let elements = value.array(faults)?;
+    let elements = value.array(MAX_SCOPES, faults)?;
+    if elements.len() > MAX_SCOPES {
+        return value.refuse(faults, format_args!("must hold at most {MAX_SCOPES} scopes"));
+    }
     let read: BTreeSet<Scope> = elements.iter().filter_map(|element| element.parsed(faults)).collect();
     Some(read).filter(|read| elements.is_empty() || !read.is_empty())
 }

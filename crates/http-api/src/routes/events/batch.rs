@@ -87,7 +87,7 @@ fn read(
     let events = object.required("events", faults);
     object.finish(faults);
     let events = events?;
-    let elements = events.array(faults)?;
+    let elements = events.array(MAX_EVENTS, faults)?;
     if elements.is_empty() {
         return events.refuse(faults, "must hold at least one event");
     }

@@ -125,11 +125,13 @@ fn not_of_this_stream() -> Problem {
 
 fn refusal(error: WatchError) -> Problem {
     let detail = match error {
-        WatchError::Unavailable => "The database is away. Try again.",
+        WatchError::Ahead => return not_of_this_stream(),
         WatchError::TooManyOfKey => {
             "There are as many streams with this API key as there may be. End one, or try again later."
         }
-        WatchError::TooMany => "There are as many streams as there may be. Try again later.",
+        WatchError::TooMany => {
+            "There are as many streams as there may be, and your API key has its share of them. End one, or try again later."
+        }
         _ => "The service is stopping. Try again.",
     };
     Problem::new(ProblemCode::Unavailable, detail)

@@ -127,7 +127,7 @@ fn multiplier(value: &Value<'_>, faults: &mut Faults) -> Option<f64> {
 }
 
 fn schedule(value: &Value<'_>, faults: &mut Faults) -> Option<RetryPolicy> {
-    let elements = value.array(faults)?;
+    let elements = value.array(MAX_ATTEMPTS as usize, faults)?;
     if elements.len() >= MAX_ATTEMPTS as usize {
         return value.refuse(faults, RetryPolicyError::Schedule);
     }

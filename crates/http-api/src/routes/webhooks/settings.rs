@@ -29,7 +29,7 @@ pub(in crate::routes) fn description(value: &Value<'_>, faults: &mut Faults) -> 
 
 /// The patterns that could be read, each with its place.
 pub(super) fn patterns(value: &Value<'_>, faults: &mut Faults) -> Vec<(usize, EventPattern)> {
-    let Some(elements) = value.array(faults) else {
+    let Some(elements) = value.array(MAX_PATTERNS, faults) else {
         return Vec::new();
     };
     if elements.is_empty() {

@@ -1,0 +1,149 @@
+//! What one key's requests leave to those of others.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
+use rdev_webhooks_domain::{
+    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+};
+
+use crate::answer::Answer;
+use crate::scene::{Scene, request};
+
+/// A history whose lists never end, and which counts those that go on.
+#[derive(Clone, Default)]
+struct Endless(Arc<AtomicUsize>);
+
+struct Going(Arc<AtomicUsize>);
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl DeliveryHistory for Endless {
+    async fn get(&self, _: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+        Ok(None)
+    }
+
+    async fn list(
+        &self,
+        _: &DeliveryFilter,
+        _: PageRequest<DeliveryId>,
+    ) -> Result<Page<Delivery>, StoreError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let _going = Going(Arc::clone(&self.0));
+        pending().await
+    }
+
+    async fn attempts(&self, _: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
+        Ok(Page::of(Vec::new(), page.limit))
+    }
+
+    async fn prune(&self, _: Duration) -> Result<Pruned, StoreError> {
+        Ok(Pruned::default())
+    }
+}
+
+async fn key(scene: &Scene, scope: &str) -> String {
+    let made = scene.post("/api-keys", format!(r#"{{"scopes":["{scope}"]}}"#)).await.expect(201);
+    format!("Bearer {}", made.json()["key"].as_str().unwrap())
+}
+
+async fn get(scene: &Scene, key: &str, path: &str) -> Answer {
+    scene.call("GET", path, &[("authorization", key)]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_ends_in_time_and_keeps_no_other_key_waiting() {
+    let endless = Endless::default();
+    let history = endless.clone();
+    let scene = Scene::with(|services| services.history = Arc::new(history));
+    let (greedy, other) = (key(&scene, "webhooks:read").await, key(&scene, "webhooks:read").await);
+    let began = tokio::time::Instant::now();
+    let ended = async {
+        let lists = (0..6).map(|_| get(&scene, &greedy, "/deliveries"));
+        futures_util::future::join_all(lists).await
+    };
+    let meanwhile = async {
+        while endless.0.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        get(&scene, &other, "/webhooks").await.expect(200);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(endless.0.load(Ordering::SeqCst), 2);
+    };
+    let (ended, ()) = tokio::join!(ended, meanwhile);
+    for answer in ended {
+        assert_eq!(answer.status, 503);
+    }
+    assert_eq!(endless.0.load(Ordering::SeqCst), 0);
+    assert!(began.elapsed() <= Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_ends_when_its_client_goes_away() {
+    let endless = Endless::default();
+    let history = endless.clone();
+    let scene = Scene::with(|services| services.history = Arc::new(history));
+    let gone = tokio::time::timeout(Duration::from_millis(1), scene.get("/deliveries")).await;
+    assert!(gone.is_err());
+    assert_eq!(endless.0.load(Ordering::SeqCst), 0);
+}
+
+/// A body of which nothing arrives.
+fn silence() -> Body {
+    Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_may_not_publish_is_refused_before_its_body_is_read() {
+    let scene = Scene::new();
+    let reader = key(&scene, "webhooks:read").await;
+    let began = tokio::time::Instant::now();
+    for path in ["/events/batch", "/events", "/webhooks", "/api-keys"] {
+        for idempotency_key in [None, Some(("idempotency-key", "once"))] {
+            let mut headers = vec![
+                ("authorization", reader.as_str()),
+                ("content-type", "application/json"),
+                ("content-length", "16000000"),
+            ];
+            headers.extend(idempotency_key);
+            scene.send(request("POST", path, &headers, silence())).await.expect(403);
+        }
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_sends_large_bodies_slowly_keeps_no_other_key_waiting() {
+    let scene = Scene::new();
+    let (slow, other) = (key(&scene, "events:write").await, key(&scene, "events:write").await);
+    let headers = |key| [("authorization", key), ("content-type", "application/json")];
+    let began = tokio::time::Instant::now();
+    let dawdling = async {
+        // Without a length the largest is expected.
+        let bodies =
+            (0..20).map(|_| scene.send(request("POST", "/events/batch", &headers(&slow), silence())));
+        futures_util::future::join_all(bodies).await
+    };
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let event = r#"{"event":"command.started","data":{}}"#;
+        let batch = format!(r#"{{"events":[{}]}}"#, [event; 900].join(","));
+        scene.send(request("POST", "/events/batch", &headers(&other), batch)).await.expect(202);
+        assert_eq!(began.elapsed().as_secs(), 1);
+    };
+    let (answers, ()) = tokio::join!(dawdling, meanwhile);
+    for answer in answers {
+        assert!([408, 503].contains(&answer.status.as_u16()), "{}", answer.status);
+    }
+}
