@@ -9,7 +9,7 @@ use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
-    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, process,
+    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, process,
 };
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
 use rdev_webhooks_runtime::{Shutdown, cli, program};
@@ -53,6 +53,8 @@ struct ServeArgs {
     bind: BindArgs,
     #[command(flatten)]
     api_key: ApiKeyArgs,
+    #[command(flatten)]
+    server: ServerArgs,
     #[command(flatten)]
     system: SystemArgs,
     #[command(flatten)]
@@ -101,7 +103,7 @@ fn required(options: &ServeArgs) -> Result<Required, String> {
 
 async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Error>> {
     let Required { database, keyring, api_key } = required;
-    let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     process::warn_if_alone(&database, "nothing is delivered");
     let started =
@@ -115,5 +117,6 @@ async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Err
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev-webhooks-api listens on http://{address}\n"));
-    process::run(system, listener, router, metrics, &shutdown).await
+    let serving = (process::Role::Api, options.server.to_options());
+    process::run(system, listener, router, serving, metrics, &shutdown).await
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use rdev_webhooks_options::{
-    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, WorkerArgs,
+    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, WorkerArgs,
 };
 use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
 
@@ -90,6 +90,8 @@ pub(crate) struct ServeArgs {
     pub(crate) api_key: ApiKeyArgs,
     #[command(flatten)]
     pub(crate) encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) worker: WorkerArgs,
     #[command(flatten)]

@@ -75,7 +75,7 @@ impl Keys {
 }
 
 async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
-    let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     let listener = process::listen(options.bind.bind, "--bind").await?;
     let address = listener.local_addr()?;
@@ -97,5 +97,6 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     // What a program collects must not hold a key.
     let is_read_by_people = std::io::stdout().is_terminal();
     cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
-    process::run(system, listener, router, metrics, &shutdown).await
+    let serving = (process::Role::Api, options.server.to_options());
+    process::run(system, listener, router, serving, metrics, &shutdown).await
 }

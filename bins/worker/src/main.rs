@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use rdev_webhooks::Database;
+use rdev_webhooks::http_api::ServeOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
     DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, WorkerArgs, process,
@@ -86,7 +87,7 @@ fn run(options: WorkArgs) -> ExitCode {
 }
 
 async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result<(), Box<dyn Error>> {
-    let shutdown = Shutdown::install(options.drain.drain_timeout)?;
+    let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     process::warn_if_alone(&database, "no events are taken");
     let started =
@@ -98,5 +99,6 @@ async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev-webhooks-worker works; admin on http://{address}\n"));
-    process::run(system, listener, router, metrics, &shutdown).await
+    let serving = (process::Role::Admin, ServeOptions::default());
+    process::run(system, listener, router, serving, metrics, &shutdown).await
 }

@@ -94,14 +94,13 @@ impl HttpDispatcher {
         if let Some(lease) = self.pool.reuse(origin, may_be_stale) {
             return Ok(lease);
         }
-        // Before the lock, so that nobody waits there for what this host lacks.
-        let place = self.pool.place(attempt.deadline).await?;
         let opening = self.pool.lock_opening(origin).await;
         if opening.is_some()
             && let Some(lease) = self.pool.reuse(origin, may_be_stale)
         {
             return Ok(lease);
         }
+        let place = self.pool.place(attempt.deadline).await?;
         let (deadline, progress) = (attempt.deadline, &mut attempt.progress);
         let stream = self.connector.open(attempt.uri, place, deadline, progress).await?;
         let expires = self.pool.expiry();
@@ -221,11 +220,7 @@ impl Dispatcher for HttpDispatcher {
         let ended = tokio::select! {
             biased;
             ended = self.exchange(&mut attempt) => ended,
-            // A response that is complete only waits for its connection to become ready again.
-            () = deadline.passed() => match attempt.ended {
-                Some(_) => Ok(()),
-                None => Err(self.late(&attempt)),
-            },
+            () = deadline.passed() => Err(self.late(&attempt)),
         };
         match ended {
             Ok(()) => Ok(attempt.report(None)),

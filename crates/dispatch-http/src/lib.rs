@@ -35,7 +35,6 @@ mod http2;
 mod lanes;
 mod options;
 mod pool;
-mod pool_state;
 mod progress;
 mod proxy;
 mod resolve;

@@ -16,12 +16,30 @@ use std::time::Duration;
 
 use clap::Args;
 use rdev_webhooks::domain::{Cidr, DestinationPolicy};
+use rdev_webhooks::http_api::ServeOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 use rdev_webhooks_runtime::healthcheck;
 use rdev_webhooks_runtime::options::{positive_duration, secret};
 
 pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
+
+// How the API is served.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// How long an idle connection of the API stays open; longer than a proxy in front of it keeps its own
+    #[arg(long, env = "RDEV_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s",
+          value_parser = positive_duration)]
+    pub idle_timeout: Duration,
+}
+
+impl ServerArgs {
+    /// The same for a server.
+    #[must_use]
+    pub fn to_options(&self) -> ServeOptions {
+        ServeOptions { idle_timeout: self.idle_timeout, ..ServeOptions::default() }
+    }
+}
 
 // How the pool is made.
 #[derive(Debug, Clone, Args)]

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rdev_webhooks::domain::Cidr;
@@ -17,6 +18,10 @@ use rdev_webhooks_runtime::{Metrics, Shutdown, cli};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long the last request for a worker's metrics may take to be answered.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 /// The exit code of a process: 0, or 1 with what went wrong in one line on standard error.
 #[must_use]
@@ -123,8 +128,17 @@ pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Bo
     TcpListener::bind(address).await.map_err(|error| refused(&error).into())
 }
 
-/// Serves a router until the process is told to stop, or the system has failed, and then stops the system too.
-/// Requests and deliveries end side by side, within one drain timeout.
+/// What a process serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The API. It ends while deliveries do.
+    Api,
+    /// What shows how a worker does. It ends after the deliveries.
+    Admin,
+}
+
+/// Serves a router until the process is told to stop, or the system has failed, and then stops the system too,
+/// within one drain timeout.
 ///
 /// # Errors
 ///
@@ -133,11 +147,12 @@ pub async fn run(
     system: RdevWebhooks,
     listener: TcpListener,
     router: Router,
+    (role, limits): (Role, ServeOptions),
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
-    let ended = serve_until_stopped(system, listener, router, metrics, shutdown).await;
+    let ended = serve_until_stopped(system, listener, router, (role, limits), metrics, shutdown).await;
     let uptime_s = began.elapsed().as_secs();
     match &ended {
         Ok(()) => tracing::info!(uptime_s, "stopped"),
@@ -150,15 +165,28 @@ async fn serve_until_stopped(
     system: RdevWebhooks,
     listener: TcpListener,
     router: Router,
+    (role, mut limits): (Role, ServeOptions),
     metrics: Metrics,
     shutdown: &Shutdown,
 ) -> Result<(), Box<dyn Error>> {
     // Ends with this function.
     let mut measuring = JoinSet::new();
     measuring.spawn(metrics.upkeep());
+    let (told, stopping) = (shutdown.stopping(), system.stopping());
+    measuring.spawn(async move {
+        told.cancelled().await;
+        stopping.cancel();
+    });
     let drain_timeout = shutdown.drain_timeout();
-    let limits = ServeOptions { drain_timeout, ..ServeOptions::default() };
-    let mut serving = tokio::spawn(serve(listener, router, shutdown.drain(), limits));
+    let server_drain = match role {
+        Role::Api => shutdown.drain(),
+        Role::Admin => CancellationToken::new(),
+    };
+    limits.drain_timeout = match role {
+        Role::Api => drain_timeout,
+        Role::Admin => ADMIN_DRAIN,
+    };
+    let mut serving = tokio::spawn(serve(listener, router, server_drain.clone(), limits));
     let failed = system.failed();
     let ended_early = tokio::select! {
         () = shutdown.wait() => None,
@@ -169,7 +197,11 @@ async fn serve_until_stopped(
         }
     };
     let stop_by = Instant::now() + drain_timeout;
-    system.drain();
+    match role {
+        Role::Api => system.drain(),
+        Role::Admin => system.finish(drain_timeout).await,
+    }
+    server_drain.cancel();
     let served = match ended_early {
         Some(ended) => ended,
         None => serving.await,
@@ -184,8 +216,6 @@ async fn serve_until_stopped(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rdev_webhooks::keyring::{EncryptionKey, Keyring};
     use rdev_webhooks::{Ambient, Database};
 
@@ -201,7 +231,14 @@ mod tests {
         let router = system.health_router(None);
         let shutdown = Shutdown::manual(Duration::from_secs(10));
         system.failed().cancel();
-        let running = run(system, listener, router, metrics().unwrap(), &shutdown);
+        let running = run(
+            system,
+            listener,
+            router,
+            (Role::Api, ServeOptions::default()),
+            metrics().unwrap(),
+            &shutdown,
+        );
         let ended = tokio::time::timeout(Duration::from_secs(20), running).await.unwrap();
         assert!(ended.unwrap_err().to_string().contains("the log says which"));
         assert!(shutdown.drain().is_cancelled());

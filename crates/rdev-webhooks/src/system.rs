@@ -227,6 +227,21 @@ impl RdevWebhooks {
         self.services.heartbeat.failed().clone()
     }
 
+    /// To be cancelled when the process is about to stop: `/readyz` answers 503 from then on.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.services.heartbeat.stopping().clone()
+    }
+
+    /// Stops claiming, and waits until what is in flight has ended and is recorded, at the latest until
+    /// `drain_timeout` has passed. [`Self::stop`] does so too: this is for a process that shows meanwhile how far it is.
+    pub async fn finish(&self, drain_timeout: Duration) {
+        self.drain();
+        self.tasks.close();
+        // What is late is given back by `stop`.
+        let _ = tokio::time::timeout(drain_timeout, self.tasks.wait()).await;
+    }
+
     /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that
     /// has something else to end meanwhile.
     pub fn drain(&self) {

@@ -24,7 +24,7 @@
 //! }
 //!
 //! async fn serve(options: Options) -> ExitCode {
-//!     let shutdown = match Shutdown::install(options.drain.drain_timeout) {
+//!     let shutdown = match Shutdown::install(options.drain.stop_times()) {
 //!         Ok(shutdown) => shutdown,
 //!         Err(error) => return cli::fail(format_args!("cannot listen for signals: {error}")),
 //!     };

@@ -1,4 +1,4 @@
-//! Stopping in two steps: drain, and if that takes too long, abort.
+//! Stopping in steps: say so, drain, and if that takes too long, abort.
 
 use std::future::{Future, pending};
 use std::io;
@@ -13,23 +13,48 @@ use crate::telemetry::{self, milliseconds};
 
 /// Tells every part of a process when to stop.
 ///
-/// 1. `SIGTERM`, `SIGINT` or [`request`](Self::request) cancels [`drain`](Self::drain): take
-///    nothing new, finish what is in flight.
-/// 2. When the drain timeout has passed, [`abort`](Self::abort) is cancelled too: let go of the rest
-///    now. `abort` is never cancelled before `drain`.
-/// 3. A second signal, at any time after the first, ends the process at once: exit code 143 for
+/// 1. `SIGTERM` or `SIGINT` cancels [`stopping`](Self::stopping): go on, but say that this process is
+///    not ready any more.
+/// 2. When the grace has passed, or at once after [`request`](Self::request), [`drain`](Self::drain) is
+///    cancelled: take nothing new, finish what is in flight.
+/// 3. When the drain timeout has passed, [`abort`](Self::abort) is cancelled too: let go of the rest
+///    now. `abort` is never cancelled before `drain`, nor that before `stopping`.
+/// 4. A second signal, at any time after the first, ends the process at once: exit code 143 for
 ///    `SIGTERM`, 130 for `SIGINT`.
 ///
-/// A process that has stopped in steps 1 or 2 exits 0: it did what it was told.
+/// A process that has stopped in steps 2 or 3 exits 0: it did what it was told.
 ///
 /// Clones share the same state. `main` keeps one until it returns: once the last is dropped nobody
 /// heeds the signals.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
+    steps: Steps,
+    times: StopTimes,
+    _supervisor: Arc<AbortOnDropHandle<()>>,
+}
+
+/// How long the steps of a stop take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StopTimes {
+    /// How long a process goes on after the first signal before it drains.
+    pub grace: Duration,
+    /// How long it drains.
+    pub drain_timeout: Duration,
+}
+
+/// A stop without a grace.
+impl From<Duration> for StopTimes {
+    fn from(drain_timeout: Duration) -> Self {
+        Self { grace: Duration::ZERO, drain_timeout }
+    }
+}
+
+/// What is cancelled, one after the other.
+#[derive(Clone, Debug, Default)]
+struct Steps {
+    stopping: CancellationToken,
     drain: CancellationToken,
     abort: CancellationToken,
-    drain_timeout: Duration,
-    _supervisor: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Shutdown {
@@ -40,13 +65,14 @@ impl Shutdown {
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn install(drain_timeout: Duration) -> io::Result<Self> {
+    pub fn install(times: impl Into<StopTimes>) -> io::Result<Self> {
+        let times = times.into();
         let signals = ProcessSignals {
             interrupt: unix::signal(unix::SignalKind::interrupt())?,
             terminate: unix::signal(unix::SignalKind::terminate())?,
         };
-        Ok(Self::start(drain_timeout, |drain, abort| async move {
-            let second = supervise(signals, drain, abort, drain_timeout).await;
+        Ok(Self::start(times, |steps| async move {
+            let second = supervise(signals, steps, times).await;
             tracing::warn!(signal = second.name(), "second signal: exiting at once");
             telemetry::flush();
             std::process::exit(second.exit_code())
@@ -58,48 +84,52 @@ impl Shutdown {
     ///
     /// # Panics
     /// Outside a Tokio runtime.
-    pub fn manual(drain_timeout: Duration) -> Self {
-        Self::start(drain_timeout, |drain, abort| async move {
-            supervise(NoSignals, drain, abort, drain_timeout).await;
+    pub fn manual(times: impl Into<StopTimes>) -> Self {
+        let times = times.into();
+        Self::start(times, |steps| async move {
+            supervise(NoSignals, steps, times).await;
         })
     }
 
-    fn start<F>(
-        drain_timeout: Duration,
-        supervisor: impl FnOnce(CancellationToken, CancellationToken) -> F,
-    ) -> Self
+    fn start<F>(times: StopTimes, supervisor: impl FnOnce(Steps) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
-        let task = tokio::spawn(supervisor(drain.clone(), abort.clone()));
-        Self { drain, abort, drain_timeout, _supervisor: Arc::new(AbortOnDropHandle::new(task)) }
+        let steps = Steps::default();
+        let task = tokio::spawn(supervisor(steps.clone()));
+        Self { steps, times, _supervisor: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
-    /// Begins to stop, as the first signal would; for when a part that the process cannot do
-    /// without has ended. Again, it does nothing.
+    /// Begins to drain, without the grace; for when a part that the process cannot do without has
+    /// ended. Again, it does nothing.
     pub fn request(&self) {
-        self.drain.cancel();
+        self.steps.stopping.cancel();
+        self.steps.drain.cancel();
+    }
+
+    /// Cancelled when the process is no longer ready for more, though it goes on.
+    pub fn stopping(&self) -> CancellationToken {
+        self.steps.stopping.clone()
     }
 
     /// Cancelled when the process is to finish what is in flight.
     pub fn drain(&self) -> CancellationToken {
-        self.drain.clone()
+        self.steps.drain.clone()
     }
 
     /// Cancelled when the process is to end without finishing.
     pub fn abort(&self) -> CancellationToken {
-        self.abort.clone()
+        self.steps.abort.clone()
     }
 
     /// The time between the two.
     pub fn drain_timeout(&self) -> Duration {
-        self.drain_timeout
+        self.times.drain_timeout
     }
 
     /// Waits until the process is to drain.
     pub async fn wait(&self) {
-        self.drain.cancelled().await;
+        self.steps.drain.cancelled().await;
     }
 }
 
@@ -154,26 +184,31 @@ impl SignalSource for NoSignals {
 }
 
 /// Sees a process through its stop; ends with the second signal, if one comes.
-async fn supervise(
-    mut signals: impl SignalSource,
-    drain: CancellationToken,
-    abort: CancellationToken,
-    drain_timeout: Duration,
-) -> Signal {
+async fn supervise(mut signals: impl SignalSource, steps: Steps, times: StopTimes) -> Signal {
     let reason = tokio::select! {
         signal = signals.next() => signal.name(),
-        () = drain.cancelled() => "a request from within",
+        () = steps.drain.cancelled() => "a request from within",
     };
+    steps.stopping.cancel();
+    if !times.grace.is_zero() && !steps.drain.is_cancelled() {
+        tracing::info!(reason, grace_ms = milliseconds(times.grace), "stopping: not ready any more");
+        tokio::select! {
+            signal = signals.next() => return signal,
+            () = steps.drain.cancelled() => {}
+            () = tokio::time::sleep(times.grace) => {}
+        }
+    }
+    let drain_timeout = times.drain_timeout;
     let drain_timeout_ms = milliseconds(drain_timeout);
     tracing::info!(reason, drain_timeout_ms, "draining");
-    drain.cancel();
+    steps.drain.cancel();
 
     tokio::select! {
         signal = signals.next() => return signal,
         () = tokio::time::sleep(drain_timeout) => {}
     }
     tracing::warn!(drain_timeout_ms, "the drain timeout has passed: letting go of the rest");
-    abort.cancel();
+    steps.abort.cancel();
 
     signals.next().await
 }
@@ -199,16 +234,52 @@ mod tests {
 
     struct Process {
         signals: mpsc::UnboundedSender<Signal>,
+        stopping: CancellationToken,
         drain: CancellationToken,
         abort: CancellationToken,
         ended: JoinHandle<Signal>,
     }
 
     fn process() -> Process {
+        process_with(DRAIN_TIMEOUT.into())
+    }
+
+    fn process_with(times: StopTimes) -> Process {
         let (signals, received) = mpsc::unbounded_channel();
-        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
-        let ended = tokio::spawn(supervise(received, drain.clone(), abort.clone(), DRAIN_TIMEOUT));
-        Process { signals, drain, abort, ended }
+        let steps = Steps::default();
+        let Steps { stopping, drain, abort } = steps.clone();
+        let ended = tokio::spawn(supervise(received, steps, times));
+        Process { signals, stopping, drain, abort, ended }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_drain_waits_for_the_grace() {
+        let grace = Duration::from_secs(7);
+        let process = process_with(StopTimes { grace, drain_timeout: DRAIN_TIMEOUT });
+        let asked_at = Instant::now();
+        process.signals.send(Signal::Terminate).unwrap();
+        process.stopping.cancelled().await;
+        assert_eq!(asked_at.elapsed(), Duration::ZERO);
+        process.drain.cancelled().await;
+        assert!(asked_at.elapsed() >= grace, "{:?}", asked_at.elapsed());
+        assert!(!process.abort.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_or_a_second_signal_ends_the_grace() {
+        let times = StopTimes { grace: Duration::from_secs(7), drain_timeout: DRAIN_TIMEOUT };
+        let process = process_with(times);
+        let asked_at = Instant::now();
+        process.signals.send(Signal::Terminate).unwrap();
+        process.stopping.cancelled().await;
+        process.signals.send(Signal::Interrupt).unwrap();
+        assert_eq!(process.ended.await.unwrap(), Signal::Interrupt);
+
+        let shutdown = Shutdown::manual(times);
+        shutdown.request();
+        shutdown.wait().await;
+        assert!(shutdown.stopping().is_cancelled());
+        assert_eq!(asked_at.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ pub use duration::{duration, positive_duration};
 pub use file::{FromFile, SecretFileParser, secret_file, warn_if_exposed};
 pub use secret::{SecretParser, api_key, secret};
 
+use crate::shutdown::StopTimes;
 use crate::telemetry::{self, LogFilter, LogFormat};
 
 // The comments on these two structs are plain ones: clap would take a rustdoc comment for the
@@ -58,4 +59,23 @@ pub struct DrainArgs {
         value_parser = duration
     )]
     pub drain_timeout: Duration,
+
+    /// How long /readyz answers 503 after SIGTERM before new connections are refused and the drain begins
+    ///
+    /// Set it to what a load balancer takes to notice.
+    #[arg(
+        long,
+        env = "RDEV_SHUTDOWN_GRACE",
+        value_name = "DURATION",
+        default_value = "0s",
+        value_parser = duration
+    )]
+    pub shutdown_grace: Duration,
+}
+
+impl DrainArgs {
+    /// The same for [`Shutdown::install`](crate::Shutdown::install).
+    pub fn stop_times(&self) -> StopTimes {
+        StopTimes { grace: self.shutdown_grace, drain_timeout: self.drain_timeout }
+    }
 }
