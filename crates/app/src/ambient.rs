@@ -1,7 +1,7 @@
 //! The one place where the system's clock and randomness come in.
 
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
 use rdev_webhooks_domain::ports::{Clock, Entropy};
@@ -52,12 +52,19 @@ impl Ambient {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+/// From where [`SystemClock`] counts what has elapsed.
+static ORIGIN: OnceLock<Instant> = OnceLock::new();
+
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is given")]
     fn now(&self) -> Timestamp {
         // A clock before 1970 reads as 1970.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::EPOCH + since_epoch
+    }
+
+    fn elapsed(&self) -> Duration {
+        ORIGIN.get_or_init(Instant::now).elapsed()
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryHistory, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{DeliveryHistory, DisabledWebhook, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryFilter, DisabledReason, EventType, Health, PageRequest, ProjectName, Target, Timestamp, Webhook,
-    WebhookFilter, WebhookId, WebhookState,
+    DeliveryFilter, DisabledReason, EventType, PageRequest, Target, Timestamp, Webhook, WebhookId,
+    WebhookState,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many webhooks are read at once.
 const PAGE: u32 = 1_000;
+
+/// The reasons for which webhooks are disabled that their owners are told of.
+const NEWS: [DisabledReason; 2] = [DisabledReason::Failing, DisabledReason::Gone];
 
 /// A webhook that was disabled longer ago is no news. Well within the time that an event's key is
 /// remembered, so that telling again adds nothing.
@@ -37,15 +40,6 @@ pub struct Disabling {
     /// What this process has told of; no more than was disabled lately.
     told: HashSet<(WebhookId, Timestamp)>,
     outages: Outages,
-}
-
-/// A webhook that was disabled, and nobody told of yet.
-struct News {
-    id: WebhookId,
-    /// Whose it is, so that they are told.
-    project: Option<ProjectName>,
-    reason: DisabledReason,
-    since: Timestamp,
 }
 
 impl Disabling {
@@ -151,50 +145,39 @@ impl Disabling {
         Ok(self.webhooks.update(&next).await? == Updated::Applied)
     }
 
-    /// Tells of what was disabled lately and not told of by this process.
+    /// Publishes what was disabled lately, each by this process once.
     async fn tell(&mut self) -> Result<(), StoreError> {
         let news_since = self.ambient.now() - NEWS_FOR;
         self.told.retain(|(_, since)| *since >= news_since);
-        let disabled = WebhookFilter { enabled: Some(false), ..WebhookFilter::default() };
-        let mut page = PageRequest { limit: PAGE, before: None };
+        let mut after = None;
         loop {
-            let found = self.webhooks.list(&disabled, page).await?;
-            let news: Vec<_> = found.items.iter().filter_map(|one| self.news(one, news_since)).collect();
-            let ids: Vec<WebhookId> = news.iter().map(|one| one.id).collect();
-            let healths = if ids.is_empty() { Vec::new() } else { self.webhooks.health(&ids).await? };
-            for (one, health) in news.into_iter().zip(healths) {
-                self.tell_of(one, &health).await;
+            let disabled = self.webhooks.disabled(&NEWS, news_since, after, PAGE).await?;
+            for webhook in &disabled {
+                if self.is_news(webhook) {
+                    self.tell_of(webhook).await;
+                }
             }
-            page.before = found.items.last().map(|webhook| webhook.id);
-            if !found.has_more {
+            after = disabled.last().map(|webhook| (webhook.id, webhook.since));
+            if disabled.len() < PAGE as usize {
                 return Ok(());
             }
         }
     }
 
-    fn news(&self, webhook: &Webhook, news_since: Timestamp) -> Option<News> {
-        let WebhookState::Disabled { reason, since } = webhook.state else {
-            return None;
-        };
-        let is_ours = match reason {
-            DisabledReason::Failing | DisabledReason::Gone => true,
-            DisabledReason::Manual => false,
-        };
-        let is_news = is_ours && since >= news_since && !self.told.contains(&(webhook.id, since));
-        // An event has one project: news of a webhook with several would be hidden from all but one of them.
-        let project = webhook.projects.first().filter(|_| webhook.projects.len() == 1).cloned();
-        is_news.then_some(News { id: webhook.id, project, reason, since })
+    fn is_news(&self, webhook: &DisabledWebhook) -> bool {
+        !self.told.contains(&(webhook.id, webhook.since))
     }
 
-    async fn tell_of(&mut self, news: News, health: &Health) {
-        let News { id, project, reason, since } = news;
-        let failing_since = health.failing_since.map_or_else(|| "null".to_owned(), |at| format!("\"{at}\""));
+    async fn tell_of(&mut self, webhook: &DisabledWebhook) {
+        let DisabledWebhook { id, reason, since, failing_since, .. } = webhook;
+        let failing_since = failing_since.map_or_else(|| "null".to_owned(), |at| format!("\"{at}\""));
         let draft = EventDraft {
             event_type: EventType::webhook_disabled(),
-            timestamp: Some(since),
+            timestamp: Some(*since),
             // An id and a moment have visible ASCII characters alone.
             key: format!("webhook.disabled/{id}/{since}").parse().ok(),
-            project,
+            // An event has one project: news of a webhook with several would be hidden from all but one of them.
+            project: webhook.projects.first().filter(|_| webhook.projects.len() == 1).cloned(),
             data: format!(
                 r#"{{"webhook_id":"{id}","reason":"{}","disabled_at":"{since}","failing_since":{failing_since}}}"#,
                 reason.as_str()
@@ -203,7 +186,7 @@ impl Disabling {
         };
         match self.publisher.publish_to(draft, Target::Subscribers).await {
             Ok(_) => {
-                self.told.insert((id, since));
+                self.told.insert((*id, *since));
             }
             Err(error) => tracing::warn!(
                 webhook = %id, error = &error as &dyn std::error::Error,

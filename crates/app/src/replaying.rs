@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How often replays are looked for, and those looked at that have nothing to do. What ends between two looks
-/// bounds what may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).
+/// How often replays that are due are looked for. What ends between two looks bounds what may wait, see
+/// [`Replay::window`](rdev_webhooks_domain::Replay::window).
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pause between the steps of a replay that gets on. With the whole window of a hundred that is up to two
@@ -76,7 +76,7 @@ impl Replaying {
         let mut busy = false;
         let mut after = None;
         loop {
-            let page = self.replays.open(after, PAGE).await?;
+            let page = self.replays.due(after, PAGE).await?;
             for id in &page {
                 busy |= self.step(*id).await;
             }

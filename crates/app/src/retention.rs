@@ -11,6 +11,9 @@ use crate::Outages;
 /// How often old history is removed.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
+/// The same while a pass leaves more than it may remove at once.
+const INTERVAL_BEHIND: Duration = Duration::from_secs(60);
+
 /// Removes events, deliveries, attempts and statistics that are older than the retention, and idempotency keys
 /// whose time is over, once an hour.
 pub struct Retention {
@@ -43,21 +46,25 @@ impl Retention {
     /// Works until `drain`. A pass that fails is tried again an hour later.
     pub async fn run(self, drain: CancellationToken) {
         loop {
+            let has_more = tokio::select! {
+                () = drain.cancelled() => return,
+                has_more = self.pass() => has_more,
+            };
+            let pause = if has_more { INTERVAL_BEHIND } else { INTERVAL };
             tokio::select! {
                 () = drain.cancelled() => return,
-                () = self.pass() => {}
-            }
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    async fn pass(&self) {
+    /// Removes what there is to remove, and says whether there is more to be removed soon.
+    async fn pass(&self) -> bool {
+        let mut has_more = false;
         match self.history.prune(self.keep).await {
             Ok(pruned) => {
                 self.outages.worked("remove old history");
+                has_more = pruned.has_more;
                 if pruned.events > 0 {
                     tracing::info!(
                         events = pruned.events,
@@ -85,5 +92,6 @@ impl Retention {
                 self.outages.store_failed("remove old statistics", &error);
             }
         }
+        has_more
     }
 }

@@ -37,6 +37,7 @@ pub mod statistics;
 mod timestamp;
 mod trace;
 mod webhook;
+pub mod witness;
 
 pub use access::{Access, Scope, ScopeError};
 pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};

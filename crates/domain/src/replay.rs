@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
 
@@ -26,6 +27,14 @@ pub const LOOK_AT: u32 = 500;
 
 /// How many deliveries are looked at, whether it would take them or not, to count what a replay has before it.
 pub const COUNT_LIMIT: u32 = 100_000;
+
+/// How soon a replay is due again after a step that got nowhere, and how late while its webhook is enabled, and
+/// while it is disabled.
+pub const DUE_IN_MIN: Duration = Duration::from_secs(1);
+/// See [`DUE_IN_MIN`].
+pub const DUE_IN_MAX: Duration = Duration::from_secs(60);
+/// See [`DUE_IN_MIN`].
+pub const DUE_IN_MAX_DISABLED: Duration = Duration::from_secs(60 * 60);
 
 /// How many rounds of what a webhook takes at once may be in the queue: one that is being sent, and what
 /// several workers have at the ready.
@@ -236,6 +245,14 @@ impl Replay {
         let by_rounds = max_in_flight.map(|cap| cap.get().saturating_mul(ROUNDS_WAITING));
         let by_pace = ended.total().saturating_mul(STEPS_WAITING).max(LEAST_WAITING);
         by_rate.into_iter().chain(by_rounds).chain([by_pace]).fold(MOST_WAITING, u32::min).max(1)
+    }
+
+    /// When a replay is due again after a step that got nowhere, if the last that got on was made `idle_for` ago:
+    /// each time after twice as long.
+    #[must_use]
+    pub fn due_in(idle_for: Duration, webhook_is_enabled: bool) -> Duration {
+        let max = if webhook_is_enabled { DUE_IN_MAX } else { DUE_IN_MAX_DISABLED };
+        idle_for.clamp(DUE_IN_MIN, max)
     }
 
     /// How many it may queue now, with so many in the window; none if there is nothing to be looked for.

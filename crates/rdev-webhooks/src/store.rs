@@ -186,6 +186,16 @@ impl Store {
         }
     }
 
+    /// The clock that ids are made by: the process's own, unless the database keeps a time that it disagrees with.
+    pub(crate) fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
+        match &self.kind {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(store) => store.clock(own),
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(_) => own,
+        }
+    }
+
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         match &self.kind {
             #[cfg(feature = "postgres")]

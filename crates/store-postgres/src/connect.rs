@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{Clock, StoreError};
 use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::clock::{self, Time};
 use crate::error::{TimedOut, store_error};
 use crate::listings::Listings;
 use crate::options::PostgresOptions;
@@ -68,6 +69,7 @@ pub(crate) struct Inner {
     pub(crate) marks: Marks,
     pub(crate) claim_statement: ClaimStatement,
     pub(crate) wakeups: Arc<Wakeups>,
+    pub(crate) time: Arc<Time>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -183,6 +185,9 @@ impl PostgresStore {
             wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, UNHURRIED_SETTINGS));
         }
         upkeep::spawn(&tasks, &stop, browse.clone());
+        let time = Arc::new(Time::default());
+        time.look(&browse).await.map_err(ConnectError::Store)?;
+        clock::spawn(&tasks, &stop, Arc::clone(&time), browse.clone());
         let pools = [("write", &write), ("claim", &claim), ("browse", &browse), ("listing", &listing)];
         gauges::spawn(&tasks, &stop, pools.map(|(name, pool)| (name, pool.pool.clone())));
         let listings = Listings::new(listing, browse.clone(), tasks.clone());
@@ -199,11 +204,18 @@ impl PostgresStore {
                 marks: Marks::default(),
                 claim_statement: ClaimStatement::default(),
                 wakeups,
+                time,
                 tasks,
                 _stop_on_drop: stop.clone().drop_guard(),
                 stop,
             }),
         })
+    }
+
+    /// A process's clock, corrected by the database's: what ids are to be made by.
+    #[must_use]
+    pub fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
+        self.inner.time.clock(own)
     }
 
     /// Ends the store's tasks and closes its connections. Whatever is called afterwards is

@@ -1,9 +1,9 @@
 //! [`DeliveryFeed`] on Postgres.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
+use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use uuid::Uuid;
 
 use crate::connect::{APPLICATION_NAME, PostgresStore};
@@ -86,6 +86,10 @@ impl DeliveryFeed for PostgresStore {
             has_more,
             complete_until: from_sql_time(complete_until),
         })
+    }
+
+    async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {

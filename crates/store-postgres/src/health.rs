@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
+use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
 use uuid::Uuid;
 
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
+use crate::error::corrupt;
 
 /// The health of webhooks, in the same order.
 pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
@@ -65,4 +66,51 @@ pub(crate) async fn failing(
         .await?;
     let failing = rows.into_iter();
     Ok(failing.map(|row| (WebhookId::from_uuid(row.webhook_id), from_sql_time(row.failing_since))).collect())
+}
+
+/// Webhooks that were disabled for these reasons since a moment, the longest disabled first.
+pub(crate) async fn disabled(
+    store: &Inner,
+    reasons: &[DisabledReason],
+    since: Timestamp,
+    after: Option<(WebhookId, Timestamp)>,
+    limit: u32,
+) -> Result<Vec<DisabledWebhook>, StoreError> {
+    let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
+    // The smallest id is no webhook's.
+    let (after_id, after_at) = after.unwrap_or((WebhookId::from_uuid(Uuid::nil()), since));
+    let rows = store
+        .browse()
+        .run(async |conn| {
+            sqlx::query!(
+                r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_since AS "since!",
+                     (SELECT h.failing_since FROM rdev_webhooks.webhook_health h
+                     WHERE h.webhook_id = w.id) AS failing_since
+                 FROM rdev_webhooks.webhooks w
+                 WHERE w.disabled_since IS NOT NULL AND w.deleted_at IS NULL
+                     AND (w.disabled_since, w.id) > ($1, $2) AND w.disabled_reason = ANY($4)
+                 ORDER BY w.disabled_since, w.id LIMIT $3"#,
+                to_sql_time(after_at),
+                after_id.as_uuid(),
+                i64::from(limit),
+                &reasons,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = WebhookId::from_uuid(row.id);
+            let projects: Result<_, _> = row.projects.iter().map(|name| name.parse()).collect();
+            Ok(DisabledWebhook {
+                id,
+                projects: projects.unwrap_or_default(),
+                reason: DisabledReason::parse(&row.reason)
+                    .ok_or_else(|| corrupt("webhooks", "disabled_reason", id, "an unknown reason"))?,
+                since: from_sql_time(row.since),
+                failing_since: row.failing_since.map(from_sql_time),
+            })
+        })
+        .collect()
 }

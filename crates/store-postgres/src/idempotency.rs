@@ -69,6 +69,7 @@ impl IdempotencyRepository for PostgresStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         let mut pruned = 0;
+        self.inner.time.note(self.inner.browse()).await?;
         loop {
             let step = self
                 .inner
@@ -77,7 +78,7 @@ impl IdempotencyRepository for PostgresStore {
                     sqlx::query!(
                         "DELETE FROM rdev_webhooks.idempotency_keys WHERE ctid = ANY(ARRAY(
                              SELECT ctid FROM rdev_webhooks.idempotency_keys
-                             WHERE expires_at <= rdev_webhooks.now()
+                             WHERE expires_at <= (SELECT seen_at FROM rdev_webhooks.retention)
                              ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
                         PRUNE_STEP
                     )

@@ -24,6 +24,7 @@
 //! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
 
 mod api_keys;
+mod clock;
 mod connect;
 mod convert;
 mod error;

@@ -13,6 +13,7 @@ use rdev_webhooks_domain::ports::{Pruned, StoreError};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
+use crate::clock::Time;
 use crate::connect::Pool;
 use crate::convert::{from_sql_time, to_micros_up};
 use crate::error::{describe, is_lock_timeout};
@@ -35,37 +36,44 @@ const COUNTED: i64 = 10_000;
 const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
 
 /// Removes what is older than the retention, as `DeliveryHistory::prune` says. How old something is goes by the
-/// database's time alone: a process whose clock is ahead would remove for everybody what is still to be kept.
+/// database's time alone, as far as it is known to have passed: a process whose clock is ahead, or a database whose
+/// clock steps, would remove for everybody what is still to be kept.
 pub(crate) async fn prune(
     pool: &Pool,
+    time: &Time,
     key_lifetime: Duration,
     retention: Duration,
 ) -> Result<Pruned, StoreError> {
     upkeep::ensure_partitions(pool).await?;
     sweep_deleted(pool).await?;
-    let before = pool
+    time.note(pool).await?;
+    let limits = pool
         .run(async |conn| {
-            sqlx::query_scalar!(
-                r#"SELECT rdev_webhooks.now() - $1::int8 * interval '1 microsecond' AS "before!""#,
+            sqlx::query!(
+                r#"SELECT t.before AS "before!", rdev_webhooks.id_floor(
+                     date_trunc('day', t.before AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') AS "day!"
+                 FROM (SELECT seen_at - $1::int8 * interval '1 microsecond' AS before
+                     FROM rdev_webhooks.retention) t"#,
                 to_micros_up(retention)
             )
             .fetch_one(&mut **conn)
             .await
         })
         .await?;
+    let before = limits.before;
     let limit = EventId::floor(from_sql_time(before)).as_uuid();
     let mut pruned = Pruned::default();
     for day in whole_days(pool, limit).await? {
         drop_day(pool, &day, &mut pruned).await?;
     }
-    delete_rows(pool, limit, &mut pruned).await?;
+    delete_rows(pool, limit, limits.day, &mut pruned).await?;
     forget_keys(pool, limit, key_lifetime).await?;
     forget_reopened(pool).await?;
     pool.run(async |conn| {
         sqlx::query!(
             "UPDATE rdev_webhooks.webhooks
              SET previous_secret = NULL, previous_secret_until = NULL, previous_public_key = NULL
-             WHERE previous_secret_until <= rdev_webhooks.now()"
+             WHERE previous_secret_until <= (SELECT seen_at FROM rdev_webhooks.retention)"
         )
         .execute(&mut **conn)
         .await
@@ -250,9 +258,17 @@ async fn has_unfinished(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx
     .await
 }
 
-/// Deletes events under a limit, save those of which something is still to be delivered.
-async fn delete_rows(pool: &Pool, limit: Uuid, pruned: &mut Pruned) -> Result<(), StoreError> {
-    let mut after = Uuid::nil();
+/// Deletes events under a limit, save those of which something is still to be delivered. Continues where the last
+/// pass ended, so that those that are kept hide nothing that lies behind them; one that reaches the limit is the
+/// last, and the next begins at the oldest again.
+///
+/// What is left under `soon`, the beginning of the limit's day, should go soon: it goes with no partition.
+async fn delete_rows(pool: &Pool, limit: Uuid, soon: Uuid, pruned: &mut Pruned) -> Result<(), StoreError> {
+    let mut after = pool
+        .run(async |conn| {
+            sqlx::query_scalar!("SELECT looked_to FROM rdev_webhooks.retention").fetch_one(&mut **conn).await
+        })
+        .await?;
     for _ in 0..STEPS {
         let page = pool
             .run(async |conn| {
@@ -268,14 +284,28 @@ async fn delete_rows(pool: &Pool, limit: Uuid, pruned: &mut Pruned) -> Result<()
             })
             .await?;
         let (Some(first), Some(last)) = (page.first(), page.last()) else {
-            return Ok(());
+            return note_looked_to(pool, Uuid::nil()).await;
         };
         after = *last;
         let deleted = pool.run(async |conn| delete_page(conn, &page, *first, *last).await).await?;
         pruned.events += deleted.events;
         pruned.deliveries += deleted.deliveries;
     }
-    tracing::info!("more than one go can delete lies before the retention's limit; the rest goes later");
+    pruned.has_more = after < soon;
+    tracing::info!(
+        soon = pruned.has_more,
+        "more is older than the retention than one pass removes; the rest goes later"
+    );
+    note_looked_to(pool, after).await
+}
+
+async fn note_looked_to(pool: &Pool, looked_to: Uuid) -> Result<(), StoreError> {
+    pool.run(async |conn| {
+        sqlx::query!("UPDATE rdev_webhooks.retention SET looked_to = $1 WHERE looked_to <> $1", looked_to)
+            .execute(&mut **conn)
+            .await
+    })
+    .await?;
     Ok(())
 }
 
@@ -353,6 +383,7 @@ async fn delete_page(
     Ok(Pruned {
         events: u64::try_from(row.events).unwrap_or(0),
         deliveries: u64::try_from(row.deliveries).unwrap_or(0),
+        has_more: false,
     })
 }
 
@@ -365,7 +396,7 @@ async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result
                 sqlx::query_scalar!(
                     "SELECT event_id FROM rdev_webhooks.event_keys
                      WHERE event_id > $1 AND event_id < greatest($2, rdev_webhooks.id_floor(
-                         rdev_webhooks.now() - $3::int8 * interval '1 microsecond'))
+                         (SELECT seen_at FROM rdev_webhooks.retention) - $3::int8 * interval '1 microsecond'))
                      ORDER BY event_id LIMIT $4",
                     after,
                     limit,
@@ -383,7 +414,7 @@ async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result
         pool.run(async |conn| {
             sqlx::query!(
                 "DELETE FROM rdev_webhooks.event_keys k USING unnest($1::uuid[]) AS old(event_id)
-                 WHERE k.event_id = old.event_id AND (k.expires_at <= rdev_webhooks.now()
+                 WHERE k.event_id = old.event_id AND (k.expires_at <= (SELECT seen_at FROM rdev_webhooks.retention)
                      OR NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = k.event_id))",
                 &page
             )

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, texts, to_sql_time};
+pub(crate) use rows::hurry;
 use rows::{replay_rows, save, to_i64, to_replay};
 
 #[async_trait]
@@ -99,8 +100,9 @@ impl ReplayRepository for PostgresStore {
                 let inserted = sqlx::query!(
                     "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, projects,
                          matched, matched_exactly, matched_at, looked_to, queued, waiting, succeeded,
-                         failed, cancelled, state, ended_at, open)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, $11, $12, $13)
+                         failed, cancelled, state, ended_at, open, look_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, $11, $12, $13,
+                         CASE WHEN $13 THEN rdev_webhooks.now() END)
                      ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
                     replay.id.as_uuid(),
                     selection.webhook_id.as_uuid(),
@@ -187,14 +189,15 @@ impl ReplayRepository for PostgresStore {
             .await?
     }
 
-    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+    async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
         let after = after.map_or(Uuid::nil(), |after| after.as_uuid());
         let ids = self
             .inner
             .browse()
             .run(async |conn| {
                 sqlx::query_scalar!(
-                    "SELECT id FROM rdev_webhooks.replays WHERE open AND id > $1 ORDER BY id LIMIT $2",
+                    "SELECT id FROM rdev_webhooks.replays
+                     WHERE look_at <= rdev_webhooks.now() AND id > $1 ORDER BY id LIMIT $2",
                     after,
                     i64::from(limit)
                 )

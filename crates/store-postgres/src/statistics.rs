@@ -59,6 +59,7 @@ impl StatisticsRepository for PostgresStore {
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
+        self.inner.time.note(self.inner.browse()).await?;
         for bucket in Bucket::ALL {
             while self.forget_some(bucket, bucket.kept(retention)).await? == STEP.unsigned_abs() {}
         }
@@ -75,7 +76,8 @@ impl PostgresStore {
                 sqlx::query!(
                     "DELETE FROM rdev_webhooks.webhook_statistics WHERE ctid = ANY(ARRAY(
                          SELECT ctid FROM rdev_webhooks.webhook_statistics
-                         WHERE bucket_seconds = $1 AND bucket_at < rdev_webhooks.now() - $2::int8 * interval '1 microsecond'
+                         WHERE bucket_seconds = $1 AND bucket_at < (SELECT seen_at FROM rdev_webhooks.retention)
+                             - $2::int8 * interval '1 microsecond'
                          LIMIT $3))",
                     seconds(bucket),
                     to_micros_up(keep),

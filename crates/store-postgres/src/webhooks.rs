@@ -1,10 +1,10 @@
 //! [`WebhookRepository`] on Postgres.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId, WebhookState,
+    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::convert::{texts, to_nanos, to_sql_time};
 use crate::error::describe;
 use crate::health;
 use crate::queue::cancel;
+use crate::replays;
 use crate::rotate::{self, public_key};
 use crate::sealing::{Sealed, seal_headers, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook};
@@ -189,6 +190,7 @@ impl WebhookRepository for PostgresStore {
                 .await?;
                 unsubscribe(&mut tx, webhook.id.as_uuid()).await?;
                 subscribe(&mut tx, webhook).await?;
+                replays::hurry(&mut tx, webhook.id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })
@@ -238,6 +240,7 @@ impl WebhookRepository for PostgresStore {
                 .await?;
                 unsubscribe(&mut tx, id.as_uuid()).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
+                replays::hurry(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })
@@ -263,6 +266,16 @@ impl WebhookRepository for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         health::failing(&self.inner, before, limit).await
+    }
+
+    async fn disabled(
+        &self,
+        reasons: &[DisabledReason],
+        since: Timestamp,
+        after: Option<(WebhookId, Timestamp)>,
+        limit: u32,
+    ) -> Result<Vec<DisabledWebhook>, StoreError> {
+        health::disabled(&self.inner, reasons, since, after, limit).await
     }
 }
 

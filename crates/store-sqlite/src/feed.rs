@@ -63,6 +63,14 @@ impl DeliveryFeed for SqliteStore {
         Ok(Changes { points, has_more, complete_until })
     }
 
+    async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let at: Option<i64> = sqlx::query_scalar!("SELECT set_back_at FROM clock")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(error::database)?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+
     async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {
         let now = self.clock.now();
         let ids = json::ids(ids.iter().map(DeliveryId::as_uuid))?;

@@ -71,6 +71,6 @@ impl DeliveryHistory for SqliteStore {
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
-        self.prune_before(self.clock.now() - retention).await
+        self.prune_before(self.seen_at().await? - retention).await
     }
 }

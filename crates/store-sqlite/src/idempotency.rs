@@ -46,8 +46,9 @@ impl IdempotencyRepository for SqliteStore {
 
     async fn prune(&self) -> Result<u64, StoreError> {
         let mut pruned = 0;
+        let seen_at = self.seen_at().await?;
         loop {
-            let step = self.write(|conn, now| Box::pin(prune_step(conn, now))).await?;
+            let step = self.write(move |conn, _| Box::pin(prune_step(conn, seen_at))).await?;
             pruned += step;
             if step < PRUNE_STEP.unsigned_abs() {
                 return Ok(pruned);

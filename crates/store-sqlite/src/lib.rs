@@ -28,6 +28,7 @@
 //! while somebody else serves.
 
 mod api_keys;
+mod clock;
 mod error;
 mod event_types;
 mod events;
@@ -43,6 +44,7 @@ mod open;
 mod options;
 mod public_keys;
 mod queue;
+mod rebase;
 mod replays;
 mod resealing;
 mod rotate;

@@ -13,10 +13,11 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use crate::clock::StoreClock;
 use crate::files::{self, Lock};
 use crate::listing::{Gate, Listings};
 use crate::writer::{Setup, WriteAheadLog, Writer};
-use crate::{SqliteOptions, SqliteStore, public_keys, resealing};
+use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
 
 /// Why a database could not be opened, for the person who wants it opened.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,7 @@ pub enum OpenError {
 
 pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenError> {
     let SqliteOptions { path, keyring, clock, timeout, .. } = options;
+    let clock = Arc::new(StoreClock::new(clock));
     let failed = |source: sqlx::Error| OpenError::Database { path: path.clone(), source };
     let (mut conn, lock) = connect(&path, timeout).await?;
     let resealed = resealing::reseal(&mut conn, &keyring, &path).await?;
@@ -107,6 +109,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
     }
     public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
+    rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 
     let pool = |size: NonZeroU32| {

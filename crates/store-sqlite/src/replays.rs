@@ -62,8 +62,10 @@ impl ReplayRepository for SqliteStore {
     ) -> Result<ReplayBegun, StoreError> {
         let replay = replay.clone();
         let visible_to = visible_to.map(json::projects).transpose()?;
-        self.write(move |conn, _| Box::pin(async move { begin(conn, &replay, visible_to.as_deref()).await }))
-            .await
+        self.write(move |conn, now| {
+            Box::pin(async move { begin(conn, &replay, visible_to.as_deref(), now).await })
+        })
+        .await
     }
 
     async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
@@ -104,12 +106,15 @@ impl ReplayRepository for SqliteStore {
         self.write(move |conn, now| Box::pin(async move { cancel(conn, id, now).await })).await
     }
 
-    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+    async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
         let after = after.map_or_else(Vec::new, bytes);
+        let now = micros(self.clock.now());
         let ids = sqlx::query_scalar!(
-            "SELECT id FROM replays WHERE open AND id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id FROM replays INDEXED BY replays_due
+             WHERE look_at IS NOT NULL AND look_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
             after,
-            limit
+            limit,
+            now
         )
         .fetch_all(&self.readers)
         .await
@@ -149,6 +154,7 @@ async fn begin(
     conn: &mut SqliteConnection,
     replay: &Replay,
     visible_to: Option<&str>,
+    now: Timestamp,
 ) -> Result<ReplayBegun, StoreError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
@@ -177,10 +183,12 @@ async fn begin(
     let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
     let open = replay.is_open();
+    let (now, look_at) = (micros(now), open.then_some(micros(now)));
     let inserted = sqlx::query!(
         "INSERT INTO replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
-           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13)
+           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open, look_at,
+           progressed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
         id,
         webhook,
@@ -194,7 +202,9 @@ async fn begin(
         looked_to,
         state,
         ended_at,
-        open
+        open,
+        look_at,
+        now
     )
     .execute(conn)
     .await
@@ -213,6 +223,6 @@ async fn cancel(
     if !replay.cancel(CancelReason::Requested, now) {
         return Ok(Some(ReplayCancelled::Ended(replay)));
     }
-    replay::save(conn, &replay).await?;
+    replay::save(conn, &replay, now).await?;
     Ok(Some(ReplayCancelled::Cancelled(replay)))
 }

@@ -59,7 +59,7 @@ impl StatisticsRepository for SqliteStore {
     }
 
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.seen_at().await?;
         for bucket in Bucket::ALL {
             let before = now - bucket.kept(retention);
             while self

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::Timestamp;
-use rdev_webhooks_domain::ports::{Clock, StoreError};
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_keyring::Keyring;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Notify;
 
+use crate::clock::StoreClock;
 use crate::listing::Listings;
 use crate::targets::Targets;
 use crate::writer::{JobFuture, Writer};
@@ -23,7 +24,7 @@ pub struct SqliteStore {
     pub(crate) readers: SqlitePool,
     /// For what a caller of the API may make last.
     pub(crate) listings: Listings,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StoreClock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) targets: Arc<Targets>,
     pub(crate) wake: Arc<Notify>,
@@ -83,6 +84,21 @@ impl SqliteStore {
         wakes: fn(&T) -> bool,
     ) -> Result<T, StoreError> {
         self.writer.run(job, wakes).await
+    }
+
+    /// How far time is known to have passed: what is old goes by this, and not by the clock alone.
+    pub(crate) async fn seen_at(&self) -> Result<Timestamp, StoreError> {
+        let seen_at: Option<i64> = self
+            .write(|conn, _| {
+                Box::pin(async move {
+                    sqlx::query_scalar!("SELECT seen_at FROM clock")
+                        .fetch_one(conn)
+                        .await
+                        .map_err(error::database)
+                })
+            })
+            .await?;
+        Ok(seen_at.map_or_else(|| self.clock.now(), Timestamp::from_micros))
     }
 
     /// One consistent view of the database, for several queries.

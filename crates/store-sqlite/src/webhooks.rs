@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId, WebhookState,
+    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::SqliteConnection;
 
-use crate::rows::webhook::WebhookRow;
+use crate::rows::webhook::{DisabledRow, WebhookRow};
 use crate::rows::{micros, nanos};
 use crate::{SqliteStore, error, health, json, rotate, rows, sealing, visible};
 
@@ -131,7 +131,7 @@ impl WebhookRepository for SqliteStore {
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
         let columns = Columns::new(webhook, &self.keyring)?;
         self.write_and_wake(
-            move |conn, _| Box::pin(async move { update(conn, columns).await }),
+            move |conn, now| Box::pin(async move { update(conn, columns, now).await }),
             // It may just have been enabled, with deliveries that waited for that.
             |updated| *updated == Updated::Applied,
         )
@@ -183,6 +183,37 @@ impl WebhookRepository for SqliteStore {
         let since = Timestamp::from_micros;
         found.iter().map(|row| Ok((rows::webhook::id(&row.id)?, since(row.failing_since)))).collect()
     }
+
+    async fn disabled(
+        &self,
+        reasons: &[DisabledReason],
+        since: Timestamp,
+        after: Option<(WebhookId, Timestamp)>,
+        limit: u32,
+    ) -> Result<Vec<DisabledWebhook>, StoreError> {
+        let since = micros(since);
+        let reasons = json::rows(&reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>())?;
+        let (after_at, after_id) = place(after);
+        let found = sqlx::query_as!(
+            DisabledRow,
+            r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_since AS "since!",
+                 (SELECT h.failing_since FROM webhook_health AS h WHERE h.webhook_id = w.id) AS failing_since
+               FROM webhooks AS w INDEXED BY webhooks_disabled
+               WHERE w.disabled_since IS NOT NULL AND w.deleted_at IS NULL AND w.disabled_since >= ?1
+                 AND w.disabled_reason IN (SELECT value FROM json_each(?5))
+                 AND (w.disabled_since, w.id) > (?2, ?3)
+               ORDER BY w.disabled_since, w.id LIMIT ?4"#,
+            since,
+            after_at,
+            after_id,
+            limit,
+            reasons
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(error::database)?;
+        found.iter().map(DisabledRow::webhook).collect()
+    }
 }
 
 impl SqliteStore {
@@ -190,6 +221,11 @@ impl SqliteStore {
     async fn cancel_waiting(&self, id: WebhookId) -> Result<bool, StoreError> {
         self.write(move |conn, now| Box::pin(async move { cancel_waiting(conn, id, now).await })).await
     }
+}
+
+/// From where a page goes on, by time and id; before everything if it is the first.
+fn place(after: Option<(WebhookId, Timestamp)>) -> (i64, Vec<u8>) {
+    after.map_or_else(|| (i64::MIN, Vec::new()), |(id, at)| (micros(at), bytes(id)))
 }
 
 fn bytes(id: WebhookId) -> Vec<u8> {
@@ -264,7 +300,11 @@ impl Columns {
     }
 }
 
-async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated, StoreError> {
+async fn update(
+    conn: &mut SqliteConnection,
+    columns: Columns,
+    now: Timestamp,
+) -> Result<Updated, StoreError> {
     // Whether it leads elsewhere, takes other projects' events or is enabled again: then what was known of
     // the endpoint is not.
     let begins_anew = sqlx::query_scalar!(
@@ -308,6 +348,7 @@ async fn update(conn: &mut SqliteConnection, columns: Columns) -> Result<Updated
         if begins_anew == Some(true) {
             health::forget(&mut *conn, &columns.id).await?;
         }
+        rows::replay::hurry(&mut *conn, &columns.id, now).await?;
         columns.subscribe(conn).await?;
         return Ok(Updated::Applied);
     }
@@ -359,6 +400,7 @@ async fn mark_deleted(
         .await
         .map_err(error::database)?;
     health::forget(&mut *conn, &webhook).await?;
+    rows::replay::hurry(&mut *conn, &webhook, now).await?;
     cancel_waiting(conn, id, now).await?;
     Ok(Updated::Applied)
 }

@@ -16,6 +16,7 @@ use crate::error;
 mod group;
 mod log;
 mod task;
+mod time;
 
 pub(crate) use log::WriteAheadLog;
 pub(crate) use task::Setup;
@@ -173,6 +174,7 @@ mod tests {
     use sqlx::sqlite::SqliteConnectOptions;
 
     use super::*;
+    use crate::clock::StoreClock;
     use crate::files;
 
     struct Epoch;
@@ -202,7 +204,8 @@ mod tests {
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
-        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), log, lock };
+        let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
+        let setup = Setup { conn, options, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(

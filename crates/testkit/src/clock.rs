@@ -9,28 +9,39 @@ use tokio::time::Instant;
 
 /// A clock that stands still until it is told to move. Share it in an `Arc`.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<Shown>);
+
+/// What a clock shows, and the time that has passed.
+#[derive(Debug, Clone, Copy)]
+struct Shown {
+    now: Timestamp,
+    elapsed: Duration,
+}
 
 impl ManualClock {
     /// A clock that shows `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
-        Self(Mutex::new(now))
+        Self(Mutex::new(Shown { now, elapsed: Duration::ZERO }))
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.change(|now| now + by);
+        self.change(|shown| Shown { now: shown.now + by, elapsed: shown.elapsed + by });
     }
 
-    /// Sets the clock, back if need be.
+    /// Sets the clock, back if need be, while no time passes.
     pub fn set(&self, now: Timestamp) {
-        self.change(|_| now);
+        self.change(|shown| Shown { now, ..shown });
     }
 
-    fn change(&self, change: impl FnOnce(Timestamp) -> Timestamp) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = change(*now);
+    fn shown(&self) -> Shown {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(Shown) -> Shown) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *shown = change(*shown);
     }
 }
 
@@ -43,7 +54,11 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown().now
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.shown().elapsed
     }
 }
 

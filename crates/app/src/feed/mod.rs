@@ -30,7 +30,8 @@ pub use poller::FeedTask;
 use seats::{Seat, Seats};
 pub use subscription::Subscription;
 
-/// How much later than all that was told a cursor may be: so far may clocks be set back.
+/// How much later than all that was told a cursor may be. One that is later is of before the store's time was set
+/// back: whoever has it continues at that moment.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
 /// How many of them may read what they missed at the same time.
 const MAX_CATCHING_UP: usize = 2;
@@ -63,9 +64,9 @@ pub enum WatchError {
     /// There are as many watchers with the same API key as there may be.
     #[error("there are too many streams with this API key already")]
     TooManyOfKey,
-    /// The cursor is of a time that has not come yet.
-    #[error("the cursor is later than now")]
-    Ahead,
+    /// The database is away.
+    #[error("the database cannot be read")]
+    Unavailable,
     /// The process is stopping.
     #[error("the process is stopping")]
     Stopped,
@@ -112,9 +113,10 @@ impl Feed {
         let mut batches = self.0.subscribe().ok_or(WatchError::Stopped)?;
         self.0.begun.notify_one();
         let first = batches.recv().await.map_err(|_| WatchError::Stopped)?;
-        if since.is_some_and(|since| since > first.cursor + MAX_AHEAD) {
-            return Err(WatchError::Ahead);
-        }
+        let since = match since {
+            Some(since) if since > first.cursor + MAX_AHEAD => Some(self.0.set_back_at().await?),
+            since => since,
+        };
         Ok(Subscription::new(Arc::clone(&self.0), seat, batches, first, since))
     }
 }
@@ -123,6 +125,15 @@ impl Shared {
     fn subscribe(&self) -> Option<broadcast::Receiver<Arc<FeedBatch>>> {
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.as_ref().map(broadcast::Sender::subscribe)
+    }
+
+    /// Since when something may have been recorded after a cursor that is later than now.
+    async fn set_back_at(&self) -> Result<Timestamp, WatchError> {
+        let set_back_at = self.store.set_back_at().await.map_err(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be looked for");
+            WatchError::Unavailable
+        })?;
+        Ok(set_back_at.unwrap_or(Timestamp::EPOCH))
     }
 
     fn is_closed(&self) -> bool {

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{ACCEPTED_LATE, BATCH, FeedBatch, Shared};
+use super::{ACCEPTED_LATE, BATCH, FeedBatch, MAX_AHEAD, Shared};
 use crate::Outages;
 
 /// How often changes are looked for; under load less often, so that it takes a quarter of the time at most.
@@ -154,7 +154,15 @@ impl Looking {
                 break;
             }
         }
-        self.from = complete_until.map_or(self.from, |until| until.max(self.from));
+        let until = complete_until.unwrap_or(self.from);
+        if until + MAX_AHEAD < self.from {
+            // The store's time was set back: what is recorded since then is looked for from there.
+            let set_back_at = shared.store.set_back_at().await?;
+            self.from = set_back_at.unwrap_or(until - MAX_AHEAD).min(until);
+            self.changed.clear();
+        } else {
+            self.from = until.max(self.from);
+        }
         self.forget();
         let _ = batches.send(Arc::new(FeedBatch { changes: Vec::new(), cursor: self.from }));
         Ok(())

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::DeliveryId;
 use crate::feed::{ChangePoint, Changes, Watched};
+use crate::{DeliveryId, Timestamp};
 
 /// Where those who watch learn which deliveries have changed.
 ///
@@ -27,6 +27,12 @@ pub trait DeliveryFeed: Send + Sync + 'static {
     ///    (`the_feed_misses_nothing_that_is_recorded_meanwhile`)
     /// 4. MUST hold what was put back by a redelivery or a replay. (`the_feed_tells_what_was_put_back`)
     async fn changed(&self, after: ChangePoint, limit: u32) -> Result<Changes, StoreError>;
+
+    /// When the store's time was last set back, by the time since; none if the store does not know.
+    ///
+    /// 1. MUST be no later than anything that was recorded after a cursor that is later than now. (the stores' own
+    ///    tests)
+    async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// These deliveries as they are now, in whatever order; those that are gone are left out.
     ///

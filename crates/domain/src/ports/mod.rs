@@ -39,4 +39,4 @@ pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 pub use replay_repository::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;
-pub use webhook_repository::{Rotated, Updated, WebhookRepository};
+pub use webhook_repository::{DisabledWebhook, Rotated, Updated, WebhookRepository};

@@ -53,12 +53,15 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// 2. MUST leave one alone that has ended. (`a_replay_that_has_ended_is_not_cancelled`)
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError>;
 
-    /// The first `limit` [open](Replay::is_open) replays with an id after `after`, in the order of their
-    /// ids.
+    /// The first `limit` [open](Replay::is_open) replays that are due for a step, with an id after `after`, in the
+    /// order of their ids.
     ///
     /// 1. MUST list those that are running or have something in the queue, and no other.
     ///    (`open_replays_are_listed_until_all_has_ended`)
-    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError>;
+    /// 2. MUST leave out a replay whose last step got nowhere until it is
+    ///    [due again](Replay::due_in), or until its webhook is changed or deleted.
+    ///    (`a_replay_that_gets_nowhere_is_due_ever_more_seldom`)
+    async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError>;
 
     /// Takes a replay one bounded step further: counts what has ended of what it had queued, and queues
     /// the next. None if there is no such replay, or somebody else is at it.

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId,
+    DisabledReason, Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp,
+    Webhook, WebhookDeletion, WebhookFilter, WebhookId,
 };
 
 /// Where webhooks are kept.
@@ -90,6 +92,35 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// 1. MUST list all of them and no other. (`webhooks_that_fail_are_listed`)
     async fn failing(&self, before: Timestamp, limit: u32)
     -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
+
+    /// The first `limit` webhooks that were disabled for one of these reasons at `since` or later, the longest
+    /// disabled first, and only those that come after `after`.
+    ///
+    /// 1. MUST list all of them and no other, and page without gaps and repetitions.
+    ///    (`disabled_webhooks_are_listed`)
+    /// 2. MUST list a webhook that cannot be read as one that is limited to no project. (the stores' own tests)
+    async fn disabled(
+        &self,
+        reasons: &[DisabledReason],
+        since: Timestamp,
+        after: Option<(WebhookId, Timestamp)>,
+        limit: u32,
+    ) -> Result<Vec<DisabledWebhook>, StoreError>;
+}
+
+/// A webhook that is disabled, as far as its owner is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisabledWebhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// The projects that it is limited to; empty for none.
+    pub projects: BTreeSet<ProjectName>,
+    /// Why it is disabled.
+    pub reason: DisabledReason,
+    /// Since when.
+    pub since: Timestamp,
+    /// Since when all its attempts have failed; none if the last succeeded.
+    pub failing_since: Option<Timestamp>,
 }
 
 /// What became of a rotation.

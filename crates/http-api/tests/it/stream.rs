@@ -186,7 +186,7 @@ async fn a_last_event_id_that_is_none_of_ours_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_last_event_id_that_was_changed_or_is_of_the_future_is_refused() {
+async fn a_last_event_id_that_was_changed_is_refused() {
     let scene = Scene::new();
     let mut stream = scene.stream("?project=nobody", &[]).await;
     let block = stream.block().await.unwrap();
@@ -196,9 +196,9 @@ async fn a_last_event_id_that_was_changed_or_is_of_the_future_is_refused() {
     let now = scene.clock.now().as_micros();
     assert_eq!(at(&now.to_string()), id);
     scene.stream("", &[("last-event-id", &at(&(now + 59_000_000).to_string()))]).await;
-    let (ahead, signed, padded) = ((now + 61_000_000).to_string(), format!("+{now}"), format!("0{now}"));
+    let (signed, padded) = (format!("+{now}"), format!("0{now}"));
     let appended: Vec<_> = ["A", "M", "0", "AA"].iter().map(|more| format!("{id}{more}")).collect();
-    let forged = [at(&ahead), at(&signed), at(&padded)];
+    let forged = [at(&signed), at(&padded)];
     for id in appended.iter().chain(&forged) {
         let refused = scene.call("GET", "/events/stream", &[("last-event-id", id)]).await.expect(422);
         assert_eq!(refused.places(), ["#Last-Event-ID"], "{id}");

@@ -9,7 +9,7 @@ use rdev_webhooks_domain::{
 };
 use sqlx::{Connection, PgConnection};
 
-use super::rows::{replay_rows, save, to_replay};
+use super::rows::{postpone, replay_rows, save, to_replay};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
 
@@ -31,7 +31,9 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
             let before = replay.clone();
             let ended = collect_ended(&mut tx, id).await?;
             replay.settle(ended);
-            let room = match standing(&mut tx, replay.selection.webhook_id).await? {
+            let standing = standing(&mut tx, replay.selection.webhook_id).await?;
+            let is_enabled = matches!(standing, Standing::Enabled { .. });
+            let room = match standing {
                 Standing::Enabled { rate_limit, max_in_flight } => {
                     replay.room(Replay::window(rate_limit, max_in_flight, ended))
                 }
@@ -48,10 +50,12 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
                 replay.queue(found.taken, found.looked_to);
             }
             replay.complete(now);
-            if replay != before {
+            if replay == before {
+                postpone(&mut tx, id, is_enabled).await?;
+            } else {
                 save(&mut tx, &replay).await?;
-                tx.commit().await?;
             }
+            tx.commit().await?;
             let looked = room > 0;
             Ok(Ok(Some(Advance { queued, ended: ended.total(), looked, state: replay.state })))
         })

@@ -1,5 +1,7 @@
 //! Rows of `replays`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
@@ -9,7 +11,7 @@ use rdev_webhooks_domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::convert::{from_sql_time, to_i32, to_sql_time, to_u32};
+use crate::convert::{from_sql_time, to_i32, to_micros_up, to_sql_time, to_u32};
 use crate::error::corrupt;
 
 const TABLE: &str = "replays";
@@ -92,7 +94,7 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
     })
 }
 
-/// Stores how far a replay is.
+/// Stores how far a replay is, and that it got on.
 pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(), sqlx::Error> {
     let reason = match replay.state {
         ReplayState::Cancelled { reason, .. } => Some(reason.as_str()),
@@ -100,7 +102,9 @@ pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(),
     };
     sqlx::query!(
         "UPDATE rdev_webhooks.replays SET looked_to = $2, queued = $3, waiting = $4, succeeded = $5,
-             failed = $6, cancelled = $7, state = $8, reason = $9, ended_at = $10, open = $11
+             failed = $6, cancelled = $7, state = $8, reason = $9, ended_at = $10, open = $11,
+             look_at = CASE WHEN $11 THEN least(look_at, rdev_webhooks.now()) END,
+             progressed_at = rdev_webhooks.now()
          WHERE id = $1",
         replay.id.as_uuid(),
         replay.looked_to.map(|id| id.as_uuid()),
@@ -113,6 +117,40 @@ pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(),
         reason,
         replay.state.ended_at().map(to_sql_time),
         replay.is_open(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Puts off a replay that got nowhere, as [`Replay::due_in`] says.
+pub(super) async fn postpone(
+    conn: &mut PgConnection,
+    id: ReplayId,
+    webhook_is_enabled: bool,
+) -> Result<(), sqlx::Error> {
+    let (min, max) = (Duration::ZERO, Duration::MAX);
+    let (min, max) = (Replay::due_in(min, webhook_is_enabled), Replay::due_in(max, webhook_is_enabled));
+    sqlx::query!(
+        "UPDATE rdev_webhooks.replays SET look_at = rdev_webhooks.now() + least(
+             greatest(rdev_webhooks.now() - progressed_at, $2::int8 * interval '1 microsecond'),
+             $3::int8 * interval '1 microsecond')
+         WHERE id = $1",
+        id.as_uuid(),
+        to_micros_up(min),
+        to_micros_up(max),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes the open replays of a webhook due that was changed or deleted.
+pub(crate) async fn hurry(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE rdev_webhooks.replays SET look_at = rdev_webhooks.now(), progressed_at = rdev_webhooks.now()
+         WHERE webhook_id = $1 AND look_at IS NOT NULL",
+        webhook
     )
     .execute(conn)
     .await?;

@@ -80,6 +80,11 @@ impl Harness for PostgresHarness {
         );
         let mut conn = self.scene.database.connect().await;
         conn.execute(AssertSqlSafe(statement)).await.unwrap();
+        let seen = format!(
+            "UPDATE rdev_webhooks.retention SET seen_at = seen_at + interval '{} microseconds'",
+            by.as_micros()
+        );
+        conn.execute(AssertSqlSafe(seen)).await.unwrap();
     }
 
     async fn now(&self) -> Timestamp {

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, and its helpers too")]
 
 mod claims;
+mod clocks;
 mod contract;
 mod feed;
 mod ids;

@@ -204,6 +204,22 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     assert_eq!(counted(Some("none")).await, (0, true));
 }
 
+#[tokio::test]
+async fn replays_that_are_not_due_cost_nothing() {
+    let scene = Scene::new().await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, matched, matched_exactly,
+                 matched_at, queued, waiting, succeeded, failed, cancelled, state, open, look_at)
+             SELECT gen_random_uuid(), gen_random_uuid(), now(), now(), 'failed', 1, true, now(), 0, 0, 0, 0, 0,
+                 'running', true, now() + interval '1 hour' FROM generate_series(1, 3000);
+             ANALYZE rdev_webhooks.replays",
+        )
+        .await;
+    let read = rows_read(&scene, async |store| assert!(store.due(None, 100).await.unwrap().is_empty())).await;
+    assert!(read < 500, "{read} rows were read");
+}
+
 /// How many rows a store of its own looks at while it does something. The server counts what a connection
 /// has read when that ends, so everybody else's must be over.
 async fn rows_read(scene: &Scene, work: impl AsyncFnOnce(&PostgresStore)) -> i64 {

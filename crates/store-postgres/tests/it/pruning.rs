@@ -112,3 +112,32 @@ async fn a_day_is_kept_when_something_of_it_is_wanted_again_at_that_moment() {
     let leased = scene.store.claim(&scene.claim(webhook.id, 1)).await.unwrap();
     assert_eq!(leased[0].event_id, event.id);
 }
+
+/// Old events of a day: so many that an enabled webhook still waits for, and then one that nobody does.
+const AWAITED: &str = "
+    WITH made AS (
+        SELECT n, encode(substring(uuid_send(rdev_webhooks.id_floor(
+            date_trunc('day', now()) - interval '3 days' + n * interval '1 second')) FOR 6)
+            || '\\x7000'::bytea || '\\x8000'::bytea || substring(int8send(n) FROM 3), 'hex')::uuid AS id
+        FROM generate_series(1, 50001) n
+    ),
+    stored AS (
+        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, body)
+        SELECT id, now(), 'a.b', '{}' FROM made
+    )
+    INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)
+    SELECT rdev_webhooks.delivery_id(m.id, w.id), m.id, w.id, now()
+    FROM made m, rdev_webhooks.webhooks w WHERE m.n <= 50000";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_hides_nothing_that_lies_behind_it() {
+    let scene = Scene::new().await;
+    scene.webhook().await;
+    scene.execute(AWAITED).await;
+    let first = scene.store.prune(DAY).await.unwrap();
+    assert_eq!((first.events, first.has_more), (0, true));
+    // Another process goes on where that one ended.
+    let next = scene.another().await.prune(DAY).await.unwrap();
+    assert_eq!((next.events, next.has_more), (1, false));
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events").await, 50_000);
+}

@@ -36,6 +36,9 @@ impl Scene {
         let database = server.database(async |url| migrate(&url).await).await;
         let mut options = options(&database);
         change(&mut options);
+        // The template was made a while ago.
+        let seen = "UPDATE rdev_webhooks.retention SET seen_at = rdev_webhooks.now()";
+        database.connect().await.execute(seen).await.unwrap();
         let store = PostgresStore::connect(options).await.expect("the store connects");
         let entropy = SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed).into());
         Self { store, entropy, database }

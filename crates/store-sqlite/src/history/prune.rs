@@ -34,7 +34,8 @@ impl SqliteStore {
                 None => break,
             }
         }
-        self.write(|conn, now| Box::pin(forget_previous_secrets(conn, now))).await?;
+        let seen_at = self.seen_at().await?;
+        self.write(move |conn, _| Box::pin(forget_previous_secrets(conn, seen_at))).await?;
         while self.write(|conn, _| Box::pin(forget_reopened(conn))).await? {}
         self.write(move |conn, _| Box::pin(async move { prune_webhooks(conn, before).await })).await?;
         self.write(move |conn, _| Box::pin(async move { prune_replays(conn, before).await })).await?;
@@ -130,7 +131,7 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, S
             .execute(conn)
             .await
             .map_err(error::database)?;
-    Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected() })
+    Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected(), has_more: false })
 }
 
 /// Forgets of some of what has ended again that it was put back once, and says whether there may be more.

@@ -27,7 +27,9 @@ pub(super) async fn advance(
     let before = replay.clone();
     let ended = collect_ended(&mut *conn, id).await?;
     replay.settle(ended);
-    let room = match standing(&mut *conn, replay.selection.webhook_id).await? {
+    let standing = standing(&mut *conn, replay.selection.webhook_id).await?;
+    let is_enabled = matches!(standing, Standing::Enabled { .. });
+    let room = match standing {
         Standing::Enabled { rate_limit, max_in_flight } => {
             replay.room(Replay::window(rate_limit, max_in_flight, ended))
         }
@@ -44,8 +46,10 @@ pub(super) async fn advance(
         replay.queue(found.taken, found.looked_to);
     }
     replay.complete(now);
-    if replay != before {
-        replay::save(conn, &replay).await?;
+    if replay == before {
+        replay::postpone(conn, id, is_enabled, now).await?;
+    } else {
+        replay::save(conn, &replay, now).await?;
     }
     Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
 }

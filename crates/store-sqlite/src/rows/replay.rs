@@ -116,8 +116,12 @@ impl ReplayRow {
     }
 }
 
-/// Stores how far a replay is.
-pub(crate) async fn save(conn: &mut SqliteConnection, replay: &Replay) -> Result<(), StoreError> {
+/// Stores how far a replay is, and that it got on.
+pub(crate) async fn save(
+    conn: &mut SqliteConnection,
+    replay: &Replay,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let id = replay.id.as_uuid().as_bytes().to_vec();
     let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
     let queued = count(replay.queued)?;
@@ -129,9 +133,11 @@ pub(crate) async fn save(conn: &mut SqliteConnection, replay: &Replay) -> Result
         ReplayState::Running | ReplayState::Completed { .. } => None,
     };
     let (ended_at, open) = (replay.state.ended_at().map(micros), replay.is_open());
+    let now = micros(now);
     sqlx::query!(
         "UPDATE replays SET looked_to = ?2, queued = ?3, waiting = ?4, succeeded = ?5, failed = ?6,
-           cancelled = ?7, state = ?8, reason = ?9, ended_at = ?10, open = ?11
+           cancelled = ?7, state = ?8, reason = ?9, ended_at = ?10, open = ?11,
+           look_at = iif(?11, min(coalesce(look_at, ?12), ?12), NULL), progressed_at = ?12
          WHERE id = ?1",
         id,
         looked_to,
@@ -143,7 +149,46 @@ pub(crate) async fn save(conn: &mut SqliteConnection, replay: &Replay) -> Result
         state,
         reason,
         ended_at,
-        open
+        open,
+        now
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
+}
+
+/// Puts off a replay that got nowhere.
+pub(crate) async fn postpone(
+    conn: &mut SqliteConnection,
+    id: ReplayId,
+    webhook_is_enabled: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = id.as_uuid().as_bytes().to_vec();
+    let progressed_at = sqlx::query_scalar!("SELECT progressed_at FROM replays WHERE id = ?1", id)
+        .fetch_one(&mut *conn)
+        .await;
+    let idle_for = now.since(Timestamp::from_micros(progressed_at.map_err(error::database)?));
+    let look_at = micros(now + Replay::due_in(idle_for, webhook_is_enabled));
+    sqlx::query!("UPDATE replays SET look_at = ?2 WHERE id = ?1", id, look_at)
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+    Ok(())
+}
+
+/// Makes the open replays of a webhook due that was changed or deleted.
+pub(crate) async fn hurry(
+    conn: &mut SqliteConnection,
+    webhook: &[u8],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let now = micros(now);
+    sqlx::query!(
+        "UPDATE replays SET look_at = ?2, progressed_at = ?2 WHERE webhook_id = ?1 AND look_at IS NOT NULL",
+        webhook,
+        now
     )
     .execute(conn)
     .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
 use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
     DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookState,
@@ -36,6 +36,29 @@ pub(crate) struct WebhookRow {
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) version: i64,
+}
+
+/// A disabled webhook, as far as its owner is told of it.
+pub(crate) struct DisabledRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) projects: String,
+    pub(crate) reason: String,
+    pub(crate) since: i64,
+    pub(crate) failing_since: Option<i64>,
+}
+
+impl DisabledRow {
+    pub(crate) fn webhook(&self) -> Result<DisabledWebhook, StoreError> {
+        let id = id(&self.id)?;
+        let row = row(&id);
+        Ok(DisabledWebhook {
+            id,
+            projects: set(&row, "projects", &self.projects).unwrap_or_default(),
+            reason: row.name("disabled_reason", &self.reason, DisabledReason::parse)?,
+            since: Timestamp::from_micros(self.since),
+            failing_since: self.failing_since.map(Timestamp::from_micros),
+        })
+    }
 }
 
 /// The row of a webhook that is being read.

@@ -1,14 +1,17 @@
 //! The task that owns the connection that writes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, StoreError};
+use rdev_webhooks_domain::ports::StoreError;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
 use super::group::{Closing, Group};
+use super::time::{LOOK_EVERY, Time};
 use super::{Answer, Begun, Message, WriteAheadLog};
+use crate::clock::StoreClock;
 use crate::error;
 use crate::files::Lock;
 
@@ -16,7 +19,7 @@ use crate::files::Lock;
 pub(crate) struct Setup {
     pub(crate) conn: SqliteConnection,
     pub(crate) options: SqliteConnectOptions,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<StoreClock>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) log: WriteAheadLog,
     /// Kept until the connection is closed.
@@ -31,7 +34,9 @@ pub(super) async fn run(
 ) -> Result<(), StoreError> {
     let Setup { conn, options, clock, wake, mut log, lock } = setup;
     let mut conn = Some(conn);
+    let mut time = Time::new(clock);
     loop {
+        let wait = if time.is_busy() { Duration::ZERO } else { LOOK_EVERY };
         let first = tokio::select! {
             biased;
             no_listing = log.closed() => {
@@ -44,18 +49,19 @@ pub(super) async fn run(
                 drop(no_listing);
                 continue;
             }
-            message = messages.recv() => message,
+            message = messages.recv() => match message {
+                Some(first) => Some(first),
+                None => break,
+            },
+            () = tokio::time::sleep(wait) => None,
         };
-        let Some(first) = first else {
-            break;
-        };
-        let group = gather(first, &mut messages);
-        if group.is_empty() {
-            continue;
-        }
         let mut answers = Vec::new();
-        begun.set(clock.now());
-        let written = write(&mut conn, &options, group, &*clock, &mut answers).await;
+        let written = match first.map(|first| gather(first, &mut messages)) {
+            Some(group) if !group.is_empty() => {
+                write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
+            }
+            _ => look(&mut conn, &mut time).await,
+        };
         begun.clear();
         log.look();
         if let Err(cause) = &written {
@@ -93,14 +99,25 @@ async fn write(
     conn: &mut Option<SqliteConnection>,
     options: &SqliteConnectOptions,
     group: Group,
-    clock: &dyn Clock,
+    begun: &Begun,
+    time: &mut Time,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
     let conn = match conn {
         Some(conn) => conn,
         None => conn.insert(SqliteConnection::connect_with(options).await?),
     };
-    group.commit(conn, clock.now(), answers).await
+    time.follow(conn).await?;
+    begun.set(time.now());
+    group.commit(conn, time.now(), answers).await
+}
+
+/// Looks at the clock while nothing is to be written.
+async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<(), sqlx::Error> {
+    match conn {
+        Some(conn) => time.follow(conn).await,
+        None => Ok(()),
+    }
 }
 
 /// Tells everybody, and says whether there is new work.

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and so does what tests share"
 )]
 
+mod clock;
 mod corruption;
 mod durability;
 mod harness;

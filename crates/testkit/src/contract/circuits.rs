@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::{
     Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
-    LeasedDelivery, Settled, Settlement, Trigger, WebhookId, WebhookState,
+    LeasedDelivery, Settled, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -339,6 +339,47 @@ pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
     assert_eq!(listed(1, 10).await, webhooks[2..]);
     scene.delete(webhooks[2]).await;
     assert!(listed(1, 10).await.is_empty());
+}
+
+/// The webhooks that were disabled since a moment are listed, by when they were, a page at a time.
+pub async fn disabled_webhooks_are_listed(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let mut webhooks = Vec::new();
+    let all = [DisabledReason::Gone, DisabledReason::Manual, DisabledReason::Failing];
+    for reason in all {
+        let webhook = scene.webhook().await;
+        let leased = scene.claim_new(webhook, 1).await;
+        scene.settle_as(&leased, HealthEffect::Unavailable).await;
+        let since = scene.now().await.truncated_to_millis();
+        let project = samples::projects(["a"]);
+        scene
+            .change(webhook, |webhook| {
+                webhook.projects.clone_from(&project);
+                webhook.state = WebhookState::Disabled { reason, since };
+            })
+            .await;
+        webhooks.push((webhook, since));
+        scene.advance(DAY).await;
+    }
+    scene.webhook().await;
+    let listed = async |since: Timestamp, after: Option<(WebhookId, Timestamp)>, limit: u32| {
+        let disabled = scene.webhooks.disabled(&all, since, after, limit).await.unwrap();
+        for one in &disabled {
+            assert_eq!(one.projects, samples::projects(["a"]));
+        }
+        disabled.into_iter().map(|one| (one.id, one.since)).collect::<Vec<_>>()
+    };
+    let first = webhooks[0].1;
+    assert_eq!(listed(first, None, 10).await, webhooks);
+    assert_eq!(listed(first, None, 2).await, webhooks[..2]);
+    assert_eq!(listed(first, Some(webhooks[1]), 2).await, webhooks[2..]);
+    assert_eq!(listed(webhooks[1].1, None, 10).await, webhooks[1..]);
+
+    scene.change(webhooks[0].0, |webhook| webhook.state = WebhookState::Enabled).await;
+    scene.delete(webhooks[2].0).await;
+    assert_eq!(listed(first, None, 10).await, webhooks[1..2]);
+    let gone = scene.webhooks.disabled(&[DisabledReason::Gone], first, None, 10).await.unwrap();
+    assert_eq!(gone, []);
 }
 
 /// A circuit that has opened is listed until it is closed, and what it holds back is nothing to claim.

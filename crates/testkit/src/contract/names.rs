@@ -89,6 +89,7 @@ macro_rules! contract_test_names {
             a_rejection_neither_opens_nor_closes_the_circuit
             a_new_url_other_projects_and_enabling_reset_the_health
             webhooks_that_fail_are_listed
+            disabled_webhooks_are_listed
             a_survey_lists_open_circuits
             // redelivery
             a_redelivery_leaves_the_automatic_retry_alone
@@ -115,6 +116,7 @@ macro_rules! contract_test_names {
             replays_are_filtered_by_project
             a_replay_that_has_ended_is_not_cancelled
             open_replays_are_listed_until_all_has_ended
+            a_replay_that_gets_nowhere_is_due_ever_more_seldom
             // replaying
             a_replay_takes_just_what_its_selection_describes
             what_ends_later_is_not_replayed

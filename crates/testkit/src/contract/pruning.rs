@@ -63,7 +63,7 @@ pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     scene.change(disabled, |webhook| webhook.state = state).await;
 
     let pruned = prune_all(&scene).await;
-    let expected = Pruned { events: 1, deliveries: 1 };
+    let expected = Pruned { events: 1, deliveries: 1, has_more: false };
     assert_eq!(pruned, expected);
     assert!(scene.history.get(held).await.unwrap().is_none());
     for id in &waiting {
@@ -111,7 +111,7 @@ pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     assert!(scene.publish_one(&keyed(scene.new_event().await)).await.duplicate);
 
     let pruned = prune_all(&scene).await;
-    let expected = Pruned { events: 5, deliveries: 4 };
+    let expected = Pruned { events: 5, deliveries: 4, has_more: false };
     assert_eq!(pruned, expected);
     for id in old {
         assert!(scene.history.get(id).await.unwrap().is_none());

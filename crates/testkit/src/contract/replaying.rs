@@ -336,7 +336,7 @@ pub async fn a_replay_of_a_deleted_webhook_ends(harness: &dyn Harness) {
     assert_eq!(scene.step(id).await.ended, 1);
     let replay = scene.replay(id).await;
     assert_eq!((replay.queued, replay.cancelled, replay.succeeded), (4, 3, 1));
-    assert!(scene.replays.open(None, 10).await.unwrap().is_empty());
+    assert!(scene.replays.due(None, 10).await.unwrap().is_empty());
 }
 
 /// What a replay had queued when it was cancelled is sent all the same and counted; what it had not come to

@@ -13,7 +13,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::Harness;
-use super::scene::{HOUR, Scene, all_pages, first};
+use super::scene::{HOUR, MINUTE, Scene, all_pages, first};
 use crate::samples;
 
 impl Scene<'_> {
@@ -189,7 +189,7 @@ pub async fn a_replay_of_nothing_is_complete_at_once(harness: &dyn Harness) {
         assert_eq!(replay.state, ReplayState::Completed { at: replay.matched.at });
         assert_eq!(scene.replays.advance(id).await.unwrap(), None);
     }
-    assert_eq!(scene.replays.open(None, 10).await.unwrap(), [running]);
+    assert_eq!(scene.replays.due(None, 10).await.unwrap(), [running]);
 }
 
 /// A webhook that is disabled or gone is sent nothing.
@@ -204,7 +204,7 @@ pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     scene.delete(webhook).await;
     assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDeleted);
     assert!(scene.replays.get(replay.id).await.unwrap().is_none());
-    assert!(scene.replays.open(None, 10).await.unwrap().is_empty());
+    assert!(scene.replays.due(None, 10).await.unwrap().is_empty());
 }
 
 /// Pages join without gaps and repetitions while replays are added.
@@ -294,21 +294,57 @@ pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) 
         webhooks.push(webhook);
         ids.push(scene.begin(scene.all_failed(webhook).await).await);
     }
-    assert_eq!(scene.replays.open(None, 10).await.unwrap(), ids);
-    assert_eq!(scene.replays.open(None, 2).await.unwrap(), ids[..2]);
-    assert_eq!(scene.replays.open(Some(ids[1]), 2).await.unwrap(), ids[2..]);
+    assert_eq!(scene.replays.due(None, 10).await.unwrap(), ids);
+    assert_eq!(scene.replays.due(None, 2).await.unwrap(), ids[..2]);
+    assert_eq!(scene.replays.due(Some(ids[1]), 2).await.unwrap(), ids[2..]);
 
     // One is cancelled with something in the queue, one with nothing, and one goes on.
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().queued, 1);
     scene.replays.cancel(ids[0]).await.unwrap();
     scene.replays.cancel(ids[1]).await.unwrap();
-    assert_eq!(scene.replays.open(None, 10).await.unwrap(), [ids[0], ids[2]]);
+    assert_eq!(scene.replays.due(None, 10).await.unwrap(), [ids[0], ids[2]]);
     let leased = scene.claim_one(webhooks[0]).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().ended, 1);
-    assert_eq!(scene.replays.open(None, 10).await.unwrap(), ids[2..]);
+    assert_eq!(scene.replays.due(None, 10).await.unwrap(), ids[2..]);
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap(), None, "there is nothing left to be done");
     assert_eq!(scene.replay(ids[0]).await.succeeded, 1);
+}
+
+/// A replay that waits for its webhook is due ever more seldom, and at once when the webhook is changed or deleted.
+pub async fn a_replay_that_gets_nowhere_is_due_ever_more_seldom(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let (disabled, slow) = (scene.webhook().await, scene.webhook().await);
+    let mut ids = Vec::new();
+    for webhook in [disabled, slow] {
+        scene.failed(webhook, 1).await;
+        ids.push(scene.begin(scene.all_failed(webhook).await).await);
+    }
+    scene.disable(disabled).await;
+    let due = async || scene.replays.due(None, 10).await.unwrap();
+    assert_eq!(scene.step(ids[1]).await.queued, 1);
+    assert_eq!(
+        due().await,
+        ids,
+        "one has just got on, and one was not looked at since its webhook was changed"
+    );
+    scene.advance(5 * MINUTE).await;
+    for id in &ids {
+        assert_eq!(scene.step(*id).await.queued, 0);
+    }
+    assert!(due().await.is_empty());
+    scene.advance(2 * MINUTE).await;
+    assert_eq!(due().await, ids[1..], "a disabled webhook is asked for more seldom");
+    scene.step(ids[1]).await;
+    scene.advance(HOUR).await;
+    assert_eq!(due().await, ids);
+    for id in &ids {
+        scene.step(*id).await;
+    }
+    scene.change(disabled, |webhook| webhook.state = WebhookState::Enabled).await;
+    assert_eq!(due().await, ids[..1]);
+    scene.delete(slow).await;
+    assert_eq!(due().await, ids);
 }
 
 /// No replay begins of a webhook that is not visible, as one that was moved to other projects a moment ago; of one

@@ -3,9 +3,9 @@
 use std::ops::Bound;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::feed::{ChangePoint, Changes, Watched};
 use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
+use rdev_webhooks_domain::{DeliveryId, Timestamp};
 
 use super::MemoryStore;
 use super::state::Phase;
@@ -37,6 +37,10 @@ impl DeliveryFeed for MemoryStore {
         let has_more = points.len() > limit as usize;
         points.truncate(limit as usize);
         Ok(Changes { points, has_more, complete_until: now })
+    }
+
+    async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {

@@ -19,6 +19,16 @@ use super::state::{Phase, State};
 pub(super) struct StoredReplay {
     pub(super) replay: Replay,
     waiting: BTreeSet<DeliveryId>,
+    due_at: Timestamp,
+    progressed_at: Timestamp,
+}
+
+impl StoredReplay {
+    /// Makes it due at once, as when its webhook was changed.
+    pub(super) const fn hurry(&mut self, now: Timestamp) {
+        self.due_at = now;
+        self.progressed_at = now;
+    }
 }
 
 #[async_trait]
@@ -36,7 +46,7 @@ impl ReplayRepository for MemoryStore {
         replay: &Replay,
         visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<ReplayBegun, StoreError> {
-        let (mut state, _) = self.step();
+        let (mut state, now) = self.step();
         let webhook = replay.selection.webhook_id;
         if !state.webhooks.get(&webhook).is_some_and(|stored| stored.is_there_for(visible_to)) {
             return Ok(ReplayBegun::WebhookDeleted);
@@ -49,7 +59,12 @@ impl ReplayRepository for MemoryStore {
         if is_running(replay) && others.any(|one| one.selection.webhook_id == webhook && is_running(one)) {
             return Ok(ReplayBegun::AlreadyRunning);
         }
-        let stored = StoredReplay { replay: replay.clone(), waiting: BTreeSet::new() };
+        let stored = StoredReplay {
+            replay: replay.clone(),
+            waiting: BTreeSet::new(),
+            due_at: now,
+            progressed_at: now,
+        };
         let before = state.replays.insert(replay.id, stored);
         assert!(before.is_none(), "{} was begun twice", replay.id);
         Ok(ReplayBegun::Started)
@@ -94,12 +109,13 @@ impl ReplayRepository for MemoryStore {
         }))
     }
 
-    async fn open(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
-        let (state, _) = self.step();
+    async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
+        let (state, now) = self.step();
         let replays = state.replays.iter();
-        let open =
-            replays.filter(|(id, stored)| stored.replay.is_open() && after.is_none_or(|after| **id > after));
-        Ok(open.map(|(id, _)| *id).take(limit as usize).collect())
+        let due = replays.filter(|(id, stored)| {
+            stored.replay.is_open() && stored.due_at <= now && after.is_none_or(|after| **id > after)
+        });
+        Ok(due.map(|(id, _)| *id).take(limit as usize).collect())
     }
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
@@ -119,7 +135,8 @@ impl ReplayRepository for MemoryStore {
 }
 
 fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Advance {
-    let StoredReplay { replay, waiting } = stored;
+    let before = stored.replay.clone();
+    let StoredReplay { replay, waiting, .. } = stored;
     let mut ended = Ended::default();
     waiting.retain(|id| {
         let phase = state.deliveries.get(id).map(|delivery| &delivery.phase);
@@ -134,9 +151,11 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     replay.settle(ended);
 
     let mut room = 0;
+    let mut is_enabled = false;
     match state.webhook(replay.selection.webhook_id) {
         Some(webhook) if webhook.is_enabled() => {
             let webhook = &webhook.webhook;
+            is_enabled = true;
             room = replay.room(Replay::window(webhook.rate_limit, webhook.max_in_flight, ended));
         }
         Some(_) => {}
@@ -153,7 +172,13 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
         replay.queue(queued, looked_to);
     }
     replay.complete(now);
-    Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }
+    let step = Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state };
+    if *replay == before {
+        stored.due_at = now + Replay::due_in(now.since(stored.progressed_at), is_enabled);
+    } else {
+        stored.hurry(now);
+    }
+    step
 }
 
 /// Queues the next deliveries, and says which they are and up to where it has looked.

@@ -104,6 +104,12 @@ impl State {
         projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_visible_to(projects)))
     }
 
+    /// Makes the replays of a webhook that was changed due.
+    pub(super) fn hurry_replays(&mut self, webhook: WebhookId, now: Timestamp) {
+        let of_webhook = |stored: &&mut StoredReplay| stored.replay.selection.webhook_id == webhook;
+        self.replays.values_mut().filter(of_webhook).for_each(|stored| stored.hurry(now));
+    }
+
     pub(super) fn is_deleted(&self, id: WebhookId) -> bool {
         self.webhook(id).is_none()
     }

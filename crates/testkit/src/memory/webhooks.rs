@@ -1,10 +1,10 @@
 //! [`WebhookRepository`] in memory.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, Health, Page, PageRequest, SecretRotation, SigningSecrets,
-    Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    CancelReason, DeliveryId, DeliveryState, DisabledReason, Health, Page, PageRequest, SecretRotation,
+    SigningSecrets, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -49,7 +49,7 @@ impl WebhookRepository for MemoryStore {
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
-        let (mut state, _) = self.step();
+        let (mut state, now) = self.step();
         let stored = state.webhooks.get_mut(&webhook.id);
         let Some(stored) = stored.filter(|stored| stored.deleted_at.is_none()) else {
             return Ok(Updated::NotFound);
@@ -65,6 +65,7 @@ impl WebhookRepository for MemoryStore {
         }
         stored.webhook = webhook.clone();
         stored.webhook.tell_of(&stored.secrets);
+        state.hurry_replays(webhook.id, now);
         drop(state);
         // It may just have been enabled, with deliveries that waited for that.
         self.work.notify_one();
@@ -103,6 +104,7 @@ impl WebhookRepository for MemoryStore {
             return Ok(Updated::VersionMismatch);
         }
         stored.deleted_at = Some(now);
+        state.hurry_replays(id, now);
         let waiting: Vec<DeliveryId> =
             state.unfinished(id).filter(|(_, progress)| progress.lease.is_none()).map(|(id, _)| id).collect();
         for delivery in waiting {
@@ -130,6 +132,34 @@ impl WebhookRepository for MemoryStore {
         failing.sort_unstable_by_key(|(id, since)| (*since, *id));
         failing.truncate(limit as usize);
         Ok(failing)
+    }
+
+    async fn disabled(
+        &self,
+        reasons: &[DisabledReason],
+        since: Timestamp,
+        after: Option<(WebhookId, Timestamp)>,
+        limit: u32,
+    ) -> Result<Vec<DisabledWebhook>, StoreError> {
+        let (state, _) = self.step();
+        let there = state.webhooks.iter().filter(|(_, stored)| stored.deleted_at.is_none());
+        let disabled = there.filter_map(|(id, stored)| match stored.webhook.state {
+            WebhookState::Enabled => None,
+            WebhookState::Disabled { reason, since } => Some(DisabledWebhook {
+                id: *id,
+                projects: stored.webhook.projects.clone(),
+                reason,
+                since,
+                failing_since: stored.health.failing_since,
+            }),
+        });
+        let mut disabled: Vec<_> = disabled
+            .filter(|one| reasons.contains(&one.reason) && one.since >= since)
+            .filter(|one| after.is_none_or(|(id, at)| (one.since, one.id) > (at, id)))
+            .collect();
+        disabled.sort_unstable_by_key(|one| (one.since, one.id));
+        disabled.truncate(limit as usize);
+        Ok(disabled)
     }
 }
 

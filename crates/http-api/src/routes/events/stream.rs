@@ -125,7 +125,7 @@ fn not_of_this_stream() -> Problem {
 
 fn refusal(error: WatchError) -> Problem {
     let detail = match error {
-        WatchError::Ahead => return not_of_this_stream(),
+        WatchError::Unavailable => "The database is away. Try again.",
         WatchError::TooManyOfKey => {
             "There are as many streams with this API key as there may be. End one, or try again later."
         }

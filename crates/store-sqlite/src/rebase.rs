@@ -1,0 +1,139 @@
+//! What becomes of the times in the database when the clock is set.
+//!
+//! What waits for a moment waits for as long as before: due times, leases and circuits move by as much as the clock
+//! did, in one transaction. A step back also leaves times in the future at which something was recorded; these become
+//! the present a few at a time, so that whoever watches finds everything that it has not seen after the moment at
+//! which the clock was set back, which is kept for that.
+
+use rdev_webhooks_domain::Timestamp;
+use sqlx::{Connection, SqliteConnection};
+
+use crate::clock::STEP;
+use crate::rows::micros;
+
+/// Of how many rows one step corrects when they were recorded.
+const CORRECTION_STEP: i64 = 2_000;
+
+/// Moves what waits by as much as the clock was set at `before`, in microseconds.
+pub(crate) async fn rebase(
+    conn: &mut SqliteConnection,
+    before: Timestamp,
+    by: i64,
+) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+    let (before, after) = (micros(before), micros(before).saturating_add(by));
+    let from = before.min(after);
+    sqlx::query!(
+        "UPDATE deliveries SET
+           due_at = iif(due_at > ?1, due_at + ?3, min(due_at, ?2)),
+           resume_at = iif(resume_at > ?1, resume_at + ?3, min(resume_at, ?2)),
+           lease_taken_at = lease_taken_at + ?3,
+           lease_expires_at = lease_expires_at + ?3,
+           claimable_at = max(iif(due_at > ?1, due_at + ?3, min(due_at, ?2)),
+             coalesce(lease_expires_at + ?3, iif(due_at > ?1, due_at + ?3, min(due_at, ?2))))
+         WHERE claimable_at IS NOT NULL
+           AND (claimable_at > ?4 OR resume_at IS NOT NULL OR lease_token IS NOT NULL)",
+        before,
+        after,
+        by,
+        from
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE webhook_health SET failing_since = failing_since + ?2,
+           open_until = iif(open_until > ?1, open_until + ?2, open_until)",
+        before,
+        by
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE idempotency_keys SET expires_at = expires_at + ?2,
+           lease_until = iif(lease_until > ?1, lease_until + ?2, lease_until)",
+        before,
+        by
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "UPDATE webhooks SET previous_until = previous_until + ?2 WHERE previous_until > ?1",
+        before,
+        by
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("UPDATE replays SET look_at = ?1, progressed_at = ?1 WHERE look_at IS NOT NULL", after)
+        .execute(&mut *tx)
+        .await?;
+    if by < 0 {
+        sqlx::query!("UPDATE clock SET set_back_at = ?1", after).execute(&mut *tx).await?;
+    }
+    tx.commit().await
+}
+
+/// Makes some of the times at which something was recorded, and which have not come yet, the present; says whether
+/// there may be more of them.
+pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, sqlx::Error> {
+    let now = micros(now);
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+    let ended = sqlx::query!(
+        "UPDATE deliveries SET finished_at = ?1 WHERE id IN (
+           SELECT id FROM deliveries INDEXED BY deliveries_by_end
+           WHERE finished_at IS NOT NULL AND finished_at > ?1 LIMIT ?2)",
+        now,
+        CORRECTION_STEP
+    )
+    .execute(&mut *tx)
+    .await?;
+    let failed = sqlx::query!(
+        "UPDATE attempts SET recorded_at = ?1 WHERE rowid IN (
+           SELECT rowid FROM attempts INDEXED BY attempts_failed
+           WHERE failure_class IS NOT NULL AND recorded_at > ?1 LIMIT ?2)",
+        now,
+        CORRECTION_STEP
+    )
+    .execute(&mut *tx)
+    .await?;
+    let reopened = sqlx::query!(
+        "UPDATE reopened SET at = ?1 WHERE rowid IN (
+           SELECT rowid FROM reopened INDEXED BY reopened_by_time WHERE at > ?1 LIMIT ?2)",
+        now,
+        CORRECTION_STEP
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let most = ended.rows_affected().max(failed.rows_affected()).max(reopened.rows_affected());
+    Ok(most == CORRECTION_STEP.unsigned_abs())
+}
+
+/// Finds out when a database is opened whether the clock was set back since it was last used: whatever was planned
+/// was planned when an attempt was recorded. Moves what waits if it was.
+pub(crate) async fn rebase_at_open(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT (SELECT max(finished_at) FROM deliveries INDEXED BY deliveries_by_end
+             WHERE finished_at IS NOT NULL) AS "ended: i64",
+           (SELECT max(recorded_at) FROM attempts INDEXED BY attempts_failed
+             WHERE failure_class IS NOT NULL) AS "failed: i64",
+           (SELECT max(lease_taken_at) FROM deliveries INDEXED BY deliveries_queue
+             WHERE claimable_at IS NOT NULL) AS "claimed: i64""#
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let Some(used_at) = [row.ended, row.failed, row.claimed].into_iter().flatten().max() else {
+        return Ok(());
+    };
+    let used_at = Timestamp::from_micros(used_at);
+    if used_at <= now + STEP {
+        return Ok(());
+    }
+    let by = now.as_micros().saturating_sub(used_at.as_micros());
+    rebase(&mut *conn, used_at, by).await?;
+    tracing::warn!(
+        step_ms = by / 1_000,
+        "the clock was set back since the database was last used; what waits has moved with it"
+    );
+    while correct_some(&mut *conn, now).await? {}
+    Ok(())
+}

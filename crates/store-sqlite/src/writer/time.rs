@@ -1,0 +1,78 @@
+//! What the writer does about the clock: it takes over steps, and notes how far time has passed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::witness::Witness;
+use sqlx::SqliteConnection;
+
+use crate::clock::StoreClock;
+use crate::rebase;
+use crate::rows::micros;
+
+/// How often the clock is looked at while nothing is written.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is noted how far time has passed.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// The writer's part in the store's time.
+pub(super) struct Time {
+    clock: Arc<StoreClock>,
+    witness: Witness,
+    noted_at: Option<Duration>,
+    /// There may be times in the future at which something was recorded.
+    to_correct: bool,
+}
+
+impl Time {
+    pub(super) fn new(clock: Arc<StoreClock>) -> Self {
+        Self { clock, witness: Witness::default(), noted_at: None, to_correct: false }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether there is something to do soon, however little is written.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.to_correct
+    }
+
+    /// Follows the clock. A step reaches the store's time once all that waits has moved with it.
+    pub(super) async fn follow(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if let Some(by) = self.clock.follow() {
+            rebase::rebase(&mut *conn, self.clock.now(), by).await?;
+            self.clock.shift(by);
+            self.to_correct |= by < 0;
+            tracing::warn!(step_ms = by / 1_000, "the clock was set; what waits has moved with it");
+        }
+        if self.to_correct {
+            self.to_correct = rebase::correct_some(&mut *conn, self.clock.now()).await?;
+        }
+        let elapsed = self.clock.elapsed();
+        if self.noted_at.is_none_or(|noted_at| elapsed.saturating_sub(noted_at) >= NOTE_EVERY) {
+            self.note(conn, elapsed).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes how far time has passed.
+    async fn note(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
+        let stored: Option<i64> =
+            sqlx::query_scalar!("SELECT seen_at FROM clock").fetch_one(&mut *conn).await?;
+        let stored = stored.map(Timestamp::from_micros);
+        let observed = self.witness.observe(stored, self.clock.now(), elapsed);
+        if let Some(ahead) = observed.jumped {
+            tracing::warn!(
+                ahead_ms = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX),
+                "the clock is ahead of the time that is known to have passed; nothing is removed by it for a day"
+            );
+        }
+        let at = micros(observed.at);
+        sqlx::query!("UPDATE clock SET seen_at = ?1", at).execute(conn).await?;
+        self.noted_at = Some(elapsed);
+        Ok(())
+    }
+}
