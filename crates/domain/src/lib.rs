@@ -57,7 +57,7 @@ pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
-pub use page::{DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
+pub use page::{Damaged, DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
 pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,

@@ -30,7 +30,7 @@ pub const COUNT_LIMIT: u32 = 100_000;
 
 /// How soon a replay is due again after a step that got nowhere, and how late while its webhook is enabled, and
 /// while it is disabled.
-pub const DUE_IN_MIN: Duration = Duration::from_secs(1);
+pub const DUE_IN_MIN: Duration = Duration::from_millis(100);
 /// See [`DUE_IN_MIN`].
 pub const DUE_IN_MAX: Duration = Duration::from_secs(60);
 /// See [`DUE_IN_MIN`].

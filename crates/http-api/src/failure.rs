@@ -185,6 +185,12 @@ fn of_store(error: &StoreError) -> Problem {
         StoreError::Unavailable(_) => unavailable(
             "The database did not answer. What was asked for may have been done; it is safe to try again what can be repeated.",
         ),
+        StoreError::Corrupt { table, column, id, .. } => {
+            let detail = format!(
+                "{table}.{column} of {id} is damaged in the database and cannot be read. Nothing else is affected."
+            );
+            Problem::new(ProblemCode::InternalError, detail)
+        }
         _ => Problem::internal(),
     }
 }

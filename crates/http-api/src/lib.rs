@@ -45,6 +45,7 @@
 mod auth;
 mod body;
 mod caller;
+mod damage;
 mod deadline;
 mod failure;
 mod fault;

@@ -9,15 +9,15 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
-use rdev_webhooks_domain::{Page, PageRequest, Timestamp};
+use rdev_webhooks_domain::{Damaged, Page, PageRequest, Timestamp};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{Array, ObjectBuilder, Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::problem::Problem;
 use crate::query::{Given, Query};
-use crate::views;
+use crate::{damage, views};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -60,6 +60,7 @@ where
     V: Serialize,
     K: Display,
 {
+    damage::log(&page.damaged);
     let mut list = List::new();
     for item in &page.items {
         if list.is_full() {
@@ -70,20 +71,22 @@ where
         }
     }
     let has_more = page.has_more || list.count < page.items.len();
-    let last = list.count.checked_sub(1).and_then(|last| page.items.get(last)).filter(|_| has_more);
-    let next_cursor = last.map(|last| encode(&key(last)));
+    let last = list.count.checked_sub(1).and_then(|last| page.items.get(last)).map(|last| encode(&key(last)));
+    // A page of which nothing can be read continues after the last of that.
+    let last = last.or_else(|| page.damaged.last().map(|damaged| encode(&damaged.id)));
+    let next_cursor = last.filter(|_| has_more);
     let link = next_cursor.as_ref().and_then(|cursor| {
         let next = given.with("cursor", cursor);
         HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()
     });
-    let mut response = views::json_text(list.finish(has_more, next_cursor.as_deref()));
+    let mut response = views::json_text(list.finish(has_more, next_cursor.as_deref(), &page.damaged));
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
     response
 }
 
-/// The text of a list: `data`, `has_more` and `next_cursor`.
+/// The text of a list: `data`, `has_more` and `next_cursor`, and `damaged` if anything is.
 struct List {
     text: Vec<u8>,
     count: usize,
@@ -107,10 +110,15 @@ impl List {
         serde_json::to_writer(&mut self.text, item)
     }
 
-    fn finish(mut self, has_more: bool, next_cursor: Option<&str>) -> Vec<u8> {
+    fn finish(mut self, has_more: bool, next_cursor: Option<&str>, damaged: &[Damaged]) -> Vec<u8> {
         // A cursor is base64 and needs no escapes.
         let next_cursor = next_cursor.map_or_else(|| "null".to_owned(), |cursor| format!("\"{cursor}\""));
-        let end = format!("],\"has_more\":{has_more},\"next_cursor\":{next_cursor}}}");
+        let damaged: Vec<_> = damaged.iter().map(|damaged| damaged.id.as_str()).collect();
+        let damaged = match damaged.is_empty() {
+            true => String::new(),
+            false => format!(",\"damaged\":{}", serde_json::json!(damaged)),
+        };
+        let end = format!("],\"has_more\":{has_more},\"next_cursor\":{next_cursor}{damaged}}}");
         self.text.extend_from_slice(end.as_bytes());
         self.text
     }
@@ -127,10 +135,15 @@ impl<V: ToSchema> PartialSchema for ListOf<V> {
         let has_more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
             .description(Some("Whether there is another page."));
+        let damaged = Array::new(ObjectBuilder::new().schema_type(Type::String));
+        let damaged = ArrayBuilder::from(damaged).description(Some(
+            "The ids of what belongs on this page and is damaged in the database. Only there if something is.",
+        ));
         ObjectBuilder::new()
             .property("data", Array::new(Ref::from_schema_name(V::name())))
             .property("has_more", has_more)
             .property("next_cursor", cursor)
+            .property("damaged", damaged)
             .required("data")
             .required("has_more")
             .required("next_cursor")

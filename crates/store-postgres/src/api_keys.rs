@@ -98,8 +98,8 @@ impl ApiKeyRepository for PostgresStore {
                 .await
             })
             .await?;
-        let found = rows.into_iter().map(ApiKeyRow::key).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &ApiKeyRow| ApiKeyId::from_uuid(row.id).to_string();
+        Page::read(rows, page.limit, id, ApiKeyRow::key)
     }
 
     async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {

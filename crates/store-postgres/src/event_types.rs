@@ -8,6 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_sql_time};
+use crate::damage;
 use crate::error::corrupt;
 
 #[async_trait]
@@ -109,7 +110,7 @@ impl EventTypeRepository for PostgresStore {
             .await?;
         let version = to_version(rows.first().map_or(0, |row| row.version))?;
         let types = rows.into_iter().filter_map(|row| row.registered().transpose());
-        Ok(Registered { version, types: types.collect::<Result<_, _>>()? })
+        Ok(Registered { version, types: types.filter_map(damage::leave_out).collect() })
     }
 }
 

@@ -40,8 +40,8 @@ impl EventRepository for PostgresStore {
             None => select(self, filter, range, limit, MAX_LISTED_BODY as i32).await?,
             Some(projects) => visible::events(self, filter, projects, range, limit).await?,
         };
-        let found = rows.into_iter().map(to_event).collect::<Result<_, _>>()?;
-        let mut page = Page::of(found, page.limit);
+        let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
+        let mut page = Page::read(rows, page.limit, id, to_event)?;
         if let Some(projects) = &filter.visible_to {
             let ids: Vec<_> = page.items.iter().map(|record: &EventRecord| record.event.id).collect();
             let counts = visible::counts(self, &ids, projects).await?;

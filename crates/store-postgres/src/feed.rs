@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::connect::{APPLICATION_NAME, PostgresStore};
 use crate::convert::{from_sql_time, to_sql_time};
+use crate::damage;
 use crate::error::corrupt;
 use crate::rows::{DeliveryRow, to_delivery};
 
@@ -125,7 +126,8 @@ impl DeliveryFeed for PostgresStore {
                 .await
             })
             .await?;
-        rows.into_iter()
+        let watched = rows
+            .into_iter()
             .map(|row| {
                 let delivery = to_delivery(DeliveryRow {
                     id: row.id,
@@ -147,6 +149,7 @@ impl DeliveryFeed for PostgresStore {
                     .map_err(|error: rdev_webhooks_domain::ProjectNameError| unreadable(error))?;
                 Ok(Watched { delivery, webhook_projects })
             })
-            .collect()
+            .filter_map(damage::leave_out);
+        Ok(watched.collect())
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, TraceParentError,
+    Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    TraceParentError,
 };
 use uuid::Uuid;
 
 use crate::connect::PostgresStore;
-use crate::convert::to_i32;
+use crate::convert::{to_i32, to_u32};
 use crate::error::corrupt;
 use crate::prune::prune;
 use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
@@ -63,8 +64,8 @@ impl DeliveryHistory for PostgresStore {
             None => select(self, filter, range, limit).await?,
             Some(projects) => visible::deliveries(self, filter, projects, range, limit).await?,
         };
-        let found = rows.into_iter().map(to_delivery).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &DeliveryRow| DeliveryId::from_uuid(row.id).to_string();
+        Page::read(rows, page.limit, id, to_delivery)
     }
 
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
@@ -102,8 +103,8 @@ impl DeliveryHistory for PostgresStore {
                 .await
             })
             .await?;
-        let found = rows.into_iter().map(|row| to_attempt(id, row)).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let name = |row: &AttemptRow| AttemptId::derive(id, to_u32(row.number)).to_string();
+        Page::read(rows, page.limit, name, |row| to_attempt(id, row))
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {

@@ -27,6 +27,7 @@ mod api_keys;
 mod clock;
 mod connect;
 mod convert;
+mod damage;
 mod error;
 mod event_types;
 mod events;

@@ -161,8 +161,8 @@ impl ReplayRepository for PostgresStore {
                 .await
             })
             .await?;
-        let found = rows.into_iter().map(to_replay).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &rows::ReplayRow| ReplayId::from_uuid(row.id).to_string();
+        Page::read(rows, page.limit, id, to_replay)
     }
 
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {

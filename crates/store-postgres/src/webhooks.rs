@@ -132,9 +132,8 @@ impl WebhookRepository for PostgresStore {
                 .await
             })
             .await?;
-        let found =
-            rows.into_iter().map(|row| to_webhook(&self.inner.keyring, row)).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &WebhookRow| WebhookId::from_uuid(row.id).to_string();
+        Page::read(rows, page.limit, id, |row| to_webhook(&self.inner.keyring, row))
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {

@@ -85,8 +85,8 @@ impl ApiKeyRepository for SqliteStore {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let found = rows.into_iter().map(ApiKeyRow::key).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &ApiKeyRow| error::id_text(&row.id, ApiKeyId::from_uuid);
+        Page::read(rows, page.limit, id, ApiKeyRow::key)
     }
 
     async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {

@@ -105,6 +105,11 @@ impl Row<'_> {
     }
 }
 
+/// The text of a row's id, or its bytes if these are none.
+pub(crate) fn id_text<I: fmt::Display>(bytes: &[u8], id: impl Fn(Uuid) -> I) -> String {
+    Uuid::from_slice(bytes).map_or_else(|_| format!("{bytes:02x?}"), |uuid| id(uuid).to_string())
+}
+
 /// Reads an id. There is no better name for the row than the bytes that stand there.
 pub(crate) fn uuid(table: &'static str, column: &'static str, bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|error| StoreError::Corrupt {

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::Row;
 use crate::rows::micros;
-use crate::{SqliteStore, error};
+use crate::{SqliteStore, damage, error};
 
 #[async_trait]
 impl EventTypeRepository for SqliteStore {
@@ -44,7 +44,7 @@ impl EventTypeRepository for SqliteStore {
         .await
         .map_err(error::database)?;
         let types = rows.into_iter().map(|row| {
-            Ok(RegisteredType {
+            Ok::<_, StoreError>(RegisteredType {
                 name: Row { table: "event_types", id: &row.name }.parse("name", &row.name)?,
                 description: row.description,
                 schema: row.schema.map(Into::into),
@@ -52,7 +52,8 @@ impl EventTypeRepository for SqliteStore {
                 updated_at: Timestamp::from_micros(row.updated_at),
             })
         });
-        Ok(Registered { version: to_version(version)?, types: types.collect::<Result<_, StoreError>>()? })
+        let types = types.filter_map(damage::leave_out);
+        Ok(Registered { version: to_version(version)?, types: types.collect() })
     }
 }
 
@@ -85,7 +86,7 @@ async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result
 async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, StoreError> {
     let is_subscribed = sqlx::query_scalar!(
         r#"SELECT EXISTS (
-             SELECT 1 FROM webhooks AS w CROSS JOIN json_each(w.events) AS pattern
+             SELECT 1 FROM webhooks AS w CROSS JOIN json_each(iif(json_valid(w.events), w.events, '[]')) AS pattern
              WHERE w.deleted_at IS NULL AND pattern.value = ?1
            ) AS "is_subscribed!: bool"
            FROM event_types WHERE name = ?1"#,

@@ -8,10 +8,10 @@ use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
 use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::error::{self, Row};
+use crate::error;
 use crate::rows::delivery::delivery_rows;
-use crate::rows::{micros, webhook};
-use crate::{SqliteStore, json};
+use crate::rows::{micros, set, webhook};
+use crate::{SqliteStore, damage, json};
 
 #[async_trait]
 impl DeliveryFeed for SqliteStore {
@@ -82,7 +82,8 @@ impl DeliveryFeed for SqliteStore {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let deliveries = rows.iter().map(|row| row.delivery(now)).collect::<Result<Vec<_>, StoreError>>()?;
+        let deliveries: Vec<_> =
+            rows.iter().map(|row| row.delivery(now)).filter_map(damage::leave_out).collect();
         let webhooks: BTreeSet<WebhookId> = deliveries.iter().map(|one| one.webhook_id).collect();
         let projects = projects_of(&mut snapshot, &webhooks).await?;
         let watched = deliveries.into_iter().map(|delivery| {
@@ -125,14 +126,10 @@ async fn projects_of(
     .fetch_all(conn)
     .await
     .map_err(error::database)?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let id = webhook::id(&row.id)?;
-        let place = Row { table: "webhooks", id: &id };
-        let names: Vec<String> =
-            serde_json::from_str(&row.projects).map_err(|error| place.corrupt("projects", error))?;
-        let projects = names.iter().map(|name| place.parse("projects", name)).collect::<Result<_, _>>()?;
-        found.insert(id, projects);
-    }
-    Ok(found)
+    let read = |id: &[u8], projects: &str| {
+        let id = webhook::id(id)?;
+        Ok::<_, StoreError>((id, set(&webhook::row(&id), "projects", projects)?))
+    };
+    // A webhook whose projects cannot be read is shown to nobody who is limited to some, as one that was deleted.
+    Ok(rows.iter().map(|row| read(&row.id, &row.projects)).filter_map(damage::leave_out).collect())
 }

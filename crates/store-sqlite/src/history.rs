@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
 };
 
 use crate::SqliteStore;
@@ -66,8 +66,9 @@ impl DeliveryHistory for SqliteStore {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let found = rows.into_iter().map(|row| row.attempt(id)).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let number = |row: &AttemptRow| u32::try_from(row.number).unwrap_or_default();
+        let name = |row: &AttemptRow| AttemptId::derive(id, number(row)).to_string();
+        Page::read(rows, page.limit, name, |row| row.attempt(id))
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {

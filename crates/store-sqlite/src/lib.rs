@@ -29,6 +29,7 @@
 
 mod api_keys;
 mod clock;
+mod damage;
 mod error;
 mod event_types;
 mod events;

@@ -25,7 +25,7 @@ use crate::{SqliteStore, error, json};
 impl DeliveryQueue for SqliteStore {
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
         let mut conn = self.readers.acquire().await.map_err(error::database)?;
-        discover::discover(&mut conn, after, limit, self.clock.now()).await
+        discover::discover(&mut conn, after, limit, &self.targets, self.clock.now()).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {

@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use crate::rows::micros;
 use crate::rows::replay::{self, projects, replay_rows};
-use crate::{SqliteStore, error, json, visible};
+use crate::{SqliteStore, damage, error, json, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {
@@ -98,8 +98,8 @@ impl ReplayRepository for SqliteStore {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let found = rows.iter().map(replay::ReplayRow::replay).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &replay::ReplayRow| error::id_text(&row.id, ReplayId::from_uuid);
+        Page::read(rows, page.limit, id, |row| row.replay())
     }
 
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
@@ -119,7 +119,7 @@ impl ReplayRepository for SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(error::database)?;
-        ids.iter().map(|id| replay::id(id)).collect()
+        Ok(ids.iter().map(|id| replay::id(id)).filter_map(damage::leave_out).collect())
     }
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {

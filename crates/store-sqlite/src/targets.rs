@@ -2,28 +2,30 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
 use rdev_webhooks_keyring::Keyring;
 use sqlx::SqliteConnection;
+use tokio::time::Instant;
 
 use crate::rows::webhook;
 use crate::sealing::{self, SealedSecrets};
-use crate::{error, json};
+use crate::{damage, error, json};
 
 /// How many targets are kept.
 const CAPACITY: usize = 10_000;
 
+/// A webhook that could not be read is left alone for so long.
+const UNREADABLE_FOR: Duration = Duration::from_secs(60);
+
 /// The targets that claims have needed. A changed webhook has another version, and is read again.
 #[derive(Default)]
-pub(crate) struct Targets(Mutex<HashMap<WebhookId, Arc<DeliveryTarget>>>);
-
-/// The targets that were asked for, and what is wrong with those that are missing.
-#[derive(Default)]
-pub(crate) struct Found {
-    pub(crate) targets: HashMap<WebhookId, Arc<DeliveryTarget>>,
-    pub(crate) unreadable: Vec<StoreError>,
+pub(crate) struct Targets {
+    known: Mutex<HashMap<WebhookId, Arc<DeliveryTarget>>>,
+    /// Until when webhooks that could not be read are left alone.
+    unreadable: Mutex<HashMap<WebhookId, Instant>>,
 }
 
 impl Targets {
@@ -34,12 +36,12 @@ impl Targets {
         conn: &mut SqliteConnection,
         keyring: &Keyring,
         versions: &HashMap<WebhookId, u64>,
-    ) -> Result<Found, StoreError> {
-        let mut found = Found { targets: self.known(versions), unreadable: Vec::new() };
-        if found.targets.len() == versions.len() {
+    ) -> Result<HashMap<WebhookId, Arc<DeliveryTarget>>, StoreError> {
+        let mut found = self.known(versions);
+        if found.len() == versions.len() {
             return Ok(found);
         }
-        let missing = versions.keys().filter(|id| !found.targets.contains_key(id));
+        let missing = versions.keys().filter(|id| !found.contains_key(id));
         let missing = json::ids(missing.map(WebhookId::as_uuid))?;
         let rows = sqlx::query_as!(
             TargetRow,
@@ -51,20 +53,39 @@ impl Targets {
         .await
         .map_err(error::database)?;
         for row in rows {
+            let id = webhook::id(&row.id);
             match row.target(keyring) {
                 Ok(target) => {
                     let target = Arc::new(target);
                     self.keep(&target);
-                    found.targets.insert(target.webhook_id, target);
+                    found.insert(target.webhook_id, target);
                 }
-                Err(error) => found.unreadable.push(error),
+                Err(error) => {
+                    damage::log(&error);
+                    if let Ok(id) = id {
+                        self.leave_alone(id);
+                    }
+                }
             }
         }
         Ok(found)
     }
 
+    /// Whether it makes no sense to claim for a webhook, as nothing could be sent.
+    pub(crate) fn is_unreadable(&self, id: WebhookId) -> bool {
+        let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.get(&id).is_some_and(|until| Instant::now() < *until)
+    }
+
+    fn leave_alone(&self, id: WebhookId) {
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        unreadable.retain(|_, until| now < *until);
+        unreadable.insert(id, now + UNREADABLE_FOR);
+    }
+
     fn known(&self, versions: &HashMap<WebhookId, u64>) -> HashMap<WebhookId, Arc<DeliveryTarget>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_version = |(id, version): (&WebhookId, &u64)| {
             let target = known.get(id).filter(|target| target.version == *version)?;
             Some((*id, Arc::clone(target)))
@@ -73,7 +94,7 @@ impl Targets {
     }
 
     fn keep(&self, target: &Arc<DeliveryTarget>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // With so many webhooks, unsealing them again now and then is the least of it.
         if known.len() >= CAPACITY && !known.contains_key(&target.webhook_id) {
             known.clear();

@@ -18,7 +18,7 @@ pub(crate) async fn webhook(
     };
     let found = sqlx::query_scalar!(
         "SELECT count(*) FROM webhooks AS w
-         WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+         WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
            WHERE own.value NOT IN (SELECT value FROM json_each(?2)))",
         id,
         visible_to

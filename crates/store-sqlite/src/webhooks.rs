@@ -111,7 +111,7 @@ impl WebhookRepository for SqliteStore {
                      AND s.pattern IN (SELECT value FROM json_each(?3))))
                AND (?4 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
                      AND s.project IN ('', ?4)))
-               AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+               AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                      WHERE own.value NOT IN (SELECT value FROM json_each(?5)))))
              ORDER BY id DESC LIMIT ?6",
             before,
@@ -124,8 +124,8 @@ impl WebhookRepository for SqliteStore {
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::database)?;
-        let found = rows.iter().map(|row| row.webhook(&self.keyring)).collect::<Result<_, _>>()?;
-        Ok(Page::of(found, page.limit))
+        let id = |row: &WebhookRow| error::id_text(&row.id, WebhookId::from_uuid);
+        Page::read(rows, page.limit, id, |row| row.webhook(&self.keyring))
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {

@@ -49,7 +49,7 @@ impl EventRepository for Gated {
     }
 
     async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
-        Ok(Page { items: Vec::new(), has_more: false })
+        Ok(Page::of(Vec::new(), 1))
     }
 
     async fn count_visible(

@@ -18,6 +18,7 @@ use super::bodies;
 use super::release::{release, remove_eventless};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
+use crate::damage;
 use crate::error::{TimedOut, corrupt, describe, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
@@ -93,7 +94,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
     let mut versions = HashMap::new();
     for row in &rows {
         let id = WebhookId::from_uuid(row.webhook_id);
-        versions.insert(id, version(id, row.webhook_version)?);
+        versions.extend(damage::leave_out(version(id, row.webhook_version)).map(|version| (id, version)));
     }
     let targets = targets::load(store, &versions).await?;
     bodies::complete(store, &mut rows).await?;
@@ -113,7 +114,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
         match to_leased(lease, row, &event_type, body.into(), Arc::clone(target)) {
             Ok(delivery) => completed.leased.push(delivery),
             Err(error) => {
-                tracing::error!(delivery = %lease.delivery, error = %describe(&error), "this delivery cannot be sent");
+                damage::log(&error);
             }
         }
     }

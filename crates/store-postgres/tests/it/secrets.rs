@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError, WebhookRepository};
+use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{Discovery, SigningSecrets, Webhook};
+use rdev_webhooks_domain::{
+    DisabledReason, Discovery, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+};
 use rdev_webhooks_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
@@ -144,4 +146,36 @@ async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
     }
     assert_eq!(store.get(other.id).await.unwrap(), Some(other));
     assert_eq!(store.get(damaged.id).await.unwrap().unwrap().public_key, None);
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_costs_itself_alone() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    let (broken, whole) = (one.id.min(two.id), one.id.max(two.id));
+    for column in ["headers = '\\x00'", "url = 'x'", "projects = '{\" \"}'", "retry = 'x'", "signing = 'x'"] {
+        let statement = format!(
+            "UPDATE rdev_webhooks.webhooks SET {column} WHERE id = (SELECT id FROM rdev_webhooks.webhooks
+                 ORDER BY id LIMIT 1)"
+        );
+        scene.execute(Box::leak(statement.into_boxed_str())).await;
+        let page = PageRequest { limit: 10, before: None };
+        let listed = WebhookRepository::list(&scene.store, &WebhookFilter::default(), page).await.unwrap();
+        assert_eq!(listed.items.iter().map(|one| one.id).collect::<Vec<_>>(), [whole], "{column}");
+        assert_eq!(listed.damaged.iter().map(|one| &one.id).collect::<Vec<_>>(), [&broken.to_string()]);
+        let got = WebhookRepository::get(&scene.store, broken).await;
+        assert!(matches!(got, Err(StoreError::Corrupt { .. })), "{got:?}");
+    }
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.webhooks SET disabled_reason = 'gone', disabled_since = now();
+             INSERT INTO rdev_webhooks.event_types VALUES ('no name', NULL, NULL, now(), now()),
+                 ('a.b', NULL, NULL, now(), now())",
+        )
+        .await;
+    let gone = [DisabledReason::Gone];
+    let disabled = scene.store.disabled(&gone, Timestamp::EPOCH, None, 10).await.unwrap();
+    assert_eq!(disabled.len(), 2);
+    let types = scene.store.all().await.unwrap().types;
+    assert_eq!(types.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a.b"]);
 }

@@ -130,11 +130,10 @@ impl SqliteStore {
                 rows
             }
         };
-        let mut rows = Page::of(rows, page.limit);
-        let ids = rows.items.iter().map(EventRow::id).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<_> = rows.iter().filter_map(|row| row.id().ok()).collect();
         let counts = count(&mut snapshot, &ids, filter.visible_to.as_ref(), now).await?;
-        let items = rows.items.drain(..).map(|row| row.record(&counts)).collect::<Result<_, _>>()?;
-        Ok(Page { items, has_more: rows.has_more })
+        let id = |row: &EventRow| error::id_text(&row.id, EventId::from_uuid);
+        Page::read(rows, page.limit, id, |row| row.record(&counts))
     }
 
     pub(super) async fn count_events(
@@ -184,7 +183,7 @@ async fn count(
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
              AND (?3 IS NULL OR webhook_id IN (
                SELECT w.id FROM webhooks AS w
-               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                  WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,
         events,

@@ -43,7 +43,7 @@ macro_rules! page {
                     AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
                     AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
                       AND d.webhook_id IN (SELECT w.id FROM webhooks AS w
-                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                           WHERE own.value NOT IN (SELECT value FROM json_each(?10))))))
                   ORDER BY d.id DESC LIMIT ?11",
             $bounds.low,
@@ -83,9 +83,8 @@ impl SqliteStore {
             }
             _ => fetch(&mut snapshot, &bounds).await?,
         };
-        let rows = Page::of(rows, page.limit);
-        let items = rows.items.iter().map(|row| row.delivery(now)).collect::<Result<_, _>>()?;
-        Ok(Page { items, has_more: rows.has_more })
+        let id = |row: &DeliveryRow| error::id_text(&row.id, DeliveryId::from_uuid);
+        Page::read(rows, page.limit, id, |row| row.delivery(now))
     }
 }
 

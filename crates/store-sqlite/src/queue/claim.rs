@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rdev_webhooks_domain::delivery::AbandonedAttempt;
@@ -17,10 +18,13 @@ use crate::error::{self, Row};
 use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
 use crate::rows::{attempt, micros, webhook};
 use crate::targets::Targets;
-use crate::{health, json};
+use crate::{damage, health, json};
 
-/// Leases what is due of each share. What cannot be read is left where it is and does not hold up the
-/// rest; it is the answer only if there is nothing else.
+/// How long a delivery that cannot be read is put off.
+const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// Leases what is due of each share. A webhook that cannot be read is left alone for a while, and a delivery that
+/// cannot be is put off, so that neither holds up the rest.
 pub(super) async fn claim(
     conn: &mut SqliteConnection,
     claim: &Claim,
@@ -30,9 +34,8 @@ pub(super) async fn claim(
 ) -> Result<Vec<LeasedDelivery>, StoreError> {
     let versions = enabled(conn, &claim.shares).await?;
     let found = targets.get(conn, keyring, &versions).await?;
-    let mut unreadable = found.unreadable;
     let shares = claim.shares.iter().filter_map(|share| {
-        let target = found.targets.get(&share.webhook)?;
+        let target = found.get(&share.webhook)?;
         Some((share.webhook, (share, Arc::clone(target))))
     });
     let shares: HashMap<_, _> = shares.collect();
@@ -51,6 +54,7 @@ pub(super) async fn claim(
     let mut leased = Vec::with_capacity(rows.len());
     let mut stages = Vec::with_capacity(rows.len());
     let mut abandoned = Vec::new();
+    let mut damaged = Vec::new();
     let mut probed = BTreeMap::new();
     for row in &rows {
         match lease(row, claim, &shares, &events, now) {
@@ -66,21 +70,37 @@ pub(super) async fn claim(
                 leased.push(delivery);
             }
             Ok(None) => {}
-            Err(error) => unreadable.push(error),
+            Err(error) => {
+                damage::log(&error);
+                damaged.push(row.id.as_slice());
+            }
         }
     }
-    if leased.is_empty()
-        && let Some(error) = unreadable.pop()
-    {
-        return Err(error);
-    }
-    for error in &unreadable {
-        tracing::error!(error = error as &dyn std::error::Error, "what cannot be read is not delivered");
-    }
+    put_off(conn, &damaged, now).await?;
     delivery::save(conn, stages).await?;
     health::save(conn, &probed).await?;
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
+}
+
+/// Puts off deliveries that cannot be read.
+async fn put_off(
+    conn: &mut SqliteConnection,
+    deliveries: &[&[u8]],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let due_at = micros(now + PUT_OFF_FOR);
+    for id in deliveries {
+        sqlx::query!(
+            "UPDATE deliveries SET due_at = ?2, claimable_at = ?2 WHERE id = ?1 AND claimable_at IS NOT NULL",
+            id,
+            due_at
+        )
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    }
+    Ok(())
 }
 
 type Shares<'a> = HashMap<WebhookId, (&'a ClaimShare, Arc<DeliveryTarget>)>;
@@ -140,8 +160,9 @@ async fn enabled(
     .map_err(error::database)?;
     let mut versions = HashMap::with_capacity(rows.len());
     for row in rows {
-        let id = webhook::id(&row.id)?;
-        versions.insert(id, webhook::row(&id).number("version", row.version)?);
+        let read =
+            webhook::id(&row.id).and_then(|id| Ok((id, webhook::row(&id).number("version", row.version)?)));
+        versions.extend(damage::leave_out(read));
     }
     Ok(versions)
 }
@@ -196,9 +217,8 @@ async fn sent(
     deliveries: &[DeliveryRow],
 ) -> Result<HashMap<Vec<u8>, Sent>, StoreError> {
     let mut ids = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        ids.push(delivery.event_id()?.as_uuid());
-    }
+    // One whose event cannot be told is found out when it is to be leased.
+    ids.extend(deliveries.iter().filter_map(|delivery| Some(delivery.event_id().ok()?.as_uuid())));
     ids.sort_unstable();
     ids.dedup();
     let ids = json::ids(ids)?;

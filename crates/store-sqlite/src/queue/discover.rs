@@ -7,8 +7,9 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::error;
 use crate::rows::webhook;
+use crate::targets::Targets;
+use crate::{damage, error};
 
 /// Goes through the webhooks that have something unfinished, from one to the next by the index, and stops
 /// as soon as the answer is known.
@@ -20,6 +21,7 @@ pub(super) async fn discover(
     conn: &mut SqliteConnection,
     after: Option<WebhookId>,
     limit: u32,
+    targets: &Targets,
     now: Timestamp,
 ) -> Result<Discovery, StoreError> {
     // Every id is after the empty one.
@@ -61,14 +63,18 @@ pub(super) async fn discover(
             discovery.has_more = true;
             break;
         } else {
-            let id = webhook::id(&row.id)?;
-            let place = webhook::row(&id);
-            discovery.due.push(DueWebhook {
-                id,
-                max_in_flight: webhook::max_in_flight(&place, row.max_in_flight)?,
-                rate_limit: webhook::rate_limit(&place, row.rate_limit)?,
-                timeout: webhook::timeout(&place, row.timeout_ns)?,
-            });
+            let read = |id: &[u8]| {
+                let id = webhook::id(id)?;
+                let place = webhook::row(&id);
+                Ok::<_, StoreError>(DueWebhook {
+                    id,
+                    max_in_flight: webhook::max_in_flight(&place, row.max_in_flight)?,
+                    rate_limit: webhook::rate_limit(&place, row.rate_limit)?,
+                    timeout: webhook::timeout(&place, row.timeout_ns)?,
+                })
+            };
+            let due = damage::leave_out(read(&row.id));
+            discovery.due.extend(due.filter(|due| !targets.is_unreadable(due.id)));
         }
     }
     Ok(discovery)

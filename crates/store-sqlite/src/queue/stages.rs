@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 
 use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::rows::webhook;
-use crate::{error, json};
+use crate::{damage, error, json};
 
 /// What a batch is about.
 pub(super) struct Stages(HashMap<DeliveryId, Entry>);
@@ -46,10 +46,12 @@ impl Stages {
         let mut entries = HashMap::with_capacity(rows.len());
         let mut there: HashMap<WebhookId, bool> = HashMap::new();
         for row in &rows {
-            let webhook = row.webhook_id()?;
+            let read = || Ok::<_, StoreError>((row.id()?, row.webhook_id()?, row.stage()?));
+            let Some((id, webhook, stage)) = damage::leave_out(read()) else {
+                continue;
+            };
             there.insert(webhook, false);
-            let entry = Entry { webhook, webhook_deleted: true, stage: row.stage()?, changed: false };
-            entries.insert(row.id()?, entry);
+            entries.insert(id, Entry { webhook, webhook_deleted: true, stage, changed: false });
         }
         for id in not_deleted(conn, there.keys()).await? {
             there.insert(id, true);
