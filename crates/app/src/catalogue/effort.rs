@@ -13,8 +13,10 @@ const MAX_DEPTH: usize = 100;
 /// A part of a schema that is a schema itself.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// How many steps it takes to apply it to a value, what it leads to apart.
+    /// How many steps it takes to apply it to a value, its patterns and what it leads to apart.
     pub(super) own: u64,
+    /// How many steps its patterns take for each byte of the value.
+    pub(super) patterns: u64,
     /// The parts that it applies to the same value.
     pub(super) same: Vec<usize>,
     /// The parts that it applies to what the value holds.
@@ -35,7 +37,8 @@ pub(super) struct Steps {
 }
 
 /// The most visits of any place, by the first of the parts; or which part makes that too many, and why.
-pub(super) fn visits(parts: &[Part]) -> Result<u64, (usize, &'static str)> {
+/// A part counts as `steps` says.
+pub(super) fn visits(parts: &[Part], steps_of: fn(&Part) -> u64) -> Result<u64, (usize, &'static str)> {
     let order = inner_first(parts)?;
     // Visits of a place so many levels below where a part is applied, that part being the index.
     let mut above = vec![0; parts.len()];
@@ -43,8 +46,8 @@ pub(super) fn visits(parts: &[Part]) -> Result<u64, (usize, &'static str)> {
     for level in 0..=MAX_DEPTH {
         let mut here = vec![0_u64; parts.len()];
         for part in &order {
-            let Part { own, same, steps } = &parts[*part];
-            let own = if level == 0 { (*own).max(1) } else { steps.most(&above) };
+            let Part { same, steps, .. } = &parts[*part];
+            let own = if level == 0 { steps_of(&parts[*part]).max(1) } else { steps.most(&above) };
             let same = same.iter().map(|other| here[*other]);
             here[*part] = same.fold(own, u64::saturating_add);
         }
@@ -103,10 +106,14 @@ fn inner_first(parts: &[Part]) -> Result<Vec<usize>, (usize, &'static str)> {
 mod tests {
     use super::*;
 
+    fn visits(parts: &[Part]) -> Result<u64, (usize, &'static str)> {
+        super::visits(parts, |part| part.own)
+    }
+
     fn part(same: &[usize], one_member: &[usize], every_member: &[usize]) -> Part {
         let steps =
             Steps { one_member: one_member.into(), every_member: every_member.into(), ..Steps::default() };
-        Part { own: 1, same: same.into(), steps }
+        Part { own: 1, same: same.into(), steps, ..Part::default() }
     }
 
     #[test]

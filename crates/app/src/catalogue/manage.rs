@@ -5,8 +5,13 @@ use std::sync::Arc;
 use rdev_webhooks_domain::ports::{RemovedType, StoreError};
 use rdev_webhooks_domain::{EventType, RegisteredType};
 
+use tokio::sync::Semaphore;
+
 use super::schema::{DataSchema, SchemaFault};
 use super::{Catalogue, CatalogueType, Origin};
+
+/// One schema is read at a time, so that many at once take no more memory than one.
+static PARSING: Semaphore = Semaphore::const_new(1);
 
 /// How many types may be registered.
 pub const MAX_TYPES: usize = 1_000;
@@ -73,7 +78,13 @@ impl Catalogue {
     /// Tells what is wrong with a schema. [`Self::put`] asks the same; this is for a caller who has found
     /// other faults already and wants to tell all of them at once.
     pub async fn vet_schema(schema: Arc<str>) -> Result<(), CatalogueError> {
-        let parsing = tokio::task::spawn_blocking(move || DataSchema::parse(&schema).map(drop));
+        // It is never closed.
+        let turn = PARSING.acquire().await.ok();
+        let parsing = tokio::task::spawn_blocking(move || {
+            let parsed = DataSchema::parse(&schema).map(drop);
+            drop(turn);
+            parsed
+        });
         let parsed = parsing.await.map_err(|_| StoreError::Internal("the schema was not read".into()))?;
         parsed.map_err(CatalogueError::Schema)
     }

@@ -1,8 +1,11 @@
 //! Which event types there are, and what the data of their events must match.
 
+mod checks;
+mod compiled;
 mod effort;
 mod manage;
 mod outline;
+mod pattern;
 mod schema;
 mod snapshot;
 mod vet;
@@ -12,18 +15,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rdev_webhooks_domain::ports::{EventTypeRepository, StoreError};
 use rdev_webhooks_domain::{EventPattern, EventType, Timestamp};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::Ambient;
+use checks::Checks;
+use compiled::Compiled;
 use snapshot::Snapshot;
 
 pub use manage::{CatalogueError, MAX_TYPES, NewType};
 pub use schema::{MAX_SCHEMA_LEN, SchemaFault};
 pub use vet::{DraftFault, EventFault};
 pub use watch::CatalogueTask;
-
-/// How many checks of large data against schemas run at once; further ones wait. Each takes a processor.
-const MAX_CHECKS: usize = 2;
 
 /// The event types that may be published and subscribed to. Cheap to clone; all clones know the same.
 ///
@@ -41,7 +43,8 @@ struct Inner {
     snapshot: RwLock<Arc<Snapshot>>,
     /// One loads at a time.
     loading: Mutex<()>,
-    checks: Arc<Semaphore>,
+    checks: Checks,
+    compiled: Arc<Compiled>,
 }
 
 /// An event type.
@@ -83,7 +86,8 @@ impl Catalogue {
             ambient,
             snapshot: RwLock::new(Arc::new(Snapshot::built_in())),
             loading: Mutex::default(),
-            checks: Arc::new(Semaphore::new(MAX_CHECKS)),
+            checks: Checks::new(),
+            compiled: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -150,9 +154,9 @@ impl Catalogue {
         if known.version == Some(registered.version) {
             return Ok(());
         }
-        // Schemas are compiled, which may take a while where there are many that were not known before.
-        let compiling = tokio::task::spawn_blocking(move || Snapshot::of(registered, &known));
-        let Ok(next) = compiling.await else {
+        // Schemas are compared, which may take a moment where there are many large ones.
+        let comparing = tokio::task::spawn_blocking(move || Snapshot::of(registered, &known));
+        let Ok(next) = comparing.await else {
             return Err(StoreError::Internal("the event types could not be read".into()));
         };
         *self.inner.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);

@@ -6,7 +6,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::effort::{self, Part, Steps};
-use super::schema::SchemaFault;
+use super::pattern;
+use super::schema::{SchemaFault, UNUSABLE_PATTERN};
 
 /// How many patterns a schema may have; each takes memory once it is compiled.
 const MAX_PATTERNS: usize = 64;
@@ -37,9 +38,13 @@ const PER_STEP: usize = 16;
 pub(super) struct Outline {
     /// How often, at the most, one place of some data is visited when it is checked.
     pub(super) visits: u64,
-    /// Its patterns, and where they stand; no more than may be used.
-    pub(super) patterns: Vec<(String, String)>,
+    /// How many steps a byte of data takes at the most, patterns included.
+    pub(super) steps: u64,
+    /// How much memory its patterns take once they are compiled.
+    pub(super) pattern_bytes: u64,
     pub(super) faults: Vec<SchemaFault>,
+    /// Whether a pattern is so large that nothing may compile it.
+    pub(super) has_large_pattern: bool,
 }
 
 impl Outline {
@@ -52,22 +57,31 @@ impl Outline {
             survey.look_at(next);
         }
         survey.resolve_anchors();
-        let count = survey.patterns.len();
+        let count = survey.pattern_count;
         if count > MAX_PATTERNS {
             survey.fault("", format!("holds {count} patterns; at most {MAX_PATTERNS} can be used"));
-            survey.patterns.truncate(MAX_PATTERNS);
         }
-        let patterns = survey.patterns;
-        if !survey.faults.is_empty() {
-            return Self { visits: 0, patterns, faults: survey.faults };
+        if survey.pattern_bytes > pattern::MAX_BYTES {
+            survey.fault("", "holds patterns that are too large together: they would take too much memory");
         }
-        match effort::visits(&survey.parts) {
-            Ok(visits) => Self { visits, patterns, faults: Vec::new() },
+        let (pattern_bytes, has_large_pattern) = (survey.pattern_bytes, survey.has_large_pattern);
+        let counted = effort::visits(&survey.parts, |part| part.own).and_then(|visits| {
+            let steps = effort::visits(&survey.parts, |part| part.own + part.patterns)?;
+            Ok((visits, steps))
+        });
+        let mut faults = survey.faults;
+        let (visits, steps) = match counted {
+            Ok(counted) => counted,
             Err((part, reason)) => {
-                let pointer = survey.places.swap_remove(part);
-                Self { visits: 0, patterns, faults: vec![SchemaFault { pointer, detail: reason.to_owned() }] }
+                // Where there are other faults, the count may be for want of what they are about.
+                if faults.is_empty() {
+                    let pointer = survey.places.swap_remove(part);
+                    faults.push(SchemaFault { pointer, detail: reason.to_owned() });
+                }
+                (0, 0)
             }
-        }
+        };
+        Self { visits, steps, pattern_bytes, faults, has_large_pattern }
     }
 }
 
@@ -84,8 +98,9 @@ struct Survey<'a> {
     anchors: HashMap<&'a str, usize>,
     /// References by anchor: from which part, and to what.
     unresolved: Vec<(usize, &'static str, &'a str)>,
-    /// Where each pattern stands, and what it is.
-    patterns: Vec<(String, String)>,
+    pattern_count: usize,
+    pattern_bytes: u64,
+    has_large_pattern: bool,
     faults: Vec<SchemaFault>,
 }
 
@@ -99,7 +114,9 @@ impl<'a> Survey<'a> {
             ahead: VecDeque::new(),
             anchors: HashMap::new(),
             unresolved: Vec::new(),
-            patterns: Vec::new(),
+            pattern_count: 0,
+            pattern_bytes: 0,
+            has_large_pattern: false,
             faults: Vec::new(),
         }
     }
@@ -141,14 +158,17 @@ impl<'a> Survey<'a> {
                 _ => 0,
             })
             .sum();
-        self.parts[part].own = 1 + (length / PER_STEP) as u64;
+        let own = 1 + (length / PER_STEP) as u64;
+        let mut patterns = 0;
         if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
-            self.patterns.push((below(&place, "pattern"), pattern.to_owned()));
+            patterns += self.pattern(below(&place, "pattern"), pattern);
         }
         let by_pattern = members.get("patternProperties").and_then(Value::as_object);
         for pattern in by_pattern.into_iter().flat_map(Map::keys) {
-            self.patterns.push((below(&below(&place, "patternProperties"), pattern), pattern.clone()));
+            patterns += self.pattern(below(&below(&place, "patternProperties"), pattern), pattern);
         }
+        self.parts[part].own = own;
+        self.parts[part].patterns = patterns;
 
         let same: Vec<_> = self.elements(members, &place, &SAME_IN_ARRAY);
         let same = same.into_iter().chain(self.by_name(members, &place, &SAME_BY_NAME));
@@ -167,6 +187,38 @@ impl<'a> Survey<'a> {
         self.parts[part].same = same;
         self.parts[part].steps = steps;
         self.by_name(members, &place, &DEFINITIONS);
+    }
+
+    /// Notes a pattern, and returns how many steps it takes for each byte of text.
+    fn pattern(&mut self, place: String, pattern: &str) -> u64 {
+        self.pattern_count += 1;
+        if self.pattern_count > MAX_PATTERNS {
+            // None is looked at any more: there are too many already.
+            self.has_large_pattern = true;
+            return 0;
+        }
+        if pattern.len() > pattern::MAX_LEN {
+            self.has_large_pattern = true;
+            self.fault(place, format!("must be at most {} bytes long", pattern::MAX_LEN));
+            return 0;
+        }
+        let Some(cost) = pattern::cost(pattern) else {
+            self.fault(place, UNUSABLE_PATTERN);
+            return 0;
+        };
+        if cost.steps > pattern::MAX_STEPS {
+            self.has_large_pattern = true;
+            let detail = format!(
+                "is too large: written out without repetitions it has {} characters, and at most {} are possible; \
+                 `maxLength` bounds the length of a text at no cost",
+                cost.steps,
+                pattern::MAX_STEPS
+            );
+            self.fault(place, detail);
+            return 0;
+        }
+        self.pattern_bytes = self.pattern_bytes.saturating_add(cost.bytes);
+        cost.steps
     }
 
     /// The schemas that these keywords hold in arrays.

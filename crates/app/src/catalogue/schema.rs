@@ -17,14 +17,18 @@ const MAX_FAULTS: usize = 100;
 /// How long what is told of a fault may be, in characters.
 const MAX_DETAIL: usize = 300;
 
-/// How much memory a compiled pattern may take, and how much again while it is used.
+/// How much memory a compiled pattern may take, in any of its forms.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
+/// How much memory the cache of a pattern's engine may take.
+const MAX_PATTERN_CACHE_BYTES: usize = 64 * 1_024;
+/// How much memory a byte of a schema's text takes once it is compiled, roughly.
+const BYTES_PER_BYTE: u64 = 30;
 
-/// Up to how much effort the faults of data are listed; each of them costs memory until all are found.
-const LISTING_EFFORT: u64 = 512 * 1_024;
+/// Up to how many visits the faults of data are listed; each of them costs memory until all are found.
+const MAX_LISTING_VISITS: u64 = 512 * 1_024;
 
 /// What is said of a pattern that cannot be compiled, for whatever reason.
-const UNUSABLE_PATTERN: &str = "is no regular expression that can be used: look-around (like (?=…)) and \
+pub(super) const UNUSABLE_PATTERN: &str = "is no regular expression that can be used: look-around (like (?=…)) and \
     back-references (like \\1) are not supported, and it must not become very large by repetitions";
 
 /// The types that are none of objects.
@@ -57,8 +61,12 @@ impl fmt::Display for SchemaFault {
 /// that is in proportion to the data's length.
 pub(super) struct DataSchema {
     validator: Validator,
-    /// What a byte of data costs at the most.
+    /// How often one place of some data is visited at the most.
     visits: u64,
+    /// What a byte of data costs at the most.
+    steps: u64,
+    /// How much memory it takes, roughly.
+    bytes: u64,
 }
 
 impl DataSchema {
@@ -84,29 +92,36 @@ impl DataSchema {
 
         let nothing_matches = excludes_objects(members);
         let outline = Outline::of(&schema);
-        let mut faults = violations(&schema);
-        faults.extend(outline.faults);
+        // The rules for schemas compile the patterns too.
+        let mut faults = if outline.has_large_pattern { Vec::new() } else { violations(&schema) };
+        for fault in outline.faults {
+            let is_told =
+                fault.detail == UNUSABLE_PATTERN && faults.iter().any(|it| it.pointer == fault.pointer);
+            if !is_told {
+                faults.push(fault);
+            }
+        }
         faults.extend(nothing_matches.then(|| SchemaFault {
             pointer: "/type".to_owned(),
             detail: "lets no object pass, and the data of an event is always one".to_owned(),
         }));
-        for (pointer, pattern) in outline.patterns {
-            let is_told = faults.iter().any(|fault| fault.pointer == pointer);
-            if !is_told && !is_usable(&pattern) {
-                faults.push(SchemaFault { pointer, detail: UNUSABLE_PATTERN.to_owned() });
-            }
-        }
         if !faults.is_empty() {
             faults.truncate(MAX_FAULTS);
             return Err(faults);
         }
         let validator = options().build(&schema).map_err(|error| vec![schema_fault(&error)])?;
-        Ok(Self { validator, visits: outline.visits })
+        let bytes = text.len() as u64 * BYTES_PER_BYTE + outline.pattern_bytes;
+        Ok(Self { validator, visits: outline.visits, steps: outline.steps, bytes })
+    }
+
+    /// How much memory it takes, roughly.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// How much work it may be to check that data, in steps of some ten nanoseconds.
     pub(super) fn effort(&self, data: &str) -> u64 {
-        self.visits.saturating_mul(data.len() as u64)
+        self.steps.saturating_mul(data.len() as u64)
     }
 
     /// The first `limit` faults of some data.
@@ -119,7 +134,7 @@ impl DataSchema {
         if self.validator.is_valid(&value) {
             return Vec::new();
         }
-        if self.effort(data) > LISTING_EFFORT {
+        if self.visits.saturating_mul(data.len() as u64) > MAX_LISTING_VISITS {
             return at_all("does not match its type's schema; it is too large to tell where");
         }
         let mut faults = Vec::new();
@@ -152,15 +167,11 @@ fn excludes_objects(members: &serde_json::Map<String, Value>) -> bool {
     !names.is_empty() && names.iter().all(is_other)
 }
 
-/// Whether a pattern can be compiled to be matched in linear time.
-fn is_usable(pattern: &str) -> bool {
-    options().build(&serde_json::json!({ "pattern": pattern })).is_ok()
-}
-
 /// Formats are checked, which the later versions leave to who uses them. Patterns are matched in linear
 /// time. Nothing is fetched from anywhere: the schema was seen to refer to nothing else.
 fn options<'a>() -> jsonschema::ValidationOptions<'a> {
-    let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);
+    let patterns =
+        PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_CACHE_BYTES);
     jsonschema::options()
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)

@@ -146,7 +146,7 @@ async fn another_process_knows_of_a_change_within_a_second() {
         }
     };
     tokio::time::timeout(Duration::from_secs(1), known).await.unwrap();
-    assert!(elsewhere.vet(vec![paid("{}")]).await.is_err(), "with its schema");
+    assert!(elsewhere.vet(None, vec![paid("{}")]).await.is_err(), "with its schema");
 
     world.catalogue.remove(&name("order.paid")).await.unwrap();
     let forgotten = async {
@@ -398,7 +398,7 @@ async fn a_schema_that_is_not_understood_any_more_lets_nothing_pass() {
         RegisteredType { name: name.clone(), description: None, schema, created_at: now, updated_at: now };
     EventTypeRepository::put(&*world.store, &stored).await.unwrap();
     world.catalogue.refresh().await.unwrap();
-    let refused = world.catalogue.vet(vec![paid("{}")]).await.unwrap_err();
+    let refused = world.catalogue.vet(None, vec![paid("{}")]).await.unwrap_err();
     assert!(
         matches!(&refused, PublishError::Invalid(faults) if faults[0].fault == DraftFault::UnusableType(name))
     );
@@ -421,4 +421,66 @@ async fn publishing_races_with_removing() {
             Err(other) => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_pattern_that_is_costly_to_match_is_refused_at_its_place() {
+    for (schema, place) in [
+        (json!({"properties": {"s": {"pattern": "a[ab]{10000}c"}}}), "/properties/s/pattern"),
+        (json!({"properties": {"s": {"pattern": "(a?){500}(a{20}){20}"}}}), "/properties/s/pattern"),
+        (json!({"patternProperties": {"^[ab]*a[ab]{5000}$": {}}}), "/patternProperties/^[ab]*a[ab]{5000}$"),
+        (json!({"propertyNames": {"pattern": "a[ab]{900}c"}}), "/propertyNames/pattern"),
+        (json!({"$defs": {"a": {"pattern": "(?:a|b|ab){800}"}}}), "/$defs/a/pattern"),
+        (json!({"pattern": "x".repeat(2_001)}), "/pattern"),
+        // Each is cheap, and all of them are about one value.
+        (json!({"allOf": vec![json!({"pattern": "a[ab]{50}c"}); 20]}), ""),
+    ] {
+        let found = refusal(&schema).await;
+        let at: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+        assert_eq!(at, [place], "{found:?}");
+    }
+    let hint = refusal(&json!({"pattern": "a[ab]{10000}c"})).await;
+    assert!(hint[0].1.contains("maxLength"), "{hint:?}");
+    for usual in
+        ["^[a-z][a-z0-9-]{1,254}$", "^.{1,1000}$", "^\\p{L}{1,40}$", "^ord-[0-9]+$", "^(a|b|c){1,30}$"]
+    {
+        assert_eq!(refusal(&json!({"properties": {"s": {"pattern": usual}}})).await, [], "{usual}");
+    }
+}
+
+/// A schema of which each byte of `s` costs some hundred steps, and as many bytes.
+async fn costly(world: &World, bytes: usize) -> EventDraft {
+    put(world, &json!({"properties": {"s": {"pattern": "a[ab]{390}c"}}})).await;
+    paid(json!({"s": "a".repeat(bytes)}).to_string())
+}
+
+#[tokio::test]
+async fn a_check_that_takes_a_while_leaves_the_thread_to_others() {
+    let world = world();
+    let draft = costly(&world, 20_000).await;
+    let mut checking = Box::pin(world.catalogue.vet(None, vec![draft]));
+    let is_done = futures_util::poll!(&mut checking).is_ready();
+    assert!(!is_done, "it is not checked in place");
+    assert!(matches!(checking.await, Err(PublishError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_check_whose_caller_went_away_is_abandoned() {
+    let world = world();
+    let draft = costly(&world, 20_000).await;
+    let many = vec![draft.clone(); 24];
+    let mut checking = Box::pin(world.catalogue.vet(None, many));
+    assert!(futures_util::poll!(&mut checking).is_pending());
+    drop(checking);
+    // The key has one turn at a time, for which this waits no more than some seconds.
+    let again = world.catalogue.vet(None, vec![draft]).await;
+    assert!(matches!(again, Err(PublishError::Invalid(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_is_too_much_work_to_check_is_refused() {
+    let world = world();
+    let draft = costly(&world, 200_000).await;
+    let refused = world.catalogue.vet(None, vec![draft; 10]).await;
+    assert!(matches!(refused, Err(PublishError::TooMuchWork)), "{refused:?}");
 }

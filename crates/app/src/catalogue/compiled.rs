@@ -1,0 +1,124 @@
+//! The compiled schemas that are kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdev_webhooks_domain::EventType;
+
+use super::schema::DataSchema;
+
+/// How much memory the compiled schemas may take, by estimate.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A compiled schema; none if it cannot be used, though it could once.
+pub(super) type Usable = Option<Arc<DataSchema>>;
+
+/// Compiled schemas, as many as fit into the memory that there is for them; those used last are kept. So a
+/// process takes no more memory, and starts no later, for many types or for large ones.
+#[derive(Default)]
+pub(super) struct Compiled {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    by_type: HashMap<EventType, Entry>,
+    bytes: u64,
+    /// Rises with each use.
+    uses: u64,
+}
+
+struct Entry {
+    text: Arc<str>,
+    schema: Usable,
+    last_use: u64,
+}
+
+impl Entry {
+    fn bytes(&self) -> u64 {
+        self.schema.as_ref().map_or(0, |schema| schema.bytes())
+    }
+}
+
+impl Compiled {
+    /// The schema of a type, if it is kept.
+    pub(super) fn get(&self, name: &EventType, text: &Arc<str>) -> Option<Usable> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.uses += 1;
+        let now = kept.uses;
+        let entry = kept.by_type.get_mut(name).filter(|entry| Arc::ptr_eq(&entry.text, text))?;
+        entry.last_use = now;
+        Some(entry.schema.clone())
+    }
+
+    /// The schema of a type, compiled now if it is not kept. That takes a while.
+    pub(super) fn get_or_compile(&self, name: &EventType, text: &Arc<str>) -> Usable {
+        if let Some(schema) = self.get(name, text) {
+            return schema;
+        }
+        let schema = match DataSchema::parse(text) {
+            Ok(schema) => Some(Arc::new(schema)),
+            Err(faults) => {
+                let fault = faults.first().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(event_type = %name, fault, "schema unusable; its events are refused until it is put again");
+                None
+            }
+        };
+        self.keep(name, text, schema.clone());
+        schema
+    }
+
+    fn keep(&self, name: &EventType, text: &Arc<str>, schema: Usable) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.uses += 1;
+        let entry = Entry { text: Arc::clone(text), schema, last_use: kept.uses };
+        kept.bytes += entry.bytes();
+        if let Some(replaced) = kept.by_type.insert(name.clone(), entry) {
+            kept.bytes -= replaced.bytes();
+        }
+        while kept.bytes > MAX_BYTES {
+            let has_weight = kept.by_type.iter().filter(|(_, entry)| entry.bytes() > 0);
+            let oldest = has_weight.min_by_key(|(_, entry)| entry.last_use).map(|(name, _)| name.clone());
+            let Some(removed) = oldest.and_then(|oldest| kept.by_type.remove(&oldest)) else {
+                break;
+            };
+            kept.bytes -= removed.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_used_last_are_kept_within_bounds() {
+        let compiled = Compiled::default();
+        // A large schema each.
+        let patterns: Vec<_> =
+            (0..30).map(|n| format!(r#"{{"pattern":"(a{n}|b[cd]{{1,100}})e"}}"#)).collect();
+        let properties: Vec<_> =
+            patterns.iter().enumerate().map(|(n, pattern)| format!(r#""p{n}":{pattern}"#)).collect();
+        let text = format!(r#"{{"properties":{{{}}}}}"#, properties.join(","));
+        let names: Vec<EventType> = (0..8).map(|n| format!("type.n{n}").parse().unwrap()).collect();
+        let texts: Vec<Arc<str>> = names.iter().map(|_| text.as_str().into()).collect();
+        for (name, text) in names.iter().zip(&texts) {
+            assert!(compiled.get_or_compile(name, text).is_some());
+            assert!(compiled.get_or_compile(&names[0], &texts[0]).is_some());
+        }
+        let bytes = compiled.kept.lock().unwrap().bytes;
+        assert!(bytes <= MAX_BYTES, "{bytes}");
+        let is_kept = |n: usize| compiled.get(&names[n], &texts[n]).is_some();
+        assert!(is_kept(0) && is_kept(7) && !is_kept(1));
+        // Another text is another schema.
+        assert!(compiled.get(&names[0], &texts[1]).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_compiled_once() {
+        let compiled = Compiled::default();
+        let (name, text): (EventType, Arc<str>) = ("order.paid".parse().unwrap(), "[]".into());
+        assert!(compiled.get_or_compile(&name, &text).is_none());
+        assert!(matches!(compiled.get(&name, &text), Some(None)));
+    }
+}
