@@ -51,7 +51,10 @@ pub use deliveries::Deliveries;
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use outages::{Outages, with_causes};
-pub use publish::{EventDraft, MAX_EVENTS, PublishError, Publisher, PublisherTask};
+pub use publish::{
+    EventDraft, MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, MAX_EVENTS, Producer, PublishError, Publisher,
+    PublisherTask, TooLarge,
+};
 pub use readiness::{NotReady, Readiness};
 pub use replaying::Replaying;
 pub use replays::{NewReplay, ReplayError, Replays};
@@ -59,7 +62,8 @@ pub use retention::Retention;
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
 pub use watch::Watch;
 pub use webhooks::{
-    NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
+    MAX_SUBSCRIPTIONS, NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault,
+    Webhooks,
 };
 
 /// Everything that an API needs, cheap to clone.

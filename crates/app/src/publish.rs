@@ -1,41 +1,44 @@
 //! Publishing: many callers, one commit.
-//!
-//! One task gathers whatever callers have brought while earlier batches were being committed, and
-//! commits it as the next. A lone caller waits for its own commit only; under load the batches grow by
-//! themselves. Two commits may be under way, so that the database works on one while the other waits for
-//! the disk, or its callers are on their way back.
 
+mod lanes;
+
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::future::join_all;
 use metrics::Counter;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent, render_body,
+    Access, ApiKeyId, EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent,
+    render_body,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::gather::Gather;
 use crate::idempotency::is_repeated;
 use crate::measures::Publishing;
 use crate::{Ambient, Catalogue, EventFault, Outages};
+use lanes::Call;
+
+pub use lanes::PublisherTask;
 
 /// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
 const MAX_WAITING: usize = 4_096;
-/// How many events go into one commit, unless a single call brings more.
-const MAX_BATCH: usize = 512;
-/// How many deliveries a commit should make at the most, by what the one before made of each event: a statement
-/// that takes too long is cut off, and nobody would ever get through.
-const MAX_DELIVERIES: usize = 16_384;
-/// How many commits may be under way at once.
-const LANES: usize = 2;
-/// How many bytes of bodies go into one commit, unless a single call brings more.
-const MAX_BATCH_BYTES: usize = 8 << 20;
 
 /// How many events one call may bring.
 pub const MAX_EVENTS: usize = 1_000;
+/// How many deliveries a call with several events may make.
+pub const MAX_BATCH_DELIVERIES: u32 = 5_000;
+/// How many deliveries a single event may make.
+pub const MAX_EVENT_DELIVERIES: u32 = 100_000;
+
+/// On whose behalf events are published. The default is limited in nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Producer {
+    /// The API key; none for the administrator's, or without one.
+    pub key: Option<ApiKeyId>,
+    /// What the producer sees, if that is limited to projects.
+    pub access: Option<Arc<Access>>,
+}
 
 /// An event as a producer brings it.
 #[derive(Debug, Clone)]
@@ -64,7 +67,16 @@ pub enum PublishError {
     /// A single call brings more than [`MAX_EVENTS`].
     #[error("at most {MAX_EVENTS} events can be published at once, not {0}")]
     TooMany(usize),
-    /// Too many calls are waiting for the database. Nothing was stored; worth another try.
+    /// The events would make too many deliveries. Nothing was stored.
+    #[error("{0}")]
+    TooLarge(TooLarge),
+    /// Checking the events against the schemas of their types would take too long. Nothing was stored.
+    #[error(
+        "are too much work to be checked together against the schemas of their types: publish fewer at once"
+    )]
+    TooMuchWork,
+    /// Too many calls are waiting for the database, or this one has waited for too long. Nothing was stored;
+    /// worth another try.
     #[error("too many events are waiting to be stored")]
     Busy,
     /// The process is stopping. Nothing was stored.
@@ -74,6 +86,43 @@ pub enum PublishError {
     /// event's own key makes another try harmless.
     #[error("the event could not be stored")]
     Store(#[source] Arc<StoreError>),
+}
+
+/// Why events cannot be stored together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// How many events there were.
+    pub events: usize,
+    /// How many deliveries they would make, each event one for each webhook that gets it; at least so many.
+    pub deliveries: u64,
+    /// How many deliveries they may make.
+    pub limit: u32,
+    /// How many of the events, from the first on, stay within the limit.
+    pub events_within: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, deliveries, limit, events_within } = self;
+        if *events == 1 {
+            return write!(
+                f,
+                "would make at least {deliveries} deliveries, one for each webhook that gets it; an event can \
+                 make at most {limit}"
+            );
+        }
+        write!(
+            f,
+            "would make at least {deliveries} deliveries, one for each of the {events} events and each webhook \
+             that gets it; a batch can make at most {limit}: "
+        )?;
+        match events_within {
+            0 | 1 => f.write_str("publish the events one by one"),
+            fit => {
+                write!(f, "publish the first {fit} events as a batch of their own, then the others likewise")
+            }
+        }
+    }
 }
 
 fn of_faults(faults: &[EventFault]) -> String {
@@ -93,50 +142,6 @@ pub struct Publisher {
     catalogue: Catalogue,
     outages: Outages,
     busy: Counter,
-}
-
-/// The task behind a [`Publisher`], to be run and joined by whoever made it.
-pub struct PublisherTask {
-    calls: mpsc::Receiver<Call>,
-    store: Arc<dyn EventRepository>,
-    measures: Publishing,
-    outages: Outages,
-}
-
-/// The way back to a caller.
-type Answer = oneshot::Sender<Result<Vec<Published>, PublishError>>;
-
-struct Call {
-    events: Vec<NewEvent>,
-    answer: Answer,
-}
-
-/// What goes into one commit.
-#[derive(Default)]
-struct Batch {
-    events: Vec<NewEvent>,
-    bytes: usize,
-    /// Who brought how many of the events.
-    waiting: Vec<(usize, Answer)>,
-}
-
-impl Batch {
-    fn has_room_for(&self, call: &Call, limit: usize) -> bool {
-        self.events.is_empty()
-            || self.events.len() + call.events.len() <= limit && self.bytes + call.bytes() <= MAX_BATCH_BYTES
-    }
-
-    fn add(&mut self, call: Call) {
-        self.bytes += call.bytes();
-        self.waiting.push((call.events.len(), call.answer));
-        self.events.extend(call.events);
-    }
-}
-
-impl Call {
-    fn bytes(&self) -> usize {
-        self.events.iter().map(|event| event.body.len()).sum()
-    }
 }
 
 impl Publisher {
@@ -173,29 +178,47 @@ impl Publisher {
 
     /// Stores an event with all its deliveries; it is on disk when this answers.
     pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
+        self.publish_as(&Producer::default(), draft).await
+    }
+
+    /// Stores an event of a producer as [`Self::publish`] does.
+    pub async fn publish_as(
+        &self,
+        producer: &Producer,
+        draft: EventDraft,
+    ) -> Result<Published, PublishError> {
         if draft.event_type.is_built_in() {
-            let event = self.event_of(draft, Target::Subscribers);
+            let event = self.event_of(producer, draft, Target::Subscribers);
             return self.store_one(event).await;
         }
         // It is answered for each of its events.
-        self.publish_all(vec![draft]).await?.first().copied().ok_or(PublishError::Stopped)
+        self.publish_all_as(producer, vec![draft]).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
     /// Stores events with all their deliveries, all of them or none, in one transaction, and answers for
     /// each in the same order. A key that is repeated, within these events too, is answered as for one.
     pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
+        self.publish_all_as(&Producer::default(), drafts).await
+    }
+
+    /// Stores events of a producer as [`Self::publish_all`] does.
+    pub async fn publish_all_as(
+        &self,
+        producer: &Producer,
+        drafts: Vec<EventDraft>,
+    ) -> Result<Vec<Published>, PublishError> {
         if drafts.len() > MAX_EVENTS {
             return Err(PublishError::TooMany(drafts.len()));
         }
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let drafts = self.catalogue.vet(drafts).await.inspect_err(|error| {
+        let drafts = self.catalogue.vet(producer.key, drafts).await.inspect_err(|error| {
             if let PublishError::Store(cause) = error {
                 self.outages.store_failed("publish", cause);
             }
         })?;
-        let events = drafts.into_iter().map(|draft| self.event_of(draft, Target::Subscribers));
+        let events = drafts.into_iter().map(|draft| self.event_of(producer, draft, Target::Subscribers));
         self.store(events.collect()).await
     }
 
@@ -205,11 +228,11 @@ impl Publisher {
         draft: EventDraft,
         target: Target,
     ) -> Result<Published, PublishError> {
-        let event = self.event_of(draft, target);
+        let event = self.event_of(&Producer::default(), draft, target);
         self.store_one(event).await
     }
 
-    fn event_of(&self, draft: EventDraft, target: Target) -> NewEvent {
+    fn event_of(&self, producer: &Producer, draft: EventDraft, target: Target) -> NewEvent {
         let timestamp = draft.timestamp.unwrap_or_else(|| self.ambient.now().truncated_to_millis());
         NewEvent {
             id: self.ambient.event_id(),
@@ -220,6 +243,7 @@ impl Publisher {
             timestamp,
             traceparent: draft.traceparent,
             target,
+            visible_to: producer.access.clone(),
         }
     }
 
@@ -242,10 +266,9 @@ impl Publisher {
                 self.outages.store_failed("publish", &error);
                 PublishError::Store(Arc::new(error))
             })?;
-            before.push(found.map(|record| Published {
-                id: event.id,
-                deliveries: u32::try_from(record.deliveries.total()).unwrap_or(u32::MAX),
-                duplicate: true,
+            before.push(found.map(|record| {
+                let deliveries = u32::try_from(record.deliveries.total()).unwrap_or(u32::MAX);
+                Published { id: event.id, deliveries, visible_deliveries: deliveries, duplicate: true }
             }));
             if before.last() == Some(&None) {
                 missing.push(event);
@@ -260,7 +283,7 @@ impl Publisher {
     async fn hand_over(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
         let count = events.len();
         let (answer, answered) = oneshot::channel();
-        let call = Call { events, answer };
+        let call = Call { events, answer, since: Instant::now() };
         self.calls.try_send(call).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => {
                 self.busy.increment(count as u64);
@@ -272,90 +295,5 @@ impl Publisher {
         let published = answered.await.map_err(|_| PublishError::Stopped)??;
         // A store answers for each event; one that does not is caught here rather than trusted.
         if published.len() == count { Ok(published) } else { Err(PublishError::Stopped) }
-    }
-}
-
-impl PublisherTask {
-    /// Stores what is brought until the last [`Publisher`] is gone and everything it brought is
-    /// answered.
-    pub async fn run(self) {
-        let Self { calls, store, measures, outages } = self;
-        let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
-        let lane =
-            || Lane { calls: &calls, limit: &limit, store: &*store, measures: &measures, outages: &outages };
-        let lanes = [(); LANES].map(|()| lane().run());
-        join_all(lanes).await;
-    }
-}
-
-/// One of the commits that may be under way.
-struct Lane<'a> {
-    /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
-    calls: &'a Mutex<(mpsc::Receiver<Call>, Gather)>,
-    /// How many events go into one commit for now.
-    limit: &'a AtomicUsize,
-    store: &'a dyn EventRepository,
-    measures: &'a Publishing,
-    outages: &'a Outages,
-}
-
-impl Lane<'_> {
-    async fn run(self) {
-        let mut calls = Vec::new();
-        while self.gather(&mut calls).await > 0 {
-            let mut calls = calls.drain(..).peekable();
-            while calls.peek().is_some() {
-                let mut batch = Batch::default();
-                let limit = self.limit.load(Ordering::Relaxed);
-                while let Some(call) = calls.next_if(|call| batch.has_room_for(call, limit)) {
-                    batch.add(call);
-                }
-                self.commit(batch).await;
-            }
-        }
-    }
-
-    async fn gather(&self, calls: &mut Vec<Call>) -> usize {
-        let (receiver, gather) = &mut *self.calls.lock().await;
-        gather.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
-    }
-
-    /// Keeps the next commits to what the database can do in time.
-    fn learn(&self, events: usize, stored: Result<u64, &StoreError>) {
-        let limit = match stored {
-            Ok(deliveries) => {
-                let deliveries = usize::try_from(deliveries).unwrap_or(usize::MAX).max(1);
-                MAX_DELIVERIES.saturating_mul(events) / deliveries
-            }
-            Err(StoreError::Unavailable(_)) => events / 2,
-            Err(_) => return,
-        };
-        self.limit.store(limit.clamp(1, MAX_BATCH), Ordering::Relaxed);
-    }
-
-    async fn commit(&self, batch: Batch) {
-        let Batch { events, waiting, .. } = batch;
-        let begun = Instant::now();
-        match self.store.publish(&events).await {
-            Ok(published) => {
-                self.learn(events.len(), Ok(published.iter().map(|one| u64::from(one.deliveries)).sum()));
-                self.outages.worked("publish");
-                self.measures.stored(&published, begun.elapsed());
-                let mut published = published.into_iter();
-                for (count, answer) in waiting {
-                    // Nobody listens any more if the caller went away; the event is stored all the same.
-                    let _ = answer.send(Ok(published.by_ref().take(count).collect()));
-                }
-            }
-            Err(error) => {
-                self.learn(events.len(), Err(&error));
-                self.outages.store_failed("publish", &error);
-                self.measures.failed(events.len(), &error);
-                let error = Arc::new(error);
-                for (_, answer) in waiting {
-                    let _ = answer.send(Err(PublishError::Store(Arc::clone(&error))));
-                }
-            }
-        }
     }
 }

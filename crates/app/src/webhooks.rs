@@ -9,9 +9,9 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, Dispatcher, Rotated, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    CustomHeaders, Delivery, DeliveryId, DisabledReason, EndpointUrl, EventPattern, EventType, Health, Page,
-    PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SecretRotation, SigningSecrets,
-    Target, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    CustomHeaders, Delivery, DeliveryId, DeliveryState, DisabledReason, EndpointUrl, EventPattern, EventType,
+    Health, Page, PageRequest, ProjectName, RateLimit, RefusedDestination, RetryPolicy, SecretRotation,
+    SigningSecrets, Target, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
 };
 use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 
@@ -99,6 +99,9 @@ pub struct WebhookChange {
     pub enabled: Option<bool>,
 }
 
+/// How many patterns times projects a webhook may subscribe to.
+pub const MAX_SUBSCRIPTIONS: usize = 1_000;
+
 /// A webhook that was made, with the secret that is shown this once.
 #[derive(Debug)]
 pub struct WebhookCreated {
@@ -126,6 +129,17 @@ pub enum WebhookFault {
     /// No known event type matches.
     #[error("`{0}` matches no known event type")]
     UnknownEvent(EventPattern),
+    /// The patterns are too many for so many projects.
+    #[error(
+        "must hold at most {MAX_SUBSCRIPTIONS} patterns times projects; {patterns} patterns of {projects} \
+         projects are {}", patterns * projects
+    )]
+    TooManySubscriptions {
+        /// How many patterns.
+        patterns: usize,
+        /// How many projects.
+        projects: usize,
+    },
 }
 
 /// Why something was not done with a webhook.
@@ -203,7 +217,10 @@ impl Webhooks {
         let id = self.ambient.webhook_id();
         // What was good enough when it was made may not be so any more.
         let was_made = is_repeated() && self.repository.get(id).await?.is_some();
-        let faults = if was_made { Vec::new() } else { self.vet(Some(&new.url), &new.events).await };
+        let mut faults = if was_made { Vec::new() } else { self.vet(Some(&new.url), &new.events).await };
+        if !was_made {
+            faults.extend(too_many_subscriptions(&new.events, &new.projects));
+        }
         if !faults.is_empty() {
             return Err(WebhookError::Invalid(faults));
         }
@@ -277,6 +294,11 @@ impl Webhooks {
             let changed = self.apply(&current, change)?;
             if changed == current {
                 return Ok(current);
+            }
+            if (&changed.events, &changed.projects) != (&current.events, &current.projects)
+                && let Some(fault) = too_many_subscriptions(&changed.events, &changed.projects)
+            {
+                return Err(WebhookError::Invalid(vec![fault]));
             }
             let next = Webhook { version: current.version + 1, updated_at: self.ambient.now(), ..changed };
             match self.repository.update(&next).await? {
@@ -366,9 +388,25 @@ impl Webhooks {
             data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
             traceparent: None,
         };
+        let project = draft.project.clone();
         let published = self.publisher.publish_to(draft, target).await?;
-        let delivery = self.history.get(DeliveryId::derive(published.id, id)).await?;
-        Ok(delivery.map(|record| record.delivery))
+        if published.deliveries == 0 {
+            return Ok(None);
+        }
+        let delivery = DeliveryId::derive(published.id, id);
+        // It is stored by now, so the answer does not hang on reading it.
+        if let Ok(Some(record)) = self.history.get(delivery).await {
+            return Ok(Some(record.delivery));
+        }
+        Ok(Some(Delivery {
+            id: delivery,
+            event_id: published.id,
+            event_type: EventType::webhook_test(),
+            project,
+            webhook_id: id,
+            attempts: 0,
+            state: DeliveryState::Pending { due_at: self.ambient.now() },
+        }))
     }
 
     fn apply(&self, current: &Webhook, change: &WebhookChange) -> Result<Webhook, WebhookError> {
@@ -421,4 +459,14 @@ impl Webhooks {
         }
         Ok(next)
     }
+}
+
+/// What is wrong with so many subscriptions, a row each in the store, if they are too many.
+fn too_many_subscriptions(
+    events: &BTreeSet<EventPattern>,
+    projects: &BTreeSet<ProjectName>,
+) -> Option<WebhookFault> {
+    let (patterns, projects) = (events.len(), projects.len());
+    let is_too_many = patterns * projects.max(1) > MAX_SUBSCRIPTIONS;
+    is_too_many.then_some(WebhookFault::TooManySubscriptions { patterns, projects })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
+use crate::{Access, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
 
 /// An event to be published: what a store keeps and what it needs to find the webhooks.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct NewEvent {
     pub traceparent: Option<TraceParent>,
     /// Who gets it.
     pub target: Target,
+    /// The access of a producer that is limited to projects; [`Published::visible_deliveries`] goes by it.
+    pub visible_to: Option<Arc<Access>>,
 }
 
 /// Who gets an event.
@@ -47,8 +49,21 @@ pub struct Published {
     pub id: EventId,
     /// How many deliveries it was given (at the first time, for a repeated key).
     pub deliveries: u32,
+    /// How many webhooks that [`NewEvent::visible_to`] sees get such an event now; as many as `deliveries`
+    /// without it.
+    pub visible_deliveries: u32,
     /// Whether its key had been published before, so that nothing was added.
     pub duplicate: bool,
+}
+
+/// The answer to events that were to be stored together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublishOutcome {
+    /// All are stored, each with its answer, in the same order.
+    Stored(Vec<Published>),
+    /// None is stored: their deliveries would exceed the limit. For each event the number of its deliveries;
+    /// once the limit is exceeded, the numbers of later events may be too low.
+    TooLarge(Vec<u32>),
 }
 
 /// An event as it is stored.

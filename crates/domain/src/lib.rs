@@ -49,8 +49,8 @@ pub use delivery::{CancelReason, Delivery, DeliveryRecord, DeliveryState, Delive
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{
-    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, MAX_LISTED_BODY, NewEvent, Published,
-    Target, render_body,
+    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, MAX_LISTED_BODY, NewEvent, PublishOutcome,
+    Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};

@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use http::request::Parts;
-use rdev_webhooks_app::Idempotency;
+use rdev_webhooks_app::{Idempotency, Producer};
 use rdev_webhooks_domain::{Access, ApiKeyId, Scope};
 
 use crate::body::linger;
@@ -33,6 +33,14 @@ impl Caller {
     /// Whose shares its requests take.
     pub(crate) fn holder(&self) -> Holder {
         Holder::of(self.key)
+    }
+}
+
+impl Caller {
+    /// The caller as a producer of events.
+    pub(crate) fn producer(&self) -> Producer {
+        let is_limited = self.access.projects.is_some();
+        Producer { key: self.key, access: is_limited.then(|| Arc::clone(&self.access)) }
     }
 }
 

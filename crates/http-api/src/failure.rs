@@ -26,13 +26,18 @@ impl From<PublishError> for Problem {
                 }
                 faults.into()
             }
-            PublishError::TooMany(_) => {
+            PublishError::TooMany(_) | PublishError::TooMuchWork => {
                 let mut faults = Faults::default();
                 faults.at("/events", error);
                 faults.into()
             }
+            PublishError::TooLarge(too_large) => {
+                let mut faults = Faults::default();
+                faults.at(if too_large.events == 1 { "/event" } else { "/events" }, too_large);
+                faults.into()
+            }
             PublishError::Busy | PublishError::Stopped => unavailable(
-                "The event was not accepted: too many are waiting, or the service is stopping. Try again.",
+                "Nothing was stored: too many requests are waiting, or the service is stopping. Try again.",
             ),
             // The publisher has logged it, once for all whom it concerns.
             PublishError::Store(cause) => of_store(&cause),
@@ -52,7 +57,9 @@ impl From<WebhookError> for Problem {
                 for fault in found {
                     let place = match fault {
                         WebhookFault::Destination(_) => "/url",
-                        WebhookFault::UnknownEvent(_) => "/events",
+                        WebhookFault::UnknownEvent(_) | WebhookFault::TooManySubscriptions { .. } => {
+                            "/events"
+                        }
                     };
                     faults.at(place, fault);
                 }
@@ -183,7 +190,8 @@ fn webhook_disabled() -> Problem {
 fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => unavailable(
-            "The database did not answer. What was asked for may have been done; it is safe to try again what can be repeated.",
+            "The database did not answer, and whether the request was carried out is not known. Send it again with \
+             the same Idempotency-Key, or the same event id, so that it is not done twice.",
         ),
         StoreError::Corrupt { table, column, id, .. } => {
             let detail = format!(

@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use crate::body::{self, linger};
 use crate::caller::Caller;
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, WRITE_TIMEOUT};
 use crate::fault::Faults;
 use crate::observe;
 use crate::problem::{Problem, ProblemCode};
@@ -34,9 +34,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// How much longer than its client waits an operation may go on: longer than the database may take over
-/// anything.
-const GRACE: Duration = Duration::from_secs(20);
 /// A request that is still being answered after so long was most likely cut off.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 /// How much longer than an operation may go on its key is held, for recording the answer.
@@ -65,7 +62,8 @@ pub(crate) async fn once(
     let (mut parts, body) = request.into_parts();
     let body = body::read_any(&mut parts, body, limit).await?;
     let fingerprint = fingerprint(&parts, &body);
-    let until = Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + GRACE;
+    let until =
+        Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + WRITE_TIMEOUT;
     let lease_for = until.saturating_duration_since(Instant::now()) + MARGIN;
     match idempotency.begin(key, fingerprint, lease_for).await? {
         Begun::Run(run) => {

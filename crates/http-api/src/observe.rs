@@ -16,7 +16,7 @@ use rdev_webhooks_domain::ports::{Entropy, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
-use crate::deadline::{Deadline, Passed};
+use crate::deadline::{Deadline, Passed, WRITE_TIMEOUT};
 use crate::idempotency;
 use crate::limits::Limits;
 use crate::problem::{Problem, ProblemCode};
@@ -59,6 +59,9 @@ pub(crate) async fn observe(
     );
     let deadline = Deadline(started + observer.request_timeout);
     request.extensions_mut().insert(deadline);
+    // What has begun to be written is not answered before its outcome is known.
+    let is_write = !request.method().is_safe();
+    let until = if is_write { deadline.after(WRITE_TIMEOUT) } else { deadline };
     if idempotency::concerns(request.method(), request.headers()) {
         request.extensions_mut().insert(id.clone());
     }
@@ -67,7 +70,7 @@ pub(crate) async fn observe(
         let detail = "Every connection is busy with another request. Try again.";
         Problem::new(ProblemCode::Unavailable, detail).into_response()
     } else {
-        let answered = deadline.bound(next.run(request)).instrument(span.clone()).await;
+        let answered = until.bound(next.run(request)).instrument(span.clone()).await;
         answered.unwrap_or_else(|Passed| too_slow().into_response())
     };
     let problem = response.extensions().get::<Problem>().cloned();

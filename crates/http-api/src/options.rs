@@ -16,7 +16,8 @@ pub struct ApiOptions {
     /// What request ids are made of.
     pub entropy: Arc<dyn Entropy>,
     /// How long a request may take, its body included: past that, a client that is still sending is
-    /// answered 408 and one that waits for us 503.
+    /// answered 408 and one that waits for us 503. The outcome of a write that has begun is waited for up to
+    /// 20 s longer.
     pub request_timeout: Duration,
     /// What `GET /metrics` shows; without it there is no such path.
     pub metrics: Option<MetricsSource>,

@@ -70,6 +70,16 @@ fn is_passing(sqlstate: &str) -> bool {
         || ["25P03", "25006", "55P03", "42501", "3D000"].contains(&sqlstate)
 }
 
+/// Whether a statement may be committed though its answer is an error: its connection broke, or the server ended
+/// it while it stopped.
+pub(crate) fn may_have_committed(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    let refusal = source.downcast_ref::<Refusal>();
+    refusal.is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
+}
+
 /// Whether a statement gave up because somebody else held a lock for too long.
 pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     DeliveryCounts, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page, PageRequest,
-    ProjectName, Published,
+    ProjectName, PublishOutcome,
 };
 use uuid::Uuid;
 
@@ -17,8 +17,12 @@ use crate::visible::{self, Range};
 
 #[async_trait]
 impl EventRepository for PostgresStore {
-    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
-        publish(&self.inner, events).await
+    async fn publish_within(
+        &self,
+        events: &[NewEvent],
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError> {
+        publish(&self.inner, events, max_deliveries).await
     }
 
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {

@@ -6,48 +6,74 @@
 mod any;
 mod plain;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{EventId, EventKey, EventType, NewEvent, ProjectName, Published, Target};
+use rdev_webhooks_domain::{EventKey, EventType, NewEvent, ProjectName, PublishOutcome, Published, Target};
 
 use crate::connect::Inner;
-use crate::convert::to_u32;
+use crate::error::may_have_committed;
 
 /// Stores events with all their deliveries, and wakes whoever waits for work.
-pub(crate) async fn publish(store: &Inner, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+pub(crate) async fn publish(
+    store: &Inner,
+    events: &[NewEvent],
+    max_deliveries: u32,
+) -> Result<PublishOutcome, StoreError> {
     if events.is_empty() {
-        return Ok(Vec::new());
+        return Ok(PublishOutcome::Stored(Vec::new()));
     }
-    let plan = Plan::of(events);
-    let mut answers = match plain::insert(store, events, &plan).await? {
-        Some(answers) => answers,
-        None => any::insert(store, events, &plan).await?,
+    let plan = Plan::of(events, max_deliveries);
+    let sent = AtomicBool::new(false);
+    let mut inserted = insert(store, events, &plan, &sent).await;
+    if let Err(error) = &inserted
+        && sent.load(Ordering::Relaxed)
+        && may_have_committed(error)
+    {
+        // The connection broke before the answer came. What was stored is found by its ids, and nothing is
+        // added to it; what was not is stored now.
+        match insert(store, events, &plan, &sent).await {
+            Ok(Inserted::Answers(answers)) => inserted = Ok(Inserted::Answers(answers)),
+            Ok(Inserted::TooLarge(_)) | Err(_) => {}
+        }
+    }
+    let answers = match inserted? {
+        Inserted::Answers(answers) => answers,
+        Inserted::TooLarge(counts) => return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts))),
     };
-    let fresh = answers.iter().map(|answer| match answer {
-        Answer::Is(published) if !published.duplicate => u64::from(published.deliveries),
-        Answer::Is(_) | Answer::TakenMeanwhile => 0,
-    });
-    let deliveries: u64 = fresh.sum();
+    let fresh = answers.iter().filter(|answer| !answer.duplicate);
+    let deliveries: u64 = fresh.map(|answer| u64::from(answer.deliveries)).sum();
     if deliveries > 0 {
         store.wakeups.wake(deliveries);
     }
-    for (position, answer) in plan.firsts.iter().zip(&mut answers) {
-        if *answer == Answer::TakenMeanwhile {
-            *answer = Answer::Is(look_up(store, &events[*position]).await?);
-        }
-    }
-    Ok(plan.spread(&answers))
+    Ok(PublishOutcome::Stored(plan.spread(&answers)))
 }
 
-/// What became of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Is(Published),
-    /// Another process took its key at the same moment: the statement waited for that, and added
-    /// nothing, but does not see the other's row.
-    TakenMeanwhile,
+async fn insert(
+    store: &Inner,
+    events: &[NewEvent],
+    plan: &Plan,
+    sent: &AtomicBool,
+) -> Result<Inserted, StoreError> {
+    match plain::insert(store, events, plan, sent).await? {
+        Some(inserted) => Ok(inserted),
+        None => any::insert(store, events, plan, sent).await,
+    }
 }
+
+/// What became of the events that a plan asks for, in the order of [`Plan::firsts`].
+enum Inserted {
+    Answers(Vec<Published>),
+    /// Nothing was stored; how many deliveries each would be given.
+    TooLarge(Vec<u32>),
+}
+
+/// How many matches of patterns a statement looks at for each delivery that it may make: a webhook whose
+/// patterns overlap is found more than once.
+const MAX_MATCHES_PER_DELIVERY: i64 = 4;
+/// How many matches of patterns a statement looks at in any case.
+const MIN_MATCHES: i64 = 10_000;
 
 /// What a batch comes down to before the database is asked.
 #[derive(Default)]
@@ -58,17 +84,31 @@ struct Plan {
     answered_by: Vec<(usize, bool)>,
     /// For each of `firsts`, which combination of type and project it has, if it goes to subscribers.
     routes: Vec<Option<i32>>,
+    /// How many of `firsts` each combination has.
+    events_of_route: Vec<i32>,
     /// What each combination is subscribed by: combination, pattern, and project ('' for every one).
     route: Vec<i32>,
     pattern: Vec<String>,
     project: Vec<String>,
+    /// The projects that the producers of a combination see, if they are limited to some.
+    limited_route: Vec<i32>,
+    visible_project: Vec<String>,
+    /// How many deliveries may be made.
+    max_deliveries: i64,
+    /// How many matches of patterns are looked at; as many are too many.
+    max_matches: i64,
 }
 
+/// What events have in common that go to the same webhooks and whose producers see the same of them.
+type Kind<'a> = (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>);
+
 impl Plan {
-    fn of(events: &[NewEvent]) -> Self {
-        let mut plan = Self::default();
+    fn of(events: &[NewEvent], max_deliveries: u32) -> Self {
+        let max_deliveries = i64::from(max_deliveries);
+        let max_matches = max_deliveries * MAX_MATCHES_PER_DELIVERY + MIN_MATCHES;
+        let mut plan = Self { max_deliveries, max_matches, ..Self::default() };
         let mut by_key: HashMap<(Option<&ProjectName>, &EventKey), usize> = HashMap::new();
-        let mut by_kind: HashMap<(&EventType, Option<&ProjectName>), i32> = HashMap::new();
+        let mut by_kind: HashMap<Kind<'_>, i32> = HashMap::new();
         for (position, event) in events.iter().enumerate() {
             let project = event.project.as_ref();
             let next = plan.firsts.len();
@@ -83,17 +123,28 @@ impl Plan {
             plan.firsts.push(position);
             let route = (event.target == Target::Subscribers).then(|| {
                 let fresh = i32::try_from(by_kind.len()).unwrap_or(i32::MAX);
-                *by_kind.entry((&event.event_type, project)).or_insert_with(|| {
-                    plan.add_route(fresh, event);
+                let visible_to = event.visible_to.as_ref().and_then(|access| access.projects.as_ref());
+                *by_kind.entry((&event.event_type, project, visible_to)).or_insert_with(|| {
+                    plan.add_route(fresh, event, visible_to);
                     fresh
                 })
             });
+            if let Some(events) =
+                route.and_then(|route| plan.events_of_route.get_mut(usize::try_from(route).ok()?))
+            {
+                *events += 1;
+            }
             plan.routes.push(route);
         }
         plan
     }
 
-    fn add_route(&mut self, route: i32, event: &NewEvent) {
+    fn add_route(&mut self, route: i32, event: &NewEvent, visible_to: Option<&BTreeSet<ProjectName>>) {
+        self.events_of_route.push(0);
+        for project in visible_to.into_iter().flatten() {
+            self.limited_route.push(route);
+            self.visible_project.push(project.to_string());
+        }
         for pattern in event.event_type.matching_patterns() {
             let own = event.project.as_ref().map(ProjectName::as_str);
             for project in std::iter::once("").chain(own) {
@@ -104,42 +155,26 @@ impl Plan {
         }
     }
 
+    /// Whether a producer is limited to projects that has an event which goes to subscribers.
+    fn is_limited(&self) -> bool {
+        !self.limited_route.is_empty()
+    }
+
     /// The answers for all events of the batch.
-    fn spread(&self, answers: &[Answer]) -> Vec<Published> {
+    fn spread(&self, answers: &[Published]) -> Vec<Published> {
         let spread = self.answered_by.iter().filter_map(|(first, repeats)| {
-            // All were looked up by now, and there is one for each of `firsts`.
-            let Some(Answer::Is(published)) = answers.get(*first) else {
-                return None;
-            };
+            // There is one for each of `firsts`.
+            let published = answers.get(*first)?;
             Some(Published { duplicate: published.duplicate || *repeats, ..*published })
         });
         spread.collect()
     }
-}
 
-/// The first event of a key that another process took.
-async fn look_up(store: &Inner, event: &NewEvent) -> Result<Published, StoreError> {
-    let project = event.project.as_ref().map_or("", ProjectName::as_str);
-    let key = event.key.as_ref().map_or("", EventKey::as_str);
-    let row = store
-        .write()
-        .run(async |conn| {
-            sqlx::query!(
-                "SELECT event_id, deliveries FROM rdev_webhooks.event_keys
-                 WHERE project = $1 AND key = $2",
-                project,
-                key
-            )
-            .fetch_optional(&mut **conn)
-            .await
-        })
-        .await?;
-    // Taken, and pruned since: the producer may as well publish it again.
-    let row = row
-        .ok_or_else(|| StoreError::Unavailable("the event's key was taken and given up meanwhile".into()))?;
-    Ok(Published {
-        id: EventId::from_uuid(row.event_id),
-        deliveries: to_u32(row.deliveries),
-        duplicate: true,
-    })
+    /// The numbers of deliveries for all events of the batch.
+    fn spread_counts(&self, counts: &[u32]) -> Vec<u32> {
+        let count = |(first, repeats): &(usize, bool)| {
+            if *repeats { 0 } else { counts.get(*first).copied().unwrap_or(0) }
+        };
+        self.answered_by.iter().map(count).collect()
+    }
 }

@@ -145,7 +145,7 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 // The row's lock keeps everybody else who changes this webhook out until the end.
                 let stored = sqlx::query!(
-                    "SELECT version, url, projects, disabled_reason FROM rdev_webhooks.webhooks
+                    "SELECT version, url, events, projects, disabled_reason FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
                     webhook.id.as_uuid()
                 )
@@ -187,8 +187,14 @@ impl WebhookRepository for PostgresStore {
                 )
                 .execute(&mut *tx)
                 .await?;
-                unsubscribe(&mut tx, webhook.id.as_uuid()).await?;
-                subscribe(&mut tx, webhook).await?;
+                let is_enabled = columns.disabled_reason.is_none();
+                let is_found_as_before = stored.events == columns.events
+                    && stored.projects == columns.projects
+                    && stored.disabled_reason.is_none() == is_enabled;
+                if !is_found_as_before {
+                    unsubscribe(&mut tx, webhook.id.as_uuid(), Some(webhook)).await?;
+                    subscribe(&mut tx, webhook).await?;
+                }
                 replays::hurry(&mut tx, webhook.id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
@@ -237,7 +243,7 @@ impl WebhookRepository for PostgresStore {
                 )
                 .execute(&mut *tx)
                 .await?;
-                unsubscribe(&mut tx, id.as_uuid()).await?;
+                unsubscribe(&mut tx, id.as_uuid(), None).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
                 replays::hurry(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
@@ -315,18 +321,13 @@ impl Columns {
 
 /// Writes the subscriptions of an enabled webhook; a disabled one has none.
 async fn subscribe(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
-    if webhook.state != WebhookState::Enabled {
-        return Ok(());
-    }
-    let projects = match webhook.projects.is_empty() {
-        true => vec![String::new()],
-        false => texts(&webhook.projects),
-    };
+    let (patterns, projects) = subscriptions(webhook);
     sqlx::query!(
         "INSERT INTO rdev_webhooks.subscriptions (pattern, project, webhook_id)
-         SELECT pattern, project, $1 FROM unnest($2::text[]) AS p(pattern), unnest($3::text[]) AS q(project)",
+         SELECT pattern, project, $1 FROM unnest($2::text[]) AS p(pattern), unnest($3::text[]) AS q(project)
+         ON CONFLICT DO NOTHING",
         webhook.id.as_uuid(),
-        &texts(&webhook.events),
+        &patterns,
         &projects,
     )
     .execute(conn)
@@ -334,11 +335,35 @@ async fn subscribe(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sql
     Ok(())
 }
 
-async fn unsubscribe(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM rdev_webhooks.subscriptions WHERE webhook_id = $1", webhook)
-        .execute(conn)
-        .await?;
+/// Removes the subscriptions of a webhook, but those that it is to keep.
+async fn unsubscribe(
+    conn: &mut PgConnection,
+    id: Uuid,
+    keeping: Option<&Webhook>,
+) -> Result<(), sqlx::Error> {
+    let (patterns, projects) = keeping.map(subscriptions).unwrap_or_default();
+    sqlx::query!(
+        "DELETE FROM rdev_webhooks.subscriptions
+         WHERE webhook_id = $1 AND NOT (pattern = ANY($2) AND project = ANY($3))",
+        id,
+        &patterns,
+        &projects,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
+}
+
+/// The patterns and projects that a webhook is found by, '' for every project; none if it is disabled.
+fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
+    if webhook.state != WebhookState::Enabled {
+        return (Vec::new(), Vec::new());
+    }
+    let projects = match webhook.projects.is_empty() {
+        true => vec![String::new()],
+        false => texts(&webhook.projects),
+    };
+    (texts(&webhook.events), projects)
 }
 
 async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {

@@ -9,15 +9,20 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
+    PublishOutcome,
 };
 
 use crate::SqliteStore;
 
 #[async_trait]
 impl EventRepository for SqliteStore {
-    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
-        self.writer.publish(events.to_vec()).await
+    async fn publish_within(
+        &self,
+        events: &[NewEvent],
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError> {
+        self.writer.publish(events.to_vec(), max_deliveries).await
     }
 
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {

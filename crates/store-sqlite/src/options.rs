@@ -27,8 +27,8 @@ pub struct SqliteOptions {
     /// From which size on the write-ahead log is emptied, for which listings wait. It is emptied earlier in a moment
     /// in which nobody reads.
     pub max_log_bytes: u64,
-    /// How long a call may take in all, waiting included, before it fails as unavailable. What it
-    /// was to write may be written all the same.
+    /// How long a call may take in all, waiting included, before it fails as unavailable. A write that has
+    /// not begun by then never happens; one that has begun may take as long again.
     pub timeout: Duration,
 }
 

@@ -152,9 +152,21 @@ impl WebhookRepository for SqliteStore {
                 Box::pin(async move { mark_deleted(conn, id, versions, visible_to, now).await })
             })
             .await?;
-        // A long queue is called off in steps that let others write. Should the process die between
-        // two of them, pruning ends it.
-        while deleted == Updated::Applied && self.cancel_waiting(id).await? {}
+        // A long queue is called off in steps that let others write. Should one fail, or the process die
+        // between two of them, pruning ends it: the webhook is deleted all the same.
+        while deleted == Updated::Applied {
+            match self.cancel_waiting(id).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(
+                        webhook = %id, error = &error as &dyn std::error::Error,
+                        "webhook deleted; its deliveries are cancelled later"
+                    );
+                    break;
+                }
+            }
+        }
         Ok(deleted)
     }
 
@@ -279,16 +291,25 @@ impl Columns {
         })
     }
 
-    /// Makes what the webhook is found by.
+    /// Makes what the webhook is found by, and leaves what is there already.
     async fn subscribe(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query!("DELETE FROM subscriptions WHERE webhook_id = ?1", self.id)
-            .execute(&mut *conn)
-            .await
-            .map_err(error::database)?;
+        sqlx::query!(
+            "DELETE FROM subscriptions WHERE webhook_id = ?3
+               AND (pattern NOT IN (SELECT value FROM json_each(?1))
+                 OR CASE WHEN ?2 = '[]' THEN project <> ''
+                      ELSE project NOT IN (SELECT value FROM json_each(?2)) END)",
+            self.events,
+            self.projects,
+            self.id
+        )
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
         sqlx::query!(
             "INSERT INTO subscriptions (pattern, project, webhook_id)
              SELECT pattern.value, coalesce(project.value, ''), ?3
-             FROM json_each(?1) AS pattern LEFT JOIN json_each(?2) AS project",
+             FROM json_each(?1) AS pattern LEFT JOIN json_each(?2) AS project
+             WHERE true ON CONFLICT DO NOTHING",
             self.events,
             self.projects,
             self.id
@@ -307,14 +328,15 @@ async fn update(
 ) -> Result<Updated, StoreError> {
     // Whether it leads elsewhere, takes other projects' events or is enabled again: then what was known of
     // the endpoint is not.
-    let begins_anew = sqlx::query_scalar!(
+    let changes = sqlx::query!(
         r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_since IS NOT NULL AND ?4 IS NULL)
-             AS "begins_anew!: bool"
+             AS "begins_anew!: bool", events <> ?5 OR projects <> ?3 AS "resubscribes!: bool"
            FROM webhooks WHERE id = ?1"#,
         columns.id,
         columns.url,
         columns.projects,
-        columns.disabled_since
+        columns.disabled_since,
+        columns.events
     )
     .fetch_optional(&mut *conn)
     .await
@@ -345,11 +367,13 @@ async fn update(
     .await
     .map_err(error::database)?;
     if updated.rows_affected() == 1 {
-        if begins_anew == Some(true) {
+        if changes.as_ref().is_some_and(|changes| changes.begins_anew) {
             health::forget(&mut *conn, &columns.id).await?;
         }
         rows::replay::hurry(&mut *conn, &columns.id, now).await?;
-        columns.subscribe(conn).await?;
+        if changes.is_some_and(|changes| changes.resubscribes) {
+            columns.subscribe(conn).await?;
+        }
         return Ok(Updated::Applied);
     }
     let there =

@@ -2,11 +2,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{NewEvent, Published, Timestamp};
+use rdev_webhooks_domain::{NewEvent, PublishOutcome, Timestamp};
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -52,7 +52,26 @@ type Job = Box<
 /// cost few statements.
 struct Publication {
     events: Vec<NewEvent>,
-    reply: oneshot::Sender<Result<Vec<Published>, StoreError>>,
+    max_deliveries: u32,
+    ticket: Ticket,
+    reply: oneshot::Sender<Result<PublishOutcome, StoreError>>,
+}
+
+/// Decides between the writer, which begins a write, and its caller, which withdraws it after waiting for too
+/// long: only the first of them succeeds, so a withdrawn write never happens.
+#[derive(Clone, Default)]
+struct Ticket(Arc<AtomicBool>);
+
+impl Ticket {
+    /// Returns whether the write may begin.
+    fn begin(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+
+    /// Returns whether the write will never begin.
+    fn withdraw(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
 }
 
 enum Message {
@@ -107,8 +126,13 @@ impl Writer {
         wakes: fn(&T) -> bool,
     ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let ticket = Ticket::default();
+        let begins = ticket.clone();
         let job: Job = Box::new(move |conn, now| {
             Box::pin(async move {
+                if !begins.begin() {
+                    return Outcome { keep: false, answer: Box::new(|_| false) };
+                }
                 let result = job(conn, now).await;
                 Outcome {
                     keep: result.is_ok(),
@@ -122,13 +146,19 @@ impl Writer {
                 }
             })
         });
-        self.ask(Message::Job(job), answer).await
+        self.ask(Message::Job(job), ticket, answer).await
     }
 
     /// Publishes events, together with those of whoever else does.
-    pub(crate) async fn publish(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, StoreError> {
+    pub(crate) async fn publish(
+        &self,
+        events: Vec<NewEvent>,
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Message::Publish(Publication { events, reply }), answer).await
+        let ticket = Ticket::default();
+        let publication = Publication { events, max_deliveries, ticket: ticket.clone(), reply };
+        self.ask(Message::Publish(publication), ticket, answer).await
     }
 
     /// Whatever is written from now on, and can be read later only, has this time or a later one; `now` was
@@ -152,16 +182,26 @@ impl Writer {
         }
     }
 
+    /// Hands a write over and waits for its answer. A write that has not begun in time is withdrawn; one that
+    /// has begun is waited for once more as long.
     async fn ask<T>(
         &self,
         message: Message,
+        ticket: Ticket,
         answer: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let asked = async {
             self.messages.send(message).await.map_err(|_| error::unavailable("the store is closed"))?;
             answer.await.map_err(|_| error::unavailable("the write was not made"))?
         };
-        tokio::time::timeout(self.timeout, asked).await.unwrap_or_else(|late| Err(error::unavailable(late)))
+        let mut asked = std::pin::pin!(asked);
+        match tokio::time::timeout(self.timeout, asked.as_mut()).await {
+            Ok(answer) => answer,
+            Err(late) if ticket.withdraw() => Err(error::unavailable(late)),
+            Err(_) => tokio::time::timeout(self.timeout, asked)
+                .await
+                .unwrap_or_else(|late| Err(error::unavailable(late))),
+        }
     }
 }
 
@@ -194,6 +234,42 @@ mod tests {
 
     async fn write(writer: &Writer, sql: &'static str) -> Result<u64, StoreError> {
         writer.run(move |conn, _| execute(conn, sql), |_| false).await
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_given_up_before_it_began_never_happens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("late.db");
+        let lock = files::prepare(&path).unwrap();
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let conn = SqliteConnection::connect_with(&options).await.unwrap();
+        let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
+        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), log, lock };
+        let writer = Writer::start(setup, Duration::from_millis(500));
+        write(&writer, "CREATE TABLE t (x)").await.unwrap();
+        let (reached, release) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+        let (at, on) = (Arc::clone(&reached), Arc::clone(&release));
+        let holds = writer.run(
+            move |conn: &mut SqliteConnection, _| {
+                Box::pin(async move {
+                    at.notify_one();
+                    on.notified().await;
+                    execute(conn, "INSERT INTO t VALUES (1)").await
+                })
+            },
+            |_| false,
+        );
+        let late = async {
+            reached.notified().await;
+            let late = write(&writer, "INSERT INTO t VALUES (2)").await;
+            release.notify_one();
+            late
+        };
+        let (held, late) = tokio::join!(holds, late);
+        assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+        assert_eq!(held.unwrap(), 1, "what has begun is waited for");
+        assert_eq!(write(&writer, "DELETE FROM t").await.unwrap(), 1);
+        writer.close().await.unwrap();
     }
 
     #[tokio::test]

@@ -93,6 +93,7 @@ pub fn event(entropy: &dyn Entropy, now: Timestamp) -> NewEvent {
         timestamp: now,
         traceparent: None,
         target: Target::Subscribers,
+        visible_to: None,
     }
 }
 

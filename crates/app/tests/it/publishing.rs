@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, MAX_EVENTS, PublishError, Publisher};
+use rdev_webhooks_app::{
+    Ambient, Catalogue, EventDraft, MAX_EVENT_DELIVERIES, MAX_EVENTS, PublishError, Publisher, TooLarge,
+};
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
+    PublishOutcome, Published,
 };
 use rdev_webhooks_testkit::MemoryStore;
 use tokio::sync::Semaphore;
@@ -30,18 +33,29 @@ struct Gated {
 
 #[async_trait]
 impl EventRepository for Gated {
-    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+    async fn publish_within(
+        &self,
+        events: &[NewEvent],
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.gate.acquire().await.unwrap().forget();
+        let counts = vec![self.fan_out; events.len()];
+        if counts.iter().sum::<u32>() > max_deliveries {
+            return Ok(PublishOutcome::TooLarge(counts));
+        }
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.largest.fetch_max(events.len(), Ordering::Relaxed);
         if self.failing {
             return Err(StoreError::Unavailable("failing by the test".into()));
         }
-        Ok(events
-            .iter()
-            .map(|event| Published { id: event.id, deliveries: self.fan_out, duplicate: false })
-            .collect())
+        let published = events.iter().map(|event| Published {
+            id: event.id,
+            deliveries: self.fan_out,
+            visible_deliveries: self.fan_out,
+            duplicate: false,
+        });
+        Ok(PublishOutcome::Stored(published.collect()))
     }
 
     async fn get(&self, _: EventId) -> Result<Option<EventRecord>, StoreError> {
@@ -149,7 +163,7 @@ async fn largest_after_one(failing: bool, fan_out: u32) -> usize {
 async fn commits_are_as_large_as_the_database_can_do_in_time() {
     assert_eq!(largest_after_one(false, 1).await, 400);
     // A thousand webhooks take each event.
-    assert_eq!(largest_after_one(false, 1_000).await, 16);
+    assert_eq!(largest_after_one(false, 1_000).await, 2);
     assert_eq!(largest_after_one(true, 1).await, 1);
 }
 
@@ -234,4 +248,120 @@ async fn an_unknown_type_is_not_stored() {
         assert!(matches!(publisher.publish(draft).await, Err(PublishError::Invalid(_))), "{name}");
     }
     assert_eq!(store.commits.load(Ordering::Relaxed), 0);
+}
+
+/// Waits until that many commits have begun.
+async fn begun(store: &Gated, count: usize) {
+    for _ in 0..1_000 {
+        if store.begun.load(Ordering::Relaxed) == count {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{:?} commits have begun, not {count}", store.begun);
+}
+
+#[tokio::test]
+async fn a_batch_with_too_many_deliveries_is_refused_and_says_how_many_fit() {
+    let (store, publisher, _task) = gated_with(false, 1_000);
+    store.gate.add_permits(100);
+    let refused = publisher.publish_all(vec![draft(); MAX_EVENTS]).await;
+    let Err(PublishError::TooLarge(too_large)) = refused else { panic!("{refused:?}") };
+    let expected = TooLarge { events: 1_000, deliveries: 1_000_000, limit: 5_000, events_within: 5 };
+    assert_eq!(too_large, expected);
+    let text = too_large.to_string();
+    assert!(["1000000", "1000 events", "5000", "first 5"].iter().all(|part| text.contains(part)), "{text}");
+    assert_eq!(store.commits.load(Ordering::Relaxed), 0);
+    assert_eq!(publisher.publish_all(vec![draft(); 5]).await.unwrap().len(), 5);
+    assert_eq!(store.commits.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_single_event_may_make_many_deliveries() {
+    let (store, publisher, _task) = gated_with(false, MAX_EVENT_DELIVERIES);
+    store.gate.add_permits(100);
+    assert_eq!(publisher.publish(draft()).await.unwrap().deliveries, MAX_EVENT_DELIVERIES);
+    let batch = publisher.publish_all(vec![draft(); 2]).await;
+    assert!(matches!(batch, Err(PublishError::TooLarge(TooLarge { events_within: 0, .. }))), "{batch:?}");
+    let (store, publisher, _task) = gated_with(false, MAX_EVENT_DELIVERIES + 1);
+    store.gate.add_permits(100);
+    let refused = publisher.publish(draft()).await;
+    assert!(matches!(refused, Err(PublishError::TooLarge(TooLarge { events: 1, .. }))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_large_call_leaves_the_common_lanes_free() {
+    let (store, publisher, _task) = gated_with(false, 1_000);
+    let large = tokio::spawn({
+        let publisher = publisher.clone();
+        async move { publisher.publish_all(vec![draft(); 4]).await.unwrap().len() }
+    });
+    begun(&store, 1).await;
+    // It is refused in common, and begins in its own lane.
+    store.gate.add_permits(1);
+    begun(&store, 2).await;
+    let small: Vec<_> = (3..5)
+        .map(|_| {
+            let publisher = publisher.clone();
+            tokio::spawn(async move { publisher.publish(draft()).await.unwrap() })
+        })
+        .collect();
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.begun.load(Ordering::Relaxed) > 2, "others begin meanwhile");
+    store.gate.add_permits(100);
+    assert_eq!(large.await.unwrap(), 4);
+    for call in small {
+        call.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn calls_that_are_too_large_together_are_divided() {
+    let (store, publisher, task) = gated_with(false, 1_000);
+    store.gate.add_permits(10_000);
+    let calls: Vec<_> = [1, 2, 1, 5, 2, 1, 6, 2, 1]
+        .map(|count| {
+            let publisher = publisher.clone();
+            tokio::spawn(
+                async move { publisher.publish_all(vec![draft(); count]).await.map(|all| all.len()) },
+            )
+        })
+        .into();
+    let mut answers = Vec::new();
+    for call in calls {
+        answers.push(call.await.unwrap().ok());
+    }
+    assert_eq!(answers, [Some(1), Some(2), Some(1), Some(5), Some(2), Some(1), None, Some(2), Some(1)]);
+    assert!(store.largest.load(Ordering::Relaxed) <= 5);
+    drop(publisher);
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_over_before_it_begins_is_not_stored() {
+    let (store, publisher, task) = gated(false);
+    let publish = || {
+        let publisher = publisher.clone();
+        tokio::spawn(async move { publisher.publish(draft()).await })
+    };
+    let first = publish();
+    begun(&store, 1).await;
+    let second = publish();
+    begun(&store, 2).await;
+    // Both lanes are busy: one caller goes away, and one waits for too long.
+    let (gone, late) = (publish(), publish());
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    gone.abort();
+    tokio::time::advance(std::time::Duration::from_secs(9)).await;
+    store.gate.add_permits(100);
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok(), "what has begun is waited for");
+    assert!(matches!(late.await.unwrap(), Err(PublishError::Busy)));
+    assert_eq!(store.commits.load(Ordering::Relaxed), 2);
+    drop(publisher);
+    task.await.unwrap();
+    assert_eq!(store.begun.load(Ordering::Relaxed), 2);
 }

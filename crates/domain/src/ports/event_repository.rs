@@ -4,13 +4,15 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName, Published,
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
+    PublishOutcome, Published,
 };
 
 /// Where events are published and looked at.
 #[async_trait]
 pub trait EventRepository: Send + Sync + 'static {
-    /// Stores events with all their deliveries and answers for each, in the same order.
+    /// Stores events with all their deliveries and answers for each, in the same order, unless they would
+    /// add more than `max_deliveries` deliveries in all.
     ///
     /// 1. MUST commit every event of the batch and every delivery in one transaction, and be on disk
     ///    before it answers. (`publish_stores_the_event_and_a_delivery_for_each_subscriber`)
@@ -28,7 +30,25 @@ pub trait EventRepository: Send + Sync + 'static {
     ///    process when there is something new to deliver. (`publishing_wakes_a_waiting_worker`)
     /// 7. MUST add nothing for an event whose id is there already, as after a call whose answer was lost;
     ///    the rest of the batch is unharmed. (`publish_takes_an_id_once`)
-    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError>;
+    /// 8. MUST store nothing if the new deliveries of the events exceed `max_deliveries`, and decide that in
+    ///    the same transaction; a repeated key adds no delivery. (`publish_stores_nothing_over_its_limit`)
+    /// 9. MUST count [`Published::visible_deliveries`] in the same transaction.
+    ///    (`publish_counts_the_visible_deliveries`)
+    async fn publish_within(
+        &self,
+        events: &[NewEvent],
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError>;
+
+    /// Stores events as [`Self::publish_within`] does, however many deliveries they are given.
+    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+        match self.publish_within(events, u32::MAX).await? {
+            PublishOutcome::Stored(published) => Ok(published),
+            PublishOutcome::TooLarge(_) => {
+                Err(StoreError::Internal("events were refused without a limit".into()))
+            }
+        }
+    }
 
     /// One event and what became of it.
     ///

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{EventFilter, PageRequest, ports::EventRepository};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::scene::{EVENT, Scene};
+use crate::scene::{EVENT, Scene, request};
 
 pub(crate) const STARTED: &str = r#"{"event":"command.started","data":{}}"#;
 pub(crate) const EVENT_LIMIT: usize = 256 * 1024;
@@ -139,4 +139,26 @@ async fn a_member_that_is_left_out_is_filled_in_for_each() {
         assert_eq!(shown["project"], project);
         assert_eq!(shown["timestamp"], "2025-01-15T10:30:00Z");
     }
+}
+
+#[tokio::test]
+async fn a_batch_with_too_many_deliveries_is_refused_with_how_to_split_it() {
+    let scene = Scene::new();
+    for _ in 0..6 {
+        scene.webhook().await;
+    }
+    for (key, replayed) in [("a", ""), ("b", ""), ("b", "true")] {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        let request = request("POST", "/events/batch", &headers, batch([EVENT; 1_000]));
+        let answer = scene.send(request).await.expect(422);
+        assert_eq!(answer.places(), ["/events"]);
+        let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
+        for part in ["6000 deliveries", "1000 events", "at most 5000", "first 833 events"] {
+            assert!(detail.contains(part), "{detail}");
+        }
+        assert_eq!(answer.header("idempotent-replayed"), replayed);
+    }
+    assert_eq!(stored(&scene).await, 0);
+    scene.post("/events/batch", batch([EVENT; 833])).await.expect(202);
+    assert_eq!(stored(&scene).await, 833);
 }

@@ -15,7 +15,8 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId,
     DeliveryRecord, Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page,
-    PageRequest, ProjectName, Published, QueueSurvey, RedeliveryRequest, Settlement, Timestamp, WebhookId,
+    PageRequest, ProjectName, PublishOutcome, QueueSurvey, RedeliveryRequest, Settlement, Timestamp,
+    WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -48,7 +49,7 @@ impl Broken {
 
 #[async_trait]
 impl EventRepository for Broken {
-    async fn publish(&self, _: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+    async fn publish_within(&self, _: &[NewEvent], _: u32) -> Result<PublishOutcome, StoreError> {
         self.fail().await
     }
 

@@ -1,5 +1,12 @@
 //! What a key that is limited to projects makes, and sees of its own.
 
+use std::collections::BTreeSet;
+
+use rdev_webhooks_domain::ports::{EventRepository, StoreError};
+use rdev_webhooks_domain::{
+    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
+    PublishOutcome,
+};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -13,7 +20,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let scene = Scene::new();
+        Self::over(Scene::new()).await
+    }
+
+    async fn over(scene: Scene) -> Self {
         let body = json!({"scopes": ["events:write", "webhooks:write"], "projects": ["a", "b"]});
         let made = scene.post("/api-keys", body.to_string()).await.expect(201).json();
         Self { key: made["key"].as_str().unwrap().to_owned(), scene }
@@ -147,4 +157,53 @@ async fn a_test_delivery_is_its_owners() {
     assert_eq!(delivery["project"], "b");
     let shown = world.get(&format!("/deliveries/{}", delivery["id"].as_str().unwrap())).await;
     assert_eq!(shown["event"], "webhook.test");
+}
+
+/// Events whose deliveries cannot be counted.
+struct Uncounted(std::sync::Arc<rdev_webhooks_testkit::MemoryStore>);
+
+#[async_trait::async_trait]
+impl EventRepository for Uncounted {
+    async fn publish_within(&self, events: &[NewEvent], max: u32) -> Result<PublishOutcome, StoreError> {
+        self.0.publish_within(events, max).await
+    }
+
+    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        EventRepository::get(&*self.0, id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &EventFilter,
+        page: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        EventRepository::list(&*self.0, filter, page).await
+    }
+
+    async fn count_visible(
+        &self,
+        _: &[EventId],
+        _: &BTreeSet<ProjectName>,
+    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        Err(StoreError::Unavailable("the readers are busy".into()))
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_stored_is_answered_202_though_nothing_can_be_read() {
+    let scene =
+        Scene::with_store(|services, store, _| services.events = std::sync::Arc::new(Uncounted(store)));
+    let world = World::over(scene).await;
+    world.webhook(json!(["a"])).await;
+    world.webhook(json!(["a", "b"])).await;
+    world.scene.webhook().await;
+    let event = json!({"event": "command.completed", "data": {"project": "a"}, "id": "k"});
+    for _ in 0..2 {
+        let accepted = world.send("POST", "/events", &event).await.expect(202).json();
+        assert_eq!(accepted["deliveries"], 2);
+    }
+    let batch = json!({"events": [event, {"event": "command.completed", "data": {"project": "b"}}]});
+    let accepted = world.send("POST", "/events/batch", &batch).await.expect(202).json();
+    let told = [&accepted["events"][0]["deliveries"], &accepted["events"][1]["deliveries"]];
+    assert_eq!(told, [2, 1]);
 }

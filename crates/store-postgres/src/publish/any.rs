@@ -1,11 +1,13 @@
 //! Storing whatever a batch may hold.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{EventId, NewEvent, Published, Target};
 use uuid::Uuid;
 
-use super::{Answer, Plan};
+use super::{Inserted, Plan};
 use crate::connect::Inner;
 use crate::convert::{to_micros_up, to_sql_time, to_u32};
 
@@ -51,20 +53,23 @@ impl Columns {
 
 /// Asks the database, in one statement that is one transaction.
 ///
-/// `keyed` takes the keys, in one order for everybody, so that two batches never wait for each other;
-/// an expired key is taken over. Events whose key was taken before are in neither `keyed` nor `fresh`,
-/// and so in nothing that follows. `stored` skips an event that is there already, as after a retry of a
-/// batch whose answer was lost. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become
-/// a join, and with the planner's settings of these connections a nested loop over the whole batch.
+/// Events whose key was taken before are `taken`, and in nothing that follows. `keyed` takes the keys of the
+/// others, in one order for everybody, so that two batches never wait for each other; an expired key is taken
+/// over, and one that another process took at the same moment answers with that one's event. `stored` skips an
+/// event that is there already, as after a retry of a batch whose answer was lost. `(… IN …) IS TRUE` is looked
+/// up in a hash table; a bare `IN` would become a join, and with the planner's settings of these connections a
+/// nested loop over the whole batch.
 pub(super) async fn insert(
     store: &Inner,
     events: &[NewEvent],
     plan: &Plan,
-) -> Result<Vec<Answer>, StoreError> {
+    sent: &AtomicBool,
+) -> Result<Inserted, StoreError> {
     let columns = Columns::of(events, &plan.firsts);
     let rows = store
         .write()
         .run(async |conn| {
+            sent.store(true, Ordering::Relaxed);
             sqlx::query!(
                 r#"
                 WITH given AS (
@@ -73,13 +78,30 @@ pub(super) async fn insert(
                         WITH ORDINALITY AS g(id, project, key, target, route, target_version, n)
                 ),
                 receivers AS MATERIALIZED (
-                    SELECT DISTINCT r.route, s.webhook_id
-                    FROM unnest($6::int4[], $7::text[], $8::text[]) AS r(route, pattern, project)
-                    JOIN rdev_webhooks.subscriptions s
-                        ON s.pattern = r.pattern AND s.project = r.project
+                    SELECT m.route, m.webhook_id, count(*) AS matches
+                    FROM (
+                        SELECT r.route, s.webhook_id
+                        FROM unnest($6::int4[], $7::text[], $8::text[]) AS r(route, pattern, project)
+                        JOIN rdev_webhooks.subscriptions s
+                            ON s.pattern = r.pattern AND s.project = r.project
+                        LIMIT $16::int8
+                    ) m GROUP BY m.route, m.webhook_id
                 ),
                 fanout AS MATERIALIZED (
-                    SELECT route, count(*)::int4 AS deliveries FROM receivers GROUP BY route
+                    SELECT route, count(*)::int4 AS deliveries, sum(matches)::int8 AS matches
+                    FROM receivers GROUP BY route
+                ),
+                limited AS MATERIALIZED (
+                    SELECT route, array_agg(project) AS projects
+                    FROM unnest($17::int4[], $18::text[]) AS l(route, project) GROUP BY route
+                ),
+                visible AS MATERIALIZED (
+                    SELECT l.route, count(w.id)::int4 AS deliveries
+                    FROM limited l
+                    LEFT JOIN receivers r ON r.route = l.route
+                    LEFT JOIN rdev_webhooks.webhooks w
+                        ON w.id = r.webhook_id AND w.projects <> '{}' AND w.projects <@ l.projects
+                    GROUP BY l.route
                 ),
                 reachable AS MATERIALIZED (
                     SELECT g.n FROM given g JOIN rdev_webhooks.webhooks w ON w.id = g.target
@@ -90,23 +112,38 @@ pub(super) async fn insert(
                     SELECT g.*, CASE
                         WHEN g.target IS NOT NULL THEN (g.n IN (SELECT n FROM reachable))::int4
                         ELSE coalesce((SELECT f.deliveries FROM fanout f WHERE f.route = g.route), 0)
-                        END AS deliveries
+                        END AS deliveries,
+                        k.event_id AS first_id, k.deliveries AS first_deliveries,
+                        coalesce(k.expires_at > rdev_webhooks.now(), false) AS taken
                     FROM given g
+                    LEFT JOIN rdev_webhooks.event_keys k
+                        ON k.project = coalesce(g.project, '') AND k.key = g.key
+                ),
+                verdict AS MATERIALIZED (
+                    SELECT coalesce(sum(c.deliveries) FILTER (WHERE NOT c.taken), 0) <= $15::int8
+                        AND coalesce((SELECT sum(f.matches) FROM fanout f), 0) < $16::int8 AS fits
+                    FROM counted c
                 ),
                 keyed AS (
                     INSERT INTO rdev_webhooks.event_keys AS k
                         (project, key, event_id, deliveries, expires_at)
                     SELECT coalesce(c.project, ''), c.key, c.id, c.deliveries,
                         rdev_webhooks.now() + $9::int8 * interval '1 microsecond'
-                    FROM counted c WHERE c.key IS NOT NULL ORDER BY 1, 2
-                    ON CONFLICT (project, key) DO UPDATE SET event_id = excluded.event_id,
-                        deliveries = excluded.deliveries, expires_at = excluded.expires_at
-                        WHERE k.expires_at <= rdev_webhooks.now()
-                    RETURNING k.event_id
+                    FROM counted c WHERE c.key IS NOT NULL AND NOT c.taken AND (SELECT fits FROM verdict)
+                    ORDER BY 1, 2
+                    ON CONFLICT (project, key) DO UPDATE SET
+                        event_id = CASE WHEN k.expires_at <= rdev_webhooks.now()
+                            THEN excluded.event_id ELSE k.event_id END,
+                        deliveries = CASE WHEN k.expires_at <= rdev_webhooks.now()
+                            THEN excluded.deliveries ELSE k.deliveries END,
+                        expires_at = CASE WHEN k.expires_at <= rdev_webhooks.now()
+                            THEN excluded.expires_at ELSE k.expires_at END
+                    RETURNING k.project, k.key, k.event_id, k.deliveries
                 ),
                 fresh AS MATERIALIZED (
                     SELECT * FROM counted c
-                    WHERE c.key IS NULL OR c.id IN (SELECT event_id FROM keyed)
+                    WHERE (SELECT fits FROM verdict)
+                        AND (c.key IS NULL OR NOT c.taken AND c.id IN (SELECT event_id FROM keyed))
                 ),
                 stored AS (
                     INSERT INTO rdev_webhooks.events
@@ -131,13 +168,23 @@ pub(super) async fn insert(
                         WHERE f.target IS NOT NULL AND f.deliveries > 0
                     ) d
                     WHERE (d.event_id IN (SELECT id FROM stored)) IS TRUE
+                ),
+                raced AS MATERIALIZED (
+                    SELECT c.n FROM counted c
+                    WHERE c.key IS NOT NULL AND NOT c.taken AND c.id NOT IN (SELECT event_id FROM keyed)
                 )
-                SELECT c.deliveries AS "deliveries!", c.id IN (SELECT id FROM stored) AS "stored!",
-                    c.key IS NOT NULL AND c.id NOT IN (SELECT event_id FROM keyed) AS "repeated!",
-                    k.event_id AS "first_id?", k.deliveries AS "first_deliveries?"
+                SELECT (SELECT fits FROM verdict) AS "fits!", c.deliveries AS "deliveries!",
+                    (SELECT v.deliveries FROM visible v WHERE v.route = c.route) AS visible,
+                    c.taken AS "taken!", c.id IN (SELECT id FROM stored) AS "stored!",
+                    CASE WHEN c.taken THEN c.first_id
+                        WHEN c.n IN (SELECT n FROM raced) THEN (SELECT k.event_id FROM keyed k
+                            WHERE k.project = coalesce(c.project, '') AND k.key = c.key)
+                        END AS first_id,
+                    CASE WHEN c.taken THEN c.first_deliveries
+                        WHEN c.n IN (SELECT n FROM raced) THEN (SELECT k.deliveries FROM keyed k
+                            WHERE k.project = coalesce(c.project, '') AND k.key = c.key)
+                        END AS first_deliveries
                 FROM counted c
-                LEFT JOIN rdev_webhooks.event_keys k
-                    ON k.project = coalesce(c.project, '') AND k.key = c.key
                 ORDER BY c.n
                 "#,
                 &columns.id,
@@ -154,26 +201,28 @@ pub(super) async fn insert(
                 &columns.traceparent as &[Option<String>],
                 &columns.body,
                 &columns.target_version as &[Option<i64>],
+                plan.max_deliveries,
+                plan.max_matches,
+                &plan.limited_route,
+                &plan.visible_project,
             )
             .fetch_all(&mut **conn)
             .await
         })
         .await?;
+    if rows.iter().any(|row| !row.fits) {
+        let count = rows.iter().map(|row| if row.taken { 0 } else { to_u32(row.deliveries) });
+        return Ok(Inserted::TooLarge(count.collect()));
+    }
     let answers = plan.firsts.iter().zip(rows).map(|(position, row)| {
-        let own = Published {
-            id: events[*position].id,
-            deliveries: to_u32(row.deliveries),
+        let first = row.first_id.zip(row.first_deliveries);
+        let deliveries = to_u32(first.map_or(row.deliveries, |(_, deliveries)| deliveries));
+        Published {
+            id: first.map_or(events[*position].id, |(id, _)| EventId::from_uuid(id)),
+            deliveries,
+            visible_deliveries: row.visible.map_or(deliveries, to_u32),
             duplicate: !row.stored,
-        };
-        match (row.repeated, row.first_id.zip(row.first_deliveries)) {
-            (false, _) => Answer::Is(own),
-            (true, Some((id, deliveries))) => Answer::Is(Published {
-                id: EventId::from_uuid(id),
-                deliveries: to_u32(deliveries),
-                duplicate: true,
-            }),
-            (true, None) => Answer::TakenMeanwhile,
         }
     });
-    Ok(answers.collect())
+    Ok(Inserted::Answers(answers.collect()))
 }

@@ -1,11 +1,13 @@
 //! Storing new events without keys, for whoever subscribes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{NewEvent, ProjectName, Published};
 use uuid::Uuid;
 
-use super::{Answer, Plan};
+use super::{Inserted, Plan};
 use crate::connect::Inner;
 use crate::convert::{to_sql_time, to_u32};
 use crate::error::unless_taken;
@@ -48,26 +50,45 @@ pub(super) async fn insert(
     store: &Inner,
     events: &[NewEvent],
     plan: &Plan,
-) -> Result<Option<Vec<Answer>>, StoreError> {
+    sent: &AtomicBool,
+) -> Result<Option<Inserted>, StoreError> {
+    if plan.is_limited() {
+        return Ok(None);
+    }
     let Some(columns) = Columns::of(events, plan) else {
         return Ok(None);
     };
     let stored = store
         .write()
         .run(async |conn| {
+            sent.store(true, Ordering::Relaxed);
             let counts = sqlx::query!(
                 r#"
                 WITH receivers AS MATERIALIZED (
-                    SELECT DISTINCT r.route, s.webhook_id
-                    FROM unnest($1::int4[], $2::text[], $3::text[]) AS r(route, pattern, project)
-                    JOIN rdev_webhooks.subscriptions s
-                        ON s.pattern = r.pattern AND s.project = r.project
+                    SELECT m.route, m.webhook_id, count(*) AS matches
+                    FROM (
+                        SELECT r.route, s.webhook_id
+                        FROM unnest($1::int4[], $2::text[], $3::text[]) AS r(route, pattern, project)
+                        JOIN rdev_webhooks.subscriptions s
+                            ON s.pattern = r.pattern AND s.project = r.project
+                        LIMIT $13::int8
+                    ) m GROUP BY m.route, m.webhook_id
+                ),
+                fanout AS MATERIALIZED (
+                    SELECT route, count(*)::int4 AS deliveries, sum(matches)::int8 AS matches
+                    FROM receivers GROUP BY route
+                ),
+                verdict AS MATERIALIZED (
+                    SELECT coalesce(sum(f.deliveries * ($11::int4[])[f.route + 1]::int8), 0) <= $12::int8
+                        AND coalesce(sum(f.matches), 0) < $13::int8 AS fits
+                    FROM fanout f
                 ),
                 stored AS (
                     INSERT INTO rdev_webhooks.events
                         (id, occurred_at, event_type, project, traceparent, body)
                     SELECT * FROM unnest($4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
                         $8::text[], $9::bytea[])
+                    WHERE (SELECT fits FROM verdict)
                 ),
                 queued AS (
                     INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)
@@ -75,8 +96,10 @@ pub(super) async fn insert(
                         rdev_webhooks.now()
                     FROM unnest($4::uuid[], $10::int4[]) AS g(id, route)
                     JOIN receivers r ON r.route = g.route
+                    WHERE (SELECT fits FROM verdict)
                 )
-                SELECT route AS "route!", count(*)::int4 AS "deliveries!" FROM receivers GROUP BY route
+                SELECT f.route AS "route!", f.deliveries AS "deliveries!", v.fits AS "fits!"
+                FROM fanout f, verdict v
                 "#,
                 &plan.route,
                 &plan.pattern,
@@ -88,6 +111,9 @@ pub(super) async fn insert(
                 &columns.traceparent as &[Option<String>],
                 &columns.body as &[&[u8]],
                 &columns.route,
+                &plan.events_of_route,
+                plan.max_deliveries,
+                plan.max_matches,
             )
             .fetch_all(&mut **conn)
             .await;
@@ -97,13 +123,18 @@ pub(super) async fn insert(
     Ok(stored.map(|counts| {
         let deliveries =
             |route| counts.iter().find(|row| row.route == route).map_or(0, |row| to_u32(row.deliveries));
+        if counts.iter().any(|row| !row.fits) {
+            return Inserted::TooLarge(columns.route.iter().map(|route| deliveries(*route)).collect());
+        }
         let answer = |(position, route): (&usize, &i32)| {
-            Answer::Is(Published {
+            let deliveries = deliveries(*route);
+            Published {
                 id: events[*position].id,
-                deliveries: deliveries(*route),
+                deliveries,
+                visible_deliveries: deliveries,
                 duplicate: false,
-            })
+            }
         };
-        plan.firsts.iter().zip(&columns.route).map(answer).collect()
+        Inserted::Answers(plan.firsts.iter().zip(&columns.route).map(answer).collect())
     }))
 }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryQueue, WebhookRepository};
-use rdev_webhooks_domain::{DisabledReason, FailureReason, HealthEffect, Settled, Settlement, WebhookState};
+use rdev_webhooks_domain::ports::{DeliveryQueue, Updated, WebhookRepository};
+use rdev_webhooks_domain::{
+    DisabledReason, FailureReason, HealthEffect, Settled, Settlement, Webhook, WebhookState,
+};
+use rdev_webhooks_testkit::samples;
 use sqlx::Executor;
 
 use crate::store::{Scene, settlement};
@@ -39,4 +42,22 @@ async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given(
     assert!(matches!(changed.state, WebhookState::Disabled { reason: DisabledReason::Gone, .. }));
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.subscriptions").await, 0);
     assert_eq!(scene.publish(1).await[0].deliveries, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_something_else_rewrites_no_subscription() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene
+        .execute(
+            "CREATE FUNCTION untouched() RETURNS trigger LANGUAGE plpgsql
+                 AS $$ BEGIN RAISE EXCEPTION 'a subscription is written'; END $$;
+             CREATE TRIGGER untouched BEFORE INSERT OR DELETE ON rdev_webhooks.subscriptions
+                 FOR EACH ROW EXECUTE FUNCTION untouched()",
+        )
+        .await;
+    let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
+    assert_eq!(scene.store.update(&described).await.unwrap(), Updated::Applied);
+    let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
+    assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger works");
 }

@@ -1,14 +1,14 @@
 //! Publishing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, Published, Timestamp};
+use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, PublishOutcome, Published, Timestamp};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::subscribers::Subscribers;
+use super::subscribers::{Receivers, Subscribers};
 use crate::error::{self, Row};
 use crate::json::{self, Blobs, Place};
 use crate::rows::delivery::UNFINISHED;
@@ -17,62 +17,121 @@ use crate::rows::micros;
 /// A producer's key within its project, which is empty for none.
 type Key<'a> = (&'a str, &'a str);
 
-/// Stores events and their deliveries, and answers for each in the same order. However many there are,
-/// that is five statements at the most.
-pub(crate) async fn publish(
-    conn: &mut SqliteConnection,
-    events: &[&NewEvent],
-    now: Timestamp,
-) -> Result<Vec<Published>, StoreError> {
-    let mut known = published_before(conn, events).await?;
-    let subscribers = Subscribers::of(conn, events).await?;
-    let mut batch = Batch::for_events(events);
-    let mut answers = Vec::with_capacity(events.len());
-    for event in events {
-        let key = key(event);
-        if let Some(first) = key.and_then(|key| known.get(&key)) {
-            answers.push(Published { duplicate: true, ..*first });
-            continue;
-        }
-        let webhooks = subscribers.get(event);
-        let published = Published {
-            id: event.id,
-            deliveries: u32::try_from(webhooks.len()).unwrap_or(u32::MAX),
-            duplicate: false,
-        };
-        batch.add(event);
-        for webhook in webhooks {
-            let project = event.project.as_ref().map(|project| project.as_str());
-            batch.deliveries.push(NewDelivery(
-                json::id(DeliveryId::derive(event.id, *webhook).as_uuid()),
-                json::id(event.id.as_uuid()),
-                json::id(webhook.as_uuid()),
-                event.event_type.as_str(),
-                project,
-            ));
-        }
-        if let Some(key @ (project, text)) = key {
-            known.insert(key, published);
-            batch.keys.push((project, text, json::id(event.id.as_uuid()), published.deliveries));
-        }
-        answers.push(published);
-    }
-    batch.insert(conn, now).await?;
-    Ok(answers)
+/// The events of one caller.
+pub(crate) struct Call<'a> {
+    events: Vec<&'a NewEvent>,
+    max_deliveries: u32,
 }
 
-/// As [`publish`], save that events may be among them that are there already: these stay as they are.
+impl<'a> Call<'a> {
+    pub(crate) fn new(events: impl IntoIterator<Item = &'a NewEvent>, max_deliveries: u32) -> Self {
+        Self { events: events.into_iter().collect(), max_deliveries }
+    }
+
+    /// How many deliveries each event adds: none if its key is taken, by an earlier event of the call too.
+    fn new_deliveries(&self, known: &HashMap<Key<'a>, Published>, receivers: &Subscribers<'a>) -> Vec<u32> {
+        let mut keys = HashSet::new();
+        let count = |event: &'a NewEvent| match key(event) {
+            Some(key) if known.contains_key(&key) || !keys.insert(key) => 0,
+            _ => receivers.get(event).count(),
+        };
+        self.events.iter().copied().map(count).collect()
+    }
+}
+
+/// Stores the events and deliveries of several callers, and answers each. However many there are, that is a
+/// handful of statements. Stores nothing of a caller whose deliveries exceed its limit. Returns none, and
+/// stores nothing, if that cannot be decided for all of them at once.
+pub(crate) async fn publish(
+    conn: &mut SqliteConnection,
+    calls: &[Call<'_>],
+    now: Timestamp,
+) -> Result<Option<Vec<PublishOutcome>>, StoreError> {
+    let events: Vec<_> = calls.iter().flat_map(|call| call.events.iter().copied()).collect();
+    let mut known = published_before(conn, &events).await?;
+    let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
+    let fresh: Vec<_> = events.iter().copied().filter(|event| !is_known(event)).collect();
+    let limit = calls.iter().map(|call| u64::from(call.max_deliveries)).sum();
+    let subscribers = Subscribers::of(conn, &fresh, limit).await?;
+    if subscribers.is_cut() && calls.len() > 1 {
+        return Ok(None);
+    }
+    let repeats: Vec<_> =
+        events.iter().copied().filter(|event| event.visible_to.is_some() && is_known(event)).collect();
+    let of_repeats = Subscribers::of(conn, &repeats, u64::MAX).await?;
+    let mut batch = Batch::for_events(&events);
+    let mut outcomes = Vec::with_capacity(calls.len());
+    for call in calls {
+        let counts = call.new_deliveries(&known, &subscribers);
+        let total: u64 = counts.iter().map(|count| u64::from(*count)).sum();
+        if subscribers.is_cut() || total > u64::from(call.max_deliveries) {
+            outcomes.push(PublishOutcome::TooLarge(counts));
+            continue;
+        }
+        let mut answers = Vec::with_capacity(call.events.len());
+        for event in call.events.iter().copied() {
+            let key = key(event);
+            if let Some(first) = key.and_then(|key| known.get(&key)) {
+                let visible = match &event.visible_to {
+                    None => first.deliveries,
+                    Some(_) => subscribers.get(event).visible().max(of_repeats.get(event).visible()),
+                };
+                answers.push(Published { duplicate: true, visible_deliveries: visible, ..*first });
+                continue;
+            }
+            let receivers = subscribers.get(event);
+            let published = Published {
+                id: event.id,
+                deliveries: receivers.count(),
+                visible_deliveries: receivers.visible(),
+                duplicate: false,
+            };
+            batch.add(event, receivers);
+            if let Some(key @ (project, text)) = key {
+                known.insert(key, published);
+                batch.keys.push((project, text, json::id(event.id.as_uuid()), published.deliveries));
+            }
+            answers.push(published);
+        }
+        outcomes.push(PublishOutcome::Stored(answers));
+    }
+    batch.insert(conn, now).await?;
+    Ok(Some(outcomes))
+}
+
+/// As [`publish`] for one caller, save that events may be among them that are there already: these stay as
+/// they are.
 pub(crate) async fn publish_missing(
     conn: &mut SqliteConnection,
-    events: &[&NewEvent],
+    call: &Call<'_>,
     now: Timestamp,
-) -> Result<Vec<Published>, StoreError> {
-    let there = stored_before(conn, events).await?;
-    let missing: Vec<_> = events.iter().copied().filter(|event| !there.contains_key(&event.id)).collect();
-    let mut published = publish(conn, &missing, now).await?.into_iter();
-    let answers =
-        events.iter().filter_map(|event| there.get(&event.id).copied().or_else(|| published.next()));
-    Ok(answers.collect())
+) -> Result<PublishOutcome, StoreError> {
+    let mut there = stored_before(conn, &call.events).await?;
+    let (stored, missing): (Vec<_>, Vec<_>) =
+        call.events.iter().copied().partition(|event| there.contains_key(&event.id));
+    let limited: Vec<_> = stored.into_iter().filter(|event| event.visible_to.is_some()).collect();
+    let visible = Subscribers::of(conn, &limited, u64::MAX).await?;
+    for event in limited {
+        let count = visible.get(event).visible();
+        there.entry(event.id).and_modify(|published| published.visible_deliveries = count);
+    }
+    let outcomes = publish(conn, &[Call::new(missing, call.max_deliveries)], now).await?;
+    let outcome = outcomes.and_then(|mut outcomes| outcomes.pop());
+    match outcome.ok_or_else(|| error::internal("a call was not answered"))? {
+        PublishOutcome::Stored(published) => {
+            let mut published = published.into_iter();
+            let answer = |event: &&NewEvent| there.get(&event.id).copied().or_else(|| published.next());
+            Ok(PublishOutcome::Stored(call.events.iter().filter_map(answer).collect()))
+        }
+        PublishOutcome::TooLarge(counts) => {
+            let mut counts = counts.into_iter();
+            let count = |event: &&NewEvent| {
+                let is_there = there.contains_key(&event.id);
+                if is_there { 0 } else { counts.next().unwrap_or(0) }
+            };
+            Ok(PublishOutcome::TooLarge(call.events.iter().map(count).collect()))
+        }
+    }
 }
 
 /// What is to be answered for those of the events that are there.
@@ -93,7 +152,7 @@ async fn stored_before(
     for row in rows {
         let id = error::uuid("events", "id", &row.id).map(EventId::from_uuid)?;
         let deliveries = Row { table: "events", id: &id }.number("id", row.deliveries)?;
-        there.insert(id, Published { id, deliveries, duplicate: true });
+        there.insert(id, Published { id, deliveries, visible_deliveries: deliveries, duplicate: true });
     }
     Ok(there)
 }
@@ -129,7 +188,7 @@ async fn published_before<'a>(
         let place = Row { table: "event_keys", id: &key.1 };
         let id = error::uuid("event_keys", "event_id", &row.event_id).map(EventId::from_uuid)?;
         let deliveries = place.number("deliveries", row.deliveries)?;
-        known.insert(key, Published { id, deliveries, duplicate: true });
+        known.insert(key, Published { id, deliveries, visible_deliveries: deliveries, duplicate: true });
     }
     Ok(known)
 }
@@ -158,12 +217,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn add(&mut self, event: &'a NewEvent) {
+    fn add(&mut self, event: &'a NewEvent, receivers: &Receivers) {
+        let project = event.project.as_ref().map(|project| project.as_str());
+        for webhook in receivers.ids() {
+            self.deliveries.push(NewDelivery(
+                json::id(DeliveryId::derive(event.id, *webhook).as_uuid()),
+                json::id(event.id.as_uuid()),
+                json::id(webhook.as_uuid()),
+                event.event_type.as_str(),
+                project,
+            ));
+        }
         self.events.push(EventRow(
             json::id(event.id.as_uuid()),
             event.key.as_ref().map(|key| key.as_str()),
             event.event_type.as_str(),
-            event.project.as_ref().map(|project| project.as_str()),
+            project,
             micros(event.timestamp),
             event.traceparent.map(|trace| trace.to_string()),
             self.bodies.push(&event.body),

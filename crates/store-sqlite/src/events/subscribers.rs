@@ -1,18 +1,19 @@
 //! Who gets an event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{NewEvent, Target, WebhookId};
+use rdev_webhooks_domain::{NewEvent, ProjectName, Target, WebhookId};
 use sqlx::SqliteConnection;
 
 use crate::rows::webhook;
 use crate::{error, json};
 
-/// What decides who gets an event. The events of a batch have few different ones.
+/// What decides who gets an event, and how many of them its producer sees. The events of a batch have few
+/// different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Address<'a> {
-    Subscribers { event_type: &'a str, project: &'a str },
+    Subscribers { event_type: &'a str, project: &'a str, visible_to: Option<&'a BTreeSet<ProjectName>> },
     Webhook(WebhookId, Option<u64>),
 }
 
@@ -24,24 +25,56 @@ impl<'a> Address<'a> {
             Target::Subscribers => Self::Subscribers {
                 event_type: event.event_type.as_str(),
                 project: event.project.as_ref().map_or("", |project| project.as_str()),
+                visible_to: event.visible_to.as_ref().and_then(|access| access.projects.as_ref()),
             },
         }
     }
 }
 
+/// The webhooks that get an event.
+#[derive(Default)]
+pub(crate) struct Receivers {
+    ids: Vec<WebhookId>,
+    /// How many of them the producer sees, if that is limited.
+    visible: Option<u32>,
+}
+
+impl Receivers {
+    const NONE: &'static Self = &Self { ids: Vec::new(), visible: None };
+
+    pub(crate) fn ids(&self) -> &[WebhookId] {
+        &self.ids
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.ids.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn visible(&self) -> u32 {
+        self.visible.unwrap_or_else(|| self.count())
+    }
+}
+
 /// The enabled webhooks that get the events of a batch.
-pub(crate) struct Subscribers<'a>(HashMap<Address<'a>, Vec<WebhookId>>);
+pub(crate) struct Subscribers<'a> {
+    by_address: HashMap<Address<'a>, Receivers>,
+    is_cut: bool,
+}
 
 impl<'a> Subscribers<'a> {
-    /// Looks them up for all the events.
-    pub(crate) async fn of(conn: &mut SqliteConnection, events: &[&'a NewEvent]) -> Result<Self, StoreError> {
-        let mut found: HashMap<Address<'a>, Vec<WebhookId>> = HashMap::new();
+    /// Looks them up for all the events, up to one more than `limit` in all.
+    pub(crate) async fn of(
+        conn: &mut SqliteConnection,
+        events: &[&'a NewEvent],
+        limit: u64,
+    ) -> Result<Self, StoreError> {
+        let mut found: HashMap<Address<'a>, Receivers> = HashMap::new();
         let mut subscribed: Vec<Address<'a>> = Vec::new();
         let mut lookups: Vec<(&str, Vec<String>)> = Vec::new();
         let mut targets = Vec::new();
         for event in events {
             let address = Address::of(event);
-            if found.insert(address, Vec::new()).is_some() {
+            if found.insert(address, Receivers::default()).is_some() {
                 continue;
             }
             match address {
@@ -55,23 +88,64 @@ impl<'a> Subscribers<'a> {
         if !targets.is_empty() {
             for (id, version) in enabled(conn, json::ids(targets)?).await? {
                 for address in [Address::Webhook(id, None), Address::Webhook(id, Some(version))] {
-                    found.entry(address).and_modify(|receivers| *receivers = vec![id]);
+                    found.entry(address).and_modify(|receivers| receivers.ids = vec![id]);
                 }
             }
         }
+        let mut is_cut = false;
         if !lookups.is_empty() {
-            for (address, id) in subscribing(conn, json::rows(&lookups)?).await? {
-                let address = subscribed.get(address).and_then(|address| found.get_mut(address));
-                address.ok_or_else(|| error::internal("a look-up was answered that was not made"))?.push(id);
+            let answers = subscribing(conn, json::rows(&lookups)?, limit.saturating_add(1)).await?;
+            is_cut = answers.len() as u64 > limit;
+            for (address, id) in answers {
+                let receivers = subscribed.get(address).and_then(|address| found.get_mut(address));
+                let receivers =
+                    receivers.ok_or_else(|| error::internal("an unknown look-up was answered"))?;
+                receivers.ids.push(id);
             }
         }
-        Ok(Self(found))
+        for address in subscribed {
+            if let Address::Subscribers { visible_to: Some(projects), .. } = address
+                && let Some(receivers) = found.get_mut(&address)
+            {
+                receivers.visible = Some(count_visible(conn, receivers.ids(), projects).await?);
+            }
+        }
+        Ok(Self { by_address: found, is_cut })
+    }
+
+    /// Whether there are more than the limit; then some are missing.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Those of one of the events.
-    pub(crate) fn get(&self, event: &'a NewEvent) -> &[WebhookId] {
-        self.0.get(&Address::of(event)).map_or(&[], Vec::as_slice)
+    pub(crate) fn get(&self, event: &'a NewEvent) -> &Receivers {
+        self.by_address.get(&Address::of(event)).unwrap_or(Receivers::NONE)
     }
+}
+
+/// How many of the webhooks take the events of these projects and of nothing else.
+async fn count_visible(
+    conn: &mut SqliteConnection,
+    webhooks: &[WebhookId],
+    visible_to: &BTreeSet<ProjectName>,
+) -> Result<u32, StoreError> {
+    if webhooks.is_empty() {
+        return Ok(0);
+    }
+    let (webhooks, visible_to) =
+        (json::ids(webhooks.iter().map(WebhookId::as_uuid))?, json::projects(visible_to)?);
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!: u32" FROM webhooks AS w
+           WHERE w.id IN (SELECT unhex(value) FROM json_each(?1)) AND w.projects <> '[]'
+             AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
+               WHERE own.value NOT IN (SELECT value FROM json_each(?2)))"#,
+        webhooks,
+        visible_to
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(error::database)
 }
 
 /// Those of the webhooks that are, with their versions.
@@ -92,11 +166,13 @@ async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(Webhoo
         .collect()
 }
 
-/// Answers look-ups `[project, [patterns]]`, each webhook with the place of its look-up.
+/// Answers look-ups `[project, [patterns]]`, each webhook with the place of its look-up, up to a limit.
 async fn subscribing(
     conn: &mut SqliteConnection,
     lookups: String,
+    limit: u64,
 ) -> Result<Vec<(usize, WebhookId)>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = sqlx::query!(
         r#"SELECT DISTINCT CAST(lookup.key AS INTEGER) AS "lookup!: i64", w.id
            FROM json_each(?1) AS lookup
@@ -104,8 +180,10 @@ async fn subscribing(
              CROSS JOIN subscriptions AS s
                ON s.pattern = pattern.value AND s.project IN ('', lookup.value ->> 0)
              CROSS JOIN webhooks AS w
-               ON w.id = s.webhook_id AND w.disabled_since IS NULL AND w.deleted_at IS NULL"#,
-        lookups
+               ON w.id = s.webhook_id AND w.disabled_since IS NULL AND w.deleted_at IS NULL
+           LIMIT ?2"#,
+        lookups,
+        limit
     )
     .fetch_all(conn)
     .await

@@ -3,8 +3,8 @@
 use sqlx::{Connection, SqliteConnection};
 
 use super::{Answer, Job, Message, Outcome, Publication};
-use crate::events::publish;
-use rdev_webhooks_domain::Timestamp;
+use crate::events::publish::{self, Call};
+use rdev_webhooks_domain::{PublishOutcome, Timestamp};
 
 /// How many calls share a transaction at the most.
 const MAX_CALLS: usize = 256;
@@ -72,49 +72,51 @@ impl Group {
 /// Nothing more is to come.
 pub(super) struct Closing;
 
-/// Publishes all events at once. Should that fail, each caller's go alone, so that what is wrong with
-/// one is nobody else's trouble; and what fails because it is there already is told of.
+/// Publishes all events at once. If that fails, or makes too many deliveries, each caller's go alone, so that
+/// what is wrong with one does not concern the others; and what fails because it is there already is answered.
 async fn publish_together(
     conn: &mut SqliteConnection,
-    publications: Vec<Publication>,
+    mut publications: Vec<Publication>,
     now: Timestamp,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
-    let events: Vec<_> = publications.iter().flat_map(|one| &one.events).collect();
+    publications.retain(|one| one.ticket.begin());
+    let calls: Vec<_> = publications.iter().map(|one| Call::new(&one.events, one.max_deliveries)).collect();
     let mut savepoint = conn.begin().await?;
-    let together = publish::publish(&mut savepoint, &events, now).await;
-    if let Ok(published) = together {
+    let together = publish::publish(&mut savepoint, &calls, now).await;
+    if let Ok(Some(outcomes)) = together {
         savepoint.commit().await?;
-        let mut published = published.into_iter();
-        for Publication { events, reply } in publications {
-            let its_own = published.by_ref().take(events.len()).collect();
-            answers.push(answer(Ok(its_own), reply));
+        for (publication, outcome) in publications.into_iter().zip(outcomes) {
+            answers.push(answer(Ok(outcome), publication.reply));
         }
         return Ok(());
     }
     savepoint.rollback().await?;
-    for Publication { events, reply } in publications {
+    for Publication { events, max_deliveries, reply, .. } in publications {
         let mut savepoint = conn.begin().await?;
-        let events: Vec<_> = events.iter().collect();
-        let published = publish::publish_missing(&mut savepoint, &events, now).await;
-        if published.is_ok() {
+        let outcome =
+            publish::publish_missing(&mut savepoint, &Call::new(&events, max_deliveries), now).await;
+        if outcome.is_ok() {
             savepoint.commit().await?;
         } else {
             savepoint.rollback().await?;
         }
-        answers.push(answer(published, reply));
+        answers.push(answer(outcome, reply));
     }
     Ok(())
 }
 
-type PublishResult = Result<Vec<rdev_webhooks_domain::Published>, super::StoreError>;
+type PublishResult = Result<PublishOutcome, super::StoreError>;
 
 fn answer(result: PublishResult, reply: tokio::sync::oneshot::Sender<PublishResult>) -> Answer {
     Box::new(move |committed| {
         let result = committed.and(result);
-        let wake = result
-            .as_ref()
-            .is_ok_and(|published| published.iter().any(|one| !one.duplicate && one.deliveries > 0));
+        let wake = match &result {
+            Ok(PublishOutcome::Stored(published)) => {
+                published.iter().any(|one| !one.duplicate && one.deliveries > 0)
+            }
+            _ => false,
+        };
         let _ = reply.send(result);
         wake
     })

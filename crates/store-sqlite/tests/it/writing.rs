@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
-    DeliveryHistory, DeliveryQueue, EventRepository, StoreError, WebhookRepository,
+    DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger,
+    DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger, Webhook,
 };
 use rdev_webhooks_testkit::samples;
+use sqlx::Connection;
 use tokio::task::JoinSet;
 
 use crate::harness::SqliteHarness;
@@ -155,4 +156,23 @@ async fn any_text_of_an_attempt_is_kept() {
     harness.store.settle(&[settlement]).await.unwrap();
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await;
     assert_eq!(attempts.unwrap().items, [attempt]);
+}
+
+#[tokio::test]
+async fn a_change_of_something_else_rewrites_no_subscription() {
+    let harness = SqliteHarness::new().await;
+    let webhook = harness.webhook().await;
+    let mut intruder = harness.intruder().await;
+    sqlx::raw_sql(
+        "CREATE TRIGGER untouched BEFORE DELETE ON subscriptions BEGIN SELECT raise(ABORT, 'deleted'); END;
+             CREATE TRIGGER unchanged BEFORE INSERT ON subscriptions BEGIN SELECT raise(ABORT, 'added'); END",
+    )
+    .execute(&mut intruder)
+    .await
+    .unwrap();
+    intruder.close().await.unwrap();
+    let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
+    assert_eq!(harness.store.update(&described).await.unwrap(), Updated::Applied);
+    let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
+    assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers work");
 }

@@ -33,6 +33,8 @@ macro_rules! contract_test_names {
             publish_takes_a_key_once
             concurrent_publishers_take_a_key_once
             publish_takes_an_id_once
+            publish_stores_nothing_over_its_limit
+            publish_counts_the_visible_deliveries
             publish_to_one_webhook_reaches_it_alone
             publish_to_a_version_reaches_no_other
             publishing_wakes_a_waiting_worker

@@ -1,10 +1,11 @@
 //! `EventRepository::publish`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, Event, NewEvent, Published,
-    Settled, Target, Webhook, WebhookState,
+    Access, DeliveryFilter, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, Event, NewEvent,
+    PageRequest, PublishOutcome, Published, Settled, Target, Webhook, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -28,7 +29,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
         ..scene.new_event().await
     };
     let published = scene.publish_one(&event).await;
-    let expected = Published { id: event.id, deliveries: 2, duplicate: false };
+    let expected = Published { id: event.id, deliveries: 2, visible_deliveries: 2, duplicate: false };
     assert_eq!(published, expected);
 
     let record = scene.events.get(event.id).await.unwrap().unwrap();
@@ -65,7 +66,12 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
         batch.push(scene.new_event().await);
     }
     let published = scene.events.publish(&batch).await.unwrap();
-    let expected = batch.iter().map(|event| Published { id: event.id, deliveries: 2, duplicate: false });
+    let expected = batch.iter().map(|event| Published {
+        id: event.id,
+        deliveries: 2,
+        visible_deliveries: 2,
+        duplicate: false,
+    });
     assert_eq!(published, expected.collect::<Vec<_>>());
     assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 2_002);
 
@@ -134,7 +140,10 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
         project: project.map(|name| name.parse().unwrap()),
         ..scene.new_event().await
     };
-    let answer = |event: &NewEvent, duplicate| Published { id: event.id, deliveries: 1, duplicate };
+    let answer = |event: &NewEvent, duplicate| (event.id, 1, duplicate);
+    let told = |published: Vec<Published>| -> Vec<_> {
+        published.iter().map(|one| (one.id, one.deliveries, one.duplicate)).collect()
+    };
 
     let once = keyed("k", None).await;
     let repeat = keyed("k", None).await;
@@ -142,7 +151,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let batch = [once.clone(), repeat.clone(), plain.clone()];
     let published = scene.events.publish(&batch).await.unwrap();
     let expected = [answer(&once, false), answer(&once, true), answer(&plain, false)];
-    assert_eq!(published, expected);
+    assert_eq!(told(published), expected);
     assert!(scene.events.get(repeat.id).await.unwrap().is_none());
 
     // A repeat gets the first one's count, though there are more subscribers by now.
@@ -153,10 +162,10 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let batch =
         [keyed("k", None).await, of_a.clone(), of_b.clone(), keyed("k", Some("a")).await, other_key.clone()];
     let published = scene.events.publish(&batch).await.unwrap();
-    let fresh = |event: &NewEvent| Published { deliveries: 2, ..answer(event, false) };
-    let repeat_of_a = Published { duplicate: true, ..fresh(&of_a) };
+    let fresh = |event: &NewEvent| (event.id, 2, false);
+    let repeat_of_a = (of_a.id, 2, true);
     let expected = [answer(&once, true), fresh(&of_a), fresh(&of_b), repeat_of_a, fresh(&other_key)];
-    assert_eq!(published, expected);
+    assert_eq!(told(published), expected);
     assert!(!scene.receivers(once.id).await.contains(&second));
     let all = scene.deliveries(&DeliveryFilter::default()).await;
     assert_eq!(all.len(), 2 + 3 * 2);
@@ -226,6 +235,107 @@ pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
     assert_eq!(scene.receivers(fresh.id).await.len(), 2);
     assert_eq!(scene.status(leased.lease.delivery).await, DeliveryStatus::Succeeded);
     assert!(scene.claim(second, 10).await.iter().all(|one| one.event_id == fresh.id));
+}
+
+/// Events whose new deliveries exceed the limit leave nothing behind, neither events nor keys, and each is
+/// answered with its number of deliveries; what was stored before adds nothing to the count.
+pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    for _ in 0..3 {
+        scene.webhook().await;
+    }
+    let twice = Webhook {
+        events: samples::patterns(["command.completed", "command.*"]),
+        projects: samples::projects(["a", "b"]),
+        ..scene.new_webhook().await
+    };
+    scene.create(&twice).await;
+    let keyed = NewEvent { key: Some("k".parse().unwrap()), ..scene.new_event().await };
+    let repeat = NewEvent { id: scene.new_event().await.id, ..keyed.clone() };
+    let of_a = NewEvent { project: Some("a".parse().unwrap()), ..scene.new_event().await };
+    let plain = [scene.new_event().await, of_a.clone()];
+    let mixed = [scene.new_event().await, keyed.clone(), repeat, of_a];
+
+    for (batch, counts) in [(&plain[..], vec![3, 4]), (&mixed[..], vec![3, 3, 0, 4])] {
+        let total: u32 = counts.iter().sum();
+        for limit in [0, 1, total - 1] {
+            let outcome = scene.events.publish_within(batch, limit).await.unwrap();
+            let PublishOutcome::TooLarge(told) = outcome else { panic!("{outcome:?} within {limit}") };
+            // Beyond the limit, the count may end.
+            assert_eq!(told.len(), counts.len(), "{told:?}");
+            assert!(told.iter().zip(&counts).all(|(told, count)| told <= count), "{told:?}");
+            assert!(told.iter().sum::<u32>() > limit, "{told:?} within {limit}");
+            if limit == total - 1 {
+                assert_eq!(told, counts);
+            }
+            for event in batch {
+                assert!(scene.events.get(event.id).await.unwrap().is_none());
+            }
+        }
+    }
+    assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 0);
+
+    let outcome = scene.events.publish_within(&mixed, 10).await.unwrap();
+    let PublishOutcome::Stored(published) = outcome else { panic!("{outcome:?}") };
+    let told: Vec<_> = published.iter().map(|one| (one.deliveries, one.duplicate)).collect();
+    assert_eq!(told, [(3, false), (3, false), (3, true), (4, false)]);
+    // The key is taken, so it adds nothing, whatever the limit.
+    let again = NewEvent { id: scene.new_event().await.id, ..keyed.clone() };
+    let outcome = scene.events.publish_within(&[again], 0).await.unwrap();
+    let PublishOutcome::Stored(published) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((published[0].id, published[0].deliveries, published[0].duplicate), (keyed.id, 3, true));
+
+    let nobody = NewEvent { event_type: "other".parse().unwrap(), ..scene.new_event().await };
+    let everybody: Vec<_> = scene
+        .webhooks
+        .list(&Default::default(), PageRequest { limit: 10, before: None })
+        .await
+        .unwrap()
+        .items
+        .iter()
+        .map(|webhook| webhook.id)
+        .collect();
+    for webhook in everybody {
+        scene.delete(webhook).await;
+    }
+    let outcome = scene.events.publish_within(&[nobody], 0).await.unwrap();
+    assert!(matches!(outcome, PublishOutcome::Stored(_)), "{outcome:?}");
+}
+
+/// A producer that is limited to projects is answered with the deliveries to webhooks that it sees, in a
+/// batch with others' events too; a repeat with those of the moment.
+pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>();
+    for projects in [&["a"][..], &["a", "b"], &["a", "c"], &["b"], &[]] {
+        let projects = names(projects);
+        scene.create(&Webhook { projects, ..scene.new_webhook().await }).await;
+    }
+    let limited = |projects: &[&str]| {
+        Some(Arc::new(Access { projects: Some(names(projects)), ..Access::administrator() }))
+    };
+    let event = async |project: &str, key: Option<&str>, visible_to| NewEvent {
+        project: Some(project.parse().unwrap()),
+        key: key.map(|key| key.parse().unwrap()),
+        visible_to,
+        ..scene.new_event().await
+    };
+    for key in [None, Some("k")] {
+        let batch = [
+            event("a", key, limited(&["a"])).await,
+            event("a", None, limited(&["a", "b"])).await,
+            event("b", key, limited(&["b"])).await,
+            event("a", None, None).await,
+            event("c", key, limited(&["x"])).await,
+        ];
+        let published = scene.events.publish(&batch).await.unwrap();
+        let told: Vec<_> = published.iter().map(|one| (one.deliveries, one.visible_deliveries)).collect();
+        assert_eq!(told, [(4, 1), (4, 2), (3, 1), (4, 4), (2, 0)], "{key:?}");
+    }
+    let repeat = event("a", Some("k"), limited(&["a", "b"])).await;
+    let published = scene.events.publish(&[repeat]).await.unwrap();
+    assert_eq!((published[0].deliveries, published[0].visible_deliveries), (4, 2));
+    assert!(published[0].duplicate);
 }
 
 /// A targeted event reaches its webhook alone, whatever that subscribes to, unless it is disabled or

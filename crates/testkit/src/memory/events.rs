@@ -7,7 +7,7 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page,
-    PageRequest, ProjectName, Published, Target, Timestamp, WebhookId,
+    PageRequest, ProjectName, PublishOutcome, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -15,14 +15,22 @@ use super::state::{Phase, State, StoredDelivery, StoredEvent};
 
 #[async_trait]
 impl EventRepository for MemoryStore {
-    async fn publish(&self, events: &[NewEvent]) -> Result<Vec<Published>, StoreError> {
+    async fn publish_within(
+        &self,
+        events: &[NewEvent],
+        max_deliveries: u32,
+    ) -> Result<PublishOutcome, StoreError> {
         let (mut state, now) = self.step();
+        let counts = new_deliveries(&state, events);
+        if counts.iter().map(|count| u64::from(*count)).sum::<u64>() > u64::from(max_deliveries) {
+            return Ok(PublishOutcome::TooLarge(counts));
+        }
         let published: Vec<_> = events.iter().map(|event| publish_one(&mut state, event, now)).collect();
         drop(state);
         if published.iter().any(|one| !one.duplicate && one.deliveries > 0) {
             self.work.notify_one();
         }
-        Ok(published)
+        Ok(PublishOutcome::Stored(published))
     }
 
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
@@ -63,17 +71,40 @@ impl EventRepository for MemoryStore {
     }
 }
 
+/// How many deliveries each event would add.
+fn new_deliveries(state: &State, events: &[NewEvent]) -> Vec<u32> {
+    let mut keys = BTreeSet::new();
+    let mut counts = Vec::with_capacity(events.len());
+    for event in events {
+        let key = event.key.clone().map(|key| (event.project.clone(), key));
+        let is_taken = key.is_some_and(|key| state.keys.contains_key(&key) || !keys.insert(key));
+        let adds_nothing = is_taken || state.events.contains_key(&event.id);
+        counts.push(if adds_nothing { 0 } else { number(receivers(state, event).len()) });
+    }
+    counts
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("a test has fewer webhooks")
+}
+
 fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
+    let receivers = receivers(state, event);
+    let visible_to = event.visible_to.as_ref().and_then(|access| access.projects.as_ref());
+    let visible = receivers.iter().filter(|webhook| state.is_visible_to(**webhook, visible_to));
+    let visible_deliveries = number(visible.count());
     let key = event.key.clone().map(|key| (event.project.clone(), key));
     if let Some(first) = key.as_ref().and_then(|key| state.keys.get(key)) {
-        return Published { duplicate: true, ..*first };
+        let visible_deliveries = visible_to.map_or(first.deliveries, |_| visible_deliveries);
+        return Published { duplicate: true, visible_deliveries, ..*first };
     }
     if let Some(stored) = state.events.get(&event.id) {
-        let deliveries = u32::try_from(stored.deliveries.len()).expect("a test has fewer webhooks");
-        return Published { id: event.id, deliveries, duplicate: true };
+        let deliveries = number(stored.deliveries.len());
+        let visible_deliveries = visible_to.map_or(deliveries, |_| visible_deliveries);
+        return Published { id: event.id, deliveries, visible_deliveries, duplicate: true };
     }
     let mut deliveries = Vec::new();
-    for webhook in receivers(state, event) {
+    for webhook in receivers {
         let id = DeliveryId::derive(event.id, webhook);
         let delivery = StoredDelivery {
             event: event.id,
@@ -87,7 +118,8 @@ fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published
     }
     let published = Published {
         id: event.id,
-        deliveries: u32::try_from(deliveries.len()).expect("a test has fewer webhooks"),
+        deliveries: number(deliveries.len()),
+        visible_deliveries,
         duplicate: false,
     };
     if let Some(key) = key {

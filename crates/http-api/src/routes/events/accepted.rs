@@ -1,12 +1,17 @@
 //! What is answered of an event that was taken.
 
+use std::time::Duration;
+
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Access, EventId, Published};
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::openapi::types;
-use crate::problem::Problem;
+
+/// How long counting may take what a repeated event has become.
+const MAX_COUNTING: Duration = Duration::from_secs(2);
 
 /// An event that was accepted.
 #[derive(Serialize, ToSchema)]
@@ -19,21 +24,24 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// The answers for several events. Who is limited to projects is told of the deliveries that there are
-    /// for him alone, which have to be counted apart.
-    pub(super) async fn of(
-        services: &Services,
-        access: &Access,
-        published: &[Published],
-    ) -> Result<Vec<Self>, Problem> {
-        let has_deliveries = published.iter().any(|one| one.deliveries > 0);
-        let Some(projects) = access.projects.as_ref().filter(|_| has_deliveries) else {
-            return Ok(published.iter().map(|one| Self::new(one.id, one.deliveries)).collect());
-        };
-        let ids: Vec<EventId> = published.iter().map(|one| one.id).collect();
-        let counts = services.events.count_visible(&ids, projects).await?;
-        let totals = counts.iter().map(|counts| u32::try_from(counts.total()).unwrap_or(u32::MAX));
-        Ok(ids.into_iter().zip(totals).map(|(id, total)| Self::new(id, total)).collect())
+    /// The answers for several events. A project-scoped caller is answered with the deliveries that it sees.
+    /// Those of a repeated event are looked up; as the others are stored by now, the answer does not hang on
+    /// that: if it fails, the webhooks count that would get the event now.
+    pub(super) async fn of(services: &Services, access: &Access, published: &[Published]) -> Vec<Self> {
+        let mut accepted: Vec<_> =
+            published.iter().map(|one| Self::new(one.id, one.visible_deliveries)).collect();
+        let is_repeat = |one: &&Published| one.duplicate && one.deliveries > 0;
+        let repeats: Vec<EventId> = published.iter().filter(is_repeat).map(|one| one.id).collect();
+        if let Some(projects) = access.projects.as_ref().filter(|_| !repeats.is_empty()) {
+            let counting = services.events.count_visible(&repeats, projects);
+            if let Ok(Ok(counts)) = timeout(MAX_COUNTING, counting).await {
+                let repeats = published.iter().zip(&mut accepted).filter(|(one, _)| is_repeat(one));
+                for ((_, accepted), counts) in repeats.zip(counts) {
+                    accepted.deliveries = u32::try_from(counts.total()).unwrap_or(u32::MAX);
+                }
+            }
+        }
+        accepted
     }
 
     fn new(id: EventId, deliveries: u32) -> Self {

@@ -66,12 +66,12 @@ pub(crate) async fn batch(
     });
     let ((read, faults), _room) = reading.await?;
     if !faults.is_empty() {
-        return Err(draft::vet(&services.catalogue, read, faults).await);
+        return Err(draft::vet(&services.catalogue, caller.key, read, faults).await);
     }
     let (places, drafts) = read;
-    let published = services.publisher.publish_all(drafts).await;
+    let published = services.publisher.publish_all_as(&caller.producer(), drafts).await;
     let published = published.map_err(|error| draft::explain(error, &places))?;
-    let events = Accepted::of(&services, &caller.access, &published).await?;
+    let events = Accepted::of(&services, &caller.access, &published).await;
     Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())
 }
 

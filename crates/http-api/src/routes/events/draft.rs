@@ -1,7 +1,7 @@
 //! An event as a body gives it.
 
 use rdev_webhooks_app::{Catalogue, EventDraft, EventFault, PublishError};
-use rdev_webhooks_domain::{Access, EventType, ProjectName, TraceParent};
+use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent};
 use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
@@ -111,10 +111,11 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
 /// all are told at once.
 pub(super) async fn vet(
     catalogue: &Catalogue,
+    key: Option<ApiKeyId>,
     (places, drafts): (Vec<String>, Vec<EventDraft>),
     mut faults: Faults,
 ) -> Problem {
-    if let Err(PublishError::Invalid(found)) = catalogue.vet(drafts).await {
+    if let Err(PublishError::Invalid(found)) = catalogue.vet(key, drafts).await {
         place(&found, &places, &mut faults);
     }
     faults.into()

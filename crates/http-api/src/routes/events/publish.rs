@@ -43,11 +43,11 @@ pub(crate) async fn publish(
         Some(draft) if faults.is_empty() => draft,
         Some(draft) => {
             let drafts = (vec![String::new()], vec![draft]);
-            return Err(draft::vet(&services.catalogue, drafts, faults).await);
+            return Err(draft::vet(&services.catalogue, caller.key, drafts, faults).await);
         }
         None => return Err(faults.into()),
     };
-    let published = services.publisher.publish(draft).await?;
-    let accepted = Accepted::of(&services, &caller.access, &[published]).await?;
+    let published = services.publisher.publish_as(&caller.producer(), draft).await?;
+    let accepted = Accepted::of(&services, &caller.access, &[published]).await;
     Ok((StatusCode::ACCEPTED, views::json(&accepted[0])).into_response())
 }

@@ -69,8 +69,10 @@ pub(crate) async fn rotate(
     }
     let overlap = read(&body)?;
     let versions = IfMatch::of(&headers).into_versions();
+    // Looked up first: once the secret is rotated, nothing may keep the answer from showing it.
+    let circuits = circuits(&services, &[id]).await?;
     let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to).await?;
-    let shown = circuits(&services, &[id]).await?.show(&rotated.webhook);
+    let shown = circuits.show(&rotated.webhook);
     let tag = [(ETAG, etag_of(&shown))];
     Ok((tag, views::json(&RotatedView::new(shown, &rotated.secret))).into_response())
 }

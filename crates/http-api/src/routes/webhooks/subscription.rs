@@ -60,8 +60,10 @@ impl Subscription {
             faults.at(pointer("/events", &index.to_string()), detail);
         }
         for fault in found {
-            if let WebhookFault::Destination(refused) = fault {
-                faults.at("/url", refused);
+            match fault {
+                WebhookFault::Destination(refused) => faults.at("/url", refused),
+                WebhookFault::TooManySubscriptions { .. } => faults.at("/events", fault),
+                WebhookFault::UnknownEvent(_) => {}
             }
         }
     }

@@ -1,0 +1,315 @@
+//! The commits of events.
+//!
+//! A lane gathers whatever callers have brought while earlier batches were being committed, and commits it as
+//! the next. A lone caller waits for its own commit only; under load the batches grow by themselves. Two lanes
+//! commit at once, so that the database works on one batch while the other waits for the disk, or its callers
+//! are on their way back.
+//!
+//! The store refuses a batch that would make too many deliveries, so a commit is short whatever the events are.
+//! A refused batch is divided; a call that is too large by itself goes to a lane of its own, which commits one
+//! call at a time, so that the others wait for no more than one of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rdev_webhooks_domain::ports::{EventRepository, StoreError};
+use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
+use crate::Outages;
+use crate::gather::Gather;
+use crate::measures::Publishing;
+
+/// How many events go into one commit, unless a single call brings more.
+const MAX_BATCH: usize = 512;
+/// How many deliveries a commit of the common lanes makes at the most.
+const MAX_SHARED_DELIVERIES: u32 = 2_500;
+/// How many commits of the common lanes may be under way at once.
+const LANES: usize = 2;
+/// How many bytes of bodies go into one commit, unless a single call brings more.
+const MAX_BATCH_BYTES: usize = 8 << 20;
+/// How many large calls may wait; further ones are told [`PublishError::Busy`].
+const MAX_LARGE_WAITING: usize = 64;
+/// How long a call waits for its commit to begin. One that has begun is waited for.
+const MAX_WAIT: Duration = Duration::from_secs(8);
+
+/// The way back to a caller.
+type Answer = oneshot::Sender<Result<Vec<Published>, PublishError>>;
+
+/// The events of one caller.
+pub(super) struct Call {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) answer: Answer,
+    /// When it was handed over.
+    pub(super) since: Instant,
+}
+
+/// The task behind a [`Publisher`](super::Publisher), to be run and joined by whoever made it.
+pub struct PublisherTask {
+    pub(super) calls: mpsc::Receiver<Call>,
+    pub(super) store: Arc<dyn EventRepository>,
+    pub(super) measures: Publishing,
+    pub(super) outages: Outages,
+}
+
+impl PublisherTask {
+    /// Stores what is brought until the last [`Publisher`](super::Publisher) is gone and everything it brought
+    /// is answered.
+    pub async fn run(self) {
+        let Self { calls, store, measures, outages } = self;
+        let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
+        let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
+        let common = Common {
+            calls: &calls,
+            limit: &limit,
+            large,
+            store: &*store,
+            measures: &measures,
+            outages: &outages,
+        };
+        let lanes = [(); LANES].map(|()| common.clone().run());
+        drop(common);
+        let large = async {
+            while let Some(call) = large_calls.recv().await {
+                commit_large(&*store, &measures, &outages, call).await;
+            }
+        };
+        tokio::join!(join_all(lanes), large);
+    }
+}
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Batch {
+    events: Vec<NewEvent>,
+    bytes: usize,
+    /// Who brought how many of the events, and when.
+    waiting: Vec<(usize, Answer, Instant)>,
+}
+
+impl Batch {
+    fn has_room_for(&self, call: &Call, limit: usize) -> bool {
+        self.events.is_empty()
+            || self.events.len() + call.events.len() <= limit && self.bytes + call.bytes() <= MAX_BATCH_BYTES
+    }
+
+    fn add(&mut self, call: Call) {
+        self.bytes += call.bytes();
+        self.waiting.push((call.events.len(), call.answer, call.since));
+        self.events.extend(call.events);
+    }
+
+    /// The calls again.
+    fn into_calls(self) -> impl Iterator<Item = Call> {
+        let mut events = self.events.into_iter();
+        self.waiting.into_iter().map(move |(count, answer, since)| Call {
+            events: events.by_ref().take(count).collect(),
+            answer,
+            since,
+        })
+    }
+
+    fn answer(self, published: Vec<Published>) {
+        let mut published = published.into_iter();
+        for (count, answer, _) in self.waiting {
+            // Nobody listens any more if the caller went away; the event is stored all the same.
+            let _ = answer.send(Ok(published.by_ref().take(count).collect()));
+        }
+    }
+
+    fn fail(self, error: &PublishError) {
+        for (_, answer, _) in self.waiting {
+            let _ = answer.send(Err(error.clone()));
+        }
+    }
+}
+
+impl Call {
+    fn bytes(&self) -> usize {
+        self.events.iter().map(|event| event.body.len()).sum()
+    }
+
+    /// Gives the call back unless it is over before it begins: its caller went away, or was told that it has
+    /// waited for too long. Nothing is stored of such a call.
+    fn begin(self) -> Option<Self> {
+        if self.answer.is_closed() {
+            return None;
+        }
+        if self.since.elapsed() > MAX_WAIT {
+            self.refuse(PublishError::Busy);
+            return None;
+        }
+        Some(self)
+    }
+
+    fn refuse(self, error: PublishError) {
+        let _ = self.answer.send(Err(error));
+    }
+
+    /// How many deliveries the call may make.
+    fn limit(&self) -> u32 {
+        if self.events.len() == 1 { MAX_EVENT_DELIVERIES } else { MAX_BATCH_DELIVERIES }
+    }
+}
+
+impl TooLarge {
+    fn new(counts: &[u32], limit: u32) -> Self {
+        let mut events_within = 0;
+        let mut deliveries = 0;
+        for count in counts {
+            deliveries += u64::from(*count);
+            events_within += usize::from(deliveries <= u64::from(limit));
+        }
+        Self { events: counts.len(), deliveries, limit, events_within }
+    }
+}
+
+/// A lane for calls that share commits.
+#[derive(Clone)]
+struct Common<'a> {
+    /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
+    calls: &'a Mutex<(mpsc::Receiver<Call>, Gather)>,
+    /// How many events go into one commit for now.
+    limit: &'a AtomicUsize,
+    /// Where calls go that are too large to share a commit.
+    large: mpsc::Sender<Call>,
+    store: &'a dyn EventRepository,
+    measures: &'a Publishing,
+    outages: &'a Outages,
+}
+
+impl Common<'_> {
+    async fn run(self) {
+        let mut calls = Vec::new();
+        while self.gather(&mut calls).await > 0 {
+            let mut calls = calls.drain(..).peekable();
+            while calls.peek().is_some() {
+                let mut batch = Batch::default();
+                let limit = self.limit.load(Ordering::Relaxed);
+                while let Some(call) = calls.next_if(|call| batch.has_room_for(call, limit)) {
+                    if let Some(call) = call.begin() {
+                        batch.add(call);
+                    }
+                }
+                if !batch.waiting.is_empty() {
+                    self.commit(batch).await;
+                }
+            }
+        }
+    }
+
+    async fn gather(&self, calls: &mut Vec<Call>) -> usize {
+        let (receiver, gather) = &mut *self.calls.lock().await;
+        gather.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
+    }
+
+    /// Commits a batch, in parts if it makes too many deliveries.
+    async fn commit(&self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(batch) = parts.pop() {
+            let begun = Instant::now();
+            match self.store.publish_within(&batch.events, MAX_SHARED_DELIVERIES).await {
+                Ok(PublishOutcome::Stored(published)) => {
+                    self.learn(batch.events.len(), published.iter().map(|one| one.deliveries));
+                    self.outages.worked("publish");
+                    self.measures.stored(&published, begun.elapsed());
+                    batch.answer(published);
+                }
+                Ok(PublishOutcome::TooLarge(counts)) => {
+                    self.learn(batch.events.len(), counts.iter().copied());
+                    self.divide(batch, &counts, &mut parts);
+                }
+                Err(error) => {
+                    if matches!(error, StoreError::Unavailable(_)) {
+                        self.learn_limit(batch.events.len() / 2);
+                    }
+                    self.outages.store_failed("publish", &error);
+                    self.measures.failed(batch.events.len(), &error);
+                    batch.fail(&PublishError::Store(Arc::new(error)));
+                }
+            }
+        }
+    }
+
+    /// Divides a batch that makes too many deliveries into smaller ones, and hands on the calls that do so by
+    /// themselves.
+    fn divide(&self, batch: Batch, counts: &[u32], parts: &mut Vec<Batch>) {
+        let calls_before = batch.waiting.len();
+        let (mut counts, mut divided) = (counts, Vec::new());
+        let (mut part, mut deliveries, mut is_divided) = (Batch::default(), 0, false);
+        for (n, call) in batch.into_calls().enumerate() {
+            let (own, rest) = counts.split_at(call.events.len().min(counts.len()));
+            counts = rest;
+            let fan_out: u64 = own.iter().map(|count| u64::from(*count)).sum();
+            if calls_before == 1 || fan_out > u64::from(MAX_SHARED_DELIVERIES) {
+                self.hand_on(call, own);
+                is_divided = true;
+                continue;
+            }
+            // Counts may be too low; half of the calls are always fewer.
+            let is_half = !is_divided && n == calls_before / 2;
+            let is_full = deliveries + fan_out > u64::from(MAX_SHARED_DELIVERIES);
+            if !part.waiting.is_empty() && (is_full || is_half) {
+                divided.push(std::mem::take(&mut part));
+                deliveries = 0;
+                is_divided = true;
+            }
+            deliveries += fan_out;
+            part.add(call);
+        }
+        if !part.waiting.is_empty() {
+            divided.push(part);
+        }
+        // They are taken from the end.
+        parts.extend(divided.into_iter().rev());
+    }
+
+    /// Hands a call on to the lane for large ones, unless it is too large for that too.
+    fn hand_on(&self, call: Call, counts: &[u32]) {
+        let too_large = TooLarge::new(counts, call.limit());
+        if too_large.deliveries > u64::from(too_large.limit) {
+            call.refuse(PublishError::TooLarge(too_large));
+        } else if let Err(refused) = self.large.try_send(call) {
+            refused.into_inner().refuse(PublishError::Busy);
+        }
+    }
+
+    /// Keeps the next commits to what the database can do in time.
+    fn learn(&self, events: usize, deliveries: impl Iterator<Item = u32>) {
+        let deliveries: u64 = deliveries.map(u64::from).sum();
+        let deliveries = usize::try_from(deliveries).unwrap_or(usize::MAX).max(1);
+        self.learn_limit((MAX_SHARED_DELIVERIES as usize).saturating_mul(events) / deliveries);
+    }
+
+    fn learn_limit(&self, limit: usize) {
+        self.limit.store(limit.clamp(1, MAX_BATCH), Ordering::Relaxed);
+    }
+}
+
+/// Commits one large call.
+async fn commit_large(store: &dyn EventRepository, measures: &Publishing, outages: &Outages, call: Call) {
+    let Some(call) = call.begin() else {
+        return;
+    };
+    let begun = Instant::now();
+    match store.publish_within(&call.events, call.limit()).await {
+        Ok(PublishOutcome::Stored(published)) => {
+            outages.worked("publish");
+            measures.stored(&published, begun.elapsed());
+            let _ = call.answer.send(Ok(published));
+        }
+        Ok(PublishOutcome::TooLarge(counts)) => {
+            let too_large = TooLarge::new(&counts, call.limit());
+            call.refuse(PublishError::TooLarge(too_large));
+        }
+        Err(error) => {
+            outages.store_failed("publish", &error);
+            measures.failed(call.events.len(), &error);
+            call.refuse(PublishError::Store(Arc::new(error)));
+        }
+    }
+}
