@@ -31,7 +31,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 2. MUST take no more than the share of each webhook, the longest due first.
     ///    (`a_claim_takes_its_share_oldest_first`)
     /// 3. MUST skip what is leased, not due, or of a webhook that is disabled or deleted.
-    ///    (`claim_skips_a_leased_delivery`, `a_disabled_webhook_holds_its_deliveries`)
+    ///    (`claim_skips_a_leased_delivery`, `a_disabled_webhook_holds_its_deliveries`) It may skip what has become
+    ///    claimable since the last [`discover`](Self::discover).
     /// 4. MUST let an expired lease be taken over, and record the attempt that it had begun with the
     ///    class [`Abandoned`](crate::FailureClass::Abandoned).
     ///    (`an_expired_lease_is_taken_over_and_its_attempt_recorded`)

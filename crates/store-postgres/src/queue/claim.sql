@@ -13,7 +13,7 @@ picked AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT q.id, q.attempts, q.trigger, q.lease_taken_at
         FROM rdev_webhooks.delivery_queue q
-        WHERE q.webhook_id = s.webhook_id
+        WHERE q.webhook_id = s.webhook_id AND q.wake_at IS NULL
             AND q.due_at >= coalesce(s.mark, '-infinity')
             AND q.due_at <= rdev_webhooks.now()
             AND (q.lease_expires_at IS NULL

@@ -1,11 +1,13 @@
 //! What there is to claim.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, WebhookId};
 use uuid::Uuid;
 
+use super::asleep;
 use super::marks::MARGIN_MICROS;
 use crate::connect::Inner;
 use crate::convert::{from_nanos, to_i32};
@@ -23,6 +25,7 @@ pub(crate) async fn discover(
     after: Option<WebhookId>,
     limit: u32,
 ) -> Result<Discovery, StoreError> {
+    let asleep = asleep::wake(store).await?;
     let after = after.unwrap_or(WebhookId::from_uuid(Uuid::nil()));
     // Enough for a page where most of what is known is idle; beyond them they are found anew.
     let known = store.marks.after(after, 256 + 4 * limit as usize);
@@ -47,7 +50,7 @@ pub(crate) async fn discover(
                                 THEN ($4::timestamptz[])[w.place] END AS mark
                         FROM (SELECT (
                             SELECT q.webhook_id FROM rdev_webhooks.delivery_queue q
-                            WHERE q.webhook_id > w.webhook_id
+                            WHERE q.webhook_id > w.webhook_id AND q.wake_at IS NULL
                                 AND q.webhook_id < coalesce(($3::uuid[])[w.place],
                                     'ffffffff-ffff-ffff-ffff-ffffffffffff')
                             ORDER BY q.webhook_id, q.due_at LIMIT 1
@@ -62,12 +65,12 @@ pub(crate) async fn discover(
                                     THEN greatest(oldest.first_due_at, circuit.open_until)
                                 ELSE greatest(circuit.open_until, least(
                                     (SELECT q.due_at FROM rdev_webhooks.delivery_queue q
-                                    WHERE q.webhook_id = next.webhook_id
+                                    WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                                         AND q.due_at > rdev_webhooks.now()
                                     ORDER BY q.due_at LIMIT 1),
                                     (SELECT min(q.lease_expires_at)
                                     FROM rdev_webhooks.delivery_queue q
-                                    WHERE q.webhook_id = next.webhook_id
+                                    WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                                         AND q.due_at >= coalesce(next.mark, '-infinity')
                                         AND q.due_at <= rdev_webhooks.now())
                                 )) END AS next_at
@@ -83,14 +86,14 @@ pub(crate) async fn discover(
                         ) AS open_until OFFSET 0) circuit
                         CROSS JOIN LATERAL (SELECT (
                             SELECT q.due_at FROM rdev_webhooks.delivery_queue q
-                            WHERE webhook.enabled AND q.webhook_id = next.webhook_id
+                            WHERE webhook.enabled AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                                 AND q.due_at >= coalesce(next.mark, '-infinity')
                             ORDER BY q.due_at LIMIT 1
                         ) AS first_due_at OFFSET 0) oldest
                         CROSS JOIN LATERAL (SELECT
                             coalesce(oldest.first_due_at <= rdev_webhooks.now(), false) AND EXISTS (
                                 SELECT FROM rdev_webhooks.delivery_queue q
-                                WHERE q.webhook_id = next.webhook_id
+                                WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                                     AND q.due_at >= oldest.first_due_at
                                     AND q.due_at <= rdev_webhooks.now()
                                     AND (q.lease_expires_at IS NULL
@@ -126,10 +129,16 @@ pub(crate) async fn discover(
         .await?;
 
     let mut discovery = Discovery::default();
+    let (mut claimable, mut disabled, mut last) = (BTreeSet::new(), Vec::new(), after.as_uuid());
     for row in rows {
         let id = WebhookId::from_uuid(row.webhook_id);
+        last = last.max(row.webhook_id);
+        if row.claimable {
+            claimable.insert(row.webhook_id);
+        }
         if !row.enabled {
             store.marks.forget(id);
+            disabled.push(row.webhook_id);
             continue;
         }
         store.marks.put(id, row.since, row.from_beginning, row.busy);
@@ -151,6 +160,17 @@ pub(crate) async fn discover(
             };
             discovery.due.extend(damage::leave_out(read()));
         }
+    }
+    // Of those that this page is about, as above.
+    let is_of_page = |webhook: &Uuid| {
+        *webhook > after.as_uuid()
+            && (!discovery.has_more || *webhook <= last)
+            && !claimable.contains(webhook)
+    };
+    let waits = asleep.into_iter().filter(|(webhook, _)| is_of_page(webhook)).map(|(_, wait)| wait);
+    discovery.next_due_in = waits.chain(discovery.next_due_in).min();
+    if !disabled.is_empty() {
+        asleep::hold(store, &disabled).await?;
     }
     discovery.due.sort_unstable_by_key(|due| due.id);
     Ok(discovery)

@@ -1,5 +1,6 @@
 //! [`DeliveryQueue`] on Postgres.
 
+mod asleep;
 pub(crate) mod bodies;
 pub(crate) mod cancel;
 mod cancel_one;

@@ -162,7 +162,7 @@ async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) 
                  THEN due_at ELSE resume_at END,
              trigger = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
                  THEN ($2::text)::rdev_webhooks.attempt_trigger ELSE trigger END,
-             due_at = least(due_at, rdev_webhooks.now())
+             due_at = least(due_at, rdev_webhooks.now()), wake_at = NULL
          WHERE id = $1",
         id.as_uuid(),
         trigger.as_str(),

@@ -20,7 +20,7 @@ pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
                 FROM rdev_webhooks.webhooks w
                 CROSS JOIN LATERAL (
                     SELECT q.due_at FROM rdev_webhooks.delivery_queue q
-                    WHERE q.webhook_id = w.id AND q.due_at <= rdev_webhooks.now()
+                    WHERE q.webhook_id = w.id AND q.wake_at IS NULL AND q.due_at <= rdev_webhooks.now()
                         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= rdev_webhooks.now())
                     ORDER BY q.due_at LIMIT 1
                 ) oldest

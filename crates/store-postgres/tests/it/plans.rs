@@ -204,6 +204,55 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     assert_eq!(counted(Some("none")).await, (0, true));
 }
 
+/// So many webhooks that each have a delivery that cannot be claimed: the first half are disabled, and the retries of
+/// the others are not due.
+const CROWD: &str = "
+    ALTER TABLE rdev_webhooks.delivery_queue SET (autovacuum_enabled = off);
+    INSERT INTO rdev_webhooks.webhooks (id, version, url, events, projects, retry, signing, secret, created_at,
+        updated_at, disabled_reason, disabled_since)
+    SELECT overlay('00000000-0000-7000-8000-000000000000' PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, 1,
+        'https://example.com/', '{*}', '{}', '', '', '', now(), now(), CASE WHEN n <= 2000 THEN 'failing' END,
+        CASE WHEN n <= 2000 THEN now() END
+    FROM generate_series(1, 4000) n;
+    INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at, wake_at)
+    SELECT gen_random_uuid(), gen_random_uuid(), w.id,
+        CASE WHEN w.disabled_reason IS NULL THEN now() + interval '1 hour' ELSE now() END,
+        CASE WHEN w.disabled_reason IS NULL THEN now() + interval '1 hour' END
+    FROM rdev_webhooks.webhooks w WHERE w.url = 'https://example.com/'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_claimed_yet_is_in_nobodys_way() {
+    let scene = Scene::new().await;
+    scene.execute(CROWD).await;
+    let webhook = scene.webhook().await;
+    scene.publish(1).await;
+    // Whoever comes across what waits for disabled webhooks puts it away.
+    let awake = "SELECT count(*) FROM rdev_webhooks.delivery_queue WHERE wake_at IS NULL";
+    for _ in 0..10 {
+        scene.store.discover(None, 10).await.unwrap();
+    }
+    assert_eq!(scene.count(awake).await, 1);
+    scene.execute("VACUUM rdev_webhooks.delivery_queue").await;
+    let read = rows_read(&scene, async |store| {
+        for _ in 0..10 {
+            let due = store.discover(None, 10).await.unwrap().due;
+            assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [webhook.id]);
+        }
+    })
+    .await;
+    // The upkeep of the store that was opened for this may look the whole queue and the webhooks over, a few times.
+    assert!(read < 30_000, "{read} rows were read to find one webhook among 4,000 ten times");
+
+    // Enabled, they go on, however many they are.
+    scene.execute("UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_since = NULL").await;
+    let store = scene.another().await;
+    for _ in 0..30 {
+        store.discover(None, 10).await.unwrap();
+    }
+    assert_eq!(scene.count(awake).await, 2_001);
+    assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.webhooks WHERE holds_deliveries").await, 0);
+}
+
 #[tokio::test]
 async fn replays_that_are_not_due_cost_nothing() {
     let scene = Scene::new().await;

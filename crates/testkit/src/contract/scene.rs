@@ -154,6 +154,8 @@ impl<'a> Scene<'a> {
             token: samples::token(&self.entropy),
             shares: vec![ClaimShare { webhook, take, lease_for }],
         };
+        // As a worker does: what has come due since is found by looking for it.
+        self.queue.discover(None, 10).await.expect("a discovery is answered");
         self.queue.claim(&claim).await.expect("a claim is answered")
     }
 

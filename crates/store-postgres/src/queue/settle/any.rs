@@ -172,6 +172,9 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
                 due_at = CASE WHEN g.wait_us IS NULL
                     THEN coalesce(q.resume_at, rdev_webhooks.now())
                     ELSE rdev_webhooks.now() + g.wait_us * interval '1 microsecond' END,
+                wake_at = CASE WHEN g.wait_us > 0
+                        THEN rdev_webhooks.now() + g.wait_us * interval '1 microsecond'
+                    WHEN g.wait_us IS NULL AND q.resume_at > rdev_webhooks.now() THEN q.resume_at END,
                 trigger = 'automatic', takeovers = 0, resume_at = NULL,
                 lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
             FROM given g

@@ -1,0 +1,171 @@
+//! What cannot be claimed yet, and is out of the way of those who look for what can be.
+//!
+//! A retry that is not due is asleep until it is. What waits for a disabled webhook is put to sleep by whoever comes
+//! across it, a bounded number at a time, and woken the same way once the webhook is enabled: so disabling and enabling
+//! a webhook cost the same however long its queue is.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::WebhookId;
+use rdev_webhooks_domain::ports::StoreError;
+use uuid::Uuid;
+
+use crate::connect::Inner;
+use crate::convert::from_micros;
+
+/// How many deliveries are woken or put to sleep in one statement.
+const STEP: i64 = 1_000;
+
+/// How many of those that wake next are looked at to tell when that is.
+const NEXT: i64 = 64;
+
+/// Wakes what is due, and says of which webhooks the next are, and in how long. What an open circuit holds back counts
+/// as due when that ends.
+pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreError> {
+    loop {
+        let found = store
+            .claim()
+            .run(async |conn| {
+                sqlx::query!(
+                    r#"
+                    WITH due AS MATERIALIZED (
+                        SELECT q.id FROM rdev_webhooks.delivery_queue q
+                        WHERE q.wake_at < 'infinity' AND q.wake_at <= rdev_webhooks.now()
+                        ORDER BY q.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
+                    ),
+                    woken AS (
+                        UPDATE rdev_webhooks.delivery_queue q SET wake_at = NULL
+                        FROM due WHERE q.id = due.id
+                        RETURNING q.webhook_id, q.due_at < rdev_webhooks.now() - interval '1 second' AS is_late
+                    ),
+                    next AS MATERIALIZED (
+                        SELECT n.webhook_id, ceil(extract(epoch FROM greatest(n.wake_at, h.open_until)
+                            - rdev_webhooks.now()) * 1000000)::int8 AS in_us
+                        FROM (
+                            SELECT q.wake_at, q.webhook_id FROM rdev_webhooks.delivery_queue q
+                            WHERE q.wake_at < 'infinity' AND q.wake_at > rdev_webhooks.now()
+                            ORDER BY q.wake_at LIMIT $2
+                        ) n
+                        CROSS JOIN LATERAL (SELECT EXISTS (
+                            SELECT FROM rdev_webhooks.webhooks w
+                            WHERE w.id = n.webhook_id AND w.disabled_reason IS NULL AND w.deleted_at IS NULL
+                        ) AS is_enabled OFFSET 0) w
+                        CROSS JOIN LATERAL (SELECT (
+                            SELECT h.open_until FROM rdev_webhooks.webhook_health h
+                            WHERE h.webhook_id = n.webhook_id AND h.openings > 0
+                        ) AS open_until OFFSET 0) h
+                        WHERE w.is_enabled
+                    )
+                    SELECT (SELECT count(*) FROM woken) AS "woken!",
+                        ARRAY(SELECT DISTINCT webhook_id FROM woken WHERE is_late) AS "late!",
+                        EXISTS (SELECT FROM rdev_webhooks.webhooks w
+                            WHERE w.holds_deliveries AND w.disabled_reason IS NULL AND w.deleted_at IS NULL)
+                            AS "is_held!",
+                        ARRAY(SELECT webhook_id FROM next ORDER BY webhook_id, in_us) AS "next_webhooks!",
+                        ARRAY(SELECT in_us FROM next ORDER BY webhook_id, in_us) AS "next_in_us!"
+                    "#,
+                    STEP,
+                    NEXT
+                )
+                .fetch_one(&mut **conn)
+                .await
+            })
+            .await?;
+        forget_marks(store, found.late);
+        if found.is_held {
+            wake_held(store).await?;
+        }
+        if found.woken < STEP {
+            let waits = found.next_in_us.into_iter().map(from_micros);
+            return Ok(found.next_webhooks.into_iter().zip(waits).collect());
+        }
+    }
+}
+
+/// Wakes what waited for webhooks that are enabled again.
+async fn wake_held(store: &Inner) -> Result<(), StoreError> {
+    let woken = store
+        .claim()
+        .run(async |conn| {
+            sqlx::query_scalar!(
+                r#"
+                WITH enabled AS MATERIALIZED (
+                    SELECT w.id FROM rdev_webhooks.webhooks w
+                    WHERE w.holds_deliveries AND w.disabled_reason IS NULL AND w.deleted_at IS NULL
+                    ORDER BY w.id LIMIT 100 FOR UPDATE SKIP LOCKED
+                ),
+                held AS MATERIALIZED (
+                    SELECT q.id, e.id AS webhook_id FROM enabled e
+                    CROSS JOIN LATERAL (
+                        SELECT q.id FROM rdev_webhooks.delivery_queue q
+                        WHERE q.webhook_id = e.id AND q.wake_at = 'infinity'
+                        ORDER BY q.due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+                    ) q
+                ),
+                woken AS (
+                    UPDATE rdev_webhooks.delivery_queue q
+                    SET wake_at = CASE WHEN q.due_at > rdev_webhooks.now() THEN q.due_at END
+                    FROM held h WHERE q.id = h.id
+                ),
+                done AS (
+                    UPDATE rdev_webhooks.webhooks w SET holds_deliveries = false FROM enabled e
+                    WHERE w.id = e.id AND NOT EXISTS (
+                        SELECT FROM rdev_webhooks.delivery_queue q
+                        WHERE q.webhook_id = e.id AND q.wake_at = 'infinity'
+                            AND q.id <> ALL(ARRAY(SELECT h.id FROM held h WHERE h.webhook_id = e.id)))
+                )
+                SELECT id AS "id!" FROM enabled
+                "#,
+                STEP
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+    forget_marks(store, woken);
+    Ok(())
+}
+
+/// Puts to sleep some of what waits for these webhooks, if they are disabled.
+pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreError> {
+    store
+        .claim()
+        .run(async |conn| {
+            sqlx::query!(
+                "WITH disabled AS MATERIALIZED (
+                     SELECT w.id FROM rdev_webhooks.webhooks w
+                     WHERE w.id = ANY($1) AND w.disabled_reason IS NOT NULL AND w.deleted_at IS NULL
+                     ORDER BY w.id LIMIT $2 FOR UPDATE SKIP LOCKED
+                 ),
+                 waiting AS MATERIALIZED (
+                     SELECT q.id, d.id AS webhook_id FROM disabled d
+                     CROSS JOIN LATERAL (
+                         SELECT q.id FROM rdev_webhooks.delivery_queue q
+                         WHERE q.webhook_id = d.id AND q.wake_at IS NULL
+                             AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= rdev_webhooks.now())
+                         ORDER BY q.due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+                     ) q
+                     LIMIT $2
+                 ),
+                 held AS (
+                     UPDATE rdev_webhooks.delivery_queue q SET wake_at = 'infinity'
+                     FROM waiting t WHERE q.id = t.id
+                 )
+                 UPDATE rdev_webhooks.webhooks w SET holds_deliveries = true
+                 WHERE w.id = ANY(ARRAY(SELECT webhook_id FROM waiting)) AND NOT w.holds_deliveries",
+                webhooks,
+                STEP
+            )
+            .execute(&mut **conn)
+            .await
+        })
+        .await?;
+    Ok(())
+}
+
+/// What wakes may be due before the marks of its webhook.
+fn forget_marks(store: &Inner, webhooks: Vec<Uuid>) {
+    for webhook in webhooks {
+        store.marks.forget(WebhookId::from_uuid(webhook));
+    }
+}
