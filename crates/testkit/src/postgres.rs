@@ -12,6 +12,7 @@ mod cluster;
 mod container;
 mod database;
 mod programs;
+mod relay;
 mod watchdog;
 
 use std::str::FromStr;
@@ -23,6 +24,7 @@ use tokio::sync::OnceCell;
 
 use cluster::Cluster;
 pub use database::TestDatabase;
+pub use relay::Relay;
 
 const URL_VARIABLE: &str = "TEST_DATABASE_URL";
 
@@ -132,6 +134,17 @@ impl PostgresServer {
     pub async fn restart(&self) {
         let cluster = self.own().handle();
         blocking(move || cluster.launch()).await;
+    }
+
+    /// Starts it again after [`Self::stop_immediate`], as a standby that follows nobody: it takes no writes until
+    /// `pg_promote()`.
+    ///
+    /// # Panics
+    ///
+    /// If it is not one of [`Self::start`], or does not start.
+    pub async fn restart_as_standby(&self) {
+        let cluster = self.own().handle();
+        blocking(move || cluster.launch_as_standby()).await;
     }
 
     /// All that stands in a database, as `pg_dump` writes it.

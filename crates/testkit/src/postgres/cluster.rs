@@ -78,6 +78,15 @@ impl Handle {
         self.pg_ctl(&["-w", "-t", "60", "-l", &log, "start"]);
     }
 
+    pub(super) fn launch_as_standby(&self) {
+        let signal = self.folder.join("data/standby.signal");
+        fs::write(&signal, "").expect("the data folder can be written to");
+        if let Some(user) = self.programs.owner() {
+            chown(&signal, Some(user.uid), Some(user.gid)).expect("root can give a file away");
+        }
+        self.launch();
+    }
+
     pub(super) fn stop_immediate(&self) {
         self.pg_ctl(&["-w", "-t", "60", "-m", "immediate", "stop"]);
     }
