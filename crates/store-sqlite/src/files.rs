@@ -1,15 +1,42 @@
-//! The files beside which everything else happens: made for the owner alone, and locked.
+//! The files beside which everything else happens: made for the owner alone, locked, and looked after while they are
+//! in use.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::OpenError;
 
-/// The right to use a database, which no other process has meanwhile. It goes with the value, and
-/// with the process, however that ends.
+/// Less room than this on the disk counts as none.
+#[cfg(unix)]
+const MIN_FREE_BYTES: u64 = 1 << 20;
+
+/// The right to use a database, which no other process has meanwhile, by whatever name it reaches the files. It goes
+/// with the value, and with the process, however that ends.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "what counts is that it is open")] File);
+pub(crate) struct Lock {
+    _lock: File,
+    /// Open as long as the connections are: to close any handle of it would end SQLite's own locks.
+    database: File,
+    /// What the name resolved to.
+    path: PathBuf,
+    /// The write-ahead log, once it was seen.
+    log: Mutex<Option<Identity>>,
+}
+
+/// Why nothing can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unwritable {
+    #[error("the database file was moved, removed or replaced while it is in use")]
+    Database,
+    #[error("the write-ahead log was moved, removed or replaced while it is in use")]
+    Log,
+    #[error("the disk is read-only")]
+    ReadOnly,
+    #[error("the disk is full")]
+    Full,
+}
 
 /// Makes what is missing and takes the lock. Blocks on the disk, never on another process.
 pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
@@ -20,23 +47,165 @@ pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder).map_err(failed(folder))?;
     }
-    let lock_path = lock_path(path);
-    let lock = open_private(&lock_path).map_err(failed(&lock_path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::InUse { path: path.to_owned() });
-        }
-        Err(TryLockError::Error(source)) => return Err(failed(&lock_path)(source)),
+    if !path.exists() {
+        // SQLite gives the files that it makes beside the database the mode of the database.
+        open_private(path).map_err(failed(path))?;
     }
-    // SQLite gives the files that it makes beside the database the mode of the database.
-    open_private(path).map_err(failed(path))?;
-    Ok(Lock(lock))
+    let resolved = path.canonicalize().map_err(failed(path))?;
+    let lock_path = with_ending(&resolved, ".lock");
+    let lock = lock_file(&lock_path).map_err(failed(&lock_path))?;
+    let Some(lock) = lock else {
+        return Err(OpenError::InUse { path: path.to_owned() });
+    };
+    let database = open_private(&resolved).map_err(failed(path))?;
+    if links(&database).map_err(failed(path))? > 1 {
+        return Err(OpenError::SeveralNames { path: path.to_owned() });
+    }
+    // The lock file may have been removed while a process holds it: the database itself is locked too.
+    if !lock_database(&database).map_err(failed(path))? {
+        return Err(OpenError::InUse { path: path.to_owned() });
+    }
+    Ok(Lock { _lock: lock, database, path: resolved, log: Mutex::default() })
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+impl Lock {
+    /// What the name of the database resolved to.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checks that the names still lead to the files that are written to: what is written to others is lost.
+    pub(crate) fn verify(&self) -> Result<(), Unwritable> {
+        if identity_of(&self.path) != Identity::of(&self.database).ok() {
+            return Err(Unwritable::Database);
+        }
+        let found = identity_of(&with_ending(&self.path, "-wal"));
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.is_some() && found != *log {
+            return Err(Unwritable::Log);
+        }
+        *log = found;
+        Ok(())
+    }
+
+    /// The connection that writes is gone, and with the last one the log.
+    pub(crate) fn forget_log(&self) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Checks that the disk takes writes.
+    pub(crate) fn check_disk(&self) -> Result<(), Unwritable> {
+        check_disk(&self.path)
+    }
+}
+
+/// Which file it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+impl Identity {
+    #[cfg(unix)]
+    fn new(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(metadata.dev(), metadata.ino())
+    }
+
+    /// The system tells no identity: all files are the same.
+    #[cfg(not(unix))]
+    fn new(_: &std::fs::Metadata) -> Self {
+        Self(0, 0)
+    }
+
+    fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::new(&file.metadata()?))
+    }
+}
+
+fn identity_of(path: &Path) -> Option<Identity> {
+    std::fs::metadata(path).ok().map(|metadata| Identity::new(&metadata))
+}
+
+/// Opens and locks the file, or answers none if another process has it.
+fn lock_file(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let lock = open_private(path)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
+        // It may have been removed between the two.
+        if identity_of(path) == Some(Identity::of(&lock)?) {
+            return Ok(Some(lock));
+        }
+    }
+}
+
+/// Locks a byte of the database that SQLite leaves alone, and says whether it was free.
+#[cfg(target_os = "linux")]
+fn lock_database(database: &File) -> io::Result<bool> {
+    use nix::errno::Errno;
+    use nix::fcntl::{FcntlArg, fcntl};
+
+    const BYTE: i64 = 1 << 62;
+    let range = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: BYTE,
+        l_len: 1,
+        l_pid: 0,
+    };
+    match fcntl(database, FcntlArg::F_OFD_SETLK(&range)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock_database(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(unix)]
+fn links(file: &File) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(file.metadata()?.nlink())
+}
+
+#[cfg(not(unix))]
+fn links(_: &File) -> io::Result<u64> {
+    Ok(1)
+}
+
+/// Checks that the disk that a file is on takes writes.
+#[cfg(unix)]
+fn check_disk(path: &Path) -> Result<(), Unwritable> {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+
+    // A system that does not tell is believed to be well: writing will show.
+    let Ok(disk) = statvfs(path) else {
+        return Ok(());
+    };
+    if disk.flags().contains(FsFlags::ST_RDONLY) {
+        return Err(Unwritable::ReadOnly);
+    }
+    #[allow(clippy::useless_conversion, reason = "they are narrower on some systems")]
+    let free = u64::from(disk.blocks_available()).saturating_mul(u64::from(disk.fragment_size()));
+    if free < MIN_FREE_BYTES {
+        return Err(Unwritable::Full);
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn check_disk(_: &Path) -> Result<(), Unwritable> {
+    Ok(())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     name.into()
 }
 

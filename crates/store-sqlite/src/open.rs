@@ -40,6 +40,16 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
+    /// It has several names, by which other processes reach it.
+    #[error(
+        "{} has another name (a hard link), and a second process could serve it by that; remove the other name, or \
+         make a copy",
+        path.display()
+    )]
+    SeveralNames {
+        /// The database.
+        path: PathBuf,
+    },
     /// A process of another version has it, so that its tables may be others than this one knows.
     #[error(
         "{} is in use by an rdev-webhooks process of another version; stop that, or use its version",
@@ -121,14 +131,22 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
             .idle_timeout(None)
             .max_lifetime(None)
     };
-    let readers = pool(options.readers).connect_with(reading(&path, timeout)).await.map_err(failed)?;
-    let listings = pool(options.listings).connect_with(listing(&path, timeout)).await.map_err(failed)?;
+    let readers = pool(options.readers).connect_with(reading(lock.path(), timeout)).await.map_err(failed)?;
+    let listings = pool(options.listings).connect_with(listing(lock.path(), timeout)).await.map_err(failed)?;
     let gate = Gate::default();
-    let log = WriteAheadLog::new(&path, Arc::clone(&gate), options.max_log_bytes);
+    let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
     let listings = Listings::new(listings, gate, options.listing_timeout);
     let wake = Arc::default();
-    let options = writing(&path, timeout);
-    let setup = Setup { conn, options, clock: Arc::clone(&clock), wake: Arc::clone(&wake), log, lock };
+    let options = writing(lock.path(), timeout);
+    let lock = Arc::new(lock);
+    let setup = Setup {
+        conn,
+        options,
+        clock: Arc::clone(&clock),
+        wake: Arc::clone(&wake),
+        log,
+        lock: Arc::clone(&lock),
+    };
     Ok(SqliteStore {
         writer: Writer::start(setup, timeout),
         readers,
@@ -137,18 +155,23 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         keyring,
         targets: Arc::default(),
         wake,
+        lock,
         timeout,
     })
 }
 
 /// Makes a database or brings its schema up to date, and does nothing else. [`SqliteStore::open`] does it
-/// too.
+/// too. While another process has the database, all that can be said is that it is up to date.
 ///
 /// # Errors
 ///
 /// As for opening, save that no key is needed.
 pub async fn migrate(path: &Path) -> Result<(), OpenError> {
-    let (conn, _lock) = connect(path, SqliteOptions::TIMEOUT).await?;
+    let (conn, _lock) = match connect(path, SqliteOptions::TIMEOUT).await {
+        Ok((conn, lock)) => (conn, Some(lock)),
+        Err(OpenError::InUse { .. }) => (beside(path).await?, None),
+        Err(other) => return Err(other),
+    };
     conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
 }
 
@@ -179,8 +202,9 @@ pub async fn rekey(path: &Path, keyring: &Keyring) -> Result<RotationReport, Ope
 /// Connects to write beside the process that has the database.
 async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
     let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    let resolved = path.canonicalize().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
     let mut conn =
-        SqliteConnection::connect_with(&writing(path, SqliteOptions::TIMEOUT)).await.map_err(failed)?;
+        SqliteConnection::connect_with(&writing(&resolved, SqliteOptions::TIMEOUT)).await.map_err(failed)?;
     if prepare::is_current(&mut conn).await.map_err(failed)? {
         return Ok(conn);
     }
@@ -193,7 +217,7 @@ async fn connect(path: &Path, timeout: Duration) -> Result<(SqliteConnection, Lo
     let lock = tokio::task::spawn_blocking(move || files::prepare(&at))
         .await
         .map_err(|stopped| OpenError::File { path: path.to_owned(), source: stopped.into() })??;
-    let mut conn = SqliteConnection::connect_with(&writing(path, timeout))
+    let mut conn = SqliteConnection::connect_with(&writing(lock.path(), timeout))
         .await
         .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
     prepare::migrate(&mut conn, path).await?;

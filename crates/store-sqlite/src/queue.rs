@@ -19,6 +19,8 @@ use rdev_webhooks_domain::{
     Settlement, WebhookId,
 };
 
+use sqlx::SqliteConnection;
+
 use crate::{SqliteStore, error, json};
 
 #[async_trait]
@@ -91,10 +93,27 @@ impl DeliveryQueue for SqliteStore {
         if !self.writer.is_running() {
             return Err(error::unavailable("the store is closed"));
         }
+        self.lock.verify().map_err(error::unavailable)?;
+        self.lock.check_disk().map_err(error::unavailable)?;
         sqlx::query_scalar!("SELECT count(*) FROM meta")
             .fetch_one(&self.readers)
             .await
             .map_err(error::database)?;
+        if self.writer.has_failed() {
+            self.write(|conn, _| Box::pin(write_something(conn))).await?;
+        }
         Ok(())
     }
+}
+
+/// Writes the least there is.
+async fn write_something(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('write_probe', randomblob(8))
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(())
 }

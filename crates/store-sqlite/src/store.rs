@@ -10,6 +10,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Notify;
 
 use crate::clock::StoreClock;
+use crate::files::Lock;
 use crate::listing::Listings;
 use crate::targets::Targets;
 use crate::writer::{JobFuture, Writer};
@@ -28,6 +29,7 @@ pub struct SqliteStore {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) targets: Arc<Targets>,
     pub(crate) wake: Arc<Notify>,
+    pub(crate) lock: Arc<Lock>,
     pub(crate) timeout: Duration,
 }
 

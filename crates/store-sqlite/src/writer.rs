@@ -106,6 +106,8 @@ pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
     task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     begun: Begun,
+    /// The last write has failed for something that is not its own.
+    failed: AtomicBool,
     timeout: Duration,
 }
 
@@ -116,7 +118,7 @@ impl Writer {
         let (messages, waiting) = mpsc::channel(QUEUE_LEN);
         let begun = Begun::nothing();
         let task = tokio::spawn(task::run(setup, waiting, begun.clone()));
-        Self { messages, task: Mutex::new(Some(task)), begun, timeout }
+        Self { messages, task: Mutex::new(Some(task)), begun, failed: AtomicBool::new(false), timeout }
     }
 
     /// Runs a job and answers when it is on disk. Dropping the call does not take the job back.
@@ -195,13 +197,24 @@ impl Writer {
             answer.await.map_err(|_| error::unavailable("the write was not made"))?
         };
         let mut asked = std::pin::pin!(asked);
-        match tokio::time::timeout(self.timeout, asked.as_mut()).await {
+        let done = match tokio::time::timeout(self.timeout, asked.as_mut()).await {
             Ok(answer) => answer,
             Err(late) if ticket.withdraw() => Err(error::unavailable(late)),
             Err(_) => tokio::time::timeout(self.timeout, asked)
                 .await
                 .unwrap_or_else(|late| Err(error::unavailable(late))),
+        };
+        match &done {
+            Ok(_) => self.failed.store(false, Ordering::Relaxed),
+            Err(StoreError::Unavailable(_)) => self.failed.store(true, Ordering::Relaxed),
+            Err(_) => {}
         }
+        done
+    }
+
+    /// Whether the last write has failed, and another has to show whether the next will.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -276,7 +289,7 @@ mod tests {
     async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("full.db");
-        let lock = files::prepare(&path).unwrap();
+        let lock = Arc::new(files::prepare(&path).unwrap());
         let options = SqliteConnectOptions::new().filename(&path).pragma("max_page_count", "10");
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);

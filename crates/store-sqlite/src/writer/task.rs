@@ -23,7 +23,7 @@ pub(crate) struct Setup {
     pub(crate) wake: Arc<Notify>,
     pub(crate) log: WriteAheadLog,
     /// Kept until the connection is closed.
-    pub(crate) lock: Lock,
+    pub(crate) lock: Arc<Lock>,
 }
 
 /// Writes what comes until there is no more, and closes the connection.
@@ -35,6 +35,7 @@ pub(super) async fn run(
     let Setup { conn, options, clock, wake, mut log, lock } = setup;
     let mut conn = Some(conn);
     let mut time = Time::new(clock);
+    let mut failing = false;
     loop {
         let wait = if time.is_busy() { Duration::ZERO } else { LOOK_EVERY };
         let first = tokio::select! {
@@ -45,6 +46,7 @@ pub(super) async fn run(
                 {
                     tracing::error!(error = &error as &dyn std::error::Error, "emptying the write-ahead log failed");
                     conn = None;
+                    lock.forget_log();
                 }
                 drop(no_listing);
                 continue;
@@ -56,18 +58,33 @@ pub(super) async fn run(
             () = tokio::time::sleep(wait) => None,
         };
         let mut answers = Vec::new();
-        let written = match first.map(|first| gather(first, &mut messages)) {
-            Some(group) if !group.is_empty() => {
+        let written = match (lock.verify(), first.map(|first| gather(first, &mut messages))) {
+            // The connection is kept: a fresh one would write to what is there now.
+            (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
+            (Ok(()), Some(group)) if !group.is_empty() => {
                 write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
             }
             _ => look(&mut conn, &mut time).await,
         };
         begun.clear();
         log.look();
-        if let Err(cause) = &written {
-            tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
-            // Whatever state it is in, the next group begins with a fresh one.
-            conn = None;
+        match &written {
+            Ok(()) if failing && !answers.is_empty() => {
+                failing = false;
+                tracing::info!("writing succeeds again");
+            }
+            Ok(()) => {}
+            Err(cause) => {
+                if !failing {
+                    failing = true;
+                    tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
+                }
+                if lock.verify().is_ok() {
+                    // Whatever state it is in, the next group begins with a fresh one.
+                    conn = None;
+                    lock.forget_log();
+                }
+            }
         }
         if answer(answers, written) {
             wake.notify_one();

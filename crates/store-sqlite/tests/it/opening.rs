@@ -73,10 +73,14 @@ async fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_is_migrated_only_while_nobody_has_it() {
+async fn a_current_database_may_be_migrated_beside_the_process_that_has_it() {
     let harness = SqliteHarness::new().await;
+    migrate(&harness.path()).await.unwrap();
+    harness.store.check().await.unwrap();
+    harness.tamper("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
     let refused = migrate(&harness.path()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::InUseByAnotherVersion { .. }), "{refused:?}");
+    harness.tamper("UPDATE _sqlx_migrations SET version = 1 WHERE version = 9999").await;
     harness.store.close().await.unwrap();
     migrate(&harness.path()).await.unwrap();
     harness.open_again(key(1).into()).await.unwrap();
@@ -101,4 +105,121 @@ async fn a_file_that_is_no_database_is_refused() {
     std::fs::write(harness.path(), "this is a letter to my aunt, not a database\n".repeat(100)).unwrap();
     let refused = harness.open_again(key(1).into()).await.err().unwrap();
     assert!(refused.to_string().contains("file is not a database"), "{refused}");
+}
+
+#[cfg(unix)]
+mod names {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rdev_webhooks_domain::ports::EventRepository;
+
+    use super::*;
+
+    /// What the store says of a database that it cannot use.
+    async fn cause(store: &SqliteStore) -> String {
+        let error = store.check().await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        std::error::Error::source(&error).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn another_name_of_a_database_is_no_way_around_its_lock() {
+        let harness = SqliteHarness::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let (file, parent) = (folder.path().join("other.db"), folder.path().join("data"));
+        symlink(harness.path(), &file).unwrap();
+        symlink(harness.path().parent().unwrap(), &parent).unwrap();
+        for name in [file, parent.join("rdev.db")] {
+            let refused =
+                SqliteStore::open(options(name, key(1).into(), &harness.clock)).await.err().unwrap();
+            assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+        }
+        let left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "nothing is made beside the other name: {left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_link_to_a_database_opens_that_one() {
+        let harness = SqliteHarness::new().await;
+        let webhook = harness.webhook().await;
+        harness.store.close().await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("other.db");
+        symlink(harness.path(), &name).unwrap();
+        let store = SqliteStore::open(options(name, key(1).into(), &harness.clock)).await.unwrap();
+        let refused = harness.open_again(key(1).into()).await.err().unwrap();
+        assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+        let found = rdev_webhooks_domain::ports::WebhookRepository::get(&store, webhook.id).await.unwrap();
+        assert_eq!(found, Some(webhook));
+    }
+
+    #[tokio::test]
+    async fn a_database_with_a_second_name_is_refused() {
+        let harness = SqliteHarness::new().await;
+        harness.store.close().await.unwrap();
+        let folder = tempfile::tempdir_in(harness.path().parent().unwrap()).unwrap();
+        let name = folder.path().join("other.db");
+        fs::hard_link(harness.path(), &name).unwrap();
+        for path in [harness.path(), name.clone()] {
+            let refused =
+                SqliteStore::open(options(path, key(1).into(), &harness.clock)).await.err().unwrap();
+            assert!(matches!(refused, OpenError::SeveralNames { .. }), "{refused:?}");
+            assert!(refused.to_string().contains("remove the other name"), "{refused}");
+        }
+        fs::remove_file(name).unwrap();
+        harness.open_again(key(1).into()).await.unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_database_whose_lock_file_was_removed_is_still_locked() {
+        let harness = SqliteHarness::new().await;
+        let lock = harness.path().with_extension("db.lock");
+        fs::remove_file(&lock).unwrap();
+        let refused = harness.open_again(key(1).into()).await.err().unwrap();
+        assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+        harness.store.check().await.unwrap();
+        harness.store.close().await.unwrap();
+        harness.open_again(key(1).into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_accepted_once_the_files_are_others() {
+        let harness = SqliteHarness::new().await;
+        harness.webhook().await;
+        for (ending, said) in [("db", "the database file was"), ("db-wal", "the write-ahead log was")] {
+            let file = harness.path().with_extension(ending);
+            let away = harness.path().with_extension("away");
+            fs::rename(&file, &away).unwrap();
+            for replaced in [false, true] {
+                if replaced {
+                    fs::copy(&away, &file).unwrap();
+                }
+                let refused = harness.store.publish(&[harness.event()]).await;
+                assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+                assert!(cause(&harness.store).await.contains(said));
+            }
+            fs::rename(&away, &file).unwrap();
+            harness.store.publish(&[harness.event()]).await.unwrap();
+            harness.store.check().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_unfit_until_it_can() {
+    use rdev_webhooks_domain::ports::EventRepository;
+
+    let mut harness = SqliteHarness::new().await;
+    harness.reopen_with(|options| options.timeout = std::time::Duration::from_secs(3)).await;
+    let mut intruder = harness.intruder().await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut intruder).await.unwrap();
+    let refused = harness.store.publish(&[harness.event()]).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    let unfit = harness.store.check().await;
+    assert!(matches!(unfit, Err(StoreError::Unavailable(_))), "{unfit:?}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut intruder).await.unwrap();
+    harness.store.check().await.unwrap();
 }
