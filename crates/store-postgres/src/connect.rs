@@ -1,54 +1,38 @@
 //! Connections: the pools, their settings, and their end.
 
+mod pool;
+mod server;
+mod session;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{Clock, StoreError};
 use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, Postgres};
-use sqlx::{Connection, Executor};
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use pool::{PooledConnection, Place, Pool, PoolLimits};
+pub(crate) use server::{APPLICATION_NAME, ConnectFailure, Server};
+pub(crate) use session::{Purpose, Session};
+
 use crate::clock::{self, Time};
-use crate::error::{TimedOut, store_error};
+use crate::error::is_away;
 use crate::listings::Listings;
 use crate::options::PostgresOptions;
 use crate::queue::bodies::ClaimStatement;
 use crate::queue::marks::Marks;
-use crate::schema::{SchemaState, parse_url, read_state};
+use crate::readiness::Readiness;
+use crate::schema::{SchemaState, read_state};
 use crate::targets::TargetCache;
 use crate::wakeups::Wakeups;
 use crate::{gauges, key_checks, public_keys, resealing, upkeep, wakeups};
 
-/// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
-/// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
-/// once for all parameters, and by index, they stay fast whatever the statistics say.
-const HOT_SETTINGS: &str = "
-    SET plan_cache_mode = 'force_generic_plan';
-    SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
-    SET enable_mergejoin = off; SET enable_sort = off; SET jit = off;";
-
-/// Listings have filters that may be absent, so each is planned for what is there.
-const BROWSE_SETTINGS: &str = "SET plan_cache_mode = 'force_custom_plan'; SET jit = off;";
-
-/// A listing takes one of the server's processors, not several.
-const LISTING_SETTINGS: &str = "SET max_parallel_workers_per_gather = 0;";
-
-/// A claim that a crash of the server forgets is made again, so it need not wait for the disk; nor need a
-/// wake-up, which is a transaction like others.
-const UNHURRIED_SETTINGS: &str = "SET synchronous_commit = off;";
-
-/// What the server calls our connections.
-pub(crate) const APPLICATION_NAME: &str = "rdev-webhooks";
-
-/// A connection that has been idle for longer is asked whether it still lives before it is used.
-const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
-
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long upkeep waits for its connection, which another part of it may have for several statements.
+const UPKEEP_WAIT: Duration = Duration::from_secs(60);
 
 /// The store ports on a Postgres database. Clones share everything.
 ///
@@ -62,7 +46,10 @@ pub(crate) struct Inner {
     write: Pool,
     claim: Pool,
     browse: Pool,
+    upkeep: Pool,
+    control: Pool,
     listings: Listings,
+    readiness: Arc<Readiness>,
     pub(crate) keyring: Keyring,
     pub(crate) key_lifetime: Duration,
     pub(crate) targets: TargetCache,
@@ -73,30 +60,6 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
-}
-
-/// A pool, and how long what is done with one of its connections may take.
-#[derive(Clone)]
-pub(crate) struct Pool {
-    pub(crate) pool: PgPool,
-    deadline: Duration,
-    lost: Arc<Lost>,
-}
-
-/// When the database was last found to be away, by any pool: what was connected before that is asked
-/// whether it still lives before it is used.
-#[derive(Default)]
-struct Lost(Mutex<Option<Instant>>);
-
-impl Lost {
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn since(&self, idle: Duration) -> bool {
-        let lost_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lost_at.is_some_and(|lost_at| idle >= lost_at.elapsed())
-    }
 }
 
 /// Why the database cannot be used.
@@ -133,22 +96,37 @@ pub enum ConnectError {
 ///
 /// [`ConnectError`]; nothing is changed if the keyring lacks a key that the database is known to need.
 pub async fn rekey(url: &str, keyring: &Keyring) -> Result<RotationReport, ConnectError> {
-    let server = parse_url(url).ok_or(ConnectError::Url)?;
-    let options = PostgresOptions::new(url, keyring.clone());
-    let (acquire, statement) = (options.acquire_timeout, options.browse_timeout);
-    let pool = Pool::new(&server, 1, acquire, statement, BROWSE_SETTINGS, &Arc::default());
+    let place = Place::new(Server::parse(url).ok_or(ConnectError::Url)?);
+    let pool = upkeep_pool(&PostgresOptions::new(url, keyring.clone()), &place)?;
     check_schema(&pool).await?;
     let report = resealing::reseal(&pool, keyring).await;
-    // Nothing hangs on how the connection ends.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, pool.pool.close()).await;
+    pool.close().await;
     report
 }
 
+fn upkeep_pool(options: &PostgresOptions, place: &Place) -> Result<Pool, ConnectError> {
+    let limits = PoolLimits {
+        size: 1,
+        wait: UPKEEP_WAIT,
+        connect: options.acquire_timeout,
+        statement: options.upkeep_timeout,
+    };
+    Pool::new("upkeep", Purpose::Upkeep, limits, place)
+}
+
 async fn check_schema(pool: &Pool) -> Result<(), ConnectError> {
-    let mut conn = pool.acquire().await.map_err(ConnectError::Store)?;
-    match read_state(&mut conn).await.map_err(ConnectError::Store)? {
+    match pool.run(async |conn| read_state(conn).await).await.map_err(ConnectError::Store)? {
         SchemaState::Current => Ok(()),
         other => Err(ConnectError::Schema(other)),
+    }
+}
+
+impl ConnectError {
+    /// Whether the database is only away, so that it is worth to wait for it: nobody listens there, it does not
+    /// answer, is starting, or takes no writes. A user who is not let in has to be seen to.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Store(error) if is_away(error))
     }
 }
 
@@ -159,37 +137,34 @@ impl PostgresStore {
     ///
     /// [`ConnectError`].
     pub async fn connect(options: PostgresOptions) -> Result<Self, ConnectError> {
-        let server = parse_url(&options.url).ok_or(ConnectError::Url)?;
-        let lost = Arc::default();
-        let pool = |size, timeout, settings: &str| {
-            Pool::new(&server, size, options.acquire_timeout, timeout, settings, &lost)
+        let place = Place::new(Server::parse(&options.url).ok_or(ConnectError::Url)?);
+        let pool = |name, purpose, size, statement| {
+            let (wait, connect) = (options.acquire_timeout, options.acquire_timeout);
+            Pool::new(name, purpose, PoolLimits { size, wait, connect, statement }, &place)
         };
-        let (hot, slow) = (options.statement_timeout, options.browse_timeout);
-        let write = pool(options.pools.write, hot, HOT_SETTINGS);
-        let claim = pool(options.pools.claim, hot, &[HOT_SETTINGS, UNHURRIED_SETTINGS].concat());
-        let browse = pool(options.pools.browse, slow, BROWSE_SETTINGS);
-        let listing = pool(
-            options.pools.listing,
-            options.listing_timeout,
-            &[BROWSE_SETTINGS, LISTING_SETTINGS].concat(),
-        );
-        check_schema(&browse).await?;
-        key_checks::admit(&browse, &options.keyring).await?;
-        public_keys::fill(&browse, &options.keyring).await.map_err(ConnectError::Store)?;
+        let (hot, sizes) = (options.statement_timeout, options.pools);
+        let write = pool("write", Purpose::Write, sizes.write, hot)?;
+        let claim = pool("claim", Purpose::Claim, sizes.claim, hot)?;
+        let browse = pool("browse", Purpose::Browse, sizes.browse, options.browse_timeout)?;
+        let listing = pool("listing", Purpose::Listing, sizes.listing, options.listing_timeout)?;
+        let control = pool("control", Purpose::Claim, 1, hot)?;
+        let upkeep = upkeep_pool(&options, &place)?;
+        check_schema(&upkeep).await?;
+        key_checks::admit(&upkeep, &options.keyring).await?;
+        public_keys::fill(&upkeep, &options.keyring).await.map_err(ConnectError::Store)?;
 
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let wakeups = Arc::new(Wakeups::default());
         if options.wake_others {
-            // One connection to listen and one to tell.
-            wakeups::spawn(&tasks, &stop, &wakeups, pool(2, hot, UNHURRIED_SETTINGS));
+            wakeups::spawn(&tasks, &stop, &wakeups, control.clone(), Arc::clone(&place.server));
         }
-        upkeep::spawn(&tasks, &stop, browse.clone());
+        upkeep::spawn(&tasks, &stop, upkeep.clone());
         let time = Arc::new(Time::default());
-        time.look(&browse).await.map_err(ConnectError::Store)?;
-        clock::spawn(&tasks, &stop, Arc::clone(&time), browse.clone());
-        let pools = [("write", &write), ("claim", &claim), ("browse", &browse), ("listing", &listing)];
-        gauges::spawn(&tasks, &stop, pools.map(|(name, pool)| (name, pool.pool.clone())));
+        time.look(&control).await.map_err(ConnectError::Store)?;
+        clock::spawn(&tasks, &stop, Arc::clone(&time), control.clone());
+        let pools = [&write, &claim, &browse, &listing, &upkeep, &control].map(Pool::clone);
+        gauges::spawn(&tasks, &stop, pools);
         let listings = Listings::new(listing, browse.clone(), tasks.clone());
         tasks.close();
         Ok(Self {
@@ -197,7 +172,10 @@ impl PostgresStore {
                 write,
                 claim,
                 browse,
+                upkeep,
+                control,
                 listings,
+                readiness: place.readiness,
                 keyring: options.keyring,
                 key_lifetime: options.key_lifetime,
                 targets: TargetCache::default(),
@@ -225,10 +203,12 @@ impl PostgresStore {
         let closing = async {
             self.inner.tasks.wait().await;
             tokio::join!(
-                self.inner.write.pool.close(),
-                self.inner.claim.pool.close(),
-                self.inner.browse.pool.close(),
-                self.inner.listings.pool().pool.close(),
+                self.inner.write.close(),
+                self.inner.claim.close(),
+                self.inner.browse.close(),
+                self.inner.listings.pool().close(),
+                self.inner.upkeep.close(),
+                self.inner.control.close(),
             )
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
@@ -248,7 +228,7 @@ impl Inner {
         &self.claim
     }
 
-    /// For authentication, for what is looked up by its id, and for pruning.
+    /// For authentication, and for what is looked up by its id.
     pub(crate) const fn browse(&self) -> &Pool {
         &self.browse
     }
@@ -257,95 +237,29 @@ impl Inner {
     pub(crate) const fn listings(&self) -> &Listings {
         &self.listings
     }
-}
 
-impl Pool {
-    fn new(
-        server: &PgConnectOptions,
-        size: u32,
-        acquire_timeout: Duration,
-        statement_timeout: Duration,
-        settings: &str,
-        lost: &Arc<Lost>,
-    ) -> Self {
-        let timeout_ms = statement_timeout.as_millis().max(1);
-        let settings = format!(
-            "SET statement_timeout = {timeout_ms};
-             SET idle_in_transaction_session_timeout = {timeout_ms};
-             SET TIME ZONE 'UTC';
-             {settings}"
-        );
-        let settings: Arc<str> = settings.into();
-        let suspicion = Arc::clone(lost);
-        let pool = PgPoolOptions::new()
-            .max_connections(size.max(1))
-            .acquire_timeout(acquire_timeout)
-            .test_before_acquire(false)
-            .before_acquire(move |conn, meta| {
-                let suspect = meta.idle_for >= TEST_AFTER_IDLE || suspicion.since(meta.idle_for);
-                Box::pin(async move {
-                    if suspect {
-                        conn.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .after_connect(move |conn, _| {
-                let settings = Arc::clone(&settings);
-                Box::pin(async move {
-                    conn.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(settings))).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(server.clone().application_name(APPLICATION_NAME));
-        Self {
-            pool,
-            // The server ends a statement by itself; this is for one that no longer answers.
-            deadline: acquire_timeout + statement_timeout + Duration::from_secs(2),
-            lost: Arc::clone(lost),
-        }
+    /// For pruning and other work on many rows, which may take long.
+    pub(crate) const fn upkeep(&self) -> &Pool {
+        &self.upkeep
     }
 
-    /// A connection, within the time to wait for one.
-    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(store_error)
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
-    /// Does something with a connection, within the deadline.
-    pub(crate) async fn run<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut PoolConnection<Postgres>) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
-        self.bounded(async {
-            let mut conn = self.pool.acquire().await?;
-            work(&mut conn).await
-        })
-        .await
-    }
-
-    /// Does something with a connection of its own choice, within the deadline.
-    pub(crate) async fn bounded<T>(
-        &self,
-        working: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, StoreError> {
-        let done = match tokio::time::timeout(self.deadline, working).await {
-            Ok(done) => done.map_err(store_error),
-            Err(_) => Err(StoreError::Unavailable(TimedOut(self.deadline).into())),
-        };
-        if matches!(done, Err(StoreError::Unavailable(_))) {
-            self.lost.note();
-        }
-        done
+    /// For what must not wait for any of the others: wake-ups, and asking whether the database can be used.
+    pub(crate) const fn control(&self) -> &Pool {
+        &self.control
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("write", &self.inner.write.pool.size())
-            .field("claim", &self.inner.claim.pool.size())
-            .field("browse", &self.inner.browse.pool.size())
-            .field("listing", &self.inner.listings.pool().pool.size())
+            .field("write", &self.inner.write.connections())
+            .field("claim", &self.inner.claim.connections())
+            .field("browse", &self.inner.browse.connections())
+            .field("listing", &self.inner.listings.pool().connections())
             .finish_non_exhaustive()
     }
 }

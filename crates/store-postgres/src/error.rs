@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 
+use crate::connect::ConnectFailure;
+
 /// What the server said of a statement. Its `DETAIL` is left out, which may quote a row.
 #[derive(Debug)]
 struct Refusal {
@@ -31,6 +33,46 @@ impl StdError for Refusal {}
 #[error("no answer within {0:?}")]
 pub(crate) struct TimedOut(pub(crate) Duration);
 
+/// What the database lacks.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error(
+        "the role lacks a right: {0}; give it what docs/OPERATING.md says under \"Roles\" (GRANT SELECT, INSERT, \
+         UPDATE, DELETE ON ALL TABLES IN SCHEMA rdev_webhooks TO …)"
+    )]
+    Right(String),
+}
+
+/// Whether there was no room on the server's disk, or it failed.
+pub(crate) fn is_out_of_space(error: &sqlx::Error) -> bool {
+    let refused = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    refused.is_some_and(|code| ["53100", "58030"].contains(&&*code))
+}
+
+/// Why there is no connection.
+pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
+    match failure {
+        ConnectFailure::Driver(error) => store_error(error),
+        other => StoreError::Unavailable(other.into()),
+    }
+}
+
+/// Whether nothing more can be done on a session. One that takes no writes is as good as lost: the primary is
+/// elsewhere.
+pub(crate) fn is_session_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(refused) => refused.code().is_some_and(|code| {
+            ["08", "57P"].iter().any(|class| code.starts_with(class)) || ["25006", "25P03"].contains(&&*code)
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        _ => false,
+    }
+}
+
 /// Sorts an error of the driver into what a caller can do about it.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match error {
@@ -48,9 +90,8 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
         }
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed
         // A connection that was cut in the middle of a message.
         | sqlx::Error::Protocol(_) => StoreError::Unavailable(error.into()),
         other => StoreError::Internal(other.into()),
@@ -60,9 +101,9 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 /// Whether the same statement may well succeed later.
 fn is_passing(sqlstate: &str) -> bool {
     // Connection exceptions; insufficient resources; operator intervention, which are cancelled
-    // statements and servers that stop or start; what transactions do to each other; and a user who is
+    // statements and servers that stop or start; a disk that fails; what transactions do to each other; and a user who is
     // let in no more, as while a password is changed.
-    ["08", "53", "57", "40", "28"]
+    ["08", "53", "57", "58", "40", "28"]
         .iter()
         .any(|class| sqlstate.starts_with(class))
         // Idle too long in a transaction; a read-only server, as after a failover; a lock not got; a right
@@ -78,6 +119,18 @@ pub(crate) fn may_have_committed(error: &StoreError) -> bool {
     };
     let refusal = source.downcast_ref::<Refusal>();
     refusal.is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
+}
+
+/// Whether the database is away, and may come back without anybody doing something about this program's user,
+/// password or rights.
+pub(crate) fn is_away(error: &StoreError) -> bool {
+    let StoreError::Unavailable(source) = error else {
+        return false;
+    };
+    match source.downcast_ref::<Refusal>() {
+        Some(refusal) => !(refusal.code.starts_with("28") || ["42501", "3D000"].contains(&&*refusal.code)),
+        None => !matches!(source.downcast_ref(), Some(sqlx::Error::Tls(_))),
+    }
 }
 
 /// Whether a statement gave up because somebody else held a lock for too long.

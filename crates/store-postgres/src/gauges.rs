@@ -1,36 +1,35 @@
-//! How much the pools are used, for the metrics.
+//! How much the pools are used, for the metrics; and an end to connections that nobody needs.
 
 use std::time::Duration;
 
 use metrics::{describe_gauge, gauge};
-use sqlx::postgres::PgPool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::connect::Pool;
 
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Keeps a gauge of the connections of each of these pools, by what they are doing.
-pub(crate) fn spawn<const N: usize>(
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
-    pools: [(&'static str, PgPool); N],
-) {
+pub(crate) fn spawn<const N: usize>(tasks: &TaskTracker, stop: &CancellationToken, pools: [Pool; N]) {
     describe_gauge!(
         "rdev_webhooks_db_connections",
         "Connections to the database, by pool: those in use, and those that wait for work"
     );
-    let gauges = pools.map(|(name, pool)| {
-        let of = |state| gauge!("rdev_webhooks_db_connections", "pool" => name, "state" => state);
-        (pool, of("used"), of("idle"))
+    let gauges = pools.map(|pool| {
+        let of = |state| gauge!("rdev_webhooks_db_connections", "pool" => pool.name(), "state" => state);
+        let (used, idle) = (of("used"), of("idle"));
+        (pool, used, idle)
     });
     let keeping = async move {
         let mut tick = tokio::time::interval(EVERY);
         loop {
             tick.tick().await;
             for (pool, used, idle) in &gauges {
-                let idling = pool.num_idle();
+                pool.trim().await;
+                let (all, idling) = pool.connections();
                 idle.set(idling as f64);
-                used.set((pool.size() as usize).saturating_sub(idling) as f64);
+                used.set(all.saturating_sub(idling) as f64);
             }
         }
     };

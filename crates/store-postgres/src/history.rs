@@ -108,7 +108,7 @@ impl DeliveryHistory for PostgresStore {
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
-        prune(self.inner.browse(), &self.inner.time, self.inner.key_lifetime, retention).await
+        prune(self.inner.upkeep(), &self.inner.time, self.inner.key_lifetime, retention).await
     }
 }
 

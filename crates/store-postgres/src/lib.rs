@@ -43,6 +43,7 @@ mod prune;
 mod public_keys;
 mod publish;
 mod queue;
+mod readiness;
 mod replays;
 mod resealing;
 mod rotate;

@@ -15,31 +15,34 @@ pub struct PostgresOptions {
     pub keyring: Keyring,
     /// How many connections there may be.
     pub pools: PoolSizes,
-    /// How long to wait for a connection.
+    /// How long to wait for a connection of a pool to be free, and for a new one to be made.
     pub acquire_timeout: Duration,
     /// How long one statement may take, on the server and waiting for locks. Listings may take
-    /// [`Self::listing_timeout`], pruning [`Self::browse_timeout`].
+    /// [`Self::listing_timeout`], pruning [`Self::upkeep_timeout`].
     pub statement_timeout: Duration,
     /// How long one statement of a listing may take.
     pub listing_timeout: Duration,
-    /// How long one statement of pruning, or of looking something up, may take.
+    /// How long one statement of looking something up may take.
     pub browse_timeout: Duration,
+    /// How long one statement of pruning may take.
+    pub upkeep_timeout: Duration,
     /// How long a producer's key is remembered; at the most as long as its event is kept.
     pub key_lifetime: Duration,
     /// Whether processes wake each other when there is work. Without it they find it by polling, and
-    /// two connections less are held.
+    /// one connection less is held.
     pub wake_others: bool,
 }
 
-/// How many connections each kind of work may hold. A process holds at most their sum, and two more
-/// with [`PostgresOptions::wake_others`].
+/// How many connections each kind of work may hold. A process holds at most their sum and two more: one for upkeep,
+/// and one for wake-ups and to ask whether the database can be used. With [`PostgresOptions::wake_others`] there is
+/// another to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSizes {
     /// For publishing, settling and whatever else changes something.
     pub write: u32,
     /// For discovering and claiming.
     pub claim: u32,
-    /// For authentication, for what is looked up by its id, and for pruning.
+    /// For authentication, and for what is looked up by its id.
     pub browse: u32,
     /// For listings.
     pub listing: u32,
@@ -57,7 +60,8 @@ impl PostgresOptions {
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(10),
             listing_timeout: Duration::from_secs(10),
-            browse_timeout: Duration::from_secs(30),
+            browse_timeout: Duration::from_secs(10),
+            upkeep_timeout: Duration::from_secs(30),
             key_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
             wake_others: true,
         }
@@ -79,6 +83,7 @@ impl fmt::Debug for PostgresOptions {
             .field("statement_timeout", &self.statement_timeout)
             .field("listing_timeout", &self.listing_timeout)
             .field("browse_timeout", &self.browse_timeout)
+            .field("upkeep_timeout", &self.upkeep_timeout)
             .field("key_lifetime", &self.key_lifetime)
             .field("wake_others", &self.wake_others)
             .finish_non_exhaustive()

@@ -210,14 +210,12 @@ async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) ->
         return Ok(0);
     }
     // Before the lock: nobody adds to a day that is over, and counting takes its time.
-    let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
-        "SELECT CASE WHEN n < {COUNTED} THEN n ELSE greatest(n, (
-             SELECT reltuples::int8 FROM pg_catalog.pg_class WHERE oid = to_regclass($1))) END
-         FROM (SELECT count(*) AS n FROM (SELECT FROM {table} LIMIT {COUNTED}) counted) c"
-    )))
-    .bind(&table)
-    .fetch_one(&mut *tx)
-    .await?;
+    let rows: i64 = sqlx::query_scalar("SELECT rdev_webhooks.partition_rows($1, $2, $3)")
+        .bind(parent)
+        .bind(&day.suffix)
+        .bind(COUNTED)
+        .fetch_one(&mut *tx)
+        .await?;
     // The parent first, as whoever reads or writes the table through it does.
     sqlx::query(AssertSqlSafe(format!("LOCK TABLE rdev_webhooks.{parent} IN ACCESS EXCLUSIVE MODE")))
         .execute(&mut *tx)
@@ -226,7 +224,11 @@ async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) ->
     if has_unfinished(&mut tx, day).await? {
         return Ok(0);
     }
-    sqlx::query(AssertSqlSafe(format!("DROP TABLE {table}"))).execute(&mut *tx).await?;
+    sqlx::query("SELECT rdev_webhooks.drop_partition($1, $2)")
+        .bind(parent)
+        .bind(&day.suffix)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(u64::try_from(rows).unwrap_or(0))
 }

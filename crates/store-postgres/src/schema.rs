@@ -1,15 +1,15 @@
 //! The schema's version, and how it gets there.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 
-use crate::error::{TimedOut, store_error};
+use crate::connect::{Purpose, Server, Session};
+use crate::error::{TimedOut, connect_error, store_error};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -84,9 +84,9 @@ pub enum MigrateError {
 ///
 /// [`MigrateError`]; a migration is made whole or not at all.
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
-    let options = parse_url(url).ok_or(MigrateError::Url)?;
-    let mut conn = connect(&options).await.map_err(MigrateError::Store)?;
-    let state = read_state(&mut conn).await.map_err(MigrateError::Store)?;
+    let server = Server::parse(url).ok_or(MigrateError::Url)?;
+    let mut conn = connect(&server, Purpose::Migrate).await.map_err(MigrateError::Store)?;
+    let state = within_connect_timeout(read_state(&mut conn)).await.map_err(MigrateError::Store)?;
     if matches!(state, SchemaState::Newer { .. }) {
         return Err(MigrateError::Schema(state));
     }
@@ -113,34 +113,31 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
 ///
 /// [`StoreError`] if the database cannot be reached or asked.
 pub async fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
-    let options = parse_url(url).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
-    let mut conn = connect(&options).await?;
-    let state = read_state(&mut conn).await;
+    let server = Server::parse(url).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
+    let mut conn = connect(&server, Purpose::Browse).await?;
+    let state = within_connect_timeout(read_state(&mut conn)).await;
     let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
     state
 }
 
-/// None if it is not a URL of Postgres.
-pub(crate) fn parse_url(url: &str) -> Option<PgConnectOptions> {
-    let has_scheme = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    // The driver's own error may quote the URL.
-    has_scheme.then(|| PgConnectOptions::from_str(url).ok()).flatten()
+async fn connect(server: &Server, purpose: Purpose) -> Result<PgConnection, StoreError> {
+    let session = Session::new(purpose, MIGRATE_TIMEOUT);
+    let (conn, _) = server.connect(&session, CONNECT_TIMEOUT).await.map_err(connect_error)?;
+    Ok(conn)
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options))
+async fn within_connect_timeout<T>(
+    asking: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(CONNECT_TIMEOUT, asking)
         .await
         .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
         .map_err(store_error)
 }
 
 /// Tells how the schema stands.
-pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, StoreError> {
-    let found = tokio::time::timeout(CONNECT_TIMEOUT, read_version(conn))
-        .await
-        .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
-        .map_err(store_error)?;
-    Ok(SchemaState::of(found))
+pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, sqlx::Error> {
+    read_version(conn).await.map(SchemaState::of)
 }
 
 /// The version of the last migration. Knows the driver's table of migrations by heart, as it must not make

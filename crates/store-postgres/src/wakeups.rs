@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use sqlx::Executor;
+use sqlx::postgres::{PgListener, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connect::Pool;
+use crate::connect::{Pool, Purpose, Server, Session};
 
 const CHANNEL: &str = "rdev_webhooks_work";
 
@@ -27,6 +28,15 @@ const LOAD: u64 = 8;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// For a connection to listen on, and for what is set on it.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection on which nothing was heard for so long is asked whether it still lives.
+const TEST_AFTER: Duration = Duration::from_secs(5);
+const TEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The signal between publishing and waiting, in this process.
 #[derive(Debug, Default)]
@@ -70,43 +80,69 @@ impl Wakeups {
 }
 
 /// Begins to listen to the other processes, and to tell them.
-pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, wakeups: &Arc<Wakeups>, pool: Pool) {
+pub(crate) fn spawn(
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    wakeups: &Arc<Wakeups>,
+    pool: Pool,
+    server: Arc<Server>,
+) {
     // The server's process of our telling connection: what comes from it we know already.
     let own = Arc::new(AtomicU32::new(0));
-    let listening = listen(Arc::clone(wakeups), pool.clone(), Arc::clone(&own));
-    tasks.spawn(stop.clone().run_until_cancelled_owned(listening));
-    let telling = tell(Arc::clone(wakeups), pool.clone(), own);
-    let stopped = stop.clone();
-    tasks.spawn(async move {
-        stopped.run_until_cancelled(telling).await;
-        pool.pool.close().await;
-    });
+    tasks.spawn(listen(Arc::clone(wakeups), server, Arc::clone(&own), stop.clone()));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(tell(Arc::clone(wakeups), pool, own)));
 }
 
-async fn listen(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
+/// Listens until it is to stop, on one connection after the other.
+async fn listen(wakeups: Arc<Wakeups>, server: Arc<Server>, own: Arc<AtomicU32>, stop: CancellationToken) {
+    let session = Arc::new(Session::new(Purpose::Claim, LISTEN_TIMEOUT));
     let mut wait = RETRY_FIRST;
     loop {
-        match PgListener::connect_with(&pool.pool).await {
-            Ok(mut listener) => {
-                if listener.listen(CHANNEL).await.is_ok() {
-                    wait = RETRY_FIRST;
-                    // What was told while nobody listened is lost: look once.
-                    wakeups.wake_here();
-                    // None is a lost connection, like an error.
-                    while let Ok(Some(told)) = listener.try_recv().await {
-                        if told.process_id() != own.load(Ordering::Relaxed) {
-                            wakeups.wake_here();
-                        }
-                    }
+        let pool = server.pool_of_one(&session, LISTEN_TIMEOUT);
+        let mut listened = false;
+        let listening = listen_once(&pool, &wakeups, &own, &mut listened);
+        let ended = stop.run_until_cancelled(listening).await;
+        // The connection says farewell by itself; nothing hangs on it.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await;
+        match ended {
+            None => return,
+            Some(Ok(())) => tracing::debug!("lost the connection that listens for work; polling goes on"),
+            Some(Err(error)) => tracing::debug!(%error, "cannot listen for work; polling goes on"),
+        }
+        wait = if listened { RETRY_FIRST } else { (wait * 2).min(RETRY_MOST) };
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Listens until the connection is lost, or stays silent when it is asked.
+async fn listen_once(
+    pool: &PgPool,
+    wakeups: &Wakeups,
+    own: &AtomicU32,
+    listened: &mut bool,
+) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    *listened = true;
+    // What was told while nobody listened is lost: look once.
+    wakeups.wake_here();
+    loop {
+        match tokio::time::timeout(TEST_AFTER, listener.try_recv()).await {
+            Ok(told) => match told? {
+                Some(told) if told.process_id() == own.load(Ordering::Relaxed) => {}
+                Some(_) => wakeups.wake_here(),
+                None => return Ok(()),
+            },
+            Err(_) => {
+                let asking = (&mut listener).execute("SELECT 1");
+                if tokio::time::timeout(TEST_TIMEOUT, asking).await.is_err() {
+                    return Ok(());
                 }
-                tracing::debug!("lost the connection that listens for work; polling goes on");
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot listen for work; polling goes on");
             }
         }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(RETRY_MOST);
     }
 }
 

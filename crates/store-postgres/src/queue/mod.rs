@@ -22,7 +22,7 @@ use rdev_webhooks_domain::{
 };
 
 use crate::connect::PostgresStore;
-use crate::schema::{SchemaState, read_version};
+use crate::readiness;
 
 #[async_trait]
 impl DeliveryQueue for PostgresStore {
@@ -67,12 +67,6 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        // Listings may keep all the connections for looking at things busy, and are no reason not to deliver.
-        let found = self.inner.claim().run(async |conn| read_version(conn).await).await?;
-        // A newer one was made by a migration that is safe for us too: a roll-out is going on.
-        if let older @ SchemaState::Older { .. } = SchemaState::of(found) {
-            return Err(StoreError::Unavailable(older.to_string().into()));
-        }
-        Ok(())
+        readiness::check(&self.inner).await
     }
 }

@@ -15,6 +15,8 @@ mod plans;
 mod pruning;
 mod schema;
 mod secrets;
+mod sessions;
 mod settling;
+mod silences;
 mod store;
 mod wakeups;

@@ -13,7 +13,7 @@ use crate::store::{Scene, is_unavailable, settlement};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Tries until it succeeds; what fails on the way is a passing failure.
-async fn recovers<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
+pub(crate) async fn recovers<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
         match attempt().await {

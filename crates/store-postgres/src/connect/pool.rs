@@ -1,0 +1,323 @@
+//! A pool of connections of one kind, in which nothing waits without end and no connection stays that may be dead.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    self, Manager, Metrics, Object, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
+};
+use rdev_webhooks_domain::ports::StoreError;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Row};
+use tokio_util::task::TaskTracker;
+
+use super::ConnectError;
+use super::server::{ConnectFailure, Server};
+use super::session::{Access, Purpose, Session};
+use crate::error::{TimedOut, connect_error, is_session_lost, store_error};
+use crate::readiness::Readiness;
+
+/// A connection that has been idle for longer is asked whether it still lives before it is used.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// How long that may take, and what is left to say on a connection before it goes back.
+const TEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the server may be late to end a statement by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How old a connection may get: a name may lead elsewhere by then, and a session holds what it once needed.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// The same for one to a server that takes no writes: the primary may be elsewhere by now.
+const MAX_AGE_READ_ONLY: Duration = Duration::from_secs(5);
+
+const MAX_IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// How large a pool is and how long its calls may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolLimits {
+    pub(crate) size: u32,
+    /// To wait until one of the connections is free.
+    pub(crate) wait: Duration,
+    /// To connect.
+    pub(crate) connect: Duration,
+    /// For one statement.
+    pub(crate) statement: Duration,
+}
+
+/// A server, and what all pools of it know together.
+pub(crate) struct Place {
+    pub(crate) server: Arc<Server>,
+    trust: Arc<Trust>,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+impl Place {
+    pub(crate) fn new(server: Server) -> Self {
+        Self { server: Arc::new(server), trust: Arc::default(), readiness: Arc::default() }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Pool {
+    name: &'static str,
+    inner: managed::Pool<Connector>,
+    limits: PoolLimits,
+    trust: Arc<Trust>,
+    readiness: Arc<Readiness>,
+    /// The calls that have a connection.
+    users: TaskTracker,
+}
+
+/// A connection of a pool.
+pub(crate) struct PooledConnection {
+    conn: PgConnection,
+    access: Access,
+}
+
+/// Makes and tests the connections of a pool.
+struct Connector {
+    server: Arc<Server>,
+    session: Session,
+    timeout: Duration,
+    trust: Arc<Trust>,
+}
+
+/// Until when a connection must have been used to be used without asking whether it still lives. The pools of a
+/// server share it: what one finds out holds for the others.
+#[derive(Default)]
+struct Trust(Mutex<Marks>);
+
+#[derive(Default, Clone, Copy)]
+struct Marks {
+    /// What was last used before this is asked first.
+    suspect: Option<Instant>,
+    /// What was last used before this is given up: another one was asked and stayed silent.
+    dead: Option<Instant>,
+}
+
+impl Trust {
+    fn marks(&self) -> Marks {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn suspect(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).suspect = Some(Instant::now());
+    }
+
+    fn give_up(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).dead = Some(Instant::now());
+    }
+}
+
+impl Manager for Connector {
+    type Type = PooledConnection;
+    type Error = ConnectFailure;
+
+    async fn create(&self) -> Result<PooledConnection, ConnectFailure> {
+        let (conn, access) = self.server.connect(&self.session, self.timeout).await?;
+        Ok(PooledConnection { conn, access })
+    }
+
+    async fn recycle(&self, conn: &mut PooledConnection, metrics: &Metrics) -> RecycleResult<ConnectFailure> {
+        let max_age = if conn.access.can_write() { MAX_AGE } else { MAX_AGE_READ_ONLY };
+        if metrics.age() >= max_age {
+            return Err(RecycleError::message("too old"));
+        }
+        let used_at = metrics.recycled.unwrap_or(metrics.created);
+        let marks = self.trust.marks();
+        if marks.dead.is_some_and(|dead| used_at <= dead) {
+            return Err(RecycleError::message("one like it is dead"));
+        }
+        let suspect = marks.suspect.is_some_and(|suspect| used_at <= suspect);
+        if suspect || used_at.elapsed() >= TEST_AFTER_IDLE {
+            conn.test(&self.session, &self.trust).await?;
+        }
+        Ok(())
+    }
+}
+
+impl PooledConnection {
+    /// The server's process behind it.
+    pub(crate) const fn backend(&self) -> i32 {
+        self.access.backend
+    }
+
+    /// Asks the server whether it still takes what the session is for.
+    async fn test(&mut self, session: &Session, trust: &Trust) -> RecycleResult<ConnectFailure> {
+        let asking = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(&mut self.conn);
+        let answer = match tokio::time::timeout(TEST_TIMEOUT, asking).await {
+            Ok(answer) => answer.and_then(|row| row.try_get::<String, _>(0)),
+            Err(_) => {
+                trust.give_up();
+                return Err(RecycleError::message("silent"));
+            }
+        };
+        match answer {
+            Ok(read_only) if read_only == "off" || !session.is_for_writing() => Ok(()),
+            Ok(_) => Err(RecycleError::message("read-only")),
+            Err(error) => {
+                trust.suspect();
+                Err(RecycleError::Backend(ConnectFailure::Driver(error)))
+            }
+        }
+    }
+}
+
+impl Deref for PooledConnection {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.conn
+    }
+}
+
+impl DerefMut for PooledConnection {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+}
+
+/// A connection in use. Dropped before the call has ended (its deadline has passed, or nobody waits for it any
+/// more) it is closed: what is still to come on it is not known, and the server may never answer.
+struct InUse(Option<Object<Connector>>);
+
+impl InUse {
+    /// Gives it back to the pool.
+    fn release(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        if let Some(conn) = self.0.take() {
+            drop(Object::take(conn));
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(
+        name: &'static str,
+        purpose: Purpose,
+        limits: PoolLimits,
+        place: &Place,
+    ) -> Result<Self, ConnectError> {
+        let connector = Connector {
+            server: Arc::clone(&place.server),
+            session: Session::new(purpose, limits.statement),
+            timeout: limits.connect,
+            trust: Arc::clone(&place.trust),
+        };
+        let config = PoolConfig {
+            max_size: (limits.size as usize).max(1),
+            timeouts: Timeouts { wait: Some(limits.wait), create: None, recycle: None },
+            queue_mode: QueueMode::Lifo,
+        };
+        let inner = managed::Pool::builder(connector)
+            .config(config)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| ConnectError::Store(StoreError::Internal(error.into())))?;
+        let users = TaskTracker::new();
+        users.close();
+        let (trust, readiness) = (Arc::clone(&place.trust), Arc::clone(&place.readiness));
+        Ok(Self { name, inner, limits, trust, readiness, users })
+    }
+
+    /// Does something with a connection, within the deadline.
+    pub(crate) async fn run<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PooledConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let _user = self.users.token();
+        let mut in_use = self.acquire().await.map_err(|failure| {
+            self.trust.suspect();
+            self.readiness.note_unreachable();
+            connect_error(failure)
+        })?;
+        let Some(conn) = in_use.0.as_mut() else {
+            return Err(connect_error(ConnectFailure::Closed));
+        };
+        // The server ends a statement by itself; this is for one that no longer answers.
+        let deadline = self.limits.statement + GRACE;
+        match tokio::time::timeout(deadline, work(conn)).await {
+            Ok(Ok(done)) => {
+                self.give_back(in_use).await;
+                Ok(done)
+            }
+            Ok(Err(error)) => {
+                self.readiness.note(&error);
+                if is_session_lost(&error) {
+                    self.trust.suspect();
+                } else {
+                    self.give_back(in_use).await;
+                }
+                Err(store_error(error))
+            }
+            Err(_) => {
+                self.trust.suspect();
+                self.readiness.note_unreachable();
+                Err(StoreError::Unavailable(TimedOut(deadline).into()))
+            }
+        }
+    }
+
+    async fn acquire(&self) -> Result<InUse, ConnectFailure> {
+        let busy = ConnectFailure::Busy {
+            pool: self.name,
+            size: self.inner.status().max_size,
+            waited: self.limits.wait,
+        };
+        match self.inner.get().await {
+            Ok(conn) => Ok(InUse(Some(conn))),
+            Err(PoolError::Backend(failure)) => Err(failure),
+            Err(PoolError::Closed) => Err(ConnectFailure::Closed),
+            Err(_) => Err(busy),
+        }
+    }
+
+    /// Gives a connection back, after what is left to be said on it: the rollback of a transaction that was dropped,
+    /// which would hold its locks until somebody uses the connection.
+    async fn give_back(&self, mut in_use: InUse) {
+        let Some(conn) = in_use.0.as_mut() else {
+            return;
+        };
+        if conn.conn.should_flush()
+            && !matches!(tokio::time::timeout(TEST_TIMEOUT, conn.conn.ping()).await, Ok(Ok(())))
+        {
+            self.trust.suspect();
+            return;
+        }
+        in_use.release();
+    }
+
+    /// How many connections there are, and how many of them are idle.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let status = self.inner.status();
+        (status.size, status.available)
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Closes what has been idle for long.
+    pub(crate) async fn trim(&self) {
+        let idle = self.inner.retain(|_, metrics| metrics.last_used() < MAX_IDLE).removed;
+        for conn in idle {
+            // Nothing hangs on how it ends.
+            let _ = tokio::time::timeout(TEST_TIMEOUT, conn.conn.close()).await;
+        }
+    }
+
+    /// Closes the idle connections, lets nobody have one any more, and waits for those in use.
+    pub(crate) async fn close(&self) {
+        self.inner.close();
+        self.users.wait().await;
+    }
+}

@@ -1,0 +1,143 @@
+//! What holds in our sessions, whatever the server, the database or the role say: a setting that is inherited can
+//! break a promise (a commit that is not on disk), or every statement (an isolation level that fails what would
+//! wait).
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Row};
+
+/// The settings of all sessions. `default_transaction_read_only` is left alone: whoever sets it wants no writes.
+const COMMON: &str = "
+    SET default_transaction_isolation = 'read committed';
+    SET default_transaction_deferrable = off;
+    SET lock_timeout = 0;
+    SET idle_session_timeout = 0;
+    SET search_path = pg_catalog;
+    SET row_security = on;
+    SET client_encoding = 'UTF8';
+    SET TIME ZONE 'UTC';
+    SET DateStyle = 'ISO, MDY';
+    SET IntervalStyle = 'postgres';
+    SET bytea_output = 'hex';
+    SET array_nulls = on;
+    SET transform_null_equals = off;
+    SET default_tablespace = '';
+    SET default_table_access_method = 'heap';
+    SET constraint_exclusion = 'partition';
+    SET enable_partition_pruning = on;
+    SET enable_seqscan = on; SET enable_indexscan = on; SET enable_indexonlyscan = on;
+    SET enable_bitmapscan = on; SET enable_tidscan = on; SET enable_sort = on;
+    SET enable_incremental_sort = on; SET enable_hashagg = on; SET enable_hashjoin = on;
+    SET enable_mergejoin = on; SET enable_nestloop = on; SET enable_material = on; SET enable_memoize = on;
+    SET geqo = on; SET jit = off; SET plan_cache_mode = 'auto';
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = 15000;
+    SET standard_conforming_strings = on;";
+
+/// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
+/// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
+/// once for all parameters, and by index, they stay fast whatever the statistics say.
+const HOT: &str = "
+    SET plan_cache_mode = 'force_generic_plan';
+    SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
+    SET enable_mergejoin = off; SET enable_sort = off;";
+
+/// Listings have filters that may be absent, so each is planned for what is there.
+const BROWSE: &str = "SET plan_cache_mode = 'force_custom_plan';";
+const LISTING: &str = "SET plan_cache_mode = 'force_custom_plan'; SET max_parallel_workers_per_gather = 0;";
+
+/// Settings that only some servers know, and what else depends on what there is: a commit waits for the disk, or
+/// for more if the server is set so; a statement of a client that is gone ends; triggers work.
+const CONDITIONAL: &str = "
+    SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
+      CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '0', false) END,
+      CASE WHEN version() LIKE '%linux%' THEN set_config('client_connection_check_interval', '1s', false) END,
+      CASE WHEN current_setting('session_replication_role') <> 'origin'
+        THEN set_config('session_replication_role', 'origin', false) END";
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What is durable once it is answered.
+    Write,
+    /// A claim that a crash of the server forgets is made again, so it need not wait for the disk; nor need a
+    /// wake-up, which is a transaction like others.
+    Claim,
+    /// Looking at things.
+    Browse,
+    /// What a caller of the API may make last: it takes one of the server's processors, not several.
+    Listing,
+    /// Pruning, sealing anew, and other work on many rows.
+    Upkeep,
+    /// A migration.
+    Migrate,
+}
+
+/// The settings of a session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    purpose: Purpose,
+    settings: String,
+}
+
+/// What a server lets a session do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Access {
+    /// The server's process.
+    pub(crate) backend: i32,
+    pub(crate) standby: bool,
+    pub(crate) read_only: bool,
+}
+
+impl Session {
+    pub(crate) fn new(purpose: Purpose, statement_timeout: Duration) -> Self {
+        let timeout_ms = statement_timeout.as_millis().max(1);
+        let own = match purpose {
+            Purpose::Write | Purpose::Claim => HOT,
+            Purpose::Browse | Purpose::Upkeep => BROWSE,
+            Purpose::Listing => LISTING,
+            Purpose::Migrate => "",
+        };
+        // First, so that what is inherited cannot end the others.
+        let settings = format!(
+            "SET statement_timeout = {timeout_ms};
+             SET idle_in_transaction_session_timeout = {timeout_ms};
+             {COMMON} {own} {}",
+            purpose.commit()
+        );
+        Self { purpose, settings }
+    }
+
+    pub(crate) const fn is_for_writing(&self) -> bool {
+        !matches!(self.purpose, Purpose::Browse | Purpose::Listing)
+    }
+
+    /// Sets everything, and tells what the server lets us do.
+    pub(crate) async fn set(&self, conn: &mut PgConnection) -> Result<Access, sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(self.settings.as_str())).execute(&mut *conn).await?;
+        let row = sqlx::raw_sql(CONDITIONAL).fetch_one(conn).await?;
+        let backend = row.try_get("backend")?;
+        Ok(Access { backend, standby: row.try_get("standby")?, read_only: row.try_get("read_only")? })
+    }
+}
+
+impl Purpose {
+    const fn commit(self) -> &'static str {
+        match self {
+            Self::Claim => "SET synchronous_commit = off;",
+            _ => {
+                // A server that is set to wait for more than its own disk and its standbys' keeps to that.
+                "SELECT set_config('synchronous_commit', 'on', false)
+                 WHERE current_setting('synchronous_commit') <> 'remote_apply';"
+            }
+        }
+    }
+}
+
+impl Access {
+    pub(crate) const fn can_write(self) -> bool {
+        !self.standby && !self.read_only
+    }
+}

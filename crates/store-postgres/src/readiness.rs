@@ -1,0 +1,130 @@
+//! Whether the database can be used for all that this program does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdev_webhooks_domain::ports::StoreError;
+use sqlx::{Connection, PgConnection};
+
+use crate::connect::Inner;
+use crate::error::{Unfit, is_out_of_space};
+use crate::schema::{SchemaState, read_version};
+
+/// For so long nothing is written again to see whether it can be, unless a statement has failed since.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// What is known of the database beside what the pools know of its connections.
+#[derive(Default)]
+pub(crate) struct Readiness {
+    /// When all was well.
+    checked: Mutex<Option<Instant>>,
+    /// A statement found no room on the server's disk.
+    out_of_space: AtomicBool,
+}
+
+impl Readiness {
+    /// Takes in why a statement has failed.
+    pub(crate) fn note(&self, error: &sqlx::Error) {
+        if is_out_of_space(error) {
+            self.out_of_space.store(true, Ordering::Relaxed);
+        }
+        *self.checked() = None;
+    }
+
+    /// There was no connection for a statement.
+    pub(crate) fn note_unreachable(&self) {
+        *self.checked() = None;
+    }
+
+    fn checked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Checks that the schema is one that this program knows, that no right is missing, that a commit reaches the disk,
+/// and that there is room on it.
+pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
+    let readiness = inner.readiness();
+    let is_fresh = readiness.checked().is_some_and(|at| at.elapsed() < TRUSTED_FOR);
+    let begun = Instant::now();
+    let (version, missing) = inner
+        .control()
+        .run(async |conn| {
+            let version = read_version(conn).await?;
+            if is_fresh {
+                return Ok((version, None));
+            }
+            let missing = missing_right(conn).await?;
+            if missing.is_none() {
+                write(conn).await?;
+            }
+            Ok((version, missing))
+        })
+        .await?;
+    // A newer one was made by a migration that is safe for us too: a roll-out is going on.
+    if let older @ SchemaState::Older { .. } = SchemaState::of(version) {
+        return Err(StoreError::Unavailable(older.to_string().into()));
+    }
+    if let Some(missing) = missing {
+        return Err(StoreError::Unavailable(Unfit::Right(missing).into()));
+    }
+    if is_fresh {
+        return Ok(());
+    }
+    if readiness.out_of_space.load(Ordering::Relaxed) {
+        inner.control().run(async |conn| spill(conn).await).await?;
+        readiness.out_of_space.store(false, Ordering::Relaxed);
+    }
+    *readiness.checked() = Some(begun);
+    Ok(())
+}
+
+/// A right that the role lacks, like `INSERT on rdev_webhooks.events`.
+async fn missing_right(conn: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT r.privilege || ' on rdev_webhooks.' || c.relname
+         FROM pg_catalog.pg_class c
+         CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r (privilege)
+         WHERE c.relnamespace = to_regnamespace('rdev_webhooks') AND c.relkind IN ('r', 'p')
+           AND NOT c.relispartition AND c.relname <> '_migrations'
+           AND NOT has_table_privilege(c.oid, r.privilege)
+         UNION ALL
+         SELECT 'USAGE on rdev_webhooks.' || c.relname
+         FROM pg_catalog.pg_class c
+         WHERE c.relnamespace = to_regnamespace('rdev_webhooks')
+           AND CASE c.relkind WHEN 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE') ELSE false END
+         UNION ALL
+         SELECT 'EXECUTE on rdev_webhooks.' || p.proname
+         FROM pg_catalog.pg_proc p
+         WHERE p.pronamespace = to_regnamespace('rdev_webhooks') AND NOT has_function_privilege(p.oid, 'EXECUTE')
+         LIMIT 1",
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Writes and commits the least there is, a lock on a row, and waits for it as for an event that is accepted.
+async fn write(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    sqlx::raw_sql(
+        "SET LOCAL synchronous_commit = on;
+         SELECT FROM rdev_webhooks.encryption_keys LIMIT 1 FOR KEY SHARE",
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// Has the server write a temporary file of a megabyte. Where a statement has found no room, a row that fits into a
+/// page that is there already would prove nothing.
+async fn spill(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    sqlx::raw_sql(
+        "SET LOCAL work_mem = '64kB'; SET LOCAL temp_tablespaces = '';
+         SELECT count(*) FROM pg_catalog.generate_series(1, 40000)",
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
