@@ -39,11 +39,16 @@ pub enum NotReady {
     #[error("the worker has not looked at the queue for {} s", .0.as_secs())]
     WorkerSilent(Duration),
     /// The database fails.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used: {}", cause(.0))]
     Database(StoreError),
     /// The database hangs.
     #[error("the database did not answer within {} s", CHECK_TIMEOUT.as_secs())]
     DatabaseSilent,
+}
+
+/// Why, as far as everybody may know; the log has the rest.
+fn cause(error: &StoreError) -> String {
+    error.public_cause().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 impl Readiness {

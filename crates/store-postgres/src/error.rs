@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 
 use crate::connect::ConnectFailure;
 
@@ -28,21 +28,6 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// A wait that came to its end.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer within {0:?}")]
-pub(crate) struct TimedOut(pub(crate) Duration);
-
-/// What the database lacks.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
-    #[error(
-        "the role lacks a right: {0}; give it what docs/OPERATING.md says under \"Roles\" (GRANT SELECT, INSERT, \
-         UPDATE, DELETE ON ALL TABLES IN SCHEMA rdev_webhooks TO …)"
-    )]
-    Right(String),
-}
-
 /// Whether there was no room on the server's disk, or it failed.
 pub(crate) fn is_out_of_space(error: &sqlx::Error) -> bool {
     let refused = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -53,7 +38,31 @@ pub(crate) fn is_out_of_space(error: &sqlx::Error) -> bool {
 pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
     match failure {
         ConnectFailure::Driver(error) => store_error(error),
-        other => StoreError::Unavailable(other.into()),
+        ConnectFailure::Host { cause, host } => {
+            StoreError::unavailable(PublicCause::with_source(cause.to_string(), host))
+        }
+        other => StoreError::unavailable(PublicCause::new(other.to_string())),
+    }
+}
+
+/// The server did not answer in time.
+pub(crate) fn timed_out(limit: Duration) -> StoreError {
+    StoreError::unavailable(PublicCause::new(format!("no answer within {} s", limit.as_secs_f64())))
+}
+
+/// What everybody may know of a refusal that passes.
+fn public_cause(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "53100" => "there is no room on the server's disk",
+        "58030" => "the server's disk fails",
+        "53300" => "the server has no connection left",
+        "25006" => "the database takes no writes",
+        "57014" => "a statement took too long",
+        "57P01" | "57P02" | "57P03" => "the server is starting or stopping",
+        "3D000" => "the server has no such database",
+        "42501" => "the role lacks a right, which docs/OPERATING.md lists under \"Roles\"",
+        code if code.starts_with("28") => "the server does not let this user in",
+        _ => "the server refuses a statement",
     }
 }
 
@@ -83,7 +92,7 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
                 constraint: refused.constraint().map(str::to_owned),
             };
             if is_passing(&refusal.code) {
-                StoreError::Unavailable(refusal.into())
+                StoreError::unavailable(PublicCause::with_source(public_cause(&refusal.code), refusal))
             } else {
                 StoreError::Internal(refusal.into())
             }
@@ -127,7 +136,7 @@ pub(crate) fn is_away(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
     };
-    match source.downcast_ref::<Refusal>() {
+    match refusal(error) {
         Some(refusal) => !(refusal.code.starts_with("28") || ["42501", "3D000"].contains(&&*refusal.code)),
         None => !matches!(source.downcast_ref(), Some(sqlx::Error::Tls(_))),
     }
@@ -135,10 +144,12 @@ pub(crate) fn is_away(error: &StoreError) -> bool {
 
 /// Whether a statement gave up because somebody else held a lock for too long.
 pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else {
-        return false;
-    };
-    source.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.code == "55P03")
+    refusal(error).is_some_and(|refusal| refusal.code == "55P03")
+}
+
+/// What the server said, if it is what makes the database unavailable.
+fn refusal(error: &StoreError) -> Option<&Refusal> {
+    error.public_cause()?.source()?.downcast_ref()
 }
 
 /// None if a statement failed, and so changed nothing, because a key that it wanted to add is there already.
@@ -169,10 +180,8 @@ pub(crate) fn corrupt(
 
 /// An error with what lies behind it, for the log.
 pub(crate) fn describe(error: &StoreError) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[cfg(test)]

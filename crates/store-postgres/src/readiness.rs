@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 use sqlx::{Connection, PgConnection};
 
 use crate::connect::Inner;
-use crate::error::{Unfit, is_out_of_space};
+use crate::error::is_out_of_space;
 use crate::schema::{SchemaState, read_version};
 
 /// For so long nothing is written again to see whether it can be, unless a statement has failed since.
@@ -64,10 +64,10 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
         .await?;
     // A newer one was made by a migration that is safe for us too: a roll-out is going on.
     if let older @ SchemaState::Older { .. } = SchemaState::of(version) {
-        return Err(StoreError::Unavailable(older.to_string().into()));
+        return Err(StoreError::unavailable(PublicCause::new(older.to_string())));
     }
     if let Some(missing) = missing {
-        return Err(StoreError::Unavailable(Unfit::Right(missing).into()));
+        return Err(StoreError::unavailable(PublicCause::new(lacking(&missing))));
     }
     if is_fresh {
         return Ok(());
@@ -78,6 +78,13 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
     }
     *readiness.checked() = Some(begun);
     Ok(())
+}
+
+fn lacking(right: &str) -> String {
+    format!(
+        "the role lacks a right: {right}; give it what docs/OPERATING.md lists under \"Roles\": GRANT SELECT, INSERT, \
+         UPDATE, DELETE ON ALL TABLES IN SCHEMA rdev_webhooks TO the role"
+    )
 }
 
 /// A right that the role lacks, like `INSERT on rdev_webhooks.events`.

@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 
 use crate::connect::{Purpose, Server, Session};
-use crate::error::{TimedOut, connect_error, store_error};
+use crate::error::{connect_error, store_error, timed_out};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -95,7 +95,7 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
         conn.execute("SET lock_timeout = '30s'").await?;
         MIGRATIONS.run(&mut conn).await
     };
-    let timed_out = |_| MigrateError::Store(StoreError::Unavailable(TimedOut(MIGRATE_TIMEOUT).into()));
+    let timed_out = |_| MigrateError::Store(timed_out(MIGRATE_TIMEOUT));
     let migrated = tokio::time::timeout(MIGRATE_TIMEOUT, running).await.map_err(timed_out)?;
     migrated.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error)
@@ -131,7 +131,7 @@ async fn within_connect_timeout<T>(
 ) -> Result<T, StoreError> {
     tokio::time::timeout(CONNECT_TIMEOUT, asking)
         .await
-        .map_err(|_| StoreError::Unavailable(TimedOut(CONNECT_TIMEOUT).into()))?
+        .map_err(|_| timed_out(CONNECT_TIMEOUT))?
         .map_err(store_error)
 }
 

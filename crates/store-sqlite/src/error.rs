@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 use uuid::Uuid;
+
+use crate::files::Unwritable;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -27,7 +29,7 @@ pub(crate) fn database(error: sqlx::Error) -> StoreError {
     match error {
         E::Database(refused) => match primary_code(refused.as_ref()) {
             Some(BUSY | LOCKED | NOMEM | READONLY | INTERRUPT | IOERR | FULL | CANTOPEN | PROTOCOL) => {
-                StoreError::Unavailable(refused.into())
+                StoreError::unavailable(PublicCause::new(refused.to_string()))
             }
             Some(CORRUPT | NOTADB) => unreadable("the database file", refused.into()),
             _ => StoreError::Internal(refused.into()),
@@ -44,6 +46,11 @@ pub(crate) fn database(error: sqlx::Error) -> StoreError {
 /// The store cannot be reached because of something other than a statement.
 pub(crate) fn unavailable(why: impl Into<Source>) -> StoreError {
     StoreError::Unavailable(why.into())
+}
+
+/// Nothing can be written.
+pub(crate) fn unwritable(why: Unwritable) -> StoreError {
+    StoreError::unavailable(PublicCause::new(why.to_string()))
 }
 
 /// A defect of ours that is not the database's word.

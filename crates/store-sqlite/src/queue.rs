@@ -93,8 +93,8 @@ impl DeliveryQueue for SqliteStore {
         if !self.writer.is_running() {
             return Err(error::unavailable("the store is closed"));
         }
-        self.lock.verify().map_err(error::unavailable)?;
-        self.lock.check_disk().map_err(error::unavailable)?;
+        self.lock.verify().map_err(error::unwritable)?;
+        self.lock.check_disk().map_err(error::unwritable)?;
         sqlx::query_scalar!("SELECT count(*) FROM meta")
             .fetch_one(&self.readers)
             .await

@@ -25,3 +25,44 @@ pub enum StoreError {
     #[error("the database refused a statement")]
     Internal(#[source] Source),
 }
+
+/// A cause of [`StoreError::Unavailable`] that everybody may know: it names no host, no user and no secret. What does
+/// is its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct PublicCause {
+    text: String,
+    #[source]
+    source: Option<Source>,
+}
+
+impl PublicCause {
+    /// A cause in plain words, behind which there is nothing.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), source: None }
+    }
+
+    /// The same of an error that is for the log alone.
+    #[must_use]
+    pub fn with_source(text: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self { text: text.into(), source: Some(source.into()) }
+    }
+}
+
+impl StoreError {
+    /// A database that cannot be used, with what everybody may know of why.
+    #[must_use]
+    pub fn unavailable(cause: PublicCause) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// What everybody may know of why the database cannot be used.
+    #[must_use]
+    pub fn public_cause(&self) -> Option<&PublicCause> {
+        match self {
+            Self::Unavailable(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+}

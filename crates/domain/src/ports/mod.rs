@@ -33,7 +33,7 @@ pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
 pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, LocalFault, MAX_LOCAL_WAIT};
 pub use entropy::Entropy;
-pub use error::StoreError;
+pub use error::{PublicCause, StoreError};
 pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};

@@ -37,7 +37,7 @@ pub(crate) async fn healthz() -> Response {
 
 /// Tell whether the process can do its work
 ///
-/// It cannot once it has been told to stop, while its database does not answer, while a worker that runs here does not get to look at the
+/// It cannot once it has been told to stop, while its database cannot be read and written, while a worker that runs here does not get to look at the
 /// queue, or once a task has failed that it cannot do without.
 #[utoipa::path(
     get,

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::ConnectError;
 use super::server::{ConnectFailure, Server};
 use super::session::{Access, Purpose, Session};
-use crate::error::{TimedOut, connect_error, is_session_lost, store_error};
+use crate::error::{connect_error, is_session_lost, store_error, timed_out};
 use crate::readiness::Readiness;
 
 /// A connection that has been idle for longer is asked whether it still lives before it is used.
@@ -262,7 +262,7 @@ impl Pool {
             Err(_) => {
                 self.trust.suspect();
                 self.readiness.note_unreachable();
-                Err(StoreError::Unavailable(TimedOut(deadline).into()))
+                Err(timed_out(deadline))
             }
         }
     }

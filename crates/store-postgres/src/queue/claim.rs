@@ -19,7 +19,7 @@ use super::release::{release, remove_eventless};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
 use crate::damage;
-use crate::error::{TimedOut, corrupt, describe, unless_gone};
+use crate::error::{corrupt, describe, timed_out, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
 
@@ -83,7 +83,7 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
 
 async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
     let given = tokio::time::timeout(GIVE_BACK_WITHIN, giving).await;
-    let given = given.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(GIVE_BACK_WITHIN).into())));
+    let given = given.unwrap_or_else(|_| Err(timed_out(GIVE_BACK_WITHIN)));
     if let Err(error) = given {
         tracing::warn!(error = %describe(&error), "claims could not be given back; they will come free when their leases end");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
@@ -143,7 +143,7 @@ fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
     let mut wake = false;
     for answer in answers {
         let committed = match &failure {
-            Some(cause) => Err(error::unavailable(cause.clone())),
+            Some(cause) => Err(StoreError::unavailable(PublicCause::new(cause.clone()))),
             None => Ok(()),
         };
         wake |= answer(committed);
