@@ -155,7 +155,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         keyring,
         targets: Arc::default(),
         wake,
-        lock,
+        lock: Arc::downgrade(&lock),
         timeout,
     })
 }

@@ -90,11 +90,12 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        if !self.writer.is_running() {
+        let Some(lock) = self.lock.upgrade().filter(|_| self.writer.is_running()) else {
             return Err(error::unavailable("the store is closed"));
-        }
-        self.lock.verify().map_err(error::unwritable)?;
-        self.lock.check_disk().map_err(error::unwritable)?;
+        };
+        lock.verify().map_err(error::unwritable)?;
+        lock.check_disk().map_err(error::unwritable)?;
+        drop(lock);
         sqlx::query_scalar!("SELECT count(*) FROM meta")
             .fetch_one(&self.readers)
             .await

@@ -1,6 +1,6 @@
 //! The store itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdev_webhooks_domain::Timestamp;
@@ -29,7 +29,8 @@ pub struct SqliteStore {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) targets: Arc<Targets>,
     pub(crate) wake: Arc<Notify>,
-    pub(crate) lock: Arc<Lock>,
+    /// The writer's, which gives it up when it ends.
+    pub(crate) lock: Weak<Lock>,
     pub(crate) timeout: Duration,
 }
 
