@@ -13,7 +13,7 @@ use rdev_webhooks_keyring::{KeyId, Keyring, RotationReport};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use pool::{PooledConnection, Place, Pool, PoolLimits};
+pub(crate) use pool::{Place, Pool, PoolLimits, PooledConnection};
 pub(crate) use server::{APPLICATION_NAME, ConnectFailure, Server};
 pub(crate) use session::{Purpose, Session};
 

@@ -132,7 +132,8 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
             .max_lifetime(None)
     };
     let readers = pool(options.readers).connect_with(reading(lock.path(), timeout)).await.map_err(failed)?;
-    let listings = pool(options.listings).connect_with(listing(lock.path(), timeout)).await.map_err(failed)?;
+    let listings =
+        pool(options.listings).connect_with(listing(lock.path(), timeout)).await.map_err(failed)?;
     let gate = Gate::default();
     let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
     let listings = Listings::new(listings, gate, options.listing_timeout);
