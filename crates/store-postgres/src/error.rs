@@ -123,11 +123,10 @@ fn is_passing(sqlstate: &str) -> bool {
 /// Whether a statement may be committed though its answer is an error: its connection broke, or the server ended
 /// it while it stopped.
 pub(crate) fn may_have_committed(error: &StoreError) -> bool {
-    let StoreError::Unavailable(source) = error else {
+    if !matches!(error, StoreError::Unavailable(_)) {
         return false;
-    };
-    let refusal = source.downcast_ref::<Refusal>();
-    refusal.is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
+    }
+    refusal(error).is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
 }
 
 /// Whether the database is away, and may come back without anybody doing something about this program's user,
