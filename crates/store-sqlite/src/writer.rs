@@ -257,7 +257,8 @@ mod tests {
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
-        let setup = Setup { conn, options, clock: Arc::new(Epoch), wake: Arc::default(), log, lock };
+        let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
+        let setup = Setup { conn, options, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_millis(500));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (reached, release) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));

@@ -53,7 +53,14 @@ impl Time {
         }
         let elapsed = self.clock.elapsed();
         if self.noted_at.is_none_or(|noted_at| elapsed.saturating_sub(noted_at) >= NOTE_EVERY) {
-            self.note(conn, elapsed).await?;
+            self.noted_at = Some(elapsed);
+            // Nothing hangs on it: what is not noted is not removed.
+            if let Err(error) = self.note(conn, elapsed).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the time that has passed cannot be noted; will try again"
+                );
+            }
         }
         Ok(())
     }
@@ -72,7 +79,6 @@ impl Time {
         }
         let at = micros(observed.at);
         sqlx::query!("UPDATE clock SET seen_at = ?1", at).execute(conn).await?;
-        self.noted_at = Some(elapsed);
         Ok(())
     }
 }
