@@ -73,7 +73,8 @@ fn deciding(criterion: &mut Criterion) {
     for (name, status) in [("success", 200), ("failure", 503)] {
         let outcome = AttemptOutcome::answered(CapturedResponse { status, ..CapturedResponse::default() });
         criterion.bench_function(&format!("decide, {name}"), |bencher| {
-            bencher.iter(|| decide(black_box(&leased), black_box(&outcome), NOW, 0.5));
+            bencher
+                .iter(|| decide(black_box(&leased), black_box(&outcome), Duration::from_millis(5), NOW, 0.5));
         });
     }
 }

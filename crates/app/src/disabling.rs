@@ -4,11 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryHistory, DisabledWebhook, StoreError, Updated, WebhookRepository};
-use rdev_webhooks_domain::{
-    DeliveryFilter, DisabledReason, EventType, PageRequest, Target, Timestamp, Webhook, WebhookId,
-    WebhookState,
-};
+use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError, WebhookRepository};
+use rdev_webhooks_domain::{DisabledReason, EventType, Target, Timestamp, WebhookId};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Ambient, EventDraft, Outages, Publisher};
@@ -33,7 +30,6 @@ const NEWS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// of once, by the event's key.
 pub struct Disabling {
     webhooks: Arc<dyn WebhookRepository>,
-    history: Arc<dyn DeliveryHistory>,
     publisher: Publisher,
     ambient: Ambient,
     after: Duration,
@@ -47,20 +43,11 @@ impl Disabling {
     #[must_use]
     pub fn new(
         webhooks: Arc<dyn WebhookRepository>,
-        history: Arc<dyn DeliveryHistory>,
         publisher: Publisher,
         ambient: Ambient,
         after: Duration,
     ) -> Self {
-        Self {
-            webhooks,
-            history,
-            publisher,
-            ambient,
-            after,
-            told: HashSet::new(),
-            outages: Outages::default(),
-        }
+        Self { webhooks, publisher, ambient, after, told: HashSet::new(), outages: Outages::default() }
     }
 
     /// Tells these of what the database fails to do.
@@ -102,47 +89,15 @@ impl Disabling {
     }
 
     async fn disable_failing(&self) -> Result<(), StoreError> {
-        let now = self.ambient.now();
-        // Each page is of webhooks that are still enabled; one that yields nothing would come again.
         loop {
-            let failing = self.webhooks.failing(now - self.after, PAGE).await?;
-            let mut disabled = 0;
-            for (id, since) in &failing {
-                if self.was_tried_lately(*id, *since).await? && self.disable(*id, now).await? {
-                    tracing::warn!(webhook = %id, failing_since = %since, "a webhook was disabled: all its deliveries have failed for too long");
-                    disabled += 1;
-                }
+            let disabled = self.webhooks.disable_failing(self.after, PAGE).await?;
+            for (id, since) in &disabled {
+                tracing::warn!(webhook = %id, failing_since = %since, "webhook disabled: all its deliveries failed for too long");
             }
-            if failing.len() < PAGE as usize || disabled == 0 {
+            if disabled.len() < PAGE as usize {
                 return Ok(());
             }
         }
-    }
-
-    /// Whether the webhook was given anything to deliver in the second half of the time. One failure and then
-    /// nothing for days is no reason to disable it.
-    async fn was_tried_lately(&self, id: WebhookId, failing_since: Timestamp) -> Result<bool, StoreError> {
-        let since = Some(failing_since + self.after / 2);
-        let filter = DeliveryFilter { webhook: Some(id), since, ..DeliveryFilter::default() };
-        let page = PageRequest { limit: 1, before: None };
-        Ok(!self.history.list(&filter, page).await?.items.is_empty())
-    }
-
-    /// Disables one, unless somebody else changes it at this moment: then the next pass looks again.
-    async fn disable(&self, id: WebhookId, now: Timestamp) -> Result<bool, StoreError> {
-        let Some(webhook) = self.webhooks.get(id).await? else {
-            return Ok(false);
-        };
-        if webhook.state != WebhookState::Enabled {
-            return Ok(false);
-        }
-        let next = Webhook {
-            state: WebhookState::Disabled { reason: DisabledReason::Failing, since: now },
-            updated_at: now,
-            version: webhook.version + 1,
-            ..webhook
-        };
-        Ok(self.webhooks.update(&next).await? == Updated::Applied)
     }
 
     /// Publishes what was disabled lately, each by this process once.

@@ -268,7 +268,7 @@ impl Settling {
                     failed.increment(1);
                 }
             }
-            Settled::RetryAfter(_) | Settled::Resumed => self.retried.increment(1),
+            Settled::RetryAfter(_) | Settled::Resumed | Settled::Interrupted => self.retried.increment(1),
         }
     }
 }
@@ -276,12 +276,17 @@ impl Settling {
 /// Of the pool's slots and what the scheduler claims for them.
 pub(crate) struct Scheduling {
     in_flight: Gauge,
+    parked: Gauge,
     batch: Histogram,
 }
 
 impl Scheduling {
     pub(crate) fn new(slots: usize) -> Self {
         describe_gauge!("rdev_webhooks_in_flight", "Deliveries that hold a slot of this process's pool");
+        describe_gauge!(
+            "rdev_webhooks_parked",
+            "Attempts that go on without a slot because their endpoints have not answered for long"
+        );
         describe_gauge!("rdev_webhooks_slots", "Deliveries that the pool may have in flight");
         describe_histogram!(
             "rdev_webhooks_claim_batch_deliveries",
@@ -291,12 +296,14 @@ impl Scheduling {
         gauge!("rdev_webhooks_slots").set(slots as f64);
         Self {
             in_flight: gauge!("rdev_webhooks_in_flight"),
+            parked: gauge!("rdev_webhooks_parked"),
             batch: histogram!("rdev_webhooks_claim_batch_deliveries"),
         }
     }
 
-    pub(crate) fn in_flight(&self, now: usize) {
-        self.in_flight.set(now as f64);
+    pub(crate) fn in_flight(&self, in_slots: usize, parked: usize) {
+        self.in_flight.set(in_slots as f64);
+        self.parked.set(parked as f64);
     }
 
     pub(crate) fn claimed(&self, deliveries: usize) {

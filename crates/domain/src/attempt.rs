@@ -35,6 +35,10 @@ impl Attempt {
     pub const ABANDONED: &str =
         "the worker that made this attempt ended before it could record what came of it";
 
+    /// What is said of an attempt that its worker cut off because it was told to end.
+    pub const INTERRUPTED: &str =
+        "the worker that made this attempt was stopped before the endpoint answered";
+
     /// One whose worker did not live to record it, as it is recorded at `now`.
     #[must_use]
     pub fn abandoned(lost: AbandonedAttempt, now: Timestamp) -> Self {

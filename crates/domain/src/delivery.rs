@@ -328,10 +328,18 @@ impl Progress {
             Settled::Failed(reason) => return Ok(Some(DeliveryState::Failed { at: now, reason })),
             Settled::RetryAfter(wait) => now + wait,
             Settled::Resumed => self.resume_at.unwrap_or(now),
+            Settled::Interrupted => self.due_at,
         };
         if webhook_deleted {
             let reason = CancelReason::WebhookDeleted;
             return Ok(Some(DeliveryState::Cancelled { at: now, reason }));
+        }
+        if settled == Settled::Interrupted {
+            self.lease = None;
+            if self.trigger == Trigger::Automatic {
+                self.automatic_attempts = self.automatic_attempts.saturating_sub(1);
+            }
+            return Ok(None);
         }
         self.due_at = next_due;
         self.trigger = Trigger::Automatic;

@@ -23,6 +23,10 @@ pub const FIRST_OPEN: Duration = Duration::from_secs(5);
 /// How long a circuit stays open at most.
 pub const LONGEST_OPEN: Duration = Duration::from_secs(5 * 60);
 
+/// An attempt that fails later than this was silent: it held its place for long. One that fails sooner costs
+/// other endpoints nothing.
+pub const SILENT_AFTER: Duration = Duration::from_secs(1);
+
 /// What is remembered of an endpoint; the default is one of which nothing bad is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
@@ -36,6 +40,19 @@ pub struct Health {
     pub probing: bool,
     /// Since when every attempt has failed, in whatever way.
     pub failing_since: Option<Timestamp>,
+    /// When the last failed attempt was recorded.
+    pub last_failed_at: Option<Timestamp>,
+    /// Whether the last failed attempt was [silent](SILENT_AFTER).
+    pub is_silent: bool,
+}
+
+/// How the last attempt at a webhook failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastFailure {
+    /// Within [`SILENT_AFTER`].
+    Prompt,
+    /// Later, or its worker did not live to record it.
+    Silent,
 }
 
 /// Whether deliveries are let through.
@@ -76,12 +93,15 @@ pub enum HealthEffect {
     Rejected,
     /// It is away, broken or overloaded.
     Unavailable,
+    /// The same, and the attempt took longer than [`SILENT_AFTER`].
+    Silent,
 }
 
 impl HealthEffect {
-    /// What an outcome says.
+    /// What an outcome says that came in after `duration`.
     #[must_use]
-    pub fn of(outcome: &AttemptOutcome) -> Self {
+    pub fn of(outcome: &AttemptOutcome, duration: Duration) -> Self {
+        let unavailable = if duration > SILENT_AFTER { Self::Silent } else { Self::Unavailable };
         let Some(failure) = &outcome.failure else {
             return Self::Succeeded;
         };
@@ -91,8 +111,8 @@ impl HealthEffect {
             | FailureClass::Tls
             | FailureClass::Timeout
             | FailureClass::Reset
-            | FailureClass::Protocol => Self::Unavailable,
-            FailureClass::Status if matches!(outcome.status(), Some(429 | 500..=599)) => Self::Unavailable,
+            | FailureClass::Protocol => unavailable,
+            FailureClass::Status if matches!(outcome.status(), Some(429 | 500..=599)) => unavailable,
             FailureClass::Status | FailureClass::RefusedDestination => Self::Rejected,
             FailureClass::Abandoned => Self::None,
         }
@@ -108,6 +128,8 @@ pub struct Tally {
     pub rejected: bool,
     /// How many found the endpoint unavailable.
     pub unavailable: u32,
+    /// Whether any of these was silent.
+    pub silent: bool,
 }
 
 impl Tally {
@@ -117,7 +139,10 @@ impl Tally {
             HealthEffect::None => {}
             HealthEffect::Succeeded => self.succeeded = true,
             HealthEffect::Rejected => self.rejected = true,
-            HealthEffect::Unavailable => self.unavailable = self.unavailable.saturating_add(1),
+            HealthEffect::Unavailable | HealthEffect::Silent => {
+                self.unavailable = self.unavailable.saturating_add(1);
+                self.silent |= effect == HealthEffect::Silent;
+            }
         }
     }
 }
@@ -130,9 +155,28 @@ impl Health {
             self.succeeded();
         } else if tally.unavailable > 0 {
             self.failed(tally.unavailable, now);
+            self.is_silent = tally.silent;
         } else if tally.rejected {
             self.rejected(now);
+            self.is_silent = false;
         }
+    }
+
+    /// How the last attempt failed; none if it did not.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.failing_since.map(|_| if self.is_silent { LastFailure::Silent } else { LastFailure::Prompt })
+    }
+
+    /// Whether a webhook is to be disabled whose deliveries may all fail for as long as `after`: every attempt
+    /// has failed for so long, and one of the second half of that time is among them. One failure and then
+    /// nothing for days is no reason.
+    #[must_use]
+    pub fn has_failed_for(&self, after: Duration, now: Timestamp) -> bool {
+        let (Some(since), Some(last)) = (self.failing_since, self.last_failed_at) else {
+            return false;
+        };
+        since + after <= now && since + after / 2 <= last
     }
 
     /// An attempt succeeded: all is forgotten, and the circuit closed.
@@ -144,6 +188,7 @@ impl Health {
     /// may be sent at once.
     pub fn rejected(&mut self, now: Timestamp) {
         self.failing_since.get_or_insert(now);
+        self.last_failed_at = Some(now);
         if self.probing {
             self.probing = false;
             self.open_until = Some(now);
@@ -154,6 +199,7 @@ impl Health {
     /// [`OPEN_AFTER`] in a row over long enough, unless it is open already: then these had begun before.
     pub fn failed(&mut self, times: u32, now: Timestamp) {
         let failing_for = now.since(*self.failing_since.get_or_insert(now));
+        self.last_failed_at = Some(now);
         self.consecutive_failures = self.consecutive_failures.saturating_add(times);
         let is_open = !self.probing && matches!(self.circuit(now), Circuit::Open { .. });
         let has_reason = self.consecutive_failures >= OPEN_AFTER && failing_for >= OPEN_AFTER_FAILING_FOR;

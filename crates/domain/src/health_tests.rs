@@ -4,6 +4,7 @@ use super::*;
 use crate::CapturedResponse;
 
 const NOW: Timestamp = Timestamp::from_millis(1_736_937_000_000);
+const SOON: Duration = Duration::from_millis(5);
 const LEASE: Duration = Duration::from_secs(45);
 
 fn began() -> Timestamp {
@@ -44,7 +45,8 @@ fn failures_while_it_is_open_only_count() {
     let mut health = failing(OPEN_AFTER);
     let opened = health;
     health.failed(3, NOW + Duration::from_secs(1));
-    assert_eq!(health, Health { consecutive_failures: OPEN_AFTER + 3, ..opened });
+    let last_failed_at = health.last_failed_at;
+    assert_eq!(health, Health { consecutive_failures: OPEN_AFTER + 3, last_failed_at, ..opened });
 }
 
 #[test]
@@ -86,10 +88,10 @@ fn a_probe_that_nobody_hears_of_is_followed_by_another_when_its_lease_ends() {
 #[test]
 fn what_an_outcome_says() {
     let answered = |status| {
-        HealthEffect::of(&AttemptOutcome::answered(CapturedResponse {
-            status,
-            ..CapturedResponse::default()
-        }))
+        HealthEffect::of(
+            &AttemptOutcome::answered(CapturedResponse { status, ..CapturedResponse::default() }),
+            SOON,
+        )
     };
     for (status, effect) in [
         (204, HealthEffect::Succeeded),
@@ -105,11 +107,11 @@ fn what_an_outcome_says() {
     }
     use FailureClass as C;
     for class in [C::Dns, C::Connect, C::Tls, C::Timeout, C::Reset, C::Protocol] {
-        assert_eq!(HealthEffect::of(&AttemptOutcome::failed(class, "")), HealthEffect::Unavailable);
+        assert_eq!(HealthEffect::of(&AttemptOutcome::failed(class, ""), SOON), HealthEffect::Unavailable);
     }
     let refused = AttemptOutcome::failed(C::RefusedDestination, "");
-    assert_eq!(HealthEffect::of(&refused), HealthEffect::Rejected);
-    assert_eq!(HealthEffect::of(&AttemptOutcome::failed(C::Abandoned, "")), HealthEffect::None);
+    assert_eq!(HealthEffect::of(&refused, SOON), HealthEffect::Rejected);
+    assert_eq!(HealthEffect::of(&AttemptOutcome::failed(C::Abandoned, ""), SOON), HealthEffect::None);
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -144,7 +146,7 @@ proptest! {
                 }
                 Step::Probe => {}
                 Step::Record { succeeded, rejected, unavailable } => {
-                    let tally = Tally { succeeded, rejected, unavailable };
+                    let tally = Tally { succeeded, rejected, unavailable, silent: false };
                     health.record(tally, now);
                     if succeeded {
                         prop_assert_eq!(health, Health::default());
@@ -175,7 +177,7 @@ proptest! {
             together.probe(now, LEASE);
         }
         let mut apart = together;
-        together.record(Tally { succeeded: false, rejected, unavailable }, now);
+        together.record(Tally { rejected, unavailable, ..Tally::default() }, now);
         if rejected {
             apart.rejected(now);
         }
@@ -184,4 +186,25 @@ proptest! {
         }
         prop_assert_eq!(together, apart);
     }
+}
+
+#[test]
+fn a_webhook_has_failed_for_long_only_if_it_failed_lately_too() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let mut health = Health::default();
+    assert!(!health.has_failed_for(day * 5, NOW + day * 10));
+    health.failed(1, NOW);
+    assert!(!health.has_failed_for(day * 5, NOW + day * 10), "once only");
+    health.rejected(NOW + day * 3);
+    assert!(!health.has_failed_for(day * 5, NOW + day * 4), "not for long enough");
+    assert!(health.has_failed_for(day * 5, NOW + day * 5));
+}
+
+#[test]
+fn only_an_endpoint_that_took_its_time_to_fail_is_silent() {
+    let of = |class, duration| HealthEffect::of(&AttemptOutcome::failed(class, "no"), duration);
+    assert_eq!(of(FailureClass::Timeout, SILENT_AFTER), HealthEffect::Unavailable);
+    assert_eq!(of(FailureClass::Timeout, SILENT_AFTER * 2), HealthEffect::Silent);
+    assert_eq!(of(FailureClass::RefusedDestination, SILENT_AFTER * 2), HealthEffect::Rejected);
+    assert_eq!(of(FailureClass::Abandoned, SILENT_AFTER * 2), HealthEffect::None);
 }

@@ -54,7 +54,7 @@ pub use event::{
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
-pub use health::{Circuit, Health, HealthEffect};
+pub use health::{Circuit, Health, HealthEffect, LastFailure};
 pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
 pub use page::{Damaged, DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};

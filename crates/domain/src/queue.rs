@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, ProjectName, RateLimit, RetryPolicy, SigningSecrets, Timestamp,
-    TraceParent, Trigger, WebhookId,
+    HealthEffect, IdempotencyKey, LastFailure, ProjectName, RateLimit, RetryPolicy, SigningSecrets,
+    Timestamp, TraceParent, Trigger, WebhookId,
 };
 
 /// The fence of a lease: a random number, new for every claim.
@@ -60,6 +60,11 @@ pub struct DueWebhook {
     pub rate_limit: Option<RateLimit>,
     /// Its own deadline of one attempt.
     pub timeout: Option<Duration>,
+    /// How its last attempt failed; none if it did not, or there was none. An attempt whose worker did not live
+    /// to record it is such a failure for as long as its delivery waits to be taken over.
+    pub last_failure: Option<LastFailure>,
+    /// For how long about the longest due of it has been due.
+    pub overdue: Duration,
 }
 
 /// The queue as a whole, for whoever watches over it.
@@ -172,6 +177,8 @@ pub enum Settled {
     RetryAfter(Duration),
     /// An attempt that was asked for failed; the automatic retry behind it stands.
     Resumed,
+    /// The worker cut the attempt off because it ends: it is made again at once, at no cost to the retry policy.
+    Interrupted,
 }
 
 /// What a worker reports of a delivery that it had claimed.

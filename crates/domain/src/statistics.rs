@@ -38,7 +38,7 @@ impl Sums {
         match settlement.settled {
             Settled::Succeeded => self.succeeded = self.succeeded.saturating_add(1),
             Settled::Failed(_) => self.failed = self.failed.saturating_add(1),
-            Settled::RetryAfter(_) | Settled::Resumed => {}
+            Settled::RetryAfter(_) | Settled::Resumed | Settled::Interrupted => {}
         }
         if let Some(attempt) = &settlement.attempt {
             self.attempt(settlement.lease.delivery, attempt);

@@ -21,6 +21,7 @@ use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 use rdev_webhooks_runtime::healthcheck;
 use rdev_webhooks_runtime::options::{positive_duration, secret};
+use rdev_webhooks_runtime::program::max_open_files;
 
 pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 
@@ -129,12 +130,15 @@ impl WorkerArgs {
     /// The same for the library.
     #[must_use]
     pub fn to_options(&self) -> WorkerOptions {
+        let default = WorkerOptions::default();
         WorkerOptions {
             workers: self.workers.get(),
             max_in_flight: self.max_in_flight.get(),
             max_in_flight_per_webhook: self.max_in_flight_per_webhook.get(),
             delivery_timeout: self.delivery_timeout,
-            ..WorkerOptions::default()
+            // Each parked attempt holds one of the connections, which are half of what may be open.
+            max_parked: default.max_parked.min(max_open_files() / 4),
+            ..default
         }
     }
 }

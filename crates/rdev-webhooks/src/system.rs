@@ -210,7 +210,6 @@ impl RdevWebhooks {
         self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
-            Arc::clone(&self.store.history),
             self.services.publisher.clone(),
             self.ambient.clone(),
             self.upkeep.disable_after,

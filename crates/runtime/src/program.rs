@@ -33,6 +33,13 @@ fn allow_open_files() {
     }
 }
 
+/// How many files this process may have open.
+#[must_use]
+pub fn max_open_files() -> usize {
+    let soft = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    usize::try_from(soft).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;

@@ -2,13 +2,15 @@
 //! are [`Health`]'s, in the statements that settle and claim.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
 use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
+use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::connect::Inner;
-use crate::convert::{from_sql_time, to_sql_time, to_u32};
+use crate::convert::{from_sql_time, to_micros_up, to_sql_time, to_u32};
 use crate::error::corrupt;
 
 /// The health of webhooks, in the same order.
@@ -18,7 +20,8 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
         .browse()
         .run(async |conn| {
             sqlx::query!(
-                "SELECT webhook_id, consecutive_failures, openings, open_until, probing, failing_since
+                "SELECT webhook_id, consecutive_failures, openings, open_until, probing, failing_since,
+                     last_failed_at, silent
                  FROM rdev_webhooks.webhook_health WHERE webhook_id = ANY($1)",
                 &wanted
             )
@@ -35,6 +38,8 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
                 open_until: row.open_until.map(from_sql_time),
                 probing: row.probing,
                 failing_since: Some(from_sql_time(row.failing_since)),
+                last_failed_at: Some(from_sql_time(row.last_failed_at)),
+                is_silent: row.silent,
             };
             (row.webhook_id, health)
         })
@@ -42,30 +47,77 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
     Ok(wanted.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
 }
 
-/// Enabled webhooks that have failed since a moment, those that have longest first.
-pub(crate) async fn failing(
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and says since when
+/// they had.
+///
+/// The webhooks are locked before the health is looked at, in the order of everybody who locks both. What is
+/// locked is read as its last writer left it: a success that is being recorded is waited for, and spares its
+/// webhook.
+pub(crate) async fn disable_failing(
     store: &Inner,
-    before: Timestamp,
+    after: Duration,
     limit: u32,
 ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+    let after_us = to_micros_up(after);
     let rows = store
-        .browse()
+        .write()
         .run(async |conn| {
-            sqlx::query!(
-                "SELECT h.webhook_id, h.failing_since
-                 FROM rdev_webhooks.webhook_health h
-                 JOIN rdev_webhooks.webhooks w ON w.id = h.webhook_id
-                 WHERE h.failing_since <= $1 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
-                 ORDER BY h.failing_since, h.webhook_id LIMIT $2",
-                to_sql_time(before),
+            let mut tx = conn.begin().await?;
+            let held = sqlx::query_scalar!(
+                "WITH failing AS MATERIALIZED (
+                     SELECT h.webhook_id
+                     FROM rdev_webhooks.webhook_health h
+                     JOIN rdev_webhooks.webhooks w ON w.id = h.webhook_id
+                         AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
+                     WHERE h.failing_since <= rdev_webhooks.now() - $1::int8 * interval '1 microsecond'
+                         AND h.failing_since + $1 / 2 * interval '1 microsecond' <= h.last_failed_at
+                     ORDER BY h.failing_since, h.webhook_id LIMIT $2
+                 )
+                 SELECT id FROM rdev_webhooks.webhooks
+                 WHERE id = ANY(ARRAY(SELECT webhook_id FROM failing))
+                     AND deleted_at IS NULL AND disabled_reason IS NULL
+                 ORDER BY id FOR UPDATE",
+                after_us,
                 i64::from(limit)
             )
-            .fetch_all(&mut **conn)
-            .await
+            .fetch_all(&mut *tx)
+            .await?;
+            if held.is_empty() {
+                return Ok(Vec::new());
+            }
+            let disabled = sqlx::query!(
+                "WITH failing AS MATERIALIZED (
+                     SELECT h.webhook_id, h.failing_since
+                     FROM rdev_webhooks.webhook_health h
+                     WHERE h.webhook_id = ANY($1)
+                         AND h.failing_since <= rdev_webhooks.now() - $2::int8 * interval '1 microsecond'
+                         AND h.failing_since + $2 / 2 * interval '1 microsecond' <= h.last_failed_at
+                     ORDER BY h.webhook_id FOR UPDATE
+                 ),
+                 unsubscribed AS (
+                     DELETE FROM rdev_webhooks.subscriptions s USING failing f
+                     WHERE s.webhook_id = f.webhook_id
+                 )
+                 UPDATE rdev_webhooks.webhooks w SET disabled_reason = $3,
+                     disabled_since = rdev_webhooks.now(), updated_at = rdev_webhooks.now(),
+                     version = w.version + 1
+                 FROM failing f WHERE w.id = f.webhook_id
+                 RETURNING w.id, f.failing_since",
+                &held,
+                after_us,
+                DisabledReason::Failing.as_str()
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(disabled)
         })
         .await?;
-    let failing = rows.into_iter();
-    Ok(failing.map(|row| (WebhookId::from_uuid(row.webhook_id), from_sql_time(row.failing_since))).collect())
+    let disabled = rows.into_iter();
+    let mut disabled: Vec<_> =
+        disabled.map(|row| (WebhookId::from_uuid(row.id), from_sql_time(row.failing_since))).collect();
+    disabled.sort_unstable_by_key(|(id, since)| (*since, *id));
+    Ok(disabled)
 }
 
 /// Webhooks that were disabled for these reasons since a moment, the longest disabled first.

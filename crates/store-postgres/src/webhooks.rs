@@ -1,5 +1,7 @@
 //! [`WebhookRepository`] on Postgres.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
@@ -265,12 +267,12 @@ impl WebhookRepository for PostgresStore {
         health::of(&self.inner, ids).await
     }
 
-    async fn failing(
+    async fn disable_failing(
         &self,
-        before: Timestamp,
+        after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        health::failing(&self.inner, before, limit).await
+        health::disable_failing(&self.inner, after, limit).await
     }
 
     async fn disabled(

@@ -1,9 +1,10 @@
 //! How endpoints are doing: what stands in `webhook_health`. A webhook without a row is well.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{self, Row};
@@ -18,7 +19,7 @@ pub(crate) async fn load(
     let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
     let found = sqlx::query!(
         r#"SELECT webhook_id, consecutive_failures, openings, open_until, probing AS "probing: bool",
-             failing_since
+             failing_since, last_failed_at, silent AS "silent: bool"
            FROM webhook_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))"#,
         ids
     )
@@ -35,6 +36,8 @@ pub(crate) async fn load(
             open_until: row.open_until.map(Timestamp::from_micros),
             probing: row.probing,
             failing_since: Some(Timestamp::from_micros(row.failing_since)),
+            last_failed_at: Some(Timestamp::from_micros(row.last_failed_at)),
+            is_silent: row.silent,
         };
         healths.insert(id, health);
     }
@@ -59,6 +62,8 @@ pub(crate) async fn save(
             health.open_until.map(micros),
             health.probing,
             micros(failing_since),
+            micros(health.last_failed_at.unwrap_or(failing_since)),
+            health.is_silent,
         ));
     }
     if !well.is_empty() {
@@ -75,8 +80,10 @@ pub(crate) async fn save(
         let unwell = json::rows(&unwell)?;
         sqlx::query!(
             "INSERT OR REPLACE INTO webhook_health
-               (webhook_id, consecutive_failures, openings, open_until, probing, failing_since)
-             SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5
+               (webhook_id, consecutive_failures, openings, open_until, probing, failing_since,
+                last_failed_at, silent)
+             SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+               value ->> 6, value ->> 7
              FROM json_each(?1)",
             unwell
         )
@@ -85,6 +92,46 @@ pub(crate) async fn save(
         .map_err(error::database)?;
     }
     Ok(())
+}
+
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and says since when
+/// they had.
+pub(crate) async fn disable_failing(
+    conn: &mut SqliteConnection,
+    after: Duration,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+    let reason = DisabledReason::Failing.as_str();
+    let (before, half) =
+        (micros(now - after), i64::try_from((after / 2).as_micros()).unwrap_or(i64::MAX / 2));
+    let now = micros(now);
+    let disabled = sqlx::query!(
+        r#"WITH failing AS MATERIALIZED (
+             SELECT w.id, h.failing_since
+             FROM webhook_health AS h CROSS JOIN webhooks AS w ON w.id = h.webhook_id
+             WHERE h.failing_since <= ?1 AND h.failing_since + ?2 <= h.last_failed_at
+               AND w.disabled_since IS NULL AND w.deleted_at IS NULL
+             ORDER BY h.failing_since, w.id LIMIT ?3)
+           UPDATE webhooks SET disabled_reason = ?4, disabled_since = ?5, updated_at = ?5, version = version + 1
+           FROM failing WHERE webhooks.id = failing.id
+           RETURNING webhooks.id, (SELECT h.failing_since FROM webhook_health AS h
+             WHERE h.webhook_id = webhooks.id) AS "failing_since!: i64""#,
+        before,
+        half,
+        limit,
+        reason,
+        now
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut failing = Vec::with_capacity(disabled.len());
+    for row in disabled {
+        failing.push((rows::webhook::id(&row.id)?, Timestamp::from_micros(row.failing_since)));
+    }
+    failing.sort_unstable_by_key(|(id, since)| (*since, *id));
+    Ok(failing)
 }
 
 /// Forgets the health of one webhook.

@@ -1,6 +1,7 @@
 //! [`WebhookRepository`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
@@ -175,25 +176,15 @@ impl WebhookRepository for SqliteStore {
         Ok(ids.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
     }
 
-    async fn failing(
+    async fn disable_failing(
         &self,
-        before: Timestamp,
+        after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        let before = micros(before);
-        let found = sqlx::query!(
-            "SELECT w.id, h.failing_since
-             FROM webhook_health AS h CROSS JOIN webhooks AS w ON w.id = h.webhook_id
-             WHERE h.failing_since <= ?1 AND w.disabled_since IS NULL AND w.deleted_at IS NULL
-             ORDER BY h.failing_since, w.id LIMIT ?2",
-            before,
-            limit
-        )
-        .fetch_all(&self.readers)
+        self.write(move |conn, now| {
+            Box::pin(async move { health::disable_failing(conn, after, limit, now).await })
+        })
         .await
-        .map_err(error::database)?;
-        let since = Timestamp::from_micros;
-        found.iter().map(|row| Ok((rows::webhook::id(&row.id)?, since(row.failing_since)))).collect()
     }
 
     async fn disabled(

@@ -69,7 +69,14 @@ mod tests {
 
     fn webhook(n: u8) -> DueWebhook {
         let id = WebhookId::from_parts(Timestamp::from_millis(1), [n; 10]);
-        DueWebhook { id, max_in_flight: None, rate_limit: None, timeout: None }
+        DueWebhook {
+            id,
+            max_in_flight: None,
+            rate_limit: None,
+            timeout: None,
+            last_failure: None,
+            overdue: Duration::ZERO,
+        }
     }
 
     fn known(busy: &mut Busy) -> Option<Vec<DueWebhook>> {

@@ -1,5 +1,7 @@
 //! The third step: how the delivery goes on.
 
+use std::time::Duration;
+
 use rdev_webhooks_domain::{
     AttemptOutcome, FailureClass, FailureReason, HealthEffect, LeasedDelivery, RetryPolicy, Settled,
     Timestamp, Trigger,
@@ -23,9 +25,15 @@ pub struct Decision {
 }
 
 /// Decides by the outcome, the webhook's policy and what the endpoint asks for. `now` is when the
-/// outcome came in, by the store's clock; `jitter` is a random fraction, 0 to 1.
+/// outcome came in, by the store's clock, after `duration`; `jitter` is a random fraction, 0 to 1.
 #[must_use]
-pub fn decide(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp, jitter: f64) -> Decision {
+pub fn decide(
+    leased: &LeasedDelivery,
+    outcome: &AttemptOutcome,
+    duration: Duration,
+    now: Timestamp,
+    jitter: f64,
+) -> Decision {
     let gone = outcome.status() == Some(410);
     let settled = match &outcome.failure {
         None => Settled::Succeeded,
@@ -37,7 +45,7 @@ pub fn decide(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp,
         Some(_) if leased.resumes => Settled::Resumed,
         Some(_) => Settled::Failed(FailureReason::RedeliveryFailed),
     };
-    Decision { settled, gone, health: HealthEffect::of(outcome) }
+    Decision { settled, gone, health: HealthEffect::of(outcome, duration) }
 }
 
 fn after_failure(leased: &LeasedDelivery, outcome: &AttemptOutcome, now: Timestamp, jitter: f64) -> Settled {

@@ -8,6 +8,7 @@ use rdev_webhooks_testkit::{SeededEntropy, samples};
 
 use super::*;
 
+const SOON: Duration = Duration::from_millis(5);
 const NOW: Timestamp = Timestamp::from_millis(1_736_937_000_000);
 
 fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDelivery {
@@ -46,7 +47,7 @@ fn answered(status: u16, headers: &[(&str, &str)]) -> AttemptOutcome {
 }
 
 fn automatic(attempt: u32, outcome: &AttemptOutcome) -> Settled {
-    decide(&leased(Trigger::Automatic, attempt, false), outcome, NOW, 0.0).settled
+    decide(&leased(Trigger::Automatic, attempt, false), outcome, SOON, NOW, 0.0).settled
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn the_last_attempt_of_the_policy_is_the_last() {
 
 #[test]
 fn gone_fails_at_once_and_disables() {
-    let decision = decide(&leased(Trigger::Automatic, 1, false), &answered(410, &[]), NOW, 0.0);
+    let decision = decide(&leased(Trigger::Automatic, 1, false), &answered(410, &[]), SOON, NOW, 0.0);
     let settled = Settled::Failed(FailureReason::Gone);
     assert_eq!(decision, Decision { settled, gone: true, health: HealthEffect::Rejected });
 }
@@ -77,7 +78,8 @@ fn gone_fails_at_once_and_disables() {
 #[test]
 fn an_attempt_tells_of_its_endpoint_whoever_asked_for_it() {
     for trigger in [Trigger::Automatic, Trigger::Manual, Trigger::Replay] {
-        let told = |outcome: &AttemptOutcome| decide(&leased(trigger, 1, false), outcome, NOW, 0.0).health;
+        let told =
+            |outcome: &AttemptOutcome| decide(&leased(trigger, 1, false), outcome, SOON, NOW, 0.0).health;
         assert_eq!(told(&answered(200, &[])), HealthEffect::Succeeded);
         assert_eq!(told(&answered(404, &[])), HealthEffect::Rejected);
         assert_eq!(told(&answered(503, &[])), HealthEffect::Unavailable);
@@ -94,9 +96,9 @@ fn a_refused_destination_fails_at_once() {
 fn an_attempt_that_was_asked_for_is_alone() {
     let failed = answered(500, &[]);
     for trigger in [Trigger::Manual, Trigger::Replay] {
-        let alone = decide(&leased(trigger, 1, false), &failed, NOW, 0.0).settled;
+        let alone = decide(&leased(trigger, 1, false), &failed, SOON, NOW, 0.0).settled;
         assert_eq!(alone, Settled::Failed(FailureReason::RedeliveryFailed));
-        let before_a_retry = decide(&leased(trigger, 1, true), &failed, NOW, 0.0).settled;
+        let before_a_retry = decide(&leased(trigger, 1, true), &failed, SOON, NOW, 0.0).settled;
         assert_eq!(before_a_retry, Settled::Resumed);
     }
 }
@@ -115,7 +117,7 @@ proptest! {
         let leased = leased(Trigger::Automatic, attempt, false);
         let backoff = leased.target.retry.backoff_after(attempt).unwrap();
         let timeout = AttemptOutcome::failed(FailureClass::Timeout, "late");
-        match decide(&leased, &timeout, NOW, jitter).settled {
+        match decide(&leased, &timeout, SOON, NOW, jitter).settled {
             Settled::RetryAfter(wait) => prop_assert!(wait >= backoff && wait <= backoff.mul_f64(1.1)),
             other => prop_assert!(false, "{other:?}"),
         }

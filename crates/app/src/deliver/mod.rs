@@ -9,16 +9,22 @@
 
 mod busy;
 mod decide;
+mod flights;
 mod heartbeat;
 mod local_faults;
 mod pauses;
 mod pool;
 mod prepare;
+mod rate;
+mod recording;
 mod redact;
 mod retry_after;
+mod round;
 mod scheduler;
 mod settler;
 mod share;
+mod standing;
+mod window;
 mod worker;
 
 pub use decide::{Decision, decide};

@@ -1,22 +1,23 @@
 //! The tasks that send.
 
-use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use rdev_webhooks_domain::delivery::MAX_TAKEOVERS;
 use rdev_webhooks_domain::ports::Dispatcher;
 use rdev_webhooks_domain::{
-    Attempt, DeliveryId, FailureReason, HealthEffect, LeaseRef, LeasedDelivery, Settled, Settlement,
-    WebhookId,
+    Attempt, AttemptOutcome, FailureClass, FailureReason, HealthEffect, LeaseRef, LeasedDelivery, Phases,
+    Settled, Settlement, Timestamp, WebhookId,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::flights::Underway;
 use super::local_faults::LocalFaults;
 use super::redact::redact;
 use super::{decide, prepare};
@@ -28,13 +29,16 @@ pub(super) struct Job {
     pub(super) leased: LeasedDelivery,
     pub(super) claimed: Instant,
     pub(super) lease_ends: Instant,
+    /// The number of its flight.
+    pub(super) flight: u64,
+    pub(super) underway: Underway,
 }
 
 /// What the settler is to do about a delivery.
 pub(super) struct Outcome {
     pub(super) webhook: WebhookId,
-    /// The pool task whose slot it held.
-    pub(super) task: usize,
+    /// The number of its flight.
+    pub(super) flight: u64,
     pub(super) action: Action,
 }
 
@@ -51,10 +55,8 @@ pub(super) enum Action {
 
 /// One task of the pool. It drives its deliveries at the same time, without a task for each.
 pub(super) struct PoolTask {
-    pub(super) index: usize,
     pub(super) dispatcher: Arc<dyn Dispatcher>,
     pub(super) ambient: Ambient,
-    pub(super) max_in_flight: usize,
     pub(super) delivery_timeout: Duration,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) measures: Arc<Attempts>,
@@ -63,53 +65,54 @@ pub(super) struct PoolTask {
 }
 
 impl PoolTask {
-    /// Works until there are no more jobs, or until `abort`; answers the leases that it then still held.
+    /// Works until there are no more jobs. On `abort` it begins no more, cuts off the attempts that it is making,
+    /// and answers the leases of the jobs that it did not begin.
     pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>, abort: CancellationToken) -> Vec<LeaseRef> {
-        let mut held: HashMap<DeliveryId, LeaseRef> = HashMap::new();
+        // One of this task alone: so many attempts of all tasks would wait for one lock.
+        let cut_off = CancellationToken::new();
         let mut running = FuturesUnordered::new();
+        let mut left = Vec::new();
         let mut open = true;
         while open || !running.is_empty() {
             tokio::select! {
                 biased;
-                () = abort.cancelled() => break,
-                Some(done) = running.next(), if !running.is_empty() => {
-                    let (lease, outcome): (LeaseRef, Outcome) = done;
-                    held.remove(&lease.delivery);
+                () = abort.cancelled(), if !cut_off.is_cancelled() => {
+                    cut_off.cancel();
+                    open = false;
+                    jobs.close();
+                    while let Ok(job) = jobs.try_recv() {
+                        left.push(job.leased.lease);
+                    }
+                }
+                Some(outcome) = running.next(), if !running.is_empty() => {
                     // The settler outlives every task of the pool, and has room for every delivery.
                     if self.outcomes.send(outcome).await.is_err() {
                         break;
                     }
                 }
-                job = jobs.recv(), if open && running.len() < self.max_in_flight => match job {
-                    Some(job) => {
-                        let lease = job.leased.lease;
-                        held.insert(lease.delivery, lease);
-                        running.push(self.attempt(job));
-                    }
+                job = jobs.recv(), if open => match job {
+                    Some(job) => running.push(self.attempt(job, &cut_off)),
                     None => open = false,
                 },
             }
         }
-        jobs.close();
-        let mut left: Vec<_> = held.into_values().collect();
-        while let Ok(job) = jobs.try_recv() {
-            left.push(job.leased.lease);
-        }
         left
     }
 
-    async fn attempt(&self, job: Job) -> (LeaseRef, Outcome) {
+    async fn attempt(&self, job: Job, cut_off: &CancellationToken) -> Outcome {
         let webhook = job.leased.target.webhook_id;
         let lease = job.leased.lease;
+        let (flight, underway) = (job.flight, job.underway.clone());
         // A defect in one attempt must not take the task and its other deliveries with it.
-        let action = AssertUnwindSafe(self.send(job)).catch_unwind().await.unwrap_or_else(|_| {
+        let action = AssertUnwindSafe(self.send(job, cut_off)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(delivery = %lease.delivery, "an attempt panicked; the delivery is tried again when its lease ends");
             Action::Forget
         });
-        (lease, Outcome { webhook, task: self.index, action })
+        underway.end();
+        Outcome { webhook, flight, action }
     }
 
-    async fn send(&self, job: Job) -> Action {
+    async fn send(&self, mut job: Job, cut_off: &CancellationToken) -> Action {
         let leased = &job.leased;
         let lease = leased.lease;
         if leased.takeovers > 0 {
@@ -133,7 +136,18 @@ impl PoolTask {
             return Action::Release(lease);
         }
         self.measures.claimed(leased.overdue);
-        let mut report = match self.dispatcher.send(prepared.request).await {
+        // The request holds the body as long as that is needed, which a parked attempt may outlast.
+        job.leased.body = Bytes::new();
+        let leased = &job.leased;
+        let sent = tokio::select! {
+            biased;
+            sent = self.dispatcher.send(prepared.request) => sent,
+            () = cut_off.cancelled() => {
+                let duration = self.ambient.now().since(started_at);
+                return Action::Settle(Box::new(interrupted(leased, started_at, duration, prepared.signature)));
+            }
+        };
+        let mut report = match sent {
             Ok(report) => report,
             Err(fault) => {
                 self.local_faults.not_attempted(&fault);
@@ -145,7 +159,8 @@ impl PoolTask {
         self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
         // Due times are the store's, so what the endpoint asks for is set against the store's clock.
         let store_now = leased.claimed_at + job.claimed.elapsed();
-        let decision = decide(leased, &report.outcome, store_now, self.ambient.entropy.fraction());
+        let jitter = self.ambient.entropy.fraction();
+        let decision = decide(leased, &report.outcome, report.duration, store_now, jitter);
         log(leased, &report.outcome, report.duration, decision.settled);
         if let Some(response) = &mut report.outcome.response {
             redact(response, report.outcome.failure.is_some(), &leased.target.headers);
@@ -168,6 +183,32 @@ impl PoolTask {
     }
 }
 
+/// The settlement of an attempt that was cut off because the worker ends.
+fn interrupted(
+    leased: &LeasedDelivery,
+    started_at: Timestamp,
+    duration: Duration,
+    signature: String,
+) -> Settlement {
+    let outcome = AttemptOutcome::failed(FailureClass::Abandoned, Attempt::INTERRUPTED);
+    let attempt = Attempt {
+        number: leased.attempt,
+        trigger: leased.trigger,
+        started_at,
+        duration,
+        phases: Phases::default(),
+        signature,
+        outcome,
+    };
+    Settlement {
+        lease: leased.lease,
+        settled: Settled::Interrupted,
+        attempt: Some(attempt),
+        gone: None,
+        health: HealthEffect::None,
+    }
+}
+
 fn log(
     leased: &LeasedDelivery,
     outcome: &rdev_webhooks_domain::AttemptOutcome,
@@ -181,7 +222,7 @@ fn log(
         Some(failure) => {
             let (next, retry_in_ms) = match settled {
                 Settled::RetryAfter(wait) => ("retry", Some(milliseconds(wait))),
-                Settled::Resumed => ("the retry that was due already", None),
+                Settled::Resumed | Settled::Interrupted => ("the retry that was due already", None),
                 Settled::Failed(reason) => (reason.as_str(), None),
                 Settled::Succeeded => ("none", None),
             };

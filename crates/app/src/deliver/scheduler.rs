@@ -11,8 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::busy::Busy;
+use super::flights::{Flight, Flights, Underway};
 use super::pauses::Pauses;
 use super::pool::Job;
+use super::recording::Recording;
+use super::round::Round;
 use super::settler::Freed;
 use super::share::{Allowance, Shares};
 use super::{Heartbeat, WorkerOptions};
@@ -26,6 +29,13 @@ const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// The first and the longest wait between two tries while the database is away.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How soon to look again where a slot is waited for.
+const SLOT_WAIT: Duration = Duration::from_millis(10);
+/// How soon to look again whether outcomes are recorded.
+const RECORDING_WAIT: Duration = Duration::from_millis(50);
+/// How often the queue is looked at while no slot is free.
+const LOOK_WHEN_FULL_EVERY: Duration = Duration::from_millis(20);
 
 /// A task of the pool, as the scheduler sees it.
 pub(super) struct TaskSlots {
@@ -45,32 +55,22 @@ pub(super) struct Scheduler {
     ambient: Ambient,
     options: WorkerOptions,
     tasks: Vec<TaskSlots>,
-    in_flight: usize,
+    flights: Flights,
+    /// What the settler has yet to record.
+    recording: Recording,
     shares: Shares,
     pauses: Pauses,
     busy: Busy,
+    /// After which webhook the next round begins, so that those get their turn who had none in the last.
+    begin_after: Option<WebhookId>,
+    /// What was claimed of the page that the next round begins with.
+    taken_of_page: usize,
+    looked_when_full: Option<Instant>,
+    /// At the last discovery some webhook got none for lack of slots: what becomes free is not for the busy alone.
+    is_short: bool,
     round: Round,
     measures: Scheduling,
     outages: Outages,
-}
-
-/// One round over the webhooks that have something due, a page at a time.
-#[derive(Debug, Default)]
-struct Round {
-    /// Where the next page begins.
-    after: Option<WebhookId>,
-    /// Some webhook gave all that was asked of it, and so may have more.
-    more: bool,
-    /// Some webhook has more than there are slots for it.
-    short_of_slots: bool,
-    /// When the next delivery becomes due, or a rate allows it.
-    due_at: Option<Instant>,
-}
-
-impl Round {
-    fn due(&mut self, at: Instant) {
-        self.due_at = Some(self.due_at.map_or(at, |sooner| sooner.min(at)));
-    }
 }
 
 /// When to look at the queue again, should no wake-up come before.
@@ -87,19 +87,27 @@ impl Scheduler {
         ambient: Ambient,
         options: WorkerOptions,
         tasks: Vec<TaskSlots>,
+        recording: Recording,
         outages: Outages,
     ) -> Self {
-        let shares = Shares::new(options.max_in_flight_per_webhook.max(1), options.slots());
+        let shares =
+            Shares::new(options.max_in_flight_per_webhook.max(1), options.slots(), options.max_parked);
+        let flights = Flights::new(options.max_parked);
         let measures = Scheduling::new(options.slots());
         Self {
             queue,
             ambient,
             options,
             tasks,
-            in_flight: 0,
+            flights,
+            recording,
             shares,
             pauses: Pauses::default(),
             busy: Busy::default(),
+            begin_after: None,
+            taken_of_page: 0,
+            looked_when_full: None,
+            is_short: false,
             round: Round::default(),
             measures,
             outages,
@@ -118,6 +126,10 @@ impl Scheduler {
         while !drain.is_cancelled() {
             while let Ok(slots) = freed.try_recv() {
                 self.free(&slots);
+            }
+            if self.recording.is_behind(Instant::now()) {
+                self.pause(RECORDING_WAIT, &mut freed, &drain).await;
+                continue;
             }
             let next = match self.pass().await {
                 Ok(next) => {
@@ -140,21 +152,29 @@ impl Scheduler {
     /// One claim: of the webhooks that are known to be busy, or else of a page of those that have something
     /// due.
     async fn pass(&mut self) -> Result<Next, StoreError> {
-        let free = self.options.slots().saturating_sub(self.in_flight);
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
-        if free == 0 {
-            return Ok(Next { at: poll_at, when_freed: true });
+        self.flights.sweep(now, &mut self.shares);
+        if self.free_slots() == 0
+            && let Some(look_at) = self.look_when_full(now)
+        {
+            return Ok(Next { at: look_at.min(poll_at), when_freed: true });
         }
-        if self.round.after.is_none()
+        if !self.round.is_under_way
+            && !self.is_short
             && let Some((busy, discover_at)) = self.busy.known(now)
         {
-            let taken = self.take(&busy, free, now).await?;
+            let taken = self.take(&busy, now).await?;
             // Those at their caps go on as soon as they may; what else there is can wait as long for both.
             if taken > 0 || self.round.short_of_slots && self.busy.is_at_it(now) {
                 return Ok(self.end_of_round(now, discover_at));
             }
             self.round = Round::default();
+        }
+        if !self.round.is_under_way {
+            self.round.is_under_way = true;
+            self.round.after = self.begin_after;
+            self.round.began_after = self.begin_after.take();
         }
         let discovery = self.queue.discover(self.round.after, PAGE).await?;
         let now = Instant::now();
@@ -162,24 +182,59 @@ impl Scheduler {
             self.round.due(now + due_in);
         }
         self.busy.discovered(&discovery.due, now);
-        self.take(&discovery.due, free, now).await?;
+        let taken = self.take(&discovery.due, now).await?;
+        self.is_short = self.round.waits_for_slot;
 
-        self.round.after = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
-        if self.round.after.is_some() {
+        let last = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
+        if self.round.waits_for_slot {
+            // A page's turn lasts until each of its lanes has had one; then those behind it come next.
+            self.taken_of_page += taken;
+            if self.taken_of_page < self.round.lanes {
+                self.begin_after = self.round.after;
+            } else {
+                self.taken_of_page = 0;
+                self.begin_after = last;
+            }
+            return Ok(self.end_of_round(now, poll_at));
+        }
+        if self.round.goes_on_after(last) {
             return Ok(Next { at: now, when_freed: true });
         }
         Ok(self.end_of_round(now, poll_at))
     }
 
+    fn free_slots(&self) -> usize {
+        self.options.slots().saturating_sub(self.flights.in_slots())
+    }
+
+    /// When to look at the queue though no slot is free; none if that is now. Somebody may wait for a slot while
+    /// an attempt can be parked.
+    fn look_when_full(&mut self, now: Instant) -> Option<Instant> {
+        let look_at = self.looked_when_full.map_or(now, |at| at + LOOK_WHEN_FULL_EVERY);
+        match self.flights.slot_at(true) {
+            None => Some(now + self.options.poll_interval),
+            Some(parkable_at) if now < parkable_at.max(look_at) => Some(parkable_at.max(look_at)),
+            Some(_) => {
+                self.looked_when_full = Some(now);
+                None
+            }
+        }
+    }
+
     /// When to go on after a round, at the latest at `latest`.
     fn end_of_round(&mut self, now: Instant, latest: Instant) -> Next {
         let round = std::mem::take(&mut self.round);
-        let at = if round.more { now } else { round.due_at.map_or(latest, |due_at| due_at.min(latest)) };
+        let mut at = if round.more { now } else { round.due_at.map_or(latest, |due_at| due_at.min(latest)) };
+        if round.short_of_slots
+            && let Some(slot_at) = self.flights.slot_at(round.waits_for_slot)
+        {
+            at = at.min(slot_at.max(now + SLOT_WAIT));
+        }
         Next { at, when_freed: round.short_of_slots }
     }
 
     /// Claims of these webhooks what each may take, and says how much that was.
-    async fn take(&mut self, due: &[DueWebhook], free: usize, now: Instant) -> Result<usize, StoreError> {
+    async fn take(&mut self, due: &[DueWebhook], now: Instant) -> Result<usize, StoreError> {
         let mut wanted = Vec::with_capacity(due.len());
         for due in due {
             if let Some(wait) = self.pauses.remaining(due.id, now) {
@@ -193,7 +248,7 @@ impl Scheduler {
             }
         }
         self.shares.forget_idle(now);
-        let (shares, rationed) = self.ration(&wanted, free);
+        let (shares, rationed) = self.ration(&wanted, now);
         self.round.short_of_slots |= rationed;
         let gave = self.claim(shares).await?;
         for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
@@ -202,12 +257,23 @@ impl Scheduler {
         Ok(gave.values().map(|count| *count as usize).sum())
     }
 
-    /// Shares out what is free, and says whether anybody got less than it may take.
-    fn ration(&self, wanted: &[(&DueWebhook, u32)], free: usize) -> (Vec<ClaimShare>, bool) {
+    /// Shares out what is free, and says whether anybody got less than it may take. Parks attempts for those that
+    /// hold no slot and got none.
+    fn ration(&mut self, wanted: &[(&DueWebhook, u32)], now: Instant) -> (Vec<ClaimShare>, bool) {
         let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
-        let takes = self.shares.ration(&most, free);
-        let rationed = takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
-        let shares = takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0).map(|(take, (due, _))| {
+        let mut ration = self.shares.ration(&most, self.free_slots());
+        if ration.waiting > 0 {
+            let (count, unproven) = (ration.waiting, ration.only_unproven_wait);
+            if self.flights.park_early(count, unproven, now, &mut self.shares) > 0 {
+                ration = self.shares.ration(&most, self.free_slots());
+            }
+        }
+        self.shares.pass_turn(&ration);
+        self.round.waits_for_slot |= ration.waiting > 0;
+        self.round.lanes = ration.lanes;
+        let rationed = ration.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
+        let takes = ration.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
+        let shares = takes.map(|(take, (due, _))| {
             let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
             ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
         });
@@ -251,30 +317,33 @@ impl Scheduler {
         claimed: Instant,
         lease_for: Duration,
     ) -> Result<(), LeaseRef> {
-        let lease = leased.lease;
-        let task = self.tasks.iter_mut().min_by_key(|task| task.in_flight).ok_or(lease)?;
-        let job = Job { leased, claimed, lease_ends: claimed + lease_for };
+        let (lease, webhook) = (leased.lease, leased.target.webhook_id);
+        let (index, task) =
+            self.tasks.iter_mut().enumerate().min_by_key(|(_, task)| task.in_flight).ok_or(lease)?;
+        let (flight, underway) = (self.flights.next(), Underway::new());
+        let lease_ends = claimed + lease_for;
+        let job = Job { leased, claimed, lease_ends, flight, underway: underway.clone() };
         task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
-        self.in_flight += 1;
-        self.measures.in_flight(self.in_flight);
+        self.flights.begin(Flight { webhook, task: index, begun: Instant::now(), underway });
+        self.measures.in_flight(self.flights.in_slots(), self.flights.parked());
         Ok(())
     }
 
     fn free(&mut self, slots: &[Freed]) {
         for slot in slots {
-            self.shares.freed(slot.webhook, slot.experience);
+            let Some((flight, was_parked)) = self.flights.end(slot.flight) else { continue };
+            self.shares.freed(flight.webhook, was_parked, slot.experience);
             if slot.not_attempted {
-                self.pauses.pause(slot.webhook, Instant::now());
+                self.pauses.pause(flight.webhook, Instant::now());
             } else if slot.experience.is_some() {
-                self.pauses.end(slot.webhook);
+                self.pauses.end(flight.webhook);
             }
-            self.in_flight = self.in_flight.saturating_sub(1);
-            if let Some(task) = self.tasks.get_mut(slot.task) {
+            if let Some(task) = self.tasks.get_mut(flight.task) {
                 task.in_flight = task.in_flight.saturating_sub(1);
             }
         }
-        self.measures.in_flight(self.in_flight);
+        self.measures.in_flight(self.flights.in_slots(), self.flights.parked());
     }
 
     /// Waits for what `next` says, for a wake-up, or for the end.
@@ -301,7 +370,7 @@ impl Scheduler {
         }
     }
 
-    /// Waits while the database is away: wake-ups mean nothing then.
+    /// Waits while the database is away, or outcomes wait for it: wake-ups mean nothing then.
     async fn pause(
         &mut self,
         wait: Duration,

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pool::{Action, Outcome};
-use super::share::Experience;
+use super::recording::Recording;
+use super::standing::Experience;
 use crate::gather::Gather;
 use crate::measures::Settling;
 use crate::{Outages, Statistics};
@@ -23,8 +24,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A slot that is free again.
 pub(super) struct Freed {
-    pub(super) webhook: WebhookId,
-    pub(super) task: usize,
+    /// The number of its flight.
+    pub(super) flight: u64,
     /// When the same delivery is due again, if that is known.
     pub(super) due_in: Option<Duration>,
     /// How the endpoint took it, if it was asked.
@@ -41,6 +42,7 @@ pub(super) struct Settler {
     measures: Settling,
     statistics: Statistics,
     outages: Outages,
+    recording: Recording,
 }
 
 impl Settler {
@@ -49,8 +51,9 @@ impl Settler {
         freed: mpsc::Sender<Vec<Freed>>,
         statistics: Statistics,
         outages: Outages,
+        recording: Recording,
     ) -> Self {
-        Self { queue, freed, measures: Settling::new(), statistics, outages }
+        Self { queue, freed, measures: Settling::new(), statistics, outages, recording }
     }
 
     /// Works until the pool is gone and everything is recorded. While the database is away it keeps
@@ -69,13 +72,16 @@ impl Settler {
             let mut webhooks = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
-            for Outcome { webhook, task, action } in batch.drain(..) {
+            for Outcome { webhook, flight, action } in batch.drain(..) {
                 let mut experience = None;
                 let mut not_attempted = false;
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
-                        experience = settlement.attempt.as_ref().map(Experience::of);
+                        experience = settlement
+                            .attempt
+                            .as_ref()
+                            .map(|attempt| Experience::new(attempt, settlement.health));
                         settlements.push(*settlement);
                         webhooks.push(webhook);
                         due_in
@@ -91,10 +97,12 @@ impl Settler {
                     }
                     Action::Forget => None,
                 };
-                slots.push(Freed { webhook, task, due_in, experience, not_attempted });
+                slots.push(Freed { flight, due_in, experience, not_attempted });
             }
+            self.recording.begin();
             left.extend(self.settle(&settlements, &webhooks, &abort).await);
             self.release(&releases).await;
+            self.recording.end(outcomes.is_empty());
             // The scheduler is gone when the worker drains; then nobody needs the slots.
             let _ = self.freed.send(slots).await;
         }
@@ -155,6 +163,7 @@ impl Settler {
                 }
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.outages.store_failed("record outcomes", &error);
+                    self.recording.failed();
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
                         () = abort.cancelled() => return Persisted::GivenUp,
@@ -212,7 +221,7 @@ enum Persisted {
 fn due_in(settled: Settled) -> Option<Duration> {
     match settled {
         Settled::RetryAfter(wait) => Some(wait),
-        Settled::Resumed => Some(Duration::ZERO),
+        Settled::Resumed | Settled::Interrupted => Some(Duration::ZERO),
         Settled::Succeeded | Settled::Failed(_) => None,
     }
 }

@@ -4,79 +4,54 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{Attempt, DueWebhook, RateLimit, WebhookId};
+use rdev_webhooks_domain::{DueWebhook, HealthEffect, RateLimit, WebhookId};
 use tokio::time::Instant;
 
-/// The shortest wait for a rate limit, so that a high rate is served in small batches rather than one
-/// by one.
-const MIN_RATE_WAIT: Duration = Duration::from_millis(5);
-/// How much of a second's worth may go out at once after a quiet time.
-const BURST_SECONDS: f64 = 0.1;
+use super::rate::TokenBucket;
+use super::standing::{Experience, Holdings, Lack, Standing};
+use super::window::{FIRST_WINDOW, Window};
+
 /// Idle webhooks are forgotten when there are more than this many to remember: those that were served longest
 /// ago, so many of them.
 const MAX_REMEMBERED: usize = 10_000;
 const FORGOTTEN: usize = MAX_REMEMBERED / 10;
 
-/// What a webhook may have in flight before its endpoint has shown that it answers, and after a failure
-/// at the least.
-const FIRST_WINDOW: u32 = 4;
-/// Which part of the pool all webhooks together may hold whose endpoints have not shown that.
-const UNPROVEN_PART: u32 = 2;
-/// An endpoint that takes longer than this to take a delivery shows nothing: enough of them hold a pool as well
-/// as those that never answer.
-const QUICK: Duration = Duration::from_secs(2);
+/// How many lanes take turns: one for each standing, and a second one for the unknown, where those come first that
+/// became due last. So a crowd of unknown webhooks holds back none that comes after it.
+const LANES: usize = Standing::COUNT + 1;
+const NEWEST_UNKNOWN: usize = Standing::COUNT;
 
 /// The shares of all webhooks that this worker has to do with.
 ///
-/// Endpoints that do not answer hold their slots until the deadline, and enough of them would hold the
-/// whole pool. So a webhook begins with a small window, which grows by one with each delivery that
-/// succeeds and is halved by each that fails; and those that have not succeeded lately, and quickly, share half
-/// of the pool, however many they are. What is free goes to those that hold least.
+/// Endpoints that do not answer hold their places until the deadline, and enough of them would hold all there
+/// are. So each webhook has a [`Window`], and what the webhooks of one [`Standing`] hold is bounded
+/// ([`Holdings`]). What is free goes in turn to each standing, and of those to the webhooks that hold least.
 #[derive(Debug)]
 pub(super) struct Shares {
     /// The cap of a webhook that has none of its own.
     default_cap: u32,
     loads: HashMap<WebhookId, Load>,
+    holdings: Holdings,
+    /// When each lane had its last turn: the next is the turn of the one that waited longest.
+    turns: Turns,
     /// Counts who was served, to tell who was served longest ago.
     turn: u64,
     /// From how many on it is worth while to look for some to forget.
     crowded_from: usize,
-    /// How many slots the unproven may hold, and how many they do.
-    unproven_slots: u32,
-    unproven_in_flight: u32,
 }
 
 #[derive(Debug)]
 struct Load {
     in_flight: u32,
-    window: u32,
-    /// The last delivery that came back had succeeded quickly.
-    proven: bool,
+    /// How many of these hold a slot; the rest is parked.
+    in_slots: u32,
+    window: Window,
+    standing: Standing,
+    /// For how long it had been due when it was last looked at.
+    overdue: Duration,
     /// The turn in which it was served last.
     served: u64,
     bucket: Option<TokenBucket>,
-}
-
-/// How an endpoint took a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Experience {
-    /// It took it at once.
-    Quick,
-    /// It took it, in its time.
-    Slow,
-    /// It did not.
-    Failed,
-}
-
-impl Experience {
-    /// What an attempt tells.
-    pub(super) fn of(attempt: &Attempt) -> Self {
-        match attempt.outcome.is_success() {
-            true if attempt.duration <= QUICK => Self::Quick,
-            true => Self::Slow,
-            false => Self::Failed,
-        }
-    }
 }
 
 /// What a webhook may take now.
@@ -90,29 +65,67 @@ pub(super) enum Allowance {
     TooFast(Duration),
 }
 
+/// What was shared out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ration {
+    /// How many each gets, in the order of those that want some.
+    pub(super) takes: Vec<u32>,
+    /// How many of them got none for lack of slots: of those that hold one already none that is proven, and none that
+    /// nobody else takes the slots of.
+    pub(super) waiting: usize,
+    /// How many lanes there are with some that want any.
+    pub(super) lanes: usize,
+    /// Whether slots are free, but not for webhooks that are not proven.
+    pub(super) only_unproven_wait: bool,
+    /// The lanes' turns then.
+    turns: Turns,
+}
+
+/// When each lane had its last turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Turns {
+    count: u64,
+    last: [u64; LANES],
+}
+
+impl Turns {
+    /// The lane whose turn it is, of those that `has_some`.
+    fn next(&self, has_some: impl Fn(usize) -> bool) -> Option<usize> {
+        (0..LANES).filter(|lane| has_some(*lane)).min_by_key(|lane| self.last[*lane])
+    }
+
+    fn took(&mut self, lane: usize) {
+        self.count += 1;
+        self.last[lane] = self.count;
+    }
+}
+
 impl Shares {
-    /// Shares of a pool of so many slots.
-    pub(super) fn new(default_cap: u32, slots: usize) -> Self {
-        let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    /// Shares of a pool of so many slots, beside which so many attempts may be parked.
+    pub(super) fn new(default_cap: u32, slots: usize, max_parked: usize) -> Self {
         Self {
             default_cap,
             loads: HashMap::new(),
+            holdings: Holdings::new(slots, max_parked),
+            turns: Turns::default(),
             turn: 0,
             crowded_from: MAX_REMEMBERED,
-            unproven_slots: (slots / UNPROVEN_PART).max(1),
-            unproven_in_flight: 0,
         }
     }
 
     /// What `due` may take at `now`.
     pub(super) fn allowance(&mut self, due: &DueWebhook, now: Instant) -> Allowance {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
-        let unproven_room = self.unproven_room();
-        let load = self.loads.entry(due.id).or_default();
-        let mut free = cap.min(load.window).saturating_sub(load.in_flight);
-        if !load.proven {
-            free = free.min(unproven_room);
-        }
+        let is_crowded = self.holdings.is_crowded();
+        let at_first = || Load::new(Standing::at_first(due.last_failure));
+        let load = self.loads.entry(due.id).or_insert_with(at_first);
+        load.overdue = due.overdue;
+        let window = match load.standing {
+            Standing::Silent => 1,
+            _ if is_crowded && load.in_flight > load.in_slots => load.window.size().min(FIRST_WINDOW),
+            _ => load.window.size(),
+        };
+        let free = cap.min(window).saturating_sub(load.in_flight);
         load.set_rate(due.rate_limit, now);
         let Some(bucket) = &mut load.bucket else {
             return if free == 0 { Allowance::AtCap } else { Allowance::Take(free) };
@@ -121,91 +134,135 @@ impl Shares {
         let tokens = bucket.whole_tokens();
         match (free, tokens) {
             (0, _) => Allowance::AtCap,
-            (_, 0) => Allowance::TooFast(bucket.until_one().max(MIN_RATE_WAIT)),
+            (_, 0) => Allowance::TooFast(bucket.wait()),
             _ => Allowance::Take(free.min(tokens)),
         }
     }
 
-    /// Shares out `free` slots among webhooks that want so many each, and says how many each gets, in the same
-    /// order: one at a time to whoever holds least, of several to who was served longest ago.
-    pub(super) fn ration(&self, wanted: &[(WebhookId, u32)], free: usize) -> Vec<u32> {
-        let mut waiting = BinaryHeap::with_capacity(wanted.len());
+    /// Shares out `free` slots among webhooks that want so many each: in turn to each lane, there one at a time to
+    /// the webhook that holds least, of several to the one that was served longest ago.
+    pub(super) fn ration(&mut self, wanted: &[(WebhookId, u32)], free: usize) -> Ration {
+        let mut lanes: [BinaryHeap<_>; LANES] = Default::default();
         for (place, (webhook, most)) in wanted.iter().enumerate() {
-            let load = self.loads.get(webhook);
-            let (holds, served) = load.map_or((0, 0), |load| (load.in_flight, load.served));
-            if *most > 0 {
-                waiting.push(Reverse((holds, served, place)));
-            }
-        }
-        let is_proven = |place: usize| self.loads.get(&wanted[place].0).is_some_and(|load| load.proven);
-        let (mut left, mut unproven_left) = (free, self.unproven_room());
-        let mut takes = vec![0; wanted.len()];
-        while left > 0
-            && let Some(Reverse((holds, served, place))) = waiting.pop()
-        {
-            if !is_proven(place) {
-                if unproven_left == 0 {
-                    continue;
+            if *most > 0
+                && let Some(load) = self.loads.get(webhook)
+            {
+                lanes[load.standing as usize].push(Reverse((load.in_flight, load.served, place)));
+                if load.standing == Standing::Unknown {
+                    let overdue_us = u64::try_from(load.overdue.as_micros()).unwrap_or(u64::MAX);
+                    lanes[NEWEST_UNKNOWN].push(Reverse((load.in_flight, overdue_us, place)));
                 }
-                unproven_left -= 1;
-            }
-            left -= 1;
-            takes[place] += 1;
-            if takes[place] < wanted[place].1 {
-                waiting.push(Reverse((holds + 1, served, place)));
             }
         }
-        takes
+        let in_lanes = lanes.iter().filter(|lane| !lane.is_empty()).count();
+        let mut holdings = self.holdings.clone();
+        let mut takes = vec![0; wanted.len()];
+        let (mut left, mut turns) = (free, self.turns);
+        while left > 0
+            && let Some(lane) = turns.next(|lane| !lanes[lane].is_empty())
+            && let Some(Reverse((holds, order, place))) = lanes[lane].pop()
+        {
+            let standing = self.standing(wanted[place].0);
+            // One that is in two lanes may have got some, or all that it wants, by the other.
+            let holds_now = self.holds(wanted[place].0) + takes[place];
+            if takes[place] == wanted[place].1 {
+                continue;
+            }
+            if holds < holds_now {
+                lanes[lane].push(Reverse((holds_now, order, place)));
+                continue;
+            }
+            if holdings.check(standing, holds).is_ok() {
+                holdings.take_one(standing, holds);
+                turns.took(lane);
+                left -= 1;
+                takes[place] += 1;
+                if takes[place] < wanted[place].1 {
+                    lanes[lane].push(Reverse((holds + 1, order, place)));
+                }
+            }
+        }
+        let mut waiting = 0;
+        for ((webhook, most), take) in wanted.iter().zip(&takes) {
+            if let Some(load) = self.loads.get(webhook)
+                && *take == 0
+                && *most > 0
+            {
+                let lacks_a_place = holdings.check(load.standing, load.in_flight) == Err(Lack::Place);
+                let shares_slots =
+                    load.standing != Standing::Proven && load.in_slots < holdings.unproven_in_slots();
+                waiting += usize::from(!lacks_a_place && (load.in_slots == 0 || shares_slots));
+            }
+        }
+        Ration { takes, waiting, lanes: in_lanes, only_unproven_wait: left > 0, turns }
     }
 
-    /// How many more slots the unproven may hold.
-    fn unproven_room(&self) -> u32 {
-        self.unproven_slots.saturating_sub(self.unproven_in_flight)
+    /// What was shared out is claimed: the lanes had their turns.
+    pub(super) fn pass_turn(&mut self, ration: &Ration) {
+        self.turns = ration.turns;
+    }
+
+    /// The standing of a webhook.
+    pub(super) fn standing(&self, webhook: WebhookId) -> Standing {
+        self.loads.get(&webhook).map_or(Standing::Unknown, |load| load.standing)
+    }
+
+    fn holds(&self, webhook: WebhookId) -> u32 {
+        self.loads.get(&webhook).map_or(0, |load| load.in_flight)
     }
 
     /// One of a webhook's deliveries was claimed.
     pub(super) fn claimed(&mut self, webhook: WebhookId) {
         self.turn += 1;
-        let load = self.loads.entry(webhook).or_default();
-        load.in_flight += 1;
-        load.served = self.turn;
-        if !load.proven {
-            self.unproven_in_flight += 1;
-        }
-        if let Some(bucket) = &mut load.bucket {
-            bucket.tokens -= 1.0;
-        }
+        let turn = self.turn;
+        self.loads.entry(webhook).or_insert_with(|| Load::new(Standing::Unknown));
+        self.change(webhook, |load| {
+            load.in_flight += 1;
+            load.in_slots += 1;
+            load.served = turn;
+            if let Some(bucket) = &mut load.bucket {
+                bucket.take();
+            }
+        });
+    }
+
+    /// One of a webhook's attempts was parked, and its slot is free.
+    pub(super) fn parked(&mut self, webhook: WebhookId) {
+        self.change(webhook, |load| load.in_slots -= 1);
+    }
+
+    /// One of a webhook's attempts has lasted long.
+    pub(super) fn lasts(&mut self, webhook: WebhookId) {
+        self.change(webhook, |load| load.standing = Standing::Silent);
     }
 
     /// One of a webhook's deliveries is done, with this experience if it was tried.
-    pub(super) fn freed(&mut self, webhook: WebhookId, experience: Option<Experience>) {
+    pub(super) fn freed(&mut self, webhook: WebhookId, was_parked: bool, experience: Option<Experience>) {
+        let cap = self.default_cap.max(FIRST_WINDOW);
+        self.change(webhook, |load| {
+            load.in_flight -= 1;
+            load.in_slots -= u32::from(!was_parked);
+            let Some(experience) = experience else { return };
+            load.standing = experience.standing;
+            match experience.effect {
+                HealthEffect::Succeeded => load.window.succeeded(cap),
+                HealthEffect::Unavailable | HealthEffect::Silent => load.window.failed(),
+                // It is no matter of how many at a time.
+                HealthEffect::Rejected | HealthEffect::None => {}
+            }
+        });
+    }
+
+    /// Changes a load, and what is held along with it.
+    fn change(&mut self, webhook: WebhookId, change: impl FnOnce(&mut Load)) {
         let Some(load) = self.loads.get_mut(&webhook) else { return };
-        if !load.proven {
-            self.unproven_in_flight = self.unproven_in_flight.saturating_sub(1);
-        }
-        load.in_flight = load.in_flight.saturating_sub(1);
-        let was_proven = load.proven;
-        let grown = load.window.saturating_add(1).min(self.default_cap.max(FIRST_WINDOW));
-        match experience {
-            Some(Experience::Quick) => (load.window, load.proven) = (grown, true),
-            Some(Experience::Slow) => (load.window, load.proven) = (grown, false),
-            Some(Experience::Failed) => {
-                (load.window, load.proven) = ((load.window / 2).max(FIRST_WINDOW), false);
-            }
-            None => {}
-        }
-        // What else it has in flight counts as what it is now.
-        match (was_proven, load.proven) {
-            (false, true) => {
-                self.unproven_in_flight = self.unproven_in_flight.saturating_sub(load.in_flight);
-            }
-            (true, false) => self.unproven_in_flight += load.in_flight,
-            _ => {}
-        }
+        self.holdings.remove(load.standing, load.in_slots, load.in_flight);
+        change(load);
+        self.holdings.add(load.standing, load.in_slots, load.in_flight);
     }
 
     /// Forgets those that have been idle longest, if there are too many. One whose rate is not used up has
-    /// nothing to be remembered for but that its endpoint works.
+    /// nothing to be remembered for but how its last attempt went.
     pub(super) fn forget_idle(&mut self, now: Instant) {
         if self.loads.len() <= self.crowded_from {
             return;
@@ -224,13 +281,12 @@ impl Shares {
     }
 }
 
-impl Default for Load {
-    fn default() -> Self {
-        Self { in_flight: 0, window: FIRST_WINDOW, proven: false, served: 0, bucket: None }
-    }
-}
-
 impl Load {
+    fn new(standing: Standing) -> Self {
+        let window = Window::default();
+        Self { in_flight: 0, in_slots: 0, window, standing, overdue: Duration::ZERO, served: 0, bucket: None }
+    }
+
     /// Whether it has nothing in flight, and nothing of its rate is used.
     fn is_idle(&mut self, now: Instant) -> bool {
         self.in_flight == 0 && self.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now))
@@ -238,47 +294,9 @@ impl Load {
 
     fn set_rate(&mut self, limit: Option<RateLimit>, now: Instant) {
         let rate = limit.map(RateLimit::as_per_second);
-        if self.bucket.as_ref().map(|bucket| bucket.rate) != rate {
+        if self.bucket.as_ref().map(TokenBucket::rate) != rate {
             self.bucket = rate.map(|rate| TokenBucket::full(rate, now));
         }
-    }
-}
-
-/// Tokens come in at a rate, up to a bound, and each delivery takes one.
-#[derive(Debug)]
-struct TokenBucket {
-    rate: f64,
-    tokens: f64,
-    refilled_at: Instant,
-}
-
-impl TokenBucket {
-    fn full(rate: f64, now: Instant) -> Self {
-        Self { rate, tokens: Self::burst(rate), refilled_at: now }
-    }
-
-    fn burst(rate: f64) -> f64 {
-        (rate * BURST_SECONDS).max(1.0)
-    }
-
-    fn refill(&mut self, now: Instant) {
-        let gained = now.saturating_duration_since(self.refilled_at).as_secs_f64() * self.rate;
-        self.tokens = (self.tokens + gained).min(Self::burst(self.rate));
-        self.refilled_at = now;
-    }
-
-    fn is_full(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        self.tokens >= Self::burst(self.rate)
-    }
-
-    fn whole_tokens(&self) -> u32 {
-        // A burst is at most 1,000 tokens; below one, and below zero, there are none.
-        self.tokens.max(0.0) as u32
-    }
-
-    fn until_one(&self) -> Duration {
-        Duration::try_from_secs_f64((1.0 - self.tokens) / self.rate).unwrap_or_default()
     }
 }
 

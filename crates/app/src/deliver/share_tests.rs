@@ -1,5 +1,7 @@
 use std::num::NonZeroU32;
 
+use rdev_webhooks_domain::LastFailure;
+
 use super::*;
 
 fn due(max_in_flight: Option<u32>, rate: Option<f64>) -> DueWebhook {
@@ -8,18 +10,35 @@ fn due(max_in_flight: Option<u32>, rate: Option<f64>) -> DueWebhook {
         max_in_flight: max_in_flight.and_then(NonZeroU32::new),
         rate_limit: rate.and_then(RateLimit::per_second),
         timeout: None,
+        last_failure: None,
+        overdue: Duration::from_secs(1),
     }
 }
 
+const SLOTS: usize = 320;
+const PARKED: usize = 4_096;
+
 fn shares(default_cap: u32) -> Shares {
-    Shares::new(default_cap, 320)
+    Shares::new(default_cap, SLOTS, PARKED)
 }
+
+const fn experience(standing: Standing) -> Experience {
+    let effect = match standing {
+        Standing::Proven | Standing::Slow | Standing::Unknown => HealthEffect::Succeeded,
+        Standing::Failing => HealthEffect::Unavailable,
+        Standing::Silent => HealthEffect::Silent,
+    };
+    Experience { standing, effect }
+}
+
+const QUICK: Experience = experience(Standing::Proven);
+const FAILED: Experience = experience(Standing::Failing);
 
 /// Sends so many deliveries, one after the other.
 fn send(shares: &mut Shares, webhook: WebhookId, count: u32, experience: Experience) {
     for _ in 0..count {
         shares.claimed(webhook);
-        shares.freed(webhook, Some(experience));
+        shares.freed(webhook, false, Some(experience));
     }
 }
 
@@ -27,22 +46,42 @@ fn numbered(n: u128) -> DueWebhook {
     DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None, None) }
 }
 
+/// What these want.
+fn wanted(shares: &mut Shares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)> {
+    let now = Instant::now();
+    let mut most = |webhook| match shares.allowance(webhook, now) {
+        Allowance::Take(most) => most,
+        _ => 0,
+    };
+    webhooks.iter().map(|webhook| (webhook.id, most(webhook))).collect()
+}
+
 /// One claim of all of these, with so many slots free; says how much each got.
 fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> {
-    let now = Instant::now();
-    let mut wanted = Vec::new();
-    for webhook in webhooks {
-        let most = match shares.allowance(webhook, now) {
-            Allowance::Take(most) => most,
-            _ => 0,
-        };
-        wanted.push((webhook.id, most));
-    }
-    let takes = shares.ration(&wanted, free);
+    let wanted = wanted(shares, webhooks);
+    let ration = shares.ration(&wanted, free);
+    shares.pass_turn(&ration);
+    let takes = ration.takes;
     for (webhook, take) in webhooks.iter().zip(&takes) {
         (0..*take).for_each(|_| shares.claimed(webhook.id));
     }
     takes
+}
+
+/// Claims of all of these again and again, and parks at once what they got.
+fn crowd(shares: &mut Shares, webhooks: &[DueWebhook]) -> u32 {
+    let mut held = 0;
+    loop {
+        let takes = claim(shares, webhooks, SLOTS);
+        let got: u32 = takes.iter().sum();
+        if got == 0 {
+            return held;
+        }
+        held += got;
+        for (webhook, take) in webhooks.iter().zip(takes) {
+            (0..take).for_each(|_| shares.parked(webhook.id));
+        }
+    }
 }
 
 #[test]
@@ -51,58 +90,155 @@ fn the_smaller_cap_counts_once_an_endpoint_has_proven_itself() {
     for (own, expected) in [(None, 32), (Some(2), 2), (Some(100), 32)] {
         let (mut shares, due) = (shares(32), due(own, None));
         assert_eq!(shares.allowance(&due, now), Allowance::Take(expected.min(FIRST_WINDOW)));
-        send(&mut shares, due.id, 100, Experience::Quick);
+        send(&mut shares, due.id, 100, QUICK);
         assert_eq!(shares.allowance(&due, now), Allowance::Take(expected));
-        send(&mut shares, due.id, 10, Experience::Failed);
-        assert_eq!(shares.allowance(&due, now), Allowance::Take(expected.min(FIRST_WINDOW)));
+        send(&mut shares, due.id, 10, FAILED);
+        assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
     }
 }
 
 #[test]
-fn those_that_never_answer_hold_half_of_the_pool_at_the_most() {
-    let mut shares = Shares::new(32, 320);
-    let good = numbered(0);
-    send(&mut shares, good.id, 100, Experience::Quick);
-    let bad: Vec<_> = (1..=80).map(numbered).collect();
-    let takes = claim(&mut shares, &bad, 320);
-    assert_eq!((takes.iter().sum::<u32>(), takes.iter().max()), (160, Some(&2)), "an even part each");
-    assert_eq!(claim(&mut shares, &bad, 160).iter().sum::<u32>(), 0);
-    assert_eq!(claim(&mut shares, &[good], 160), [32], "a good one is not affected");
-    // One that comes back makes room for one, not for one each.
-    shares.freed(bad[7].id, Some(Experience::Failed));
-    assert_eq!(claim(&mut shares, &bad, 129).iter().sum::<u32>(), 1);
-    for webhook in &bad {
-        while shares.loads[&webhook.id].in_flight > 0 {
-            shares.freed(webhook.id, Some(Experience::Failed));
+fn a_rejection_leaves_the_window_alone() {
+    let (mut shares, due) = (shares(32), due(None, None));
+    send(&mut shares, due.id, 100, QUICK);
+    send(&mut shares, due.id, 10, Experience { effect: HealthEffect::Rejected, ..FAILED });
+    assert_eq!(shares.allowance(&due, Instant::now()), Allowance::Take(32));
+}
+
+#[test]
+fn a_silent_endpoint_gets_one_delivery_at_a_time() {
+    let now = Instant::now();
+    let silent = DueWebhook { last_failure: Some(LastFailure::Silent), ..due(None, None) };
+    assert_eq!(
+        shares(32).allowance(&silent, now),
+        Allowance::Take(1),
+        "a worker that has just started knows it"
+    );
+    let (mut shares, due) = (shares(32), due(None, None));
+    shares.allowance(&due, now);
+    shares.claimed(due.id);
+    shares.parked(due.id);
+    assert_eq!(shares.allowance(&due, now), Allowance::Take(3));
+    shares.lasts(due.id);
+    assert_eq!(shares.allowance(&due, now), Allowance::AtCap, "not even its answer is waited for");
+    shares.freed(due.id, true, Some(QUICK));
+    assert_eq!(shares.allowance(&due, now), Allowance::Take(5));
+}
+
+#[test]
+fn those_that_are_not_proven_hold_half_of_the_slots_at_the_most() {
+    for last_failure in [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)] {
+        let mut shares = shares(32);
+        let crowd: Vec<_> = (1..=1_000).map(|n| DueWebhook { last_failure, ..numbered(n) }).collect();
+        assert_eq!(claim(&mut shares, &crowd, SLOTS).iter().sum::<u32>(), 160);
+        send(&mut shares, numbered(0).id, 100, QUICK);
+        assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32], "a good one is not affected");
+    }
+}
+
+/// However many there are of one kind, with however much to deliver, and none of which ever answers: the first
+/// delivery of each other kind gets its slot.
+#[test]
+fn no_crowd_takes_the_place_of_another_kind() {
+    let kinds = [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)];
+    for of_crowd in kinds {
+        let mut shares = shares(32);
+        let others: Vec<_> = (0..2).map(numbered).collect();
+        send(&mut shares, others[0].id, 40, QUICK);
+        send(&mut shares, others[1].id, 40, experience(Standing::Slow));
+        let members =
+            |count: u128| (10..10 + count).map(|n| DueWebhook { last_failure: of_crowd, ..numbered(n) });
+        let members: Vec<_> = members(10_000).collect();
+        let held = crowd(&mut shares, &members);
+        assert!(held >= 500, "{of_crowd:?}: {held}");
+        assert_eq!(claim(&mut shares, &others, 2), [1, 1], "{of_crowd:?}");
+        for kind in kinds.into_iter().filter(|kind| *kind != of_crowd) {
+            // The silent may leave nothing to the unknown only if there are thousands of them.
+            let other = DueWebhook { last_failure: kind, ..numbered(9) };
+            let is_bounded_together = of_crowd.is_none() && kind == Some(LastFailure::Silent);
+            let got = claim(&mut shares, &[other], 1);
+            assert!(got == [1] || is_bounded_together, "{kind:?} beside {of_crowd:?}");
+            shares.loads.remove(&other.id);
         }
     }
-    assert_eq!(shares.unproven_in_flight, 0, "every slot is counted back");
 }
 
 #[test]
-fn those_that_take_their_time_hold_half_of_the_pool_at_the_most() {
-    let mut shares = Shares::new(32, 320);
-    let slow: Vec<_> = (1..=20).map(numbered).collect();
-    for webhook in &slow {
-        send(&mut shares, webhook.id, 100, Experience::Slow);
+fn a_thousand_silent_endpoints_leave_room_for_every_other_kind() {
+    let mut shares = shares(32);
+    let silent: Vec<_> = (10..1_010).map(numbered).collect();
+    let held = crowd(&mut shares, &silent);
+    assert!((1_000..1_600).contains(&held), "each has one, and few have more: {held}");
+    silent.iter().for_each(|webhook| shares.lasts(webhook.id));
+    assert_eq!(claim(&mut shares, &silent, SLOTS).iter().sum::<u32>(), 0, "no more before the deadline");
+    for last_failure in [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)] {
+        let others: Vec<_> = (2_000..2_020).map(|n| DueWebhook { last_failure, ..numbered(n) }).collect();
+        let takes = claim(&mut shares, &others, SLOTS);
+        assert!(takes.iter().all(|take| *take > 0), "{last_failure:?}");
+        for (webhook, take) in others.iter().zip(takes) {
+            (0..take).for_each(|_| shares.freed(webhook.id, false, None));
+        }
+        others.iter().for_each(|webhook| drop(shares.loads.remove(&webhook.id)));
     }
-    assert_eq!(claim(&mut shares, &slow, 320), [8; 20], "though each may have 32 in flight");
-    send(&mut shares, numbered(0).id, 100, Experience::Quick);
-    assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32]);
+}
+
+#[test]
+fn one_that_comes_after_a_crowd_does_not_wait_for_it() {
+    // One slot only is for those that are not proven.
+    let mut shares = Shares::new(32, 2, PARKED);
+    let crowd: Vec<_> = (10..1_000).map(numbered).collect();
+    assert_eq!(claim(&mut shares, &crowd, 1).iter().sum::<u32>(), 1);
+    let mut all = crowd.clone();
+    all.push(DueWebhook { overdue: Duration::ZERO, ..numbered(5_000) });
+    for _ in 0..Standing::COUNT {
+        let held: Vec<_> =
+            shares.loads.iter().filter(|(_, load)| load.in_slots > 0).map(|(id, _)| *id).collect();
+        held.into_iter().for_each(|webhook| shares.parked(webhook));
+        claim(&mut shares, &all, 1);
+    }
+    assert_eq!(shares.loads[&numbered(5_000).id].in_flight, 1);
+}
+
+#[test]
+fn endpoints_that_seemed_to_work_cannot_fill_the_parking() {
+    let mut shares = shares(32);
+    let turncoats: Vec<_> = (10..1_010).map(numbered).collect();
+    for webhook in &turncoats {
+        send(&mut shares, webhook.id, 100, QUICK);
+    }
+    let held = crowd(&mut shares, &turncoats[..130]);
+    assert!(held < 2_000, "{held}");
+    turncoats[..130].iter().for_each(|webhook| shares.lasts(webhook.id));
+    assert_eq!(claim(&mut shares, &[numbered(1)], 1), [1]);
+}
+
+#[test]
+fn who_waits_for_a_slot_is_counted_and_who_waits_for_a_place_is_not() {
+    let mut shares = Shares::new(32, 4, 0);
+    let webhooks: Vec<_> = (0..5).map(numbered).collect();
+    let wants = wanted(&mut shares, &webhooks);
+    let ration = shares.ration(&wants, 4);
+    assert_eq!((ration.takes.iter().sum::<u32>(), ration.waiting), (2, 0), "nothing can be parked");
+    let mut shares = Shares::new(32, 4, 64);
+    let wants = wanted(&mut shares, &webhooks);
+    let ration = shares.ration(&wants, 4);
+    assert_eq!((ration.takes.iter().sum::<u32>(), ration.waiting, ration.only_unproven_wait), (2, 3, true));
+    let ration = shares.ration(&wants, 0);
+    assert_eq!((ration.waiting, ration.only_unproven_wait), (5, false));
 }
 
 #[test]
 fn what_is_free_goes_to_those_that_hold_least() {
-    let mut shares = Shares::new(32, 64);
+    let mut shares = Shares::new(32, 64, 0);
     let (one, other, third) = (numbered(1), numbered(2), numbered(3));
     for webhook in [one, other, third] {
-        send(&mut shares, webhook.id, 100, Experience::Quick);
+        send(&mut shares, webhook.id, 100, QUICK);
     }
     assert_eq!(claim(&mut shares, &[one, other], 64), [32, 32]);
     // The pool is full. Whoever has nothing gets what comes free, until all have as much.
     for freed in 1..=40 {
         let busier = if freed % 2 == 0 { one } else { other };
-        shares.freed(busier.id, Some(Experience::Quick));
+        shares.freed(busier.id, false, Some(QUICK));
         let takes = claim(&mut shares, &[one, other, third], 1);
         assert_eq!(takes.iter().sum::<u32>(), 1);
         if freed <= 21 {
@@ -115,13 +251,37 @@ fn what_is_free_goes_to_those_that_hold_least() {
 }
 
 #[test]
+fn what_is_in_flight_is_counted_as_its_webhook_stands() {
+    let (mut shares, due) = (shares(32), due(None, None));
+    (0..4).for_each(|_| shares.claimed(due.id));
+    let held = |shares: &Shares, standing| {
+        let held = shares.holdings.of(standing);
+        (held.slots, held.places, held.webhooks)
+    };
+    assert_eq!(held(&shares, Standing::Unknown), (4, 4, 1));
+    shares.parked(due.id);
+    assert_eq!(held(&shares, Standing::Unknown), (3, 4, 1));
+    shares.freed(due.id, false, Some(QUICK));
+    assert_eq!(held(&shares, Standing::Unknown), (0, 0, 0));
+    assert_eq!(held(&shares, Standing::Proven), (2, 3, 1));
+    shares.lasts(due.id);
+    assert_eq!((held(&shares, Standing::Proven), held(&shares, Standing::Silent)), ((0, 0, 0), (2, 3, 1)));
+    shares.freed(due.id, true, None);
+    shares.freed(due.id, false, None);
+    shares.freed(due.id, false, Some(FAILED));
+    for standing in [Standing::Proven, Standing::Unknown, Standing::Silent, Standing::Failing] {
+        assert_eq!(held(&shares, standing), (0, 0, 0), "{standing:?}");
+    }
+}
+
+#[test]
 fn the_ones_that_are_forgotten_are_idle_and_were_served_longest_ago() {
     let (mut shares, now) = (shares(32), Instant::now());
     let limited = DueWebhook { rate_limit: RateLimit::per_second(0.01), ..numbered(0) };
     assert_eq!(shares.allowance(&limited, now), Allowance::Take(1));
-    send(&mut shares, limited.id, 1, Experience::Quick);
+    send(&mut shares, limited.id, 1, QUICK);
     for n in 1..=MAX_REMEMBERED as u128 {
-        send(&mut shares, numbered(n).id, 1, Experience::Quick);
+        send(&mut shares, numbered(n).id, 1, QUICK);
     }
     shares.forget_idle(now);
     assert_eq!(shares.loads.len(), MAX_REMEMBERED + 1 - FORGOTTEN);
@@ -131,28 +291,12 @@ fn the_ones_that_are_forgotten_are_idle_and_were_served_longest_ago() {
 }
 
 #[test]
-fn what_is_in_flight_is_counted_as_its_webhook_stands() {
-    let (mut shares, due) = (shares(32), due(None, None));
-    for _ in 0..4 {
-        shares.claimed(due.id);
-    }
-    assert_eq!(shares.unproven_in_flight, 4);
-    shares.freed(due.id, Some(Experience::Quick));
-    assert_eq!(shares.unproven_in_flight, 0);
-    shares.freed(due.id, Some(Experience::Failed));
-    assert_eq!(shares.unproven_in_flight, 2);
-    shares.freed(due.id, None);
-    shares.freed(due.id, Some(Experience::Quick));
-    assert_eq!(shares.unproven_in_flight, 0);
-}
-
-#[test]
 fn a_slot_that_is_freed_can_be_taken_again() {
     let (mut shares, now, due) = (shares(1), Instant::now(), due(None, None));
     assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
     shares.claimed(due.id);
     assert_eq!(shares.allowance(&due, now), Allowance::AtCap);
-    shares.freed(due.id, Some(Experience::Quick));
+    shares.freed(due.id, false, Some(QUICK));
     assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
 }
 
@@ -165,7 +309,7 @@ fn a_rate_is_kept_over_any_second() {
         if let Allowance::Take(most) = shares.allowance(&due, now) {
             for _ in 0..most {
                 shares.claimed(due.id);
-                shares.freed(due.id, Some(Experience::Quick));
+                shares.freed(due.id, false, Some(QUICK));
                 sent.push(millisecond);
             }
         }
@@ -182,7 +326,7 @@ fn too_fast_says_how_long_to_wait() {
     let (mut shares, now, due) = (shares(32), Instant::now(), due(None, Some(0.5)));
     shares.allowance(&due, now);
     shares.claimed(due.id);
-    shares.freed(due.id, Some(Experience::Quick));
+    shares.freed(due.id, false, Some(QUICK));
     assert_eq!(shares.allowance(&due, now), Allowance::TooFast(Duration::from_secs(2)));
     assert_eq!(shares.allowance(&due, now + Duration::from_secs(2)), Allowance::Take(1));
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Heartbeat;
 use super::local_faults::LocalFaults;
 use super::pool::PoolTask;
+use super::recording::Recording;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
 use crate::measures::Attempts;
@@ -28,6 +29,9 @@ pub struct WorkerOptions {
     pub workers: usize,
     /// Deliveries that one task of the pool may have in flight: 1 to 1,024.
     pub max_in_flight: usize,
+    /// Attempts that may go on beside the pool because they have no answer for long, so that their slots are
+    /// free: up to 65,536. Each holds a connection.
+    pub max_parked: usize,
     /// Deliveries that one webhook may have in flight in the whole pool: 1 or more.
     pub max_in_flight_per_webhook: u32,
     /// The deadline of one attempt, for webhooks that have none of their own: 1 ms to 1 h.
@@ -39,6 +43,8 @@ pub struct WorkerOptions {
 
 /// The most tasks, and deliveries for each: what waits in memory grows with both.
 const MAX_POOL: usize = 1_024;
+/// The most attempts that may be parked: each holds a connection, and memory.
+const MAX_PARKED: usize = 65_536;
 /// Above anything that makes sense, and far below what a clock can add.
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_millis(1);
@@ -50,6 +56,7 @@ impl WorkerOptions {
         Self {
             workers: self.workers.clamp(1, MAX_POOL),
             max_in_flight: self.max_in_flight.clamp(1, MAX_POOL),
+            max_parked: self.max_parked.min(MAX_PARKED),
             max_in_flight_per_webhook: self.max_in_flight_per_webhook.max(1),
             delivery_timeout: self.delivery_timeout.clamp(MIN_DELIVERY_TIMEOUT, MAX_INTERVAL),
             poll_interval: self.poll_interval.clamp(MIN_POLL_INTERVAL, MAX_INTERVAL),
@@ -67,6 +74,7 @@ impl Default for WorkerOptions {
         Self {
             workers: 10,
             max_in_flight: 32,
+            max_parked: 4_096,
             max_in_flight_per_webhook: 32,
             delivery_timeout: Duration::from_secs(15),
             poll_interval: Duration::from_millis(500),
@@ -113,7 +121,7 @@ impl Worker {
     ///
     /// It returns before `drain` only if one of its tasks died, which is logged.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
-        let capacity = self.options.slots();
+        let capacity = self.options.slots() + self.options.max_parked;
         // Each holds at most one message for each delivery in flight, so nobody ever waits to send.
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
         let (freed, freed_in) = mpsc::channel(capacity);
@@ -122,14 +130,12 @@ impl Worker {
         let local_faults = Arc::new(LocalFaults::new());
         let mut pool = JoinSet::new();
         let mut slots = Vec::new();
-        for index in 0..self.options.workers {
-            let (jobs, jobs_in) = mpsc::channel(self.options.max_in_flight);
+        for _ in 0..self.options.workers {
+            let (jobs, jobs_in) = mpsc::channel(capacity);
             slots.push(TaskSlots::new(jobs));
             let task = PoolTask {
-                index,
                 dispatcher: Arc::clone(&self.dispatcher),
                 ambient: self.ambient.clone(),
-                max_in_flight: self.options.max_in_flight,
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
                 measures: Arc::clone(&measures),
@@ -140,14 +146,22 @@ impl Worker {
         }
         drop(outcomes);
 
-        let settler = Settler::new(Arc::clone(&self.queue), freed, self.statistics, self.outages.clone());
+        let recording = Recording::default();
+        let (queue, outages) = (Arc::clone(&self.queue), self.outages.clone());
+        let settler = Settler::new(queue, freed, self.statistics, outages, recording.clone());
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 
         let mut left = Vec::new();
         {
-            let scheduler =
-                Scheduler::new(Arc::clone(&self.queue), self.ambient, self.options, slots, self.outages);
+            let scheduler = Scheduler::new(
+                Arc::clone(&self.queue),
+                self.ambient,
+                self.options,
+                slots,
+                recording,
+                self.outages,
+            );
             let mut scheduling = pin!(scheduler.run(freed_in, drain.clone(), &self.heartbeat));
             loop {
                 let ended = tokio::select! {

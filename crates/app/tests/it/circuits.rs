@@ -35,8 +35,7 @@ impl World {
     }
 
     fn disabling(&self, after: Duration) -> Disabling {
-        let (webhooks, history) = (self.store.clone(), self.store.clone());
-        Disabling::new(webhooks, history, self.publisher.clone(), self.ambient.clone(), after)
+        Disabling::new(self.store.clone(), self.publisher.clone(), self.ambient.clone(), after)
     }
 
     /// The events that tell of disabled webhooks, newest first.

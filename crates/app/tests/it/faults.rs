@@ -117,6 +117,31 @@ async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_outage_longer_than_a_lease_nothing_is_sent_twice() {
+    for count in [1, 30, 600] {
+        let world =
+            World::new(|_, number| Answer::StatusAfter(200, Duration::from_millis(500 + number as u64)));
+        for _ in 0..count {
+            world.webhook(|_| {}).await;
+        }
+        let queue = Faulty::around(world.store.clone(), false);
+        let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
+        for _ in 0..3 {
+            world.publish().await;
+            pass(Duration::from_millis(450)).await;
+            queue.away.store(true, Ordering::Relaxed);
+            // A lease lasts 45 s.
+            pass(Duration::from_secs(100)).await;
+            queue.away.store(false, Ordering::Relaxed);
+            world.until_all(DeliveryStatus::Succeeded).await;
+        }
+        worker.stop().await;
+        assert_eq!(world.dispatcher.sent().len(), 3 * count);
+        assert!(world.deliveries().await.iter().all(|delivery| delivery.attempts == 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_cannot_record_any_more_because_of_a_defect_ends() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
@@ -135,6 +160,7 @@ async fn a_worker_works_by_the_nearest_options_that_it_can_work_by() {
         workers: 0,
         max_in_flight: 0,
         max_in_flight_per_webhook: 0,
+        max_parked: 0,
         delivery_timeout: Duration::ZERO,
         poll_interval: Duration::ZERO,
     };
@@ -142,6 +168,7 @@ async fn a_worker_works_by_the_nearest_options_that_it_can_work_by() {
         workers: usize::MAX,
         max_in_flight: usize::MAX,
         max_in_flight_per_webhook: u32::MAX,
+        max_parked: usize::MAX,
         delivery_timeout: Duration::MAX,
         poll_interval: Duration::MAX,
     };

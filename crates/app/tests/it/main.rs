@@ -7,6 +7,7 @@ mod catalogue;
 mod circuits;
 mod delivering;
 mod faults;
+mod isolation;
 mod local_faults;
 mod model;
 mod publishing;

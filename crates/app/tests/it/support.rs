@@ -41,6 +41,11 @@ pub(crate) struct ScriptedDispatcher {
 }
 
 impl ScriptedDispatcher {
+    /// How many requests there were to a port.
+    pub(crate) fn count(&self, port: u16) -> usize {
+        self.sent.lock().unwrap().iter().filter(|(_, sent)| sent.url.port() == port).count()
+    }
+
     pub(crate) fn sent(&self) -> Vec<(Instant, DispatchRequest)> {
         self.sent.lock().unwrap().clone()
     }

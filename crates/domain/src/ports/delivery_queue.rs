@@ -22,6 +22,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST leave out a webhook whose [circuit](crate::Health::circuit) is open, and count what would
     ///    be claimable as becoming so when the circuit's wait ends.
     ///    (`an_open_circuit_holds_deliveries_without_using_attempts`)
+    /// 5. MUST say of each webhook how its last attempt failed, also to a worker that has just started.
+    ///    (`discovery_tells_how_the_last_attempt_failed`)
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError>;
 
     /// Leases deliveries, each with all that is needed to send it.
@@ -73,6 +75,9 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    that is not deleted. (`failures_in_a_row_open_the_circuit`,
     ///    `a_burst_of_failures_does_not_open_the_circuit`, `a_success_closes_the_circuit`,
     ///    `a_rejection_neither_opens_nor_closes_the_circuit`)
+    /// 9. MUST make a delivery claimable at once whose attempt was
+    ///    [interrupted](crate::Settled::Interrupted), as if that attempt had not been, but for the history.
+    ///    (`an_interrupted_attempt_is_recorded_and_costs_nothing`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 
     /// Makes an attempt at one delivery due now; none if there is no such delivery.

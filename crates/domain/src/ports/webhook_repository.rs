@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -86,12 +87,21 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`failures_in_a_row_open_the_circuit`)
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError>;
 
-    /// The first `limit` enabled webhooks of which every attempt since `before` or earlier has failed,
-    /// and since when; those that have failed longest first.
+    /// Disables up to `limit` webhooks that [have failed for](crate::Health::has_failed_for) `after`, those first
+    /// that have failed longest, and returns them with the time since when they have failed.
     ///
-    /// 1. MUST list all of them and no other. (`webhooks_that_fail_are_listed`)
-    async fn failing(&self, before: Timestamp, limit: u32)
-    -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
+    /// 1. MUST disable all of them and no other, with the reason
+    ///    [`Failing`](crate::DisabledReason::Failing) and another version, so that they get no deliveries any
+    ///    more. (`webhooks_that_fail_are_disabled`)
+    /// 2. MUST count attempts as failed once they are recorded, and not while they are in flight.
+    ///    (`an_attempt_in_flight_disables_nothing`)
+    /// 3. MUST NOT disable a webhook whose success was recorded before.
+    ///    (`a_webhook_that_recovered_is_not_disabled`)
+    async fn disable_failing(
+        &self,
+        after: Duration,
+        limit: u32,
+    ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
 
     /// The first `limit` webhooks that were disabled for one of these reasons at `since` or later, the longest
     /// disabled first, and only those that come after `after`.

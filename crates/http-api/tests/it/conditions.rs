@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
@@ -136,12 +137,12 @@ impl WebhookRepository for Contended {
         self.0.health(ids).await
     }
 
-    async fn failing(
+    async fn disable_failing(
         &self,
-        before: Timestamp,
+        after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        self.0.failing(before, limit).await
+        self.0.disable_failing(after, limit).await
     }
 
     async fn disabled(

@@ -601,12 +601,12 @@ macro_rules! webhook_repository {
                 self.store.health(ids).await
             }
 
-            async fn failing(
+            async fn disable_failing(
                 &self,
-                before: Timestamp,
+                after: Duration,
                 limit: u32,
             ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-                self.store.failing(before, limit).await
+                self.store.disable_failing(after, limit).await
             }
 
             async fn disabled(

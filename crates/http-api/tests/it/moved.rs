@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
@@ -63,12 +64,12 @@ impl WebhookRepository for Moving {
         self.store.health(ids).await
     }
 
-    async fn failing(
+    async fn disable_failing(
         &self,
-        before: Timestamp,
+        after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        self.store.failing(before, limit).await
+        self.store.disable_failing(after, limit).await
     }
 
     async fn disabled(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Discovery, DueWebhook, WebhookId};
+use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, WebhookId};
 use uuid::Uuid;
 
 use super::asleep;
@@ -38,10 +38,11 @@ pub(crate) async fn discover(
                 WITH RECURSIVE walk AS (
                     SELECT $1::uuid AS webhook_id, 1 AS place, NULL::timestamptz AS mark, 0 AS found,
                         false AS enabled, NULL::timestamptz AS first_due_at, false AS claimable,
+                        false AS abandoned,
                         NULL::timestamptz AS next_at
                     UNION ALL
                     SELECT next.webhook_id, next.place, next.mark, w.found + state.claimable::int4,
-                        state.enabled, state.first_due_at, state.claimable, state.next_at
+                        state.enabled, state.first_due_at, state.claimable, state.abandoned, state.next_at
                     FROM walk w
                     CROSS JOIN LATERAL (
                         SELECT coalesce(stranger.webhook_id, ($3::uuid[])[w.place]) AS webhook_id,
@@ -59,6 +60,7 @@ pub(crate) async fn discover(
                     CROSS JOIN LATERAL (
                         SELECT webhook.enabled, oldest.first_due_at,
                             free.claimable AND circuit.open_until IS NULL AS claimable,
+                            coalesce(free.leased, false) AS abandoned,
                             CASE WHEN oldest.first_due_at IS NULL OR NOT webhook.enabled THEN NULL
                                 WHEN free.claimable THEN circuit.open_until
                                 WHEN oldest.first_due_at > rdev_webhooks.now()
@@ -90,22 +92,27 @@ pub(crate) async fn discover(
                                 AND q.due_at >= coalesce(next.mark, '-infinity')
                             ORDER BY q.due_at LIMIT 1
                         ) AS first_due_at OFFSET 0) oldest
-                        CROSS JOIN LATERAL (SELECT
-                            coalesce(oldest.first_due_at <= rdev_webhooks.now(), false) AND EXISTS (
-                                SELECT FROM rdev_webhooks.delivery_queue q
-                                WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+                        CROSS JOIN LATERAL (SELECT f.leased IS NOT NULL AS claimable, f.leased
+                            FROM (SELECT (
+                                SELECT q.lease_expires_at IS NOT NULL
+                                FROM rdev_webhooks.delivery_queue q
+                                WHERE oldest.first_due_at <= rdev_webhooks.now()
+                                    AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                                     AND q.due_at >= oldest.first_due_at
                                     AND q.due_at <= rdev_webhooks.now()
                                     AND (q.lease_expires_at IS NULL
                                         OR q.lease_expires_at <= rdev_webhooks.now())
                                 ORDER BY q.due_at LIMIT 1
-                        ) AS claimable OFFSET 0) free
+                        ) AS leased OFFSET 0) f OFFSET 0) free
                         OFFSET 0
                     ) state
                     WHERE next.webhook_id IS NOT NULL AND w.found <= $2
                 )
                 SELECT k.webhook_id AS "webhook_id!", k.mark IS NULL AS "from_beginning!",
                     k.enabled AS "enabled!", k.claimable AS "claimable!",
+                    k.abandoned AS "abandoned!", h.silent AS "silent?",
+                    (extract(epoch FROM rdev_webhooks.now() - k.first_due_at) * 1000000)::int8
+                        AS overdue_us,
                     k.first_due_at IS NOT NULL AS "busy!",
                     least(k.first_due_at,
                         rdev_webhooks.now() - $5::int8 * interval '1 microsecond') AS "since!",
@@ -115,6 +122,7 @@ pub(crate) async fn discover(
                     w.timeout_ns AS "timeout_ns?"
                 FROM walk k
                 LEFT JOIN rdev_webhooks.webhooks w ON w.id = k.webhook_id AND k.claimable
+                LEFT JOIN rdev_webhooks.webhook_health h ON h.webhook_id = k.webhook_id AND k.claimable
                 WHERE k.webhook_id > $1
                 "#,
                 after.as_uuid(),
@@ -156,6 +164,15 @@ pub(crate) async fn discover(
                     max_in_flight: max_in_flight(id, row.max_in_flight)?,
                     rate_limit: rate_limit(id, row.rate_limit)?,
                     timeout: row.timeout_ns.map(from_nanos),
+                    last_failure: match row.silent {
+                        _ if row.abandoned => Some(LastFailure::Silent),
+                        Some(true) => Some(LastFailure::Silent),
+                        Some(false) => Some(LastFailure::Prompt),
+                        None => None,
+                    },
+                    overdue: Duration::from_micros(
+                        u64::try_from(row.overdue_us.unwrap_or_default()).unwrap_or(0),
+                    ),
                 })
             };
             discovery.due.extend(damage::leave_out(read()));

@@ -61,3 +61,24 @@ async fn a_change_of_something_else_rewrites_no_subscription() {
     let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
     assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger works");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_is_not_disabled_whose_success_is_just_being_recorded() {
+    let scene = Scene::new().await;
+    let webhook = scene.webhook().await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.webhook_health (webhook_id, consecutive_failures, openings, probing,
+                 failing_since, last_failed_at)
+             SELECT id, 5, 0, false, now() - interval '6 days', now() FROM rdev_webhooks.webhooks",
+        )
+        .await;
+    let mut held = scene.holding("DELETE FROM rdev_webhooks.webhook_health").await;
+    let store = scene.store.clone();
+    let after = Duration::from_secs(5 * 24 * 60 * 60);
+    let disabling = tokio::spawn(async move { store.disable_failing(after, 10).await });
+    scene.somebody_waits().await;
+    held.execute("COMMIT").await.unwrap();
+    assert_eq!(disabling.await.unwrap().unwrap(), []);
+    assert_eq!(scene.store.get(webhook.id).await.unwrap().unwrap().state, WebhookState::Enabled);
+}

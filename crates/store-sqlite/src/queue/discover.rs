@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Discovery, DueWebhook, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::rows::webhook;
+use crate::rows::{micros, webhook};
 use crate::targets::Targets;
 use crate::{damage, error};
 
@@ -26,6 +26,7 @@ pub(super) async fn discover(
 ) -> Result<Discovery, StoreError> {
     // Every id is after the empty one.
     let after = after.map_or_else(Vec::new, |id| id.as_uuid().as_bytes().to_vec());
+    let now_micros = micros(now);
     let mut rows = sqlx::query!(
         r#"WITH RECURSIVE queued (webhook_id) AS (
              SELECT min(webhook_id) FROM deliveries INDEXED BY deliveries_queue
@@ -42,6 +43,11 @@ pub(super) async fn discover(
                  ORDER BY d.due_at LIMIT 1), 9223372036854775807)
              FROM queued WHERE webhook_id IS NOT NULL)
            SELECT w.id, w.max_in_flight, w.rate_limit, w.timeout_ns,
+             EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_queue
+               WHERE d.webhook_id = waiting.webhook_id AND d.due_at <= waiting.free_at
+                 AND d.claimable_at > d.due_at AND d.claimable_at <= ?2) AS "is_abandoned!: bool",
+             (SELECT h.silent FROM webhook_health AS h
+               WHERE h.webhook_id = waiting.webhook_id) AS "silent: bool",
              max(coalesce((SELECT h.open_until FROM webhook_health AS h
                  WHERE h.webhook_id = waiting.webhook_id AND h.openings > 0), 0),
                min(waiting.free_at, coalesce((SELECT min(d.claimable_at) FROM deliveries AS d INDEXED BY deliveries_queue
@@ -49,7 +55,8 @@ pub(super) async fn discover(
                    AND d.claimable_at IS NOT NULL), waiting.free_at))) AS "claimable_at!: i64"
            FROM waiting CROSS JOIN webhooks AS w ON w.id = waiting.webhook_id
            WHERE w.disabled_since IS NULL AND w.deleted_at IS NULL"#,
-        after
+        after,
+        now_micros
     )
     .fetch(conn);
     let mut discovery = Discovery::default();
@@ -71,6 +78,13 @@ pub(super) async fn discover(
                     max_in_flight: webhook::max_in_flight(&place, row.max_in_flight)?,
                     rate_limit: webhook::rate_limit(&place, row.rate_limit)?,
                     timeout: webhook::timeout(&place, row.timeout_ns)?,
+                    last_failure: match row.silent {
+                        _ if row.is_abandoned => Some(LastFailure::Silent),
+                        Some(true) => Some(LastFailure::Silent),
+                        Some(false) => Some(LastFailure::Prompt),
+                        None => None,
+                    },
+                    overdue: now.since(claimable_at),
                 })
             };
             let due = damage::leave_out(read(&row.id));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::{
     Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
-    LeasedDelivery, Settled, Settlement, Timestamp, Trigger, WebhookId, WebhookState,
+    LastFailure, LeasedDelivery, PageRequest, Settled, Settlement, Timestamp, Trigger, WebhookId,
+    WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -94,9 +95,14 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
         Settlement { health: HealthEffect::Unavailable, ..scene.settlement(&before[0], RETRY_NOW).await };
     assert_eq!(scene.queue.settle(&[lost]).await.unwrap(), [false]);
     let health = scene.health(webhook).await;
-    let expected =
-        Health { consecutive_failures: OPEN_AFTER - 1, failing_since: Some(first_at), ..Health::default() };
+    let expected = Health {
+        consecutive_failures: OPEN_AFTER - 1,
+        failing_since: Some(first_at),
+        last_failed_at: health.last_failed_at,
+        ..Health::default()
+    };
     assert_eq!(health, expected);
+    assert_near(health.last_failed_at.expect("it has failed"), scene.now().await);
 
     scene.settle_as(std::slice::from_ref(last), HealthEffect::Unavailable).await;
     let health = scene.health(webhook).await;
@@ -245,7 +251,8 @@ pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harn
     scene.settle_as(&leased, HealthEffect::Rejected).await;
     let health = scene.health(webhook).await;
     let since = health.failing_since.expect("it is failing");
-    assert_eq!(health, Health { failing_since: Some(since), ..Health::default() });
+    let last_failed_at = health.last_failed_at;
+    assert_eq!(health, Health { failing_since: Some(since), last_failed_at, ..Health::default() });
     assert_eq!(scene.claim(webhook, 100).await.len(), leased.len());
 
     let webhook = scene.broken_webhook().await;
@@ -257,7 +264,8 @@ pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harn
         assert!(scene.health(webhook).await.probing);
         scene.settle_as(&probe, HealthEffect::Rejected).await;
         let health = scene.health(webhook).await;
-        assert_eq!(Health { open_until: before.open_until, ..health }, before);
+        let (open_until, last_failed_at) = (before.open_until, before.last_failed_at);
+        assert_eq!(Health { open_until, last_failed_at, ..health }, before);
         assert_eq!(scene.circuit(webhook).await, Circuit::HalfOpen);
     }
 }
@@ -300,45 +308,115 @@ pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dy
     assert_eq!(scene.health(webhook).await, Health::default());
 }
 
-/// The list has those whose first failure since the last success is old enough, the longest first, and
-/// none that is disabled or deleted.
-pub async fn webhooks_that_fail_are_listed(harness: &dyn Harness) {
+/// Those are disabled that have failed for long enough, the longest first, and none that is disabled already or
+/// deleted; a failure long after the last is needed besides.
+pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhooks = Vec::new();
-    for effect in [HealthEffect::Unavailable, HealthEffect::Rejected, HealthEffect::Unavailable] {
+    for effect in [HealthEffect::Unavailable, HealthEffect::Rejected, HealthEffect::Silent] {
         let webhook = scene.webhook().await;
         let leased = scene.claim_new(webhook, 1).await;
         scene.settle_as(&leased, effect).await;
         webhooks.push(webhook);
         scene.advance(DAY).await;
     }
-    let listed = async |days: u32, limit: u32| -> Vec<WebhookId> {
-        let before = scene.now().await - DAY * days + Duration::from_secs(60);
-        let failing = scene.webhooks.failing(before, limit).await.unwrap();
-        for (id, since) in &failing {
+    let disable = async |days: u32, limit: u32| {
+        let disabled = scene.webhooks.disable_failing(DAY * days, limit).await.unwrap();
+        for (id, since) in &disabled {
             assert_eq!(scene.health(*id).await.failing_since, Some(*since));
         }
-        failing.into_iter().map(|(id, _)| id).collect()
+        disabled.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
     };
-    assert_eq!(listed(1, 10).await, webhooks);
-    assert_eq!(listed(1, 2).await, webhooks[..2]);
-    assert_eq!(listed(3, 10).await, webhooks[..1]);
-    assert!(listed(4, 10).await.is_empty());
+    assert!(disable(1, 10).await.is_empty(), "each failed once only");
+    let fail = async |webhook| {
+        let leased = scene.claim(webhook, 1).await;
+        scene.settle_as(&leased, HealthEffect::Rejected).await;
+    };
+    for webhook in &webhooks {
+        fail(*webhook).await;
+    }
+    assert!(disable(4, 10).await.is_empty());
+    let before = scene.webhooks.get(webhooks[0]).await.unwrap().unwrap();
+    assert_eq!(disable(2, 1).await, webhooks[..1]);
+    let disabled = scene.webhooks.get(webhooks[0]).await.unwrap().unwrap();
+    assert_eq!(disabled.version, before.version + 1);
+    let WebhookState::Disabled { reason: DisabledReason::Failing, since } = disabled.state else {
+        panic!("it is disabled: {:?}", disabled.state);
+    };
+    assert_near(since, scene.now().await);
+    assert!(scene.claim(webhooks[0], 1).await.is_empty());
+    let event = scene.publish().await;
+    let deliveries = scene.history.list(&Default::default(), PageRequest { limit: 100, before: None }).await;
+    let deliveries = deliveries.unwrap().items;
+    let of_event: Vec<_> =
+        deliveries.iter().filter(|one| one.event_id == event).map(|one| one.webhook_id).collect();
+    assert!(!of_event.contains(&webhooks[0]) && of_event.contains(&webhooks[1]));
 
-    // A further failure changes nothing of it, a success all.
-    let leased = scene.claim(webhooks[0], 1).await;
+    scene.delete(webhooks[1]).await;
+    assert!(disable(2, 10).await.is_empty());
+    assert_eq!(disable(1, 10).await, webhooks[2..]);
+    assert!(disable(1, 10).await.is_empty());
+}
+
+/// An attempt that is in flight has not failed, however long ago the one before it did.
+pub async fn an_attempt_in_flight_disables_nothing(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let leased = scene.claim_new(webhook, 1).await;
     scene.settle_as(&leased, HealthEffect::Unavailable).await;
-    assert_eq!(listed(3, 10).await, webhooks[..1]);
-    let leased = scene.claim(webhooks[0], 1).await;
-    scene.settle_as(&leased, HealthEffect::Succeeded).await;
-    assert_eq!(listed(1, 10).await, webhooks[1..]);
+    scene.advance(DAY * 6).await;
+    let in_flight = scene.claim_new(webhook, 2).await;
+    assert!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().is_empty());
+    scene.settle_as(&in_flight[..1], HealthEffect::Unavailable).await;
+    assert_eq!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().len(), 1);
+}
 
-    let since = scene.now().await;
-    let reason = DisabledReason::Manual;
-    scene.change(webhooks[1], |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
-    assert_eq!(listed(1, 10).await, webhooks[2..]);
-    scene.delete(webhooks[2]).await;
-    assert!(listed(1, 10).await.is_empty());
+/// A success makes all failures before it count for nothing.
+pub async fn a_webhook_that_recovered_is_not_disabled(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let leased = scene.claim_new(webhook, 4).await;
+    scene.settle_as(&leased[..1], HealthEffect::Unavailable).await;
+    scene.advance(DAY * 6).await;
+    scene.settle_as(&leased[1..2], HealthEffect::Unavailable).await;
+    scene.settle_as(&leased[2..3], HealthEffect::Succeeded).await;
+    assert!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().is_empty());
+    scene.settle_as(&leased[3..], HealthEffect::Unavailable).await;
+    assert!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().is_empty());
+}
+
+/// Discovery tells how the last attempt of each webhook failed, until one succeeds.
+pub async fn discovery_tells_how_the_last_attempt_failed(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    for _ in 0..6 {
+        scene.publish_to(webhook).await;
+    }
+    let last_failure = async || {
+        let discovery = scene.queue.discover(None, 10).await.unwrap();
+        assert_eq!(discovery.due.len(), 1, "it has something due");
+        discovery.due[0].last_failure
+    };
+    assert_eq!(last_failure().await, None);
+    scene.advance(MINUTE).await;
+    let overdue = scene.queue.discover(None, 10).await.unwrap().due[0].overdue;
+    assert_about(Some(overdue), MINUTE);
+    for (effect, expected) in [
+        (HealthEffect::Unavailable, Some(LastFailure::Prompt)),
+        (HealthEffect::Silent, Some(LastFailure::Silent)),
+        (HealthEffect::Rejected, Some(LastFailure::Prompt)),
+        (HealthEffect::Succeeded, None),
+    ] {
+        let leased = scene.claim(webhook, 1).await;
+        scene.settle_as(&leased, effect).await;
+        assert_eq!(last_failure().await, expected, "{effect:?}");
+    }
+    let left_behind = scene.claim(webhook, 1).await;
+    assert_eq!(last_failure().await, None);
+    scene.advance(LEASE + MINUTE).await;
+    assert_eq!(last_failure().await, Some(LastFailure::Silent), "its worker died of it");
+    scene.settle_as(&left_behind, HealthEffect::Succeeded).await;
+    assert_eq!(last_failure().await, None);
 }
 
 /// The webhooks that were disabled since a moment are listed, by when they were, a page at a time.

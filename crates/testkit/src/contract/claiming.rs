@@ -8,8 +8,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, DueWebhook, FailureClass,
-    LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets, Target, Trigger, Webhook,
-    WebhookId, WebhookState,
+    LastFailure, LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets, Target, Trigger,
+    Webhook, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -55,13 +55,25 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     let state = WebhookState::Disabled { reason, since };
     scene.change(disabled, |webhook| webhook.state = state).await;
 
-    let discovery = scene.queue.discover(None, 100).await.unwrap();
-    let plain = DueWebhook { id: expired, max_in_flight: None, rate_limit: None, timeout: None };
+    let mut discovery = scene.queue.discover(None, 100).await.unwrap();
+    for due in &mut discovery.due {
+        due.overdue = Duration::ZERO;
+    }
+    let plain = DueWebhook {
+        id: expired,
+        max_in_flight: None,
+        rate_limit: None,
+        timeout: None,
+        last_failure: Some(LastFailure::Silent),
+        overdue: Duration::ZERO,
+    };
     let with_limits = DueWebhook {
         id: limited.id,
         max_in_flight: limited.max_in_flight,
         rate_limit: limited.rate_limit,
         timeout: limited.timeout,
+        last_failure: None,
+        overdue: Duration::ZERO,
     };
     assert_eq!(discovery.due, [plain, with_limits]);
     assert!(!discovery.has_more);

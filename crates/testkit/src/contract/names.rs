@@ -90,8 +90,12 @@ macro_rules! contract_test_names {
             a_success_closes_the_circuit
             a_rejection_neither_opens_nor_closes_the_circuit
             a_new_url_other_projects_and_enabling_reset_the_health
-            webhooks_that_fail_are_listed
             disabled_webhooks_are_listed
+            webhooks_that_fail_are_disabled
+            an_attempt_in_flight_disables_nothing
+            a_webhook_that_recovered_is_not_disabled
+            discovery_tells_how_the_last_attempt_failed
+            an_interrupted_attempt_is_recorded_and_costs_nothing
             a_survey_lists_open_circuits
             // redelivery
             a_redelivery_leaves_the_automatic_retry_alone

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{
     DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, FailureClass, FailureReason, LeaseRef,
-    Settled, Settlement, Webhook, WebhookState,
+    Settled, Settlement, Trigger, Webhook, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -241,6 +241,45 @@ pub async fn a_retry_is_due_after_its_wait(harness: &dyn Harness) {
     assert_eq!((leased.attempt, leased.automatic_attempts), (2, 2));
     scene.settle_held(&leased, RETRY_NOW).await;
     assert_eq!(scene.claim_one(webhook).await.attempt, 3);
+}
+
+/// An attempt that its worker cut off stands in the history, and the delivery as it stood before the claim: due at
+/// once, for the same reason, with as many attempts left.
+pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn Harness) {
+    let scene = Scene::new(harness);
+    let webhook = scene.webhook().await;
+    let id = scene.publish_to(webhook).await;
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Interrupted).await;
+    assert_eq!(scene.status(id).await, DeliveryStatus::Retrying);
+    assert_eq!(scene.attempts(id).await.len(), 1);
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.attempt, leased.automatic_attempts, leased.takeovers), (2, 1, 0));
+    scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
+
+    // One that was asked for stays one that was asked for, and the retry behind it stands.
+    let retry_at = scene.delivery(id).await.state.next_attempt_at();
+    scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+    let leased = scene.claim_one(webhook).await;
+    scene.settle_held(&leased, Settled::Interrupted).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.trigger, leased.resumes), (Trigger::Manual, true));
+    assert_eq!((leased.attempt, leased.automatic_attempts), (4, 1));
+    scene.settle_held(&leased, Settled::Resumed).await;
+    assert_eq!(scene.delivery(id).await.state.next_attempt_at(), retry_at);
+
+    // A takeover costs nothing either, whether it is cut off or not.
+    scene.advance(HOUR).await;
+    scene.claim_one(webhook).await;
+    scene.advance(LEASE + MINUTE).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.automatic_attempts, leased.takeovers), (2, 1));
+    scene.settle_held(&leased, Settled::Interrupted).await;
+    let leased = scene.claim_one(webhook).await;
+    assert_eq!((leased.attempt, leased.automatic_attempts, leased.takeovers), (7, 2, 1));
+    scene.delete(webhook).await;
+    scene.settle_held(&leased, Settled::Interrupted).await;
+    assert_cancelled(&scene.delivery(id).await.state);
 }
 
 /// An endpoint that is gone disables its webhook once, and what still waits for it is held; a webhook

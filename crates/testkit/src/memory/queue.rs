@@ -10,8 +10,8 @@ use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
-    DisabledReason, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery, ProjectName, QueueSurvey,
-    RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
+    DisabledReason, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken, LeasedDelivery, ProjectName,
+    QueueSurvey, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -26,8 +26,9 @@ impl DeliveryQueue for MemoryStore {
             if after.is_some_and(|after| *id <= after) || !stored.is_enabled() {
                 continue;
             }
-            let soonest = state.unfinished(*id).map(|(_, progress)| progress.claimable_at());
-            let Some(soonest) = soonest.min() else {
+            let unfinished = || state.unfinished(*id).map(|(_, progress)| progress);
+            let is_abandoned = unfinished().any(|one| one.lease.is_some() && one.claimable_at() <= now);
+            let Some(soonest) = unfinished().map(Progress::claimable_at).min() else {
                 continue;
             };
             let soonest = match stored.health.circuit(now) {
@@ -47,6 +48,11 @@ impl DeliveryQueue for MemoryStore {
                     max_in_flight: stored.webhook.max_in_flight,
                     rate_limit: stored.webhook.rate_limit,
                     timeout: stored.webhook.timeout,
+                    last_failure: match is_abandoned {
+                        true => Some(LastFailure::Silent),
+                        false => stored.health.last_failure(),
+                    },
+                    overdue: now.since(soonest),
                 });
             }
         }
@@ -277,14 +283,14 @@ fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Opt
     }
     let tried = settlement.gone.zip(state.webhooks.get(&webhook));
     if tried.is_some_and(|(version, stored)| version == stored.webhook.version) && state.is_enabled(webhook) {
-        disable(state, webhook, now);
+        disable(state, webhook, DisabledReason::Gone, now);
     }
     Some(webhook)
 }
 
-fn disable(state: &mut State, id: WebhookId, now: Timestamp) {
+pub(super) fn disable(state: &mut State, id: WebhookId, reason: DisabledReason, now: Timestamp) {
     if let Some(stored) = state.webhooks.get_mut(&id) {
-        stored.webhook.state = WebhookState::Disabled { reason: DisabledReason::Gone, since: now };
+        stored.webhook.state = WebhookState::Disabled { reason, since: now };
         stored.webhook.updated_at = now;
         stored.webhook.version += 1;
     }

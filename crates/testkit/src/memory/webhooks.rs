@@ -1,5 +1,7 @@
 //! [`WebhookRepository`] in memory.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
@@ -8,6 +10,7 @@ use rdev_webhooks_domain::{
 };
 
 use super::MemoryStore;
+use super::queue::disable;
 use super::state::StoredWebhook;
 
 #[async_trait]
@@ -120,17 +123,21 @@ impl WebhookRepository for MemoryStore {
         Ok(ids.iter().map(|id| health(id).unwrap_or_default()).collect())
     }
 
-    async fn failing(
+    async fn disable_failing(
         &self,
-        before: Timestamp,
+        after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        let (state, _) = self.step();
+        let (mut state, now) = self.step();
         let enabled = state.webhooks.iter().filter(|(_, stored)| stored.is_enabled());
-        let since = enabled.filter_map(|(id, stored)| Some((*id, stored.health.failing_since?)));
-        let mut failing: Vec<_> = since.filter(|(_, since)| *since <= before).collect();
+        let failing = enabled.filter(|(_, stored)| stored.health.has_failed_for(after, now));
+        let mut failing: Vec<_> =
+            failing.filter_map(|(id, stored)| Some((*id, stored.health.failing_since?))).collect();
         failing.sort_unstable_by_key(|(id, since)| (*since, *id));
         failing.truncate(limit as usize);
+        for (id, _) in &failing {
+            disable(&mut state, *id, DisabledReason::Failing, now);
+        }
         Ok(failing)
     }
 

@@ -11,6 +11,9 @@ use uuid::Uuid;
 use crate::connect::Inner;
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 
+/// A wait that is none: the delivery stays as it was before its claim.
+const INTERRUPTED: i64 = -1;
+
 /// The settlements' columns.
 #[derive(Default)]
 struct Columns {
@@ -19,12 +22,12 @@ struct Columns {
     /// How the delivery ended; none if it goes on.
     outcome: Vec<Option<&'static str>>,
     reason: Vec<Option<&'static str>>,
-    /// How long until the retry; none if one was waiting.
+    /// How long until the retry; none if one was waiting, [`INTERRUPTED`] if the attempt does not count.
     wait_us: Vec<Option<i64>>,
     /// The version of the webhook whose endpoint is gone; none if it is not.
     gone: Vec<Option<i64>>,
-    /// What the attempt says of the endpoint: 1 that it works, 2 that it is there, 3 that it is not; 0 is
-    /// nothing.
+    /// What the attempt says of the endpoint: 1 that it works, 2 that it is there, 3 that it is not, 4 that
+    /// it is not and took its time; 0 is nothing.
     health: Vec<i32>,
     /// The attempt; none if there was none.
     number: Vec<Option<i32>>,
@@ -63,16 +66,18 @@ impl Columns {
             HealthEffect::Succeeded => 1,
             HealthEffect::Rejected => 2,
             HealthEffect::Unavailable => 3,
+            HealthEffect::Silent => 4,
         });
         let (outcome, reason, wait) = match settlement.settled {
             Settled::Succeeded => (Some(DeliveryStatus::Succeeded), None, None),
             Settled::Failed(reason) => (Some(DeliveryStatus::Failed), Some(reason), None),
-            Settled::RetryAfter(wait) => (None, None, Some(wait)),
+            Settled::RetryAfter(wait) => (None, None, Some(to_micros_up(wait))),
             Settled::Resumed => (None, None, None),
+            Settled::Interrupted => (None, None, Some(INTERRUPTED)),
         };
         self.outcome.push(outcome.map(DeliveryStatus::as_str));
         self.reason.push(reason.map(FailureReason::as_str));
-        self.wait_us.push(wait.map(to_micros_up));
+        self.wait_us.push(wait);
 
         let attempt = settlement.attempt.as_ref();
         self.number.push(attempt.map(|a| to_i32(a.number)));
@@ -169,13 +174,18 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
         ),
         goes_on AS (
             UPDATE rdev_webhooks.delivery_queue q SET
-                due_at = CASE WHEN g.wait_us IS NULL
-                    THEN coalesce(q.resume_at, rdev_webhooks.now())
-                    ELSE rdev_webhooks.now() + g.wait_us * interval '1 microsecond' END,
                 wake_at = CASE WHEN g.wait_us > 0
                         THEN rdev_webhooks.now() + g.wait_us * interval '1 microsecond'
                     WHEN g.wait_us IS NULL AND q.resume_at > rdev_webhooks.now() THEN q.resume_at END,
-                trigger = 'automatic', takeovers = 0, resume_at = NULL,
+                (due_at, trigger, takeovers, resume_at, automatic_attempts) = (SELECT
+                    CASE WHEN interrupted THEN q.due_at
+                        WHEN g.wait_us IS NULL THEN coalesce(q.resume_at, rdev_webhooks.now())
+                        ELSE rdev_webhooks.now() + g.wait_us * interval '1 microsecond' END,
+                    CASE WHEN interrupted THEN q.trigger ELSE 'automatic' END,
+                    CASE WHEN interrupted THEN q.takeovers ELSE 0 END,
+                    CASE WHEN interrupted THEN q.resume_at END,
+                    q.automatic_attempts - (interrupted AND q.trigger = 'automatic')::int4
+                    FROM (SELECT coalesce(g.wait_us < 0, false) AS interrupted) i),
                 lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
             FROM given g
             WHERE q.id = g.id AND q.lease_token = g.token
@@ -230,7 +240,8 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
         ),
         tally AS MATERIALIZED (
             SELECT p.webhook_id, bool_or(p.health = 1) AS succeeded,
-                count(*) FILTER (WHERE p.health = 3)::int4 AS failures
+                count(*) FILTER (WHERE p.health >= 3)::int4 AS failures,
+                bool_or(p.health = 4) AS silent
             FROM applied p WHERE p.health > 0
             GROUP BY p.webhook_id
         ),
@@ -247,14 +258,17 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
         ),
         failed AS (
             INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
-                consecutive_failures, openings, open_until, probing, failing_since)
-            SELECT t.webhook_id, t.failures, 0, NULL, false, rdev_webhooks.now()
+                consecutive_failures, openings, open_until, probing, failing_since,
+                last_failed_at, silent)
+            SELECT t.webhook_id, t.failures, 0, NULL, false, rdev_webhooks.now(),
+                rdev_webhooks.now(), t.silent
             FROM tally t
             WHERE NOT t.succeeded AND (SELECT count(*) FROM unwell) >= 0
                 AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
                     WHERE w.id = t.webhook_id AND w.deleted_at IS NULL)
             ORDER BY t.webhook_id
             ON CONFLICT (webhook_id) DO UPDATE SET
+                last_failed_at = excluded.last_failed_at, silent = excluded.silent,
                 consecutive_failures = least(
                     h.consecutive_failures::int8 + excluded.consecutive_failures, 2147483647),
                 (openings, open_until, probing) = (SELECT

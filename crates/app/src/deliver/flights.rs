@@ -1,0 +1,161 @@
+//! The attempts under way, and which of them are parked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rdev_webhooks_domain::WebhookId;
+use tokio::time::Instant;
+
+use super::share::Shares;
+use super::standing::{LASTING, Standing};
+
+/// An attempt that has no answer after this time is parked: it goes on, and its slot is free.
+const PARKED_AFTER: Duration = Duration::from_millis(800);
+/// Where other webhooks wait for a slot and hold none, as many are parked after this time already.
+const PARKED_EARLY_AFTER: Duration = Duration::from_millis(50);
+
+/// Whether an attempt is still under way, for the scheduler and the task of the pool that makes it.
+#[derive(Debug, Clone)]
+pub(super) struct Underway(Arc<AtomicBool>);
+
+impl Underway {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// The attempt has ended; it is not recorded yet.
+    pub(super) fn end(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_underway(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A delivery from its claim until its outcome is recorded.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) webhook: WebhookId,
+    /// The task of the pool that has it.
+    pub(super) task: usize,
+    pub(super) begun: Instant,
+    pub(super) underway: Underway,
+}
+
+/// All flights, by the order of their beginning. Those under way for long are parked, so many at the most.
+#[derive(Debug)]
+pub(super) struct Flights {
+    next: u64,
+    max_parked: usize,
+    in_slots: BTreeMap<u64, Flight>,
+    parked: BTreeMap<u64, Flight>,
+    /// Parked ones that have lasted long.
+    lasting: BTreeMap<u64, Flight>,
+}
+
+impl Flights {
+    pub(super) fn new(max_parked: usize) -> Self {
+        Self {
+            next: 0,
+            max_parked,
+            in_slots: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            lasting: BTreeMap::new(),
+        }
+    }
+
+    /// The number of the next flight.
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Adds a flight, which holds a slot.
+    pub(super) fn begin(&mut self, flight: Flight) {
+        self.in_slots.insert(self.next, flight);
+        self.next += 1;
+    }
+
+    /// Removes a flight, and says whether it was parked.
+    pub(super) fn end(&mut self, number: u64) -> Option<(Flight, bool)> {
+        if let Some(flight) = self.in_slots.remove(&number) {
+            return Some((flight, false));
+        }
+        let flight = self.parked.remove(&number).or_else(|| self.lasting.remove(&number));
+        flight.map(|flight| (flight, true))
+    }
+
+    pub(super) fn in_slots(&self) -> usize {
+        self.in_slots.len()
+    }
+
+    pub(super) fn parked(&self) -> usize {
+        self.parked.len() + self.lasting.len()
+    }
+
+    /// Parks what has no answer for long, and notes whose attempts last.
+    pub(super) fn sweep(&mut self, now: Instant, shares: &mut Shares) {
+        self.park_after(PARKED_AFTER, usize::MAX, now, shares, |_| true);
+        let lasting = underway_for(LASTING, &self.parked, now);
+        for number in lasting.map(|(number, _)| *number).collect::<Vec<_>>() {
+            if let Some(flight) = self.parked.remove(&number) {
+                shares.lasts(flight.webhook);
+                self.lasting.insert(number, flight);
+            }
+        }
+    }
+
+    /// Parks up to so many attempts early, and says how many.
+    pub(super) fn park_early(
+        &mut self,
+        count: usize,
+        only_unproven: bool,
+        now: Instant,
+        shares: &mut Shares,
+    ) -> usize {
+        let may = |standing| !only_unproven || standing != Standing::Proven;
+        self.park_after(PARKED_EARLY_AFTER, count, now, shares, may)
+    }
+
+    /// When the next attempt may be parked, early or not.
+    pub(super) fn slot_at(&self, early: bool) -> Option<Instant> {
+        if self.parked() >= self.max_parked {
+            return None;
+        }
+        let oldest = self.in_slots.values().find(|flight| flight.underway.is_underway());
+        oldest.map(|flight| flight.begun + if early { PARKED_EARLY_AFTER } else { PARKED_AFTER })
+    }
+
+    fn park_after(
+        &mut self,
+        age: Duration,
+        count: usize,
+        now: Instant,
+        shares: &mut Shares,
+        may: impl Fn(Standing) -> bool,
+    ) -> usize {
+        let room = self.max_parked.saturating_sub(self.parked());
+        let old =
+            underway_for(age, &self.in_slots, now).filter(|(_, flight)| may(shares.standing(flight.webhook)));
+        let numbers: Vec<_> = old.map(|(number, _)| *number).take(count.min(room)).collect();
+        for number in &numbers {
+            if let Some(flight) = self.in_slots.remove(number) {
+                shares.parked(flight.webhook);
+                self.parked.insert(*number, flight);
+            }
+        }
+        numbers.len()
+    }
+}
+
+/// The flights that have been under way for so long, the oldest first.
+fn underway_for(
+    age: Duration,
+    flights: &BTreeMap<u64, Flight>,
+    now: Instant,
+) -> impl Iterator<Item = (&u64, &Flight)> {
+    let old = flights.iter().take_while(move |(_, flight)| now.duration_since(flight.begun) >= age);
+    old.filter(|(_, flight)| flight.underway.is_underway())
+}

@@ -1,0 +1,93 @@
+//! Whether outcomes wait to be recorded for so long that nothing may be claimed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A batch of outcomes that takes longer than this to record may outlast the leases of those behind it.
+const LATE_AFTER: Duration = Duration::from_secs(10);
+
+/// What the settler tells the scheduler of its backlog. Clones share it.
+///
+/// While the database is away leases end, and their deliveries can be claimed again, those whose outcome waits to be
+/// recorded among them. So after a batch that failed or was late nothing is claimed before the backlog is empty.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recording(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Since when the present batch is being recorded.
+    since: Option<Instant>,
+    is_behind: bool,
+}
+
+impl Recording {
+    /// A batch is about to be recorded.
+    pub(super) fn begin(&self) {
+        self.change(|state| state.since = Some(Instant::now()));
+    }
+
+    /// It could not be, and is tried again.
+    pub(super) fn failed(&self) {
+        self.change(|state| state.is_behind = true);
+    }
+
+    /// It was recorded, and there is or is no other.
+    pub(super) fn end(&self, is_empty: bool) {
+        self.change(|state| {
+            state.is_behind |= state.is_late(Instant::now());
+            state.is_behind &= !is_empty;
+            state.since = None;
+        });
+    }
+
+    /// Whether nothing may be claimed.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_behind || state.is_late(now)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl State {
+    fn is_late(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now.saturating_duration_since(since) >= LATE_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_the_whole_backlog_is_recorded_first() {
+        let recording = Recording::default();
+        let is_behind = || recording.is_behind(Instant::now());
+        recording.begin();
+        assert!(!is_behind());
+        recording.failed();
+        assert!(is_behind());
+        recording.end(false);
+        recording.begin();
+        assert!(is_behind(), "another batch waits");
+        recording.end(true);
+        assert!(!is_behind());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_takes_long_counts_as_failed() {
+        let recording = Recording::default();
+        recording.begin();
+        tokio::time::advance(LATE_AFTER).await;
+        assert!(recording.is_behind(Instant::now()));
+        recording.end(false);
+        assert!(recording.is_behind(Instant::now()));
+        recording.begin();
+        recording.end(true);
+        assert!(!recording.is_behind(Instant::now()));
+    }
+}

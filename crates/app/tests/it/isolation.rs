@@ -1,0 +1,224 @@
+//! What crowds of hostile endpoints may do to all others: nothing.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_domain::{DeliveryStatus, EventPattern, RetryPolicy, Webhook};
+use tokio::time::Instant;
+
+use crate::support::{Answer, Running, World, pass};
+
+/// No other webhook waits longer than this.
+const LIMIT: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long an attempt at the crowd may take.
+const PATIENCE: Duration = MINUTE;
+
+const CROWD: u16 = 1;
+const GOOD: u16 = 2;
+const SLOW: u16 = 3;
+const FLAKY: u16 = 4;
+/// New webhooks have ports from here on.
+const NEW: u16 = 100;
+
+fn url(port: u16) -> rdev_webhooks_domain::EndpointUrl {
+    format!("http://127.0.0.1:{port}/").parse().unwrap()
+}
+
+/// A crowd that gets each event and answers as it likes, and others that get test deliveries alone.
+struct Scene {
+    world: World,
+    options: WorkerOptions,
+    good: Webhook,
+    slow: Webhook,
+    flaky: Webhook,
+    new: u16,
+}
+
+impl Scene {
+    async fn new(crowd: usize, options: WorkerOptions, answer: Answer) -> Self {
+        let world = World::new(move |request, _| match request.url.port() {
+            CROWD => answer.clone(),
+            SLOW => Answer::StatusAfter(200, Duration::from_millis(2_500)),
+            FLAKY if request.headers["x-rdev-attempt"] == "1" => Answer::Status(500),
+            _ => Answer::Status(200),
+        });
+        for _ in 0..crowd {
+            let member = |webhook: &mut Webhook| {
+                webhook.url = url(CROWD);
+                webhook.timeout = Some(PATIENCE);
+            };
+            world.webhook(member).await;
+        }
+        let good = other(&world, GOOD).await;
+        let slow = other(&world, SLOW).await;
+        let flaky = other(&world, FLAKY).await;
+        Self { world, options, good, slow, flaky, new: NEW }
+    }
+
+    fn start(&self) -> Running {
+        self.world.start_worker(self.options.clone())
+    }
+
+    fn arrived(&self, port: u16) -> usize {
+        self.world.dispatcher.count(port)
+    }
+
+    /// Waits until there are so many requests at a port, and says how long that took.
+    async fn until(&self, port: u16, count: usize) -> Duration {
+        let began = Instant::now();
+        while self.arrived(port) < count {
+            assert!(began.elapsed() < 2 * MINUTE, "port {port} gets its delivery");
+            pass(Duration::from_millis(1)).await;
+        }
+        began.elapsed()
+    }
+
+    async fn delivers(&self, webhook: &Webhook, what: &str) {
+        let port = webhook.url.port();
+        let before = self.arrived(port);
+        self.world.webhooks.test(webhook.id, None).await.unwrap();
+        let waited = self.until(port, before + 1).await;
+        assert!(waited < LIMIT, "{what} waited {waited:?} in a pool of {}", self.options.workers);
+    }
+
+    /// Each of the others gets its delivery in time; the slow one so many before it has answered any.
+    async fn nobody_waits(&mut self, when: &str, at_once: u32) {
+        self.delivers(&self.good, &format!("{when}: a good one")).await;
+        for _ in 0..at_once {
+            self.delivers(&self.slow, &format!("{when}: a slow one")).await;
+        }
+        self.new += 1;
+        let new = other(&self.world, self.new).await;
+        for _ in 0..3 {
+            self.delivers(&new, &format!("{when}: a new one")).await;
+        }
+        let before = self.arrived(FLAKY);
+        self.delivers(&self.flaky, &format!("{when}: a flaky one")).await;
+        let retried = self.until(FLAKY, before + 2).await;
+        let latest = RetryPolicy::default().backoff_after(1).unwrap().mul_f64(1.1) + LIMIT;
+        assert!(retried < latest, "{when}: a retry that is due after 5 s came after {retried:?}");
+    }
+}
+
+async fn other(world: &World, port: u16) -> Webhook {
+    let change = |webhook: &mut Webhook| {
+        webhook.url = url(port);
+        webhook.events = ["command.started".parse::<EventPattern>().unwrap()].into();
+    };
+    world.webhook(change).await
+}
+
+fn pools() -> [WorkerOptions; 2] {
+    let small = WorkerOptions { workers: 1, max_in_flight: 4, ..WorkerOptions::default() };
+    [WorkerOptions::default(), small]
+}
+
+async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answer, events: u32) {
+    let mut scene = Scene::new(crowd, options, answer).await;
+    let worker = scene.start();
+    scene.delivers(&scene.slow, "the first").await;
+    pass(Duration::from_secs(3)).await;
+    for _ in 0..events {
+        scene.world.publish().await;
+    }
+    pass(Duration::from_millis(10)).await;
+    scene.nobody_waits("at first", 3).await;
+    scene.nobody_waits("later", 3).await;
+    worker.kill().await;
+    // What the killed worker held can be claimed once its leases end, all of it at once.
+    pass(PATIENCE + MINUTE).await;
+    let worker = scene.start();
+    // Nothing is known of the slow one then. Its second delivery comes after the first ones of all others.
+    let at_once = if scene.options.workers == 1 { 1 } else { 3 };
+    scene.nobody_waits("after a crash", at_once).await;
+    pass(PATIENCE + Duration::from_secs(1)).await;
+    scene.nobody_waits("when the retries of all are due", 3).await;
+    worker.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_two_hundred_silent_endpoints_nobody_waits() {
+    for options in pools() {
+        nobody_waits_beside(200, options, Answer::Hang, 5).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_thousand_silent_endpoints_nobody_waits() {
+    for options in pools() {
+        nobody_waits_beside(1_000, options, Answer::Hang, 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_endpoints_that_take_almost_all_their_time_nobody_waits() {
+    let answer = Answer::StatusAfter(200, PATIENCE - Duration::from_secs(1));
+    nobody_waits_beside(300, WorkerOptions::default(), answer, 4).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_silent_endpoint_is_its_own_and_so_are_its_attempts() {
+    let scene = Scene::new(50, pools()[1].clone(), Answer::Hang).await;
+    let worker = scene.start();
+    scene.world.publish().await;
+    scene.until(CROWD, 50).await;
+    worker.drain.cancel();
+    worker.stop().await;
+    let deliveries = scene.world.deliveries().await;
+    assert_eq!(deliveries.len(), 50);
+    for delivery in deliveries {
+        assert_eq!((delivery.state.status(), delivery.attempts), (DeliveryStatus::Retrying, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pool_is_never_larger_than_it_may_be_beside_what_takes_long() {
+    let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_millis(700)));
+    world.webhook(|_| {}).await;
+    let worker =
+        world.start_worker(WorkerOptions { workers: 1, max_in_flight: 2, ..WorkerOptions::default() });
+    for _ in 0..20 {
+        world.publish().await;
+    }
+    let began = Instant::now();
+    world.until_all(DeliveryStatus::Succeeded).await;
+    assert!(began.elapsed() >= Duration::from_secs(7), "two at a time: {:?}", began.elapsed());
+    worker.stop().await;
+}
+
+/// A receiver that works on one request at a time, for so long, and does with the others what `busy` says.
+fn serial(takes: Duration, busy: impl Fn(Duration) -> Answer + Send + Sync + 'static) -> World {
+    let free_at = Arc::new(Mutex::new(None::<Instant>));
+    World::new(move |_, _| {
+        let now = Instant::now();
+        let mut free_at = free_at.lock().unwrap();
+        let wait = free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        if wait.is_zero() {
+            *free_at = Some(now + takes);
+            return Answer::StatusAfter(200, takes);
+        }
+        let answer = busy(wait + takes);
+        if matches!(answer, Answer::StatusAfter(200, _)) {
+            *free_at = Some(now + wait + takes);
+        }
+        answer
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_of_one_request_at_a_time_gets_everything() {
+    let takes = Duration::from_millis(1_100);
+    let queues = serial(takes, |wait| Answer::StatusAfter(200, wait));
+    let refuses = serial(takes, |_| Answer::Status(503));
+    for world in [queues, refuses] {
+        world.webhook(|webhook| webhook.timeout = Some(Duration::from_secs(3))).await;
+        let worker = world.start_worker(WorkerOptions::default());
+        for _ in 0..16 {
+            world.publish().await;
+        }
+        world.until_all(DeliveryStatus::Succeeded).await;
+        worker.stop().await;
+    }
+}
