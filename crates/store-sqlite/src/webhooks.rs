@@ -155,18 +155,15 @@ impl WebhookRepository for SqliteStore {
             .await?;
         // A long queue is called off in steps that let others write. Should one fail, or the process die
         // between two of them, pruning ends it: the webhook is deleted all the same.
-        while deleted == Updated::Applied {
-            match self.cancel_waiting(id).await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(
-                        webhook = %id, error = &error as &dyn std::error::Error,
-                        "webhook deleted; its deliveries are cancelled later"
-                    );
-                    break;
-                }
-            }
+        let mut has_more = deleted == Updated::Applied;
+        while has_more {
+            has_more = self.cancel_waiting(id).await.unwrap_or_else(|error| {
+                tracing::warn!(
+                    webhook = %id, error = &error as &dyn std::error::Error,
+                    "webhook deleted; its deliveries are cancelled later"
+                );
+                false
+            });
         }
         Ok(deleted)
     }
