@@ -253,7 +253,7 @@ mod tests {
     async fn a_write_that_was_given_up_before_it_began_never_happens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("late.db");
-        let lock = files::prepare(&path).unwrap();
+        let lock = Arc::new(files::prepare(&path).unwrap());
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
