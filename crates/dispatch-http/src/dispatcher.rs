@@ -94,13 +94,14 @@ impl HttpDispatcher {
         if let Some(lease) = self.pool.reuse(origin, may_be_stale) {
             return Ok(lease);
         }
+        // Before the lock, so that nobody waits there for what this host lacks.
+        let place = self.pool.place(attempt.deadline).await?;
         let opening = self.pool.lock_opening(origin).await;
         if opening.is_some()
             && let Some(lease) = self.pool.reuse(origin, may_be_stale)
         {
             return Ok(lease);
         }
-        let place = self.pool.place(attempt.deadline).await?;
         let (deadline, progress) = (attempt.deadline, &mut attempt.progress);
         let stream = self.connector.open(attempt.uri, place, deadline, progress).await?;
         let expires = self.pool.expiry();

@@ -19,7 +19,7 @@ use hickory_resolver::net::xfer::DnsExchange;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use hickory_resolver::{ConnectionProvider, Hosts, PoolContext, Resolver, lookup::Lookup, system_conf};
+use hickory_resolver::{ConnectionProvider, Hosts, PoolContext, Resolver, lookup::Lookup};
 use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 use tokio::time::timeout;
 
@@ -28,6 +28,7 @@ use crate::system_resolver::{LookUp, LookUpError};
 
 /// How long one look-up may take, whatever `resolv.conf` says.
 const MAX_LOOK_UP: Duration = Duration::from_secs(20);
+const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 const DNS_PORT: u16 = 53;
 
 /// The system's names. Both files are read again when they change.
@@ -101,19 +102,28 @@ impl SystemNames {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(unreadable(&error)),
         };
-        // Without name servers the C library asks this host itself.
-        let (config, mut options) = system_conf::parse_resolv_conf(&text).unwrap_or_else(|_| {
-            let own = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            (ResolverConfig::from_parts(None, Vec::new(), vec![own]), ResolverOpts::default())
-        });
-        let servers = config.name_servers().iter().map(|server| {
+        let (file, errors) = resolv_conf::Config::parse_with_errors(&text);
+        for error in errors {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a line of resolv.conf is passed over");
+        }
+        let mut servers: Vec<IpAddr> = file.nameservers.iter().map(IpAddr::from).collect();
+        if servers.is_empty() {
+            // As the C library does.
+            servers.push(Ipv4Addr::LOCALHOST.into());
+        }
+        let servers = servers.into_iter().map(|server| {
             let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
             connections.iter_mut().for_each(|connection| connection.port = self.port);
-            NameServerConfig::new(server.ip, false, connections)
+            NameServerConfig::new(server, false, connections)
         });
-        let config = ResolverConfig::from_parts(None, config.search().to_vec(), servers.collect());
+        let search = file.get_last_search_or_domain().filter_map(|name| Name::from_str_relaxed(name).ok());
+        let config = ResolverConfig::from_parts(None, search.collect(), servers.collect());
+        let mut options = ResolverOpts::default();
+        options.ndots = file.ndots as usize;
+        options.timeout = Duration::from_secs(u64::from(file.timeout)).max(MIN_TIMEOUT);
+        options.edns0 = file.edns0;
         // `attempts` are tries there and further tries here.
-        options.attempts = options.attempts.saturating_sub(1);
+        options.attempts = (file.attempts as usize).saturating_sub(1);
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Never;
         // A name is looked up, and judged, for each new connection.
