@@ -221,7 +221,11 @@ impl Dispatcher for HttpDispatcher {
         let ended = tokio::select! {
             biased;
             ended = self.exchange(&mut attempt) => ended,
-            () = deadline.passed() => Err(self.late(&attempt)),
+            // A response that is complete only waits for its connection to become ready again.
+            () = deadline.passed() => match attempt.ended {
+                Some(_) => Ok(()),
+                None => Err(self.late(&attempt)),
+            },
         };
         match ended {
             Ok(()) => Ok(attempt.report(None)),

@@ -1,6 +1,7 @@
 //! When a connection is used again, when a request is sent again, and what bounds both.
 
 use std::future::Future;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -180,6 +181,36 @@ async fn a_connection_that_this_host_has_no_room_for_is_a_local_fault() {
     let waited = began.elapsed();
     assert!((MAX_LOCAL_WAIT..MAX_LOCAL_WAIT + Duration::from_secs(1)).contains(&waited), "{waited:?}");
     holding.abort();
+}
+
+#[tokio::test]
+async fn running_out_of_descriptors_is_a_local_fault() {
+    const CHILD: &str = "RDEV_TEST_FEW_DESCRIPTORS";
+    if std::env::var_os(CHILD).is_none() {
+        let name = "connections::running_out_of_descriptors_is_a_local_fault";
+        let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\"";
+        let child = Command::new("sh")
+            .args(["-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .arg(name)
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && output.contains("1 passed"), "{output}");
+        return;
+    }
+    let receiver = Receiver::start_friendly().await;
+    let dispatcher = local();
+    let mut files = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        files.push(file);
+    }
+    let fault = dispatcher.send(request(receiver.url("/"))).await.unwrap_err();
+    assert_eq!(fault.cause, LocalCause::Resources);
+    assert!(fault.detail.contains("descriptors"), "{}", fault.detail);
+    drop(files);
+    assert!(send(&dispatcher, receiver.url("/")).await.outcome.is_success());
 }
 
 #[tokio::test]
