@@ -53,7 +53,9 @@ impl Routes {
     /// Tells whether `error`, met while connecting to `address`, is a fault of this host.
     pub(crate) fn fault(&self, error: &io::Error, address: SocketAddr) -> Option<LocalFault> {
         match error.kind() {
-            io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => self.no_route(error, address),
+            io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::HostUnreachable => self.no_route(error, address),
             // Without any IPv6 address there is no port to take either.
             io::ErrorKind::AddrNotAvailable if address.is_ipv6() && !has_route(address) => {
                 self.no_route(error, address)
@@ -63,12 +65,12 @@ impl Routes {
     }
 
     fn no_route(&self, error: &io::Error, address: SocketAddr) -> Option<LocalFault> {
-        // A router on the way may have said so.
-        if has_route(address) {
+        let (own, other) = if address.is_ipv4() { (ANY_V4, ANY_V6) } else { (ANY_V6, ANY_V4) };
+        // A router on the way may have said so, or a route that keeps this host from this one destination.
+        if has_route(address) || has_route(own) {
             return None;
         }
         let had = self.had(address.ip());
-        let other = if address.is_ipv4() { ANY_V6 } else { ANY_V4 };
         // A host that never had IPv6 is not in an outage.
         if !had.load(Ordering::Relaxed) && has_route(other) {
             return None;
@@ -109,6 +111,7 @@ fn has_route(address: SocketAddr) -> bool {
             error.kind(),
             io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::NetworkDown
+                | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::AddrNotAvailable
                 | io::ErrorKind::Unsupported
         ),

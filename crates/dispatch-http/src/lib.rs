@@ -35,6 +35,7 @@ mod http2;
 mod lanes;
 mod options;
 mod pool;
+mod pool_state;
 mod progress;
 mod proxy;
 mod resolve;

@@ -4,7 +4,6 @@
 //! or its place is wanted. All connections together have a bound, and those that are unused another; the
 //! longest unused goes first.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -13,20 +12,17 @@ use http::Uri;
 use http::uri::Authority;
 use rdev_webhooks_domain::AttemptFailure;
 use rdev_webhooks_domain::ports::LocalFault;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::deadline::Deadline;
 use crate::http1::Http1;
 use crate::http2::Http2;
+use crate::pool_state::State;
 
 /// How often unused connections are looked through.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How many origins' protocols are remembered.
-const MAX_PROTOCOLS: usize = 16_384;
-/// How many locks may be left over before they are cleared away.
-const MAX_LOCKS: usize = 1_024;
 
 /// The bounds of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +37,7 @@ pub(crate) struct Limits {
 /// Where a request goes: what a connection is kept for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
-    is_https: bool,
+    pub(crate) is_https: bool,
     authority: Authority,
 }
 
@@ -99,7 +95,9 @@ impl Drop for SharedLease {
             self.connection.retire();
         }
         self.connection.leave();
-        self.pool.lock().release(&self.origin, &self.connection, &self.pool.shared, Instant::now());
+        let shared = &self.pool.shared;
+        let is_wanted = shared.is_wanted();
+        shared.lock().release(&self.origin, &self.connection, is_wanted, &shared.limits, Instant::now());
     }
 }
 
@@ -115,32 +113,6 @@ struct Shared {
     waiting: AtomicUsize,
     state: Mutex<State>,
     sweeper: OnceLock<AbortOnDropHandle<()>>,
-}
-
-#[derive(Default)]
-struct State {
-    origins: HashMap<Origin, Connections>,
-    /// The unused connections since when, in that order.
-    idle: BTreeMap<u64, (Instant, Origin)>,
-    next: u64,
-    /// Whether the connections to an origin were HTTP/2 ones.
-    protocols: HashMap<Origin, bool>,
-    locks: HashMap<Origin, Weak<AsyncMutex<()>>>,
-}
-
-/// The connections to one origin.
-#[derive(Default)]
-struct Connections {
-    unused: Vec<Unused>,
-    shared: Option<Arc<Http2>>,
-    /// Its place among the unused, if the shared one is unused.
-    shared_unused: Option<u64>,
-}
-
-struct Unused {
-    number: u64,
-    until: Instant,
-    connection: Http1,
 }
 
 impl Pool {
@@ -174,13 +146,7 @@ impl Pool {
 
     /// Waits for the right to open a connection to an origin that may speak HTTP/2: one is enough then.
     pub(crate) async fn lock_opening(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
-        let lock = {
-            let mut state = self.lock();
-            if !origin.is_https || state.protocols.get(origin) == Some(&false) {
-                return None;
-            }
-            state.opening(origin)
-        };
+        let lock = self.lock().opening(origin)?;
         Some(lock.lock_owned().await)
     }
 
@@ -205,11 +171,7 @@ impl Pool {
     pub(crate) fn share(&self, origin: &Origin, connection: Http2) -> SharedLease {
         let connection = Arc::new(connection);
         connection.enter();
-        let mut state = self.lock();
-        state.note_protocol(origin, true);
-        state.forget_shared(origin);
-        state.origins.entry(origin.clone()).or_default().shared = Some(Arc::clone(&connection));
-        drop(state);
+        self.lock().add_shared(origin, Arc::clone(&connection));
         self.start_sweeper();
         self.lease(origin, connection)
     }
@@ -221,16 +183,7 @@ impl Pool {
         if until <= now || self.shared.is_wanted() {
             return;
         }
-        let mut state = self.lock();
-        let unused = state.origins.get(origin).map_or(0, |connections| connections.unused.len());
-        if unused >= limits.idle_per_origin {
-            return;
-        }
-        let number = state.add_idle(origin, now);
-        let connections = state.origins.entry(origin.clone()).or_default();
-        connections.unused.push(Unused { number, until, connection });
-        state.evict_beyond(limits.idle);
-        drop(state);
+        self.lock().add_unused(origin, connection, until, now, limits);
         self.start_sweeper();
     }
 
@@ -263,129 +216,6 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Takes the connection for one request that was used last.
-    fn take(&mut self, origin: &Origin, now: Instant) -> Option<Http1> {
-        let connections = self.origins.get_mut(origin)?;
-        let mut found = None;
-        while let Some(unused) = connections.unused.pop() {
-            self.idle.remove(&unused.number);
-            if now < unused.until && unused.connection.is_usable(now) {
-                found = Some(unused.connection);
-                break;
-            }
-        }
-        self.forget_if_empty(origin);
-        found
-    }
-
-    /// Joins the connection that requests share.
-    fn share(&mut self, origin: &Origin, now: Instant) -> Option<Arc<Http2>> {
-        let connections = self.origins.get_mut(origin)?;
-        let connection = connections.shared.clone()?;
-        if !connection.is_usable(now) {
-            self.forget_shared(origin);
-            return None;
-        }
-        connection.enter();
-        if let Some(number) = connections.shared_unused.take() {
-            self.idle.remove(&number);
-        }
-        Some(connection)
-    }
-
-    /// A request on a shared connection is over.
-    fn release(&mut self, origin: &Origin, connection: &Arc<Http2>, shared: &Shared, now: Instant) {
-        let Some(connections) = self.origins.get_mut(origin) else { return };
-        if !connections.shared.as_ref().is_some_and(|known| Arc::ptr_eq(known, connection)) {
-            return;
-        }
-        if !connection.is_usable(now) {
-            self.forget_shared(origin);
-        } else if connection.is_idle() && connections.shared_unused.is_none() {
-            if shared.is_wanted() {
-                self.forget_shared(origin);
-                return;
-            }
-            let number = self.add_idle(origin, now);
-            if let Some(connections) = self.origins.get_mut(origin) {
-                connections.shared_unused = Some(number);
-            }
-            self.evict_beyond(shared.limits.idle);
-        }
-    }
-
-    fn forget_shared(&mut self, origin: &Origin) {
-        if let Some(connections) = self.origins.get_mut(origin) {
-            connections.shared = None;
-            if let Some(number) = connections.shared_unused.take() {
-                self.idle.remove(&number);
-            }
-        }
-        self.forget_if_empty(origin);
-    }
-
-    fn add_idle(&mut self, origin: &Origin, now: Instant) -> u64 {
-        self.next += 1;
-        self.idle.insert(self.next, (now, origin.clone()));
-        self.next
-    }
-
-    fn evict_beyond(&mut self, idle: usize) {
-        while self.idle.len() > idle && self.evict() {}
-    }
-
-    /// Closes the connection that has been unused longest, if any is unused.
-    fn evict(&mut self) -> bool {
-        let Some((number, (_, origin))) = self.idle.pop_first() else { return false };
-        if let Some(connections) = self.origins.get_mut(&origin) {
-            connections.unused.retain(|unused| unused.number != number);
-            if connections.shared_unused == Some(number) {
-                (connections.shared, connections.shared_unused) = (None, None);
-            }
-        }
-        self.forget_if_empty(&origin);
-        true
-    }
-
-    /// Closes the connections that have been unused since `before`.
-    fn evict_unused_since(&mut self, before: Instant) {
-        while self.idle.first_key_value().is_some_and(|(_, (since, _))| *since <= before) {
-            self.evict();
-        }
-    }
-
-    fn forget_if_empty(&mut self, origin: &Origin) {
-        let is_empty =
-            |connections: &Connections| connections.unused.is_empty() && connections.shared.is_none();
-        if self.origins.get(origin).is_some_and(is_empty) {
-            self.origins.remove(origin);
-        }
-    }
-
-    fn note_protocol(&mut self, origin: &Origin, is_http2: bool) {
-        if !origin.is_https || self.protocols.get(origin) == Some(&is_http2) {
-            return;
-        }
-        if self.protocols.len() >= MAX_PROTOCOLS {
-            self.protocols.clear();
-        }
-        self.protocols.insert(origin.clone(), is_http2);
-    }
-
-    fn opening(&mut self, origin: &Origin) -> Arc<AsyncMutex<()>> {
-        if let Some(lock) = self.locks.get(origin).and_then(Weak::upgrade) {
-            return lock;
-        }
-        if self.locks.len() >= MAX_LOCKS {
-            self.locks.retain(|_, lock| lock.strong_count() > 0);
-        }
-        let lock = Arc::new(AsyncMutex::new(()));
-        self.locks.insert(origin.clone(), Arc::downgrade(&lock));
-        lock
     }
 }
 
