@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// The first pause, and the longest that repeated faults lead to.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// How many webhooks are remembered. With more, the whole pool pauses.
 const MAX_PAUSED: usize = 65_536;
 
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_pause_doubles_with_each_fault_up_to_its_bound() {
         let (mut pauses, mut now) = (Pauses::default(), Instant::now());
-        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        for seconds in [1, 2, 4, 8, 10, 10] {
             pauses.pause(webhook(1), now);
             pauses.pause(webhook(1), now);
             let length = Duration::from_secs(seconds);
