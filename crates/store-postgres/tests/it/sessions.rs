@@ -148,7 +148,8 @@ async fn a_role_with_the_documented_rights_suffices_and_a_missing_one_is_told_wi
         .execute(
             "CREATE OR REPLACE FUNCTION rdev_webhooks.now() RETURNS timestamptz
                  LANGUAGE sql STABLE PARALLEL SAFE
-                 AS $$ SELECT pg_catalog.now() + interval '40 days' $$",
+                 AS $$ SELECT pg_catalog.now() + interval '40 days' $$;
+             UPDATE rdev_webhooks.retention SET seen_at = seen_at + interval '40 days'",
         )
         .await;
     let days = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'rdev_webhooks.attempts'::regclass";
