@@ -188,7 +188,7 @@ async fn answer(
 ) -> Response<Answer> {
     connection.enter(Phase::Serving);
     let response = match head::check(&request, max_head_bytes) {
-        Err(refusal) => refusal,
+        Err(status) => head::refusal(status),
         Ok(()) => {
             let mut request = request.map(Body::new);
             if connection.is_for_probes {

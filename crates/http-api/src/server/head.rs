@@ -6,15 +6,11 @@ use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 
 /// Refuses a head that is too large, or that does not name its host as RFC 9112 (section 3.2) asks.
-pub(super) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Response<Body>> {
+pub(super) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), StatusCode> {
     if length(request) > max_bytes {
-        return Err(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    if names_host(request.version(), request.headers()) {
-        Ok(())
-    } else {
-        Err(refusal(StatusCode::BAD_REQUEST))
-    }
+    if names_host(request.version(), request.headers()) { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
 }
 
 /// How many bytes the head has, without what may be left out around its parts.
@@ -46,7 +42,8 @@ fn is_host(value: &HeaderValue) -> bool {
     bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())
 }
 
-fn refusal(status: StatusCode) -> Response<Body> {
+/// The answer to a head that was refused: without a body, and the connection's last.
+pub(super) fn refusal(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -84,6 +81,6 @@ mod tests {
         assert_eq!(length(&request), sent.len());
         assert!(check(&request, sent.len()).is_ok());
         let refused = check(&request, sent.len() - 1).unwrap_err();
-        assert_eq!(refused.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        assert_eq!(refused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
 }
