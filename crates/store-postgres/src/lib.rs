@@ -52,6 +52,7 @@ mod schema;
 mod sealing;
 mod statistics;
 mod targets;
+mod transitions;
 mod upkeep;
 mod version;
 mod visible;

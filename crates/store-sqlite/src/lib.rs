@@ -54,6 +54,7 @@ mod sealing;
 mod statistics;
 mod store;
 mod targets;
+mod transitions;
 mod unsealed;
 mod visible;
 mod webhooks;

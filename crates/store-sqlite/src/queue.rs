@@ -50,9 +50,14 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
-        let settlements = settlements.to_vec();
-        self.write(move |conn, now| Box::pin(async move { settle::settle(conn, &settlements, now).await }))
-            .await
+        let batch = settlements.to_vec();
+        let (recorded, decided) = self
+            .write(move |conn, now| Box::pin(async move { settle::settle(conn, &batch, now).await }))
+            .await?;
+        for (webhook, decided) in decided {
+            decided.transition.log(webhook, decided.cause.and_then(|place| settlements.get(place)));
+        }
+        Ok(recorded)
     }
 
     async fn redeliver(

@@ -8,10 +8,21 @@ mod plain;
 
 use std::collections::HashSet;
 
-use rdev_webhooks_domain::Settlement;
 use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Settlement, WebhookId};
+
+use uuid::Uuid;
 
 use crate::connect::Inner;
+use crate::transitions::Transition;
+
+/// A settlement that was recorded, or a decision about a webhook that followed, with the place of the settlement that
+/// caused it. Places count from 1.
+struct Recorded {
+    n: Option<i64>,
+    webhook_id: Option<Uuid>,
+    transition: Option<String>,
+}
 
 /// Records a batch of settlements, in one statement that is one transaction.
 pub(crate) async fn settle(store: &Inner, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
@@ -30,12 +41,21 @@ pub(crate) async fn settle(store: &Inner, settlements: &[Settlement]) -> Result<
         None => any::apply(store, ordered()).await?,
     };
     let mut answers = vec![false; settlements.len()];
-    for n in applied {
+    for Recorded { n, webhook_id, transition } in applied {
         // WITH ORDINALITY counts from 1.
-        let place = usize::try_from(n - 1).ok().and_then(|n| order.get(n));
-        if let Some(answer) = place.and_then(|place| answers.get_mut(*place)) {
-            *answer = true;
-        }
+        let place = n.and_then(|n| usize::try_from(n - 1).ok()).and_then(|n| order.get(n)).copied();
+        let Some(webhook_id) = webhook_id else {
+            if let Some(answer) = place.and_then(|place| answers.get_mut(place)) {
+                *answer = true;
+            }
+            continue;
+        };
+        let transition = match transition.as_deref() {
+            Some("opened") => Transition::Opened,
+            Some("closed") => Transition::Closed,
+            _ => Transition::Gone,
+        };
+        transition.log(WebhookId::from_uuid(webhook_id), place.and_then(|place| settlements.get(place)));
     }
     Ok(answers)
 }

@@ -19,4 +19,5 @@ mod sessions;
 mod settling;
 mod silences;
 mod store;
+mod transitions;
 mod wakeups;

@@ -10,21 +10,29 @@ use sqlx::SqliteConnection;
 use super::stages::Stages;
 use crate::rows::delivery::Stage;
 use crate::rows::{attempt, micros};
+use crate::transitions::Transition;
 use crate::{error, health};
 
-/// Records settlements, and says for each whether its lease still held.
+/// What was decided about a webhook, and the place of the settlement that caused it.
+pub(super) struct Decided {
+    pub(super) transition: Transition,
+    pub(super) cause: Option<usize>,
+}
+
+/// Records settlements, and says for each whether its lease still held, and what that decided.
 pub(super) async fn settle(
     conn: &mut SqliteConnection,
     settlements: &[Settlement],
     now: Timestamp,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<(Vec<bool>, Vec<(WebhookId, Decided)>), StoreError> {
     let deliveries = settlements.iter().map(|one| one.lease.delivery);
     let mut stages = Stages::load(conn, deliveries).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
     let mut attempts = Vec::with_capacity(settlements.len());
     let mut gone = BTreeMap::new();
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
-    for settlement in settlements {
+    let mut last_failures = BTreeMap::new();
+    for (place, settlement) in settlements.iter().enumerate() {
         let Some((webhook, deleted)) = settle_one(&mut stages, settlement, now) else {
             recorded.push(false);
             continue;
@@ -33,28 +41,37 @@ pub(super) async fn settle(
         attempts.extend(settlement.attempt.iter().map(|attempt| (settlement.lease.delivery, attempt)));
         if let Some(version) = settlement.gone {
             gone.insert(webhook, version);
+            last_failures.insert(webhook, place);
         }
         if settlement.health != HealthEffect::None && !deleted {
             tallies.entry(webhook).or_default().add(settlement.health);
+            if settlement.health != HealthEffect::Succeeded {
+                last_failures.insert(webhook, place);
+            }
         }
     }
     stages.save(conn).await?;
     attempt::record(conn, now, attempts).await?;
-    record_health(conn, &tallies, now).await?;
-    if !gone.is_empty() {
-        disable(conn, gone, now).await?;
+    let mut transitions = record_health(conn, &tallies, now).await?;
+    for webhook in disable(conn, gone, now).await? {
+        transitions.push((webhook, Transition::Gone));
     }
-    Ok(recorded)
+    let decided = transitions.into_iter().map(|(webhook, transition)| {
+        (webhook, Decided { transition, cause: last_failures.get(&webhook).copied() })
+    });
+    Ok((recorded, decided.collect()))
 }
 
-/// Takes in what the attempts say of the endpoints. What works and did so before is not written.
+/// Takes in what the attempts say of the endpoints, and says which circuits opened or closed by that. What works
+/// and did so before is not written.
 async fn record_health(
     conn: &mut SqliteConnection,
     tallies: &BTreeMap<WebhookId, Tally>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(WebhookId, Transition)>, StoreError> {
+    let mut transitions = Vec::new();
     if tallies.is_empty() {
-        return Ok(());
+        return Ok(transitions);
     }
     let known = health::load(&mut *conn, tallies.keys().copied()).await?;
     let mut changed = BTreeMap::new();
@@ -65,8 +82,14 @@ async fn record_health(
         if health != before {
             changed.insert(*webhook, health);
         }
+        match (before.openings, health.openings) {
+            (0, 1..) => transitions.push((*webhook, Transition::Opened)),
+            (1.., 0) => transitions.push((*webhook, Transition::Closed)),
+            _ => {}
+        }
     }
-    health::save(conn, &changed).await
+    health::save(conn, &changed).await?;
+    Ok(transitions)
 }
 
 /// Makes the transition, and says whose delivery it was and whether that webhook was deleted; none if the
@@ -84,18 +107,19 @@ fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> O
     Some((webhook, deleted))
 }
 
-/// Disables webhooks whose endpoints are gone, each if it is still of the version that was tried.
+/// Disables webhooks whose endpoints are gone, each if it is still of the version that was tried, and says which.
 async fn disable(
     conn: &mut SqliteConnection,
     webhooks: BTreeMap<WebhookId, u64>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<WebhookId>, StoreError> {
+    let mut disabled = Vec::new();
     let (reason, now) = (DisabledReason::Gone.as_str(), micros(now));
     for (webhook, version) in webhooks {
         let id = webhook.as_uuid().as_bytes().to_vec();
         // A version that does not fit is no webhook's.
         let version = i64::try_from(version).unwrap_or(-1);
-        sqlx::query!(
+        let done = sqlx::query!(
             "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1
              WHERE id = ?1 AND version = ?4 AND disabled_since IS NULL AND deleted_at IS NULL",
             id,
@@ -106,6 +130,9 @@ async fn disable(
         .execute(&mut *conn)
         .await
         .map_err(error::database)?;
+        if done.rows_affected() > 0 {
+            disabled.push(webhook);
+        }
     }
-    Ok(())
+    Ok(disabled)
 }

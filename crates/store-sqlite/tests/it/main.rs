@@ -14,6 +14,7 @@ mod keys;
 mod opening;
 mod plaintext;
 mod replays;
+mod transitions;
 mod writing;
 
 use harness::SqliteHarness;

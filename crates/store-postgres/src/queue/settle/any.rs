@@ -8,6 +8,7 @@ use rdev_webhooks_domain::{
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+use super::Recorded;
 use crate::connect::Inner;
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 
@@ -105,11 +106,11 @@ impl Columns {
     }
 }
 
-/// Says which were recorded, by their places from 1.
+/// Says which were recorded, by their places from 1, and what that decided.
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
-) -> Result<Vec<i64>, StoreError> {
+) -> Result<Vec<Recorded>, StoreError> {
     let columns = Columns::of(settlements)?;
     store
         .write()
@@ -155,8 +156,9 @@ async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), s
 ///
 /// The health of an endpoint is written only if an attempt failed, or succeeded where there is something to
 /// forget. `unwell` locks the rows there are in one order before any is changed.
-async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar!(
+async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Recorded>, sqlx::Error> {
+    sqlx::query_as!(
+        Recorded,
         r#"
         WITH given AS MATERIALIZED (
             SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
@@ -232,7 +234,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
             FROM applied p
             WHERE w.id = p.webhook_id AND w.version = p.gone
                 AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
-            RETURNING w.id
+            RETURNING w.id, p.n
         ),
         unsubscribed AS (
             DELETE FROM rdev_webhooks.subscriptions s USING disabled d
@@ -246,7 +248,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
             GROUP BY p.webhook_id
         ),
         unwell AS MATERIALIZED (
-            SELECT h.webhook_id FROM rdev_webhooks.webhook_health h
+            SELECT h.webhook_id, h.openings FROM rdev_webhooks.webhook_health h
             WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM tally))
             ORDER BY h.webhook_id FOR UPDATE
         ),
@@ -255,6 +257,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
             WHERE h.webhook_id = ANY(ARRAY(
                 SELECT u.webhook_id FROM unwell u JOIN tally t USING (webhook_id)
                 WHERE t.succeeded))
+            RETURNING h.webhook_id, h.openings
         ),
         failed AS (
             INSERT INTO rdev_webhooks.webhook_health AS h (webhook_id,
@@ -283,8 +286,15 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<i64>, 
                     FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens(
                         h.consecutive_failures::int8 + excluded.consecutive_failures,
                         h.failing_since, h.openings, h.open_until, h.probing) AS opens) o)
+            RETURNING h.webhook_id, h.openings
         )
-        SELECT n AS "n!" FROM applied
+        SELECT n, NULL AS webhook_id, NULL AS transition FROM applied
+        UNION ALL SELECT n, id, 'gone' FROM disabled
+        UNION ALL SELECT NULL, webhook_id, 'closed' FROM recovered WHERE openings > 0
+        UNION ALL SELECT (SELECT max(p.n) FROM applied p WHERE p.webhook_id = f.webhook_id AND p.health > 1),
+            f.webhook_id, 'opened'
+            FROM failed f LEFT JOIN unwell u USING (webhook_id)
+            WHERE f.openings > 0 AND coalesce(u.openings, 0) = 0
         "#,
         &columns.id,
         &columns.token,

@@ -5,6 +5,7 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Attempt, CapturedResponse, DeliveryStatus, HealthEffect, Settled, Settlement};
 use uuid::Uuid;
 
+use super::Recorded;
 use crate::connect::Inner;
 use crate::convert::{to_nanos, to_sql_time, without_nul};
 
@@ -64,7 +65,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Says which were recorded, by their places from 1, or none if this is not for the batch, as not all have
+/// Says which were recorded, by their places from 1, and which circuits closed; or none if this is not for the batch, as not all have
 /// succeeded. Then nothing was changed.
 ///
 /// The attempts go into the deliveries' own rows. The number of an attempt is that of all, which rises when
@@ -75,14 +76,15 @@ impl<'a> Columns<'a> {
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
-) -> Result<Option<Vec<i64>>, StoreError> {
+) -> Result<Option<Vec<Recorded>>, StoreError> {
     let Some(columns) = Columns::of(settlements)? else {
         return Ok(None);
     };
     store
         .write()
         .run(async |conn| {
-            sqlx::query_scalar!(
+            sqlx::query_as!(
+                Recorded,
                 r#"
                 WITH finished AS (
                     DELETE FROM rdev_webhooks.delivery_queue q
@@ -111,8 +113,10 @@ pub(super) async fn apply<'a>(
                 recovered AS (
                     DELETE FROM rdev_webhooks.webhook_health h
                     WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM finished))
+                    RETURNING h.webhook_id, h.openings
                 )
-                SELECT n AS "n!" FROM finished
+                SELECT n, NULL AS webhook_id, NULL AS transition FROM finished
+                UNION ALL SELECT NULL, webhook_id, 'closed' FROM recovered WHERE openings > 0
                 "#,
                 &columns.id,
                 &columns.token,

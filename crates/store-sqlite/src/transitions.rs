@@ -1,0 +1,34 @@
+//! What recording an attempt decides about its webhook, for the log.
+
+use rdev_webhooks_domain::{Settlement, WebhookId};
+
+/// A decision, which is logged once it is committed. An endpoint that fails a probe keeps its circuit open: that is
+/// no news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transition {
+    /// The circuit opened.
+    Opened,
+    /// The circuit closed.
+    Closed,
+    /// The webhook was disabled, as its endpoint is gone.
+    Gone,
+}
+
+impl Transition {
+    /// Logs it, with the attempt that caused it.
+    pub(crate) fn log(self, webhook: WebhookId, cause: Option<&Settlement>) {
+        let attempt = cause.and_then(|settlement| settlement.attempt.as_ref());
+        let delivery = cause.map(|settlement| tracing::field::display(settlement.lease.delivery));
+        let status = attempt.and_then(|attempt| attempt.outcome.status());
+        let failure = attempt.and_then(|attempt| attempt.outcome.failure.as_ref());
+        let (class, detail) =
+            (failure.map(|failure| failure.class.as_str()), failure.map(|failure| &*failure.detail));
+        match self {
+            Self::Opened => tracing::warn!(%webhook, delivery, status, class, detail, "circuit opened"),
+            Self::Closed => tracing::info!(%webhook, "circuit closed"),
+            Self::Gone => {
+                tracing::warn!(%webhook, delivery, status, reason = "gone", "webhook disabled");
+            }
+        }
+    }
+}
