@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// An outage is over once nothing has failed for this long.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Another cause of the same outage is logged too, no sooner than this after the line before.
+/// Another cause of what an operation is refused for is logged too, no sooner than this after the line before.
 const NEXT_CAUSE_AFTER: Duration = Duration::from_secs(10);
 
 /// Logs what the database fails to do: one line when an outage begins, with its cause, and one when it is over,
@@ -108,6 +108,7 @@ impl Outages {
     fn fails(&self, kind: Kind, error: &dyn Error) -> bool {
         let now = Instant::now();
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let is_unavailable = kind == Kind::Unavailable;
         let mut outages = self.lock();
         let Some(outage) = outages.get_mut(&kind) else {
             let outage = Outage { began: now, last_failure: now, last_line: now, failures: 1, cause };
@@ -117,7 +118,10 @@ impl Outages {
         };
         outage.failures += 1;
         outage.last_failure = now;
-        let is_news = outage.cause != cause && now.duration_since(outage.last_line) >= NEXT_CAUSE_AFTER;
+        // A server that is away is refused, timed out and still starting in turn: that is one outage, and one line.
+        let is_news = !is_unavailable
+            && outage.cause != cause
+            && now.duration_since(outage.last_line) >= NEXT_CAUSE_AFTER;
         if is_news {
             outage.cause = cause;
             outage.last_line = now;
@@ -184,6 +188,9 @@ mod tests {
             assert!(!outages.store_failed("publish", &away()) && !outages.store_failed("claim", &away()));
         }
         assert!(outages.is_database_away());
+        tokio::time::advance(NEXT_CAUSE_AFTER).await;
+        let starting = StoreError::Unavailable("the database system is starting up".into());
+        assert!(!outages.store_failed("claim", &starting), "the same outage");
         // An operation that reads may work while what writes does not.
         outages.worked("publish");
         outages.database_answers();

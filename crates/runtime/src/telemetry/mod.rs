@@ -49,12 +49,14 @@ impl LogFormat {
 pub struct LogFilter(Targets);
 
 impl LogFilter {
-    /// What is let through. At `debug` sqlx would tell of every statement, some of them twice a second: that is
-    /// for `trace`, or for who asks for it.
+    /// What is let through. Of sqlx only errors, unless it is named or everything is asked for: at `debug` it logs every
+    /// statement, and at `warn` each connection that an outage of the database ends, which is logged once already.
     fn targets(&self) -> Targets {
         let names_it = self.0.iter().any(|(target, _)| target.starts_with(SQLX));
         match self.0.default_level() {
-            Some(LevelFilter::DEBUG) if !names_it => self.0.clone().with_target(SQLX, LevelFilter::INFO),
+            Some(LevelFilter::DEBUG | LevelFilter::INFO | LevelFilter::WARN) if !names_it => {
+                self.0.clone().with_target(SQLX, LevelFilter::ERROR)
+            }
             _ => self.0.clone(),
         }
     }
@@ -273,13 +275,15 @@ mod tests {
             ("info", &[][..]),
             ("debug", &["ours"]),
             ("debug,hyper=info", &["ours"]),
-            ("trace", &["statement", "ours"]),
-            ("debug,sqlx=debug", &["statement", "ours"]),
-            ("debug,sqlx::query=debug", &["statement", "ours"]),
-            ("info,sqlx=debug", &["statement"]),
+            ("trace", &["statement", "connection", "ours"]),
+            ("debug,sqlx=debug", &["statement", "connection", "ours"]),
+            ("debug,sqlx::query=debug", &["statement", "connection", "ours"]),
+            ("info,sqlx=debug", &["statement", "connection"]),
+            ("info,sqlx=warn", &["connection"]),
         ] {
             let output = logged(LogFormat::Text, filter, || {
                 tracing::debug!(target: "sqlx::query", "statement");
+                tracing::warn!(target: "sqlx_core::pool::inner", "connection");
                 tracing::debug!(target: "rdev_webhooks_app", "ours");
             });
             let told: Vec<_> = output.lines().filter_map(|line| line.rsplit(' ').next()).collect();
