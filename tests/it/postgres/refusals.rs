@@ -16,8 +16,10 @@ const RAISE: &str = "CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plp
     $$ BEGIN RAISE EXCEPTION 'no more of these'; END $$;";
 
 async fn sql(deployment: &Deployment, statements: &str) {
+    // What follows the question mark is for the store's own driver.
+    let url = deployment.url().split('?').next().unwrap();
     let done = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", deployment.url()])
+        .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url])
         .args(["--command", statements])
         .output()
         .await
