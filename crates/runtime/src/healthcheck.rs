@@ -1,6 +1,6 @@
 //! Asking a server on this machine whether it is well: what containers and service managers run.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -46,8 +46,8 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut line = Vec::new();
-    let answer = TimedRead { stream, deadline }.take(MAX_STATUS_LINE);
-    // Byte by byte, as no more than the first line is wanted.
+    let answer = BufReader::new(TimedRead { stream, deadline }.take(MAX_STATUS_LINE));
+    // No more than the first line is wanted.
     for byte in answer.bytes() {
         match byte? {
             b'\r' | b'\n' => break,

@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::SystemTime;
 
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
@@ -13,6 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -52,8 +52,10 @@ where
     let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
     let mut serializer = serde_json::Serializer::new(line);
     let mut object = serializer.serialize_map(None)?;
-    let now = humantime::format_rfc3339_micros(SystemTime::now());
-    object.serialize_entry("timestamp", &now.to_string())?;
+    let mut now = String::new();
+    // Writing to a string has no way to fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+    object.serialize_entry("timestamp", &now)?;
     object.serialize_entry("level", metadata.level().as_str())?;
     let mut fields = Fields { object, failed: None };
     event.record(&mut fields);
