@@ -178,7 +178,9 @@ fn a_thousand_silent_endpoints_leave_room_for_every_other_kind() {
         for (webhook, take) in others.iter().zip(takes) {
             (0..take).for_each(|_| shares.freed(webhook.id, false, None));
         }
-        others.iter().for_each(|webhook| drop(shares.loads.remove(&webhook.id)));
+        for webhook in &others {
+            shares.loads.remove(&webhook.id);
+        }
     }
 }
 

@@ -91,9 +91,9 @@ mod tests {
         let mut sum = 0;
         for n in 1..=10_000 {
             if n % 100 == 0 {
-                window.failed()
+                window.failed();
             } else {
-                window.succeeded(32)
+                window.succeeded(32);
             }
             sum += window.size();
         }
