@@ -9,7 +9,7 @@ use secrecy::SecretString;
 // Which database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseUrlArgs {
-    /// The database, postgres://user:password@host/database or sqlite://PATH [default: sqlite://<data-dir>/rdev.db
+    /// The database, postgres://user:password@host/database or sqlite://PATH [default: sqlite://DATA_DIR/rdev.db
     /// where there is a data dir]
     #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<Database>))]
@@ -25,7 +25,7 @@ pub struct DatabaseUrlArgs {
 #[derive(Debug, Clone, Args)]
 pub struct EncryptionKeyArgs {
     /// What secrets are encrypted with at rest: 32 bytes in base64; in a comma-separated list the first
-    /// encrypts and all decrypt [default: made once, in <data-dir>/encryption-key, where there is a data dir]
+    /// encrypts and all decrypt [default: made once, in DATA_DIR/encryption-key, where there is a data dir]
     #[arg(long, env = "RDEV_ENCRYPTION_KEY", value_name = "KEY[,KEY]…", hide_env_values = true,
           value_parser = secret(str::parse::<Keyring>))]
     encryption_key: Option<Keyring>,
@@ -39,7 +39,7 @@ pub struct EncryptionKeyArgs {
 // Who may do everything.
 #[derive(Debug, Clone, Args)]
 pub struct ApiKeyArgs {
-    /// The administrator's API key: 32 characters or more [default: made once, in <data-dir>/api-key, where there
+    /// The administrator's API key: 32 characters or more [default: made once, in DATA_DIR/api-key, where there
     /// is a data dir]
     #[arg(long, env = "RDEV_API_KEY", value_name = "KEY", hide_env_values = true,
           value_parser = secret(api_key))]
