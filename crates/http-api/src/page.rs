@@ -166,12 +166,14 @@ pub(crate) fn encode(key: &impl Display) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{CURSOR_VERSION}{key}"))
 }
 
-pub(crate) fn decode<K: FromStr>(cursor: &str) -> Result<K, String> {
+/// Only what [`encode`] gives is taken: a number written in another way is no cursor.
+pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
+    const NO_CURSOR: &str = "is not a cursor: take next_cursor of a page as it is";
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    let key =
-        text.strip_prefix(CURSOR_VERSION).ok_or("is not a cursor: take next_cursor of a page as it is")?;
-    key.parse().map_err(|_| "is the cursor of another list".to_owned())
+    let key = text.strip_prefix(CURSOR_VERSION).ok_or(NO_CURSOR)?;
+    let key = key.parse().map_err(|_| "is the cursor of another list".to_owned())?;
+    if encode(&key) == cursor { Ok(key) } else { Err(NO_CURSOR.to_owned()) }
 }
 
 /// Where a watcher of deliveries is.
