@@ -41,7 +41,7 @@ pub(crate) struct PageParameters {
 
 /// Reads the parameters `limit` and `cursor`. A `K` is what the list is ordered by; its text tells a
 /// cursor of one list from that of another.
-pub(crate) fn request<K: FromStr>(query: &mut Query) -> PageRequest<K> {
+pub(crate) fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K> {
     let limit = query.read("limit", |text| match text.parse() {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
         _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
