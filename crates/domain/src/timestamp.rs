@@ -105,11 +105,26 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Takes any offset and turns it into UTC; what is finer than a microsecond is cut off.
+    /// Accepts any offset, with or without a colon or minutes (`+02:00`, `+0200`, `+02`), and converts it to UTC;
+    /// what is finer than a microsecond is cut off.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let moment = DateTime::parse_from_rfc3339(text).map_err(|_| TimestampError)?;
+        let moment = DateTime::parse_from_rfc3339(text)
+            .ok()
+            .or_else(|| DateTime::parse_from_rfc3339(&with_full_offset(text)?).ok())
+            .ok_or(TimestampError)?;
         let micros = moment.timestamp_micros();
         if (MIN_MICROS..=MAX_MICROS).contains(&micros) { Ok(Self(micros)) } else { Err(TimestampError) }
+    }
+}
+
+/// The text with the colon and the minutes that its offset lacks. ISO 8601 allows both to be left out, and many
+/// languages write `+0000`.
+fn with_full_offset(text: &str) -> Option<String> {
+    let (rest, offset) = text.split_at_checked(text.rfind(['+', '-'])? + 1)?;
+    match offset.len() {
+        2 => Some(format!("{rest}{offset}:00")),
+        4 => offset.split_at_checked(2).map(|(hours, minutes)| format!("{rest}{hours}:{minutes}")),
+        _ => None,
     }
 }
 
@@ -124,6 +139,13 @@ mod tests {
         for (given, kept) in [
             ("2025-01-15T10:30:00Z", "2025-01-15T10:30:00Z"),
             ("2025-01-15T12:30:00+02:00", "2025-01-15T10:30:00Z"),
+            ("2025-01-15T10:30:00+0000", "2025-01-15T10:30:00Z"),
+            ("2025-01-15T10:30:00.120000-0000", "2025-01-15T10:30:00.120Z"),
+            ("2025-01-15T16:00:00.5+0530", "2025-01-15T10:30:00.500Z"),
+            ("2025-01-15T06:00:00-0430", "2025-01-15T10:30:00Z"),
+            ("2025-01-15T12:30:00+02", "2025-01-15T10:30:00Z"),
+            ("2025-01-15 12:30:00+02:00", "2025-01-15T10:30:00Z"),
+            ("2025-01-15t10:30:00z", "2025-01-15T10:30:00Z"),
             ("2025-01-15T10:30:00.120Z", "2025-01-15T10:30:00.120Z"),
             ("2025-01-15T10:30:00.123456789Z", "2025-01-15T10:30:00.123456Z"),
         ] {
@@ -133,7 +155,22 @@ mod tests {
 
     #[test]
     fn what_is_not_a_moment_is_refused() {
-        for text in ["", "yesterday", "2025-01-15", "2025-13-01T00:00:00Z", "9999-12-31T23:59:59-01:00"] {
+        for text in [
+            "",
+            "yesterday",
+            "2025-01-15",
+            "2025-01",
+            "2025-13-01T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "2025-01-15T10:30:00",
+            "2025-01-15T10:30:00+",
+            "2025-01-15T10:30:00+0",
+            "2025-01-15T10:30:00+020",
+            "2025-01-15T10:30:00+2500",
+            "2025-01-15T10:30:00+00x0",
+            "2025-01-15T10:30:00+é00",
+            "2025-01-15T10:30:00Z+0000",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use rdev_webhooks_domain::{Timestamp, TimestampError};
 use url::form_urlencoded;
 
 use crate::fault::Faults;
@@ -61,6 +62,18 @@ impl Query {
         self.read(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
     }
 
+    /// A parameter that is a moment. A `+` that the client did not escape stands for a space in a query; before an
+    /// offset it is meant as it stands.
+    pub(crate) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
+        self.read(name, |text| {
+            match text.rsplit_once(' ') {
+                Some((moment, offset)) if is_offset(offset) => format!("{moment}+{offset}").parse(),
+                _ => text.parse(),
+            }
+            .map_err(|error: TimestampError| error.to_string())
+        })
+    }
+
     /// A parameter's value, as `read` makes it of the text.
     pub(crate) fn read<T>(
         &mut self,
@@ -91,6 +104,11 @@ impl Query {
         self.faults.check()?;
         Ok(Given { path: self.path, pairs: self.pairs })
     }
+}
+
+/// Whether a text is an offset from UTC without its sign.
+fn is_offset(text: &str) -> bool {
+    matches!(text.len(), 2 | 4 | 5) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
 }
 
 /// A path and a query that were found good.

@@ -247,6 +247,8 @@ async fn deliveries_are_listed_by_every_filter() {
         (format!("?webhook={webhook}&status=pending"), 1),
         ("?since=2025-01-15T10:30:01Z".to_owned(), 2),
         ("?until=2025-01-15T10:30:01Z".to_owned(), 2),
+        ("?since=2025-01-15T10:30:01+0000".to_owned(), 2),
+        ("?since=2025-01-15T12:30:01.000000+02:00&until=2025-01-15T12:30:01%2B0200".to_owned(), 0),
     ] {
         let listed = scene.get(&format!("/deliveries{query}")).await.expect(200).json();
         assert_eq!(listed["data"].as_array().unwrap().len(), expected, "{query}");

@@ -173,6 +173,10 @@ async fn events_are_listed_by_type_project_and_time() {
         ("?since=2025-01-15T10:30:02Z", 2),
         ("?until=2025-01-15T10:30:02Z", 1),
         ("?since=2025-01-15T10:30:02Z&until=2025-01-15T11:30:03%2B01:00", 1),
+        ("?since=2025-01-15T10:30:02Z&until=2025-01-15T11:30:03+01:00", 1),
+        ("?since=2025-01-15T10:30:02.000000+0000&until=2025-01-15T11:30:03%2B0100", 1),
+        ("?since=2025-01-15T07:00:02-0330&until=2025-01-15T11:30:03+01", 1),
+        ("?since=2025-01-15+10:30:02+00:00", 2),
     ] {
         let listed = scene.get(&format!("/events{query}")).await.expect(200).json();
         assert_eq!(listed["data"].as_array().unwrap().len(), expected, "{query}");

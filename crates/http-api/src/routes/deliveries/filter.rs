@@ -30,8 +30,8 @@ pub(crate) struct Filters {
 /// Reads `status`, `event`, `project`, `since` and `until`; what passes is there for the caller.
 pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
     let mut filter = read_kind(query, access);
-    filter.since = query.value("since");
-    filter.until = query.value("until");
+    filter.since = query.moment("since");
+    filter.until = query.moment("until");
     filter
 }
 

@@ -53,8 +53,8 @@ pub(crate) async fn list(
     let filter = EventFilter {
         event_type: query.value("event"),
         project: query.value("project"),
-        since: query.value("since"),
-        until: query.value("until"),
+        since: query.moment("since"),
+        until: query.moment("until"),
         visible_to: caller.access.projects.clone(),
     };
     let request = page::request(&mut query);
