@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -13,7 +15,7 @@ const MAX_LISTED: usize = 100;
 const MAX_TEXT: usize = 2_048;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
     #[serde(flatten)]
     pub(crate) place: Place,
@@ -21,10 +23,28 @@ pub(crate) struct Fault {
     pub(crate) detail: String,
 }
 
+impl PartialSchema for Fault {
+    /// One object with optional members: client generators get a choice of objects wrong.
+    fn schema() -> RefOr<Schema> {
+        let text = |meaning: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
+        let meaning =
+            "One fault of the request. Exactly one of `pointer`, `parameter` and `header` is present.";
+        ObjectBuilder::new()
+            .description(Some(meaning))
+            .property("pointer", text("A JSON pointer into the body; empty for the whole body."))
+            .property("parameter", text("The name of a parameter of the query or of the path."))
+            .property("header", text("The name of a request header."))
+            .property("detail", text("What is wrong there."))
+            .required("detail")
+            .into()
+    }
+}
+
+impl ToSchema for Fault {}
+
 /// Where a fault is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = FaultPlace)]
 pub(crate) enum Place {
     /// A JSON pointer into the body.
     Pointer(String),

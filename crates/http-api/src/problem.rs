@@ -219,7 +219,6 @@ pub(crate) struct Members<'a> {
     pub(crate) detail: &'a str,
     /// The path that was asked for.
     pub(crate) instance: &'a str,
-    /// The kind of problem for programs. There may come to be others.
     #[schema(value_type = ProblemCode)]
     pub(crate) code: &'a str,
     /// The answer's `x-request-id`, by which the service's log names the request.

@@ -7,7 +7,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
 /// What a security requirement calls the scheme.
-const API_KEY: &str = "api_key";
+pub(super) const API_KEY: &str = "api_key";
 
 /// The headers of answers, each with what it says.
 const HEADERS: [(&str, &str); 9] = [
@@ -76,7 +76,7 @@ pub(super) fn header_parameter(
 }
 
 pub(super) fn security_schemes() -> [(String, RefOr<SecurityScheme>); 1] {
-    let meaning = "`Authorization: Bearer <key>`. The roles that an operation requires are the key's scopes: \
+    let meaning = "`Authorization: Bearer <key>`. Each operation says which scope it requires: \
                    `webhooks:write` includes `webhooks:read`, and `admin` everything.";
     let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some(meaning)).build();
     [(API_KEY.to_owned(), RefOr::T(SecurityScheme::Http(scheme)))]

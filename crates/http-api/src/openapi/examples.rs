@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Each schema's examples by what they show.
@@ -15,9 +16,50 @@ pub(super) fn all() -> &'static Examples {
     &EXAMPLES
 }
 
-/// The body of a delivery of that event type.
-pub(super) fn delivered(event_type: &str) -> Option<Value> {
-    all().get("Delivered")?.get(event_type).cloned()
+/// The body of a delivery, its members in the order that receivers rely on.
+#[derive(Serialize)]
+struct Delivered<'a> {
+    event: &'a Value,
+    timestamp: &'a Value,
+    data: &'a Value,
+}
+
+/// A value as text for people. The members of a body of a delivery keep their order, which [`Value`] does not know.
+pub(super) fn pretty(value: &Value) -> String {
+    let delivered = match (value.get("event"), value.get("timestamp"), value.get("data")) {
+        (Some(event), Some(timestamp), Some(data)) if value.as_object().is_some_and(|all| all.len() == 3) => {
+            serde_json::to_string_pretty(&Delivered { event, timestamp, data }).ok()
+        }
+        _ => None,
+    };
+    delivered.unwrap_or_else(|| format!("{value:#}"))
+}
+
+/// Stands in a document for the body of a delivery of that event type, until [`put_delivered`] replaces it.
+pub(super) fn placeholder(event_type: &str) -> Value {
+    Value::from(format!("@delivered {event_type}"))
+}
+
+/// Puts the bodies of deliveries into the text of a document.
+pub(super) fn put_delivered(json: &str) -> String {
+    let bodies = all().get("Delivered");
+    let mut text = String::with_capacity(json.len());
+    for line in json.lines() {
+        let body = line.split_once("\"@delivered ").and_then(|(before, rest)| {
+            let (event_type, after) = rest.split_once('"')?;
+            Some((before, bodies?.get(event_type)?, after))
+        });
+        match body {
+            None => text.push_str(line),
+            Some((before, body, after)) => {
+                let indent: String = line.chars().take_while(|character| *character == ' ').collect();
+                let body = pretty(body).replace('\n', &format!("\n{indent}"));
+                text.extend([before, &body, after]);
+            }
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// The examples of a schema; those of a list are made of its elements'.

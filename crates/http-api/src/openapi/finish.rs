@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::schema::{Ref, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 
-use super::{examples, problems};
+use super::{access, examples, problems};
 use crate::problem::ProblemCode;
 
 /// The extension by which a handler names the codes that are particular to it. It does not stay.
@@ -18,7 +18,7 @@ const PROBLEMS: &str = "x-problems";
 /// Completes every operation.
 pub(super) fn finish(document: &mut OpenApi) {
     for item in document.paths.paths.values_mut() {
-        if let Some(post) = item.post.as_mut().filter(|post| post.security.is_some()) {
+        if let Some(post) = item.post.as_mut().filter(|post| access::is_guarded(post)) {
             let parameters = post.parameters.get_or_insert_default();
             parameters.push(RefOr::Ref(parameter("Idempotency-Key")));
             for response in post.responses.responses.values_mut() {
@@ -59,6 +59,12 @@ fn complete(operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.iter_mut().for_each(plain);
     parameters.push(RefOr::Ref(parameter("X-Request-Id")));
+    if !access::is_guarded(operation) {
+        // What else a client may get wrong needs a body, a parameter or a key.
+        let refusal = Response::new("The request's headers are too large. The answer has no body.");
+        operation.responses.responses.insert("431".to_owned(), refusal.into());
+    }
+    access::describe(operation);
     for content in bodies(operation) {
         not_null(&mut content.schema);
         add_examples(content);
@@ -76,7 +82,7 @@ fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
             .flatten()
             .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place))
     };
-    let is_guarded = operation.security.is_some();
+    let is_guarded = access::is_guarded(operation);
     let key = RefOr::Ref(parameter("Idempotency-Key"));
     let is_idempotent = operation.parameters.iter().flatten().any(|parameter| *parameter == key);
     let has_body = operation.request_body.is_some();

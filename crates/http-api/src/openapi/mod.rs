@@ -3,6 +3,7 @@
 //! Each handler says what is particular about it, and its views and bodies say what they look like; [`finish`]
 //! adds what holds of every operation, so that nobody has to repeat it. The whole is made once, on first use.
 
+mod access;
 mod common;
 mod examples;
 mod finish;
@@ -13,7 +14,8 @@ pub(crate) mod types;
 
 use std::sync::LazyLock;
 
-use utoipa::openapi::{Components, Info, License, OpenApi, Tag};
+use serde_json::Value;
+use utoipa::openapi::{Components, Contact, Info, License, OpenApi, Server, Tag};
 
 use crate::routes;
 
@@ -22,17 +24,28 @@ use crate::routes;
 pub fn openapi_json() -> &'static str {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         // Maps with keys of text and plain values have no way to fail.
-        let json = document().to_pretty_json().unwrap_or_default();
-        json + "\n"
+        examples::put_delivered(&document().to_pretty_json().unwrap_or_default())
     });
     &JSON
+}
+
+/// The same for an API that is mounted below a path.
+pub(crate) fn openapi_json_below(path: &str) -> String {
+    openapi_json().replacen(&url_of_server("/"), &url_of_server(path), 1)
+}
+
+/// How the document writes the URL of its server.
+fn url_of_server(path: &str) -> String {
+    format!("\"url\": {}", Value::from(path))
 }
 
 fn document() -> OpenApi {
     let mut info = Info::new("rdev webhooks", env!("CARGO_PKG_VERSION"));
     info.description = Some(include_str!("introduction.md").trim_end().to_owned());
     info.license = Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
-    let mut document = OpenApi::builder().info(info).tags(Some(tags())).build();
+    info.contact = Some(Contact::builder().name(Some("rdev webhooks")).build());
+    let server = Server::builder().url("/").description(Some("The server of this document.")).build();
+    let mut document = OpenApi::builder().info(info).servers(Some([server])).tags(Some(tags())).build();
     document.merge(routes::described());
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(problems::schemas());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde_json::{Value, json};
 use utoipa::openapi::example::Example;
-use utoipa::openapi::schema::{AllOf, ObjectBuilder, Ref, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{Content, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -29,9 +29,15 @@ const SHARED: [(&str, &[ProblemCode]); 12] = [
 ];
 
 impl PartialSchema for ProblemCode {
+    /// A text and no enumeration, so that a client accepts the codes of later versions.
     fn schema() -> RefOr<Schema> {
-        let codes = Self::ALL.iter().map(|code| code.as_str());
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+        let codes: Vec<_> = Self::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
+        let meaning = format!(
+            "The kind of problem for programs. Later versions may add others to these: {}.",
+            codes.join(", ")
+        );
+        let code = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z_]+$"));
+        code.description(Some(meaning)).examples([Value::from(Self::NotFound.as_str())]).into()
     }
 }
 
@@ -63,7 +69,8 @@ pub(super) fn answer(codes: &[ProblemCode]) -> RefOr<Response> {
 fn response(codes: &[ProblemCode]) -> Response {
     let meanings: Vec<_> =
         codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
-    let mut content = Content::builder().schema(Some(shape(codes)));
+    // The same schema for every code, so that a client has one type of error.
+    let mut content = Content::builder().schema(Some(Ref::from_schema_name(Members::name())));
     for code in codes {
         let example = Example::builder().summary(code.title()).value(Some(example(*code))).build();
         content = content.examples_from_iter([(code.as_str(), example)]);
@@ -74,17 +81,6 @@ fn response(codes: &[ProblemCode]) -> Response {
         .build();
     response.headers.extend(headers(codes).map(|name| (name.to_owned(), super::finish::header(name))));
     response
-}
-
-/// A problem with one of these codes.
-fn shape(codes: &[ProblemCode]) -> Schema {
-    let status = codes.first().map(|code| code.status().as_u16());
-    let status = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(status));
-    let code = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(codes.iter().map(|code| code.as_str())));
-    let particulars = ObjectBuilder::new().property("status", status).property("code", code);
-    AllOf::builder().item(Ref::from_schema_name(Members::name())).item(particulars).into()
 }
 
 /// The headers that every answer of these codes has.

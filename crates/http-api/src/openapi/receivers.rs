@@ -8,7 +8,7 @@ use utoipa::openapi::{Content, RefOr, Required, Response, Responses};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::common::header_parameter;
-use super::types;
+use super::{examples, types};
 
 const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "Somebody has asked for a test delivery.");
 
@@ -72,7 +72,9 @@ fn delivery(name: &str, meaning: &str, data: &str) -> Operation {
         let parameter = header_parameter(header, meaning, schema).required(required);
         operation = operation.parameter(parameter);
     }
-    operation.build()
+    let mut operation = operation.build();
+    operation.security = Some(Vec::new());
+    operation
 }
 
 fn body(name: &str, data: &str) -> RequestBody {
@@ -84,7 +86,7 @@ fn body(name: &str, data: &str) -> RequestBody {
         .required("event")
         .required("timestamp")
         .required("data");
-    let content = Content::builder().schema(Some(schema)).example(super::examples::delivered(name)).build();
+    let content = Content::builder().schema(Some(schema)).example(Some(examples::placeholder(name))).build();
     RequestBody::builder()
         .description(Some("The three members in this order, `data` byte for byte as its producer gave it."))
         .content("application/json", content)

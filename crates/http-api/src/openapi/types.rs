@@ -39,7 +39,8 @@ types! {
     ReplayId = id(domain::ReplayId::PREFIX, "01jhmvbd40fj2t6w9ar4x0c8nb");
     /// The id of an API key.
     ApiKeyId = id(domain::ApiKeyId::PREFIX, "01jhmvbd40ek8a6vtr2w5cn0yj");
-    /// A moment, RFC 3339. Answers have it in UTC with `Z`, and milli- or microseconds where there are any.
+    /// A moment, RFC 3339. Answers have it in UTC with `Z`, and milli- or microseconds where there are any. Requests may
+    /// have any offset, with or without a colon (`+02:00`, `+0200`).
     Timestamp = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))

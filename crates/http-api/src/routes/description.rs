@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue};
 use http::{HeaderMap, StatusCode};
@@ -33,9 +34,15 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
         (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
     )
 )]
-pub(crate) async fn openapi_json(headers: HeaderMap) -> Response {
+pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(openapi::openapi_json()));
-    answer(&headers, TAG.clone(), JSON, openapi::openapi_json())
+    match uri.path().strip_suffix("/openapi.json") {
+        None | Some("") => answer(&headers, TAG.clone(), JSON, openapi::openapi_json()),
+        Some(prefix) => {
+            let document = openapi::openapi_json_below(prefix);
+            answer(&headers, tag(&document), JSON, document)
+        }
+    }
 }
 
 /// Describe the API to people
@@ -74,7 +81,12 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
 }
 
 /// Answers a text that does not change while the process lives, unless the client has it already.
-fn answer(headers: &HeaderMap, tag: HeaderValue, media_type: HeaderValue, text: &'static str) -> Response {
+fn answer(
+    headers: &HeaderMap,
+    tag: HeaderValue,
+    media_type: HeaderValue,
+    text: impl IntoResponse,
+) -> Response {
     if is_known(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }

@@ -101,6 +101,17 @@ fn check_content(place: &str, described: &Value, answer: &Answer) {
     if media_type.ends_with("json") {
         expect_valid(&format!("{place}/content/{}/schema", escaped(media_type)), &answer.json());
     }
+    if media_type == "application/problem+json" {
+        let problem = answer.json();
+        let code = problem["code"].as_str().unwrap();
+        assert!(content[media_type]["examples"].get(code).is_some(), "{place} is not described to be {code}");
+        assert_eq!(problem["status"], answer.status.as_u16(), "{place}");
+        for fault in problem["errors"].as_array().unwrap() {
+            let places =
+                ["pointer", "parameter", "header"].map(|name| usize::from(fault.get(name).is_some()));
+            assert_eq!(places.iter().sum::<usize>(), 1, "{place}: {fault} is in one place");
+        }
+    }
 }
 
 /// Holds a value to the schema at a place of the description, and to having no members beyond it.

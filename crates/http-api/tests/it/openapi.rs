@@ -43,7 +43,7 @@ async fn every_operation_needs_the_scope_that_it_names() {
         let key = scene.post("/api-keys", body).await.expect(201).json()["key"].clone();
         let authorization = format!("Bearer {}", key.as_str().unwrap());
         for (name, operation) in operations() {
-            let Some(needed) = operation["security"][0]["api_key"][0].as_str() else {
+            let Some(needed) = operation["x-required-scope"].as_str() else {
                 continue;
             };
             let (method, path) = name.split_once(' ').unwrap();
@@ -57,11 +57,51 @@ async fn every_operation_needs_the_scope_that_it_names() {
 }
 
 #[tokio::test]
+async fn an_operation_requires_a_key_if_it_says_so() {
+    let scene = Scene::new();
+    let mut public = BTreeSet::new();
+    for (name, operation) in operations() {
+        let (method, path) = name.split_once(' ').unwrap();
+        let is_public = operation["security"] == json!([]);
+        let answer = scene.call(method, path, &[("authorization", "none")]).await;
+        assert_eq!(answer.status != 401, is_public, "{name}: {answer:?}");
+        public.extend(is_public.then(|| path.to_owned()));
+    }
+    let introduction = DOCUMENT["info"]["description"].as_str().unwrap();
+    let keys = introduction.split("\n\n").find(|paragraph| paragraph.starts_with("**Keys.**")).unwrap();
+    let named = keys.split('`').filter(|word| word.starts_with('/')).map(str::to_owned);
+    assert_eq!(
+        named.collect::<BTreeSet<_>>(),
+        public,
+        "the introduction names the operations that require no key"
+    );
+}
+
+#[tokio::test]
+async fn the_example_of_a_delivery_has_its_members_in_the_promised_order() {
+    let scene = Scene::new();
+    let page = scene.call("GET", "/docs", &[]).await.expect(200).text().replace("&quot;", "\"");
+    let events = DOCUMENT["webhooks"].as_object().unwrap().keys();
+    assert!(events.len() > 3);
+    for event in events {
+        let start = format!("{{\n  \"event\": \"{event}\",\n  \"timestamp\": \"");
+        let in_page = page.split("<pre>").find_map(|example| example.strip_prefix(&start));
+        let rest = in_page.unwrap_or_else(|| panic!("no example of {event} begins as a delivery does"));
+        assert!(rest.split_once("\",\n").unwrap().1.starts_with("  \"data\": {"), "{event}: {rest}");
+        let from = openapi_json().find(&format!("\"operationId\": \"receive.{event}\"")).unwrap();
+        let example = &openapi_json()[from..].split_once("\"example\": {").unwrap().1;
+        let order = ["\"event\":", "\"timestamp\":", "\"data\":"].map(|member| example.find(member).unwrap());
+        assert!(order.is_sorted(), "{event}: {order:?}");
+    }
+}
+
+#[tokio::test]
 async fn it_is_served_without_a_key_and_known_by_its_tag() {
     let scene = Scene::new();
     let anybody = [("authorization", "none")];
     let served = scene.call("GET", "/openapi.json", &anybody).await.expect(200);
     assert_eq!(served.text(), openapi_json());
+    assert_eq!(served.json()["servers"][0]["url"], "/");
     let tag = served.header("etag").to_owned();
     let again = [("authorization", "none"), ("if-none-match", tag.as_str())];
     scene.call("GET", "/openapi.json", &again).await.expect(304);
@@ -112,10 +152,18 @@ fn every_operation_tells_what_it_is() {
         assert!(!text("summary").is_empty() && !text("summary").ends_with('.'), "{name}");
         assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}");
         let is_open = ["description", "health"].iter().any(|tag| operation["tags"][0] == *tag);
-        let scopes = operation["security"][0]["api_key"].as_array();
+        let expected = if is_open { json!([]) } else { json!([{ "api_key": [] }]) };
+        assert_eq!(operation["security"], expected, "{name}: whether it requires a key");
         // Any key will do for looking at the catalogue.
-        let expected = if name.starts_with("GET /event-types") { 0 } else { 1 };
-        assert_eq!(scopes.map(Vec::len), (!is_open).then_some(expected), "{name}: the scope that it needs");
+        let has_scope = !is_open && !name.starts_with("GET /event-types");
+        let scope = operation["x-required-scope"].as_str();
+        assert_eq!(scope.is_some(), has_scope, "{name}: the scope that it requires");
+        let sentence = match scope {
+            Some(scope) => format!("Requires a key with the scope `{scope}`."),
+            None if is_open => "Requires no key.".to_owned(),
+            None => "Requires a key; any scope suffices.".to_owned(),
+        };
+        assert!(text("description").ends_with(&sentence), "{name}");
         assert!(operation.get("x-problems").is_none(), "{name}");
         let answers = operation["responses"].as_object().unwrap();
         assert!(answers.keys().any(|status| status.starts_with('2')), "{name}");

@@ -94,4 +94,6 @@ async fn a_nested_router_links_to_where_it_is() {
     assert_eq!(walk(&scene, "/api/v1/webhooks?limit=1").await.len(), 2);
     scene.get("/api/v1/webhooks/nonsense").await.expect(404);
     scene.get("/api/v1/nonsense").await.expect(404);
+    let described = scene.get("/api/v1/openapi.json").await.expect(200).json();
+    assert_eq!(described["servers"][0]["url"], "/api/v1");
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::Value;
 
+use super::super::examples;
 use super::markup::{Escaped, Line, Paragraphs};
 use super::{members, resolve, schema, text};
 
@@ -23,11 +24,6 @@ pub(super) fn write(
          <p class=\"call\"><b class=\"{shown}\">{shown}</b> <code>{path}</code></p>\n{}",
         Paragraphs(text(operation, "description"))
     )?;
-    for (_, scopes) in operation["security"].as_array().into_iter().flatten().flat_map(members) {
-        for scope in scopes.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            writeln!(html, "<p>Needs a key with the scope <code>{}</code>.</p>", Escaped(scope))?;
-        }
-    }
     parameters(html, document, operation)?;
     let body = &operation["requestBody"];
     if body.is_object() {
@@ -105,6 +101,6 @@ fn contents(html: &mut String, holder: &Value) -> fmt::Result {
 
 fn example(html: &mut String, what: &str, value: &Value) -> fmt::Result {
     // Text that is no JSON stands as it is.
-    let text = value.as_str().map_or_else(|| format!("{value:#}"), str::to_owned);
+    let text = value.as_str().map_or_else(|| examples::pretty(value), str::to_owned);
     writeln!(html, "<p><small>{}</small></p>\n<pre>{}</pre>", Escaped(what), Escaped(&text))
 }
