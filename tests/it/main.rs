@@ -11,6 +11,7 @@
 mod access;
 mod all_in_one;
 mod architecture;
+mod clients;
 mod command_line;
 mod crashes;
 mod deploy;
@@ -21,6 +22,7 @@ mod operating;
 mod plaintext;
 mod postgres;
 mod races;
+mod receivers;
 mod replays;
 mod rotation;
 mod streams;

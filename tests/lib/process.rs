@@ -40,21 +40,21 @@ impl Process {
         ready: &str,
         log: Stdio,
     ) -> Self {
-        let mut child = Command::new(binary(name))
-            .args(args)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(binary(name));
+        command.args(args).envs(variables.iter().copied()).stderr(log);
+        Self::spawn(command, ready).await
+    }
+
+    /// Starts any command and waits until it has printed `ready`.
+    pub async fn spawn(mut command: Command, ready: &str) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut printed = String::new();
         let starting = async {
             while !printed.contains(ready) {
                 let read = stdout.read_line(&mut printed).await.unwrap();
-                assert!(read > 0, "{name} ended after printing: {printed}");
+                assert!(read > 0, "{command:?} ended after printing: {printed}");
             }
         };
         tokio::time::timeout(DEADLINE, starting).await.expect("it starts in time");
@@ -70,6 +70,14 @@ impl Process {
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Kills it, and returns all that it printed.
+    pub async fn output(mut self) -> String {
+        self.child.kill().await.unwrap();
+        let rest = self.stdout.read_to_string(&mut self.printed);
+        tokio::time::timeout(DEADLINE, rest).await.expect("its output ends").unwrap();
+        self.printed
     }
 
     /// Sends it a signal, by its name.

@@ -70,6 +70,11 @@
 //!
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
+/// The Rust in what receivers are told compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/RECEIVING.md")]
+struct Receiving;
+
 mod content;
 mod encoding;
 mod headers;
