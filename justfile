@@ -45,7 +45,7 @@ bench *args:
     cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench
     "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench throughput {{args}}
 
-# Measure what bad endpoints cost good ones (try --quick)
+# Measure what bad endpoints and crowds cost good ones (try --quick, or --only silent)
 bench-isolation *args:
     cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench
     "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench isolation {{args}}

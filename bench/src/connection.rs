@@ -1,15 +1,18 @@
 //! A connection that speaks just enough HTTP/1.1 to cost nothing: requests are written whole, and of an
 //! answer only its status and length are looked at.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Outcome;
 
 /// No answer is larger; what is would be an error page that nobody expects.
 const MAX_ANSWER: usize = 64 * 1024;
+
+/// As much of an answer as has its status.
+const STATUS_LINE: usize = 12;
 
 /// A kept-alive connection to a server.
 pub(crate) struct Connection {
@@ -23,11 +26,48 @@ pub(crate) struct Answer<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// A whole request with a body of JSON; none if that is empty.
+pub(crate) fn request(to: SocketAddr, key: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
+    let content = match body.len() {
+        0 => String::new(),
+        length => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+    };
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nauthorization: Bearer {key}\r\n{content}\r\n");
+    (head + body).into_bytes()
+}
+
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Outcome<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Ok(Self::over(TcpStream::connect(address).await?)?)
+    }
+
+    /// The same from another address of this machine than the usual one.
+    pub(crate) async fn open_from(local: IpAddr, address: SocketAddr) -> Outcome<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((local, 0).into())?;
+        Ok(Self::over(socket.connect(address).await?)?)
+    }
+
+    fn over(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Sends a whole request, and does not wait for its answer.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Outcome<()> {
+        Ok(self.stream.write_all(request).await?)
+    }
+
+    /// Sends a whole request, and answers the status of what comes; the rest goes with the connection.
+    pub(crate) async fn status_of(mut self, request: &[u8]) -> Outcome<u16> {
+        self.send(request).await?;
+        while self.buffer.len() < STATUS_LINE {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+        }
+        status(&self.buffer)
     }
 
     /// Sends a whole request and reads the whole answer.

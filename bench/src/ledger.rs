@@ -92,7 +92,12 @@ impl Ledger {
 
     /// The latencies of the places from `from` on, sorted; and how many of the places are empty.
     pub(crate) fn latencies(&self, from: usize) -> (Vec<u32>, usize) {
-        let places = &self.places[from..self.mark()];
+        self.latencies_between(from, self.mark())
+    }
+
+    /// The same of the places up to another.
+    pub(crate) fn latencies_between(&self, from: usize, to: usize) -> (Vec<u32>, usize) {
+        let places = &self.places[from..to.min(self.mark())];
         let mut found: Vec<_> = places.iter().map(|place| place.load(Relaxed)).filter(|us| *us > 0).collect();
         found.sort_unstable();
         let missing = places.len() - found.len();

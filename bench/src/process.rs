@@ -39,7 +39,26 @@ impl Process {
         variables: &[(&str, &str)],
         ready: &str,
     ) -> Outcome<Self> {
-        let mut command = Command::new(binary(name)?);
+        Self::start_limited(name, args, variables, ready, None).await
+    }
+
+    /// The same with so many open files at the most.
+    pub(crate) async fn start_limited(
+        name: &'static str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+        ready: &str,
+        open_files: Option<u32>,
+    ) -> Outcome<Self> {
+        let mut command = match open_files {
+            None => Command::new(binary(name)?),
+            Some(files) => {
+                // It becomes the program that it is given, so the process is that one.
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--nofile={files}:{files}")).arg(binary(name)?);
+                limited
+            }
+        };
         // Nothing that is set for a server of one's own reaches the benchmark's.
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("RDEV_") {
@@ -76,6 +95,11 @@ impl Process {
         let url = self.printed.split_whitespace().find_map(|word| word.strip_prefix("http://"));
         let url = url.ok_or_else(|| format!("{} printed no URL", self.name))?;
         Ok(url.split('/').next().unwrap_or(url).parse()?)
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn kill(mut self) -> Outcome<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// Asks it to stop in good order and waits for its end; answers the most memory it ever held, in MiB.

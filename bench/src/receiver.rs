@@ -1,6 +1,6 @@
 //! The endpoint of all webhooks: answers 200 to everything, and ticks it off in the ledger.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,12 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) async fn start(ledger: Arc<Ledger>) -> Outcome<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::start_on(Ipv4Addr::LOCALHOST, ledger).await
+    }
+
+    /// The same on another address; the unspecified one is all that this machine has.
+    pub(crate) async fn start_on(address: Ipv4Addr, ledger: Arc<Ledger>) -> Outcome<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
         let server = tokio::spawn(async move {
             let mut connections = JoinSet::new();

@@ -2,15 +2,11 @@
 
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use tokio::process::Command;
 
 use crate::Outcome;
+use crate::connection::{Connection, request};
 use crate::process::{Process, binary};
 
 pub(crate) const API_KEY: &str = "a-key-of-the-benchmarks-that-is-long-enough";
@@ -21,6 +17,9 @@ pub(crate) const TO_ONE: &str = "command.started";
 /// The type of the events that go to [`MANY`] webhooks.
 pub(crate) const TO_MANY: &str = "command.completed";
 pub(crate) const MANY: usize = 10;
+
+/// On how many connections webhooks are made.
+const SUBSCRIBERS: usize = 16;
 
 /// An api process and a worker process on one Postgres.
 pub(crate) struct Deployment {
@@ -48,10 +47,23 @@ impl Deployment {
     }
 
     pub(crate) async fn start_worker(&mut self) -> Outcome<()> {
-        let args = ["--admin-bind", "127.0.0.1:0"];
-        let worker = Process::start("rdev-webhooks-worker", &args, &variables(&self.url), "admin on").await?;
+        self.start_limited_worker(None).await
+    }
+
+    /// The same with so many open files at the most.
+    pub(crate) async fn start_limited_worker(&mut self, open_files: Option<u32>) -> Outcome<()> {
+        let (args, variables) = (["--admin-bind", "127.0.0.1:0"], variables(&self.url));
+        let worker =
+            Process::start_limited("rdev-webhooks-worker", &args, &variables, "admin on", open_files).await?;
         self.worker = Some(worker);
         Ok(())
+    }
+
+    pub(crate) async fn kill_worker(&mut self) -> Outcome<()> {
+        match self.worker.take() {
+            Some(worker) => worker.kill().await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn stop_worker(&mut self) -> Outcome<()> {
@@ -86,18 +98,33 @@ fn variables(url: &str) -> [(&str, &str); 5] {
 pub(crate) struct AllInOne {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl AllInOne {
     pub(crate) async fn start() -> Outcome<Self> {
-        let folder = tempfile::Builder::new().prefix("rdev-bench-").tempdir()?;
+        Self::start_limited(None).await
+    }
+
+    /// The same with so many open files at the most.
+    pub(crate) async fn start_limited(open_files: Option<u32>) -> Outcome<Self> {
+        Self::on(tempfile::Builder::new().prefix("rdev-bench-").tempdir()?, open_files).await
+    }
+
+    /// Kills it and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Outcome<Self> {
+        self.process.kill().await?;
+        Self::on(self.folder, None).await
+    }
+
+    async fn on(folder: tempfile::TempDir, open_files: Option<u32>) -> Outcome<Self> {
         let place = folder.path().to_string_lossy().into_owned();
         let args = ["serve", "--data-dir", &place, "--bind", "127.0.0.1:0"];
         let variables = [("RDEV_API_KEY", API_KEY), ("RDEV_LOG", "warn")];
-        let process = Process::start("rdev-webhooks", &args, &variables, "http://").await?;
+        let process =
+            Process::start_limited("rdev-webhooks", &args, &variables, "http://", open_files).await?;
         let address = process.address()?;
-        Ok(Self { process, address, _folder: folder })
+        Ok(Self { process, address, folder })
     }
 }
 
@@ -123,16 +150,30 @@ pub(crate) async fn subscribe_one(
 
 /// Makes a webhook.
 pub(crate) async fn subscribe_url(api: SocketAddr, url: &str, event: &str) -> Outcome<()> {
-    let body = format!(r#"{{"url":"{url}","events":["{event}"]}}"#);
-    let request = Request::post(format!("http://{api}/webhooks"))
-        .header("authorization", format!("Bearer {API_KEY}"))
-        .header("content-type", "application/json")
-        .body(Full::new(Bytes::from(body)))?;
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let (head, body) = client.request(request).await?.into_parts();
-    if head.status != 201 {
-        let body = body.collect().await?.to_bytes();
-        return Err(format!("a webhook was refused: {}", String::from_utf8_lossy(&body)).into());
+    subscribe_all(api, vec![format!(r#"{{"url":"{url}","events":["{event}"]}}"#)]).await
+}
+
+/// Makes webhooks, each by the body of its request, on a few connections.
+pub(crate) async fn subscribe_all(api: SocketAddr, mut webhooks: Vec<String>) -> Outcome<()> {
+    let mut tasks = tokio::task::JoinSet::new();
+    let share = webhooks.len().div_ceil(SUBSCRIBERS).max(1);
+    while !webhooks.is_empty() {
+        let some = webhooks.split_off(webhooks.len() - share.min(webhooks.len()));
+        tasks.spawn(async move {
+            let mut connection = Connection::open(api).await?;
+            for webhook in some {
+                let answer =
+                    connection.exchange(&request(api, API_KEY, "POST", "/webhooks", &webhook)).await?;
+                if answer.status != 201 {
+                    let body = String::from_utf8_lossy(answer.body);
+                    return Err(format!("a webhook was answered {}: {body}", answer.status).into());
+                }
+            }
+            Outcome::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
     }
     Ok(())
 }
