@@ -206,7 +206,7 @@ async fn a_last_event_id_of_a_later_time_continues() {
     let scene = Scene::new();
     scene.webhook().await;
     let now = scene.clock.now().as_micros();
-    for ahead in [59_000_000, 3_600_000_000, 1_000_000_000_000_000_000] {
+    for ahead in [59_000_000, 3_600_000_000, 300_000_000_000_000] {
         let mut stream =
             scene.stream("", &[("last-event-id", &stream_cursor(&(now + ahead).to_string()))]).await;
         let accepted = scene.event().await;
