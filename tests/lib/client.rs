@@ -177,6 +177,16 @@ impl Client {
 
     /// GETs a path again and again until what it answers is as it should be.
     pub async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.until_within(DEADLINE, path, holds).await
+    }
+
+    /// The same with a deadline of the caller's.
+    pub async fn until_within(
+        &self,
+        deadline: Duration,
+        path: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut last = Value::Null;
         let become_so = async {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
@@ -188,7 +198,7 @@ impl Client {
                 }
             }
         };
-        if tokio::time::timeout(DEADLINE, become_so).await.is_err() {
+        if tokio::time::timeout(deadline, become_so).await.is_err() {
             panic!("{path} never became what it should, but {last:#}");
         }
         last
