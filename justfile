@@ -31,7 +31,7 @@ doc *args:
 prepare:
     scripts/sqlx-prepare
 
-# Write the committed copy of the API's description anew
+# Rewrite the committed copy of the API description
 openapi:
     cargo build --quiet --locked
     "${CARGO_TARGET_DIR:-target}"/debug/rdev-webhooks openapi > docs/openapi.json
