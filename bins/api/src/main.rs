@@ -108,8 +108,11 @@ async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Err
     process::warn_if_alone(&database, "nothing is delivered");
     let started =
         process::Started::new("rdev-webhooks-api", &database, &keyring, &options.system.allow_destination);
-    let system = options.system.builder(database, keyring).open().await?;
     let listener = process::listen(options.bind.bind, "--bind").await?;
+    let builder = options.system.builder(database, keyring);
+    let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
+        return Ok(());
+    };
     let router = system.router(ApiOptions {
         metrics: Some(process::source(&metrics)),
         ..ApiOptions::new(api_key, system.ambient().entropy.clone())

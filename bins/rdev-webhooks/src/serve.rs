@@ -87,7 +87,10 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     }
     let started =
         process::Started::new("rdev-webhooks", &keys.database, &keys.encryption, &system.allow_destination);
-    let system = system.builder(keys.database, keys.encryption).ambient(ambient).open().await?;
+    let builder = system.builder(keys.database, keys.encryption).ambient(ambient);
+    let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
+        return Ok(());
+    };
     options.worker.start(&system);
     let router = system.router(ApiOptions {
         metrics: Some(process::source(&metrics)),

@@ -92,8 +92,11 @@ async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result
     process::warn_if_alone(&database, "no events are taken");
     let started =
         process::Started::new("rdev-webhooks-worker", &database, &keyring, &options.system.allow_destination);
-    let system = options.system.builder(database, keyring).open().await?;
     let listener = process::listen(options.admin.admin_bind, "--admin-bind").await?;
+    let builder = options.system.builder(database, keyring);
+    let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
+        return Ok(());
+    };
     options.worker.start(&system);
     let router = system.health_router(Some(process::source(&metrics)));
     let address = listener.local_addr()?;

@@ -119,6 +119,14 @@ pub fn health_router(
     finished(routes::open(metrics).router, observer, services)
 }
 
+/// What a process serves while it waits for its database: `/healthz`, with a source of them `/metrics`, and 503 for
+/// everything else, `/readyz` included. Request ids are made of `entropy`.
+pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>) -> Router {
+    let outages = rdev_webhooks_app::Outages::default();
+    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
+    observed(routes::waiting(metrics), observer)
+}
+
 /// The paths of every route, for tests that must leave none out.
 #[doc(hidden)]
 #[must_use]
@@ -130,10 +138,14 @@ pub fn route_paths() -> Vec<&'static str> {
 
 /// What surrounds every route.
 fn finished(routes: Router<Shared>, observer: Observer, services: Services) -> Router {
-    routes
+    let routes = routes
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)
-        .fallback(routes::fallback::no_such_path)
+        .fallback(routes::fallback::no_such_path);
+    observed(routes, observer).with_state(Shared::new(services))
+}
+
+fn observed<S: Clone + Send + Sync + 'static>(routes: Router<S>, observer: Observer) -> Router<S> {
+    routes
         .layer(from_fn(observe::contain_panics))
         .layer(from_fn_with_state(Arc::new(observer), observe::observe))
-        .with_state(Shared::new(services))
 }

@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -72,6 +72,9 @@ pub async fn serve(
     Ok(())
 }
 
+/// How long failures to accept connections count as one outage, which is one line in the log.
+const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 struct Server {
     router: Router,
     options: ServeOptions,
@@ -84,7 +87,7 @@ struct Server {
 
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
-        let mut is_failing = false;
+        let mut logged_at: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -93,7 +96,6 @@ impl Server {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    is_failing = false;
                     // Without a place, the client is better off with another process.
                     if let Some(place) = self.connections.admit(peer.ip()) {
                         self.tracker.spawn(self.connection(stream, place));
@@ -102,13 +104,13 @@ impl Server {
                 // The client was gone before it was accepted.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    if !is_failing {
+                    if logged_at.is_none_or(|at| at.elapsed() >= LOG_AGAIN_AFTER) {
+                        logged_at = Some(Instant::now());
                         tracing::error!(
                             error = &error as &dyn std::error::Error,
                             "no connection can be accepted"
                         );
                     }
-                    is_failing = true;
                     // For want of a file descriptor, most likely.
                     self.connections.evict();
                     // A pause rather than a wait for something: nothing tells when it gets better.

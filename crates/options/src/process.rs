@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rdev_webhooks::domain::Cidr;
-use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve};
+use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve, waiting_router};
 use rdev_webhooks::keyring::Keyring;
-use rdev_webhooks::{Database, RdevWebhooks};
+use rdev_webhooks::{Ambient, Builder, Database, OpenError, RdevWebhooks};
 use rdev_webhooks_runtime::metrics::AlreadyCollected;
 use rdev_webhooks_runtime::telemetry::{self, with_causes};
 use rdev_webhooks_runtime::{Metrics, Shutdown, cli};
@@ -22,6 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long the last request for a worker's metrics may take to be answered.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a start waits before it looks for the database again.
+const RETRY_OPEN: Duration = Duration::from_secs(1);
 
 /// The exit code of a process: 0, or 1 with what went wrong in one line on standard error.
 #[must_use]
@@ -126,6 +129,60 @@ pub fn source(metrics: &Metrics) -> MetricsSource {
 pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Box<dyn Error>> {
     let refused = |error: &dyn Display| format!("cannot listen on {address} ({option}): {error}");
     TcpListener::bind(address).await.map_err(|error| refused(&error).into())
+}
+
+/// Opens the system. While the database is away it waits, serving `/healthz`, `/metrics` and 503 on the listener;
+/// none if the process is told to stop meanwhile.
+///
+/// # Errors
+///
+/// What waiting does not mend.
+pub async fn open(
+    builder: Builder,
+    listener: TcpListener,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+) -> Result<Option<(RdevWebhooks, TcpListener)>, Box<dyn Error>> {
+    match builder.clone().open().await {
+        Ok(system) => return Ok(Some((system, listener))),
+        Err(error) if !error.is_away() => return Err(error.into()),
+        Err(error) => tracing::warn!(error = with_causes(&error), "the database is away; waiting for it"),
+    }
+    gauge!("rdev_webhooks_ready").set(0);
+    let listener = listener.into_std()?;
+    // Connections that come while one server takes over from the other wait in the listener's queue, which both share.
+    let waiting = TcpListener::from_std(listener.try_clone()?)?;
+    let router = waiting_router(Ambient::system().entropy, Some(source(metrics)));
+    let drain = shutdown.drain().child_token();
+    let limits = ServeOptions { drain_timeout: ADMIN_DRAIN, ..ServeOptions::default() };
+    let serving = tokio::spawn(serve(waiting, router, drain.clone(), limits));
+    let opened = tokio::select! {
+        opened = open_in_time(builder) => Some(opened),
+        () = shutdown.wait() => None,
+    };
+    drain.cancel();
+    serving.await??;
+    match opened {
+        Some(system) => Ok(Some((system?, TcpListener::from_std(listener)?))),
+        None => Ok(None),
+    }
+}
+
+/// Tries again until the database is there.
+async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
+    let began = Instant::now();
+    loop {
+        tokio::time::sleep(RETRY_OPEN).await;
+        match builder.clone().open().await {
+            Ok(system) => {
+                let outage_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(outage_ms, "the database is available again");
+                return Ok(system);
+            }
+            Err(error) if error.is_away() => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// What a process serves.

@@ -19,6 +19,7 @@ use crate::system::Upkeep;
 use crate::{Database, OpenError, RdevWebhooks};
 
 /// Puts the system together; see [`RdevWebhooks::builder`].
+#[derive(Clone)]
 pub struct Builder {
     database: Database,
     keyring: Keyring,

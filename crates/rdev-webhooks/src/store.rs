@@ -38,6 +38,20 @@ pub enum OpenError {
     Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+impl OpenError {
+    /// Returns whether the database is only away, so that waiting for it helps: it is not reached, is starting, or takes
+    /// no writes at present.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(error) => error.is_away(),
+            Self::EventTypes(StoreError::Unavailable(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Why a database's schema could not be brought up to date. Made to be shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -15,7 +15,7 @@ const TAKEN: &str = "the operation works again";
 const RAISE: &str = "CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'no more of these'; END $$;";
 
-async fn sql(deployment: &Deployment, statements: &str) {
+pub(super) async fn sql(deployment: &Deployment, statements: &str) {
     // What follows the question mark is for the store's own driver.
     let url = deployment.url().split('?').next().unwrap();
     let done = Command::new("psql")

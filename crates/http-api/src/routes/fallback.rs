@@ -24,3 +24,9 @@ pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Prob
     let detail = format!("This path does not take {method}; Allow lists the methods that it takes.");
     Problem::new(ProblemCode::MethodNotAllowed, detail)
 }
+
+/// Any path, before the database has been reached.
+pub(crate) async fn no_database_yet(request: Request) -> Problem {
+    linger(request);
+    Problem::new(ProblemCode::Unavailable, "The process waits for its database. Try again later.")
+}

@@ -117,6 +117,16 @@ pub(crate) fn open(metrics: Option<MetricsSource>) -> Routes {
     }
 }
 
+/// The routes of a process that waits for its database.
+pub(crate) fn waiting(metrics: Option<MetricsSource>) -> Router {
+    let router = Router::new().route("/healthz", get(health::healthz));
+    let router = match metrics {
+        Some(source) => router.route("/metrics", get(async move || metrics::show(&source))),
+        None => router,
+    };
+    router.fallback(fallback::no_database_yet)
+}
+
 /// What the API says of itself, for which no key is needed either.
 pub(crate) fn description() -> Routes {
     Routes::default()
