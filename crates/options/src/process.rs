@@ -132,7 +132,7 @@ pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Bo
 }
 
 /// Opens the system. While the database is away it waits, serving `/healthz`, `/metrics` and 503 on the listener;
-/// none if the process is told to stop meanwhile.
+/// `None` if the process is stopped meanwhile.
 ///
 /// # Errors
 ///
