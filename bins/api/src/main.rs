@@ -11,8 +11,8 @@ use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
     ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, process,
 };
-use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
-use rdev_webhooks_runtime::{Shutdown, cli, program};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
+use rdev_process::{Shutdown, cli, program};
 use secrecy::SecretString;
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use rdev_webhooks_options::{
     ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, WorkerArgs,
 };
-use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
 
 /// Webhooks that lose nothing: the API and the delivery worker in one process
 ///

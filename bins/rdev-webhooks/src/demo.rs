@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Ambient, Database, EventDraft, NewWebhook, RdevWebhooks, WorkerOptions};
-use rdev_webhooks_runtime::program;
+use rdev_process::program;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

@@ -12,7 +12,7 @@ mod serve;
 use std::process::ExitCode;
 
 use cli::{Cli, Command};
-use rdev_webhooks_runtime::cli::parse_or_exit;
+use rdev_process::cli::parse_or_exit;
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
 #[global_allocator]

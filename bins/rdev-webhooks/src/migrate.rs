@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use rdev_webhooks::Database;
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::{cli, program};
+use rdev_process::{cli, program};
 
 use crate::cli::MigrateArgs;
 use crate::data_dir::DataDir;

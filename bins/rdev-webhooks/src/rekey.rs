@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rdev_webhooks::keyring::{Keyring, RotationReport};
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::{cli, program};
+use rdev_process::{cli, program};
 
 use crate::cli::RekeyArgs;
 use crate::data_dir::DataDir;

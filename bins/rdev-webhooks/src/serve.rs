@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_webhooks_runtime::{Shutdown, cli, program};
+use rdev_process::{Shutdown, cli, program};
 
 use crate::banner::{KeySource, banner};
 use crate::cli::ServeArgs;

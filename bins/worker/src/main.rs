@@ -11,8 +11,8 @@ use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
     DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, WorkerArgs, process,
 };
-use rdev_webhooks_runtime::options::{DrainArgs, TelemetryArgs};
-use rdev_webhooks_runtime::{Shutdown, cli, program};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
+use rdev_process::{Shutdown, cli, program};
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
 #[global_allocator]

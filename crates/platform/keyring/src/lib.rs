@@ -1,0 +1,83 @@
+//! Sealing of secrets at rest, with keys that rotate.
+//!
+//! What is stored is encrypted and authenticated with XChaCha20-Poly1305, under a key that stays
+//! outside the store. Each sealed value is bound to *associated data*, the identity of the record
+//! it belongs to: copied to another record it does not open.
+//!
+//! ```
+//! use rdev_keyring::{EncryptionKey, Keyring, OpenError};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let entropy = [7; 32];
+//! // 32 bytes from a cryptographically secure generator.
+//! let keyring = Keyring::new(EncryptionKey::generate(entropy));
+//!
+//! let sealed = keyring.seal(b"whsec_...", b"webhook whk_1 secret")?;
+//! let opened = keyring.open(&sealed, b"webhook whk_1 secret")?;
+//! assert_eq!(*opened, b"whsec_...");
+//!
+//! let elsewhere = keyring.open(&sealed, b"webhook whk_2 secret");
+//! assert_eq!(elsewhere.err(), Some(OpenError::Tampered));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Rotating the key
+//!
+//! A [`Keyring`] is written as a list, of which the first key encrypts and all decrypt. To rotate,
+//! put a new key in front and restart; seal anew whatever [`Keyring::needs_reseal`]; then drop the
+//! old key from the list.
+//!
+//! ```
+//! use rdev_keyring::{EncryptionKey, Keyring};
+//! use secrecy::ExposeSecret;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (old, new) = ([1; 32], [2; 32]);
+//! let old = EncryptionKey::generate(old).expose_base64();
+//! let new = EncryptionKey::generate(new).expose_base64();
+//! let before: Keyring = old.expose_secret().parse()?;
+//! let during: Keyring = format!("{}, {}", new.expose_secret(), old.expose_secret()).parse()?;
+//! let after: Keyring = new.expose_secret().parse()?;
+//!
+//! let mut stored = before.seal(b"whsec_...", b"record")?;
+//! if let Some(resealed) = during.reseal(&stored, b"record")? {
+//!     stored = resealed;
+//! }
+//! assert_eq!(*after.open(&stored, b"record")?, b"whsec_...");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Format
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 1 | the version of the format: 1 |
+//! | 4 | the [`KeyId`] of the key |
+//! | 24 | the nonce |
+//! | as many as the plaintext | the ciphertext |
+//! | 16 | the Poly1305 tag |
+//!
+//! A sealed value is [`OVERHEAD`] bytes longer than its plaintext. The version and the key id are
+//! outside the tag's reach and need not be within: they only choose how the rest is read, and
+//! under another key the tag fails.
+//!
+//! The cipher is the construction of [draft-irtf-cfrg-xchacha]. Its nonces are long enough to be
+//! drawn at random for as many values as a store will ever hold.
+//!
+//! [draft-irtf-cfrg-xchacha]: https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03
+
+mod encryption_key;
+mod envelope;
+mod key_id;
+mod keyring;
+mod parse;
+mod rotation;
+
+pub use encryption_key::{EncryptionKey, EncryptionKeyError};
+pub use envelope::OVERHEAD;
+pub use key_id::KeyId;
+pub use keyring::{Keyring, OpenError, ResealError, SealError};
+pub use parse::KeyringError;
+pub use rotation::{RotationReport, RotationTally};

@@ -1,0 +1,48 @@
+//! What every rdev webhooks binary does the same way: reading its options, logging, metrics, stopping.
+//!
+//! A binary is then a few steps:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use rdev_process::options::{DrainArgs, TelemetryArgs};
+//! use rdev_process::{Shutdown, cli, program};
+//!
+//! /// Serves something.
+//! #[derive(clap::Parser)]
+//! struct Options {
+//!     #[command(flatten)]
+//!     drain: DrainArgs,
+//!     #[command(flatten)]
+//!     telemetry: TelemetryArgs,
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     let options: Options = cli::parse_or_exit();
+//!     options.telemetry.init();
+//!     program::run(serve(options))
+//! }
+//!
+//! async fn serve(options: Options) -> ExitCode {
+//!     let shutdown = match Shutdown::install(options.drain.stop_times()) {
+//!         Ok(shutdown) => shutdown,
+//!         Err(error) => return cli::fail(format_args!("cannot listen for signals: {error}")),
+//!     };
+//!     // … bind, serve until `shutdown.drain()` is cancelled, finish what is in flight …
+//!     shutdown.wait().await;
+//!     ExitCode::SUCCESS
+//! }
+//! ```
+//!
+//! This crate knows nothing of webhooks, so that nothing in it can come to depend on them.
+
+pub mod cli;
+pub mod healthcheck;
+pub mod metrics;
+pub mod options;
+pub mod program;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use metrics::Metrics;
+pub use shutdown::Shutdown;

@@ -1,0 +1,127 @@
+use std::ffi::OsStr;
+use std::fmt::Display;
+
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+use secrecy::SecretString;
+
+/// Fewer characters than this could be guessed.
+const API_KEY_MIN_CHARS: usize = 32;
+
+/// Parses the bootstrap administrator's key: 32 or more visible ASCII characters, so that it is
+/// hard to guess and fits an `Authorization` header.
+///
+/// To be used through [`secret`], which keeps a wrong key out of the error:
+///
+/// ```
+/// use rdev_process::options::{api_key, secret};
+/// use secrecy::SecretString;
+///
+/// #[derive(clap::Args)]
+/// struct ApiArgs {
+///     /// The administrator's key
+///     #[arg(long, env = "RDEV_API_KEY", hide_env_values = true, value_parser = secret(api_key))]
+///     api_key: SecretString,
+/// }
+/// ```
+///
+/// # Errors
+/// What is wrong with the key, without a character of it.
+pub fn api_key(text: &str) -> Result<SecretString, String> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(
+            "may hold only visible ASCII characters: no spaces, no control characters, no accents".to_owned()
+        );
+    }
+    if text.len() < API_KEY_MIN_CHARS {
+        return Err(format!(
+            "must have at least {API_KEY_MIN_CHARS} characters and has {}; \
+             `openssl rand -hex 32` makes a good one",
+            text.len()
+        ));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// A clap value parser for anything that must not be shown: keys, and URLs that may hold a
+/// password.
+///
+/// clap repeats a value that its parser refused; with this one the error names the option and what
+/// `parse` has to say, which must not repeat the value either. Add `hide_env_values = true` to the
+/// option, or `--help` would show the environment's value, and keep the parsed type's `Debug` from
+/// printing it.
+pub fn secret<T, E>(parse: fn(&str) -> Result<T, E>) -> SecretParser<T, E> {
+    SecretParser { parse }
+}
+
+/// See [`secret`].
+#[derive(Debug)]
+pub struct SecretParser<T, E> {
+    parse: fn(&str) -> Result<T, E>,
+}
+
+// Derived, it would ask for `T: Clone` and `E: Clone`.
+impl<T, E> Clone for SecretParser<T, E> {
+    fn clone(&self) -> Self {
+        Self { parse: self.parse }
+    }
+}
+
+impl<T, E> TypedValueParser for SecretParser<T, E>
+where
+    T: Clone + Send + Sync + 'static,
+    E: Display + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(&self, _command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let text = value.to_str().ok_or_else(|| "is not valid UTF-8".to_owned());
+        text.and_then(|text| self.parse_text(text)).map_err(|reason| refused(arg, &reason))
+    }
+}
+
+impl<T, E: Display> SecretParser<T, E> {
+    /// Parses a text; what is wrong with it otherwise, without the text.
+    pub(super) fn parse_text(&self, text: &str) -> Result<T, String> {
+        (self.parse)(text).map_err(|error| error.to_string())
+    }
+}
+
+/// An error that names an option and not its value.
+pub(super) fn refused(arg: Option<&Arg>, reason: &str) -> clap::Error {
+    let option = arg.map_or_else(|| "…".to_owned(), ToString::to_string);
+    let message = format!("invalid value for '{option}': {reason}\n");
+    let mut error = clap::Error::raw(ErrorKind::ValueValidation, message);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(option));
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn an_api_key_of_32_visible_characters_is_taken_as_it_is() {
+        let text = "!~0123456789abcdefghijklmnopqrst";
+        assert_eq!(text.len(), 32);
+        assert_eq!(api_key(text).unwrap().expose_secret(), text);
+    }
+
+    #[test]
+    fn a_short_api_key_is_refused_without_being_repeated() {
+        let message = api_key("0123456789abcdefghijklmnopqrstu").unwrap_err();
+        assert!(message.contains("at least 32"), "{message}");
+        assert!(!message.contains("0123"), "{message}");
+    }
+
+    #[test]
+    fn an_api_key_that_no_header_could_carry_is_refused() {
+        for odd in [" ", "\n", "\u{7f}", "é"] {
+            let message = api_key(&format!("0123456789abcdefghijklmnopqrstuv{odd}")).unwrap_err();
+            assert!(message.contains("visible ASCII"), "{odd:?}: {message}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What more than one binary does the same way: the options that they share, so that they read the same
+//! everywhere, and the life of a process.
+//!
+//! What is not about webhooks (logging, stopping, parsing durations) is in [`rdev_process`].
+
+// The structs that binaries flatten have plain comments: clap would take a rustdoc comment for the
+// description of the whole program.
+#![expect(missing_docs, reason = "see above")]
+
+pub mod process;
+mod secrets;
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use rdev_webhooks::domain::{Cidr, DestinationPolicy};
+use rdev_webhooks::http_api::ServeOptions;
+use rdev_webhooks::keyring::Keyring;
+use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
+use rdev_process::healthcheck;
+use rdev_process::options::{positive_duration, secret};
+use rdev_process::program::max_open_files;
+
+pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
+
+// How the API is served.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// How long an idle connection of the API stays open; longer than a proxy in front of it keeps its own
+    #[arg(long, env = "RDEV_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s",
+          value_parser = positive_duration)]
+    pub idle_timeout: Duration,
+}
+
+impl ServerArgs {
+    /// The same for a server.
+    #[must_use]
+    pub fn to_options(&self) -> ServeOptions {
+        ServeOptions { idle_timeout: self.idle_timeout, ..ServeOptions::default() }
+    }
+}
+
+// How the pool is made.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerArgs {
+    /// Workers in the pool
+    #[arg(long, env = "RDEV_WORKERS", value_name = "N", default_value = "10", value_parser = pool_size)]
+    pub workers: NonZeroUsize,
+
+    /// Deliveries that one worker of the pool may have in flight
+    #[arg(long, env = "RDEV_MAX_IN_FLIGHT", value_name = "N", default_value = "32", value_parser = pool_size)]
+    pub max_in_flight: NonZeroUsize,
+
+    /// Deliveries that one webhook may have in flight in the whole pool
+    #[arg(long, env = "RDEV_MAX_IN_FLIGHT_PER_WEBHOOK", value_name = "N", default_value = "32")]
+    pub max_in_flight_per_webhook: NonZeroU32,
+
+    /// The deadline of one attempt, from the name look-up to the last byte of the answer
+    #[arg(long, env = "RDEV_DELIVERY_TIMEOUT", value_name = "DURATION", default_value = "15s",
+          value_parser = delivery_timeout)]
+    pub delivery_timeout: Duration,
+
+    /// Start without delivering, to look at the queue of a restored copy first; a start without this lets go
+    #[arg(long, env = "RDEV_HOLD_DELIVERIES")]
+    pub hold_deliveries: bool,
+}
+
+// What holds for everything that a process does.
+#[derive(Debug, Clone, Args)]
+pub struct SystemArgs {
+    /// A network that deliveries may reach though it is not public, like 10.1.0.0/16; may be repeated [default: none;
+    /// 127.0.0.0/8 and ::1 for `rdev-webhooks` while it binds loopback]
+    #[arg(long, env = "RDEV_ALLOW_DESTINATION", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_destination: Vec<Cidr>,
+
+    /// Refuse webhooks whose URL begins with http://
+    #[arg(long, env = "RDEV_REQUIRE_HTTPS")]
+    pub require_https: bool,
+
+    /// A proxy that deliveries go through, by HTTP CONNECT, like `http://user:password@host:port`; it is asked
+    /// for judged addresses, never for names
+    #[arg(long, env = "RDEV_EGRESS_PROXY", value_name = "URL", hide_env_values = true,
+          value_parser = secret(str::parse::<ProxyUrl>))]
+    pub egress_proxy: Option<ProxyUrl>,
+
+    /// How long events, deliveries and attempts are kept
+    #[arg(long, env = "RDEV_RETENTION", value_name = "DURATION", default_value = "30d",
+          value_parser = positive_duration)]
+    pub retention: Duration,
+
+    /// How long every attempt at a webhook may fail before the webhook is disabled
+    #[arg(long, env = "RDEV_DISABLE_AFTER", value_name = "DURATION", default_value = "5d",
+          value_parser = positive_duration)]
+    pub disable_after: Duration,
+}
+
+// What a container or a service manager runs.
+#[derive(Debug, Clone, Args)]
+pub struct HealthcheckArgs {
+    /// Ask only whether the process lives (/healthz), not whether it can do its work (/readyz)
+    #[arg(long)]
+    pub live: bool,
+}
+
+impl HealthcheckArgs {
+    /// Asks the server that was told to listen on that address.
+    #[must_use]
+    pub fn run(&self, address: std::net::SocketAddr) -> ExitCode {
+        healthcheck::run(address, if self.live { "/healthz" } else { "/readyz" })
+    }
+}
+
+impl WorkerArgs {
+    /// Starts a worker, unless deliveries are held.
+    pub fn start(&self, system: &RdevWebhooks) {
+        if self.hold_deliveries {
+            tracing::warn!("deliveries are held: none is sent until a start without --hold-deliveries");
+        } else {
+            system.start_worker(self.to_options());
+        }
+        metrics::describe_gauge!(
+            "rdev_webhooks_deliveries_held",
+            "1 while --hold-deliveries keeps this process from delivering"
+        );
+        metrics::gauge!("rdev_webhooks_deliveries_held").set(u8::from(self.hold_deliveries));
+    }
+
+    /// The same for the library.
+    #[must_use]
+    pub fn to_options(&self) -> WorkerOptions {
+        let default = WorkerOptions::default();
+        WorkerOptions {
+            workers: self.workers.get(),
+            max_in_flight: self.max_in_flight.get(),
+            max_in_flight_per_webhook: self.max_in_flight_per_webhook.get(),
+            delivery_timeout: self.delivery_timeout,
+            // Each parked attempt holds one of the connections, which are half of what may be open.
+            max_parked: default.max_parked.min(max_open_files() / 4),
+            ..default
+        }
+    }
+}
+
+impl SystemArgs {
+    /// A system on that database that keeps to these options.
+    #[must_use]
+    pub fn builder(&self, database: Database, keyring: Keyring) -> Builder {
+        RdevWebhooks::builder(database, keyring)
+            .destinations(DestinationPolicy::new(self.allow_destination.clone()))
+            .require_https(self.require_https)
+            .egress_proxy(self.egress_proxy.clone())
+            .retention(self.retention)
+            .disable_after(self.disable_after)
+    }
+}
+
+/// The slots of the pool, and what waits in memory, grow with it.
+fn pool_size(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse::<NonZeroUsize>() {
+        Ok(size) if size.get() <= 1_024 => Ok(size),
+        _ => Err("must be a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// A lease lasts as long as this and a little more: what its worker does not finish stays untouched for
+/// that time.
+fn delivery_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = positive_duration(text)?;
+    if timeout > Duration::from_secs(10 * 60) {
+        return Err("must be at most 10m".to_owned());
+    }
+    Ok(timeout)
+}

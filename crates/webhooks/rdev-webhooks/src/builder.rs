@@ -1,0 +1,152 @@
+//! How the system is put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_webhooks_app::deliver::Heartbeat;
+use rdev_webhooks_app::feed::Feed;
+use rdev_webhooks_app::{
+    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Outages, Publisher, Replays, Services, Statistics,
+    Webhooks,
+};
+use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
+use rdev_webhooks_domain::DestinationPolicy;
+use rdev_webhooks_domain::ports::Dispatcher;
+use rdev_keyring::Keyring;
+
+use crate::store::Store;
+use crate::system::Upkeep;
+use crate::{Database, OpenError, RdevWebhooks};
+
+/// Puts the system together; see [`RdevWebhooks::builder`].
+#[derive(Clone)]
+pub struct Builder {
+    database: Database,
+    keyring: Keyring,
+    ambient: Ambient,
+    dispatch: DispatchOptions,
+    retention: Duration,
+    disable_after: Duration,
+}
+
+impl Builder {
+    pub(crate) fn new(database: Database, keyring: Keyring) -> Self {
+        Self {
+            database,
+            keyring,
+            ambient: Ambient::system(),
+            dispatch: DispatchOptions::default(),
+            retention: Duration::from_secs(30 * 24 * 60 * 60),
+            disable_after: Duration::from_secs(5 * 24 * 60 * 60),
+        }
+    }
+
+    /// Which addresses deliveries may reach; by default, public ones only.
+    #[must_use]
+    pub fn destinations(mut self, policy: DestinationPolicy) -> Self {
+        self.dispatch.policy = policy;
+        self
+    }
+
+    /// Refuses URLs that begin with `http://`.
+    #[must_use]
+    pub fn require_https(mut self, require: bool) -> Self {
+        self.dispatch.require_https = require;
+        self
+    }
+
+    /// A proxy that all deliveries go through, by HTTP `CONNECT`. It is asked for judged addresses, never
+    /// for names.
+    #[must_use]
+    pub fn egress_proxy(mut self, proxy: Option<ProxyUrl>) -> Self {
+        self.dispatch.egress_proxy = proxy;
+        self
+    }
+
+    /// How long events, deliveries and attempts are kept; 30 days by default.
+    #[must_use]
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = keep;
+        self
+    }
+
+    /// How long every attempt at a webhook may fail before the webhook is disabled; 5 days by default.
+    #[must_use]
+    pub fn disable_after(mut self, failing: Duration) -> Self {
+        self.disable_after = failing;
+        self
+    }
+
+    /// Another clock and randomness than the system's, for tests.
+    #[must_use]
+    pub fn ambient(mut self, ambient: Ambient) -> Self {
+        self.ambient = ambient;
+        self
+    }
+
+    /// Opens the database, and brings the embedded one's schema up to date. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], made to be shown.
+    pub async fn open(self) -> Result<RdevWebhooks, OpenError> {
+        let dispatcher =
+            HttpDispatcher::new(self.dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
+        let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
+        let store =
+            Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;
+
+        // The store keeps its own time, whatever the operation.
+        let clock = store.clock(self.ambient.clock);
+        let ambient = Ambient { clock, entropy: self.ambient.entropy }.of_operations();
+        let outages = Outages::default();
+        let catalogue = Catalogue::new(Arc::clone(&store.event_types), ambient.clone());
+        catalogue.refresh().await.map_err(OpenError::EventTypes)?;
+        let (publisher, publishing) = Publisher::with_outages(
+            Arc::clone(&store.events),
+            ambient.clone(),
+            catalogue.clone(),
+            outages.clone(),
+        );
+        let webhooks = Webhooks::new(
+            Arc::clone(&store.webhooks),
+            Arc::clone(&store.history),
+            Arc::clone(&dispatcher),
+            publisher.clone(),
+            catalogue.clone(),
+            ambient.clone(),
+        );
+        let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
+        let (statistics, counting) = Statistics::new(Arc::clone(&store.statistics), self.retention);
+        let (feed, watching) = Feed::new(Arc::clone(&store.feed));
+        let services = Services {
+            publisher,
+            webhooks,
+            api_keys,
+            replays: Replays::new(Arc::clone(&store.replays), ambient.clone()),
+            catalogue,
+            events: Arc::clone(&store.events),
+            history: Arc::clone(&store.history),
+            deliveries: Deliveries::new(
+                Arc::clone(&store.queue),
+                Arc::clone(&store.history),
+                statistics.clone(),
+            ),
+            queue: Arc::clone(&store.queue),
+            idempotency: Idempotency::new(Arc::clone(&store.idempotency), ambient.clone())
+                .with_outages(outages.clone()),
+            statistics,
+            feed,
+            heartbeat: Heartbeat::default(),
+            outages: outages.clone(),
+        };
+        let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
+        let tasks = (
+            publishing,
+            noting.with_outages(outages.clone()),
+            counting.with_outages(outages.clone()),
+            watching.with_outages(outages),
+        );
+        Ok(RdevWebhooks::start(store, services, tasks, dispatcher, ambient, upkeep))
+    }
+}

@@ -1,0 +1,60 @@
+//! rdev webhooks, to embed in another service: publish events, deliver them, serve the API, in any
+//! combination, in one process or in many.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use rdev_webhooks::{Database, EventDraft, RdevWebhooks, WorkerOptions, keyring::Keyring};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let keyring: Keyring = std::env::var("RDEV_ENCRYPTION_KEY")?.parse()?;
+//! let database: Database = "sqlite:///var/lib/rdev/rdev.db".parse()?;
+//! let webhooks = RdevWebhooks::builder(database, keyring).open().await?;
+//! webhooks.start_worker(WorkerOptions::default());
+//!
+//! // On disk, with all its deliveries, when this answers.
+//! let published = webhooks
+//!     .publish(EventDraft {
+//!         event_type: "command.completed".parse()?,
+//!         timestamp: None,
+//!         key: None,
+//!         project: Some("my-project".parse()?),
+//!         data: r#"{"command_id":"cmd-123","project":"my-project"}"#.to_owned(),
+//!         traceparent: None,
+//!     })
+//!     .await?;
+//! println!("{} goes to {} webhooks", published.id, published.deliveries);
+//!
+//! webhooks.stop(Duration::from_secs(20)).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod database;
+mod store;
+mod system;
+
+pub use rdev_webhooks_app::deliver::WorkerOptions;
+pub use rdev_webhooks_app::{
+    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
+    DraftFault, EventDraft, EventFault, MAX_EVENTS, NewApiKey, NewReplay, NewType, NewWebhook, Origin,
+    PublishError, Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics,
+    StatisticsError, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
+};
+pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
+/// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.
+pub use rdev_webhooks_domain as domain;
+/// The REST API.
+pub use rdev_webhooks_http_api as http_api;
+/// How secrets are sealed at rest.
+pub use rdev_keyring as keyring;
+/// How deliveries are signed, and how a receiver verifies them.
+pub use rdev_webhooks_signing as signing;
+
+pub use builder::Builder;
+pub use database::{Database, DatabaseError};
+#[cfg(feature = "sqlite")]
+pub use store::is_unsealed;
+pub use store::{MigrateError, OpenError, migrate, rekey};
+pub use system::RdevWebhooks;

@@ -1,0 +1,345 @@
+//! The system while it runs.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
+use rdev_webhooks_app::feed::FeedTask;
+use rdev_webhooks_app::{
+    Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, Disabling, EventDraft, PublishError,
+    PublisherTask, Replaying, Replays, Retention, Services, StatisticsTask, Watch, Webhooks,
+};
+use rdev_webhooks_domain::Published;
+use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
+use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
+use rdev_keyring::Keyring;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::store::Store;
+use crate::{Builder, Database};
+
+/// How long the tasks behind the services may take to end once everything else has stopped: the last
+/// events to be stored, the last uses of keys to be noted.
+const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long the last statistics may take to be stored.
+const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a worker does beside delivering.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
+    /// How long history is kept.
+    pub(crate) retention: Duration,
+    /// How long a webhook may fail before it is disabled.
+    pub(crate) disable_after: Duration,
+}
+
+/// A running system: its database is open, and events can be published. A worker and an API are
+/// started apart, here or in other processes.
+///
+/// Dropping it ends its tasks at once, which loses nothing; [`Self::stop`] lets them finish first.
+pub struct RdevWebhooks {
+    /// End the tasks of a system that is dropped. They go first: a task that ends later was told to.
+    _guards: [DropGuard; 3],
+    store: Store,
+    services: Services,
+    /// The tasks behind the services; they end when the last clone of these is gone.
+    serving: JoinHandle<()>,
+    counting: JoinHandle<()>,
+    dispatcher: Arc<dyn Dispatcher>,
+    ambient: Ambient,
+    upkeep: Upkeep,
+    tasks: TaskTracker,
+    drain: CancellationToken,
+    abort: CancellationToken,
+    /// Everything that counts has ended.
+    counted: CancellationToken,
+}
+
+impl RdevWebhooks {
+    /// Begins to put a system together on a database, whose secrets are sealed with `keyring`.
+    #[must_use]
+    pub fn builder(database: Database, keyring: Keyring) -> Builder {
+        Builder::new(database, keyring)
+    }
+
+    pub(crate) fn start(
+        store: Store,
+        services: Services,
+        (publishing, noting, counting, watching): (PublisherTask, ApiKeyUses, StatisticsTask, FeedTask),
+        dispatcher: Arc<dyn Dispatcher>,
+        ambient: Ambient,
+        upkeep: Upkeep,
+    ) -> Self {
+        let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
+        let counted = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let needed = Needed { drain: drain.clone(), failed: services.heartbeat.failed().clone() };
+        tasks.spawn(needed.task("feed", watching.run(drain.clone())));
+        let outages = services.outages.clone();
+        let catalogue = CatalogueTask::new(services.catalogue.clone()).with_outages(outages.clone());
+        tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
+        let watch = Watch::new(Arc::clone(&store.queue), outages);
+        tasks.spawn(needed.task("watch", watch.run(drain.clone())));
+        tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
+        let publishing = needed.task("publisher", publishing.run());
+        let noting = needed.task("uses of API keys", noting.run());
+        let counting = needed.task("statistics", counting.run(counted.clone()));
+        Self {
+            _guards: [drain.clone().drop_guard(), abort.clone().drop_guard(), counted.clone().drop_guard()],
+            store,
+            services,
+            serving: tokio::spawn(async {
+                tokio::join!(publishing, noting);
+            }),
+            counting: tokio::spawn(counting),
+            dispatcher,
+            ambient,
+            upkeep,
+            tasks,
+            drain,
+            abort,
+            counted,
+        }
+    }
+
+    /// Publishes an event; it and all its deliveries are on disk when this answers.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`]; see there for what may be stored all the same.
+    pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
+        self.services.publisher.publish(draft).await
+    }
+
+    /// Publishes up to [`MAX_EVENTS`](rdev_webhooks_app::MAX_EVENTS) events, all of them or none, and answers
+    /// for each in the same order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::publish`].
+    pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
+        self.services.publisher.publish_all(drafts).await
+    }
+
+    /// Where webhooks are made, changed, deleted and tested.
+    #[must_use]
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.services.webhooks
+    }
+
+    /// Where API keys are made and deleted.
+    #[must_use]
+    pub fn api_keys(&self) -> &ApiKeys {
+        &self.services.api_keys
+    }
+
+    /// Which event types there are, and where others are registered.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.services.catalogue
+    }
+
+    /// Where ranges of deliveries are asked for again.
+    #[must_use]
+    pub fn replays(&self) -> &Replays {
+        &self.services.replays
+    }
+
+    /// Everything that an API stands on.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The clock and the randomness that the system goes by.
+    #[must_use]
+    pub fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    /// The version of the database, for people.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn database_version(&self) -> Result<String, StoreError> {
+        self.store.version().await
+    }
+
+    /// The REST API, to be served by [`serve`](rdev_webhooks_http_api::serve) or mounted elsewhere. It
+    /// must be gone before [`Self::stop`] can finish.
+    pub fn router(&self, options: ApiOptions) -> Router {
+        rdev_webhooks_http_api::router(self.services.clone(), options)
+    }
+
+    /// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process without an API.
+    pub fn health_router(&self, metrics: Option<MetricsSource>) -> Router {
+        let entropy = Arc::clone(&self.ambient.entropy);
+        rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
+    }
+
+    /// Begins to deliver what is due, to take replays further, to remove what is older than the retention,
+    /// and to disable webhooks that only fail. Meant to be called once; each further call adds another
+    /// pool. Needs a tokio runtime.
+    pub fn start_worker(&self, options: WorkerOptions) {
+        let worker = Worker::new(
+            Arc::clone(&self.store.queue),
+            Arc::clone(&self.dispatcher),
+            self.ambient.clone(),
+            options,
+            self.services.heartbeat.clone(),
+            self.services.statistics.clone(),
+        );
+        let outages = &self.services.outages;
+        let worker = worker.with_outages(outages.clone());
+        let needed = Needed { drain: self.drain.clone(), failed: self.failed() };
+        let working = worker.run(self.drain.clone(), self.abort.clone());
+        self.tasks.spawn(needed.task("worker", working));
+        let replaying = Replaying::new(Arc::clone(&self.store.replays)).with_outages(outages.clone());
+        self.tasks.spawn(needed.task("replaying", replaying.run(self.drain.clone())));
+        let history = Arc::clone(&self.store.history);
+        let keys = Arc::clone(&self.store.idempotency);
+        let statistics = Arc::clone(&self.store.statistics);
+        let retention =
+            Retention::new(history, keys, statistics, self.upkeep.retention).with_outages(outages.clone());
+        self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
+        let disabling = Disabling::new(
+            Arc::clone(&self.store.webhooks),
+            self.services.publisher.clone(),
+            self.ambient.clone(),
+            self.upkeep.disable_after,
+        )
+        .with_outages(outages.clone());
+        self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
+    }
+
+    /// Cancelled once the system has failed: one of its tasks has ended that was not told to, by a defect. The
+    /// log says which. What was accepted is safe, but the system is not ready any more; all that is left is to
+    /// [`stop`](Self::stop) it and to start anew.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.services.heartbeat.failed().clone()
+    }
+
+    /// To be cancelled when the process is about to stop: `/readyz` answers 503 from then on.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.services.heartbeat.stopping().clone()
+    }
+
+    /// Stops claiming, and waits until what is in flight has ended and is recorded, at the latest until
+    /// `drain_timeout` has passed. [`Self::stop`] does so too: this is for a process that shows meanwhile how far it is.
+    pub async fn finish(&self, drain_timeout: Duration) {
+        self.drain();
+        self.tasks.close();
+        // What is late is given back by `stop`.
+        let _ = tokio::time::timeout(drain_timeout, self.tasks.wait()).await;
+    }
+
+    /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that
+    /// has something else to end meanwhile.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Stops claiming, finishes and records what is in flight, gives back what is not done after
+    /// `drain_timeout`, and closes the database.
+    ///
+    /// # Errors
+    ///
+    /// The database's, on closing it. All that was answered is safe even then.
+    pub async fn stop(self, drain_timeout: Duration) -> Result<(), StoreError> {
+        self.drain();
+        self.tasks.close();
+        if tokio::time::timeout(drain_timeout, self.tasks.wait()).await.is_err() {
+            tracing::warn!("not everything was done in time; the rest is given back");
+            self.abort.cancel();
+            self.tasks.wait().await;
+        }
+        drop(self.services);
+        let abort = self.serving.abort_handle();
+        if tokio::time::timeout(SERVICES_DEADLINE, self.serving).await.is_err() {
+            tracing::warn!("the services are still in use by somebody; they end now");
+            abort.abort();
+        }
+        self.counted.cancel();
+        let abort = self.counting.abort_handle();
+        if tokio::time::timeout(STATISTICS_DEADLINE, self.counting).await.is_err() {
+            tracing::warn!("the last statistics could not be stored in time; they are lost");
+            abort.abort();
+        }
+        self.store.close().await
+    }
+}
+
+/// Looks after tasks that the system cannot do without.
+struct Needed {
+    drain: CancellationToken,
+    failed: CancellationToken,
+}
+
+impl Needed {
+    /// A task that makes the system fail if it ends, by a panic or without, before it is told to.
+    fn task(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let (drain, failed) = (self.drain.clone(), self.failed.clone());
+        async move {
+            let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            if !drain.is_cancelled() {
+                tracing::error!(task = name, panicked, "a task has ended that the system cannot do without");
+                failed.cancel();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fails(ended_by_drain: bool, task: impl Future<Output = ()> + Send + 'static) -> bool {
+        let needed = Needed { drain: CancellationToken::new(), failed: CancellationToken::new() };
+        if ended_by_drain {
+            needed.drain.cancel();
+        }
+        tokio::spawn(needed.task("test", task)).await.unwrap();
+        needed.failed.is_cancelled()
+    }
+
+    #[tokio::test]
+    async fn the_system_fails_when_a_task_ends_that_was_not_told_to() {
+        assert!(fails(false, async { panic!("a defect") }).await);
+        assert!(fails(false, async {}).await);
+        assert!(!fails(true, async {}).await);
+    }
+
+    #[tokio::test]
+    async fn a_system_that_is_stopped_or_dropped_has_not_failed() {
+        for stopped in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+            let ambient = Ambient::system();
+            let keyring =
+                Keyring::new(rdev_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
+            let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
+            system.start_worker(WorkerOptions::default());
+            let (failed, tasks) = (system.failed(), system.tasks.clone());
+            if stopped {
+                system.stop(Duration::from_secs(10)).await.unwrap();
+            } else {
+                drop(system);
+                tasks.close();
+                tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
+            }
+            assert!(!failed.is_cancelled());
+        }
+    }
+}

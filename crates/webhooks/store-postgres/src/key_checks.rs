@@ -1,0 +1,125 @@
+//! Which encryption keys a database needs. For each there is a row that holds a known text, sealed with it: so a
+//! process whose keyring lacks one finds out before it serves.
+
+use rdev_webhooks_domain::WebhookId;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_keyring::{Keyring, OpenError};
+use sqlx::Connection;
+use uuid::Uuid;
+
+use crate::connect::{ConnectError, Pool};
+use crate::sealing::Sealed;
+
+/// What is sealed: the text itself says nothing, that it opens says all.
+const TEXT: &[u8] = b"rdev-webhooks";
+
+const PLACE: &[u8] = b"encryption_keys.key_check";
+
+/// Others may note their keys between reading what there is and noting one: it is read again then.
+const TRIES: u32 = 5;
+
+struct Check {
+    key_id: Vec<u8>,
+    key_check: Vec<u8>,
+}
+
+struct Sample {
+    id: Uuid,
+    secret: Vec<u8>,
+}
+
+/// Makes sure that the keyring has every key that the database needs, and notes that from now on it needs the
+/// primary one; a new database takes it as its own.
+pub(crate) async fn admit(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectError> {
+    check_samples(pool, keyring).await?;
+    for _ in 0..TRIES {
+        let checks = pool.run(async |conn| read(conn).await).await.map_err(ConnectError::Store)?;
+        for check in &checks {
+            keyring.open(&check.key_check, PLACE).map_err(|error| match error {
+                OpenError::UnknownKey { key_id } => ConnectError::WrongKey { needed: key_id },
+                other => ConnectError::Store(StoreError::Corrupt {
+                    table: "encryption_keys",
+                    column: "key_check",
+                    id: format!("{:02x?}", check.key_id),
+                    source: other.into(),
+                }),
+            })?;
+        }
+        let is_noted = checks.iter().any(|check| !keyring.needs_reseal(&check.key_check));
+        if is_noted || note(pool, keyring, checks.len()).await? {
+            return Ok(());
+        }
+    }
+    Err(ConnectError::Store(StoreError::Unavailable("others note encryption keys all the time".into())))
+}
+
+/// Looks at a webhook for each key that sealed the secret of one: a process may have sealed with a key that was
+/// noted as retired meanwhile.
+async fn check_samples(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectError> {
+    let samples = pool
+        .run(async |conn| {
+            sqlx::query_as!(
+                Sample,
+                "SELECT DISTINCT ON (substring(secret FROM 2 FOR 4)) id, secret
+                 FROM rdev_webhooks.webhooks WHERE deleted_at IS NULL"
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+        .map_err(ConnectError::Store)?;
+    for Sample { id, secret } in samples {
+        let place = Sealed::Secret.place(WebhookId::from_uuid(id));
+        // One that was damaged harms no other: using it will say so.
+        if let Err(OpenError::UnknownKey { key_id }) = keyring.open(&secret, place.as_bytes()) {
+            return Err(ConnectError::WrongKey { needed: key_id });
+        }
+    }
+    Ok(())
+}
+
+/// Notes the primary key beside so many others, and says whether there were no more meanwhile.
+async fn note(pool: &Pool, keyring: &Keyring, others: usize) -> Result<bool, ConnectError> {
+    let key_id = keyring.primary_key_id();
+    let sealed =
+        keyring.seal(TEXT, PLACE).map_err(|error| ConnectError::Store(StoreError::Internal(error.into())))?;
+    pool.run(async |conn| {
+        let mut tx = conn.begin().await?;
+        // One at a time: two processes with different keys must not both take a new database as theirs.
+        sqlx::query!("LOCK TABLE rdev_webhooks.encryption_keys IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut *tx)
+            .await?;
+        if read(&mut tx).await?.len() != others {
+            return Ok(false);
+        }
+        sqlx::query!(
+            "INSERT INTO rdev_webhooks.encryption_keys (key_id, key_check) VALUES ($1, $2)",
+            key_id.as_bytes(),
+            sealed
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(true)
+    })
+    .await
+    .map_err(ConnectError::Store)
+}
+
+/// Notes that nothing is sealed with another key than the primary one any more.
+pub(crate) async fn retire_others(pool: &Pool, keyring: &Keyring) -> Result<(), StoreError> {
+    let key_id = keyring.primary_key_id();
+    pool.run(async |conn| {
+        sqlx::query!("DELETE FROM rdev_webhooks.encryption_keys WHERE key_id <> $1", key_id.as_bytes())
+            .execute(&mut **conn)
+            .await
+    })
+    .await?;
+    Ok(())
+}
+
+async fn read(conn: &mut sqlx::PgConnection) -> Result<Vec<Check>, sqlx::Error> {
+    sqlx::query_as!(Check, "SELECT key_id, key_check FROM rdev_webhooks.encryption_keys")
+        .fetch_all(conn)
+        .await
+}

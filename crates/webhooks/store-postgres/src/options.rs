@@ -1,0 +1,91 @@
+//! How to reach the database.
+
+use std::fmt;
+use std::time::Duration;
+
+use rdev_keyring::Keyring;
+
+/// How to reach the database, and what to hold open. `Debug` shows neither the URL nor a key.
+#[derive(Clone)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`, with the parameters that libpq knows:
+    /// `?sslmode=verify-full`, `?host=/var/run/postgresql`.
+    pub url: String,
+    /// What secrets and header values are sealed with.
+    pub keyring: Keyring,
+    /// How many connections there may be.
+    pub pools: PoolSizes,
+    /// How long to wait for a connection of a pool to be free, and for a new one to be made.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take, on the server and waiting for locks. Listings may take
+    /// [`Self::listing_timeout`], pruning [`Self::upkeep_timeout`].
+    pub statement_timeout: Duration,
+    /// How long one statement of a listing may take.
+    pub listing_timeout: Duration,
+    /// How long one statement of looking something up may take.
+    pub browse_timeout: Duration,
+    /// How long one statement of pruning may take.
+    pub upkeep_timeout: Duration,
+    /// How long a producer's key is remembered; at the most as long as its event is kept.
+    pub key_lifetime: Duration,
+    /// Whether processes wake each other when there is work. Without it they find it by polling, and
+    /// one connection less is held.
+    pub wake_others: bool,
+}
+
+/// How many connections each kind of work may hold. A process holds at most their sum and two more: one for upkeep,
+/// and one for wake-ups and to ask whether the database can be used. With [`PostgresOptions::wake_others`] there is
+/// another to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSizes {
+    /// For publishing, settling and whatever else changes something.
+    pub write: u32,
+    /// For discovering and claiming.
+    pub claim: u32,
+    /// For authentication, and for what is looked up by its id.
+    pub browse: u32,
+    /// For listings.
+    pub listing: u32,
+}
+
+impl PostgresOptions {
+    /// The usual: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to prune,
+    /// 30 days for a key, and processes that wake each other.
+    #[must_use]
+    pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
+        Self {
+            url: url.into(),
+            keyring,
+            pools: PoolSizes::default(),
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(10),
+            listing_timeout: Duration::from_secs(10),
+            browse_timeout: Duration::from_secs(10),
+            upkeep_timeout: Duration::from_secs(30),
+            key_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            wake_others: true,
+        }
+    }
+}
+
+impl Default for PoolSizes {
+    fn default() -> Self {
+        Self { write: 8, claim: 4, browse: 4, listing: 4 }
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("keyring", &self.keyring)
+            .field("pools", &self.pools)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("listing_timeout", &self.listing_timeout)
+            .field("browse_timeout", &self.browse_timeout)
+            .field("upkeep_timeout", &self.upkeep_timeout)
+            .field("key_lifetime", &self.key_lifetime)
+            .field("wake_others", &self.wake_others)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Secrets at rest.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{
+    DisabledReason, Discovery, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+};
+use rdev_keyring::{EncryptionKey, Keyring};
+use rdev_webhooks_testkit::samples;
+use secrecy::ExposeSecret;
+
+use crate::store::Scene;
+
+const TOKEN: &str = "Bearer 5up3r-s3cret-t0ken";
+
+#[tokio::test]
+async fn no_secret_stands_in_the_database() {
+    let scene = Scene::new().await;
+    let mut webhook = samples::webhook(&scene.entropy, scene.now().await);
+    webhook.headers.insert("authorization", TOKEN).unwrap();
+    let mut secrets = samples::secrets(&scene.entropy);
+    let old = samples::secrets(&scene.entropy).current;
+    secrets.previous = Some((old, webhook.created_at));
+    scene.store.create(&webhook, &secrets).await.unwrap();
+    webhook.version += 1;
+    scene.store.update(&webhook).await.unwrap();
+
+    let mut conn = scene.database.connect().await;
+    // Both as text and as the bytes that are stored.
+    let dump: Vec<String> = sqlx::query_scalar(
+        "SELECT w::text FROM rdev_webhooks.webhooks w UNION ALL
+         SELECT encode(coalesce(w.headers, '') || w.secret || w.previous_secret, 'escape')
+             FROM rdev_webhooks.webhooks w UNION ALL
+         SELECT s::text FROM rdev_webhooks.subscriptions s",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    assert!(dump.iter().any(|row| row.contains("https://example.com/webhook")), "the dump shows rows");
+    let current = secrets.current.expose();
+    let previous = secrets.previous.unwrap().0.expose();
+    for secret in [TOKEN, "5up3r", current.expose_secret(), previous.expose_secret()] {
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for row in &dump {
+            assert!(!row.contains(secret) && !row.contains(&hex), "a secret stands in the database");
+        }
+    }
+    let debug = format!("{:?} {:?}", scene.store, crate::store::options(&scene.database));
+    assert!(!debug.contains("postgres://"), "{debug}");
+}
+
+#[tokio::test]
+async fn a_secret_does_not_open_in_another_row_or_column() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.webhooks SET secret =
+                 (SELECT secret FROM rdev_webhooks.webhooks ORDER BY id LIMIT 1)",
+        )
+        .await;
+    scene.publish(1).await;
+    let mut claimed = scene.claim(one.id, 1);
+    claimed.shares.extend(scene.claim(two.id, 1).shares);
+    let leased = scene.store.claim(&claimed).await.unwrap();
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].target.webhook_id, one.id.min(two.id));
+    scene.execute("UPDATE rdev_webhooks.webhooks SET headers = secret").await;
+    let refused = scene.store.get(one.id.min(two.id)).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt { column: "headers", .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other() {
+    let scene = Scene::new().await;
+    let good = scene.webhook().await;
+    let bad = scene.webhook().await;
+    let strange = EncryptionKey::generate([8; 32]);
+    let secret = samples::secrets(&scene.entropy).current.expose();
+    let place = format!("webhooks.secret {}", bad.id);
+    let sealed = Keyring::new(strange.clone()).seal(secret.expose_secret().as_bytes(), place.as_bytes());
+    sqlx::query("UPDATE rdev_webhooks.webhooks SET secret = $1 WHERE id = $2")
+        .bind(sealed.unwrap())
+        .bind(bad.id.as_uuid())
+        .execute(&mut scene.database.connect().await)
+        .await
+        .unwrap();
+
+    scene.publish(1).await;
+    let mut claim = scene.claim(good.id, 9);
+    claim.shares.extend(scene.claim(bad.id, 9).shares);
+    let leased = scene.store.claim(&claim).await.unwrap();
+    assert_eq!(leased.iter().map(|one| one.target.webhook_id).collect::<Vec<_>>(), [good.id]);
+    // It is neither leased nor counted as tried, and is not offered for a while.
+    assert_eq!(
+        scene
+            .count(
+                "SELECT count(*) FROM rdev_webhooks.delivery_queue WHERE lease_token IS NULL AND attempts = 0"
+            )
+            .await,
+        1
+    );
+    let Discovery { due, .. } = scene.store.discover(None, 9).await.unwrap();
+    assert!(due.is_empty(), "{due:?}");
+    let both = [strange, EncryptionKey::generate([7; 32])].map(|key| key.expose_base64());
+    let both = both.each_ref().map(|text| text.expose_secret()).join(",");
+    let elsewhere = scene.another_with(|options| options.keyring = both.parse().unwrap()).await;
+    let elsewhere = elsewhere.claim(&scene.claim(bad.id, 9)).await.unwrap();
+    assert_eq!(elsewhere.len(), 1);
+}
+
+/// As those were that were made before public keys were stored.
+#[tokio::test]
+async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
+    let scene = Scene::new().await;
+    let mut made = Vec::new();
+    for rotates in [false, true] {
+        let secret = || samples::secret(&scene.entropy, SigningScheme::Ed25519);
+        let now = scene.now().await;
+        let mut secrets = SigningSecrets::new(secret());
+        if rotates {
+            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
+        }
+        let mut webhook =
+            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&scene.entropy, now) };
+        webhook.tell_of(&secrets);
+        scene.store.create(&webhook, &secrets).await.unwrap();
+        made.push(webhook);
+    }
+    let other = scene.webhook().await;
+    scene.execute("UPDATE rdev_webhooks.webhooks SET public_key = NULL, previous_public_key = NULL").await;
+    let damaged = scene.webhook().await;
+    let damage = "UPDATE rdev_webhooks.webhooks SET signing = 'ed25519', secret = previous.secret
+        FROM (SELECT secret FROM rdev_webhooks.webhooks ORDER BY id LIMIT 1) previous WHERE id = $1";
+    let mut conn = scene.database.connect().await;
+    sqlx::query(damage).bind(damaged.id.as_uuid()).execute(&mut conn).await.unwrap();
+    assert_eq!(scene.store.get(made[0].id).await.unwrap().unwrap().public_key, None);
+
+    let store = scene.another().await;
+    for webhook in made {
+        // What is shown has changed, and so has the version.
+        let told = Webhook { version: webhook.version + 1, ..webhook };
+        assert_eq!(store.get(told.id).await.unwrap(), Some(told));
+    }
+    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
+    assert_eq!(store.get(damaged.id).await.unwrap().unwrap().public_key, None);
+}
+
+#[tokio::test]
+async fn a_webhook_that_cannot_be_read_costs_itself_alone() {
+    let scene = Scene::new().await;
+    let (one, two) = (scene.webhook().await, scene.webhook().await);
+    let (broken, whole) = (one.id.min(two.id), one.id.max(two.id));
+    for column in ["headers = '\\x00'", "url = 'x'", "projects = '{\" \"}'", "retry = 'x'", "signing = 'x'"] {
+        let statement = format!(
+            "UPDATE rdev_webhooks.webhooks SET {column} WHERE id = (SELECT id FROM rdev_webhooks.webhooks
+                 ORDER BY id LIMIT 1)"
+        );
+        scene.execute(Box::leak(statement.into_boxed_str())).await;
+        let page = PageRequest { limit: 10, before: None };
+        let listed = WebhookRepository::list(&scene.store, &WebhookFilter::default(), page).await.unwrap();
+        assert_eq!(listed.items.iter().map(|one| one.id).collect::<Vec<_>>(), [whole], "{column}");
+        assert_eq!(listed.damaged.iter().map(|one| &one.id).collect::<Vec<_>>(), [&broken.to_string()]);
+        let got = WebhookRepository::get(&scene.store, broken).await;
+        assert!(matches!(got, Err(StoreError::Corrupt { .. })), "{got:?}");
+    }
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.webhooks SET disabled_reason = 'gone', disabled_since = now();
+             INSERT INTO rdev_webhooks.event_types VALUES ('no name', NULL, NULL, now(), now()),
+                 ('a.b', NULL, NULL, now(), now())",
+        )
+        .await;
+    let gone = [DisabledReason::Gone];
+    let disabled = scene.store.disabled(&gone, Timestamp::EPOCH, None, 10).await.unwrap();
+    assert_eq!(disabled.len(), 2);
+    let types = scene.store.all().await.unwrap().types;
+    assert_eq!(types.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a.b"]);
+}

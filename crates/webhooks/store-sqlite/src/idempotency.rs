@@ -1,0 +1,253 @@
+//! [`IdempotencyRepository`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
+use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer, Timestamp};
+use rdev_keyring::Keyring;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::error::{self, Row};
+use crate::rows::micros;
+use crate::{SqliteStore, sealing};
+
+pub(crate) const TABLE: &str = "idempotency_keys";
+pub(crate) const OPERATION: &str = "operation";
+pub(crate) const ANSWER: &str = "answer";
+
+/// How many keys one step removes.
+const PRUNE_STEP: i64 = 500;
+
+#[async_trait]
+impl IdempotencyRepository for SqliteStore {
+    async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError> {
+        let request = request.clone();
+        let sealed = seal(&self.keyring, OPERATION, &request.key, &request.operation.to_bytes())?;
+        let keyring = Arc::clone(&self.keyring);
+        self.write(move |conn, now| {
+            Box::pin(async move { begin(conn, &keyring, &request, &sealed, now).await })
+        })
+        .await
+    }
+
+    async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
+        let key = *key;
+        let answer = match end {
+            KeyEnd::Answered(answer) => Some(seal(&self.keyring, ANSWER, &key, &answer.0)?),
+            KeyEnd::Undone => return self.forget(key, token).await,
+            KeyEnd::Unsettled => None,
+        };
+        self.write(move |conn, now| Box::pin(async move { settle(conn, &key, token, answer, now).await }))
+            .await
+    }
+
+    async fn prune(&self) -> Result<u64, StoreError> {
+        let mut pruned = 0;
+        let seen_at = self.seen_at().await?;
+        loop {
+            let step = self.write(move |conn, _| Box::pin(prune_step(conn, seen_at))).await?;
+            pruned += step;
+            if step < PRUNE_STEP.unsigned_abs() {
+                return Ok(pruned);
+            }
+        }
+    }
+}
+
+impl SqliteStore {
+    async fn forget(&self, key: IdempotencyKey, token: LeaseToken) -> Result<bool, StoreError> {
+        self.write(move |conn, _| {
+            Box::pin(async move {
+                let (owner, digest, token) = (owner(&key), digest(&key), token.as_i64());
+                let forgotten = sqlx::query!(
+                    "DELETE FROM idempotency_keys
+                     WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND answer IS NULL",
+                    owner,
+                    digest,
+                    token
+                )
+                .execute(conn)
+                .await
+                .map_err(error::database)?;
+                Ok(forgotten.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+}
+
+/// Nobody else writes meanwhile, so what is read here is still so when it is written.
+async fn begin(
+    conn: &mut SqliteConnection,
+    keyring: &Keyring,
+    request: &KeyRequest,
+    sealed: &[u8],
+    now: Timestamp,
+) -> Result<KeyState, StoreError> {
+    let key = &request.key;
+    let (owner, digest, token) = (owner(key), digest(key), request.token.as_i64());
+    let (lease_until, expires_at) = (after(now, request.lease_for), after(now, request.keep_for));
+    let now = micros(now);
+    let known = sqlx::query!(
+        "SELECT operation, answer, lease_until FROM idempotency_keys
+         WHERE owner = ?1 AND digest = ?2 AND expires_at > ?3",
+        owner,
+        digest,
+        now
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .map_err(error::database)?;
+    let Some(known) = known else {
+        sqlx::query!(
+            "INSERT OR REPLACE INTO idempotency_keys
+               (owner, digest, operation, answer, lease_token, lease_until, expires_at)
+             VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6)",
+            owner,
+            digest,
+            sealed,
+            token,
+            lease_until,
+            expires_at
+        )
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+        return Ok(KeyState::Taken { operation: request.operation, repeats: false });
+    };
+    let operation = open_operation(keyring, key, &known.operation)?;
+    if operation.fingerprint != request.operation.fingerprint {
+        return Ok(KeyState::OtherRequest);
+    }
+    if let Some(answer) = known.answer {
+        return Ok(KeyState::Answered(open_answer(keyring, key, &answer)?));
+    }
+    if let Some(left) = u64::try_from(known.lease_until - now).ok().filter(|left| *left > 0) {
+        return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
+    }
+    sqlx::query!(
+        "UPDATE idempotency_keys SET lease_token = ?3, lease_until = ?4 WHERE owner = ?1 AND digest = ?2",
+        owner,
+        digest,
+        token,
+        lease_until
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(KeyState::Taken { operation, repeats: true })
+}
+
+/// Ends a lease with an answer or without one.
+async fn settle(
+    conn: &mut SqliteConnection,
+    key: &IdempotencyKey,
+    token: LeaseToken,
+    answer: Option<Vec<u8>>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (owner, digest, token, now) = (owner(key), digest(key), token.as_i64(), micros(now));
+    let settled = sqlx::query!(
+        "UPDATE idempotency_keys SET answer = ?4, lease_until = ?5
+         WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND answer IS NULL",
+        owner,
+        digest,
+        token,
+        answer,
+        now
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(settled.rows_affected() == 1)
+}
+
+async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+    let now = micros(now);
+    let pruned = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE rowid IN
+           (SELECT rowid FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        now,
+        PRUNE_STEP
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(pruned.rows_affected())
+}
+
+/// Whether what was asked for under a key was done already.
+pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
+    let (owner, digest) = (owner(key), digest(key));
+    let done = sqlx::query_scalar!(
+        r#"SELECT done AS "done: bool" FROM idempotency_keys WHERE owner = ?1 AND digest = ?2"#,
+        owner,
+        digest
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(error::database)?;
+    Ok(done == Some(true))
+}
+
+/// Notes that what was asked for under a key is done with what is written here.
+pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
+    let (owner, digest) = (owner(key), digest(key));
+    sqlx::query!("UPDATE idempotency_keys SET done = 1 WHERE owner = ?1 AND digest = ?2", owner, digest)
+        .execute(conn)
+        .await
+        .map_err(error::database)?;
+    Ok(())
+}
+
+fn owner(key: &IdempotencyKey) -> Vec<u8> {
+    key.owner().map(|owner| owner.as_uuid().as_bytes().to_vec()).unwrap_or_default()
+}
+
+fn digest(key: &IdempotencyKey) -> Vec<u8> {
+    key.digest().to_vec()
+}
+
+/// The key of a row.
+pub(crate) fn key(owner: &[u8], digest: &[u8]) -> Option<IdempotencyKey> {
+    let owner = match owner {
+        [] => None,
+        owner => Some(ApiKeyId::from_uuid(Uuid::from_slice(owner).ok()?)),
+    };
+    Some(IdempotencyKey::from_digest(owner, digest.try_into().ok()?))
+}
+
+fn after(now: Timestamp, wait: Duration) -> i64 {
+    micros(now + wait)
+}
+
+fn seal(
+    keyring: &Keyring,
+    column: &'static str,
+    key: &IdempotencyKey,
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let place = sealing::associated_data(TABLE, column, key);
+    keyring.seal(plain, place.as_bytes()).map_err(error::internal)
+}
+
+fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Result<Operation, StoreError> {
+    let row = Row { table: TABLE, id: key };
+    let place = sealing::associated_data(TABLE, OPERATION, key);
+    let plain = keyring.open(sealed, place.as_bytes()).map_err(|error| row.corrupt(OPERATION, error))?;
+    Operation::from_bytes(&plain).ok_or_else(|| row.corrupt(OPERATION, "is of another length"))
+}
+
+fn open_answer(
+    keyring: &Keyring,
+    key: &IdempotencyKey,
+    sealed: &[u8],
+) -> Result<RememberedAnswer, StoreError> {
+    let place = sealing::associated_data(TABLE, ANSWER, key);
+    let plain = keyring.open(sealed, place.as_bytes());
+    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(ANSWER, error))?;
+    Ok(RememberedAnswer(plain.to_vec().into()))
+}

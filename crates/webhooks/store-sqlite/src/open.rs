@@ -1,0 +1,272 @@
+//! Opening a database.
+
+mod prepare;
+
+use std::io;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_keyring::{KeyId, Keyring, RotationReport, SealError};
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use crate::clock::StoreClock;
+use crate::files::{self, Lock};
+use crate::listing::{Gate, Listings};
+use crate::writer::{Setup, WriteAheadLog, Writer};
+use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
+
+/// Why a database could not be opened, for the person who wants it opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A file or folder could not be made or opened.
+    #[error("{} cannot be opened: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "{} is in use by another rdev-webhooks process; stop it, or use another --data-dir",
+        path.display()
+    )]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It has several names, by which other processes reach it.
+    #[error(
+        "{} has another name (a hard link), and a second process could serve it by that; remove the other name, or \
+         make a copy",
+        path.display()
+    )]
+    SeveralNames {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A process of another version has it, so that its tables may be others than this one knows.
+    #[error(
+        "{} is in use by an rdev-webhooks process of another version; stop that, or use its version",
+        path.display()
+    )]
+    InUseByAnotherVersion {
+        /// The database.
+        path: PathBuf,
+    },
+    /// It was used with a newer version.
+    #[error(
+        "{} was last used with a newer version of rdev-webhooks (it has migration {version}, which this one \
+         does not know); use that version or a later one",
+        path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// The migration.
+        version: i64,
+    },
+    /// It could not be brought up to date.
+    #[error("{} could not be migrated: {source}", path.display())]
+    Migrate {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: MigrateError,
+    },
+    /// Some of its secrets are sealed with a key that was not given.
+    #[error(
+        "{} holds secrets that are sealed with another encryption key ({needed}); give that key, or a list of \
+         keys that holds it",
+        path.display()
+    )]
+    WrongKey {
+        /// The database.
+        path: PathBuf,
+        /// The id of the key that is needed.
+        needed: KeyId,
+    },
+    /// Its secrets could not be read though the key is there, or could not be sealed.
+    #[error("the secrets in {} cannot be used: {reason}", path.display())]
+    Secrets {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// SQLite refused.
+    #[error("{} cannot be used as a database: {source}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+}
+
+pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenError> {
+    let SqliteOptions { path, keyring, clock, timeout, .. } = options;
+    let clock = Arc::new(StoreClock::new(clock));
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.clone(), source };
+    let (mut conn, lock) = connect(&path, timeout).await?;
+    let resealed = resealing::reseal(&mut conn, &keyring, &path).await?;
+    if !resealed.is_complete() {
+        tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
+    }
+    public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
+    rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;
+    prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
+
+    let pool = |size: NonZeroU32| {
+        SqlitePoolOptions::new()
+            .max_connections(size.get())
+            .acquire_timeout(timeout)
+            // They are threads of this process, and nothing makes them stale.
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let readers = pool(options.readers).connect_with(reading(lock.path(), timeout)).await.map_err(failed)?;
+    let listings =
+        pool(options.listings).connect_with(listing(lock.path(), timeout)).await.map_err(failed)?;
+    let gate = Gate::default();
+    let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
+    let listings = Listings::new(listings, gate, options.listing_timeout);
+    let wake = Arc::default();
+    let options = writing(lock.path(), timeout);
+    let lock = Arc::new(lock);
+    let setup = Setup {
+        conn,
+        options,
+        clock: Arc::clone(&clock),
+        wake: Arc::clone(&wake),
+        log,
+        lock: Arc::clone(&lock),
+    };
+    Ok(SqliteStore {
+        writer: Writer::start(setup, timeout),
+        readers,
+        listings,
+        clock,
+        keyring,
+        targets: Arc::default(),
+        wake,
+        lock: Arc::downgrade(&lock),
+        timeout,
+    })
+}
+
+/// Makes a database or brings its schema up to date, and does nothing else. [`SqliteStore::open`] does it
+/// too. While another process has the database, all that can be said is that it is up to date.
+///
+/// # Errors
+///
+/// As for opening, save that no key is needed.
+pub async fn migrate(path: &Path) -> Result<(), OpenError> {
+    let (conn, _lock) = match connect(path, SqliteOptions::TIMEOUT).await {
+        Ok((conn, lock)) => (conn, Some(lock)),
+        Err(OpenError::InUse { .. }) => (beside(path).await?, None),
+        Err(other) => return Err(other),
+    };
+    conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
+}
+
+/// Seals everything in a database anew with the primary key, whether another process serves on it or not, and
+/// tells what that came to. Afterwards, if all of it could be read, the database opens without the other keys.
+///
+/// It may be ended at any moment and begun again. A process that serves meanwhile must have both keys.
+///
+/// # Errors
+///
+/// As for opening; nothing is changed if the keyring lacks a key that the database is known to need.
+pub async fn rekey(path: &Path, keyring: &Keyring) -> Result<RotationReport, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    if !path.exists() {
+        let source = io::ErrorKind::NotFound.into();
+        return Err(OpenError::File { path: path.to_owned(), source });
+    }
+    let (mut conn, _lock) = match connect(path, SqliteOptions::TIMEOUT).await {
+        Ok((conn, lock)) => (conn, Some(lock)),
+        Err(OpenError::InUse { .. }) => (beside(path).await?, None),
+        Err(other) => return Err(other),
+    };
+    let report = resealing::reseal(&mut conn, keyring, path).await?;
+    conn.close().await.map_err(failed)?;
+    Ok(report)
+}
+
+/// Connects to write beside the process that has the database.
+async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    let resolved = path.canonicalize().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+    let mut conn =
+        SqliteConnection::connect_with(&writing(&resolved, SqliteOptions::TIMEOUT)).await.map_err(failed)?;
+    if prepare::is_current(&mut conn).await.map_err(failed)? {
+        return Ok(conn);
+    }
+    Err(OpenError::InUseByAnotherVersion { path: path.to_owned() })
+}
+
+/// Locks a database, connects to write, and brings its schema up to date.
+async fn connect(path: &Path, timeout: Duration) -> Result<(SqliteConnection, Lock), OpenError> {
+    let at = path.to_owned();
+    let lock = tokio::task::spawn_blocking(move || files::prepare(&at))
+        .await
+        .map_err(|stopped| OpenError::File { path: path.to_owned(), source: stopped.into() })??;
+    let mut conn = SqliteConnection::connect_with(&writing(lock.path(), timeout))
+        .await
+        .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    prepare::migrate(&mut conn, path).await?;
+    Ok((conn, lock))
+}
+
+fn writing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    common(path, timeout)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit is on disk before it is answered.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // 64 MiB: the ends of the tables, where new rows go, and what is unfinished.
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "MEMORY")
+        // 16 MiB of 4 KiB pages: often enough to keep the log short, seldom enough that a page that many
+        // commits change is copied once.
+        .pragma("wal_autocheckpoint", "4096")
+        // What a burst has left is given back to the disk.
+        .pragma("journal_size_limit", "67108864")
+        .thread_name(|_| "sqlite-writer".to_owned())
+}
+
+fn reading(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    common(path, timeout)
+        .read_only(true)
+        .pragma("cache_size", "-16384")
+        .thread_name(|id| format!("sqlite-reader-{id}"))
+}
+
+fn listing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    reading(path, timeout).pragma("cache_size", "-8192").thread_name(|id| format!("sqlite-listing-{id}"))
+}
+
+/// What all connections have in common. The file is read, not mapped: a disk that fails is then an error
+/// and not a signal that ends the process.
+fn common(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        // Only tools that look at the database hold a lock that stands in our way. They get a part of the
+        // time that a caller waits.
+        .busy_timeout(timeout / 6)
+        .pragma("mmap_size", "0")
+        .disable_statement_logging()
+}
+
+impl OpenError {
+    pub(crate) fn sealing(path: PathBuf, error: &SealError) -> Self {
+        Self::Secrets { path, reason: error.to_string() }
+    }
+}

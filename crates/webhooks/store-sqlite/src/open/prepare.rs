@@ -1,0 +1,62 @@
+//! What happens to a database before it is served.
+
+use std::path::Path;
+
+use rdev_webhooks_domain::Timestamp;
+use sqlx::SqliteConnection;
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::OpenError;
+use crate::rows::micros;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/webhooks/sqlite");
+
+/// Brings the schema up to date.
+pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let path = path.to_owned();
+    MIGRATIONS.run(conn).await.map_err(|error| match error {
+        MigrateError::VersionMissing(version) => OpenError::Newer { path, version },
+        MigrateError::Execute(source) => OpenError::Database { path, source },
+        source => OpenError::Migrate { path, source },
+    })
+}
+
+/// Whether the schema is the one that this version knows. Unlike [`migrate`] it writes nothing.
+pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // The driver's own table, which is not there before the first migration.
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+        .fetch_one(&mut *conn)
+        .await?;
+    if there == 0 {
+        return Ok(false);
+    }
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(conn).await?;
+    Ok(found == MIGRATIONS.iter().map(|migration| migration.version).max())
+}
+
+/// Ends the leases that are left: whoever had them is dead, or it would have the lock. The tokens stay, so
+/// that whoever takes a delivery over records the attempt that was begun.
+pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
+    let now = micros(now);
+    sqlx::query!(
+        "UPDATE deliveries
+         SET lease_expires_at = min(lease_expires_at, ?1),
+           claimable_at = max(due_at, min(lease_expires_at, ?1))
+         WHERE status = 'unfinished' AND lease_token IS NOT NULL",
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    // And with them ended the probes of half-open circuits, and the requests that were under way.
+    sqlx::query!("UPDATE webhook_health SET open_until = ?1 WHERE probing AND open_until > ?1", now)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "UPDATE idempotency_keys SET lease_until = ?1 WHERE answer IS NULL AND lease_until > ?1",
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

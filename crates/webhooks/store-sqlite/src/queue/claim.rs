@@ -1,0 +1,234 @@
+//! Taking deliveries.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdev_webhooks_domain::delivery::AbandonedAttempt;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, Timestamp,
+    TraceParent, WebhookId,
+};
+use rdev_keyring::Keyring;
+use sqlx::SqliteConnection;
+
+use crate::error::{self, Row};
+use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
+use crate::rows::{attempt, micros, webhook};
+use crate::targets::Targets;
+use crate::{damage, health, json};
+
+/// How long a delivery that cannot be read is put off.
+const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// Leases what is due of each share. A webhook that cannot be read is left alone for a while, and a delivery that
+/// cannot be is put off, so that neither holds up the rest.
+pub(super) async fn claim(
+    conn: &mut SqliteConnection,
+    claim: &Claim,
+    targets: &Targets,
+    keyring: &Keyring,
+    now: Timestamp,
+) -> Result<Vec<LeasedDelivery>, StoreError> {
+    let versions = enabled(conn, &claim.shares).await?;
+    let found = targets.get(conn, keyring, &versions).await?;
+    let shares = claim.shares.iter().filter_map(|share| {
+        let target = found.get(&share.webhook)?;
+        Some((share.webhook, (share, Arc::clone(target))))
+    });
+    let shares: HashMap<_, _> = shares.collect();
+    let mut healths = health::load(&mut *conn, shares.keys().copied()).await?;
+    healths.retain(|_, health| health.circuit(now) != Circuit::Closed);
+    let allowed = shares.values().filter_map(|(share, _)| {
+        match healths.get(&share.webhook).map(|health| health.circuit(now)) {
+            None | Some(Circuit::Closed) => Some(**share),
+            Some(Circuit::HalfOpen) => Some(ClaimShare { take: share.take.min(1), ..**share }),
+            Some(Circuit::Open { .. }) => None,
+        }
+    });
+    let rows = due(conn, allowed, now).await?;
+    let events = sent(conn, &rows).await?;
+
+    let mut leased = Vec::with_capacity(rows.len());
+    let mut stages = Vec::with_capacity(rows.len());
+    let mut abandoned = Vec::new();
+    let mut damaged = Vec::new();
+    let mut probed = BTreeMap::new();
+    for row in &rows {
+        match lease(row, claim, &shares, &events, now) {
+            Ok(Some((delivery, stage, lost))) => {
+                let id = delivery.lease.delivery;
+                let webhook = delivery.target.webhook_id;
+                if let (Some(health), Some((share, _))) = (healths.get_mut(&webhook), shares.get(&webhook)) {
+                    health.probe(now, share.lease_for);
+                    probed.insert(webhook, *health);
+                }
+                abandoned.extend(lost.map(|lost| (id, Attempt::abandoned(lost, now))));
+                stages.push((id, stage));
+                leased.push(delivery);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                damage::log(&error);
+                damaged.push(row.id.as_slice());
+            }
+        }
+    }
+    put_off(conn, &damaged, now).await?;
+    delivery::save(conn, stages).await?;
+    health::save(conn, &probed).await?;
+    attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    Ok(leased)
+}
+
+/// Puts off deliveries that cannot be read.
+async fn put_off(
+    conn: &mut SqliteConnection,
+    deliveries: &[&[u8]],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let due_at = micros(now + PUT_OFF_FOR);
+    for id in deliveries {
+        sqlx::query!(
+            "UPDATE deliveries SET due_at = ?2, claimable_at = ?2 WHERE id = ?1 AND claimable_at IS NOT NULL",
+            id,
+            due_at
+        )
+        .execute(&mut *conn)
+        .await
+        .map_err(error::database)?;
+    }
+    Ok(())
+}
+
+type Shares<'a> = HashMap<WebhookId, (&'a ClaimShare, Arc<DeliveryTarget>)>;
+
+/// A lease, where the delivery stands then, and the lease of a dead worker that it takes over.
+type Leased = (LeasedDelivery, Stage, Option<AbandonedAttempt>);
+
+fn lease(
+    row: &DeliveryRow,
+    claim: &Claim,
+    shares: &Shares<'_>,
+    events: &HashMap<Vec<u8>, Sent>,
+    now: Timestamp,
+) -> Result<Option<Leased>, StoreError> {
+    let delivery = row.delivery(now)?;
+    let place = Row { table: "deliveries", id: &delivery.id };
+    let (Stage::Unfinished(mut progress), Some((share, target))) =
+        (row.stage()?, shares.get(&delivery.webhook_id))
+    else {
+        return Ok(None);
+    };
+    let event = place.some("event_id", events.get(&row.event_id))?;
+    let traceparent = event.traceparent(delivery.event_id)?;
+    let overdue = now.since(progress.due_at);
+    let lost = progress.claim(claim.token, now, share.lease_for);
+    let leased = LeasedDelivery {
+        lease: LeaseRef { delivery: delivery.id, token: claim.token },
+        event_id: delivery.event_id,
+        event_type: delivery.event_type,
+        body: event.body.clone(),
+        traceparent,
+        attempt: progress.attempts,
+        automatic_attempts: progress.automatic_attempts,
+        takeovers: progress.takeovers,
+        trigger: progress.trigger,
+        resumes: progress.resume_at.is_some(),
+        overdue,
+        claimed_at: now,
+        target: Arc::clone(target),
+    };
+    Ok(Some((leased, Stage::Unfinished(progress), lost)))
+}
+
+/// The versions of those of the shares' webhooks that take deliveries.
+async fn enabled(
+    conn: &mut SqliteConnection,
+    shares: &[ClaimShare],
+) -> Result<HashMap<WebhookId, u64>, StoreError> {
+    let ids = json::ids(shares.iter().map(|share| share.webhook.as_uuid()))?;
+    let rows = sqlx::query!(
+        "SELECT id, version FROM webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let mut versions = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let read =
+            webhook::id(&row.id).and_then(|id| Ok((id, webhook::row(&id).number("version", row.version)?)));
+        versions.extend(damage::leave_out(read));
+    }
+    Ok(versions)
+}
+
+/// What is due of each share, the longest due first. Shares that take as many go together.
+async fn due(
+    conn: &mut SqliteConnection,
+    shares: impl Iterator<Item = ClaimShare>,
+    now: Timestamp,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    let mut by_take: BTreeMap<u32, Vec<WebhookId>> = BTreeMap::new();
+    for share in shares {
+        by_take.entry(share.take).or_default().push(share.webhook);
+    }
+    let now = micros(now);
+    let mut due = Vec::new();
+    for (take, webhooks) in by_take {
+        let webhooks = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
+        let rows = delivery_rows!(
+            "FROM json_each(?1) AS share CROSS JOIN deliveries AS d
+               ON d.id IN (SELECT x.id FROM deliveries AS x INDEXED BY deliveries_queue
+                 WHERE x.webhook_id = unhex(share.value) AND x.due_at <= ?2 AND x.claimable_at <= ?2
+                 ORDER BY x.due_at, x.id LIMIT ?3)
+             ORDER BY share.key, d.due_at, d.id",
+            webhooks,
+            now,
+            take
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(error::database)?;
+        due.extend(rows);
+    }
+    Ok(due)
+}
+
+/// What is sent of an event, shared by all its deliveries.
+struct Sent {
+    body: Bytes,
+    traceparent: Option<String>,
+}
+
+impl Sent {
+    fn traceparent(&self, event: EventId) -> Result<Option<TraceParent>, StoreError> {
+        let row = Row { table: "events", id: &event };
+        self.traceparent.as_deref().map(|trace| row.parse("traceparent", trace)).transpose()
+    }
+}
+
+async fn sent(
+    conn: &mut SqliteConnection,
+    deliveries: &[DeliveryRow],
+) -> Result<HashMap<Vec<u8>, Sent>, StoreError> {
+    let mut ids = Vec::with_capacity(deliveries.len());
+    // One whose event cannot be told is found out when it is to be leased.
+    ids.extend(deliveries.iter().filter_map(|delivery| Some(delivery.event_id().ok()?.as_uuid())));
+    ids.sort_unstable();
+    ids.dedup();
+    let ids = json::ids(ids)?;
+    let rows = sqlx::query!(
+        "SELECT id, body, traceparent FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+        ids
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(error::database)?;
+    let sent = |body: Vec<u8>, traceparent| Sent { body: body.into(), traceparent };
+    Ok(rows.into_iter().map(|row| (row.id, sent(row.body, row.traceparent))).collect())
+}

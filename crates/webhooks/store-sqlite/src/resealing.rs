@@ -1,0 +1,187 @@
+//! Rotation of the encryption key: what is sealed under another key than the primary one is sealed anew, in
+//! steps that let others write in between.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rdev_webhooks_domain::WebhookId;
+use rdev_keyring::{Keyring, RotationReport, RotationTally};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::sealing::{self, associated_data};
+use crate::{OpenError, idempotency, key_checks};
+
+/// So many values in one transaction.
+const STEP: usize = 200;
+
+/// How long others get between two steps.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A process that still seals with another key could go on doing so for ever.
+const MOST_PASSES: u32 = 10;
+
+/// A column of sealed values.
+struct Sealed {
+    table: &'static str,
+    column: &'static str,
+    /// The primary key's columns, all of them blobs.
+    key: &'static [&'static str],
+    /// What the values are bound to, beside table and column, as it is made of the primary key.
+    id: fn(&[Vec<u8>]) -> Option<String>,
+}
+
+/// All of them; the tests compare the list with the schema.
+const SEALED: &[Sealed] = &[
+    Sealed { table: "webhooks", column: sealing::HEADERS, key: &["id"], id: webhook_id },
+    Sealed { table: "webhooks", column: sealing::SECRET, key: &["id"], id: webhook_id },
+    Sealed { table: "webhooks", column: sealing::PREVIOUS_SECRET, key: &["id"], id: webhook_id },
+    Sealed {
+        table: idempotency::TABLE,
+        column: idempotency::OPERATION,
+        key: IDEMPOTENCY,
+        id: idempotency_key,
+    },
+    Sealed { table: idempotency::TABLE, column: idempotency::ANSWER, key: IDEMPOTENCY, id: idempotency_key },
+];
+
+const IDEMPOTENCY: &[&str] = &["owner", "digest"];
+
+fn idempotency_key(key: &[Vec<u8>]) -> Option<String> {
+    let [owner, digest] = key else {
+        return None;
+    };
+    Some(idempotency::key(owner, digest)?.to_string())
+}
+
+fn webhook_id(key: &[Vec<u8>]) -> Option<String> {
+    let id = Uuid::from_slice(key.first()?).ok()?;
+    Some(WebhookId::from_uuid(id).to_string())
+}
+
+/// Seals everything anew that is not sealed under the primary key, which the database is found to need from then
+/// on; once that is all, it needs no other. May be ended at any moment and begun again.
+pub(crate) async fn reseal(
+    conn: &mut SqliteConnection,
+    keyring: &Keyring,
+    path: &Path,
+) -> Result<RotationReport, OpenError> {
+    key_checks::admit(conn, keyring, path).await?;
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let mut report = RotationReport::default();
+    for column in SEALED {
+        let mut resealed = 0;
+        // What was sealed behind the back of one pass is found by the next.
+        for pass in 1.. {
+            let mut tally = RotationTally::default();
+            let mut after = None;
+            loop {
+                after = column.step(conn, keyring, path, after, &mut tally).await?;
+                if after.is_none() {
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            resealed += tally.resealed;
+            if tally.resealed == 0 || pass == MOST_PASSES {
+                let place = format!("{}.{}", column.table, column.column);
+                report.places.push((place, RotationTally { resealed, ..tally }));
+                break;
+            }
+        }
+    }
+    if report.is_complete() {
+        key_checks::retire_others(conn, keyring).await.map_err(failed)?;
+    }
+    Ok(report)
+}
+
+impl Sealed {
+    /// Seals the next values anew, those behind the primary key `after`, and tells where to go on.
+    async fn step(
+        &self,
+        conn: &mut SqliteConnection,
+        keyring: &Keyring,
+        path: &Path,
+        after: Option<Vec<Vec<u8>>>,
+        tally: &mut RotationTally,
+    ) -> Result<Option<Vec<Vec<u8>>>, OpenError> {
+        let failed = |source| OpenError::Database { path: path.to_owned(), source };
+        let mut transaction = conn.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let rows = self.read(&mut transaction, keyring, after).await.map_err(failed)?;
+        let is_full = rows.len() == STEP;
+        let mut last = None;
+        for (key, sealed) in rows {
+            let id = (self.id)(&key).unwrap_or_default();
+            let data = associated_data(self.table, self.column, &id);
+            let resealed = tally.reseal(keyring, &sealed, data.as_bytes());
+            let resealed = resealed.map_err(|error| OpenError::sealing(path.to_owned(), &error))?;
+            if let Some(resealed) = resealed {
+                tally.resealed +=
+                    self.replace(&mut transaction, &key, &sealed, resealed).await.map_err(failed)?;
+            }
+            last = Some(key);
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(last.filter(|_| is_full))
+    }
+
+    async fn read(
+        &self,
+        conn: &mut SqliteConnection,
+        keyring: &Keyring,
+        after: Option<Vec<Vec<u8>>>,
+    ) -> Result<Vec<(Vec<Vec<u8>>, Vec<u8>)>, sqlx::Error> {
+        let Self { table, column, key, .. } = self;
+        let columns = key.join(", ");
+        let behind = match &after {
+            None => String::new(),
+            Some(_) => format!("AND ({columns}) > ({})", parameters(2, key.len())),
+        };
+        // The key's id stands in a sealed value behind its first byte. A deleted webhook's are empty.
+        let statement = format!(
+            "SELECT {columns}, {column} FROM {table}
+             WHERE length({column}) > 0 AND substr({column}, 2, 4) <> ?1 {behind}
+             ORDER BY {columns} LIMIT {STEP}"
+        );
+        let mut query =
+            sqlx::query(AssertSqlSafe(statement)).bind(keyring.primary_key_id().as_bytes().to_vec());
+        for part in after.into_iter().flatten() {
+            query = query.bind(part);
+        }
+        let rows = query.fetch_all(conn).await?;
+        let blob = |row: &SqliteRow, place: usize| row.try_get::<Vec<u8>, _>(place);
+        rows.iter()
+            .map(|row| {
+                let key = (0..key.len()).map(|place| blob(row, place)).collect::<Result<_, _>>()?;
+                Ok((key, blob(row, self.key.len())?))
+            })
+            .collect()
+    }
+
+    /// Puts a value in the place of another, unless that has changed meanwhile; answers how many it replaced.
+    async fn replace(
+        &self,
+        conn: &mut SqliteConnection,
+        key: &[Vec<u8>],
+        sealed: &[u8],
+        resealed: Vec<u8>,
+    ) -> Result<u64, sqlx::Error> {
+        let Self { table, column, .. } = self;
+        let (columns, values) = (self.key.join(", "), parameters(3, key.len()));
+        let statement =
+            format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2 AND ({columns}) = ({values})");
+        let mut query = sqlx::query(AssertSqlSafe(statement)).bind(resealed).bind(sealed.to_vec());
+        for part in key {
+            query = query.bind(part.clone());
+        }
+        Ok(query.execute(conn).await?.rows_affected())
+    }
+}
+
+/// So many parameters, from that number on.
+fn parameters(from: usize, count: usize) -> String {
+    let parameters: Vec<_> = (from..from + count).map(|number| format!("?{number}")).collect();
+    parameters.join(", ")
+}

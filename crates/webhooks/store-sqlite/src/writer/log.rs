@@ -1,0 +1,130 @@
+//! Keeps the write-ahead log short while others read.
+//!
+//! SQLite begins the log again from its start only in a moment in which nobody reads from it. Listings that
+//! overlap leave no such moment, so once the log has grown the writer closes the gate to new listings, waits
+//! for those that have begun, and folds the log into the database.
+
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqliteConnection;
+use tokio::sync::OwnedRwLockWriteGuard;
+use tokio::time::Instant;
+
+use crate::listing::Gate;
+
+/// How long to leave the log alone after somebody kept it from being folded in.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The log, as the writer sees it.
+pub(crate) struct WriteAheadLog {
+    file: PathBuf,
+    gate: Gate,
+    max_bytes: u64,
+    /// It is left alone until then.
+    look_at: Instant,
+    closing: Option<Pin<Box<dyn Future<Output = OwnedRwLockWriteGuard<()>> + Send>>>,
+}
+
+impl WriteAheadLog {
+    /// The log of a database, which is to be emptied once it has more than `max_bytes`.
+    pub(crate) fn new(database: &Path, gate: Gate, max_bytes: u64) -> Self {
+        let mut file = database.as_os_str().to_owned();
+        file.push("-wal");
+        Self { file: file.into(), gate, max_bytes, look_at: Instant::now(), closing: None }
+    }
+
+    /// Looks at the log's size, and begins to close the gate if it is too large.
+    pub(super) fn look(&mut self) {
+        if self.closing.is_some() || Instant::now() < self.look_at {
+            return;
+        }
+        let bytes = std::fs::metadata(&self.file).map_or(0, |file| file.len());
+        if bytes > self.max_bytes {
+            self.closing = Some(Box::pin(Arc::clone(&self.gate).write_owned()));
+        }
+    }
+
+    /// Waits until the log is too large and no listing reads from it; none begins as long as what this answers
+    /// is kept.
+    pub(super) async fn closed(&mut self) -> OwnedRwLockWriteGuard<()> {
+        match &mut self.closing {
+            Some(closing) => {
+                let closed = closing.await;
+                self.closing = None;
+                closed
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Folds the log into the database.
+    pub(super) async fn fold(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        // What still reads are short statements; a tool that reads for long must not hold up the writer.
+        let busy_timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *conn).await?;
+        sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut *conn).await?;
+        let folded: Result<(i64, i64, i64), _> =
+            sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await;
+        let restore = format!("PRAGMA busy_timeout = {busy_timeout}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(restore)).execute(conn).await?;
+        let (busy, pages, _) = folded?;
+        if busy != 0 {
+            self.look_at = Instant::now() + PAUSE;
+            tracing::warn!(
+                pages,
+                retry_in_s = PAUSE.as_secs(),
+                "the write-ahead log cannot be emptied: another program reads the database"
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rdev_webhooks_domain::ports::EventRepository;
+    use rdev_keyring::EncryptionKey;
+    use rdev_webhooks_testkit::{ManualClock, SeededEntropy, samples};
+
+    use crate::{SqliteOptions, SqliteStore};
+
+    #[tokio::test]
+    async fn the_log_is_emptied_though_listings_overlap() {
+        const MAX_BYTES: u64 = 1 << 20;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rdev.db");
+        let log_bytes = || std::fs::metadata(folder.path().join("rdev.db-wal")).unwrap().len();
+        let keyring = Arc::new(EncryptionKey::generate([1; 32]).into());
+        let mut options = SqliteOptions::new(&path, keyring, Arc::new(ManualClock::default()));
+        options.max_log_bytes = MAX_BYTES;
+        let store = SqliteStore::open(options).await.unwrap();
+        let entropy = SeededEntropy::new(1);
+        let publish = async || {
+            let event = samples::event(&entropy, rdev_webhooks_domain::Timestamp::EPOCH);
+            store.publish(&[event]).await.unwrap();
+        };
+
+        let mut listing = store.listings.begin().await.unwrap();
+        for _ in 0..3 {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events");
+            count.fetch_one(&mut *listing).await.unwrap();
+            while log_bytes() <= MAX_BYTES {
+                publish().await;
+            }
+            // It begins while the one before it reads, and is let in once the log is empty.
+            let next = store.listings.begin();
+            let (next, ()) = tokio::join!(next, async {
+                publish().await;
+                drop(listing);
+            });
+            listing = next.unwrap();
+            assert!(log_bytes() <= MAX_BYTES, "{} bytes", log_bytes());
+        }
+        drop(listing);
+        store.close().await.unwrap();
+    }
+}

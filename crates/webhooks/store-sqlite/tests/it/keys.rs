@@ -1,0 +1,205 @@
+//! Encryption keys.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Updated, WebhookRepository};
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::{SigningSecrets, Webhook, WebhookDeletion};
+use rdev_keyring::{Keyring, RotationReport};
+use rdev_webhooks_store_sqlite::{OpenError, rekey};
+use rdev_webhooks_testkit::samples;
+use secrecy::ExposeSecret;
+
+use crate::harness::{SqliteHarness, key};
+
+fn keys(numbers: [u8; 2]) -> Keyring {
+    let texts = numbers.map(|number| key(number).expose_base64().expose_secret().to_owned());
+    texts.join(",").parse().unwrap()
+}
+
+#[tokio::test]
+async fn another_key_is_refused_at_open() {
+    let harness = SqliteHarness::new().await;
+    harness.store.close().await.unwrap();
+    let refused = harness.open_again(key(2).into()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
+    assert!(refused.to_string().contains("sealed with another encryption key"), "{refused}");
+    harness.open_again(key(1).into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_old_key_can_be_dropped() {
+    let harness = SqliteHarness::new().await;
+    let mut webhook = samples::webhook(&harness.entropy, harness.clock.now());
+    webhook.headers.insert("x-token", "sesame").unwrap();
+    let mut secrets = samples::secrets(&harness.entropy);
+    let previous = samples::secrets(&harness.entropy).current;
+    secrets.previous = Some((previous, webhook.created_at));
+    webhook.tell_of(&secrets);
+    harness.create(&webhook, &secrets).await;
+    harness.publish(webhook.id).await;
+    harness.store.close().await.unwrap();
+
+    harness.open_again(keys([2, 1])).await.unwrap().close().await.unwrap();
+    let refused = harness.open_again(key(1).into()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(2).id()), "{refused:?}");
+
+    let store = harness.open_again(key(2).into()).await.unwrap();
+    assert_eq!(WebhookRepository::get(&store, webhook.id).await.unwrap(), Some(webhook.clone()));
+    let claim = harness.claim_of(webhook.id);
+    let leased = store.claim(&claim).await.unwrap();
+    let target = &leased[0].target;
+    assert_eq!(target.headers, webhook.headers);
+    assert_eq!(target.secrets.current, secrets.current);
+    assert_eq!(target.secrets.previous, secrets.previous);
+}
+
+/// Blobs that are no sealed values: ids, and what is kept as it came.
+const PLAIN: &[&str] = &[
+    "events.body",
+    "attempts.response_body",
+    "api_keys.hash",
+    "idempotency_keys.owner",
+    "idempotency_keys.digest",
+    "replays.looked_to",
+];
+
+/// Blobs that are sealed, and are dealt with apart.
+const CHECKS: &[&str] = &["meta.value"];
+
+#[tokio::test]
+async fn every_column_of_sealed_values_is_sealed_anew() {
+    let harness = SqliteHarness::new().await;
+    let mut conn = harness.intruder().await;
+    let columns: Vec<String> = sqlx::query_scalar(
+        "SELECT t.name || '.' || c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+         WHERE t.type = 'table' AND t.name NOT LIKE '\\_sqlx%' ESCAPE '\\' AND c.type = 'BLOB'
+           AND c.name <> 'id' AND c.name NOT LIKE '%\\_id' ESCAPE '\\'",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    let report = rekey(&harness.path(), &key(1).into()).await.unwrap();
+    let listed: BTreeSet<&str> = report.places.iter().map(|(place, _)| place.as_str()).collect();
+    let others = PLAIN.iter().chain(CHECKS).copied();
+    let expected: BTreeSet<&str> = listed.iter().copied().chain(others).collect();
+    let found: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
+    assert_eq!(found, expected, "a column is neither in the list of sealed ones nor known to be plain");
+    assert_eq!(listed.len() + PLAIN.len() + CHECKS.len(), found.len(), "a column is in both");
+}
+
+async fn webhooks(
+    harness: &SqliteHarness,
+    count: usize,
+) -> Vec<(rdev_webhooks_domain::Webhook, SigningSecrets)> {
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let mut webhook = samples::webhook(&harness.entropy, harness.clock.now());
+        webhook.headers.insert("x-token", "sesame").unwrap();
+        let old = samples::secrets(&harness.entropy);
+        let secrets = old.rotated(samples::secrets(&harness.entropy).current, Some(webhook.created_at));
+        webhook.tell_of(&secrets);
+        harness.create(&webhook, &secrets).await;
+        made.push((webhook, secrets));
+    }
+    made
+}
+
+fn resealed(report: &RotationReport) -> Vec<(&str, u64)> {
+    report
+        .places
+        .iter()
+        .filter(|(place, _)| place.starts_with("webhooks."))
+        .map(|(place, tally)| (&place[9..], tally.resealed))
+        .collect()
+}
+
+#[tokio::test]
+async fn keys_rotate_while_the_database_is_in_use() {
+    let mut harness = SqliteHarness::new().await;
+    harness.reopen_with(|options| options.keyring = std::sync::Arc::new(keys([1, 2]))).await;
+    // More than fit one step.
+    let made = webhooks(&harness, 450).await;
+    let deleted = webhooks(&harness, 1).await.remove(0).0.id;
+    let answer = harness.store.delete(deleted, &WebhookDeletion::default()).await.unwrap();
+    assert_eq!(answer, Updated::Applied);
+
+    let report = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
+    assert_eq!(resealed(&report), [("headers", 450), ("secret", 450), ("previous_secret", 450)]);
+    assert!(report.is_complete());
+    let again = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
+    assert_eq!((again.resealed(), again.is_complete()), (0, true));
+    // Whoever has it open reads on.
+    for (webhook, _) in made.iter().step_by(100) {
+        let stored = WebhookRepository::get(&*harness.store, webhook.id).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(webhook));
+    }
+    harness.store.close().await.unwrap();
+    let refused = harness.open_again(key(1).into()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(2).id()), "{refused:?}");
+    let store = harness.open_again(key(2).into()).await.unwrap();
+    for (webhook, _) in &made {
+        assert_eq!(WebhookRepository::get(&store, webhook.id).await.unwrap().as_ref(), Some(webhook));
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_lacks_a_key_changes_nothing_and_says_which() {
+    let harness = SqliteHarness::new().await;
+    webhooks(&harness, 1).await;
+    let refused = rekey(&harness.path(), &keys([2, 3])).await.err().unwrap();
+    assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
+    // A value whose key nobody noted, as it was put there by other means.
+    let strange = Keyring::from(key(9)).seal(b"whsec_", b"").unwrap();
+    let mut conn = harness.intruder().await;
+    sqlx::query("UPDATE webhooks SET secret = ?1").bind(strange).execute(&mut conn).await.unwrap();
+    let report = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
+    assert!(!report.is_complete());
+    assert_eq!(resealed(&report), [("headers", 1), ("secret", 0), ("previous_secret", 1)]);
+    assert!(report.to_string().contains(&key(9).id().to_string()), "{report}");
+    // So the old key is still needed.
+    harness.store.close().await.unwrap();
+    let refused = harness.open_again(key(2).into()).await.err().unwrap();
+    assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
+}
+
+/// As those were that were made before public keys were stored.
+#[tokio::test]
+async fn public_keys_that_are_missing_are_stored_when_the_database_is_opened() {
+    let mut harness = SqliteHarness::new().await;
+    let mut made = Vec::new();
+    for rotates in [false, true] {
+        let secret = || samples::secret(&harness.entropy, SigningScheme::Ed25519);
+        let now = harness.clock.now();
+        let mut secrets = SigningSecrets::new(secret());
+        if rotates {
+            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
+        }
+        let mut webhook =
+            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&harness.entropy, now) };
+        webhook.tell_of(&secrets);
+        harness.create(&webhook, &secrets).await;
+        made.push(webhook);
+    }
+    let (other, _) = webhooks(&harness, 1).await.remove(0);
+    harness.tamper("UPDATE webhooks SET public_key = NULL, previous_public_key = NULL").await;
+    let (damaged, _) = webhooks(&harness, 1).await.remove(0);
+    let damage = "UPDATE webhooks SET signing = 'ed25519',
+        secret = (SELECT secret FROM webhooks ORDER BY id LIMIT 1) WHERE id = ?1";
+    let id = damaged.id.as_uuid().as_bytes().to_vec();
+    sqlx::query(damage).bind(id).execute(&mut harness.intruder().await).await.unwrap();
+    let get = async |harness: &SqliteHarness, id| {
+        WebhookRepository::get(&*harness.store, id).await.unwrap().unwrap()
+    };
+    assert_eq!(get(&harness, made[0].id).await.public_key, None);
+
+    harness.reopen().await;
+    for webhook in made {
+        // What is shown has changed, and so has the version.
+        let told = Webhook { version: webhook.version + 1, ..webhook };
+        assert_eq!(get(&harness, told.id).await, told);
+    }
+    assert_eq!(get(&harness, other.id).await, other);
+    assert_eq!(get(&harness, damaged.id).await.public_key, None);
+}
