@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
+use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
     ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, process,
 };
-use rdev_process::options::{DrainArgs, TelemetryArgs};
-use rdev_process::{Shutdown, cli, program};
 use secrecy::SecretString;
 
 /// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.

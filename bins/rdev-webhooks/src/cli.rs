@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
 use rdev_webhooks_options::{
     ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, WorkerArgs,
 };
-use rdev_process::options::{DrainArgs, TelemetryArgs};
 
 /// Webhooks that lose nothing: the API and the delivery worker in one process
 ///

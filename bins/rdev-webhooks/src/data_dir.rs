@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use rdev_process::options::{api_key, warn_if_exposed};
 use rdev_webhooks::Ambient;
 use rdev_webhooks::domain::ApiKeySecret;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_process::options::{api_key, warn_if_exposed};
 use secrecy::{ExposeSecret, SecretString};
 
 /// The data dir, which is there.

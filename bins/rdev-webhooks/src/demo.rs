@@ -5,10 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use rdev_process::program;
 use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Ambient, Database, EventDraft, NewWebhook, RdevWebhooks, WorkerOptions};
-use rdev_process::program;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

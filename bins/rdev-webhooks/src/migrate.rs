@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use rdev_process::{cli, program};
 use rdev_webhooks::Database;
 use rdev_webhooks_options::process;
-use rdev_process::{cli, program};
 
 use crate::cli::MigrateArgs;
 use crate::data_dir::DataDir;

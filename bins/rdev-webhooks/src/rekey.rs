@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use rdev_process::{cli, program};
 use rdev_webhooks::keyring::{Keyring, RotationReport};
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_process::{cli, program};
 
 use crate::cli::RekeyArgs;
 use crate::data_dir::DataDir;

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
-use rdev_process::{Shutdown, cli, program};
 
 use crate::banner::{KeySource, banner};
 use crate::cli::ServeArgs;

@@ -58,7 +58,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// guarded route goes through this or through [`any_key`].
 pub(crate) fn needs(scope: Scope, methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
-        admit(Some(scope), caller, request, next)
+        admit(Some(scope.clone()), caller, request, next)
     }))
 }
 
@@ -75,7 +75,7 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Some(scope) = scope.filter(|scope| !caller.access.allows(*scope)) {
+    if let Some(scope) = scope.filter(|scope| !caller.access.allows(scope)) {
         linger(request);
         let detail = format!("This needs an API key with the scope {scope}, which yours has not.");
         return Err(Problem::new(ProblemCode::Forbidden, detail));

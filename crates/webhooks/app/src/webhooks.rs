@@ -357,7 +357,7 @@ impl Webhooks {
     ) -> Result<Delivery, WebhookError> {
         for _ in 0..MAX_TEST_TRIES {
             let webhook = self.get(id).await?;
-            if visible_to.is_some_and(|mine| !webhook.is_visible_to(mine)) {
+            if visible_to.is_some_and(|mine| !webhook.is_confined_to(mine)) {
                 return Err(WebhookError::NotFound);
             }
             // It may be another's in the moment that the event is stored: so it goes to what was seen here.

@@ -12,7 +12,6 @@
 //! [`ports::DeliveryQueue`] what is due, claims it under a [`Lease`](delivery::Lease), hands it to the
 //! [`ports::Dispatcher`], and settles the outcome. [`delivery::Progress`] holds the rules.
 
-mod access;
 mod api_key;
 mod attempt;
 pub mod delivery;
@@ -21,25 +20,23 @@ mod endpoint_url;
 mod event;
 mod event_type;
 pub mod feed;
+mod filter;
 mod headers;
 pub mod health;
 mod id;
 mod idempotency;
-mod page;
 pub mod ports;
-mod project;
 mod queue;
 mod registered_type;
 pub mod replay;
 mod retry;
 mod secrets;
 pub mod statistics;
-mod timestamp;
 mod trace;
+mod visibility;
 mod webhook;
 pub mod witness;
 
-pub use access::{Access, Scope, ScopeError};
 pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
@@ -53,12 +50,11 @@ pub use event::{
     Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
+pub use filter::{DeliveryFilter, EventFilter, WebhookFilter};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};
-pub use id::{ApiKeyId, AttemptId, DeliveryId, EventId, IdError, ReplayId, WebhookId};
+pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
-pub use page::{Damaged, DeliveryFilter, EventFilter, Page, PageRequest, WebhookFilter};
-pub use project::{ProjectName, ProjectNameError};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
     QueueSurvey, RedeliveryRequest, Settled, Settlement,
@@ -67,8 +63,12 @@ pub use registered_type::RegisteredType;
 pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
-pub use timestamp::{Timestamp, TimestampError};
 pub use trace::{TraceParent, TraceParentError};
+pub use visibility::{scopes, sees_delivery, sees_webhook_of};
 pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookState};
 
+pub use rdev_core::{
+    Access, ApiKeyId, Damaged, IdError, Page, PageRequest, ProjectName, ProjectNameError, Scope, ScopeError,
+    Timestamp, TimestampError,
+};
 pub use rdev_webhooks_signing as signing;

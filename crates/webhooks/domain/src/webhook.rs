@@ -73,10 +73,9 @@ impl Webhook {
             && (self.projects.is_empty() || project.is_some_and(|project| self.projects.contains(project)))
     }
 
-    /// Whether it takes the events of some of these projects and of nothing else, and so is visible to who
-    /// is limited to them.
+    /// Returns whether it takes the events of some of these projects and of nothing else.
     #[must_use]
-    pub fn is_visible_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
+    pub fn is_confined_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
         !self.projects.is_empty() && self.projects.is_subset(projects)
     }
 }

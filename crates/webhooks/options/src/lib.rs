@@ -15,13 +15,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use rdev_process::healthcheck;
+use rdev_process::options::{positive_duration, secret};
+use rdev_process::program::max_open_files;
 use rdev_webhooks::domain::{Cidr, DestinationPolicy};
 use rdev_webhooks::http_api::ServeOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
-use rdev_process::healthcheck;
-use rdev_process::options::{positive_duration, secret};
-use rdev_process::program::max_open_files;
 
 pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 

@@ -1,9 +1,9 @@
 //! The options that are secrets: each as it is, or in a file.
 
 use clap::Args;
+use rdev_process::options::{FromFile, api_key, secret, secret_file};
 use rdev_webhooks::Database;
 use rdev_webhooks::keyring::Keyring;
-use rdev_process::options::{FromFile, api_key, secret, secret_file};
 use secrecy::SecretString;
 
 // Which database.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
@@ -12,7 +13,6 @@ use rdev_webhooks_app::{
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
-use rdev_keyring::Keyring;
 
 use crate::store::Store;
 use crate::system::Upkeep;

@@ -35,6 +35,8 @@ mod database;
 mod store;
 mod system;
 
+/// How secrets are sealed at rest.
+pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
@@ -47,8 +49,6 @@ pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 pub use rdev_webhooks_domain as domain;
 /// The REST API.
 pub use rdev_webhooks_http_api as http_api;
-/// How secrets are sealed at rest.
-pub use rdev_keyring as keyring;
 /// How deliveries are signed, and how a receiver verifies them.
 pub use rdev_webhooks_signing as signing;
 

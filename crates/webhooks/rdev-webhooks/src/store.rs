@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
     EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, StoreError,
     WebhookRepository,
 };
-use rdev_keyring::{Keyring, RotationReport};
 #[cfg(feature = "postgres")]
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
@@ -14,7 +15,6 @@ use rdev_webhooks_app::{
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
 use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
-use rdev_keyring::Keyring;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -327,8 +327,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let database = Database::Sqlite { path: folder.path().join("rdev.db") };
             let ambient = Ambient::system();
-            let keyring =
-                Keyring::new(rdev_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
+            let keyring = Keyring::new(rdev_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
             let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
             system.start_worker(WorkerOptions::default());
             let (failed, tasks) = (system.failed(), system.tasks.clone());

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{Clock, StoreError};
 use rdev_keyring::{KeyId, Keyring, RotationReport};
+use rdev_webhooks_domain::ports::{Clock, StoreError};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 

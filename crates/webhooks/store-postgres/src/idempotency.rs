@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
-use rdev_keyring::Keyring;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 

@@ -1,9 +1,9 @@
 //! Which encryption keys a database needs. For each there is a row that holds a known text, sealed with it: so a
 //! process whose keyring lacks one finds out before it serves.
 
+use rdev_keyring::{Keyring, OpenError};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_keyring::{Keyring, OpenError};
 use sqlx::Connection;
 use uuid::Uuid;
 

@@ -1,9 +1,9 @@
 //! The public keys of webhooks that were made before these were stored beside the secrets.
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_keyring::Keyring;
 use uuid::Uuid;
 
 use crate::connect::Pool;

@@ -1,9 +1,9 @@
 //! Rotation of the encryption key: what is sealed under another key than the primary one is sealed anew, in
 //! steps, while processes serve.
 
+use rdev_keyring::{Keyring, RotationReport, RotationTally, SealError};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_keyring::{Keyring, RotationReport, RotationTally, SealError};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use uuid::Uuid;

@@ -2,10 +2,10 @@
 
 use std::{fmt, str};
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{CustomHeaders, WebhookId};
-use rdev_keyring::Keyring;
 use secrecy::ExposeSecret;
 
 use crate::error::corrupt;

@@ -4,12 +4,12 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
     WebhookState,
 };
-use rdev_keyring::Keyring;
 use uuid::Uuid;
 
 use crate::convert::{from_nanos, from_sql_time};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer, Timestamp};
-use rdev_keyring::Keyring;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 

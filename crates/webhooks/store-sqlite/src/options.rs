@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::Clock;
 use rdev_keyring::Keyring;
+use rdev_webhooks_domain::ports::Clock;
 
 /// What a [`SqliteStore`](crate::SqliteStore) needs. [`SqliteOptions::new`] sets the rest.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! The public keys of webhooks that were made before these were stored beside the secrets.
 
-use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_keyring::Keyring;
+use rdev_webhooks_domain::signing::SigningScheme;
 use sqlx::SqliteConnection;
 
 use crate::rows::webhook;

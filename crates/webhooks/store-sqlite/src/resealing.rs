@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rdev_webhooks_domain::WebhookId;
 use rdev_keyring::{Keyring, RotationReport, RotationTally};
+use rdev_webhooks_domain::WebhookId;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;

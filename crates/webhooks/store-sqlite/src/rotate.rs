@@ -1,8 +1,8 @@
 //! Rotation of a webhook's secret.
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{Rotated, StoreError};
 use rdev_webhooks_domain::{SecretRotation, Webhook, WebhookId};
-use rdev_keyring::Keyring;
 use sqlx::SqliteConnection;
 
 use crate::rows::micros;

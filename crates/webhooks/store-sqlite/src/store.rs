@@ -3,9 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_keyring::Keyring;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Notify;
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
-use rdev_keyring::Keyring;
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 

@@ -111,7 +111,7 @@ types! {
     ReplayCancelReason = one_of(["requested"]);
     /// What an API key may do: publish events; look at webhooks, events and deliveries; make, change and
     /// delete webhooks and redeliver, too; or everything.
-    Scope = one_of(domain::Scope::ALL.map(domain::Scope::as_str));
+    Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string()));
 }
 
 /// An id with that prefix: 26 characters of lower-case Crockford base32 that make 128 bits.
@@ -123,6 +123,8 @@ fn text(pattern: &str, example: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([Value::from(example)])
 }
 
-fn one_of(names: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
+fn one_of(names: impl IntoIterator<Item = impl Into<Value>>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names.into_iter().map(Into::<Value>::into)))
 }

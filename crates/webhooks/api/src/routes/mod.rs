@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::MatchedPath;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use http::Extensions;
-use rdev_webhooks_domain::Scope;
+use rdev_webhooks_domain::{Scope, scopes};
 use utoipa::OpenApi;
 
 use crate::body;
@@ -55,11 +55,11 @@ impl Routes {
 
 /// The routes that need a key, each method with the scope that it needs.
 pub(crate) fn guarded() -> Routes {
-    let publish = |methods| needs(Scope::EventsWrite, methods);
-    let watch = |methods| needs(Scope::WebhooksRead, methods);
-    let read = |methods| needs(Scope::WebhooksRead, bounded_reads(methods));
-    let write = |methods| needs(Scope::WebhooksWrite, methods);
-    let administer = |methods| needs(Scope::Admin, methods);
+    let publish = |methods| needs(scopes::EVENTS_WRITE, methods);
+    let watch = |methods| needs(scopes::WEBHOOKS_READ, methods);
+    let read = |methods| needs(scopes::WEBHOOKS_READ, bounded_reads(methods));
+    let write = |methods| needs(scopes::WEBHOOKS_WRITE, methods);
+    let administer = |methods| needs(Scope::ADMIN, methods);
     let any_key_reads = |methods| any_key(bounded_reads(methods));
     Routes::default()
         .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))

@@ -20,7 +20,7 @@ pub(crate) struct ApiKeyView<'a> {
     /// What the key begins with, to tell it from others.
     hint: &'a str,
     #[schema(value_type = Vec<types::Scope>)]
-    scopes: Vec<&'static str>,
+    scopes: Vec<&'a str>,
     /// None for no limit.
     #[schema(value_type = Option<Vec<types::ProjectName>>, required)]
     projects: Option<Vec<Text<&'a ProjectName>>>,
@@ -41,7 +41,7 @@ impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
             id: Text(key.id),
             name: key.name.as_deref(),
             hint: &key.hint,
-            scopes: key.access.scopes.iter().copied().map(Scope::as_str).collect(),
+            scopes: key.access.scopes.iter().map(Scope::as_str).collect(),
             projects: projects.map(|projects| projects.iter().map(Text).collect()),
             created_at: Text(key.created_at),
             expires_at: key.expires_at.map(Text),

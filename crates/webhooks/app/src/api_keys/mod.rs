@@ -119,7 +119,7 @@ impl ApiKeys {
         let found = [
             (scopes.is_empty(), ApiKeyFault::NoScope),
             (projects.as_ref().is_some_and(|projects| projects.is_empty()), ApiKeyFault::NoProject),
-            (scopes.contains(&Scope::Admin) && projects.is_some(), ApiKeyFault::LimitedAdministrator),
+            (scopes.contains(&Scope::ADMIN) && projects.is_some(), ApiKeyFault::LimitedAdministrator),
             (is_past, ApiKeyFault::Expired),
         ];
         found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, fault)| fault).collect()

@@ -12,13 +12,10 @@
 //! go in as durations, so that a worker whose clock is off harms nothing.
 
 mod api_key_repository;
-mod clock;
 mod delivery_feed;
 mod delivery_history;
 mod delivery_queue;
 mod dispatcher;
-mod entropy;
-mod error;
 mod event_repository;
 mod event_type_repository;
 mod idempotency_repository;
@@ -27,16 +24,14 @@ mod statistics_repository;
 mod webhook_repository;
 
 pub use api_key_repository::ApiKeyRepository;
-pub use clock::Clock;
 pub use delivery_feed::DeliveryFeed;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
 pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, LocalFault, MAX_LOCAL_WAIT};
-pub use entropy::Entropy;
-pub use error::{PublicCause, StoreError};
 pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+pub use rdev_core::{Clock, Entropy, PublicCause, StoreError};
 pub use replay_repository::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;
 pub use webhook_repository::{DisabledWebhook, Rotated, Updated, WebhookRepository};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use rdev_keyring::{EncryptionKey, Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{StoreError, WebhookRepository};
 use rdev_webhooks_domain::{SigningSecrets, Webhook};
-use rdev_keyring::{EncryptionKey, Keyring, RotationReport};
 use rdev_webhooks_store_postgres::{ConnectError, PostgresStore, rekey};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DisabledReason, Discovery, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter,
 };
-use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
 

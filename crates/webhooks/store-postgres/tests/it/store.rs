@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{EventRepository, StoreError, WebhookRepository};
 use rdev_webhooks_domain::{
     Claim, ClaimShare, HealthEffect, NewEvent, Published, Settled, Settlement, Timestamp, Webhook, WebhookId,
 };
-use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore, migrate};
 use rdev_webhooks_testkit::postgres::{PostgresServer, TestDatabase};
 use rdev_webhooks_testkit::{SeededEntropy, samples};

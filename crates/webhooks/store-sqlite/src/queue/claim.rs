@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::delivery::AbandonedAttempt;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, Timestamp,
     TraceParent, WebhookId,
 };
-use rdev_keyring::Keyring;
 use sqlx::SqliteConnection;
 
 use crate::error::{self, Row};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
 use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
     DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookState,
 };
-use rdev_keyring::Keyring;
 
 use super::set;
 use crate::error::{self, Row};

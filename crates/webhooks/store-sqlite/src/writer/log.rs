@@ -86,8 +86,8 @@ impl WriteAheadLog {
 mod tests {
     use std::sync::Arc;
 
-    use rdev_webhooks_domain::ports::EventRepository;
     use rdev_keyring::EncryptionKey;
+    use rdev_webhooks_domain::ports::EventRepository;
     use rdev_webhooks_testkit::{ManualClock, SeededEntropy, samples};
 
     use crate::{SqliteOptions, SqliteStore};

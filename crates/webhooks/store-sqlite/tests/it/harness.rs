@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository,
     EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
@@ -12,7 +13,6 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
 };
-use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
 use rdev_webhooks_testkit::contract::Harness;
 use rdev_webhooks_testkit::{ManualClock, SeededEntropy, samples};

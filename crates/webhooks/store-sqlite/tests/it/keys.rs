@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Updated, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{SigningSecrets, Webhook, WebhookDeletion};
-use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_store_sqlite::{OpenError, rekey};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, PageRequest, Scope};
+use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, PageRequest, scopes};
 
 use super::Harness;
 use super::scene::{DAY, HOUR, MINUTE, Scene, all_pages, first};
@@ -28,7 +28,7 @@ pub async fn an_api_key_is_kept_exactly(harness: &dyn Harness) {
         name: Some("Ünïcödé 🦀, 'quotes'".to_owned()),
         hint: "rdev_Ab0z".to_owned(),
         access: Access {
-            scopes: [Scope::EventsWrite, Scope::WebhooksRead, Scope::WebhooksWrite].into(),
+            scopes: [scopes::EVENTS_WRITE, scopes::WEBHOOKS_READ, scopes::WEBHOOKS_WRITE].into(),
             projects: Some(samples::projects(["my-project", "Projekt é", "100%_\"'"])),
         }
         .into(),

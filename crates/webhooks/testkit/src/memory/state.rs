@@ -75,7 +75,7 @@ pub(super) enum Phase {
 impl StoredWebhook {
     /// Whether it is there for who is limited to these projects, or for everybody.
     pub(super) fn is_there_for(&self, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
-        self.deleted_at.is_none() && visible_to.is_none_or(|mine| self.webhook.is_visible_to(mine))
+        self.deleted_at.is_none() && visible_to.is_none_or(|mine| self.webhook.is_confined_to(mine))
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -101,7 +101,7 @@ impl State {
     /// Whether a webhook, deleted or not, is visible to who is limited to projects, if he is.
     pub(super) fn is_visible_to(&self, id: WebhookId, projects: Option<&BTreeSet<ProjectName>>) -> bool {
         let stored = self.webhooks.get(&id);
-        projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_visible_to(projects)))
+        projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_confined_to(projects)))
     }
 
     /// Makes the replays of a webhook that was changed due.
@@ -125,7 +125,7 @@ impl State {
             let project = event.and_then(|stored| stored.event.project.as_ref());
             let webhook = self.webhooks.get(&stored.webhook);
             project.is_some_and(|project| mine.contains(project))
-                && webhook.is_some_and(|stored| stored.webhook.is_visible_to(mine))
+                && webhook.is_some_and(|stored| stored.webhook.is_confined_to(mine))
         })
     }
 

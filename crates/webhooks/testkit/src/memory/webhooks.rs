@@ -180,5 +180,5 @@ fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {
     filter.event_type.as_ref().is_none_or(subscribes)
         && filter.project.as_ref().is_none_or(takes)
         && filter.enabled.is_none_or(|wanted| wanted == enabled)
-        && filter.visible_to.as_ref().is_none_or(|projects| webhook.is_visible_to(projects))
+        && filter.visible_to.as_ref().is_none_or(|projects| webhook.is_confined_to(projects))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rdev_webhooks_app::{ApiKeys, NewApiKey};
-use rdev_webhooks_domain::{Access, Scope};
+use rdev_webhooks_domain::{Access, Scope, scopes};
 use utoipa::ToSchema;
 
 use crate::body::{Document, Object, Value};
@@ -53,13 +53,13 @@ pub(super) fn read(document: &Document, api_keys: &ApiKeys, access: &Access) -> 
 fn members(mut object: Object<'_>, access: &Access, faults: &mut Faults) -> NewApiKey {
     let name = object.optional("name").and_then(|value| name(&value, faults));
     let given = object.required("scopes", faults);
-    let scopes = given.and_then(|value| scopes(&value, faults));
+    let scopes = given.and_then(|value| read_scopes(&value, faults));
     let given = object.optional("projects");
     let projects = given.and_then(|value| projects(&value, access, faults));
     let expires_at = object.optional("expires_at").and_then(|value| value.parsed(faults));
     object.finish(faults);
     // Scopes that cannot be read are noted, and stand as one that is nothing special meanwhile.
-    let scopes = scopes.unwrap_or_else(|| BTreeSet::from([Scope::WebhooksRead]));
+    let scopes = scopes.unwrap_or_else(|| BTreeSet::from([scopes::WEBHOOKS_READ]));
     NewApiKey { name, access: Access { scopes, projects }, expires_at }
 }
 
@@ -73,11 +73,22 @@ fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
 }
 
 /// The scopes that could be read; none if there are some and none of them could.
-fn scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
+fn read_scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
     let elements = value.array(MAX_SCOPES, faults)?;
     if elements.len() > MAX_SCOPES {
         return value.refuse(faults, format_args!("must hold at most {MAX_SCOPES} scopes"));
     }
-    let read: BTreeSet<Scope> = elements.iter().filter_map(|element| element.parsed(faults)).collect();
+    let read: BTreeSet<Scope> = elements.iter().filter_map(|element| read_scope(element, faults)).collect();
     Some(read).filter(|read| elements.is_empty() || !read.is_empty())
+}
+
+fn read_scope(value: &Value<'_>, faults: &mut Faults) -> Option<Scope> {
+    let text = value.string(faults)?;
+    match scopes::ALL.into_iter().find(|scope| scope.as_str() == text) {
+        Some(scope) => Some(scope),
+        None => {
+            let names = scopes::ALL.map(|scope| scope.to_string()).join(", ");
+            value.refuse(faults, format_args!("must be one of {names}"))
+        }
+    }
 }

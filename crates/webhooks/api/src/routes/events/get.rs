@@ -38,7 +38,7 @@ pub(crate) async fn get(
     caller: Caller,
 ) -> Result<Response, Problem> {
     let found = services.events.get(id).await?;
-    let visible = found.filter(|record| caller.access.sees_event(&record.event));
+    let visible = found.filter(|record| record.event.is_visible_to(&caller.access));
     let mut record = visible.ok_or_else(|| Problem::not_found("There is no such event."))?;
     let visible_to = caller.access.projects.clone();
     if let Some(projects) = &visible_to {

@@ -219,7 +219,11 @@ impl Watcher {
     fn is_for_it(&self, watched: &Watched) -> bool {
         let access = &self.caller.access;
         self.filter.matches(&watched.delivery)
-            && access.sees_delivery(watched.delivery.project.as_ref(), watched.webhook_projects.as_ref())
+            && rdev_webhooks_domain::sees_delivery(
+                access,
+                watched.delivery.project.as_ref(),
+                watched.webhook_projects.as_ref(),
+            )
     }
 
     /// A comment; and, since time passes for those who are sent nothing too, the cursor.

@@ -46,7 +46,7 @@ pub(crate) async fn deliveries(
 
 async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Problem> {
     match services.webhooks.get(id).await {
-        Ok(webhook) if access.sees_webhook(&webhook) => return Ok(()),
+        Ok(webhook) if webhook.is_visible_to(access) => return Ok(()),
         Ok(_) => return Err(WebhookError::NotFound.into()),
         Err(WebhookError::NotFound) => {}
         Err(error) => return Err(error.into()),

@@ -52,5 +52,5 @@ use crate::problem::Problem;
 /// One webhook that there is for the caller, or 404.
 async fn find(services: &Services, access: &Access, id: WebhookId) -> Result<Webhook, Problem> {
     let webhook = services.webhooks.get(id).await?;
-    if access.sees_webhook(&webhook) { Ok(webhook) } else { Err(WebhookError::NotFound.into()) }
+    if webhook.is_visible_to(access) { Ok(webhook) } else { Err(WebhookError::NotFound.into()) }
 }

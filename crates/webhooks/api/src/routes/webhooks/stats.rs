@@ -47,7 +47,7 @@ pub(crate) async fn stats(
     let window = query.value("window").unwrap_or(StatisticsWindow::DAY);
     query.finish()?;
     let webhook = services.webhooks.get(id).await?;
-    if !caller.access.sees_webhook(&webhook) {
+    if !webhook.is_visible_to(&caller.access) {
         return Err(WebhookError::NotFound.into());
     }
     let visible_to = caller.access.projects.as_ref();

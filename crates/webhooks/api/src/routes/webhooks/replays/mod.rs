@@ -31,7 +31,7 @@ async fn find(
 ) -> Result<Replay, Problem> {
     super::find(services, access, webhook).await?;
     let replay = services.replays.get(id).await?;
-    if replay.selection.webhook_id == webhook && access.sees_replay(&replay) {
+    if replay.selection.webhook_id == webhook && replay.is_visible_to(access) {
         Ok(replay)
     } else {
         Err(ReplayError::NotFound.into())

@@ -1,3 +1,5 @@
+//! Randomness.
+
 /// Where random bytes come from: ids, secrets, lease tokens and jitter are made of them.
 pub trait Entropy: Send + Sync + 'static {
     /// Fills `bytes` with random ones, fit for secrets.

@@ -1,3 +1,5 @@
+//! The time.
+
 use std::time::Duration;
 
 use crate::Timestamp;

@@ -1,6 +1,8 @@
+//! Errors of stores.
+
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a store could not do what it was asked. Nothing has changed when it says so, save that after
+/// Why a store could not do what it was asked. Nothing has changed then, except that after
 /// [`StoreError::Unavailable`] a write may have been made all the same.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
