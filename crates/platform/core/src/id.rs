@@ -31,8 +31,7 @@ pub enum IdError {
     },
 }
 
-/// Defines a type of ids by its rustdoc, its name and its prefix: the commands and queries of each domain name
-/// their things by such types.
+/// Defines a type of ids by its rustdoc, its name and its prefix.
 ///
 /// ```
 /// rdev_core::typed_id!(
@@ -186,44 +185,44 @@ mod tests {
 
     use super::*;
 
-    typed_id!(
-        /// An id of one type.
-        OneId,
-        "one"
-    );
-    typed_id!(
-        /// An id of another.
-        OtherId,
-        "other"
-    );
+    use self::other::OtherId;
+
+    #[expect(dead_code, unreachable_pub, reason = "it is parsed only")]
+    mod other {
+        typed_id!(
+            /// An id of another type.
+            OtherId,
+            "other"
+        );
+    }
 
     #[test]
     fn text_form_is_that_of_the_typeid_specification() {
         // The specification's own example.
         let uuid = Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
-        assert_eq!(OneId::from_uuid(uuid).to_string(), "one_01h455vb4pex5vsknk084sn02q");
+        assert_eq!(ApiKeyId::from_uuid(uuid).to_string(), "key_01h455vb4pex5vsknk084sn02q");
     }
 
     #[test]
     fn an_id_of_another_type_is_named_as_such() {
-        let id = OneId::from_uuid(Uuid::from_u128(7)).to_string();
+        let id = ApiKeyId::from_uuid(Uuid::from_u128(7)).to_string();
         assert!(matches!(id.parse::<OtherId>(), Err(IdError::WrongType { expected: "other", .. })));
-        for broken in ["one_", "one_8zzzzzzzzzzzzzzzzzzzzzzzzz", "one_01H455VB4PEX5VSKNK084SN02Q"] {
-            assert_eq!(broken.parse::<OneId>(), Err(IdError::Malformed { expected: "one" }));
+        for broken in ["key_", "key_8zzzzzzzzzzzzzzzzzzzzzzzzz", "key_01H455VB4PEX5VSKNK084SN02Q"] {
+            assert_eq!(broken.parse::<ApiKeyId>(), Err(IdError::Malformed { expected: "key" }));
         }
     }
 
     proptest! {
         #[test]
         fn text_round_trips_and_sorts_like_the_value(a: u128, b: u128) {
-            let (a, b) = (OneId(Uuid::from_u128(a)), OneId(Uuid::from_u128(b)));
-            prop_assert_eq!(a.to_string().parse::<OneId>().unwrap(), a);
+            let (a, b) = (ApiKeyId(Uuid::from_u128(a)), ApiKeyId(Uuid::from_u128(b)));
+            prop_assert_eq!(a.to_string().parse::<ApiKeyId>().unwrap(), a);
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
         }
 
         #[test]
         fn any_text_is_parsed_or_refused(text in ".{0,40}") {
-            if let Ok(id) = text.parse::<OneId>() {
+            if let Ok(id) = text.parse::<ApiKeyId>() {
                 prop_assert_eq!(id.to_string(), text);
             }
         }

@@ -9,10 +9,7 @@ use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use rdev_process::metrics::AlreadyCollected;
-use rdev_process::metrics::AlreadyCollected;
 use rdev_process::telemetry::{self, with_causes};
-use rdev_process::telemetry::{self, with_causes};
-use rdev_process::{Metrics, Shutdown, cli};
 use rdev_process::{Metrics, Shutdown, cli};
 use rdev_webhooks::domain::Cidr;
 use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve, waiting_router};
