@@ -39,7 +39,7 @@ async fn a_failed_attempt_is_logged_in_numbers() {
     let receiver = Receiver::start(Script::sequence([Reply::status(500), Reply::status(200)])).await;
     server.client.subscribe(receiver.url("/").as_str()).await;
     server.client.post("/events", EVENT).await.expect(202);
-    let failed = log.until("an attempt failed").await;
+    let failed = log.until("attempt failed").await;
     assert_eq!((&failed["class"], &failed["next"]), (&"status".into(), &"retry".into()), "{failed}");
     assert!(failed["duration_ms"].as_f64().unwrap() > 0.0, "{failed}");
     assert!(failed["retry_in_ms"].as_f64().unwrap() >= 5_000.0, "{failed}");

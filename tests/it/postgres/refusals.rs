@@ -6,10 +6,10 @@ use serde_json::Value;
 use tokio::process::Command;
 
 const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
-const AWAY: &str = "the database is unavailable";
-const BACK: &str = "the database is available again";
-const REFUSED: &str = "the database refuses an operation";
-const TAKEN: &str = "the operation works again";
+const AWAY: &str = "database unavailable";
+const BACK: &str = "database available again";
+const REFUSED: &str = "operation rejected by the database";
+const TAKEN: &str = "operation recovered";
 
 /// A trigger that raises on each row that a statement would add to a table.
 const RAISE: &str = "CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plpgsql AS

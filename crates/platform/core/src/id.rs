@@ -16,7 +16,7 @@ const SUFFIX_LEN: usize = 26;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// It is an id of another type, or carries no known prefix.
-    #[error("expected an id that starts with `{expected}_`, but got `{got}`")]
+    #[error("must be an id that starts with `{expected}_`, not `{got}`")]
     WrongType {
         /// The prefix that was wanted.
         expected: &'static str,
@@ -24,7 +24,7 @@ pub enum IdError {
         got: String,
     },
     /// The prefix is right; what follows is not 26 characters of base32 that make a UUID.
-    #[error("`{expected}_` must be followed by {SUFFIX_LEN} characters of lower-case base32")]
+    #[error("must be `{expected}_` followed by {SUFFIX_LEN} characters of lower-case base32")]
     Malformed {
         /// The prefix that was wanted.
         expected: &'static str,

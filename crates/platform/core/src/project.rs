@@ -11,7 +11,7 @@ pub struct ProjectName(Arc<str>);
 
 /// Why a text is not a project's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a project is 1 to 128 characters without control characters, and without white space at either end")]
+#[error("must be 1 to 128 characters without control characters, and without white space at either end")]
 pub struct ProjectNameError;
 
 impl ProjectName {

@@ -24,7 +24,7 @@ pub enum StoreError {
         source: Source,
     },
     /// The database refused a statement that it should take: a defect of ours.
-    #[error("the database refused a statement")]
+    #[error("the database rejected a statement")]
     Internal(#[source] Source),
 }
 

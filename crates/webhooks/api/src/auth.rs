@@ -49,18 +49,18 @@ impl Authenticator {
         }
         ApiKeySecret::check(text).map_err(|error| match error {
             ApiKeySecretError::Form => refusal(
-                "This is neither the administrator's key nor of the form of an API key: `rdev_` and 39 letters and digits.",
+                "The API key is malformed: it must be the administrator key, or `rdev_` and 39 letters and digits.",
                 MALFORMED,
             ),
             ApiKeySecretError::Checksum => refusal(
-                "A character of the API key is wrong or missing: its checksum does not match.",
+                "The API key's checksum does not match: a character is wrong or missing.",
                 MALFORMED,
             ),
         })?;
         match self.api_keys.authenticate(&hash).await {
             Ok(key) => Ok(self.caller(Some(key.id), &key.access)),
             Err(AuthenticationError::Unknown) => {
-                Err(refusal("There is no such API key, or it was deleted.", UNKNOWN))
+                Err(refusal("The API key does not exist or was deleted.", UNKNOWN))
             }
             Err(AuthenticationError::Expired) => Err(refusal("The API key has expired.", EXPIRED)),
             Err(AuthenticationError::Store(error)) => Err(error.into()),
@@ -73,7 +73,7 @@ const MISSING: HeaderValue = HeaderValue::from_static("Bearer");
 const MALFORMED: HeaderValue =
     HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key is malformed""#);
 const UNKNOWN: HeaderValue =
-    HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key is not known""#);
+    HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key is unknown""#);
 const EXPIRED: HeaderValue =
     HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key has expired""#);
 
@@ -125,12 +125,12 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Problem> {
     let mut sent = headers.get_all(AUTHORIZATION).iter();
     let value = match (sent.next(), sent.next()) {
         (None, _) => {
-            let detail = "There is no API key: send it as `Authorization: Bearer <key>`.";
+            let detail = "The API key is missing: send it as `Authorization: Bearer <key>`.";
             return Err(refusal(detail, MISSING));
         }
         (Some(value), None) => value.as_bytes(),
         (Some(_), Some(_)) => {
-            return Err(refusal("There is more than one Authorization header.", MISSING));
+            return Err(refusal("The request has more than one Authorization header.", MISSING));
         }
     };
     let (scheme, key) = value.split_at_checked(7).unwrap_or((value, &[]));

@@ -77,7 +77,7 @@ async fn admit(
 ) -> Result<Response, Problem> {
     if let Some(scope) = scope.filter(|scope| !caller.access.allows(scope)) {
         linger(request);
-        let detail = format!("This needs an API key with the scope {scope}, which yours has not.");
+        let detail = format!("The API key lacks the scope {scope}, which this request requires.");
         return Err(Problem::new(ProblemCode::Forbidden, detail));
     }
     let mut response = match request.extensions_mut().remove::<Once>() {

@@ -16,7 +16,7 @@ pub(crate) fn log(damaged: &[Damaged]) {
     for one in damaged {
         let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.len() < MAX_LOGGED && logged.insert(one.cause.clone()) {
-            tracing::error!(id = %one.id, error = %one.cause, "a row is damaged and left out of lists");
+            tracing::error!(id = %one.id, error = %one.cause, "damaged row omitted from lists");
         }
     }
 }

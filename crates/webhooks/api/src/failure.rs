@@ -49,7 +49,7 @@ impl From<PublishError> for Problem {
 impl From<WebhookError> for Problem {
     fn from(error: WebhookError) -> Self {
         match error {
-            WebhookError::NotFound => Self::not_found("There is no such webhook."),
+            WebhookError::NotFound => Self::not_found("The webhook was not found."),
             WebhookError::VersionMismatch => Self::version_mismatch(),
             WebhookError::Disabled => webhook_disabled(),
             WebhookError::Invalid(found) => {
@@ -80,7 +80,7 @@ impl From<WebhookError> for Problem {
 impl From<ApiKeyError> for Problem {
     fn from(error: ApiKeyError) -> Self {
         match error {
-            ApiKeyError::NotFound => Self::not_found("There is no such API key."),
+            ApiKeyError::NotFound => Self::not_found("The API key was not found."),
             ApiKeyError::Invalid(found) => {
                 let mut faults = Faults::default();
                 for fault in found {
@@ -121,20 +121,20 @@ impl From<CatalogueError> for Problem {
 impl From<ReplayError> for Problem {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::NotFound => Self::not_found("There is no such replay of the webhook."),
+            ReplayError::NotFound => Self::not_found("The webhook has no such replay."),
             ReplayError::EmptyRange => {
                 let mut faults = Faults::default();
-                faults.at("/since", "must be in the past: what is accepted later is not replayed");
+                faults.at("/since", "must be in the past: later events are not replayed");
                 faults.into()
             }
             ReplayError::WebhookNotFound => WebhookError::NotFound.into(),
             ReplayError::WebhookDisabled => webhook_disabled(),
             ReplayError::AlreadyRunning => {
-                let detail = "Another replay of the webhook is running, maybe one that this API key is not shown. Wait until it \
-                     has ended; whoever may see it can also cancel it.";
+                let detail = "Another replay of the webhook is running, perhaps one that this API key cannot see. Wait until it \
+                     ends, or cancel it with a key that can see it.";
                 Self::new(ProblemCode::ReplayRunning, detail)
             }
-            ReplayError::Ended => Self::new(ProblemCode::ReplayEnded, "The replay has ended already."),
+            ReplayError::Ended => Self::new(ProblemCode::ReplayEnded, "The replay has already ended."),
             ReplayError::Store(error) => error.into(),
             other => Self::internal().caused_by(other),
         }
@@ -177,21 +177,20 @@ fn sentence(error: &CatalogueError) -> String {
 
 impl Problem {
     pub(crate) fn version_mismatch() -> Self {
-        let detail =
-            "The webhook has been changed meanwhile: read it again, and repeat the change with its new ETag.";
+        let detail = "The webhook was changed in the meantime. Get it again and retry with its new ETag.";
         Self::new(ProblemCode::VersionMismatch, detail).in_header("If-Match")
     }
 }
 
 fn webhook_disabled() -> Problem {
-    Problem::new(ProblemCode::WebhookDisabled, "The webhook is disabled: enable it first.")
+    Problem::new(ProblemCode::WebhookDisabled, "The webhook is disabled. Enable it first.")
 }
 
 fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => unavailable(
-            "The database did not answer, and whether the request was carried out is not known. Send it again with \
-             the same Idempotency-Key, or the same event id, so that it is not done twice.",
+            "The database did not respond, so the outcome of the request is unknown. Retry with the same \
+             Idempotency-Key or the same event id, so that it is not carried out twice.",
         ),
         StoreError::Corrupt { table, column, id, .. } => {
             let detail = format!(

@@ -28,13 +28,13 @@ impl PartialSchema for Fault {
     fn schema() -> RefOr<Schema> {
         let text = |meaning: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
         let meaning =
-            "One fault of the request. Exactly one of `pointer`, `parameter` and `header` is present.";
+            "One fault in the request. Exactly one of `pointer`, `parameter` and `header` is present.";
         ObjectBuilder::new()
             .description(Some(meaning))
             .property("pointer", text("A JSON pointer into the body; empty for the whole body."))
-            .property("parameter", text("The name of a parameter of the query or of the path."))
+            .property("parameter", text("The name of a query or path parameter."))
             .property("header", text("The name of a request header."))
-            .property("detail", text("What is wrong there."))
+            .property("detail", text("What is wrong."))
             .required("detail")
             .into()
     }
@@ -127,8 +127,8 @@ impl From<Faults> for Problem {
         let found = faults.listed.len() + faults.unlisted;
         let detail = match faults.listed.as_slice() {
             [one] => format!("{}: {}", one.place.as_str(), one.detail),
-            _ if faults.unlisted == 0 => format!("the request has {found} faults, listed in errors"),
-            _ => format!("the request has {found} faults; errors lists the first {MAX_LISTED}"),
+            _ if faults.unlisted == 0 => format!("The request has {found} faults; `errors` lists them."),
+            _ => format!("The request has {found} faults; `errors` lists the first {MAX_LISTED}."),
         };
         Self::new(ProblemCode::ValidationFailed, detail).with_faults(faults.listed)
     }

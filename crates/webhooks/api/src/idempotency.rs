@@ -80,13 +80,13 @@ pub(crate) async fn once(
             Ok(response)
         }
         Begun::OtherRequest => {
-            let detail = "The Idempotency-Key was sent with another request before: take a new one.";
+            let detail = "The Idempotency-Key was used for a different request. Use a new one.";
             Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail).in_header("Idempotency-Key"))
         }
         Begun::InUse { for_at_most } => {
-            let detail = "The same request is being answered at this moment, or whoever was at it was cut off. \
-                Its answer is given to whoever asks again, as soon as there is one; after the seconds of \
-                Retry-After at the latest it can be taken up anew.";
+            let detail = "A request with this Idempotency-Key is being processed, or was interrupted. Repeat it after \
+                Retry-After seconds: once the first request has a response, the repeat gets the same one; once \
+                an interrupted request gives up its claim, the repeat is processed.";
             let problem = Problem::new(ProblemCode::IdempotencyKeyInUse, detail).in_header("Idempotency-Key");
             Err(problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after(lease_for, for_at_most))))
         }
@@ -110,7 +110,7 @@ fn key(caller: &Caller, headers: &HeaderMap) -> Result<IdempotencyKey, Problem> 
             Ok(key) => return Ok(key),
             Err(fault @ IdempotencyKeyError) => fault.to_string(),
         },
-        _ => "must be sent once".to_owned(),
+        _ => "must be sent exactly once".to_owned(),
     };
     let mut faults = Faults::default();
     faults.in_header("Idempotency-Key", fault);

@@ -65,7 +65,7 @@ impl Limits {
         }
         let units = bytes.saturating_mul(copies).div_ceil(1_024);
         let taken = timeout(WAIT, self.bodies.take(holder, units)).await;
-        taken.map(Some).map_err(|_| busy("Other requests with large bodies are being read"))
+        taken.map(Some).map_err(|_| busy("Too many large request bodies are being read"))
     }
 
     /// Waits until there is room for an answer among those that wait for their clients; it takes that until it is
@@ -80,7 +80,8 @@ impl Limits {
         }
         let units = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(1_024);
         let taken = timeout(WAIT, self.answers.take(holder, units)).await;
-        let share = taken.map_err(|_| busy("Earlier answers wait for their clients to read them"))?;
+        let share =
+            taken.map_err(|_| busy("Too many responses are waiting for their clients to read them"))?;
         let (mut parts, body) = response.into_parts();
         // It is there already, and whole.
         let body = body.collect().await.map_err(|error| Problem::internal().caused_by(error))?;
@@ -117,10 +118,10 @@ pub(crate) fn bounded_reads(methods: MethodRouter<Shared>) -> MethodRouter<Share
 
 async fn read(caller: Caller, request: Request, next: Next) -> Result<Response, Problem> {
     let turn = timeout(WAIT, caller.limits.reads.take(caller.holder(), 1)).await;
-    let turn = turn.map_err(|_| busy("Other requests that read are being answered"))?;
+    let turn = turn.map_err(|_| busy("Too many read requests are being processed"))?;
     // Dropping it interrupts what it has begun in the database.
     let mut response = timeout(READ_TIMEOUT, next.run(request)).await.map_err(|_| {
-        let detail = "It took too long to find that. Ask for less: name a webhook, or give since and until.";
+        let detail = "The query took too long. Narrow it: name a webhook, or give since and until.";
         Problem::new(ProblemCode::DeadlineExceeded, detail)
     })?;
     response.extensions_mut().insert(Turn(Arc::new(turn)));

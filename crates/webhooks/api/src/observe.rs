@@ -67,7 +67,7 @@ pub(crate) async fn observe(
     }
 
     let response = if is_crowded_out(&request, route) {
-        let detail = "Every connection is busy with another request. Try again.";
+        let detail = "All connections are busy. Try again.";
         Problem::new(ProblemCode::Unavailable, detail).into_response()
     } else {
         let answered = until.bound(next.run(request)).instrument(span.clone()).await;
@@ -109,7 +109,7 @@ pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
-            tracing::error!("a handler panicked");
+            tracing::error!("handler panicked");
             Problem::internal().into_response()
         }
     }
@@ -122,7 +122,7 @@ pub(crate) fn path(extensions: &Extensions) -> Option<String> {
 }
 
 pub(crate) fn too_slow() -> Problem {
-    let detail = "The request was not answered in time; what it asked for may have been done.";
+    let detail = "The request was not processed in time; it may have been carried out.";
     Problem::new(ProblemCode::DeadlineExceeded, detail)
 }
 
@@ -158,7 +158,7 @@ fn log(problem: Option<&Problem>, outages: &Outages, method: &str, route: &str) 
         if outages.is_any() {
             outages.worked(&operation());
         }
-        return tracing::debug!("answered");
+        return tracing::debug!("request completed");
     };
     let code = problem.code();
     match problem.cause() {
@@ -167,13 +167,13 @@ fn log(problem: Option<&Problem>, outages: &Outages, method: &str, route: &str) 
                 Some(error) => outages.store_failed(&operation(), error),
                 None => outages.failed(&operation(), cause),
             };
-            tracing::debug!(code = code.as_str(), error = with_causes(cause), "failed");
+            tracing::debug!(code = code.as_str(), error = with_causes(cause), "request failed");
         }
         None if code == ProblemCode::DeadlineExceeded => {
             outages.failed(&operation(), &std::io::Error::from(std::io::ErrorKind::TimedOut));
-            tracing::debug!(code = code.as_str(), "took too long");
+            tracing::debug!(code = code.as_str(), "request timed out");
         }
-        None => tracing::debug!(code = code.as_str(), "refused"),
+        None => tracing::debug!(code = code.as_str(), "request refused"),
     }
 }
 

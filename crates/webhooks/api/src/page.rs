@@ -32,10 +32,10 @@ const CURSOR_VERSION: &str = "1:";
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `request` reads")]
 pub(crate) struct PageParameters {
-    /// How many to list at most. A page of large things may hold fewer, and `has_more` says so.
+    /// The maximum number of items. A page of large items may hold fewer although `has_more` is true.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before this one.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -131,13 +131,13 @@ impl<V: ToSchema> PartialSchema for ListOf<V> {
     fn schema() -> RefOr<Schema> {
         let cursor = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-            .description(Some("What the parameter `cursor` takes for the next page; `null` on the last."));
+            .description(Some("The `cursor` of the next page; `null` on the last page."));
         let has_more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
-            .description(Some("Whether there is another page."));
+            .description(Some("True if there is another page."));
         let damaged = Array::new(ObjectBuilder::new().schema_type(Type::String));
         let damaged = ArrayBuilder::from(damaged).description(Some(
-            "The ids of what belongs on this page and is damaged in the database. Only there if something is.",
+            "Ids of items of this page that are damaged in the database. Absent if there are none.",
         ));
         ObjectBuilder::new()
             .property("data", Array::new(Ref::from_schema_name(V::name())))
@@ -168,11 +168,11 @@ pub(crate) fn encode(key: &impl Display) -> String {
 
 /// Only what [`encode`] gives is taken: a number written in another way is no cursor.
 pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
-    const NO_CURSOR: &str = "is not a cursor: take next_cursor of a page as it is";
+    const NO_CURSOR: &str = "is not a cursor: use the next_cursor of a page unchanged";
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let key = text.strip_prefix(CURSOR_VERSION).ok_or(NO_CURSOR)?;
-    let key = key.parse().map_err(|_| "is the cursor of another list".to_owned())?;
+    let key = key.parse().map_err(|_| "is a cursor of another list".to_owned())?;
     if encode(&key) == cursor { Ok(key) } else { Err(NO_CURSOR.to_owned()) }
 }
 
@@ -224,7 +224,7 @@ mod tests {
         let id = EventId::from_parts(Timestamp::from_millis(1_736_937_000_123), [7; 10]);
         let cursor = encode(&id);
         assert_eq!(decode::<EventId>(&cursor), Ok(id));
-        assert_eq!(decode::<WebhookId>(&cursor), Err("is the cursor of another list".to_owned()));
+        assert_eq!(decode::<WebhookId>(&cursor), Err("is a cursor of another list".to_owned()));
     }
 
     proptest! {

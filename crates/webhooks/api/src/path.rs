@@ -43,8 +43,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::not_found("The name in the path is not UTF-8."))?;
-        Ok(Self(text.parse().map_err(|error| format!("`{text}` is no name: {error}"))))
+            .map_err(|_| Problem::not_found("The name in the path is not valid UTF-8."))?;
+        Ok(Self(text.parse().map_err(|error| format!("`{text}` is not an event type: it {error}"))))
     }
 }
 
@@ -64,9 +64,9 @@ where
 }
 
 fn not_utf8() -> Problem {
-    Problem::not_found("The id in the path is not UTF-8.")
+    Problem::not_found("The id in the path is not valid UTF-8.")
 }
 
 fn parse<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: IdError| Problem::not_found(error.to_string()))
+    text.parse().map_err(|error: IdError| Problem::not_found(format!("The id in the path {error}.")))
 }

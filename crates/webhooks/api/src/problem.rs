@@ -59,56 +59,56 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is not JSON, is empty, or is nested too deep.
-    MalformedJson = "malformed_json", BAD_REQUEST, "The body is not valid JSON";
+    /// The body is not JSON, is empty, or is nested too deeply.
+    MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON";
     /// The body ended before its announced length, or its framing is broken.
-    IncompleteBody = "incomplete_body", BAD_REQUEST, "The body did not arrive whole";
-    /// There is no API key, or one that is not valid.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid API key is needed";
-    /// The API key lacks the scope that is needed.
-    Forbidden = "forbidden", FORBIDDEN, "The API key may not do this";
-    /// No such path, or nothing with that id.
-    NotFound = "not_found", NOT_FOUND, "There is nothing here";
-    /// The path does not take that method; `Allow` lists those that it takes.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
-    /// The client took too long to send its body.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
-    /// The delivery is being sent at this moment.
-    DeliveryInFlight = "delivery_in_flight", CONFLICT, "The delivery is in flight";
+    IncompleteBody = "incomplete_body", BAD_REQUEST, "Incomplete body";
+    /// The API key is missing or invalid.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Missing or invalid API key";
+    /// The API key lacks the required scope.
+    Forbidden = "forbidden", FORBIDDEN, "Forbidden";
+    /// The path or the resource does not exist.
+    NotFound = "not_found", NOT_FOUND, "Not found";
+    /// The path does not support the method. `Allow` lists the methods that it supports.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    /// The client took too long to send the body.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "Request timeout";
+    /// The delivery is being sent.
+    DeliveryInFlight = "delivery_in_flight", CONFLICT, "Delivery in flight";
     /// The delivery has ended.
-    DeliveryFinished = "delivery_finished", CONFLICT, "The delivery has ended";
-    /// The webhook is disabled, and is sent nothing.
-    WebhookDisabled = "webhook_disabled", CONFLICT, "The webhook is disabled";
-    /// The webhook is gone.
-    WebhookDeleted = "webhook_deleted", CONFLICT, "The webhook was deleted";
-    /// The same request, under the same `Idempotency-Key`, is being answered at this moment.
-    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "The idempotency key is in use";
-    /// The `Idempotency-Key` was sent with another request before.
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request";
-    /// The event type is built in, and stays as it is.
-    EventTypeBuiltIn = "event_type_built_in", CONFLICT, "The event type is built in";
-    /// A webhook subscribes to the event type by its name.
-    EventTypeSubscribed = "event_type_subscribed", CONFLICT, "The event type is subscribed to";
-    /// There are as many event types as there can be.
-    TooManyEventTypes = "too_many_event_types", CONFLICT, "There are too many event types";
+    DeliveryFinished = "delivery_finished", CONFLICT, "Delivery finished";
+    /// The webhook is disabled and receives nothing.
+    WebhookDisabled = "webhook_disabled", CONFLICT, "Webhook disabled";
+    /// The webhook was deleted.
+    WebhookDeleted = "webhook_deleted", CONFLICT, "Webhook deleted";
+    /// A request with the same `Idempotency-Key` is being processed.
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "Idempotency key in use";
+    /// The `Idempotency-Key` was used for a different request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key reused";
+    /// The event type is built in and cannot be changed.
+    EventTypeBuiltIn = "event_type_built_in", CONFLICT, "Event type built in";
+    /// A webhook subscribes to the event type by name.
+    EventTypeSubscribed = "event_type_subscribed", CONFLICT, "Event type in use";
+    /// The maximum number of event types is registered.
+    TooManyEventTypes = "too_many_event_types", CONFLICT, "Too many event types";
     /// Another replay of the webhook is running.
-    ReplayRunning = "replay_running", CONFLICT, "A replay is running";
-    /// The replay has ended, and cannot be cancelled.
-    ReplayEnded = "replay_ended", CONFLICT, "The replay has ended";
-    /// `If-Match` names another version than the current one.
-    VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The webhook has another version";
-    /// The body is over the limit.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The body's media type or encoding is not one that is read here.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
-    /// The request is well-formed and wrong; `errors` says where.
-    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request has faults";
-    /// A failure of ours.
-    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Something went wrong on our side";
-    /// The database cannot be reached, or there is too much to do. Worth another try.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is unavailable";
-    /// We took too long. Worth another try; what was asked for may have been done.
-    DeadlineExceeded = "deadline_exceeded", SERVICE_UNAVAILABLE, "The request took too long to answer";
+    ReplayRunning = "replay_running", CONFLICT, "Replay running";
+    /// The replay has ended and cannot be cancelled.
+    ReplayEnded = "replay_ended", CONFLICT, "Replay ended";
+    /// `If-Match` does not match the webhook's current version.
+    VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "Version mismatch";
+    /// The body is larger than the limit.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large";
+    /// The body's media type or encoding is not supported.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
+    /// The request is well-formed but invalid. `errors` names every fault.
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed";
+    /// The service failed unexpectedly.
+    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The database is unreachable, or the service is overloaded or stopping. Retry later.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Service unavailable";
+    /// The service took too long. The request may have been carried out. Retry it.
+    DeadlineExceeded = "deadline_exceeded", SERVICE_UNAVAILABLE, "Deadline exceeded";
 }
 
 /// An error that is on its way out. [`crate::observe`] renders it, since only there the request's id
@@ -144,7 +144,7 @@ impl Problem {
 
     /// A failure of ours whose particulars are for the log alone.
     pub(crate) fn internal() -> Self {
-        let detail = "The cause is in the log of the service.";
+        let detail = "The service's log has the cause.";
         Self::new(ProblemCode::InternalError, detail)
     }
 
@@ -203,27 +203,27 @@ impl Problem {
     }
 }
 
-/// An error as RFC 9457 tells it.
+/// An error, by RFC 9457.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Members<'a> {
-    /// A URN that names the kind of problem; it is not a link.
+    /// A URN that identifies the kind of problem. It is not a link.
     #[schema(pattern = "^urn:rdev-webhooks:problem:[a-z_]+$")]
     pub(crate) r#type: &'a str,
-    /// The kind of problem for people.
+    /// The kind of problem, for people.
     pub(crate) title: &'a str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     pub(crate) status: u16,
-    /// What is wrong this time, for people.
+    /// What is wrong with this request, for people.
     pub(crate) detail: &'a str,
-    /// The path that was asked for.
+    /// The path of the request.
     pub(crate) instance: &'a str,
     #[schema(value_type = ProblemCode)]
     pub(crate) code: &'a str,
-    /// The answer's `x-request-id`, by which the service's log names the request.
+    /// The response's `x-request-id`. The service's log identifies the request by it.
     pub(crate) request_id: &'a str,
-    /// Every fault of the request, each with its place; the first 100 of them.
+    /// The faults in the request, each with its place; at most 100.
     pub(crate) errors: &'a [Fault],
 }
 

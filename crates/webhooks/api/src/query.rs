@@ -98,7 +98,7 @@ impl Query {
         unknown.dedup();
         for name in unknown {
             let known = self.known.join(", ");
-            let detail = format!("is not a parameter of this list; there are: {known}");
+            let detail = format!("is unknown; known parameters: {known}");
             self.faults.in_parameter(name, detail);
         }
         self.faults.check()?;

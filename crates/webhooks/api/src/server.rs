@@ -108,7 +108,7 @@ impl Server {
                         logged_at = Some(Instant::now());
                         tracing::error!(
                             error = &error as &dyn std::error::Error,
-                            "no connection can be accepted"
+                            "cannot accept connections"
                         );
                     }
                     // For want of a file descriptor, most likely.
@@ -154,7 +154,7 @@ impl Server {
                 }
             };
             if let Err(error) = ended {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
+                tracing::debug!(error = &error as &dyn std::error::Error, "connection failed");
             }
         }
     }
@@ -163,7 +163,7 @@ impl Server {
         self.tracker.close();
         let open = self.tracker.len();
         if timeout(self.options.drain_timeout, self.tracker.wait()).await.is_err() {
-            tracing::warn!(open, "requests were cut off that did not end in time");
+            tracing::warn!(open, "drain timeout passed; closing open connections");
             self.abort.cancel();
             self.tracker.wait().await;
         }

@@ -92,7 +92,7 @@ impl Disabling {
         loop {
             let disabled = self.webhooks.disable_failing(self.after, PAGE).await?;
             for (id, since) in &disabled {
-                tracing::warn!(webhook = %id, failing_since = %since, "webhook disabled: all its deliveries failed for too long");
+                tracing::warn!(webhook = %id, failing_since = %since, "webhook disabled: its deliveries failed for too long");
             }
             if disabled.len() < PAGE as usize {
                 return Ok(());
@@ -145,7 +145,7 @@ impl Disabling {
             }
             Err(error) => tracing::warn!(
                 webhook = %id, error = &error as &dyn std::error::Error,
-                "nobody could be told yet that a webhook was disabled"
+                "cannot publish the event of a disabled webhook yet"
             ),
         }
     }

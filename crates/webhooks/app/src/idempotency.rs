@@ -108,12 +108,12 @@ impl OperationRun {
             end => end,
         };
         match self.keys.end(&self.key, self.token, &end).await {
-            Ok(true) => self.outages.worked("record an idempotent answer"),
+            Ok(true) => self.outages.worked("store an idempotent response"),
             Ok(false) => {
-                tracing::warn!(key = %self.key, "a request took longer than its idempotency key was held");
+                tracing::warn!(key = %self.key, "request took longer than its claim on the idempotency key");
             }
             Err(error) => {
-                self.outages.store_failed("record an idempotent answer", &error);
+                self.outages.store_failed("store an idempotent response", &error);
             }
         }
     }

@@ -26,32 +26,22 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     pub(crate) fn new() -> Self {
-        describe_counter!(
-            "rdev_webhooks_events_published_total",
-            "Events that were stored with all their deliveries"
-        );
+        describe_counter!("rdev_webhooks_events_published_total", "Events stored with all their deliveries");
         describe_counter!(
             "rdev_webhooks_events_repeated_total",
-            "Events that repeated a producer's own id, and added nothing"
+            "Repeated events, recognized by the producer's own id, that added nothing"
         );
-        describe_counter!(
-            "rdev_webhooks_deliveries_created_total",
-            "Deliveries that events were given when they were stored"
-        );
+        describe_counter!("rdev_webhooks_deliveries_created_total", "Deliveries created with their events");
         describe_counter!(
             "rdev_webhooks_publish_failures_total",
-            "Events that were not accepted, by reason: the database was `unavailable`, it `refused` them, or too \
+            "Events that were not accepted, by reason: the database was `unavailable` or `refused` them, or too \
              many were waiting (`busy`)"
         );
-        describe_histogram!(
-            "rdev_webhooks_publish_batch_events",
-            Unit::Count,
-            "How many events went into one commit"
-        );
+        describe_histogram!("rdev_webhooks_publish_batch_events", Unit::Count, "Events per commit");
         describe_histogram!(
             "rdev_webhooks_publish_commit_seconds",
             Unit::Seconds,
-            "How long a commit of events took"
+            "Duration of a commit of events"
         );
         Self {
             events: counter!("rdev_webhooks_events_published_total"),
@@ -126,22 +116,22 @@ impl Attempts {
     pub(crate) fn new() -> Self {
         describe_counter!(
             "rdev_webhooks_attempts_total",
-            "Attempts to deliver, by outcome: `success`, or the class of the failure"
+            "Attempts by outcome: `success` or the failure class"
         );
         describe_histogram!(
             "rdev_webhooks_attempt_duration_seconds",
             Unit::Seconds,
-            "How long attempts took, from the name look-up to the last byte of the answer"
+            "Duration of attempts, from name resolution to the last byte of the response"
         );
         describe_histogram!(
             "rdev_webhooks_delivery_lateness_seconds",
             Unit::Seconds,
-            "How long deliveries had been due when they were claimed"
+            "How long deliveries were overdue when they were claimed"
         );
         describe_histogram!(
             "rdev_webhooks_delivery_latency_seconds",
             Unit::Seconds,
-            "From the acceptance of an event until an endpoint took it, all attempts and waits included"
+            "Time from the acceptance of an event to its successful delivery, including all attempts and waits"
         );
         Self {
             succeeded: Outcome::new("success"),
@@ -179,7 +169,7 @@ impl LocalFaultCounters {
     pub(crate) fn new() -> Self {
         describe_counter!(
             "rdev_webhooks_local_faults_total",
-            "Attempts that this host could not make, by cause; their deliveries wait and lose no attempt"
+            "Attempts that this host could not make, by cause; their deliveries wait without using up an attempt"
         );
         let counter =
             |cause: LocalCause| counter!("rdev_webhooks_local_faults_total", "cause" => cause.as_str());
@@ -208,29 +198,26 @@ impl Settling {
     pub(crate) fn new() -> Self {
         describe_counter!(
             "rdev_webhooks_deliveries_finished_total",
-            "Deliveries that a worker brought to an end, by status and reason"
+            "Deliveries that workers finished, by status and reason"
         );
-        describe_counter!(
-            "rdev_webhooks_retries_total",
-            "Attempts that failed and left the delivery to be tried again"
-        );
+        describe_counter!("rdev_webhooks_retries_total", "Failed attempts that are retried");
         describe_counter!(
             "rdev_webhooks_leases_lost_total",
-            "Outcomes that came too late: another worker had taken the delivery over"
+            "Results that came too late: another worker had taken over the delivery"
         );
         describe_counter!(
             "rdev_webhooks_outcomes_refused_total",
-            "Outcomes that the database refused to record; their deliveries are made again"
+            "Results that the database rejected; their deliveries are sent again"
         );
         describe_histogram!(
             "rdev_webhooks_settle_batch_outcomes",
             Unit::Count,
-            "How many outcomes were recorded in one transaction"
+            "Results recorded per transaction"
         );
         describe_histogram!(
             "rdev_webhooks_settle_commit_seconds",
             Unit::Seconds,
-            "How long recording a batch of outcomes took"
+            "Duration of recording a batch of results"
         );
         let finished = |status, reason| counter!("rdev_webhooks_deliveries_finished_total", "status" => status, "reason" => reason);
         Self {
@@ -282,16 +269,16 @@ pub(crate) struct Scheduling {
 
 impl Scheduling {
     pub(crate) fn new(slots: usize) -> Self {
-        describe_gauge!("rdev_webhooks_in_flight", "Deliveries that hold a slot of this process's pool");
+        describe_gauge!("rdev_webhooks_in_flight", "Deliveries that hold a slot in this process's pool");
         describe_gauge!(
             "rdev_webhooks_parked",
-            "Attempts that go on without a slot because their endpoints have not answered for long"
+            "Attempts that continue without a slot because their endpoints have not responded for long"
         );
         describe_gauge!("rdev_webhooks_slots", "Deliveries that the pool may have in flight");
         describe_histogram!(
             "rdev_webhooks_claim_batch_deliveries",
             Unit::Count,
-            "How many deliveries were claimed in one statement"
+            "Deliveries claimed per statement"
         );
         gauge!("rdev_webhooks_slots").set(slots as f64);
         Self {

@@ -54,9 +54,9 @@ impl Outages {
         let kind = if is_unavailable { Kind::Unavailable } else { Kind::Operation(operation.to_owned()) };
         let is_news = self.fails(kind, error);
         if is_news && is_unavailable {
-            tracing::error!(operation, error = with_causes(error), "the database is unavailable");
+            tracing::error!(operation, error = with_causes(error), "database unavailable");
         } else if is_news {
-            tracing::error!(operation, error = with_causes(error), "the database refuses an operation");
+            tracing::error!(operation, error = with_causes(error), "operation rejected by the database");
         }
         is_news
     }
@@ -65,7 +65,7 @@ impl Outages {
     pub fn failed(&self, operation: &str, error: &dyn Error) -> bool {
         let is_news = self.fails(Kind::Operation(operation.to_owned()), error);
         if is_news {
-            tracing::error!(operation, error = with_causes(error), "an operation fails");
+            tracing::error!(operation, error = with_causes(error), "operation failing");
         }
         is_news
     }
@@ -77,7 +77,7 @@ impl Outages {
         }
         if let Some(outage) = self.ends(&Kind::Operation(operation.to_owned())) {
             let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
-            tracing::info!(operation, outage_ms, failures, "the operation works again");
+            tracing::info!(operation, outage_ms, failures, "operation recovered");
         }
     }
 
@@ -88,7 +88,7 @@ impl Outages {
         }
         if let Some(outage) = self.ends(&Kind::Unavailable) {
             let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
-            tracing::info!(outage_ms, failures, "the database is available again");
+            tracing::info!(outage_ms, failures, "database available again");
         }
     }
 

@@ -65,15 +65,13 @@ pub enum PublishError {
     #[error("{}", of_faults(.0))]
     Invalid(Vec<EventFault>),
     /// A single call brings more than [`MAX_EVENTS`].
-    #[error("at most {MAX_EVENTS} events can be published at once, not {0}")]
+    #[error("must contain at most {MAX_EVENTS} events, not {0}")]
     TooMany(usize),
     /// The events would make too many deliveries. Nothing was stored.
     #[error("{0}")]
     TooLarge(TooLarge),
     /// Checking the events against the schemas of their types would take too long. Nothing was stored.
-    #[error(
-        "are too much work to be checked together against the schemas of their types: publish fewer at once"
-    )]
+    #[error("require too much work to check against the schemas of their types: publish fewer at once")]
     TooMuchWork,
     /// Too many calls are waiting for the database, or this one has waited for too long. Nothing was stored;
     /// worth another try.
@@ -107,19 +105,19 @@ impl fmt::Display for TooLarge {
         if *events == 1 {
             return write!(
                 f,
-                "would make at least {deliveries} deliveries, one for each webhook that gets it; an event can \
-                 make at most {limit}"
+                "would create at least {deliveries} deliveries, one for each webhook that gets it; an event can \
+                 create at most {limit}"
             );
         }
         write!(
             f,
-            "would make at least {deliveries} deliveries, one for each of the {events} events and each webhook \
-             that gets it; a batch can make at most {limit}: "
+            "would create at least {deliveries} deliveries, one for each of the {events} events and each webhook \
+             that gets it; a batch can create at most {limit}: "
         )?;
         match events_within {
             0 | 1 => f.write_str("publish the events one by one"),
             fit => {
-                write!(f, "publish the first {fit} events as a batch of their own, then the others likewise")
+                write!(f, "publish the first {fit} events as one batch, then the others likewise")
             }
         }
     }

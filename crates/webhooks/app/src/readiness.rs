@@ -30,19 +30,19 @@ pub struct Readiness {
 #[non_exhaustive]
 pub enum NotReady {
     /// A task has ended by a defect.
-    #[error("a task has ended that this process cannot do without")]
+    #[error("an essential task has failed")]
     Failed,
     /// It was told to stop.
     #[error("the process is stopping")]
     Stopping,
     /// The worker hangs.
-    #[error("the worker has not looked at the queue for {} s", .0.as_secs())]
+    #[error("the worker has not read the queue for {} s", .0.as_secs())]
     WorkerSilent(Duration),
     /// The database fails.
-    #[error("the database cannot be used: {}", cause(.0))]
+    #[error("the database is unusable: {}", cause(.0))]
     Database(StoreError),
     /// The database hangs.
-    #[error("the database did not answer within {} s", CHECK_TIMEOUT.as_secs())]
+    #[error("the database did not respond within {} s", CHECK_TIMEOUT.as_secs())]
     DatabaseSilent,
 }
 
@@ -99,10 +99,7 @@ impl Readiness {
 
     /// Keeps the gauge `rdev_webhooks_ready`, and notes when the database is away and back, until `drain`.
     pub async fn watch(self, drain: CancellationToken) {
-        describe_gauge!(
-            "rdev_webhooks_ready",
-            "1 while the process can do its work, as /readyz says, else 0"
-        );
+        describe_gauge!("rdev_webhooks_ready", "1 while /readyz reports ready, else 0");
         let ready = NotReadyOnDrop(gauge!("rdev_webhooks_ready"));
         loop {
             tokio::select! {

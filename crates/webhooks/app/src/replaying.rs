@@ -98,7 +98,7 @@ impl Replaying {
             Ok(None) => false,
             Err(error) => {
                 self.outages.store_failed("advance a replay", &error);
-                tracing::debug!(replay = %id, "a replay could not be taken further; will try again");
+                tracing::debug!(replay = %id, "cannot advance replay; will retry");
                 false
             }
         }
@@ -109,7 +109,7 @@ fn tell(id: ReplayId, step: &Advance) {
     match step.state {
         ReplayState::Completed { .. } => tracing::info!(replay = %id, "replay completed"),
         ReplayState::Running | ReplayState::Cancelled { .. } => {
-            tracing::debug!(replay = %id, queued = step.queued, ended = step.ended, "replay taken further");
+            tracing::debug!(replay = %id, queued = step.queued, ended = step.ended, "replay advanced");
         }
     }
 }

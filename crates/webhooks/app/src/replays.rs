@@ -32,13 +32,13 @@ pub struct NewReplay {
 #[non_exhaustive]
 pub enum ReplayError {
     /// There is no such replay.
-    #[error("there is no such replay")]
+    #[error("the replay was not found")]
     NotFound,
     /// The range begins at or after its end, which is now at the latest.
     #[error("the range ends before it begins")]
     EmptyRange,
     /// The webhook is gone.
-    #[error("there is no such webhook")]
+    #[error("the webhook was not found")]
     WebhookNotFound,
     /// A disabled webhook is sent nothing.
     #[error("the webhook is disabled")]
@@ -93,7 +93,7 @@ impl Replays {
         match self.repository.begin(&replay, visible_to).await? {
             ReplayBegun::Started => {
                 let webhook = replay.selection.webhook_id;
-                tracing::info!(replay = %replay.id, %webhook, deliveries = matched.deliveries, "replay begun");
+                tracing::info!(replay = %replay.id, %webhook, deliveries = matched.deliveries, "replay started");
                 Ok(replay)
             }
             ReplayBegun::AlreadyRunning => Err(ReplayError::AlreadyRunning),

@@ -63,33 +63,33 @@ impl Retention {
         let mut has_more = false;
         match self.history.prune(self.keep).await {
             Ok(pruned) => {
-                self.outages.worked("remove old history");
+                self.outages.worked("delete expired history");
                 has_more = pruned.has_more;
                 if pruned.events > 0 {
                     tracing::info!(
                         events = pruned.events,
                         deliveries = pruned.deliveries,
-                        "old history removed"
+                        "expired history deleted"
                     );
                 }
             }
             Err(error) => {
-                self.outages.store_failed("remove old history", &error);
+                self.outages.store_failed("delete expired history", &error);
             }
         }
         match self.keys.prune().await {
             Ok(removed) => {
-                self.outages.worked("remove old idempotency keys");
-                tracing::debug!(removed, "old idempotency keys removed");
+                self.outages.worked("delete expired idempotency keys");
+                tracing::debug!(removed, "expired idempotency keys deleted");
             }
             Err(error) => {
-                self.outages.store_failed("remove old idempotency keys", &error);
+                self.outages.store_failed("delete expired idempotency keys", &error);
             }
         }
         match self.statistics.forget(self.keep).await {
-            Ok(()) => self.outages.worked("remove old statistics"),
+            Ok(()) => self.outages.worked("delete expired statistics"),
             Err(error) => {
-                self.outages.store_failed("remove old statistics", &error);
+                self.outages.store_failed("delete expired statistics", &error);
             }
         }
         has_more

@@ -29,7 +29,7 @@ const MAX_WEBHOOKS: usize = 65_536;
 #[non_exhaustive]
 pub enum StatisticsError {
     /// The window goes further back than history is kept; how far that is.
-    #[error("must not be longer than history is kept, which is {}", text(*.0))]
+    #[error("must not exceed the retention of {}", text(*.0))]
     WindowTooLong(Duration),
     /// The database failed.
     #[error("the statistics could not be read")]
@@ -174,7 +174,7 @@ impl StatisticsTask {
                 Ok(()) => self.outages.worked("store statistics"),
                 Err(error @ StoreError::Unavailable(_)) => {
                     self.outages.store_failed("store statistics", &error);
-                    tracing::debug!("statistics wait to be stored");
+                    tracing::debug!("statistics not stored yet; will retry");
                     let waiting = sums.into_iter().chain(batch);
                     self.gathered.count_all(
                         waiting.map(|(webhook, more)| (webhook, move |sums: &mut Sums| sums.add(&more))),
@@ -183,7 +183,7 @@ impl StatisticsTask {
                 }
                 Err(error) => {
                     self.outages.store_failed("store statistics", &error);
-                    tracing::debug!(webhooks = batch.len(), "statistics were refused; they are lost");
+                    tracing::debug!(webhooks = batch.len(), "database rejected statistics; they are lost");
                 }
             }
         }

@@ -130,5 +130,5 @@ async fn a_window_beyond_the_retention_is_refused() {
     let refused = statistics.read(webhook(1), StatisticsWindow::DAY, None, None).await;
     let refused = refused.unwrap_err();
     assert!(matches!(refused, StatisticsError::WindowTooLong(_)));
-    assert_eq!(refused.to_string(), "must not be longer than history is kept, which is 1h");
+    assert_eq!(refused.to_string(), "must not exceed the retention of 1h");
 }

@@ -39,7 +39,7 @@ impl Watch {
     pub fn new(queue: Arc<dyn DeliveryQueue>, outages: Outages) -> Self {
         describe_gauge!(
             "rdev_webhooks_queue_deliveries",
-            "Deliveries in the database that are not finished, up to a million"
+            "Unfinished deliveries in the database, up to a million"
         );
         describe_gauge!(
             "rdev_webhooks_queue_oldest_due_seconds",
@@ -50,12 +50,12 @@ impl Watch {
         describe_gauge!(
             "rdev_webhooks_queue_survey_age_seconds",
             Unit::Seconds,
-            "How long ago the queue was last surveyed with success, or the process began to"
+            "Time since the queue was last measured successfully, or since measuring began"
         );
         describe_gauge!("rdev_webhooks_circuits", "Webhooks whose circuit is open or half open, by state");
         describe_gauge!(
             "rdev_webhooks_webhook_circuit",
-            "A webhook's circuit, if it was not closed lately: 0 closed, 1 half open, 2 open"
+            "The circuit of a webhook that was not closed recently: 0 closed, 1 half open, 2 open"
         );
         Self {
             queue,

@@ -131,7 +131,7 @@ pub enum WebhookFault {
     UnknownEvent(EventPattern),
     /// The patterns are too many for so many projects.
     #[error(
-        "must hold at most {MAX_SUBSCRIPTIONS} patterns times projects; {patterns} patterns of {projects} \
+        "must contain at most {MAX_SUBSCRIPTIONS} patterns times projects; {patterns} patterns of {projects} \
          projects are {}", patterns * projects
     )]
     TooManySubscriptions {
@@ -147,16 +147,16 @@ pub enum WebhookFault {
 #[non_exhaustive]
 pub enum WebhookError {
     /// There is no such webhook.
-    #[error("there is no such webhook")]
+    #[error("the webhook was not found")]
     NotFound,
     /// The settings are wrong; all faults at once.
-    #[error("the webhook's settings are wrong")]
+    #[error("the webhook's settings are invalid")]
     Invalid(Vec<WebhookFault>),
     /// A header of a change may not be sent; the name, and why.
     #[error("the header {0} {1}")]
     Header(String, #[source] rdev_webhooks_domain::CustomHeadersError),
     /// The webhook has another version than the caller knows.
-    #[error("the webhook has been changed meanwhile")]
+    #[error("the webhook was changed in the meantime")]
     VersionMismatch,
     /// A disabled webhook is sent nothing.
     #[error("the webhook is disabled")]
@@ -328,7 +328,7 @@ impl Webhooks {
         let rotation = SecretRotation { secret, previous_until, at, versions, visible_to };
         match self.repository.rotate_secret(id, &rotation).await? {
             Rotated::Applied(webhook) => {
-                tracing::info!(webhook = %id, "secret rotated");
+                tracing::info!(webhook = %id, "webhook secret rotated");
                 Ok(SecretRotated { webhook: *webhook, secret: rotation.secret })
             }
             Rotated::VersionMismatch => Err(WebhookError::VersionMismatch),
@@ -369,7 +369,7 @@ impl Webhooks {
                 return Ok(delivery);
             }
         }
-        let cause = "the webhook is being changed by others all the time";
+        let cause = "the webhook is constantly being changed by other requests";
         Err(StoreError::Unavailable(cause.into()).into())
     }
 

@@ -61,10 +61,10 @@ pub struct ApiKeySecret(SecretString);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeySecretError {
     /// It does not look like one.
-    #[error("an API key is `{PREFIX}` and {} letters and digits", RANDOM_LEN + CHECKSUM_LEN)]
+    #[error("an API key is `{PREFIX}` followed by {} letters and digits", RANDOM_LEN + CHECKSUM_LEN)]
     Form,
     /// It looks like one, and its checksum is wrong.
-    #[error("a character of the API key is wrong: its checksum does not match")]
+    #[error("the API key's checksum does not match")]
     Checksum,
 }
 

@@ -32,12 +32,10 @@ pub struct Attempt {
 
 impl Attempt {
     /// What is said of an attempt whose worker did not live to record it.
-    pub const ABANDONED: &str =
-        "the worker that made this attempt ended before it could record what came of it";
+    pub const ABANDONED: &str = "the worker ended before it recorded the result of the attempt";
 
     /// What is said of an attempt that its worker cut off because it was told to end.
-    pub const INTERRUPTED: &str =
-        "the worker that made this attempt was stopped before the endpoint answered";
+    pub const INTERRUPTED: &str = "the worker stopped before the endpoint responded";
 
     /// One whose worker did not live to record it, as it is recorded at `now`.
     #[must_use]
@@ -122,7 +120,7 @@ impl AttemptOutcome {
     pub fn answered(response: CapturedResponse) -> Self {
         let failure = (!(200..300).contains(&response.status)).then(|| AttemptFailure {
             class: FailureClass::Status,
-            detail: format!("the endpoint answered {}", response.status),
+            detail: format!("the endpoint responded with {}", response.status),
         });
         Self { response: Some(response), failure }
     }

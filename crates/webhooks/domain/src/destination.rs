@@ -29,7 +29,7 @@ use self::registry::Verdict;
 /// let refused = policy.judge("::ffff:127.0.0.1".parse()?).unwrap_err();
 /// assert_eq!(
 ///     refused.to_string(),
-///     "127.0.0.1 is refused as a destination: 127.0.0.0/8 is loopback (RFC 1122)"
+///     "127.0.0.1 is not an allowed destination: 127.0.0.0/8 is loopback (RFC 1122)"
 /// );
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
@@ -40,7 +40,7 @@ pub struct DestinationPolicy {
 
 /// A destination that may not be reached, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{host} is refused as a destination: {reason}")]
+#[error("{host} is not an allowed destination: {reason}")]
 pub struct RefusedDestination {
     /// The address or the name. For an address that embeds another one, both.
     pub host: String,
@@ -99,7 +99,7 @@ impl DestinationPolicy {
         let bare = name.trim_end_matches('.');
         let refuse = |reason| Err(RefusedDestination { host: name.to_owned(), reason });
         if bare.is_empty() {
-            return refuse("it is no name");
+            return refuse("it is not a host name");
         }
         // The URL parser leaves no address among the names, but not every caller has used it.
         if let Ok(address) = bare.parse() {
@@ -111,7 +111,7 @@ impl DestinationPolicy {
         if METADATA_NAMES.iter().any(|metadata| bare.eq_ignore_ascii_case(metadata))
             && !self.opens(METADATA_ADDRESS.into())
         {
-            return refuse("it names a cloud's metadata service");
+            return refuse("it is the name of a cloud metadata service");
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl DestinationPolicy {
                 .into_iter()
                 .try_for_each(|embedded| self.judge_v4(embedded))
                 .map_err(|refused| RefusedDestination {
-                    host: format!("{address} (which leads to {})", refused.host),
+                    host: format!("{address} (which embeds {})", refused.host),
                     reason: refused.reason,
                 }),
         }

@@ -27,10 +27,10 @@ pub enum EndpointUrlError {
     #[error("must begin with https:// or http://")]
     Scheme,
     /// `user:password@` before the host.
-    #[error("must not hold credentials; send them as a custom header instead")]
+    #[error("must not contain credentials; send them in a custom header instead")]
     Credentials,
     /// `#…`, which HTTP never sends.
-    #[error("must not have a fragment (#…): it would never be sent")]
+    #[error("must not have a fragment (#…): it is never sent")]
     Fragment,
     /// Port 0.
     #[error("must not name port 0")]

@@ -15,7 +15,7 @@ pub struct EventType(Arc<str>);
 pub enum EventTypeError {
     /// Not the name of an event type.
     #[error(
-        "an event type is 1 to {MAX_LEN} letters, digits and underscores in segments separated by full stops, like command.completed"
+        "must be 1 to {MAX_LEN} letters, digits and underscores in segments separated by full stops, like command.completed"
     )]
     Name,
     /// Not a pattern either.
@@ -35,16 +35,14 @@ pub mod builtin {
 
     /// The types that tell of the system itself, with what each means. Anybody may subscribe to them, by
     /// name or by `webhook.*`; `*` does not match them, and no producer may publish them.
-    pub const OPERATIONAL: [(&str, &str); 1] = [(
-        WEBHOOK_DISABLED,
-        "A webhook was disabled because its endpoint is gone, or has failed for too long.",
-    )];
+    pub const OPERATIONAL: [(&str, &str); 1] =
+        [(WEBHOOK_DISABLED, "A webhook was disabled because its endpoint is gone or failed for too long.")];
 
     /// The types that producers publish without registering them, with what each means.
     pub const COMMANDS: [(&str, &str); 3] = [
-        ("command.started", "A command has begun to run."),
-        ("command.completed", "A command has ended with success."),
-        ("command.failed", "A command has ended without success."),
+        ("command.started", "A command started."),
+        ("command.completed", "A command completed successfully."),
+        ("command.failed", "A command failed."),
     ];
 
     /// What the names begin with that are the system's own: this segment.

@@ -19,19 +19,19 @@ pub enum CustomHeadersError {
     #[error("is not a header name")]
     Name,
     /// A name that is ours or the connection's.
-    #[error("must not be set: it belongs to the connection or to the delivery itself")]
+    #[error("must not be set: the header belongs to the connection or to the delivery")]
     Reserved,
     /// A value with a control character, a line break or a byte outside ASCII.
-    #[error("its value may hold only visible ASCII characters, spaces and tabs")]
+    #[error("must have a value of visible ASCII characters, spaces and tabs only")]
     Value,
     /// A value over 4,096 bytes.
-    #[error("its value must be at most {MAX_VALUE_LEN} bytes long")]
+    #[error("must have a value of at most {MAX_VALUE_LEN} bytes")]
     ValueTooLong,
     /// The same name twice (names do not differ by case).
-    #[error("is given twice; header names do not differ by case")]
+    #[error("is given twice; header names are case-insensitive")]
     Duplicate,
     /// More than 32 headers.
-    #[error("at most {MAX_HEADERS} headers may be given")]
+    #[error("must contain at most {MAX_HEADERS} headers")]
     TooMany,
 }
 

@@ -31,7 +31,7 @@ pub enum RetryPolicyError {
     #[error("must be at least the initial backoff and at most 24 h (86400000)")]
     MaxBackoff,
     /// `schedule_ms` too long, or one of its waits out of range.
-    #[error("must hold at most 49 waits of 0 ms to 24 h (86400000) each")]
+    #[error("must contain at most 49 waits of 0 ms to 24 h (86400000) each")]
     Schedule,
     /// Not what `Display` writes.
     #[error("is not a stored retry policy")]

@@ -33,12 +33,12 @@ impl Document {
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let place = error.utf8_error().valid_up_to();
-            malformed(format!("The body is not UTF-8: byte {place} (from 0) belongs to no character."))
+            malformed(format!("The body is not valid UTF-8 at byte {place} (counted from 0)."))
         })?;
         let raw = RawValue::from_string(text)
             .map_err(|error| malformed(format!("The body is not JSON: {error}.")))?;
         if depth(raw.get()) > max_depth {
-            return Err(malformed(format!("The body is nested deeper than {max_depth} levels.")));
+            return Err(malformed(format!("The body is nested more than {max_depth} levels deep.")));
         }
         Ok(Self { raw, room: None })
     }
@@ -63,7 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     }
 }
 
-/// Nothing: it may as well be left out.
+/// An empty object. The body may be omitted.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EmptyBody {}

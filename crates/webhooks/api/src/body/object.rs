@@ -90,10 +90,10 @@ impl<'a> Object<'a> {
         for (name, _) in &self.members {
             let at = pointer(&self.at, name);
             if self.known.is_empty() {
-                faults.at(at, "is not known; the object must be empty");
+                faults.at(at, "is unknown; the object must be empty");
             } else {
                 let known = self.known.join(", ");
-                faults.at(at, format_args!("is not known; the members are: {known}"));
+                faults.at(at, format_args!("is unknown; known members: {known}"));
             }
         }
     }

@@ -62,7 +62,7 @@ impl<'a> Value<'a> {
         self.must_be(Kind::String, faults)?;
         match decode_string(self.raw) {
             Some(text) => Some(text),
-            None => self.refuse(faults, "holds half of a surrogate pair (\\ud800 to \\udfff alone)"),
+            None => self.refuse(faults, "contains half of a surrogate pair (a lone \\ud800 to \\udfff)"),
         }
     }
 
@@ -87,8 +87,8 @@ impl<'a> Value<'a> {
         match serde_json::from_str::<Readable>(self.text()) {
             Ok(Readable) => Some(()),
             Err(error) => {
-                let what = "holds half of a surrogate pair or a number beyond the range of a double";
-                self.refuse(faults, format_args!("{what}: {error}, counted from where it begins"))
+                let what = "contains half of a surrogate pair or a number beyond the range of a double";
+                self.refuse(faults, format_args!("{what}: {error}, counted from its beginning"))
             }
         }
     }
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
         self.must_be(Kind::Number, faults)?;
         match self.text().parse::<f64>() {
             Ok(number) if number.is_finite() => Some(number),
-            _ => self.refuse(faults, "is a number too large to be read"),
+            _ => self.refuse(faults, "is too large a number"),
         }
     }
 

@@ -17,10 +17,10 @@ pub(super) fn is_guarded(operation: &Operation) -> bool {
 /// programs.
 pub(super) fn describe(operation: &mut Operation) {
     let sentence = match scope(operation) {
-        None if !is_guarded(operation) => "Requires no key.".to_owned(),
-        None => "Requires a key; any scope suffices.".to_owned(),
+        None if !is_guarded(operation) => "Requires no API key.".to_owned(),
+        None => "Requires an API key with any scope.".to_owned(),
         Some(scope) => {
-            let sentence = format!("Requires a key with the scope `{scope}`.");
+            let sentence = format!("Requires an API key with the scope `{scope}`.");
             operation.extensions.get_or_insert_default().insert(REQUIRED_SCOPE.to_owned(), scope.into());
             sentence
         }

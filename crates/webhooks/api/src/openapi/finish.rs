@@ -61,7 +61,7 @@ fn complete(operation: &mut Operation) {
     parameters.push(RefOr::Ref(parameter("X-Request-Id")));
     if !access::is_guarded(operation) {
         // What else a client may get wrong needs a body, a parameter or a key.
-        let refusal = Response::new("The request's headers are too large. The answer has no body.");
+        let refusal = Response::new("The request headers are too large. The response has no body.");
         operation.responses.responses.insert("431".to_owned(), refusal.into());
     }
     access::describe(operation);

@@ -44,7 +44,8 @@ fn document() -> OpenApi {
     info.description = Some(include_str!("introduction.md").trim_end().to_owned());
     info.license = Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
     info.contact = Some(Contact::builder().name(Some("rdev webhooks")).build());
-    let server = Server::builder().url("/").description(Some("The server of this document.")).build();
+    let server =
+        Server::builder().url("/").description(Some("The server that this document comes from.")).build();
     let mut document = OpenApi::builder().info(info).servers(Some([server])).tags(Some(tags())).build();
     document.merge(routes::described());
     let components = document.components.get_or_insert_with(Components::new);
@@ -62,14 +63,14 @@ fn document() -> OpenApi {
 fn tags() -> Vec<Tag> {
     let tag = |name: &str, meaning: &str| Tag::builder().name(name).description(Some(meaning)).build();
     vec![
-        tag("events", "What happened, and what became of it."),
-        tag("webhooks", "Where events go."),
-        tag("deliveries", "One event on its way to one webhook, attempt by attempt."),
-        tag("event types", "Which kinds of events there are, and what their data looks like."),
-        tag("api keys", "Who may do what. All of it needs an administrator's key."),
-        tag("replays", "Many deliveries of a webhook once more."),
-        tag("receivers", "What an endpoint gets."),
-        tag("description", "What the API says of itself. No key is needed."),
-        tag("health", "Whether a process lives and can do its work. No key is needed."),
+        tag("events", "What happened: publish, list and follow events."),
+        tag("webhooks", "Where events are delivered."),
+        tag("deliveries", "One event sent to one webhook, attempt by attempt."),
+        tag("event types", "The event types, and the JSON Schemas of their data."),
+        tag("api keys", "Keys, and what each may do. Requires the scope `admin`."),
+        tag("replays", "Redeliver a time range of a webhook's deliveries."),
+        tag("receivers", "The requests that an endpoint receives."),
+        tag("description", "The API's own description. Requires no API key."),
+        tag("health", "Liveness, readiness and metrics of a process. Requires no API key."),
     ]
 }

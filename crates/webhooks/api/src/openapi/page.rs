@@ -49,15 +49,15 @@ fn write(html: &mut String, document: &Value) -> std::fmt::Result {
         html,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}: the API</title>\n<style>{STYLE}</style>\n</head>\n<body>"
+         <title>{title}: API reference</title>\n<style>{STYLE}</style>\n</head>\n<body>"
     )?;
     navigation(html, document)?;
     writeln!(html, "<main>\n<h1 id=\"top\">{title} <small>{version}</small></h1>")?;
     let introduction = Paragraphs(text(&document["info"], "description"));
     writeln!(
         html,
-        "{introduction}<p>The same for programs: <a href=\"openapi.json\"><code>/openapi.json</code></a>, \
-         OpenAPI 3.1.</p>"
+        "{introduction}<p>Machine-readable: <a href=\"openapi.json\"><code>/openapi.json</code></a> \
+         (OpenAPI 3.1).</p>"
     )?;
     for tag in tags(document) {
         let name = Escaped(text(tag, "name"));

@@ -33,7 +33,7 @@ impl PartialSchema for ProblemCode {
     fn schema() -> RefOr<Schema> {
         let codes: Vec<_> = Self::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
         let meaning = format!(
-            "The kind of problem for programs. Later versions may add others to these: {}.",
+            "The machine-readable kind of problem. Later versions may add to these: {}.",
             codes.join(", ")
         );
         let code = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z_]+$"));

@@ -10,37 +10,48 @@ use utoipa::{PartialSchema, ToSchema};
 use super::common::header_parameter;
 use super::{examples, types};
 
-const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "Somebody has asked for a test delivery.");
+const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "A test delivery was requested.");
 
 /// The headers of a delivery besides the webhook's own, each with what it says and its shape.
 const HEADERS: [(&str, &str, &str, Required); 7] = [
     (
         "webhook-id",
-        "The event's id, the same on every attempt and redelivery: the key by which to tell repetitions.",
+        "The event's id, the same on every attempt and redelivery. Use it to recognize duplicates.",
         "^evt_",
         Required::True,
     ),
-    ("webhook-timestamp", "When this attempt began, in Unix seconds.", "^[0-9]+$", Required::True),
+    ("webhook-timestamp", "The start of this attempt, in Unix seconds.", "^[0-9]+$", Required::True),
     (
         "webhook-signature",
-        "Standard Webhooks: `v1,` and the base64 of an HMAC-SHA256, or `v1a,` and that of an ed25519 signature, \
-         over `{webhook-id}.{webhook-timestamp}.{body}`. There may be several, separated by a space.",
+        "Standard Webhooks: `v1,` and a base64 HMAC-SHA256, or `v1a,` and a base64 ed25519 signature, over \
+         `{webhook-id}.{webhook-timestamp}.{body}`. Several signatures are separated by a space.",
         "^v1a?,[A-Za-z0-9+/=]+( v1a?,[A-Za-z0-9+/=]+)*$",
         Required::True,
     ),
-    ("x-rdev-event", "The event's type.", r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", Required::True),
+    ("x-rdev-event", "The event type.", r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", Required::True),
     ("x-rdev-delivery", "The delivery's id.", "^dlv_", Required::True),
-    ("x-rdev-attempt", "1, 2, 3…", "^[1-9][0-9]*$", Required::True),
-    ("traceparent", "Continues the producer's trace, if it sent one.", "^[0-9a-f-]+$", Required::False),
+    ("x-rdev-attempt", "The attempt's number: 1, 2, 3…", "^[1-9][0-9]*$", Required::True),
+    (
+        "traceparent",
+        "Continues the producer's trace. Absent if the producer sent none.",
+        "^[0-9a-f-]+$",
+        Required::False,
+    ),
 ];
 
 /// What an answer means, by its status.
 const ANSWERS: [(&str, &str); 5] = [
-    ("2XX", "Taken, if it comes whole within the deadline."),
-    ("410", "Gone for good: the delivery fails, and the webhook is disabled."),
-    ("429", "Later: not before `Retry-After` (seconds or a date) says, but at most a day later."),
-    ("503", "Later: not before `Retry-After` (seconds or a date) says, but at most a day later."),
-    ("default", "Failed, a redirect included; tried again as the webhook's retry policy says."),
+    ("2XX", "Success, if the whole response arrives within the deadline."),
+    ("410", "Gone: the delivery fails, and the webhook is disabled."),
+    (
+        "429",
+        "Failure. The retry waits at least until `Retry-After` (seconds or a date), but at most 24 hours.",
+    ),
+    (
+        "503",
+        "Failure. The retry waits at least until `Retry-After` (seconds or a date), but at most 24 hours.",
+    ),
+    ("default", "Failure, redirects included. The webhook's retry policy decides about a retry."),
 ];
 
 /// One for each event type that is always there.
@@ -62,8 +73,8 @@ fn delivery(name: &str, meaning: &str, data: &str) -> Operation {
         .operation_id(Some(format!("receive.{name}")))
         .summary(Some(meaning))
         .description(Some(
-            "Verify the signature over the body's bytes before you parse them, answer 2xx as soon as the event is \
-             safely yours, and expect repetitions: delivery is at least once.",
+            "Verify the signature over the raw body before you parse it. Respond with 2xx once you have stored the \
+             event. Expect duplicates: delivery is at least once.",
         ))
         .request_body(Some(body(name, data)))
         .responses(answers());
@@ -88,7 +99,7 @@ fn body(name: &str, data: &str) -> RequestBody {
         .required("data");
     let content = Content::builder().schema(Some(schema)).example(Some(examples::placeholder(name))).build();
     RequestBody::builder()
-        .description(Some("The three members in this order, `data` byte for byte as its producer gave it."))
+        .description(Some("The three members in this order. `data` is byte for byte as published."))
         .content("application/json", content)
         .required(Some(Required::True))
         .build()
@@ -113,7 +124,7 @@ struct WebhookDisabledData {
     reason: String,
     #[schema(value_type = types::Timestamp)]
     disabled_at: String,
-    /// Since when every attempt had failed.
+    /// When the uninterrupted failures began.
     #[schema(value_type = Option<types::Timestamp>, required)]
     failing_since: Option<String>,
 }

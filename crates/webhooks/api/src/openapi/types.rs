@@ -29,7 +29,7 @@ macro_rules! types {
 types! {
     /// The id of a webhook.
     WebhookId = id(domain::WebhookId::PREFIX, "01jhmvbd40fr7s8x1gt0nzcfaw");
-    /// The id of an event, which its receivers see as `webhook-id`.
+    /// The id of an event. Receivers see it as `webhook-id`.
     EventId = id(domain::EventId::PREFIX, "01jhmvbd40e9rv5pq3k2m7yzbn");
     /// The id of a delivery.
     DeliveryId = id(domain::DeliveryId::PREFIX, "01jhmvbd40f4wq9c6xn8tgz2hd");
@@ -39,78 +39,79 @@ types! {
     ReplayId = id(domain::ReplayId::PREFIX, "01jhmvbd40fj2t6w9ar4x0c8nb");
     /// The id of an API key.
     ApiKeyId = id(domain::ApiKeyId::PREFIX, "01jhmvbd40ek8a6vtr2w5cn0yj");
-    /// A moment, RFC 3339. Answers have it in UTC with `Z`, and milli- or microseconds where there are any. Requests may
-    /// have any offset, with or without a colon (`+02:00`, `+0200`).
+    /// A date and time, RFC 3339. Responses use UTC with `Z`, and milli- or microseconds where there are any. Requests
+    /// may use any offset, with or without a colon (`+02:00`, `+0200`).
     Timestamp = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .examples([Value::from("2025-01-15T10:30:00Z")]);
-    /// The name of a kind of event: letters, digits and underscores in segments separated by full stops.
+    /// The name of an event type: letters, digits and underscores in segments separated by full stops.
     EventType = text(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", "command.completed").max_length(Some(128));
-    /// Where an event type comes from: `built_in` and `registered` are published by producers; what is `operational`
-    /// tells of the system itself.
+    /// The origin of an event type. Producers publish `built_in` and `registered` types; the system itself publishes
+    /// `operational` ones.
     EventTypeOrigin = one_of(["built_in", "operational", "registered"]);
-    /// An event type, all types under a prefix (`command.*`), or `*`: all that producers publish.
+    /// An event type, all types under a prefix (`command.*`), or `*` for all types that producers publish.
     EventPattern =
         text(r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$", "command.*").max_length(Some(130));
-    /// The name of a project: no control characters, no white space at either end.
+    /// The name of a project, without control characters and without white space at either end.
     ProjectName =
         text(r"^\S([\s\S]*\S)?$", "my-project").min_length(Some(1)).max_length(Some(128));
     /// A producer's own key for an event: visible ASCII characters.
     EventKey = text("^[!-~]+$", "order-1047-paid").min_length(Some(1)).max_length(Some(255));
-    /// Where deliveries go: `http` or `https`, no credentials, no fragment, a public address.
+    /// Where deliveries go: an `http` or `https` URL with a public address, without credentials or a fragment.
     EndpointUrl = ObjectBuilder::new()
         .schema_type(Type::String)
         .format(Some(SchemaFormat::Custom("uri".to_owned())))
         .max_length(Some(2_048))
         .examples([Value::from("https://example.com/webhook")]);
-    /// The name of a header that is sent along, in lower case in answers. Names that belong to the connection
-    /// or to the delivery (`host`, `content-*`, `webhook-*`, `x-rdev-*` and the like) are refused.
+    /// The name of a custom header, in lower case in responses. Names that belong to the connection or to the
+    /// delivery (`host`, `content-*`, `webhook-*`, `x-rdev-*` and the like) are refused.
     HeaderName = text("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "x-tenant");
-    /// The value of a header that is sent along; `[redacted]` in every answer, since it may be a secret.
+    /// The value of a custom header. Responses show `[redacted]` instead, since it may be a secret.
     HeaderValue = text(r"^[\t -~]*$", "acme").max_length(Some(4_096));
-    /// The new value of a header that is sent along; `null` takes the header away.
+    /// The new value of a custom header; `null` removes the header.
     HeaderChange = text(r"^[\t -~]*$", "acme")
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .max_length(Some(4_096));
-    /// Where a delivery stands: `pending` waits for its first attempt, or for one that was asked for;
-    /// `in_flight` is being sent; `retrying` waits for another attempt after one that failed; `succeeded`,
-    /// `failed` and `cancelled` are over.
+    /// The status of a delivery: `pending` waits for its first attempt or for a requested one; `in_flight` is being
+    /// sent; `retrying` waits for another attempt after a failed one; `succeeded`, `failed` and `cancelled` have
+    /// ended.
     DeliveryStatus = one_of(domain::DeliveryStatus::ALL.iter().map(|status| status.as_str()));
-    /// Why a delivery is over without success: `attempts_exhausted`, `redelivery_failed` (the one attempt that
-    /// was asked for), `refused_destination`, `gone` (410) and `abandoned` (worker after worker died of it) of a
-    /// failed one; `webhook_deleted` and `requested` of a cancelled one.
+    /// Why a delivery ended without success. Failed: `attempts_exhausted`, `redelivery_failed` (the requested attempt
+    /// failed), `refused_destination`, `gone` (the endpoint responded with 410), `abandoned` (one worker after another
+    /// died while sending it). Cancelled: `webhook_deleted`, `requested`.
     DeliveryReason = one_of(
         domain::FailureReason::ALL
             .iter()
             .map(|reason| reason.as_str())
             .chain(domain::CancelReason::ALL.iter().map(|reason| reason.as_str())),
     );
-    /// Why an attempt was made: it was due, somebody asked for this one delivery, or for a range of them.
+    /// Why an attempt was made: it was due (`automatic`), a redelivery was requested (`manual`), or a replay (`replay`).
     Trigger = one_of(domain::Trigger::ALL.map(domain::Trigger::as_str));
-    /// What went wrong with an attempt: `dns` (the name could not be looked up), `refused_destination`,
-    /// `connect`, `tls`, `timeout`, `reset` (the connection broke), `protocol` (no HTTP, or beyond its bounds),
-    /// `status` (a whole answer with another status than 2xx), `abandoned` (its worker ended before it could
-    /// record what came of it).
+    /// Why an attempt failed: `dns` (the name could not be resolved), `refused_destination`, `connect`, `tls`,
+    /// `timeout`, `reset` (the connection broke), `protocol` (invalid HTTP, or a response over the limits), `status`
+    /// (a complete response with a status other than 2xx), `abandoned` (the worker ended before it recorded the
+    /// result).
     FailureClass = one_of(domain::FailureClass::ALL.map(domain::FailureClass::as_str));
-    /// Why a webhook is disabled: its owner said so, its endpoint answered 410, or every attempt failed for too
-    /// long.
+    /// Why a webhook is disabled: on request (`manual`), because its endpoint responded with 410 (`gone`), or because
+    /// every attempt failed for too long (`failing`).
     DisabledReason = one_of(domain::DisabledReason::ALL.map(domain::DisabledReason::as_str));
-    /// `closed`: deliveries go out; `open`: they wait, without using up attempts; `half_open`: one goes out to
-    /// see whether the endpoint is back.
+    /// `closed`: deliveries are sent. `open`: deliveries wait without using up attempts. `half_open`: one delivery
+    /// probes whether the endpoint has recovered.
     CircuitState = one_of(["closed", "open", "half_open"]);
-    /// How deliveries are signed, as Standard Webhooks says: with a shared secret, or with a key pair.
+    /// How deliveries are signed (Standard Webhooks): with a shared secret or with a key pair.
     SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str));
-    /// The public half of an ed25519 key pair.
+    /// The public key of an ed25519 key pair.
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
-    /// Which deliveries a replay takes, by how they ended.
+    /// The status of the deliveries that a replay redelivers.
     DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str));
-    /// Where a replay stands.
+    /// The state of a replay.
     ReplayState = one_of(["running", "completed", "cancelled"]);
-    /// Why a replay ended early. Those that ended with their webhook are not shown any more, like the webhook.
+    /// Why a replay was cancelled. The replays of a deleted webhook are not shown, like the webhook itself.
     ReplayCancelReason = one_of(["requested"]);
-    /// What an API key may do: publish events; look at webhooks, events and deliveries; make, change and
-    /// delete webhooks and redeliver, too; or everything.
+    /// What an API key may do: publish events (`events:write`); read webhooks, events and deliveries
+    /// (`webhooks:read`); also create, update and delete webhooks and redeliver (`webhooks:write`); everything
+    /// (`admin`).
     Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string()));
 }
 

@@ -20,9 +20,9 @@ pub(super) struct Described;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
-/// Describe the API
+/// Get the OpenAPI description
 ///
-/// This document: OpenAPI 3.1.
+/// This document, in OpenAPI 3.1.
 #[utoipa::path(
     get,
     path = "/openapi.json",
@@ -31,7 +31,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
     params(("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The document.", body = Object, headers(("ETag"))),
-        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+        (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
 pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
@@ -45,9 +45,9 @@ pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderM
     }
 }
 
-/// Describe the API to people
+/// API reference (HTML)
 ///
-/// This document as a page. It loads nothing, and runs no script.
+/// This document as a page. It loads nothing and runs no script.
 #[utoipa::path(
     get,
     path = "/docs",
@@ -63,7 +63,7 @@ pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderM
             headers(("ETag"), ("Content-Security-Policy")),
             example = json!("<!doctype html>…")
         ),
-        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+        (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
 pub(crate) async fn docs(headers: HeaderMap) -> Response {

@@ -10,9 +10,9 @@ use crate::problem::{Problem, ProblemCode};
 pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
     linger(request);
     let detail = match uri.path() {
-        "/" => "There is nothing at this path.",
-        path if path.ends_with('/') => "There is no such path; paths here have no slash at the end.",
-        _ => "There is no such path.",
+        "/" => "The path `/` does not exist.",
+        path if path.ends_with('/') => "The path does not exist. Paths have no slash at the end.",
+        _ => "The path does not exist.",
     };
     Problem::not_found(detail)
 }
@@ -21,7 +21,7 @@ pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request
 pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Problem {
     linger(request);
     let method: String = method.as_str().chars().take(20).collect();
-    let detail = format!("This path does not take {method}; Allow lists the methods that it takes.");
+    let detail = format!("The path does not support {method}. Allow lists the methods that it supports.");
     Problem::new(ProblemCode::MethodNotAllowed, detail)
 }
 

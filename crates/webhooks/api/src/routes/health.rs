@@ -9,7 +9,7 @@ use utoipa::{OpenApi, ToSchema};
 use crate::problem::{Problem, ProblemCode};
 use crate::views;
 
-/// What the checks find, if it is well.
+/// The result of a successful check.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HealthStatus)]
 struct Status {
@@ -23,28 +23,28 @@ const OK: Status = Status { status: "ok" };
 #[openapi(paths(healthz, readyz))]
 pub(super) struct Described;
 
-/// Tell that the process lives
+/// Liveness probe
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "health",
     operation_id = "checkLiveness",
-    responses((status = 200, description = "It does.", body = Status))
+    responses((status = 200, description = "The process is alive.", body = Status))
 )]
 pub(crate) async fn healthz() -> Response {
     views::json(&OK)
 }
 
-/// Tell whether the process can do its work
+/// Readiness probe
 ///
-/// It cannot once it has been told to stop, while its database cannot be read and written, while a worker that runs here does not get to look at the
-/// queue, or once a task has failed that it cannot do without.
+/// Fails once the process is stopping, while the database cannot be read or written, while the process's own worker
+/// does not reach the queue, and once an essential task has failed.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "health",
     operation_id = "checkReadiness",
-    responses((status = 200, description = "It can.", body = Status))
+    responses((status = 200, description = "The process is ready.", body = Status))
 )]
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
     match services.readiness().check().await {

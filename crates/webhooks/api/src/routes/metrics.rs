@@ -12,9 +12,9 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; c
 #[openapi(paths(show))]
 pub(super) struct Described;
 
-/// Show what the process counts and times
+/// Get metrics
 ///
-/// In the text format of Prometheus.
+/// In the Prometheus text format.
 #[utoipa::path(
     get,
     path = "/metrics",

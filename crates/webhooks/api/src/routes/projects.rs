@@ -18,11 +18,11 @@ pub(super) fn projects(
 ) -> Option<BTreeSet<ProjectName>> {
     let elements = value.array(MAX_PROJECTS, faults)?;
     if elements.len() > MAX_PROJECTS {
-        return value.refuse(faults, format_args!("must hold at most {MAX_PROJECTS} projects"));
+        return value.refuse(faults, format_args!("must contain at most {MAX_PROJECTS} projects"));
     }
     if elements.is_empty() && access.projects.is_some() {
-        return value
-            .refuse(faults, "must hold at least one project, as your API key is limited to projects");
+        let detail = "must contain at least one project because the API key is restricted to projects";
+        return value.refuse(faults, detail);
     }
     let read = elements.iter().filter_map(|element| {
         let project: ProjectName = element.parsed(faults)?;
@@ -36,4 +36,4 @@ pub(super) fn projects(
 }
 
 /// What is said of a project that is none of the caller's.
-pub(super) const NOT_YOURS: &str = "is not one of the projects that your API key is limited to";
+pub(super) const NOT_YOURS: &str = "is not one of the projects that the API key is restricted to";

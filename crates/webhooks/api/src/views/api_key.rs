@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Text;
 use crate::openapi::types;
 
-/// An API key, without its text.
+/// An API key, without the key itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKey)]
 pub(crate) struct ApiKeyView<'a> {
@@ -17,19 +17,19 @@ pub(crate) struct ApiKeyView<'a> {
     id: Text<ApiKeyId>,
     #[schema(required)]
     name: Option<&'a str>,
-    /// What the key begins with, to tell it from others.
+    /// The first characters of the key.
     hint: &'a str,
     #[schema(value_type = Vec<types::Scope>)]
     scopes: Vec<&'a str>,
-    /// None for no limit.
+    /// The projects that the key is restricted to; `null` for no restriction.
     #[schema(value_type = Option<Vec<types::ProjectName>>, required)]
     projects: Option<Vec<Text<&'a ProjectName>>>,
     #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
-    /// When it ceases to let anybody in.
+    /// When the key expires; `null` for never.
     #[schema(value_type = Option<types::Timestamp>, required)]
     expires_at: Option<Text<Timestamp>>,
-    /// To the minute or so.
+    /// When the key was last used, accurate to about a minute.
     #[schema(value_type = Option<types::Timestamp>, required)]
     last_used_at: Option<Text<Timestamp>>,
 }
@@ -50,13 +50,13 @@ impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
     }
 }
 
-/// A key that was just made, with its text, which is shown this once.
+/// A new API key, with the key itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyWithText)]
 pub(crate) struct CreatedApiKeyView<'a> {
     #[serde(flatten)]
     api_key: ApiKeyView<'a>,
-    /// The key itself.
+    /// The key itself. It is shown only once.
     #[schema(pattern = "^rdev_[0-9A-Za-z]+$")]
     key: &'a str,
 }

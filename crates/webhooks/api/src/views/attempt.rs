@@ -13,13 +13,13 @@ use utoipa::ToSchema;
 use super::{Number, Text, milliseconds};
 use crate::openapi::types;
 
-/// One try at a delivery.
+/// One attempt at a delivery.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
 pub(crate) struct AttemptView<'a> {
     #[schema(value_type = types::AttemptId)]
     id: Text<AttemptId>,
-    /// 1, 2, 3…: the header `x-rdev-attempt`.
+    /// 1, 2, 3…, as in the header `x-rdev-attempt`.
     #[schema(minimum = 1)]
     number: u32,
     #[schema(value_type = types::Trigger)]
@@ -29,15 +29,15 @@ pub(crate) struct AttemptView<'a> {
     #[schema(value_type = f64, minimum = 0)]
     duration_ms: Number,
     phases: PhasesView,
-    /// The HTTP status, if an answer came.
+    /// The HTTP status; `null` without a response.
     #[schema(required, minimum = 100, maximum = 999)]
     status: Option<u16>,
-    /// What went wrong, unless it succeeded.
+    /// Why the attempt failed; `null` if it succeeded.
     #[schema(required)]
     error: Option<ErrorView<'a>>,
     #[schema(required)]
     response: Option<ResponseView<'a>>,
-    /// Of a delivery's last attempt, while another is to follow.
+    /// When the next attempt is due; only on the last attempt, while another follows.
     #[schema(value_type = Option<types::Timestamp>, required)]
     next_attempt_at: Option<Text<Timestamp>>,
 }
@@ -61,7 +61,7 @@ impl<'a> AttemptView<'a> {
     }
 }
 
-/// How long each part took that was reached.
+/// The duration of each phase; `null` for a phase that did not take place.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AttemptPhases)]
 struct PhasesView {
@@ -86,13 +86,13 @@ impl From<Phases> for PhasesView {
     }
 }
 
-/// What went wrong with an attempt.
+/// Why an attempt failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AttemptError)]
 struct ErrorView<'a> {
     #[schema(value_type = types::FailureClass)]
     class: &'static str,
-    /// The same in a sentence.
+    /// The failure in a sentence.
     detail: &'a str,
 }
 
@@ -102,8 +102,8 @@ impl<'a> From<&'a AttemptFailure> for ErrorView<'a> {
     }
 }
 
-/// What the endpoint answered. `headers` are pairs of name and value in order, since a name may come
-/// more than once. `body` is the body's text if `body_encoding` is `utf-8`, otherwise its `base64`.
+/// The endpoint's response. `headers` are pairs of name and value in order, since a name may occur more than
+/// once. `body` is text if `body_encoding` is `utf-8`, otherwise base64.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AttemptResponse)]
 struct ResponseView<'a> {
@@ -115,7 +115,7 @@ struct ResponseView<'a> {
     body: Cow<'a, str>,
     #[schema(pattern = "^(utf-8|base64)$")]
     body_encoding: &'static str,
-    /// Whether there was more of the body than the 16 KiB that are kept.
+    /// True if the body was longer than the 16 KiB that are kept.
     truncated: bool,
 }
 

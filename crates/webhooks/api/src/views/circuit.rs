@@ -9,18 +9,18 @@ use utoipa::ToSchema;
 use super::Text;
 use crate::openapi::types;
 
-/// How a webhook's endpoint is doing.
+/// The health of a webhook's endpoint.
 #[derive(Clone, Copy, Serialize, ToSchema)]
 #[schema(as = Circuit)]
 pub(crate) struct CircuitView {
     #[schema(value_type = types::CircuitState)]
     state: &'static str,
-    /// Until when nothing is sent, while it is `open`.
+    /// Until when nothing is sent; `null` unless the circuit is `open`.
     #[schema(value_type = Option<types::Timestamp>, required)]
     open_until: Option<Text<Timestamp>>,
-    /// Attempts in a row that found the endpoint away, broken or overloaded: no answer, 429 or 5xx.
+    /// Consecutive attempts that found the endpoint unreachable, broken or overloaded: no response, 429 or 5xx.
     consecutive_failures: u32,
-    /// Since when every attempt has failed, in whatever way.
+    /// Since when every attempt has failed, for whatever reason; `null` if the last one succeeded.
     #[schema(value_type = Option<types::Timestamp>, required)]
     failing_since: Option<Text<Timestamp>>,
 }

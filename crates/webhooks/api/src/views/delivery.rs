@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{AttemptView, Map, Text};
 use crate::openapi::types;
 
-/// A delivery without what it sends.
+/// A delivery, without its request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
 pub(crate) struct DeliveryView<'a> {
@@ -28,18 +28,18 @@ pub(crate) struct DeliveryView<'a> {
     webhook_id: Text<WebhookId>,
     #[schema(value_type = types::DeliveryStatus)]
     status: &'static str,
-    /// How many attempts have been made or begun.
+    /// The number of attempts made or begun.
     attempts: u32,
-    /// Not before then is the next attempt made, while it waits for one.
+    /// The earliest time of the next attempt; `null` if the delivery is not waiting for one.
     #[schema(value_type = Option<types::Timestamp>, required)]
     next_attempt_at: Option<Text<Timestamp>>,
-    /// Since when it is over.
+    /// When the delivery ended.
     #[schema(value_type = Option<types::Timestamp>, required)]
     finished_at: Option<Text<Timestamp>>,
-    /// Why it is over without success.
+    /// Why the delivery ended without success.
     #[schema(value_type = Option<types::DeliveryReason>, required)]
     reason: Option<&'static str>,
-    /// The same in a sentence.
+    /// The reason in a sentence.
     #[schema(required)]
     reason_detail: Option<&'static str>,
     #[schema(value_type = types::Timestamp)]
@@ -77,26 +77,24 @@ fn reason(state: &DeliveryState) -> Option<(&'static str, &'static str)> {
 
 const fn failure(reason: FailureReason) -> &'static str {
     match reason {
-        FailureReason::AttemptsExhausted => {
-            "Every attempt that the webhook's retry policy allows has failed."
-        }
-        FailureReason::RedeliveryFailed => "The attempt that was asked for has failed.",
+        FailureReason::AttemptsExhausted => "All attempts that the webhook's retry policy allows failed.",
+        FailureReason::RedeliveryFailed => "The requested redelivery failed.",
         FailureReason::RefusedDestination => {
-            "The webhook's URL leads to an address that deliveries may not reach."
+            "The webhook's URL points to an address that deliveries may not reach."
         }
-        FailureReason::Gone => "The endpoint answered 410 Gone, which disabled the webhook.",
-        FailureReason::Abandoned => "Worker after worker ended while sending it.",
+        FailureReason::Gone => "The endpoint responded with 410 Gone, which disabled the webhook.",
+        FailureReason::Abandoned => "One worker after another ended while sending it.",
     }
 }
 
 const fn cancellation(reason: CancelReason) -> &'static str {
     match reason {
         CancelReason::WebhookDeleted => "The webhook was deleted while the delivery was waiting.",
-        CancelReason::Requested => "Somebody asked for it to be cancelled.",
+        CancelReason::Requested => "It was cancelled on request.",
     }
 }
 
-/// A delivery with what it sends and its last attempt.
+/// A delivery with its request and its last attempt.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeliveryDetail<'a> {
     #[serde(flatten)]
@@ -106,19 +104,19 @@ pub(crate) struct DeliveryDetail<'a> {
     pub(crate) last_attempt: Option<AttemptView<'a>>,
 }
 
-/// What a delivery sends.
+/// The request that a delivery sends.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeliveryRequest)]
 pub(crate) struct RequestView<'a> {
     #[schema(pattern = "^POST$")]
     method: &'static str,
-    /// The webhook's present URL; none once it is deleted.
+    /// The webhook's current URL; `null` once the webhook is deleted.
     #[schema(value_type = Option<types::EndpointUrl>, required)]
     url: Option<Text<&'a EndpointUrl>>,
-    /// As the last attempt sent them, the custom ones redacted; none before the first.
+    /// The headers of the last attempt, with custom values redacted; `null` before the first attempt.
     #[schema(value_type = Option<BTreeMap<types::HeaderName, String>>, required)]
     headers: Option<SentHeaders>,
-    /// Byte for byte.
+    /// The exact body.
     #[schema(value_type = String)]
     body: Utf8<'a>,
 }

@@ -11,19 +11,19 @@ use utoipa::ToSchema;
 use super::{DeliveryView, Text};
 use crate::openapi::types;
 
-/// An event without its data and what became of it.
+/// An event, without its data and its deliveries.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EventFields<'a> {
     #[schema(value_type = types::EventId)]
     id: Text<EventId>,
     #[schema(value_type = types::EventType)]
     event: Text<&'a EventType>,
-    /// When it happened, as its producer said.
+    /// When it happened, according to its producer.
     #[schema(value_type = types::Timestamp)]
     timestamp: Text<Timestamp>,
     #[schema(value_type = Option<types::ProjectName>, required)]
     project: Option<Text<&'a ProjectName>>,
-    /// The producer's own key, the member `id` of what it published.
+    /// The producer's own key, which it published as `id`.
     #[schema(value_type = Option<types::EventKey>, required)]
     key: Option<&'a str>,
     #[schema(value_type = types::Timestamp)]
@@ -44,17 +44,17 @@ impl<'a> From<&'a EventRecord> for EventFields<'a> {
     }
 }
 
-/// An event and what became of it.
+/// An event with its data and the counts of its deliveries.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(crate) struct EventView<'a> {
     #[serde(flatten)]
     event: EventFields<'a>,
-    /// Byte for byte as its producer gave it; `null` if it is longer than some 8 KiB, which `GET /events/{id}` shows.
+    /// Byte for byte as published; `null` if longer than about 8 KiB. `GET /events/{id}` returns all of it.
     #[schema(value_type = Option<Object>, required)]
     data: Option<StoredData<'a>>,
     deliveries: CountsView,
-    /// Why there are no deliveries, if there are none.
+    /// Why there are no deliveries; `null` if there are any.
     #[schema(required)]
     undelivered_reason: Option<&'static str>,
 }
@@ -70,16 +70,16 @@ impl<'a> EventView<'a> {
     }
 }
 
-/// An event with its first deliveries.
+/// An event with its data and its first deliveries.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct EventDetail<'a> {
     #[serde(flatten)]
     event: EventFields<'a>,
-    /// Byte for byte as its producer gave it.
+    /// Byte for byte as published.
     #[schema(value_type = Object)]
     data: StoredData<'a>,
     deliveries: DeliveriesView<'a>,
-    /// Why there are no deliveries, if there are none.
+    /// Why there are no deliveries; `null` if there are any.
     #[schema(required)]
     undelivered_reason: Option<&'static str>,
 }
@@ -116,21 +116,21 @@ fn undelivered_reason(record: &EventRecord, today: Today) -> Option<&'static str
 
 fn nobody(event_type: &EventType, today: Today) -> &'static str {
     if event_type.as_str() == builtin::WEBHOOK_TEST {
-        return "The webhook that it was meant for was disabled or deleted at that moment.";
+        return "The tested webhook was disabled or deleted when this event was accepted.";
     }
     match today {
         Today::Unknown => "No enabled webhook subscribed to this event when it was accepted.",
         Today::Disabled => {
-            "No enabled webhook subscribed to this event when it was accepted. One that is disabled does now."
+            "No enabled webhook subscribed to this event when it was accepted. A disabled webhook does now."
         }
         Today::Enabled => {
-            "No enabled webhook subscribed to this event when it was accepted. One that was made, changed or \
-             enabled since does now."
+            "No enabled webhook subscribed to this event when it was accepted. A webhook that was created, changed \
+             or enabled since does now."
         }
     }
 }
 
-/// How many deliveries there are in each status.
+/// The number of deliveries by status.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeliveryCounts)]
 pub(crate) struct CountsView {
@@ -157,15 +157,15 @@ impl From<DeliveryCounts> for CountsView {
     }
 }
 
-/// The counts, and the deliveries themselves as far as they fit.
+/// The counts, and the first deliveries.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventDeliveries)]
 pub(crate) struct DeliveriesView<'a> {
     #[serde(flatten)]
     counts: CountsView,
-    /// The first 100.
+    /// The first 100 deliveries.
     data: Vec<DeliveryView<'a>>,
-    /// Whether there are others, which `GET /deliveries?event=evt_…` lists.
+    /// True if there are more; `GET /deliveries?event=evt_…` lists all.
     has_more: bool,
 }
 

@@ -15,10 +15,10 @@ use crate::openapi::types;
 pub(crate) struct EventTypeView<'a> {
     #[schema(value_type = types::EventType)]
     name: Text<&'a EventType>,
-    /// What it means.
+    /// What its events mean.
     #[schema(required)]
     description: Option<&'a str>,
-    /// The JSON Schema that the `data` of its events must match, byte for byte as it was given.
+    /// The JSON Schema that the `data` of its events must match, byte for byte as registered.
     #[schema(value_type = Option<serde_json::Map<String, serde_json::Value>>, required)]
     schema: Option<StoredSchema<'a>>,
     #[schema(value_type = types::EventTypeOrigin)]
@@ -26,7 +26,7 @@ pub(crate) struct EventTypeView<'a> {
     /// When it was registered.
     #[schema(value_type = Option<types::Timestamp>, required)]
     created_at: Option<Text<Timestamp>>,
-    /// When it was registered or replaced last.
+    /// When it was last registered or replaced.
     #[schema(value_type = Option<types::Timestamp>, required)]
     updated_at: Option<Text<Timestamp>>,
 }

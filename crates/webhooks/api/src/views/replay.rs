@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::Text;
 use crate::openapi::types;
 
-/// A replay and how far it is.
+/// A replay and its progress.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Replay)]
 pub(crate) struct ReplayView {
@@ -17,14 +17,14 @@ pub(crate) struct ReplayView {
     webhook_id: Text<WebhookId>,
     #[schema(value_type = types::ReplayState)]
     state: &'static str,
-    /// Why it was cancelled.
+    /// Why the replay was cancelled.
     #[schema(value_type = Option<types::ReplayCancelReason>, required)]
     reason: Option<&'static str>,
     #[serde(flatten)]
     found: Found,
-    /// How many of its deliveries have been given to the queue so far.
+    /// The number of deliveries queued so far.
     queued: u64,
-    /// How many of those wait, or are being sent.
+    /// The number of queued deliveries that are waiting or in flight.
     waiting: u32,
     succeeded: u64,
     failed: u64,
@@ -35,7 +35,7 @@ pub(crate) struct ReplayView {
     finished_at: Option<Text<Timestamp>>,
 }
 
-/// What a replay would take.
+/// The deliveries that a replay would redeliver.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReplayDryRun)]
 pub(crate) struct DryRunView {
@@ -47,7 +47,7 @@ pub(crate) struct DryRunView {
     found: Found,
 }
 
-/// What is asked for, and how many deliveries that is.
+/// A selection of deliveries, and how many there are.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReplaySelection)]
 struct Found {
@@ -57,9 +57,9 @@ struct Found {
     until: Text<Timestamp>,
     #[schema(value_type = types::DeliveryOutcome)]
     status: &'static str,
-    /// How many deliveries there were when it was asked for.
+    /// The number of matching deliveries when the replay was requested.
     count: u64,
-    /// Whether that is all; there may be more than were counted.
+    /// False if there are more than were counted.
     count_is_exact: bool,
 }
 

@@ -11,26 +11,26 @@ use utoipa::ToSchema;
 use super::{CircuitView, Number, Text, milliseconds};
 use crate::openapi::types;
 
-/// What became of a webhook's deliveries.
+/// The delivery statistics of a webhook.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookStatistics)]
 pub(crate) struct StatisticsView {
     #[schema(value_type = types::WebhookId)]
     webhook_id: Text<WebhookId>,
-    /// What is covered: the window, rounded up to whole buckets.
+    /// The start of the window, which is rounded up to whole buckets.
     #[schema(value_type = types::Timestamp)]
     since: Text<Timestamp>,
     #[schema(value_type = types::Timestamp)]
     until: Text<Timestamp>,
     deliveries: DeliveriesView,
-    /// From 0 to 1, of the deliveries that succeeded or failed; none without any.
+    /// The share of successes among the deliveries that succeeded or failed, 0 to 1; `null` without any.
     #[schema(value_type = Option<f64>, minimum = 0, maximum = 1, required)]
     success_rate: Option<Number>,
     attempts: AttemptsView,
-    /// Of the attempts that succeeded.
+    /// The latency of successful attempts.
     #[schema(required)]
     latency_ms: Option<QuantilesView>,
-    /// From acceptance, of the deliveries that succeeded by themselves.
+    /// The time from acceptance to success, for deliveries that an automatic attempt completed.
     #[schema(required)]
     time_to_success_ms: Option<QuantilesView>,
     pending: PendingView,
@@ -64,7 +64,7 @@ impl StatisticsView {
     }
 }
 
-/// How many deliveries ended, by how they did.
+/// The number of ended deliveries by outcome.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeliveryStatistics)]
 struct DeliveriesView {
@@ -73,15 +73,15 @@ struct DeliveriesView {
     cancelled: u64,
 }
 
-/// How many attempts were made.
+/// The number of attempts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AttemptStatistics)]
 struct AttemptsView {
     total: u64,
     succeeded: u64,
-    /// Automatic ones after a delivery's first.
+    /// Automatic attempts after the first of a delivery.
     retries: u64,
-    /// By the class of the failure.
+    /// Failed attempts by failure class.
     #[schema(value_type = BTreeMap<types::FailureClass, u64>)]
     failed: FailedView,
 }
@@ -99,7 +99,7 @@ impl Serialize for FailedView {
     }
 }
 
-/// Half, 95 and 99 of a hundred took at most so long.
+/// The 50th, 95th and 99th percentile.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Quantiles)]
 struct QuantilesView {
@@ -119,18 +119,18 @@ impl QuantilesView {
     }
 }
 
-/// What is still to be delivered.
+/// The unfinished deliveries.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Backlog)]
 struct PendingView {
     count: u32,
-    /// Whether there are more than were counted.
+    /// True if there are more than were counted.
     has_more: bool,
     #[schema(required)]
     oldest: Option<OldestView>,
 }
 
-/// The delivery that has waited longest.
+/// The oldest unfinished delivery.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OldestDelivery)]
 struct OldestView {

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::{CircuitView, Map, Number, Text};
 use crate::openapi::types;
 
-/// A webhook, without its secret and the values of its headers.
+/// A webhook, without its secret and its header values.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Webhook)]
 pub(crate) struct WebhookView<'a> {
@@ -26,46 +26,46 @@ pub(crate) struct WebhookView<'a> {
     url: Text<&'a EndpointUrl>,
     #[schema(required)]
     description: Option<&'a str>,
-    /// What it subscribes to.
+    /// The event patterns that it subscribes to.
     #[schema(value_type = Vec<types::EventPattern>)]
     events: Vec<Text<&'a EventPattern>>,
-    /// Only these projects' events are sent; all, if there are none here.
+    /// The projects whose events it receives; empty for all.
     #[schema(value_type = Vec<types::ProjectName>)]
     projects: Vec<Text<&'a ProjectName>>,
-    /// The headers that are sent along, each with `[redacted]` in the place of its value.
+    /// The custom headers, with `[redacted]` in place of each value.
     #[schema(value_type = BTreeMap<types::HeaderName, String>)]
     headers: HeadersView<'a>,
     retry: RetryView<'a>,
-    /// Deliveries a second, in each worker process; `null` for no limit.
+    /// Deliveries per second in each worker process; `null` for no limit.
     #[schema(value_type = Option<f64>, required)]
     rate_limit: Option<Number>,
-    /// Deliveries at once, in each worker process; `null` for the worker's own bound.
+    /// Concurrent deliveries in each worker process; `null` for the worker's own limit.
     #[schema(value_type = Option<u32>, minimum = 1, required)]
     max_in_flight: Option<NonZeroU32>,
-    /// How long an attempt may take; `null` for the worker's own bound.
+    /// The timeout of an attempt; `null` for the worker's own.
     #[schema(value_type = Option<u32>, required)]
     timeout_ms: Option<u128>,
     #[schema(value_type = types::SigningScheme)]
     signing: &'static str,
-    /// What verifies its deliveries, for ed25519.
+    /// The key that verifies its deliveries; only for ed25519.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::PublicKey, required = false)]
     public_key: Option<Text<PublicKey>>,
-    /// Until when the secret before signs too, while it does.
+    /// Until when the previous secret also signs; only during a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::Timestamp, required = false)]
     previous_secret_expires_at: Option<Text<Timestamp>>,
-    /// What verifies what it signs, for ed25519.
+    /// The key that verifies the previous secret's signatures; only for ed25519.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::PublicKey, required = false)]
     previous_public_key: Option<Text<PublicKey>>,
-    /// A disabled webhook gets no new deliveries, and those it has wait.
+    /// A disabled webhook gets no new deliveries, and its unfinished ones wait.
     enabled: bool,
-    /// Only while it is disabled.
+    /// Why it is disabled; only while it is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::DisabledReason, required = false)]
     disabled_reason: Option<&'static str>,
-    /// Since when; only while it is disabled.
+    /// When it was disabled; only while it is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::Timestamp, required = false)]
     disabled_at: Option<Text<Timestamp>>,
@@ -127,13 +127,13 @@ impl<'a> WebhookView<'a> {
     }
 }
 
-/// A webhook that was just made, with the secret that is shown this once.
+/// A new webhook, with its signing secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookWithSecret)]
 pub(crate) struct CreatedView<'a> {
     #[serde(flatten)]
     webhook: WebhookView<'a>,
-    /// What its deliveries are signed with: `whsec_…`, or `whsk_…` for ed25519.
+    /// The signing secret: `whsec_…`, or `whsk_…` for ed25519. It is shown only once.
     #[schema(value_type = String)]
     secret: SecretView<'a>,
 }
@@ -150,13 +150,13 @@ impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
     }
 }
 
-/// A webhook whose secret was just rotated, with the new one, which is shown this once.
+/// A webhook, with its new signing secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookWithNewSecret)]
 pub(crate) struct RotatedView<'a> {
     #[serde(flatten)]
     webhook: WebhookView<'a>,
-    /// What its deliveries are signed with from now on.
+    /// The new signing secret. It is shown only once.
     #[schema(value_type = String)]
     secret: SecretView<'a>,
 }
@@ -185,7 +185,7 @@ impl Serialize for HeadersView<'_> {
     }
 }
 
-/// A retry policy in the shape in which it was given: waits that grow by a factor, or a list of them.
+/// A retry policy: exponential backoff or a schedule.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = RetryPolicy)]
@@ -202,7 +202,7 @@ enum RetryView<'a> {
     },
     #[schema(title = "Schedule")]
     Schedule {
-        /// How long to wait before each further attempt.
+        /// The wait before each attempt after the first.
         #[schema(value_type = Vec<u64>)]
         schedule_ms: Milliseconds<'a>,
     },

@@ -103,7 +103,7 @@ async fn several_keys_live_at_once_and_each_dies_alone() {
     with(&scene, &other, "GET", "/webhooks", "").await.expect(200);
     for (method, path) in [("GET", &one_id), ("DELETE", &one_id)] {
         let gone = scene.call(method, &format!("/api-keys/{path}"), &[]).await.expect(404);
-        assert_eq!(gone.detail(), "There is no such API key.");
+        assert_eq!(gone.detail(), "The API key was not found.");
     }
 }
 
@@ -118,11 +118,11 @@ async fn a_refused_key_is_told_why() {
     with(&scene, &key, "GET", "/webhooks", "").await.expect(200);
     scene.clock.advance(Duration::from_secs(60));
     for (sent, detail, challenge) in [
-        ("wr0ng", "of the form of an API key", "malformed"),
-        (&format!("{KEY}x"), "of the form of an API key", "malformed"),
-        (&key[..43], "of the form of an API key", "malformed"),
+        ("wr0ng", "39 letters and digits", "malformed"),
+        (&format!("{KEY}x"), "39 letters and digits", "malformed"),
+        (&key[..43], "39 letters and digits", "malformed"),
         (mistyped.as_str(), "checksum", "malformed"),
-        (deleted.as_str(), "was deleted", "not known"),
+        (deleted.as_str(), "was deleted", "unknown"),
         (key.as_str(), "has expired", "expired"),
     ] {
         let refused = with(&scene, sent, "GET", "/webhooks", "").await.expect(401);

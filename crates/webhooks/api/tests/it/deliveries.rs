@@ -136,7 +136,7 @@ async fn attempts_are_told_in_full_the_last_first() {
         "duration_ms": 12,
         "phases": {"dns_ms": 1.5, "connect_ms": 2, "tls_ms": null, "first_byte_ms": 0.01},
         "status": 500,
-        "error": {"class": "status", "detail": "the endpoint answered 500"},
+        "error": {"class": "status", "detail": "the endpoint responded with 500"},
         "response": {
             "status": 500,
             "headers": [["set-cookie", "a"], ["set-cookie", "b"]],
@@ -219,7 +219,7 @@ async fn a_delivery_that_waits_is_called_off_on_request() {
     ] {
         assert_eq!(cancelled[member], expected, "{member}");
     }
-    assert!(cancelled["reason_detail"].as_str().unwrap().contains("asked"));
+    assert!(cancelled["reason_detail"].as_str().unwrap().contains("on request"));
     assert_eq!(scene.delivery_of(&event).await, cancelled);
     let refused = scene.post(&path, "{}").await.expect(409);
     assert_eq!(refused.code(), "delivery_finished");

@@ -36,7 +36,7 @@ async fn what_is_there_from_the_beginning_is_listed_by_name() {
     let one = scene.get("/event-types/command.failed").await.expect(200).json();
     assert_eq!(one, listed["data"][1]);
     let expected = json!({
-        "name": "command.failed", "description": "A command has ended without success.", "schema": null,
+        "name": "command.failed", "description": "A command failed.", "schema": null,
         "origin": "built_in", "created_at": null, "updated_at": null,
     });
     assert_eq!(one, expected);
@@ -116,7 +116,9 @@ async fn a_registered_type_is_published_and_subscribed_to() {
     let event = r#"{"event":"order.paid","data":{"order_id":1}}"#;
     let refused = scene.post("/events", event).await.expect(422);
     assert_eq!(refused.places(), ["/event"]);
-    assert!(refused.detail().contains("there are: command.completed, command.failed, command.started"));
+    assert!(
+        refused.detail().contains("known event types: command.completed, command.failed, command.started")
+    );
 
     order(&scene).await;
     scene.post("/webhooks", webhook(json!(["order.*"]))).await.expect(201);

@@ -112,7 +112,7 @@ async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
     let path = webhook("command.*", "my-project").await;
     assert!(reason(&own).await.ends_with("enabled since does now."));
     scene.json("PATCH", &path, r#"{"enabled":false}"#).await.expect(200);
-    assert!(reason(&own).await.ends_with("One that is disabled does now."));
+    assert!(reason(&own).await.ends_with("A disabled webhook does now."));
     assert_eq!(reason(of_nothing.as_str().unwrap()).await, plain);
 
     // Who sees no such webhook is not told of it.
@@ -122,7 +122,7 @@ async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
         let shown = scene.call("GET", &path, &[("authorization", &key)]).await.expect(200).json();
         shown["undelivered_reason"].as_str().unwrap().to_owned()
     };
-    assert!(shown().await.ends_with("One that is disabled does now."));
+    assert!(shown().await.ends_with("A disabled webhook does now."));
     let listed = scene.get("/webhooks?enabled=false").await.json()["data"][0]["id"].clone();
     let disabled = format!("/webhooks/{}", listed.as_str().unwrap());
     scene.json("PATCH", &disabled, r#"{"projects":null}"#).await.expect(200);

@@ -159,9 +159,9 @@ fn every_operation_tells_what_it_is() {
         let scope = operation["x-required-scope"].as_str();
         assert_eq!(scope.is_some(), has_scope, "{name}: the scope that it requires");
         let sentence = match scope {
-            Some(scope) => format!("Requires a key with the scope `{scope}`."),
-            None if is_open => "Requires no key.".to_owned(),
-            None => "Requires a key; any scope suffices.".to_owned(),
+            Some(scope) => format!("Requires an API key with the scope `{scope}`."),
+            None if is_open => "Requires no API key.".to_owned(),
+            None => "Requires an API key with any scope.".to_owned(),
         };
         assert!(text("description").ends_with(&sentence), "{name}");
         assert!(operation.get("x-problems").is_none(), "{name}");

@@ -46,7 +46,7 @@ async fn explanations_say_what_there_is() {
     }
     let body = json!({"url": "https://forbidden.example/", "events": ["*"], "colour": 1}).to_string();
     let errors = scene.post("/webhooks", body).await.expect(422).json()["errors"].clone();
-    assert!(errors[0]["detail"].as_str().unwrap().contains("the members are: url, events"), "{errors}");
+    assert!(errors[0]["detail"].as_str().unwrap().contains("known members: url, events"), "{errors}");
     assert!(errors[1]["detail"].as_str().unwrap().contains("forbidden.example"), "{errors}");
 }
 

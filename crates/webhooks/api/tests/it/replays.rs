@@ -210,7 +210,7 @@ async fn a_key_that_is_limited_to_projects_replays_these_projects_alone_and_sees
     assert_eq!(limited("GET", &format!("{path}s"), "").await.expect(200).json()["data"], json!([]));
     let refused = limited("POST", &path, ALL).await.expect(409);
     assert_eq!(refused.code(), "replay_running");
-    assert!(refused.detail().contains("one that this API key is not shown"), "{}", refused.detail());
+    assert!(refused.detail().contains("one that this API key cannot see"), "{}", refused.detail());
     scene.call("POST", &format!("{all}/cancel"), &[]).await.expect(200);
     let replay = limited("POST", &path, ALL).await.expect(202).json();
     assert_eq!(replay["count"], 1);

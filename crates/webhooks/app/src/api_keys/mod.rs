@@ -45,13 +45,13 @@ pub struct ApiKeyCreated {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyFault {
     /// Nothing could be done with it.
-    #[error("must hold at least one scope")]
+    #[error("must contain at least one scope")]
     NoScope,
     /// There would be nothing for it.
-    #[error("must hold at least one project; a key that is limited to none has no such list")]
+    #[error("must contain at least one project; omit the list for a key without a restriction")]
     NoProject,
     /// What an administrator sees knows no limits: keys, and the catalogue of event types.
-    #[error("cannot be given together with the scope admin: an administrator is limited to nothing")]
+    #[error("cannot be combined with the scope admin: an administrator cannot be restricted")]
     LimitedAdministrator,
     /// It would never be valid.
     #[error("must be in the future")]
@@ -63,10 +63,10 @@ pub enum ApiKeyFault {
 #[non_exhaustive]
 pub enum ApiKeyError {
     /// There is no such key.
-    #[error("there is no such API key")]
+    #[error("the API key was not found")]
     NotFound,
     /// What it is to be is wrong; all faults at once.
-    #[error("the API key cannot be made like that")]
+    #[error("the API key is invalid")]
     Invalid(Vec<ApiKeyFault>),
     /// The database failed.
     #[error("the API key could not be read or stored")]
@@ -78,7 +78,7 @@ pub enum ApiKeyError {
 #[non_exhaustive]
 pub enum AuthenticationError {
     /// No key has this hash, or one that was deleted.
-    #[error("the API key is not known")]
+    #[error("the API key is unknown")]
     Unknown,
     /// It was valid once.
     #[error("the API key has expired")]

@@ -35,9 +35,9 @@ impl ApiKeyUses {
     pub async fn run(mut self) {
         while let Some((id, used_at)) = self.uses.recv().await {
             match self.repository.touch(id, used_at).await {
-                Ok(()) => self.outages.worked("note the use of an API key"),
+                Ok(()) => self.outages.worked("record the use of an API key"),
                 Err(error) => {
-                    self.outages.store_failed("note the use of an API key", &error);
+                    self.outages.store_failed("record the use of an API key", &error);
                 }
             }
         }

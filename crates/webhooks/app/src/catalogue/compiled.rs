@@ -60,7 +60,7 @@ impl Compiled {
             Ok(schema) => Some(Arc::new(schema)),
             Err(faults) => {
                 let fault = faults.first().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(event_type = %name, fault, "schema unusable; its events are refused until it is put again");
+                tracing::error!(event_type = %name, fault, "event type has an unusable schema; refusing its events until it is registered again");
                 None
             }
         };

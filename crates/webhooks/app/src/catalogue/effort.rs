@@ -55,7 +55,7 @@ pub(super) fn visits(parts: &[Part], steps_of: fn(&Part) -> u64) -> Result<u64, 
         if most > MAX_VISITS {
             return Err((
                 0,
-                "asks for too much work: its parts apply too many others to one value, or each other over and over",
+                "requires too much work: its subschemas apply too many others to one value, or each other repeatedly",
             ));
         }
         if here.iter().all(|visits| *visits == 0) {
@@ -96,7 +96,7 @@ fn inner_first(parts: &[Part]) -> Result<Vec<usize>, (usize, &'static str)> {
         }
     }
     if let Some(part) = applied_by.iter().position(|count| *count > 0) {
-        return Err((part, "is applied to the same value over and over: its references go in a circle"));
+        return Err((part, "is applied to the same value repeatedly: its references form a cycle"));
     }
     order.reverse();
     Ok(order)

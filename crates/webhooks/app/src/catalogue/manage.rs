@@ -30,22 +30,22 @@ pub struct NewType {
 #[non_exhaustive]
 pub enum CatalogueError {
     /// There is no such type.
-    #[error("there is no such event type")]
+    #[error("the event type was not found")]
     NotFound,
     /// The type is always there, as it is.
     #[error("the event type is built in and cannot be changed")]
     BuiltIn,
     /// The name is the system's own.
-    #[error("names that begin with `webhook.` are the system's own")]
+    #[error("must not begin with `webhook.`: these names are reserved for the system")]
     Reserved,
     /// A webhook subscribes to the type by its name.
-    #[error("a webhook subscribes to the event type by its name")]
+    #[error("a webhook subscribes to the event type by name")]
     Subscribed,
     /// There are [`MAX_TYPES`] already.
-    #[error("no more than {MAX_TYPES} event types can be registered")]
+    #[error("at most {MAX_TYPES} event types can be registered")]
     Full,
     /// The schema cannot be used; all faults at once, as far as they can be told.
-    #[error("the schema cannot be used")]
+    #[error("the schema is invalid")]
     Schema(Vec<SchemaFault>),
     /// The database failed.
     #[error("the event type could not be read or stored")]
@@ -85,7 +85,8 @@ impl Catalogue {
             drop(turn);
             parsed
         });
-        let parsed = parsing.await.map_err(|_| StoreError::Internal("the schema was not read".into()))?;
+        let parsed =
+            parsing.await.map_err(|_| StoreError::Internal("parsing the schema was interrupted".into()))?;
         parsed.map_err(CatalogueError::Schema)
     }
 
@@ -98,7 +99,7 @@ impl Catalogue {
             RemovedType::NotFound => return Err(CatalogueError::NotFound),
             RemovedType::Subscribed => return Err(CatalogueError::Subscribed),
         }
-        tracing::info!(event_type = %name, "event type removed");
+        tracing::info!(event_type = %name, "event type deleted");
         self.take_in().await;
         Ok(())
     }
@@ -108,7 +109,7 @@ impl Catalogue {
         if let Err(error) = self.load().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
-                "a change of the event types is stored, and not in force here yet"
+                "event type change stored but not yet applied in this process"
             );
         }
     }

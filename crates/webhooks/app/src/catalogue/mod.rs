@@ -157,7 +157,7 @@ impl Catalogue {
         // Schemas are compared, which may take a moment where there are many large ones.
         let comparing = tokio::task::spawn_blocking(move || Snapshot::of(registered, &known));
         let Ok(next) = comparing.await else {
-            return Err(StoreError::Internal("the event types could not be read".into()));
+            return Err(StoreError::Internal("reading the event types was interrupted".into()));
         };
         *self.inner.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         Ok(())

@@ -59,10 +59,10 @@ impl Outline {
         survey.resolve_anchors();
         let count = survey.pattern_count;
         if count > MAX_PATTERNS {
-            survey.fault("", format!("holds {count} patterns; at most {MAX_PATTERNS} can be used"));
+            survey.fault("", format!("contains {count} patterns; at most {MAX_PATTERNS} are allowed"));
         }
         if survey.pattern_bytes > pattern::MAX_BYTES {
-            survey.fault("", "holds patterns that are too large together: they would take too much memory");
+            survey.fault("", "contains patterns that take too much memory together");
         }
         let (pattern_bytes, has_large_pattern) = (survey.pattern_bytes, survey.has_large_pattern);
         let counted = effort::visits(&survey.parts, |part| part.own).and_then(|visits| {
@@ -141,7 +141,7 @@ impl<'a> Survey<'a> {
     fn look_at(&mut self, (part, members): (usize, &'a Map<String, Value>)) {
         let place = self.places[part].clone();
         if !place.is_empty() && members.get("$id").is_some_and(Value::is_string) {
-            self.fault(below(&place, "$id"), "is understood at the top of a schema only");
+            self.fault(below(&place, "$id"), "is supported only at the top of a schema");
         }
         for name in ANCHORS {
             if let Some(anchor) = members.get(name).and_then(Value::as_str)
@@ -268,7 +268,7 @@ impl<'a> Survey<'a> {
                 continue;
             };
             let Some(fragment) = reference.strip_prefix('#') else {
-                let detail = "leads out of this schema: only references that begin with # are followed";
+                let detail = "leads out of this schema: only references that begin with # are supported";
                 self.fault(below(place, keyword), detail);
                 continue;
             };
@@ -279,7 +279,7 @@ impl<'a> Survey<'a> {
             let pointer = percent_decode_str(fragment).decode_utf8_lossy();
             match self.root.pointer(&pointer) {
                 Some(value) => found.push(self.part(value, pointer.into_owned())),
-                None => self.fault(below(place, keyword), "leads nowhere in this schema"),
+                None => self.fault(below(place, keyword), "does not resolve within this schema"),
             }
         }
         found
@@ -291,7 +291,7 @@ impl<'a> Survey<'a> {
                 Some(target) => self.parts[part].same.push(*target),
                 None => {
                     let place = below(&self.places[part], keyword);
-                    self.fault(place, "leads nowhere in this schema");
+                    self.fault(place, "does not resolve within this schema");
                 }
             }
         }

@@ -103,7 +103,7 @@ impl DataSchema {
         }
         faults.extend(nothing_matches.then(|| SchemaFault {
             pointer: "/type".to_owned(),
-            detail: "lets no object pass, and the data of an event is always one".to_owned(),
+            detail: "accepts no object, but the data of an event is always an object".to_owned(),
         }));
         if !faults.is_empty() {
             faults.truncate(MAX_FAULTS);
@@ -135,7 +135,7 @@ impl DataSchema {
             return Vec::new();
         }
         if self.visits.saturating_mul(data.len() as u64) > MAX_LISTING_VISITS {
-            return at_all("does not match its type's schema; it is too large to tell where");
+            return at_all("does not match the event type's schema; it is too large to say where");
         }
         let mut faults = Vec::new();
         for error in self.validator.iter_errors(&value) {
@@ -220,7 +220,10 @@ fn data_faults(error: &ValidationError<'_>, faults: &mut Vec<DraftFault>) {
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             for name in unexpected {
-                add(at.join(name.as_str()).to_string(), "is not allowed by the type's schema".to_owned());
+                add(
+                    at.join(name.as_str()).to_string(),
+                    "is not allowed by the event type's schema".to_owned(),
+                );
             }
         }
         _ => add(at.to_string(), detail(error)),

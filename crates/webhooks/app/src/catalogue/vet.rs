@@ -36,7 +36,7 @@ pub enum DraftFault {
     #[error("`{0}` is not a known event type")]
     UnknownType(EventType),
     /// Its type has a schema that was registered with another version of the program, which understood it.
-    #[error("`{0}` has a schema that is not understood any more: it must be registered again")]
+    #[error("`{0}` has a schema that this version cannot use: register the event type again")]
     UnusableType(EventType),
     /// Its data does not match its type's schema.
     #[error("{detail}")]

@@ -47,7 +47,7 @@ impl LocalFaults {
             tracing::warn!(
                 cause = fault.cause.as_str(),
                 detail = fault.detail,
-                "deliveries wait because of this host"
+                "local fault: deliveries are waiting"
             );
         }
         self.any.store(true, Ordering::Relaxed);
@@ -76,7 +76,7 @@ fn end_outages(outages: &mut Vec<Outage>, now: Instant) {
                 cause = outage.cause.as_str(),
                 attempts = outage.attempts,
                 duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
-                "deliveries no longer wait because of this host"
+                "local fault ended: deliveries are sent again"
             );
         }
         !is_over

@@ -105,7 +105,7 @@ impl PoolTask {
         let (flight, underway) = (job.flight, job.underway.clone());
         // A defect in one attempt must not take the task and its other deliveries with it.
         let action = AssertUnwindSafe(self.send(job, cut_off)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(delivery = %lease.delivery, "an attempt panicked; the delivery is tried again when its lease ends");
+            tracing::error!(delivery = %lease.delivery, "attempt panicked; delivery will be retried when its lease expires");
             Action::Forget
         });
         underway.end();
@@ -218,17 +218,17 @@ fn log(
     let duration_ms = milliseconds(duration);
     let (delivery, webhook, attempt) = (leased.lease.delivery, leased.target.webhook_id, leased.attempt);
     match &outcome.failure {
-        None => tracing::debug!(%delivery, %webhook, attempt, duration_ms, "delivered"),
+        None => tracing::debug!(%delivery, %webhook, attempt, duration_ms, "attempt succeeded"),
         Some(failure) => {
             let (next, retry_in_ms) = match settled {
                 Settled::RetryAfter(wait) => ("retry", Some(milliseconds(wait))),
-                Settled::Resumed | Settled::Interrupted => ("the retry that was due already", None),
+                Settled::Resumed | Settled::Interrupted => ("pending_retry", None),
                 Settled::Failed(reason) => (reason.as_str(), None),
                 Settled::Succeeded => ("none", None),
             };
             tracing::info!(
                 %delivery, %webhook, attempt, duration_ms, class = failure.class.as_str(),
-                detail = failure.detail, next, retry_in_ms, "an attempt failed"
+                detail = failure.detail, next, retry_in_ms, "attempt failed"
             );
         }
     }

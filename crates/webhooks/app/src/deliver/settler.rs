@@ -123,7 +123,7 @@ impl Settler {
             Persisted::Refused(_) if settlements.len() > 1 => {
                 tracing::debug!(
                     outcomes = settlements.len(),
-                    "outcomes were refused; recording them one by one"
+                    "database rejected a batch of results; recording them one by one"
                 );
             }
             Persisted::Refused(error) => {
@@ -181,7 +181,7 @@ impl Settler {
         for (settlement, applied) in settlements.iter().zip(applied) {
             self.measures.settled(settlement.settled, *applied);
             if !applied {
-                tracing::warn!(delivery = %settlement.lease.delivery, "the lease was lost to another worker; its outcome counts, not ours");
+                tracing::warn!(delivery = %settlement.lease.delivery, "lease lost to another worker; result discarded");
             }
         }
         let recorded = webhooks.iter().copied().zip(settlements).zip(applied);
@@ -193,8 +193,8 @@ impl Settler {
             return;
         }
         if let Err(error) = self.queue.release(leases).await {
-            self.outages.store_failed("give claims back", &error);
-            tracing::debug!(claims = leases.len(), "claims could not be given back; their leases expire");
+            self.outages.store_failed("release claims", &error);
+            tracing::debug!(claims = leases.len(), "cannot release claims; their leases will expire");
         }
     }
 
@@ -204,7 +204,7 @@ impl Settler {
         self.outages.store_failed("record outcomes", error);
         tracing::debug!(
             delivery = %settlement.lease.delivery,
-            "an outcome was refused; the delivery is made again when its lease ends"
+            "database rejected a result; delivery will be repeated when its lease expires"
         );
     }
 }

@@ -188,7 +188,7 @@ impl Worker {
 /// What a task still held when it ended.
 fn leases(ended: Result<Vec<LeaseRef>, JoinError>) -> Vec<LeaseRef> {
     ended.unwrap_or_else(|error| {
-        tracing::error!(%error, "a task of the worker died; its leases expire by themselves");
+        tracing::error!(%error, "worker task died; its leases will expire");
         Vec::new()
     })
 }
@@ -199,13 +199,13 @@ async fn release(queue: &dyn DeliveryQueue, leases: &[LeaseRef]) {
         return;
     }
     match tokio::time::timeout(RELEASE_DEADLINE, queue.release(leases)).await {
-        Ok(Ok(())) => tracing::info!(deliveries = leases.len(), "unfinished deliveries were given back"),
+        Ok(Ok(())) => tracing::info!(deliveries = leases.len(), "unfinished deliveries released"),
         Ok(Err(error)) => tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "unfinished deliveries could not be given back; their leases expire"
+            "cannot release unfinished deliveries; their leases will expire"
         ),
         Err(_) => {
-            tracing::warn!("unfinished deliveries could not be given back in time; their leases expire");
+            tracing::warn!("cannot release unfinished deliveries in time; their leases will expire");
         }
     }
 }

@@ -59,10 +59,10 @@ pub struct FeedBatch {
 #[non_exhaustive]
 pub enum WatchError {
     /// There are as many watchers as there may be.
-    #[error("there are too many streams already")]
+    #[error("too many streams are open")]
     TooMany,
     /// There are as many watchers with the same API key as there may be.
-    #[error("there are too many streams with this API key already")]
+    #[error("too many streams are open with this API key")]
     TooManyOfKey,
     /// The database is away.
     #[error("the database cannot be read")]
@@ -130,7 +130,7 @@ impl Shared {
     /// Since when something may have been recorded after a cursor that is later than now.
     async fn set_back_at(&self) -> Result<Timestamp, WatchError> {
         let set_back_at = self.store.set_back_at().await.map_err(|error| {
-            tracing::warn!(error = &error as &dyn std::error::Error, "changes cannot be looked for");
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot read delivery changes");
             WatchError::Unavailable
         })?;
         Ok(set_back_at.unwrap_or(Timestamp::EPOCH))

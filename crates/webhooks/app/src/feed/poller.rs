@@ -66,11 +66,11 @@ impl FeedTask {
             let looked = self.look(&mut looking).await;
             let wait = match looked {
                 Ok(()) => {
-                    self.outages.worked("look for changes");
+                    self.outages.worked("read delivery changes");
                     EVERY.max(began.elapsed() * SHARE_OF_TIME)
                 }
                 Err(error) => {
-                    self.outages.store_failed("look for changes", &error);
+                    self.outages.store_failed("read delivery changes", &error);
                     AWAY
                 }
             };

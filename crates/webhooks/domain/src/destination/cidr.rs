@@ -16,16 +16,16 @@ pub struct Cidr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// What stands before the slash is no address.
-    #[error("must be an address or a block of addresses, like 10.0.0.0/8 or ::1")]
+    #[error("must be an address or a CIDR block, like 10.0.0.0/8 or ::1")]
     Address,
     /// What stands behind the slash is no length, or longer than the address.
-    #[error("the length after the slash must be a whole number of at most {max}")]
+    #[error("must have a whole number of at most {max} after the slash")]
     Prefix {
         /// 32 for IPv4, 128 for IPv6.
         max: u8,
     },
     /// The address has bits set that the length leaves open.
-    #[error("has bits set beyond its length; for the block that holds it write {block}")]
+    #[error("has bits set beyond its prefix length; write {block} for the block that contains it")]
     HostBits {
         /// The block that was probably meant.
         block: Cidr,

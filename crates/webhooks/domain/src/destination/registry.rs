@@ -40,21 +40,21 @@ pub(super) const V4: &[Block<Ipv4Addr>] = &[
     (v4(0, 0, 0, 0), 8, Refused("0.0.0.0/8 is \"this network\" (RFC 791)")),
     (v4(0, 0, 0, 0), 32, Refused("0.0.0.0/32 is \"this host\" (RFC 1122)")),
     (v4(10, 0, 0, 0), 8, Refused("10.0.0.0/8 is private (RFC 1918)")),
-    (v4(100, 64, 0, 0), 10, Refused("100.64.0.0/10 is shared behind carriers' NAT (RFC 6598)")),
+    (v4(100, 64, 0, 0), 10, Refused("100.64.0.0/10 is shared address space for carrier-grade NAT (RFC 6598)")),
     (v4(100, 100, 100, 200), 32, Refused("100.100.100.200/32 is Alibaba Cloud's metadata service")),
     (v4(127, 0, 0, 0), 8, Refused("127.0.0.0/8 is loopback (RFC 1122)")),
     (v4(168, 63, 129, 16), 32, Refused("168.63.129.16/32 is Azure's wire server")),
     (v4(169, 254, 0, 0), 16, Refused("169.254.0.0/16 is link-local (RFC 3927)")),
-    (v4(169, 254, 169, 254), 32, Refused("169.254.169.254/32 is the metadata service of clouds")),
+    (v4(169, 254, 169, 254), 32, Refused("169.254.169.254/32 is the metadata service of cloud providers")),
     (v4(172, 16, 0, 0), 12, Refused("172.16.0.0/12 is private (RFC 1918)")),
-    (v4(192, 0, 0, 0), 24, Refused("192.0.0.0/24 is set aside for protocols (RFC 6890)")),
+    (v4(192, 0, 0, 0), 24, Refused("192.0.0.0/24 is reserved for protocol assignments (RFC 6890)")),
     (v4(192, 0, 0, 0), 29, Refused("192.0.0.0/29 is for IPv4 service continuity (RFC 7335)")),
     (v4(192, 0, 0, 8), 32, Refused("192.0.0.8/32 is a dummy address (RFC 7600)")),
     // Port Control Protocol anycast (RFC 7723), TURN anycast (RFC 8155).
     (v4(192, 0, 0, 9), 32, Reachable),
     (v4(192, 0, 0, 10), 32, Reachable),
-    (v4(192, 0, 0, 170), 32, Refused("192.0.0.170/32 is for the discovery of NAT64 (RFC 8880)")),
-    (v4(192, 0, 0, 171), 32, Refused("192.0.0.171/32 is for the discovery of NAT64 (RFC 8880)")),
+    (v4(192, 0, 0, 170), 32, Refused("192.0.0.170/32 is for NAT64 discovery (RFC 8880)")),
+    (v4(192, 0, 0, 171), 32, Refused("192.0.0.171/32 is for NAT64 discovery (RFC 8880)")),
     (v4(192, 0, 2, 0), 24, Refused("192.0.2.0/24 is for documentation (RFC 5737)")),
     // AS112 (RFC 7535), automatic multicast tunneling (RFC 7450).
     (v4(192, 31, 196, 0), 24, Reachable),
@@ -74,7 +74,7 @@ pub(super) const V4: &[Block<Ipv4Addr>] = &[
 
 #[rustfmt::skip]
 pub(super) const V6: &[Block<Ipv6Addr>] = &[
-    (v6([0, 0, 0, 0], 0), 0, Refused("::/0 outside 2000::/3 is not assigned to public use (RFC 4291)")),
+    (v6([0, 0, 0, 0], 0), 0, Refused("::/0 outside 2000::/3 is not assigned for public use (RFC 4291)")),
     (v6([0, 0, 0, 0], 0), 96, Embeds(embedded::last_bits)),
     (v6([0, 0, 0, 0], 0), 128, Refused("::/128 is the unspecified address (RFC 4291)")),
     (v6([0, 0, 0, 0], 1), 128, Refused("::1/128 is loopback (RFC 4291)")),
@@ -84,7 +84,7 @@ pub(super) const V6: &[Block<Ipv6Addr>] = &[
     (v6([0x100, 0, 0, 0], 0), 64, Refused("100::/64 is discarded (RFC 6666)")),
     (v6([0x100, 0, 0, 1], 0), 64, Refused("100:0:0:1::/64 is a dummy prefix (RFC 9780)")),
     (v6([0x2000, 0, 0, 0], 0), 3, Reachable),
-    (v6([0x2001, 0, 0, 0], 0), 23, Refused("2001::/23 is set aside for protocols (RFC 2928)")),
+    (v6([0x2001, 0, 0, 0], 0), 23, Refused("2001::/23 is reserved for protocol assignments (RFC 2928)")),
     (v6([0x2001, 0, 0, 0], 0), 32, Embeds(embedded::teredo)),
     // Anycast: Port Control Protocol (RFC 7723), TURN (RFC 8155), DNS-SD registration (RFC 9665).
     (v6([0x2001, 1, 0, 0], 1), 128, Reachable),
@@ -128,5 +128,5 @@ fn longest<Address: Copy>(blocks: &[Block<Address>], holds: impl Fn(Address, u8)
         .filter(|(network, prefix, _)| holds(*network, *prefix))
         .max_by_key(|(_, prefix, _)| *prefix)
         // Not reached: both tables have a block of length 0.
-        .map_or(Refused("it lies in no known block"), |(_, _, verdict)| *verdict)
+        .map_or(Refused("it is in no known address block"), |(_, _, verdict)| *verdict)
 }

@@ -54,8 +54,8 @@ fn a_refusal_names_the_block_and_the_embedded_address() {
     let refused = judge(&public_only(), "64:ff9b::a9fe:a9fe").unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "64:ff9b::a9fe:a9fe (which leads to 169.254.169.254) is refused as a destination: \
-         169.254.169.254/32 is the metadata service of clouds"
+        "64:ff9b::a9fe:a9fe (which embeds 169.254.169.254) is not an allowed destination: \
+         169.254.169.254/32 is the metadata service of cloud providers"
     );
     let refused = judge(&public_only(), "4000::1").unwrap_err();
     assert!(refused.reason.contains("not assigned"), "{refused}");
@@ -148,7 +148,7 @@ fn blocks_are_read_and_written() {
     }
     assert_eq!(
         "10.1.2.3/8".parse::<Cidr>().unwrap_err().to_string(),
-        "has bits set beyond its length; for the block that holds it write 10.0.0.0/8"
+        "has bits set beyond its prefix length; write 10.0.0.0/8 for the block that contains it"
     );
 }
 

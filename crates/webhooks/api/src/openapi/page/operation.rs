@@ -31,7 +31,7 @@ pub(super) fn write(
         writeln!(html, "<h4>Body{optional}</h4>\n{}", Paragraphs(text(body, "description")))?;
         contents(html, body)?;
     }
-    writeln!(html, "<h4>Answers</h4>")?;
+    writeln!(html, "<h4>Responses</h4>")?;
     for (status, answer) in members(&operation["responses"]) {
         self::answer(html, document, status, resolve(document, answer))?;
     }

@@ -64,7 +64,7 @@ impl Display for Summary<'_> {
             match &schema["type"] {
                 Value::Array(types) => joined(f, " or ", types.iter().filter_map(Value::as_str))?,
                 Value::String(name) => f.write_str(name)?,
-                _ => f.write_str("anything")?,
+                _ => f.write_str("any value")?,
             }
         }
         bounds(f, schema)
@@ -79,9 +79,9 @@ fn bounds(f: &mut fmt::Formatter<'_>, schema: &Value) -> fmt::Result {
         ("maximum", "at most "),
         ("minLength", "length at least "),
         ("maxLength", "length at most "),
-        ("minItems", "elements at least "),
-        ("maxItems", "elements at most "),
-        ("pattern", "like "),
+        ("minItems", "items at least "),
+        ("maxItems", "items at most "),
+        ("pattern", "pattern "),
         ("default", "default "),
         ("const", "always "),
     ];

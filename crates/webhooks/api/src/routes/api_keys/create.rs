@@ -12,10 +12,10 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::views::{self, CreatedApiKeyView};
 
-/// Make an API key
+/// Create an API key
 ///
-/// The answer has the key itself, `key`, which is shown this once. Several keys may be alive at once, so that one
-/// can take over from another.
+/// The response contains the key itself, `key`, which is shown only once. Several keys may be valid at once, so that
+/// one can replace another.
 #[utoipa::path(
     post,
     path = "/api-keys",
@@ -23,7 +23,7 @@ use crate::views::{self, CreatedApiKeyView};
     operation_id = "createApiKey",
     security(("api_key" = ["admin"])),
     request_body = NewApiKeyBody,
-    responses((status = 201, description = "The key was made.", body = CreatedApiKeyView, headers(("Location"))))
+    responses((status = 201, description = "The API key was created.", body = CreatedApiKeyView, headers(("Location"))))
 )]
 pub(crate) async fn create(
     State(services): State<Services>,

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 
 /// Delete an API key
 ///
-/// It lets nobody in any more: at once in the process that answers, within a second in others.
+/// The key stops working at once in the process that responds, and within a second in others.
 #[utoipa::path(
     delete,
     path = "/api-keys/{id}",
@@ -20,7 +20,7 @@ use crate::problem::Problem;
     operation_id = "deleteApiKey",
     security(("api_key" = ["admin"])),
     params(("id" = types::ApiKeyId, Path)),
-    responses((status = 204, description = "It is deleted."))
+    responses((status = 204, description = "The API key was deleted."))
 )]
 pub(crate) async fn delete(
     State(services): State<Services>,

@@ -10,7 +10,7 @@ use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, ApiKeyView};
 
-/// Look at an API key
+/// Get an API key
 #[utoipa::path(
     get,
     path = "/api-keys/{id}",
@@ -18,7 +18,7 @@ use crate::views::{self, ApiKeyView};
     operation_id = "getApiKey",
     security(("api_key" = ["admin"])),
     params(("id" = types::ApiKeyId, Path)),
-    responses((status = 200, description = "The key, without its text.", body = ApiKeyView))
+    responses((status = 200, description = "The API key, without the key itself.", body = ApiKeyView))
 )]
 pub(crate) async fn get(
     State(services): State<Services>,

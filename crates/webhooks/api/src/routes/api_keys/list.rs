@@ -11,7 +11,7 @@ use crate::views::{ApiKeyList, ApiKeyView};
 
 /// List API keys
 ///
-/// Newest first, those that have expired included.
+/// Newest first, including expired keys.
 #[utoipa::path(
     get,
     path = "/api-keys",
@@ -19,7 +19,7 @@ use crate::views::{ApiKeyList, ApiKeyView};
     operation_id = "listApiKeys",
     security(("api_key" = ["admin"])),
     params(PageParameters),
-    responses((status = 200, description = "A page of keys.", body = ApiKeyList, headers(("Link"))))
+    responses((status = 200, description = "A page of API keys.", body = ApiKeyList, headers(("Link"))))
 )]
 pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
     let request = page::request(&mut query);

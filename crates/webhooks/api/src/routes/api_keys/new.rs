@@ -16,22 +16,22 @@ use crate::routes::projects::projects;
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;
 
-/// A new API key. `null` stands for an optional member that is absent.
+/// A new API key. `null` means that an optional member is absent.
 #[derive(ToSchema)]
 #[schema(as = NewApiKey)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `read` reads")]
 pub(super) struct NewApiKeyBody {
-    /// What to call it, without control characters.
+    /// A name without control characters.
     #[schema(min_length = 1, max_length = 100)]
     name: Option<String>,
     #[schema(value_type = Vec<types::Scope>, min_items = 1)]
     scopes: Vec<String>,
-    /// What belongs to other projects does not exist for the key; no limit, if it is absent. An administrator's
-    /// key cannot be limited.
+    /// Restricts the key to these projects: nothing else exists for it. Absent for no restriction. A key with the
+    /// scope `admin` cannot be restricted.
     #[schema(value_type = Option<Vec<types::ProjectName>>, min_items = 1, max_items = 100)]
     projects: Option<Vec<String>>,
-    /// When it ceases to let anybody in; never, if it is absent.
+    /// When the key expires; absent for never.
     #[schema(value_type = Option<types::Timestamp>)]
     expires_at: Option<String>,
 }
@@ -68,7 +68,10 @@ fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
     if (1..=MAX_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
         Some(text)
     } else {
-        value.refuse(faults, format_args!("must be 1 to {MAX_NAME} characters without control characters"))
+        value.refuse(
+            faults,
+            format_args!("must be 1 to {MAX_NAME} characters long, without control characters"),
+        )
     }
 }
 
@@ -76,7 +79,7 @@ fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
 fn read_scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
     let elements = value.array(MAX_SCOPES, faults)?;
     if elements.len() > MAX_SCOPES {
-        return value.refuse(faults, format_args!("must hold at most {MAX_SCOPES} scopes"));
+        return value.refuse(faults, format_args!("must contain at most {MAX_SCOPES} scopes"));
     }
     let read: BTreeSet<Scope> = elements.iter().filter_map(|element| read_scope(element, faults)).collect();
     Some(read).filter(|read| elements.is_empty() || !read.is_empty())

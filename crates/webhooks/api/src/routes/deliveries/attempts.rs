@@ -16,7 +16,7 @@ use crate::views::{AttemptList, AttemptView};
 
 /// List a delivery's attempts
 ///
-/// The last first.
+/// Newest first.
 #[utoipa::path(
     get,
     path = "/deliveries/{id}/attempts",

@@ -14,9 +14,9 @@ use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
 
-/// Call off a delivery that waits
+/// Cancel a delivery
 ///
-/// It may be redelivered later.
+/// Cancels a delivery that waits for an attempt. It can be redelivered later.
 #[utoipa::path(
     post,
     path = "/deliveries/{id}/cancel",
@@ -25,7 +25,7 @@ use crate::views::{self, DeliveryView};
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::DeliveryId, Path)),
     request_body = Option<EmptyBody>,
-    responses((status = 200, description = "It is cancelled.", body = DeliveryView)),
+    responses((status = 200, description = "The delivery was cancelled.", body = DeliveryView)),
     extensions(("x-problems" = json!(["delivery_in_flight", "delivery_finished"])))
 )]
 pub(crate) async fn cancel(
@@ -35,16 +35,16 @@ pub(crate) async fn cancel(
     _: Nothing,
 ) -> Result<Response, Problem> {
     let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref()).await? {
-        None => (ProblemCode::NotFound, "There is no such delivery."),
+        None => (ProblemCode::NotFound, "The delivery was not found."),
         Some(Cancellation::Cancelled(delivery)) => {
             return Ok(views::json(&DeliveryView::from(&delivery)));
         }
         Some(Cancellation::InFlight) => (
             ProblemCode::DeliveryInFlight,
-            "The delivery is being sent at this moment: if it is to be tried again, cancel it then.",
+            "The delivery is being sent. If it is retried, cancel it before the retry.",
         ),
         Some(Cancellation::Ended) => {
-            (ProblemCode::DeliveryFinished, "The delivery has ended, so there is nothing to call off.")
+            (ProblemCode::DeliveryFinished, "The delivery has ended and cannot be cancelled.")
         }
     };
     Err(Problem::new(code, detail))

@@ -19,10 +19,10 @@ pub(crate) struct Filters {
     /// Only deliveries of this project's events.
     #[param(value_type = Option<types::ProjectName>)]
     project: Option<String>,
-    /// Only deliveries of events that were accepted then or later.
+    /// Only deliveries of events accepted at this time or later.
     #[param(value_type = Option<types::Timestamp>)]
     since: Option<String>,
-    /// Only deliveries of events that were accepted before.
+    /// Only deliveries of events accepted before this time.
     #[param(value_type = Option<types::Timestamp>)]
     until: Option<String>,
 }
@@ -49,7 +49,7 @@ pub(crate) fn read_kind(query: &mut Query, access: &Access) -> DeliveryFilter {
                 Some(text.parse().map_err(|error: rdev_webhooks_domain::IdError| error.to_string())?);
         } else {
             filter.event_type = Some(text.parse().map_err(|_| {
-                "must be an event type like command.completed, or the id of an event, evt_…".to_owned()
+                "must be an event type like command.completed or an event id like evt_…".to_owned()
             })?);
         }
         Ok(())

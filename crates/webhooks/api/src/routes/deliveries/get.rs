@@ -12,9 +12,9 @@ use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
 
-/// Look at a delivery
+/// Get a delivery
 ///
-/// With the exact body and headers that were sent, and the last attempt.
+/// Includes the exact body and headers that were sent, and the last attempt.
 #[utoipa::path(
     get,
     path = "/deliveries/{id}",

@@ -26,7 +26,7 @@ struct WebhookFilter {
 
 /// List deliveries
 ///
-/// Those of the newest events first.
+/// Deliveries of the newest events first.
 #[utoipa::path(
     get,
     path = "/deliveries",

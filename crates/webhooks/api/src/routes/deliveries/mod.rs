@@ -26,7 +26,7 @@ use crate::problem::Problem;
 
 /// One delivery that there is for the caller, or 404.
 async fn find(services: &Services, access: &Access, id: DeliveryId) -> Result<DeliveryRecord, Problem> {
-    let none = || Problem::not_found("There is no such delivery.");
+    let none = || Problem::not_found("The delivery was not found.");
     let found = services.history.get(id).await?.ok_or_else(none)?;
     if access.projects.is_some() {
         // Its webhook may be deleted by now, which only the store sees through. There is one delivery of

@@ -15,9 +15,9 @@ use crate::path::PathId;
 use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
 
-/// Deliver once more
+/// Redeliver
 ///
-/// Makes one attempt now, with the same `webhook-id`. An automatic retry that waits stays as it is.
+/// Makes one attempt now, with the same `webhook-id`. A waiting automatic retry stays as it is.
 #[utoipa::path(
     post,
     path = "/deliveries/{id}/redeliver",
@@ -26,7 +26,7 @@ use crate::views::{self, DeliveryView};
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::DeliveryId, Path)),
     request_body = Option<EmptyBody>,
-    responses((status = 202, description = "The delivery is on its way.", body = DeliveryView)),
+    responses((status = 202, description = "The redelivery was queued.", body = DeliveryView)),
     extensions(("x-problems" = json!(["delivery_in_flight", "webhook_disabled", "webhook_deleted"])))
 )]
 pub(crate) async fn redeliver(
@@ -37,22 +37,20 @@ pub(crate) async fn redeliver(
 ) -> Result<Response, Problem> {
     let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone()).await?;
     let (code, detail) = match redelivered {
-        None => (ProblemCode::NotFound, "There is no such delivery."),
+        None => (ProblemCode::NotFound, "The delivery was not found."),
         Some(Redelivery::Queued(delivery)) => {
             let shown = views::json(&DeliveryView::from(&delivery));
             return Ok((StatusCode::ACCEPTED, shown).into_response());
         }
-        Some(Redelivery::InFlight) => (
-            ProblemCode::DeliveryInFlight,
-            "The delivery is being sent at this moment: look at what comes of it first.",
-        ),
-        Some(Redelivery::WebhookDisabled) => {
-            (ProblemCode::WebhookDisabled, "The delivery's webhook is disabled: enable it first.")
+        Some(Redelivery::InFlight) => {
+            (ProblemCode::DeliveryInFlight, "The delivery is being sent. Wait for the result first.")
         }
-        Some(Redelivery::WebhookDeleted) => (
-            ProblemCode::WebhookDeleted,
-            "The delivery's webhook was deleted, so there is nowhere to send it.",
-        ),
+        Some(Redelivery::WebhookDisabled) => {
+            (ProblemCode::WebhookDisabled, "The delivery's webhook is disabled. Enable it first.")
+        }
+        Some(Redelivery::WebhookDeleted) => {
+            (ProblemCode::WebhookDeleted, "The delivery's webhook was deleted, so it cannot be redelivered.")
+        }
     };
     Err(Problem::new(code, detail))
 }

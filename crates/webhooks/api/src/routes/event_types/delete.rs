@@ -9,9 +9,9 @@ use crate::openapi::types;
 use crate::path::PathName;
 use crate::problem::Problem;
 
-/// Remove a registered event type
+/// Delete an event type
 ///
-/// What was published of it stays as it is.
+/// Deletes a registered event type. Its events are kept.
 #[utoipa::path(
     delete,
     path = "/event-types/{name}",
@@ -19,7 +19,7 @@ use crate::problem::Problem;
     operation_id = "deleteEventType",
     security(("api_key" = ["admin"])),
     params(("name" = types::EventType, Path)),
-    responses((status = 204, description = "It is removed.")),
+    responses((status = 204, description = "The event type was deleted.")),
     extensions(("x-problems" = json!(["event_type_built_in", "event_type_subscribed", "validation_failed"])))
 )]
 pub(crate) async fn delete(State(services): State<Services>, name: PathName) -> Result<StatusCode, Problem> {

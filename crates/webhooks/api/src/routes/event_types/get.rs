@@ -9,7 +9,7 @@ use crate::path::PathName;
 use crate::problem::Problem;
 use crate::views::{self, EventTypeView};
 
-/// Look at an event type
+/// Get an event type
 #[utoipa::path(
     get,
     path = "/event-types/{name}",

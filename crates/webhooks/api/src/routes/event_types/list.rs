@@ -13,9 +13,9 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{EventTypeList, EventTypeView};
 
-/// List the event types
+/// List event types
 ///
-/// By name: those that are built in, those that tell of the system itself, and those that were registered.
+/// By name: built-in, operational and registered event types.
 #[utoipa::path(
     get,
     path = "/event-types",

@@ -16,24 +16,24 @@ use crate::problem::Problem;
 use crate::routes::webhooks::description;
 use crate::views::{self, EventTypeView};
 
-/// An event type as it is to be. `null` stands for an optional member that is absent.
+/// The definition of an event type. `null` means that an optional member is absent.
 #[derive(ToSchema)]
 #[schema(as = NewEventType)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `read` reads")]
 pub(super) struct EventTypeBody {
-    /// What it means.
+    /// What its events mean.
     #[schema(max_length = 1_000)]
     description: Option<String>,
-    /// A JSON Schema (draft 2020-12, unless it says otherwise) that the `data` of its events must match, of at most
-    /// 65,536 bytes. It refers to nothing outside of itself.
+    /// A JSON Schema (draft 2020-12, unless `$schema` names another) that the `data` of its events must match. At most
+    /// 65,536 bytes, without references to anything outside itself.
     schema: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// Register an event type, or replace a registered one
+/// Register an event type
 ///
-/// Events that are published from then on are held to its schema: at once by the process that answers, within a
-/// second by others.
+/// Registers an event type, or replaces a registered one. The schema applies to events that are published from then on: at once in the process that responds, and within a
+/// second in others.
 #[utoipa::path(
     put,
     path = "/event-types/{name}",
@@ -43,8 +43,8 @@ pub(super) struct EventTypeBody {
     params(("name" = types::EventType, Path)),
     request_body = EventTypeBody,
     responses(
-        (status = 201, description = "It is registered.", body = EventTypeView, headers(("Location"))),
-        (status = 200, description = "It is replaced.", body = EventTypeView)
+        (status = 201, description = "The event type was registered.", body = EventTypeView, headers(("Location"))),
+        (status = 200, description = "The event type was replaced.", body = EventTypeView)
     ),
     extensions(("x-problems" = json!(["event_type_built_in", "too_many_event_types"])))
 )]

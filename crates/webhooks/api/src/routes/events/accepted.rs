@@ -13,13 +13,13 @@ use crate::openapi::types;
 /// How long counting may take what a repeated event has become.
 const MAX_COUNTING: Duration = Duration::from_secs(2);
 
-/// An event that was accepted.
+/// An accepted event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AcceptedEvent)]
 pub(super) struct Accepted {
     #[schema(value_type = types::EventId)]
     id: String,
-    /// How many webhooks it goes to.
+    /// The number of webhooks that the event goes to.
     deliveries: u32,
 }
 

@@ -20,7 +20,7 @@ use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::views;
 
-/// Events to be accepted together.
+/// Events to publish together.
 #[derive(ToSchema)]
 #[schema(as = NewEvents)]
 #[serde(deny_unknown_fields)]
@@ -30,17 +30,17 @@ struct Events {
     events: Vec<NewEventBody>,
 }
 
-/// Events that were accepted, in the order in which they came.
+/// The accepted events, in the order of the request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AcceptedEvents)]
 struct AllAccepted {
     events: Vec<Accepted>,
 }
 
-/// Publish up to a thousand events
+/// Publish a batch of events
 ///
-/// All of them or none, in one transaction: one event with a fault keeps all of them out. An event may be as large
-/// as by itself, 256 KiB, and the whole body 16 MiB.
+/// Publishes up to 1,000 events, all or none, in one transaction: one invalid event rejects the batch. Each event may
+/// have 256 KiB, as when published alone, and the whole body 16 MiB.
 #[utoipa::path(
     post,
     path = "/events/batch",
@@ -49,7 +49,7 @@ struct AllAccepted {
     security(("api_key" = ["events:write"])),
     params(("traceparent" = Option<String>, Header)),
     request_body = Events,
-    responses((status = 202, description = "All are accepted.", body = AllAccepted))
+    responses((status = 202, description = "The events were accepted.", body = AllAccepted))
 )]
 pub(crate) async fn batch(
     State(services): State<Services>,
@@ -89,10 +89,10 @@ fn read(
     let events = events?;
     let elements = events.array(MAX_EVENTS, faults)?;
     if elements.is_empty() {
-        return events.refuse(faults, "must hold at least one event");
+        return events.refuse(faults, "must contain at least one event");
     }
     if elements.len() > MAX_EVENTS {
-        return events.refuse(faults, format_args!("must hold at most {MAX_EVENTS} events"));
+        return events.refuse(faults, format_args!("must contain at most {MAX_EVENTS} events"));
     }
     // One that cannot be read is noted, and those after it are read too.
     let read = elements.iter().enumerate().filter_map(|(index, element)| {

@@ -11,21 +11,21 @@ use crate::problem::Problem;
 use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
 
-/// A new event. `null` stands for an optional member that is absent.
+/// A new event. `null` means that an optional member is absent.
 #[derive(ToSchema)]
 #[schema(as = NewEvent)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `read` reads")]
 pub(super) struct NewEventBody {
-    /// One of the event types that are known.
+    /// A known event type.
     #[schema(value_type = types::EventType)]
     event: String,
-    /// When it happened; now, if it is absent.
+    /// When it happened; absent for now.
     #[schema(value_type = Option<types::Timestamp>)]
     timestamp: Option<String>,
-    /// Whatever there is to tell, delivered byte for byte.
+    /// The payload, delivered byte for byte.
     data: NewEventData,
-    /// Your own key for it: a repeat within the same project is answered like the first and adds nothing.
+    /// Your own key for the event. A repeat within the same project gets the same response and adds nothing.
     #[schema(value_type = Option<types::EventKey>)]
     id: Option<String>,
 }
@@ -85,7 +85,7 @@ fn members(
 fn own_project(data: &mut Object<'_>, access: &Access, faults: &mut Faults) -> Option<ProjectName> {
     let Some(value) = data.optional("project") else {
         if access.projects.is_some() {
-            data.fault("project", "is required, as your API key is limited to projects", faults);
+            data.fault("project", "is required because the API key is restricted to projects", faults);
         }
         return None;
     };
@@ -100,11 +100,11 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
     }
     if event_type.is_reserved() {
         let detail =
-            "cannot be published: the system alone tells of events whose types begin with `webhook.`";
+            "cannot be published: event types that begin with `webhook.` are reserved for the system";
         return value.refuse(faults, detail);
     }
     let known = listed(&catalogue.publishable());
-    value.refuse(faults, format_args!("`{event_type}` is not a known event type; there are: {known}"))
+    value.refuse(faults, format_args!("`{event_type}` is not a known event type; known event types: {known}"))
 }
 
 /// Adds what is wrong by substance with events, each of which stands at its place, to faults of form, so that

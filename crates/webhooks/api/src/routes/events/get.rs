@@ -20,9 +20,9 @@ const MAX_DELIVERIES: u32 = 100;
 /// How many webhooks are looked at to tell why nobody was sent an event.
 const MAX_WEBHOOKS: u32 = 100;
 
-/// Look at an event
+/// Get an event
 ///
-/// With its first 100 deliveries, or why there are none.
+/// Includes the first 100 deliveries, or why there are none.
 #[utoipa::path(
     get,
     path = "/events/{id}",

@@ -25,17 +25,17 @@ struct Filters {
     /// Only this project's events.
     #[param(value_type = Option<types::ProjectName>)]
     project: Option<String>,
-    /// Only events that were accepted then or later.
+    /// Only events accepted at this time or later.
     #[param(value_type = Option<types::Timestamp>)]
     since: Option<String>,
-    /// Only events that were accepted before.
+    /// Only events accepted before this time.
     #[param(value_type = Option<types::Timestamp>)]
     until: Option<String>,
 }
 
 /// List events
 ///
-/// Newest first, each with what became of it.
+/// Newest first, each with the counts of its deliveries.
 #[utoipa::path(
     get,
     path = "/events",

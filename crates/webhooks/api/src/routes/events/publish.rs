@@ -17,8 +17,8 @@ use crate::views;
 
 /// Publish an event
 ///
-/// The event and all its deliveries are on disk when this answers. Within a project, a repeat of the producer's
-/// own `id` is answered as the first was, and adds nothing.
+/// The event and all its deliveries are stored durably before the response. Within a project, a repeat of the
+/// producer's own `id` gets the same response and adds nothing.
 #[utoipa::path(
     post,
     path = "/events",
@@ -27,7 +27,7 @@ use crate::views;
     security(("api_key" = ["events:write"])),
     params(("traceparent" = Option<String>, Header)),
     request_body = NewEventBody,
-    responses((status = 202, description = "It is accepted.", body = Accepted))
+    responses((status = 202, description = "The event was accepted.", body = Accepted))
 )]
 pub(crate) async fn publish(
     State(services): State<Shared>,

@@ -58,10 +58,10 @@ struct Filters {
     webhook: Option<String>,
 }
 
-/// Watch deliveries as they change
+/// Stream delivery changes
 ///
-/// Server-sent events, without an end: `event: delivery`, with a delivery as `data` and a cursor as `id`. After a
-/// break `Last-Event-ID` takes the last `id`, and nothing is missed, though something may come again.
+/// An endless stream of server-sent events: `event: delivery`, with a delivery as `data` and a cursor as `id`. To
+/// resume, send the last `id` as `Last-Event-ID`: no change is missed, though some may be repeated.
 #[utoipa::path(
     get,
     path = "/events/stream",
@@ -71,7 +71,7 @@ struct Filters {
     params(Filters, ("Last-Event-ID" = Option<String>, Header)),
     responses((
         status = 200,
-        description = "The stream.",
+        description = "The event stream.",
         body = String,
         content_type = "text/event-stream",
         headers(("X-Accel-Buffering")),
@@ -116,18 +116,18 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Timestamp>, Problem> {
 }
 
 fn not_of_this_stream() -> Problem {
-    let detail = "Last-Event-ID must be the id of an event of this stream, as it is.";
+    let detail = "Last-Event-ID must be an event id of this stream, unchanged.";
     Problem::new(ProblemCode::ValidationFailed, detail).in_header(LAST_EVENT_ID)
 }
 
 fn refusal(error: WatchError) -> Problem {
     let detail = match error {
-        WatchError::Unavailable => "The database is away. Try again.",
+        WatchError::Unavailable => "The database is unavailable. Try again.",
         WatchError::TooManyOfKey => {
-            "There are as many streams with this API key as there may be. End one, or try again later."
+            "The API key has the maximum number of streams open. Close one, or try again later."
         }
         WatchError::TooMany => {
-            "There are as many streams as there may be, and your API key has its share of them. End one, or try again later."
+            "The maximum number of streams is open, and the API key has its share of them. Close one, or try again later."
         }
         _ => "The service is stopping. Try again.",
     };
@@ -187,7 +187,7 @@ impl Watcher {
                 Ok(Err(error)) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "a stream ends: what its client missed cannot be read"
+                        "stream closed: missed changes cannot be read"
                     );
                     return None;
                 }

@@ -15,7 +15,7 @@ use crate::fault::Faults;
 use crate::openapi::types;
 use crate::routes::projects::projects;
 
-/// A JSON merge patch of a webhook: `null` takes a setting away or resets it to its default.
+/// A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.
 #[derive(ToSchema)]
 #[schema(as = WebhookPatch)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +23,7 @@ use crate::routes::projects::projects;
 pub(super) struct WebhookPatchBody {
     #[schema(value_type = types::EndpointUrl, required = false)]
     url: String,
-    /// Replaces what it subscribes to.
+    /// Replaces the event patterns.
     #[schema(value_type = Vec<types::EventPattern>, min_items = 1, max_items = 100, required = false)]
     events: Vec<String>,
     #[schema(max_length = 1_000)]
@@ -31,20 +31,20 @@ pub(super) struct WebhookPatchBody {
     /// Replaces the projects.
     #[schema(value_type = Option<Vec<types::ProjectName>>, max_items = 100)]
     projects: Option<Vec<String>>,
-    /// Sets the headers that are named, and takes away those that are `null`.
+    /// Sets the given headers, and removes those that are `null`.
     #[schema(value_type = Option<BTreeMap<types::HeaderName, types::HeaderChange>>)]
     headers: Option<BTreeMap<String, Option<String>>>,
     retry: Option<RetryBody>,
-    /// Deliveries a second, in each worker process.
+    /// Deliveries per second in each worker process.
     #[schema(minimum = 0.001, maximum = 10_000)]
     rate_limit: Option<f64>,
-    /// Deliveries at once, in each worker process.
+    /// Concurrent deliveries in each worker process.
     #[schema(minimum = 1, maximum = 1_000)]
     max_in_flight: Option<u32>,
-    /// How long an attempt may take.
+    /// The timeout of an attempt.
     #[schema(minimum = 100, maximum = 60_000)]
     timeout_ms: Option<u32>,
-    /// What it is already: it cannot be changed.
+    /// Must equal the current scheme: it cannot be changed.
     #[schema(value_type = Option<types::SigningScheme>)]
     signing: Option<String>,
     enabled: Option<bool>,
@@ -121,7 +121,7 @@ fn members(
         None => Some(SigningScheme::default()),
     });
     if signing.is_some_and(|signing| signing != present.signing) {
-        faults.at("/signing", "cannot be changed: make another webhook instead");
+        faults.at("/signing", "cannot be changed: create another webhook instead");
     }
     object.finish(faults);
     Change { webhook: change, is_relative }
@@ -130,7 +130,7 @@ fn members(
 /// A member that may be replaced but not taken away.
 fn needed<'a>(member: Option<Option<Value<'a>>>, at: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
     if matches!(member, Some(None)) {
-        faults.at(at, "cannot be taken away: a webhook needs it");
+        faults.at(at, "cannot be removed: every webhook requires it");
     }
     member.flatten()
 }

@@ -13,10 +13,9 @@ use crate::problem::Problem;
 use crate::tag::etag;
 use crate::views::{self, CreatedView};
 
-/// Make a webhook
+/// Create a webhook
 ///
-/// The answer has the webhook's `secret`, which is shown this once: it is what the receiver verifies
-/// deliveries with.
+/// The response contains the signing `secret`, which is shown only once.
 #[utoipa::path(
     post,
     path = "/webhooks",
@@ -26,7 +25,7 @@ use crate::views::{self, CreatedView};
     request_body = NewWebhookBody,
     responses((
         status = 201,
-        description = "The webhook was made.",
+        description = "The webhook was created.",
         body = CreatedView,
         headers(("Location"), ("ETag"))
     ))

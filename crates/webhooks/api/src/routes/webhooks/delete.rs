@@ -14,7 +14,7 @@ use crate::tag::IfMatch;
 
 /// Delete a webhook
 ///
-/// What waits is cancelled; the history stays.
+/// Cancels its unfinished deliveries. The history is kept.
 #[utoipa::path(
     delete,
     path = "/webhooks/{id}",
@@ -22,7 +22,7 @@ use crate::tag::IfMatch;
     operation_id = "deleteWebhook",
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::WebhookId, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204, description = "It is deleted.")),
+    responses((status = 204, description = "The webhook was deleted.")),
     extensions(("x-problems" = json!(["version_mismatch"])))
 )]
 pub(crate) async fn delete(

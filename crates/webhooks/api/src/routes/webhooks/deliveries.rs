@@ -18,7 +18,7 @@ use crate::views::{DeliveryList, DeliveryView};
 
 /// List a webhook's deliveries
 ///
-/// Those of the newest events first. The history of a deleted webhook can still be read.
+/// Deliveries of the newest events first. The history of a deleted webhook stays readable.
 #[utoipa::path(
     get,
     path = "/webhooks/{id}/deliveries",

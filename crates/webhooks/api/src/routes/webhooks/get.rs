@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};
 use crate::views::{self, WebhookView};
 
-/// Look at a webhook
+/// Get a webhook
 #[utoipa::path(
     get,
     path = "/webhooks/{id}",
@@ -27,7 +27,7 @@ use crate::views::{self, WebhookView};
     params(("id" = types::WebhookId, Path), ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The webhook.", body = WebhookView, headers(("ETag"))),
-        (status = 304, description = "It is what `If-None-Match` names.", headers(("ETag")))
+        (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
 pub(crate) async fn get(

@@ -19,11 +19,11 @@ use crate::views::WebhookList;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `list` reads")]
 struct Filters {
-    /// Only webhooks that subscribe to this event type, by name or by a pattern.
+    /// Only webhooks that subscribe to this event type, by name or by pattern.
     #[param(value_type = Option<types::EventType>)]
     event: Option<String>,
     enabled: Option<bool>,
-    /// Only webhooks that are sent this project's events.
+    /// Only webhooks that receive this project's events.
     #[param(value_type = Option<types::ProjectName>)]
     project: Option<String>,
 }

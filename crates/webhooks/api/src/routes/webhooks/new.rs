@@ -15,7 +15,7 @@ use crate::fault::Faults;
 use crate::openapi::types;
 use crate::routes::projects::projects;
 
-/// A new webhook. `null` stands for an optional member that is absent.
+/// A new webhook. `null` means that an optional member is absent.
 #[derive(ToSchema)]
 #[schema(as = NewWebhook)]
 #[serde(deny_unknown_fields)]
@@ -23,29 +23,29 @@ use crate::routes::projects::projects;
 pub(super) struct NewWebhookBody {
     #[schema(value_type = types::EndpointUrl)]
     url: String,
-    /// What to send: event types, a prefix like `command.*`, or `*` for all that producers publish;
-    /// `webhook.disabled` or `webhook.*` for what the system itself tells.
+    /// The events to send: event types, a prefix like `command.*`, or `*` for all types that producers publish.
+    /// `webhook.disabled` or `webhook.*` for operational events.
     #[schema(value_type = Vec<types::EventPattern>, min_items = 1, max_items = 100)]
     events: Vec<String>,
     #[schema(max_length = 1_000)]
     description: Option<String>,
-    /// Only these projects' events; all, if there are none here.
+    /// The projects whose events to send; empty for all.
     #[schema(value_type = Option<Vec<types::ProjectName>>, max_items = 100)]
     projects: Option<Vec<String>>,
-    /// Headers to send along, at most 32. Their values are kept as secrets.
+    /// Custom headers to send, at most 32. Their values are kept secret.
     #[schema(value_type = Option<BTreeMap<types::HeaderName, types::HeaderValue>>)]
     headers: Option<BTreeMap<String, String>>,
     retry: Option<RetryBody>,
-    /// Deliveries a second, in each worker process.
+    /// Deliveries per second in each worker process.
     #[schema(minimum = 0.001, maximum = 10_000)]
     rate_limit: Option<f64>,
-    /// Deliveries at once, in each worker process, once the endpoint has shown that it answers.
+    /// Concurrent deliveries in each worker process, once the endpoint has shown that it responds.
     #[schema(minimum = 1, maximum = 1_000)]
     max_in_flight: Option<u32>,
-    /// How long an attempt may take.
+    /// The timeout of an attempt.
     #[schema(minimum = 100, maximum = 60_000)]
     timeout_ms: Option<u32>,
-    /// `hmac-sha256` if it is absent; cannot be changed later.
+    /// `hmac-sha256` by default. It cannot be changed later.
     #[schema(value_type = Option<types::SigningScheme>)]
     signing: Option<String>,
     #[schema(default = true)]

@@ -22,11 +22,11 @@ use crate::views::{self, WebhookView};
 /// How often a change that was read against one version is read anew against the next.
 const MAX_TRIES: u32 = 5;
 
-/// Change a webhook
+/// Update a webhook
 ///
-/// By a JSON merge patch (RFC 7396): what the body does not name stays as it is, and `null` takes a setting
-/// away or resets it to its default. `headers` merges by name; a `retry` object is merged over the policy
-/// that stands, and a `schedule_ms` replaces it.
+/// Applies a JSON merge patch (RFC 7396): absent members stay unchanged, and `null` removes a setting or resets it to
+/// its default. `headers` merges by name. A `retry` object is merged over the current policy, and a `schedule_ms`
+/// replaces it.
 #[utoipa::path(
     patch,
     path = "/webhooks/{id}",
@@ -38,7 +38,7 @@ const MAX_TRIES: u32 = 5;
         (WebhookPatchBody = "application/merge-patch+json"),
         (WebhookPatchBody = "application/json")
     )),
-    responses((status = 200, description = "The webhook as it is now.", body = WebhookView, headers(("ETag")))),
+    responses((status = 200, description = "The webhook was updated.", body = WebhookView, headers(("ETag")))),
     extensions(("x-problems" = json!(["version_mismatch"])))
 )]
 pub(crate) async fn patch(
@@ -57,7 +57,7 @@ pub(crate) async fn patch(
             return Ok(([(ETAG, etag_of(&shown))], views::json(&shown)).into_response());
         }
     }
-    let detail = "The webhook is being changed by others at this moment. Nothing was done; try again.";
+    let detail = "The webhook is being changed by other requests. Nothing was changed; try again.";
     Err(Problem::new(ProblemCode::Unavailable, detail))
 }
 

@@ -15,26 +15,26 @@ type Parts = (u32, Duration, f64, Duration);
 const MAX_ATTEMPTS: u32 = 50;
 const DAY_MS: u32 = 86_400_000;
 
-/// How to retry: `schedule_ms` alone, or any of the other members, which describe waits that grow by a factor.
-/// The default is 3 attempts, 5 s, factor 2, at most 1 h.
+/// How to retry: `schedule_ms` alone, or exponential backoff by any of the other members. The default is 3 attempts,
+/// 5 s initial backoff, multiplier 2, at most 1 h.
 #[derive(ToSchema)]
 #[schema(as = NewRetryPolicy)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `retry` reads")]
 pub(super) struct RetryBody {
-    /// How often to try in all.
+    /// The number of attempts in all.
     #[schema(minimum = 1, maximum = 50)]
     max_attempts: Option<u32>,
-    /// How long to wait before the second attempt.
+    /// The wait before the second attempt.
     #[schema(minimum = 1, maximum = 86_400_000)]
     initial_backoff_ms: Option<u32>,
-    /// How many times longer each further wait is.
+    /// The factor by which each further wait grows.
     #[schema(minimum = 1, maximum = 10)]
     multiplier: Option<f64>,
     /// The longest wait.
     #[schema(minimum = 1, maximum = 86_400_000)]
     max_backoff_ms: Option<u32>,
-    /// How long to wait before each further attempt.
+    /// The wait before each attempt after the first.
     #[schema(max_items = 49)]
     schedule_ms: Option<Vec<u32>>,
 }
@@ -52,7 +52,11 @@ pub(super) fn retry(
     object.finish(faults);
     match (waits, fields.are_given()) {
         (Some(waits), false) => schedule(&waits, faults),
-        (Some(waits), true) => waits.refuse(faults, "cannot be given together with the members of a backoff"),
+        (Some(waits), true) => {
+            let detail =
+                "cannot be combined with max_attempts, initial_backoff_ms, multiplier or max_backoff_ms";
+            waits.refuse(faults, detail)
+        }
         // An empty patch of a schedule leaves it.
         (None, false) if present.is_some_and(|policy| policy.as_schedule().is_some()) => present.cloned(),
         (None, _) => fields.over(present.and_then(RetryPolicy::as_exponential), faults),

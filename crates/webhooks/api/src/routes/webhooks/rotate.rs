@@ -29,7 +29,7 @@ const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest that both may sign, in seconds: a week.
 const LONGEST_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
-/// How to rotate a secret; all of it may be left out.
+/// How to rotate a secret. The body may be omitted.
 #[derive(ToSchema)]
 #[schema(as = Rotation)]
 #[serde(deny_unknown_fields)]
@@ -40,10 +40,11 @@ struct RotationBody {
     overlap_seconds: Option<u32>,
 }
 
-/// Give a webhook a new secret
+/// Rotate the signing secret
 ///
-/// Meanwhile the old one signs too: `webhook-signature` has two entries, the new one first. A second rotation during
-/// an overlap drops the oldest secret. The answer has the new `secret`, which is shown this once.
+/// During the overlap the old secret also signs: `webhook-signature` has two entries, the new one first. A second
+/// rotation during an overlap drops the oldest secret. The response contains the new `secret`, which is shown only
+/// once.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/secret/rotate",
@@ -52,7 +53,7 @@ struct RotationBody {
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::WebhookId, Path), ("If-Match" = Option<String>, Header)),
     request_body = Option<RotationBody>,
-    responses((status = 200, description = "The webhook as it is now.", body = RotatedView, headers(("ETag")))),
+    responses((status = 200, description = "The secret was rotated.", body = RotatedView, headers(("ETag")))),
     extensions(("x-problems" = json!(["version_mismatch"])))
 )]
 pub(crate) async fn rotate(

@@ -21,7 +21,7 @@ pub(in crate::routes) fn description(value: &Value<'_>, faults: &mut Faults) -> 
     if text.chars().count() > MAX_DESCRIPTION {
         value.refuse(faults, format_args!("must be at most {MAX_DESCRIPTION} characters long"))
     } else if text.chars().any(is_odd) {
-        value.refuse(faults, "must hold no control characters but line breaks (\\n) and tabs")
+        value.refuse(faults, "must contain no control characters except line breaks (\\n) and tabs")
     } else {
         Some(text)
     }
@@ -33,10 +33,10 @@ pub(super) fn patterns(value: &Value<'_>, faults: &mut Faults) -> Vec<(usize, Ev
         return Vec::new();
     };
     if elements.is_empty() {
-        value.fault(faults, "must hold at least one event type or pattern");
+        value.fault(faults, "must contain at least one event type or pattern");
     }
     if elements.len() > MAX_PATTERNS {
-        value.fault(faults, format_args!("must hold at most {MAX_PATTERNS} patterns"));
+        value.fault(faults, format_args!("must contain at most {MAX_PATTERNS} patterns"));
         return Vec::new();
     }
     let elements = elements.iter().enumerate();
@@ -61,8 +61,7 @@ pub(super) fn headers(
         let text = if is_removed { None } else { member.string(faults) };
         if text.as_deref() == Some(REDACTED) {
             // Somebody sends back what he was shown, and would lose the value.
-            let detail =
-                "stands for the value and is none: leave the header out, and its value stays as it is";
+            let detail = "is a placeholder and not a value: omit the header to keep its value";
             member.fault(faults, detail);
             continue;
         }
@@ -99,7 +98,7 @@ pub(super) fn custom(headers: &[(String, Option<String>)]) -> CustomHeaders {
 pub(super) fn rate_limit(value: &Value<'_>, faults: &mut Faults) -> Option<RateLimit> {
     match RateLimit::per_second(value.number(faults)?) {
         Some(rate) => Some(rate),
-        None => value.refuse(faults, "must be a number of deliveries a second from 0.001 to 10000"),
+        None => value.refuse(faults, "must be a number of deliveries per second from 0.001 to 10000"),
     }
 }
 

@@ -21,14 +21,14 @@ use crate::views::{self, StatisticsView};
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `stats` reads")]
 struct Window {
-    /// How far to look back: whole minutes, hours or days, at most as far as events are kept.
+    /// How far to look back: whole minutes, hours or days, at most as long as history is kept.
     #[param(pattern = "^[1-9][0-9]*[mhd]$", default = "24h", example = "7d")]
     window: Option<String>,
 }
 
-/// Tell how a webhook has been doing
+/// Get webhook statistics
 ///
-/// Counts, rates and latencies of its deliveries within a window that ends now.
+/// Counts, rates and latencies of its deliveries in a window that ends now.
 #[utoipa::path(
     get,
     path = "/webhooks/{id}/stats",

@@ -56,7 +56,7 @@ impl Subscription {
         };
         for (index, pattern) in self.patterns.iter().filter(|(_, pattern)| is_unknown(pattern)) {
             let known = listed(&self.catalogue.subscribable());
-            let detail = format!("`{pattern}` matches no known event type; there are: {known}");
+            let detail = format!("`{pattern}` matches no known event type; known event types: {known}");
             faults.at(pointer("/events", &index.to_string()), detail);
         }
         for fault in found {

@@ -14,9 +14,9 @@ use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, DeliveryView};
 
-/// Send a webhook a test delivery
+/// Send a test delivery
 ///
-/// A signed event of the type `webhook.test`, whatever the webhook subscribes to.
+/// Sends a signed event of the type `webhook.test`, whatever the webhook subscribes to.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/test",
@@ -25,7 +25,7 @@ use crate::views::{self, DeliveryView};
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::WebhookId, Path)),
     request_body = Option<EmptyBody>,
-    responses((status = 202, description = "The delivery is on its way.", body = DeliveryView)),
+    responses((status = 202, description = "The test delivery was queued.", body = DeliveryView)),
     extensions(("x-problems" = json!(["webhook_disabled"])))
 )]
 pub(crate) async fn test(

@@ -17,9 +17,10 @@ use crate::problem::Problem;
 use crate::routes::webhooks;
 use crate::views::{self, DryRunView, ReplayView};
 
-/// Make the deliveries of a range again
+/// Start a replay
 ///
-/// With the same `webhook-id`, the oldest first and a few at a time, so that live events are not held up.
+/// Redelivers the finished deliveries of a time range with the same `webhook-id`, oldest first and a few at a time, so
+/// that live events are not delayed.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/replay",
@@ -29,8 +30,8 @@ use crate::views::{self, DryRunView, ReplayView};
     params(("id" = types::WebhookId, Path)),
     request_body = ReplayBody,
     responses(
-        (status = 202, description = "The replay has begun.", body = ReplayView, headers(("Location"))),
-        (status = 200, description = "With `dry_run`: what a replay would take.", body = DryRunView)
+        (status = 202, description = "The replay was started.", body = ReplayView, headers(("Location"))),
+        (status = 200, description = "With `dry_run`: the deliveries that a replay would redeliver.", body = DryRunView)
     ),
     extensions(("x-problems" = json!(["webhook_disabled", "replay_running"])))
 )]

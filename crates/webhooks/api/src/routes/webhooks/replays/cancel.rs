@@ -14,7 +14,9 @@ use crate::path::PathIds;
 use crate::problem::Problem;
 use crate::views::{self, ReplayView};
 
-/// Let a replay queue no more
+/// Cancel a replay
+///
+/// The replay queues no more deliveries.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/replays/{replay_id}/cancel",
@@ -23,7 +25,7 @@ use crate::views::{self, ReplayView};
     security(("api_key" = ["webhooks:write"])),
     params(("id" = types::WebhookId, Path), ("replay_id" = types::ReplayId, Path)),
     request_body = Option<EmptyBody>,
-    responses((status = 200, description = "It is cancelled.", body = ReplayView)),
+    responses((status = 200, description = "The replay was cancelled.", body = ReplayView)),
     extensions(("x-problems" = json!(["replay_ended"])))
 )]
 pub(crate) async fn cancel(

@@ -12,7 +12,7 @@ use crate::path::PathIds;
 use crate::problem::Problem;
 use crate::views::{self, ReplayView};
 
-/// Look at a replay
+/// Get a replay
 #[utoipa::path(
     get,
     path = "/webhooks/{id}/replays/{replay_id}",
@@ -20,7 +20,7 @@ use crate::views::{self, ReplayView};
     operation_id = "getReplay",
     security(("api_key" = ["webhooks:read"])),
     params(("id" = types::WebhookId, Path), ("replay_id" = types::ReplayId, Path)),
-    responses((status = 200, description = "The replay and how far it is.", body = ReplayView))
+    responses((status = 200, description = "The replay and its progress.", body = ReplayView))
 )]
 pub(crate) async fn get(
     State(services): State<Services>,

@@ -16,22 +16,22 @@ pub(super) struct Request {
     pub(super) dry_run: bool,
 }
 
-/// Which deliveries to make again. `null` stands for an optional member that is absent.
+/// The deliveries to redeliver. `null` means that an optional member is absent.
 #[derive(ToSchema)]
 #[schema(as = NewReplay)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes what `read` reads")]
 pub(super) struct ReplayBody {
-    /// Only deliveries of events that were accepted then or later.
+    /// Only deliveries of events accepted at this time or later.
     #[schema(value_type = types::Timestamp)]
     since: String,
-    /// Only deliveries of events that were accepted before; now, if it is absent.
+    /// Only deliveries of events accepted before this time; absent for now.
     #[schema(value_type = Option<types::Timestamp>)]
     until: Option<String>,
-    /// `failed`, if it is absent.
+    /// `failed` by default.
     #[schema(value_type = Option<types::DeliveryOutcome>)]
     status: Option<String>,
-    /// Only counts.
+    /// Only counts the deliveries.
     #[schema(default = false)]
     dry_run: Option<bool>,
 }
