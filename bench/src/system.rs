@@ -54,7 +54,8 @@ impl Deployment {
     pub(crate) async fn start_limited_worker(&mut self, open_files: Option<u32>) -> Outcome<()> {
         let (args, variables) = (["--admin-bind", "127.0.0.1:0"], variables(&self.url));
         let worker =
-            Process::start_limited("rdev-webhooks-worker", &args, &variables, "admin on", open_files).await?;
+            Process::start_limited("rdev-webhooks-worker", &args, &variables, "metrics on", open_files)
+                .await?;
         self.worker = Some(worker);
         Ok(())
     }

@@ -22,7 +22,7 @@ async fn the_demo_ends_well_and_soon() {
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(told.matches("its signature verifies").count(), 3, "{told}");
-    for part in ["answered 500", "answered 200", "retrying in 5.", "the delivery is succeeded"] {
+    for part in ["response 500", "response 200", "retrying in 5.", "status: succeeded"] {
         assert!(told.contains(part), "{part} is not in:\n{told}");
     }
 }

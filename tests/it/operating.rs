@@ -66,7 +66,7 @@ async fn each_binary_takes_its_secrets_from_files() {
     let log = Log::new();
     for program in BINARIES {
         let (bind, ready) = match program {
-            "rdev-webhooks-worker" => ("--admin-bind", "admin on"),
+            "rdev-webhooks-worker" => ("--admin-bind", "metrics on"),
             _ => ("--bind", "http://"),
         };
         let mut args = vec![bind, "127.0.0.1:0"];
@@ -80,8 +80,7 @@ async fn each_binary_takes_its_secrets_from_files() {
         assert!(process.stop().await.success(), "{program}");
     }
     assert!(!data_dir.exists(), "nothing was needed of it");
-    let warned =
-        log.lines("a file with a secret can be read by others than its owner: chmod 600 makes it safe");
+    let warned = log.lines("secret file is accessible to other users; run chmod 600 on it");
     assert_eq!(warned.len(), 2, "{}", log.text());
     assert!(warned.iter().all(|line| line["file"] == api.as_str() && line["mode"] == "0644"), "{warned:?}");
     assert!(!log.text().contains(API_KEY) && !log.text().contains(ENCRYPTION_KEY));
@@ -95,7 +94,7 @@ async fn a_secret_that_is_given_twice_or_not_in_its_file_is_told_in_one_line() {
     let wrong = file("wrong", "n0t-a-k3y\n");
     let right = file("right", ENCRYPTION_KEY);
     for program in BINARIES {
-        for (path, part) in [(&empty, "is empty"), (&missing, "cannot be read"), (&wrong, "wrong")] {
+        for (path, part) in [(&empty, "is empty"), (&missing, "cannot be read"), (&wrong, "is invalid")] {
             let said = complaint(program, &["--encryption-key-file", path], &[]).await;
             assert!(said.contains("--encryption-key-file") && said.contains(part), "{said}");
             assert!(!said.contains("n0t-a-k3y"), "{said}");

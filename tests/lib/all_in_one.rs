@@ -30,7 +30,8 @@ impl AllInOne {
     pub async fn start_with(data_dir: &Path, options: &[&str], log: Stdio) -> Self {
         let mut args = vec!["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
         args.extend(options);
-        let process = Process::start_with_log("rdev-webhooks", &args, &[], "Ctrl-C stops.", log).await;
+        let process =
+            Process::start_with_log("rdev-webhooks", &args, &[], "Press Ctrl-C to stop.", log).await;
         let key = std::fs::read_to_string(data_dir.join("api-key")).unwrap();
         let client = Client::new(&process.base(), key.trim());
         Self { banner: process.printed.clone(), client, process }

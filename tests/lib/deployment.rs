@@ -76,7 +76,7 @@ impl Deployment {
     pub async fn logging_worker(&self, log: &Log) -> Process {
         let args = ["--admin-bind", "127.0.0.1:0", "--log", "info"];
         let variables = self.variables();
-        Process::start_with_log("rdev-webhooks-worker", &args, &variables, "admin on", log.writer()).await
+        Process::start_with_log("rdev-webhooks-worker", &args, &variables, "metrics on", log.writer()).await
     }
 
     /// Starts an API and a worker that log all there is to a file; the client is of that API.
@@ -88,7 +88,7 @@ impl Deployment {
             Process::start_with_log(name, &args, &self.variables(), ready, log).await
         };
         let api = start("rdev-webhooks-api", ["--bind", "127.0.0.1:0"], "listens on").await;
-        let worker = start("rdev-webhooks-worker", ["--admin-bind", "127.0.0.1:0"], "admin on").await;
+        let worker = start("rdev-webhooks-worker", ["--admin-bind", "127.0.0.1:0"], "metrics on").await;
         let client = Client::new(&api.base(), API_KEY);
         (api, worker, client)
     }
@@ -107,7 +107,7 @@ impl Deployment {
     /// Starts a worker with further options.
     pub async fn worker_with(&self, options: &[&str]) -> Process {
         let args = [&["--admin-bind", "127.0.0.1:0"], options].concat();
-        self.process("rdev-webhooks-worker", &args, "admin on").await
+        self.process("rdev-webhooks-worker", &args, "metrics on").await
     }
 
     async fn process(&self, name: &str, args: &[&str], ready: &str) -> Process {

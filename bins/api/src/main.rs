@@ -19,10 +19,9 @@ use secrecy::SecretString;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The rdev webhooks API, for deployment next to rdev-webhooks-worker
+/// The rdev webhooks API, for deployment alongside rdev-webhooks-worker
 ///
-/// The database must have been prepared with `rdev-webhooks migrate`. Every option can be given by its
-/// environment variable instead.
+/// Prepare the database with `rdev-webhooks migrate` first. Every option can also be set by its environment variable.
 #[derive(Debug, Parser)]
 #[command(name = "rdev-webhooks-api", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -34,7 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the API on this machine whether it can do its work: exits with 0 if so, else with 1
+    /// Check whether the API on this machine is ready: exits with 0 if so, else with 1
     Healthcheck {
         #[command(flatten)]
         bind: BindArgs,
@@ -65,7 +64,7 @@ struct ServeArgs {
 
 #[derive(Debug, Args)]
 struct BindArgs {
-    /// The address that the API listens on
+    /// Address that the API listens on
     #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     bind: SocketAddr,
 }

@@ -23,19 +23,19 @@ pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bo
     let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
     let bearer = match key {
         KeySource::File(file) => {
-            let _ = writeln!(text, "API key: the one in {}", file.display());
+            let _ = writeln!(text, "API key: in {}", file.display());
             format!("$(cat {})", quoted(file))
         }
         KeySource::NewFile(file, _) if !is_read_by_people => {
-            let _ = writeln!(text, "API key: a new one, in {}", file.display());
+            let _ = writeln!(text, "API key: generated in {}", file.display());
             format!("$(cat {})", quoted(file))
         }
         KeySource::NewFile(file, key) => {
-            let _ = writeln!(text, "API key: {} (kept in {})", key.expose_secret(), file.display());
+            let _ = writeln!(text, "API key: {} (stored in {})", key.expose_secret(), file.display());
             format!("$(cat {})", quoted(file))
         }
         KeySource::Given => {
-            text.push_str("API key: the one you gave; the lines below take it from RDEV_API_KEY\n");
+            text.push_str("API key: as configured; the commands below read it from RDEV_API_KEY\n");
             "$RDEV_API_KEY".to_owned()
         }
     };
@@ -45,13 +45,13 @@ pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bo
     let _ = write!(
         text,
         r#"
-Subscribe, publish, look at the delivery:
+Subscribe, publish and list the delivery:
 
   {curl} {json} -d '{{"url":"https://example.com/webhook","events":["command.completed","command.failed"]}}' {base}/webhooks
   {curl} {json} -d '{{"event":"command.completed","data":{{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}}}}' {base}/events
   {curl} '{base}/deliveries?limit=1'
 
-Put your own endpoint's URL into the first. Ctrl-C stops.
+Replace the URL in the first command with your own endpoint. Press Ctrl-C to stop.
 "#
     );
     text

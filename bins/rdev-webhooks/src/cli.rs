@@ -11,7 +11,7 @@ use rdev_webhooks_options::{
 
 /// Webhooks that lose nothing: the API and the delivery worker in one process
 ///
-/// Without a command it serves. Every option can be given by its environment variable instead.
+/// Serves without a command. Every option can also be set by its environment variable.
 #[derive(Debug, Parser)]
 #[command(name = "rdev-webhooks", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -23,23 +23,23 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API and deliver, in this process (the default)
+    /// Run the API and the worker in this process (the default)
     Serve(Box<ServeArgs>),
-    /// Bring a database's schema up to date; safe to run again, and while other processes serve
+    /// Migrate a database's schema to this version; safe to repeat, and while other processes serve
     Migrate(Box<MigrateArgs>),
-    /// Encrypt everything anew with the first of the encryption keys, so that the others can be left out; safe
-    /// to run again, and while processes serve
+    /// Re-encrypt everything with the first of the encryption keys, so that the others can be removed; safe to
+    /// repeat, and while processes serve
     Rekey(Box<RekeyArgs>),
-    /// Ask the server on this machine whether it can do its work: exits with 0 if so, else with 1
+    /// Check whether the server on this machine is ready: exits with 0 if so, else with 1
     Healthcheck {
         #[command(flatten)]
         bind: BindArgs,
         #[command(flatten)]
         check: HealthcheckArgs,
     },
-    /// Print the description of the API: OpenAPI 3.1, as JSON
+    /// Print the OpenAPI 3.1 description of the API as JSON
     Openapi,
-    /// Watch a delivery fail twice, be retried and succeed, with its signature verified; takes 16 s
+    /// Show a delivery that fails twice, is retried and succeeds, with verified signatures; takes 16 s
     Demo,
 }
 
@@ -49,14 +49,14 @@ pub(crate) struct PlaceArgs {
     #[command(flatten)]
     pub(crate) database_url: DatabaseUrlArgs,
 
-    /// Where the embedded database and the generated keys live
+    /// Directory of the embedded database and the generated keys
     #[arg(long, env = "RDEV_DATA_DIR", value_name = "DIR", default_value = "./.rdev")]
     pub(crate) data_dir: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BindArgs {
-    /// The address that the API listens on
+    /// Address that the API listens on
     #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(crate) bind: SocketAddr,
 }

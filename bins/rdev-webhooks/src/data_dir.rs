@@ -57,7 +57,7 @@ impl DataDir {
         let parse = |text: &str| text.parse::<Keyring>().map_err(|error| error.to_string());
         self.key("encryption-key", parse, || match database.filter(|path| was_served(path)) {
             Some(database) => Err(format!(
-                "{} is missing, and {} was encrypted with it: put it back, or give --encryption-key",
+                "{} is missing, but {} was encrypted with it: put it back, or set --encryption-key",
                 self.path.join("encryption-key").display(),
                 database.display()
             )),
@@ -85,7 +85,7 @@ impl DataDir {
             Err(error) => return Err(format!("{} cannot be read: {error}", file.display())),
         };
         let key = parse(text.expose_secret().trim())
-            .map_err(|error| format!("{} does not hold a key: {error}", file.display()))?;
+            .map_err(|error| format!("{} does not contain a valid key: {error}", file.display()))?;
         Ok(StoredKey { key, file, is_new })
     }
 
@@ -119,7 +119,7 @@ fn was_served(database: &Path) -> bool {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> String {
-    format!("the data dir {} cannot be used: {error}", path.display())
+    format!("cannot use the data dir {}: {error}", path.display())
 }
 
 #[cfg(test)]
@@ -176,6 +176,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), "short").unwrap();
         let message = DataDir::open(folder.path()).unwrap().api_key(&Ambient::system()).err().unwrap();
-        assert!(message.contains("api-key does not hold a key"), "{message}");
+        assert!(message.contains("api-key does not contain a valid key"), "{message}");
     }
 }

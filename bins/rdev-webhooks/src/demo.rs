@@ -34,7 +34,7 @@ async fn tell() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(_) => {
-            say("The demo failed: the delivery took longer than it should.");
+            say("The demo failed: the delivery took too long.");
             ExitCode::FAILURE
         }
     }
@@ -53,7 +53,7 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
 
     let (seen, mut requests) = mpsc::channel(16);
     let receiver = Receiver::listen(seen).await?;
-    say(&format!("A receiver listens on {}; it answers 500, 500, and then 200.", receiver.url()));
+    say(&format!("A receiver listens on {}. It responds with 500, 500 and then 200.", receiver.url()));
     let events = ["command.completed".parse()?, "command.failed".parse()?];
     let created = system.webhooks().create(NewWebhook::new(receiver.url().parse()?, events)).await?;
     receiver.trust(&created.secret);
@@ -62,11 +62,11 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let published = system.publish(draft()?).await?;
     let started = Instant::now();
     let delivery = DeliveryId::derive(published.id, created.webhook.id);
-    say(&format!("Event {} is on disk with delivery {delivery}.\n", published.id));
+    say(&format!("Event {} is stored with delivery {delivery}.\n", published.id));
 
     let mut all_verified = true;
     for number in 1..=3 {
-        let request = requests.recv().await.ok_or("the receiver ended")?;
+        let request = requests.recv().await.ok_or("the receiver stopped")?;
         all_verified &= request.verified.is_ok();
         say(&account(number, started.elapsed(), &request));
         say(&waiting(&system, &ambient, delivery).await?);
@@ -94,7 +94,7 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
         Err(error) => format!("its signature does NOT verify: {error}"),
     };
     format!(
-        "{:>5.1} s  attempt {number}: POST of {} bytes, {signature}; answered {}",
+        "{:>5.1} s  attempt {number}: POST of {} bytes, {signature}; response {}",
         after.as_secs_f64(),
         request.body_len,
         request.answered
@@ -104,7 +104,7 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
 /// Waits until the attempt is recorded, and says what comes next.
 async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Result<String, Box<dyn Error>> {
     loop {
-        let record = system.services().history.get(id).await?.ok_or("the delivery is gone")?;
+        let record = system.services().history.get(id).await?.ok_or("the delivery was not found")?;
         match record.delivery.state {
             DeliveryState::Pending { .. } | DeliveryState::InFlight { .. } => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -113,13 +113,13 @@ async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Re
                 let wait = due_at.since(ambient.clock.now()).as_secs_f64();
                 return Ok(format!("         retrying in {wait:.1} s"));
             }
-            other => return Ok(format!("         the delivery is {}\n", other.status().as_str())),
+            other => return Ok(format!("         status: {}\n", other.status().as_str())),
         }
     }
 }
 
 async fn tell_history(system: &RdevWebhooks, id: DeliveryId) -> Result<(), Box<dyn Error>> {
-    say("What the history keeps of it:");
+    say("The recorded history:");
     let page = PageRequest { limit: 10, before: None };
     for attempt in system.services().history.attempts(id, page).await?.items.iter().rev() {
         let told = match &attempt.outcome.failure {

@@ -27,7 +27,7 @@ fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
     let (database, keyring) = match (options.place.database_url.value(), options.encryption_key.value()) {
         (Some(database), Some(keyring)) => return Ok((database, keyring)),
         (Some(Database::Postgres { .. }), None) => {
-            return Err("--encryption-key is required with this database".to_owned());
+            return Err("--encryption-key is required for this database".to_owned());
         }
         given => given,
     };
@@ -38,8 +38,8 @@ fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
         (None, Database::Sqlite { path }) if path.exists() => {
             data_dir.encryption_key(&Ambient::system(), Some(path))?.key
         }
-        (None, Database::Sqlite { path }) => return Err(format!("there is no {}", path.display())),
-        _ => return Err("--encryption-key is required with this database".to_owned()),
+        (None, Database::Sqlite { path }) => return Err(format!("{} does not exist", path.display())),
+        _ => return Err("--encryption-key is required for this database".to_owned()),
     };
     Ok((database, keyring))
 }
@@ -55,9 +55,9 @@ fn told(report: &RotationReport, keyring: &Keyring) -> String {
     let key = keyring.primary_key_id();
     let places = report.places.iter();
     let mut lines: Vec<_> =
-        places.map(|(place, tally)| format!("{place}: {} encrypted anew\n", tally.resealed)).collect();
+        places.map(|(place, tally)| format!("{place}: {} re-encrypted\n", tally.resealed)).collect();
     if report.is_complete() {
-        lines.push(format!("everything is encrypted with the key {key}; no other is needed\n"));
+        lines.push(format!("everything is encrypted with the key {key}; no other key is needed\n"));
     }
     lines.concat()
 }

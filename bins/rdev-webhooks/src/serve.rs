@@ -53,7 +53,7 @@ impl Keys {
             Some(key) => key,
             None => {
                 let Database::Sqlite { path } = &database else {
-                    return Err("--encryption-key is required with this database".to_owned());
+                    return Err("--encryption-key is required for this database".to_owned());
                 };
                 data_dir.encryption_key(ambient, Some(path))?.key
             }

@@ -18,10 +18,10 @@ use rdev_webhooks_options::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The rdev webhooks delivery worker, for deployment next to rdev-webhooks-api
+/// The rdev webhooks delivery worker, for deployment alongside rdev-webhooks-api
 ///
-/// Any number of them share one database, on any number of machines. The database must have been prepared
-/// with `rdev-webhooks migrate`. Every option can be given by its environment variable instead.
+/// Any number of workers can share one database, on any number of machines. Prepare the database with
+/// `rdev-webhooks migrate` first. Every option can also be set by its environment variable.
 #[derive(Debug, Parser)]
 #[command(name = "rdev-webhooks-worker", version, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -33,7 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the worker on this machine whether it can do its work: exits with 0 if so, else with 1
+    /// Check whether the worker on this machine is ready: exits with 0 if so, else with 1
     Healthcheck {
         #[command(flatten)]
         admin: AdminArgs,
@@ -62,7 +62,7 @@ struct WorkArgs {
 
 #[derive(Debug, Args)]
 struct AdminArgs {
-    /// The address of /healthz, /readyz and /metrics
+    /// Address of /healthz, /readyz and /metrics
     #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin_bind: SocketAddr,
 }
@@ -89,7 +89,7 @@ fn run(options: WorkArgs) -> ExitCode {
 async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
-    process::warn_if_alone(&database, "no events are taken");
+    process::warn_if_alone(&database, "no events are accepted");
     let started =
         process::Started::new("rdev-webhooks-worker", &database, &keyring, &options.system.allow_destination);
     let listener = process::listen(options.admin.admin_bind, "--admin-bind").await?;
@@ -101,7 +101,10 @@ async fn work(options: WorkArgs, database: Database, keyring: Keyring) -> Result
     let router = system.health_router(Some(process::source(&metrics)));
     let address = listener.local_addr()?;
     started.log(&system, address).await;
-    cli::print(std::io::stdout(), format!("rdev-webhooks-worker works; admin on http://{address}\n"));
+    cli::print(
+        std::io::stdout(),
+        format!("rdev-webhooks-worker serves health and metrics on http://{address}\n"),
+    );
     let serving = (process::Role::Admin, ServeOptions::default());
     process::run(system, listener, router, serving, metrics, &shutdown).await
 }

@@ -54,10 +54,10 @@ async fn the_encryption_key_is_changed_while_everything_serves() {
     let worker = deployment.worker().await;
     let (code, printed, complaint) = run(&deployment, "rdev-webhooks", &["rekey"], &new_first).await;
     assert_eq!(code, Some(0), "{complaint}");
-    assert!(printed.contains("webhooks.secret: 1 encrypted anew"), "{printed}");
-    assert!(printed.contains("no other is needed"), "{printed}");
+    assert!(printed.contains("webhooks.secret: 1 re-encrypted"), "{printed}");
+    assert!(printed.contains("no other key is needed"), "{printed}");
     let (_, printed, _) = run(&deployment, "rdev-webhooks", &["rekey"], &new_first).await;
-    assert!(printed.contains("webhooks.secret: 0 encrypted anew"), "{printed}");
+    assert!(printed.contains("webhooks.secret: 0 re-encrypted"), "{printed}");
     delivers(2).await;
     assert!(api.stop().await.success() && worker.stop().await.success());
 

@@ -18,8 +18,8 @@ const MAX_STATUS_LINE: u64 = 256;
 pub fn run(address: SocketAddr, path: &str) -> ExitCode {
     match ask(local(address), path) {
         Ok(200) => ExitCode::SUCCESS,
-        Ok(status) => failed(format!("{path} answers {status}")),
-        Err(error) => failed(format!("{address} does not answer: {error}")),
+        Ok(status) => failed(format!("{path} returned {status}")),
+        Err(error) => failed(format!("{address} did not respond: {error}")),
     }
 }
 
@@ -56,7 +56,7 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
     }
     let line = String::from_utf8_lossy(&line);
     let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
-    status.ok_or_else(|| io::Error::other("what answers is no HTTP server"))
+    status.ok_or_else(|| io::Error::other("it is not an HTTP server"))
 }
 
 /// Reads until a deadline, however slowly it drips.

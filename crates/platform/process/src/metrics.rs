@@ -26,7 +26,7 @@ pub struct Metrics {
 
 /// The metrics of a process are collected once; something else collects them already.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics are collected already in this process")]
+#[error("metrics are already collected in this process")]
 pub struct AlreadyCollected;
 
 impl Metrics {

@@ -14,7 +14,7 @@ pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            cli::print_error(format_args!("no threads can be started: {error}"));
+            cli::print_error(format_args!("cannot start threads: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -28,8 +28,8 @@ pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
 /// Raises the soft limit of open files to the hard one.
 fn allow_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "that many files may be open"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Ok(limit) => tracing::debug!(limit, "open file limit raised"),
+        Err(error) => tracing::warn!(%error, "cannot raise the open file limit"),
     }
 }
 

@@ -73,7 +73,7 @@ impl Shutdown {
         };
         Ok(Self::start(times, |steps| async move {
             let second = supervise(signals, steps, times).await;
-            tracing::warn!(signal = second.name(), "second signal: exiting at once");
+            tracing::warn!(signal = second.name(), "second signal received; exiting at once");
             telemetry::flush();
             std::process::exit(second.exit_code())
         }))
@@ -187,11 +187,11 @@ impl SignalSource for NoSignals {
 async fn supervise(mut signals: impl SignalSource, steps: Steps, times: StopTimes) -> Signal {
     let reason = tokio::select! {
         signal = signals.next() => signal.name(),
-        () = steps.drain.cancelled() => "a request from within",
+        () = steps.drain.cancelled() => "internal request",
     };
     steps.stopping.cancel();
     if !times.grace.is_zero() && !steps.drain.is_cancelled() {
-        tracing::info!(reason, grace_ms = milliseconds(times.grace), "stopping: not ready any more");
+        tracing::info!(reason, grace_ms = milliseconds(times.grace), "stopping; no longer ready");
         tokio::select! {
             signal = signals.next() => return signal,
             () = steps.drain.cancelled() => {}
@@ -207,7 +207,7 @@ async fn supervise(mut signals: impl SignalSource, steps: Steps, times: StopTime
         signal = signals.next() => return signal,
         () = tokio::time::sleep(drain_timeout) => {}
     }
-    tracing::warn!(drain_timeout_ms, "the drain timeout has passed: letting go of the rest");
+    tracing::warn!(drain_timeout_ms, "drain timeout passed; abandoning remaining work");
     steps.abort.cancel();
 
     signals.next().await

@@ -28,7 +28,7 @@ pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 // How the API is served.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
-    /// How long an idle connection of the API stays open; longer than a proxy in front of it keeps its own
+    /// How long an idle API connection stays open; set it longer than the idle timeout of a proxy in front of the API
     #[arg(long, env = "RDEV_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s",
           value_parser = positive_duration)]
     pub idle_timeout: Duration,
@@ -45,24 +45,24 @@ impl ServerArgs {
 // How the pool is made.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
-    /// Workers in the pool
+    /// Number of workers in the pool
     #[arg(long, env = "RDEV_WORKERS", value_name = "N", default_value = "10", value_parser = pool_size)]
     pub workers: NonZeroUsize,
 
-    /// Deliveries that one worker of the pool may have in flight
+    /// Maximum deliveries in flight per worker of the pool
     #[arg(long, env = "RDEV_MAX_IN_FLIGHT", value_name = "N", default_value = "32", value_parser = pool_size)]
     pub max_in_flight: NonZeroUsize,
 
-    /// Deliveries that one webhook may have in flight in the whole pool
+    /// Maximum deliveries in flight per webhook in the whole pool
     #[arg(long, env = "RDEV_MAX_IN_FLIGHT_PER_WEBHOOK", value_name = "N", default_value = "32")]
     pub max_in_flight_per_webhook: NonZeroU32,
 
-    /// The deadline of one attempt, from the name look-up to the last byte of the answer
+    /// Timeout of one attempt, from name resolution to the last byte of the response
     #[arg(long, env = "RDEV_DELIVERY_TIMEOUT", value_name = "DURATION", default_value = "15s",
           value_parser = delivery_timeout)]
     pub delivery_timeout: Duration,
 
-    /// Start without delivering, to look at the queue of a restored copy first; a start without this lets go
+    /// Start without delivering, to inspect the queue of a restored copy; a start without this delivers again
     #[arg(long, env = "RDEV_HOLD_DELIVERIES")]
     pub hold_deliveries: bool,
 }
@@ -70,8 +70,8 @@ pub struct WorkerArgs {
 // What holds for everything that a process does.
 #[derive(Debug, Clone, Args)]
 pub struct SystemArgs {
-    /// A network that deliveries may reach though it is not public, like 10.1.0.0/16; may be repeated [default: none;
-    /// 127.0.0.0/8 and ::1 for `rdev-webhooks` while it binds loopback]
+    /// Non-public network that deliveries may reach, like 10.1.0.0/16; may be repeated [default: none;
+    /// 127.0.0.0/8 and ::1 for `rdev-webhooks` while it binds to loopback]
     #[arg(long, env = "RDEV_ALLOW_DESTINATION", value_name = "CIDR", value_delimiter = ',')]
     pub allow_destination: Vec<Cidr>,
 
@@ -79,8 +79,8 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_REQUIRE_HTTPS")]
     pub require_https: bool,
 
-    /// A proxy that deliveries go through, by HTTP CONNECT, like `http://user:password@host:port`; it is asked
-    /// for judged addresses, never for names
+    /// Proxy for deliveries (HTTP CONNECT), like `http://user:password@host:port`; it gets checked addresses, never
+    /// names
     #[arg(long, env = "RDEV_EGRESS_PROXY", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<ProxyUrl>))]
     pub egress_proxy: Option<ProxyUrl>,
@@ -90,7 +90,7 @@ pub struct SystemArgs {
           value_parser = positive_duration)]
     pub retention: Duration,
 
-    /// How long every attempt at a webhook may fail before the webhook is disabled
+    /// Disable a webhook once all its attempts have failed for this long
     #[arg(long, env = "RDEV_DISABLE_AFTER", value_name = "DURATION", default_value = "5d",
           value_parser = positive_duration)]
     pub disable_after: Duration,
@@ -99,7 +99,7 @@ pub struct SystemArgs {
 // What a container or a service manager runs.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
-    /// Ask only whether the process lives (/healthz), not whether it can do its work (/readyz)
+    /// Check only whether the process is alive (/healthz), not whether it is ready (/readyz)
     #[arg(long)]
     pub live: bool,
 }
@@ -116,7 +116,7 @@ impl WorkerArgs {
     /// Starts a worker, unless deliveries are held.
     pub fn start(&self, system: &RdevWebhooks) {
         if self.hold_deliveries {
-            tracing::warn!("deliveries are held: none is sent until a start without --hold-deliveries");
+            tracing::warn!("deliveries held; restart without --hold-deliveries to send them");
         } else {
             system.start_worker(self.to_options());
         }

@@ -42,8 +42,8 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
 pub fn warn_if_alone(database: &Database, missing: &str) {
     if matches!(database, Database::Sqlite { .. }) {
         tracing::warn!(
-            "one process has an SQLite database to itself, so {missing} while this one runs; \
-             `rdev-webhooks serve` is all in one"
+            consequence = missing,
+            "only one process can use an SQLite database; run `rdev-webhooks serve` for the API and the worker"
         );
     }
 }
@@ -99,12 +99,12 @@ pub fn metrics() -> Result<Metrics, AlreadyCollected> {
     describe_histogram!(
         "rdev_webhooks_http_request_duration_seconds",
         Unit::Seconds,
-        "How long requests to the API took, by method, route and status"
+        "Duration of API requests, by method, route and status"
     );
     describe_gauge!("rdev_webhooks_build_info", "Always 1; the version is in the label");
     describe_counter!(
         "rdev_webhooks_log_lines_dropped_total",
-        "Lines of the log that were dropped because nobody read them"
+        "Log lines that were dropped because they were not read"
     );
     gauge!("rdev_webhooks_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     Ok(metrics)
@@ -213,7 +213,7 @@ pub async fn run(
     let uptime_s = began.elapsed().as_secs();
     match &ended {
         Ok(()) => tracing::info!(uptime_s, "stopped"),
-        Err(error) => tracing::error!(uptime_s, error = with_causes(&**error), "stopped by a failure"),
+        Err(error) => tracing::error!(uptime_s, error = with_causes(&**error), "stopped after a failure"),
     }
     ended
 }
@@ -266,7 +266,7 @@ async fn serve_until_stopped(
     system.stop(stop_by.saturating_duration_since(Instant::now())).await?;
     served??;
     if failed.is_cancelled() {
-        return Err("a task has ended that this process cannot do without; the log says which".into());
+        return Err("an essential task has failed; the log says which".into());
     }
     Ok(())
 }

@@ -9,13 +9,13 @@ use secrecy::SecretString;
 // Which database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseUrlArgs {
-    /// The database, postgres://user:password@host/database or sqlite://PATH [default: sqlite://DATA_DIR/rdev.db
+    /// Database URL, postgres://user:password@host/database or sqlite://PATH [default: sqlite://DATA_DIR/rdev.db
     /// where there is a data dir]
     #[arg(long, env = "RDEV_DATABASE_URL", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<Database>))]
     database_url: Option<Database>,
 
-    /// A file that holds the database's URL
+    /// File that contains the database URL
     #[arg(long, env = "RDEV_DATABASE_URL_FILE", value_name = "FILE", conflicts_with = "database_url",
           value_parser = secret_file(str::parse::<Database>))]
     database_url_file: Option<FromFile<Database>>,
@@ -24,13 +24,13 @@ pub struct DatabaseUrlArgs {
 // What secrets are encrypted with.
 #[derive(Debug, Clone, Args)]
 pub struct EncryptionKeyArgs {
-    /// What secrets are encrypted with at rest: 32 bytes in base64; in a comma-separated list the first
-    /// encrypts and all decrypt [default: made once, in DATA_DIR/encryption-key, where there is a data dir]
+    /// Key that encrypts secrets at rest, 32 bytes in base64; of a comma-separated list, the first encrypts and all
+    /// decrypt [default: generated once in DATA_DIR/encryption-key where there is a data dir]
     #[arg(long, env = "RDEV_ENCRYPTION_KEY", value_name = "KEY[,KEY]…", hide_env_values = true,
           value_parser = secret(str::parse::<Keyring>))]
     encryption_key: Option<Keyring>,
 
-    /// A file that holds the encryption key, or the list of keys
+    /// File that contains the encryption key or the list of keys
     #[arg(long, env = "RDEV_ENCRYPTION_KEY_FILE", value_name = "FILE", conflicts_with = "encryption_key",
           value_parser = secret_file(str::parse::<Keyring>))]
     encryption_key_file: Option<FromFile<Keyring>>,
@@ -39,13 +39,13 @@ pub struct EncryptionKeyArgs {
 // Who may do everything.
 #[derive(Debug, Clone, Args)]
 pub struct ApiKeyArgs {
-    /// The administrator's API key: 32 characters or more [default: made once, in DATA_DIR/api-key, where there
-    /// is a data dir]
+    /// Administrator key, at least 32 characters [default: generated once in DATA_DIR/api-key where there is a
+    /// data dir]
     #[arg(long, env = "RDEV_API_KEY", value_name = "KEY", hide_env_values = true,
           value_parser = secret(api_key))]
     api_key: Option<SecretString>,
 
-    /// A file that holds the administrator's API key
+    /// File that contains the administrator key
     #[arg(long, env = "RDEV_API_KEY_FILE", value_name = "FILE", conflicts_with = "api_key",
           value_parser = secret_file(api_key))]
     api_key_file: Option<FromFile<SecretString>>,

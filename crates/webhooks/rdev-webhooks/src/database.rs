@@ -33,10 +33,10 @@ pub enum Database {
 #[non_exhaustive]
 pub enum DatabaseError {
     /// Another scheme than those that this build knows.
-    #[error("a database's URL begins with postgres:// or sqlite://")]
+    #[error("must begin with postgres:// or sqlite://")]
     Scheme,
     /// Nothing after the scheme.
-    #[error("a path must follow sqlite://, like sqlite:///var/lib/rdev/rdev.db")]
+    #[error("must have a path after sqlite://, like sqlite:///var/lib/rdev/rdev.db")]
     Path,
 }
 

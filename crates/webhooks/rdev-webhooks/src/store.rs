@@ -34,7 +34,7 @@ pub enum OpenError {
     #[error("the event types cannot be read")]
     EventTypes(#[source] StoreError),
     /// What sends deliveries.
-    #[error("deliveries cannot be sent")]
+    #[error("the dispatcher could not be set up")]
     Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

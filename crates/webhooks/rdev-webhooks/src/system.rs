@@ -257,20 +257,20 @@ impl RdevWebhooks {
         self.drain();
         self.tasks.close();
         if tokio::time::timeout(drain_timeout, self.tasks.wait()).await.is_err() {
-            tracing::warn!("not everything was done in time; the rest is given back");
+            tracing::warn!("drain timeout passed; releasing unfinished work");
             self.abort.cancel();
             self.tasks.wait().await;
         }
         drop(self.services);
         let abort = self.serving.abort_handle();
         if tokio::time::timeout(SERVICES_DEADLINE, self.serving).await.is_err() {
-            tracing::warn!("the services are still in use by somebody; they end now");
+            tracing::warn!("services still in use; ending them");
             abort.abort();
         }
         self.counted.cancel();
         let abort = self.counting.abort_handle();
         if tokio::time::timeout(STATISTICS_DEADLINE, self.counting).await.is_err() {
-            tracing::warn!("the last statistics could not be stored in time; they are lost");
+            tracing::warn!("last statistics not stored in time; they are lost");
             abort.abort();
         }
         self.store.close().await
@@ -294,7 +294,7 @@ impl Needed {
         async move {
             let panicked = AssertUnwindSafe(task).catch_unwind().await.is_err();
             if !drain.is_cancelled() {
-                tracing::error!(task = name, panicked, "a task has ended that the system cannot do without");
+                tracing::error!(task = name, panicked, "essential task ended");
                 failed.cancel();
             }
         }

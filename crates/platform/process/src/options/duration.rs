@@ -10,9 +10,9 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// unit, or more than 100 years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text)
-        .map_err(|error| format!("{error} (write for example 15s, 5m, 24h or 30d)"))?;
+        .map_err(|error| format!("{error} (use for example 15s, 5m, 24h or 30d)"))?;
     if parsed > LONGEST {
-        return Err("longer than 100 years".to_owned());
+        return Err("must be at most 100 years".to_owned());
     }
     Ok(parsed)
 }

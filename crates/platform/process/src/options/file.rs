@@ -47,7 +47,7 @@ pub fn warn_if_exposed(file: &Path) {
         tracing::warn!(
             file = %file.display(),
             mode = %format_args!("{mode:04o}"),
-            "a file with a secret can be read by others than its owner: chmod 600 makes it safe"
+            "secret file is accessible to other users; run chmod 600 on it"
         );
     }
 }

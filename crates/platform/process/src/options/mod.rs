@@ -24,11 +24,11 @@ use crate::telemetry::{self, LogFilter, LogFormat};
 #[derive(Clone, Debug, clap::Args)]
 #[expect(missing_docs, reason = "see above")]
 pub struct TelemetryArgs {
-    /// How log lines look [default: text on a terminal, else json]
+    /// Log format [default: text on a terminal, else json]
     #[arg(long, env = "RDEV_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// What is logged: a level (off, error, warn, info, debug, trace), then exceptions by module
+    /// Log level (off, error, warn, info, debug, trace), then levels by module
     ///
     /// For example `info,rdev_webhooks_app=debug,sqlx=warn`.
     #[arg(long, env = "RDEV_LOG", value_name = "LEVEL[,MODULE=LEVEL]…", default_value = "info")]
@@ -50,7 +50,7 @@ impl TelemetryArgs {
 #[derive(Clone, Debug, clap::Args)]
 #[expect(missing_docs, reason = "see above")]
 pub struct DrainArgs {
-    /// How long a stop waits for what is in flight (0 does not wait)
+    /// How long a stop waits for work in flight (0 does not wait)
     #[arg(
         long,
         env = "RDEV_DRAIN_TIMEOUT",
@@ -60,9 +60,9 @@ pub struct DrainArgs {
     )]
     pub drain_timeout: Duration,
 
-    /// How long /readyz answers 503 after SIGTERM before new connections are refused and the drain begins
+    /// How long /readyz returns 503 after SIGTERM before new connections are refused and the drain begins
     ///
-    /// Set it to what a load balancer takes to notice.
+    /// Set it to the time that a load balancer takes to notice.
     #[arg(
         long,
         env = "RDEV_SHUTDOWN_GRACE",

@@ -30,14 +30,13 @@ const API_KEY_MIN_CHARS: usize = 32;
 /// What is wrong with the key, without a character of it.
 pub fn api_key(text: &str) -> Result<SecretString, String> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(
-            "may hold only visible ASCII characters: no spaces, no control characters, no accents".to_owned()
-        );
+        return Err("must consist of visible ASCII characters: no spaces, no control characters, no accents"
+            .to_owned());
     }
     if text.len() < API_KEY_MIN_CHARS {
         return Err(format!(
-            "must have at least {API_KEY_MIN_CHARS} characters and has {}; \
-             `openssl rand -hex 32` makes a good one",
+            "must have at least {API_KEY_MIN_CHARS} characters but has {}; \
+             generate one with `openssl rand -hex 32`",
             text.len()
         ));
     }

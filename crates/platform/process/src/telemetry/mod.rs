@@ -30,7 +30,7 @@ const SQLX: &str = "sqlx";
 pub enum LogFormat {
     /// For people; coloured on a terminal, unless `NO_COLOR` is set
     Text,
-    /// One JSON object a line, with an RFC 3339 timestamp in UTC
+    /// One JSON object per line, with an RFC 3339 timestamp in UTC
     Json,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for LogFilter {
 /// A part of a [`LogFilter`] that is neither a level nor `module=level`.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "`{0}` is not a level; write off, error, warn, info, debug or trace, \
+    "`{0}` is not a level; use off, error, warn, info, debug or trace, \
      or module=level, separated by commas"
 )]
 pub struct InvalidLogFilter(String);
@@ -158,8 +158,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         thread = std::thread::current().name(),
         location = panic.location().map(tracing::field::display),
         backtrace = backtrace.map(tracing::field::display),
-        "panicked: {}",
-        panic.payload_as_str().unwrap_or("a payload that is not text"),
+        panic = panic.payload_as_str().unwrap_or("a payload that is not text"),
+        "thread panicked"
     );
 }
 
@@ -323,7 +323,8 @@ mod tests {
         });
         let line: serde_json::Value = serde_json::from_str(output.trim_end()).unwrap();
         assert_eq!(line["level"], "ERROR");
-        assert_eq!(line["message"], "panicked: out of cheese");
+        assert_eq!(line["message"], "thread panicked");
+        assert_eq!(line["panic"], "out of cheese");
         assert!(line["location"].as_str().unwrap().contains("telemetry/mod.rs:"));
     }
 }
