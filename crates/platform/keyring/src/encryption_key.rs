@@ -84,9 +84,9 @@ impl fmt::Debug for EncryptionKey {
 #[non_exhaustive]
 pub enum EncryptionKeyError {
     /// The text is not standard base64 with padding.
-    #[error("an encryption key is 32 bytes in standard base64 with padding; this is not base64")]
+    #[error("must be 32 bytes in standard base64 with padding; this is not base64")]
     Base64,
     /// The text is base64, but not of 32 bytes.
-    #[error("an encryption key holds exactly 32 bytes in base64; this is another length")]
+    #[error("must be exactly 32 bytes in base64; this has another length")]
     Length,
 }

@@ -140,7 +140,7 @@ impl fmt::Debug for Keyring {
 #[non_exhaustive]
 pub enum SealError {
     /// The operating system gave no random bytes for the nonce.
-    #[error("the operating system gave no random bytes")]
+    #[error("the operating system returned no random bytes")]
     Randomness(#[source] Box<dyn Error + Send + Sync>),
     /// The plaintext is longer than the cipher can take, which is about 256 GiB.
     #[error("the secret is too long to be sealed")]
@@ -155,7 +155,7 @@ pub enum OpenError {
     #[error("not a sealed secret, or one of an unknown version")]
     Malformed,
     /// The key that sealed this is not in the keyring.
-    #[error("sealed under the key {key_id}, which is not among the encryption keys")]
+    #[error("sealed with the key {key_id}, which is not among the encryption keys")]
     UnknownKey {
         /// The id of the key that is missing.
         key_id: KeyId,

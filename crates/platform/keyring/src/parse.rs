@@ -41,7 +41,7 @@ impl FromStr for Keyring {
 #[non_exhaustive]
 pub enum KeyringError {
     /// There is no key at all.
-    #[error("there is no encryption key")]
+    #[error("must contain at least one encryption key")]
     Empty,
     /// There is nothing between two commas, or before the first or after the last.
     #[error("entry {position} of the encryption keys is empty")]
@@ -51,7 +51,7 @@ pub enum KeyringError {
     },
     /// An entry is not a key. The reason is part of the message and no source of the error, since
     /// what reads a configuration often shows the message alone.
-    #[error("entry {position} of the encryption keys is wrong: {reason}")]
+    #[error("entry {position} of the encryption keys is invalid: it {reason}")]
     Key {
         /// The entry's position.
         position: usize,

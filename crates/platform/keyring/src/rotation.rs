@@ -75,7 +75,10 @@ impl fmt::Display for RotationReport {
         let mut separator = "";
         for (place, tally) in &self.places {
             for (key, count) in &tally.unknown {
-                write!(f, "{separator}{place}: {count} sealed with the key {key}, which was not given")?;
+                write!(
+                    f,
+                    "{separator}{place}: {count} sealed with the key {key}, which is not among the encryption keys"
+                )?;
                 separator = "; ";
             }
             if tally.unreadable > 0 {

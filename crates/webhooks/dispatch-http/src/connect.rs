@@ -117,7 +117,7 @@ where
                 break;
             }
             Ok(Err(Unreached::Address(reason))) => reason,
-            Err(_) => format!("no answer within {}", duration(share)),
+            Err(_) => format!("no response within {}", duration(share)),
         };
         reasons.push((address, reason));
     }

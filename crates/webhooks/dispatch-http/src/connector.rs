@@ -94,7 +94,7 @@ fn no_address(host: &Host<&str>, error: NoAddress) -> NotConnected {
     match error {
         NoAddress::Refused(refused) => failure(FailureClass::RefusedDestination, refused.to_string()).into(),
         NoAddress::LookUp(error) => {
-            failure(FailureClass::Dns, format!("the name {host} could not be looked up: {error}")).into()
+            failure(FailureClass::Dns, format!("the name {host} could not be resolved: {error}")).into()
         }
         NoAddress::Local(fault) => fault.into(),
     }
@@ -102,7 +102,7 @@ fn no_address(host: &Host<&str>, error: NoAddress) -> NotConnected {
 
 /// The fault of a host whose resolver does not answer.
 pub(crate) fn silent_resolver() -> NotConnected {
-    fault(LocalCause::Resolver, "the resolver of this host does not answer").into()
+    fault(LocalCause::Resolver, "this host's resolver does not respond").into()
 }
 
 #[cfg(test)]

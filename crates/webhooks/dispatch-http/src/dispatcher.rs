@@ -59,7 +59,7 @@ impl HttpDispatcher {
         if self.require_https && !url.is_https() {
             return Err(RefusedDestination {
                 host: url.host().to_string(),
-                reason: "deliveries go to https:// URLs only here",
+                reason: "only https:// URLs are allowed",
             });
         }
         Ok(())
@@ -74,7 +74,7 @@ impl HttpDispatcher {
             Err(error) if error.unprocessed == Unprocessed::Certainly => {
                 tracing::debug!(
                     reason = error.failure.detail,
-                    "a request was not processed and is sent again"
+                    "endpoint did not process the request; sending it again"
                 );
                 attempt.progress.restart();
                 let lease = self.connection(&origin, attempt, false).await?;
@@ -243,7 +243,7 @@ impl HttpDispatcher {
             return silent_resolver();
         }
         if stage == Stage::Proxy {
-            return fault(LocalCause::EgressProxy, "the egress proxy's name could not be looked up in time")
+            return fault(LocalCause::EgressProxy, "the egress proxy's name could not be resolved in time")
                 .into();
         }
         timed_out(attempt.deadline.limit(), stage).into()

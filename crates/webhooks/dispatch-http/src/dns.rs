@@ -67,7 +67,7 @@ impl SystemNames {
             return Ok(Arc::clone(source));
         }
         if current.is_some() {
-            tracing::info!("the hosts file or resolv.conf has changed and is read again");
+            tracing::info!("hosts file or resolv.conf changed; reading it again");
         }
         let source = Source { stamps, hosts: self.read_hosts()?, resolver: self.resolver()? };
         let source = Arc::new(source);
@@ -104,7 +104,7 @@ impl SystemNames {
         };
         let (file, errors) = resolv_conf::Config::parse_with_errors(&text);
         for error in errors {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a line of resolv.conf is passed over");
+            tracing::warn!(error = &error as &dyn std::error::Error, "ignoring a line of resolv.conf");
         }
         let mut servers: Vec<IpAddr> = file.nameservers.iter().map(IpAddr::from).collect();
         if servers.is_empty() {
@@ -153,7 +153,7 @@ impl LookUp for SystemNames {
         match timeout(MAX_LOOK_UP, source.resolver.lookup_ip(asked)).await {
             Ok(Ok(found)) => Ok(found.iter().collect()),
             Ok(Err(error)) => Err(explain(&error)),
-            Err(_) => Err(LookUpError::Unanswered("no answer".to_owned())),
+            Err(_) => Err(LookUpError::Unanswered("no response".to_owned())),
         }
     }
 
@@ -187,18 +187,18 @@ fn local(detail: String) -> LookUpError {
 fn explain(error: &NetError) -> LookUpError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(found)) => match found.response_code {
-            ResponseCode::NXDomain => LookUpError::Name("there is no such name".to_owned()),
-            ResponseCode::NoError => LookUpError::Name("it has no address".to_owned()),
-            code => LookUpError::Unanswered(format!("the resolver answered {code}")),
+            ResponseCode::NXDomain => LookUpError::Name("the name does not exist".to_owned()),
+            ResponseCode::NoError => LookUpError::Name("the name has no address".to_owned()),
+            code => LookUpError::Unanswered(format!("the resolver returned {code}")),
         },
         NetError::Dns(DnsError::ResponseCode(code)) => {
-            LookUpError::Unanswered(format!("the resolver answered {code}"))
+            LookUpError::Unanswered(format!("the resolver returned {code}"))
         }
         NetError::Io(error) => match of_resources(error) {
             Some(fault) => LookUpError::Local(fault),
-            None => LookUpError::Unanswered(format!("the resolver cannot be asked: {error}")),
+            None => LookUpError::Unanswered(format!("the resolver cannot be reached: {error}")),
         },
-        NetError::Timeout => LookUpError::Unanswered("no answer in time".to_owned()),
+        NetError::Timeout => LookUpError::Unanswered("no response in time".to_owned()),
         NetError::Proto(error) => LookUpError::Name(error.to_string()),
         error => LookUpError::Unanswered(error.to_string()),
     }

@@ -29,7 +29,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 }
 
 fn closed() -> AttemptFailure {
-    failure(FailureClass::Reset, "the endpoint closed the connection before it answered")
+    failure(FailureClass::Reset, "the endpoint closed the connection before it responded")
 }
 
 /// Why no head of a response came: walks from an error down its causes to the first that tells what happened.
@@ -86,7 +86,7 @@ fn of_h2(error: &h2::Error) -> AttemptFailure {
         let detail = format!("the endpoint ended the HTTP/2 {what}: {reason}");
         failure(FailureClass::Reset, detail)
     } else {
-        let detail = format!("the endpoint broke the rules of HTTP/2: {reason}");
+        let detail = format!("the endpoint violated the HTTP/2 protocol: {reason}");
         failure(FailureClass::Protocol, detail)
     }
 }

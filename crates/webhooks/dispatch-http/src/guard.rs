@@ -26,7 +26,7 @@ pub(crate) enum NoAddress {
 }
 
 /// Why a name is refused, for those who may not know the operator's network.
-const RESOLVES_TO_REFUSED: &str = "it resolves to an address that deliveries may not reach from here";
+const RESOLVES_TO_REFUSED: &str = "it resolves to an address that deliveries may not reach";
 
 impl From<RefusedDestination> for NoAddress {
     fn from(refused: RefusedDestination) -> Self {
@@ -63,13 +63,13 @@ impl Guard {
         for address in &found {
             self.policy.judge(*address).map_err(|refused| {
                 let RefusedDestination { host: address, reason } = refused;
-                tracing::info!(name, address, reason, "a name resolves to a refused address");
+                tracing::info!(name, address, reason, "name resolves to a refused address");
                 // Neither the address nor its block is told: only the operator's network may know them.
                 RefusedDestination { host: name.to_owned(), reason: RESOLVES_TO_REFUSED }
             })?;
         }
         if found.is_empty() {
-            return Err(NoAddress::LookUp("it has no address".to_owned()));
+            return Err(NoAddress::LookUp("the name has no address".to_owned()));
         }
         Ok(interleaved(found))
     }

@@ -45,7 +45,7 @@ impl Http1 {
         let (sender, connection) = handshake.await.map_err(|error| failure::of_request(&error))?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(error = &error as &dyn std::error::Error, "an outbound connection ended");
+                tracing::debug!(error = &error as &dyn std::error::Error, "outbound connection ended");
             }
         });
         let task = AbortOnDropHandle::new(task);

@@ -162,7 +162,7 @@ async fn drive(
         tokio::select! {
             ended = &mut connection => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "an outbound connection ended");
+                    tracing::debug!(error = &error as &dyn std::error::Error, "outbound connection ended");
                 }
                 return;
             }
@@ -176,7 +176,7 @@ async fn drive(
             _ = &mut connection => return,
             pong = timeout(PING_TIMEOUT, poll_fn(|cx| pings.poll_pong(cx))) => {
                 if pong.is_err() {
-                    tracing::debug!("an outbound connection does not answer any more");
+                    tracing::debug!("outbound connection no longer responds");
                     return;
                 }
             }

@@ -84,7 +84,7 @@ fn descriptors() -> usize {
 #[non_exhaustive]
 pub enum OptionsError {
     /// One of [`Options::extra_roots`] is no certificate.
-    #[error("certificate authority number {number} of those to be trusted besides cannot be read")]
+    #[error("additional certificate authority number {number} cannot be read")]
     Root {
         /// Which one, counted from 1.
         number: usize,

@@ -24,7 +24,7 @@ impl Stage {
     pub(crate) const fn as_phrase(self) -> &'static str {
         match self {
             Self::Queue => "waiting for a connection",
-            Self::LookUp => "looking up the name",
+            Self::LookUp => "resolving the name",
             Self::Connect => "connecting",
             Self::Proxy => "connecting to the egress proxy",
             Self::Tunnel => "connecting through the egress proxy",

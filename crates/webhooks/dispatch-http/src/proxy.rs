@@ -43,10 +43,12 @@ pub enum ProxyUrlError {
     #[error("must not name port 0")]
     Port,
     /// A path, a query or a fragment.
-    #[error("must end after the port: a path, a query or a fragment means nothing here")]
+    #[error("must end after the port, without a path, query or fragment")]
     Path,
     /// A user's name with a colon, or a control character in either.
-    #[error("must have no colon in the user's name, and no control characters in name or password")]
+    #[error(
+        "must have no colon in the user name, and no control characters in the user name or the password"
+    )]
     Credentials,
 }
 

@@ -58,7 +58,7 @@ impl Body {
 struct BrokeOff;
 
 fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
-    tracing::debug!(error, "a response's body broke off");
+    tracing::debug!(error, "response body ended early");
     BrokeOff
 }
 

@@ -176,7 +176,7 @@ impl SystemResolver {
                 if health.has_answered_since(started) {
                     return Err(ResolveError::Name(reason));
                 }
-                let detail = format!("the resolver of this host does not answer: {reason}");
+                let detail = format!("this host's resolver does not respond: {reason}");
                 Err(ResolveError::Local(fault(LocalCause::Resolver, detail)))
             }
         }
@@ -193,8 +193,8 @@ impl Resolve for SystemResolver {
     ) -> Result<Vec<IpAddr>, ResolveError> {
         let mut state = self.join(name, purpose);
         let started = async { state.wait_for(|state| !matches!(state, State::Queued)).await.is_ok() };
-        let stopped = || ResolveError::Local(fault(LocalCause::Resolver, "the look-up was stopped"));
-        if !deadline.local_wait("name look-up", started).await? {
+        let stopped = || ResolveError::Local(fault(LocalCause::Resolver, "name resolution was cancelled"));
+        if !deadline.local_wait("name lookup", started).await? {
             return Err(stopped());
         }
         let done = state.wait_for(|state| matches!(state, State::Done(_))).await.map_err(|_| stopped())?;

@@ -53,7 +53,7 @@ impl LookUp for Script {
             return Err(LookUpError::Unanswered("SERVFAIL".to_owned()));
         }
         if name == "none.example" {
-            return Err(LookUpError::Name("there is no such name".to_owned()));
+            return Err(LookUpError::Name("the name does not exist".to_owned()));
         }
         Ok(ANSWER.to_vec())
     }
@@ -153,7 +153,7 @@ async fn a_name_whose_servers_fail_is_told_from_a_resolver_that_does() {
     let error = resolve(&resolver, "failing.example", Delivery).await.unwrap_err();
     assert_eq!(error, ResolveError::Name("SERVFAIL".to_owned()));
     let error = resolve(&resolver, "none.example", Delivery).await.unwrap_err();
-    assert_eq!(error, ResolveError::Name("there is no such name".to_owned()));
+    assert_eq!(error, ResolveError::Name("the name does not exist".to_owned()));
 
     tokio::time::sleep(PROMPT).await;
     script.is_alive.store(false, Ordering::SeqCst);

@@ -40,14 +40,14 @@ pub(crate) fn config(
 fn add_system_roots(roots: &mut RootCertStore) {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
-        tracing::warn!(%error, "some of the system's certificate authorities cannot be read");
+        tracing::warn!(%error, "cannot read some of the system's certificate authorities");
     }
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
-    tracing::debug!(added, ignored, "read the system's certificate authorities");
+    tracing::debug!(added, ignored, "system certificate authorities loaded");
     if added == 0 {
         tracing::warn!(
-            "the system has no certificate authorities, so no https:// destination can be trusted; \
-             install them (the package is mostly called ca-certificates) or set SSL_CERT_FILE"
+            "no system certificate authorities found, so no https:// destination can be verified; install them \
+             (usually the package ca-certificates) or set SSL_CERT_FILE"
         );
     }
 }
@@ -75,7 +75,7 @@ pub(crate) async fn handshake(
 fn explain_io(error: &io::Error) -> String {
     match inner(error) {
         Some(error) => explain(error),
-        None => format!("the connection broke while TLS was agreed on: {}", error.kind()),
+        None => format!("the connection broke during the TLS handshake: {}", error.kind()),
     }
 }
 
@@ -89,13 +89,13 @@ pub(crate) fn explain(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => explain_certificate(error),
         Error::AlertReceived(alert) => {
-            format!("the endpoint refused the TLS session with the alert {alert:?}")
+            format!("the endpoint rejected the TLS session with the alert {alert:?}")
         }
         Error::InvalidMessage(_) => {
-            "the endpoint did not answer in TLS; does the port speak plain http?".to_owned()
+            "the endpoint did not respond with TLS; is the port plain HTTP?".to_owned()
         }
         Error::PeerIncompatible(_) => {
-            format!("the endpoint supports no TLS that we support: {error}")
+            format!("the endpoint supports no compatible TLS: {error}")
         }
         _ => format!("TLS failed: {error}"),
     }
@@ -106,19 +106,19 @@ fn explain_certificate(error: &CertificateError) -> String {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet",
         CertificateError::UnknownIssuer => {
-            "was not issued by an authority that is trusted here (or the endpoint does not send the \
-             intermediate certificates)"
+            "was not issued by a trusted authority (or the endpoint does not send the intermediate \
+             certificates)"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "is for another name"
         }
         CertificateError::Revoked => "has been revoked",
-        CertificateError::BadSignature => "has a wrong signature",
+        CertificateError::BadSignature => "has an invalid signature",
         CertificateError::BadEncoding => "cannot be read",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for a server"
         }
-        other => return format!("the endpoint's certificate is not accepted: {other}"),
+        other => return format!("the endpoint's certificate is invalid: {other}"),
     };
     format!("the endpoint's certificate {fault}")
 }

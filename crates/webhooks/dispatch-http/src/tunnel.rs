@@ -79,12 +79,12 @@ impl EgressProxy {
             Host::Domain(name) => name,
         };
         let reason = match self.resolver.resolve(name, Purpose::EgressProxy, deadline).await {
-            Ok(found) if found.is_empty() => "it has no address".to_owned(),
+            Ok(found) if found.is_empty() => "the name has no address".to_owned(),
             Ok(found) => return Ok(found),
             Err(ResolveError::Name(reason)) => reason,
             Err(ResolveError::Local(fault)) => return Err(fault),
         };
-        let detail = format!("the egress proxy's name could not be looked up: {reason}");
+        let detail = format!("the egress proxy's name could not be resolved: {reason}");
         Err(fault(LocalCause::EgressProxy, detail))
     }
 
@@ -119,9 +119,9 @@ impl EgressProxy {
             200..300 => Ok(()),
             407 => Err(Unreached::Local(fault(
                 LocalCause::EgressProxy,
-                "the egress proxy does not accept the credentials that are set for it (it answered 407)",
+                "the egress proxy rejected the configured credentials (407)",
             ))),
-            status => Err(Unreached::Address(format!("the proxy answered {status}"))),
+            status => Err(Unreached::Address(format!("the proxy responded with {status}"))),
         }
     }
 
@@ -145,12 +145,12 @@ async fn answered_status(stream: &mut TcpStream) -> io::Result<Result<u16, Strin
     loop {
         let room = ahead.len().min(HEAD_LIMIT - head.len());
         if room == 0 {
-            return Ok(Err(format!("the head of the proxy's answer is longer than {HEAD_LIMIT} bytes")));
+            return Ok(Err(format!("the head of the proxy's response is longer than {HEAD_LIMIT} bytes")));
         }
         let known = head.len();
         let seen = stream.peek(&mut ahead[..room]).await?;
         if seen == 0 {
-            return Ok(Err("the proxy closed the connection without an answer".to_owned()));
+            return Ok(Err("the proxy closed the connection without a response".to_owned()));
         }
         head.extend_from_slice(&ahead[..seen]);
         let end = end_of_head(&head, known);
@@ -159,7 +159,7 @@ async fn answered_status(stream: &mut TcpStream) -> io::Result<Result<u16, Strin
         stream.read_exact(&mut ahead[..taken]).await?;
         // Judged early, for what is not HTTP may never have an end.
         let Some(status) = status(&head) else {
-            return Ok(Err("what the proxy answered is not HTTP".to_owned()));
+            return Ok(Err("the proxy's response is not HTTP".to_owned()));
         };
         if let (Some(status), Some(_)) = (status, end) {
             return Ok(Ok(status));

@@ -85,17 +85,17 @@ impl fmt::Debug for PublicKey {
 #[non_exhaustive]
 pub enum PublicKeyError {
     /// The text does not start with `whpk_`.
-    #[error("a public key starts with `whpk_`")]
+    #[error("a public key must start with `whpk_`")]
     Prefix,
     /// What follows the prefix is not standard base64 with padding.
-    #[error("what follows the public key's prefix is not standard base64 with padding")]
+    #[error("a public key must be standard base64 with padding after its prefix")]
     Base64,
     /// The key does not hold 32 bytes.
-    #[error("a public key holds exactly 32 bytes in base64")]
+    #[error("a public key must have exactly 32 bytes in base64")]
     Length,
     /// The bytes are no point of the curve, or one of small order, under which a signature would
     /// prove nothing.
-    #[error("the bytes are not a usable ed25519 public key")]
+    #[error("the bytes are not a valid ed25519 public key")]
     Invalid,
 }
 

@@ -55,7 +55,7 @@ impl FromStr for SigningScheme {
 
 /// The text is not the name of a [`SigningScheme`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a signing scheme is `hmac-sha256` or `ed25519`")]
+#[error("must be `hmac-sha256` or `ed25519`")]
 pub struct ParseSigningSchemeError;
 
 #[cfg(test)]

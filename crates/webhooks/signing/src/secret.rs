@@ -174,21 +174,21 @@ impl fmt::Debug for SigningSecret {
 #[non_exhaustive]
 pub enum SecretError {
     /// The text starts with neither `whsec_` nor `whsk_`.
-    #[error("a signing secret starts with `whsec_` or `whsk_`")]
+    #[error("a signing secret must start with `whsec_` or `whsk_`")]
     Prefix,
     /// The text is a public key, which cannot sign.
     #[error("a public key (`whpk_`) cannot sign: the secret key starts with `whsk_`")]
     PublicKey,
     /// What follows the prefix is not standard base64 with padding.
-    #[error("what follows the signing secret's prefix is not standard base64 with padding")]
+    #[error("a signing secret must be standard base64 with padding after its prefix")]
     Base64,
     /// A symmetric key does not hold 24 to 64 bytes.
-    #[error("a symmetric signing secret (`whsec_`) holds 24 to 64 bytes in base64")]
+    #[error("a symmetric signing secret (`whsec_`) must have 24 to 64 bytes in base64")]
     SymmetricLength,
     /// A key pair does not hold 64 bytes.
-    #[error("an ed25519 signing secret (`whsk_`) holds exactly 64 bytes in base64")]
+    #[error("an ed25519 signing secret (`whsk_`) must have exactly 64 bytes in base64")]
     KeyPairLength,
     /// The second half of a key pair is not the public key that the first half gives.
-    #[error("the public half of the ed25519 signing secret does not belong to its seed")]
+    #[error("the public key in the ed25519 signing secret does not match its seed")]
     KeyPairMismatch,
 }

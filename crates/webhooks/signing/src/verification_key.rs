@@ -85,7 +85,7 @@ impl fmt::Debug for VerificationKey {
 #[non_exhaustive]
 pub enum VerificationKeyError {
     /// The text starts with none of the known prefixes.
-    #[error("a key to verify with starts with `whsec_`, `whsk_` or `whpk_`")]
+    #[error("a verification key must start with `whsec_`, `whsk_` or `whpk_`")]
     Prefix,
     /// The text is a malformed signing secret.
     #[error(transparent)]

@@ -69,10 +69,10 @@ impl Clock for DatabaseClock {
             if disagrees {
                 tracing::warn!(
                     ahead_ms,
-                    "this machine's clock disagrees with the database's; going by the database's"
+                    "local clock differs from the database clock; using the database clock"
                 );
             } else {
-                tracing::info!("this machine's clock agrees with the database's again");
+                tracing::info!("local clock agrees with the database clock again");
             }
         }
         if disagrees { database } else { own }
@@ -138,8 +138,7 @@ impl Time {
         if let Some(ahead) = observed.jumped {
             tracing::warn!(
                 ahead_ms = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX),
-                "the database's clock is ahead of the time that is known to have passed; nothing is removed by it \
-                 for a day"
+                "database clock jumped ahead of the elapsed time; retention does not follow it for a day"
             );
         }
         let at = to_sql_time(observed.at);
@@ -159,11 +158,11 @@ pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, time: Arc<Tim
         for number in 0_u32.. {
             tick.tick().await;
             if let Err(error) = time.look(&pool).await {
-                tracing::debug!(error = %describe(&error), "the database's clock cannot be read; will try again");
+                tracing::debug!(error = %describe(&error), "cannot read the database clock; will retry");
             } else if number % LOOKS_PER_NOTE == 0
                 && let Err(error) = time.note(&pool).await
             {
-                tracing::warn!(error = %describe(&error), "the time that has passed cannot be noted; will try again");
+                tracing::warn!(error = %describe(&error), "cannot record the elapsed time; will retry");
             }
         }
     };

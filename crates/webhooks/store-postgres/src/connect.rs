@@ -67,15 +67,15 @@ pub(crate) struct Inner {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL makes no sense; it is not repeated, as it may hold a password.
-    #[error("the database URL is not one of Postgres, like postgres://user@host/database")]
+    #[error("the database URL is not a Postgres URL like postgres://user@host/database")]
     Url,
     /// The schema is another than this program needs; the message says which command to run.
     #[error("{0}")]
     Schema(SchemaState),
     /// Some of the database's secrets are sealed with a key that was not given.
     #[error(
-        "the database holds secrets that are sealed with another encryption key ({needed}); give that key, or a \
-         list of keys that holds it"
+        "the database contains secrets that are sealed with another encryption key ({needed}); set that key, or a \
+         list of keys that contains it"
     )]
     WrongKey {
         /// The id of the key that is needed.
@@ -212,7 +212,7 @@ impl PostgresStore {
             )
         };
         if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
-            tracing::warn!("connections to the database are still busy; leaving them");
+            tracing::warn!("database connections still busy; abandoning them");
         }
     }
 }

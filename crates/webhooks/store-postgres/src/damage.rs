@@ -17,7 +17,7 @@ pub(crate) fn log(error: &StoreError) {
     let cause = Damaged::new(String::new(), error).cause;
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     if logged.len() < MAX_LOGGED && logged.insert(cause.clone()) {
-        tracing::error!(error = %cause, "a row is damaged and left out");
+        tracing::error!(error = %cause, "damaged row omitted");
     }
 }
 

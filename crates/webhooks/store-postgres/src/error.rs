@@ -47,22 +47,22 @@ pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
 
 /// The server did not answer in time.
 pub(crate) fn timed_out(limit: Duration) -> StoreError {
-    StoreError::unavailable(PublicCause::new(format!("no answer within {} s", limit.as_secs_f64())))
+    StoreError::unavailable(PublicCause::new(format!("no response within {} s", limit.as_secs_f64())))
 }
 
 /// What everybody may know of a refusal that passes.
 fn public_cause(sqlstate: &str) -> &'static str {
     match sqlstate {
-        "53100" => "there is no room on the server's disk",
-        "58030" => "the server's disk fails",
-        "53300" => "the server has no connection left",
-        "25006" => "the database takes no writes",
+        "53100" => "the server's disk is full",
+        "58030" => "the server's disk failed",
+        "53300" => "the server has no connections left",
+        "25006" => "the database is read-only",
         "57014" => "a statement took too long",
         "57P01" | "57P02" | "57P03" => "the server is starting or stopping",
         "3D000" => "the server has no such database",
-        "42501" => "the role lacks a right, which docs/OPERATING.md lists under \"Roles\"",
-        code if code.starts_with("28") => "the server does not let this user in",
-        _ => "the server refuses a statement",
+        "42501" => "the role lacks a privilege; docs/OPERATING.md lists them under \"Roles\"",
+        code if code.starts_with("28") => "the server rejected this user",
+        _ => "the server rejected a statement",
     }
 }
 

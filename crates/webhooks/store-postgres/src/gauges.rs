@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(5);
 pub(crate) fn spawn<const N: usize>(tasks: &TaskTracker, stop: &CancellationToken, pools: [Pool; N]) {
     describe_gauge!(
         "rdev_webhooks_db_connections",
-        "Connections to the database, by pool: those in use, and those that wait for work"
+        "Database connections by pool and state: `used` or `idle`"
     );
     let gauges = pools.map(|pool| {
         let of = |state| gauge!("rdev_webhooks_db_connections", "pool" => pool.name(), "state" => state);

@@ -50,7 +50,9 @@ pub(crate) async fn admit(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectE
             return Ok(());
         }
     }
-    Err(ConnectError::Store(StoreError::Unavailable("others note encryption keys all the time".into())))
+    Err(ConnectError::Store(StoreError::Unavailable(
+        "other processes are constantly recording encryption keys".into(),
+    )))
 }
 
 /// Looks at a webhook for each key that sealed the secret of one: a process may have sealed with a key that was

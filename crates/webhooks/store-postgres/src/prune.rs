@@ -153,11 +153,11 @@ async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), Sto
             ("deliveries", Ok(rows)) => pruned.deliveries += rows,
             (_, Ok(_)) => {}
             (_, Err(error)) if is_lock_timeout(&error) => {
-                tracing::info!(table = %format!("{parent}_{}", day.suffix), "is in use and could not be dropped; will try again");
+                tracing::info!(table = %format!("{parent}_{}", day.suffix), "partition in use and not dropped; will retry");
                 return Ok(());
             }
             (_, Err(error @ StoreError::Unavailable(_))) => {
-                tracing::warn!(table = %format!("{parent}_{}", day.suffix), error = %describe(&error), "could not be dropped; will try again");
+                tracing::warn!(table = %format!("{parent}_{}", day.suffix), error = %describe(&error), "cannot drop partition; will retry");
                 return Ok(());
             }
             (_, Err(error)) => return Err(error),
@@ -296,7 +296,7 @@ async fn delete_rows(pool: &Pool, limit: Uuid, soon: Uuid, pruned: &mut Pruned) 
     pruned.has_more = after < soon;
     tracing::info!(
         soon = pruned.has_more,
-        "more is older than the retention than one pass removes; the rest goes later"
+        "more history has expired than one pass deletes; the rest is deleted later"
     );
     note_looked_to(pool, after).await
 }

@@ -42,7 +42,7 @@ pub(crate) async fn fill(pool: &Pool, keyring: &Keyring) -> Result<(), StoreErro
         let (current, previous) = match (open(Sealed::Secret, &webhook.secret), previous) {
             (Ok(current), Ok(previous)) => (current, previous.flatten()),
             (Err(error), _) | (_, Err(error)) => {
-                tracing::warn!(webhook = %id, error = %describe(&error), "the webhook's public key cannot be told");
+                tracing::warn!(webhook = %id, error = %describe(&error), "cannot determine the webhook's public key");
                 continue;
             }
         };

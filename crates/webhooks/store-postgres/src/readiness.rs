@@ -82,7 +82,7 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
 
 fn lacking(right: &str) -> String {
     format!(
-        "the role lacks a right: {right}; give it what docs/OPERATING.md lists under \"Roles\": GRANT SELECT, INSERT, \
+        "the role lacks a privilege: {right}; grant what docs/OPERATING.md lists under \"Roles\": GRANT SELECT, INSERT, \
          UPDATE, DELETE ON ALL TABLES IN SCHEMA rdev_webhooks TO the role"
     )
 }

@@ -48,7 +48,7 @@ pub(crate) async fn rotate(
             return Ok(Rotated::Applied(Box::new(to_webhook(&inner.keyring, row)?)));
         }
     }
-    Err(StoreError::Unavailable("the webhook is being changed by others all the time".into()))
+    Err(StoreError::Unavailable("the webhook is constantly being changed by other requests".into()))
 }
 
 /// What stands, for whoever asks for the rotation. That it is there for them holds for as long as the version

@@ -45,15 +45,15 @@ impl fmt::Display for SchemaState {
             Self::Current => f.write_str("the database's schema is current"),
             Self::Older { found: None, known } => write!(
                 f,
-                "the database has no rdev webhooks schema yet, and this program needs version {known}: {MIGRATE}"
+                "the database has no rdev webhooks schema yet, but this program requires version {known}: {MIGRATE}"
             ),
             Self::Older { found: Some(found), known } => write!(
                 f,
-                "the database's schema has version {found}, and this program needs version {known}: {MIGRATE} of this program's release"
+                "the database's schema has version {found}, but this program requires version {known}: {MIGRATE} of this program's release"
             ),
             Self::Newer { found, known } => write!(
                 f,
-                "the database's schema has version {found}, and this program knows version {known}: it was migrated by a newer release (`rdev-webhooks migrate --database-url …`); run that release here too"
+                "the database's schema has version {found}, but this program supports version {known}: a newer release has migrated it (`rdev-webhooks migrate --database-url …`); run that release here too"
             ),
         }
     }
@@ -64,7 +64,7 @@ impl fmt::Display for SchemaState {
 #[non_exhaustive]
 pub enum MigrateError {
     /// The URL makes no sense; it is not repeated, as it may hold a password.
-    #[error("the database URL is not one of Postgres, like postgres://user@host/database")]
+    #[error("the database URL is not a Postgres URL like postgres://user@host/database")]
     Url,
     /// The database was migrated by a newer program.
     #[error("{0}")]
@@ -73,7 +73,7 @@ pub enum MigrateError {
     #[error("the database could not be migrated")]
     Store(#[source] StoreError),
     /// A migration does not fit what stands in the database.
-    #[error("the database does not fit the migrations")]
+    #[error("the database does not match the migrations")]
     Mismatch(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn load(
                 targets.insert(id, target);
             }
             Err(error) => {
-                tracing::error!(webhook = %id, error = %describe(&error), "nothing can be delivered to this webhook");
+                tracing::error!(webhook = %id, error = %describe(&error), "webhook unreadable; its deliveries cannot be sent");
                 let until = Instant::now() + UNREADABLE_FOR;
                 store.targets.put(id, Known::Unreadable { until });
             }

@@ -30,10 +30,10 @@ pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, pool: Pool) {
             tick.tick().await;
             if let Err(error) = ensure_partitions(&pool).await {
                 // There are some days in hand, and a default partition behind them.
-                tracing::warn!(error = %describe(&error), "cannot make partitions; will try again");
+                tracing::warn!(error = %describe(&error), "cannot create partitions; will retry");
             }
             if let Err(error) = cancel::sweep_deleted(&pool).await {
-                tracing::warn!(error = %describe(&error), "cannot cancel what was left for deleted webhooks; will try again");
+                tracing::warn!(error = %describe(&error), "cannot cancel the remaining deliveries of deleted webhooks; will retry");
             }
         }
     };
@@ -63,7 +63,7 @@ pub(crate) async fn ensure_partitions(pool: &Pool) -> Result<(), StoreError> {
         })
         .await?;
     if made > 0 {
-        tracing::info!(made, "made partitions for the days to come");
+        tracing::info!(made, "partitions created for the coming days");
     }
     Ok(())
 }

@@ -106,8 +106,8 @@ async fn listen(wakeups: Arc<Wakeups>, server: Arc<Server>, own: Arc<AtomicU32>,
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await;
         match ended {
             None => return,
-            Some(Ok(())) => tracing::debug!("lost the connection that listens for work; polling goes on"),
-            Some(Err(error)) => tracing::debug!(%error, "cannot listen for work; polling goes on"),
+            Some(Ok(())) => tracing::debug!("listening connection lost; polling continues"),
+            Some(Err(error)) => tracing::debug!(%error, "cannot listen for new work; polling continues"),
         }
         wait = if listened { RETRY_FIRST } else { (wait * 2).min(RETRY_MOST) };
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
@@ -162,7 +162,7 @@ async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
             })
             .await;
         if let Err(error) = told {
-            tracing::debug!(%error, "cannot tell other processes of work; they poll");
+            tracing::debug!(%error, "cannot notify other processes of new work; they poll");
         }
         tokio::time::sleep(if deliveries < LOAD { TELL_EVERY } else { TELL_EVERY_UNDER_LOAD }).await;
     }

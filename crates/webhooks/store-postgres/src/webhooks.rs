@@ -257,7 +257,7 @@ impl WebhookRepository for PostgresStore {
             // published or settled at this moment is left to the upkeep.
             let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;
             if let Err(error) = cancelled {
-                tracing::warn!(webhook = %id, error = %describe(&error), "the webhook is deleted; its deliveries will be cancelled later");
+                tracing::warn!(webhook = %id, error = %describe(&error), "webhook deleted; its deliveries will be cancelled later");
             }
         }
         Ok(deleted)

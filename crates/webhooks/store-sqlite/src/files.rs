@@ -28,9 +28,9 @@ pub(crate) struct Lock {
 /// Why nothing can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwritable {
-    #[error("the database file was moved, removed or replaced while it is in use")]
+    #[error("the database file was moved, removed or replaced while in use")]
     Database,
-    #[error("the write-ahead log was moved, removed or replaced while it is in use")]
+    #[error("the write-ahead log was moved, removed or replaced while in use")]
     Log,
     #[error("the disk is read-only")]
     ReadOnly,

@@ -42,8 +42,8 @@ pub enum OpenError {
     },
     /// It has several names, by which other processes reach it.
     #[error(
-        "{} has another name (a hard link), and a second process could serve it by that; remove the other name, or \
-         make a copy",
+        "{} has another name (a hard link), by which a second process could use it; remove the other name, or make \
+         a copy",
         path.display()
     )]
     SeveralNames {
@@ -52,7 +52,7 @@ pub enum OpenError {
     },
     /// A process of another version has it, so that its tables may be others than this one knows.
     #[error(
-        "{} is in use by an rdev-webhooks process of another version; stop that, or use its version",
+        "{} is in use by an rdev-webhooks process of another version; stop that process, or use its version",
         path.display()
     )]
     InUseByAnotherVersion {
@@ -61,8 +61,8 @@ pub enum OpenError {
     },
     /// It was used with a newer version.
     #[error(
-        "{} was last used with a newer version of rdev-webhooks (it has migration {version}, which this one \
-         does not know); use that version or a later one",
+        "{} was last used by a newer version of rdev-webhooks (its migration {version} is unknown to this \
+         version); use that version or a later one",
         path.display()
     )]
     Newer {
@@ -81,8 +81,8 @@ pub enum OpenError {
     },
     /// Some of its secrets are sealed with a key that was not given.
     #[error(
-        "{} holds secrets that are sealed with another encryption key ({needed}); give that key, or a list of \
-         keys that holds it",
+        "{} contains secrets that are sealed with another encryption key ({needed}); set that key, or a list of \
+         keys that contains it",
         path.display()
     )]
     WrongKey {
@@ -116,7 +116,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let (mut conn, lock) = connect(&path, timeout).await?;
     let resealed = resealing::reseal(&mut conn, &keyring, &path).await?;
     if !resealed.is_complete() {
-        tracing::error!(secrets = %resealed, "some secrets cannot be read; what needs them will fail");
+        tracing::error!(secrets = %resealed, "some secrets cannot be read; operations that need them will fail");
     }
     public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
     rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;

@@ -30,7 +30,7 @@ pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Resu
             Err(error) => {
                 // One that was damaged harms no other: using it will say so.
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "a webhook's public key cannot be told");
+                tracing::warn!(error, "cannot determine a webhook's public key");
                 continue;
             }
         };

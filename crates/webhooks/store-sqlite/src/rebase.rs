@@ -132,7 +132,7 @@ pub(crate) async fn rebase_at_open(conn: &mut SqliteConnection, now: Timestamp) 
     rebase(&mut *conn, used_at, by).await?;
     tracing::warn!(
         step_ms = by / 1_000,
-        "the clock was set back since the database was last used; what waits has moved with it"
+        "clock was set back since the last use of the database; due times moved with it"
     );
     while correct_some(&mut *conn, now).await? {}
     Ok(())

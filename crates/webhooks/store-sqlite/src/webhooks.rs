@@ -160,7 +160,7 @@ impl WebhookRepository for SqliteStore {
             has_more = self.cancel_waiting(id).await.unwrap_or_else(|error| {
                 tracing::warn!(
                     webhook = %id, error = &error as &dyn std::error::Error,
-                    "webhook deleted; its deliveries are cancelled later"
+                    "webhook deleted; its deliveries will be cancelled later"
                 );
                 false
             });

@@ -194,7 +194,7 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let asked = async {
             self.messages.send(message).await.map_err(|_| error::unavailable("the store is closed"))?;
-            answer.await.map_err(|_| error::unavailable("the write was not made"))?
+            answer.await.map_err(|_| error::unavailable("the write was not performed"))?
         };
         let mut asked = std::pin::pin!(asked);
         let done = match tokio::time::timeout(self.timeout, asked.as_mut()).await {

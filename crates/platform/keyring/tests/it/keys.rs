@@ -75,7 +75,7 @@ fn an_error_explains_itself_without_repeating_the_key() {
     let error = fault(&format!("{},topsecret!", text(1)));
     assert_eq!(
         error.to_string(),
-        "entry 2 of the encryption keys is wrong: an encryption key is 32 bytes in standard base64 \
+        "entry 2 of the encryption keys is invalid: it must be 32 bytes in standard base64 \
          with padding; this is not base64"
     );
     assert!(!format!("{error:?}").contains("topsecret"));

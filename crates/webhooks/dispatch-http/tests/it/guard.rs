@@ -66,8 +66,8 @@ async fn a_name_with_one_refused_address_among_its_answers_is_refused() {
         // The same for all of them: neither the address nor its block is told.
         assert_eq!(
             detail,
-            "hooks.example.com is refused as a destination: it resolves to an address that deliveries may \
-             not reach from here"
+            "hooks.example.com is not an allowed destination: it resolves to an address that deliveries may \
+             not reach"
         );
         assert!(report.phases.dns.is_some());
         assert_eq!(dispatcher.vet(&url).await.unwrap_err().to_string(), detail);
@@ -112,7 +112,7 @@ async fn a_look_up_that_fails_or_finds_nothing_is_a_dns_failure() {
         let url = url("hooks.example.com", 80);
         let report = send(&dispatcher, url.clone()).await;
         let detail = failure(&report, FailureClass::Dns);
-        assert!(detail.starts_with("the name hooks.example.com could not be looked up"));
+        assert!(detail.starts_with("the name hooks.example.com could not be resolved"));
         assert!(report.phases.dns.is_some());
         assert_eq!(report.phases.connect, None);
         assert_eq!(dispatcher.vet(&url).await, Ok(()), "it may work when it is sent");
@@ -125,7 +125,7 @@ async fn a_look_up_that_never_ends_is_bounded_by_the_deadline() {
     let url = url("hooks.example.com", 80);
     let report = send(&dispatcher, url.clone()).await;
     let detail = failure(&report, FailureClass::Timeout);
-    assert_eq!(detail, "timed out after 10 s while looking up the name");
+    assert_eq!(detail, "timed out after 10 s while resolving the name");
     assert_eq!(report.phases.dns, Some(Duration::from_secs(10)));
 
     let asked = tokio::time::Instant::now();

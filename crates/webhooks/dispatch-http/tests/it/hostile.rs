@@ -194,7 +194,7 @@ async fn a_body_that_breaks_off_leaves_the_status_to_decide() {
     }
     let report = answer(b"HTTP/1.1 500 No\r\ncontent-length: 100\r\n\r\nhello").await;
     let detail = failure(&report, FailureClass::Status);
-    assert_eq!(detail, "the endpoint answered 500");
+    assert_eq!(detail, "the endpoint responded with 500");
     let response = report.outcome.response.unwrap();
     assert_eq!((&response.body[..], response.truncated), (&b"hello"[..], true));
 }

@@ -92,8 +92,8 @@ async fn one_bad_record_refuses_a_name_however_it_is_reached() {
         let refused = dispatcher.vet(&url).await.unwrap_err().to_string();
         let report = send(&dispatcher, url).await;
         assert_eq!(failure(&report, FailureClass::RefusedDestination), refused);
-        let expected = "hooks.example.com is refused as a destination: it resolves to an address that \
-                        deliveries may not reach from here";
+        let expected = "hooks.example.com is not an allowed destination: it resolves to an address that \
+                        deliveries may not reach";
         assert_eq!(refused, expected, "neither the address nor its block is told");
         assert_eq!(report.phases.connect, None);
     }

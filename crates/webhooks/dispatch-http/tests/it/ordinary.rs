@@ -120,7 +120,7 @@ async fn every_status_but_2xx_is_a_failure_with_its_response() {
         .await;
         let report = send(&local(), receiver.url("/")).await;
         let detail = failure(&report, FailureClass::Status);
-        assert_eq!(detail, format!("the endpoint answered {status}"));
+        assert_eq!(detail, format!("the endpoint responded with {status}"));
         let response = report.outcome.response.unwrap();
         let retry_after = ("retry-after".to_owned(), "7".to_owned());
         assert!(response.headers.contains(&retry_after));

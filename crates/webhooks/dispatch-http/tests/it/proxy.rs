@@ -223,7 +223,7 @@ async fn the_proxys_own_address_is_not_judged_and_its_name_is_looked_up() {
     for answer in [Error, Addresses(&[])] {
         let fault = through(&url, "proxy.internal", &[answer]).send(request(public())).await.unwrap_err();
         assert_eq!(fault.cause, LocalCause::EgressProxy);
-        let expected = "the egress proxy's name could not be looked up: ";
+        let expected = "the egress proxy's name could not be resolved: ";
         assert!(fault.detail.starts_with(expected), "{}", fault.detail);
     }
 }
@@ -231,16 +231,16 @@ async fn the_proxys_own_address_is_not_judged_and_its_name_is_looked_up() {
 #[tokio::test]
 async fn what_a_proxy_answers_instead_of_a_tunnel_is_a_connect_failure() {
     for (answer, expected) in [
-        (&b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad"[..], "the proxy answered 502"),
-        (b"HTTP/1.0 403 Forbidden\r\n\r\n", "the proxy answered 403"),
-        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\n\r\n", "the proxy answered 302"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "the proxy answered 100"),
+        (&b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad"[..], "the proxy responded with 502"),
+        (b"HTTP/1.0 403 Forbidden\r\n\r\n", "the proxy responded with 403"),
+        (b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\n\r\n", "the proxy responded with 302"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "the proxy responded with 100"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not HTTP"),
         (b"\x05\x00", "not HTTP"),
         (b"HTTP/1.1 abc\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 2000 OK\r\n\r\n", "not HTTP"),
-        (b"", "closed the connection without an answer"),
-        (b"HTTP/1.1 200 OK\r\n", "closed the connection without an answer"),
+        (b"", "closed the connection without a response"),
+        (b"HTTP/1.1 200 OK\r\n", "closed the connection without a response"),
     ] {
         let report = deliver(PATIENCE, move |mut peer| async move {
             peer.head().await.unwrap();

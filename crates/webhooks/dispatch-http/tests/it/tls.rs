@@ -135,7 +135,7 @@ async fn an_untrusted_certificate_is_explained_and_gets_no_request() {
     let keep = |_: &mut CertificateParams| ();
     type Change<'a> = &'a dyn Fn(&mut CertificateParams);
     let cases: [(&Authority, &str, Change<'_>, &str); 4] = [
-        (&other, "hooks.example.com", &keep, "not issued by an authority that is trusted"),
+        (&other, "hooks.example.com", &keep, "not issued by a trusted authority"),
         (&trusted, "other.example.com", &keep, "is for another name"),
         (&trusted, "hooks.example.com", &expired, "has expired"),
         (&trusted, "hooks.example.com", &future, "is not valid yet"),
@@ -163,7 +163,7 @@ async fn what_does_not_speak_tls_is_a_tls_failure() {
     .await;
     let report = send(&dispatcher, url("127.0.0.1", &plain)).await;
     let detail = failure(&report, FailureClass::Tls);
-    assert!(detail.contains("plain http"), "{detail}");
+    assert!(detail.contains("plain HTTP"), "{detail}");
 
     let closing = Receiver::start(|mut peer| async move {
         peer.stream.read_u8().await.unwrap();
@@ -171,7 +171,7 @@ async fn what_does_not_speak_tls_is_a_tls_failure() {
     .await;
     let report = send(&dispatcher, url("127.0.0.1", &closing)).await;
     let detail = failure(&report, FailureClass::Tls);
-    assert!(detail.contains("while TLS was agreed on"), "{detail}");
+    assert!(detail.contains("during the TLS handshake"), "{detail}");
 }
 
 #[tokio::test]

@@ -62,11 +62,9 @@ impl fmt::Display for Cause {
                 f.write_str("connection refused")
             }
             Self::Io(error) => write!(f, "{error}"),
-            Self::Silent(limit) => write!(f, "no answer within {} s", limit.as_secs_f64()),
-            Self::Standby => f.write_str("the server is a standby, which takes no writes"),
-            Self::ReadOnly => {
-                f.write_str("the database takes no writes: default_transaction_read_only is on")
-            }
+            Self::Silent(limit) => write!(f, "no response within {} s", limit.as_secs_f64()),
+            Self::Standby => f.write_str("the server is a read-only standby"),
+            Self::ReadOnly => f.write_str("the database is read-only: default_transaction_read_only is on"),
         }
     }
 }

@@ -85,7 +85,7 @@ async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
     let given = tokio::time::timeout(GIVE_BACK_WITHIN, giving).await;
     let given = given.unwrap_or_else(|_| Err(timed_out(GIVE_BACK_WITHIN)));
     if let Err(error) = given {
-        tracing::warn!(error = %describe(&error), "claims could not be given back; they will come free when their leases end");
+        tracing::warn!(error = %describe(&error), "cannot release claims; their leases will expire");
     }
 }
 

@@ -88,6 +88,6 @@ pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Resu
             .await
         })
         .await?;
-    tracing::error!(removed, "deliveries whose events are gone could not be sent, and were removed");
+    tracing::error!(removed, "deliveries without events removed; they cannot be sent");
     Ok(())
 }

@@ -170,6 +170,6 @@ async fn a_role_with_the_documented_rights_suffices_and_a_missing_one_is_told_wi
         }
     };
     let said = tokio::time::timeout(std::time::Duration::from_secs(15), told).await.unwrap();
-    assert!(said.contains("lacks a right: UPDATE on rdev_webhooks.webhooks"), "{said}");
+    assert!(said.contains("lacks a privilege: UPDATE on rdev_webhooks.webhooks"), "{said}");
     assert!(said.contains("GRANT") && said.contains("docs/OPERATING.md"), "{said}");
 }

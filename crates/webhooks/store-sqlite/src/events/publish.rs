@@ -117,7 +117,7 @@ pub(crate) async fn publish_missing(
     }
     let outcomes = publish(conn, &[Call::new(missing, call.max_deliveries)], now).await?;
     let outcome = outcomes.and_then(|mut outcomes| outcomes.pop());
-    match outcome.ok_or_else(|| error::internal("a call was not answered"))? {
+    match outcome.ok_or_else(|| error::internal("a call got no result"))? {
         PublishOutcome::Stored(published) => {
             let mut published = published.into_iter();
             let answer = |event: &&NewEvent| there.get(&event.id).copied().or_else(|| published.next());
@@ -184,7 +184,7 @@ async fn published_before<'a>(
     .map_err(error::database)?;
     for row in rows {
         let asked = usize::try_from(row.lookup).ok().and_then(|at| keys.get(at));
-        let key = *asked.ok_or_else(|| error::internal("a look-up was answered that was not made"))?;
+        let key = *asked.ok_or_else(|| error::internal("a lookup got a result that was not requested"))?;
         let place = Row { table: "event_keys", id: &key.1 };
         let id = error::uuid("event_keys", "event_id", &row.event_id).map(EventId::from_uuid)?;
         let deliveries = place.number("deliveries", row.deliveries)?;

@@ -98,8 +98,7 @@ impl<'a> Subscribers<'a> {
             is_cut = answers.len() as u64 > limit;
             for (address, id) in answers {
                 let receivers = subscribed.get(address).and_then(|address| found.get_mut(address));
-                let receivers =
-                    receivers.ok_or_else(|| error::internal("an unknown look-up was answered"))?;
+                let receivers = receivers.ok_or_else(|| error::internal("an unknown lookup got a result"))?;
                 receivers.ids.push(id);
             }
         }

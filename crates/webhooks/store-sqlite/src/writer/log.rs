@@ -75,7 +75,7 @@ impl WriteAheadLog {
             tracing::warn!(
                 pages,
                 retry_in_s = PAUSE.as_secs(),
-                "the write-ahead log cannot be emptied: another program reads the database"
+                "cannot empty the write-ahead log: another program is reading the database"
             );
         }
         Ok(())

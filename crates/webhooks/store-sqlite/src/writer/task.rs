@@ -44,7 +44,7 @@ pub(super) async fn run(
                 if let Some(open) = &mut conn
                     && let Err(error) = log.fold(open).await
                 {
-                    tracing::error!(error = &error as &dyn std::error::Error, "emptying the write-ahead log failed");
+                    tracing::error!(error = &error as &dyn std::error::Error, "cannot empty the write-ahead log");
                     conn = None;
                     lock.forget_log();
                 }
@@ -71,13 +71,13 @@ pub(super) async fn run(
         match &written {
             Ok(()) if failing && !answers.is_empty() => {
                 failing = false;
-                tracing::info!("writing succeeds again");
+                tracing::info!("database writes succeed again");
             }
             Ok(()) => {}
             Err(cause) => {
                 if !failing {
                     failing = true;
-                    tracing::error!(error = cause as &dyn std::error::Error, "writing failed");
+                    tracing::error!(error = cause as &dyn std::error::Error, "database write failed");
                 }
                 if lock.verify().is_ok() {
                     // Whatever state it is in, the next group begins with a fresh one.

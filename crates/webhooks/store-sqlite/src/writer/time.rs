@@ -46,7 +46,7 @@ impl Time {
             rebase::rebase(&mut *conn, self.clock.now(), by).await?;
             self.clock.shift(by);
             self.to_correct |= by < 0;
-            tracing::warn!(step_ms = by / 1_000, "the clock was set; what waits has moved with it");
+            tracing::warn!(step_ms = by / 1_000, "clock was changed; due times moved with it");
         }
         if self.to_correct {
             self.to_correct = rebase::correct_some(&mut *conn, self.clock.now()).await?;
@@ -58,7 +58,7 @@ impl Time {
             if let Err(error) = self.note(conn, elapsed).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
-                    "the time that has passed cannot be noted; will try again"
+                    "cannot record the elapsed time; will retry"
                 );
             }
         }
@@ -74,7 +74,7 @@ impl Time {
         if let Some(ahead) = observed.jumped {
             tracing::warn!(
                 ahead_ms = u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX),
-                "the clock is ahead of the time that is known to have passed; nothing is removed by it for a day"
+                "clock jumped ahead of the elapsed time; retention does not follow it for a day"
             );
         }
         let at = micros(observed.at);
