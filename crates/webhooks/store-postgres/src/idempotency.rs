@@ -252,7 +252,7 @@ fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Res
     let plain = keyring
         .open(sealed, place(TABLE, OPERATION, key).as_bytes())
         .map_err(|error| corrupt(TABLE, OPERATION, key, error))?;
-    Operation::from_bytes(&plain).ok_or_else(|| corrupt(TABLE, OPERATION, key, "is of another length"))
+    Operation::from_bytes(&plain).ok_or_else(|| corrupt(TABLE, OPERATION, key, "has the wrong length"))
 }
 
 fn open_answer(

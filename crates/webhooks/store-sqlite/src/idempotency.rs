@@ -238,7 +238,7 @@ fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Res
     let row = Row { table: TABLE, id: key };
     let place = sealing::associated_data(TABLE, OPERATION, key);
     let plain = keyring.open(sealed, place.as_bytes()).map_err(|error| row.corrupt(OPERATION, error))?;
-    Operation::from_bytes(&plain).ok_or_else(|| row.corrupt(OPERATION, "is of another length"))
+    Operation::from_bytes(&plain).ok_or_else(|| row.corrupt(OPERATION, "has the wrong length"))
 }
 
 fn open_answer(

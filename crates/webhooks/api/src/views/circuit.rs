@@ -20,7 +20,7 @@ pub(crate) struct CircuitView {
     open_until: Option<Text<Timestamp>>,
     /// Consecutive attempts that found the endpoint unreachable, broken or overloaded: no response, 429 or 5xx.
     consecutive_failures: u32,
-    /// Since when every attempt has failed, for whatever reason; `null` if the last one succeeded.
+    /// Since when every attempt has failed, for whatever reason; `null` otherwise.
     #[schema(value_type = Option<types::Timestamp>, required)]
     failing_since: Option<Text<Timestamp>>,
 }

@@ -39,7 +39,7 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     let found = services.events.get(id).await?;
     let visible = found.filter(|record| record.event.is_visible_to(&caller.access));
-    let mut record = visible.ok_or_else(|| Problem::not_found("There is no such event."))?;
+    let mut record = visible.ok_or_else(|| Problem::not_found("The event was not found."))?;
     let visible_to = caller.access.projects.clone();
     if let Some(projects) = &visible_to {
         record.deliveries = services.events.count_visible(&[id], projects).await?.pop().unwrap_or_default();
