@@ -106,7 +106,7 @@ async fn a_start_that_waits_for_its_database_can_be_stopped() {
             .stderr(log.writer())
             .kill_on_drop(true);
         let mut child = command.spawn().unwrap();
-        log.until("the database is away; waiting for it").await;
+        log.until("database unavailable; waiting for it").await;
         let id = child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await.expect("it ends");

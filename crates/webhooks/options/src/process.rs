@@ -146,7 +146,7 @@ pub async fn open(
     match builder.clone().open().await {
         Ok(system) => return Ok(Some((system, listener))),
         Err(error) if !error.is_away() => return Err(error.into()),
-        Err(error) => tracing::warn!(error = with_causes(&error), "the database is away; waiting for it"),
+        Err(error) => tracing::warn!(error = with_causes(&error), "database unavailable; waiting for it"),
     }
     gauge!("rdev_webhooks_ready").set(0);
     let listener = listener.into_std()?;
@@ -176,7 +176,7 @@ async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
         match builder.clone().open().await {
             Ok(system) => {
                 let outage_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(outage_ms, "the database is available again");
+                tracing::info!(outage_ms, "database available again");
                 return Ok(system);
             }
             Err(error) if error.is_away() => {}

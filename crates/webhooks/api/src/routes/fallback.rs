@@ -28,5 +28,5 @@ pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Prob
 /// Any path, before the database has been reached.
 pub(crate) async fn no_database_yet(request: Request) -> Problem {
     linger(request);
-    Problem::new(ProblemCode::Unavailable, "The process waits for its database. Try again later.")
+    Problem::new(ProblemCode::Unavailable, "The process is waiting for its database. Try again later.")
 }
