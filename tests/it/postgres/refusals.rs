@@ -141,7 +141,7 @@ async fn an_outage_is_one_line_on_api_and_worker_and_so_is_its_end() {
     deployment.postgres.restart().await;
     for (shown, log) in [(&client, &api_log), (&admin, &worker_log)] {
         let back = log.until(BACK).await;
-        assert!(back["outage_ms"].as_u64().unwrap() > 12_000, "{back}");
+        assert!(back["duration_ms"].as_u64().unwrap() > 12_000, "{back}");
         shown.until_metrics(|metrics| metrics["rdev_webhooks_ready"] == 1.0).await;
         only(log, AWAY);
         assert!(log.lines(REFUSED).is_empty(), "{}", log.text());

@@ -76,8 +76,8 @@ impl Outages {
             return;
         }
         if let Some(outage) = self.ends(&Kind::Operation(operation.to_owned())) {
-            let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
-            tracing::info!(operation, outage_ms, failures, "operation recovered");
+            let (duration_ms, failures) = (outage.milliseconds(), outage.failures);
+            tracing::info!(operation, duration_ms, failures, "operation recovered");
         }
     }
 
@@ -87,8 +87,8 @@ impl Outages {
             return;
         }
         if let Some(outage) = self.ends(&Kind::Unavailable) {
-            let (outage_ms, failures) = (outage.milliseconds(), outage.failures);
-            tracing::info!(outage_ms, failures, "database available again");
+            let (duration_ms, failures) = (outage.milliseconds(), outage.failures);
+            tracing::info!(duration_ms, failures, "database available again");
         }
     }
 

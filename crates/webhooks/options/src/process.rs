@@ -175,8 +175,8 @@ async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
         tokio::time::sleep(RETRY_OPEN).await;
         match builder.clone().open().await {
             Ok(system) => {
-                let outage_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(outage_ms, "database available again");
+                let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(duration_ms, "database available again");
                 return Ok(system);
             }
             Err(error) if error.is_away() => {}

@@ -74,7 +74,7 @@ impl WriteAheadLog {
             self.look_at = Instant::now() + PAUSE;
             tracing::warn!(
                 pages,
-                retry_in_s = PAUSE.as_secs(),
+                retry_in_ms = PAUSE.as_secs() * 1_000,
                 "cannot empty the write-ahead log: another program is reading the database"
             );
         }
