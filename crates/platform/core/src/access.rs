@@ -9,8 +9,9 @@ use crate::ProjectName;
 
 /// A right to use a part of the API, named `<area>:<action>` like `webhooks:read`.
 ///
-/// The set is open: each domain defines scopes of its own as constants, and a store keeps what it was given. Two rules
-/// hold for all: [`Scope::ADMIN`] includes every scope, and `<area>:write` includes `<area>:read`.
+/// The set is open: each domain defines its own scopes as constants, and a store returns the scopes that it
+/// was given. Two rules hold for all scopes: [`Scope::ADMIN`] includes every scope, and `<area>:write`
+/// includes `<area>:read`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Cow<'static, str>);
 
@@ -20,22 +21,22 @@ pub struct Scope(Cow<'static, str>);
 pub struct ScopeError;
 
 impl Scope {
-    /// Everything, including API keys and whatever a domain reserves for administrators.
+    /// The scope that includes everything, including API keys and what a domain reserves for administrators.
     pub const ADMIN: Self = Self::new("admin");
 
-    /// A scope that a domain defines.
+    /// Creates a scope that a domain defines.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
-    /// The name, as in the API.
+    /// Returns the name, as in the API.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns whether this scope permits what requires `needed`.
+    /// Returns whether this scope permits an operation that requires `needed`.
     #[must_use]
     pub fn includes(&self, needed: &Self) -> bool {
         let area = |scope: &Self, action| scope.0.strip_suffix(action).map(str::to_owned);
@@ -70,32 +71,33 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// The rights of a caller: its scopes, and the projects whose things it sees.
+/// The rights of a caller: its scopes and its projects.
 ///
-/// A project-scoped caller sees what belongs to its projects and nothing else: for it the rest does not exist. What
-/// belongs to a project is for each domain to define.
+/// A project-scoped caller sees only what belongs to its projects; for it, nothing else exists. Each domain
+/// defines what belongs to a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// What it may do.
+    /// The scopes of the caller.
     pub scopes: BTreeSet<Scope>,
-    /// The projects of a project-scoped caller; none for a caller that sees everything.
+    /// The projects of a project-scoped caller; `None` for a caller that sees everything.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
 
 impl Access {
-    /// Access to everything.
+    /// Returns the access of an administrator: to everything.
     #[must_use]
     pub fn administrator() -> Self {
         Self { scopes: BTreeSet::from([Scope::ADMIN]), projects: None }
     }
 
-    /// Returns whether the caller may do what requires `needed`.
+    /// Returns whether the caller may perform an operation that requires `needed`.
     #[must_use]
     pub fn allows(&self, needed: &Scope) -> bool {
         self.scopes.iter().any(|scope| scope.includes(needed))
     }
 
-    /// Returns whether the caller sees what belongs to that project, or to none.
+    /// Returns whether the caller sees what belongs to `project`; `None` stands for what belongs to no
+    /// project.
     #[must_use]
     pub fn sees_project(&self, project: Option<&ProjectName>) -> bool {
         match &self.projects {
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_reads_back_and_other_texts_are_refused() {
+    fn a_scope_round_trips_and_other_texts_are_refused() {
         for text in ["admin", "webhooks:read", "commands:write", "event_types:read"] {
             assert_eq!(text.parse::<Scope>().unwrap().as_str(), text);
         }

@@ -1,16 +1,16 @@
-//! The time.
+//! The clock.
 
 use std::time::Duration;
 
 use crate::Timestamp;
 
-/// Where the time comes from.
+/// A source of the time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now, in UTC.
+    /// Returns the current time in UTC.
     fn now(&self) -> Timestamp;
 
-    /// The time since some fixed moment, which passes steadily though the clock is set. By default that of a clock
-    /// that never is.
+    /// Returns the time since some fixed moment. It advances steadily, even when the clock is set. The
+    /// default implementation is for a clock that is never set.
     fn elapsed(&self) -> Duration {
         self.now().since(Timestamp::EPOCH)
     }

@@ -1,6 +1,6 @@
-//! Typed ids: a readable prefix, an underscore, and a UUIDv7 in 26 characters of lower-case
-//! Crockford base32, as in the TypeID specification <https://github.com/jetify-com/typeid>. Sorting
-//! the text sorts by the time of making.
+//! Typed ids: a readable prefix, an underscore, and a UUIDv7 in 26 characters of lower-case Crockford base32,
+//! as in the TypeID specification <https://github.com/jetify-com/typeid>. The order of the texts is the order
+//! of creation.
 
 use std::fmt;
 
@@ -12,26 +12,26 @@ use crate::Timestamp;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_LEN: usize = 26;
 
-/// Why a text is not an id of the expected type.
+/// The reason why a text is not an id of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// It is an id of another type, or carries no known prefix.
+    /// The text is an id of another type, or has no known prefix.
     #[error("must be an id that starts with `{expected}_`, not `{got}`")]
     WrongType {
-        /// The prefix that was wanted.
+        /// The expected prefix.
         expected: &'static str,
-        /// What stood there, cut to a readable length.
+        /// The prefix found, cut to a readable length.
         got: String,
     },
-    /// The prefix is right; what follows is not 26 characters of base32 that make a UUID.
+    /// The prefix is right, but the rest is not 26 characters of base32 that encode a UUID.
     #[error("must be `{expected}_` followed by {SUFFIX_LEN} characters of lower-case base32")]
     Malformed {
-        /// The prefix that was wanted.
+        /// The expected prefix.
         expected: &'static str,
     },
 }
 
-/// Defines a type of ids by its rustdoc, its name and its prefix.
+/// Defines an id type by its rustdoc, its name and its prefix.
 ///
 /// ```
 /// rdev_core::typed_id!(
@@ -51,34 +51,34 @@ macro_rules! typed_id {
         pub struct $name($crate::id::Uuid);
 
         impl $name {
-            /// What every id of this type starts with, before the underscore.
+            /// The prefix of every id of this type, without the underscore.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Makes a UUIDv7 of a time (milliseconds count) and 10 random bytes.
+            /// Builds a UUIDv7 from a time (in milliseconds) and 10 random bytes.
             #[must_use]
             pub fn from_parts(at: $crate::Timestamp, random: [u8; 10]) -> Self {
                 Self($crate::id::from_parts(at, random))
             }
 
-            /// Takes a UUID as a store gives it back.
+            /// Wraps a UUID that comes from a store.
             #[must_use]
             pub const fn from_uuid(uuid: $crate::id::Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The bare UUID, for a store.
+            /// Returns the bare UUID, for a store.
             #[must_use]
             pub const fn as_uuid(&self) -> $crate::id::Uuid {
                 self.0
             }
 
-            /// The time in the id, with a precision of one millisecond.
+            /// Returns the time in the id, with a precision of one millisecond.
             #[must_use]
             pub fn time(&self) -> $crate::Timestamp {
                 $crate::id::time(self.0)
             }
 
-            /// The smallest id that could be made at `at`: the bound for a range by time.
+            /// Returns the smallest id that can be created at `at`: the bound of a range of time.
             #[must_use]
             pub fn floor(at: $crate::Timestamp) -> Self {
                 Self($crate::id::floor(at))
@@ -113,8 +113,8 @@ typed_id!(
     "key"
 );
 
-/// The id of something that `parent` and `distinguisher` name together: the parent's time, then bits of
-/// `SHA-256(parent ‖ distinguisher)`, as a UUIDv7.
+/// Derives an id from `parent` and `distinguisher`: the parent's time, then bits of `SHA-256(parent ‖
+/// distinguisher)`, as a UUIDv7.
 #[must_use]
 pub fn derive(parent: Uuid, distinguisher: &[u8]) -> Uuid {
     let digest = Sha256::new().chain_update(parent.as_bytes()).chain_update(distinguisher).finalize();
@@ -167,7 +167,7 @@ pub fn parse(prefix: &'static str, text: &str) -> Result<Uuid, IdError> {
         .ok_or_else(|| IdError::WrongType { expected: prefix, got: text.chars().take(40).collect() })?
         .as_bytes();
     let malformed = IdError::Malformed { expected: prefix };
-    // 26 characters hold 130 bits, so the first may only be 0 to 7.
+    // 26 characters hold 130 bits, so the first can only be 0 to 7.
     if suffix.len() != SUFFIX_LEN || suffix[0] > b'7' {
         return Err(malformed);
     }
@@ -198,13 +198,13 @@ mod tests {
 
     #[test]
     fn text_form_is_that_of_the_typeid_specification() {
-        // The specification's own example.
+        // The example of the specification.
         let uuid = Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         assert_eq!(ApiKeyId::from_uuid(uuid).to_string(), "key_01h455vb4pex5vsknk084sn02q");
     }
 
     #[test]
-    fn an_id_of_another_type_is_named_as_such() {
+    fn an_id_of_another_type_is_refused_as_such() {
         let id = ApiKeyId::from_uuid(Uuid::from_u128(7)).to_string();
         assert!(matches!(id.parse::<OtherId>(), Err(IdError::WrongType { expected: "other", .. })));
         for broken in ["key_", "key_8zzzzzzzzzzzzzzzzzzzzzzzzz", "key_01H455VB4PEX5VSKNK084SN02Q"] {

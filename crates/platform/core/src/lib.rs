@@ -1,8 +1,8 @@
-//! What every domain of rdev is built of: ids, times, pages, projects, the rights of callers, and the ports for the
-//! time and for randomness. No I/O.
+//! The basis of every domain of rdev: ids, times, pages, projects, callers' rights, and the ports for time
+//! and randomness. It does no I/O.
 //!
-//! A value that exists is valid: the constructors (`FromStr`, `TryFrom`, `new`) are the only way in, and their errors
-//! say what is wrong.
+//! Every existing value is valid: only the constructors (`FromStr`, `TryFrom`, `new`) create values, and
+//! their errors say what is wrong.
 
 mod access;
 mod clock;

@@ -1,13 +1,13 @@
-//! Lists: newest first, a page at a time.
+//! Pages of lists, newest first.
 
 use crate::StoreError;
 
-/// Which page of a list is wanted: the newest `limit` items older than `before`.
+/// A request for one page of a list: the newest `limit` items older than `before`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest<Id> {
-    /// How many at the most, at least 1.
+    /// The maximum number of items, at least 1.
     pub limit: u32,
-    /// Only items with a smaller id.
+    /// The exclusive upper bound of the ids.
     pub before: Option<Id>,
 }
 
@@ -16,23 +16,23 @@ pub struct PageRequest<Id> {
 pub struct Page<T> {
     /// The items, newest first.
     pub items: Vec<T>,
-    /// Whether there are older ones.
+    /// Whether older items exist.
     pub has_more: bool,
-    /// What belongs on the page and cannot be read, newest first.
+    /// The rows of this page that cannot be read, newest first.
     pub damaged: Vec<Damaged>,
 }
 
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damaged {
-    /// The id of what it holds.
+    /// The id of the item in the row.
     pub id: String,
-    /// Where it stands and what is wrong with it, for the log.
+    /// The column and what is wrong with it, for the log.
     pub cause: String,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of what a query for `limit + 1` items found.
+    /// Creates a page from the result of a query for `limit + 1` items.
     #[must_use]
     pub fn of(mut found: Vec<T>, limit: u32) -> Self {
         let has_more = found.len() > limit as usize;
@@ -40,12 +40,12 @@ impl<T> Page<T> {
         Self { items: found, has_more, damaged: Vec::new() }
     }
 
-    /// Makes a page of the `limit + 1` rows that a query found, which are read one by one: a row that cannot be read
-    /// costs itself alone.
+    /// Creates a page from the result of a query for `limit + 1` rows, and reads each row on its own: a row
+    /// that cannot be read becomes an entry of [`Page::damaged`] and does not affect the others.
     ///
     /// # Errors
     ///
-    /// An error that is not of one row.
+    /// Fails with any error of `read` other than [`StoreError::Corrupt`].
     pub fn read<R>(
         rows: Vec<R>,
         limit: u32,
@@ -67,7 +67,7 @@ impl<T> Page<T> {
 }
 
 impl Damaged {
-    /// What an error says of a row.
+    /// Creates the entry for a row that failed with `error`.
     #[must_use]
     pub fn new(id: String, error: &StoreError) -> Self {
         let cause = match std::error::Error::source(error) {

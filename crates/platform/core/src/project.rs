@@ -1,21 +1,20 @@
-//! The project that an event belongs to.
+//! The project of an event.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A project's name: 1 to 128 characters, none of them a control character, no white space at
-/// either end.
+/// The name of a project: 1 to 128 characters, no control characters, no white space at either end.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectName(Arc<str>);
 
-/// Why a text is not a project's name.
+/// The reason why a text is not a project name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 128 characters without control characters, and without white space at either end")]
 pub struct ProjectNameError;
 
 impl ProjectName {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_names_are_refused() {
+    fn invalid_names_are_refused() {
         for text in ["", " a", "a ", "a\0b", "a\nb", &"é".repeat(129)] {
             assert_eq!(text.parse::<ProjectName>(), Err(ProjectNameError), "{text:?}");
         }

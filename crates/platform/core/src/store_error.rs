@@ -2,34 +2,34 @@
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a store could not do what it was asked. Nothing has changed then, except that after
-/// [`StoreError::Unavailable`] a write may have been made all the same.
+/// The reason why a store did not complete an operation. Nothing has changed, except that after
+/// [`StoreError::Unavailable`] a write may have been made nevertheless.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The database could not be reached, or did not answer in time. Worth another try.
+    /// The database could not be reached, or did not respond in time. The caller can try again.
     #[error("the database is unavailable")]
     Unavailable(#[source] Source),
-    /// What stands in the database cannot be read.
+    /// A value in the database cannot be read.
     #[error("{table}.{column} of {id} cannot be read")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// The row.
+        /// The id of the row.
         id: String,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         #[source]
         source: Source,
     },
-    /// The database refused a statement that it should take: a defect of ours.
+    /// The database rejected a statement that it should accept: a defect of this program.
     #[error("the database rejected a statement")]
     Internal(#[source] Source),
 }
 
-/// A cause of [`StoreError::Unavailable`] that everybody may know: it names no host, no user and no secret. What does
-/// is its source.
+/// A cause of [`StoreError::Unavailable`] that can be shown to anyone: it names no host, no user and no
+/// secret. Its source may name them.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct PublicCause {
@@ -39,13 +39,13 @@ pub struct PublicCause {
 }
 
 impl PublicCause {
-    /// A cause in plain words, behind which there is nothing.
+    /// Creates a cause without a source.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), source: None }
     }
 
-    /// The same of an error that is for the log alone.
+    /// Creates a cause with a source that is only for the log.
     #[must_use]
     pub fn with_source(text: impl Into<String>, source: impl Into<Source>) -> Self {
         Self { text: text.into(), source: Some(source.into()) }
@@ -53,13 +53,13 @@ impl PublicCause {
 }
 
 impl StoreError {
-    /// A database that cannot be used, with what everybody may know of why.
+    /// Creates the error of an unavailable database with a cause that can be shown to anyone.
     #[must_use]
     pub fn unavailable(cause: PublicCause) -> Self {
         Self::Unavailable(cause.into())
     }
 
-    /// What everybody may know of why the database cannot be used.
+    /// Returns the cause that can be shown to anyone, if the database is unavailable and the cause is known.
     #[must_use]
     pub fn public_cause(&self) -> Option<&PublicCause> {
         match self {

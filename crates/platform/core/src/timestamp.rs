@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// A moment in UTC with a precision of one microsecond, which every store keeps exactly.
+/// A moment in UTC with a precision of one microsecond. Every store keeps it exactly.
 ///
-/// Its text is RFC 3339 with `Z`, for the years 1 to 9999: `2025-01-15T10:30:00Z`, with milli- or
-/// microseconds where there are any.
+/// Its text is RFC 3339 with `Z`, for the years 1 to 9999: `2025-01-15T10:30:00Z`, with milliseconds or
+/// microseconds if they are not zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text is not a timestamp.
+/// The reason why a text is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an RFC 3339 date and time between the years 1 and 9999, like 2025-01-15T10:30:00Z")]
 pub struct TimestampError;
@@ -25,8 +25,8 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// A moment by its microseconds since the Unix epoch; one outside the years 1 to 9999 becomes
-    /// the nearest within.
+    /// Creates a timestamp from microseconds since the Unix epoch. A moment outside the years 1 to 9999
+    /// becomes the nearest one within.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(if micros < MIN_MICROS {
@@ -38,31 +38,31 @@ impl Timestamp {
         })
     }
 
-    /// A moment by its milliseconds since the Unix epoch; clamped like [`Self::from_micros`].
+    /// Creates a timestamp from milliseconds since the Unix epoch, clamped like [`Self::from_micros`].
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self::from_micros(millis.saturating_mul(1_000))
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns the microseconds since the Unix epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, rounded down.
+    /// Returns the whole seconds since the Unix epoch, rounded down.
     #[must_use]
     pub const fn as_unix_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns the time from `earlier` to this moment; zero if this moment is not later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// The same moment cut to whole milliseconds.
+    /// Returns the moment, truncated to whole milliseconds.
     #[must_use]
     pub const fn truncated_to_millis(self) -> Self {
         Self::from_micros(self.0 - self.0.rem_euclid(1_000))
@@ -105,8 +105,8 @@ impl fmt::Debug for Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// Accepts any offset, with or without a colon or minutes (`+02:00`, `+0200`, `+02`), and converts it to UTC;
-    /// what is finer than a microsecond is cut off.
+    /// Accepts any offset, with or without a colon or minutes (`+02:00`, `+0200`, `+02`), and converts it to
+    /// UTC. Truncates to whole microseconds.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let moment = DateTime::parse_from_rfc3339(text)
             .ok()
@@ -117,7 +117,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// The text with the colon and the minutes that its offset lacks. ISO 8601 allows both to be left out, and many
+/// Adds the colon and the minutes that the offset lacks. ISO 8601 allows both to be omitted, and many
 /// languages write `+0000`.
 fn with_full_offset(text: &str) -> Option<String> {
     let (rest, offset) = text.split_at_checked(text.rfind(['+', '-'])? + 1)?;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_moment_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "yesterday",
