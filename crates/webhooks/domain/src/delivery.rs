@@ -1,8 +1,8 @@
-//! A delivery's state, and every transition it may make.
+//! The state of a delivery, and its transitions.
 //!
-//! [`Progress`] is an unfinished delivery's schedule; its methods are the rules that each store keeps,
-//! the in-memory one by calling them and the others in SQL. The store contract suite holds all of them
-//! to the same behaviour.
+//! [`Progress`] is the schedule of an unfinished delivery; its methods are the rules. The in-memory store
+//! calls them, and the others do the same in SQL. The contract suite of the stores holds all of them to the
+//! same behaviour.
 
 use std::time::Duration;
 
@@ -16,74 +16,74 @@ use crate::{
 /// A delivery of one event to one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its id; the time in it is when the event was accepted.
+    /// The id; the time in it is when the event was accepted.
     pub id: DeliveryId,
-    /// What is delivered.
+    /// The delivered event.
     pub event_id: EventId,
-    /// The event's type.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The event's project.
+    /// The project of the event.
     pub project: Option<ProjectName>,
-    /// To whom.
+    /// The receiving webhook.
     pub webhook_id: WebhookId,
-    /// How many attempts have begun.
+    /// The number of attempts that have begun.
     pub attempts: u32,
-    /// Where it stands.
+    /// The current state.
     pub state: DeliveryState,
 }
 
-/// A delivery together with what is sent.
+/// A delivery together with its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRecord {
     /// The delivery.
     pub delivery: Delivery,
-    /// The exact body that is sent.
+    /// The exact body of the request.
     pub body: Bytes,
     /// The producer's trace, which the delivery continues.
     pub traceparent: Option<TraceParent>,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// Waiting for its first attempt, or for one that was asked for.
+    /// The delivery waits for its first attempt, or for a requested one.
     Pending {
-        /// When it is due.
+        /// When the attempt is due.
         due_at: Timestamp,
     },
-    /// A worker is sending it.
+    /// A worker is sending the delivery.
     InFlight {
-        /// When the worker's lease ends, should it not report before.
+        /// When the worker's lease expires, if the worker does not settle before.
         lease_expires_at: Timestamp,
     },
-    /// Waiting for another attempt after one that failed.
+    /// The delivery waits for another attempt after a failed one.
     Retrying {
-        /// When it is due.
+        /// When the attempt is due.
         due_at: Timestamp,
     },
-    /// The endpoint took it.
+    /// The endpoint accepted the delivery.
     Succeeded {
-        /// When that was recorded.
+        /// When the success was recorded.
         at: Timestamp,
     },
-    /// Given up. It can be redelivered.
+    /// The delivery failed. It can be redelivered.
     Failed {
-        /// When.
+        /// When it failed.
         at: Timestamp,
-        /// Why.
+        /// The reason.
         reason: FailureReason,
     },
-    /// Called off.
+    /// The delivery was cancelled.
     Cancelled {
-        /// When.
+        /// When it was cancelled.
         at: Timestamp,
-        /// Why.
+        /// The reason.
         reason: CancelReason,
     },
 }
 
 impl DeliveryState {
-    /// The state without its data.
+    /// Returns the state without its data.
     #[must_use]
     pub const fn status(&self) -> DeliveryStatus {
         match self {
@@ -96,7 +96,7 @@ impl DeliveryState {
         }
     }
 
-    /// When the next attempt is due, for a delivery that waits for one.
+    /// Returns when the next attempt is due, if the delivery waits for one.
     #[must_use]
     pub const fn next_attempt_at(&self) -> Option<Timestamp> {
         match self {
@@ -105,7 +105,7 @@ impl DeliveryState {
         }
     }
 
-    /// When it ended, for a delivery that has.
+    /// Returns when the delivery ended, if it has.
     #[must_use]
     pub const fn finished_at(&self) -> Option<Timestamp> {
         match self {
@@ -124,16 +124,16 @@ macro_rules! named {
         }
 
         impl $name {
-            /// All of them.
+            /// All values.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The name on the outside and in stores.
+            /// Returns the name in the API and in stores.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// Reads [`Self::as_str`] back.
+            /// Parses a name from [`Self::as_str`].
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == text)
@@ -143,107 +143,107 @@ macro_rules! named {
 }
 
 named!(
-    /// A delivery's state without its data.
+    /// The state of a delivery without its data.
     DeliveryStatus {
-        /// Waiting for its first attempt, or for one that was asked for.
+        /// The delivery waits for its first attempt, or for a requested one.
         Pending = "pending",
-        /// A worker is sending it.
+        /// A worker is sending the delivery.
         InFlight = "in_flight",
-        /// Waiting for another attempt after one that failed.
+        /// The delivery waits for another attempt after a failed one.
         Retrying = "retrying",
-        /// The endpoint took it.
+        /// The endpoint accepted the delivery.
         Succeeded = "succeeded",
-        /// Given up.
+        /// The delivery failed.
         Failed = "failed",
-        /// Called off.
+        /// The delivery was cancelled.
         Cancelled = "cancelled",
     }
 );
 
 named!(
-    /// Why a delivery was given up.
+    /// The reason why a delivery failed.
     FailureReason {
         /// The retry policy allows no further attempt.
         AttemptsExhausted = "attempts_exhausted",
-        /// The one attempt that was asked for failed.
+        /// The one requested attempt failed.
         RedeliveryFailed = "redelivery_failed",
-        /// The destination may not be reached, which no retry can change.
+        /// The destination policy refuses the destination, which no retry can change.
         RefusedDestination = "refused_destination",
-        /// The endpoint answered 410 Gone.
+        /// The endpoint responded with 410 Gone.
         Gone = "gone",
-        /// Worker after worker ended while sending it.
+        /// Several workers in a row ended while they were sending it.
         Abandoned = "abandoned",
     }
 );
 
 named!(
-    /// Why a delivery was called off.
+    /// The reason why a delivery was cancelled.
     CancelReason {
-        /// Its webhook was deleted.
+        /// The webhook was deleted.
         WebhookDeleted = "webhook_deleted",
-        /// Somebody asked for it.
+        /// A client requested it.
         Requested = "requested",
     }
 );
 
-/// A worker's right to send a delivery and to record what came of it.
+/// A worker's right to send a delivery and to record the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// The fence: only who knows it may settle or release.
+    /// The fencing token: only its holder can settle or release.
     pub token: LeaseToken,
-    /// When it was taken.
+    /// When the lease was taken.
     pub taken_at: Timestamp,
-    /// When others may take the delivery over.
+    /// When other workers may take the delivery over.
     pub expires_at: Timestamp,
 }
 
-/// An unfinished delivery's schedule.
+/// The schedule of an unfinished delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Attempts begun, whatever triggered them.
+    /// The attempts that have begun, whatever their trigger.
     pub attempts: u32,
-    /// Automatic attempts begun that count against the retry policy: one that its worker did not
-    /// live to record is made again at no cost.
+    /// The automatic attempts that have begun and count for the retry policy. An abandoned attempt is
+    /// repeated and does not count.
     pub automatic_attempts: u32,
-    /// How often in a row a lease expired and was taken over; bounded by [`MAX_TAKEOVERS`].
+    /// The number of takeovers in a row after an expired lease; at most [`MAX_TAKEOVERS`].
     pub takeovers: u32,
-    /// What triggers, or triggered, the attempt that is due or being made.
+    /// The trigger of the attempt that is due or being made.
     pub trigger: Trigger,
     /// When that attempt is or was due.
     pub due_at: Timestamp,
-    /// The automatic retry that waits behind an attempt that was asked for.
+    /// When the automatic retry that waits behind a requested attempt is due.
     pub resume_at: Option<Timestamp>,
-    /// Who is sending it.
+    /// The lease of the worker that is sending it.
     pub lease: Option<Lease>,
 }
 
-/// How many workers in a row may die of one delivery before it is given up as
+/// The number of workers in a row that may end while they send one delivery, before the delivery fails as
 /// [`FailureReason::Abandoned`].
 pub const MAX_TAKEOVERS: u32 = 5;
 
-/// An attempt whose worker did not live to record it.
+/// An attempt whose worker ended before it recorded the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AbandonedAttempt {
-    /// Its number.
+    /// The number of the attempt.
     pub number: u32,
-    /// What had triggered it.
+    /// Its trigger.
     pub trigger: Trigger,
     /// When it was claimed.
     pub started_at: Timestamp,
 }
 
-/// Somebody else holds the lease, or nobody does.
+/// The error for a lease that another worker holds or that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the lease was lost")]
 pub struct LeaseLost;
 
-/// The delivery is being sent at this moment.
+/// The error for a delivery that is being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the delivery is in flight")]
 pub struct InFlight;
 
 impl Progress {
-    /// A new delivery, due at once.
+    /// Creates the schedule of a new delivery, due at once.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self {
@@ -257,13 +257,13 @@ impl Progress {
         }
     }
 
-    /// A finished delivery of so many attempts that is sent again on request.
+    /// Creates the schedule of a finished delivery that is sent again on request.
     #[must_use]
     pub const fn reopened(attempts: u32, automatic_attempts: u32, trigger: Trigger, now: Timestamp) -> Self {
         Self { attempts, automatic_attempts, trigger, ..Self::new(now) }
     }
 
-    /// Where the delivery stands.
+    /// Returns the state of the delivery.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> DeliveryState {
         match self.lease {
@@ -277,14 +277,14 @@ impl Progress {
         }
     }
 
-    /// When it can be claimed next: when it is due, or when its lease ends.
+    /// Returns when the delivery can be claimed next: when it is due, or when its lease expires.
     #[must_use]
     pub fn claimable_at(&self) -> Timestamp {
         self.lease.map_or(self.due_at, |lease| lease.expires_at.max(self.due_at))
     }
 
-    /// Begins an attempt under a lease; the caller has made sure that it is claimable. Says which
-    /// attempt was abandoned where the lease of a dead worker is taken over.
+    /// Begins an attempt under a lease. The caller has checked that the delivery is claimable. Returns the
+    /// abandoned attempt if the lease of a dead worker is taken over.
     pub fn claim(
         &mut self,
         token: LeaseToken,
@@ -302,7 +302,7 @@ impl Progress {
         abandoned
     }
 
-    /// Gives a claim back unused: the attempt it began never was.
+    /// Returns a claim unused and undoes the attempt that it began.
     pub fn release(&mut self, token: LeaseToken) -> Result<(), LeaseLost> {
         self.check(token)?;
         self.lease = None;
@@ -313,8 +313,8 @@ impl Progress {
         Ok(())
     }
 
-    /// Records how an attempt ended. Answers the final state if the delivery is finished, and none if
-    /// it goes on. A delivery whose webhook is gone does not go on.
+    /// Records the outcome of an attempt. Returns the final state if the delivery has ended, and `None` if it
+    /// continues. A delivery whose webhook was deleted does not continue.
     pub fn settle(
         &mut self,
         token: LeaseToken,
@@ -349,9 +349,8 @@ impl Progress {
         Ok(None)
     }
 
-    /// Makes an attempt due now because somebody asked. An automatic retry that was waiting keeps its
-    /// time and happens if this attempt fails; a first attempt that is still due is just brought
-    /// forward.
+    /// Makes an attempt due now on request. A waiting automatic retry keeps its time and happens if the
+    /// requested attempt fails; a first attempt that is not yet made is only brought forward.
     pub fn redeliver(&mut self, trigger: Trigger, now: Timestamp) -> Result<(), InFlight> {
         if self.lease.is_some_and(|lease| now < lease.expires_at) {
             return Err(InFlight);
@@ -364,8 +363,8 @@ impl Progress {
         Ok(())
     }
 
-    /// Calls it off because somebody asked. Says which attempt was abandoned where the lease of a dead
-    /// worker ends by that.
+    /// Cancels the delivery on request. Returns the abandoned attempt if that ends the lease of a dead
+    /// worker.
     pub fn cancel(&self, now: Timestamp) -> Result<(DeliveryState, Option<AbandonedAttempt>), InFlight> {
         if self.lease.is_some_and(|lease| now < lease.expires_at) {
             return Err(InFlight);
@@ -374,7 +373,7 @@ impl Progress {
         Ok((cancelled, self.abandoned()))
     }
 
-    /// The attempt whose worker is dead, once the lease has expired.
+    /// Returns the attempt of the dead worker, if the lease has expired.
     fn abandoned(&self) -> Option<AbandonedAttempt> {
         self.lease.map(|lost| AbandonedAttempt {
             number: self.attempts,
@@ -384,7 +383,7 @@ impl Progress {
     }
 
     fn check(&self, token: LeaseToken) -> Result<(), LeaseLost> {
-        // An expired lease that nobody took over still counts: what its holder knows is true.
+        // An expired lease that was not taken over still counts: its holder knows the true result.
         if self.lease.is_some_and(|lease| lease.token == token) { Ok(()) } else { Err(LeaseLost) }
     }
 }

@@ -1,16 +1,16 @@
-//! The heart of rdev webhooks: what a webhook, an event, a delivery and an attempt are, which
-//! transitions a delivery may make, and the ports through which everything else is reached.
+//! The domain of rdev webhooks: webhooks, events, deliveries and attempts, the transitions of a delivery, and
+//! the ports to everything outside.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number: time, ids and jitter come in as
-//! values. A value that exists is valid; the constructors (`FromStr`, `TryFrom`, `new`) are the only
-//! way in and say what was wrong.
+//! The domain does no I/O, reads no clock and draws no random numbers: times, ids and jitter are arguments.
+//! Every existing value is valid: only the constructors (`FromStr`, `TryFrom`, `new`) create values, and
+//! their errors say what is wrong.
 //!
 //! # The life of an event
 //!
-//! A producer's event becomes a [`NewEvent`]. [`ports::EventRepository::publish`] stores it together
-//! with one delivery for each webhook that subscribes to it, in one transaction. A worker asks
-//! [`ports::DeliveryQueue`] what is due, claims it under a [`Lease`](delivery::Lease), hands it to the
-//! [`ports::Dispatcher`], and settles the outcome. [`delivery::Progress`] holds the rules.
+//! A producer's event becomes a [`NewEvent`]. [`ports::EventRepository::publish`] stores it together with one
+//! delivery for each subscribed webhook, in one transaction. A worker asks [`ports::DeliveryQueue`] for due
+//! deliveries, claims each under a [`Lease`](delivery::Lease), passes it to the [`ports::Dispatcher`], and
+//! settles the outcome. [`delivery::Progress`] holds the rules.
 
 mod api_key;
 mod attempt;

@@ -6,27 +6,27 @@ use http::HeaderMap;
 
 use crate::{AttemptOutcome, EndpointUrl, Phases, RefusedDestination};
 
-/// What sends a delivery out.
+/// The sender of deliveries.
 #[async_trait]
 pub trait Dispatcher: Send + Sync + 'static {
-    /// Says whether a URL may be delivered to, as far as can be told now, for an early answer to whom
-    /// sets it: a literal address is judged, a name is looked up and every address of it judged. A name
-    /// that cannot be looked up passes; [`Self::send`] judges again.
+    /// Checks whether deliveries may be sent to a URL, so that the caller that sets it learns it early.
+    /// Judges a literal address; resolves a name and judges all its addresses. Accepts a name that cannot be
+    /// resolved; [`Self::send`] judges again.
     async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination>;
 
-    /// Sends one `POST` and reports what came of it; a failure of the endpoint is a report, not an error.
+    /// Sends one `POST` and reports its outcome. A failure of the endpoint is a report, not an error.
     ///
     /// # Errors
     ///
     /// Fails with a [`LocalFault`] if this host could not make the attempt.
     ///
-    /// 1. MUST return within the request's deadline, which covers everything from the look-up of the
-    ///    name to the last byte of the body that is read. Waits for capacity of this host come on top of
-    ///    it, [`MAX_LOCAL_WAIT`] at most.
+    /// 1. MUST return within the request's deadline, which covers everything from the look-up of the name to
+    ///    the last byte of the body that is read. Waits for capacity of this host are added to it, at most
+    ///    [`MAX_LOCAL_WAIT`].
     /// 2. MUST NOT follow a redirect, and MUST NOT connect to an address that the policy refuses.
-    /// 3. MUST keep at most [`RESPONSE_BODY_LIMIT`](crate::RESPONSE_BODY_LIMIT) bytes of the body, and
-    ///    hold no more than that in memory.
-    /// 4. MUST be safe to drop at any time; the exchange ends with it.
+    /// 3. MUST keep at most [`RESPONSE_BODY_LIMIT`](crate::RESPONSE_BODY_LIMIT) bytes of the body, and hold
+    ///    no more than that in memory.
+    /// 4. MUST be safe to drop at any time. Dropping it ends the exchange.
     /// 5. MUST fail with a [`LocalFault`] only if no byte of the request was sent, for a reason that says
     ///    nothing about the endpoint.
     async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault>;
@@ -82,26 +82,26 @@ impl LocalCause {
     }
 }
 
-/// A request to be sent.
+/// A request to send.
 #[derive(Debug, Clone)]
 pub struct DispatchRequest {
-    /// Where to.
+    /// The URL of the endpoint.
     pub url: EndpointUrl,
-    /// All headers save those of the connection.
+    /// All headers except those of the connection.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// How long everything together may take.
+    /// The maximum duration of the whole attempt.
     pub deadline: Duration,
 }
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DispatchReport {
-    /// What the endpoint answered, or why it did not.
+    /// The endpoint's response, or the reason why there is none.
     pub outcome: AttemptOutcome,
-    /// How long it took.
+    /// The duration of the attempt.
     pub duration: Duration,
-    /// How long the parts of it took.
+    /// The durations of its phases.
     pub phases: Phases,
 }

@@ -3,37 +3,36 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::{EventType, RegisteredType, Timestamp};
 
-/// Where the event types are kept that were registered.
+/// The registered event types.
 #[async_trait]
 pub trait EventTypeRepository: Send + Sync + 'static {
-    /// Stores an event type in the place of the one of its name, and says when it was registered first;
-    /// none if it is new.
+    /// Stores an event type, replaces one of the same name, and returns when that name was first registered;
+    /// `None` if it is new.
     ///
-    /// 1. MUST keep every field exactly, save that a type that is replaced keeps its `created_at`.
+    /// 1. MUST keep every field exactly, except that a replaced type keeps its `created_at`.
     ///    (`an_event_type_is_kept_exactly`)
-    /// 2. MUST tell of several who register a name at once one alone that it is new.
+    /// 2. MUST report a name as new to only one of several concurrent registrations.
     ///    (`concurrent_registrations_make_a_type_once`)
     async fn put(&self, event_type: &RegisteredType) -> Result<Option<Timestamp>, StoreError>;
 
     /// Removes an event type.
     ///
-    /// 1. MUST leave one that a webhook subscribes to by its very name, be it enabled or not.
-    ///    (`an_event_type_that_is_subscribed_to_stays`)
+    /// 1. MUST keep a type to which a webhook subscribes by its exact name, whether the webhook is enabled or
+    ///    not. (`an_event_type_that_is_subscribed_to_stays`)
     async fn remove(&self, name: &EventType) -> Result<RemovedType, StoreError>;
 
-    /// A number that rises with every change; cheap to ask for.
+    /// Returns a number that rises with every change. The query is cheap.
     ///
-    /// 1. MUST rise with whatever changes [`Self::all`]. (`the_version_of_the_event_types_tells_of_changes`)
+    /// 1. MUST rise with every change of [`Self::all`]. (`the_version_of_the_event_types_tells_of_changes`)
     async fn version(&self) -> Result<u64, StoreError>;
 
-    /// All of them, by name, and their version.
+    /// Returns all types, by name, and their version.
     ///
-    /// 1. MUST tell the types as they were in that version.
-    ///    (`the_version_of_the_event_types_tells_of_changes`)
+    /// 1. MUST return the types of that version. (`the_version_of_the_event_types_tells_of_changes`)
     async fn all(&self) -> Result<Registered, StoreError>;
 }
 
-/// The registered event types at a moment.
+/// The registered event types of one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
     /// The number of the last change.
@@ -42,13 +41,13 @@ pub struct Registered {
     pub types: Vec<RegisteredType>,
 }
 
-/// What became of a removal.
+/// The result of a removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemovedType {
-    /// It was made.
+    /// The type was removed.
     Removed,
-    /// There is no such type.
+    /// The type does not exist.
     NotFound,
-    /// A webhook subscribes to it by its name.
+    /// A webhook subscribes to the type by its name.
     Subscribed,
 }

@@ -1,15 +1,14 @@
-//! The ports: what the use cases need of the outside, by role.
+//! The ports: what the use cases need from outside, by role.
 //!
-//! A method is one atomic step; no transaction crosses a port. What a method promises is numbered, and
-//! each number names the test of the contract suite (`rdev_webhooks_testkit::contract`) that every
-//! store passes.
+//! A method is one atomic step; no transaction crosses a port. The requirements of a method are numbered, and
+//! each names the test of the contract suite (`rdev_webhooks_testkit::contract`) that every store passes.
 //!
 //! Every store MUST keep the rules of [`Progress`](crate::delivery::Progress) in any sequence of steps
-//! (`any_sequence_of_steps_keeps_the_rules`), and MUST answer for an id that is unknown or deleted without
-//! an error (`what_is_not_there_is_none`).
+//! (`any_sequence_of_steps_keeps_the_rules`), and MUST return no error for an id that is unknown or deleted
+//! (`what_is_not_there_is_none`).
 //!
-//! Stores keep their own time (the database's, or a [`Clock`] that they are given): due times and leases
-//! go in as durations, so that a worker whose clock is off harms nothing.
+//! Stores keep their own time (the database's, or a [`Clock`] that they are given). Due times and leases are
+//! passed as durations, so that a worker with a wrong clock does no harm.
 
 mod api_key_repository;
 mod delivery_feed;
