@@ -1,4 +1,4 @@
-//! API keys: who may use the API, and how far.
+//! API keys.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,63 +13,63 @@ use crate::{Access, ApiKeyId, Timestamp};
 
 const PREFIX: &str = "rdev_";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/// What 192 bits need in base62.
+/// The base62 digits of 192 bits.
 const RANDOM_LEN: usize = 33;
-/// What 32 bits need in base62.
+/// The base62 digits of 32 bits.
 const CHECKSUM_LEN: usize = 6;
 const LEN: usize = PREFIX.len() + RANDOM_LEN + CHECKSUM_LEN;
-/// So much of a key is told of it: four random characters, of which there are 33.
+/// The length of the hint: the prefix and four of the 33 random characters.
 const HINT_LEN: usize = PREFIX.len() + 4;
 
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
-/// An API key as it is stored: what it may do, and nothing that lets anybody use it.
+/// An API key as it is stored, without anything that allows its use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its id, and when it was made.
+    /// The id.
     pub id: ApiKeyId,
-    /// What for, in its owner's words.
+    /// The owner's description of the key.
     pub name: Option<String>,
-    /// The first characters of its text, to tell keys apart by.
+    /// The first characters of the key, which distinguish it in lists.
     pub hint: String,
-    /// What may be done with it, and what there is for it.
+    /// The scopes and the projects.
     pub access: Arc<Access>,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
-    /// From when on it is no longer valid.
+    /// When the key expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to a minute or so.
+    /// When the key was last used, to about a minute.
     pub last_used_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// Whether it is no longer valid.
+    /// Returns whether the key has expired.
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 }
 
-/// The text of an API key: `rdev_`, 33 random characters of base62, and the CRC-32 of all that in six
-/// more, by which a slip of the pen is told from a key that is not known.
+/// The text of an API key: `rdev_`, 33 random characters of base62, and six characters with the CRC-32 of all
+/// that. The checksum distinguishes a mistyped key from an unknown one.
 ///
-/// There is no `Display`, and `Debug` tells nothing.
+/// It has no `Display`, and its `Debug` shows nothing.
 #[derive(Debug, Clone)]
 pub struct ApiKeySecret(SecretString);
 
-/// Why a text cannot be an API key.
+/// The reason why a text cannot be an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeySecretError {
-    /// It does not look like one.
+    /// The text does not have the form of a key.
     #[error("an API key is `{PREFIX}` followed by {} letters and digits", RANDOM_LEN + CHECKSUM_LEN)]
     Form,
-    /// It looks like one, and its checksum is wrong.
+    /// The text has the form of a key but a wrong checksum.
     #[error("the API key's checksum does not match")]
     Checksum,
 }
 
 impl ApiKeySecret {
-    /// A new key. `entropy` must come from a cryptographically secure generator and serve nothing else.
+    /// Generates a key. `entropy` must come from a cryptographically secure generator and serve nothing else.
     #[must_use]
     pub fn generate(entropy: [u8; 24]) -> Self {
         let mut text = String::with_capacity(LEN);
@@ -79,25 +79,25 @@ impl ApiKeySecret {
         Self(text.into())
     }
 
-    /// The text, for the one who is to use it.
+    /// Returns the text, for the user of the key.
     #[must_use]
     pub const fn expose(&self) -> &SecretString {
         &self.0
     }
 
-    /// What it is looked up by.
+    /// Returns the hash by which the key is found.
     #[must_use]
     pub fn hash(&self) -> ApiKeyHash {
         ApiKeyHash::of(self.0.expose_secret().as_bytes())
     }
 
-    /// The characters that may be told of it.
+    /// Returns the characters that may be shown.
     #[must_use]
     pub fn hint(&self) -> String {
         self.0.expose_secret().chars().take(HINT_LEN).collect()
     }
 
-    /// Says whether a text can be a key at all; whether there is such a key is for a store to know.
+    /// Checks whether a text can be a key at all. Only a store knows whether the key exists.
     pub fn check(text: &[u8]) -> Result<(), ApiKeySecretError> {
         let random = text.strip_prefix(PREFIX.as_bytes()).ok_or(ApiKeySecretError::Form)?;
         if text.len() != LEN || !random.iter().all(u8::is_ascii_alphanumeric) {
@@ -116,14 +116,14 @@ fn checksum(text: impl AsRef<[u8]>) -> [char; CHECKSUM_LEN] {
     base62(CRC.checksum(text.as_ref()).to_be_bytes())
 }
 
-/// A big-endian number in so many digits, which must suffice for it.
+/// Writes a big-endian number in base62 with `DIGITS` digits, which must suffice.
 fn base62<const BYTES: usize, const DIGITS: usize>(mut number: [u8; BYTES]) -> [char; DIGITS] {
     let mut digits = ['0'; DIGITS];
     for digit in digits.iter_mut().rev() {
         let mut rest = 0_u16;
         for byte in &mut number {
             let part = rest << 8 | u16::from(*byte);
-            // A rest is under 62, so the quotient is under 256.
+            // A remainder is less than 62, so the quotient is less than 256.
             *byte = (part / 62) as u8;
             rest = part % 62;
         }
@@ -132,19 +132,19 @@ fn base62<const BYTES: usize, const DIGITS: usize>(mut number: [u8; BYTES]) -> [
     digits
 }
 
-/// The SHA-256 of a key's text: all that is kept of it. A key is random enough that nobody finds another
-/// text of the same hash, or the text by trying. Equality is constant-time.
+/// The SHA-256 of a key's text, which is all that is stored. A key is random enough that neither the text nor
+/// another one with the same hash can be found by trying. Equality is constant-time.
 #[derive(Clone, Copy, Eq)]
 pub struct ApiKeyHash([u8; 32]);
 
 impl ApiKeyHash {
-    /// The hash of a text.
+    /// Returns the hash of a text.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
         Self(Sha256::digest(text).into())
     }
 
-    /// The bare bytes, for a store.
+    /// Returns the bare bytes, for a store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_before_anybody_is_asked() {
+    fn texts_without_the_form_of_a_key_are_refused() {
         let key = text([7; 24]);
         for odd in ["", "rdev_", "rdev", &key[..43], &format!("{key}0"), &key.replace("rdev_", "sk_live_")] {
             assert_eq!(ApiKeySecret::check(odd.as_bytes()), Err(ApiKeySecretError::Form), "{odd}");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_key_is_in_debug() {
+    fn debug_shows_nothing_of_a_key() {
         let secret = ApiKeySecret::generate([9; 24]);
         let shown = format!("{secret:?} {:?}", secret.hash());
         assert!(!shown.contains("rdev_") && shown.contains("ApiKeyHash(…)"), "{shown}");
@@ -209,7 +209,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_slip_of_the_pen_is_noticed(entropy: [u8; 24], place in 5_usize..44, other in 0_usize..62) {
+        fn a_mistyped_key_fails_its_checksum(entropy: [u8; 24], place in 5_usize..44, other in 0_usize..62) {
             let mut key = text(entropy).into_bytes();
             prop_assert_eq!(ApiKeySecret::check(&key), Ok(()));
             let right = key[place];

@@ -1,4 +1,4 @@
-//! One try at a delivery, and what came of it.
+//! An attempt of a delivery, and its result.
 
 use std::time::Duration;
 
@@ -7,37 +7,37 @@ use bytes::Bytes;
 use crate::Timestamp;
 use crate::delivery::AbandonedAttempt;
 
-/// How much of a response's body is kept: 16 KiB.
+/// The number of bytes of a response body that are kept: 16 KiB.
 pub const RESPONSE_BODY_LIMIT: usize = 16 * 1024;
 
-/// An attempt as the history keeps it. Its id is derived from the delivery and the number, see
+/// An attempt as the history keeps it. Its id is derived from the delivery and the number; see
 /// [`AttemptId::derive`](crate::AttemptId::derive).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// 1 for the delivery's first, and so on, whatever triggered it.
+    /// The number of the attempt within its delivery, from 1, whatever the trigger.
     pub number: u32,
-    /// Why it was made.
+    /// Why the attempt was made.
     pub trigger: Trigger,
     /// When it began.
     pub started_at: Timestamp,
-    /// How long it took, from the name look-up to the last byte that was read.
+    /// The duration, from the name look-up to the last byte read.
     pub duration: Duration,
-    /// The parts of `duration` that were reached.
+    /// The phases of `duration` that were reached.
     pub phases: Phases,
-    /// The `webhook-signature` header that was sent; empty if nothing was.
+    /// The `webhook-signature` header of the request; empty if nothing was sent.
     pub signature: String,
-    /// What came of it.
+    /// The result.
     pub outcome: AttemptOutcome,
 }
 
 impl Attempt {
-    /// What is said of an attempt whose worker did not live to record it.
+    /// The failure detail of an attempt whose worker ended before it recorded the result.
     pub const ABANDONED: &str = "the worker ended before it recorded the result of the attempt";
 
-    /// What is said of an attempt that its worker cut off because it was told to end.
+    /// The failure detail of an attempt that its worker interrupted during shutdown.
     pub const INTERRUPTED: &str = "the worker stopped before the endpoint responded";
 
-    /// One whose worker did not live to record it, as it is recorded at `now`.
+    /// Returns the record of an abandoned attempt, as of `now`.
     #[must_use]
     pub fn abandoned(lost: AbandonedAttempt, now: Timestamp) -> Self {
         Self {
@@ -52,22 +52,22 @@ impl Attempt {
     }
 }
 
-/// Why an attempt was made.
+/// The reason why an attempt is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trigger {
-    /// It was due.
+    /// The delivery was due.
     Automatic,
-    /// Somebody asked for this one delivery again.
+    /// A client requested this one delivery again.
     Manual,
-    /// Somebody asked for a range of deliveries again.
+    /// A client requested a range of deliveries again.
     Replay,
 }
 
 impl Trigger {
-    /// All of them.
+    /// All triggers.
     pub const ALL: [Self; 3] = [Self::Automatic, Self::Manual, Self::Replay];
 
-    /// The trigger's name on the outside and in stores.
+    /// Returns the trigger's name in the API and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,45 +77,45 @@ impl Trigger {
         }
     }
 
-    /// Reads [`Self::as_str`] back.
+    /// Parses a name from [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|trigger| trigger.as_str() == text)
     }
 }
 
-/// How long each part of an exchange took; none for a part that was not reached, or not needed
-/// because a connection was there.
+/// The durations of the phases of an exchange. A phase is `None` if it was not reached, or not needed because
+/// a connection was open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Phases {
-    /// Looking up the name.
+    /// The name look-up.
     pub dns: Option<Duration>,
-    /// Connecting.
+    /// The TCP connection.
     pub connect: Option<Duration>,
-    /// Agreeing on TLS.
+    /// The TLS handshake.
     pub tls: Option<Duration>,
-    /// From the beginning of the request to the end of the response's head.
+    /// The time from the beginning of the request to the end of the response head.
     pub first_byte: Option<Duration>,
 }
 
-/// What came of an attempt: it succeeded if there is no failure.
+/// The result of an attempt: a success if there is no failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptOutcome {
-    /// What the endpoint answered, as far as it got.
+    /// The response, as far as it arrived.
     pub response: Option<CapturedResponse>,
-    /// Why it did not succeed.
+    /// Why the attempt failed.
     pub failure: Option<AttemptFailure>,
 }
 
 impl AttemptOutcome {
-    /// An exchange that ended without an answer.
+    /// Creates the result of an exchange without a response.
     #[must_use]
     pub fn failed(class: FailureClass, detail: impl Into<String>) -> Self {
         Self { response: None, failure: Some(AttemptFailure { class, detail: detail.into() }) }
     }
 
-    /// An answer: a success if its status is 2xx, a failure of the class [`FailureClass::Status`]
-    /// otherwise.
+    /// Creates the result of an exchange with a response: a success if its status is 2xx, otherwise a failure
+    /// of the class [`FailureClass::Status`].
     #[must_use]
     pub fn answered(response: CapturedResponse) -> Self {
         let failure = (!(200..300).contains(&response.status)).then(|| AttemptFailure {
@@ -125,67 +125,67 @@ impl AttemptOutcome {
         Self { response: Some(response), failure }
     }
 
-    /// Whether the delivery is done.
+    /// Returns whether the attempt succeeded.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.failure.is_none()
     }
 
-    /// The status that was answered.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.response.as_ref().map(|response| response.status)
     }
 }
 
-/// What is kept of a response.
+/// The part of a response that is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapturedResponse {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// The headers in order; bytes that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
     /// The first [`RESPONSE_BODY_LIMIT`] bytes of the body.
     pub body: Bytes,
-    /// Whether there was more.
+    /// Whether the body was longer.
     pub truncated: bool,
 }
 
-/// Why an attempt failed.
+/// The reason why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptFailure {
-    /// The kind, for decisions and counts.
+    /// The class, for decisions and counts.
     pub class: FailureClass,
-    /// A sentence for people, without secrets.
+    /// A sentence for humans, without secrets.
     pub detail: String,
 }
 
-/// The kinds of failure.
+/// The classes of failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureClass {
-    /// The name could not be looked up.
+    /// The name could not be resolved.
     Dns,
-    /// The address may not be reached; see [`DestinationPolicy`](crate::DestinationPolicy).
+    /// The policy refuses the address; see [`DestinationPolicy`](crate::DestinationPolicy).
     RefusedDestination,
-    /// No connection was made.
+    /// No connection could be opened.
     Connect,
-    /// No agreement on TLS: a certificate, a version.
+    /// The TLS handshake failed, because of a certificate or a version for example.
     Tls,
     /// The deadline passed.
     Timeout,
     /// The connection broke.
     Reset,
-    /// What came was not HTTP, or beyond its bounds.
+    /// The response was not HTTP, or exceeded a limit.
     Protocol,
-    /// A whole answer with another status than 2xx.
+    /// The response was complete, with a status other than 2xx.
     Status,
-    /// The worker that made the attempt ended before it could record what came of it.
+    /// The worker ended before it recorded the result.
     Abandoned,
 }
 
 impl FailureClass {
-    /// All of them. Stored counts are in this order: what is new goes to the end.
+    /// All classes. Stored counts have this order, so append new classes.
     pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::RefusedDestination,
@@ -198,7 +198,7 @@ impl FailureClass {
         Self::Abandoned,
     ];
 
-    /// The class's name on the outside and in stores.
+    /// Returns the class's name in the API and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -214,7 +214,7 @@ impl FailureClass {
         }
     }
 
-    /// Reads [`Self::as_str`] back.
+    /// Parses a name from [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.as_str() == text)

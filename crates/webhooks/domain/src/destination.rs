@@ -1,4 +1,4 @@
-//! Which addresses deliveries may reach.
+//! The addresses that deliveries may reach.
 
 mod cidr;
 mod embedded;
@@ -14,12 +14,12 @@ use url::Host;
 pub use self::cidr::{Cidr, CidrError};
 use self::registry::Verdict;
 
-/// Decides which addresses deliveries may reach: those that IANA's special-purpose registries call
-/// globally reachable, and those that the operator opened.
+/// The policy that decides which addresses deliveries may reach: those that IANA's special-purpose registries
+/// call globally reachable, and those that the operator allows.
 ///
-/// An IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4
-/// address that it leads to. Multicast, reserved and unassigned space, site-local addresses and the
-/// metadata services of clouds are refused besides.
+/// An IPv4 address inside an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is judged as the IPv4 address
+/// that it leads to. Multicast, reserved and unassigned addresses, site-local addresses and the metadata
+/// services of clouds are refused too.
 ///
 /// ```
 /// use rdev_webhooks_domain::DestinationPolicy;
@@ -38,17 +38,17 @@ pub struct DestinationPolicy {
     allowed: Vec<Cidr>,
 }
 
-/// A destination that may not be reached, and why.
+/// A refused destination and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} is not an allowed destination: {reason}")]
 pub struct RefusedDestination {
-    /// The address or the name. For an address that embeds another one, both.
+    /// The address or the name; for an address that embeds another one, both.
     pub host: String,
-    /// The block that it lies in, or what else is the matter, as the end of a sentence.
+    /// The block that contains the address, or another reason, as the end of a sentence.
     pub reason: &'static str,
 }
 
-/// Names that mean the metadata service of a cloud wherever they resolve.
+/// Names that mean the metadata service of a cloud, whatever they resolve to.
 const METADATA_NAMES: &[&str] = &[
     "instance-data",
     "instance-data.ec2.internal",
@@ -61,14 +61,14 @@ const METADATA_NAMES: &[&str] = &[
 const METADATA_ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
 impl DestinationPolicy {
-    /// A policy that opens `allowed` besides the public addresses, and nothing else. An address opened
-    /// here is open through every IPv6 form that embeds it.
+    /// Creates a policy that allows the public addresses and `allowed`. An address allowed here is also
+    /// allowed in every IPv6 form that embeds it.
     #[must_use]
     pub fn new(allowed: Vec<Cidr>) -> Self {
         Self { allowed }
     }
 
-    /// Says whether an address may be reached.
+    /// Decides whether an address may be reached.
     pub fn judge(&self, address: IpAddr) -> Result<(), RefusedDestination> {
         match address.to_canonical() {
             IpAddr::V4(address) => self.judge_v4(address),
@@ -76,9 +76,9 @@ impl DestinationPolicy {
         }
     }
 
-    /// Says whether a URL's host may be reached, as far as it says so itself: a literal address is
-    /// judged, a name passes unless it is known to mean this machine or a cloud's metadata. Such a name
-    /// passes too if the policy opens what it stands for; its addresses are to be judged in any case.
+    /// Decides whether a URL's host may be reached, as far as the host itself shows it. A literal address is
+    /// judged. A name passes unless it means this machine or a cloud's metadata service; such a name passes
+    /// too if the policy allows what it stands for. The addresses of a name must be judged in any case.
     pub fn judge_host(&self, host: &Host<&str>) -> Result<(), RefusedDestination> {
         match *host {
             Host::Ipv4(address) => self.judge(address.into()),
@@ -87,7 +87,7 @@ impl DestinationPolicy {
         }
     }
 
-    /// Whether a name stands for this machine: `localhost` and all below it (RFC 6761).
+    /// Returns whether a name stands for this machine: `localhost` and all names below it (RFC 6761).
     #[must_use]
     pub fn is_localhost(name: &str) -> bool {
         let name = name.trim_end_matches('.');
@@ -155,7 +155,7 @@ impl DestinationPolicy {
 }
 
 impl fmt::Display for DestinationPolicy {
-    /// The opened blocks, separated by commas.
+    /// Writes the allowed blocks, separated by commas.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, cidr) in self.allowed.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };

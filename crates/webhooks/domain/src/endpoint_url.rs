@@ -1,4 +1,4 @@
-//! Where a webhook's deliveries go.
+//! The URL of a webhook's endpoint.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,36 +6,35 @@ use std::str::FromStr;
 use http::Uri;
 use url::{Host, Url};
 
-/// An absolute `http` or `https` URL with a host, without credentials and fragment, in the normal
-/// form of the WHATWG URL standard (so `http://127.1` reads `http://127.0.0.1/`).
+/// An absolute `http` or `https` URL with a host, without credentials and fragment, in the normal form of the
+/// WHATWG URL standard (so `http://127.1` becomes `http://127.0.0.1/`).
 ///
-/// Whether its host may be reached is another question: see
-/// [`DestinationPolicy`](crate::DestinationPolicy).
+/// [`DestinationPolicy`](crate::DestinationPolicy) decides whether its host may be reached.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
     url: Url,
     uri: Uri,
 }
 
-/// Why a text is not an endpoint's URL.
+/// The reason why a text is not an endpoint URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointUrlError {
-    /// Not an absolute URL.
+    /// The text is not an absolute URL.
     #[error("must be an absolute URL, like https://example.com/webhook")]
     Malformed,
-    /// Another scheme than http and https.
+    /// The scheme is neither http nor https.
     #[error("must begin with https:// or http://")]
     Scheme,
-    /// `user:password@` before the host.
+    /// The URL has `user:password@` before the host.
     #[error("must not contain credentials; send them in a custom header instead")]
     Credentials,
-    /// `#…`, which HTTP never sends.
+    /// The URL has a fragment (`#…`), which HTTP never sends.
     #[error("must not have a fragment (#…): it is never sent")]
     Fragment,
-    /// Port 0.
+    /// The port is 0.
     #[error("must not name port 0")]
     Port,
-    /// Longer than 2,048 bytes.
+    /// The URL is longer than 2,048 bytes.
     #[error("must be at most {MAX_LEN} bytes long")]
     TooLong,
 }
@@ -43,32 +42,32 @@ pub enum EndpointUrlError {
 const MAX_LEN: usize = 2_048;
 
 impl EndpointUrl {
-    /// The URL's text in normal form.
+    /// Returns the URL in normal form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.url.as_str()
     }
 
-    /// The same as an HTTP client takes it.
+    /// Returns the URL as the type of an HTTP client.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The host: a name, or a literal address.
+    /// Returns the host: a name or a literal address.
     #[must_use]
     pub fn host(&self) -> Host<&str> {
         // `FromStr` refuses a URL without a host, and nothing changes it afterwards.
         self.url.host().unwrap_or(Host::Domain(""))
     }
 
-    /// The port, written or implied by the scheme.
+    /// Returns the port, explicit or implied by the scheme.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.url.port_or_known_default().unwrap_or(0)
     }
 
-    /// Whether the connection is encrypted.
+    /// Returns whether the connection is encrypted.
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
@@ -114,7 +113,7 @@ impl fmt::Display for EndpointUrl {
 
 impl fmt::Debug for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A path or a query may hold a receiver's own token.
+        // A path or a query may contain a token of the receiver.
         write!(f, "{}://{}", self.url.scheme(), self.url.authority())
     }
 }
@@ -126,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_delivered_to_is_refused_with_its_reason() {
+    fn other_urls_are_refused_with_a_reason() {
         use EndpointUrlError as E;
         for (text, error) in [
             ("", E::Malformed),

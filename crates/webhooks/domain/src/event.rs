@@ -1,4 +1,4 @@
-//! What a producer tells us.
+//! Events.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,112 +8,112 @@ use bytes::Bytes;
 
 use crate::{Access, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
 
-/// An event to be published: what a store keeps and what it needs to find the webhooks.
+/// An event to publish: what a store keeps, and what it needs to find the webhooks.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
-    /// The id, unless `key` was seen before.
+    /// The id, unless `key` was used before.
     pub id: EventId,
-    /// The producer's own key: an event with the same key and project is accepted once.
+    /// The producer's own key: an event with the same key and project is stored once.
     pub key: Option<EventKey>,
     /// The type.
     pub event_type: EventType,
-    /// The project it belongs to, if any.
+    /// The project, if any.
     pub project: Option<ProjectName>,
-    /// When it happened, as the producer says.
+    /// When the event happened, according to the producer.
     pub timestamp: Timestamp,
     /// The exact body that receivers get and signatures cover; see [`render_body`].
     pub body: Bytes,
     /// The producer's trace.
     pub traceparent: Option<TraceParent>,
-    /// Who gets it.
+    /// The webhooks that get it.
     pub target: Target,
-    /// The access of a producer that is limited to projects; [`Published::visible_deliveries`] goes by it.
+    /// The access of a project-scoped producer, for [`Published::visible_deliveries`].
     pub visible_to: Option<Arc<Access>>,
 }
 
-/// Who gets an event.
+/// The webhooks that get an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Every enabled webhook that subscribes to it.
+    /// Every enabled webhook that subscribes to the event.
     Subscribers,
-    /// This webhook, whatever it subscribes to, if it is there and enabled.
+    /// This webhook, whatever it subscribes to, if it exists and is enabled.
     Webhook(WebhookId),
-    /// That webhook if it has that version.
+    /// This webhook, if it also has this version.
     WebhookAt(WebhookId, u64),
 }
 
-/// The answer to one published event.
+/// The result of publishing one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
-    /// The event's id; for a repeated key that of the first event.
+    /// The event's id; for a repeated key, the id of the first event.
     pub id: EventId,
-    /// How many deliveries it was given (at the first time, for a repeated key).
+    /// The number of its deliveries; for a repeated key, the number at the first time.
     pub deliveries: u32,
-    /// How many webhooks that [`NewEvent::visible_to`] sees get such an event now; as many as `deliveries`
-    /// without it.
+    /// The number of webhooks visible to [`NewEvent::visible_to`] that get such an event now; without it,
+    /// equal to `deliveries`.
     pub visible_deliveries: u32,
-    /// Whether its key had been published before, so that nothing was added.
+    /// Whether the key had been published before, so that nothing was added.
     pub duplicate: bool,
 }
 
-/// The answer to events that were to be stored together.
+/// The result of publishing a batch of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishOutcome {
-    /// All are stored, each with its answer, in the same order.
+    /// All events are stored. Contains a result for each, in input order.
     Stored(Vec<Published>),
-    /// None is stored: their deliveries would exceed the limit. For each event the number of its deliveries;
-    /// once the limit is exceeded, the numbers of later events may be too low.
+    /// No event is stored, because their deliveries would exceed the limit. Contains the number of deliveries
+    /// of each event; after the limit is exceeded, the numbers of later events may be too low.
     TooLarge(Vec<u32>),
 }
 
 /// An event as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its id; the time in it is when it was accepted.
+    /// The id; the time in it is when the event was accepted.
     pub id: EventId,
     /// The producer's own key.
     pub key: Option<EventKey>,
     /// The type.
     pub event_type: EventType,
-    /// The project it belongs to.
+    /// The project.
     pub project: Option<ProjectName>,
-    /// When it happened, as the producer says.
+    /// When the event happened, according to the producer.
     pub timestamp: Timestamp,
     /// The exact body that receivers get.
     pub body: Bytes,
 }
 
-/// How long a body may be that a list of events shows.
+/// The length of the longest body that a list of events contains.
 pub const MAX_LISTED_BODY: usize = 8 * 1_024;
 
-/// An event and what became of it.
+/// An event and the counts of its deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// The event. In a list a body longer than [`MAX_LISTED_BODY`] is left out, and empty.
+    /// The event. In a list, a body longer than [`MAX_LISTED_BODY`] is omitted: it is empty.
     pub event: Event,
     /// Its deliveries, counted by status.
     pub deliveries: DeliveryCounts,
 }
 
-/// How many deliveries there are in each status.
+/// The number of deliveries in each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeliveryCounts {
-    /// Waiting for the first attempt, or for one that was asked for.
+    /// Deliveries that wait for their first attempt, or for a requested one.
     pub pending: u64,
-    /// Being sent.
+    /// Deliveries that are being sent.
     pub in_flight: u64,
-    /// Waiting for another attempt.
+    /// Deliveries that wait for another attempt.
     pub retrying: u64,
-    /// Done.
+    /// Deliveries that succeeded.
     pub succeeded: u64,
-    /// Given up.
+    /// Deliveries that failed.
     pub failed: u64,
-    /// Called off.
+    /// Deliveries that were cancelled.
     pub cancelled: u64,
 }
 
 impl DeliveryCounts {
-    /// How many there are in one status, to be changed.
+    /// Returns the count of one status, for changing it.
     pub const fn of_mut(&mut self, status: DeliveryStatus) -> &mut u64 {
         match status {
             DeliveryStatus::Pending => &mut self.pending,
@@ -125,7 +125,7 @@ impl DeliveryCounts {
         }
     }
 
-    /// All of them.
+    /// Returns the total.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.pending + self.in_flight + self.retrying + self.succeeded + self.failed + self.cancelled
@@ -136,13 +136,13 @@ impl DeliveryCounts {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey(Arc<str>);
 
-/// Why a text is not an event's key.
+/// The reason why a text is not an event key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 255 visible ASCII characters")]
 pub struct EventKeyError;
 
 impl EventKey {
-    /// The key.
+    /// Returns the key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -168,8 +168,8 @@ impl fmt::Display for EventKey {
     }
 }
 
-/// The body of a delivery, `{"event":…,"timestamp":…,"data":…}` in that order, with `data` byte for
-/// byte as given. `data` must be JSON; this does not look at it.
+/// Renders the body of a delivery: `{"event":…,"timestamp":…,"data":…}` in that order, with `data` byte for
+/// byte as given. `data` must be JSON; this is not checked.
 #[must_use]
 pub fn render_body(event_type: &EventType, timestamp: Timestamp, data: &str) -> Bytes {
     // Neither an event type nor a timestamp has a character that JSON escapes.
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_keys_are_refused() {
+    fn invalid_keys_are_refused() {
         for text in ["", "a b", "a\n", "é", &"a".repeat(256)] {
             assert_eq!(text.parse::<EventKey>(), Err(EventKeyError), "{text:?}");
         }

@@ -1,94 +1,93 @@
-//! Event types, and the patterns that webhooks subscribe by.
+//! Event types, and the patterns of subscriptions.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The name of a kind of event: 1 to 128 characters, segments of ASCII letters, digits and
-/// underscores separated by full stops, as the Standard Webhooks specification asks:
-/// `command.completed`.
+/// The name of a kind of event: 1 to 128 characters, segments of ASCII letters, digits and underscores
+/// separated by full stops, as the Standard Webhooks specification requires: `command.completed`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventType(Arc<str>);
 
-/// Why a text is not an event type, or not a pattern of them.
+/// The reason why a text is not an event type or not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventTypeError {
-    /// Not the name of an event type.
+    /// The text is not an event type.
     #[error(
         "must be 1 to {MAX_LEN} letters, digits and underscores in segments separated by full stops, like command.completed"
     )]
     Name,
-    /// Not a pattern either.
+    /// The text is neither an event type nor a pattern.
     #[error("must be an event type like command.completed, a prefix like command.*, or *")]
     Pattern,
 }
 
 const MAX_LEN: usize = 128;
 
-/// The event types that are always there.
+/// The built-in event types.
 pub mod builtin {
-    /// What `POST /webhooks/{id}/test` sends. No producer may publish it.
+    /// The type of the events that `POST /webhooks/{id}/test` sends. Producers cannot publish it.
     pub const WEBHOOK_TEST: &str = "webhook.test";
 
-    /// A webhook was disabled without its owner's doing.
+    /// The type of the event that a webhook was disabled without its owner's request.
     pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 
-    /// The types that tell of the system itself, with what each means. Anybody may subscribe to them, by
-    /// name or by `webhook.*`; `*` does not match them, and no producer may publish them.
+    /// The operational event types, with descriptions. Any webhook can subscribe to them, by name or by
+    /// `webhook.*`. `*` does not match them, and producers cannot publish them.
     pub const OPERATIONAL: [(&str, &str); 1] =
         [(WEBHOOK_DISABLED, "A webhook was disabled because its endpoint is gone or failed for too long.")];
 
-    /// The types that producers publish without registering them, with what each means.
+    /// The event types that producers publish without registration, with descriptions.
     pub const COMMANDS: [(&str, &str); 3] = [
         ("command.started", "A command started."),
         ("command.completed", "A command completed successfully."),
         ("command.failed", "A command failed."),
     ];
 
-    /// What the names begin with that are the system's own: this segment.
+    /// The first segment of the reserved names.
     pub(super) const SYSTEM: &str = "webhook";
 }
 
 impl EventType {
-    /// The type of test deliveries, [`builtin::WEBHOOK_TEST`].
+    /// Returns the type of test deliveries, [`builtin::WEBHOOK_TEST`].
     #[must_use]
     pub fn webhook_test() -> Self {
         Self(builtin::WEBHOOK_TEST.into())
     }
 
-    /// The type that tells of a webhook that was disabled, [`builtin::WEBHOOK_DISABLED`].
+    /// Returns the type of the event that a webhook was disabled, [`builtin::WEBHOOK_DISABLED`].
     #[must_use]
     pub fn webhook_disabled() -> Self {
         Self(builtin::WEBHOOK_DISABLED.into())
     }
 
-    /// Whether it tells of the system itself; see [`builtin::OPERATIONAL`].
+    /// Returns whether the type is operational; see [`builtin::OPERATIONAL`].
     #[must_use]
     pub fn is_operational(&self) -> bool {
         builtin::OPERATIONAL.iter().any(|(name, _)| *name == self.as_str())
     }
 
-    /// Whether producers may publish it without anybody registering it; see [`builtin::COMMANDS`].
+    /// Returns whether producers can publish it without registration; see [`builtin::COMMANDS`].
     #[must_use]
     pub fn is_built_in(&self) -> bool {
         builtin::COMMANDS.iter().any(|(name, _)| *name == self.as_str())
     }
 
-    /// Whether the name is the system's own, `webhook` or one like `webhook.test`: nobody may register it.
+    /// Returns whether the name is reserved: `webhook`, or one like `webhook.test`. It cannot be registered.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         self.as_str().split('.').next() == Some(builtin::SYSTEM)
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Every pattern that matches this type, the most specific first: for `command.completed` that is
-    /// `command.completed`, `command.*` and `*`. A store looks subscriptions up by these. An operational
-    /// type is not matched by `*`.
+    /// Returns every pattern that matches this type, the most specific first: for `command.completed` these
+    /// are `command.completed`, `command.*` and `*`. A store looks subscriptions up by them. `*` does not
+    /// match an operational type.
     pub fn matching_patterns(&self) -> impl Iterator<Item = String> + '_ {
         let name = self.as_str();
         let prefixes = name.rmatch_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot]));
@@ -117,19 +116,19 @@ impl fmt::Debug for EventType {
     }
 }
 
-/// What a webhook subscribes to: one event type, all types under a prefix (`command.*`), or every
-/// type (`*`), save the operational ones, which tell of the system itself.
+/// An entry of a webhook's subscription: one event type, all types under a prefix (`command.*`), or every
+/// type (`*`) except the operational ones.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventPattern(Arc<str>);
 
 impl EventPattern {
-    /// The pattern's text.
+    /// Returns the pattern's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether an event of that type is subscribed to.
+    /// Returns whether the pattern matches the event type.
     #[must_use]
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self.0.strip_suffix('*') {
@@ -173,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_are_not_names_are_refused() {
+    fn other_texts_are_refused() {
         for text in ["", ".", "a.", ".a", "a..b", "a b", "a-b", "a.*", "*", "é", &"a".repeat(129)] {
             assert!(text.parse::<EventType>().is_err(), "{text}");
         }
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_of_the_system_is_subscribed_to_on_purpose() {
+    fn a_star_does_not_match_operational_types() {
         let disabled = EventType::webhook_disabled();
         assert_eq!(disabled.matching_patterns().collect::<Vec<_>>(), ["webhook.disabled", "webhook.*"]);
         assert!(!"*".parse::<EventPattern>().unwrap().matches(&disabled));

@@ -1,63 +1,63 @@
-//! What lists can be filtered by.
+//! The filters of lists.
 
 use std::collections::BTreeSet;
 
 use crate::{Delivery, DeliveryId, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
 
-/// Which webhooks to list. A field that is none does not filter.
+/// A filter of webhooks. A `None` field does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookFilter {
-    /// Those that subscribe to this type, by name or by pattern.
+    /// Webhooks that subscribe to this type, by name or by pattern.
     pub event_type: Option<EventType>,
-    /// Those that are enabled, or those that are not.
+    /// Webhooks that are enabled, or that are disabled.
     pub enabled: Option<bool>,
-    /// Those that take this project's events.
+    /// Webhooks that take this project's events.
     pub project: Option<ProjectName>,
-    /// Those that take the events of some of these projects and of nothing else.
+    /// Webhooks that take only events of some of these projects.
     pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
-/// Which events to list. A field that is none does not filter.
+/// A filter of events. A `None` field does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
-    /// Of this type.
+    /// Events of this type.
     pub event_type: Option<EventType>,
-    /// Of this project.
+    /// Events of this project.
     pub project: Option<ProjectName>,
-    /// Accepted at or after.
+    /// Events accepted at or after this moment.
     pub since: Option<Timestamp>,
-    /// Accepted before.
+    /// Events accepted before this moment.
     pub until: Option<Timestamp>,
-    /// Of one of these projects; and of their deliveries, those to webhooks that are visible to the same
-    /// projects are counted alone.
+    /// Events of one of these projects. Of their deliveries, only those to webhooks that are visible to the
+    /// same projects are counted.
     pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
-/// Which deliveries to list. A field that is none does not filter.
+/// A filter of deliveries. A `None` field does not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
-    /// To this webhook.
+    /// Deliveries to this webhook.
     pub webhook: Option<WebhookId>,
-    /// Of this event.
+    /// Deliveries of this event.
     pub event: Option<EventId>,
-    /// Of events of this type.
+    /// Deliveries of events of this type.
     pub event_type: Option<EventType>,
-    /// Of events of this project.
+    /// Deliveries of events of this project.
     pub project: Option<ProjectName>,
-    /// In this status.
+    /// Deliveries in this status.
     pub status: Option<DeliveryStatus>,
-    /// Of events accepted at or after.
+    /// Deliveries of events accepted at or after this moment.
     pub since: Option<Timestamp>,
-    /// Of events accepted before.
+    /// Deliveries of events accepted before this moment.
     pub until: Option<Timestamp>,
-    /// Of events of one of these projects, to webhooks that are visible to the same projects. A deleted
-    /// webhook counts as it was.
+    /// Deliveries of events of one of these projects, to webhooks that are visible to the same projects. A
+    /// deleted webhook counts with its last projects.
     pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 impl DeliveryFilter {
-    /// Whether a delivery is to be listed, as far as it can tell: whether its webhook is visible is another
-    /// question.
+    /// Returns whether a delivery matches, as far as the delivery shows it: the visibility of its webhook is
+    /// not checked.
     #[must_use]
     pub fn matches(&self, delivery: &Delivery) -> bool {
         fn is<T: PartialEq>(wanted: Option<&T>, given: &T) -> bool {

@@ -1,48 +1,48 @@
-//! The headers that a webhook's owner wants sent along.
+//! The custom headers of a webhook.
 
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers sent with every delivery of a webhook, besides ours. The values are secrets: they are
-/// sealed at rest, redacted in `Debug`, and never part of a listing.
+/// Headers that are sent with every delivery of a webhook, in addition to the standard ones. The values are
+/// secrets: they are encrypted at rest, redacted in `Debug`, and never part of a list.
 ///
-/// At most 32 headers, a value of at most 4,096 bytes, visible ASCII, spaces and tabs only. Names
-/// that steer the connection or that we set ourselves are refused.
+/// At most 32 headers; a value has at most 4,096 bytes, only visible ASCII, spaces and tabs. Names that
+/// control the connection or that this service sets itself are refused.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CustomHeaders(HeaderMap);
 
-/// Why a header cannot be sent along. Its value is never part of the message.
+/// The reason why a header cannot be sent. The message never contains its value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CustomHeadersError {
-    /// Not a header name in HTTP's grammar.
+    /// The name does not match HTTP's grammar.
     #[error("is not a header name")]
     Name,
-    /// A name that is ours or the connection's.
+    /// The name is reserved for this service or the connection.
     #[error("must not be set: the header belongs to the connection or to the delivery")]
     Reserved,
-    /// A value with a control character, a line break or a byte outside ASCII.
+    /// The value has a control character, a line break or a byte outside ASCII.
     #[error("must have a value of visible ASCII characters, spaces and tabs only")]
     Value,
-    /// A value over 4,096 bytes.
+    /// The value has more than 4,096 bytes.
     #[error("must have a value of at most {MAX_VALUE_LEN} bytes")]
     ValueTooLong,
-    /// The same name twice (names do not differ by case).
+    /// The name occurs twice, with case ignored.
     #[error("is given twice; header names are case-insensitive")]
     Duplicate,
-    /// More than 32 headers.
+    /// There are more than 32 headers.
     #[error("must contain at most {MAX_HEADERS} headers")]
     TooMany,
 }
 
-/// What stands for a custom header's value wherever it may be seen.
+/// The text that replaces a custom header's value wherever it could be seen.
 pub const REDACTED: &str = "[redacted]";
 
 const MAX_HEADERS: usize = 32;
 const MAX_VALUE_LEN: usize = 4_096;
 
-/// Hop-by-hop, framing, routing and content headers, and those that would make a receiver take one
-/// party for another.
+/// Hop-by-hop, framing, routing and content headers, and those by which a receiver could mistake one party
+/// for another.
 const RESERVED: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -71,7 +71,7 @@ const RESERVED: &[&str] = &[
 const RESERVED_PREFIXES: &[&str] = &["webhook-", "x-rdev-", "x-forwarded-", "proxy-", "sec-"];
 
 impl CustomHeaders {
-    /// Adds one header, or says why it may not be sent.
+    /// Adds one header. Fails if it must not be sent.
     pub fn insert(&mut self, name: &str, value: &str) -> Result<(), CustomHeadersError> {
         let name: HeaderName = name.parse().map_err(|_| CustomHeadersError::Name)?;
         if RESERVED.contains(&name.as_str())
@@ -97,34 +97,35 @@ impl CustomHeaders {
         Ok(())
     }
 
-    /// Takes a header away, if it is there.
+    /// Removes a header, if it exists.
     pub fn remove(&mut self, name: &str) {
         self.0.remove(name);
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no headers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names, in the order given.
+    /// Returns the names, in the order of insertion.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(HeaderName::as_str)
     }
 
-    /// The headers as they are sent; the values are marked sensitive.
+    /// Returns the headers as they are sent; the values are marked sensitive.
     #[must_use]
     pub fn as_map(&self) -> &HeaderMap {
         &self.0
     }
 
-    /// One `name: value` line each, for a store to seal. [`Self::from_lines`] reads it back.
+    /// Returns one `name: value` line for each header, for a store to encrypt. [`Self::from_lines`] is the
+    /// inverse.
     #[must_use]
     pub fn to_lines(&self) -> secrecy::SecretString {
         let mut lines = String::new();
         for (name, value) in &self.0 {
-            // `insert` let only ASCII pass.
+            // `insert` accepts only ASCII.
             let value = value.to_str().unwrap_or_default();
             lines.push_str(name.as_str());
             lines.push_str(": ");
@@ -134,7 +135,7 @@ impl CustomHeaders {
         lines.into()
     }
 
-    /// Reads what [`Self::to_lines`] wrote.
+    /// Parses what [`Self::to_lines`] wrote.
     pub fn from_lines(lines: &str) -> Result<Self, CustomHeadersError> {
         let mut headers = Self::default();
         for line in lines.lines() {
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_smuggled_into_a_value() {
+    fn values_with_unsafe_characters_are_refused() {
         for value in ["a\r\nhost: b", "a\nb", "a\0b", "é", "\u{7f}"] {
             let refused = CustomHeaders::default().insert("x-token", value);
             assert_eq!(refused, Err(CustomHeadersError::Value), "{value:?}");
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not_shown() {
+    fn debug_hides_values() {
         let mut headers = CustomHeaders::default();
         headers.insert("x-token", "s3cret").unwrap();
         assert_eq!(headers.insert("X-Token", "b"), Err(CustomHeadersError::Duplicate));
@@ -186,7 +187,7 @@ mod tests {
         assert!(!format!("{:?}", headers.as_map()).contains("s3cret"));
     }
 
-    /// Names that are ours or nearly so, and anything at all.
+    /// Names that are reserved or nearly so, and any other text.
     fn any_name() -> impl Strategy<Value = String> {
         let reserved = prop::sample::select([RESERVED, RESERVED_PREFIXES].concat());
         prop_oneof![
@@ -198,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_given_only_plain_headers_of_others_are_taken(name in any_name(), value: String) {
+        fn only_valid_unreserved_headers_are_accepted(name in any_name(), value: String) {
             let mut headers = CustomHeaders::default();
             if headers.insert(&name, &value).is_ok() {
                 let taken = name.to_ascii_lowercase();

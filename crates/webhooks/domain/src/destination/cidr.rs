@@ -4,27 +4,26 @@ use std::str::FromStr;
 
 /// A block of addresses, written `10.0.0.0/8`; a bare address is a block of one.
 ///
-/// A block of IPv4-mapped IPv6 addresses (`::ffff:10.0.0.0/104`) is the block of IPv4 addresses that it
-/// maps.
+/// A block of IPv4-mapped IPv6 addresses (`::ffff:10.0.0.0/104`) is the block of the mapped IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cidr {
     network: IpAddr,
     prefix: u8,
 }
 
-/// Why a text is not a block of addresses.
+/// The reason why a text is not a block of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
-    /// What stands before the slash is no address.
+    /// The text before the slash is not an address.
     #[error("must be an address or a CIDR block, like 10.0.0.0/8 or ::1")]
     Address,
-    /// What stands behind the slash is no length, or longer than the address.
+    /// The text after the slash is not a length, or exceeds that of the address.
     #[error("must have a whole number of at most {max} after the slash")]
     Prefix {
         /// 32 for IPv4, 128 for IPv6.
         max: u8,
     },
-    /// The address has bits set that the length leaves open.
+    /// The address has bits set after the prefix.
     #[error("has bits set beyond its prefix length; write {block} for the block that contains it")]
     HostBits {
         /// The block that was probably meant.
@@ -35,7 +34,7 @@ pub enum CidrError {
 impl Cidr {
     pub(super) const LOOPBACK_V4: Self = Self { network: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
 
-    /// Whether an address lies in the block; an IPv4-mapped address counts as what it maps.
+    /// Returns whether the block contains an address; an IPv4-mapped address counts as the mapped one.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address.to_canonical()) {
@@ -62,7 +61,7 @@ impl Cidr {
     }
 }
 
-/// The leading bits of an IPv4 address that a block of this length fixes.
+/// Returns the leading bits of an IPv4 address that a block of this length fixes.
 pub(super) const fn mask_v4(prefix: u8) -> u32 {
     match u32::MAX.checked_shl(32 - prefix as u32) {
         Some(mask) => mask,
@@ -70,7 +69,7 @@ pub(super) const fn mask_v4(prefix: u8) -> u32 {
     }
 }
 
-/// The same for IPv6.
+/// Returns the leading bits of an IPv6 address that a block of this length fixes.
 pub(super) const fn mask_v6(prefix: u8) -> u128 {
     match u128::MAX.checked_shl(128 - prefix as u32) {
         Some(mask) => mask,

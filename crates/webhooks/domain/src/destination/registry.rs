@@ -1,7 +1,7 @@
-//! Every block of the [IPv4] and [IPv6] special-purpose address registries of IANA, as of 2025, and what
-//! stands beside them: multicast, space that is not assigned, and metadata services on public addresses.
-//! The longest block that holds an address decides. A block without a statement on reachability in the
-//! registry (deprecated ones) is refused.
+//! Every block of the [IPv4] and [IPv6] special-purpose address registries of IANA, as of 2025, and
+//! additionally multicast, unassigned addresses, and metadata services on public addresses. The longest block
+//! that contains an address decides. A block for which the registry does not state reachability (a deprecated
+//! one) is refused.
 //!
 //! [IPv4]: https://www.iana.org/assignments/iana-ipv4-special-registry
 //! [IPv6]: https://www.iana.org/assignments/iana-ipv6-special-registry
@@ -11,14 +11,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::cidr::{mask_v4, mask_v6};
 use super::embedded;
 
-/// What holds for the addresses of a block.
+/// The decision for the addresses of a block.
 #[derive(Clone, Copy)]
 pub(super) enum Verdict {
-    /// They are globally reachable.
+    /// The addresses are globally reachable.
     Reachable,
-    /// They are not, for this reason.
+    /// The addresses are not globally reachable, for this reason.
     Refused(&'static str),
-    /// They stand for IPv4 addresses, at least one.
+    /// The addresses stand for one or more IPv4 addresses.
     Embeds(fn(Ipv6Addr) -> Vec<Ipv4Addr>),
 }
 
@@ -112,12 +112,12 @@ pub(super) const V6: &[Block<Ipv6Addr>] = &[
     (v6([0xff00, 0, 0, 0], 0), 8, Refused("ff00::/8 is multicast (RFC 4291)")),
 ];
 
-/// What holds for an IPv4 address; never [`Verdict::Embeds`].
+/// Returns the decision for an IPv4 address; never [`Verdict::Embeds`].
 pub(super) fn find_v4(address: Ipv4Addr) -> Verdict {
     longest(V4, |network, prefix| (network.to_bits() ^ address.to_bits()) & mask_v4(prefix) == 0)
 }
 
-/// What holds for an IPv6 address.
+/// Returns the decision for an IPv6 address.
 pub(super) fn find_v6(address: Ipv6Addr) -> Verdict {
     longest(V6, |network, prefix| (network.to_bits() ^ address.to_bits()) & mask_v6(prefix) == 0)
 }

@@ -157,7 +157,7 @@ fn the_tables_are_well_formed() {
     fn check<Address: Copy + Into<IpAddr>>(blocks: &[Block<Address>]) {
         for (index, (network, prefix, verdict)) in blocks.iter().enumerate() {
             let written = format!("{}/{prefix}", (*network).into());
-            // No host bits, or this is no block.
+            // A block has no host bits.
             let block: Cidr = written.parse().unwrap_or_else(|error| panic!("{written} {error}"));
             if let Verdict::Refused(reason) = verdict {
                 assert_eq!(reason.split(' ').next(), Some(written.as_str()));
@@ -172,7 +172,7 @@ fn the_tables_are_well_formed() {
     check(V6);
 }
 
-/// The first and the last address of a block, and those before and behind it.
+/// Returns the first and the last address of a block, and the ones before and after it.
 fn edges(network: u128, prefix: u8, bits: u8) -> ([u128; 2], [Option<u128>; 2]) {
     let all = u128::MAX >> (128 - bits);
     let size = all.checked_shr(prefix.into()).unwrap_or(0);
@@ -181,7 +181,7 @@ fn edges(network: u128, prefix: u8, bits: u8) -> ([u128; 2], [Option<u128>; 2]) 
     ([network, last], [network.checked_sub(1), behind])
 }
 
-/// The slow but plain way to find the block that decides: try every length from the longest.
+/// Finds the block that decides, in the slow but simple way: tries every length from the longest.
 fn decides<Address: Copy + Into<IpAddr>>(blocks: &[Block<Address>], address: IpAddr) -> &Block<Address> {
     (0..=128u8)
         .rev()

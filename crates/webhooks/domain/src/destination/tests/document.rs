@@ -1,4 +1,4 @@
-//! `docs/DESTINATIONS.md` says what the code does.
+//! `docs/DESTINATIONS.md` agrees with the code.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use crate::destination::registry::{Block, V4, V6, Verdict};
 
 const DOCUMENT: &str = include_str!("../../../../../../docs/DESTINATIONS.md");
 
-/// The text between a heading and the next.
+/// Returns the text between a heading and the next.
 fn section(heading: &str) -> &'static str {
     let (_, rest) = DOCUMENT.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
     rest.split_once("\n#").map_or(rest, |(section, _)| section)

@@ -1,4 +1,4 @@
-//! What holds for every address and every host.
+//! Properties of every address and every host.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use super::public_only;
 use crate::destination::registry::{Block, V4, V6, Verdict};
 use crate::{Cidr, DestinationPolicy, EndpointUrl};
 
-/// Every way to write an IPv4 address into an IPv6 one.
+/// Returns every IPv6 form of an IPv4 address.
 fn embeddings(address: Ipv4Addr) -> Vec<Ipv6Addr> {
     let bits = u128::from(address.to_bits());
     let base = |text: &str| text.parse::<Ipv6Addr>().unwrap().to_bits();
@@ -200,7 +200,8 @@ fn any_host() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..6).prop_map(|pieces| pieces.concat())
 }
 
-/// An address as `inet_aton` takes it: in one to four parts, each decimal, octal or hexadecimal.
+/// Writes an address in a form that `inet_aton` accepts: one to four parts, each decimal, octal or
+/// hexadecimal.
 fn disguised(address: Ipv4Addr, parts: usize, radices: [u8; 4]) -> String {
     let octets = address.octets();
     let last = octets[parts - 1..].iter().fold(0, |number, octet| number << 8 | u32::from(*octet));
@@ -214,8 +215,8 @@ fn disguised(address: Ipv4Addr, parts: usize, radices: [u8; 4]) -> String {
     written.collect::<Vec<_>>().join(".")
 }
 
-/// The judgement again, without a mask or a shift: addresses are texts of binary digits, a block holds
-/// those that begin with its own, and an embedded address is cut out by its place.
+/// Judges an address again, without masks and shifts: addresses are texts of binary digits, a block contains
+/// those that begin with its own digits, and an embedded address is cut out by its position.
 fn passes(address: IpAddr, opened: &[String]) -> bool {
     const MAPPED: usize = 80;
     let digits = digits(address);
