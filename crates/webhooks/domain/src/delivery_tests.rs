@@ -38,7 +38,7 @@ fn a_claimed_delivery_is_in_flight_until_its_lease_ends() {
 }
 
 #[test]
-fn what_waits_can_be_called_off_and_what_is_in_flight_cannot() {
+fn cancel_takes_a_waiting_delivery_and_refuses_one_in_flight() {
     let called_off = DeliveryState::Cancelled { at: START, reason: CancelReason::Requested };
     assert_eq!(Progress::new(START).cancel(START), Ok((called_off, None)));
     assert_eq!(retrying().cancel(START), Ok((called_off, None)));
@@ -55,7 +55,7 @@ fn a_retry_waits_from_when_the_failure_was_recorded() {
 }
 
 #[test]
-fn an_attempt_that_its_worker_did_not_live_to_record_costs_no_retry() {
+fn an_abandoned_attempt_costs_no_retry() {
     let mut progress = claimed();
     let abandoned = progress.claim(token(2), START + LEASE, LEASE);
     let expected = AbandonedAttempt { number: 1, trigger: Trigger::Automatic, started_at: START };
@@ -74,7 +74,7 @@ fn a_lost_lease_changes_nothing() {
 }
 
 #[test]
-fn a_redelivery_leaves_the_automatic_retry_where_it_was() {
+fn a_redelivery_does_not_move_the_automatic_retry() {
     let mut progress = retrying();
     let retry_at = progress.due_at;
     let now = START + Duration::from_secs(1);
@@ -88,7 +88,7 @@ fn a_redelivery_leaves_the_automatic_retry_where_it_was() {
 }
 
 #[test]
-fn a_second_redelivery_still_remembers_the_automatic_retry() {
+fn a_second_redelivery_keeps_the_automatic_retry() {
     let mut progress = retrying();
     let retry_at = progress.due_at;
     progress.redeliver(Trigger::Manual, START).unwrap();
@@ -103,7 +103,7 @@ fn a_redelivery_is_refused_in_flight() {
 }
 
 #[test]
-fn nothing_goes_on_for_a_deleted_webhook() {
+fn a_delivery_of_a_deleted_webhook_does_not_continue() {
     let wait = Settled::RetryAfter(Duration::ZERO);
     let cancelled = DeliveryState::Cancelled { at: START, reason: CancelReason::WebhookDeleted };
     assert_eq!(claimed().settle(token(1), wait, START, true), Ok(Some(cancelled)));
@@ -112,7 +112,7 @@ fn nothing_goes_on_for_a_deleted_webhook() {
 }
 
 #[test]
-fn every_name_reads_back() {
+fn every_name_round_trips() {
     for status in DeliveryStatus::ALL {
         assert_eq!(DeliveryStatus::parse(status.as_str()), Some(*status));
     }
@@ -141,7 +141,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn whatever_happens_a_delivery_stays_whole(steps in steps()) {
+    fn invariants_hold_after_any_steps(steps in steps()) {
         let mut progress = Progress::new(START);
         let mut now = START;
         let mut last = 0;
@@ -184,7 +184,7 @@ proptest! {
                     prop_assert_eq!(progress.redeliver(Trigger::Manual, now).is_err(), leased);
                 }
             }
-            // A retry is never lost behind a request, and never counted twice.
+            // A retry is never lost behind a requested attempt, and never counted twice.
             if before.resume_at.is_some() && progress.resume_at.is_none() {
                 prop_assert_eq!(Some(progress.due_at), before.resume_at);
             }

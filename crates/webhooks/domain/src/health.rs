@@ -1,44 +1,44 @@
-//! How a webhook's endpoint has been doing, and the circuit breaker that follows from it.
+//! The health of a webhook's endpoint, and its circuit breaker.
 //!
-//! An endpoint that is away is left in peace: after [`OPEN_AFTER`] failures in a row over at least
-//! [`OPEN_AFTER_FAILING_FOR`] its circuit opens, and its deliveries wait without using up attempts. When the wait is over the circuit is half open: one
-//! delivery, the probe, is let through. If that succeeds the circuit closes; if it fails the circuit
-//! opens again, for twice as long. The state is kept with the webhook, so that all workers of a database
-//! go by the same. [`Health`]'s methods are the rules; stores call them, or do the same in SQL.
+//! After [`OPEN_AFTER`] failures in a row over at least [`OPEN_AFTER_FAILING_FOR`] the circuit opens:
+//! deliveries wait without using up attempts. When the wait is over the circuit is half open: one delivery,
+//! the probe, is let through. If it succeeds the circuit closes; if it fails the circuit opens again, for
+//! twice as long. The state is stored with the webhook, so that all workers of a database see the same. The
+//! methods of [`Health`] are the rules; stores call them, or do the same in SQL.
 
 use std::time::Duration;
 
 use crate::{AttemptOutcome, FailureClass, Timestamp};
 
-/// How many failures in a row open a circuit.
+/// The number of failures in a row that opens a circuit.
 pub const OPEN_AFTER: u32 = 50;
 
 /// How long an endpoint must have been failing before its circuit opens. A burst of failures in one
 /// moment says little; this leaves the second attempts of the default policy to show better.
 pub const OPEN_AFTER_FAILING_FOR: Duration = Duration::from_secs(10);
 
-/// How long a circuit stays open at first.
+/// The duration of the first wait of an open circuit.
 pub const FIRST_OPEN: Duration = Duration::from_secs(5);
 
-/// How long a circuit stays open at most.
+/// The longest wait of an open circuit.
 pub const LONGEST_OPEN: Duration = Duration::from_secs(5 * 60);
 
-/// An attempt that fails later than this was silent: it held its place for long. One that fails sooner costs
-/// other endpoints nothing.
+/// The duration after which a failed attempt counts as silent: it held its slot for long. An attempt that
+/// fails sooner costs other endpoints nothing.
 pub const SILENT_AFTER: Duration = Duration::from_secs(1);
 
-/// What is remembered of an endpoint; the default is one of which nothing bad is known.
+/// The health of an endpoint. The default is healthy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Attempts in a row that found the endpoint unavailable.
+    /// The number of attempts in a row that found the endpoint unavailable.
     pub consecutive_failures: u32,
-    /// How often the circuit has opened since it was last closed.
+    /// The number of times that the circuit has opened since it was last closed.
     pub openings: u32,
-    /// Until when nothing is sent, or nothing but the probe that is out.
+    /// Until when nothing is sent, except the probe.
     pub open_until: Option<Timestamp>,
-    /// Whether a probe was let through of which nothing is known yet.
+    /// Whether a probe has been let through and its result is not yet known.
     pub probing: bool,
-    /// Since when every attempt has failed, in whatever way.
+    /// When the current series of failed attempts, of any class, began.
     pub failing_since: Option<Timestamp>,
     /// When the last failed attempt was recorded.
     pub last_failed_at: Option<Timestamp>,
@@ -46,31 +46,31 @@ pub struct Health {
     pub is_silent: bool,
 }
 
-/// How the last attempt at a webhook failed.
+/// How the last attempt of a webhook failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastFailure {
-    /// Within [`SILENT_AFTER`].
+    /// The attempt failed within [`SILENT_AFTER`].
     Prompt,
-    /// Later, or its worker did not live to record it.
+    /// The attempt failed later, or its worker ended before it recorded the result.
     Silent,
 }
 
 /// Whether deliveries are let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Circuit {
-    /// All are.
+    /// All deliveries are let through.
     Closed,
-    /// None is.
+    /// No delivery is let through.
     Open {
-        /// Until when.
+        /// When the wait ends.
         until: Timestamp,
     },
-    /// One is, to see how it fares.
+    /// One delivery is let through, as a probe.
     HalfOpen,
 }
 
 impl Circuit {
-    /// The state's name on the outside.
+    /// Returns the state's name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,24 +81,24 @@ impl Circuit {
     }
 }
 
-/// What an attempt says of its endpoint.
+/// What an attempt says about its endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HealthEffect {
     /// Nothing: there was no attempt.
     #[default]
     None,
-    /// It works.
+    /// The endpoint works.
     Succeeded,
-    /// It is there, or was not asked, and did not take the delivery. The circuit does not mind.
+    /// The endpoint rejected the delivery, or was never contacted. This does not affect the circuit.
     Rejected,
-    /// It is away, broken or overloaded.
+    /// The endpoint is unreachable, broken or overloaded.
     Unavailable,
-    /// The same, and the attempt took longer than [`SILENT_AFTER`].
+    /// The endpoint is unavailable, and the attempt took longer than [`SILENT_AFTER`].
     Silent,
 }
 
 impl HealthEffect {
-    /// What an outcome says that came in after `duration`.
+    /// Classifies a result that arrived after `duration`.
     #[must_use]
     pub fn of(outcome: &AttemptOutcome, duration: Duration) -> Self {
         let unavailable = if duration > SILENT_AFTER { Self::Silent } else { Self::Unavailable };
@@ -119,21 +119,21 @@ impl HealthEffect {
     }
 }
 
-/// What the attempts of one webhook that are recorded together say of it.
+/// The effects of those attempts of one webhook that are recorded together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Whether any succeeded.
+    /// Whether any attempt succeeded.
     pub succeeded: bool,
-    /// Whether any was rejected.
+    /// Whether any attempt was rejected.
     pub rejected: bool,
-    /// How many found the endpoint unavailable.
+    /// The number of attempts that found the endpoint unavailable.
     pub unavailable: u32,
     /// Whether any of these was silent.
     pub silent: bool,
 }
 
 impl Tally {
-    /// Counts one more.
+    /// Counts one more effect.
     pub fn add(&mut self, effect: HealthEffect) {
         match effect {
             HealthEffect::None => {}
@@ -148,8 +148,8 @@ impl Tally {
 }
 
 impl Health {
-    /// Takes in attempts that are recorded together: their order is unknown, so one success among them
-    /// shows that the endpoint works, and nothing else counts then.
+    /// Records attempts together. Their order is unknown, so one success among them shows that the endpoint
+    /// works, and the others do not count.
     pub fn record(&mut self, tally: Tally, now: Timestamp) {
         if tally.succeeded {
             self.succeeded();
@@ -162,15 +162,15 @@ impl Health {
         }
     }
 
-    /// How the last attempt failed; none if it did not.
+    /// Returns how the last attempt failed; `None` if it succeeded.
     #[must_use]
     pub fn last_failure(&self) -> Option<LastFailure> {
         self.failing_since.map(|_| if self.is_silent { LastFailure::Silent } else { LastFailure::Prompt })
     }
 
-    /// Whether a webhook is to be disabled whose deliveries may all fail for as long as `after`: every attempt
-    /// has failed for so long, and one of the second half of that time is among them. One failure and then
-    /// nothing for days is no reason.
+    /// Returns whether a webhook whose deliveries may all fail for `after` must be disabled: every attempt
+    /// has failed for that long, and at least one in the second half of that time. One failure followed by
+    /// days without an attempt does not suffice.
     #[must_use]
     pub fn has_failed_for(&self, after: Duration, now: Timestamp) -> bool {
         let (Some(since), Some(last)) = (self.failing_since, self.last_failed_at) else {
@@ -179,13 +179,13 @@ impl Health {
         since + after <= now && since + after / 2 <= last
     }
 
-    /// An attempt succeeded: all is forgotten, and the circuit closed.
+    /// Records a success: resets everything and closes the circuit.
     pub fn succeeded(&mut self) {
         *self = Self::default();
     }
 
-    /// An attempt failed in a way that says nothing against the endpoint. If it was the probe, the next
-    /// may be sent at once.
+    /// Records a failure that says nothing against the endpoint. If it was the probe, the next one may be
+    /// sent at once.
     pub fn rejected(&mut self, now: Timestamp) {
         self.failing_since.get_or_insert(now);
         self.last_failed_at = Some(now);
@@ -195,8 +195,8 @@ impl Health {
         }
     }
 
-    /// So many attempts found the endpoint unavailable. That opens the circuit if there have been
-    /// [`OPEN_AFTER`] in a row over long enough, unless it is open already: then these had begun before.
+    /// Records attempts that found the endpoint unavailable. They open the circuit if there have been
+    /// [`OPEN_AFTER`] in a row over long enough, unless it is already open: then they had begun before.
     pub fn failed(&mut self, times: u32, now: Timestamp) {
         let failing_for = now.since(*self.failing_since.get_or_insert(now));
         self.last_failed_at = Some(now);
@@ -210,7 +210,7 @@ impl Health {
         }
     }
 
-    /// Whether deliveries are let through.
+    /// Returns the state of the circuit.
     #[must_use]
     pub fn circuit(&self, now: Timestamp) -> Circuit {
         match self.open_until {
@@ -220,18 +220,18 @@ impl Health {
         }
     }
 
-    /// Lets a probe through a half-open circuit: nobody sends another as long as its lease lasts, or
-    /// until it is known how it fared.
+    /// Lets a probe through a half-open circuit. No other probe is sent until its lease ends or its result is
+    /// known.
     pub fn probe(&mut self, now: Timestamp, lease_for: Duration) {
         self.probing = true;
         self.open_until = Some(now + lease_for);
     }
 }
 
-/// For how long a circuit opens the nth time.
+/// Returns how long the circuit stays open the nth time.
 #[must_use]
 pub fn open_for(openings: u32) -> Duration {
-    // Beyond ten doublings it is the longest anyway.
+    // After ten doublings the wait has reached its maximum.
     let doublings = openings.saturating_sub(1).min(10);
     (FIRST_OPEN * (1 << doublings)).min(LONGEST_OPEN)
 }

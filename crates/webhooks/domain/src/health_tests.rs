@@ -11,7 +11,7 @@ fn began() -> Timestamp {
     NOW - OPEN_AFTER_FAILING_FOR
 }
 
-/// So many failures, the first long enough ago.
+/// Returns the health after this many failures, the first long enough ago.
 fn failing(times: u32) -> Health {
     let mut health = Health::default();
     for n in 0..times {
@@ -78,7 +78,7 @@ fn a_rejected_probe_lets_the_next_follow() {
 }
 
 #[test]
-fn a_probe_that_nobody_hears_of_is_followed_by_another_when_its_lease_ends() {
+fn a_probe_without_a_result_is_followed_by_another_after_its_lease() {
     let mut health = failing(OPEN_AFTER);
     let now = NOW + FIRST_OPEN;
     health.probe(now, LEASE);
@@ -86,7 +86,7 @@ fn a_probe_that_nobody_hears_of_is_followed_by_another_when_its_lease_ends() {
 }
 
 #[test]
-fn what_an_outcome_says() {
+fn outcomes_are_classified() {
     let answered = |status| {
         HealthEffect::of(
             &AttemptOutcome::answered(CapturedResponse { status, ..CapturedResponse::default() }),
@@ -133,7 +133,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn whatever_happens_the_parts_agree(steps in steps()) {
+    fn the_fields_agree_after_any_steps(steps in steps()) {
         let (mut health, mut now) = (Health::default(), NOW);
         for step in steps {
             let before = health;
@@ -159,7 +159,7 @@ proptest! {
                     }
                 }
             }
-            // The circuit has opened if, and only if, there was reason to, and never for good.
+            // The circuit is open if, and only if, there was a reason, and never forever.
             prop_assert!(health.openings == 0 || health.consecutive_failures >= OPEN_AFTER);
             prop_assert_eq!(health.openings > 0, health.open_until.is_some());
             prop_assert!(health.open_until.is_none_or(|until| until <= now + LONGEST_OPEN.max(LEASE)));
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn without_a_success_a_batch_is_its_attempts_one_by_one(
+    fn a_batch_without_a_success_counts_like_its_attempts_one_by_one(
         start in 0..60_u32, probing: bool, rejected: bool, unavailable in 0..30_u32,
     ) {
         let mut together = failing(start);
@@ -189,7 +189,7 @@ proptest! {
 }
 
 #[test]
-fn a_webhook_has_failed_for_long_only_if_it_failed_lately_too() {
+fn a_webhook_has_failed_for_long_only_if_it_also_failed_recently() {
     let day = Duration::from_secs(24 * 60 * 60);
     let mut health = Health::default();
     assert!(!health.has_failed_for(day * 5, NOW + day * 10));
@@ -201,7 +201,7 @@ fn a_webhook_has_failed_for_long_only_if_it_failed_lately_too() {
 }
 
 #[test]
-fn only_an_endpoint_that_took_its_time_to_fail_is_silent() {
+fn only_a_slow_failure_is_silent() {
     let of = |class, duration| HealthEffect::of(&AttemptOutcome::failed(class, "no"), duration);
     assert_eq!(of(FailureClass::Timeout, SILENT_AFTER), HealthEffect::Unavailable);
     assert_eq!(of(FailureClass::Timeout, SILENT_AFTER * 2), HealthEffect::Silent);

@@ -1,4 +1,4 @@
-//! The ids of what this domain has.
+//! The ids of the domain.
 
 use rdev_core::id::derive;
 use rdev_core::typed_id;
@@ -30,9 +30,9 @@ typed_id!(
 );
 
 impl DeliveryId {
-    /// The one delivery of `event` to `webhook`: the event's time, then bits of
-    /// `SHA-256(event ‖ webhook)`, as a UUIDv7. Any store can compute it, so a repeated fan-out
-    /// meets its own primary key.
+    /// Derives the id of the one delivery of `event` to `webhook`: the event's time, then bits of
+    /// `SHA-256(event ‖ webhook)`, as a UUIDv7. Any store can compute it, so a repeated fan-out meets its own
+    /// primary key.
     #[must_use]
     pub fn derive(event: EventId, webhook: WebhookId) -> Self {
         Self::from_uuid(derive(event.as_uuid(), webhook.as_uuid().as_bytes()))
@@ -40,8 +40,8 @@ impl DeliveryId {
 }
 
 impl AttemptId {
-    /// The attempt of that number: the delivery's time, then bits of `SHA-256(delivery ‖ number)`
-    /// with the number as four big-endian bytes, as a UUIDv7.
+    /// Derives the id of the attempt with this number: the delivery's time, then bits of `SHA-256(delivery ‖
+    /// number)` with the number as four big-endian bytes, as a UUIDv7.
     #[must_use]
     pub fn derive(delivery: DeliveryId, number: u32) -> Self {
         Self::from_uuid(derive(delivery.as_uuid(), &number.to_be_bytes()))
@@ -54,7 +54,7 @@ mod tests {
     use crate::Timestamp;
 
     #[test]
-    fn a_derived_id_keeps_the_time_and_is_its_pairs_alone() {
+    fn a_derived_id_keeps_the_time_and_is_unique_to_its_pair() {
         let at = Timestamp::from_millis(1_736_937_000_123);
         let event = EventId::from_parts(at, [1; 10]);
         let one = WebhookId::from_parts(at, [2; 10]);

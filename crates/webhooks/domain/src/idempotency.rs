@@ -1,4 +1,4 @@
-//! Requests that may be sent again without being done twice.
+//! Idempotency of requests.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use sha2::{Digest, Sha256};
 
 use crate::{ApiKeyId, Timestamp};
 
-/// A client's name for one request of its own, 1 to 255 visible ASCII characters, told apart from the same
-/// name of another owner. Only the name's SHA-256 is kept: a client may put into it what it likes.
+/// A client's key for one of its requests: 1 to 255 visible ASCII characters. Keys of different owners are
+/// distinct. Only the SHA-256 of the key is kept, because a client may put anything into it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey {
     owner: Option<ApiKeyId>,
     digest: [u8; 32],
 }
 
-/// Why a text is not an idempotency key.
+/// The reason why a text is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 255 visible ASCII characters")]
 pub struct IdempotencyKeyError;
 
 impl IdempotencyKey {
-    /// The key of that name; no owner stands for the administrator.
+    /// Creates a key from its text; no owner stands for the administrator.
     pub fn new(owner: Option<ApiKeyId>, name: &[u8]) -> Result<Self, IdempotencyKeyError> {
         if (1..=255).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic) {
             Ok(Self { owner, digest: Sha256::digest(name).into() })
@@ -30,19 +30,19 @@ impl IdempotencyKey {
         }
     }
 
-    /// A key as a store gives it back.
+    /// Creates a key from what a store has kept.
     #[must_use]
     pub const fn from_digest(owner: Option<ApiKeyId>, digest: [u8; 32]) -> Self {
         Self { owner, digest }
     }
 
-    /// Whose key it is; none for the administrator's.
+    /// Returns the owner; `None` for the administrator.
     #[must_use]
     pub const fn owner(&self) -> Option<ApiKeyId> {
         self.owner
     }
 
-    /// The SHA-256 of the name.
+    /// Returns the SHA-256 of the text.
     #[must_use]
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
@@ -50,7 +50,7 @@ impl IdempotencyKey {
 }
 
 impl fmt::Display for IdempotencyKey {
-    /// The owner and the digest in hexadecimal.
+    /// Writes the owner and the digest in hexadecimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.owner {
             Some(owner) => write!(f, "{owner}/")?,
@@ -66,17 +66,17 @@ impl fmt::Debug for IdempotencyKey {
     }
 }
 
-/// What tells one request from another: a SHA-256 over all that it asks for.
+/// The identity of a request: a SHA-256 over all its parts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of these parts, in this order.
+    /// Computes the fingerprint of these parts, in this order.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
-            // The lengths keep the end of one part from passing for the beginning of the next.
+            // The lengths separate the end of one part from the beginning of the next.
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -84,23 +84,23 @@ impl Fingerprint {
     }
 }
 
-/// What an operation is made of besides its request: given the same, it makes the same ids, secrets and
-/// times. So whoever runs it again, not knowing how far it came before, meets what it made then.
+/// The inputs of an operation besides its request. With the same inputs it creates the same ids, secrets and
+/// times. A caller that repeats it after an unknown result therefore meets what it created before.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// The request that it is for.
+    /// The fingerprint of the request.
     pub fingerprint: Fingerprint,
-    /// What its randomness is drawn from; a secret, as secrets are made of it.
+    /// The seed of the operation's randomness. It is secret, because secrets are derived from it.
     pub seed: [u8; 32],
-    /// Its time.
+    /// The time of the operation.
     pub at: Timestamp,
 }
 
 impl Operation {
     const LEN: usize = 32 + 32 + 8;
 
-    /// The operation for a store, which must seal it: the seed is a secret, and the fingerprint lets a guess
-    /// at a request be checked.
+    /// Serializes the operation for a store, which must encrypt it: the seed is a secret, and the fingerprint
+    /// would allow a guessed request to be checked.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
@@ -110,7 +110,7 @@ impl Operation {
         bytes
     }
 
-    /// Reads [`Self::to_bytes`] back.
+    /// Parses what [`Self::to_bytes`] wrote.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (fingerprint, rest) = bytes.split_first_chunk()?;
@@ -121,13 +121,13 @@ impl Operation {
 }
 
 impl fmt::Debug for Operation {
-    /// Without what must be sealed.
+    /// Shows only what need not be encrypted.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-/// An answer to be given again as it was, in a form that only whoever answers knows. It may hold secrets.
+/// A response to repeat unchanged, in a form that only its creator knows. It may contain secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RememberedAnswer(pub Bytes);
 
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_names_are_refused() {
+    fn invalid_texts_are_refused() {
         for name in ["", "a b", "a\n", "é", &"a".repeat(256)] {
             assert_eq!(IdempotencyKey::new(None, name.as_bytes()), Err(IdempotencyKeyError), "{name:?}");
         }
@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_show_its_name() {
+    fn a_key_does_not_show_its_text() {
         let key = IdempotencyKey::new(None, b"a-name").unwrap();
         assert!(!format!("{key} {key:?}").contains("a-name"));
         assert!(key.to_string().starts_with("administrator/"));
     }
 
     #[test]
-    fn where_a_part_ends_counts() {
+    fn a_fingerprint_depends_on_where_each_part_ends() {
         let fingerprints = [
             Fingerprint::of(&[b"ab", b"c"]),
             Fingerprint::of(&[b"a", b"bc"]),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_reads_back() {
+    fn an_operation_round_trips() {
         let at = Timestamp::from_micros(1_736_937_000_123_456);
         let operation = Operation { fingerprint: Fingerprint::of(&[b"a"]), seed: [7; 32], at };
         let bytes = operation.to_bytes();

@@ -1,4 +1,4 @@
-//! What workers and the delivery queue tell each other.
+//! The messages between workers and the delivery queue.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,18 +14,18 @@ use crate::{
     Timestamp, TraceParent, Trigger, WebhookId,
 };
 
-/// The fence of a lease: a random number, new for every claim.
+/// The fencing token of a lease: a random number, new for every claim.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseToken(i64);
 
 impl LeaseToken {
-    /// Makes a token of random bits.
+    /// Creates a token from random bits.
     #[must_use]
     pub const fn new(random: i64) -> Self {
         Self(random)
     }
 
-    /// The number, for a store.
+    /// Returns the number, for a store.
     #[must_use]
     pub const fn as_i64(self) -> i64 {
         self.0
@@ -38,104 +38,104 @@ impl fmt::Debug for LeaseToken {
     }
 }
 
-/// Which deliveries there are to be claimed.
+/// The webhooks with claimable deliveries.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Discovery {
-    /// The enabled webhooks that have something claimable now, in the order of their ids.
+    /// The enabled webhooks that have a claimable delivery now, in the order of their ids.
     pub due: Vec<DueWebhook>,
-    /// Whether there are more of them after the last one here.
+    /// Whether there are more of them after the last one of this page.
     pub has_more: bool,
-    /// How long until something becomes claimable for one of the other webhooks that were looked at.
+    /// The time until one of the other examined webhooks has a claimable delivery.
     pub next_due_in: Option<Duration>,
 }
 
-/// A webhook that has something claimable, and what limits its share.
+/// A webhook that has a claimable delivery, and what limits its share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DueWebhook {
     /// The webhook.
     pub id: WebhookId,
-    /// Its own cap on deliveries in flight.
+    /// The webhook's own cap on deliveries in flight.
     pub max_in_flight: Option<NonZeroU32>,
-    /// Its own cap on deliveries a second.
+    /// The webhook's own cap on deliveries per second.
     pub rate_limit: Option<RateLimit>,
-    /// Its own deadline of one attempt.
+    /// The webhook's own deadline of one attempt.
     pub timeout: Option<Duration>,
-    /// How its last attempt failed; none if it did not, or there was none. An attempt whose worker did not live
-    /// to record it is such a failure for as long as its delivery waits to be taken over.
+    /// How its last attempt failed; `None` if it succeeded or there was none. An abandoned attempt counts as
+    /// a failure as long as its delivery waits for a takeover.
     pub last_failure: Option<LastFailure>,
-    /// For how long about the longest due of it has been due.
+    /// For how long, approximately, its longest due delivery has been due.
     pub overdue: Duration,
 }
 
-/// The queue as a whole, for whoever watches over it.
+/// Statistics of the whole queue, for monitoring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueSurvey {
-    /// Unfinished deliveries, up to [`Self::MAX_COUNT`].
+    /// The number of unfinished deliveries, up to [`Self::MAX_COUNT`].
     pub unfinished: u64,
-    /// For how long the longest due of those deliveries has been due that can be claimed now; none if
-    /// there is nothing to claim.
+    /// For how long the longest due claimable delivery has been due; `None` if nothing is claimable.
     pub oldest_due: Option<Duration>,
     /// The circuits that are not closed, up to [`Self::MAX_CIRCUITS`].
     pub circuits: Vec<(WebhookId, Circuit)>,
 }
 
 impl QueueSurvey {
-    /// Beyond this nobody counts.
+    /// The number at which counting stops.
     pub const MAX_COUNT: u64 = 1_000_000;
 
-    /// Beyond this no circuits are listed.
+    /// The maximum number of listed circuits.
     pub const MAX_CIRCUITS: u32 = 1_000;
 }
 
-/// A request for deliveries.
+/// A request to claim deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// The fence of all that is claimed by this.
+    /// The fencing token of all deliveries of this claim.
     pub token: LeaseToken,
-    /// From whom, and how many; no webhook twice.
+    /// The webhooks and the number of deliveries of each; no webhook occurs twice.
     pub shares: Vec<ClaimShare>,
 }
 
-/// How many deliveries of one webhook are wanted.
+/// The number of deliveries to claim from one webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimShare {
-    /// Whose.
+    /// The webhook.
     pub webhook: WebhookId,
-    /// At most this many.
+    /// The maximum number.
     pub take: u32,
-    /// How long the lease lasts.
+    /// The duration of the lease.
     pub lease_for: Duration,
 }
 
-/// A lease's delivery and fence.
+/// A delivery and the fencing token of its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseRef {
     /// The delivery.
     pub delivery: DeliveryId,
-    /// The fence.
+    /// The fencing token.
     pub token: LeaseToken,
 }
 
-/// A delivery that was claimed, with all that is needed to send it.
+/// A claimed delivery with all that is needed to send it.
 #[derive(Debug, Clone)]
 pub struct LeasedDelivery {
-    /// What to settle or release it by.
+    /// The lease, by which it is settled or released.
     pub lease: LeaseRef,
-    /// The event, whose id is the receiver's idempotency key.
+    /// The event's id, which is the receiver's idempotency key.
     pub event_id: EventId,
     /// The event's type.
     pub event_type: EventType,
-    /// The exact body.
+    /// The exact body of the request.
     pub body: Bytes,
     /// The producer's trace.
     pub traceparent: Option<TraceParent>,
-    /// This attempt's number, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// How many automatic attempts count against the retry policy, this one included if it is one.
+    /// The number of automatic attempts that count for the retry policy, including this one if it is
+    /// automatic.
     pub automatic_attempts: u32,
-    /// How often in a row a worker died of it.
+    /// The number of workers in a row that ended while they were sending it.
     pub takeovers: u32,
-    /// Why it is sent.
+    /// Why the attempt is made.
     pub trigger: Trigger,
     /// Whether an automatic retry waits behind this attempt; see [`Settled::Resumed`].
     pub resumes: bool,
@@ -143,73 +143,74 @@ pub struct LeasedDelivery {
     pub overdue: Duration,
     /// When it was claimed, by the store's clock.
     pub claimed_at: Timestamp,
-    /// The webhook as it is to be sent to, shared by all its deliveries.
+    /// The endpoint and its settings, shared by all deliveries of the webhook.
     pub target: Arc<DeliveryTarget>,
 }
 
-/// A webhook as a worker needs it.
+/// The settings of a webhook that a worker needs.
 #[derive(Debug, Clone)]
 pub struct DeliveryTarget {
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// The webhook's version, by which what is derived from it can be kept.
+    /// The webhook's version, for caching what is derived from it.
     pub version: u64,
-    /// Where to.
+    /// The URL of the endpoint.
     pub url: EndpointUrl,
-    /// What to send along.
+    /// The custom headers.
     pub headers: CustomHeaders,
-    /// What to sign with.
+    /// The secrets that sign the request.
     pub secrets: SigningSecrets,
-    /// When to try again.
+    /// The retry policy.
     pub retry: RetryPolicy,
     /// The webhook's own deadline of one attempt.
     pub timeout: Option<Duration>,
 }
 
-/// How an attempt ended, as far as the delivery goes.
+/// The effect of an attempt on its delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// Done.
+    /// The delivery succeeded.
     Succeeded,
-    /// Given up.
+    /// The delivery failed.
     Failed(FailureReason),
-    /// To be tried again that much later, by the store's clock.
+    /// The delivery is retried after this time, by the store's clock.
     RetryAfter(Duration),
-    /// An attempt that was asked for failed; the automatic retry behind it stands.
+    /// A requested attempt failed; the automatic retry behind it remains.
     Resumed,
-    /// The worker cut the attempt off because it ends: it is made again at once, at no cost to the retry policy.
+    /// The worker interrupted the attempt because it stops. The attempt is repeated at once and does not
+    /// count for the retry policy.
     Interrupted,
 }
 
-/// What a worker reports of a delivery that it had claimed.
+/// A worker's report on a claimed delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
     /// The lease.
     pub lease: LeaseRef,
-    /// How the delivery goes on.
+    /// The effect on the delivery.
     pub settled: Settled,
-    /// The attempt, unless the delivery was given up without one.
+    /// The attempt; `None` if the delivery failed without one.
     pub attempt: Option<Attempt>,
-    /// The endpoint said that it is gone for good, so that the webhook is to be disabled: the version of it that
-    /// was tried. Of one that has been changed since, it may have been another endpoint.
+    /// The webhook's version, if the endpoint responded with 410 Gone so that the webhook must be disabled.
+    /// If the webhook has changed since, the response may have come from another endpoint.
     pub gone: Option<u64>,
-    /// What the attempt says of the endpoint.
+    /// What the attempt says about the endpoint.
     pub health: HealthEffect,
 }
 
-/// Asks for an attempt at a delivery now.
+/// A request for an attempt at a delivery now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedeliveryRequest {
     /// Why the attempt is made.
     pub trigger: Trigger,
-    /// The projects that whoever asks is limited to: there is a delivery only if it is visible to these.
+    /// The projects of a project-scoped caller; a delivery that is not visible to them does not exist.
     pub visible_to: Option<BTreeSet<ProjectName>>,
-    /// The idempotency key that it is asked for under.
+    /// The idempotency key of the request.
     pub key: Option<IdempotencyKey>,
 }
 
 impl From<Trigger> for RedeliveryRequest {
-    /// Of who sees everything, under no key.
+    /// Creates the request of a caller that sees everything, without an idempotency key.
     fn from(trigger: Trigger) -> Self {
         Self { trigger, visible_to: None, key: None }
     }

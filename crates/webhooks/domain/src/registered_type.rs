@@ -1,17 +1,17 @@
-//! Event types that were registered.
+//! Registered event types.
 
 use std::sync::Arc;
 
 use crate::{EventType, Timestamp};
 
-/// An event type that producers may publish because somebody registered it.
+/// An event type that producers can publish because it was registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisteredType {
-    /// Its name.
+    /// The name.
     pub name: EventType,
-    /// What it means.
+    /// The description.
     pub description: Option<String>,
-    /// What the data of its events must match: the text of a JSON Schema, as it was given.
+    /// The JSON Schema that the data of its events must match, as it was given.
     pub schema: Option<Arc<str>>,
     /// When it was registered.
     pub created_at: Timestamp,

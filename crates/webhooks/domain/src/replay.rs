@@ -1,9 +1,9 @@
-//! Delivering a range of finished deliveries again.
+//! Replays: the redelivery of a range of finished deliveries.
 //!
-//! A replay is durable work: what it has still to do stands in the store, and whoever has a moment takes
-//! it a step further ([`ports::ReplayRepository::advance`](crate::ports::ReplayRepository::advance)). Its
-//! deliveries go through the queue like any other, but only a [window](Replay::window) of them at a time,
-//! so that an event published meanwhile waits behind few of them.
+//! A replay is durable work: its remaining work is in the store, and any process can advance it by a step
+//! ([`ports::ReplayRepository::advance`](crate::ports::ReplayRepository::advance)). Its deliveries use the
+//! queue like all others, but only a [window](Replay::window) of them at a time, so that a new event waits
+//! behind few of them.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -11,52 +11,52 @@ use std::time::Duration;
 
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
 
-/// How many of a replay's deliveries are in the queue at the most.
+/// The maximum number of a replay's deliveries in the queue.
 pub const MOST_WAITING: u32 = 100;
 
-/// How many may be there however little the endpoint takes.
+/// The smallest maximum, however slow the endpoint is.
 pub const LEAST_WAITING: u32 = 8;
 
-/// How many times what ended since the last step may wait. While something does, steps are at most about a
-/// second apart, so what waits is what the endpoint takes in so many seconds or less. More than one, so that
-/// the window of an endpoint that took all that it had grows.
+/// The window as a multiple of what ended since the last step. While deliveries end, steps are at most about
+/// a second apart, so the endpoint takes the waiting deliveries in about that many seconds or less. The
+/// factor is greater than 1, so that the window of an endpoint that emptied it grows.
 const STEPS_WAITING: u32 = 2;
 
-/// How many deliveries one step of a replay looks at, whether it takes them or not.
+/// The number of deliveries that one step looks at, whether it takes them or not.
 pub const LOOK_AT: u32 = 500;
 
-/// How many deliveries are looked at, whether it would take them or not, to count what a replay has before it.
+/// The number of deliveries that a count looks at, whether the replay would take them or not.
 pub const COUNT_LIMIT: u32 = 100_000;
 
-/// How soon a replay is due again after a step that got nowhere, and how late while its webhook is enabled, and
-/// while it is disabled.
+/// The shortest wait after a step that made no progress. The longest waits are [`DUE_IN_MAX`] while the
+/// webhook is enabled and [`DUE_IN_MAX_DISABLED`] while it is disabled.
 pub const DUE_IN_MIN: Duration = Duration::from_millis(100);
 /// See [`DUE_IN_MIN`].
 pub const DUE_IN_MAX: Duration = Duration::from_secs(60);
 /// See [`DUE_IN_MIN`].
 pub const DUE_IN_MAX_DISABLED: Duration = Duration::from_secs(60 * 60);
 
-/// How many rounds of what a webhook takes at once may be in the queue: one that is being sent, and what
-/// several workers have at the ready.
+/// The number of rounds of a webhook's cap that may be in the queue: one that is being sent, and what several
+/// workers hold ready.
 const ROUNDS_WAITING: u32 = 4;
 
 /// How a delivery ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DeliveryOutcome {
-    /// The endpoint took it.
+    /// The endpoint accepted the delivery.
     Succeeded,
-    /// Given up.
+    /// The delivery failed.
     #[default]
     Failed,
-    /// Called off.
+    /// The delivery was cancelled.
     Cancelled,
 }
 
 impl DeliveryOutcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::Cancelled];
 
-    /// The name on the outside and in stores: that of the [`DeliveryStatus`](crate::DeliveryStatus).
+    /// Returns the name in the API and in stores: that of the [`DeliveryStatus`](crate::DeliveryStatus).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,108 +66,107 @@ impl DeliveryOutcome {
         }
     }
 
-    /// Reads [`Self::as_str`] back.
+    /// Parses a name from [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == text)
     }
 }
 
-/// Which deliveries are to be made again.
+/// The deliveries that a replay takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplaySelection {
-    /// To this webhook.
+    /// Deliveries to this webhook.
     pub webhook_id: WebhookId,
-    /// Of events accepted at or after.
+    /// Deliveries of events accepted at or after this moment.
     pub since: Timestamp,
-    /// Of events accepted before.
+    /// Deliveries of events accepted before this moment.
     pub until: Timestamp,
-    /// That ended so.
+    /// Deliveries with this outcome.
     pub outcome: DeliveryOutcome,
-    /// Of events of these projects only; none for all, and for events without a project.
+    /// Only deliveries of events of these projects; `None` for all, including events without a project.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
 
-/// How many deliveries there are that a replay would take.
+/// The number of deliveries that a replay would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matched {
-    /// So many, of the first [`COUNT_LIMIT`] that were looked at.
+    /// The number of matching deliveries among the first [`COUNT_LIMIT`].
     pub deliveries: u64,
-    /// Whether these were all there are to look at.
+    /// Whether all deliveries were examined.
     pub is_exact: bool,
     /// When they were counted, by the store's clock.
     pub at: Timestamp,
 }
 
-/// A replay and how far it is.
+/// A replay and its progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
-    /// Its id.
+    /// The id.
     pub id: ReplayId,
-    /// What it takes.
+    /// The deliveries that it takes.
     pub selection: ReplaySelection,
-    /// How many there were, and when: what ended later than that is left out.
+    /// The number of deliveries, and when they were counted: deliveries that ended later are left out.
     pub matched: Matched,
-    /// Up to which delivery it has looked through what it takes, in the order of their ids; none once it
-    /// is through.
+    /// The last delivery that it has examined, in the order of the ids; `None` once it has examined all.
     pub looked_to: Option<DeliveryId>,
-    /// How many it has put into the queue so far.
+    /// The number of deliveries that it has queued so far.
     pub queued: u64,
-    /// How many of these have not ended yet.
+    /// The number of queued deliveries that have not ended yet.
     pub waiting: u32,
-    /// How many of these succeeded.
+    /// The number of queued deliveries that succeeded.
     pub succeeded: u64,
-    /// How many failed again.
+    /// The number of queued deliveries that failed again.
     pub failed: u64,
-    /// How many were cancelled.
+    /// The number of queued deliveries that were cancelled.
     pub cancelled: u64,
-    /// Whether it goes on.
+    /// The current state.
     pub state: ReplayState,
 }
 
-/// Whether a replay goes on.
+/// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplayState {
-    /// It does; it pauses while its webhook is disabled.
+    /// The replay is running; it pauses while its webhook is disabled.
     Running,
-    /// All that it was to deliver has ended.
+    /// All its deliveries have ended.
     Completed {
         /// When that was found.
         at: Timestamp,
     },
-    /// It queues no more. What it had queued goes its way.
+    /// The replay queues no more deliveries. Those already queued continue.
     Cancelled {
-        /// When.
+        /// When it was cancelled.
         at: Timestamp,
-        /// Why.
+        /// The reason.
         reason: CancelReason,
     },
 }
 
-/// What became of deliveries that a replay had queued.
+/// The results of queued deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// These succeeded.
+    /// The number that succeeded.
     pub succeeded: u32,
-    /// These failed.
+    /// The number that failed.
     pub failed: u32,
-    /// These were cancelled.
+    /// The number that were cancelled.
     pub cancelled: u32,
-    /// These are gone together with their events.
+    /// The number that were deleted together with their events.
     pub removed: u32,
 }
 
-/// Which replays to list.
+/// A filter of replays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayFilter {
-    /// Of this webhook.
+    /// Replays of this webhook.
     pub webhook: WebhookId,
-    /// Limited to some of these projects; none for all replays.
+    /// Replays that are restricted to some of these projects; `None` for all replays.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
 
 impl ReplayState {
-    /// The state's name on the outside and in stores.
+    /// Returns the state's name in the API and in stores.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -177,7 +176,7 @@ impl ReplayState {
         }
     }
 
-    /// When it ended, for a replay that has.
+    /// Returns when the replay ended, if it has.
     #[must_use]
     pub const fn ended_at(&self) -> Option<Timestamp> {
         match self {
@@ -188,7 +187,7 @@ impl ReplayState {
 }
 
 impl Ended {
-    /// One more.
+    /// Counts one more delivery.
     pub fn add(&mut self, outcome: Option<DeliveryOutcome>) {
         *match outcome {
             Some(DeliveryOutcome::Succeeded) => &mut self.succeeded,
@@ -198,7 +197,7 @@ impl Ended {
         } += 1;
     }
 
-    /// All of them.
+    /// Returns the total.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.succeeded + self.failed + self.cancelled + self.removed
@@ -206,12 +205,12 @@ impl Ended {
 }
 
 impl Replay {
-    /// A replay of what was counted: complete at once if that is nothing.
+    /// Creates a replay of the counted deliveries. It is complete at once if there are none.
     #[must_use]
     pub fn new(id: ReplayId, selection: ReplaySelection, matched: Matched) -> Self {
         let (looked_to, state) = match matched.deliveries {
             0 => (None, ReplayState::Completed { at: matched.at }),
-            // No delivery has the smallest id of a millisecond itself.
+            // No delivery has the smallest id of a millisecond.
             _ => (Some(DeliveryId::floor(selection.since)), ReplayState::Running),
         };
         Self {
@@ -228,16 +227,16 @@ impl Replay {
         }
     }
 
-    /// Whether there is something left to be done: it is running, or not all that it has queued has ended.
+    /// Returns whether work remains: the replay is running, or some of its queued deliveries have not ended.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == ReplayState::Running || self.waiting > 0
     }
 
-    /// How many of a replay's deliveries may be in a webhook's queue at once, when so many have ended since
-    /// the last step. What is published meanwhile waits for them, so they are no more than the endpoint takes in
-    /// about two seconds, or [`LEAST_WAITING`]; and where there is a rate limit or a cap, no more than it allows
-    /// in a second, or than a few rounds of what it allows at once.
+    /// Returns how many of a replay's deliveries may be in a webhook's queue at once, if `ended` have ended
+    /// since the last step. New events wait for these deliveries. The window is therefore at most what the
+    /// endpoint takes in about two seconds, or [`LEAST_WAITING`]; with a rate limit or a cap, also at most
+    /// what the limit allows in a second, or a few rounds of the cap.
     #[must_use]
     pub fn window(rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32>, ended: Ended) -> u32 {
         // A rate is at most 10,000.
@@ -247,15 +246,15 @@ impl Replay {
         by_rate.into_iter().chain(by_rounds).chain([by_pace]).fold(MOST_WAITING, u32::min).max(1)
     }
 
-    /// When a replay is due again after a step that got nowhere, if the last that got on was made `idle_for` ago:
-    /// each time after twice as long.
+    /// Returns when a replay is due again after a step that made no progress, if the last step with progress
+    /// was `idle_for` ago: each time after twice as long.
     #[must_use]
     pub fn due_in(idle_for: Duration, webhook_is_enabled: bool) -> Duration {
         let max = if webhook_is_enabled { DUE_IN_MAX } else { DUE_IN_MAX_DISABLED };
         idle_for.clamp(DUE_IN_MIN, max)
     }
 
-    /// How many it may queue now, with so many in the window; none if there is nothing to be looked for.
+    /// Returns how many deliveries it may queue now with this window; zero if none remain to be examined.
     #[must_use]
     pub fn room(&self, window: u32) -> u32 {
         match (self.state, self.looked_to) {
@@ -264,7 +263,7 @@ impl Replay {
         }
     }
 
-    /// Takes in what became of deliveries that it had queued.
+    /// Records the results of queued deliveries.
     pub fn settle(&mut self, ended: Ended) {
         self.succeeded += u64::from(ended.succeeded);
         self.failed += u64::from(ended.failed);
@@ -272,21 +271,22 @@ impl Replay {
         self.waiting = self.waiting.saturating_sub(ended.total());
     }
 
-    /// Takes in that so many more were queued, and how far it has looked; none once it is through.
+    /// Records that `count` more deliveries were queued, and the last examined delivery; `None` once all are
+    /// examined.
     pub fn queue(&mut self, count: u32, looked_to: Option<DeliveryId>) {
         self.queued += u64::from(count);
         self.waiting += count;
         self.looked_to = looked_to;
     }
 
-    /// Completes it if there is nothing left.
+    /// Completes the replay if no work remains.
     pub fn complete(&mut self, now: Timestamp) {
         if self.state == ReplayState::Running && self.looked_to.is_none() && self.waiting == 0 {
             self.state = ReplayState::Completed { at: now };
         }
     }
 
-    /// Cancels it, unless it has ended.
+    /// Cancels the replay, unless it has ended. Returns whether it was cancelled.
     pub fn cancel(&mut self, reason: CancelReason, now: Timestamp) -> bool {
         let running = self.state == ReplayState::Running;
         if running {

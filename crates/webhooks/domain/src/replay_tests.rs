@@ -26,7 +26,7 @@ fn delivery(nth: u8) -> DeliveryId {
 }
 
 #[test]
-fn a_window_follows_what_the_webhook_takes() {
+fn a_window_follows_the_endpoints_pace_and_the_limits() {
     let rate = |per_second| Some(RateLimit::per_second(per_second).unwrap());
     let ended = |count| Ended { succeeded: count, ..Ended::default() };
     for (rate_limit, max_in_flight, expected) in [
@@ -48,9 +48,9 @@ fn a_window_follows_what_the_webhook_takes() {
     assert_eq!(Replay::window(None, None, Ended { succeeded: 1, failed: 4, cancelled: 2, removed: 3 }), 20);
 }
 
-/// What an endpoint that takes all of its window at once is given step by step.
+/// Counts the deliveries per step to an endpoint that accepts its whole window at once.
 #[test]
-fn a_window_that_is_emptied_is_soon_the_whole() {
+fn an_emptied_window_soon_grows_to_its_maximum() {
     let mut windows = vec![Replay::window(None, None, Ended::default())];
     for _ in 0..5 {
         let ended = Ended { failed: windows[windows.len() - 1], ..Ended::default() };
@@ -60,14 +60,14 @@ fn a_window_that_is_emptied_is_soon_the_whole() {
 }
 
 #[test]
-fn one_of_nothing_is_complete_at_once() {
+fn a_replay_of_nothing_completes_at_once() {
     let replay = replay_of(0);
     assert_eq!(replay.state, ReplayState::Completed { at: START });
     assert_eq!((replay.looked_to, replay.room(100), replay.is_open()), (None, 0, false));
 }
 
 #[test]
-fn it_completes_once_all_has_been_looked_at_and_has_ended() {
+fn a_replay_completes_when_all_deliveries_have_ended() {
     let mut replay = replay();
     replay.queue(2, Some(delivery(1)));
     replay.settle(Ended { succeeded: 2, ..Ended::default() });
@@ -86,7 +86,7 @@ fn it_completes_once_all_has_been_looked_at_and_has_ended() {
 }
 
 #[test]
-fn a_cancelled_one_is_open_until_what_it_had_queued_has_ended() {
+fn a_cancelled_replay_is_open_until_its_queued_deliveries_have_ended() {
     let mut replay = replay();
     replay.queue(2, Some(delivery(1)));
     assert!(replay.cancel(CancelReason::Requested, START));
@@ -109,7 +109,7 @@ fn an_outcome_has_the_name_of_its_status() {
 
 proptest! {
     #[test]
-    fn no_more_than_the_window_waits_and_none_is_forgotten(steps in prop::collection::vec((0..150_u32, 1..150_u32), 0..50)) {
+    fn no_more_than_the_window_waits_and_none_is_lost(steps in prop::collection::vec((0..150_u32, 1..150_u32), 0..50)) {
         let mut replay = replay();
         for (ended, window) in steps {
             let room = replay.room(window);

@@ -1,11 +1,11 @@
-//! When a failed attempt is followed by another.
+//! Retry policies.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How many automatic attempts a delivery gets and how long it waits between them. Jitter comes on
-/// top, at the time of deciding.
+/// The number of automatic attempts of a delivery, and the waits between them. Jitter is added when a retry
+/// is decided.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryPolicy(Waits);
 
@@ -15,25 +15,25 @@ enum Waits {
     Schedule(Vec<Duration>),
 }
 
-/// Why a policy is not one. Each names the member it is about.
+/// The reason why a policy is invalid. Each variant names the member that it concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RetryPolicyError {
-    /// `max_attempts` out of range.
+    /// `max_attempts` is out of range.
     #[error("must be 1 to {MAX_ATTEMPTS}")]
     MaxAttempts,
-    /// `initial_backoff_ms` out of range.
+    /// `initial_backoff_ms` is out of range.
     #[error("must be 1 ms to 24 h (86400000)")]
     InitialBackoff,
-    /// `multiplier` out of range.
+    /// `multiplier` is out of range.
     #[error("must be 1 to 10")]
     Multiplier,
-    /// `max_backoff_ms` out of range, or under the initial one.
+    /// `max_backoff_ms` is out of range, or less than the initial wait.
     #[error("must be at least the initial backoff and at most 24 h (86400000)")]
     MaxBackoff,
-    /// `schedule_ms` too long, or one of its waits out of range.
+    /// `schedule_ms` is too long, or one of its waits is out of range.
     #[error("must contain at most 49 waits of 0 ms to 24 h (86400000) each")]
     Schedule,
-    /// Not what `Display` writes.
+    /// The text is not what `Display` writes.
     #[error("is not a stored retry policy")]
     Malformed,
 }
@@ -42,11 +42,11 @@ const MAX_ATTEMPTS: u32 = 50;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl RetryPolicy {
-    /// The most that a wait may be, 24 h, before jitter.
+    /// The longest wait, 24 h, before jitter.
     pub const MAX_BACKOFF: Duration = DAY;
 
-    /// Waits `initial` after the first attempt, and `multiplier` times as long after each further
-    /// one, at most `max`; `max_attempts` counts the first one too.
+    /// Creates a policy that waits `initial` after the first attempt, and `multiplier` times as long after
+    /// each further one, at most `max`. `max_attempts` includes the first attempt.
     pub fn exponential(
         max_attempts: u32,
         initial: Duration,
@@ -68,7 +68,7 @@ impl RetryPolicy {
         Ok(Self(Waits::Exponential { max_attempts, initial, multiplier, max }))
     }
 
-    /// Waits as listed: one attempt more than there are waits.
+    /// Creates a policy with these waits: one attempt more than there are waits.
     pub fn schedule(waits: Vec<Duration>) -> Result<Self, RetryPolicyError> {
         if waits.len() >= MAX_ATTEMPTS as usize || waits.iter().any(|wait| *wait > DAY) {
             return Err(RetryPolicyError::Schedule);
@@ -76,7 +76,7 @@ impl RetryPolicy {
         Ok(Self(Waits::Schedule(waits)))
     }
 
-    /// How many automatic attempts a delivery gets in all.
+    /// Returns the total number of automatic attempts.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         match &self.0 {
@@ -86,8 +86,8 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait after the `attempt`-th automatic attempt (the first is 1) before the next
-    /// one; none if that was the last.
+    /// Returns the wait after the `attempt`-th automatic attempt (the first is 1); `None` if that is the
+    /// last.
     #[must_use]
     pub fn backoff_after(&self, attempt: u32) -> Option<Duration> {
         if attempt == 0 || attempt >= self.max_attempts() {
@@ -95,7 +95,7 @@ impl RetryPolicy {
         }
         match &self.0 {
             Waits::Exponential { initial, multiplier, max, .. } => {
-                // At most 10^49 times a day: finite in an f64, and capped before it is a Duration.
+                // At most 10^49 times a day: finite in an f64, and capped before it becomes a Duration.
                 let factor = multiplier.powi(i32::try_from(attempt - 1).unwrap_or(i32::MAX));
                 let seconds = (initial.as_secs_f64() * factor).min(max.as_secs_f64());
                 Some(Duration::from_secs_f64(seconds))
@@ -104,7 +104,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The parts of an exponential policy: attempts, initial wait, multiplier, longest wait.
+    /// Returns the parts of an exponential policy: attempts, initial wait, multiplier, longest wait.
     #[must_use]
     pub fn as_exponential(&self) -> Option<(u32, Duration, f64, Duration)> {
         match self.0 {
@@ -115,7 +115,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The waits of an explicit schedule.
+    /// Returns the waits of an explicit schedule.
     #[must_use]
     pub fn as_schedule(&self) -> Option<&[Duration]> {
         match &self.0 {
@@ -126,7 +126,7 @@ impl RetryPolicy {
 }
 
 impl Default for RetryPolicy {
-    /// Three attempts: at once, after 5 s, after 10 s more.
+    /// Returns three attempts: at once, after 5 s, and after another 10 s.
     fn default() -> Self {
         Self(Waits::Exponential {
             max_attempts: 3,
@@ -138,8 +138,8 @@ impl Default for RetryPolicy {
 }
 
 impl fmt::Display for RetryPolicy {
-    /// The form that stores keep: `exponential 3 5000 2 3600000` or `schedule 1000 5000`, waits in
-    /// milliseconds.
+    /// Writes the form that stores keep: `exponential 3 5000 2 3600000` or `schedule 1000 5000`, with waits
+    /// in milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Waits::Exponential { max_attempts, initial, multiplier, max } => {
@@ -211,7 +211,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn stored_form_round_trips(policy in policies()) {
+        fn the_stored_form_round_trips(policy in policies()) {
             prop_assert_eq!(policy.to_string().parse::<RetryPolicy>().unwrap(), policy);
         }
 

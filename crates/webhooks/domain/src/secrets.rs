@@ -1,4 +1,4 @@
-//! The secrets that sign a webhook's deliveries.
+//! The signing secrets of a webhook.
 
 use std::collections::BTreeSet;
 
@@ -6,63 +6,63 @@ use rdev_webhooks_signing::{PublicKey, SigningSecret};
 
 use crate::{ProjectName, Timestamp};
 
-/// A webhook's current secret, and the one before while a rotation overlaps.
+/// A webhook's current secret, and the previous one during the overlap of a rotation.
 #[derive(Debug, Clone)]
 pub struct SigningSecrets {
     /// The secret that the webhook's owner was shown last.
     pub current: SigningSecret,
-    /// The one before, and until when it signs too.
+    /// The previous secret, and until when it also signs.
     pub previous: Option<(SigningSecret, Timestamp)>,
 }
 
 impl SigningSecrets {
-    /// A secret that is alone.
+    /// Creates secrets without a previous one.
     #[must_use]
     pub const fn new(current: SigningSecret) -> Self {
         Self { current, previous: None }
     }
 
-    /// The secrets once `next` has taken the place of the current one, which signs too until `until`, if that
-    /// is given. The one before is dropped.
+    /// Replaces the current secret with `next`. The replaced one also signs until `until`, if that is given.
+    /// The one before it is dropped.
     #[must_use]
     pub fn rotated(self, next: SigningSecret, until: Option<Timestamp>) -> Self {
         Self { current: next, previous: until.map(|until| (self.current, until)) }
     }
 
-    /// What of the previous secret everybody may know.
+    /// Returns the public part of the previous secret.
     #[must_use]
     pub fn previous_known(&self) -> Option<PreviousSecret> {
         let (secret, until) = self.previous.as_ref()?;
         Some(PreviousSecret { until: *until, public_key: secret.public_key() })
     }
 
-    /// The secrets that sign at `now`, the current one first.
+    /// Returns the secrets that sign at `now`, the current one first.
     pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &SigningSecret> {
         let previous = self.previous.iter().filter(move |(_, until)| now < *until);
         std::iter::once(&self.current).chain(previous.map(|(secret, _)| secret))
     }
 }
 
-/// What of a webhook's secret before the last rotation everybody may know.
+/// The public part of a webhook's previous secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PreviousSecret {
-    /// Until when it signs too.
+    /// Until when the secret also signs.
     pub until: Timestamp,
-    /// What verifies with it, for ed25519.
+    /// The key that verifies its signatures, for ed25519.
     pub public_key: Option<PublicKey>,
 }
 
-/// A secret that is to take the place of a webhook's current one.
+/// A replacement of a webhook's current secret.
 #[derive(Debug, Clone)]
 pub struct SecretRotation {
     /// The new secret, of the scheme that the webhook signs with.
     pub secret: SigningSecret,
-    /// Until when the one that it replaces signs too; none for not at all.
+    /// Until when the replaced secret also signs; `None` if it stops at once.
     pub previous_until: Option<Timestamp>,
-    /// When the rotation was asked for.
+    /// When the rotation was requested.
     pub at: Timestamp,
-    /// The versions of the webhook that it is meant for; none for any.
+    /// The versions of the webhook to which the rotation applies; `None` for any.
     pub versions: Option<Vec<u64>>,
-    /// The projects that whoever asks is limited to: there is a webhook only if it is visible to these.
+    /// The projects of a project-scoped caller; a webhook that is not visible to them does not exist.
     pub visible_to: Option<BTreeSet<ProjectName>>,
 }

@@ -1,8 +1,8 @@
-//! What became of a webhook's deliveries over some time, in sums that are small and add up.
+//! Delivery statistics of a webhook: small sums that can be added.
 //!
-//! Workers add up what they record and hand the sums to the store every second or so, which keeps them in
-//! buckets of five minutes and of an hour. So a statistic is read from a few hundred small rows, however many
-//! deliveries it is about.
+//! Workers sum up what they record and pass the sums to the store about once a second, which keeps them in
+//! buckets of five minutes and of an hour. Statistics are therefore read from a few hundred small rows,
+//! however many deliveries they cover.
 
 mod histogram;
 
@@ -12,23 +12,23 @@ pub use histogram::Histogram;
 
 use crate::{Attempt, DeliveryId, FailureClass, Settled, Settlement, Timestamp, Trigger};
 
-/// What became of deliveries and attempts over some time. The default is nothing.
+/// The results of deliveries and attempts over some time. The default is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// Deliveries that succeeded. One that was delivered again counts each time it ends.
+    /// The deliveries that succeeded. A redelivered delivery counts each time it ends.
     pub succeeded: u64,
-    /// Deliveries that were given up.
+    /// The deliveries that failed.
     pub failed: u64,
-    /// Deliveries that were called off.
+    /// The deliveries that were cancelled.
     pub cancelled: u64,
-    /// Automatic attempts after a delivery's first.
+    /// The automatic attempts after the first of each delivery.
     pub retries: u64,
-    /// Attempts by what came of them.
+    /// The attempts by result.
     pub attempts: AttemptCounts,
-    /// How long the attempts that succeeded took.
+    /// The durations of the successful attempts.
     pub latency: Histogram,
-    /// How long it took from an event's acceptance to the success of its delivery, of deliveries that
-    /// succeeded by themselves.
+    /// The times from the acceptance of an event to the success of its delivery, for deliveries that
+    /// succeeded without a request.
     pub time_to_success: Histogram,
 }
 
@@ -61,7 +61,7 @@ impl Sums {
         }
     }
 
-    /// Counts an attempt whose worker did not live to record it.
+    /// Counts an abandoned attempt.
     pub fn abandoned(&mut self) {
         self.attempts.count(Some(FailureClass::Abandoned));
     }
@@ -77,7 +77,7 @@ impl Sums {
         self.time_to_success.add(&other.time_to_success);
     }
 
-    /// The part of the deliveries that ended well, called-off ones left aside; none if there were none.
+    /// Returns the share of deliveries that succeeded, without cancelled ones; `None` if there were none.
     #[must_use]
     pub fn success_rate(&self) -> Option<f64> {
         let ended = self.succeeded.saturating_add(self.failed);
@@ -85,7 +85,7 @@ impl Sums {
     }
 }
 
-/// How many attempts ended how.
+/// The number of attempts by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AttemptCounts {
     succeeded: u64,
@@ -93,7 +93,7 @@ pub struct AttemptCounts {
 }
 
 impl AttemptCounts {
-    /// Counts one that failed in such a way, or succeeded.
+    /// Counts one attempt: a failure of this class, or a success.
     pub fn count(&mut self, failure: Option<FailureClass>) {
         let count = match failure.and_then(place) {
             Some(place) => &mut self.failed[place],
@@ -109,29 +109,30 @@ impl AttemptCounts {
         }
     }
 
-    /// How many succeeded.
+    /// Returns the number of successes.
     #[must_use]
     pub const fn succeeded(&self) -> u64 {
         self.succeeded
     }
 
-    /// How many failed, by class.
+    /// Returns the number of failures by class.
     pub fn failed(&self) -> impl Iterator<Item = (FailureClass, u64)> + Clone {
         FailureClass::ALL.into_iter().zip(self.failed)
     }
 
-    /// All of them.
+    /// Returns the total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.failed.iter().fold(self.succeeded, |sum, count| sum.saturating_add(*count))
     }
 
-    /// As stores keep them: successes, then failures in the order of [`FailureClass::ALL`].
+    /// Returns the counts as stores keep them: successes, then failures in the order of
+    /// [`FailureClass::ALL`].
     pub fn counts(&self) -> impl Iterator<Item = u64> {
         std::iter::once(self.succeeded).chain(self.failed)
     }
 
-    /// Reads [`Self::counts`] back; what is missing at the end is zero.
+    /// Restores what [`Self::counts`] returned; missing counts at the end are zero.
     #[must_use]
     pub fn from_counts(counts: impl IntoIterator<Item = u64>) -> Self {
         let mut counts = counts.into_iter();
@@ -148,23 +149,23 @@ fn place(class: FailureClass) -> Option<usize> {
     FailureClass::ALL.iter().position(|known| *known == class)
 }
 
-/// Over which time sums are kept together.
+/// The length of time over which sums are kept together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bucket {
-    /// For windows of up to a day.
+    /// The bucket for windows of up to a day.
     FiveMinutes,
-    /// For longer ones.
+    /// The bucket for longer windows.
     Hour,
 }
 
 impl Bucket {
-    /// Both.
+    /// Both lengths.
     pub const ALL: [Self; 2] = [Self::FiveMinutes, Self::Hour];
 
-    /// How long buckets of five minutes are kept; those of an hour as long as the history.
+    /// How long five-minute buckets are kept; hour buckets are kept as long as the history.
     pub const KEEP_FINE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
-    /// How long such buckets are kept where the history is kept so long.
+    /// Returns how long buckets of this length are kept if the history is kept for `retention`.
     #[must_use]
     pub fn kept(self, retention: Duration) -> Duration {
         match self {
@@ -173,7 +174,7 @@ impl Bucket {
         }
     }
 
-    /// How much time it holds, in seconds.
+    /// Returns the length in seconds.
     #[must_use]
     pub const fn seconds(self) -> u32 {
         match self {
@@ -182,40 +183,40 @@ impl Bucket {
         }
     }
 
-    /// The beginning of the bucket that a moment falls into.
+    /// Returns the beginning of the bucket that contains a moment.
     #[must_use]
     pub fn begin(self, at: Timestamp) -> Timestamp {
         let width = i64::from(self.seconds()) * 1_000_000;
         Timestamp::from_micros(at.as_micros() - at.as_micros().rem_euclid(width))
     }
 
-    /// The beginning of the first bucket that begins after a moment.
+    /// Returns the beginning of the first bucket that begins after a moment.
     #[must_use]
     pub fn after(self, at: Timestamp) -> Timestamp {
         self.begin(at) + Duration::from_secs(self.seconds().into())
     }
 }
 
-/// How far back statistics go: `30m`, `24h`, `7d`.
+/// The length of time that statistics cover: `30m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatisticsWindow(Duration);
 
-/// Why a text is not a window.
+/// The reason why a text is not a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a whole number of minutes, hours or days, like 30m, 24h or 7d, and at least 5m")]
 pub struct StatisticsWindowError;
 
 impl StatisticsWindow {
-    /// A day.
+    /// A window of one day.
     pub const DAY: Self = Self(Duration::from_secs(24 * 60 * 60));
 
-    /// How long it is.
+    /// Returns the length.
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         self.0
     }
 
-    /// The buckets to be read for it, and since when. Nothing before `not_before` is in them.
+    /// Returns the buckets that the window covers. None of them contains anything from before `not_before`.
     #[must_use]
     pub fn span(self, now: Timestamp, not_before: Option<Timestamp>) -> Span {
         let bucket = if self.0 <= Self::DAY.0 { Bucket::FiveMinutes } else { Bucket::Hour };
@@ -229,7 +230,7 @@ impl std::str::FromStr for StatisticsWindow {
     type Err = StatisticsWindowError;
 
     fn from_str(text: &str) -> Result<Self, StatisticsWindowError> {
-        // The last character may be of several bytes.
+        // The last character may have several bytes.
         let (number, unit) =
             text.split_at_checked(text.len().wrapping_sub(1)).ok_or(StatisticsWindowError)?;
         let seconds: u64 = match unit {
@@ -250,44 +251,44 @@ impl std::str::FromStr for StatisticsWindow {
     }
 }
 
-/// Which buckets a window covers.
+/// The buckets that a window covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// How long each is.
+    /// The length of each bucket.
     pub bucket: Bucket,
-    /// When the first begins.
+    /// The beginning of the first bucket.
     pub since: Timestamp,
-    /// Now, somewhere in the last.
+    /// The current moment, within the last bucket.
     pub until: Timestamp,
 }
 
-/// Statistics of one webhook.
+/// The statistics of one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statistics {
-    /// What they cover.
+    /// The covered time.
     pub span: Span,
-    /// What became of what was recorded in that time.
+    /// The sums over that time.
     pub sums: Sums,
-    /// What is still to be delivered.
+    /// The unfinished deliveries.
     pub backlog: Backlog,
 }
 
 /// The unfinished deliveries of a webhook.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many; counted up to [`Self::LIMIT`].
+    /// The number of deliveries, counted up to [`Self::LIMIT`].
     pub count: u32,
-    /// Whether there are more.
+    /// Whether there are more than the limit.
     pub has_more: bool,
-    /// The one that was accepted first.
+    /// The delivery that was accepted first.
     pub oldest: Option<DeliveryId>,
 }
 
 impl Backlog {
-    /// Up to how many are counted: the rest is not worth the time.
+    /// The limit of the count: counting further is not worth the time.
     pub const LIMIT: u32 = 10_000;
 
-    /// Makes one of a count that went up to one more than the limit.
+    /// Creates a backlog from a count that stops at one more than the limit.
     #[must_use]
     pub fn of(counted: u32, oldest: Option<DeliveryId>) -> Self {
         Self { count: counted.min(Self::LIMIT), has_more: counted > Self::LIMIT, oldest }

@@ -26,7 +26,7 @@ fn answered(status: u16) -> AttemptOutcome {
 }
 
 #[test]
-fn everything_that_is_recorded_is_counted_in_its_place() {
+fn every_settlement_is_counted() {
     let mut sums = Sums::default();
     let retry = Settled::RetryAfter(Duration::ZERO);
     sums.settled(&settlement(retry, 1, Trigger::Automatic, answered(500)));
@@ -50,7 +50,7 @@ fn everything_that_is_recorded_is_counted_in_its_place() {
 }
 
 #[test]
-fn sums_add_up_and_their_counts_read_back() {
+fn sums_add_up_and_their_counts_round_trip() {
     let mut one = Sums { cancelled: 1, ..Sums::default() };
     one.settled(&settlement(Settled::Succeeded, 1, Trigger::Automatic, answered(200)));
     let mut both = one.clone();
@@ -76,7 +76,7 @@ fn a_window_is_a_number_of_minutes_hours_or_days() {
 }
 
 #[test]
-fn a_span_begins_with_a_whole_bucket_and_not_before_its_bound() {
+fn a_span_begins_with_a_whole_bucket_after_its_bound() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let now = at("2025-01-15T10:33:20Z");
     let window = |text: &str| text.parse::<StatisticsWindow>().unwrap();

@@ -1,9 +1,9 @@
-//! The trace that an event continues.
+//! The trace context of an event.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A W3C trace context's `traceparent` of version 00, <https://www.w3.org/TR/trace-context/>.
+/// A `traceparent` of version 00 of the W3C trace context, <https://www.w3.org/TR/trace-context/>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
     trace: u128,
@@ -11,20 +11,20 @@ pub struct TraceParent {
     flags: u8,
 }
 
-/// The text is not a `traceparent` that can be continued.
+/// The error for a text that is not a `traceparent` that can be continued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a W3C traceparent of version 00")]
 pub struct TraceParentError;
 
 impl TraceParent {
-    /// The same trace with another span as the parent; a `span` of zero, which the protocol forbids,
-    /// leaves the parent as it is.
+    /// Returns the same trace with another span as the parent. A `span` of zero, which the protocol forbids,
+    /// leaves the parent unchanged.
     #[must_use]
     pub const fn with_parent(self, span: u64) -> Self {
         if span == 0 { self } else { Self { parent: span, ..self } }
     }
 
-    /// The trace's id: the same from producer to receiver.
+    /// Returns the trace id, which is the same from producer to receiver.
     #[must_use]
     pub const fn trace_id(&self) -> u128 {
         self.trace
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_protocol_forbids_is_refused() {
+    fn invalid_texts_are_refused() {
         for text in [
             "",
             "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

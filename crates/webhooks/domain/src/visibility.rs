@@ -1,7 +1,7 @@
-//! The scopes of this domain, and what of it a project-scoped caller sees.
+//! The scopes of this domain, and what a project-scoped caller sees of it.
 //!
-//! Such a caller sees events of its projects; webhooks that take the events of some of its projects and of nothing
-//! else; and of these webhooks, the deliveries of these events.
+//! A project-scoped caller sees the events of its projects, the webhooks that take only events of some of its
+//! projects, and the deliveries of these events to these webhooks.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use rdev_core::{Access, ProjectName, Scope};
 
 use crate::{Event, Replay, Webhook};
 
-/// The scopes of API keys that this domain defines.
+/// The scopes that this domain defines.
 pub mod scopes {
     use super::Scope;
 
@@ -41,8 +41,8 @@ impl Webhook {
 }
 
 impl Replay {
-    /// Returns whether a caller that sees the webhook also sees the replay: it must not learn of other projects'
-    /// deliveries, not even their number.
+    /// Returns whether a caller that sees the webhook also sees the replay. The caller must not learn of
+    /// other projects' deliveries, not even their number.
     #[must_use]
     pub fn is_visible_to(&self, access: &Access) -> bool {
         match (&access.projects, &self.selection.projects) {
@@ -53,14 +53,14 @@ impl Replay {
     }
 }
 
-/// Returns whether the caller sees a webhook with these projects; an empty set is every project.
+/// Returns whether the caller sees a webhook with these projects; an empty set means every project.
 #[must_use]
 pub fn sees_webhook_of(access: &Access, projects: &BTreeSet<ProjectName>) -> bool {
     access.projects.as_ref().is_none_or(|mine| !projects.is_empty() && projects.is_subset(mine))
 }
 
-/// Returns whether the caller sees a delivery, by the event's project and the webhook's projects; a deleted webhook
-/// has none.
+/// Returns whether the caller sees a delivery, by the event's project and the webhook's projects; `None`
+/// stands for a deleted webhook.
 #[must_use]
 pub fn sees_delivery(
     access: &Access,
@@ -78,7 +78,7 @@ mod tests {
     use crate::{DeliveryOutcome, Matched, ReplayId, ReplaySelection, Timestamp, WebhookId};
 
     #[test]
-    fn a_project_scoped_caller_sees_the_replays_of_its_projects_alone() {
+    fn a_project_scoped_caller_sees_only_replays_of_its_projects() {
         let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
         let at = Timestamp::EPOCH;
         let replay = |projects: Option<&[&str]>| {

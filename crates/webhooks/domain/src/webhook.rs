@@ -1,4 +1,4 @@
-//! A webhook: who wants to be told of what, and how.
+//! Webhooks.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -11,61 +11,61 @@ use crate::{
     SigningSecrets, Timestamp, WebhookId,
 };
 
-/// A subscription of one URL to events. Its secrets are kept apart, see
+/// A subscription of one URL to events. Its secrets are separate; see
 /// [`SigningSecrets`](crate::SigningSecrets).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
-    /// Its id, and when it was made.
+    /// The id.
     pub id: WebhookId,
-    /// Where deliveries go.
+    /// The URL of the endpoint.
     pub url: EndpointUrl,
-    /// What for, in its owner's words.
+    /// The owner's description of the webhook.
     pub description: Option<String>,
-    /// What it subscribes to; an event that matches any of these is delivered once.
+    /// The patterns that it subscribes to; an event that matches several of them is delivered once.
     pub events: BTreeSet<EventPattern>,
-    /// Only these projects' events; empty means every project's, and events without a project.
+    /// The projects whose events it takes; empty means every project, and events without a project.
     pub projects: BTreeSet<ProjectName>,
-    /// Sent along with every delivery.
+    /// The custom headers of every delivery.
     pub headers: CustomHeaders,
-    /// When to try again.
+    /// The retry policy.
     pub retry: RetryPolicy,
-    /// The deadline of one attempt, where it is not the worker's own.
+    /// The deadline of one attempt; `None` for the worker's default.
     pub timeout: Option<Duration>,
-    /// The most deliveries a second.
+    /// The maximum number of deliveries per second.
     pub rate_limit: Option<RateLimit>,
-    /// The most deliveries in flight at once in one worker process, where it is not the worker's own.
+    /// The maximum number of deliveries in flight in one worker process; `None` for the worker's default.
     pub max_in_flight: Option<NonZeroU32>,
-    /// How deliveries are signed.
+    /// The signing scheme.
     pub signing: SigningScheme,
-    /// What receivers verify with, if deliveries are signed with ed25519.
+    /// The key that verifies its signatures, if they are ed25519 signatures.
     pub public_key: Option<PublicKey>,
-    /// The secret before the last rotation, if that left it for a while.
+    /// The secret before the last rotation, if that rotation has an overlap.
     pub previous_secret: Option<PreviousSecret>,
-    /// Whether it takes deliveries.
+    /// Whether it is enabled.
     pub state: WebhookState,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// Rises by one with every change, of its secrets too.
+    /// The version, which rises by one with every change, including changes of its secrets.
     pub version: u64,
 }
 
 impl Webhook {
-    /// Lets it tell what everybody may know of its secrets.
+    /// Copies the public parts of these secrets onto the webhook.
     pub fn tell_of(&mut self, secrets: &SigningSecrets) {
         self.public_key = secrets.current.public_key();
         self.previous_secret = secrets.previous_known();
     }
 
-    /// The secret before the last rotation, while it signs too.
+    /// Returns the secret before the last rotation, as long as it also signs.
     #[must_use]
     pub fn previous_secret_at(&self, now: Timestamp) -> Option<&PreviousSecret> {
         self.previous_secret.as_ref().filter(|previous| now < previous.until)
     }
 
-    /// Whether an event of that type and project is for this webhook. A disabled webhook is sent
-    /// nothing.
+    /// Returns whether an event of this type and project is for this webhook. A disabled webhook takes no
+    /// events.
     #[must_use]
     pub fn wants(&self, event_type: &EventType, project: Option<&ProjectName>) -> bool {
         self.state == WebhookState::Enabled
@@ -73,52 +73,52 @@ impl Webhook {
             && (self.projects.is_empty() || project.is_some_and(|project| self.projects.contains(project)))
     }
 
-    /// Returns whether it takes the events of some of these projects and of nothing else.
+    /// Returns whether the webhook takes only events of some of these projects.
     #[must_use]
     pub fn is_confined_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
         !self.projects.is_empty() && self.projects.is_subset(projects)
     }
 }
 
-/// Which webhook is deleted; by default, whatever there is.
+/// The conditions of a deletion; by default there are none.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookDeletion {
-    /// The versions of the webhook that it is meant for; none for any.
+    /// The versions of the webhook to which the deletion applies; `None` for any.
     pub versions: Option<Vec<u64>>,
-    /// The projects that whoever asks is limited to: there is a webhook only if it is visible to these.
+    /// The projects of a project-scoped caller; a webhook that is not visible to them does not exist.
     pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
-/// Whether a webhook takes deliveries.
+/// Whether a webhook is enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookState {
-    /// It does.
+    /// The webhook is enabled.
     Enabled,
-    /// It gets no new deliveries, and those it has wait until it is enabled again.
+    /// The webhook gets no new deliveries, and its existing ones wait until it is enabled again.
     Disabled {
-        /// Why.
+        /// The reason.
         reason: DisabledReason,
-        /// Since when.
+        /// When it was disabled.
         since: Timestamp,
     },
 }
 
-/// Why a webhook is disabled.
+/// The reason why a webhook is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisabledReason {
-    /// Its owner said so.
+    /// Its owner disabled it.
     Manual,
-    /// Its endpoint answered 410 Gone.
+    /// Its endpoint responded with 410 Gone.
     Gone,
     /// All its deliveries have failed for too long.
     Failing,
 }
 
 impl DisabledReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 3] = [Self::Manual, Self::Gone, Self::Failing];
 
-    /// The reason's name on the outside and in stores.
+    /// Returns the reason's name in the API and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -128,25 +128,26 @@ impl DisabledReason {
         }
     }
 
-    /// Reads [`Self::as_str`] back.
+    /// Parses a name from [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
-/// Deliveries a second: more than 0, at most 10,000; a fraction means one every so many seconds.
+/// A number of deliveries per second: more than 0, at most 10,000. A fraction means one delivery in several
+/// seconds.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct RateLimit(f64);
 
 impl RateLimit {
-    /// A rate, unless it is out of range.
+    /// Creates a rate; `None` if it is out of range.
     #[must_use]
     pub fn per_second(rate: f64) -> Option<Self> {
         (0.001..=10_000.0).contains(&rate).then_some(Self(rate))
     }
 
-    /// Deliveries a second.
+    /// Returns the deliveries per second.
     #[must_use]
     pub const fn as_per_second(self) -> f64 {
         self.0

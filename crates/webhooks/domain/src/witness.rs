@@ -1,20 +1,21 @@
-//! How far time has passed, as far as anybody was there to see it.
+//! The time that is known to have passed.
 //!
-//! What is old goes for good, so a clock alone must not decide what is old: one that is a month ahead when a process
-//! starts, or that steps a month ahead, would remove everything at once. A witness advances no faster than the
-//! process lives. Only a clock that stays ahead for [`TRUST_AFTER`] is believed.
+//! Old data is deleted permanently, so a clock alone must not decide what is old: a clock that is a month
+//! ahead when a process starts, or that jumps a month ahead, would delete everything at once. The witnessed
+//! time advances no faster than the process runs. A clock that is ahead of it is accepted only after
+//! [`TRUST_AFTER`].
 
 use std::time::Duration;
 
 use crate::Timestamp;
 
-/// How long a clock must stay ahead of what was seen before it is believed.
+/// How long a clock must stay ahead of the witnessed time before it is accepted.
 pub const TRUST_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A clock that is ahead by no more than this is believed at once: a process may have been stopped for so long.
+/// The lead of a clock that is accepted at once: a process may have been stopped for that long.
 pub const AHEAD_TOLERANCE: Duration = Duration::from_secs(10 * 60);
 
-/// What one process has seen of the time.
+/// The witnessed time of one process.
 #[derive(Debug, Default)]
 pub struct Witness {
     seen: Option<Seen>,
@@ -22,25 +23,25 @@ pub struct Witness {
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// The process's own time, which no step of a clock changes.
+    /// The process's own time, which no change of the clock affects.
     elapsed: Duration,
     at: Timestamp,
-    /// Since when the clock has been ahead.
+    /// When the clock was first found to be ahead.
     ahead_since: Option<Duration>,
 }
 
-/// What a look at the clock came to.
+/// The result of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observed {
-    /// How far time is known to have passed.
+    /// The time that is known to have passed.
     pub at: Timestamp,
-    /// By how much the clock is ahead of that, if this is the first look that finds it so.
+    /// The lead of the clock, if this is the first observation that finds it ahead.
     pub jumped: Option<Duration>,
 }
 
 impl Witness {
-    /// Takes a look: `stored` is what was kept of the last look, anybody's; `now` is what the clock shows, and `elapsed`
-    /// the process's own time, which no step of the clock changes.
+    /// Observes the clock. `stored` is the result of the last observation of any process, `now` the time of
+    /// the clock, and `elapsed` the process's own time, which no change of the clock affects.
     pub fn observe(&mut self, stored: Option<Timestamp>, now: Timestamp, elapsed: Duration) -> Observed {
         let stored = stored.unwrap_or(now);
         let own = self.seen.map(|seen| seen.at + elapsed.saturating_sub(seen.elapsed));
@@ -65,21 +66,21 @@ mod tests {
     const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
     #[test]
-    fn time_passes_as_fast_as_the_process_lives() {
+    fn time_advances_as_fast_as_the_process_runs() {
         let mut witness = Witness::default();
         assert_eq!(witness.observe(None, START, HOUR).at, START);
         assert_eq!(witness.observe(Some(START), START + HOUR, HOUR * 2).at, START + HOUR);
-        // The clock steps ahead.
+        // The clock jumps ahead.
         let jumped = witness.observe(Some(START + HOUR), START + MONTH, HOUR * 3);
         assert_eq!(jumped, Observed { at: START + HOUR * 2, jumped: Some(MONTH - HOUR * 2) });
         let next = witness.observe(Some(START + HOUR * 2), START + MONTH, HOUR * 4);
         assert_eq!(next, Observed { at: START + HOUR * 3, jumped: None });
-        // And is set right.
+        // The clock is set right.
         assert_eq!(witness.observe(Some(next.at), START + HOUR * 4, HOUR * 5).at, START + HOUR * 4);
     }
 
     #[test]
-    fn a_start_with_a_clock_ahead_is_not_believed_for_a_day() {
+    fn a_clock_that_is_ahead_at_the_start_is_accepted_after_a_day() {
         let mut witness = Witness::default();
         let at = |hours: u32| START + MONTH + HOUR * hours;
         assert_eq!(witness.observe(Some(START), at(0), HOUR).at, START);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_stop_is_believed() {
+    fn a_short_stop_is_accepted() {
         let later = START + AHEAD_TOLERANCE;
         assert_eq!(
             Witness::default().observe(Some(START), later, HOUR),
@@ -97,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_is_believed() {
+    fn a_clock_that_is_set_back_is_accepted() {
         let mut witness = Witness::default();
         witness.observe(None, START + MONTH, HOUR);
         assert_eq!(witness.observe(Some(START + MONTH), START, HOUR * 2).at, START);
     }
 
     #[test]
-    fn what_another_process_has_seen_counts() {
+    fn the_observations_of_other_processes_count() {
         let mut witness = Witness::default();
         witness.observe(Some(START), START, HOUR);
         assert_eq!(witness.observe(Some(START + HOUR), START + HOUR * 2, HOUR).at, START + HOUR);

@@ -1,23 +1,23 @@
-//! Durations, counted in buckets that grow with them.
+//! A histogram of durations with logarithmic buckets.
 
 use std::time::Duration;
 
-/// 2^7 µs: what is shorter falls into the first bucket.
+/// 2^7 µs: shorter durations fall into the first bucket.
 const FIRST_OCTAVE: u32 = 7;
-/// 2^41 µs, some 25 days: what is longer counts as that.
+/// 2^41 µs, some 25 days: longer durations count as that.
 const LAST_OCTAVE: u32 = 40;
-/// Buckets to an octave, as a power of two.
+/// The number of buckets per octave, as a power of two.
 const STEPS_LOG2: u32 = 3;
 const STEPS: u64 = 1 << STEPS_LOG2;
-/// How many buckets there are.
+/// The number of buckets.
 const BUCKETS: usize = 1 + ((LAST_OCTAVE - FIRST_OCTAVE + 1) as usize) * STEPS as usize;
 
-/// How many durations fell into which bucket. Each doubling of the duration has eight buckets of the same
-/// width, beginning with 128 µs: so what is read from it is off by at most 12.5 %, and below 128 µs by as
-/// much as that.
+/// The number of durations in each bucket. Each doubling of the duration has eight buckets of the same width,
+/// beginning with 128 µs. A value read from the histogram is therefore off by at most 12.5 %, and below 128
+/// µs by at most 128 µs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Up to the last bucket that has any.
+    /// The counts up to the last bucket that is not empty.
     counts: Vec<u64>,
 }
 
@@ -41,14 +41,14 @@ impl Histogram {
         }
     }
 
-    /// How many durations were counted.
+    /// Returns the number of counted durations.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// The duration that the given part of all stay within; `part` is over 0 and at most 1. None if
-    /// nothing was counted.
+    /// Returns the duration that the share `part` of all durations does not exceed; `part` is greater than 0
+    /// and at most 1. Returns `None` if nothing was counted.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Option<Duration> {
         let total = self.total();
@@ -60,7 +60,7 @@ impl Histogram {
         for (bucket, count) in self.counts.iter().enumerate() {
             if before.saturating_add(*count) >= rank {
                 let (low, width) = bounds(bucket);
-                // As if they were spread evenly over the bucket.
+                // The durations are taken to be spread evenly over the bucket.
                 let within = (rank - before) as f64 / *count as f64;
                 return Some(Duration::from_micros(low + (width as f64 * within) as u64));
             }
@@ -69,13 +69,13 @@ impl Histogram {
         None
     }
 
-    /// The counts as stores keep them, up to the last bucket that has any.
+    /// Returns the counts as stores keep them, up to the last bucket that is not empty.
     #[must_use]
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// Reads [`Self::counts`] back.
+    /// Restores what [`Self::counts`] returned.
     #[must_use]
     pub fn from_counts(counts: impl IntoIterator<Item = u64>) -> Self {
         Self { counts: counts.into_iter().take(BUCKETS).collect() }
@@ -92,11 +92,11 @@ fn bucket_of(duration: Duration) -> usize {
         return BUCKETS - 1;
     }
     let step = (micros >> (octave - STEPS_LOG2)) - STEPS;
-    // Under BUCKETS.
+    // Less than BUCKETS.
     1 + ((u64::from(octave - FIRST_OCTAVE) << STEPS_LOG2) + step) as usize
 }
 
-/// Where a bucket begins, and how wide it is, in microseconds.
+/// Returns where a bucket begins and how wide it is, in microseconds.
 fn bounds(bucket: usize) -> (u64, u64) {
     let Some(place) = bucket.checked_sub(1) else {
         return (0, 1 << FIRST_OCTAVE);
@@ -113,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_has_no_quantiles() {
+    fn an_empty_histogram_has_no_quantiles() {
         assert_eq!(Histogram::default().quantile(0.5), None);
         assert_eq!(Histogram::from_counts([0, 0]).quantile(0.5), None);
     }
 
     #[test]
-    fn quantiles_are_those_of_what_was_counted() {
+    fn quantiles_are_those_of_the_counted_durations() {
         let mut histogram = Histogram::default();
         for millis in 1..=1_000 {
             histogram.record(Duration::from_millis(millis));
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_off_by_an_eighth_at_most(micros in 128_u64..1 << 41) {
+        fn a_quantile_is_off_by_at_most_an_eighth(micros in 128_u64..1 << 41) {
             let mut histogram = Histogram::default();
             histogram.record(Duration::from_micros(micros));
             for part in [0.01, 0.5, 1.0] {
@@ -142,7 +142,7 @@ mod tests {
         }
 
         #[test]
-        fn any_duration_has_a_bucket_that_holds_it(nanos: u64, seconds: u64) {
+        fn every_duration_has_a_bucket_that_contains_it(nanos: u64, seconds: u64) {
             let duration = Duration::new(seconds, u32::try_from(nanos % 1_000_000_000).unwrap());
             let bucket = bucket_of(duration);
             prop_assert!(bucket < BUCKETS);
@@ -152,7 +152,7 @@ mod tests {
         }
 
         #[test]
-        fn counts_add_up_and_read_back(one: Vec<u32>, other: Vec<u32>) {
+        fn counts_add_up_and_round_trip(one: Vec<u32>, other: Vec<u32>) {
             let of = |micros: &[u32]| {
                 let mut histogram = Histogram::default();
                 micros.iter().for_each(|micros| histogram.record(Duration::from_micros((*micros).into())));
