@@ -1,4 +1,4 @@
-//! Opening a TCP connection to the first of several addresses that takes one.
+//! Opens a TCP connection to the first of several addresses that accepts one.
 
 use std::fmt;
 use std::future::Future;
@@ -17,29 +17,29 @@ use crate::failure::{duration, failure, timed_out};
 use crate::fault::{NotConnected, Routes};
 use crate::progress::Stage;
 
-/// How many addresses of a name are tried.
+/// The maximum number of addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 8;
-/// How long an address may take if there is another to try.
+/// The maximum time for one address if there is another to try.
 const MAX_SHARE: Duration = Duration::from_secs(3);
 
-/// Why one address was not reached.
+/// The reason why one address was not reached.
 pub(crate) enum Unreached {
-    /// Another may be.
+    /// The address failed; another may be reached.
     Address(String),
-    /// This host could not try it.
+    /// This host could not try the address.
     Local(LocalFault),
 }
 
-/// Why none of the addresses was reached.
+/// The reason why none of the addresses was reached.
 pub(crate) enum AllUnreached {
     /// At least one of them failed.
     Addresses(Vec<(SocketAddr, String)>),
-    /// None could be tried.
+    /// None of them could be tried.
     Local(LocalFault),
 }
 
-/// The addresses of a host, and why each was not reached. What a name resolves to is told only if it is
-/// public: whoever reads this need not know the operator's network.
+/// The addresses of a host, and why each was not reached. It shows the addresses of a name only if they are
+/// public: its readers need not know the operator's network.
 pub(crate) struct Reasons<'a>(pub(crate) &'a Host<&'a str>, pub(crate) &'a [(SocketAddr, String)]);
 
 impl fmt::Display for Reasons<'_> {
@@ -60,7 +60,7 @@ impl fmt::Display for Reasons<'_> {
     }
 }
 
-/// Connects to the addresses of an endpoint themselves.
+/// Connects to the addresses of an endpoint directly.
 pub(crate) async fn connect(
     host: &Host<&str>,
     addresses: &[IpAddr],
@@ -81,8 +81,8 @@ pub(crate) async fn connect(
     })
 }
 
-/// Tries the addresses in turn. Each gets its share of the time left, so that one that never answers
-/// leaves some to the next; the last may use all of it. `attempt` is told when its share ends.
+/// Tries the addresses in turn. Each gets its share of the remaining time, so that one that never responds
+/// leaves some to the next; the last may use all of it. `attempt` receives the end of its share.
 pub(crate) async fn in_turn<Attempt>(
     addresses: &[IpAddr],
     port: u16,
@@ -133,7 +133,7 @@ pub(crate) async fn dial(address: SocketAddr, routes: &Routes) -> Result<TcpStre
         Some(fault) => Unreached::Local(fault),
         None => Unreached::Address(reason(&error)),
     })?;
-    // Not worth a failure: the connection works without.
+    // A failure is ignored: the connection works without it.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }

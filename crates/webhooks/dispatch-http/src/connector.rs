@@ -1,4 +1,4 @@
-//! Opening a connection for a request.
+//! Opens a connection for a request.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Connector {
         Self { guard, proxy, tls, routes: Routes::new() }
     }
 
-    /// Looks the host up, connects to one of its addresses, and agrees on TLS.
+    /// Resolves the host, connects to one of its addresses, and performs the TLS handshake.
     pub(crate) async fn open(
         &self,
         uri: &Uri,
@@ -64,14 +64,14 @@ impl Connector {
         Ok(Stream::tls(tls, place))
     }
 
-    /// Tells whether what a look-up waits for is this host's own resolver.
+    /// Returns whether a look-up is waiting for this host's own resolver.
     pub(crate) fn awaits_resolver(&self, progress: &Progress) -> bool {
         progress.stage() == Stage::LookUp && self.guard.is_resolver_silent(progress.since())
     }
 }
 
-/// The host of a URI that came from an [`EndpointUrl`](rdev_webhooks_domain::EndpointUrl) and is thus in
-/// normal form.
+/// Returns the host of a URI that comes from an [`EndpointUrl`](rdev_webhooks_domain::EndpointUrl) and is
+/// therefore in normal form.
 fn host(uri: &Uri) -> Host<&str> {
     let host = uri.host().unwrap_or_default();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -100,7 +100,7 @@ fn no_address(host: &Host<&str>, error: NoAddress) -> NotConnected {
     }
 }
 
-/// The fault of a host whose resolver does not answer.
+/// Returns the fault of a host whose resolver does not respond.
 pub(crate) fn silent_resolver() -> NotConnected {
     fault(LocalCause::Resolver, "this host's resolver does not respond").into()
 }
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_connected_to_is_the_host_that_the_url_was_judged_by(text in any_url()) {
+        fn the_connected_host_is_the_judged_host(text in any_url()) {
             if let Ok(url) = text.parse::<EndpointUrl>() {
                 prop_assert_eq!(host(url.uri()), url.host());
                 prop_assert_eq!(port(url.uri()), url.port());

@@ -14,14 +14,14 @@ pub struct Deadline {
     limit: Duration,
     started: Instant,
     state: Mutex<State>,
-    /// Told when the deadline goes on after a wait.
+    /// Notifies when the deadline continues after a wait.
     goes_on: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
     at: Instant,
-    /// How much longer the attempt may wait for capacity of this host.
+    /// The remaining time that the attempt may wait for capacity of this host.
     local_wait: Duration,
     stopped: bool,
 }
@@ -35,22 +35,22 @@ impl Deadline {
         Self { limit, started, state: Mutex::new(state), goes_on: Notify::new() }
     }
 
-    /// How long the attempt may take.
+    /// Returns how long the attempt may take.
     pub(crate) fn limit(&self) -> Duration {
         self.limit
     }
 
-    /// How long the attempt has taken, without its waits for capacity of this host.
+    /// Returns how long the attempt has taken, without its waits for capacity of this host.
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed().saturating_sub(self.local_waits())
     }
 
-    /// How long the attempt has waited for capacity of this host.
+    /// Returns how long the attempt has waited for capacity of this host.
     pub(crate) fn local_waits(&self) -> Duration {
         MAX_LOCAL_WAIT - self.lock().local_wait
     }
 
-    /// When the deadline passes, as far as is known now.
+    /// Returns when the deadline passes, as far as it is known now.
     pub(crate) fn at(&self) -> Instant {
         self.lock().at
     }

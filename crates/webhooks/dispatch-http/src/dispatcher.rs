@@ -23,13 +23,13 @@ use crate::response::{Body, BodyEnd, Capture};
 use crate::tunnel::EgressProxy;
 use crate::{Options, OptionsError, Purpose, tls};
 
-/// Above any deadline that makes sense, and below what a clock can add.
+/// Longer than any sensible deadline, and short enough to be added to a clock.
 const MAX_DEADLINE: Duration = Duration::from_secs(3_600);
-/// How long [`Dispatcher::vet`] waits for a look-up: somebody is waiting for the answer.
+/// How long [`Dispatcher::vet`] waits for a look-up: a client is waiting for the response.
 const VET_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Sends deliveries over one pool of connections. Make one for a process and share it; it must be used
-/// within a tokio runtime.
+/// Sends deliveries over one pool of connections. Create one per process and share it. It must be used within
+/// a tokio runtime.
 pub struct HttpDispatcher {
     pool: Pool,
     connector: Connector,
@@ -38,7 +38,7 @@ pub struct HttpDispatcher {
 }
 
 impl HttpDispatcher {
-    /// Makes a dispatcher; reads the system's certificate authorities if the options say so.
+    /// Creates a dispatcher. Reads the system's certificate authorities if the options say so.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
         let tls = tls::config(options.system_roots, options.extra_roots)?;
         let resolver = options.resolver;
@@ -84,7 +84,7 @@ impl HttpDispatcher {
         }
     }
 
-    /// Finds a connection in the pool or opens one.
+    /// Takes a connection from the pool or opens one.
     async fn connection(
         &self,
         origin: &Origin,
@@ -94,7 +94,7 @@ impl HttpDispatcher {
         if let Some(lease) = self.pool.reuse(origin, may_be_stale) {
             return Ok(lease);
         }
-        // Before the lock, so that nobody waits there for what this host lacks.
+        // Taken before the lock, so that no other request waits at the lock for capacity of this host.
         let place = self.pool.place(attempt.deadline).await?;
         let opening = self.pool.lock_opening(origin).await;
         if opening.is_some()
@@ -156,7 +156,7 @@ impl HttpDispatcher {
     }
 }
 
-/// One attempt. What is known of it stands outside the future that the deadline may end.
+/// One attempt. Its state is outside the future that the deadline can end.
 struct Attempt<'a> {
     uri: &'a Uri,
     headers: &'a HeaderMap,
@@ -221,7 +221,7 @@ impl Dispatcher for HttpDispatcher {
         let ended = tokio::select! {
             biased;
             ended = self.exchange(&mut attempt) => ended,
-            // A response that is complete only waits for its connection to become ready again.
+            // A complete response only waits for its connection to become ready again.
             () = deadline.passed() => match attempt.ended {
                 Some(_) => Ok(()),
                 None => Err(self.late(&attempt)),
@@ -236,7 +236,7 @@ impl Dispatcher for HttpDispatcher {
 }
 
 impl HttpDispatcher {
-    /// What it means that the deadline has passed.
+    /// Explains an expired deadline.
     fn late(&self, attempt: &Attempt<'_>) -> NotConnected {
         let stage = attempt.progress.stage();
         if self.connector.awaits_resolver(&attempt.progress) {

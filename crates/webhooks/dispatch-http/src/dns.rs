@@ -1,4 +1,4 @@
-//! The names that the system knows: its hosts file, and DNS as its `resolv.conf` says.
+//! The system's names: its hosts file, and DNS according to `resolv.conf`.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use crate::fault::{fault, of_resources};
 use crate::system_resolver::{LookUp, LookUpError};
 
-/// How long one look-up may take, whatever `resolv.conf` says.
+/// The maximum duration of one look-up, whatever `resolv.conf` says.
 const MAX_LOOK_UP: Duration = Duration::from_secs(20);
 const MIN_TIMEOUT: Duration = Duration::from_secs(1);
 const DNS_PORT: u16 = 53;
@@ -39,14 +39,14 @@ pub(crate) struct SystemNames {
     current: Mutex<Option<Arc<Source>>>,
 }
 
-/// The files' content at one time.
+/// The content of the files at one time.
 struct Source {
     stamps: [Option<Stamp>; 2],
     hosts: Hosts,
     resolver: Resolver<OneQuery>,
 }
 
-/// What changes with a file.
+/// The attributes that change with a file.
 type Stamp = (SystemTime, u64);
 
 impl SystemNames {
@@ -108,7 +108,7 @@ impl SystemNames {
         }
         let mut servers: Vec<IpAddr> = file.nameservers.iter().map(IpAddr::from).collect();
         if servers.is_empty() {
-            // As the C library does.
+            // The C library does the same.
             servers.push(Ipv4Addr::LOCALHOST.into());
         }
         let servers = servers.into_iter().map(|server| {
@@ -122,13 +122,13 @@ impl SystemNames {
         options.ndots = file.ndots as usize;
         options.timeout = Duration::from_secs(u64::from(file.timeout)).max(MIN_TIMEOUT);
         options.edns0 = file.edns0;
-        // `attempts` are tries there and further tries here.
+        // `attempts` are tries in `resolv.conf` and further tries in the resolver.
         options.attempts = (file.attempts as usize).saturating_sub(1);
         options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.use_hosts_file = ResolveHosts::Never;
-        // A name is looked up, and judged, for each new connection.
+        // A name is looked up and judged again for each new connection.
         options.cache_size = 0;
-        // Bounds the sockets of one look-up.
+        // Bounds the number of sockets of one look-up.
         options.num_concurrent_reqs = 1;
         let builder = Resolver::builder_with_config(config, OneQuery::default()).with_options(options);
         builder.build().map_err(|error| local(format!("the resolver cannot be set up: {error}")))
@@ -183,7 +183,7 @@ fn local(detail: String) -> LookUpError {
     LookUpError::Local(fault)
 }
 
-/// What an error says: that there is no such name, that nobody answered, or that this host could not ask.
+/// Classifies an error: the name does not exist, no server responded, or this host could not ask.
 fn explain(error: &NetError) -> LookUpError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(found)) => match found.response_code {
@@ -204,7 +204,7 @@ fn explain(error: &NetError) -> LookUpError {
     }
 }
 
-/// Connections to name servers that send each question once: a question takes one socket, and not one more
+/// Connections to name servers that send each query once: a query takes one socket, and not a further one
 /// with every second of silence.
 #[derive(Clone, Default)]
 struct OneQuery(TokioRuntimeProvider);

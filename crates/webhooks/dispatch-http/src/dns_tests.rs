@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// The system's names as two files say, and a name server on a port of its own that answers by the script.
+/// The system's names in two files, and a name server on its own port that responds according to a script.
 struct System {
     folder: tempfile::TempDir,
     names: SystemNames,
@@ -76,7 +76,7 @@ async fn the_hosts_file_comes_first_and_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
-async fn resolv_conf_is_obeyed_and_read_again_when_it_changes() {
+async fn resolv_conf_is_used_and_read_again_when_it_changes() {
     let system = System::start(|query| match query.name().to_string().as_str() {
         "app.internal.test." | "hooks.example.com." => {
             Some((ResponseCode::NoError, vec![ip("192.0.2.1"), ip("2001:db8::1")]))
@@ -84,7 +84,7 @@ async fn resolv_conf_is_obeyed_and_read_again_when_it_changes() {
         _ => nowhere(query),
     })
     .await;
-    // Without the file this host itself is asked, and there is the server.
+    // Without the file, this host itself is asked, where the name server runs.
     let both = [ip("192.0.2.1"), ip("2001:db8::1")];
     assert_eq!(system.look_up("hooks.example.com").await.unwrap(), both);
     assert!(matches!(system.look_up("app").await, Err(LookUpError::Name(_))));
@@ -94,7 +94,7 @@ async fn resolv_conf_is_obeyed_and_read_again_when_it_changes() {
 }
 
 #[tokio::test]
-async fn what_nobody_answers_for_is_told_from_what_does_not_exist() {
+async fn an_unanswered_name_differs_from_one_that_does_not_exist() {
     let system = System::start(|query| match query.name().to_string().as_str() {
         "failing.test." => Some((ResponseCode::ServFail, Vec::new())),
         "empty.test." => Some((ResponseCode::NoError, Vec::new())),

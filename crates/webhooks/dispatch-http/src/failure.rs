@@ -1,4 +1,4 @@
-//! From an error to its class and a sentence for people.
+//! The mapping from an error to its class and a sentence for humans.
 
 use std::error::Error;
 use std::io;
@@ -15,12 +15,12 @@ pub(crate) fn failure(class: FailureClass, detail: impl Into<String>) -> Attempt
 
 pub(crate) fn timed_out(limit: Duration, stage: Stage) -> AttemptFailure {
     let detail = format!("timed out after {} while {}", duration(limit), stage.as_phrase());
-    // The endpoint has not been heard yet, and may have nothing to do with it.
+    // The endpoint has not responded yet, and may have nothing to do with it.
     let class = if stage == Stage::Tunnel { FailureClass::Connect } else { FailureClass::Timeout };
     failure(class, detail)
 }
 
-/// A duration as people write it: whole seconds if it is that, milliseconds otherwise.
+/// Writes a duration for humans: in seconds if it is a whole number of them, otherwise in milliseconds.
 pub(crate) fn duration(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{} s", duration.as_secs()),
@@ -32,7 +32,7 @@ fn closed() -> AttemptFailure {
     failure(FailureClass::Reset, "the endpoint closed the connection before it responded")
 }
 
-/// Why no head of a response came: walks from an error down its causes to the first that tells what happened.
+/// Explains why no response head arrived: follows the causes of an error to the first that explains it.
 pub(crate) fn of_request(error: &(dyn Error + 'static)) -> AttemptFailure {
     let mut cancelled = false;
     let mut cause = Some(error);

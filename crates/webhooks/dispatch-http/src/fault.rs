@@ -1,4 +1,4 @@
-//! Telling faults of this host from failures of an endpoint.
+//! The distinction between faults of this host and failures of an endpoint.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rdev_webhooks_domain::AttemptFailure;
 use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 pub(crate) enum NotConnected {
     /// The endpoint failed.
@@ -28,11 +28,11 @@ impl From<LocalFault> for NotConnected {
     }
 }
 
-/// The addresses of the documentation (RFC 5737, RFC 3849): only a default route leads there.
+/// Documentation addresses (RFC 5737, RFC 3849): only a default route leads there.
 const ANY_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 const ANY_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9);
 
-/// What this host has had routes to since the process began.
+/// The routes that this host has had since the process started.
 #[derive(Debug)]
 pub(crate) struct Routes {
     had_v4: AtomicBool,
@@ -50,13 +50,13 @@ impl Routes {
         routes
     }
 
-    /// Tells whether `error`, met while connecting to `address`, is a fault of this host.
+    /// Returns the fault if `error`, which occurred while connecting to `address`, is a fault of this host.
     pub(crate) fn fault(&self, error: &io::Error, address: SocketAddr) -> Option<LocalFault> {
         match error.kind() {
             io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::HostUnreachable => self.no_route(error, address),
-            // Without any IPv6 address there is no port to take either.
+            // Without an IPv6 address there is no local port either.
             io::ErrorKind::AddrNotAvailable if address.is_ipv6() && !has_route(address) => {
                 self.no_route(error, address)
             }
@@ -66,7 +66,7 @@ impl Routes {
 
     fn no_route(&self, error: &io::Error, address: SocketAddr) -> Option<LocalFault> {
         let (own, other) = if address.is_ipv4() { (ANY_V4, ANY_V6) } else { (ANY_V6, ANY_V4) };
-        // A router on the way may have said so, or a route that keeps this host from this one destination.
+        // A router on the way may have reported it, or a route that excludes this one destination.
         if has_route(address) || has_route(own) {
             return None;
         }
@@ -83,7 +83,7 @@ impl Routes {
     }
 }
 
-/// Tells whether this host ran out of something.
+/// Returns the fault if this host ran out of a resource.
 pub(crate) fn of_resources(error: &io::Error) -> Option<LocalFault> {
     let cause = match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => LocalCause::Resources,
@@ -101,7 +101,7 @@ pub(crate) fn fault(cause: LocalCause, detail: impl Into<String>) -> LocalFault 
     LocalFault { cause, detail: detail.into() }
 }
 
-/// Whether this host has a route to an address. A UDP socket that is connected sends nothing.
+/// Returns whether this host has a route to an address. Connecting a UDP socket sends nothing.
 fn has_route(address: SocketAddr) -> bool {
     let any: IpAddr =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_this_host_runs_out_of_is_no_failure_of_the_endpoint() {
+    fn a_shortage_of_this_host_is_not_a_failure_of_the_endpoint() {
         let routes = Routes::new();
         let address = "127.0.0.1:1".parse().unwrap();
         let cause =
@@ -135,7 +135,7 @@ mod tests {
         for code in [libc::ECONNREFUSED, libc::ECONNRESET, libc::EHOSTUNREACH, libc::ETIMEDOUT, libc::EPERM] {
             assert_eq!(cause(code), None);
         }
-        // There is a route to this host itself, so somebody else must have said so.
+        // There is a route to this host itself, so another host must have reported the error.
         assert_eq!(cause(libc::ENETUNREACH), None);
     }
 }

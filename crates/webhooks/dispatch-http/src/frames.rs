@@ -1,4 +1,4 @@
-//! Counting the frames that an HTTP/2 endpoint sends.
+//! Counts the frames that an HTTP/2 endpoint sends.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The length of a frame's header: length, type, flags and stream.
+/// The length of a frame header: length, type, flags and stream.
 const HEADER: usize = 9;
 const DATA: u8 = 0;
 const GOAWAY: u8 = 7;
-/// How many frames without data a connection may send at once, for each request besides, and with time.
+/// How many frames without data a connection may send at once, additionally for each request, and over time.
 const BURST: i64 = 2_000;
 const FOR_REQUEST: i64 = 100;
 const REFILL: i64 = 100;
 const REFILL_EVERY: Duration = Duration::from_secs(1);
 
-/// The frames of one connection. Frames that carry no data cost the sender next to nothing and this host a
-/// task's turn each, so they are limited.
+/// The frames of one connection. A frame without data costs the sender almost nothing and this host one turn
+/// of a task, so these frames are limited.
 #[derive(Debug)]
 pub(crate) struct FrameCounter {
     allowance: AtomicI64,
@@ -36,17 +36,17 @@ impl FrameCounter {
         }
     }
 
-    /// Notes a request, whose answer takes frames.
+    /// Records a request, whose response takes frames.
     pub(crate) fn requested(&self) {
         self.allowance.fetch_add(FOR_REQUEST, Ordering::Relaxed);
     }
 
-    /// Whether the endpoint takes no more requests on this connection.
+    /// Returns whether the endpoint takes no more requests on this connection.
     pub(crate) fn is_going_away(&self) -> bool {
         self.is_going_away.load(Ordering::Acquire)
     }
 
-    /// Whether the endpoint has said that it did not process this stream.
+    /// Returns whether the endpoint has said that it did not process this stream.
     pub(crate) fn is_beyond_last(&self, stream: u32) -> bool {
         self.is_going_away() && stream > self.last_stream.load(Ordering::Acquire)
     }
@@ -56,7 +56,7 @@ impl FrameCounter {
         self.is_going_away.store(true, Ordering::Release);
     }
 
-    /// Counts a frame without data; false if there were too many.
+    /// Counts a frame without data. Returns false if there were too many.
     fn count(&self) -> bool {
         if self.allowance.fetch_sub(1, Ordering::Relaxed) > 0 {
             return true;
@@ -74,19 +74,19 @@ impl FrameCounter {
     }
 }
 
-/// Finds the frames in what is read.
+/// Finds the frames in the received bytes.
 #[derive(Debug, Default)]
 pub(crate) struct FrameReader {
     header: [u8; HEADER],
     known: usize,
-    /// How much of the payload is still to come.
+    /// The number of bytes of the payload that are still to come.
     payload: usize,
-    /// Of a GOAWAY frame, how much of the id of the last stream is known.
+    /// How much of the last stream's id is known, within a GOAWAY frame.
     last_stream: Option<(u32, usize)>,
 }
 
 impl FrameReader {
-    /// Takes in what was read; false if there were too many frames without data.
+    /// Processes received bytes. Returns false if there were too many frames without data.
     pub(crate) fn feed(&mut self, mut read: &[u8], counter: &FrameCounter) -> bool {
         while !read.is_empty() {
             if self.payload > 0 {
@@ -145,7 +145,7 @@ mod tests {
             assert!(reader.feed(&frame(DATA, b"data"), &counter), "data is bounded by flow control");
         }
         assert!(!reader.feed(&ping, &counter));
-        // The connection is lost by then.
+        // The connection has failed by then.
         let mut reader = FrameReader::default();
         counter.allowance.store(0, Ordering::Relaxed);
         counter.requested();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_stream_is_found_however_the_frames_are_cut() {
+    fn the_last_stream_is_found_in_any_fragmentation() {
         let bytes =
             [frame(4, &[0; 6]), frame(DATA, b"hello"), frame(GOAWAY, &[0, 0, 1, 7, 0, 0, 0, 0, b'x'])];
         let bytes = bytes.concat();

@@ -1,4 +1,4 @@
-//! The destination guard: from a host to the addresses that may be connected to.
+//! The destination guard: resolves a host to the addresses that may be connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct Guard {
     resolver: Arc<dyn Resolve>,
 }
 
-/// Why there is no address to connect to.
+/// The reason why there is no address to connect to.
 #[derive(Debug)]
 pub(crate) enum NoAddress {
     Refused(RefusedDestination),
@@ -25,7 +25,7 @@ pub(crate) enum NoAddress {
     Local(LocalFault),
 }
 
-/// Why a name is refused, for those who may not know the operator's network.
+/// The reason why a name is refused, for readers who must not learn about the operator's network.
 const RESOLVES_TO_REFUSED: &str = "it resolves to an address that deliveries may not reach";
 
 impl From<RefusedDestination> for NoAddress {
@@ -39,8 +39,8 @@ impl Guard {
         Self { policy: Arc::new(policy), resolver }
     }
 
-    /// The addresses of a host, at least one, each of them judged. One refused address among the answers
-    /// refuses the name: whoever controls the answers controls their order too.
+    /// Returns the addresses of a host: at least one, each of them judged. One refused address among the
+    /// results refuses the name: whoever controls the results also controls their order.
     pub(crate) async fn addresses(
         &self,
         host: &Host<&str>,
@@ -64,7 +64,8 @@ impl Guard {
             self.policy.judge(*address).map_err(|refused| {
                 let RefusedDestination { host: address, reason } = refused;
                 tracing::info!(name, address, reason, "name resolves to a refused address");
-                // Neither the address nor its block is told: only the operator's network may know them.
+                // The message contains neither the address nor its block: they may be known only in the
+                // operator's network.
                 RefusedDestination { host: name.to_owned(), reason: RESOLVES_TO_REFUSED }
             })?;
         }
@@ -74,13 +75,13 @@ impl Guard {
         Ok(interleaved(found))
     }
 
-    /// Tells whether the resolver has answered nobody since `since`.
+    /// Returns whether the resolver has answered no look-up since `since`.
     pub(crate) fn is_resolver_silent(&self, since: Instant) -> bool {
         self.resolver.is_silent(since)
     }
 
-    /// What `localhost` means: RFC 6761 (section 6.3) wants it answered without asking anybody. Only one
-    /// of the two families may be opened.
+    /// Returns the addresses of `localhost`, without a look-up, as RFC 6761 (section 6.3) requires. Possibly
+    /// only one of the two families is allowed.
     fn loopback(&self) -> Result<Vec<IpAddr>, RefusedDestination> {
         let all = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         let open: Vec<_> = all.into_iter().filter(|address| self.policy.judge(*address).is_ok()).collect();
@@ -91,8 +92,8 @@ impl Guard {
     }
 }
 
-/// The families in turn, beginning with that of the first address, each in its own order, none twice: one
-/// family that leads nowhere then costs one try and not all of them.
+/// Alternates the families, beginning with that of the first address, each in its own order, without
+/// duplicates: a family that leads nowhere then costs one try and not all of them.
 fn interleaved(found: Vec<IpAddr>) -> Vec<IpAddr> {
     let first_is_v4 = found.first().is_some_and(IpAddr::is_ipv4);
     let (mut first, mut second) = (Vec::new(), Vec::new());
@@ -119,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns_in_their_own_order() {
+    fn families_alternate_in_their_own_order() {
         let parse =
             |texts: &[&str]| -> Vec<IpAddr> { texts.iter().map(|text| text.parse().unwrap()).collect() };
         let found = parse(&["::1", "::2", "::3", "1.1.1.1", "::2", "::ffff:1.1.1.1", "2.2.2.2"]);

@@ -19,11 +19,11 @@ use crate::failure;
 use crate::pool::{SendError, Unprocessed};
 use crate::stream::{Meter, Stream};
 
-/// The size of a response's head, and of the buffer that it is read through.
+/// The maximum size of a response head, and the size of the buffer for reading it.
 pub(crate) const HEAD_LIMIT: usize = 32 * 1024;
-/// How long a connection may take to be ready again after an answer.
+/// How long a connection may take to become ready again after a response.
 const READY_WITHIN: Duration = Duration::from_millis(100);
-/// How much sooner than the endpoint a connection is given up, and with a shorter time-out which part of it.
+/// How much earlier than the endpoint this host gives up a connection; half of the time-out if that is short.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection for one request at a time.
@@ -67,7 +67,7 @@ impl Http1 {
             Err(mut error) => {
                 let was_written = error.take_message().is_none();
                 let error = error.into_error();
-                // An endpoint that closes an unused connection does so without regard to what is on its way.
+                // An endpoint that closes an unused connection does not consider what is on its way.
                 let is_stale = self.is_reused && self.meter.bytes_read() == read_before;
                 let unprocessed = match was_written {
                     false if self.is_reused => Unprocessed::Certainly,
@@ -79,7 +79,7 @@ impl Http1 {
         }
     }
 
-    /// Waits until it can take another request; none if it cannot.
+    /// Waits until it can take another request. Returns `None` if it cannot.
     pub(crate) async fn into_ready(mut self) -> Option<Self> {
         if !self.sender.is_ready() {
             timeout(READY_WITHIN, self.sender.ready()).await.ok()?.ok()?;
@@ -92,7 +92,7 @@ impl Http1 {
         self.sender.is_ready() && now < self.expires
     }
 
-    /// Until when it may be kept unused from now on, at the latest after `idle_timeout`.
+    /// Returns until when it may be kept unused, at most `idle_timeout` from now.
     pub(crate) fn usable_until(&self, now: Instant, idle_timeout: Duration) -> Instant {
         let kept = self.keep_alive.map(|kept| kept - KEEP_ALIVE_MARGIN.min(kept / 2));
         (now + kept.unwrap_or(idle_timeout).min(idle_timeout)).min(self.expires)
@@ -111,7 +111,7 @@ fn request(uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Request<Full<Bytes>>
     request
 }
 
-/// The `timeout` of a `Keep-Alive` header (RFC 2068, section 19.7.1.1).
+/// Parses the `timeout` of a `Keep-Alive` header (RFC 2068, section 19.7.1.1).
 fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let parameters = headers.get("keep-alive")?.to_str().ok()?.split(',');
     let mut parameters = parameters.filter_map(|parameter| parameter.split_once('='));
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_out_of_a_keep_alive_header_is_found() {
+    fn the_time_out_of_a_keep_alive_header_is_parsed() {
         let seconds = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("keep-alive", value.parse().unwrap());

@@ -21,22 +21,22 @@ use crate::http1::HEAD_LIMIT;
 use crate::pool::{SendError, Unprocessed};
 use crate::stream::{Meter, Stream};
 
-/// The flow control's window of all streams together.
+/// The flow-control window of all streams together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How often a connection in use is asked whether it still lives, and how long it may take to answer.
+/// How often a connection in use is pinged, and how long it may take to respond.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection for many requests at a time.
+/// A connection for several concurrent requests.
 pub(crate) struct Http2 {
     sender: SendRequest<Bytes>,
     meter: Arc<Meter>,
     /// When it is too old to be used.
     pub(crate) expires: Instant,
     in_flight: Arc<AtomicUsize>,
-    /// Whether it was used before.
+    /// Whether it has been used before.
     was_used: AtomicBool,
-    /// Whether it is to be used no more.
+    /// Whether it takes no more requests.
     is_retired: AtomicBool,
     task: AbortOnDropHandle<()>,
 }
@@ -47,7 +47,7 @@ impl Http2 {
         let handshake = h2::client::Builder::new()
             .enable_push(false)
             .max_header_list_size(HEAD_LIMIT as u32)
-            // A stream may send little more than is kept, all streams together what many of them need.
+            // A stream may send little more than is kept, and all streams together what many of them need.
             .initial_window_size(HEAD_LIMIT as u32)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .handshake(stream);
@@ -87,7 +87,7 @@ impl Http2 {
             sender.send_request(request(uri, headers, body), body.is_empty()).map_err(not_sent)?;
         let id = response.stream_id().as_u32();
         if !body.is_empty() {
-            // That the endpoint reset the stream meanwhile is told by the response.
+            // The response reports whether the endpoint has reset the stream meanwhile.
             let _ = stream.send_data(body.clone(), true);
         }
         answer(response).await.map_err(|error| {
@@ -118,7 +118,7 @@ impl Http2 {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Counts one less, and tells how many are left.
+    /// Counts one request less, and returns how many remain.
     pub(crate) fn leave(&self) -> usize {
         self.in_flight.fetch_sub(1, Ordering::AcqRel) - 1
     }
@@ -138,7 +138,7 @@ fn request(uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Request<()> {
     request
 }
 
-/// Waits for the final answer, and drops those before it.
+/// Waits for the final response, and drops interim ones.
 async fn answer(mut response: ResponseFuture) -> Result<Response<RecvStream>, h2::Error> {
     poll_fn(|cx| {
         loop {
@@ -152,7 +152,7 @@ async fn answer(mut response: ResponseFuture) -> Result<Response<RecvStream>, h2
     .await
 }
 
-/// Runs a connection until it ends, or its endpoint has vanished.
+/// Runs a connection until it ends or its endpoint has vanished.
 async fn drive(
     mut connection: Connection<Stream, Bytes>,
     mut pings: Option<PingPong>,

@@ -1,4 +1,4 @@
-//! How many look-ups may run at a time, and for which names.
+//! The limits on concurrent look-ups.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,36 +7,36 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How long a name counts as answered after it was.
+/// How long a name counts as answered after its last answer.
 const LATELY: Duration = Duration::from_secs(600);
-/// How many names are remembered at most.
+/// The maximum number of names that are kept.
 const MAX_NAMES: usize = 16_384;
 
-/// Look-ups that wait for one another.
+/// A group of look-ups that share one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lane {
-    /// Of names that deliveries go to and that were answered lately.
+    /// Names of deliveries that were answered recently.
     Answered,
-    /// Of all other names that deliveries go to.
+    /// All other names of deliveries.
     Other,
-    /// Of names that are to be judged.
+    /// Names that are to be judged.
     Vetting,
-    /// Of the egress proxy's name.
+    /// The name of the egress proxy.
     EgressProxy,
 }
 
-/// How many look-ups of each lane may run at a time.
+/// The number of look-ups of each lane that may run concurrently.
 pub(crate) struct Lanes {
     answered: Arc<Semaphore>,
     other: Arc<Semaphore>,
     vetting: Arc<Semaphore>,
     egress_proxy: Arc<Semaphore>,
-    /// Where look-ups that are not answered promptly go to make room.
+    /// The lane for look-ups that are not answered promptly, which makes room in the others.
     pub(crate) overdue: Arc<Semaphore>,
 }
 
 impl Lanes {
-    /// Shares out so many look-ups.
+    /// Divides this many look-ups among the lanes.
     pub(crate) fn new(look_ups: usize) -> Self {
         let part = |of: usize| Arc::new(Semaphore::new((look_ups / of).clamp(2, Semaphore::MAX_PERMITS)));
         Self { answered: part(4), other: part(4), vetting: part(8), egress_proxy: part(16), overdue: part(2) }
@@ -52,7 +52,7 @@ impl Lanes {
     }
 }
 
-/// The names that were answered lately. Of the answers nothing is kept.
+/// The names that were answered recently. The answers are not kept.
 #[derive(Default)]
 pub(crate) struct Answered(HashMap<Box<str>, Instant>);
 
@@ -61,7 +61,7 @@ impl Answered {
         self.0.get(name).is_some_and(|at| at.elapsed() < LATELY)
     }
 
-    /// Notes how a look-up went.
+    /// Records the result of a look-up.
     pub(crate) fn note(&mut self, name: &str, found: bool) {
         if !found {
             self.0.remove(name);
@@ -74,7 +74,7 @@ impl Answered {
         if self.0.len() >= MAX_NAMES {
             self.0.retain(|_, at| at.elapsed() < LATELY);
         }
-        // Rather than one that has been answered for some time, a new name does without.
+        // The new name is left out, rather than replacing one that has been answered for some time.
         if self.0.len() < MAX_NAMES {
             self.0.insert(name.into(), Instant::now());
         }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_name_counts_as_answered_until_it_fails_or_was_not_asked_for_long() {
+    async fn a_name_counts_as_answered_until_it_fails_or_expires() {
         let mut answered = Answered::default();
         answered.note("a.example", true);
         answered.note("b.example", true);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_names_are_remembered_than_there_is_room_for() {
+    async fn the_number_of_kept_names_is_bounded() {
         let mut answered = Answered::default();
         for n in 0..=MAX_NAMES {
             answered.note(&n.to_string(), true);

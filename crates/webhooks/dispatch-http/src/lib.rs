@@ -1,24 +1,25 @@
 //! Sends deliveries over HTTP/1.1 and HTTP/2: the [`Dispatcher`](rdev_webhooks_domain::ports::Dispatcher)
-//! port over hyper and rustls.
+//! port on hyper and rustls.
 //!
 //! - **Guarded.** A connection is made only to an address that the
-//!   [`DestinationPolicy`](rdev_webhooks_domain::DestinationPolicy) lets pass. Literal addresses and the
-//!   answers of look-ups are judged alike, all answers of a name, anew for every connection; the socket is
-//!   opened to the judged address, so that no second look-up can come in between. Redirects are not
-//!   followed. An egress proxy is used only if [`Options`] name one, whatever the environment says, and
-//!   it too is given judged addresses and no names.
-//! - **Bounded.** One deadline covers everything from the look-up to the last byte read. A response's head
-//!   may have 32 KiB and (over HTTP/1) 100 headers, of its body
-//!   [`RESPONSE_BODY_LIMIT`](rdev_webhooks_domain::RESPONSE_BODY_LIMIT) bytes are read; what goes on
-//!   longer is dropped with its connection, or with its stream under HTTP/2. Nothing is decompressed.
+//!   [`DestinationPolicy`](rdev_webhooks_domain::DestinationPolicy) accepts. Literal addresses and the
+//!   results of look-ups are judged alike, all results of a name, again for every connection. The socket is
+//!   opened to the judged address, so that no second look-up can come between. Redirects are not followed. An
+//!   egress proxy is used only if [`Options`] names one, whatever the environment says; it too gets judged
+//!   addresses and no names.
+//! - **Bounded.** One deadline covers everything from the look-up to the last byte read. A response head may
+//!   have 32 KiB and (over HTTP/1) 100 headers. Of the body,
+//!   [`RESPONSE_BODY_LIMIT`](rdev_webhooks_domain::RESPONSE_BODY_LIMIT) bytes are read; a longer one is
+//!   dropped with its connection, or with its stream under HTTP/2. Nothing is decompressed.
 //! - **Once.** A request is sent again, once and over another connection, only if the endpoint certainly did
-//!   not process it: a connection from the pool ended before one byte of an answer, or the endpoint said so in
-//!   HTTP/2 (a `GOAWAY` below the stream, `REFUSED_STREAM`).
-//! - **Fair.** What this host lacks (descriptors, ports, a route, its resolver, its egress proxy) is a
-//!   [`LocalFault`](rdev_webhooks_domain::ports::LocalFault) and no failure of the endpoint. Connections and
-//!   look-ups are bounded, derived from the descriptors that the process may open; a wait for one of them does
-//!   not count as the endpoint's time.
-//! - **Explained.** Each phase is timed and each failure has a class and a sentence that holds neither
+//!   not process it: a pooled connection ended before the first byte of a response, or the endpoint said so
+//!   in HTTP/2 (a `GOAWAY` below the stream, `REFUSED_STREAM`).
+//! - **Fair.** A shortage or failure of this host (descriptors, ports, a route, its resolver, its egress
+//!   proxy) is a [`LocalFault`](rdev_webhooks_domain::ports::LocalFault) and not a failure of the endpoint.
+//!   Connections and look-ups are bounded by the number of descriptors that the process may open; a wait for
+//!   one of them does not count as the endpoint's time.
+//! - **Explained.** Each phase is timed, and each failure has a class and a sentence that contains neither
+//!   secrets nor the URL's path or query.
 //!   secrets nor the URL's path or query.
 
 mod connect;

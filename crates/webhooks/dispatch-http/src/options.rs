@@ -6,49 +6,48 @@ use rustls::pki_types::CertificateDer;
 
 use crate::{ProxyUrl, Resolve, SystemResolver};
 
-/// The most outbound connections and look-ups that a process needs, however many descriptors it may have.
+/// The maximum number of outbound connections that a process needs, however many descriptors it may open.
 const MAX_CONNECTIONS: usize = 8_192;
 const MAX_IDLE_CONNECTIONS: usize = 2_048;
 const MAX_LOOK_UPS: usize = 1_024;
-/// The least that a process can work with.
+/// The minimum number with which a process can work.
 const MIN_CONNECTIONS: usize = 8;
 const MIN_LOOK_UPS: usize = 16;
-/// How many descriptors the database and the API need at least.
+/// The number of descriptors that the database and the API need at least.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// How an [`HttpDispatcher`](crate::HttpDispatcher) works. The default reaches public addresses only,
+/// The options of an [`HttpDispatcher`](crate::HttpDispatcher). By default it reaches only public addresses,
 /// over `https` and `http`, and trusts the roots of the system.
 #[derive(Clone)]
 pub struct Options {
-    /// Which addresses may be reached.
+    /// The addresses that may be reached.
     pub policy: DestinationPolicy,
-    /// Whether URLs that begin with `http://` are refused.
+    /// Whether `http://` URLs are refused.
     pub require_https: bool,
-    /// An HTTP proxy that all deliveries go through. It is asked for judged addresses and never for a
-    /// name; its own address is not judged. None unless told: the environment (`HTTPS_PROXY` and the
-    /// like) has no say.
+    /// The HTTP proxy of all deliveries. It gets judged addresses and never names; its own address is not
+    /// judged. The default is none: the environment (`HTTPS_PROXY` and the like) is ignored.
     pub egress_proxy: Option<ProxyUrl>,
-    /// How long an unused connection is kept at most; 30 s by default, and shorter where an endpoint says so
-    /// by `Keep-Alive`. Shorter than most servers keep theirs, so that they seldom close one just as a request
-    /// goes out.
+    /// How long an unused connection is kept: by default 30 s, or less if the endpoint says so by
+    /// `Keep-Alive`. Most servers keep theirs longer, so that they seldom close one just as a request is
+    /// sent.
     pub pool_idle_timeout: Duration,
-    /// How many unused connections are kept for each host and port; 256 by default.
+    /// The maximum number of unused connections to each host and port; by default 256.
     pub pool_max_idle_per_host: usize,
-    /// How many connections may be open in all; by default half of the descriptors that the process may
-    /// open, less some for the database and the API, and 8,192 at most. What needs another one waits, within
-    /// [`MAX_LOCAL_WAIT`](rdev_webhooks_domain::ports::MAX_LOCAL_WAIT).
+    /// The maximum number of open connections; by default half of the descriptors that the process may open,
+    /// less some for the database and the API, and at most 8,192. A request for a further connection waits,
+    /// within [`MAX_LOCAL_WAIT`](rdev_webhooks_domain::ports::MAX_LOCAL_WAIT).
     pub max_connections: usize,
-    /// How many unused connections are kept in all; by default half of `max_connections`, and 2,048 at most.
-    /// The longest unused is closed first.
+    /// The maximum number of unused connections; by default half of `max_connections`, and at most 2,048. The
+    /// longest unused connection is closed first.
     pub max_idle_connections: usize,
-    /// How old a connection may become; 30 s by default. A connection that is older is not used for another
-    /// request, so that a name is looked up and judged again under steady traffic too.
+    /// The maximum age of a connection; by default 30 s. An older connection is not used for another request,
+    /// so that names are looked up and judged again under steady traffic too.
     pub max_connection_age: Duration,
-    /// Whether the certificate authorities that the system trusts are trusted.
+    /// Whether the system's certificate authorities are trusted.
     pub system_roots: bool,
-    /// Certificate authorities to be trusted besides.
+    /// Additional trusted certificate authorities.
     pub extra_roots: Vec<CertificateDer<'static>>,
-    /// What looks names up.
+    /// The resolver of names.
     pub resolver: Arc<dyn Resolve>,
 }
 
@@ -73,20 +72,20 @@ impl Default for Options {
     }
 }
 
-/// How many descriptors the process may open.
+/// Returns the number of descriptors that the process may open.
 fn descriptors() -> usize {
     let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024);
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
-/// Why no dispatcher could be made.
+/// The reason why a dispatcher could not be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
-    /// One of [`Options::extra_roots`] is no certificate.
+    /// One of [`Options::extra_roots`] is not a certificate.
     #[error("additional certificate authority number {number} cannot be read")]
     Root {
-        /// Which one, counted from 1.
+        /// Its number, from 1.
         number: usize,
         /// What is wrong with it.
         #[source]

@@ -1,8 +1,8 @@
 //! The connections that deliveries share.
 //!
-//! A connection is kept for the next request to the same origin until it was unused for too long, is too old,
-//! or its place is wanted. All connections together have a bound, and those that are unused another; the
-//! longest unused goes first.
+//! A connection is kept for the next request to the same origin until it has been unused for too long, is too
+//! old, or another connection needs its place. The number of all connections is bounded, and so is the number
+//! of unused ones; the longest unused is closed first.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -21,10 +21,10 @@ use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::pool_state::State;
 
-/// How often unused connections are looked through.
+/// How often unused connections are checked.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The bounds of a pool.
+/// The limits of a pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connections: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Limits {
     pub(crate) max_age: Duration,
 }
 
-/// Where a request goes: what a connection is kept for.
+/// The origin of a request, for which a connection is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) is_https: bool,
@@ -42,7 +42,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The origin of a URL's URI, which has an authority.
+    /// Returns the origin of a URL's URI, which has an authority.
     pub(crate) fn of(uri: &Uri) -> Self {
         let authority = uri.authority().cloned();
         Self {
@@ -52,18 +52,18 @@ impl Origin {
     }
 }
 
-/// Why no response came.
+/// The reason why no response arrived.
 pub(crate) struct SendError {
     pub(crate) failure: AttemptFailure,
     pub(crate) unprocessed: Unprocessed,
 }
 
-/// Whether the endpoint has not processed a request.
+/// Whether the endpoint has left a request unprocessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unprocessed {
-    /// It has not, so the request may be sent again.
+    /// The request was not processed, so it may be sent again.
     Certainly,
-    /// It may have.
+    /// The request may have been processed.
     Unknown,
 }
 
@@ -73,8 +73,8 @@ pub(crate) enum Lease {
     Http2(SharedLease),
 }
 
-/// A request's part of a shared connection. Unless the request ended by itself, nobody else uses the
-/// connection any more, and it is closed with the last request on it.
+/// A request's share of a shared connection. If the request does not end by itself, no further request uses
+/// the connection, and it is closed with its last request.
 pub(crate) struct SharedLease {
     pub(crate) connection: Arc<Http2>,
     pool: Pool,
@@ -83,7 +83,7 @@ pub(crate) struct SharedLease {
 }
 
 impl SharedLease {
-    /// Notes that the request ended by itself, and not by its deadline.
+    /// Records that the request ended by itself, and not by its deadline.
     pub(crate) fn end(mut self) {
         self.has_ended = true;
     }
@@ -109,7 +109,7 @@ pub(crate) struct Pool {
 struct Shared {
     limits: Limits,
     places: Arc<Semaphore>,
-    /// How many requests wait for a place.
+    /// The number of requests that wait for a place.
     waiting: AtomicUsize,
     state: Mutex<State>,
     sweeper: OnceLock<AbortOnDropHandle<()>>,
@@ -129,12 +129,12 @@ impl Pool {
         }
     }
 
-    /// When a connection that is opened now becomes too old.
+    /// Returns when a connection that is opened now becomes too old.
     pub(crate) fn expiry(&self) -> Instant {
         Instant::now() + self.shared.limits.max_age
     }
 
-    /// Returns a connection that is there already; one for one request at a time only if it `may_be_stale`.
+    /// Returns an existing connection; a connection for one request at a time only if it `may_be_stale`.
     pub(crate) fn reuse(&self, origin: &Origin, may_be_stale: bool) -> Option<Lease> {
         let now = Instant::now();
         let mut state = self.lock();
@@ -144,13 +144,14 @@ impl Pool {
         if may_be_stale { state.take(origin, now).map(Lease::Http1) } else { None }
     }
 
-    /// Waits for the right to open a connection to an origin that may speak HTTP/2: one is enough then.
+    /// Waits for the right to open a connection to an origin that may speak HTTP/2: one connection suffices
+    /// then.
     pub(crate) async fn lock_opening(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
         let lock = self.lock().opening(origin)?;
         Some(lock.lock_owned().await)
     }
 
-    /// Waits for the place of a new connection, and makes one by closing the longest unused.
+    /// Waits for the place of a new connection, and makes room by closing the longest unused one.
     pub(crate) async fn place(&self, deadline: &Deadline) -> Result<OwnedSemaphorePermit, LocalFault> {
         let shared = &self.shared;
         if let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() {
@@ -162,12 +163,12 @@ impl Pool {
         place.await?.map_err(|_| unreachable_place())
     }
 
-    /// Notes that an origin speaks HTTP/1.1.
+    /// Records that an origin speaks HTTP/1.1.
     pub(crate) fn opened(&self, origin: &Origin) {
         self.lock().note_protocol(origin, false);
     }
 
-    /// Lets others share a new connection.
+    /// Makes a new connection available to other requests.
     pub(crate) fn share(&self, origin: &Origin, connection: Http2) -> SharedLease {
         let connection = Arc::new(connection);
         connection.enter();
@@ -209,7 +210,7 @@ fn unreachable_place() -> LocalFault {
 }
 
 impl Shared {
-    /// Whether somebody waits for the place of an unused connection.
+    /// Returns whether a request waits for the place of an unused connection.
     fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::Acquire) > 0
     }
@@ -219,7 +220,7 @@ impl Shared {
     }
 }
 
-/// Counts a request that waits for a place, for as long as it does.
+/// Counts a request as waiting for a place, as long as it waits.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -235,7 +236,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Closes what has been unused for too long, until the pool is gone.
+/// Closes connections that have been unused for too long, until the pool is dropped.
 async fn sweep(shared: Weak<Shared>) {
     let mut ticks = interval(SWEEP_INTERVAL);
     loop {

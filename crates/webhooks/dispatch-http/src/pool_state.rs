@@ -1,4 +1,4 @@
-//! Which connections a pool has.
+//! The connections of a pool.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
@@ -10,18 +10,18 @@ use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::pool::{Limits, Origin};
 
-/// How many origins' protocols are remembered.
+/// The maximum number of origins whose protocol is kept.
 const MAX_PROTOCOLS: usize = 16_384;
-/// How many locks may be left over before they are cleared away.
+/// The number of leftover locks at which they are removed.
 const MAX_LOCKS: usize = 1_024;
 
 #[derive(Default)]
 pub(crate) struct State {
     origins: HashMap<Origin, Connections>,
-    /// The unused connections since when, in that order.
+    /// The unused connections, in the order in which they became unused.
     idle: BTreeMap<u64, (Instant, Origin)>,
     next: u64,
-    /// Whether the connections to an origin were HTTP/2 ones.
+    /// Whether the connections to an origin used HTTP/2.
     protocols: HashMap<Origin, bool>,
     locks: HashMap<Origin, Weak<AsyncMutex<()>>>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct State {
 struct Connections {
     unused: Vec<Unused>,
     shared: Option<Arc<Http2>>,
-    /// Its place among the unused, if the shared one is unused.
+    /// The position of the shared connection among the unused ones, if it is unused.
     shared_unused: Option<u64>,
 }
 
@@ -98,7 +98,7 @@ impl State {
         self.origins.entry(origin.clone()).or_default().shared = Some(connection);
     }
 
-    /// A request on a shared connection is over.
+    /// Ends a request on a shared connection.
     pub(crate) fn release(
         &mut self,
         origin: &Origin,
@@ -146,7 +146,7 @@ impl State {
         while self.idle.len() > idle && self.evict() {}
     }
 
-    /// Closes the connection that has been unused longest, if any is unused.
+    /// Closes the connection that has been unused longest. Returns false if none is unused.
     pub(crate) fn evict(&mut self) -> bool {
         let Some((number, (_, origin))) = self.idle.pop_first() else { return false };
         if let Some(connections) = self.origins.get_mut(&origin) {
@@ -184,7 +184,7 @@ impl State {
         self.protocols.insert(origin.clone(), is_http2);
     }
 
-    /// The lock of those who open a connection to an origin that may speak HTTP/2; none for others.
+    /// Returns the lock for opening a connection to an origin that may speak HTTP/2; `None` for others.
     pub(crate) fn opening(&mut self, origin: &Origin) -> Option<Arc<AsyncMutex<()>>> {
         if !origin.is_https || self.protocols.get(origin) == Some(&false) {
             return None;

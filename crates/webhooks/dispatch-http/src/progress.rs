@@ -1,11 +1,11 @@
-//! How far one attempt has come.
+//! The progress of one attempt.
 
 use std::time::Duration;
 
 use rdev_webhooks_domain::Phases;
 use tokio::time::Instant;
 
-/// A part of an exchange, for the report on where it was when it ended.
+/// A phase of an exchange, for the message that says where the exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Queue,
@@ -35,7 +35,7 @@ impl Stage {
     }
 }
 
-/// The stage that an attempt is in, and how long each took.
+/// The current stage of an attempt, and the duration of each.
 #[derive(Debug)]
 pub(crate) struct Progress {
     stage: Stage,
@@ -56,18 +56,18 @@ impl Progress {
         self.since = now;
     }
 
-    /// Takes time out of the current stage: it went by waiting for capacity of this host.
+    /// Subtracts time from the current stage: a wait for capacity of this host.
     pub(crate) fn skip(&mut self, waited: Duration) {
         self.since += waited;
     }
 
-    /// Notes when the response's head came.
+    /// Records when the response head arrived.
     pub(crate) fn answered(&mut self, after: Duration) {
         self.phases.first_byte = Some(after);
         self.enter(Stage::Body);
     }
 
-    /// Forgets the phases of a connection that was of no use.
+    /// Discards the phases of a connection that was of no use.
     pub(crate) fn restart(&mut self) {
         *self = Self::new();
     }
@@ -76,12 +76,12 @@ impl Progress {
         self.stage
     }
 
-    /// When the current stage began.
+    /// Returns when the current stage began.
     pub(crate) fn since(&self) -> Instant {
         self.since
     }
 
-    /// How long each part took, the current one up to now.
+    /// Returns the duration of each phase, the current one up to now.
     pub(crate) fn phases(&mut self) -> Phases {
         self.close(Instant::now());
         self.phases

@@ -9,9 +9,8 @@ use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-/// Where an HTTP proxy listens, and what it asks for: `http://host:port` or
-/// `http://user:password@host:port`, with whatever is special in the two written as `%XX`. Without a port
-/// it is 80.
+/// The address and credentials of an HTTP proxy: `http://host:port` or `http://user:password@host:port`, with
+/// special characters in the credentials written as `%XX`. The default port is 80.
 ///
 /// Neither `Debug` nor an error shows the credentials.
 ///
@@ -29,23 +28,23 @@ pub struct ProxyUrl {
     authorization: Option<HeaderValue>,
 }
 
-/// Why a text is not the URL of an egress proxy.
+/// The reason why a text is not the URL of an egress proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyUrlError {
-    /// Not an absolute URL with a host.
+    /// The text is not an absolute URL with a host.
     #[error("must be a URL like http://proxy.example.com:3128")]
     Malformed,
-    /// Another scheme than http.
+    /// The scheme is not http.
     #[error("must begin with http://: deliveries go through the proxy by HTTP CONNECT")]
     Scheme,
-    /// Port 0.
+    /// The port is 0.
     #[error("must not name port 0")]
     Port,
-    /// A path, a query or a fragment.
+    /// The URL has a path, a query or a fragment.
     #[error("must end after the port, without a path, query or fragment")]
     Path,
-    /// A user's name with a colon, or a control character in either.
+    /// The user name contains a colon, or one of the two contains a control character.
     #[error(
         "must have no colon in the user name, and no control characters in the user name or the password"
     )]
@@ -61,7 +60,7 @@ impl ProxyUrl {
         self.port
     }
 
-    /// The value of `proxy-authorization`.
+    /// Returns the value of `proxy-authorization`.
     pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
     }
@@ -73,7 +72,7 @@ impl FromStr for ProxyUrl {
     fn from_str(text: &str) -> Result<Self, ProxyUrlError> {
         let url = Url::parse(text).map_err(|_| ProxyUrlError::Malformed)?;
         if url.scheme() != "http" {
-            // `proxy:3128` is a URL too, of the scheme `proxy`.
+            // `proxy:3128` is also a URL, with the scheme `proxy`.
             let scheme_given = text.contains("://");
             return Err(if scheme_given { ProxyUrlError::Scheme } else { ProxyUrlError::Malformed });
         }
@@ -86,7 +85,7 @@ impl FromStr for ProxyUrl {
     }
 }
 
-/// `Basic` of RFC 7617, if the URL has credentials.
+/// Returns `Basic` credentials (RFC 7617), if the URL has credentials.
 fn basic(url: &Url) -> Result<Option<HeaderValue>, ProxyUrlError> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_port_and_credentials_are_read() {
+    fn host_port_and_credentials_are_parsed() {
         for (text, shown, authorization) in [
             ("http://proxy.internal:3128", "http://proxy.internal:3128", None),
             ("http://proxy.internal/", "http://proxy.internal:80", None),
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_proxy_is_refused_with_its_reason() {
+    fn other_urls_are_refused_with_a_reason() {
         use ProxyUrlError as E;
         for (text, error) in [
             ("", E::Malformed),
@@ -160,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_credentials_are_ever_shown(user in "[a-z]{8}", password in "[A-Z]{8}") {
+        fn credentials_are_never_shown(user in "[a-z]{8}", password in "[A-Z]{8}") {
             let text = format!("http://{user}:{password}@proxy:3128");
             let proxy: ProxyUrl = text.parse().unwrap();
             let shown = format!("{proxy:?} {:?}", proxy.authorization());

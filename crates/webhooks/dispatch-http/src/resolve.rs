@@ -1,4 +1,4 @@
-//! Looking names up.
+//! The resolution of names.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use tokio::time::Instant;
 
 use crate::Deadline;
 
-/// What looks up the addresses of a name. The caller sets the deadline: the future may be dropped.
+/// Resolves names to addresses. The caller sets the deadline: the future may be dropped.
 #[async_trait]
 pub trait Resolve: Send + Sync + 'static {
-    /// Returns all addresses of `name`, in the order in which they should be tried. The purpose says only
+    /// Returns all addresses of `name`, in the order in which they should be tried. The purpose decides only
     /// which other look-ups this one may have to wait for. A wait for capacity of this host is a
     /// [`local_wait`](Deadline::local_wait) of the deadline.
     ///
     /// # Errors
     ///
-    /// Fails if the name has no addresses, or if this host cannot tell.
+    /// Fails if the name has no addresses, or if this host cannot resolve it.
     async fn resolve(
         &self,
         name: &str,
@@ -25,29 +25,29 @@ pub trait Resolve: Send + Sync + 'static {
         deadline: &Deadline,
     ) -> Result<Vec<IpAddr>, ResolveError>;
 
-    /// Tells whether the resolver has answered nobody since `since`, so that a look-up that takes too long says
-    /// nothing about its name.
+    /// Returns whether the resolver has answered no look-up since `since`, so that a look-up that takes too
+    /// long says nothing about its name.
     fn is_silent(&self, since: Instant) -> bool {
         let _ = since;
         false
     }
 }
 
-/// What a name is looked up for.
+/// The purpose of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// To connect to an endpoint.
     Delivery,
-    /// To judge a URL that somebody wants to store.
+    /// To judge a URL before it is stored.
     Vetting,
     /// To connect to the egress proxy.
     EgressProxy,
 }
 
-/// Why a name was not looked up.
+/// The reason why a name was not resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// The name does not exist, or its own servers do not answer.
+    /// The name does not exist, or its own servers do not respond.
     #[error("{0}")]
     Name(String),
     /// This host could not ask.

@@ -1,4 +1,4 @@
-//! Keeping what is kept of a response.
+//! Captures responses.
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -7,8 +7,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rdev_webhooks_domain::{CapturedResponse, RESPONSE_BODY_LIMIT};
 
-/// How many bytes of names and values are kept. The head as such is bounded to twice that by the client,
-/// more is a failure; headers beyond this bound are only left out of what is kept.
+/// The maximum total length of the names and values that are kept. The client limits the whole head to twice
+/// that, and a longer head is a failure; headers beyond this limit are only left out of what is kept.
 const HEADERS_LIMIT: usize = 16 * 1024;
 
 /// The body of a response.
@@ -30,7 +30,7 @@ impl Body {
         (head, Self::Http2(body))
     }
 
-    /// Reads some more; the error is that it broke off.
+    /// Reads the next part of the body. The error means that the body broke off.
     async fn read(&mut self) -> Option<Result<Bytes, BrokeOff>> {
         match self {
             Self::Http1(body) => loop {
@@ -44,7 +44,7 @@ impl Body {
             },
             Self::Http2(body) => match body.data().await? {
                 Ok(data) => {
-                    // Fails only on a stream that is over, which needs no window any more.
+                    // Fails only on a finished stream, which needs no window any more.
                     let _ = body.flow_control().release_capacity(data.len());
                     Some(Ok(data))
                 }
@@ -54,7 +54,7 @@ impl Body {
     }
 }
 
-/// A body ended before its time.
+/// The error for a body that broke off.
 struct BrokeOff;
 
 fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
@@ -65,14 +65,14 @@ fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
 /// How the reading of a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
-    /// With its last byte.
+    /// The last byte was read.
     Complete,
-    /// Before that: what is over is not read, or it broke off.
+    /// The body is longer than what is read, or it broke off.
     Early,
 }
 
-/// A response as far as it has come. It stands outside the future that reads it, so that what has come is
-/// still there when the deadline ends that future.
+/// A response, as far as it has arrived. It is outside the future that reads it, so that what has arrived
+/// survives when the deadline ends that future.
 #[derive(Default)]
 pub(crate) struct Capture {
     head: Option<CapturedResponse>,
@@ -80,8 +80,8 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    /// Keeps the head and as much of the body as is kept. The status has decided by then, so a body that
-    /// breaks off, or is no valid one, is no failure.
+    /// Captures the head and as much of the body as is kept. The status has already decided the result, so a
+    /// body that breaks off or is invalid is not a failure.
     pub(crate) async fn read(&mut self, head: &response::Parts, mut body: Body) -> BodyEnd {
         let has_framing = matches!(body, Body::Http2(_))
             || head.headers.contains_key(header::CONTENT_LENGTH)
@@ -94,11 +94,11 @@ impl Capture {
         });
         while let Some(data) = body.read().await {
             let Ok(data) = data else {
-                // Without framing the end of the connection is the end of the body.
+                // Without framing, the end of the connection is the end of the body.
                 captured.truncated = has_framing;
                 return BodyEnd::Early;
             };
-            // Copied out, for it is a slice of the connection's buffer, which it would keep from reuse.
+            // The slice is copied, because it would keep the connection's buffer from reuse.
             let room = RESPONSE_BODY_LIMIT - self.body.len();
             self.body.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {

@@ -1,4 +1,4 @@
-//! A connection's bytes: plain or TLS, counted, and holding the connection's place.
+//! The byte stream of a connection: plain or TLS, counted, and holding the connection's place.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::frames::{FrameCounter, FrameReader};
 
-/// What is known of a connection's bytes.
+/// The counters of a connection.
 #[derive(Debug)]
 pub(crate) struct Meter {
     read: AtomicU64,
@@ -21,7 +21,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// How many bytes have come so far, beneath TLS not counted.
+    /// Returns the number of bytes received so far; bytes below TLS are not counted.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Acquire)
     }
@@ -30,9 +30,9 @@ impl Meter {
 pub(crate) struct Stream {
     transport: Transport,
     meter: Arc<Meter>,
-    /// Reads the frames of an HTTP/2 connection.
+    /// The reader of the frames of an HTTP/2 connection.
     frames: Option<FrameReader>,
-    /// Held for as long as the socket is open.
+    /// Held as long as the socket is open.
     _place: OwnedSemaphorePermit,
 }
 

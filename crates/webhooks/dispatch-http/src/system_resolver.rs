@@ -1,4 +1,4 @@
-//! The system's resolver, shared fairly.
+//! The system's resolver with fair shares.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -16,19 +16,19 @@ use crate::fault::fault;
 use crate::lanes::{Answered, Lane, Lanes};
 use crate::{Deadline, Purpose, Resolve, ResolveError};
 
-/// A name that is answered no sooner is not among those that others can count on, and the resolver itself is
-/// asked whether it still answers.
+/// The time within which an answer counts as prompt. After that, the resolver itself is checked, and the name
+/// does not count as one that is answered promptly.
 const PROMPT: Duration = Duration::from_millis(500);
-/// How long the resolver may take for a question that it always knows the answer to.
+/// How long the resolver may take for a query whose answer it always knows.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The system's own resolver: the hosts file, and DNS as `/etc/resolv.conf` says; both are read again when
-/// they change.
+/// The system's own resolver: the hosts file, and DNS according to `/etc/resolv.conf`; both are read again
+/// when they change.
 ///
-/// All look-ups of a name for the same purpose share one while it is under way. Only so many run at a time.
-/// Names that were answered promptly a short while ago, other names, the vetting of URLs and the egress proxy
-/// have a share each, and a look-up that is not answered promptly moves to another: names that are not
-/// answered hold up their like alone.
+/// Concurrent look-ups of a name for the same purpose share one query. The number of concurrent look-ups is
+/// limited. Recently and promptly answered names, other names, the checks of URLs and the egress proxy have a
+/// share each, and a look-up that is not answered promptly moves to another share: unanswered names therefore
+/// delay only each other.
 #[derive(Clone)]
 pub struct SystemResolver {
     inner: Arc<Inner>,
@@ -42,21 +42,21 @@ struct Inner {
     health: Health,
 }
 
-/// What looks one name up.
+/// Looks one name up.
 #[async_trait]
 pub(crate) trait LookUp: Send + Sync + 'static {
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, LookUpError>;
 
-    /// Tells whether the resolver answers a question that is about no name in particular.
+    /// Returns whether the resolver answers a query that is not about a particular name.
     async fn is_alive(&self) -> bool;
 }
 
-/// Why a look-up found nothing.
+/// The reason why a look-up found nothing.
 #[derive(Debug, Clone)]
 pub(crate) enum LookUpError {
-    /// There is no such name.
+    /// The name does not exist.
     Name(String),
-    /// The name's servers do not answer, or this host's resolver does not.
+    /// The name's servers do not respond, or this host's resolver does not.
     Unanswered(String),
     /// This host could not ask.
     Local(LocalFault),
@@ -73,7 +73,7 @@ enum State {
 type UnderWay = HashMap<(Lane, Box<str>), watch::Receiver<State>>;
 
 impl SystemResolver {
-    /// A resolver that runs at most about `look_ups` at a time.
+    /// Creates a resolver that runs at most about `look_ups` look-ups concurrently.
     #[must_use]
     pub fn new(look_ups: usize) -> Self {
         Self::with(Arc::new(SystemNames::new()), look_ups)
@@ -108,7 +108,7 @@ impl SystemResolver {
         }
         let (sender, receiver) = watch::channel(State::Queued);
         under_way.insert(key.clone(), receiver.clone());
-        // Ends by itself: a look-up has a bound of its own.
+        // The task ends by itself: a look-up has its own time limit.
         tokio::spawn(self.clone().run(key, sender));
         receiver
     }
@@ -121,7 +121,7 @@ impl SystemResolver {
         };
         {
             let mut under_way = lock(&inner.under_way);
-            // The one receiver left is the map's: all who asked have given up meanwhile.
+            // The remaining receiver is the map's: all callers have given up meanwhile.
             if sender.receiver_count() <= 1 {
                 under_way.remove(&key);
                 return;
@@ -154,7 +154,7 @@ impl SystemResolver {
         sender.send_replace(State::Done(answer));
     }
 
-    /// Tells whose fault it is that a look-up failed.
+    /// Decides whether a failed look-up is the fault of the name or of this host.
     async fn judge(
         &self,
         ended: Result<Vec<IpAddr>, LookUpError>,
@@ -229,7 +229,7 @@ impl Health {
         lock(&self.answered).is_some_and(|answered| answered >= since)
     }
 
-    /// Asks the resolver whether it answers, unless that has become known since `since`.
+    /// Checks whether the resolver answers, unless that has become known since `since`.
     async fn probe(&self, names: &dyn LookUp, since: Instant) {
         let mut probed = self.probed.lock().await;
         if self.has_answered_since(since) || probed.is_some_and(|probed| probed >= since) {

@@ -10,17 +10,17 @@ use crate::Purpose::{Delivery, EgressProxy, Vetting};
 
 const ANSWER: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 const LOOK_UPS: usize = 64;
-/// More than all lanes have room for.
+/// More look-ups than all lanes can run.
 const MANY: usize = 300;
 
-/// Names by script.
+/// Scripted names.
 struct Script {
-    /// Names that nobody answers for.
+    /// Names that are never answered.
     dead: Mutex<HashSet<String>>,
     /// Names whose servers fail.
     failing: Mutex<HashSet<String>>,
     is_alive: AtomicBool,
-    /// Each look-up takes one.
+    /// Each look-up takes one permit.
     gate: Semaphore,
     count: AtomicUsize,
 }
@@ -75,7 +75,7 @@ async fn resolve(
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_who_ask_for_a_name_share_one_look_up() {
+async fn concurrent_callers_for_a_name_share_one_look_up() {
     let script = Script::new();
     let resolver = script.resolver();
     let (first, second) = (resolver.join("a.example", Delivery), resolver.join("a.example", Delivery));
@@ -88,7 +88,7 @@ async fn all_who_ask_for_a_name_share_one_look_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_up_that_nobody_waits_for_is_not_begun() {
+async fn a_look_up_without_a_waiting_caller_is_not_begun() {
     let script = Script::new();
     let resolver = script.resolver();
     let lane = resolver.inner.lanes.get(Lane::Other);
@@ -102,7 +102,7 @@ async fn a_look_up_that_nobody_waits_for_is_not_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_that_are_not_answered_hold_up_their_like_alone() {
+async fn unanswered_names_delay_only_each_other() {
     let script = Script::new();
     let resolver = script.resolver();
     resolve(&resolver, "good.example", Delivery).await.unwrap();
@@ -115,14 +115,14 @@ async fn names_that_are_not_answered_hold_up_their_like_alone() {
     assert_eq!(resolve(&resolver, "good.example", Delivery).await.unwrap(), ANSWER);
     assert_eq!(resolve(&resolver, "new.example", Vetting).await.unwrap(), ANSWER);
     assert_eq!(resolve(&resolver, "proxy.example", EgressProxy).await.unwrap(), ANSWER);
-    // It was vetted.
+    // The name was checked before.
     assert_eq!(resolve(&resolver, "new.example", Delivery).await.unwrap(), ANSWER);
     assert_eq!(began.elapsed(), Duration::ZERO);
     drop(waiting);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_was_never_asked_for_is_looked_up_beside_dead_ones() {
+async fn a_new_name_is_looked_up_beside_unanswered_ones() {
     let script = Script::new();
     let resolver = script.resolver();
     let names: Vec<_> = (0..LOOK_UPS / 2).map(|n| format!("{n}.dead.example")).collect();
@@ -136,7 +136,7 @@ async fn a_name_that_was_never_asked_for_is_looked_up_beside_dead_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_a_look_up_of_this_host_is_a_local_fault() {
+async fn a_wait_for_a_place_among_the_look_ups_is_a_local_fault() {
     let script = Script::new();
     let resolver = script.resolver();
     let lane = resolver.inner.lanes.get(Lane::Other);
@@ -146,7 +146,7 @@ async fn a_wait_for_a_look_up_of_this_host_is_a_local_fault() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_whose_servers_fail_is_told_from_a_resolver_that_does() {
+async fn failing_servers_of_a_name_differ_from_a_failing_resolver() {
     let script = Script::new();
     let resolver = script.resolver();
     lock(&script.failing).insert("failing.example".to_owned());
@@ -169,7 +169,7 @@ async fn a_name_whose_servers_fail_is_told_from_a_resolver_that_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_resolver_is_told_from_a_silent_name() {
+async fn a_silent_resolver_differs_from_a_silent_name() {
     let script = Script::new();
     let resolver = script.resolver();
     lock(&script.dead).insert("dead.example".to_owned());

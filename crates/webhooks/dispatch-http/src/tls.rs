@@ -1,4 +1,4 @@
-//! TLS: what is trusted, the handshake, and its errors in words.
+//! TLS: trusted authorities, the handshake, and error messages.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use url::Host;
 use crate::OptionsError;
 use crate::failure::failure;
 
-/// The client's side of TLS 1.2 and 1.3, offering HTTP/2 and HTTP/1.1.
+/// Creates the client configuration for TLS 1.2 and 1.3, offering HTTP/2 and HTTP/1.1.
 pub(crate) fn config(
     system_roots: bool,
     extra_roots: Vec<CertificateDer<'static>>,
@@ -27,7 +27,7 @@ pub(crate) fn config(
     for (index, root) in extra_roots.into_iter().enumerate() {
         roots.add(root).map_err(|source| OptionsError::Root { number: index + 1, source })?;
     }
-    // The provider is named, for a process may have installed another as its default, or none.
+    // The provider is named, because a process may have installed another default or none.
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(OptionsError::Tls)?
@@ -52,7 +52,7 @@ fn add_system_roots(roots: &mut RootCertStore) {
     }
 }
 
-/// Agrees on TLS over a connection to `host`.
+/// Performs the TLS handshake with `host` over a connection.
 pub(crate) async fn handshake(
     config: Arc<ClientConfig>,
     host: &Host<&str>,
@@ -79,12 +79,12 @@ fn explain_io(error: &io::Error) -> String {
     }
 }
 
-/// The TLS error that an I/O error carries.
+/// Returns the TLS error inside an I/O error.
 pub(crate) fn inner(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// A TLS error as a sentence that says whose fault it is.
+/// Describes a TLS error in a sentence that says which side is at fault.
 pub(crate) fn explain(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => explain_certificate(error),

@@ -1,10 +1,10 @@
-//! Connecting through an egress proxy, by HTTP CONNECT (RFC 9110, section 9.3.6).
+//! Connects through an egress proxy by HTTP CONNECT (RFC 9110, section 9.3.6).
 //!
-//! The proxy is asked for addresses that have been judged, and never for a name: it would look the name
-//! up itself, and whoever controls the name could answer it something else. TLS is agreed on with the
-//! endpoint inside the tunnel, so the proxy sees neither the request nor the name's certificate. The
-//! proxy's own address is the operator's and is not judged. What is said of a failure names the proxy as
-//! such and not where it is, for those who read it need not be those who run it.
+//! The proxy gets judged addresses and never names: it would resolve a name itself, and whoever controls the
+//! name could return it something else. The TLS handshake is made with the endpoint inside the tunnel, so the
+//! proxy sees neither the request nor the certificate of the name. The proxy's own address is the operator's
+//! and is not judged. Failure messages mention the proxy without its address, because their readers need not
+//! be its operators.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,14 +24,14 @@ use crate::fault::{NotConnected, Routes, fault};
 use crate::progress::{Progress, Stage};
 use crate::{ProxyUrl, Purpose, Resolve, ResolveError};
 
-/// The size of the head of a proxy's answer.
+/// The maximum size of the head of a proxy's response.
 const HEAD_LIMIT: usize = 8 * 1024;
-/// What every answer begins with.
+/// The beginning of every response.
 const VERSION: &[u8] = b"HTTP/1.";
 /// The length of `HTTP/1.1 200`.
 const STATUS_END: usize = VERSION.len() + 5;
 
-/// A proxy and what looks its name up.
+/// A proxy and the resolver of its name.
 #[derive(Clone)]
 pub(crate) struct EgressProxy {
     url: ProxyUrl,
@@ -109,7 +109,7 @@ impl EgressProxy {
         Ok(stream)
     }
 
-    /// Asks for a tunnel; on success the stream is that tunnel, with nothing of it read.
+    /// Requests a tunnel. On success the stream is that tunnel, with nothing of it read.
     async fn ask(&self, stream: &mut TcpStream, target: SocketAddr) -> Result<(), Unreached> {
         let broken = |error: io::Error| {
             Unreached::Address(format!("the connection to the proxy broke: {}", reason(&error)))
@@ -137,8 +137,8 @@ impl EgressProxy {
     }
 }
 
-/// Reads the head of the proxy's answer, and not a byte more: what follows is the endpoint's. The inner
-/// error says what is wrong with the answer.
+/// Reads the head of the proxy's response, and not a byte more: what follows is the endpoint's. The inner
+/// error says what is wrong with the response.
 async fn answered_status(stream: &mut TcpStream) -> io::Result<Result<u16, String>> {
     let mut head = Vec::with_capacity(512);
     let mut ahead = [0; 512];
@@ -157,7 +157,7 @@ async fn answered_status(stream: &mut TcpStream) -> io::Result<Result<u16, Strin
         head.truncate(end.unwrap_or(head.len()));
         let taken = head.len() - known;
         stream.read_exact(&mut ahead[..taken]).await?;
-        // Judged early, for what is not HTTP may never have an end.
+        // Judged early, because bytes that are not HTTP may never end.
         let Some(status) = status(&head) else {
             return Ok(Err("the proxy's response is not HTTP".to_owned()));
         };
@@ -167,14 +167,14 @@ async fn answered_status(stream: &mut TcpStream) -> io::Result<Result<u16, Strin
     }
 }
 
-/// Where the empty line ends; what stood before `known` has been looked at.
+/// Returns where the empty line ends; the bytes before `known` have already been searched.
 fn end_of_head(head: &[u8], known: usize) -> Option<usize> {
     let from = known.saturating_sub(3);
     head[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4)
 }
 
-/// The status in a head: the outer is none if it is no head of an answer, the inner if it is still too
-/// short to tell.
+/// Parses the status of a head. The outer option is `None` if it is not the head of a response, the inner one
+/// if it is still too short.
 fn status(head: &[u8]) -> Option<Option<u16>> {
     let length = head.len().min(VERSION.len());
     if head[..length] != VERSION[..length] {
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_read_as_soon_as_it_is_there() {
+    fn a_status_is_parsed_as_soon_as_it_is_complete() {
         for (head, expected) in [
             ("", Some(None)),
             ("HTTP", Some(None)),

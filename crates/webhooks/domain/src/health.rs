@@ -13,8 +13,8 @@ use crate::{AttemptOutcome, FailureClass, Timestamp};
 /// The number of failures in a row that opens a circuit.
 pub const OPEN_AFTER: u32 = 50;
 
-/// How long an endpoint must have been failing before its circuit opens. A burst of failures in one
-/// moment says little; this leaves the second attempts of the default policy to show better.
+/// How long an endpoint must have been failing before its circuit opens. A burst of failures at one moment
+/// says little; within this time the second attempts of the default policy can succeed.
 pub const OPEN_AFTER_FAILING_FOR: Duration = Duration::from_secs(10);
 
 /// The duration of the first wait of an open circuit.
