@@ -1,4 +1,4 @@
-//! Connections: the pools, their settings, and their end.
+//! Connections: the pools, their settings, and how they are closed.
 
 mod pool;
 mod server;
@@ -31,10 +31,10 @@ use crate::{gauges, key_checks, public_keys, resealing, upkeep, wakeups};
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long upkeep waits for its connection, which another part of it may have for several statements.
+/// How long upkeep waits for its connection, which another part of upkeep may hold for several statements.
 const UPKEEP_WAIT: Duration = Duration::from_secs(60);
 
-/// The store ports on a Postgres database. Clones share everything.
+/// The store ports on a Postgres database. Clones share all state.
 ///
 /// Its own tasks (upkeep, wake-ups) end with [`Self::close`], or when the last clone is dropped.
 #[derive(Clone)]
@@ -66,31 +66,31 @@ pub(crate) struct Inner {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL makes no sense; it is not repeated, as it may hold a password.
+    /// The URL is not valid. The message does not repeat it, as it may hold a password.
     #[error("the database URL is not a Postgres URL like postgres://user@host/database")]
     Url,
-    /// The schema is another than this program needs; the message says which command to run.
+    /// The schema version differs from the one that this program needs; the message names the command to run.
     #[error("{0}")]
     Schema(SchemaState),
-    /// Some of the database's secrets are sealed with a key that was not given.
+    /// Some of the database's secrets are sealed with a key that the keyring lacks.
     #[error(
         "the database contains secrets that are sealed with another encryption key ({needed}); set that key, or a \
          list of keys that contains it"
     )]
     WrongKey {
-        /// The id of the key that is needed.
+        /// The id of the missing key.
         needed: KeyId,
     },
-    /// The database could not be reached, or refused us.
+    /// The database could not be reached, or refused the connection.
     #[error("the database cannot be used")]
     Store(#[source] StoreError),
 }
 
-/// Seals everything in a database anew with the primary key, while processes serve on it, and tells what that
-/// came to. Afterwards, if all of it could be read, no process needs the other keys.
+/// Reseals all secrets in a database with the primary key, while processes serve on it, and reports the
+/// result. Afterwards, if all secrets could be read, no process needs the other keys.
 ///
-/// It may be ended at any moment and begun again. The processes that serve meanwhile must have both keys, and
-/// those that still seal with the old one make it necessary once more.
+/// It may be stopped at any moment and restarted. The processes that serve meanwhile must have both keys; if
+/// one of them still seals with the old key, it must run once more.
 ///
 /// # Errors
 ///
@@ -122,8 +122,8 @@ async fn check_schema(pool: &Pool) -> Result<(), ConnectError> {
 }
 
 impl ConnectError {
-    /// Whether the database is only away, so that it is worth to wait for it: nobody listens there, it does not
-    /// answer, is starting, or takes no writes. A user who is not let in has to be seen to.
+    /// Returns whether the database is only away, so that waiting for it makes sense: no server listens
+    /// there, or it does not answer, is starting, or takes no writes. A rejected login needs an operator.
     #[must_use]
     pub fn is_away(&self) -> bool {
         matches!(self, Self::Store(error) if is_away(error))
@@ -131,7 +131,7 @@ impl ConnectError {
 }
 
 impl PostgresStore {
-    /// Connects, checks the schema's version and the encryption keys, and begins the upkeep.
+    /// Connects, checks the schema's version and the encryption keys, and starts the upkeep.
     ///
     /// # Errors
     ///
@@ -190,14 +190,14 @@ impl PostgresStore {
         })
     }
 
-    /// A process's clock, corrected by the database's: what ids are to be made by.
+    /// Returns the process's clock, corrected by the database's. Ids are made by it.
     #[must_use]
     pub fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
         self.inner.time.clock(own)
     }
 
-    /// Ends the store's tasks and closes its connections. Whatever is called afterwards is
-    /// [`StoreError::Unavailable`]. What is under way may end, for up to ten seconds.
+    /// Ends the store's tasks and closes its connections. Every later call is [`StoreError::Unavailable`].
+    /// Calls in progress may finish, for up to ten seconds.
     pub async fn close(&self) {
         self.inner.stop.cancel();
         let closing = async {
@@ -218,27 +218,27 @@ impl PostgresStore {
 }
 
 impl Inner {
-    /// For what changes something: durable once it is answered.
+    /// Returns the pool for changes: a change is durable once the call returns.
     pub(crate) const fn write(&self) -> &Pool {
         &self.write
     }
 
-    /// For discovering and claiming.
+    /// Returns the pool for discovering and claiming.
     pub(crate) const fn claim(&self) -> &Pool {
         &self.claim
     }
 
-    /// For authentication, and for what is looked up by its id.
+    /// Returns the pool for authentication and look-ups by id.
     pub(crate) const fn browse(&self) -> &Pool {
         &self.browse
     }
 
-    /// For what a caller of the API may make last.
+    /// Returns the connections for listings, whose length callers of the API determine.
     pub(crate) const fn listings(&self) -> &Listings {
         &self.listings
     }
 
-    /// For pruning and other work on many rows, which may take long.
+    /// Returns the pool for pruning and other work on many rows, which may take long.
     pub(crate) const fn upkeep(&self) -> &Pool {
         &self.upkeep
     }
@@ -247,7 +247,7 @@ impl Inner {
         &self.readiness
     }
 
-    /// For what must not wait for any of the others: wake-ups, and asking whether the database can be used.
+    /// Returns the pool for what must not wait for any of the others: wake-ups and readiness checks.
     pub(crate) const fn control(&self) -> &Pool {
         &self.control
     }

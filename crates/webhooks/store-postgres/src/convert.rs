@@ -1,61 +1,61 @@
-//! The domain's values as Postgres keeps them, and back.
+//! Conversion between the domain's values and Postgres's.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::Timestamp;
 
-/// A moment, exactly: both count microseconds.
+/// Converts a moment, exactly: both count microseconds.
 pub(crate) fn to_sql_time(at: Timestamp) -> DateTime<Utc> {
-    // A Timestamp is of the years 1 to 9999, all of which chrono has.
+    // A Timestamp lies in the years 1 to 9999, all of which chrono represents.
     DateTime::from_timestamp_micros(at.as_micros()).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
-/// [`to_sql_time`] back.
+/// Reverses [`to_sql_time`].
 pub(crate) fn from_sql_time(at: DateTime<Utc>) -> Timestamp {
     Timestamp::from_micros(at.timestamp_micros())
 }
 
-/// A duration that is kept exactly, up to 292 years.
+/// Converts a duration exactly, up to 292 years.
 pub(crate) fn to_nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// [`to_nanos`] back; a negative number, which nobody writes, is zero.
+/// Reverses [`to_nanos`]; a negative number, which is never written, becomes zero.
 pub(crate) fn from_nanos(nanos: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
 }
 
-/// A duration in microseconds; a negative number is zero.
+/// Converts microseconds to a duration; a negative number becomes zero.
 pub(crate) fn from_micros(micros: i64) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
-/// A duration to be added to the database's time, rounded up so that nothing is due early; at most a
-/// thousand years, which stays within what Postgres can add.
+/// Converts a duration that is to be added to the database's time, rounded up so that nothing is due early;
+/// at most a thousand years, which Postgres can still add.
 pub(crate) fn to_micros_up(duration: Duration) -> i64 {
     const THOUSAND_YEARS: u128 = 1_000 * 366 * 24 * 60 * 60 * 1_000_000;
     let micros = duration.as_nanos().div_ceil(1_000).min(THOUSAND_YEARS);
     i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
-/// A count that a store of ours wrote: never negative, and never near the limit.
+/// Converts a count that one of our stores wrote: never negative, and never near the limit.
 pub(crate) fn to_u32(count: i32) -> u32 {
     u32::try_from(count).unwrap_or(0)
 }
 
-/// A count or a limit for Postgres, which has no unsigned numbers.
+/// Converts a count or a limit for Postgres, which has no unsigned numbers.
 pub(crate) fn to_i32(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// A text that Postgres can hold: it refuses the character NUL, for which the replacement character
-/// stands then.
+/// Returns a text that Postgres can hold: it refuses the character NUL, which becomes the replacement
+/// character.
 pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// An array of texts.
+/// Converts values to an array of texts.
 pub(crate) fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     values.into_iter().map(|value| value.to_string()).collect()
 }

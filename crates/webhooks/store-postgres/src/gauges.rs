@@ -1,4 +1,4 @@
-//! How much the pools are used, for the metrics; and an end to connections that nobody needs.
+//! Metrics of the pools' use; also closes unneeded connections.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::connect::Pool;
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Keeps a gauge of the connections of each of these pools, by what they are doing.
+/// Keeps a gauge of the connections of each of these pools, by their state.
 pub(crate) fn spawn<const N: usize>(tasks: &TaskTracker, stop: &CancellationToken, pools: [Pool; N]) {
     describe_gauge!(
         "rdev_webhooks_db_connections",

@@ -1,25 +1,25 @@
-//! The rdev webhooks ports on Postgres: for several API processes and any number of workers on one
+//! The ports of rdev webhooks on Postgres, for several API processes and any number of workers on one
 //! database.
 //!
-//! [`PostgresStore`] is all the store ports. [`migrate`] prepares a database, [`schema_state`] tells
-//! whether one is prepared.
+//! [`PostgresStore`] implements all store ports. [`migrate`] prepares a database; [`schema_state`] returns
+//! whether a database is prepared.
 //!
-//! # How it is laid out
+//! # Layout
 //!
-//! Everything stands in the schema `rdev_webhooks`. `delivery_queue` holds the unfinished deliveries and
+//! All objects are in the schema `rdev_webhooks`. `delivery_queue` holds the unfinished deliveries and
 //! nothing else; `events`, `deliveries` (the finished ones) and `attempts` are partitioned by the day in
-//! their ids, so that retention drops whole tables. Publishing, claiming and settling are one statement
-//! each, over arrays, however many deliveries they are about.
+//! their ids, so that retention drops whole tables. Publishing, claiming and settling are one statement each,
+//! over arrays, for any number of deliveries.
 //!
 //! # Time
 //!
-//! All scheduling goes by the database's clock (the SQL function `rdev_webhooks.now()`): a machine whose
-//! own clock is off harms nothing.
+//! All scheduling uses the database's clock (the SQL function `rdev_webhooks.now()`): a machine with a wrong
+//! clock does no harm.
 //!
 //! # Waiting
 //!
-//! Every wait has an end: for a connection, for a statement, for a lock. What takes longer, and whatever
-//! a lost connection does, is [`StoreError::Unavailable`]; the pools mend themselves.
+//! Every wait is bounded: for a connection, for a statement, for a lock. A wait that exceeds its bound, and
+//! any failure caused by a lost connection, is [`StoreError::Unavailable`]; the pools recover by themselves.
 //!
 //! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
 

@@ -1,56 +1,56 @@
-//! How to reach the database.
+//! Connection options.
 
 use std::fmt;
 use std::time::Duration;
 
 use rdev_keyring::Keyring;
 
-/// How to reach the database, and what to hold open. `Debug` shows neither the URL nor a key.
+/// Where the database is, and how many connections to hold. `Debug` shows neither the URL nor a key.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/database`, with the parameters that libpq knows:
-    /// `?sslmode=verify-full`, `?host=/var/run/postgresql`.
+    /// `postgres://user:password@host:port/database`, with libpq's parameters: `?sslmode=verify-full`,
+    /// `?host=/var/run/postgresql`.
     pub url: String,
-    /// What secrets and header values are sealed with.
+    /// The keys that seal secrets and header values.
     pub keyring: Keyring,
-    /// How many connections there may be.
+    /// The sizes of the pools.
     pub pools: PoolSizes,
-    /// How long to wait for a connection of a pool to be free, and for a new one to be made.
+    /// How long to wait for a free connection of a pool, and for a new connection.
     pub acquire_timeout: Duration,
-    /// How long one statement may take, on the server and waiting for locks. Listings may take
-    /// [`Self::listing_timeout`], pruning [`Self::upkeep_timeout`].
+    /// Time limit of one statement, both on the server and waiting for locks. Listings have
+    /// [`Self::listing_timeout`] instead, pruning [`Self::upkeep_timeout`].
     pub statement_timeout: Duration,
-    /// How long one statement of a listing may take.
+    /// Time limit of one statement of a listing.
     pub listing_timeout: Duration,
-    /// How long one statement of looking something up may take.
+    /// Time limit of one statement of a look-up.
     pub browse_timeout: Duration,
-    /// How long one statement of pruning may take.
+    /// Time limit of one statement of pruning.
     pub upkeep_timeout: Duration,
-    /// How long a producer's key is remembered; at the most as long as its event is kept.
+    /// How long a producer's event key is remembered; at most as long as its event is kept.
     pub key_lifetime: Duration,
-    /// Whether processes wake each other when there is work. Without it they find it by polling, and
-    /// one connection less is held.
+    /// Whether processes wake each other when there is work. Without it they find work by polling, and hold
+    /// one connection less.
     pub wake_others: bool,
 }
 
-/// How many connections each kind of work may hold. A process holds at most their sum and two more: one for upkeep,
-/// and one for wake-ups and to ask whether the database can be used. With [`PostgresOptions::wake_others`] there is
-/// another to listen on.
+/// How many connections each kind of work may hold. A process holds at most their sum and two more: one for
+/// upkeep, and one for wake-ups and readiness checks. With [`PostgresOptions::wake_others`] it holds another
+/// one to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSizes {
-    /// For publishing, settling and whatever else changes something.
+    /// For publishing, settling and all other changes.
     pub write: u32,
     /// For discovering and claiming.
     pub claim: u32,
-    /// For authentication, and for what is looked up by its id.
+    /// For authentication, and for look-ups by id.
     pub browse: u32,
     /// For listings.
     pub listing: u32,
 }
 
 impl PostgresOptions {
-    /// The usual: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to prune,
-    /// 30 days for a key, and processes that wake each other.
+    /// Returns the defaults: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to
+    /// prune, 30 days for a key, and processes that wake each other.
     #[must_use]
     pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
         Self {

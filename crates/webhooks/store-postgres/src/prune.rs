@@ -1,10 +1,10 @@
-//! What retention removes.
+//! Deletion of what is older than the retention.
 //!
-//! A day that lies wholly before the limit goes as whole partitions: tables are dropped, whatever they
-//! hold. Rows are deleted one by one only from the day that the limit falls into, from the default
-//! partitions, which are all but empty, and from a day that still has something to be delivered; and of
-//! those only so many at a time. Under a load that adds more than that, the rest goes a few hours later,
-//! with its partition: deleting all of it row by row would cost more than having delivered it.
+//! A day that lies wholly before the limit is removed by dropping its partitions, whatever they hold. Rows
+//! are deleted one by one only from the day of the limit, from the default partitions, which are nearly
+//! empty, and from a day that still has unfinished deliveries; and only a bounded number at a time. Under a
+//! load that adds more than that, the rest is removed a few hours later with its partition: deleting all of
+//! it row by row would cost more than delivering it did.
 
 use std::time::Duration;
 
@@ -20,24 +20,24 @@ use crate::error::{describe, is_lock_timeout};
 use crate::queue::cancel::sweep_deleted;
 use crate::upkeep;
 
-/// So many events, or keys, in one statement.
+/// How many events, or keys, one statement deletes.
 const STEP: i64 = 1_000;
 
-/// So many steps of events at a time.
+/// How many steps of events one pass makes.
 const STEPS: u32 = 50;
 
-/// To drop a table takes a lock that everybody waits behind: rather not at all than for long.
+/// Dropping a table takes a lock that blocks all others: give up rather than hold it long.
 const LOCK_TIMEOUT: &str = "1s";
 
-/// The rows of a day are counted up to this many; of more, the server's estimate will do.
+/// The rows of a day are counted up to this many; beyond it the server's estimate is used.
 const COUNTED: i64 = 10_000;
 
-/// The day's tables in the order they go, the one that says what is kept before its event.
+/// The day's tables in the order of their removal; the one that refers to an event goes before its event.
 const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
 
-/// Removes what is older than the retention, as `DeliveryHistory::prune` says. How old something is goes by the
-/// database's time alone, as far as it is known to have passed: a process whose clock is ahead, or a database whose
-/// clock steps, would remove for everybody what is still to be kept.
+/// Removes what is older than the retention, as `DeliveryHistory::prune` requires. Age is measured by the
+/// database's time alone, as far as it is known to have passed: a process whose clock is ahead, or a database
+/// whose clock steps, would remove for all processes what must still be kept.
 pub(crate) async fn prune(
     pool: &Pool,
     time: &Time,
@@ -94,14 +94,14 @@ pub(crate) async fn prune(
     Ok(pruned)
 }
 
-/// A day that has partitions, and the ids from its first to that of the next day.
+/// A day that has partitions, with the ids from its first to the first of the next day.
 struct Day {
     suffix: String,
     low: Uuid,
     high: Uuid,
 }
 
-/// The days before a limit that have partitions.
+/// Returns the days before a limit that have partitions.
 async fn whole_days(pool: &Pool, limit: Uuid) -> Result<Vec<Day>, StoreError> {
     pool.run(async |conn| {
         sqlx::query_as!(
@@ -132,13 +132,13 @@ async fn whole_days(pool: &Pool, limit: Uuid) -> Result<Vec<Day>, StoreError> {
     .await
 }
 
-/// Drops a day's tables, each in a transaction of its own, so that nobody can wait for two of them. A day
-/// that has something in the queue stays, and so does one whose tables are busy: there is a next time.
+/// Drops a day's tables, each in a transaction of its own, so that no caller waits for two of them. A day
+/// with deliveries in the queue stays, and so does one with busy tables: the next pass tries again.
 async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), StoreError> {
     if pool.run(async |conn| has_awaited(conn, day).await).await? {
         return Ok(());
     }
-    // What waits for disabled webhooks goes too, before the tables, in steps.
+    // Deliveries of disabled webhooks are removed too, before the tables, in steps.
     loop {
         let deleted = pool.run(async |conn| delete_unawaited(conn, day).await).await?;
         pruned.deliveries += deleted;
@@ -166,10 +166,10 @@ async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), Sto
     Ok(())
 }
 
-/// Deletes some of what a day has in the queue for webhooks that are disabled or gone, and says how many.
+/// Deletes some of a day's queued deliveries whose webhooks are disabled or deleted, and returns how many.
 ///
-/// Which these are is asked again once the rows are locked: a webhook may have been enabled meanwhile, and a
-/// delivery asked for again. Rows that somebody else has locked are left alone.
+/// The condition is checked again once the rows are locked: a webhook may have been enabled meanwhile, and a
+/// delivery redelivered. Rows that another transaction has locked are skipped.
 async fn delete_unawaited(conn: &mut PgConnection, day: &Day) -> Result<u64, sqlx::Error> {
     let mut tx = conn.begin().await?;
     let held = sqlx::query_scalar!(
@@ -197,7 +197,7 @@ async fn delete_unawaited(conn: &mut PgConnection, day: &Day) -> Result<u64, sql
     Ok(deleted.rows_affected())
 }
 
-/// Drops one table and says how many rows it had, about.
+/// Drops one table and returns its approximate number of rows.
 async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) -> Result<u64, sqlx::Error> {
     // The suffix is eight digits.
     let table = format!("rdev_webhooks.{parent}_{}", day.suffix);
@@ -209,18 +209,18 @@ async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) ->
     if !exists {
         return Ok(0);
     }
-    // Before the lock: nobody adds to a day that is over, and counting takes its time.
+    // Before the lock: no rows are added to a past day, and counting takes time.
     let rows: i64 = sqlx::query_scalar("SELECT rdev_webhooks.partition_rows($1, $2, $3)")
         .bind(parent)
         .bind(&day.suffix)
         .bind(COUNTED)
         .fetch_one(&mut *tx)
         .await?;
-    // The parent first, as whoever reads or writes the table through it does.
+    // The parent is locked first, in the order of every statement that reads or writes the table through it.
     sqlx::query(AssertSqlSafe(format!("LOCK TABLE rdev_webhooks.{parent} IN ACCESS EXCLUSIVE MODE")))
         .execute(&mut *tx)
         .await?;
-    // Somebody may have asked for a delivery again until now, and from now on cannot.
+    // Until now a delivery could be redelivered; from now on it cannot.
     if has_unfinished(&mut tx, day).await? {
         return Ok(0);
     }
@@ -233,7 +233,7 @@ async fn drop_table(conn: &mut PgConnection, parent: &'static str, day: &Day) ->
     Ok(u64::try_from(rows).unwrap_or(0))
 }
 
-/// Whether something of a day is still to be delivered.
+/// Returns whether a day has deliveries that are still to be sent.
 async fn has_awaited(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -248,7 +248,7 @@ async fn has_awaited(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::E
     .await
 }
 
-/// Whether a day has anything in the queue.
+/// Returns whether a day has deliveries in the queue.
 async fn has_unfinished(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -260,11 +260,12 @@ async fn has_unfinished(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx
     .await
 }
 
-/// Deletes events under a limit, save those of which something is still to be delivered. Continues where the last
-/// pass ended, so that those that are kept hide nothing that lies behind them; one that reaches the limit is the
-/// last, and the next begins at the oldest again.
+/// Deletes events under a limit, except those with unfinished deliveries. It continues where the last pass
+/// ended, so that the events that are kept do not hide those behind them; a pass that reaches the limit is
+/// the last, and the next begins at the oldest event again.
 ///
-/// What is left under `soon`, the beginning of the limit's day, should go soon: it goes with no partition.
+/// Events under `soon`, the beginning of the limit's day, should be deleted soon: no partition takes them
+/// along.
 async fn delete_rows(pool: &Pool, limit: Uuid, soon: Uuid, pruned: &mut Pruned) -> Result<(), StoreError> {
     let mut after = pool
         .run(async |conn| {
@@ -311,10 +312,10 @@ async fn note_looked_to(pool: &Pool, looked_to: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Deletes those of a page's events of which nothing is to be delivered any more.
+/// Deletes those of a page's events that have no unfinished delivery.
 ///
-/// They are locked first, and looked at again then: whoever takes up a delivery again holds its event, and what
-/// was taken up before the lock is seen after it. What is held right now is left alone.
+/// They are locked first and then checked again: a redelivery holds its event, and one made before the lock
+/// is visible after it. Events that are held at this moment are skipped.
 async fn delete_page(
     conn: &mut PgConnection,
     page: &[Uuid],
@@ -389,7 +390,7 @@ async fn delete_page(
     })
 }
 
-/// Deletes the keys of events that are gone, and those that have expired.
+/// Deletes the event keys of deleted events, and expired event keys.
 async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result<(), StoreError> {
     let mut after = Uuid::nil();
     loop {
@@ -427,7 +428,7 @@ async fn forget_keys(pool: &Pool, limit: Uuid, key_lifetime: Duration) -> Result
     }
 }
 
-/// Forgets of what has ended again that it was put back once.
+/// Deletes the marks of reopened deliveries that have ended again.
 async fn forget_reopened(pool: &Pool) -> Result<(), StoreError> {
     loop {
         let forgotten = pool

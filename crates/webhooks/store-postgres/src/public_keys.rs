@@ -1,4 +1,4 @@
-//! The public keys of webhooks that were made before these were stored beside the secrets.
+//! Public keys of webhooks that were created before public keys were stored beside the secrets.
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::WebhookId;
@@ -18,8 +18,8 @@ struct Lacking {
     previous_secret: Option<Vec<u8>>,
 }
 
-/// Stores the public keys that are missing. They show in the webhook, so its version is raised; whoever rotates
-/// the secret at the same moment stores them with it.
+/// Stores the missing public keys. They are part of the webhook, so its version is raised; a concurrent
+/// rotation of the secret stores them itself.
 pub(crate) async fn fill(pool: &Pool, keyring: &Keyring) -> Result<(), StoreError> {
     let lacking = pool
         .run(async |conn| {
@@ -38,7 +38,7 @@ pub(crate) async fn fill(pool: &Pool, keyring: &Keyring) -> Result<(), StoreErro
         let open = |column, sealed| Ok(public_key(&open_secret(keyring, column, id, sealed)?));
         let previous = webhook.previous_secret.as_deref();
         let previous = previous.map(|sealed| open(Sealed::PreviousSecret, sealed)).transpose();
-        // One that was damaged harms no other: using it will say so.
+        // A damaged secret affects no other webhook: its use will report it.
         let (current, previous) = match (open(Sealed::Secret, &webhook.secret), previous) {
             (Ok(current), Ok(previous)) => (current, previous.flatten()),
             (Err(error), _) | (_, Err(error)) => {

@@ -1,4 +1,4 @@
-//! Rows of events, deliveries and attempts as the domain has them.
+//! Conversion of rows of events, deliveries and attempts to the domain's types.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::convert::{from_nanos, from_sql_time, to_u32};
 use crate::error::corrupt;
 
-/// An event with its deliveries counted.
+/// The row of an event, with its deliveries counted.
 pub(crate) struct EventRow {
     pub(crate) id: Uuid,
     pub(crate) occurred_at: DateTime<Utc>,
@@ -29,8 +29,8 @@ pub(crate) struct EventRow {
     pub(crate) cancelled: i64,
 }
 
-/// A delivery, finished or not. `at` is what its state tells: when it is due, when its lease ends, or
-/// when it ended.
+/// The row of a delivery, finished or not. The meaning of `at` depends on the state: when the delivery is
+/// due, when its lease ends, or when it ended.
 pub(crate) struct DeliveryRow {
     pub(crate) id: Uuid,
     pub(crate) event_id: Uuid,
@@ -43,7 +43,7 @@ pub(crate) struct DeliveryRow {
     pub(crate) reason: Option<String>,
 }
 
-/// An attempt.
+/// The row of an attempt.
 pub(crate) struct AttemptRow {
     pub(crate) number: i32,
     pub(crate) trigger: String,
@@ -62,7 +62,7 @@ pub(crate) struct AttemptRow {
     pub(crate) failure_detail: Option<String>,
 }
 
-/// Reads an event.
+/// Converts the row of an event.
 pub(crate) fn to_event(row: EventRow) -> Result<EventRecord, StoreError> {
     let id = EventId::from_uuid(row.id);
     let unreadable = |column| move |source| corrupt("events", column, id, source);
@@ -90,7 +90,7 @@ pub(crate) fn to_event(row: EventRow) -> Result<EventRecord, StoreError> {
     })
 }
 
-/// Reads a delivery.
+/// Converts the row of a delivery.
 pub(crate) fn to_delivery(row: DeliveryRow) -> Result<Delivery, StoreError> {
     let event_id = EventId::from_uuid(row.event_id);
     let id = DeliveryId::from_uuid(row.id);
@@ -132,7 +132,7 @@ fn to_state(id: DeliveryId, row: &DeliveryRow) -> Result<DeliveryState, StoreErr
     })
 }
 
-/// Reads an attempt.
+/// Converts the row of an attempt.
 pub(crate) fn to_attempt(id: DeliveryId, row: AttemptRow) -> Result<Attempt, StoreError> {
     let unreadable = |column, source| corrupt("attempts", column, id, source);
     let response = match row.status {

@@ -12,13 +12,13 @@ use crate::connect::Inner;
 use crate::error::describe;
 use crate::webhook_rows::{TargetRow, to_target};
 
-/// More than this many are not kept: opening one again costs little, but not nothing.
+/// Maximum number kept: opening a webhook again costs little, but not nothing.
 const MOST: usize = 10_000;
 
-/// A webhook that could not be read is left alone for so long.
+/// How long an unreadable webhook is skipped.
 const UNREADABLE_FOR: Duration = Duration::from_secs(60);
 
-/// The targets at hand, each of the newest version that was asked for.
+/// The cached targets, each of the newest version that was requested.
 #[derive(Debug, Default)]
 pub(crate) struct TargetCache {
     known: Mutex<HashMap<WebhookId, Known>>,
@@ -27,21 +27,21 @@ pub(crate) struct TargetCache {
 #[derive(Debug)]
 enum Known {
     Readable(Arc<DeliveryTarget>),
-    /// What stands in the database cannot be read: its secret was sealed with a key that we lack.
+    /// The stored row cannot be read: its secret was sealed with a key that the keyring lacks.
     Unreadable {
         until: Instant,
     },
 }
 
 impl TargetCache {
-    /// Whether it makes no sense to claim for a webhook, as nothing could be sent.
+    /// Returns whether claiming for a webhook is pointless, as nothing could be sent.
     pub(crate) fn is_unreadable(&self, id: WebhookId) -> bool {
         matches!(self.lock().get(&id), Some(Known::Unreadable { until }) if Instant::now() < *until)
     }
 
     fn get(&self, id: WebhookId, version: u64) -> Option<Arc<DeliveryTarget>> {
         match self.lock().get(&id)? {
-            // A newer version than the claim saw is what the next attempt gets anyhow.
+            // A version newer than the claim's is what the next attempt gets anyway.
             Known::Readable(target) if target.version >= version => Some(Arc::clone(target)),
             _ => None,
         }
@@ -50,7 +50,7 @@ impl TargetCache {
     fn put(&self, id: WebhookId, entry: Known) {
         let mut known = self.lock();
         if known.len() >= MOST && !known.contains_key(&id) {
-            // Those that are in use come back at once.
+            // Those in use come back at once.
             known.clear();
         }
         known.insert(id, entry);
@@ -61,9 +61,8 @@ impl TargetCache {
     }
 }
 
-/// The targets of these webhooks, of these versions or newer ones; what is not at hand is read in one
-/// query. One that cannot be read is left out, with its error in the log, so that it spoils nothing for
-/// the others.
+/// Returns the targets of these webhooks, of these versions or newer ones; one query reads those that are not
+/// cached. An unreadable webhook is left out and its error logged, so that the others are unaffected.
 pub(crate) async fn load(
     store: &Inner,
     wanted: &HashMap<WebhookId, u64>,

@@ -1,15 +1,15 @@
-//! Which server this is.
+//! The server's version.
 
 use rdev_webhooks_domain::ports::StoreError;
 
 use crate::PostgresStore;
 
 impl PostgresStore {
-    /// The server's version, for people.
+    /// Returns the server's version, as text for people.
     ///
     /// # Errors
     ///
-    /// The server's.
+    /// Fails if the server cannot be asked.
     pub async fn server_version(&self) -> Result<String, StoreError> {
         self.inner
             .browse()

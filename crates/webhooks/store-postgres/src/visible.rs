@@ -1,8 +1,8 @@
-//! What there is for who is limited to some projects: events of these, webhooks that take such events and
-//! nothing else, and of these webhooks the deliveries of these events. A deleted webhook counts as it was.
+//! Queries for project-scoped callers: events of their projects, webhooks that take such events and nothing
+//! else, and the deliveries of these events to these webhooks. A deleted webhook counts as it last was.
 //!
-//! These queries are apart from those of callers without a limit, which have nothing to look for. Each
-//! goes by the projects, or by their webhooks, so that it reads no more of what is others' than it shows.
+//! They are separate from the queries of unrestricted callers, which need no such check. Each goes by the
+//! projects, or by their webhooks, so that it reads no more of other projects' rows than it shows.
 
 use std::collections::BTreeSet;
 
@@ -18,19 +18,20 @@ use crate::convert::texts;
 use crate::error::corrupt;
 use crate::rows::{DeliveryRow, EventRow};
 
-/// Ids from one to another, both included.
+/// A range of ids, both ends included.
 #[derive(Clone, Copy)]
 pub(crate) struct Range {
     pub(crate) from: Uuid,
     pub(crate) to: Uuid,
 }
 
-/// Those of the projects that a filter leaves.
+/// Returns the projects that a filter leaves.
 fn left(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
     texts(visible_to.iter().filter(|project| wanted.is_none_or(|wanted| wanted == *project)))
 }
 
-/// Events of a range, newest first: a page of each project, merged. Their deliveries are not counted yet.
+/// Returns the events of a range, newest first: a page of each project, merged. Their deliveries are not
+/// counted yet.
 pub(crate) async fn events(
     store: &PostgresStore,
     filter: &EventFilter,
@@ -73,7 +74,7 @@ pub(crate) async fn events(
         .await
 }
 
-/// Counts the deliveries of events to webhooks of the projects, in the same order.
+/// Counts the events' deliveries to webhooks of the projects, in the same order.
 pub(crate) async fn counts(
     store: &PostgresStore,
     events: &[EventId],
@@ -113,7 +114,7 @@ pub(crate) async fn counts(
         .await?;
     let mut counts = vec![DeliveryCounts::default(); events.len()];
     for row in rows {
-        // Counted from 1, by the order in which they were given.
+        // Counted from 1, in input order.
         let place = usize::try_from(row.n - 1).ok().and_then(|place| counts.get_mut(place));
         let status = DeliveryStatus::parse(&row.status);
         let (Some(counts), Some(status)) = (place, status) else {
@@ -124,8 +125,9 @@ pub(crate) async fn counts(
     Ok(counts)
 }
 
-/// Deliveries of a range, those of the newest events first: a page of each webhook, merged. What the event
-/// must be like is asked of each row on the way, by its key; an EXISTS would be free to read all events first.
+/// Returns the deliveries of a range, those of the newest events first: a page of each webhook, merged. The
+/// conditions on the event are checked for each row on the way, by its key; an EXISTS would be free to read
+/// all events first.
 pub(crate) async fn deliveries(
     store: &PostgresStore,
     filter: &DeliveryFilter,
@@ -191,8 +193,8 @@ pub(crate) async fn deliveries(
         .await
 }
 
-/// Whether a delivery is visible to who is limited to these projects; all are to everybody else. Its webhook's
-/// row is locked, so that it is for as long as the transaction takes.
+/// Returns whether a delivery is visible to a project-scoped caller; all deliveries are visible to an
+/// unrestricted one. It locks the webhook's row, so that the answer holds until the transaction ends.
 pub(crate) async fn is_shown(
     tx: &mut PgConnection,
     webhook: Uuid,
@@ -212,6 +214,6 @@ pub(crate) async fn is_shown(
     )
     .fetch_optional(tx)
     .await?;
-    // The project of an event that has none is none of these.
+    // An event without a project is in none of these projects.
     Ok(shown.flatten().unwrap_or(false))
 }

@@ -1,4 +1,4 @@
-//! Rows of `webhooks` as the domain has them.
+//! Conversion of rows of `webhooks` to the domain's types.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use crate::sealing::{Sealed, open_headers, open_secret};
 
 const TABLE: &str = "webhooks";
 
-/// What a [`Webhook`] is made of.
+/// The columns of a [`Webhook`].
 pub(crate) struct WebhookRow {
     pub(crate) id: Uuid,
     pub(crate) version: i64,
@@ -41,7 +41,7 @@ pub(crate) struct WebhookRow {
     pub(crate) updated_at: DateTime<Utc>,
 }
 
-/// What a [`DeliveryTarget`] is made of.
+/// The columns of a [`DeliveryTarget`].
 pub(crate) struct TargetRow {
     pub(crate) id: Uuid,
     pub(crate) version: i64,
@@ -54,7 +54,7 @@ pub(crate) struct TargetRow {
     pub(crate) previous_secret_until: Option<DateTime<Utc>>,
 }
 
-/// Opens and reads a webhook.
+/// Opens the secrets of a webhook and converts its row.
 pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, StoreError> {
     let id = WebhookId::from_uuid(row.id);
     Ok(Webhook {
@@ -78,7 +78,7 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
     })
 }
 
-/// Opens and reads what a worker needs of a webhook.
+/// Opens and converts what a worker needs of a webhook.
 pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTarget, StoreError> {
     let id = WebhookId::from_uuid(row.id);
     let current = open_secret(keyring, Sealed::Secret, id, &row.secret)?;
@@ -101,7 +101,7 @@ pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTar
     })
 }
 
-/// Reads a webhook's own rate.
+/// Converts a webhook's own rate limit.
 pub(crate) fn rate_limit(id: WebhookId, stored: Option<f64>) -> Result<Option<RateLimit>, StoreError> {
     stored
         .map(|rate| {
@@ -110,7 +110,7 @@ pub(crate) fn rate_limit(id: WebhookId, stored: Option<f64>) -> Result<Option<Ra
         .transpose()
 }
 
-/// Reads a webhook's own cap.
+/// Converts a webhook's own limit of deliveries in flight.
 pub(crate) fn max_in_flight(id: WebhookId, stored: Option<i64>) -> Result<Option<NonZeroU32>, StoreError> {
     stored
         .map(|cap| {
@@ -122,7 +122,7 @@ pub(crate) fn max_in_flight(id: WebhookId, stored: Option<i64>) -> Result<Option
         .transpose()
 }
 
-/// Reads a webhook's version.
+/// Converts a webhook's version.
 pub(crate) fn version(id: WebhookId, stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|error| corrupt(TABLE, "version", id, error))
 }

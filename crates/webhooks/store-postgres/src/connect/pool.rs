@@ -1,4 +1,4 @@
-//! A pool of connections of one kind, in which nothing waits without end and no connection stays that may be dead.
+//! A pool of connections of one kind, in which every wait is bounded and no possibly dead connection stays.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,36 +19,37 @@ use super::session::{Access, Purpose, Session};
 use crate::error::{connect_error, is_session_lost, store_error, timed_out};
 use crate::readiness::Readiness;
 
-/// A connection that has been idle for longer is asked whether it still lives before it is used.
+/// A connection that was idle for longer is tested before it is used.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
-/// How long that may take, and what is left to say on a connection before it goes back.
+/// Time limit of such a test, and of the statements that remain before a connection returns to its pool.
 const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the server may be late to end a statement by itself.
+/// How late the server may be in ending a statement by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How old a connection may get: a name may lead elsewhere by then, and a session holds what it once needed.
+/// Maximum age of a connection: its host name may lead elsewhere by then, and a session keeps the memory that
+/// it once needed.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// The same for one to a server that takes no writes: the primary may be elsewhere by now.
+/// Maximum age of a connection to a server that takes no writes: the primary may be elsewhere by now.
 const MAX_AGE_READ_ONLY: Duration = Duration::from_secs(5);
 
 const MAX_IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// How large a pool is and how long its calls may take.
+/// The size of a pool and the time limits of its calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolLimits {
     pub(crate) size: u32,
-    /// To wait until one of the connections is free.
+    /// Time limit for a connection to become free.
     pub(crate) wait: Duration,
-    /// To connect.
+    /// Time limit for connecting.
     pub(crate) connect: Duration,
-    /// For one statement.
+    /// Time limit of one statement.
     pub(crate) statement: Duration,
 }
 
-/// A server, and what all pools of it know together.
+/// A server, and the state that all its pools share.
 pub(crate) struct Place {
     pub(crate) server: Arc<Server>,
     trust: Arc<Trust>,
@@ -68,7 +69,7 @@ pub(crate) struct Pool {
     limits: PoolLimits,
     trust: Arc<Trust>,
     readiness: Arc<Readiness>,
-    /// The calls that have a connection.
+    /// The calls that hold a connection.
     users: TaskTracker,
 }
 
@@ -86,16 +87,16 @@ struct Connector {
     trust: Arc<Trust>,
 }
 
-/// Until when a connection must have been used to be used without asking whether it still lives. The pools of a
-/// server share it: what one finds out holds for the others.
+/// How recently a connection must have been used to be used again without a test. The pools of a server share
+/// it: what one of them finds out holds for the others.
 #[derive(Default)]
 struct Trust(Mutex<Marks>);
 
 #[derive(Default, Clone, Copy)]
 struct Marks {
-    /// What was last used before this is asked first.
+    /// A connection last used before this moment is tested first.
     suspect: Option<Instant>,
-    /// What was last used before this is given up: another one was asked and stayed silent.
+    /// A connection last used before this moment is closed: another connection was tested and stayed silent.
     dead: Option<Instant>,
 }
 
@@ -141,12 +142,12 @@ impl Manager for Connector {
 }
 
 impl PooledConnection {
-    /// The server's process behind it.
+    /// Returns the id of the server process behind the connection.
     pub(crate) const fn backend(&self) -> i32 {
         self.access.backend
     }
 
-    /// Asks the server whether it still takes what the session is for.
+    /// Tests whether the server still allows what the session is for.
     async fn test(&mut self, session: &Session, trust: &Trust) -> RecycleResult<ConnectFailure> {
         let asking = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(&mut self.conn);
         let answer = match tokio::time::timeout(TEST_TIMEOUT, asking).await {
@@ -181,12 +182,12 @@ impl DerefMut for PooledConnection {
     }
 }
 
-/// A connection in use. Dropped before the call has ended (its deadline has passed, or nobody waits for it any
-/// more) it is closed: what is still to come on it is not known, and the server may never answer.
+/// A connection in use. If it is dropped before the call has ended (the deadline has passed, or the caller
+/// has given up), it is closed: the rest of its traffic is unknown, and the server may never answer.
 struct InUse(Option<Object<Connector>>);
 
 impl InUse {
-    /// Gives it back to the pool.
+    /// Returns the connection to the pool.
     fn release(mut self) {
         self.0 = None;
     }
@@ -229,7 +230,7 @@ impl Pool {
         Ok(Self { name, inner, limits, trust, readiness, users })
     }
 
-    /// Does something with a connection, within the deadline.
+    /// Runs a function with a connection, within the deadline.
     pub(crate) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PooledConnection) -> Result<T, sqlx::Error>,
@@ -243,7 +244,7 @@ impl Pool {
         let Some(conn) = in_use.0.as_mut() else {
             return Err(connect_error(ConnectFailure::Closed));
         };
-        // The server ends a statement by itself; this is for one that no longer answers.
+        // The server ends a statement by itself; this deadline is for a server that no longer answers.
         let deadline = self.limits.statement + GRACE;
         match tokio::time::timeout(deadline, work(conn)).await {
             Ok(Ok(done)) => {
@@ -281,8 +282,8 @@ impl Pool {
         }
     }
 
-    /// Gives a connection back, after what is left to be said on it: the rollback of a transaction that was dropped,
-    /// which would hold its locks until somebody uses the connection.
+    /// Returns a connection to the pool after sending what remains on it: the rollback of a dropped
+    /// transaction, which would hold its locks until the next use of the connection.
     async fn give_back(&self, mut in_use: InUse) {
         let Some(conn) = in_use.0.as_mut() else {
             return;
@@ -296,7 +297,7 @@ impl Pool {
         in_use.release();
     }
 
-    /// How many connections there are, and how many of them are idle.
+    /// Returns how many connections there are, and how many of them are idle.
     pub(crate) fn connections(&self) -> (usize, usize) {
         let status = self.inner.status();
         (status.size, status.available)
@@ -306,16 +307,16 @@ impl Pool {
         self.name
     }
 
-    /// Closes what has been idle for long.
+    /// Closes connections that have been idle for long.
     pub(crate) async fn trim(&self) {
         let idle = self.inner.retain(|_, metrics| metrics.last_used() < MAX_IDLE).removed;
         for conn in idle {
-            // Nothing hangs on how it ends.
+            // Its result does not matter.
             let _ = tokio::time::timeout(TEST_TIMEOUT, conn.conn.close()).await;
         }
     }
 
-    /// Closes the idle connections, lets nobody have one any more, and waits for those in use.
+    /// Closes the idle connections, refuses new calls, and waits for the calls in progress.
     pub(crate) async fn close(&self) {
         self.inner.close();
         self.users.wait().await;

@@ -1,4 +1,4 @@
-//! Where the database is, and a session on it that has nothing but our own settings.
+//! The location of the database, and a session on it with our own settings only.
 
 use std::fmt;
 use std::io;
@@ -13,19 +13,19 @@ use url::Url;
 
 use super::session::{self, Session};
 
-/// What the server calls our connections.
+/// The name of our connections on the server.
 pub(crate) const APPLICATION_NAME: &str = "rdev-webhooks";
 
-/// The hosts that may have the database. One that takes no writes counts as one that does not answer, so that
-/// after a switchover the new primary is found.
+/// The hosts that may have the database. A host that takes no writes counts as one that does not answer, so
+/// that the new primary is found after a switchover.
 #[derive(Debug)]
 pub(crate) struct Server {
     hosts: Vec<PgConnectOptions>,
-    /// The one that answered last, which is asked first.
+    /// The host that answered last; it is tried first.
     last_good: AtomicUsize,
 }
 
-/// Why there is no connection. The host is apart, so that the cause can be told to whoever asks.
+/// Why a connection failed. The host is kept apart, so that callers may see the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectFailure {
     #[error("{cause}")]
@@ -50,7 +50,7 @@ pub(crate) enum Cause {
     ReadOnly,
 }
 
-/// The host that it was.
+/// The host that failed.
 #[derive(Debug, thiserror::Error)]
 #[error("host {0}")]
 pub(crate) struct Host(String);
@@ -70,8 +70,8 @@ impl fmt::Display for Cause {
 }
 
 impl Server {
-    /// Reads a URL as libpq does: with several hosts, `postgres://user@one:5432,two:5432/database`, the first that
-    /// takes writes is connected to. None if it is not a URL of Postgres.
+    /// Parses a URL as libpq does: of several hosts, `postgres://user@one:5432,two:5432/database`, the first
+    /// that takes writes is used. Returns `None` if it is not a Postgres URL.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         if !["postgres", "postgresql"].contains(&scheme) {
@@ -94,7 +94,7 @@ impl Server {
         Some(Self { hosts: options, last_good: AtomicUsize::new(0) })
     }
 
-    /// Connects to the first host that will do, each within its share of the time.
+    /// Connects to the first suitable host, each within its share of the time.
     pub(crate) async fn connect(
         &self,
         session: &Session,
@@ -122,7 +122,8 @@ impl Server {
 }
 
 impl Server {
-    /// For what the driver does with a pool only: one connection to the host that answered last.
+    /// Returns a pool of one connection to the host that answered last, for what the driver can do with a
+    /// pool only.
     pub(crate) fn pool_of_one(&self, session: &Arc<Session>, timeout: Duration) -> PgPool {
         let number = self.last_good.load(Ordering::Relaxed);
         let host = self.hosts.get(number).cloned().unwrap_or_default();
@@ -174,14 +175,15 @@ fn address(host: &PgConnectOptions) -> String {
     }
 }
 
-/// The URLs that one means whose parameters `host`, `hostaddr` and `port` are lists.
+/// Returns one URL for each host of a URL whose parameters `host`, `hostaddr` and `port` are lists.
 fn by_parameters(url: &Url) -> Option<Vec<Url>> {
     const LISTS: [&str; 3] = ["host", "hostaddr", "port"];
     let mut pairs = Vec::new();
     let mut count = 1;
     for (name, value) in url.query_pairs() {
         if name == "target_session_attrs" {
-            // What we need anyway. Another wish cannot be met.
+            // These values ask for a host that takes writes, which we need anyway. Other values cannot be
+            // satisfied.
             if !["any", "read-write", "primary"].contains(&&*value) {
                 return None;
             }

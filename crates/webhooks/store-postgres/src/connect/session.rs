@@ -1,13 +1,14 @@
-//! What holds in our sessions, whatever the server, the database or the role say: a setting that is inherited can
-//! break a promise (a commit that is not on disk), or every statement (an isolation level that fails what would
-//! wait).
+//! The settings of our sessions, which override those of the server, the database and the role: an inherited
+//! setting can break a promise (a commit that is not on disk) or every statement (an isolation level that
+//! fails a statement instead of letting it wait).
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-/// The settings of all sessions. `default_transaction_read_only` is left alone: whoever sets it wants no writes.
+/// The settings of all sessions. `default_transaction_read_only` keeps its value: an operator who sets it
+/// wants no writes.
 const COMMON: &str = "
     SET default_transaction_isolation = 'read committed';
     SET default_transaction_deferrable = off;
@@ -35,20 +36,20 @@ const COMMON: &str = "
     SET tcp_user_timeout = 15000;
     SET standard_conforming_strings = on;";
 
-/// The planner's settings for the statements that carry the load. Left alone it plans them by statistics
-/// that were taken while the queue was empty, and scans and sorts what it could walk in order; planned
-/// once for all parameters, and by index, they stay fast whatever the statistics say.
+/// The planner's settings for the statements that carry the load. By default it plans them with statistics
+/// that were taken while the queue was empty, and scans and sorts rows that it could walk in order. Planned
+/// once for all parameters, and by index, they stay fast with any statistics.
 const HOT: &str = "
     SET plan_cache_mode = 'force_generic_plan';
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
     SET enable_mergejoin = off; SET enable_sort = off;";
 
-/// Listings have filters that may be absent, so each is planned for what is there.
+/// Listings have optional filters, so each is planned for the filters that are present.
 const BROWSE: &str = "SET plan_cache_mode = 'force_custom_plan';";
 const LISTING: &str = "SET plan_cache_mode = 'force_custom_plan'; SET max_parallel_workers_per_gather = 0;";
 
-/// Settings that only some servers know, and what else depends on what there is: a commit waits for the disk, or
-/// for more if the server is set so; a statement of a client that is gone ends; triggers work.
+/// Settings that only some servers have, or that depend on the server's own: a commit waits for the disk, or
+/// for more if the server is configured so; a statement whose client has disconnected ends; triggers work.
 const CONDITIONAL: &str = "
     SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
       CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
@@ -57,19 +58,20 @@ const CONDITIONAL: &str = "
       CASE WHEN current_setting('session_replication_role') <> 'origin'
         THEN set_config('session_replication_role', 'origin', false) END";
 
-/// What a session is for.
+/// What a session is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// What is durable once it is answered.
+    /// Changes that are durable once the call returns.
     Write,
-    /// A claim that a crash of the server forgets is made again, so it need not wait for the disk; nor need a
-    /// wake-up, which is a transaction like others.
+    /// Claims and wake-ups. A claim that is lost in a crash of the server is made again, so it need not wait
+    /// for the disk; nor need a wake-up, which is an ordinary transaction.
     Claim,
-    /// Looking at things.
+    /// Look-ups.
     Browse,
-    /// What a caller of the API may make last: it takes one of the server's processors, not several.
+    /// Listings, whose length callers of the API determine: each takes one of the server's processors, not
+    /// several.
     Listing,
-    /// Pruning, sealing anew, and other work on many rows.
+    /// Pruning, resealing, and other work on many rows.
     Upkeep,
     /// A migration.
     Migrate,
@@ -82,10 +84,10 @@ pub(crate) struct Session {
     settings: String,
 }
 
-/// What a server lets a session do.
+/// What a server allows a session to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// The server's process.
+    /// The id of the server process.
     pub(crate) backend: i32,
     pub(crate) standby: bool,
     pub(crate) read_only: bool,
@@ -100,7 +102,7 @@ impl Session {
             Purpose::Listing => LISTING,
             Purpose::Migrate => "",
         };
-        // First, so that what is inherited cannot end the others.
+        // It comes first, so that an inherited setting cannot end the others.
         let settings = format!(
             "SET statement_timeout = {timeout_ms};
              SET idle_in_transaction_session_timeout = {timeout_ms};
@@ -114,7 +116,7 @@ impl Session {
         !matches!(self.purpose, Purpose::Browse | Purpose::Listing)
     }
 
-    /// Sets everything, and tells what the server lets us do.
+    /// Applies all settings, and returns what the server allows.
     pub(crate) async fn set(&self, conn: &mut PgConnection) -> Result<Access, sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(self.settings.as_str())).execute(&mut *conn).await?;
         let row = sqlx::raw_sql(CONDITIONAL).fetch_one(conn).await?;
@@ -128,7 +130,8 @@ impl Purpose {
         match self {
             Self::Claim => "SET synchronous_commit = off;",
             _ => {
-                // A server that is set to wait for more than its own disk and its standbys' keeps to that.
+                // A server that is configured to wait for more than its own disk and its standbys' keeps
+                // that.
                 "SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') <> 'remote_apply';"
             }
