@@ -15,7 +15,7 @@ use rdev_webhooks_options::{
 };
 use secrecy::SecretString;
 
-/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+/// Each delivery allocates dozens of small blocks, often freed by another thread than allocated them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -69,7 +69,7 @@ struct BindArgs {
     bind: SocketAddr,
 }
 
-/// What the API cannot do without.
+/// The options that the API requires.
 struct Required {
     database: Database,
     keyring: Keyring,

@@ -1,4 +1,4 @@
-//! What a person sees on starting the server.
+//! The banner at the start of the server.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where the administrator's key is to be found.
+/// The source of the administrator key.
 pub(crate) enum KeySource {
-    /// In a file that was there.
+    /// An existing file.
     File(PathBuf),
-    /// In a file that was made just now: on a terminal the key is shown this once.
+    /// A new file: on a terminal the key is shown this once.
     NewFile(PathBuf, SecretString),
-    /// Given as an option.
+    /// An option.
     Given,
 }
 
-/// Where it listens, which key to use, and three lines that can be typed as they stand. A new key is shown to
-/// people alone: what goes elsewhere is kept and read by others.
+/// Returns the banner: the address, the key, and three commands to copy. A new key is shown only on a
+/// terminal: other output is stored and read by others.
 pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bool) -> String {
     let base = format!("http://{}", reachable(address));
     let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
@@ -39,7 +39,7 @@ pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bo
             "$RDEV_API_KEY".to_owned()
         }
     };
-    // Through standard input: arguments are shown to every other process.
+    // Through standard input: other processes can see arguments.
     let curl = format!("printf 'Authorization: Bearer %s\\n' \"{bearer}\" | curl -sS -H @-");
     let json = "-H 'Content-Type: application/json'";
     let _ = write!(
@@ -57,7 +57,7 @@ Replace the URL in the first command with your own endpoint. Press Ctrl-C to sto
     text
 }
 
-/// An address that a client on this machine can connect to.
+/// Returns an address that a client on this machine can connect to.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
@@ -68,7 +68,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A path as a word of the shell, inside double quotes' command substitution.
+/// Quotes a path for the shell, inside a command substitution in double quotes.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_shown_only_when_it_is_new_and_to_people() {
+    fn a_key_is_shown_only_when_it_is_new_and_on_a_terminal() {
         let address = "0.0.0.0:8080".parse().unwrap();
         let new_file = KeySource::NewFile("/d/api-key".into(), "rdev_secret".into());
         let collected = banner(address, &new_file, false);

@@ -1,4 +1,4 @@
-//! The folder that holds the embedded database and the keys that were made for it.
+//! The data directory, with the embedded database and the generated keys.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -11,12 +11,12 @@ use rdev_webhooks::domain::ApiKeySecret;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The data dir, which is there.
+/// An existing data directory.
 pub(crate) struct DataDir {
     path: PathBuf,
 }
 
-/// A key that stands in a file, and whether it was made just now.
+/// A key from a file, and whether it was just generated.
 pub(crate) struct StoredKey<T> {
     pub(crate) key: T,
     pub(crate) file: PathBuf,
@@ -24,31 +24,31 @@ pub(crate) struct StoredKey<T> {
 }
 
 impl DataDir {
-    /// Opens the folder, and makes it for the owner alone if it is missing.
+    /// Opens the directory, and creates it with access for the owner only if it does not exist.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|error| unusable(path, &error))?;
         Self::existing(path)
     }
 
-    /// Opens the folder, which must be there.
+    /// Opens the directory. Fails if it does not exist.
     pub(crate) fn existing(path: &Path) -> Result<Self, String> {
         let path = path.canonicalize().map_err(|error| unusable(path, &error))?;
         Ok(Self { path })
     }
 
-    /// Where the embedded database stands.
+    /// Returns the path of the embedded database.
     pub(crate) fn database(&self) -> PathBuf {
         self.path.join("rdev.db")
     }
 
-    /// The administrator's key, made at the first time.
+    /// Returns the administrator key; generates it at the first time.
     pub(crate) fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
         self.key("api-key", api_key, || Ok(ApiKeySecret::generate(ambient.entropy.bytes()).expose().clone()))
     }
 
-    /// The encryption key, made at the first time. It is not made anew for a database that was served
-    /// already: that was encrypted with another.
+    /// Returns the encryption key; generates it at the first time. It is not generated for a database that
+    /// was already served, because that was encrypted with another key.
     pub(crate) fn encryption_key(
         &self,
         ambient: &Ambient,
@@ -89,11 +89,11 @@ impl DataDir {
         Ok(StoredKey { key, file, is_new })
     }
 
-    /// Writes a key's file whole or not at all, for the owner alone. If another process was faster, its key
-    /// counts. Answers the key that the file holds, and whether it is this one.
+    /// Writes a key's file atomically, for the owner only. If another process was faster, its key is used.
+    /// Returns the key in the file, and whether it is this one.
     fn write(&self, name: &str, text: SecretString) -> io::Result<(SecretString, bool)> {
         let file = self.path.join(name);
-        // For the owner alone too, and gone when this returns.
+        // Also for the owner only, and deleted when this returns.
         let mut unfinished = tempfile::Builder::new().prefix(name).suffix(".new").tempfile_in(&self.path)?;
         writeln!(unfinished, "{}", text.expose_secret())?;
         unfinished.as_file().sync_all()?;
@@ -109,7 +109,7 @@ impl DataDir {
     }
 }
 
-/// Whether a database may hold what was encrypted. One that was only migrated holds nothing yet.
+/// Returns whether a database may contain encrypted values. One that was only migrated contains none yet.
 fn was_served(database: &Path) -> bool {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let is_unsealed = runtime.is_ok_and(|runtime| {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_made_once_and_for_the_owner_alone() {
+    fn keys_are_generated_once_and_only_for_the_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
         let data_dir = DataDir::open(&path).unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn no_new_encryption_key_is_made_for_an_old_database() {
+    fn no_encryption_key_is_generated_for_a_served_database() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(folder.path()).unwrap();
         let database = data_dir.database();
@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn first_starts_at_once_agree_on_one_key() {
+    fn concurrent_first_starts_agree_on_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(folder.path()).unwrap();
         let read = |text: &str| Ok(text.to_owned());
-        // Another process writes its key between this one's look and its own.
+        // Another process writes its key between this process's check and its write.
         let outer = data_dir.key("api-key", read, || {
             let inner = data_dir.key("api-key", read, || Ok("first".into())).unwrap();
             assert!(inner.is_new && inner.key == "first");

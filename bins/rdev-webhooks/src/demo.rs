@@ -1,4 +1,4 @@
-//! `rdev-webhooks demo`: one delivery, from the subscription to its success, told as it happens.
+//! `rdev-webhooks demo`: one delivery from the subscription to its success, reported as it happens.
 
 use std::error::Error;
 use std::io::Write;
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(19);
 const DATA: &str =
     r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}"#;
 
-/// Runs the demonstration; the exit code is 0 if everything went as told.
+/// Runs the demonstration. The exit code is 0 if everything went as described.
 pub(crate) fn run() -> ExitCode {
     program::run(tell())
 }
@@ -87,7 +87,7 @@ fn draft() -> Result<EventDraft, Box<dyn Error>> {
     })
 }
 
-/// What the receiver saw.
+/// Describes what the receiver saw.
 fn account(number: u32, after: Duration, request: &Seen) -> String {
     let signature = match &request.verified {
         Ok(()) => "its signature verifies".to_owned(),
@@ -101,7 +101,7 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
     )
 }
 
-/// Waits until the attempt is recorded, and says what comes next.
+/// Waits until the attempt is recorded, and describes what comes next.
 async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Result<String, Box<dyn Error>> {
     loop {
         let record = system.services().history.get(id).await?.ok_or("the delivery was not found")?;
@@ -132,7 +132,7 @@ async fn tell_history(system: &RdevWebhooks, id: DeliveryId) -> Result<(), Box<d
     Ok(())
 }
 
-/// A closed standard output ends the telling, not the demonstration.
+/// A closed standard output ends the report, not the demonstration.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

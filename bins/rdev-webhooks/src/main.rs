@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use cli::{Cli, Command};
 use rdev_process::cli::parse_or_exit;
 
-/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+/// Each delivery allocates dozens of small blocks, often freed by another thread than allocated them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -10,7 +10,7 @@ use rdev_webhooks_options::process;
 use crate::cli::MigrateArgs;
 use crate::data_dir::DataDir;
 
-/// Brings the database's schema up to date.
+/// Migrates the database's schema to this version.
 pub(crate) fn run(options: MigrateArgs) -> ExitCode {
     options.telemetry.init();
     let database = match options.place.database_url.value() {

@@ -11,7 +11,7 @@ use rdev_webhooks_options::process;
 use crate::cli::RekeyArgs;
 use crate::data_dir::DataDir;
 
-/// Encrypts everything in a database anew with the first of the keys.
+/// Re-encrypts everything in a database with the first of the keys.
 pub(crate) fn run(options: RekeyArgs) -> ExitCode {
     options.telemetry.init();
     match find(options) {
@@ -22,7 +22,8 @@ pub(crate) fn run(options: RekeyArgs) -> ExitCode {
     }
 }
 
-/// The database and the keys, given or from the data dir. Unlike serving this makes neither a data dir nor a key.
+/// Returns the database and the keys, given or from the data directory. Unlike serving, this creates neither
+/// the directory nor a key.
 fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
     let (database, keyring) = match (options.place.database_url.value(), options.encryption_key.value()) {
         (Some(database), Some(keyring)) => return Ok((database, keyring)),
@@ -50,7 +51,7 @@ async fn rekey(database: &Database, keyring: &Keyring) -> Result<(), Box<dyn Err
     if report.is_complete() { Ok(()) } else { Err(report.to_string().into()) }
 }
 
-/// What was done, a line for each place.
+/// Describes the result, one line for each place.
 fn told(report: &RotationReport, keyring: &Keyring) -> String {
     let key = keyring.primary_key_id();
     let places = report.places.iter();

@@ -13,8 +13,8 @@ use crate::banner::{KeySource, banner};
 use crate::cli::ServeArgs;
 use crate::data_dir::DataDir;
 
-/// Serves until it is told to stop. What is wrong with the configuration is said before anything is
-/// opened (exit code 2); what fails later is said too (exit code 1).
+/// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
+/// and later errors with exit code 1.
 pub(crate) fn run(options: ServeArgs) -> ExitCode {
     options.telemetry.init();
     let ambient = Ambient::system();
@@ -25,7 +25,7 @@ pub(crate) fn run(options: ServeArgs) -> ExitCode {
     program::run(async { process::exit_code(serve(options, keys, ambient).await) })
 }
 
-/// The database and the keys, given or from the data dir.
+/// Returns the database and the keys, given or from the data directory.
 struct Keys {
     database: Database,
     encryption: rdev_webhooks::keyring::Keyring,
@@ -41,7 +41,7 @@ impl Keys {
             options.api_key.clone().value(),
         );
         let (database, encryption, api) = match given {
-            // Nothing is needed of the data dir, so none is made.
+            // Nothing is needed from the data directory, so none is created.
             (Some(database), Some(encryption), Some(api)) => {
                 return Ok(Self { database, encryption, api, source: KeySource::Given });
             }
@@ -81,7 +81,7 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
     let address = listener.local_addr()?;
     let mut system = options.system;
     if system.allow_destination.is_empty() && address.ip().to_canonical().is_loopback() {
-        // Only this machine can ask for it.
+        // Only clients on this machine can request it.
         system.allow_destination =
             ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
     }
@@ -97,7 +97,7 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
         ..ApiOptions::new(keys.api, system.ambient().entropy.clone())
     });
     started.log(&system, address).await;
-    // What a program collects must not hold a key.
+    // Output that a program collects must not contain a key.
     let is_read_by_people = std::io::stdout().is_terminal();
     cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
     let serving = (process::Role::Api, options.server.to_options());

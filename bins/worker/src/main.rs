@@ -14,7 +14,7 @@ use rdev_webhooks_options::{
     DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, SystemArgs, WorkerArgs, process,
 };
 
-/// Small blocks come and go by the dozen for each delivery, often freed by another thread than took them.
+/// Each delivery allocates dozens of small blocks, often freed by another thread than allocated them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

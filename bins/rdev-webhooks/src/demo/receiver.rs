@@ -21,17 +21,18 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Far more than the demonstration sends.
 const MAX_BODY: usize = 64 * 1024;
-/// How many requests are answered with 500 first.
+/// The number of requests that get 500 first.
 const FAILURES: u32 = 2;
 
-/// An endpoint that answers 500 twice and then 200, and verifies what it gets. It ends when dropped.
+/// An endpoint that responds with 500 twice and then with 200, and verifies its requests. It ends when
+/// dropped.
 pub(crate) struct Receiver {
     url: String,
     endpoint: Arc<Endpoint>,
     _task: AbortOnDropHandle<()>,
 }
 
-/// A request that came.
+/// A received request.
 pub(crate) struct Seen {
     pub(crate) body_len: usize,
     pub(crate) verified: Result<(), VerifyError>,
@@ -57,7 +58,7 @@ impl Receiver {
         &self.url
     }
 
-    /// The secret to verify with, known once the webhook is made.
+    /// The secret for verification, set once the webhook is created.
     pub(crate) fn trust(&self, secret: &SigningSecret) {
         let _ = self.endpoint.verifier.set(Verifier::new(secret));
     }
@@ -68,7 +69,7 @@ async fn accept(listener: TcpListener, endpoint: Arc<Endpoint>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => connections.spawn(connection(stream, Arc::clone(&endpoint))),
-            // Out of descriptors, for instance: not a state to spin in.
+            // For example out of descriptors: a busy loop would not help.
             Err(_) => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -83,7 +84,7 @@ async fn connection(stream: TcpStream, endpoint: Arc<Endpoint>) {
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
     });
-    // A connection that breaks shows as a failed attempt.
+    // A broken connection shows as a failed attempt.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

@@ -1,4 +1,4 @@
-//! One key.
+//! An encryption key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,17 +12,17 @@ use zeroize::Zeroizing;
 
 use crate::key_id::KeyId;
 
-/// The length of a key, in bytes.
+/// The length of a key in bytes.
 const KEY_LEN: usize = 32;
 
 /// The length of a key's text: 32 bytes in padded base64.
 const TEXT_LEN: usize = KEY_LEN.div_ceil(3) * 4;
 
-/// A key that seals and opens: 32 random bytes.
+/// A key that encrypts and decrypts: 32 random bytes.
 ///
-/// Its text, read by [`FromStr`] and written by [`expose_base64`](Self::expose_base64), is those
-/// bytes in standard base64 with padding. There is no `Display`, and `Debug` shows only the id.
-/// Clones share the key, which lies on the heap and is wiped when the last of them goes.
+/// Its text, which [`FromStr`] parses and [`expose_base64`](Self::expose_base64) returns, is those bytes in
+/// standard base64 with padding. It has no `Display`, and its `Debug` shows only the id. Clones share the
+/// key, which is on the heap and is wiped when the last clone is dropped.
 #[derive(Clone)]
 pub struct EncryptionKey {
     bytes: Arc<Zeroizing<[u8; KEY_LEN]>>,
@@ -30,21 +30,20 @@ pub struct EncryptionKey {
 }
 
 impl EncryptionKey {
-    /// A new key. `entropy` becomes the key: it must come from a cryptographically secure
-    /// generator and serve nothing else.
+    /// Creates a key. `entropy` becomes the key: it must come from a cryptographically secure generator and
+    /// serve nothing else.
     pub fn generate(entropy: [u8; 32]) -> Self {
         Self::from_bytes(Zeroizing::new(entropy))
     }
 
-    /// The key's id, under which sealed values remember it.
+    /// Returns the key's id, which sealed values contain.
     pub const fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The key's text, for writing it where the configuration is kept. Parsing it gives the same
-    /// key.
+    /// Returns the key's text, for the configuration. Parsing it gives the same key.
     pub fn expose_base64(&self) -> SecretString {
-        // Of the exact size from the start: growing would leave a copy of the key behind.
+        // Allocated with its exact size: growing would leave a copy of the key behind.
         let mut text = String::with_capacity(TEXT_LEN);
         STANDARD.encode_string(self.bytes.as_slice(), &mut text);
         text.into()
@@ -79,7 +78,7 @@ impl fmt::Debug for EncryptionKey {
     }
 }
 
-/// Why a text is not an [`EncryptionKey`]. It never repeats the text.
+/// The reason why a text is not an [`EncryptionKey`]. The message never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncryptionKeyError {

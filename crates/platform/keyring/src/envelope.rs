@@ -1,19 +1,19 @@
-//! The format of a sealed value, as the crate's documentation describes it.
+//! The format of a sealed value, which the crate's documentation describes.
 
 use chacha20poly1305::{Tag, XNonce};
 
 use crate::key_id::KeyId;
 
-/// The only version there is.
+/// The only version.
 const VERSION: u8 = 1;
 
 const NONCE_LEN: usize = 24;
 const TAG_LEN: usize = 16;
 
-/// How many bytes a sealed value is longer than its plaintext: 45.
+/// The length of a sealed value minus that of its plaintext: 45 bytes.
 pub const OVERHEAD: usize = 1 + KeyId::LEN + NONCE_LEN + TAG_LEN;
 
-/// A sealed value, taken apart.
+/// The parts of a sealed value.
 pub(crate) struct Envelope<'a> {
     pub(crate) key_id: KeyId,
     pub(crate) nonce: XNonce,
@@ -22,7 +22,7 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// `None` if this is not a sealed value, or one of another version.
+    /// Parses a sealed value. Returns `None` for anything else, or for another version.
     pub(crate) fn parse(sealed: &'a [u8]) -> Option<Self> {
         let (&[VERSION], rest) = sealed.split_first_chunk()? else {
             return None;
@@ -34,7 +34,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// What stands before the ciphertext, in a buffer with room for all the rest of the sealed value.
+/// Creates what precedes the ciphertext, in a buffer with room for the whole sealed value.
 pub(crate) fn start(key_id: KeyId, nonce: &XNonce, plaintext_len: usize) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(plaintext_len.saturating_add(OVERHEAD));
     sealed.push(VERSION);

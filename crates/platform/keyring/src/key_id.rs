@@ -1,12 +1,12 @@
-//! Which key sealed a value.
+//! The id of the key that sealed a value.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// The id of an [`EncryptionKey`](crate::EncryptionKey), which stands in what the key sealed: the
-/// first four bytes of a hash of the key. It is no secret, and as the key is random it tells
-/// nothing about it.
+/// The id of an [`EncryptionKey`](crate::EncryptionKey), which the values that the key sealed contain: the
+/// first four bytes of a hash of the key. It is not secret: the key is random, so the id reveals nothing
+/// about it.
 ///
 /// [`Display`](fmt::Display) writes eight hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ impl KeyId {
     /// The length of an id, in bytes.
     pub(crate) const LEN: usize = 4;
 
-    /// Sets this use of the key's hash apart from any other, now or later.
+    /// Separates this use of the key's hash from any other, now or later.
     const DOMAIN: &[u8] = b"rdev-webhooks keyring: key id, version 1\0";
 
     pub(crate) fn of_key(key: &[u8]) -> Self {
@@ -29,7 +29,7 @@ impl KeyId {
         Self(bytes)
     }
 
-    /// The four bytes, as they stand in a sealed value behind its first.
+    /// Returns the four bytes, as they follow the first byte of a sealed value.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_id_of_a_key_never_changes() {
-        // Stored values name keys by their id: with another derivation none of them would open.
+        // Stored values name keys by their id: with another derivation, none of them would open.
         assert_eq!(KeyId::of_key(&[0x2A; 32]).to_string(), "9b63f82a");
     }
 

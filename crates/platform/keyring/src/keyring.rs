@@ -1,4 +1,4 @@
-//! The keys together: sealing with the first, opening with any.
+//! The keyring: seals with the first key, opens with any.
 
 use std::error::Error;
 use std::fmt;
@@ -12,11 +12,11 @@ use crate::encryption_key::EncryptionKey;
 use crate::envelope::{self, Envelope};
 use crate::key_id::KeyId;
 
-/// The keys that secrets are sealed with: the primary, which encrypts, and any number of retired
-/// ones, which only decrypt.
+/// The encryption keys of secrets: the primary key, which encrypts, and any number of retired keys, which
+/// only decrypt.
 ///
-/// Written as a comma-separated list, the primary first; see [`FromStr`](std::str::FromStr) on
-/// this type. Clones share the keys and are cheap; `Debug` shows the keys' ids alone.
+/// Its text is a comma-separated list with the primary key first; see [`FromStr`](std::str::FromStr) on this
+/// type. Clones share the keys and are cheap; `Debug` shows only the keys' ids.
 #[derive(Clone)]
 pub struct Keyring {
     primary: EncryptionKey,
@@ -24,29 +24,29 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// A keyring of one key, which encrypts and decrypts.
+    /// Creates a keyring of one key, which encrypts and decrypts.
     pub fn new(primary: EncryptionKey) -> Self {
         Self::with_retired(primary, Vec::new())
     }
 
-    /// No two keys may have the same id, which whoever calls this has checked.
+    /// Creates a keyring. The caller has checked that no two keys have the same id.
     pub(crate) fn with_retired(primary: EncryptionKey, retired: Vec<EncryptionKey>) -> Self {
         Self { primary, retired: retired.into() }
     }
 
-    /// Encrypts `plaintext` under the primary key, in the format that the [crate](crate)
-    /// describes. It opens only with the same `associated_data`, which is not stored along: use
-    /// what identifies the record, and nothing that may change.
+    /// Encrypts `plaintext` with the primary key, in the format that the [crate](crate) describes. The result
+    /// opens only with the same `associated_data`, which is not stored with it: use what identifies the
+    /// record, and nothing that may change.
     ///
-    /// The nonce comes from the operating system and not from the caller, because one used twice
-    /// would give the secrets away.
+    /// The nonce comes from the operating system and not from the caller, because a nonce used twice would
+    /// reveal the secrets.
     ///
     /// # Errors
     ///
-    /// [`SealError`], with nothing encrypted.
+    /// Fails with a [`SealError`]; nothing is encrypted.
     pub fn seal(&self, plaintext: &[u8], associated_data: &[u8]) -> Result<Vec<u8>, SealError> {
-        // The one place that draws randomness instead of taking it as a value: no caller, and no
-        // test with a fixed source, can make a nonce repeat.
+        // The only place that draws randomness instead of taking it as an argument: no caller, and no test
+        // with a fixed source, can make a nonce repeat.
         let nonce = XNonce::try_generate().map_err(|error| SealError::Randomness(error.into()))?;
         let mut sealed = envelope::start(self.primary.id(), &nonce, plaintext.len());
         let ciphertext_at = sealed.len();
@@ -61,16 +61,16 @@ impl Keyring {
         Ok(sealed)
     }
 
-    /// Decrypts what [`seal`](Self::seal) gave, with whichever key sealed it. The plaintext is
-    /// wiped when it is dropped.
+    /// Decrypts the result of [`seal`](Self::seal), with the key that sealed it. The plaintext is wiped when
+    /// it is dropped.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Malformed`] if `sealed` is no sealed value, or one of another version;
+    /// - [`OpenError::Malformed`] if `sealed` is not a sealed value, or one of another version;
     /// - [`OpenError::UnknownKey`] if the key that sealed it is not in the keyring;
     /// - [`OpenError::Tampered`] if the bytes or the associated data are not those of the sealing.
     ///
-    /// No input makes this panic.
+    /// No input causes a panic.
     pub fn open(&self, sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let Envelope { key_id, nonce, ciphertext, tag } =
             Envelope::parse(sealed).ok_or(OpenError::Malformed)?;
@@ -82,34 +82,35 @@ impl Keyring {
         Ok(plaintext)
     }
 
-    /// The id of the key that encrypts.
+    /// Returns the id of the key that encrypts.
     pub const fn primary_key_id(&self) -> KeyId {
         self.primary.id()
     }
 
-    /// The ids of all keys, that of the one that encrypts first.
+    /// Returns the ids of all keys, that of the primary key first.
     pub fn key_ids(&self) -> impl Iterator<Item = KeyId> {
         self.keys().map(EncryptionKey::id)
     }
 
-    /// The id of the key that sealed this; `None` if it is no sealed value. The key need not be in
+    /// Returns the id of the key that sealed this; `None` if it is not a sealed value. The key need not be in
     /// any keyring, and nothing is verified.
     pub fn key_id_of(sealed: &[u8]) -> Option<KeyId> {
         Envelope::parse(sealed).map(|envelope| envelope.key_id)
     }
 
-    /// Whether this should be opened and sealed again, because it was not sealed under the primary
-    /// key. Also true of what is no sealed value, for which opening will then say so: a rotation
-    /// must not pass over it in silence.
+    /// Returns whether this must be resealed because it was not sealed with the primary key. Also returns
+    /// true for what is not a sealed value: opening it will report that, and a rotation must not skip it
+    /// silently.
     pub fn needs_reseal(&self, sealed: &[u8]) -> bool {
         Self::key_id_of(sealed) != Some(self.primary_key_id())
     }
 
-    /// What `sealed` holds, sealed again under the primary key; `None` if it was sealed under that.
+    /// Opens `sealed` and seals it again with the primary key. Returns `None` if it already was sealed with
+    /// that key.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open) and [`seal`](Self::seal).
+    /// Fails as [`open`](Self::open) and [`seal`](Self::seal) do.
     pub fn reseal(&self, sealed: &[u8], associated_data: &[u8]) -> Result<Option<Vec<u8>>, ResealError> {
         if !self.needs_reseal(sealed) {
             return Ok(None);
@@ -135,44 +136,44 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// Why a secret could not be sealed.
+/// The reason why a secret could not be sealed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// The operating system gave no random bytes for the nonce.
+    /// The operating system provided no random bytes for the nonce.
     #[error("the operating system returned no random bytes")]
     Randomness(#[source] Box<dyn Error + Send + Sync>),
-    /// The plaintext is longer than the cipher can take, which is about 256 GiB.
+    /// The plaintext is longer than the cipher's limit of about 256 GiB.
     #[error("the secret is too long to be sealed")]
     TooLong,
 }
 
-/// Why a sealed secret could not be opened.
+/// The reason why a sealed secret could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// These bytes are no sealed value: too short, or of an unknown version.
+    /// The bytes are not a sealed value: they are too short, or of an unknown version.
     #[error("not a sealed secret, or one of an unknown version")]
     Malformed,
     /// The key that sealed this is not in the keyring.
     #[error("sealed with the key {key_id}, which is not among the encryption keys")]
     UnknownKey {
-        /// The id of the key that is missing.
+        /// The id of the missing key.
         key_id: KeyId,
     },
-    /// The bytes were altered, or belong to another record than the associated data says.
+    /// The bytes were altered, or belong to another record than that of the associated data.
     #[error("the sealed secret was altered or belongs to another record")]
     Tampered,
 }
 
-/// Why a sealed secret could not be sealed again.
+/// The reason why a sealed secret could not be resealed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResealError {
-    /// It could not be opened.
+    /// The value could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It could not be sealed.
+    /// The value could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
 }

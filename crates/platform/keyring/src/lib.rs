@@ -1,8 +1,8 @@
-//! Sealing of secrets at rest, with keys that rotate.
+//! Encryption of secrets at rest, with key rotation.
 //!
-//! What is stored is encrypted and authenticated with XChaCha20-Poly1305, under a key that stays
-//! outside the store. Each sealed value is bound to *associated data*, the identity of the record
-//! it belongs to: copied to another record it does not open.
+//! Stored secrets are encrypted and authenticated with XChaCha20-Poly1305, with a key that stays outside the
+//! store. Each sealed value is bound to *associated data*, the identity of its record: copied to another
+//! record it does not open.
 //!
 //! ```
 //! use rdev_keyring::{EncryptionKey, Keyring, OpenError};
@@ -24,8 +24,8 @@
 //!
 //! # Rotating the key
 //!
-//! A [`Keyring`] is written as a list, of which the first key encrypts and all decrypt. To rotate,
-//! put a new key in front and restart; seal anew whatever [`Keyring::needs_reseal`]; then drop the
+//! A [`Keyring`] is written as a list: the first key encrypts and all decrypt. To rotate, put a new key in
+//! front and restart; reseal every value for which [`Keyring::needs_reseal`] returns true; then remove the
 //! old key from the list.
 //!
 //! ```
@@ -59,12 +59,11 @@
 //! | as many as the plaintext | the ciphertext |
 //! | 16 | the Poly1305 tag |
 //!
-//! A sealed value is [`OVERHEAD`] bytes longer than its plaintext. The version and the key id are
-//! outside the tag's reach and need not be within: they only choose how the rest is read, and
-//! under another key the tag fails.
+//! A sealed value is [`OVERHEAD`] bytes longer than its plaintext. The tag does not cover the version and the
+//! key id and need not cover them: they only choose how the rest is read, and with another key the tag fails.
 //!
-//! The cipher is the construction of [draft-irtf-cfrg-xchacha]. Its nonces are long enough to be
-//! drawn at random for as many values as a store will ever hold.
+//! The cipher is the construction of [draft-irtf-cfrg-xchacha]. Its nonces are long enough to be random for
+//! as many values as a store will ever contain.
 //!
 //! [draft-irtf-cfrg-xchacha]: https://datatracker.ietf.org/doc/html/draft-irtf-cfrg-xchacha-03
 

@@ -1,12 +1,12 @@
-//! Reading a keyring from the configuration.
+//! Parsing of a keyring from the configuration.
 
 use std::str::FromStr;
 
 use crate::encryption_key::{EncryptionKey, EncryptionKeyError};
 use crate::keyring::Keyring;
 
-/// Reads a comma-separated list of [`EncryptionKey`]s, with white space around each if one likes.
-/// The first key encrypts, all decrypt.
+/// Parses a comma-separated list of [`EncryptionKey`]s, with optional white space around each. The first key
+/// encrypts, all decrypt.
 impl FromStr for Keyring {
     type Err = KeyringError;
 
@@ -22,8 +22,8 @@ impl FromStr for Keyring {
             }
             let key: EncryptionKey =
                 entry.parse().map_err(|reason| KeyringError::Key { position, reason })?;
-            // By id rather than by key: two different keys with one id are as unlikely as they
-            // would be useless, since a sealed value could not tell which of them opens it.
+            // Compares ids rather than keys: two different keys with the same id are very unlikely, and would
+            // be useless, since a sealed value could not show which of them opens it.
             if let Some(earlier) = keys.iter().position(|other| other.id() == key.id()) {
                 return Err(KeyringError::Duplicate { position, earlier: earlier + 1 });
             }
@@ -35,27 +35,27 @@ impl FromStr for Keyring {
     }
 }
 
-/// Why a text is not a [`Keyring`]. Entries are named by their position in the list, counted from
-/// 1; what stands there is never repeated.
+/// The reason why a text is not a [`Keyring`]. The message names an entry by its position in the list, from
+/// 1, and never contains its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// There is no key at all.
+    /// There is no key.
     #[error("must contain at least one encryption key")]
     Empty,
-    /// There is nothing between two commas, or before the first or after the last.
+    /// There is no text between two commas, before the first or after the last.
     #[error("entry {position} of the encryption keys is empty")]
     EmptyEntry {
         /// The entry's position.
         position: usize,
     },
-    /// An entry is not a key. The reason is part of the message and no source of the error, since
-    /// what reads a configuration often shows the message alone.
+    /// An entry is not a key. The reason is part of the message and not a source of the error, because
+    /// programs that read a configuration often show only the message.
     #[error("entry {position} of the encryption keys is invalid: it {reason}")]
     Key {
         /// The entry's position.
         position: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: EncryptionKeyError,
     },
     /// An entry has the same key id as one before it.
@@ -63,7 +63,7 @@ pub enum KeyringError {
     Duplicate {
         /// The entry's position.
         position: usize,
-        /// The position of the entry that it repeats.
+        /// The position of the first entry with that id.
         earlier: usize,
     },
 }

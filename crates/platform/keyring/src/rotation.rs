@@ -1,4 +1,4 @@
-//! What a rotation does to many values.
+//! The rotation of many values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::fmt;
 use crate::key_id::KeyId;
 use crate::keyring::{Keyring, OpenError, ResealError, SealError};
 
-/// What a rotation came upon where values of one kind are kept.
+/// The counts of a rotation in one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RotationTally {
-    /// Values that are sealed under the primary key now and were not before.
+    /// The number of values that were resealed with the primary key.
     pub resealed: u64,
-    /// Values that stay as they are because their keys are not in the keyring, by key.
+    /// The numbers of unchanged values whose keys are not in the keyring, by key.
     pub unknown: BTreeMap<KeyId, u64>,
-    /// Values that stay as they are because they were altered, or never were sealed values.
+    /// The number of unchanged values that were altered, or never were sealed values.
     pub unreadable: u64,
 }
 
 impl RotationTally {
-    /// What is to be stored in the place of `sealed`: `None` if that stays, for what cannot be opened as well,
-    /// which is counted. What is then stored the caller counts, as it may come too late.
+    /// Returns what must replace `sealed`; `None` if it stays. A value that cannot be opened also stays, and
+    /// is counted. The caller counts what it then stores, as it may be too late for that.
     ///
     /// # Errors
     ///
-    /// [`SealError`].
+    /// Fails with a [`SealError`].
     pub fn reseal(
         &mut self,
         keyring: &Keyring,
@@ -41,35 +41,35 @@ impl RotationTally {
         Ok(None)
     }
 
-    /// Whether everything is sealed under the primary key.
+    /// Returns whether everything is sealed with the primary key.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unknown.is_empty() && self.unreadable == 0
     }
 }
 
-/// What a rotation came upon in all places where sealed values are kept.
+/// The report of a rotation in all places with sealed values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RotationReport {
-    /// What it came upon in each place, under the place's name.
+    /// The counts of each place, by its name.
     pub places: Vec<(String, RotationTally)>,
 }
 
 impl RotationReport {
-    /// How many values are sealed under the primary key now and were not before.
+    /// Returns the number of values that were resealed with the primary key.
     #[must_use]
     pub fn resealed(&self) -> u64 {
         self.places.iter().map(|(_, tally)| tally.resealed).sum()
     }
 
-    /// Whether everything is sealed under the primary key, so that the retired ones can be left out.
+    /// Returns whether everything is sealed with the primary key, so that the retired keys can be removed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.places.iter().all(|(_, tally)| tally.is_complete())
     }
 }
 
-/// What is wrong, by place, in one line; nothing if all is well.
+/// Writes the problems by place, in one line; writes nothing if there are none.
 impl fmt::Display for RotationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";

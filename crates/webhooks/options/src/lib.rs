@@ -1,10 +1,9 @@
-//! What more than one binary does the same way: the options that they share, so that they read the same
-//! everywhere, and the life of a process.
+//! What the binaries share: the options, so that they are the same everywhere, and the process lifecycle.
 //!
-//! What is not about webhooks (logging, stopping, parsing durations) is in [`rdev_process`].
+//! What does not concern webhooks (logging, shutdown, parsing of durations) is in [`rdev_process`].
 
-// The structs that binaries flatten have plain comments: clap would take a rustdoc comment for the
-// description of the whole program.
+// The structs that binaries flatten have plain comments: clap would use a rustdoc comment as the description
+// of the whole program.
 #![expect(missing_docs, reason = "see above")]
 
 pub mod process;
@@ -25,7 +24,7 @@ use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 
 pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 
-// How the API is served.
+// The options of the API server.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
     /// How long an idle API connection stays open; set it longer than the idle timeout of a proxy in front of the API
@@ -35,14 +34,14 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// The same for a server.
+    /// Returns the options of the server.
     #[must_use]
     pub fn to_options(&self) -> ServeOptions {
         ServeOptions { idle_timeout: self.idle_timeout, ..ServeOptions::default() }
     }
 }
 
-// How the pool is made.
+// The options of the worker pool.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
     /// Number of workers in the pool
@@ -67,7 +66,7 @@ pub struct WorkerArgs {
     pub hold_deliveries: bool,
 }
 
-// What holds for everything that a process does.
+// The options of the whole system.
 #[derive(Debug, Clone, Args)]
 pub struct SystemArgs {
     /// Non-public network that deliveries may reach, like 10.1.0.0/16; may be repeated [default: none;
@@ -96,7 +95,7 @@ pub struct SystemArgs {
     pub disable_after: Duration,
 }
 
-// What a container or a service manager runs.
+// The options of the health check, which a container or a service manager runs.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
     /// Check only whether the process is alive (/healthz), not whether it is ready (/readyz)
@@ -105,7 +104,7 @@ pub struct HealthcheckArgs {
 }
 
 impl HealthcheckArgs {
-    /// Asks the server that was told to listen on that address.
+    /// Sends the health check to the server that listens on this address.
     #[must_use]
     pub fn run(&self, address: std::net::SocketAddr) -> ExitCode {
         healthcheck::run(address, if self.live { "/healthz" } else { "/readyz" })
@@ -127,7 +126,7 @@ impl WorkerArgs {
         metrics::gauge!("rdev_webhooks_deliveries_held").set(u8::from(self.hold_deliveries));
     }
 
-    /// The same for the library.
+    /// Returns the options of the library's worker.
     #[must_use]
     pub fn to_options(&self) -> WorkerOptions {
         let default = WorkerOptions::default();
@@ -136,7 +135,7 @@ impl WorkerArgs {
             max_in_flight: self.max_in_flight.get(),
             max_in_flight_per_webhook: self.max_in_flight_per_webhook.get(),
             delivery_timeout: self.delivery_timeout,
-            // Each parked attempt holds one of the connections, which are half of what may be open.
+            // Each parked attempt holds a connection, and connections use half of the descriptors.
             max_parked: default.max_parked.min(max_open_files() / 4),
             ..default
         }
@@ -144,7 +143,7 @@ impl WorkerArgs {
 }
 
 impl SystemArgs {
-    /// A system on that database that keeps to these options.
+    /// Returns a builder of a system on this database with these options.
     #[must_use]
     pub fn builder(&self, database: Database, keyring: Keyring) -> Builder {
         RdevWebhooks::builder(database, keyring)
@@ -164,8 +163,8 @@ fn pool_size(text: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
-/// A lease lasts as long as this and a little more: what its worker does not finish stays untouched for
-/// that time.
+/// Parses a delivery timeout. A lease lasts slightly longer than this, and a delivery that its worker does
+/// not finish stays untouched for that time.
 fn delivery_timeout(text: &str) -> Result<Duration, String> {
     let timeout = positive_duration(text)?;
     if timeout > Duration::from_secs(10 * 60) {

@@ -1,4 +1,4 @@
-//! The life of a process that serves: up, until it is told to stop, and down in good order.
+//! The lifecycle of a serving process: start, serve until a signal, and orderly shutdown.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -20,13 +20,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long the last request for a worker's metrics may take to be answered.
+/// How long the last request for a worker's metrics may take.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
-/// How long a start waits before it looks for the database again.
+/// How long a start waits before it tries the database again.
 const RETRY_OPEN: Duration = Duration::from_secs(1);
 
-/// The exit code of a process: 0, or 1 with what went wrong in one line on standard error.
+/// Returns the exit code of a process: 0, or 1 after it prints the error in one line on standard error.
 #[must_use]
 pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
     match ended {
@@ -38,7 +38,7 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Warns of a database that this process has to itself, so that what `missing` would do is not done.
+/// Warns if the process has the database to itself, so that nothing does the work named by `missing`.
 pub fn warn_if_alone(database: &Database, missing: &str) {
     if matches!(database, Database::Sqlite { .. }) {
         tracing::warn!(
@@ -48,7 +48,7 @@ pub fn warn_if_alone(database: &Database, missing: &str) {
     }
 }
 
-/// What a process logs of itself once it has started.
+/// The data of the log line after the start.
 pub struct Started {
     program: &'static str,
     database: &'static str,
@@ -57,7 +57,8 @@ pub struct Started {
 }
 
 impl Started {
-    /// Of a program with these options: of the encryption keys their ids, of the database its kind.
+    /// Collects the data of a program with these options: the ids of the encryption keys, and the kind of the
+    /// database.
     #[must_use]
     pub fn new(program: &'static str, database: &Database, keyring: &Keyring, allowed: &[Cidr]) -> Self {
         Self {
@@ -68,7 +69,7 @@ impl Started {
         }
     }
 
-    /// Logs it, with the database's version and the address that the process listens on.
+    /// Logs it, with the database's version and the address of the listener.
     pub async fn log(&self, system: &RdevWebhooks, address: SocketAddr) {
         let database_version = system.database_version().await.unwrap_or_else(|_| "unknown".to_owned());
         tracing::info!(
@@ -89,11 +90,11 @@ fn listed(items: impl IntoIterator<Item: ToString>) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(",") }
 }
 
-/// Begins to collect metrics; to be called before the system is put together.
+/// Starts to collect metrics. Must be called before the system is built.
 ///
 /// # Errors
 ///
-/// If something else in this process collects them.
+/// Fails if something else in this process already collects them.
 pub fn metrics() -> Result<Metrics, AlreadyCollected> {
     let metrics = Metrics::install()?;
     describe_histogram!(
@@ -110,7 +111,7 @@ pub fn metrics() -> Result<Metrics, AlreadyCollected> {
     Ok(metrics)
 }
 
-/// What a router shows of them.
+/// Returns the source of metrics for a router.
 #[must_use]
 pub fn source(metrics: &Metrics) -> MetricsSource {
     let metrics = metrics.clone();
@@ -125,18 +126,18 @@ pub fn source(metrics: &Metrics) -> MetricsSource {
 ///
 /// # Errors
 ///
-/// Which address it was, the option that it came from, and why it cannot be used.
+/// Fails with the address, the option that it came from, and the reason why it cannot be used.
 pub async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, Box<dyn Error>> {
     let refused = |error: &dyn Display| format!("cannot listen on {address} ({option}): {error}");
     TcpListener::bind(address).await.map_err(|error| refused(&error).into())
 }
 
-/// Opens the system. While the database is away it waits, serving `/healthz`, `/metrics` and 503 on the listener;
-/// `None` if the process is stopped meanwhile.
+/// Opens the system. While the database is unavailable it waits, and serves `/healthz`, `/metrics` and 503 on
+/// the listener. Returns `None` if the process is stopped meanwhile.
 ///
 /// # Errors
 ///
-/// What waiting does not mend.
+/// Fails with an error that waiting does not resolve.
 pub async fn open(
     builder: Builder,
     listener: TcpListener,
@@ -150,7 +151,8 @@ pub async fn open(
     }
     gauge!("rdev_webhooks_ready").set(0);
     let listener = listener.into_std()?;
-    // Connections that come while one server takes over from the other wait in the listener's queue, which both share.
+    // Connections that arrive while one server replaces the other wait in the listener's queue, which both
+    // share.
     let waiting = TcpListener::from_std(listener.try_clone()?)?;
     let router = waiting_router(Ambient::system().entropy, Some(source(metrics)));
     let drain = shutdown.drain().child_token();
@@ -168,7 +170,7 @@ pub async fn open(
     }
 }
 
-/// Tries again until the database is there.
+/// Tries again until the database is available.
 async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
     let began = Instant::now();
     loop {
@@ -185,21 +187,21 @@ async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
     }
 }
 
-/// What a process serves.
+/// The role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The API. It ends while deliveries do.
+    /// The API. It stops together with the deliveries.
     Api,
-    /// What shows how a worker does. It ends after the deliveries.
+    /// The endpoints of a worker for monitoring. They stop after the deliveries.
     Admin,
 }
 
-/// Serves a router until the process is told to stop, or the system has failed, and then stops the system too,
+/// Serves a router until the process is stopped or the system has failed, and then also stops the system,
 /// within one drain timeout.
 ///
 /// # Errors
 ///
-/// The server's, the database's on closing it, or that the system has failed.
+/// Fails with the server's error, the database's error on closing, or if the system has failed.
 pub async fn run(
     system: RdevWebhooks,
     listener: TcpListener,

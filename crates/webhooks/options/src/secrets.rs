@@ -1,4 +1,4 @@
-//! The options that are secrets: each as it is, or in a file.
+//! The options for secrets: each given directly or in a file.
 
 use clap::Args;
 use rdev_process::options::{FromFile, api_key, secret, secret_file};
@@ -6,7 +6,7 @@ use rdev_webhooks::Database;
 use rdev_webhooks::keyring::Keyring;
 use secrecy::SecretString;
 
-// Which database.
+// The options of the database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseUrlArgs {
     /// Database URL, postgres://user:password@host/database or sqlite://PATH [default: sqlite://DATA_DIR/rdev.db
@@ -21,7 +21,7 @@ pub struct DatabaseUrlArgs {
     database_url_file: Option<FromFile<Database>>,
 }
 
-// What secrets are encrypted with.
+// The options of the encryption keys.
 #[derive(Debug, Clone, Args)]
 pub struct EncryptionKeyArgs {
     /// Key that encrypts secrets at rest, 32 bytes in base64; of a comma-separated list, the first encrypts and all
@@ -36,7 +36,7 @@ pub struct EncryptionKeyArgs {
     encryption_key_file: Option<FromFile<Keyring>>,
 }
 
-// Who may do everything.
+// The options of the administrator key.
 #[derive(Debug, Clone, Args)]
 pub struct ApiKeyArgs {
     /// Administrator key, at least 32 characters [default: generated once in DATA_DIR/api-key where there is a
@@ -55,17 +55,17 @@ pub struct ApiKeyArgs {
 macro_rules! value_of {
     ($args:ty, $value:ty, $given:ident, $file:ident, $option:literal, $variable:literal) => {
         impl $args {
-            /// The value, given or from a file; none if there is neither.
+            /// Returns the value, given directly or from a file; `None` without either.
             #[must_use]
             pub fn value(self) -> Option<$value> {
                 self.$given.or_else(|| self.$file.map(FromFile::into_value))
             }
 
-            /// The value.
+            /// Returns the value.
             ///
             /// # Errors
             ///
-            /// That there is none, and which options would give it.
+            /// Fails without a value, and names the options that provide it.
             pub fn required(self) -> Result<$value, String> {
                 self.value().ok_or_else(|| {
                     format!(

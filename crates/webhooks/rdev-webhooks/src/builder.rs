@@ -1,4 +1,4 @@
-//! How the system is put together.
+//! The builder of the system.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::system::Upkeep;
 use crate::{Database, OpenError, RdevWebhooks};
 
-/// Puts the system together; see [`RdevWebhooks::builder`].
+/// Builds a [`RdevWebhooks`]; see [`RdevWebhooks::builder`].
 #[derive(Clone)]
 pub struct Builder {
     database: Database,
@@ -41,7 +41,7 @@ impl Builder {
         }
     }
 
-    /// Which addresses deliveries may reach; by default, public ones only.
+    /// Sets the addresses that deliveries may reach; by default only public ones.
     #[must_use]
     pub fn destinations(mut self, policy: DestinationPolicy) -> Self {
         self.dispatch.policy = policy;
@@ -55,40 +55,40 @@ impl Builder {
         self
     }
 
-    /// A proxy that all deliveries go through, by HTTP `CONNECT`. It is asked for judged addresses, never
-    /// for names.
+    /// Sends all deliveries through a proxy by HTTP `CONNECT`. The proxy gets judged addresses and never
+    /// names.
     #[must_use]
     pub fn egress_proxy(mut self, proxy: Option<ProxyUrl>) -> Self {
         self.dispatch.egress_proxy = proxy;
         self
     }
 
-    /// How long events, deliveries and attempts are kept; 30 days by default.
+    /// Sets how long events, deliveries and attempts are kept; by default 30 days.
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = keep;
         self
     }
 
-    /// How long every attempt at a webhook may fail before the webhook is disabled; 5 days by default.
+    /// Sets how long all attempts of a webhook may fail before the webhook is disabled; by default 5 days.
     #[must_use]
     pub fn disable_after(mut self, failing: Duration) -> Self {
         self.disable_after = failing;
         self
     }
 
-    /// Another clock and randomness than the system's, for tests.
+    /// Replaces the system's clock and randomness, for tests.
     #[must_use]
     pub fn ambient(mut self, ambient: Ambient) -> Self {
         self.ambient = ambient;
         self
     }
 
-    /// Opens the database, and brings the embedded one's schema up to date. Needs a tokio runtime.
+    /// Opens the database, and migrates the schema of an embedded one. Needs a tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], made to be shown.
+    /// Fails with an [`OpenError`], whose message is for users.
     pub async fn open(self) -> Result<RdevWebhooks, OpenError> {
         let dispatcher =
             HttpDispatcher::new(self.dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;

@@ -1,4 +1,4 @@
-//! Which database, by its URL.
+//! The choice of the database by its URL.
 
 use std::fmt;
 #[cfg(feature = "sqlite")]
@@ -8,34 +8,34 @@ use std::str::FromStr;
 #[cfg(feature = "postgres")]
 use secrecy::SecretString;
 
-/// A database that the system can keep its webhooks, events and deliveries in.
+/// A database for webhooks, events and deliveries.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Database {
-    /// `postgres://user:password@host:port/database`, with libpq's parameters after a `?`: for any
-    /// number of processes. [`migrate`](crate::migrate) prepares it.
+    /// `postgres://user:password@host:port/database`, with libpq's parameters after a `?`: for any number of
+    /// processes. [`migrate`](crate::migrate) prepares it.
     #[cfg(feature = "postgres")]
     Postgres {
-        /// The URL, which may hold a password.
+        /// The URL, which may contain a password.
         url: SecretString,
     },
-    /// `sqlite://PATH`, a file that one process at a time has open; it is made if it is missing.
-    /// `sqlite://rdev.db` is relative to the working directory, `sqlite:///var/lib/rdev.db` is not.
+    /// `sqlite://PATH`, a file that only one process at a time has open. It is created if it does not exist.
+    /// `sqlite://rdev.db` is relative to the working directory, `sqlite:///var/lib/rdev.db` is absolute.
     #[cfg(feature = "sqlite")]
     Sqlite {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
 }
 
-/// Why a text is not the URL of a database.
+/// The reason why a text is not the URL of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
-    /// Another scheme than those that this build knows.
+    /// This build does not know the scheme.
     #[error("must begin with postgres:// or sqlite://")]
     Scheme,
-    /// Nothing after the scheme.
+    /// There is no path after the scheme.
     #[error("must have a path after sqlite://, like sqlite:///var/lib/rdev/rdev.db")]
     Path,
 }
@@ -46,7 +46,7 @@ impl FromStr for Database {
     fn from_str(url: &str) -> Result<Self, DatabaseError> {
         #[cfg(feature = "sqlite")]
         if let Some(path) = url.strip_prefix("sqlite://") {
-            // What would follow a `?` in a URL is nothing that we take; in a path it is a rare letter.
+            // This program takes no parameters after a `?`, and a path seldom contains one.
             if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) {
                 return Err(DatabaseError::Path);
             }
@@ -61,7 +61,7 @@ impl FromStr for Database {
 }
 
 impl Database {
-    /// What kind it is: `postgres` or `sqlite`.
+    /// Returns the kind: `postgres` or `sqlite`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Database {
 }
 
 impl fmt::Debug for Database {
-    /// Without what may hold a password.
+    /// Omits what may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "postgres")]
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_is_refused() {
+    fn other_urls_are_refused() {
         for (url, error) in [
             ("", DatabaseError::Scheme),
             ("rdev.db", DatabaseError::Scheme),

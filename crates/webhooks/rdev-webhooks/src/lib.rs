@@ -1,4 +1,4 @@
-//! rdev webhooks, to embed in another service: publish events, deliver them, serve the API, in any
+//! The library of rdev webhooks for other services: publish events, deliver them and serve the API, in any
 //! combination, in one process or in many.
 //!
 //! ```no_run
@@ -35,7 +35,7 @@ mod database;
 mod store;
 mod system;
 
-/// How secrets are sealed at rest.
+/// Encryption of secrets at rest.
 pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
@@ -45,11 +45,11 @@ pub use rdev_webhooks_app::{
     StatisticsError, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
-/// What webhooks, events and deliveries are, and the ports behind which they are kept and sent.
+/// Webhooks, events and deliveries, and the ports for storing and sending them.
 pub use rdev_webhooks_domain as domain;
 /// The REST API.
 pub use rdev_webhooks_http_api as http_api;
-/// How deliveries are signed, and how a receiver verifies them.
+/// Signing of deliveries, and verification by receivers.
 pub use rdev_webhooks_signing as signing;
 
 pub use builder::Builder;

@@ -18,29 +18,29 @@ use secrecy::ExposeSecret;
 
 use crate::Database;
 
-/// Why the system could not be opened. Made to be shown.
+/// The reason why the system could not be opened. The message is for users.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Postgres.
+    /// The Postgres store failed to open.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] rdev_webhooks_store_postgres::ConnectError),
-    /// The embedded database.
+    /// The embedded database failed to open.
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
-    /// The event types that were registered.
+    /// The registered event types could not be loaded.
     #[error("the event types cannot be read")]
     EventTypes(#[source] StoreError),
-    /// What sends deliveries.
+    /// The dispatcher could not be created.
     #[error("the dispatcher could not be set up")]
     Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl OpenError {
-    /// Returns whether the database is only away, so that waiting for it helps: it is not reached, is starting, or takes
-    /// no writes at present.
+    /// Returns whether the database is only temporarily unavailable, so that waiting helps: it cannot be
+    /// reached, is starting, or accepts no writes at present.
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
@@ -52,26 +52,26 @@ impl OpenError {
     }
 }
 
-/// Why a database's schema could not be brought up to date. Made to be shown.
+/// The reason why a database's schema could not be migrated. The message is for users.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// Postgres.
+    /// The migration of Postgres failed.
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] rdev_webhooks_store_postgres::MigrateError),
-    /// The embedded database.
+    /// The migration of the embedded database failed.
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] rdev_webhooks_store_sqlite::OpenError),
 }
 
-/// Brings a database's schema up to what this version knows; one that is there already stays as it is.
-/// Safe while processes of the version before run on it.
+/// Migrates a database's schema to this version. Changes nothing if the schema is up to date. Safe while
+/// processes of the previous version run on the database.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]; a migration is made whole or not at all.
+/// Fails with a [`MigrateError`]. Each migration is atomic.
 pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
     match database {
         #[cfg(feature = "postgres")]
@@ -81,15 +81,17 @@ pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
     }
 }
 
-/// Seals everything in a database anew with the keyring's primary key, while processes serve on it, and tells
-/// what that came to. Afterwards, if all of it could be read, the other keys are not needed any more.
+/// Re-encrypts everything in a database with the keyring's primary key, while processes serve on it, and
+/// returns a report. Afterwards, if everything could be read, the other keys are no longer needed.
 ///
-/// It may be ended at any moment and begun again. The processes that serve meanwhile must have both keys, the new
-/// one first: what is sealed with the old one behind its back makes it necessary once more.
+/// It can be interrupted at any moment and started again. The processes that serve meanwhile must have both
+/// keys, the new one first: a value that one of them encrypts with the old key meanwhile makes another run
+/// necessary.
 ///
 /// # Errors
 ///
-/// [`OpenError`]; nothing is changed if the keyring lacks a key that the database is known to need.
+/// Fails with an [`OpenError`]. Nothing has changed if the keyring lacks a key that the database is known to
+/// need.
 pub async fn rekey(database: &Database, keyring: &Keyring) -> Result<RotationReport, OpenError> {
     match database {
         #[cfg(feature = "postgres")]
@@ -101,11 +103,11 @@ pub async fn rekey(database: &Database, keyring: &Keyring) -> Result<RotationRep
     }
 }
 
-/// Whether the embedded database at a path was never served, so that no encryption key belongs to it.
+/// Returns whether the embedded database at a path was never served, so that no encryption key belongs to it.
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// Fails if the file cannot be read.
 #[cfg(feature = "sqlite")]
 pub async fn is_unsealed(path: &std::path::Path) -> Result<bool, OpenError> {
     Ok(rdev_webhooks_store_sqlite::is_unsealed(path).await?)
@@ -142,7 +144,7 @@ impl Store {
         match database {
             #[cfg(feature = "postgres")]
             Database::Postgres { url } => {
-                // It keeps the database's time.
+                // The store uses the database's time.
                 drop(clock);
                 let options = PostgresOptions {
                     key_lifetime: retention,
@@ -153,7 +155,7 @@ impl Store {
             }
             #[cfg(feature = "sqlite")]
             Database::Sqlite { path } => {
-                // It keeps keys as long as their events.
+                // The store keeps keys as long as their events.
                 let _ = retention;
                 let options = SqliteOptions::new(path, Arc::new(keyring), clock);
                 let store = Arc::new(SqliteStore::open(options).await?);
@@ -190,7 +192,7 @@ impl Store {
         }
     }
 
-    /// The version of the database.
+    /// Returns the version of the database.
     pub(crate) async fn version(&self) -> Result<String, StoreError> {
         match &self.kind {
             #[cfg(feature = "postgres")]
@@ -200,7 +202,7 @@ impl Store {
         }
     }
 
-    /// The clock that ids are made by: the process's own, unless the database keeps a time that it disagrees with.
+    /// Returns the clock for ids: the process's own, unless the database's time differs from it.
     pub(crate) fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
         match &self.kind {
             #[cfg(feature = "postgres")]

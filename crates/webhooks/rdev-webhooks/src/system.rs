@@ -1,4 +1,4 @@
-//! The system while it runs.
+//! The running system.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use tokio_util::task::TaskTracker;
 use crate::store::Store;
 use crate::{Builder, Database};
 
-/// How long the tasks behind the services may take to end once everything else has stopped: the last
-/// events to be stored, the last uses of keys to be noted.
+/// How long the tasks behind the services may take to end once everything else has stopped: the last events
+/// are stored, and the last uses of keys recorded.
 const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long the last statistics may take to be stored.
+/// How long storing the last statistics may take.
 const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What a worker does beside delivering.
+/// The settings of a worker's background work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upkeep {
     /// How long history is kept.
@@ -38,16 +38,17 @@ pub(crate) struct Upkeep {
     pub(crate) disable_after: Duration,
 }
 
-/// A running system: its database is open, and events can be published. A worker and an API are
-/// started apart, here or in other processes.
+/// A running system: its database is open, and events can be published. A worker and an API are started
+/// separately, here or in other processes.
 ///
-/// Dropping it ends its tasks at once, which loses nothing; [`Self::stop`] lets them finish first.
+/// Dropping it ends its tasks at once and loses nothing; [`Self::stop`] lets them finish first.
 pub struct RdevWebhooks {
-    /// End the tasks of a system that is dropped. They go first: a task that ends later was told to.
+    /// Ends the tasks of a dropped system. The guards are dropped first, so that a task that ends afterwards
+    /// was requested to end.
     _guards: [DropGuard; 3],
     store: Store,
     services: Services,
-    /// The tasks behind the services; they end when the last clone of these is gone.
+    /// The tasks behind the services. They end when the last clone of the services is dropped.
     serving: JoinHandle<()>,
     counting: JoinHandle<()>,
     dispatcher: Arc<dyn Dispatcher>,
@@ -56,12 +57,12 @@ pub struct RdevWebhooks {
     tasks: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
-    /// Everything that counts has ended.
+    /// Set when everything that matters has ended.
     counted: CancellationToken,
 }
 
 impl RdevWebhooks {
-    /// Begins to put a system together on a database, whose secrets are sealed with `keyring`.
+    /// Returns a builder of a system on a database whose secrets are encrypted with `keyring`.
     #[must_use]
     pub fn builder(database: Database, keyring: Keyring) -> Builder {
         Builder::new(database, keyring)
@@ -107,17 +108,17 @@ impl RdevWebhooks {
         }
     }
 
-    /// Publishes an event; it and all its deliveries are on disk when this answers.
+    /// Publishes an event. The event and all its deliveries are on disk when this returns.
     ///
     /// # Errors
     ///
-    /// [`PublishError`]; see there for what may be stored all the same.
+    /// Fails with a [`PublishError`], which says what may be stored nevertheless.
     pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
         self.services.publisher.publish(draft).await
     }
 
-    /// Publishes up to [`MAX_EVENTS`](rdev_webhooks_app::MAX_EVENTS) events, all of them or none, and answers
-    /// for each in the same order.
+    /// Publishes up to [`MAX_EVENTS`](rdev_webhooks_app::MAX_EVENTS) events, all of them or none. Returns a
+    /// result for each, in input order.
     ///
     /// # Errors
     ///
@@ -126,66 +127,67 @@ impl RdevWebhooks {
         self.services.publisher.publish_all(drafts).await
     }
 
-    /// Where webhooks are made, changed, deleted and tested.
+    /// Returns the service that creates, changes, deletes and tests webhooks.
     #[must_use]
     pub fn webhooks(&self) -> &Webhooks {
         &self.services.webhooks
     }
 
-    /// Where API keys are made and deleted.
+    /// Returns the service that creates and deletes API keys.
     #[must_use]
     pub fn api_keys(&self) -> &ApiKeys {
         &self.services.api_keys
     }
 
-    /// Which event types there are, and where others are registered.
+    /// Returns the service that lists and registers event types.
     #[must_use]
     pub fn catalogue(&self) -> &Catalogue {
         &self.services.catalogue
     }
 
-    /// Where ranges of deliveries are asked for again.
+    /// Returns the service that replays ranges of deliveries.
     #[must_use]
     pub fn replays(&self) -> &Replays {
         &self.services.replays
     }
 
-    /// Everything that an API stands on.
+    /// Returns all services that an API needs.
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.services
     }
 
-    /// The clock and the randomness that the system goes by.
+    /// Returns the clock and the randomness of the system.
     #[must_use]
     pub fn ambient(&self) -> &Ambient {
         &self.ambient
     }
 
-    /// The version of the database, for people.
+    /// Returns the version of the database, for humans.
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// Fails with the error of the database.
     pub async fn database_version(&self) -> Result<String, StoreError> {
         self.store.version().await
     }
 
-    /// The REST API, to be served by [`serve`](rdev_webhooks_http_api::serve) or mounted elsewhere. It
-    /// must be gone before [`Self::stop`] can finish.
+    /// Returns the REST API, which can be served by [`serve`](rdev_webhooks_http_api::serve) or mounted
+    /// elsewhere. It must be dropped before [`Self::stop`] can finish.
     pub fn router(&self, options: ApiOptions) -> Router {
         rdev_webhooks_http_api::router(self.services.clone(), options)
     }
 
-    /// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process without an API.
+    /// Returns a router with `/healthz`, `/readyz` and, with a source of metrics, `/metrics`, for a process
+    /// without an API.
     pub fn health_router(&self, metrics: Option<MetricsSource>) -> Router {
         let entropy = Arc::clone(&self.ambient.entropy);
         rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
     }
 
-    /// Begins to deliver what is due, to take replays further, to remove what is older than the retention,
-    /// and to disable webhooks that only fail. Meant to be called once; each further call adds another
-    /// pool. Needs a tokio runtime.
+    /// Starts a worker: delivers due deliveries, advances replays, deletes what is older than the retention,
+    /// and disables failing webhooks. It should be called once; each further call adds another pool. Needs a
+    /// tokio runtime.
     pub fn start_worker(&self, options: WorkerOptions) {
         let worker = Worker::new(
             Arc::clone(&self.store.queue),
@@ -218,41 +220,42 @@ impl RdevWebhooks {
         self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
     }
 
-    /// Cancelled once the system has failed: one of its tasks has ended that was not told to, by a defect. The
-    /// log says which. What was accepted is safe, but the system is not ready any more; all that is left is to
-    /// [`stop`](Self::stop) it and to start anew.
+    /// Returns a token that is cancelled once the system has failed: one of its tasks ended unexpectedly,
+    /// because of a defect. The log names the task. What was accepted is safe, but the system is no longer
+    /// ready; the process can only [`stop`](Self::stop) it and start a new one.
     #[must_use]
     pub fn failed(&self) -> CancellationToken {
         self.services.heartbeat.failed().clone()
     }
 
-    /// To be cancelled when the process is about to stop: `/readyz` answers 503 from then on.
+    /// Returns a token to cancel when the process is about to stop: `/readyz` then responds with 503.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.services.heartbeat.stopping().clone()
     }
 
-    /// Stops claiming, and waits until what is in flight has ended and is recorded, at the latest until
-    /// `drain_timeout` has passed. [`Self::stop`] does so too: this is for a process that shows meanwhile how far it is.
+    /// Stops claiming, and waits until the attempts in flight have ended and are recorded, at most for
+    /// `drain_timeout`. [`Self::stop`] includes this; this function is for a process that reports its
+    /// progress meanwhile.
     pub async fn finish(&self, drain_timeout: Duration) {
         self.drain();
         self.tasks.close();
-        // What is late is given back by `stop`.
+        // `stop` releases what is late.
         let _ = tokio::time::timeout(drain_timeout, self.tasks.wait()).await;
     }
 
-    /// Stops claiming; what is in flight goes on. [`Self::stop`] does so too: this is for a process that
-    /// has something else to end meanwhile.
+    /// Stops claiming; attempts in flight continue. [`Self::stop`] includes this; this function is for a
+    /// process that ends something else meanwhile.
     pub fn drain(&self) {
         self.drain.cancel();
     }
 
-    /// Stops claiming, finishes and records what is in flight, gives back what is not done after
+    /// Stops claiming, finishes and records the attempts in flight, releases those that are not done after
     /// `drain_timeout`, and closes the database.
     ///
     /// # Errors
     ///
-    /// The database's, on closing it. All that was answered is safe even then.
+    /// Fails with the database's error on closing. Everything that was acknowledged is safe even then.
     pub async fn stop(self, drain_timeout: Duration) -> Result<(), StoreError> {
         self.drain();
         self.tasks.close();
@@ -277,14 +280,14 @@ impl RdevWebhooks {
     }
 }
 
-/// Looks after tasks that the system cannot do without.
+/// Monitors the tasks that the system needs.
 struct Needed {
     drain: CancellationToken,
     failed: CancellationToken,
 }
 
 impl Needed {
-    /// A task that makes the system fail if it ends, by a panic or without, before it is told to.
+    /// Starts a task. If it ends before it is requested to, by a panic or otherwise, the system fails.
     fn task(
         &self,
         name: &'static str,
@@ -315,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_system_fails_when_a_task_ends_that_was_not_told_to() {
+    async fn the_system_fails_when_a_task_ends_unexpectedly() {
         assert!(fails(false, async { panic!("a defect") }).await);
         assert!(fails(false, async {}).await);
         assert!(!fails(true, async {}).await);

@@ -1,7 +1,7 @@
 //! The content that a signature covers: `{id}.{timestamp}.{body}`.
 
-/// The signed content in its parts. The body is never copied to sign it: whatever consumes the
-/// content takes the parts one after the other.
+/// The parts of the signed content. The body is never copied for signing: consumers take the parts one after
+/// the other.
 #[derive(Clone, Copy)]
 pub(crate) struct SignedContent<'a> {
     id: &'a str,
@@ -10,24 +10,24 @@ pub(crate) struct SignedContent<'a> {
 }
 
 impl<'a> SignedContent<'a> {
-    /// `timestamp` is the header's text, so that sender and receiver agree on the bytes that are
-    /// signed even where a number could be written in two ways.
+    /// `timestamp` is the text of the header, so that sender and receiver agree on the signed bytes even if a
+    /// number can be written in two ways.
     pub(crate) const fn new(id: &'a str, timestamp: &'a str, body: &'a [u8]) -> Self {
         Self { id, timestamp, body }
     }
 
-    /// The parts, in order; their concatenation is what is signed.
+    /// Returns the parts in order; their concatenation is signed.
     pub(crate) const fn parts(&self) -> [&'a [u8]; 5] {
         [self.id.as_bytes(), b".", self.timestamp.as_bytes(), b".", self.body]
     }
 
-    /// The content in one piece, for what cannot take it in parts.
+    /// Returns the content in one piece, for consumers that cannot take parts.
     pub(crate) fn concat(&self) -> Vec<u8> {
         self.parts().concat()
     }
 }
 
-/// A Unix time in decimal digits, rendered without touching the heap.
+/// A Unix time in decimal digits, rendered without a heap allocation.
 pub(crate) struct TimestampText {
     digits: [u8; Self::CAPACITY],
     start: usize,
@@ -57,7 +57,7 @@ impl TimestampText {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        // Only ASCII was written, so the default never applies.
+        // The buffer contains only ASCII, so the default never applies.
         std::str::from_utf8(&self.digits[self.start..]).unwrap_or_default()
     }
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_reads_as_the_standard_library_writes_it() {
+    fn a_timestamp_is_written_as_by_the_standard_library() {
         for timestamp in [0, 1, -1, 9, 10, 1_736_937_000, i64::MAX, i64::MIN] {
             assert_eq!(TimestampText::new(timestamp).as_str(), timestamp.to_string());
         }

@@ -1,14 +1,14 @@
-//! Reading base64 without leaving key material behind.
+//! Decodes base64 without leaving copies of key material in memory.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeSliceError, Engine};
 use zeroize::Zeroizing;
 
-/// The longest thing this crate decodes: a symmetric key, a key pair or an ed25519 signature.
+/// The length of the longest decoded value: a symmetric key, a key pair or an ed25519 signature.
 const MAX_DECODED: usize = 64;
 
-/// Decoded bytes, at most [`MAX_DECODED`] of them, wiped on drop. They live in place rather than
-/// in a growing buffer, which would leave copies behind each time it moved.
+/// Decoded bytes, at most [`MAX_DECODED`] of them, wiped on drop. They are stored in place rather than in a
+/// growing buffer, which would leave a copy behind each time it moved.
 pub(crate) struct Decoded {
     bytes: Zeroizing<[u8; MAX_DECODED]>,
     len: usize,
@@ -22,14 +22,14 @@ impl std::ops::Deref for Decoded {
     }
 }
 
-/// Why a text was not decoded.
+/// The reason why a text was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DecodeError {
     NotBase64,
     TooLong,
 }
 
-/// Decodes standard base64, padding required.
+/// Decodes standard base64 with required padding.
 pub(crate) fn decode(text: &str) -> Result<Decoded, DecodeError> {
     let mut bytes = Zeroizing::new([0; MAX_DECODED]);
     match STANDARD.decode_slice(text, bytes.as_mut_slice()) {
@@ -39,8 +39,8 @@ pub(crate) fn decode(text: &str) -> Result<Decoded, DecodeError> {
     }
 }
 
-/// Standard base64 of `bytes` behind `prefix`, in one allocation of the exact size: a text that
-/// had to grow would leave a copy of a secret behind.
+/// Encodes `bytes` in standard base64 after `prefix`, in one allocation of the exact size: a text that had to
+/// grow would leave a copy of a secret behind.
 pub(crate) fn encode_with_prefix(prefix: &str, bytes: &[u8]) -> String {
     let mut text = String::with_capacity(prefix.len() + encoded_len(bytes.len()));
     text.push_str(prefix);
@@ -48,7 +48,7 @@ pub(crate) fn encode_with_prefix(prefix: &str, bytes: &[u8]) -> String {
     text
 }
 
-/// The length of `bytes` bytes in padded base64.
+/// Returns the length of `bytes` bytes in padded base64.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_was_encoded_decodes() {
+    fn encoded_bytes_decode() {
         for len in 0..=MAX_DECODED {
             let bytes = vec![0x5A; len];
             let decoded = decode(&encode_with_prefix("", &bytes)).ok();

@@ -1,17 +1,17 @@
 //! The three headers of a signed webhook.
 
-/// The header that holds a webhook's id: the same on every attempt, and so the receiver's key to
-/// recognise a repeat by.
+/// The header with the webhook's id. It is the same for every attempt, so receivers recognise a repeated
+/// delivery by it.
 pub const HEADER_ID: &str = "webhook-id";
 
-/// The header that holds the time of the attempt, in Unix seconds.
+/// The header with the time of the attempt, in Unix seconds.
 pub const HEADER_TIMESTAMP: &str = "webhook-timestamp";
 
-/// The header that holds the signatures, separated by spaces.
+/// The header with the signatures, separated by spaces.
 pub const HEADER_SIGNATURE: &str = "webhook-signature";
 
-/// The headers that a [`Verifier`](crate::Verifier) needs, as they arrived; `None` for one that
-/// is missing or not text.
+/// The headers that a [`Verifier`](crate::Verifier) needs, as they arrived; `None` for one that is missing or
+/// not text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers<'a> {
     /// The value of [`HEADER_ID`].
@@ -23,8 +23,7 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Picks the headers from whatever holds a request's: `lookup` is asked for each by its name
-    /// in lower case.
+    /// Takes the headers from a request: `lookup` is called with each name in lower case.
     ///
     /// With the `http` crate that is
     /// `Headers::from_lookup(|name| request.headers().get(name)?.to_str().ok())`.

@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 use crate::content::SignedContent;
 use crate::public_key::PublicKey;
 
-/// The length of a serialised key pair, in bytes: the seed, then the public key.
+/// The length of a serialized key pair in bytes: the seed, then the public key.
 pub(crate) const KEY_PAIR_LEN: usize = 64;
 
 /// An ed25519 key pair (RFC 8032), with its seed already expanded.
 ///
-/// Signing goes through the library's low-level functions because the ordinary ones expand the
-/// seed anew for every signature. What makes those functions dangerous, a public key that is not
-/// the secret's own, cannot be built here: both come from the one seed.
+/// Signing uses the library's low-level functions, because the ordinary ones expand the seed again for every
+/// signature. The danger of those functions, a public key that does not belong to the secret, cannot occur
+/// here: both come from the one seed.
 pub(crate) struct KeyPair {
     seed: Zeroizing<[u8; SECRET_KEY_LENGTH]>,
     expanded: ExpandedSecretKey,
@@ -30,7 +30,7 @@ impl KeyPair {
         Self { seed: Zeroizing::new(*seed), expanded, public }
     }
 
-    /// `None` if the public half is not the one that the seed gives.
+    /// Returns `None` if the public half does not belong to the seed.
     pub(crate) fn from_bytes(bytes: &[u8; KEY_PAIR_LEN]) -> Option<Self> {
         let (seed, public) = bytes.split_first_chunk()?;
         let pair = Self::from_seed(seed);
@@ -53,7 +53,7 @@ impl KeyPair {
         &self.public
     }
 
-    /// The signature over the content.
+    /// Signs the content.
     pub(crate) fn sign(&self, content: &SignedContent<'_>) -> [u8; SIGNATURE_LENGTH] {
         let public = self.public.as_verifying_key();
         let feed = |digest: &mut Sha512| {
@@ -63,8 +63,8 @@ impl KeyPair {
             Ok(())
         };
         raw_sign_byupdate(&self.expanded, feed, public)
-            // Only `feed` could fail, and it does not. The same signature over one piece cannot
-            // fail by its type, so that no panic is needed here.
+            // Only `feed` could fail, and it does not. The same signature over one piece cannot fail by its
+            // type, so that no panic is needed here.
             .unwrap_or_else(|_| raw_sign::<Sha512>(&self.expanded, &content.concat(), public))
             .to_bytes()
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signatures_are_those_of_the_ordinary_functions() {
+    fn signatures_equal_those_of_the_ordinary_functions() {
         let seed = [0x17; SECRET_KEY_LENGTH];
         let content = SignedContent::new("msg_1", "12", b"{}");
         let reference = SigningKey::from_bytes(&seed).sign(b"msg_1.12.{}");

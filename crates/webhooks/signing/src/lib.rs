@@ -1,21 +1,20 @@
-//! Signing webhooks, and verifying them, as the [Standard Webhooks] specification says.
+//! Signs and verifies webhooks according to the [Standard Webhooks] specification.
 //!
-//! The crate stands alone: it does no I/O, reads no clock and draws no randomness. Time and
-//! entropy enter as values, which makes every result reproducible.
+//! The crate stands alone: it does no I/O, reads no clock and draws no randomness. Time and entropy are
+//! arguments, which makes every result reproducible.
 //!
 //! | scheme | secret | given to receivers | signature |
 //! |---|---|---|---|
 //! | HMAC-SHA256, symmetric | `whsec_…` | the secret itself | `v1,…` |
 //! | ed25519, asymmetric | `whsk_…` | the public key `whpk_…` | `v1a,…` |
 //!
-//! What is signed is `{id}.{timestamp}.{body}`, the body being the bytes on the wire. All base64
-//! is the standard alphabet with padding.
+//! The signed content is `{id}.{timestamp}.{body}`, where the body is the bytes on the wire. All base64 uses
+//! the standard alphabet with padding.
 //!
 //! # Receiving: verify a webhook
 //!
-//! Keep one [`Verifier`] for as long as its keys last, and give it the three headers, the
-//! **unparsed** body and the current time. A body that was parsed and serialised again is another
-//! body, and fails.
+//! Keep one [`Verifier`] as long as its keys are valid, and give it the three headers, the **unparsed** body
+//! and the current time. A body that was parsed and serialized again is a different body, and fails.
 //!
 //! ```
 //! use rdev_webhooks_signing::{Headers, SigningSecret, Verifier};
@@ -41,8 +40,8 @@
 //! # }
 //! ```
 //!
-//! A webhook may arrive more than once: remember the ids already handled, for as long as the
-//! sender retries, and answer a repeat with success.
+//! A webhook may arrive more than once: remember the ids already handled as long as the sender retries, and
+//! respond to a repeated webhook with success.
 //!
 //! # Sending: sign a webhook
 //!
@@ -64,13 +63,13 @@
 //!
 //! # Secrets in memory
 //!
-//! A [`SigningSecret`] has no `Display`, its `Debug` names only the scheme, and its key material
-//! is wiped when the last clone goes. Its serialised form comes out through
-//! [`SigningSecret::expose`] alone, which makes every place that reveals one easy to find.
+//! A [`SigningSecret`] has no `Display`, its `Debug` shows only the scheme, and its key material is wiped
+//! when the last clone is dropped. Only [`SigningSecret::expose`] returns its serialized form, which makes
+//! every place that reveals one easy to find.
 //!
 //! [Standard Webhooks]: https://www.standardwebhooks.com
 
-/// The Rust in what receivers are told compiles and runs.
+/// The Rust code in the receivers' documentation compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../../../../docs/RECEIVING.md")]
 struct Receiving;

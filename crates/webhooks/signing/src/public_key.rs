@@ -1,4 +1,4 @@
-//! The half of a key pair that receivers get.
+//! The public half of a key pair, for receivers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,7 @@ use ed25519_dalek::{PUBLIC_KEY_LENGTH, SIGNATURE_LENGTH, Signature, VerifyingKey
 
 use crate::encoding;
 
-/// An ed25519 public key, which verifies signatures and makes none. There is nothing secret in
-/// it.
+/// An ed25519 public key, which verifies signatures and creates none. It is not secret.
 ///
 /// Its text, for [`Display`](fmt::Display) and [`FromStr`], is `whpk_` and the base64 of 32 bytes.
 ///
@@ -25,10 +24,10 @@ use crate::encoding;
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    /// What a public key's text starts with.
+    /// The prefix of a public key's text.
     pub const PREFIX: &str = "whpk_";
 
-    /// The key's 32 bytes, as RFC 8032 encodes them.
+    /// Returns the 32 bytes of the key, as RFC 8032 encodes them.
     pub fn as_bytes(&self) -> &[u8; PUBLIC_KEY_LENGTH] {
         self.0.as_bytes()
     }
@@ -41,8 +40,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// Whether the signature over `content` was made with this key's secret half. Strict: a
-    /// signature has one accepted encoding only, and keys or nonces of small order are refused.
+    /// Returns whether the signature over `content` was made with this key's secret half. The check is
+    /// strict: a signature has only one accepted encoding, and keys or nonces of small order are refused.
     pub(crate) fn verifies(&self, content: &[u8], signature: &[u8; SIGNATURE_LENGTH]) -> bool {
         let signature = Signature::from_bytes(signature);
         self.0.verify_strict(content, &signature).is_ok()
@@ -79,22 +78,22 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Why a text is not a [`PublicKey`]. It never repeats the text, which may have been a secret put
-/// in the wrong place.
+/// The reason why a text is not a [`PublicKey`]. The message never contains the text, which may be a
+/// misplaced secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublicKeyError {
     /// The text does not start with `whpk_`.
     #[error("a public key must start with `whpk_`")]
     Prefix,
-    /// What follows the prefix is not standard base64 with padding.
+    /// The rest of the text is not standard base64 with padding.
     #[error("a public key must be standard base64 with padding after its prefix")]
     Base64,
-    /// The key does not hold 32 bytes.
+    /// The key does not have 32 bytes.
     #[error("a public key must have exactly 32 bytes in base64")]
     Length,
-    /// The bytes are no point of the curve, or one of small order, under which a signature would
-    /// prove nothing.
+    /// The bytes are not a point of the curve, or are one of small order, for which a signature would prove
+    /// nothing.
     #[error("the bytes are not a valid ed25519 public key")]
     Invalid,
 }
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_error() {
+    fn each_defect_has_its_error() {
         assert_eq!("whsk_AAAA".parse::<PublicKey>(), Err(PublicKeyError::Prefix));
         assert_eq!("whpk_?".parse::<PublicKey>(), Err(PublicKeyError::Base64));
         assert_eq!(parse(&[1; 31]), Err(PublicKeyError::Length));

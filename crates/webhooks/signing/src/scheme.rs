@@ -1,20 +1,18 @@
-//! Which of the two schemes a secret signs with.
+//! The signature schemes.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// A signature scheme of Standard Webhooks.
 ///
-/// Its name, as in `"hmac-sha256"`, is what [`Display`](fmt::Display) writes and [`FromStr`]
-/// reads, letter for letter.
+/// [`Display`](fmt::Display) writes its name, such as `"hmac-sha256"`, and [`FromStr`] parses exactly that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SigningScheme {
-    /// HMAC-SHA256: sender and receiver share one secret. Signatures are `v1`. The default,
-    /// since every receiver's library can verify it.
+    /// HMAC-SHA256: sender and receiver share one secret. Signatures are `v1`. This is the default, because
+    /// every receiver's library can verify it.
     #[default]
     HmacSha256,
-    /// Ed25519: only the sender can sign, anyone with the public key can verify. Signatures are
-    /// `v1a`.
+    /// Ed25519: only the sender can sign, and anyone with the public key can verify. Signatures are `v1a`.
     Ed25519,
 }
 
@@ -22,7 +20,7 @@ impl SigningScheme {
     /// Every scheme, the default first.
     pub const ALL: [Self; 2] = [Self::HmacSha256, Self::Ed25519];
 
-    /// The scheme's name: `"hmac-sha256"` or `"ed25519"`.
+    /// Returns the scheme's name: `"hmac-sha256"` or `"ed25519"`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::HmacSha256 => "hmac-sha256",
@@ -30,7 +28,7 @@ impl SigningScheme {
         }
     }
 
-    /// What stands before the comma of a signature made with this scheme.
+    /// Returns the text before the comma of a signature of this scheme.
     pub(crate) const fn version(self) -> &'static str {
         match self {
             Self::HmacSha256 => "v1",
@@ -53,7 +51,7 @@ impl FromStr for SigningScheme {
     }
 }
 
-/// The text is not the name of a [`SigningScheme`].
+/// The error for a text that is not the name of a [`SigningScheme`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be `hmac-sha256` or `ed25519`")]
 pub struct ParseSigningSchemeError;
@@ -63,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_round_trips() {
         for scheme in SigningScheme::ALL {
             assert_eq!(scheme.to_string().parse(), Ok(scheme));
         }

@@ -1,4 +1,4 @@
-//! The secret that signs.
+//! Signing secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,20 +19,20 @@ use crate::symmetric::SymmetricKey;
 const SYMMETRIC_PREFIX: &str = "whsec_";
 const KEY_PAIR_PREFIX: &str = "whsk_";
 
-/// A secret that signs webhooks, its key prepared for signing.
+/// A secret that signs webhooks, with its key prepared for signing.
 ///
-/// Its text, read by [`FromStr`] and written by [`expose`](Self::expose), is
+/// Its text, which [`FromStr`] parses and [`expose`](Self::expose) returns, is
 ///
 /// - `whsec_` and the base64 of 24 to 64 bytes: a symmetric key, for
 ///   [`SigningScheme::HmacSha256`];
 /// - `whsk_` and the base64 of 64 bytes, the seed and then the public key: a key pair, for
 ///   [`SigningScheme::Ed25519`].
 ///
-/// Making one costs a few hashes, or a multiplication on the curve; signing with it repeats none
-/// of that, so keep it rather than its text. A clone shares the key and is cheap. The key lies on
-/// the heap, where moving the secret leaves no copies, and is wiped when the last clone goes.
+/// Creating a secret costs a few hashes, or a multiplication on the curve. Signing repeats none of that, so
+/// keep the secret rather than its text. A clone shares the key and is cheap. The key is on the heap, where
+/// moving the secret leaves no copies, and is wiped when the last clone is dropped.
 ///
-/// There is no `Display`, and `Debug` tells the scheme alone. Equality is constant-time.
+/// It has no `Display`, and its `Debug` shows only the scheme. Equality is constant-time.
 #[derive(Clone)]
 pub struct SigningSecret(pub(crate) Key);
 
@@ -44,8 +44,8 @@ pub(crate) enum Key {
 }
 
 impl SigningSecret {
-    /// A new secret. `entropy` becomes the 32-byte symmetric key, or the key pair's seed: it must
-    /// come from a cryptographically secure generator and serve nothing else.
+    /// Creates a secret. `entropy` becomes the 32-byte symmetric key, or the key pair's seed: it must come
+    /// from a cryptographically secure generator and serve nothing else.
     pub fn generate(scheme: SigningScheme, entropy: [u8; 32]) -> Self {
         let entropy = Zeroizing::new(entropy);
         Self(match scheme {
@@ -54,7 +54,7 @@ impl SigningSecret {
         })
     }
 
-    /// The scheme that this secret signs with.
+    /// Returns the scheme that this secret signs with.
     pub const fn scheme(&self) -> SigningScheme {
         match self.0 {
             Key::Symmetric(_) => SigningScheme::HmacSha256,
@@ -62,8 +62,7 @@ impl SigningSecret {
         }
     }
 
-    /// The secret's text, for the one who has to know it and for storing it sealed. Parsing it
-    /// gives an equal secret.
+    /// Returns the secret's text, for its user and for encrypted storage. Parsing it gives an equal secret.
     pub fn expose(&self) -> SecretString {
         match &self.0 {
             Key::Symmetric(key) => encoding::encode_with_prefix(SYMMETRIC_PREFIX, key.as_bytes()),
@@ -72,7 +71,7 @@ impl SigningSecret {
         .into()
     }
 
-    /// The public key that verifies this secret's signatures; `None` for a symmetric secret.
+    /// Returns the public key that verifies this secret's signatures; `None` for a symmetric secret.
     pub fn public_key(&self) -> Option<PublicKey> {
         match &self.0 {
             Key::Symmetric(_) => None,
@@ -80,11 +79,11 @@ impl SigningSecret {
         }
     }
 
-    /// Signs a webhook: its `webhook-id`, its `webhook-timestamp` in Unix seconds, and its body
-    /// exactly as it is sent. The same input gives the same signature under both schemes.
+    /// Signs a webhook: its `webhook-id`, its `webhook-timestamp` in Unix seconds, and its body exactly as it
+    /// is sent. Equal inputs give equal signatures in both schemes.
     ///
-    /// The id must not hold a full stop, which separates the parts of what is signed; a
-    /// [`Verifier`](crate::Verifier) refuses such an id, and a negative timestamp as well.
+    /// The id must not contain a full stop, which separates the parts of the signed content; a
+    /// [`Verifier`](crate::Verifier) refuses such an id, and also a negative timestamp.
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> Signature {
         let timestamp = TimestampText::new(timestamp);
         self.sign_content(&SignedContent::new(id, timestamp.as_str(), body))
@@ -98,11 +97,11 @@ impl SigningSecret {
     }
 }
 
-/// Signs with every secret, in order, and gives the `webhook-signature` header's value: the
-/// signatures separated by one space, or nothing if there are no secrets.
+/// Signs with every secret, in order, and returns the value of the `webhook-signature` header: the signatures
+/// separated by one space, or an empty text without secrets.
 ///
-/// A sender puts several secrets in while one replaces another, so that a receiver that knows
-/// either can verify. The other parameters are those of [`SigningSecret::sign`].
+/// A sender uses several secrets during a rotation, so that a receiver with either one can verify. The other
+/// parameters are those of [`SigningSecret::sign`].
 pub fn sign_all<'a>(
     secrets: impl IntoIterator<Item = &'a SigningSecret>,
     id: &str,
@@ -169,7 +168,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// Why a text is not a [`SigningSecret`]. It never repeats the text.
+/// The reason why a text is not a [`SigningSecret`]. The message never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
@@ -179,16 +178,16 @@ pub enum SecretError {
     /// The text is a public key, which cannot sign.
     #[error("a public key (`whpk_`) cannot sign: the secret key starts with `whsk_`")]
     PublicKey,
-    /// What follows the prefix is not standard base64 with padding.
+    /// The rest of the text is not standard base64 with padding.
     #[error("a signing secret must be standard base64 with padding after its prefix")]
     Base64,
-    /// A symmetric key does not hold 24 to 64 bytes.
+    /// The symmetric key does not have 24 to 64 bytes.
     #[error("a symmetric signing secret (`whsec_`) must have 24 to 64 bytes in base64")]
     SymmetricLength,
-    /// A key pair does not hold 64 bytes.
+    /// The key pair does not have 64 bytes.
     #[error("an ed25519 signing secret (`whsk_`) must have exactly 64 bytes in base64")]
     KeyPairLength,
-    /// The second half of a key pair is not the public key that the first half gives.
+    /// The second half of the key pair is not the public key of the first half.
     #[error("the public key in the ed25519 signing secret does not match its seed")]
     KeyPairMismatch,
 }

@@ -1,4 +1,4 @@
-//! A signature as it stands in the header.
+//! A signature, as the header contains it.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use crate::symmetric::TAG_LEN;
 
 /// A signature over a webhook's id, timestamp and body.
 ///
-/// [`Display`](fmt::Display) writes it as the `webhook-signature` header holds it: `v1,` or
-/// `v1a,`, then base64. Equality takes the same time wherever two signatures of one scheme differ.
+/// [`Display`](fmt::Display) writes it as in the `webhook-signature` header: `v1,` or `v1a,`, then base64.
+/// Equality is constant-time for signatures of one scheme.
 #[derive(Clone, Copy)]
 pub struct Signature(pub(crate) Bytes);
 
-/// A signature's bytes, by scheme.
+/// The bytes of a signature, by scheme.
 #[derive(Clone, Copy)]
 pub(crate) enum Bytes {
     HmacSha256([u8; TAG_LEN]),
@@ -27,7 +27,7 @@ pub(crate) enum Bytes {
 }
 
 impl Signature {
-    /// The scheme that the signature was made with.
+    /// Returns the scheme of the signature.
     pub const fn scheme(&self) -> SigningScheme {
         match self.0 {
             Bytes::HmacSha256(_) => SigningScheme::HmacSha256,
@@ -35,8 +35,8 @@ impl Signature {
         }
     }
 
-    /// Reads one signature of the header, split at its comma. `None` if its version is unknown
-    /// or its value is not one of that version.
+    /// Parses one signature of the header, split at its comma. Returns `None` if its version is unknown or
+    /// its value is not valid for that version.
     pub(crate) fn from_parts(version: &str, value: &str) -> Option<Self> {
         let scheme = SigningScheme::ALL.into_iter().find(|scheme| scheme.version() == version)?;
         let decoded = encoding::decode(value).ok()?;
@@ -54,7 +54,7 @@ impl Signature {
         STANDARD.encode_string(self.bytes(), header);
     }
 
-    /// The length of the text of a signature of this scheme.
+    /// Returns the length of the text of a signature of this scheme.
     pub(crate) const fn text_len(scheme: SigningScheme) -> usize {
         let bytes = match scheme {
             SigningScheme::HmacSha256 => TAG_LEN,
@@ -73,7 +73,7 @@ impl Signature {
 
 impl PartialEq for Signature {
     fn eq(&self, other: &Self) -> bool {
-        // Comparing signatures is what a forger would like to time.
+        // A forger would like to time this comparison.
         self.scheme() == other.scheme() && self.bytes().ct_eq(other.bytes()).into()
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_reads_back_and_has_the_length_foretold() {
+    fn a_signature_round_trips_and_has_the_expected_length() {
         for signature in
             [Signature(Bytes::HmacSha256([3; TAG_LEN])), Signature(Bytes::Ed25519([4; SIGNATURE_LENGTH]))]
         {

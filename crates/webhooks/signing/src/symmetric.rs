@@ -6,14 +6,14 @@ use zeroize::Zeroizing;
 
 use crate::content::SignedContent;
 
-/// The block of SHA-256, and with it the longest key that HMAC takes as it stands.
+/// The block length of SHA-256, and the length of the longest key that HMAC uses unhashed.
 const BLOCK_LEN: usize = 64;
 
-/// The length of a tag, in bytes.
+/// The length of a tag in bytes.
 pub(crate) const TAG_LEN: usize = 32;
 
-/// A symmetric key with its keyed state, which is computed once: a signature starts from a copy
-/// of the state and spends no hashing on the key.
+/// A symmetric key with its keyed state, which is computed once: a signature starts from a copy of the state
+/// and spends no hashing on the key.
 pub(crate) struct SymmetricKey {
     /// The key, followed by zeros.
     block: Zeroizing<[u8; BLOCK_LEN]>,
@@ -27,33 +27,32 @@ impl SymmetricKey {
     /// The longest key that the specification allows, in bytes.
     pub(crate) const MAX_LEN: usize = BLOCK_LEN;
 
-    /// `None` unless the key is [`MIN_LEN`](Self::MIN_LEN) to [`MAX_LEN`](Self::MAX_LEN) bytes
-    /// long.
+    /// Returns `None` unless the key has [`MIN_LEN`](Self::MIN_LEN) to [`MAX_LEN`](Self::MAX_LEN) bytes.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
         (Self::MIN_LEN..=Self::MAX_LEN).contains(&key.len()).then(|| Self::keyed(key))
     }
 
-    /// A key of the length that generated ones have.
+    /// Creates a key of the length of generated keys.
     pub(crate) fn from_32(key: &[u8; 32]) -> Self {
         Self::keyed(key)
     }
 
-    /// Both callers have made sure that the key fits a block.
+    /// Both callers have checked that the key fits a block.
     fn keyed(key: &[u8]) -> Self {
-        // HMAC pads a short key with zeros to a whole block (RFC 2104, section 2); doing so here
-        // gives the one length for which keying cannot fail.
+        // HMAC pads a short key with zeros to a whole block (RFC 2104, section 2); doing so here gives the
+        // one length for which keying cannot fail.
         let mut block = Zeroizing::new([0; BLOCK_LEN]);
         block[..key.len()].copy_from_slice(key);
         let keyed = Hmac::new((&*block).into());
         Self { block, len: key.len(), keyed }
     }
 
-    /// The key itself, without padding.
+    /// Returns the key itself, without padding.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.block[..self.len]
     }
 
-    /// The tag over the content.
+    /// Computes the tag of the content.
     pub(crate) fn tag(&self, content: &SignedContent<'_>) -> [u8; TAG_LEN] {
         let mut mac = self.keyed.clone();
         for part in content.parts() {
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_keyed_state_is_wiped_too() {
-        // Holds only with the `zeroize` features on. `Hmac` has no such marker of its own; its
+        // This holds only with the `zeroize` features enabled. `Hmac` has no such marker of its own; its
         // state is two of these hashes and a buffer.
         fn wiped<T: zeroize::ZeroizeOnDrop>() {}
         wiped::<Sha256>();

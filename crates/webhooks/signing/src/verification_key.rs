@@ -1,4 +1,4 @@
-//! What a receiver verifies with.
+//! The keys of receivers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,8 @@ use crate::symmetric::SymmetricKey;
 
 /// A key that verifies signatures: a symmetric secret, or the public key of a pair.
 ///
-/// It is made from a [`SigningSecret`], of which an ed25519 one leaves only its public half here,
-/// from a [`PublicKey`], or from the text of either: `whsec_…`, `whsk_…` or `whpk_…`. `Debug`
-/// reveals nothing secret.
+/// It is created from a [`SigningSecret`] (of an ed25519 secret it keeps only the public half), from a
+/// [`PublicKey`], or from the text of either: `whsec_…`, `whsk_…` or `whpk_…`. `Debug` shows nothing secret.
 #[derive(Clone)]
 pub struct VerificationKey(pub(crate) Kind);
 
@@ -25,8 +24,8 @@ pub(crate) enum Kind {
 }
 
 impl VerificationKey {
-    /// The scheme whose signatures this key verifies. It never verifies one of the other scheme,
-    /// whatever the header says.
+    /// Returns the scheme whose signatures this key verifies. It never verifies a signature of the other
+    /// scheme, whatever the header says.
     pub const fn scheme(&self) -> SigningScheme {
         match self.0 {
             Kind::Symmetric(_) => SigningScheme::HmacSha256,
@@ -80,7 +79,7 @@ impl fmt::Debug for VerificationKey {
     }
 }
 
-/// Why a text is not a [`VerificationKey`]. It never repeats the text.
+/// The reason why a text is not a [`VerificationKey`]. The message never contains the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerificationKeyError {

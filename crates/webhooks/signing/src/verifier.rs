@@ -1,4 +1,4 @@
-//! Verifying a webhook as its receiver.
+//! Verification of webhooks by receivers.
 
 use std::cell::LazyCell;
 use std::time::Duration;
@@ -10,19 +10,18 @@ use crate::headers::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, Headers};
 use crate::signature::{Bytes, Signature};
 use crate::verification_key::{Kind, VerificationKey};
 
-/// How far a webhook's timestamp may lie from the receiver's clock unless
-/// [`Verifier::with_tolerance`] says otherwise: five minutes.
+/// The default maximum difference between a webhook's timestamp and the receiver's clock: five minutes.
+/// [`Verifier::with_tolerance`] changes it.
 pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// How many signatures of one header are examined; those after are ignored. Senders need two
-/// while a secret rotates. Without a bound, one request could demand any number of ed25519
-/// verifications.
+/// The number of signatures of one header that are examined; further ones are ignored. Senders need two
+/// during a rotation. Without this limit, one request could demand any number of ed25519 verifications.
 pub const MAX_SIGNATURES: usize = 16;
 
 /// Verifies webhooks with one or several keys, any of which may have signed.
 ///
-/// It holds its keys prepared: build it once and share it. See the [crate's example](crate) for a
-/// receiver, and here is one that trusts an old and a new key:
+/// It keeps its keys prepared: create it once and share it. The [crate's example](crate) shows a receiver.
+/// This one trusts an old and a new key:
 ///
 /// ```
 /// use rdev_webhooks_signing::{Headers, SigningScheme, SigningSecret, Verifier};
@@ -49,41 +48,39 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier with one key and [`DEFAULT_TOLERANCE`].
+    /// Creates a verifier with one key and [`DEFAULT_TOLERANCE`].
     pub fn new(key: impl Into<VerificationKey>) -> Self {
         Self::from_iter([key])
     }
 
-    /// Trusts another key as well.
+    /// Adds another trusted key.
     #[must_use]
     pub fn with_key(mut self, key: impl Into<VerificationKey>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// Sets how far the timestamp may lie from the receiver's clock, in either direction and
-    /// counted in whole seconds; a difference of exactly the tolerance is accepted.
-    /// [`Duration::MAX`] accepts any time, which lets anyone who has seen a webhook replay it
-    /// forever.
+    /// Sets the maximum difference between the timestamp and the receiver's clock, in either direction and in
+    /// whole seconds; a difference of exactly the tolerance is accepted. [`Duration::MAX`] accepts any time,
+    /// which lets anyone who has seen a webhook replay it forever.
     #[must_use]
     pub const fn with_tolerance(mut self, tolerance: Duration) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Verifies one webhook: that one of the keys signed this id, this timestamp and this body,
-    /// and that the timestamp is near `now_unix_seconds`, the receiver's clock.
+    /// Verifies one webhook: checks that one of the keys signed this id, timestamp and body, and that the
+    /// timestamp is near `now_unix_seconds`, the receiver's clock.
     ///
-    /// The body is the bytes that arrived, before any parsing. Signatures of unknown versions are
-    /// skipped, as are malformed ones, and at most [`MAX_SIGNATURES`] entries are looked at. Every
-    /// comparison with a symmetric key's signature takes the same time wherever the two differ;
-    /// ed25519 is verified strictly, so that nobody without the secret can turn one valid
-    /// signature into another.
+    /// The body is the bytes that arrived, before any parsing. Signatures of unknown versions and malformed
+    /// ones are skipped, and at most [`MAX_SIGNATURES`] entries are examined. Every comparison with a
+    /// symmetric key's signature is constant-time. Ed25519 verification is strict, so that a valid signature
+    /// cannot be turned into another one without the secret.
     ///
     /// # Errors
     ///
-    /// See [`VerifyError`], whose variants are in the order in which the checks are made. Nothing
-    /// in the headers or the body makes this panic.
+    /// Fails with a [`VerifyError`], whose variants are in the order of the checks. No headers and no body
+    /// cause a panic.
     pub fn verify(
         &self,
         headers: Headers<'_>,
@@ -94,13 +91,12 @@ impl Verifier {
         let timestamp = require(HEADER_TIMESTAMP, headers.timestamp)?;
         let signatures = require(HEADER_SIGNATURE, headers.signature)?;
 
-        // With a full stop in the id, the same signed bytes could be read as another id,
-        // timestamp and body.
+        // With a full stop in the id, the same signed bytes could be read as another id, timestamp and body.
         if id.is_empty() || id.contains('.') {
             return Err(VerifyError::MalformedHeader { name: HEADER_ID });
         }
         let at = parse_timestamp(timestamp).ok_or(VerifyError::MalformedHeader { name: HEADER_TIMESTAMP })?;
-        // Spaces and entries without a comma hold no signature of any version, known or not.
+        // Spaces and entries without a comma are not signatures of any version, known or not.
         if !entries(signatures).any(|entry| entry.contains(',')) {
             return Err(VerifyError::MalformedHeader { name: HEADER_SIGNATURE });
         }
@@ -125,10 +121,10 @@ impl Verifier {
         }
     }
 
-    /// Each key meets only signatures of its own scheme.
+    /// Each key is only tried on signatures of its own scheme.
     fn any_key_made_one_of(&self, signatures: &[Signature], content: &SignedContent<'_>) -> bool {
-        // Strict ed25519 takes the content in one piece. It is copied once, and only if such a
-        // key meets such a signature.
+        // Strict ed25519 needs the content in one piece. It is copied once, and only if such a key meets such
+        // a signature.
         let one_piece = LazyCell::new(|| content.concat());
         self.keys.iter().any(|key| match &key.0 {
             Kind::Symmetric(key) => {
@@ -146,15 +142,15 @@ impl Verifier {
     }
 }
 
-/// A verifier with these keys and [`DEFAULT_TOLERANCE`]. Without any key it verifies nothing.
+/// Creates a verifier with these keys and [`DEFAULT_TOLERANCE`]. Without any key it verifies nothing.
 impl<K: Into<VerificationKey>> FromIterator<K> for Verifier {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
         Self { keys: keys.into_iter().map(Into::into).collect(), tolerance: DEFAULT_TOLERANCE }
     }
 }
 
-/// Why a webhook was not accepted. A receiver answers all of these with the same status, usually
-/// 400 or 401; the difference is for its own log.
+/// The reason why a webhook was not accepted. A receiver responds to all of these with the same status,
+/// usually 400 or 401; the distinction is for its own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -164,19 +160,19 @@ pub enum VerifyError {
         /// The header's name.
         name: &'static str,
     },
-    /// A header does not have the form that the specification gives it: the id is empty or holds
-    /// a full stop, the timestamp is not a number of decimal digits within the range of `i64`, or
-    /// there is no `version,signature` entry.
+    /// A header does not have the form that the specification requires: the id is empty or contains a full
+    /// stop, the timestamp is not a number of decimal digits within the range of `i64`, or there is no
+    /// `version,signature` entry.
     #[error("the header {name} is malformed")]
     MalformedHeader {
         /// The header's name.
         name: &'static str,
     },
-    /// The timestamp lies further in the past than the tolerance allows: a replay, a delivery
-    /// long under way, or a clock that is wrong.
+    /// The timestamp is further in the past than the tolerance allows: a replay, a slow delivery, or a wrong
+    /// clock.
     #[error("the webhook's timestamp is too old")]
     TimestampTooOld,
-    /// The timestamp lies further in the future than the tolerance allows: a clock is wrong.
+    /// The timestamp is further in the future than the tolerance allows: a wrong clock.
     #[error("the webhook's timestamp is too far in the future")]
     TimestampTooNew,
     /// None of the signatures was made by one of the keys over this id, timestamp and body.
@@ -188,13 +184,13 @@ fn require<'a>(name: &'static str, value: Option<&'a str>) -> Result<&'a str, Ve
     value.ok_or(VerifyError::MissingHeader { name })
 }
 
-/// Stricter than `str::parse`, which also takes a sign.
+/// Is stricter than `str::parse`, which also accepts a sign.
 fn parse_timestamp(text: &str) -> Option<i64> {
     let digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
     digits_only.then(|| text.parse().ok()).flatten()
 }
 
-/// The entries of the signature header that are looked at at all.
+/// Returns the entries of the signature header that are examined.
 fn entries(header: &str) -> impl Iterator<Item = &str> {
     header.split(' ').filter(|entry| !entry.is_empty()).take(MAX_SIGNATURES)
 }

@@ -1,4 +1,4 @@
-//! Keys and lists of them: their text, their faults, and that they keep to themselves.
+//! The text of keys and lists of keys, its errors, and that keys are never shown.
 
 use rdev_keyring::{EncryptionKey, EncryptionKeyError, Keyring, KeyringError};
 use secrecy::ExposeSecret;
@@ -10,7 +10,7 @@ fn fault(list: &str) -> KeyringError {
 }
 
 #[test]
-fn a_key_is_its_entropy_and_reads_back() {
+fn a_key_is_its_entropy_and_round_trips() {
     let text = "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=";
     let key = EncryptionKey::generate(*b"0123456789abcdefghijklmnopqrstuv");
     assert_eq!(key.expose_base64().expose_secret(), text);
@@ -25,7 +25,7 @@ fn keys_have_ids_of_their_own() {
 }
 
 #[test]
-fn a_text_that_is_no_key_says_why() {
+fn other_texts_are_refused_with_a_reason() {
     let fault = |text: &str| text.parse::<EncryptionKey>().unwrap_err();
     for text in [
         "not base64",
@@ -71,7 +71,7 @@ fn a_faulty_list_names_the_entry() {
 }
 
 #[test]
-fn an_error_explains_itself_without_repeating_the_key() {
+fn an_error_explains_the_defect_without_the_key() {
     let error = fault(&format!("{},topsecret!", text(1)));
     assert_eq!(
         error.to_string(),

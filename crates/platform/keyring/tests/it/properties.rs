@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties of every input.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -16,7 +16,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn what_is_sealed_opens(keyring in keyrings(), plaintext in bytes(), record in bytes()) {
+    fn a_sealed_value_opens(keyring in keyrings(), plaintext in bytes(), record in bytes()) {
         let sealed = keyring.seal(&plaintext, &record)?;
         let opened = keyring.open(&sealed, &record)?;
         prop_assert_eq!(&*opened, &plaintext);
@@ -66,7 +66,7 @@ proptest! {
         keyring in keyrings(), mut sealed in bytes(), record in bytes(),
     ) {
         prop_assert!(keyring.open(&sealed, &record).is_err());
-        // Of the right version and key, so that it comes as far as the cipher.
+        // Of the right version and key, so that the cipher is reached.
         let real = keyring.seal(b"", b"")?;
         sealed.splice(..0, real[..5].iter().copied());
         prop_assert!(keyring.open(&sealed, &record).is_err());

@@ -21,8 +21,8 @@ fn a_sealed_value_has_the_documented_format() {
 
 #[test]
 fn a_value_sealed_by_another_implementation_opens() {
-    // Made with Python's `cryptography` and an HChaCha20 that passes the draft's own vector. It
-    // also stands for all that is stored: whatever changes here, this must go on opening.
+    // Made with Python's `cryptography` and an HChaCha20 that passes the draft's own vector. It also stands
+    // for all stored values: whatever changes here, this one must continue to open.
     let sealed = STANDARD
         .decode(concat!(
             "AZtj+CoAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcxm4XHaWBr7yIiCzpk",
@@ -63,7 +63,7 @@ fn a_key_that_was_dropped_is_named() {
 }
 
 #[test]
-fn what_an_old_key_sealed_needs_sealing_again() {
+fn a_value_of_an_old_key_needs_resealing() {
     let (before, during) = (keyring(&[1]), keyring(&[2, 1]));
     let sealed = before.seal(SECRET, RECORD).unwrap();
     assert!(!before.needs_reseal(&sealed));
@@ -78,7 +78,7 @@ fn what_an_old_key_sealed_needs_sealing_again() {
 
 #[test]
 fn another_key_under_the_same_id_is_tampering() {
-    // What an attacker does who relabels a value to have it opened with the other key.
+    // An attacker does this to have a value opened with the other key.
     let mut sealed = keyring(&[1]).seal(SECRET, RECORD).unwrap();
     let other = keyring(&[2]).seal(SECRET, RECORD).unwrap();
     sealed[1..5].copy_from_slice(&other[1..5]);
@@ -86,7 +86,7 @@ fn another_key_under_the_same_id_is_tampering() {
 }
 
 #[test]
-fn what_is_no_sealed_value_is_malformed() {
+fn other_bytes_are_malformed() {
     let keyring = Keyring::new(key(1));
     let sealed = keyring.seal(b"", RECORD).unwrap();
     assert_eq!(sealed.len(), OVERHEAD);
@@ -110,7 +110,7 @@ fn a_clone_opens_what_the_original_sealed() {
 }
 
 #[test]
-fn sealing_again_takes_what_is_under_a_retired_key_and_nothing_else() {
+fn resealing_changes_only_values_of_a_retired_key() {
     let old = keyring(&[1]).seal(SECRET, RECORD).unwrap();
     let during = keyring(&[2, 1]);
     let new = during.reseal(&old, RECORD).unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The crate as its users see it, in one integration binary.
+//! The public API of the crate, in one integration binary.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 

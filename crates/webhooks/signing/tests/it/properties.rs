@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties of every input.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -23,7 +23,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
 
-/// A mask that changes the byte it is applied to.
+/// A mask that changes the byte to which it is applied.
 fn flips() -> impl Strategy<Value = u8> {
     1..=u8::MAX
 }
@@ -38,7 +38,7 @@ fn verify(
     Verifier::new(secret).verify(headers, body, now)
 }
 
-/// The text with one byte changed, or `None` where that leaves no text and so no header value.
+/// Returns the text with one byte changed; `None` if the result is not text and so not a header value.
 fn flipped(text: &str, at: Index, flip: u8) -> Option<String> {
     let mut bytes = text.as_bytes().to_vec();
     let at = at.index(bytes.len());
@@ -48,7 +48,7 @@ fn flipped(text: &str, at: Index, flip: u8) -> Option<String> {
 
 proptest! {
     #[test]
-    fn what_is_signed_verifies(
+    fn a_signed_webhook_verifies(
         secret in secrets(), id in ids(), timestamp in timestamps(), body in bodies(),
     ) {
         let signature = secret.sign(&id, timestamp, &body).to_string();
@@ -99,7 +99,7 @@ proptest! {
     ) {
         let signature = secret.sign(&id, timestamp, &body).to_string();
         if let Some(other) = flipped(&timestamp.to_string(), at, flip) {
-            // The clock follows, so that it is the signature which fails.
+            // The clock follows, so that the signature is what fails.
             let now = other.parse().unwrap_or(timestamp);
             let headers = (id.as_str(), other.as_str(), signature.as_str());
             prop_assert!(verify(&secret, headers, &body, now).is_err());
@@ -173,7 +173,7 @@ proptest! {
     }
 
     #[test]
-    fn a_secret_and_a_public_key_read_back(secret in secrets()) {
+    fn a_secret_and_a_public_key_round_trip(secret in secrets()) {
         use secrecy::ExposeSecret;
 
         let text = secret.expose();

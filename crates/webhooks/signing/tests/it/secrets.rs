@@ -1,4 +1,4 @@
-//! Secrets: their text, their faults, and that they keep to themselves.
+//! The text of secrets, its errors, and that secrets are never shown.
 
 use rdev_webhooks_signing::{
     PublicKeyError, SecretError, SigningScheme, SigningSecret, VerificationKey, VerificationKeyError,
@@ -50,7 +50,7 @@ fn the_shortest_and_the_longest_symmetric_key_are_accepted() {
 }
 
 #[test]
-fn each_fault_has_its_error() {
+fn each_defect_has_its_error() {
     assert_eq!(fault(""), SecretError::Prefix);
     assert_eq!(fault("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), SecretError::Prefix);
     assert_eq!(fault(" whsec_"), SecretError::Prefix);
@@ -69,7 +69,7 @@ fn each_fault_has_its_error() {
 }
 
 #[test]
-fn a_verification_key_names_the_fault_of_what_it_was_given() {
+fn a_verification_key_explains_what_is_wrong_with_its_text() {
     let fault = |text: &str| text.parse::<VerificationKey>().unwrap_err();
     assert_eq!(fault("secret"), VerificationKeyError::Prefix);
     assert_eq!(fault("whsec_AAAA"), VerificationKeyError::Secret(SecretError::SymmetricLength));
@@ -77,13 +77,13 @@ fn a_verification_key_names_the_fault_of_what_it_was_given() {
 }
 
 #[test]
-fn debug_tells_the_scheme_and_nothing_else() {
+fn debug_shows_only_the_scheme() {
     let symmetric = SigningSecret::generate(SigningScheme::HmacSha256, ENTROPY);
     let pair = SigningSecret::generate(SigningScheme::Ed25519, ENTROPY);
     assert_eq!(format!("{symmetric:?}"), "SigningSecret(hmac-sha256, [redacted])");
     assert_eq!(format!("{pair:#?}"), "SigningSecret(ed25519, [redacted])");
 
-    // All that holds a secret, however deep.
+    // Every type that contains a secret.
     let shown = format!(
         "{symmetric:?} {pair:?} {:?} {:#?} {:?}",
         VerificationKey::from(&symmetric),
@@ -96,7 +96,7 @@ fn debug_tells_the_scheme_and_nothing_else() {
 }
 
 #[test]
-fn an_error_never_repeats_the_secret() {
+fn an_error_never_contains_the_secret() {
     for text in ["topsecret", "whsec_topsecret", "whsk_topsecret", "whpk_topsecret"] {
         let error = text.parse::<VerificationKey>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("topsecret"));

@@ -1,5 +1,4 @@
-//! Signatures made by other implementations of Standard Webhooks, which this one must make and
-//! accept letter for letter.
+//! Signatures of other implementations of Standard Webhooks, which this one must create and accept exactly.
 
 use rdev_webhooks_signing::{Headers, PublicKey, SigningSecret, VerificationKey, Verifier};
 use secrecy::ExposeSecret;
@@ -35,7 +34,7 @@ fn verifies(key: impl Into<VerificationKey>, vector: &Vector) -> bool {
 }
 
 #[test]
-fn every_vector_is_signed_alike() {
+fn every_vector_is_signed_identically() {
     for vector in vectors() {
         let secret: SigningSecret = vector.secret.parse().unwrap();
         let signature = secret.sign(&vector.id, vector.timestamp, vector.body.as_bytes());

@@ -1,4 +1,4 @@
-//! Verifying: each way in which a webhook can be wrong, and the ways in which it may differ.
+//! Verification: every way in which a webhook can be wrong, and the accepted variations.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ fn a_timestamp_is_decimal_digits_and_nothing_else() {
 }
 
 #[test]
-fn the_same_time_written_otherwise_is_not_what_was_signed() {
+fn the_same_time_in_another_form_does_not_verify() {
     let signature = symmetric().sign(ID, NOW, BODY).to_string();
     let error = Verifier::new(symmetric()).verify(headers("01736937000", &signature), BODY, NOW);
     assert_eq!(error, Err(VerifyError::NoMatchingSignature));
@@ -195,8 +195,8 @@ fn a_verifier_without_keys_verifies_nothing() {
 }
 
 #[test]
-fn a_public_key_is_no_symmetric_key() {
-    // Signing under HMAC with what is public must not pass where ed25519 is expected.
+fn a_public_key_is_not_a_symmetric_key() {
+    // An HMAC with the public key must not pass where ed25519 is expected.
     let pair = secret(SigningScheme::Ed25519, 1);
     let public = pair.public_key().unwrap();
     let forged_key = public.to_string().replacen("whpk_", "whsec_", 1);
