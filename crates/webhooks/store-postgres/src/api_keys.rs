@@ -1,7 +1,7 @@
 //! [`ApiKeyRepository`] on Postgres.
 //!
-//! A key is looked up by a connection that writes: what a request must pass before it can publish does
-//! not wait behind listings.
+//! A look-up of a key uses a writing connection: authentication of a request to publish must not wait behind
+//! listings.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl ApiKeyRepository for PostgresStore {
     }
 }
 
-/// What an [`ApiKey`] is made of.
+/// The columns of an [`ApiKey`].
 struct ApiKeyRow {
     id: Uuid,
     hint: String,

@@ -1,8 +1,9 @@
-//! The database's time, as far as a process needs to know it.
+//! The database's time, as far as a process needs it.
 //!
-//! Everything that waits goes by `rdev_webhooks.now()`. Ids are made by processes, and partitions and the retention go
-//! by ids: a process whose clock is a month behind would make events that are removed at once. So each process looks at
-//! the database's clock now and then, and where its own disagrees it goes by the database's.
+//! All scheduling goes by `rdev_webhooks.now()`. Ids are made by processes, and partitions and the retention
+//! go by ids: a process whose clock is a month behind would make events that are removed at once. So each
+//! process compares its clock with the database's periodically, and uses the database's where the two
+//! disagree.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,16 +20,16 @@ use crate::connect::Pool;
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::error::describe;
 
-/// How often the database's clock is looked at.
+/// How often the database's clock is read.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// How many looks pass until it is noted again how far time has passed.
+/// How many readings pass between two records of the elapsed time.
 const LOOKS_PER_NOTE: u32 = 6;
 
-/// Clocks that differ by less agree.
+/// Clocks that differ by less than this agree.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// A look that took longer says too little of the time.
+/// A reading that took longer is too imprecise.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// What one process knows of the time.
@@ -38,7 +39,7 @@ pub(crate) struct Time {
     started: Instant,
 }
 
-/// What the database's clock showed at a moment.
+/// A reading of the database's clock, and when it was taken.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     at: Timestamp,
@@ -51,11 +52,11 @@ impl Seen {
     }
 }
 
-/// A process's clock, which goes by the database's where the two disagree.
+/// A process's clock, replaced by the database's where the two disagree.
 struct DatabaseClock {
     own: Arc<dyn Clock>,
     time: Arc<Time>,
-    /// Whether the two were last found to disagree.
+    /// Whether the two disagreed at the last reading.
     disagrees: AtomicBool,
 }
 
@@ -94,7 +95,7 @@ impl Default for Time {
 }
 
 impl Time {
-    /// The process's clock, corrected by the database's.
+    /// Returns the process's clock, corrected by the database's.
     pub(crate) fn clock(self: &Arc<Self>, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
         Arc::new(DatabaseClock { own, time: Arc::clone(self), disagrees: AtomicBool::new(false) })
     }
@@ -103,7 +104,7 @@ impl Time {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the database's clock.
+    /// Reads the database's clock.
     pub(crate) async fn look(&self, pool: &Pool) -> Result<(), StoreError> {
         let (at, began, took) = pool
             .run(async |conn| {
@@ -121,7 +122,8 @@ impl Time {
         Ok(())
     }
 
-    /// Notes how far time is known to have passed. What is old goes by that, and not by a clock alone.
+    /// Records how far time is known to have passed. Age is measured by that record, and not by a clock
+    /// alone.
     pub(crate) async fn note(&self, pool: &Pool) -> Result<(), StoreError> {
         let row = pool
             .run(async |conn| {
@@ -150,7 +152,7 @@ impl Time {
     }
 }
 
-/// Looks at the database's clock now and then.
+/// Reads the database's clock periodically.
 pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, time: Arc<Time>, pool: Pool) {
     let looking = async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);

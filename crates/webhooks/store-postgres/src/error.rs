@@ -1,4 +1,4 @@
-//! What goes wrong with a database, as the ports say it.
+//! Maps database errors to the ports' errors.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 
 use crate::connect::ConnectFailure;
 
-/// What the server said of a statement. Its `DETAIL` is left out, which may quote a row.
+/// The server's error for a statement, without its `DETAIL`, which may quote a row.
 #[derive(Debug)]
 struct Refusal {
     code: String,
@@ -28,13 +28,13 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// Whether there was no room on the server's disk, or it failed.
+/// Returns whether the server's disk was full or failed.
 pub(crate) fn is_out_of_space(error: &sqlx::Error) -> bool {
     let refused = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     refused.is_some_and(|code| ["53100", "58030"].contains(&&*code))
 }
 
-/// Why there is no connection.
+/// Returns the error for a failed connection.
 pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
     match failure {
         ConnectFailure::Driver(error) => store_error(error),
@@ -45,12 +45,12 @@ pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
     }
 }
 
-/// The server did not answer in time.
+/// Returns the error for a server that did not answer in time.
 pub(crate) fn timed_out(limit: Duration) -> StoreError {
     StoreError::unavailable(PublicCause::new(format!("no response within {} s", limit.as_secs_f64())))
 }
 
-/// What everybody may know of a refusal that passes.
+/// Returns the public cause of a temporary refusal.
 fn public_cause(sqlstate: &str) -> &'static str {
     match sqlstate {
         "53100" => "the server's disk is full",
@@ -66,7 +66,7 @@ fn public_cause(sqlstate: &str) -> &'static str {
     }
 }
 
-/// Whether nothing more can be done on a session. One that takes no writes is as good as lost: the primary is
+/// Returns whether a session is of no further use. One that takes no writes counts as lost: the primary is
 /// elsewhere.
 pub(crate) fn is_session_lost(error: &sqlx::Error) -> bool {
     match error {
@@ -82,7 +82,7 @@ pub(crate) fn is_session_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Sorts an error of the driver into what a caller can do about it.
+/// Classifies an error of the driver by what a caller can do about it.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(refused) => {
@@ -101,27 +101,27 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
         | sqlx::Error::Tls(_)
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed
-        // A connection that was cut in the middle of a message.
+        // The connection was cut in the middle of a message.
         | sqlx::Error::Protocol(_) => StoreError::Unavailable(error.into()),
         other => StoreError::Internal(other.into()),
     }
 }
 
-/// Whether the same statement may well succeed later.
+/// Returns whether the same statement may succeed later.
 fn is_passing(sqlstate: &str) -> bool {
-    // Connection exceptions; insufficient resources; operator intervention, which are cancelled
-    // statements and servers that stop or start; a disk that fails; what transactions do to each other; and a user who is
-    // let in no more, as while a password is changed.
+    // Connection exceptions; insufficient resources; operator intervention, which includes cancelled
+    // statements and servers that stop or start; a failing disk; conflicts between transactions; and a user
+    // who is refused temporarily, as while a password is changed.
     ["08", "53", "57", "58", "40", "28"]
         .iter()
         .any(|class| sqlstate.starts_with(class))
-        // Idle too long in a transaction; a read-only server, as after a failover; a lock not got; a right
-        // or a database that an operator has taken away.
+        // Idle too long in a transaction; a read-only server, as after a failover; a lock timeout; a
+        // privilege or a database that an operator has removed.
         || ["25P03", "25006", "55P03", "42501", "3D000"].contains(&sqlstate)
 }
 
-/// Whether a statement may be committed though its answer is an error: its connection broke, or the server ended
-/// it while it stopped.
+/// Returns whether a statement may have committed although it returned an error: its connection broke, or the
+/// server ended it while shutting down.
 pub(crate) fn may_have_committed(error: &StoreError) -> bool {
     if !matches!(error, StoreError::Unavailable(_)) {
         return false;
@@ -129,8 +129,8 @@ pub(crate) fn may_have_committed(error: &StoreError) -> bool {
     refusal(error).is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
 }
 
-/// Whether the database is away, and may come back without anybody doing something about this program's user,
-/// password or rights.
+/// Returns whether the database is away and may come back without a change to this program's user, password
+/// or privileges.
 pub(crate) fn is_away(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
@@ -141,17 +141,18 @@ pub(crate) fn is_away(error: &StoreError) -> bool {
     }
 }
 
-/// Whether a statement gave up because somebody else held a lock for too long.
+/// Returns whether a statement gave up because another session held a lock for too long.
 pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
     refusal(error).is_some_and(|refusal| refusal.code == "55P03")
 }
 
-/// What the server said, if it is what makes the database unavailable.
+/// Returns the server's error, if that is what makes the database unavailable.
 fn refusal(error: &StoreError) -> Option<&Refusal> {
     error.public_cause()?.source()?.downcast_ref()
 }
 
-/// None if a statement failed, and so changed nothing, because a key that it wanted to add is there already.
+/// Returns `None` if a statement failed, and so changed nothing, because a key that it wanted to add exists
+/// already.
 pub(crate) fn unless_taken<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     match done {
         Err(sqlx::Error::Database(refused)) if refused.is_unique_violation() => Ok(None),
@@ -159,7 +160,7 @@ pub(crate) fn unless_taken<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>,
     }
 }
 
-/// None if a statement failed because a table that it names is no longer there.
+/// Returns `None` if a statement failed because a table that it names no longer exists.
 pub(crate) fn unless_gone<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     match done {
         Err(sqlx::Error::Database(refused)) if refused.code().as_deref() == Some("42P01") => Ok(None),
@@ -167,7 +168,7 @@ pub(crate) fn unless_gone<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, 
     }
 }
 
-/// A value in the database that cannot be read.
+/// Returns the error for a value in the database that cannot be read.
 pub(crate) fn corrupt(
     table: &'static str,
     column: &'static str,
@@ -177,7 +178,7 @@ pub(crate) fn corrupt(
     StoreError::Corrupt { table, column, id: id.to_string(), source: source.into() }
 }
 
-/// An error with what lies behind it, for the log.
+/// Formats an error with its causes, for the log.
 pub(crate) fn describe(error: &StoreError) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
@@ -189,8 +190,8 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_told_from_what_does_not() {
-        // Server stopped, statement timeout, deadlock, too many connections, connection failure, a lock, a password
-        // that is not the one, a right that is missing.
+        // Server stopped, statement timeout, deadlock, too many connections, connection failure, lock
+        // timeout, wrong password, missing privilege.
         for code in ["57P01", "57014", "40P01", "53300", "08006", "55P03", "28P01", "42501"] {
             assert!(is_passing(code), "{code}");
         }

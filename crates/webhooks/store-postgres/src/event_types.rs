@@ -19,7 +19,7 @@ impl EventTypeRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // Its lock lets one change be made at a time, so the row before cannot appear meanwhile.
+                // Its lock allows one change at a time, so the missing row cannot appear meanwhile.
                 next_version(&mut tx).await?;
                 let before = sqlx::query_scalar!(
                     "SELECT created_at FROM rdev_webhooks.event_types WHERE name = $1",
@@ -63,7 +63,7 @@ impl EventTypeRepository for PostgresStore {
                 .fetch_optional(&mut *tx)
                 .await?;
                 match is_subscribed {
-                    // Nothing changes, and so neither does the version.
+                    // Nothing changes, and so the version stays.
                     None => Ok(RemovedType::NotFound),
                     Some(true) => Ok(RemovedType::Subscribed),
                     Some(false) => {
@@ -114,7 +114,7 @@ impl EventTypeRepository for PostgresStore {
     }
 }
 
-/// A version and a type; no type if there is none at all.
+/// A version and a type; no type if none exists.
 struct Row {
     version: i64,
     name: Option<String>,

@@ -65,7 +65,7 @@ impl EventRepository for PostgresStore {
     }
 }
 
-/// The ids that can be in a list; none if there can be none.
+/// Returns the range of ids that can be in a list; `None` if there can be none.
 fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
     let until = filter.until.map(EventId::floor);
     let end = before.into_iter().chain(until).min();
@@ -77,7 +77,9 @@ fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
     (from <= to).then_some(Range { from, to })
 }
 
-/// Events of a range, newest first, without the bodies that are longer than `max_body`. A delivery has its event's millisecond in its id, which finds an
+/// Returns the events of a range, newest first, without bodies longer than `max_body`. A delivery's id holds
+/// the millisecond of its event, so that an event's deliveries are found by their primary key and in one
+/// partition.
 /// event's deliveries by their primary key and in one partition.
 async fn select(
     store: &PostgresStore,

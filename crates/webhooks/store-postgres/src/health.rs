@@ -1,5 +1,5 @@
-//! How endpoints are doing: what stands in `webhook_health`. A webhook without a row is well. Its rules
-//! are [`Health`]'s, in the statements that settle and claim.
+//! The health of endpoints, stored in `webhook_health`. A webhook without a row is healthy. The rules are
+//! [`Health`]'s, in the statements that settle and claim.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time, to_u32};
 use crate::error::corrupt;
 
-/// The health of webhooks, in the same order.
+/// Returns the health of webhooks, in the same order.
 pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
     let wanted: Vec<Uuid> = ids.iter().map(WebhookId::as_uuid).collect();
     let rows = store
@@ -47,12 +47,12 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
     Ok(wanted.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
 }
 
-/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and says since when
-/// they had.
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
+/// since when they had failed.
 ///
-/// The webhooks are locked before the health is looked at, in the order of everybody who locks both. What is
-/// locked is read as its last writer left it: a success that is being recorded is waited for, and spares its
-/// webhook.
+/// The webhooks are locked before the health is read, in the order of all transactions that lock both. A
+/// locked row is read as its last writer left it: the statement waits for a success that is being recorded,
+/// which then spares its webhook.
 pub(crate) async fn disable_failing(
     store: &Inner,
     after: Duration,
@@ -120,7 +120,7 @@ pub(crate) async fn disable_failing(
     Ok(disabled)
 }
 
-/// Webhooks that were disabled for these reasons since a moment, the longest disabled first.
+/// Returns webhooks that were disabled for these reasons since a moment, the longest disabled first.
 pub(crate) async fn disabled(
     store: &Inner,
     reasons: &[DisabledReason],
@@ -129,7 +129,7 @@ pub(crate) async fn disabled(
     limit: u32,
 ) -> Result<Vec<DisabledWebhook>, StoreError> {
     let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
-    // The smallest id is no webhook's.
+    // No webhook has the smallest id.
     let (after_id, after_at) = after.unwrap_or((WebhookId::from_uuid(Uuid::nil()), since));
     let rows = store
         .browse()

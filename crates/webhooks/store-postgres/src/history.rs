@@ -38,7 +38,7 @@ impl DeliveryHistory for PostgresStore {
                 .await
             })
             .await?;
-        // None if it was pruned between the two.
+        // `None` if it was pruned between the two.
         let Some(event) = event else {
             return Ok(None);
         };
@@ -112,7 +112,7 @@ impl DeliveryHistory for PostgresStore {
     }
 }
 
-/// The ids that can be in a list; none if there can be none.
+/// Returns the range of ids that can be in a list; `None` if there can be none.
 fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range> {
     // A delivery has its event's millisecond.
     let of_event = filter.event.map(|event| {
@@ -133,10 +133,10 @@ fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range
     (from <= to).then_some(Range { from, to })
 }
 
-/// Deliveries of a range, those of the newest events first: the unfinished and the finished ones in one
-/// order, each half read in that order by an index and no further than the page goes. What the event must
-/// be like is asked of each row on the way, by its key: a join or an EXISTS would be free to read all events
-/// first.
+/// Returns the deliveries of a range, those of the newest events first: unfinished and finished ones in one
+/// order, each half read in that order by an index and no further than the page goes. The conditions on the
+/// event are checked for each row on the way, by its key: a join or an EXISTS would be free to read all
+/// events first.
 async fn select(
     store: &PostgresStore,
     filter: &DeliveryFilter,

@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "idempotency_keys";
 pub(crate) const OPERATION: &str = "operation";
 pub(crate) const ANSWER: &str = "answer";
 
-/// So many keys are removed in one statement.
+/// How many keys one statement removes.
 const PRUNE_STEP: i64 = 1_000;
 
 #[async_trait]
@@ -95,7 +95,7 @@ impl IdempotencyRepository for PostgresStore {
     }
 }
 
-/// Takes a key that nobody has taken before.
+/// Takes a key that no request has taken before.
 async fn take(store: &Inner, request: &KeyRequest, sealed: &[u8]) -> Result<bool, StoreError> {
     let taken = store
         .write()
@@ -121,8 +121,8 @@ async fn take(store: &Inner, request: &KeyRequest, sealed: &[u8]) -> Result<bool
     Ok(taken.rows_affected() == 1)
 }
 
-/// Looks at a key that was there a moment ago, and takes it over if that may be. The row's lock keeps
-/// everybody else who asks for it out until the end.
+/// Reads a key that existed a moment ago, and takes it over if allowed. The row's lock excludes all other
+/// requests for it until the end.
 async fn take_over(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -141,7 +141,7 @@ async fn take_over(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(known) = known else {
-        // Forgotten in this moment: whoever had it was there just now.
+        // Deleted at this moment: its holder had it just now.
         return Ok(Ok(KeyState::InUse { for_at_most: Duration::ZERO }));
     };
     let (operation, state) = if known.expired {
@@ -201,7 +201,8 @@ async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Resul
     Ok(forgotten.rows_affected() == 1)
 }
 
-/// Whether what was asked for under a key was done already. Whoever else asks waits until this is over.
+/// Returns whether the operation under a key was done already. Other requests for it wait until this
+/// transaction ends.
 pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<bool, sqlx::Error> {
     let done = sqlx::query_scalar!(
         "SELECT done FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE",
@@ -213,7 +214,7 @@ pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Resu
     Ok(done == Some(true))
 }
 
-/// Notes that what was asked for under a key is done with this transaction.
+/// Records that this transaction does the operation under a key.
 pub(crate) async fn note_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.idempotency_keys SET done = true WHERE owner = $1 AND digest = $2",
@@ -229,7 +230,7 @@ fn owner(key: &IdempotencyKey) -> Uuid {
     key.owner().map_or(Uuid::nil(), |owner| owner.as_uuid())
 }
 
-/// The key of a row, whose digest is written in hexadecimal.
+/// Returns the key of a row, whose digest is in hexadecimal.
 pub(crate) fn key(owner: Uuid, digest: &str) -> Option<IdempotencyKey> {
     let mut bytes = [0; 32];
     if digest.len() != 2 * bytes.len() {

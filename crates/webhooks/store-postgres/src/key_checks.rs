@@ -1,5 +1,5 @@
-//! Which encryption keys a database needs. For each there is a row that holds a known text, sealed with it: so a
-//! process whose keyring lacks one finds out before it serves.
+//! The encryption keys that a database needs. For each there is a row with a known text, sealed with that
+//! key: a process whose keyring lacks one finds out before it serves.
 
 use rdev_keyring::{Keyring, OpenError};
 use rdev_webhooks_domain::WebhookId;
@@ -10,12 +10,12 @@ use uuid::Uuid;
 use crate::connect::{ConnectError, Pool};
 use crate::sealing::Sealed;
 
-/// What is sealed: the text itself says nothing, that it opens says all.
+/// The sealed text. Its content is public; that it opens proves the key.
 const TEXT: &[u8] = b"rdev-webhooks";
 
 const PLACE: &[u8] = b"encryption_keys.key_check";
 
-/// Others may note their keys between reading what there is and noting one: it is read again then.
+/// Other processes may record their keys between our reading and our writing: then it is read again.
 const TRIES: u32 = 5;
 
 struct Check {
@@ -28,8 +28,8 @@ struct Sample {
     secret: Vec<u8>,
 }
 
-/// Makes sure that the keyring has every key that the database needs, and notes that from now on it needs the
-/// primary one; a new database takes it as its own.
+/// Checks that the keyring has every key that the database needs, and records that the database needs the
+/// primary key from now on; a new database takes it as its own.
 pub(crate) async fn admit(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectError> {
     check_samples(pool, keyring).await?;
     for _ in 0..TRIES {
@@ -55,8 +55,8 @@ pub(crate) async fn admit(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectE
     )))
 }
 
-/// Looks at a webhook for each key that sealed the secret of one: a process may have sealed with a key that was
-/// noted as retired meanwhile.
+/// Checks one webhook for each key that sealed a webhook's secret: a process may have sealed with a key that
+/// was recorded as retired meanwhile.
 async fn check_samples(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectError> {
     let samples = pool
         .run(async |conn| {
@@ -72,7 +72,7 @@ async fn check_samples(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectErro
         .map_err(ConnectError::Store)?;
     for Sample { id, secret } in samples {
         let place = Sealed::Secret.place(WebhookId::from_uuid(id));
-        // One that was damaged harms no other: using it will say so.
+        // A damaged secret affects no other webhook: its use will report it.
         if let Err(OpenError::UnknownKey { key_id }) = keyring.open(&secret, place.as_bytes()) {
             return Err(ConnectError::WrongKey { needed: key_id });
         }
@@ -80,14 +80,15 @@ async fn check_samples(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectErro
     Ok(())
 }
 
-/// Notes the primary key beside so many others, and says whether there were no more meanwhile.
+/// Records the primary key beside the `others` known ones, and returns whether there were still exactly that
+/// many.
 async fn note(pool: &Pool, keyring: &Keyring, others: usize) -> Result<bool, ConnectError> {
     let key_id = keyring.primary_key_id();
     let sealed =
         keyring.seal(TEXT, PLACE).map_err(|error| ConnectError::Store(StoreError::Internal(error.into())))?;
     pool.run(async |conn| {
         let mut tx = conn.begin().await?;
-        // One at a time: two processes with different keys must not both take a new database as theirs.
+        // One at a time: two processes with different keys must not both claim a new database.
         sqlx::query!("LOCK TABLE rdev_webhooks.encryption_keys IN SHARE ROW EXCLUSIVE MODE")
             .execute(&mut *tx)
             .await?;
@@ -108,7 +109,7 @@ async fn note(pool: &Pool, keyring: &Keyring, others: usize) -> Result<bool, Con
     .map_err(ConnectError::Store)
 }
 
-/// Notes that nothing is sealed with another key than the primary one any more.
+/// Records that no value is sealed with another key than the primary one any more.
 pub(crate) async fn retire_others(pool: &Pool, keyring: &Keyring) -> Result<(), StoreError> {
     let key_id = keyring.primary_key_id();
     pool.run(async |conn| {

@@ -1,4 +1,4 @@
-//! Connections for listings, apart from those of the worker and of authentication.
+//! Connections for listings, separate from those of the worker and of authentication.
 
 use std::ops::AsyncFnOnce;
 
@@ -11,7 +11,7 @@ use crate::connect::{Pool, PooledConnection};
 /// The connections that serve listings.
 pub(crate) struct Listings {
     pool: Pool,
-    /// For telling the server to cancel the statement of one of them.
+    /// For asking the server to cancel the statement of one of them.
     other: Pool,
     tasks: TaskTracker,
 }
@@ -25,8 +25,8 @@ impl Listings {
         &self.pool
     }
 
-    /// Runs the statements of a listing. The server cancels them when the call is dropped, as it is when the
-    /// caller gives up, and their connection is closed.
+    /// Runs the statements of a listing. If the call is dropped, as when the caller gives up, the server
+    /// cancels them and their connection is closed.
     pub(crate) async fn run<T>(
         &self,
         work: impl AsyncFnOnce(&mut PooledConnection) -> Result<T, sqlx::Error>,
@@ -42,7 +42,7 @@ impl Listings {
     }
 }
 
-/// A server's process whose statement has not ended as long as it is here.
+/// A server process whose statement has not ended while this value exists.
 struct Busy<'a> {
     listings: &'a Listings,
     backend: Option<i32>,
@@ -55,7 +55,7 @@ impl Drop for Busy<'_> {
         };
         let other = self.listings.other.clone();
         let cancelling = async move {
-            // If it cannot be told, it notices that its client is gone.
+            // If this fails, the server notices that its client has disconnected.
             let _ = other
                 .run(async |other| {
                     sqlx::query("SELECT pg_cancel_backend($1)").bind(backend).execute(&mut **other).await

@@ -1,7 +1,7 @@
-//! Publishing: one statement, however many events.
+//! Publishing: one statement for any number of events.
 //!
-//! Most batches hold nothing but new events without keys for whoever subscribes: for them there is a
-//! [`plain`] statement, at little more than half the price of the one for [`any`] batch.
+//! Most batches hold only new events without keys for all subscribers: for them there is a [`plain`]
+//! statement, at little more than half the price of the one for [`any`] batch.
 
 mod any;
 mod plain;
@@ -15,7 +15,7 @@ use rdev_webhooks_domain::{EventKey, EventType, NewEvent, ProjectName, PublishOu
 use crate::connect::Inner;
 use crate::error::may_have_committed;
 
-/// Stores events with all their deliveries, and wakes whoever waits for work.
+/// Stores events with all their deliveries, and wakes the waiting workers.
 pub(crate) async fn publish(
     store: &Inner,
     events: &[NewEvent],
@@ -31,8 +31,8 @@ pub(crate) async fn publish(
         && sent.load(Ordering::Relaxed)
         && may_have_committed(error)
     {
-        // The connection broke before the answer came. What was stored is found by its ids, and nothing is
-        // added to it; what was not is stored now.
+        // The connection broke before the answer came. Events that were stored are found by their ids and
+        // stay unchanged; the others are stored now.
         match insert(store, events, &plan, &sent).await {
             Ok(Inserted::Answers(answers)) => inserted = Ok(Inserted::Answers(answers)),
             Ok(Inserted::TooLarge(_)) | Err(_) => {}
@@ -62,44 +62,44 @@ async fn insert(
     }
 }
 
-/// What became of the events that a plan asks for, in the order of [`Plan::firsts`].
+/// The result for the events that a plan stores, in the order of [`Plan::firsts`].
 enum Inserted {
     Answers(Vec<Published>),
-    /// Nothing was stored; how many deliveries each would be given.
+    /// Nothing was stored; the number of deliveries that each event would have.
     TooLarge(Vec<u32>),
 }
 
-/// How many matches of patterns a statement looks at for each delivery that it may make: a webhook whose
-/// patterns overlap is found more than once.
+/// How many pattern matches a statement examines for each delivery that it may make: a webhook with
+/// overlapping patterns is found more than once.
 const MAX_MATCHES_PER_DELIVERY: i64 = 4;
-/// How many matches of patterns a statement looks at in any case.
+/// How many pattern matches a statement examines in any case.
 const MIN_MATCHES: i64 = 10_000;
 
-/// What a batch comes down to before the database is asked.
+/// A batch, prepared for its statement.
 #[derive(Default)]
 struct Plan {
-    /// The positions of the events that are asked for: all but those that repeat a key of the batch.
+    /// The positions of the events to store: all but those that repeat a key of the batch.
     firsts: Vec<usize>,
-    /// For each event of the batch, which of `firsts` answers it, and whether it repeats that one.
+    /// For each event of the batch, the index in `firsts` of its answer, and whether it repeats that event.
     answered_by: Vec<(usize, bool)>,
-    /// For each of `firsts`, which combination of type and project it has, if it goes to subscribers.
+    /// For each of `firsts`, the index of its combination of type and project, if it goes to subscribers.
     routes: Vec<Option<i32>>,
-    /// How many of `firsts` each combination has.
+    /// The number of `firsts` of each combination.
     events_of_route: Vec<i32>,
-    /// What each combination is subscribed by: combination, pattern, and project ('' for every one).
+    /// The subscriptions that match each combination: combination, pattern, and project ('' for all).
     route: Vec<i32>,
     pattern: Vec<String>,
     project: Vec<String>,
-    /// The projects that the producers of a combination see, if they are limited to some.
+    /// The projects that the project-scoped producers of a combination see.
     limited_route: Vec<i32>,
     visible_project: Vec<String>,
-    /// How many deliveries may be made.
+    /// The maximum number of deliveries.
     max_deliveries: i64,
-    /// How many matches of patterns are looked at; as many are too many.
+    /// The maximum number of pattern matches that are examined; reaching it is already too many.
     max_matches: i64,
 }
 
-/// What events have in common that go to the same webhooks and whose producers see the same of them.
+/// The common properties of events that go to the same webhooks and whose producers see the same of them.
 type Kind<'a> = (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>);
 
 impl Plan {
@@ -155,12 +155,12 @@ impl Plan {
         }
     }
 
-    /// Whether a producer is limited to projects that has an event which goes to subscribers.
+    /// Returns whether an event that goes to subscribers has a project-scoped producer.
     fn is_limited(&self) -> bool {
         !self.limited_route.is_empty()
     }
 
-    /// The answers for all events of the batch.
+    /// Returns the answers for all events of the batch.
     fn spread(&self, answers: &[Published]) -> Vec<Published> {
         let spread = self.answered_by.iter().filter_map(|(first, repeats)| {
             // There is one for each of `firsts`.
@@ -170,7 +170,7 @@ impl Plan {
         spread.collect()
     }
 
-    /// The numbers of deliveries for all events of the batch.
+    /// Returns the numbers of deliveries for all events of the batch.
     fn spread_counts(&self, counts: &[u32]) -> Vec<u32> {
         let count = |(first, repeats): &(usize, bool)| {
             if *repeats { 0 } else { counts.get(*first).copied().unwrap_or(0) }

@@ -1,4 +1,4 @@
-//! Whether the database can be used for all that this program does.
+//! Checks whether the database supports everything that this program does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,20 +11,20 @@ use crate::connect::Inner;
 use crate::error::is_out_of_space;
 use crate::schema::{SchemaState, read_version};
 
-/// For so long nothing is written again to see whether it can be, unless a statement has failed since.
+/// How long a successful test write is trusted, unless a statement has failed since.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// What is known of the database beside what the pools know of its connections.
+/// The known state of the database, beyond what the pools know of its connections.
 #[derive(Default)]
 pub(crate) struct Readiness {
-    /// When all was well.
+    /// When the last check succeeded.
     checked: Mutex<Option<Instant>>,
-    /// A statement found no room on the server's disk.
+    /// Whether a statement found the server's disk full.
     out_of_space: AtomicBool,
 }
 
 impl Readiness {
-    /// Takes in why a statement has failed.
+    /// Records why a statement has failed.
     pub(crate) fn note(&self, error: &sqlx::Error) {
         if is_out_of_space(error) {
             self.out_of_space.store(true, Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Readiness {
         *self.checked() = None;
     }
 
-    /// There was no connection for a statement.
+    /// Records that a statement got no connection.
     pub(crate) fn note_unreachable(&self) {
         *self.checked() = None;
     }
@@ -42,8 +42,8 @@ impl Readiness {
     }
 }
 
-/// Checks that the schema is one that this program knows, that no right is missing, that a commit reaches the disk,
-/// and that there is room on it.
+/// Checks that this program knows the schema, that no privilege is missing, that a commit reaches the disk,
+/// and that the disk has room.
 pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
     let readiness = inner.readiness();
     let is_fresh = readiness.checked().is_some_and(|at| at.elapsed() < TRUSTED_FOR);
@@ -62,7 +62,7 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
             Ok((version, missing))
         })
         .await?;
-    // A newer one was made by a migration that is safe for us too: a roll-out is going on.
+    // A newer one was made by a migration that is safe for us too: a roll-out is in progress.
     if let older @ SchemaState::Older { .. } = SchemaState::of(version) {
         return Err(StoreError::unavailable(PublicCause::new(older.to_string())));
     }
@@ -87,7 +87,7 @@ fn lacking(right: &str) -> String {
     )
 }
 
-/// A right that the role lacks, like `INSERT on rdev_webhooks.events`.
+/// Returns a privilege that the role lacks, like `INSERT on rdev_webhooks.events`.
 async fn missing_right(conn: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT r.privilege || ' on rdev_webhooks.' || c.relname
@@ -111,7 +111,7 @@ async fn missing_right(conn: &mut PgConnection) -> Result<Option<String>, sqlx::
     .await
 }
 
-/// Writes and commits the least there is, a lock on a row, and waits for it as for an event that is accepted.
+/// Writes and commits the smallest possible change, a row lock, and waits for it as for an accepted event.
 async fn write(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut tx = conn.begin().await?;
     sqlx::raw_sql(
@@ -123,8 +123,8 @@ async fn write(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// Has the server write a temporary file of a megabyte. Where a statement has found no room, a row that fits into a
-/// page that is there already would prove nothing.
+/// Makes the server write a temporary file of a megabyte. After a statement has found the disk full, a row
+/// that fits into an existing page would prove nothing.
 async fn spill(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut tx = conn.begin().await?;
     sqlx::raw_sql(

@@ -22,7 +22,7 @@ use rows::{replay_rows, save, to_i64, to_replay};
 #[async_trait]
 impl ReplayRepository for PostgresStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
-        // One more tells whether there are more; it counts for nothing else.
+        // One more shows whether there are more; it is not counted.
         let most = i64::from(COUNT_LIMIT) + 1;
         let projects = projects(selection);
         let row = self
@@ -82,7 +82,7 @@ impl ReplayRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // The row's lock keeps out who would disable, move or delete it before this is done.
+                // The row's lock prevents disabling, moving or deleting it before this is done.
                 let enabled = sqlx::query_scalar!(
                     r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL

@@ -1,4 +1,4 @@
-//! Rotation of the encryption key: what is sealed under another key than the primary one is sealed anew, in
+//! Rotation of the encryption key: values sealed under another key than the primary one are resealed, in
 //! steps, while processes serve.
 
 use rdev_keyring::{Keyring, RotationReport, RotationTally, SealError};
@@ -12,10 +12,10 @@ use crate::connect::{ConnectError, Pool};
 use crate::sealing::{Sealed, place};
 use crate::{idempotency, key_checks};
 
-/// So many values in one transaction.
+/// How many values one transaction replaces.
 const STEP: usize = 200;
 
-/// A process that still seals with another key could go on doing so for ever.
+/// A bound, because a process that still seals with another key could do so forever.
 const MOST_PASSES: u32 = 10;
 
 /// A column of sealed values.
@@ -24,17 +24,17 @@ struct Column {
     column: &'static str,
     /// The primary key's columns.
     key: &'static [KeyPart],
-    /// What the values are bound to, beside table and column, as it is made of the primary key.
+    /// What the values are bound to, beside table and column, derived from the primary key.
     id: fn(&[String]) -> Option<String>,
 }
 
-/// A column of a primary key. It goes to and fro as text.
+/// A column of a primary key. It is passed as text in both directions.
 enum KeyPart {
     Uuid(&'static str),
     Bytes(&'static str),
 }
 
-/// All of them; the tests compare the list with the schema.
+/// All sealed columns; the tests compare the list with the schema.
 const SEALED: &[Column] = &[
     Column { table: "webhooks", column: Sealed::Headers.column(), key: WEBHOOK, id: webhook_id },
     Column { table: "webhooks", column: Sealed::Secret.column(), key: WEBHOOK, id: webhook_id },
@@ -67,17 +67,17 @@ fn webhook_id(key: &[String]) -> Option<String> {
 /// A row's primary key, as texts.
 type Key = Vec<String>;
 
-/// A row, the value that was read of it, and the one that is to take its place.
+/// A row's key, the value that was read from it, and its replacement.
 type Replacement = (Key, Vec<u8>, Vec<u8>);
 
-/// Seals everything anew that is not sealed under the primary key, which the database is found to need from then
-/// on; once that is all, it needs no other. May be ended at any moment and begun again.
+/// Reseals all values that are not sealed under the primary key, which the database needs from then on; once
+/// all are resealed, it needs no other. May be stopped at any moment and restarted.
 pub(crate) async fn reseal(pool: &Pool, keyring: &Keyring) -> Result<RotationReport, ConnectError> {
     key_checks::admit(pool, keyring).await?;
     let mut report = RotationReport::default();
     for column in SEALED {
         let mut resealed = 0;
-        // What was sealed behind the back of one pass is found by the next.
+        // The next pass finds what was sealed during the previous one.
         for pass in 1.. {
             let mut tally = RotationTally::default();
             let mut after = None;
@@ -102,7 +102,7 @@ pub(crate) async fn reseal(pool: &Pool, keyring: &Keyring) -> Result<RotationRep
 }
 
 impl Column {
-    /// Seals the next values anew, those behind the primary key `after`, and tells where to go on.
+    /// Reseals the next values, those after the primary key `after`, and returns where to continue.
     async fn step(
         &self,
         pool: &Pool,
@@ -127,7 +127,7 @@ impl Column {
         Ok(next)
     }
 
-    /// What is to be replaced, and by what.
+    /// Returns the values to replace, with their replacements.
     fn seal(
         &self,
         keyring: &Keyring,
@@ -156,7 +156,7 @@ impl Column {
             None => String::new(),
             Some(_) => format!("AND ({columns}) > ({})", self.parameters(2)),
         };
-        // The key's id stands in a sealed value behind its first byte.
+        // A sealed value holds the id of its key behind its first byte.
         let statement = format!(
             "SELECT {}, {column} FROM rdev_webhooks.{table}
              WHERE {column} IS NOT NULL AND substring({column} FROM 2 FOR 4) <> $1 {behind}
@@ -172,7 +172,7 @@ impl Column {
         rows.iter().map(|row| Ok((key(row)?, row.try_get(self.key.len())?))).collect()
     }
 
-    /// Puts a value in the place of another, unless that has changed meanwhile; answers how many it replaced.
+    /// Replaces values unless they have changed meanwhile; returns how many it replaced.
     async fn replace(
         &self,
         conn: &mut PgConnection,
@@ -196,7 +196,7 @@ impl Column {
         self.key.iter().map(show).collect::<Vec<_>>().join(", ")
     }
 
-    /// A parameter for each part of the key, from that number on.
+    /// Returns a parameter for each part of the key, numbered from `from`.
     fn parameters(&self, from: usize) -> String {
         let parameters: Vec<_> =
             self.key.iter().enumerate().map(|(place, part)| part.parameter(from + place)).collect();

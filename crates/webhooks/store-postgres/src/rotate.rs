@@ -1,4 +1,4 @@
-//! Rotation of a webhook's secret.
+//! Rotation of a webhook's signing secret.
 
 use rdev_webhooks_domain::ports::{Rotated, StoreError, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningSecret;
@@ -9,22 +9,22 @@ use crate::convert::{texts, to_sql_time};
 use crate::sealing::{Sealed, open_secret, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook, version};
 
-/// Somebody else may change the webhook between reading it and writing it: it is read again then.
+/// Another transaction may change the webhook between the read and the write: then it is read again.
 const TRIES: u32 = 5;
 
-/// The secret that is to be replaced.
+/// The secret to replace.
 struct Stands {
     version: i64,
     secret: Vec<u8>,
 }
 
-/// What a column tells of a secret.
+/// Returns the public key of a secret, as its column stores it.
 pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
     secret.public_key().map(|key| key.to_string())
 }
 
-/// Gives a webhook another secret. Sealing and opening happen between two statements, so no lock is held
-/// meanwhile; the version tells whether what was read still stands.
+/// Replaces a webhook's secret. Sealing and opening happen between two statements, so no lock is held
+/// meanwhile; the version shows whether the read is still current.
 pub(crate) async fn rotate(
     store: &PostgresStore,
     id: WebhookId,
@@ -51,7 +51,7 @@ pub(crate) async fn rotate(
     Err(StoreError::Unavailable("the webhook is constantly being changed by other requests".into()))
 }
 
-/// What stands, for whoever asks for the rotation. That it is there for them holds for as long as the version
+/// Returns the current secret, if the caller can see the webhook. The visibility holds as long as the version
 /// does.
 async fn read(store: &Inner, id: WebhookId, rotation: &SecretRotation) -> Result<Option<Stands>, StoreError> {
     let visible_to = rotation.visible_to.as_ref().map(texts);
@@ -71,7 +71,7 @@ async fn read(store: &Inner, id: WebhookId, rotation: &SecretRotation) -> Result
         .await
 }
 
-/// Writes the new secret, unless the webhook has another version by now.
+/// Writes the new secret, unless the webhook's version has changed.
 async fn replace(
     store: &Inner,
     id: WebhookId,

@@ -1,4 +1,4 @@
-//! The schema's version, and how it gets there.
+//! The schema's version, and migration to it.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,14 +16,14 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// How a database's schema stands to what this program knows.
+/// How a database's schema compares with this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaState {
     /// They are the same.
     Current,
-    /// The database lacks something, or everything.
+    /// The database lacks some migrations, or all.
     Older {
-        /// The database's version; none if nothing was ever migrated.
+        /// The database's version; `None` if it was never migrated.
         found: Option<i64>,
         /// This program's version.
         known: i64,
@@ -38,7 +38,7 @@ pub enum SchemaState {
 }
 
 impl fmt::Display for SchemaState {
-    /// Says what to do about it.
+    /// Says how to resolve the difference.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MIGRATE: &str = "run `rdev-webhooks migrate --database-url postgres://…`";
         match self {
@@ -63,26 +63,26 @@ impl fmt::Display for SchemaState {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// The URL makes no sense; it is not repeated, as it may hold a password.
+    /// The URL is not valid. The message does not repeat it, as it may hold a password.
     #[error("the database URL is not a Postgres URL like postgres://user@host/database")]
     Url,
     /// The database was migrated by a newer program.
     #[error("{0}")]
     Schema(SchemaState),
-    /// The database could not be reached, or refused something.
+    /// The database could not be reached, or refused a statement.
     #[error("the database could not be migrated")]
     Store(#[source] StoreError),
-    /// A migration does not fit what stands in the database.
+    /// A migration does not fit the contents of the database.
     #[error("the database does not match the migrations")]
     Mismatch(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Brings a database's schema up to what this program knows. May be run at any time, by several at
-/// once, and again.
+/// Migrates a database's schema to this program's version. May be run at any time, repeatedly, and by several
+/// processes at once.
 ///
 /// # Errors
 ///
-/// [`MigrateError`]; a migration is made whole or not at all.
+/// [`MigrateError`]; each migration is applied entirely or not at all.
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     let server = Server::parse(url).ok_or(MigrateError::Url)?;
     let mut conn = connect(&server, Purpose::Migrate).await.map_err(MigrateError::Store)?;
@@ -90,7 +90,7 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     if matches!(state, SchemaState::Newer { .. }) {
         return Err(MigrateError::Schema(state));
     }
-    // An old process may hold what a migration has to lock: fail rather than make everybody wait.
+    // An old process may hold locks that a migration needs: fail rather than make all others wait.
     let running = async {
         conn.execute("SET lock_timeout = '30s'").await?;
         MIGRATIONS.run(&mut conn).await
@@ -102,16 +102,16 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
         | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => MigrateError::Store(store_error(error)),
         other => MigrateError::Mismatch(other.into()),
     })?;
-    // Nothing hangs on how the connection ends.
+    // The result of closing the connection does not matter.
     let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
     Ok(())
 }
 
-/// Tells how a database's schema stands to what this program knows.
+/// Compares a database's schema with this program's.
 ///
 /// # Errors
 ///
-/// [`StoreError`] if the database cannot be reached or asked.
+/// [`StoreError`] if the database cannot be reached or queried.
 pub async fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
     let server = Server::parse(url).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
     let mut conn = connect(&server, Purpose::Browse).await?;
@@ -135,13 +135,13 @@ async fn within_connect_timeout<T>(
         .map_err(store_error)
 }
 
-/// Tells how the schema stands.
+/// Returns the state of the schema.
 pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, sqlx::Error> {
     read_version(conn).await.map(SchemaState::of)
 }
 
-/// The version of the last migration. Knows the driver's table of migrations by heart, as it must not make
-/// one.
+/// Returns the version of the last migration. The driver's table of migrations is named literally, because
+/// this function must not create one.
 pub(crate) async fn read_version(conn: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL")
         .fetch_one(&mut *conn)

@@ -1,4 +1,4 @@
-//! Secrets and header values, sealed.
+//! Sealing of secrets and header values.
 
 use std::{fmt, str};
 
@@ -29,18 +29,18 @@ impl Sealed {
         }
     }
 
-    /// What a sealed value is bound to, so that it opens in its own row and column alone.
+    /// Returns what a sealed value is bound to, so that it opens in its own row and column only.
     pub(crate) fn place(self, id: WebhookId) -> String {
         place(TABLE, self.column(), &id)
     }
 }
 
-/// The same for any column of sealed values.
+/// Returns the same for any column of sealed values.
 pub(crate) fn place(table: &str, column: &str, id: &dyn fmt::Display) -> String {
     format!("{table}.{column} {id}")
 }
 
-/// Seals header values; none if there are no headers.
+/// Seals header values; returns `None` if there are no headers.
 pub(crate) fn seal_headers(
     keyring: &Keyring,
     id: WebhookId,
@@ -53,7 +53,7 @@ pub(crate) fn seal_headers(
     seal(keyring, Sealed::Headers, id, lines.expose_secret()).map(Some)
 }
 
-/// [`seal_headers`] back.
+/// Reverses [`seal_headers`].
 pub(crate) fn open_headers(
     keyring: &Keyring,
     id: WebhookId,
@@ -75,7 +75,7 @@ pub(crate) fn seal_secret(
     seal(keyring, column, id, secret.expose().expose_secret())
 }
 
-/// [`seal_secret`] back.
+/// Reverses [`seal_secret`].
 pub(crate) fn open_secret(
     keyring: &Keyring,
     column: Sealed,
@@ -103,7 +103,7 @@ fn open<T>(
     let unreadable = |source: Unreadable| corrupt(TABLE, column.column(), id, source);
     let opened =
         keyring.open(sealed, column.place(id).as_bytes()).map_err(|error| unreadable(error.into()))?;
-    // Where in the text it stops being UTF-8 is all that this error tells.
+    // This error says only where the text stops being UTF-8.
     let text = str::from_utf8(&opened).map_err(|error| unreadable(error.into()))?;
     read(text).map_err(unreadable)
 }

@@ -16,17 +16,17 @@ use uuid::Uuid;
 use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time};
 
-/// So many rows are removed by one statement.
+/// How many rows one statement removes.
 const STEP: i64 = 10_000;
 
 #[async_trait]
 impl StatisticsRepository for PostgresStore {
-    /// Does not wait for the disk, as claims do not: a crash of the server forgets the last moment's sums.
+    /// Does not wait for the disk, as claims do not: a crash of the server loses the last moment's sums.
     async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
         }
-        // Everybody locks rows in one order, so that nobody waits for each other.
+        // All transactions lock rows in one order, so that none deadlock.
         let mut sums: Vec<_> = sums.iter().collect();
         sums.sort_unstable_by_key(|(webhook, _)| *webhook);
         let columns = Columns::of(sums.into_iter());
@@ -91,7 +91,7 @@ impl PostgresStore {
     }
 }
 
-/// The sums' columns. Arrays of arrays go as the texts of arrays.
+/// The sums' columns. Arrays of arrays are passed as the texts of arrays.
 #[derive(Default)]
 struct Columns {
     webhook: Vec<Uuid>,
@@ -183,8 +183,8 @@ async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums
     Ok(sums)
 }
 
-/// Walks the webhook's part of the queue, oldest first, and no further than the limit. The project is asked
-/// of each row by its key; an EXISTS would be free to read all events of the projects first.
+/// Walks the webhook's part of the queue, oldest first, and no further than the limit. The project is checked
+/// for each row by its key; an EXISTS would be free to read all events of the projects first.
 async fn backlog(
     conn: &mut PgConnection,
     webhook: Uuid,
@@ -214,9 +214,9 @@ fn array(counts: impl Iterator<Item = u64>) -> String {
     format!("{{{}}}", counts.join(","))
 }
 
-/// A bucket's width as it is stored.
+/// Returns a bucket's width as it is stored.
 fn seconds(bucket: Bucket) -> i32 {
-    // An hour at the most.
+    // An hour at most.
     i32::try_from(bucket.seconds()).unwrap_or(i32::MAX)
 }
 
@@ -224,7 +224,7 @@ fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// [`to_i64`] back; a negative number, which nobody writes, is zero.
+/// Reverses [`to_i64`]; a negative number, which is never written, becomes zero.
 fn to_u64(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }

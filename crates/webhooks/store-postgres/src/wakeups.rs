@@ -1,4 +1,4 @@
-//! Waking whoever waits for work, here and in other processes. All of it is a hint: polling suffices.
+//! Wakes the waiting workers, here and in other processes. All wake-ups are hints: polling suffices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -14,45 +14,46 @@ use crate::connect::{Pool, Purpose, Server, Session};
 
 const CHANNEL: &str = "rdev_webhooks_work";
 
-/// A process tells the others at most this often: a `NOTIFY` takes a lock that all committing
-/// transactions of the database share. On a connection of its own, in a transaction that writes nothing,
-/// it holds that for some 10 µs.
+/// Minimum interval between a process's notifications: a `NOTIFY` takes a lock that all committing
+/// transactions of the database share. On a connection of its own, in a transaction that writes nothing, it
+/// holds that for some 10 µs.
 const TELL_EVERY: Duration = Duration::from_millis(1);
 
-/// The same under load, when each word is of many deliveries anyway, and the others are busy with those
-/// that they know of.
+/// The interval under load, when each notification announces many deliveries, and the others are busy with
+/// those that they know.
 const TELL_EVERY_UNDER_LOAD: Duration = Duration::from_millis(5);
 
-/// So many deliveries told of at once are load.
+/// An announcement of at least this many deliveries counts as load.
 const LOAD: u64 = 8;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(5);
 
-/// For a connection to listen on, and for what is set on it.
+/// Time limit for making a connection to listen on, and for its settings.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection on which nothing was heard for so long is asked whether it still lives.
+/// A connection that was silent for this long is tested.
 const TEST_AFTER: Duration = Duration::from_secs(5);
 const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The signal between publishing and waiting, in this process.
+/// The signal from publishing to waiting, in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Wakeups {
-    /// Rises with every signal.
+    /// Counts the signals.
     raised: AtomicU64,
-    /// What of `raised` a wait has answered.
+    /// The value of `raised` that the last wait has answered.
     answered: AtomicU64,
     here: Notify,
-    /// To the task that tells the other processes, and of how many deliveries.
+    /// Wakes the task that notifies the other processes, and says of how many deliveries.
     elsewhere: Notify,
     deliveries: AtomicU64,
 }
 
 impl Wakeups {
-    /// Wakes whoever waits in this process, and soon after in the others, for so many deliveries.
+    /// Wakes the waiting workers of this process, and soon after those of the others, for this number of
+    /// deliveries.
     pub(crate) fn wake(&self, deliveries: u64) {
         self.wake_here();
         self.deliveries.fetch_add(deliveries, Ordering::AcqRel);
@@ -64,11 +65,11 @@ impl Wakeups {
         self.here.notify_waiters();
     }
 
-    /// Resolves at the first signal since it resolved last.
+    /// Resolves at the first signal since it last resolved.
     pub(crate) async fn wait(&self) {
         let woken = self.here.notified();
         tokio::pin!(woken);
-        // Listening from now on, so that no signal falls between looking and waiting.
+        // It registers before the check, so that no signal is lost between check and wait.
         woken.as_mut().enable();
         let raised = self.raised.load(Ordering::Acquire);
         if self.answered.swap(raised, Ordering::AcqRel) == raised {
@@ -79,7 +80,7 @@ impl Wakeups {
     }
 }
 
-/// Begins to listen to the other processes, and to tell them.
+/// Starts to listen to the other processes, and to notify them.
 pub(crate) fn spawn(
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -87,13 +88,13 @@ pub(crate) fn spawn(
     pool: Pool,
     server: Arc<Server>,
 ) {
-    // The server's process of our telling connection: what comes from it we know already.
+    // The server process of our notifying connection: its notifications are our own.
     let own = Arc::new(AtomicU32::new(0));
     tasks.spawn(listen(Arc::clone(wakeups), server, Arc::clone(&own), stop.clone()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(tell(Arc::clone(wakeups), pool, own)));
 }
 
-/// Listens until it is to stop, on one connection after the other.
+/// Listens until stopped, on one connection after the other.
 async fn listen(wakeups: Arc<Wakeups>, server: Arc<Server>, own: Arc<AtomicU32>, stop: CancellationToken) {
     let session = Arc::new(Session::new(Purpose::Claim, LISTEN_TIMEOUT));
     let mut wait = RETRY_FIRST;
@@ -102,7 +103,7 @@ async fn listen(wakeups: Arc<Wakeups>, server: Arc<Server>, own: Arc<AtomicU32>,
         let mut listened = false;
         let listening = listen_once(&pool, &wakeups, &own, &mut listened);
         let ended = stop.run_until_cancelled(listening).await;
-        // The connection says farewell by itself; nothing hangs on it.
+        // The connection ends its session by itself; the result does not matter.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, pool.close()).await;
         match ended {
             None => return,
@@ -116,7 +117,7 @@ async fn listen(wakeups: Arc<Wakeups>, server: Arc<Server>, own: Arc<AtomicU32>,
     }
 }
 
-/// Listens until the connection is lost, or stays silent when it is asked.
+/// Listens until the connection is lost, or does not answer a test.
 async fn listen_once(
     pool: &PgPool,
     wakeups: &Wakeups,
@@ -127,7 +128,7 @@ async fn listen_once(
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     *listened = true;
-    // What was told while nobody listened is lost: look once.
+    // Notifications sent before the connection listened are lost: look once.
     wakeups.wake_here();
     loop {
         match tokio::time::timeout(TEST_AFTER, listener.try_recv()).await {
@@ -152,7 +153,7 @@ async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
         let deliveries = wakeups.deliveries.swap(0, Ordering::AcqRel);
         let told = pool
             .run(async |conn| {
-                // One trip: the pid belongs to the connection, which may be another than before.
+                // One round trip: the pid belongs to the connection, which may have been replaced.
                 let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid() FROM pg_notify($1, '')")
                     .bind(CHANNEL)
                     .fetch_one(&mut **conn)

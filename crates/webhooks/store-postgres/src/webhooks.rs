@@ -145,7 +145,7 @@ impl WebhookRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // The row's lock keeps everybody else who changes this webhook out until the end.
+                // The row's lock excludes all other changes of this webhook until the end.
                 let stored = sqlx::query!(
                     "SELECT version, url, events, projects, disabled_reason FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL FOR UPDATE",
@@ -203,7 +203,7 @@ impl WebhookRepository for PostgresStore {
             })
             .await?;
         if updated == Updated::Applied {
-            // It may just have been enabled, with deliveries that waited for that.
+            // The change may have enabled the webhook, with deliveries that waited for that.
             self.inner.wakeups.wake(1);
         }
         Ok(updated)
@@ -221,7 +221,7 @@ impl WebhookRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // The row's lock keeps everybody else who changes this webhook out until the end.
+                // The row's lock excludes all other changes of this webhook until the end.
                 let stored = sqlx::query_scalar!(
                     "SELECT version FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL
@@ -253,8 +253,8 @@ impl WebhookRepository for PostgresStore {
             })
             .await?;
         if deleted == Updated::Applied {
-            // Only after the commit: what is published from now on no longer finds it. What was being
-            // published or settled at this moment is left to the upkeep.
+            // Only after the commit: events published from now on no longer find the webhook. Deliveries that
+            // were being published or settled at this moment are left to the upkeep.
             let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;
             if let Err(error) = cancelled {
                 tracing::warn!(webhook = %id, error = %describe(&error), "webhook deleted; its deliveries will be cancelled later");
@@ -337,7 +337,7 @@ async fn subscribe(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sql
     Ok(())
 }
 
-/// Removes the subscriptions of a webhook, but those that it is to keep.
+/// Removes the subscriptions of a webhook, except those that it keeps.
 async fn unsubscribe(
     conn: &mut PgConnection,
     id: Uuid,
@@ -356,7 +356,8 @@ async fn unsubscribe(
     Ok(())
 }
 
-/// The patterns and projects that a webhook is found by, '' for every project; none if it is disabled.
+/// Returns the patterns and projects of a webhook's subscriptions, '' for all projects; none if it is
+/// disabled.
 fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
     if webhook.state != WebhookState::Enabled {
         return (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Storing whatever a batch may hold.
+//! Stores any batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,7 @@ use super::{Inserted, Plan};
 use crate::connect::Inner;
 use crate::convert::{to_micros_up, to_sql_time, to_u32};
 
-/// The columns of the events that are asked for.
+/// The columns of the events to store.
 #[derive(Default)]
 struct Columns {
     id: Vec<Uuid>,
@@ -35,7 +35,7 @@ impl Columns {
             let (target, version) = match event.target {
                 Target::Subscribers => (None, None),
                 Target::Webhook(webhook) => (Some(webhook.as_uuid()), None),
-                // No webhook has a version that is none of the database's numbers.
+                // A version beyond the database's numbers belongs to no webhook.
                 Target::WebhookAt(webhook, version) => {
                     (Some(webhook.as_uuid()), Some(i64::try_from(version).unwrap_or(-1)))
                 }
@@ -51,13 +51,14 @@ impl Columns {
     }
 }
 
-/// Asks the database, in one statement that is one transaction.
+/// Stores the events in one statement that is one transaction.
 ///
-/// Events whose key was taken before are `taken`, and in nothing that follows. `keyed` takes the keys of the
-/// others, in one order for everybody, so that two batches never wait for each other; an expired key is taken
-/// over, and one that another process took at the same moment answers with that one's event. `stored` skips an
-/// event that is there already, as after a retry of a batch whose answer was lost. `(… IN …) IS TRUE` is looked
-/// up in a hash table; a bare `IN` would become a join, and with the planner's settings of these connections a
+/// Events whose key was taken before are in `taken`, and in nothing that follows. `keyed` takes the keys of
+/// the others, in one order for all transactions, so that two batches never wait for each other; it takes
+/// over an expired key, and a key that another process took at the same moment answers with that process's
+/// event. `stored` skips an event that exists already, as after a retry of a batch whose answer was lost. `(…
+/// IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become a join, and with the planner's
+/// settings of these connections a nested loop over the whole batch.
 /// nested loop over the whole batch.
 pub(super) async fn insert(
     store: &Inner,

@@ -1,4 +1,4 @@
-//! Storing new events without keys, for whoever subscribes.
+//! Stores new events without keys for all subscribers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +25,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// None if a key or a target makes one of the events anything but plain.
+    /// Returns `None` if one of the events has a key or a target.
     fn of(events: &'a [NewEvent], plan: &Plan) -> Option<Self> {
         let mut columns = Self::default();
         for (position, route) in plan.firsts.iter().zip(&plan.routes) {
@@ -42,10 +42,10 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Asks the database, in one statement that is one transaction.
+/// Stores the events in one statement that is one transaction.
 ///
-/// None if the batch is not plain, or an event of it is there already, as after a retry of a batch whose
-/// answer was lost: then nothing was stored, and the other statement sorts it out.
+/// Returns `None` if the batch is not plain, or one of its events exists already, as after a retry of a batch
+/// whose answer was lost: then nothing was stored, and the other statement handles the batch.
 pub(super) async fn insert(
     store: &Inner,
     events: &[NewEvent],

@@ -1,8 +1,8 @@
-//! What cannot be claimed yet, and is out of the way of those who look for what can be.
+//! Deliveries that cannot be claimed yet, kept out of the way of discovery and claims.
 //!
-//! A retry that is not due is asleep until it is. What waits for a disabled webhook is put to sleep by whoever comes
-//! across it, a bounded number at a time, and woken the same way once the webhook is enabled: so disabling and enabling
-//! a webhook cost the same however long its queue is.
+//! A retry is asleep until it is due. A delivery of a disabled webhook is put to sleep by the discovery or
+//! claim that meets it, a bounded number at a time, and woken the same way once the webhook is enabled: so
+//! disabling and enabling a webhook cost the same for a queue of any length.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::convert::from_micros;
 /// How many deliveries are woken or put to sleep in one statement.
 const STEP: i64 = 1_000;
 
-/// How many of those that wake next are looked at to tell when that is.
+/// How many of the next deliveries to wake are read to find when that is.
 const NEXT: i64 = 64;
 
-/// Wakes what is due, and says of which webhooks the next are, and in how long. What an open circuit holds back counts
-/// as due when that ends.
+/// Wakes the due deliveries, and returns the webhooks of the next ones with the time until then. A delivery
+/// behind an open circuit counts as due when the circuit's wait ends.
 pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreError> {
     loop {
         let found = store
@@ -82,7 +82,7 @@ pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreEr
     }
 }
 
-/// Wakes what waited for webhooks that are enabled again.
+/// Wakes the deliveries that waited for webhooks that are enabled again.
 async fn wake_held(store: &Inner) -> Result<(), StoreError> {
     let woken = store
         .claim()
@@ -126,7 +126,7 @@ async fn wake_held(store: &Inner) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts to sleep some of what waits for these webhooks, if they are disabled.
+/// Puts to sleep some of these webhooks' deliveries, if the webhooks are disabled.
 pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreError> {
     store
         .claim()
@@ -163,7 +163,7 @@ pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// What wakes may be due before the marks of its webhook.
+/// Forgets the webhooks' marks: what wakes may be due before them.
 fn forget_marks(store: &Inner, webhooks: Vec<Uuid>) {
     for webhook in webhooks {
         store.marks.forget(WebhookId::from_uuid(webhook));

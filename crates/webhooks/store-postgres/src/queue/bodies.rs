@@ -1,9 +1,9 @@
 //! Where a claim finds the bodies of the events.
 //!
 //! A statement that names a partitioned table opens every partition each time it runs, whichever it needs;
-//! with a month of days that costs more than all else that a claim does. Nearly all that is claimed was
-//! published the same day. So a claim names one partition, of which most of a claim was last, and what it
-//! does not find there is looked up afterwards.
+//! with a month of days that costs more than the rest of a claim. Nearly all claimed deliveries were
+//! published the same day. So a claim names one partition, the one that held most events of the last claim,
+//! and looks up afterwards what it does not find there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ use crate::connect::Inner;
 
 const STATEMENT: &str = include_str!("claim.sql");
 
-/// The partition that [`STATEMENT`] names: always there, and empty as a rule.
+/// The partition that [`STATEMENT`] names: it always exists, and is usually empty.
 const DEFAULT_PARTITION: &str = "rdev_webhooks.events_default";
 
-/// The statement that claims, with the partition in it.
+/// The claiming statement, with the name of its partition.
 #[derive(Debug)]
 pub(crate) struct ClaimStatement(Mutex<Arc<str>>);
 
@@ -34,12 +34,12 @@ impl ClaimStatement {
         Arc::clone(&self.lock())
     }
 
-    /// Goes back to the partition that is always there.
+    /// Returns to the partition that always exists.
     pub(super) fn forget_partition(&self) {
         *self.lock() = STATEMENT.into();
     }
 
-    /// `partition` is an identifier in the schema, as SQL quotes it.
+    /// Uses a partition, given as an identifier in the schema, as SQL quotes it.
     fn use_partition(&self, partition: &str) {
         *self.lock() = STATEMENT.replace(DEFAULT_PARTITION, &format!("rdev_webhooks.{partition}")).into();
     }
@@ -49,7 +49,7 @@ impl ClaimStatement {
     }
 }
 
-/// Adds to what was claimed what was not found along with it, from whichever partition it is in.
+/// Adds the events that the claim did not find, from any partition.
 pub(super) async fn complete(store: &Inner, claimed: &mut [ClaimedRow]) -> Result<(), StoreError> {
     let mut wanted: Vec<Uuid> =
         claimed.iter().filter(|row| row.body.is_none()).map(|row| row.event_id).collect();

@@ -1,14 +1,14 @@
-//! Calling off what waits for a deleted webhook.
+//! Cancellation of a deleted webhook's deliveries.
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{CancelReason, DeliveryStatus, WebhookId};
 
 use crate::connect::Pool;
 
-/// So many at once.
+/// How many deliveries one statement cancels.
 const STEP: i64 = 2_000;
 
-/// Cancels a deleted webhook's deliveries, save those that are or were being sent.
+/// Cancels a deleted webhook's deliveries, except those that are or were being sent.
 pub(crate) async fn cancel_waiting(pool: &Pool, webhook: WebhookId) -> Result<u64, StoreError> {
     let mut cancelled = 0;
     loop {
@@ -51,8 +51,8 @@ pub(crate) async fn cancel_waiting(pool: &Pool, webhook: WebhookId) -> Result<u6
     }
 }
 
-/// Cancels whatever is left for deleted webhooks: what their workers died of, and what was published or
-/// settled in the moment of the deletion.
+/// Cancels all deliveries left for deleted webhooks: those whose worker died, and those that were published
+/// or settled at the moment of the deletion.
 pub(crate) async fn sweep_deleted(pool: &Pool) -> Result<u64, StoreError> {
     let mut cancelled = 0;
     loop {

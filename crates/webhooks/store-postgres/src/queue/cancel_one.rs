@@ -1,4 +1,4 @@
-//! Calling one delivery off on request.
+//! Cancellation of one delivery on request.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::connect::Inner;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
-/// A delivery may be taken up again by somebody else while it is looked for: it is looked for again then.
+/// Another transaction may reopen a delivery during the search: then the search is repeated.
 const TRIES: u32 = 3;
 
 enum Found {
@@ -22,7 +22,7 @@ enum Found {
     Hidden,
 }
 
-/// Calls a delivery off that waits, or says why not.
+/// Cancels a pending or retrying delivery, or returns why not.
 pub(crate) async fn cancel(
     store: &Inner,
     id: DeliveryId,
@@ -34,7 +34,7 @@ pub(crate) async fn cancel(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, visible_to).await?;
-                // Not left to the connection's return to its pool: until then claims would pass over the row.
+                // Not left to the connection's return to its pool: until then claims would skip the row.
                 match found {
                     Found::Cancelled(_) => tx.commit().await?,
                     _ => tx.rollback().await?,
@@ -53,8 +53,8 @@ pub(crate) async fn cancel(
     Ok(None)
 }
 
-/// The row's lock comes first: a claim passes over what is locked, and what a claim has locked is seen as it
-/// leaves it.
+/// Tries once. The row's lock comes first: a claim skips a locked row, and a row that a claim has locked is
+/// read as the claim leaves it.
 async fn attempt(
     tx: &mut PgConnection,
     id: DeliveryId,

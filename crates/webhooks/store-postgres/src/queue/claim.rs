@@ -23,10 +23,10 @@ use crate::error::{corrupt, describe, timed_out, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
 
-/// What a claim cannot use is given back within so long, or else comes free when its lease ends.
+/// How long a claim waits to give back what it cannot use; after that the lease expires by itself.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
-/// A delivery that was leased, with what it sends if that was found along with it.
+/// A leased delivery, with its event if the claim's partition held that.
 #[derive(sqlx::FromRow)]
 pub(super) struct ClaimedRow {
     id: Uuid,
@@ -51,30 +51,30 @@ impl ClaimedRow {
     }
 }
 
-/// What became of the leases that a claim took.
+/// The leases that a claim took, by their use.
 #[derive(Default)]
 struct Completed {
     leased: Vec<LeasedDelivery>,
-    /// Their webhooks cannot be read.
+    /// Leases whose webhooks cannot be read.
     unusable: Vec<LeaseRef>,
-    /// Their events are gone.
+    /// Leases whose events are gone.
     eventless: Vec<LeaseRef>,
 }
 
-/// Leases what a claim asks for.
+/// Leases the deliveries that a claim asks for.
 pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
     let rows = take(store, claim).await?;
     note_short_shares(store, claim, &rows);
     let taken: Vec<_> = rows.iter().map(|row| row.lease(claim.token)).collect();
     match complete(store, claim, rows).await {
         Ok(completed) => {
-            // None of that may cost those that can be sent.
+            // A failure here must not cost the deliveries that can be sent.
             give_back(release(store, &completed.unusable)).await;
             give_back(remove_eventless(store, &completed.eventless)).await;
             Ok(completed.leased)
         }
         Err(error) => {
-            // Nobody else knows that they are held.
+            // No caller knows that they are held.
             give_back(release(store, &taken)).await;
             Err(error)
         }
@@ -89,7 +89,7 @@ async fn give_back(giving: impl Future<Output = Result<(), StoreError>>) {
     }
 }
 
-/// Adds to what was taken where it goes and what is sent.
+/// Adds to the leased rows their endpoints and events.
 async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Result<Completed, StoreError> {
     let mut versions = HashMap::new();
     for row in &rows {
@@ -107,7 +107,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
             continue;
         };
         let Some(target) = targets.get(&WebhookId::from_uuid(row.webhook_id)) else {
-            // The log says why; it is left alone for a while.
+            // The error is in the log already; the webhook is skipped for a while.
             completed.unusable.push(lease);
             continue;
         };
@@ -121,18 +121,18 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
     Ok(completed)
 }
 
-/// Takes the leases, in one statement, which is `claim.sql`.
+/// Takes the leases in one statement, `claim.sql`.
 ///
-/// Rows that others are just taking are skipped, never waited for. Where the lease of a dead worker is
-/// taken over, the attempt that it had begun is recorded along with that.
+/// Rows that another transaction is taking are skipped, never waited for. Where the statement takes over the
+/// lease of a dead worker, it also records the attempt that the worker had begun.
 ///
-/// Of a webhook whose circuit is half open, one is picked, and taken only if this claim is the one that
-/// marks it as the probe: of several at once, each waits for the row's lock and then sees that it came too
-/// late.
+/// Of a webhook with a half-open circuit, one delivery is picked, and taken only if this claim is the one
+/// that marks it as the probe: of several concurrent claims, each waits for the row's lock and then sees that
+/// it came too late.
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
-    // Everybody locks rows in one order, so that nobody waits for each other: those of the circuits, too.
+    // All transactions lock rows in one order, so that none deadlock; this includes the circuits' rows.
     let mut shares: Vec<_> = claim.shares.iter().collect();
     shares.sort_unstable_by_key(|share| share.webhook);
     for share in shares {
@@ -171,7 +171,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
     Ok(taking(store.claim_statement.text()).await?.unwrap_or_default())
 }
 
-/// Where less was found than wanted, the next look is soon from the beginning.
+/// Schedules an early look from the beginning where the claim found less than it wanted.
 fn note_short_shares(store: &Inner, claim: &Claim, rows: &[ClaimedRow]) {
     let mut found: HashMap<WebhookId, u32> = HashMap::new();
     for row in rows {

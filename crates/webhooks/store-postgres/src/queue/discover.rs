@@ -1,4 +1,4 @@
-//! What there is to claim.
+//! Discovery of claimable deliveries.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,12 +14,11 @@ use crate::convert::{from_nanos, to_i32};
 use crate::damage;
 use crate::webhook_rows::{max_in_flight, rate_limit};
 
-/// A page of webhooks that have something claimable.
+/// Returns a page of webhooks with claimable deliveries.
 ///
-/// The statement walks from webhook to webhook rather than over their deliveries: each step goes to the
-/// next one that is known, from its low-water mark on, or to one before it that is not known yet. It
-/// ends when it has found one more than `limit`. What an open circuit holds back is claimable when that
-/// ends.
+/// The statement walks from webhook to webhook rather than over their deliveries: each step goes to the next
+/// known one, from its low-water mark on, or to an unknown one before it. It ends when it has found one more
+/// than `limit`. A delivery behind an open circuit is claimable when the circuit's wait ends.
 pub(crate) async fn discover(
     store: &Inner,
     after: Option<WebhookId>,
@@ -27,7 +26,7 @@ pub(crate) async fn discover(
 ) -> Result<Discovery, StoreError> {
     let asleep = asleep::wake(store).await?;
     let after = after.unwrap_or(WebhookId::from_uuid(Uuid::nil()));
-    // Enough for a page where most of what is known is idle; beyond them they are found anew.
+    // Enough for a page where most known webhooks are idle; those beyond are discovered again.
     let known = store.marks.after(after, 256 + 4 * limit as usize);
     let (ids, marks): (Vec<_>, Vec<_>) = known.into_iter().map(|(id, at)| (id.as_uuid(), at)).unzip();
     let rows = store
@@ -154,7 +153,7 @@ pub(crate) async fn discover(
             let wait = row.next_in_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0)));
             discovery.next_due_in = [discovery.next_due_in, wait].into_iter().flatten().min();
         } else if store.targets.is_unreadable(id) {
-            // Nothing could be sent: it waits until its secret can be read, or is looked at again.
+            // Nothing could be sent: it waits until its secret can be read, or until the next check.
         } else if discovery.due.len() == limit as usize {
             discovery.has_more = true;
         } else {
@@ -178,7 +177,7 @@ pub(crate) async fn discover(
             discovery.due.extend(damage::leave_out(read()));
         }
     }
-    // Of those that this page is about, as above.
+    // Whether this page covers the webhook, as above.
     let is_of_page = |webhook: &Uuid| {
         *webhook > after.as_uuid()
             && (!discovery.has_more || *webhook <= last)

@@ -1,12 +1,12 @@
-//! Where in each webhook's queue the oldest delivery stands.
+//! Low-water marks: where in each webhook's queue the oldest delivery is.
 //!
-//! A finished delivery leaves an index entry behind until it is vacuumed, which an old snapshot anywhere
-//! in the database can put off for long. A scan from the beginning would walk over all of them each time.
-//! So the store remembers a low-water mark for each webhook: a due time under which it has nothing. What
-//! is in the queue keeps its due time or gets a later one, and what is added is due when it is added; so
-//! a mark stays true, save for a transaction that takes long to commit what it added. For those, and for
-//! a clock that was set back, a mark is never more than a little under the present, and the whole is
-//! looked at again every few seconds, sooner where a claim found less than it wanted.
+//! A finished delivery leaves an index entry behind until it is vacuumed, which an old snapshot anywhere in
+//! the database can delay for long. A scan from the beginning would walk over all of them each time. So the
+//! store remembers a low-water mark for each webhook: a due time before which its queue has nothing. A queued
+//! delivery keeps its due time or gets a later one, and an added one is due when it is added; so a mark stays
+//! true, except for a transaction that takes long to commit its additions. For those, and for a clock that
+//! was set back, a mark is always a little before the present, and the whole queue is scanned every few
+//! seconds, sooner where a claim found less than it wanted.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -17,22 +17,22 @@ use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::WebhookId;
 use tokio::time::Instant;
 
-/// A mark is at least so much in the past: longer than publishing takes to commit, as a rule.
+/// A mark is at least this far in the past: usually longer than the commit of a publication takes.
 pub(crate) const MARGIN_MICROS: i64 = 2_000_000;
 
-/// The longest that a delivery can be hidden behind a mark.
+/// The longest time that a mark can hide a delivery.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// The same where a claim found less than it wanted.
+/// The same after a claim that found less than it wanted.
 const LOOK_AGAIN_AFTER_SHORT: Duration = Duration::from_secs(1);
 
-/// A webhook that has had nothing for so long is forgotten.
+/// A webhook whose queue was empty for this long is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// More webhooks than this are not remembered.
+/// Maximum number of webhooks remembered.
 const MOST: usize = 20_000;
 
-/// The marks of the webhooks that have, or lately had, something in the queue.
+/// The marks of the webhooks that have, or recently had, deliveries in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     known: Mutex<BTreeMap<WebhookId, Mark>>,
@@ -41,15 +41,15 @@ pub(crate) struct Marks {
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     since: DateTime<Utc>,
-    /// When the webhook's queue was last looked at from its beginning.
+    /// When the webhook's queue was last scanned from its beginning.
     looked_at: Instant,
-    /// When there was last something in it.
+    /// When the queue last had a delivery.
     busy_at: Instant,
     short: bool,
 }
 
 impl Mark {
-    /// From where to look; none for the beginning.
+    /// Returns from where to scan; `None` means the beginning.
     fn usable(&self, now: Instant) -> Option<DateTime<Utc>> {
         let after = match self.short {
             true => LOOK_AGAIN_AFTER_SHORT,
@@ -60,7 +60,7 @@ impl Mark {
 }
 
 impl Marks {
-    /// The first `most` known webhooks after one, in order, and from where to look at each.
+    /// Returns the first `most` known webhooks after one, in order, and from where to scan each.
     pub(crate) fn after(&self, after: WebhookId, most: usize) -> Vec<(WebhookId, Option<DateTime<Utc>>)> {
         let now = Instant::now();
         self.lock()
@@ -70,19 +70,19 @@ impl Marks {
             .collect()
     }
 
-    /// From where to claim.
+    /// Returns from where to claim.
     pub(crate) fn get(&self, id: WebhookId) -> Option<DateTime<Utc>> {
         self.lock().get(&id)?.usable(Instant::now())
     }
 
-    /// Remembers what a discovery found: a mark, whether it had looked from the beginning, and whether
-    /// there was anything.
+    /// Records what a discovery found: a mark, whether it scanned from the beginning, and whether the queue
+    /// had anything.
     pub(crate) fn put(&self, id: WebhookId, since: DateTime<Utc>, from_beginning: bool, busy: bool) {
         let now = Instant::now();
         let mut known = self.lock();
         let has_room = known.len() < MOST;
         let Some(mark) = known.get_mut(&id) else {
-            // A mark that was forgotten meanwhile is of use only if it holds for the whole.
+            // If the mark was forgotten meanwhile, a new one is valid only if it covers the whole queue.
             if from_beginning && busy && has_room {
                 let mark = Mark { since, looked_at: now, busy_at: now, short: false };
                 known.insert(id, mark);
@@ -101,14 +101,14 @@ impl Marks {
         }
     }
 
-    /// Remembers that a claim found less than it wanted.
+    /// Records that a claim found less than it wanted.
     pub(crate) fn found_short(&self, id: WebhookId) {
         if let Some(mark) = self.lock().get_mut(&id) {
             mark.short = true;
         }
     }
 
-    /// Forgets a webhook that has nothing claimable for other reasons than time.
+    /// Forgets a webhook that has nothing claimable for reasons other than time.
     pub(crate) fn forget(&self, id: WebhookId) {
         self.lock().remove(&id);
     }
@@ -136,7 +136,7 @@ mod tests {
         marks.put(id(1), MARK, true, true);
         tokio::time::advance(Duration::from_millis(4_900)).await;
         assert_eq!(marks.get(id(1)), Some(MARK));
-        // What was found from a mark on says nothing of what is before it.
+        // A scan from a mark on says nothing of what is before it.
         marks.put(id(1), MARK, false, true);
         tokio::time::advance(Duration::from_millis(200)).await;
         assert_eq!(marks.get(id(1)), None);

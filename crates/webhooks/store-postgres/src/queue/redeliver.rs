@@ -1,4 +1,4 @@
-//! Delivering again on request.
+//! Redelivery on request.
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, Redelivery, StoreError};
 use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
@@ -10,8 +10,8 @@ use crate::idempotency;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
-/// A delivery may end, be taken up again by somebody else, or be pruned while it is looked for: it is looked
-/// for again then.
+/// A delivery may end, be reopened by another transaction, or be pruned during the search: then the search is
+/// repeated.
 const TRIES: u32 = 3;
 
 enum Found {
@@ -37,7 +37,7 @@ pub(crate) async fn redeliver(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, request).await?;
-                // Not left to the connection's return to its pool: until then claims would pass over the row.
+                // Not left to the connection's return to its pool: until then claims would skip the row.
                 match found {
                     Found::Queued(_) => tx.commit().await?,
                     _ => tx.rollback().await?,
@@ -125,7 +125,8 @@ async fn attempt(
     queued(tx, id, request).await
 }
 
-/// Why a webhook gets nothing. Its row is locked, so that it cannot be deleted before this is done.
+/// Returns why a webhook gets nothing. It locks the webhook's row, so that it is not deleted before this is
+/// done.
 async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, sqlx::Error> {
     let enabled = sqlx::query_scalar!(
         r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
@@ -141,8 +142,8 @@ async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, 
     })
 }
 
-/// Keeps an event from being pruned before this is done. One that is just being pruned counts as gone; to wait
-/// for that would be to wait for who may wait for us.
+/// Keeps an event from being pruned before this is done. An event that is being pruned counts as gone;
+/// waiting for the pruning could deadlock with it.
 async fn hold_event(tx: &mut PgConnection, event: Uuid) -> Result<bool, sqlx::Error> {
     let held = sqlx::query_scalar!(
         "SELECT id FROM rdev_webhooks.events WHERE id = $1 FOR KEY SHARE SKIP LOCKED",
@@ -153,8 +154,8 @@ async fn hold_event(tx: &mut PgConnection, event: Uuid) -> Result<bool, sqlx::Er
     Ok(held.is_some())
 }
 
-/// As `Progress::redeliver` says: an automatic retry that waits keeps its time and is resumed; a first
-/// attempt that is due, or one that was asked for, is just brought forward.
+/// Applies `Progress::redeliver`: a waiting automatic retry keeps its time and is resumed; a first attempt
+/// that is due, or a manual one, is only brought forward.
 async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.delivery_queue SET
@@ -172,7 +173,7 @@ async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) 
     Ok(())
 }
 
-/// As `Progress::reopened` says.
+/// Applies `Progress::reopened`.
 async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "WITH ended AS (DELETE FROM rdev_webhooks.deliveries WHERE id = $1 RETURNING *),

@@ -1,17 +1,17 @@
-//! Giving claims back.
+//! Release of claims.
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef};
 
 use crate::connect::Inner;
 
-/// Gives claims back unused, in one statement; for a deleted webhook that cancels the delivery.
+/// Releases unused claims in one statement; a released delivery of a deleted webhook is cancelled.
 pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
     if leases.is_empty() {
         return Ok(());
     }
     let mut leases = leases.to_vec();
-    // Everybody locks rows in one order, so that nobody waits for each other.
+    // All transactions lock rows in one order, so that none deadlock.
     leases.sort_unstable_by_key(|lease| lease.delivery);
     let ids: Vec<_> = leases.iter().map(|lease| lease.delivery.as_uuid()).collect();
     let tokens: Vec<_> = leases.iter().map(|lease| lease.token.as_i64()).collect();
@@ -57,7 +57,8 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
     Ok(())
 }
 
-/// Ends claims of what has no event, and so cannot be sent: it goes, as it should have gone with its event.
+/// Removes claimed deliveries that have no event, and so cannot be sent: they should have been removed with
+/// it.
 pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
     if leases.is_empty() {
         return Ok(());

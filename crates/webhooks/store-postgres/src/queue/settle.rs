@@ -1,7 +1,7 @@
-//! Recording how attempts ended.
+//! Recording of attempts.
 //!
-//! As a rule all of a batch have succeeded: for that there is a [`plain`] statement, at little more than
-//! half the price of the one for [`any`] batch.
+//! Usually all attempts of a batch have succeeded: for that there is a [`plain`] statement, at little more
+//! than half the price of the one for [`any`] batch.
 
 mod any;
 mod plain;
@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::connect::Inner;
 use crate::transitions::Transition;
 
-/// A settlement that was recorded, or a decision about a webhook that followed, with the place of the settlement that
-/// caused it. Places count from 1.
+/// A recorded settlement, or a decision about a webhook that followed, with the position of the settlement
+/// that caused it. Positions count from 1.
 struct Recorded {
     n: Option<i64>,
     webhook_id: Option<Uuid>,
@@ -26,14 +26,14 @@ struct Recorded {
 
 /// Records a batch of settlements, in one statement that is one transaction.
 pub(crate) async fn settle(store: &Inner, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
-    // A lease settles once: what repeats one of the batch comes too late.
+    // A lease settles once: a repetition in the batch comes too late.
     let mut seen = HashSet::with_capacity(settlements.len());
     let mut order: Vec<usize> =
         (0..settlements.len()).filter(|place| seen.insert(settlements[*place].lease)).collect();
     if order.is_empty() {
         return Ok(Vec::new());
     }
-    // Everybody locks rows in one order, so that nobody waits for each other.
+    // All transactions lock rows in one order, so that none deadlock.
     order.sort_unstable_by_key(|place| settlements[*place].lease.delivery);
     let ordered = || order.iter().map(|place| &settlements[*place]);
     let applied = match plain::apply(store, ordered()).await? {

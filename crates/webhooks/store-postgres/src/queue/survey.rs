@@ -6,8 +6,8 @@ use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
 use crate::connect::Inner;
 use crate::convert::{from_micros, from_sql_time};
 
-/// Looks it over: a count that ends at a bound, and a step of the queue's index for each enabled webhook.
-/// It runs with the claims' planner settings, by which the steps stay steps.
+/// Measures it: a bounded count, and one step of the queue's index for each enabled webhook. It runs with the
+/// claims' planner settings, which keep each step an index step.
 pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
     let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
     let totals = async |conn: &mut sqlx::PgConnection| {

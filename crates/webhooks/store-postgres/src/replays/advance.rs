@@ -1,4 +1,4 @@
-//! Taking a replay a step further.
+//! One step of a replay.
 
 use std::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use super::rows::{postpone, replay_rows, save, to_replay};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
 
-/// One step, in one transaction. Who finds the replay's row locked leaves it to whoever has it.
+/// Makes one step, in one transaction. If the replay's row is locked, it leaves the step to the holder.
 pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advance>, StoreError> {
     let stepped = store
         .write()
@@ -66,15 +66,15 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
     Ok(stepped)
 }
 
-/// What a replay's webhook takes.
+/// Whether a replay's webhook takes deliveries.
 enum Standing {
     Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
     Deleted,
 }
 
-/// The webhook's row is locked, so that it is not deleted before what is queued for it is there to be
-/// cancelled.
+/// Returns the state of the webhook. It locks the webhook's row, so that the webhook is not deleted before
+/// its new deliveries are queued and can be cancelled.
 async fn standing(tx: &mut PgConnection, webhook: WebhookId) -> Result<Standing, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT disabled_reason IS NULL AS "enabled!", rate_limit, max_in_flight
@@ -94,7 +94,7 @@ async fn standing(tx: &mut PgConnection, webhook: WebhookId) -> Result<Standing,
     })
 }
 
-/// Forgets the deliveries that are in the queue no more, and says what became of them.
+/// Removes the deliveries that have left the queue from the replay, and counts their outcomes.
 async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<Ended, sqlx::Error> {
     let outcomes = sqlx::query_scalar!(
         r#"
@@ -124,16 +124,16 @@ async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<Ended, sql
 
 struct Found {
     taken: u32,
-    /// None if there is nothing more to be looked at.
+    /// `None` if there is nothing more to scan.
     looked_to: Option<DeliveryId>,
 }
 
 /// Queues the next deliveries, up to `room` of them.
 ///
-/// One of the two halves of `looked_at` is never executed: there is an index over those that did not
-/// succeed alone. What is taken goes by its primary key, and in the partitions from the first to the last
-/// of them only; a join would be free to walk over the whole range for it. The events are held, so that they
-/// are not pruned before this is done; what is just being pruned is passed over.
+/// One of the two halves of `looked_at` is never executed: there is an index over the deliveries that did not
+/// succeed alone. The taken deliveries are found by their primary key, and in the partitions from the first
+/// to the last of them only; a join would be free to walk over the whole range. The events are held, so that
+/// they are not pruned before this is done; events that are being pruned are skipped.
 async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found, sqlx::Error> {
     let selection = &replay.selection;
     let projects = super::projects(selection);

@@ -1,4 +1,4 @@
-//! Rows of `replays`.
+//! Conversion of rows of `replays`.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) struct ReplayRow {
     pub(super) now: DateTime<Utc>,
 }
 
-/// A query for [`ReplayRow`]s of `replays r`, by the conditions given.
+/// A query for [`ReplayRow`]s of `replays r` under the given conditions.
 macro_rules! replay_rows {
     ($conditions:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -54,7 +54,7 @@ macro_rules! replay_rows {
 }
 pub(super) use replay_rows;
 
-/// Reads a replay.
+/// Converts a replay.
 pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
     let id = ReplayId::from_uuid(row.id);
     let unknown = |column| corrupt(TABLE, column, id, "an unknown name");
@@ -94,7 +94,7 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
     })
 }
 
-/// Stores how far a replay is, and that it got on.
+/// Stores a replay's progress.
 pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(), sqlx::Error> {
     let reason = match replay.state {
         ReplayState::Cancelled { reason, .. } => Some(reason.as_str()),
@@ -123,7 +123,7 @@ pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(),
     Ok(())
 }
 
-/// Puts off a replay that got nowhere, as [`Replay::due_in`] says.
+/// Postpones a replay that made no progress, as [`Replay::due_in`] says.
 pub(super) async fn postpone(
     conn: &mut PgConnection,
     id: ReplayId,
@@ -145,7 +145,7 @@ pub(super) async fn postpone(
     Ok(())
 }
 
-/// Makes the open replays of a webhook due that was changed or deleted.
+/// Makes the open replays of a changed or deleted webhook due.
 pub(crate) async fn hurry(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.replays SET look_at = rdev_webhooks.now(), progressed_at = rdev_webhooks.now()
@@ -157,7 +157,7 @@ pub(crate) async fn hurry(conn: &mut PgConnection, webhook: Uuid) -> Result<(), 
     Ok(())
 }
 
-/// A count for Postgres, which has no unsigned numbers.
+/// Converts a count for Postgres, which has no unsigned numbers.
 pub(super) fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Recording whatever attempts may have come to.
+//! Recording of attempts with any result.
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
@@ -12,7 +12,7 @@ use super::Recorded;
 use crate::connect::Inner;
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 
-/// A wait that is none: the delivery stays as it was before its claim.
+/// The value for no wait: the delivery stays as it was before its claim.
 const INTERRUPTED: i64 = -1;
 
 /// The settlements' columns.
@@ -20,17 +20,17 @@ const INTERRUPTED: i64 = -1;
 struct Columns {
     id: Vec<Uuid>,
     token: Vec<i64>,
-    /// How the delivery ended; none if it goes on.
+    /// How the delivery ended; `None` if it is not finished.
     outcome: Vec<Option<&'static str>>,
     reason: Vec<Option<&'static str>>,
-    /// How long until the retry; none if one was waiting, [`INTERRUPTED`] if the attempt does not count.
+    /// How long until the retry; `None` if one was waiting, [`INTERRUPTED`] if the attempt does not count.
     wait_us: Vec<Option<i64>>,
-    /// The version of the webhook whose endpoint is gone; none if it is not.
+    /// The version of the webhook whose endpoint is gone; `None` if it is not.
     gone: Vec<Option<i64>>,
-    /// What the attempt says of the endpoint: 1 that it works, 2 that it is there, 3 that it is not, 4 that
-    /// it is not and took its time; 0 is nothing.
+    /// The attempt's evidence on the endpoint: 1 it works, 2 it is reachable, 3 it is not, 4 it is not and
+    /// took its time; 0 means none.
     health: Vec<i32>,
-    /// The attempt; none if there was none.
+    /// The attempt; `None` if there was none.
     number: Vec<Option<i32>>,
     trigger: Vec<Option<&'static str>>,
     started_at: Vec<Option<DateTime<Utc>>>,
@@ -60,7 +60,7 @@ impl Columns {
     fn push(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
         self.id.push(settlement.lease.delivery.as_uuid());
         self.token.push(settlement.lease.token.as_i64());
-        // A version that does not fit is no webhook's.
+        // A version beyond the database's numbers belongs to no webhook.
         self.gone.push(settlement.gone.map(|version| i64::try_from(version).unwrap_or(-1)));
         self.health.push(match settlement.health {
             HealthEffect::None => 0,
@@ -106,7 +106,7 @@ impl Columns {
     }
 }
 
-/// Says which were recorded, by their places from 1, and what that decided.
+/// Returns which settlements were recorded, by their positions from 1, and what they decided.
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
@@ -127,9 +127,9 @@ pub(super) async fn apply<'a>(
         .await
 }
 
-/// Locks the webhooks whose endpoints are gone, so that what is recorded sees them and their subscriptions as
-/// whoever changed them last has left them. They come after the deliveries and before the health, in the order
-/// of everybody else who locks more than one of these.
+/// Locks the webhooks whose endpoints are gone, so that the statement sees them and their subscriptions as
+/// their last writer left them. They are locked after the deliveries and before the health, in the order of
+/// all transactions that lock more than one of these.
 async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "SELECT id FROM rdev_webhooks.delivery_queue WHERE id = ANY($1) ORDER BY id FOR UPDATE",
@@ -150,12 +150,15 @@ async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), s
     Ok(())
 }
 
-/// `finished` and `goes_on` take what is still held by its lease, each row by one of them; all else
-/// stands on what these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become
-/// a join, and with the planner's settings of these connections a nested loop over the whole batch.
+/// Records the settlements.
 ///
-/// The health of an endpoint is written only if an attempt failed, or succeeded where there is something to
-/// forget. `unwell` locks the rows there are in one order before any is changed.
+/// `finished` and `goes_on` take the deliveries whose lease still holds, each row by one of them; everything
+/// else builds on the rows that these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN`
+/// would become a join, and with the planner's settings of these connections a nested loop over the whole
+/// batch.
+///
+/// The health of an endpoint is written only if an attempt failed, or succeeded where a failure is recorded.
+/// `unwell` locks the existing rows in one order before any is changed.
 async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Recorded>, sqlx::Error> {
     sqlx::query_as!(
         Recorded,

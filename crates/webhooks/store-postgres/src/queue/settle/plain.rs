@@ -1,4 +1,4 @@
-//! Recording attempts that succeeded, every one.
+//! Recording of batches in which every attempt succeeded.
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
@@ -28,7 +28,7 @@ struct Columns<'a> {
     response_truncated: Vec<bool>,
 }
 
-/// The attempt and the response of a plain settlement.
+/// Returns the attempt and the response of a plain settlement.
 fn success(settlement: &Settlement) -> Option<(&Attempt, &CapturedResponse)> {
     let plain = settlement.settled == Settled::Succeeded
         && settlement.health == HealthEffect::Succeeded
@@ -38,7 +38,7 @@ fn success(settlement: &Settlement) -> Option<(&Attempt, &CapturedResponse)> {
 }
 
 impl<'a> Columns<'a> {
-    /// None if one of the settlements is anything but plain.
+    /// Returns `None` if one of the settlements is not plain.
     fn of(settlements: impl Iterator<Item = &'a Settlement>) -> Result<Option<Self>, StoreError> {
         let mut columns = Self::default();
         for settlement in settlements {
@@ -65,14 +65,14 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Says which were recorded, by their places from 1, and which circuits closed; or none if this is not for the batch, as not all have
-/// succeeded. Then nothing was changed.
+/// Returns which settlements were recorded, by their positions from 1, and which circuits closed; or `None`
+/// if the batch is not plain, as not all attempts have succeeded. Then nothing was changed.
 ///
-/// The attempts go into the deliveries' own rows. The number of an attempt is that of all, which rises when
-/// its lease is taken.
+/// The attempts go into the deliveries' own rows. The number of an attempt is the delivery's count of
+/// attempts, which rises when its lease is taken.
 ///
-/// There is something to forget of an endpoint's health only if it has failed before; the index takes such
-/// rows in the order of their webhooks, which is the one in which everybody locks them.
+/// An endpoint's health has a row only if it has failed before; the index returns such rows in the order of
+/// their webhooks, the order in which all transactions lock them.
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
