@@ -1,4 +1,4 @@
-//! Reading the command line and the environment, and saying in one line what is wrong with them.
+//! Parses the command line and the environment, and reports what is wrong with them in one line.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -10,16 +10,16 @@ use std::time::Duration;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Parser};
 
-/// The exit code of a program that was given options it cannot work with.
+/// The exit code of a program with invalid options.
 const EXIT_USAGE: u8 = 2;
 
 /// How long printing may take.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Reads the program's options from its arguments and environment.
+/// Parses the program's options from its arguments and environment.
 ///
-/// `--help` and `--version` print to standard output and end the process with exit code 0. Anything
-/// wrong ends it with exit code 2 and one line on standard error.
+/// `--help` and `--version` print to standard output and end the process with exit code 0. An error ends it
+/// with exit code 2 and one line on standard error.
 pub fn parse_or_exit<T: Parser>() -> T {
     match parse_from(std::env::args_os()) {
         Ok(options) => options,
@@ -31,30 +31,30 @@ pub fn parse_or_exit<T: Parser>() -> T {
     }
 }
 
-/// Tells, in one line on standard error, of something wrong with the configuration that only showed
-/// after parsing; the exit code to return from `main` is 2.
+/// Reports, in one line on standard error, an error of the configuration that was found only after parsing.
+/// Returns the exit code for `main`, which is 2.
 pub fn fail(message: impl Display) -> ExitCode {
     print_error(message);
     ExitCode::from(EXIT_USAGE)
 }
 
-/// Why there are no options to run with.
+/// The reason why there are no options.
 #[derive(Debug)]
 pub enum UsageError {
-    /// Help or the version was asked for; [`clap::Error::exit`] shows it.
+    /// Help or the version was requested; [`clap::Error::exit`] shows it.
     Shown(clap::Error),
-    /// One line that says what is wrong, and never repeats a secret.
+    /// One line that says what is wrong. It never contains a secret.
     Wrong(String),
 }
 
-/// Reads options from `args` (the program's name first) and the process's environment.
+/// Parses options from `args` (the program's name first) and the process's environment.
 ///
-/// A variable that is set but empty counts as not set, because `RDEV_BIND= rdev-webhooks` and an
-/// unfilled line in a compose file mean "the default", not an empty address. An empty *flag* is
-/// still an error, unless the option takes empty values.
+/// A variable that is set but empty counts as not set, because `RDEV_BIND= rdev-webhooks` and an unfilled
+/// line in a compose file mean "the default", not an empty address. An empty *flag* is still an error, unless
+/// the option accepts empty values.
 ///
 /// # Errors
-/// [`UsageError::Shown`] for help and the version, otherwise [`UsageError::Wrong`].
+/// Fails with [`UsageError::Shown`] for help and the version, otherwise with [`UsageError::Wrong`].
 pub fn parse_from<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<T, UsageError> {
     parse_in(args, |name| std::env::var_os(name))
 }
@@ -76,10 +76,10 @@ fn parse_in<T: Parser>(
         })
 }
 
-/// `command`, with the options detached from those of their variables that are empty.
+/// Returns `command` without the variables that are empty.
 ///
-/// Taking the variable out of the process's environment instead would be unsound once there are
-/// threads, hence `unsafe`.
+/// Removing a variable from the process's environment instead would be unsound once there are threads, hence
+/// `unsafe`.
 fn without_empty_variables(command: Command, environment: fn(&OsStr) -> Option<OsString>) -> Command {
     let is_empty = move |name: &OsStr| environment(name).is_some_and(|value| value.is_empty());
     command
@@ -90,7 +90,7 @@ fn without_empty_variables(command: Command, environment: fn(&OsStr) -> Option<O
         .mut_subcommands(|subcommand| without_empty_variables(subcommand, environment))
 }
 
-/// What is wrong, and which variable has to do with it.
+/// Describes the error, and the variable that it concerns.
 fn line(mut command: Command, args: &[OsString], error: &clap::Error) -> String {
     command.build();
     let command = &command;
@@ -111,7 +111,7 @@ fn line(mut command: Command, args: &[OsString], error: &clap::Error) -> String 
     }
 }
 
-/// The variable that the refused value of an option came from, unless it came from the flag.
+/// Returns the variable from which an option's refused value came, unless it came from the flag.
 fn variable_at_fault(command: &Command, args: &[OsString], shown: &str) -> Option<String> {
     let name = variable(command, shown)?;
     let flag = format!("--{}", find_arg(command, shown)?.get_long()?);
@@ -121,7 +121,7 @@ fn variable_at_fault(command: &Command, args: &[OsString], shown: &str) -> Optio
     (is_set && !given_as_flag).then_some(name)
 }
 
-/// The variable of an option, given as clap shows it: `--workers <N>`.
+/// Returns the variable of an option, which is given as clap shows it: `--workers <N>`.
 fn variable(command: &Command, shown: &str) -> Option<String> {
     let name = find_arg(command, shown)?.get_env()?;
     Some(name.to_string_lossy().into_owned())
@@ -134,7 +134,7 @@ fn find_arg<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
         .or_else(|| command.get_subcommands().find_map(|subcommand| find_arg(subcommand, shown)))
 }
 
-/// clap's message on one line: without its label, the usage and the pointer to `--help`.
+/// Returns clap's message on one line, without its label, the usage and the pointer to `--help`.
 fn summary(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -153,13 +153,13 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Says in one line on standard error why a program ends.
+/// Prints in one line on standard error why a program ends.
 pub fn print_error(message: impl Display) {
     print(std::io::stderr(), format!("error: {}\n", one_line(&message.to_string())));
 }
 
-/// Prints for people. If the output is closed nobody is left to tell, and if nobody reads it the program goes
-/// on after a second: neither is a reason not to do its work.
+/// Prints text for humans. The program continues if the output is closed, and after a second if the output is
+/// not read: neither prevents its work.
 pub fn print(mut output: impl Write + Send + 'static, text: String) {
     let (done, printed) = mpsc::channel();
     let printing = std::thread::Builder::new().name("print".to_owned()).spawn(move || {
@@ -175,7 +175,7 @@ pub fn print(mut output: impl Write + Send + 'static, text: String) {
 mod tests {
     use super::*;
 
-    /// Cargo sets this variable for every test, so it stands in for one that an operator set.
+    /// Cargo sets this variable for every test, so it stands for one that an operator set.
     #[derive(Debug, Parser)]
     struct Options {
         #[arg(long, env = "CARGO_PKG_NAME", default_value = "the default")]
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_taken_when_the_flag_is_absent() {
+    fn a_variable_is_used_when_the_flag_is_absent() {
         let options: Options = parse_in(["program"], |_| Some("not empty".into())).unwrap();
         assert_eq!(options.name, env!("CARGO_PKG_NAME"));
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_option_names_the_variable_that_would_do() {
+    fn a_missing_option_names_its_variable() {
         let line = wrong::<Required>(&["program"]);
         assert!(line.contains("--bind <BIND> (or set RDEV_OF_NOBODY)"), "{line}");
     }

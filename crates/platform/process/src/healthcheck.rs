@@ -1,4 +1,4 @@
-//! Asking a server on this machine whether it is well: what containers and service managers run.
+//! The health check of a server on this machine, for containers and service managers.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::cli;
 
-/// How long the whole of it may take; longer than a server takes over its own checks.
+/// The maximum duration of the whole check; longer than a server's own checks take.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// More than the first line of an answer has.
+/// More than the first line of a response has.
 const MAX_STATUS_LINE: u64 = 256;
 
-/// Exits with 0 if the server that listens on an address answers 200 at `path`, else with 1 and the reason in one
-/// line on standard error.
+/// Exits with 0 if the server that listens on an address responds with 200 at `path`, otherwise with 1 and
+/// the reason in one line on standard error.
 pub fn run(address: SocketAddr, path: &str) -> ExitCode {
     match ask(local(address), path) {
         Ok(200) => ExitCode::SUCCESS,
@@ -28,7 +28,7 @@ fn failed(reason: String) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The address at which this machine reaches what listens on all of its addresses.
+/// Returns the address at which this machine reaches a listener on all addresses.
 fn local(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -38,7 +38,7 @@ fn local(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// The status that a server answers.
+/// Requests `path` and returns the status of the response.
 fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
     let deadline = Instant::now() + TIMEOUT;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
@@ -47,7 +47,7 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
     stream.write_all(request.as_bytes())?;
     let mut line = Vec::new();
     let answer = BufReader::new(TimedRead { stream, deadline }.take(MAX_STATUS_LINE));
-    // No more than the first line is wanted.
+    // Only the first line is needed.
     for byte in answer.bytes() {
         match byte? {
             b'\r' | b'\n' => break,
@@ -59,7 +59,7 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::other("it is not an HTTP server"))
 }
 
-/// Reads until a deadline, however slowly it drips.
+/// Reads until a deadline, however slowly the bytes arrive.
 struct TimedRead {
     stream: TcpStream,
     deadline: Instant,
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    /// What a server that answers this is found to be.
+    /// Returns the status that is read from this response.
     fn answered(answer: &'static str) -> io::Result<u16> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_is_read() {
+    fn the_status_is_parsed() {
         assert_eq!(answered("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap(), 200);
         assert_eq!(answered("HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap(), 503);
         assert!(answered("SSH-2.0-OpenSSH\r\n").is_err());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_on_all_addresses_is_asked_on_loopback() {
+    fn a_server_on_all_addresses_is_checked_on_loopback() {
         for (bound, asked) in
             [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:9090", "[::1]:9090"), ("10.0.0.7:1", "10.0.0.7:1")]
         {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error() {
+    fn a_missing_server_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);

@@ -1,6 +1,6 @@
-//! What every rdev webhooks binary does the same way: reading its options, logging, metrics, stopping.
+//! What every rdev webhooks binary shares: options, logging, metrics, shutdown.
 //!
-//! A binary is then a few steps:
+//! A binary then has a few steps:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -34,7 +34,7 @@
 //! }
 //! ```
 //!
-//! This crate knows nothing of webhooks, so that nothing in it can come to depend on them.
+//! This crate knows nothing about webhooks, so that nothing in it can come to depend on them.
 
 pub mod cli;
 pub mod healthcheck;

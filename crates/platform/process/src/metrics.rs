@@ -1,4 +1,4 @@
-//! Collecting metrics, and showing them as Prometheus reads them.
+//! Collects metrics and renders them for Prometheus.
 
 use std::time::Duration;
 
@@ -11,31 +11,31 @@ const SECONDS: [f64; 20] = [
     300.0, 600.0, 1_800.0, 3_600.0,
 ];
 
-/// Sizes of batches.
+/// The sizes of batches.
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
-/// How often what was observed is summed up when nobody asks for it.
+/// How often observations are summed up without a request for them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// All metrics of this process: those that its parts record, and what the system says of it.
+/// All metrics of this process: those that its parts record, and those that the system reports about it.
 #[derive(Clone)]
 pub struct Metrics {
     recorded: PrometheusHandle,
     process: Collector,
 }
 
-/// The metrics of a process are collected once; something else collects them already.
+/// The error if the metrics of this process are already collected.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics are already collected in this process")]
 pub struct AlreadyCollected;
 
 impl Metrics {
-    /// Begins to collect what is recorded from now on. Histograms are in buckets: those whose names end
-    /// with `_seconds` of times, all others of counts.
+    /// Starts to collect what is recorded from now on. Histograms have buckets: of times if their names end
+    /// with `_seconds`, otherwise of counts.
     ///
     /// # Errors
     ///
-    /// [`AlreadyCollected`].
+    /// Fails with [`AlreadyCollected`] if this process already collects metrics.
     pub fn install() -> Result<Self, AlreadyCollected> {
         let recorded = PrometheusBuilder::new()
             .set_buckets(&COUNTS)
@@ -47,14 +47,14 @@ impl Metrics {
         Ok(Self { recorded, process })
     }
 
-    /// Everything, in Prometheus' text format.
+    /// Renders all metrics in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
         self.process.collect();
         self.recorded.render()
     }
 
-    /// Keeps the memory that observations take bounded while nobody asks for them. Runs until it is dropped.
+    /// Bounds the memory of observations while no metrics are requested. Runs until it is dropped.
     pub async fn upkeep(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;

@@ -1,14 +1,14 @@
-//! The life of a program: from the end of `main`'s preparations to its exit code.
+//! The lifecycle of a program, from the end of `main`'s preparations to its exit code.
 
 use std::process::ExitCode;
 
 use crate::{cli, telemetry};
 
-/// Runs a program on a runtime of its own, and answers with its exit code as soon as it ends. Threads that
-/// still do something that cannot be called off (a name being looked up, say) are not waited for.
+/// Runs a program on its own runtime and returns its exit code as soon as it ends. Does not wait for threads
+/// whose work cannot be cancelled (a name look-up, for example).
 ///
-/// Before that as many files may be open as the system allows: each connection is one. To be called once
-/// logging has started.
+/// First raises the limit of open files to what the system allows, because each connection is one. Must be
+/// called after logging has started.
 pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
     allow_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -19,7 +19,7 @@ pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
         }
     };
     let ended = runtime.block_on(program);
-    // Dropping it would wait for those threads, while nobody heeds a second signal any more.
+    // Dropping it would wait for those threads, at a time when a second signal has no effect any more.
     runtime.shutdown_background();
     telemetry::flush();
     ended
@@ -33,7 +33,7 @@ fn allow_open_files() {
     }
 }
 
-/// How many files this process may have open.
+/// Returns how many files this process may have open.
 #[must_use]
 pub fn max_open_files() -> usize {
     let soft = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_ends_though_one_of_its_threads_does_not() {
+    fn a_program_ends_despite_a_running_thread() {
         let (end, never) = mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
         let ended = run(async {

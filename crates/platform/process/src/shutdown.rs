@@ -1,4 +1,4 @@
-//! Stopping in steps: say so, drain, and if that takes too long, abort.
+//! Shutdown in steps: announce it, drain, and if that takes too long, abort.
 
 use std::future::{Future, pending};
 use std::io;
@@ -11,21 +11,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::telemetry::{self, milliseconds};
 
-/// Tells every part of a process when to stop.
+/// Signals every part of a process when to stop.
 ///
-/// 1. `SIGTERM` or `SIGINT` cancels [`stopping`](Self::stopping): go on, but say that this process is
-///    not ready any more.
-/// 2. When the grace has passed, or at once after [`request`](Self::request), [`drain`](Self::drain) is
-///    cancelled: take nothing new, finish what is in flight.
-/// 3. When the drain timeout has passed, [`abort`](Self::abort) is cancelled too: let go of the rest
-///    now. `abort` is never cancelled before `drain`, nor that before `stopping`.
-/// 4. A second signal, at any time after the first, ends the process at once: exit code 143 for
-///    `SIGTERM`, 130 for `SIGINT`.
+/// 1. `SIGTERM` or `SIGINT` cancels [`stopping`](Self::stopping): continue, but report that this process is
+///    no longer ready.
+/// 2. After the grace period, or at once after [`request`](Self::request), [`drain`](Self::drain) is
+///    cancelled: accept nothing new, and finish what is in flight.
+/// 3. After the drain timeout, [`abort`](Self::abort) is cancelled too: abandon the rest now. `abort` is
+///    never cancelled before `drain`, and `drain` never before `stopping`.
+/// 4. A second signal, at any time after the first, ends the process at once: exit code 143 for `SIGTERM`,
+///    130 for `SIGINT`.
 ///
-/// A process that has stopped in steps 2 or 3 exits 0: it did what it was told.
+/// A process that stops in steps 2 or 3 exits with 0, because it did what was requested.
 ///
-/// Clones share the same state. `main` keeps one until it returns: once the last is dropped nobody
-/// heeds the signals.
+/// Clones share the same state. `main` keeps one until it returns: once the last is dropped, signals have no
+/// effect.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     steps: Steps,
@@ -33,23 +33,23 @@ pub struct Shutdown {
     _supervisor: Arc<AbortOnDropHandle<()>>,
 }
 
-/// How long the steps of a stop take.
+/// The durations of the steps of a shutdown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StopTimes {
-    /// How long a process goes on after the first signal before it drains.
+    /// How long a process continues after the first signal before it drains.
     pub grace: Duration,
     /// How long it drains.
     pub drain_timeout: Duration,
 }
 
-/// A stop without a grace.
+/// A shutdown without a grace period.
 impl From<Duration> for StopTimes {
     fn from(drain_timeout: Duration) -> Self {
         Self { grace: Duration::ZERO, drain_timeout }
     }
 }
 
-/// What is cancelled, one after the other.
+/// The tokens of the steps, in the order of their cancellation.
 #[derive(Clone, Debug, Default)]
 struct Steps {
     stopping: CancellationToken,
@@ -58,13 +58,13 @@ struct Steps {
 }
 
 impl Shutdown {
-    /// Listens for the process's signals from now on.
+    /// Starts to listen for the process's signals.
     ///
     /// # Errors
-    /// If the system does not let the process listen.
+    /// Fails if the system does not let the process listen.
     ///
     /// # Panics
-    /// Outside a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn install(times: impl Into<StopTimes>) -> io::Result<Self> {
         let times = times.into();
         let signals = ProcessSignals {
@@ -79,11 +79,11 @@ impl Shutdown {
         }))
     }
 
-    /// Heeds no signal, only [`request`](Self::request): for tests, and for a process whose host
-    /// handles the signals.
+    /// Listens for no signals and reacts only to [`request`](Self::request): for tests, and for a process
+    /// whose host handles the signals.
     ///
     /// # Panics
-    /// Outside a Tokio runtime.
+    /// Panics outside a Tokio runtime.
     pub fn manual(times: impl Into<StopTimes>) -> Self {
         let times = times.into();
         Self::start(times, |steps| async move {
@@ -100,34 +100,34 @@ impl Shutdown {
         Self { steps, times, _supervisor: Arc::new(AbortOnDropHandle::new(task)) }
     }
 
-    /// Begins to drain, without the grace; for when a part that the process cannot do without has
-    /// ended. Again, it does nothing.
+    /// Starts to drain, without the grace period, for example when a part that the process needs has ended.
+    /// Further calls do nothing.
     pub fn request(&self) {
         self.steps.stopping.cancel();
         self.steps.drain.cancel();
     }
 
-    /// Cancelled when the process is no longer ready for more, though it goes on.
+    /// Returns the token that is cancelled when the process is no longer ready, although it continues.
     pub fn stopping(&self) -> CancellationToken {
         self.steps.stopping.clone()
     }
 
-    /// Cancelled when the process is to finish what is in flight.
+    /// Returns the token that is cancelled when the process must finish what is in flight.
     pub fn drain(&self) -> CancellationToken {
         self.steps.drain.clone()
     }
 
-    /// Cancelled when the process is to end without finishing.
+    /// Returns the token that is cancelled when the process must end without finishing.
     pub fn abort(&self) -> CancellationToken {
         self.steps.abort.clone()
     }
 
-    /// The time between the two.
+    /// Returns the time between drain and abort.
     pub fn drain_timeout(&self) -> Duration {
         self.times.drain_timeout
     }
 
-    /// Waits until the process is to drain.
+    /// Waits until the process must drain.
     pub async fn wait(&self) {
         self.steps.drain.cancelled().await;
     }
@@ -147,7 +147,8 @@ impl Signal {
         }
     }
 
-    /// What a shell reports for a process that this signal killed: 128 and the signal's number.
+    /// Returns the exit code that a shell reports for a process killed by this signal: 128 plus the signal's
+    /// number.
     fn exit_code(self) -> i32 {
         match self {
             Self::Interrupt => 130,
@@ -183,7 +184,7 @@ impl SignalSource for NoSignals {
     }
 }
 
-/// Sees a process through its stop; ends with the second signal, if one comes.
+/// Takes a process through its shutdown. Ends with the second signal, if one arrives.
 async fn supervise(mut signals: impl SignalSource, steps: Steps, times: StopTimes) -> Signal {
     let reason = tokio::select! {
         signal = signals.next() => signal.name(),
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_stops_before_it_is_asked_to() {
+    async fn nothing_stops_before_a_request() {
         let process = process();
         let days = tokio::time::timeout(DRAIN_TIMEOUT * 10_000, process.drain.cancelled()).await;
         assert!(days.is_err());

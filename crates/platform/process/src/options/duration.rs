@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-/// Far beyond any use, and small enough that adding it to a point in time cannot overflow.
+/// Far beyond any use, and small enough to be added to any point in time without an overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Parses a length of time as people write it: `15s`, `1h 30m`, `250ms`, `30d`; `0` is allowed.
+/// Parses a duration in human form: `15s`, `1h 30m`, `250ms`, `30d`; `0` is allowed.
 ///
 /// # Errors
-/// What is wrong with the text, and an example of a right one: a number without a unit, an unknown
-/// unit, or more than 100 years.
+/// Fails with the reason and an example of a valid text: for a number without a unit, an unknown unit, or
+/// more than 100 years.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text)
         .map_err(|error| format!("{error} (use for example 15s, 5m, 24h or 30d)"))?;
@@ -17,10 +17,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(parsed)
 }
 
-/// Like [`duration`], for what makes no sense at zero: a deadline, an age to keep.
+/// Parses a duration like [`duration`], but not zero: for deadlines and retention times.
 ///
 /// # Errors
-/// As [`duration`], and for zero.
+/// Fails as [`duration`] does, and for zero.
 pub fn positive_duration(text: &str) -> Result<Duration, String> {
     let parsed = duration(text)?;
     if parsed.is_zero() {
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_people_write_them() {
+    fn durations_are_parsed_in_human_form() {
         let cases = [
             ("15s", Duration::from_secs(15)),
             ("30d", Duration::from_secs(30 * 86_400)),
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_that_cannot_be_read_is_explained_with_an_example() {
+    fn an_invalid_duration_is_refused_with_an_example() {
         for text in ["", "15", "soon", "-5s", "15 parsecs"] {
             let message = duration(text).unwrap_err();
             assert!(message.contains("15s"), "{text}: {message}");

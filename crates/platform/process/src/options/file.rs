@@ -22,25 +22,26 @@ pub struct FromFile<T> {
 }
 
 impl<T> FromFile<T> {
-    /// The value. Warns if others than the file's owner may read it; to be called once logging has started.
+    /// Returns the value. Warns if users other than the file's owner can read it. Must be called after
+    /// logging has started.
     pub fn into_value(self) -> T {
         warn_if_exposed(&self.file);
         self.value
     }
 }
 
-/// Without the value.
+/// Omits the value.
 impl<T> fmt::Debug for FromFile<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FromFile").field(&self.file).finish()
     }
 }
 
-/// Logs a warning if a file with a secret can be read or changed by others than its owner.
+/// Logs a warning if users other than the owner can read or change a file with a secret.
 pub fn warn_if_exposed(file: &Path) {
     let Ok(metadata) = std::fs::metadata(file) else { return };
     let mode = metadata.permissions().mode() & 0o777;
-    // systemd keeps credentials for the service alone, by means that the mode does not show.
+    // systemd protects credentials for the service by means that the mode does not show.
     let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
     let is_credential = credentials.is_some_and(|folder| file.starts_with(folder));
     if mode & 0o077 != 0 && !is_credential {
@@ -52,19 +53,19 @@ pub fn warn_if_exposed(file: &Path) {
     }
 }
 
-/// A clap value parser for the file that holds a secret, as container platforms and systemd hand them out. A line
-/// break at the end does not count. Use [`FromFile`] as the type of the option.
+/// Returns a clap value parser for a file with a secret, as container platforms and systemd provide them.
+/// Line breaks at the end are ignored. Use [`FromFile`] as the type of the option.
 pub fn secret_file<T, E>(parse: fn(&str) -> Result<T, E>) -> SecretFileParser<T, E> {
     SecretFileParser { parse: secret(parse) }
 }
 
-/// See [`secret_file`].
+/// The value parser of [`secret_file`].
 #[derive(Debug)]
 pub struct SecretFileParser<T, E> {
     parse: SecretParser<T, E>,
 }
 
-// Derived, it would ask for `T: Clone` and `E: Clone`.
+// A derived implementation would require `T: Clone` and `E: Clone`.
 impl<T, E> Clone for SecretFileParser<T, E> {
     fn clone(&self) -> Self {
         Self { parse: self.parse.clone() }

@@ -18,8 +18,8 @@ pub use secret::{SecretParser, api_key, secret};
 use crate::shutdown::StopTimes;
 use crate::telemetry::{self, LogFilter, LogFormat};
 
-// The comments on these two structs are plain ones: clap would take a rustdoc comment for the
-// description of the program that flattens them.
+// The comments on these two structs are plain ones: clap would use a rustdoc comment as the description of
+// the program that flattens them.
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(missing_docs, reason = "see above")]
@@ -36,12 +36,12 @@ pub struct TelemetryArgs {
 }
 
 impl TelemetryArgs {
-    /// The format to log in: the one asked for, else what suits where standard error goes.
+    /// Returns the format of the log: the requested one, otherwise the one that suits standard error.
     pub fn format(&self) -> LogFormat {
         self.log_format.unwrap_or_else(|| LogFormat::suiting(std::io::stderr().is_terminal()))
     }
 
-    /// Starts logging as the options say; see [`telemetry::init`].
+    /// Starts logging with these options; see [`telemetry::init`].
     pub fn init(&self) {
         telemetry::init(self.format(), &self.log);
     }
@@ -74,7 +74,7 @@ pub struct DrainArgs {
 }
 
 impl DrainArgs {
-    /// The same for [`Shutdown::install`](crate::Shutdown::install).
+    /// Returns the times for [`Shutdown::install`](crate::Shutdown::install).
     pub fn stop_times(&self) -> StopTimes {
         StopTimes { grace: self.shutdown_grace, drain_timeout: self.drain_timeout }
     }

@@ -6,13 +6,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use secrecy::SecretString;
 
-/// Fewer characters than this could be guessed.
+/// A shorter key could be guessed.
 const API_KEY_MIN_CHARS: usize = 32;
 
-/// Parses the bootstrap administrator's key: 32 or more visible ASCII characters, so that it is
-/// hard to guess and fits an `Authorization` header.
+/// Parses the administrator key: 32 or more visible ASCII characters, so that it is hard to guess and fits an
+/// `Authorization` header.
 ///
-/// To be used through [`secret`], which keeps a wrong key out of the error:
+/// Use it through [`secret`], which keeps a wrong key out of the error:
 ///
 /// ```
 /// use rdev_process::options::{api_key, secret};
@@ -27,7 +27,7 @@ const API_KEY_MIN_CHARS: usize = 32;
 /// ```
 ///
 /// # Errors
-/// What is wrong with the key, without a character of it.
+/// Fails with the reason, without a character of the key.
 pub fn api_key(text: &str) -> Result<SecretString, String> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("must consist of visible ASCII characters: no spaces, no control characters, no accents"
@@ -43,24 +43,22 @@ pub fn api_key(text: &str) -> Result<SecretString, String> {
     Ok(SecretString::from(text))
 }
 
-/// A clap value parser for anything that must not be shown: keys, and URLs that may hold a
-/// password.
+/// Returns a clap value parser for a value that must not be shown, such as a key or a URL with a password.
 ///
-/// clap repeats a value that its parser refused; with this one the error names the option and what
-/// `parse` has to say, which must not repeat the value either. Add `hide_env_values = true` to the
-/// option, or `--help` would show the environment's value, and keep the parsed type's `Debug` from
-/// printing it.
+/// clap shows a value that its parser refused. With this parser the error shows only the option and the error
+/// of `parse`, which must not contain the value either. Add `hide_env_values = true` to the option, or
+/// `--help` shows the environment's value, and keep the parsed type's `Debug` from printing it.
 pub fn secret<T, E>(parse: fn(&str) -> Result<T, E>) -> SecretParser<T, E> {
     SecretParser { parse }
 }
 
-/// See [`secret`].
+/// The value parser of [`secret`].
 #[derive(Debug)]
 pub struct SecretParser<T, E> {
     parse: fn(&str) -> Result<T, E>,
 }
 
-// Derived, it would ask for `T: Clone` and `E: Clone`.
+// A derived implementation would require `T: Clone` and `E: Clone`.
 impl<T, E> Clone for SecretParser<T, E> {
     fn clone(&self) -> Self {
         Self { parse: self.parse }
@@ -81,13 +79,13 @@ where
 }
 
 impl<T, E: Display> SecretParser<T, E> {
-    /// Parses a text; what is wrong with it otherwise, without the text.
+    /// Parses a text. Fails with the reason, without the text.
     pub(super) fn parse_text(&self, text: &str) -> Result<T, String> {
         (self.parse)(text).map_err(|error| error.to_string())
     }
 }
 
-/// An error that names an option and not its value.
+/// Creates an error that names an option and not its value.
 pub(super) fn refused(arg: Option<&Arg>, reason: &str) -> clap::Error {
     let option = arg.map_or_else(|| "…".to_owned(), ToString::to_string);
     let message = format!("invalid value for '{option}': {reason}\n");
@@ -103,21 +101,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_api_key_of_32_visible_characters_is_taken_as_it_is() {
+    fn an_api_key_of_32_visible_characters_is_accepted() {
         let text = "!~0123456789abcdefghijklmnopqrst";
         assert_eq!(text.len(), 32);
         assert_eq!(api_key(text).unwrap().expose_secret(), text);
     }
 
     #[test]
-    fn a_short_api_key_is_refused_without_being_repeated() {
+    fn a_short_api_key_is_refused_and_not_shown() {
         let message = api_key("0123456789abcdefghijklmnopqrstu").unwrap_err();
         assert!(message.contains("at least 32"), "{message}");
         assert!(!message.contains("0123"), "{message}");
     }
 
     #[test]
-    fn an_api_key_that_no_header_could_carry_is_refused() {
+    fn an_api_key_that_fits_no_header_is_refused() {
         for odd in [" ", "\n", "\u{7f}", "é"] {
             let message = api_key(&format!("0123456789abcdefghijklmnopqrstuv{odd}")).unwrap_err();
             assert!(message.contains("visible ASCII"), "{odd:?}: {message}");

@@ -1,6 +1,6 @@
-//! One JSON object a line, errors with all their causes.
+//! The JSON format of the log: one object per line, errors with all their causes.
 //!
-//! `tracing-subscriber`'s own JSON shows an error without its sources, and so without the reason
+//! The JSON format of `tracing-subscriber` shows an error without its sources, and so without the reason
 //! (<https://github.com/tokio-rs/tracing/issues/2784>).
 
 use std::error::Error;
@@ -16,8 +16,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Formats events; the event's own fields stand at the top, where log collectors look for `message`. Spans'
-/// fields must be formatted as JSON.
+/// Formats events. The event's own fields are at the top level, where log collectors look for `message`. The
+/// fields of spans must be formatted as JSON.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -47,13 +47,13 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    // An event that comes by way of the crate `log` has its real origin in fields.
+    // An event from the crate `log` has its real origin in fields.
     let normalized = event.normalized_metadata();
     let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
     let mut serializer = serde_json::Serializer::new(line);
     let mut object = serializer.serialize_map(None)?;
     let mut now = String::new();
-    // Writing to a string has no way to fail.
+    // Writing to a string cannot fail.
     let _ = SystemTime.format_time(&mut Writer::new(&mut now));
     object.serialize_entry("timestamp", &now)?;
     object.serialize_entry("level", metadata.level().as_str())?;
@@ -119,7 +119,7 @@ impl<O: SerializeMap> Visit for Fields<O> {
     }
 }
 
-/// An error and what caused it, as one text. A cause that its error repeats is not repeated again.
+/// Returns an error and its causes as one text. Omits a cause that its error already contains.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! Logging to standard error; standard output is left for what a program says to people.
+//! Logging to standard error; standard output is for a program's output to humans.
 
 mod json;
 mod writer;
@@ -22,10 +22,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use json::with_causes;
 pub use writer::{dropped_lines, flush};
 
-/// Whose events tell of every statement.
+/// The module whose events report every statement.
 const SQLX: &str = "sqlx";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub enum LogFormat {
     /// For people; coloured on a terminal, unless `NO_COLOR` is set
@@ -35,22 +35,23 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// Text where a person reads it, JSON where a program collects it.
+    /// Returns text for a terminal, and JSON otherwise.
     pub fn suiting(terminal: bool) -> Self {
         if terminal { Self::Text } else { Self::Json }
     }
 }
 
-/// What is logged: a level, and other levels for some modules.
+/// The filter of the log: a level, and other levels for some modules.
 ///
-/// Written as `info` or `info,rdev_webhooks_app=debug,sqlx=off`. Without a level of its own
-/// everything else is logged at `info`.
+/// Its text is `info` or `info,rdev_webhooks_app=debug,sqlx=off`. Without a level of its own, everything else
+/// is logged at `info`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogFilter(Targets);
 
 impl LogFilter {
-    /// What is let through. Of sqlx only errors, unless it is named or everything is asked for: at `debug` it logs every
-    /// statement, and at `warn` each connection that an outage of the database ends, which is logged once already.
+    /// Returns the enabled levels. Of sqlx only errors are logged, unless the filter names it or enables
+    /// everything: at `debug` it logs every statement, and at `warn` each connection that an outage of the
+    /// database ends, which is already logged once.
     fn targets(&self) -> Targets {
         let names_it = self.0.iter().any(|(target, _)| target.starts_with(SQLX));
         match self.0.default_level() {
@@ -67,14 +68,14 @@ impl FromStr for LogFilter {
 
     fn from_str(text: &str) -> Result<Self, InvalidLogFilter> {
         let level = |level: &str| match LevelFilter::from_str(level) {
-            // tracing reads an empty level as `error`.
+            // tracing parses an empty level as `error`.
             Ok(parsed) if !level.is_empty() => Ok(parsed),
             _ => Err(InvalidLogFilter(level.to_owned())),
         };
         let mut targets = Targets::new().with_default(LevelFilter::INFO);
         for part in text.split(',').map(str::trim) {
-            // A lone word is a level, never a module: taken for a module, a mistyped level would
-            // switch off every other one.
+            // A lone word is a level, never a module: as a module, a mistyped level would disable every other
+            // one.
             targets = match part.split_once('=') {
                 Some((module, of_module)) if !module.is_empty() => {
                     targets.with_target(module, level(of_module)?)
@@ -92,7 +93,7 @@ impl fmt::Display for LogFilter {
     }
 }
 
-/// A part of a [`LogFilter`] that is neither a level nor `module=level`.
+/// The error for a part of a [`LogFilter`] that is neither a level nor `module=level`.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
     "`{0}` is not a level; use off, error, warn, info, debug or trace, \
@@ -100,11 +101,10 @@ impl fmt::Display for LogFilter {
 )]
 pub struct InvalidLogFilter(String);
 
-/// Starts logging to standard error, panics included. A thread writes the lines, so that nothing waits for who
-/// reads them; a program ends with [`flush`].
+/// Starts logging to standard error, including panics. A thread writes the lines, so that the process does
+/// not wait for the reader. A program ends with [`flush`].
 ///
-/// If something in this process has started logging before, for example another test, that stays
-/// and this does nothing.
+/// Does nothing if this process has already started logging, for example in another test.
 pub fn init(format: LogFormat, filter: &LogFilter) {
     let coloured =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -118,7 +118,7 @@ pub fn init(format: LogFormat, filter: &LogFilter) {
     }
 }
 
-/// A duration as logs show it: a number, whose field's name ends with `_ms`.
+/// Returns a duration for the log: a number, in a field whose name ends with `_ms`.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> f64 {
     // Microseconds are exact enough, and easier to read than a long fraction.
@@ -137,9 +137,8 @@ where
     }
 }
 
-/// Logs every panic of the process as an error, with the place it came from and, where
-/// `RUST_BACKTRACE` asks for one, a backtrace. A panic that no subscriber would record goes to the
-/// hook that was there before.
+/// Logs every panic of the process as an error, with its location and, if `RUST_BACKTRACE` requests one, a
+/// backtrace. A panic that no subscriber would record goes to the previous hook.
 fn log_panics() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_what_every_kind_of_field_is() {
+    fn json_keeps_the_type_of_every_field() {
         let output = logged(LogFormat::Json, "info", || {
             tracing::info!(text = "a \"b\"", whole = -3_i64, part = 2.5, is_on = true, shown = %"c", "kinds");
         });
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_uncoloured_unless_asked() {
+    fn text_is_coloured_only_on_request() {
         let output = logged(LogFormat::Text, "info", || tracing::info!("hello"));
         assert!(output.contains("INFO") && output.ends_with("hello\n"), "{output}");
         assert!(!output.contains('\u{1b}'), "{output:?}");
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_are_told_at_trace_or_when_asked_for_alone() {
+    fn statements_are_logged_only_at_trace_or_on_request() {
         for (filter, expected) in [
             ("info", &[][..]),
             ("debug", &["ours"]),
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_of_exceptions_alone_leaves_the_rest_at_info() {
+    fn a_filter_without_a_level_of_its_own_logs_at_info() {
         let output = logged(LogFormat::Text, "loud=debug", || {
             tracing::info!("kept");
             tracing::debug!("dropped");
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_logged_as_an_error_with_its_place() {
+    fn a_panic_is_logged_as_an_error_with_its_location() {
         log_panics();
         let output = logged(LogFormat::Json, "info", || {
             std::panic::catch_unwind(|| panic!("out of {}", "cheese")).unwrap_err();

@@ -1,7 +1,7 @@
 use rdev_process::metrics::Metrics;
 
 #[test]
-fn what_is_recorded_is_shown_in_buckets_with_what_the_process_takes() {
+fn metrics_are_rendered_in_buckets_with_those_of_the_process() {
     let metrics = Metrics::install().unwrap();
     assert!(Metrics::install().is_err(), "once in a process");
     metrics::counter!("things_total").increment(3);

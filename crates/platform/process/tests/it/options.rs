@@ -17,7 +17,7 @@ struct Options {
     telemetry: TelemetryArgs,
 
     /// The administrator's key
-    // Cargo sets this variable, and here it plays a key that an operator set.
+    // Cargo sets this variable, which here stands for a key that an operator set.
     #[arg(long, env = "CARGO_PKG_DESCRIPTION", hide_env_values = true, value_parser = secret(api_key))]
     api_key: SecretString,
 
@@ -32,7 +32,7 @@ fn parse(args: &[&str]) -> Result<Options, UsageError> {
     parse_from(["program", "--api-key", KEY].iter().chain(args))
 }
 
-/// The one line that tells what was wrong, or what else came of it.
+/// Returns the one line that says what is wrong, or the other result.
 fn line_of(result: Result<Options, UsageError>) -> String {
     match result {
         Err(UsageError::Wrong(line)) => line,
@@ -51,7 +51,7 @@ fn defaults_are_those_documented() {
 }
 
 #[test]
-fn flags_are_taken() {
+fn flags_are_parsed() {
     let options = parse(&["--drain-timeout", "0s", "--log-format=text", "--log", "debug"]).unwrap();
     assert_eq!(options.drain.drain_timeout, Duration::ZERO);
     assert_eq!(options.telemetry.format(), LogFormat::Text);
@@ -65,7 +65,7 @@ fn logs_are_text_on_a_terminal_and_json_elsewhere() {
 }
 
 #[test]
-fn every_fault_is_one_line_that_names_the_option() {
+fn every_error_is_one_line_that_names_the_option() {
     let cases: [(&[&str], &[&str]); 6] = [
         (&["--drain-timeout", "15"], &["--drain-timeout", "'15'", "15s"]),
         (&["--retention", "0s"], &["--retention", "longer than zero"]),
@@ -85,14 +85,14 @@ fn every_fault_is_one_line_that_names_the_option() {
 }
 
 #[test]
-fn a_refused_secret_is_not_repeated() {
+fn a_refused_secret_is_not_shown() {
     let line = line_of(parse_from(["program", "--api-key", "hunter2"]));
     assert!(!line.contains("hunter2"), "{line}");
     assert!(line.starts_with("invalid value for '--api-key <API_KEY>': must have at least 32"), "{line}");
 }
 
 #[test]
-fn a_refused_secret_from_the_environment_is_not_repeated_but_its_variable_named() {
+fn a_refused_secret_from_the_environment_is_not_shown_but_its_variable_is() {
     let line = line_of(parse_from(["program"]));
     assert!(!line.contains(env!("CARGO_PKG_DESCRIPTION")), "{line}");
     assert!(line.starts_with("CARGO_PKG_DESCRIPTION: invalid value for '--api-key"), "{line}");
@@ -103,7 +103,7 @@ fn help_shows_the_programs_purpose_every_variable_and_default_and_no_secret() {
     let Err(UsageError::Shown(error)) = parse(&["--help"]) else {
         panic!("--help is an answer of its own");
     };
-    // Where the lines break depends on the terminal's width.
+    // The positions of line breaks depend on the terminal's width.
     let help = error.render().to_string();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.starts_with("What the program is for"), "{help}");
@@ -126,7 +126,7 @@ fn secrets_are_not_in_the_debug_output() {
     assert!(!format!("{:?}", parse(&[]).unwrap()).contains(KEY));
 }
 
-/// With a secret that may stand in a file.
+/// The options of a program with a secret that may be in a file.
 #[derive(Debug, Parser)]
 struct Secrets {
     #[arg(long, value_parser = secret(api_key))]
@@ -158,7 +158,7 @@ fn a_secret_in_a_file_may_end_with_line_breaks() {
 }
 
 #[test]
-fn a_file_without_a_good_secret_is_told_without_its_content() {
+fn a_file_without_a_valid_secret_is_reported_without_its_content() {
     for (content, part) in [
         (&b""[..], "is empty"),
         (b"\n", "is empty"),
@@ -176,7 +176,7 @@ fn a_file_without_a_good_secret_is_told_without_its_content() {
 }
 
 #[test]
-fn a_secret_is_given_once() {
+fn a_secret_can_be_given_only_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     std::fs::write(&file, KEY).unwrap();
