@@ -194,9 +194,9 @@ fn a_webhook_has_failed_for_long_only_if_it_also_failed_recently() {
     let mut health = Health::default();
     assert!(!health.has_failed_for(day * 5, NOW + day * 10));
     health.failed(1, NOW);
-    assert!(!health.has_failed_for(day * 5, NOW + day * 10), "once only");
+    assert!(!health.has_failed_for(day * 5, NOW + day * 10), "it failed only once");
     health.rejected(NOW + day * 3);
-    assert!(!health.has_failed_for(day * 5, NOW + day * 4), "not for long enough");
+    assert!(!health.has_failed_for(day * 5, NOW + day * 4), "it has not failed for long enough");
     assert!(health.has_failed_for(day * 5, NOW + day * 5));
 }
 

@@ -72,11 +72,11 @@ fn a_replay_completes_when_all_deliveries_have_ended() {
     replay.queue(2, Some(delivery(1)));
     replay.settle(Ended { succeeded: 2, ..Ended::default() });
     replay.complete(START);
-    assert_eq!(replay.state, ReplayState::Running, "there may be more");
+    assert_eq!(replay.state, ReplayState::Running, "there may be more deliveries");
     replay.queue(3, None);
     replay.complete(START);
-    assert_eq!(replay.state, ReplayState::Running, "three have not ended");
-    assert_eq!(replay.room(100), 0, "there is nothing to be looked for");
+    assert_eq!(replay.state, ReplayState::Running, "three deliveries have not ended");
+    assert_eq!(replay.room(100), 0, "no delivery remains to be examined");
     replay.settle(Ended { succeeded: 0, failed: 1, cancelled: 1, removed: 1 });
     replay.complete(START);
     assert_eq!(replay.state, ReplayState::Completed { at: START });
@@ -90,7 +90,7 @@ fn a_cancelled_replay_is_open_until_its_queued_deliveries_have_ended() {
     let mut replay = replay();
     replay.queue(2, Some(delivery(1)));
     assert!(replay.cancel(CancelReason::Requested, START));
-    assert!(!replay.cancel(CancelReason::WebhookDeleted, START), "once only");
+    assert!(!replay.cancel(CancelReason::WebhookDeleted, START), "it is cancelled only once");
     assert_eq!((replay.room(100), replay.is_open()), (0, true));
     replay.settle(Ended { failed: 2, ..Ended::default() });
     replay.complete(START);

@@ -43,7 +43,7 @@ fn every_settlement_is_counted() {
     let expected = [(FailureClass::Dns, 1), (FailureClass::Status, 1), (FailureClass::Abandoned, 1)];
     assert_eq!(failed, expected);
     assert_eq!(sums.latency.total(), 2);
-    assert_eq!(sums.time_to_success.total(), 1, "what was asked for again says nothing of the time it takes");
+    assert_eq!(sums.time_to_success.total(), 1, "a redelivery says nothing about the time to success");
     let took = sums.time_to_success.quantile(0.5).unwrap();
     assert!(took.abs_diff(Duration::from_millis(2_100)) < Duration::from_millis(263), "{took:?}");
     assert_eq!(sums.success_rate(), Some(2.0 / 3.0));
@@ -87,7 +87,7 @@ fn a_span_begins_with_a_whole_bucket_after_its_bound() {
 
     let bound = |text| Some(at(text));
     let since = window("1h").span(now, bound("2025-01-15T10:00:00Z")).since;
-    assert_eq!(since, at("2025-01-15T10:05:00Z"), "the bucket of the bound has what was before it");
+    assert_eq!(since, at("2025-01-15T10:05:00Z"), "the bucket of the bound contains earlier data");
     assert_eq!(window("1h").span(now, bound("2025-01-15T08:00:00Z")).since, hour.since);
     assert_eq!(window("7d").span(now, bound("2025-01-15T10:30:00Z")).since, now);
 }

@@ -1,4 +1,4 @@
-//! When a connection is used again, when a request is sent again, and what bounds both.
+//! Reuse of connections, repeated requests, and the limits of both.
 
 use std::future::Future;
 use std::process::Command;
@@ -24,8 +24,8 @@ fn with(change: impl FnOnce(&mut Options)) -> HttpDispatcher {
     HttpDispatcher::new(options).unwrap()
 }
 
-/// Answers one request, and drops the connection with the next as a server does whose idle time-out has
-/// just passed.
+/// Answers one request, and drops the connection with the next, as a server does whose idle time-out has just
+/// passed.
 async fn answer_once(mut peer: Peer) {
     peer.request().await.unwrap();
     peer.send(OK).await;
@@ -40,7 +40,7 @@ async fn a_request_on_a_stale_connection_is_sent_again_on_another() {
     for connections in 1..=4 {
         let report = send(&dispatcher, receiver.url("/")).await;
         assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
-        assert!(report.phases.connect.is_some(), "that of the connection that served it");
+        assert!(report.phases.connect.is_some(), "the phases of the connection that served it");
         assert_eq!(receiver.accepted(), connections);
     }
 }
@@ -63,13 +63,13 @@ async fn a_request_is_sent_again_once_and_only_where_the_connection_was_used_bef
     let first = send(&dispatcher, receiver.url("/")).await;
     assert!(first.outcome.is_success(), "{:?}", first.outcome.failure);
     failure(&send(&dispatcher, receiver.url("/")).await, FailureClass::Reset);
-    assert_eq!(receiver.accepted(), 2, "once more");
+    assert_eq!(receiver.accepted(), 2, "sent once more");
     failure(&send(&dispatcher, receiver.url("/")).await, FailureClass::Reset);
-    assert_eq!(receiver.accepted(), 3, "a new connection that ends says nothing of the request");
+    assert_eq!(receiver.accepted(), 3, "a new connection that ends says nothing about the request");
 }
 
 #[tokio::test]
-async fn a_request_that_met_part_of_an_answer_is_not_sent_again() {
+async fn a_request_with_a_partial_response_is_not_sent_again() {
     let receiver = Receiver::start(|mut peer| async move {
         peer.request().await.unwrap();
         peer.send(OK).await;
@@ -84,7 +84,7 @@ async fn a_request_that_met_part_of_an_answer_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_is_given_up_before_the_endpoint_does() {
+async fn a_connection_is_closed_before_the_endpoint_closes_it() {
     let receiver = Receiver::start(|mut peer| async move {
         while peer.request().await.is_some() {
             peer.send(b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=0\r\ncontent-length: 0\r\n\r\n").await;
@@ -108,7 +108,7 @@ async fn a_connection_that_is_too_old_is_not_used_again() {
     }
 }
 
-/// Serves until the connection is closed, and tells that.
+/// Serves until the connection is closed, and reports that.
 async fn watched() -> (Receiver, mpsc::UnboundedReceiver<()>) {
     let (told, closed) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |peer| {
@@ -123,7 +123,7 @@ async fn watched() -> (Receiver, mpsc::UnboundedReceiver<()>) {
 }
 
 #[tokio::test]
-async fn unused_connections_have_a_bound_and_the_longest_unused_goes_first() {
+async fn unused_connections_are_bounded_and_the_longest_unused_is_closed_first() {
     let dispatcher = with(|options| options.max_idle_connections = 2);
     let mut receivers = Vec::new();
     for _ in 0..4 {
@@ -136,7 +136,7 @@ async fn unused_connections_have_a_bound_and_the_longest_unused_goes_first() {
     }
     for (receiver, _) in &receivers[2..] {
         assert!(send(&dispatcher, receiver.url("/")).await.outcome.is_success());
-        assert_eq!(receiver.accepted(), 1, "the others are still there");
+        assert_eq!(receiver.accepted(), 1, "the others are still open");
     }
 }
 
@@ -153,7 +153,7 @@ async fn an_unused_connection_makes_room_for_one_that_is_needed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_this_host_has_no_room_for_is_a_local_fault() {
+async fn a_connection_beyond_the_limit_is_a_local_fault() {
     let (asked, mut has_asked) = mpsc::unbounded_channel();
     let silent = Receiver::start(move |mut peer: Peer| {
         let asked = asked.clone();
@@ -214,7 +214,7 @@ async fn running_out_of_descriptors_is_a_local_fault() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_length_and_without_close_notify_is_a_success() {
+async fn a_response_without_a_length_and_without_close_notify_is_a_success() {
     for answer in [
         &b"HTTP/1.0 200 OK\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok",
@@ -244,7 +244,7 @@ async fn an_answer_without_a_length_and_without_close_notify_is_a_success() {
     }
 }
 
-/// A server that reads and writes HTTP/2 frames as they are.
+/// A server that reads and writes raw HTTP/2 frames.
 struct Frames(TlsStream<TcpStream>);
 
 const SETTINGS: u8 = 4;
@@ -259,7 +259,7 @@ impl Frames {
         self.0.write_all(&frame).await.is_ok() && self.0.flush().await.is_ok()
     }
 
-    /// Reads up to the head of the next request; none if the connection ended.
+    /// Reads up to the head of the next request. Returns `None` if the connection ended.
     async fn request(&mut self) -> Option<u32> {
         loop {
             let mut header = [0; 9];
@@ -278,7 +278,7 @@ impl Frames {
     }
 }
 
-/// A receiver whose connections act by the script, told their number from 0.
+/// A receiver whose connections act according to a script, which gets their number from 0.
 async fn frames<Script, Run>(authority: &Authority, script: Script) -> Receiver
 where
     Script: Fn(Frames, usize) -> Run + Send + Sync + 'static,
@@ -334,7 +334,7 @@ async fn a_stream_that_may_have_been_processed_is_not_sent_again() {
         let stream = frames.request().await.unwrap();
         frames.ok(stream).await;
         frames.request().await.unwrap();
-        // The second stream, 3, is the last that it looks at.
+        // The second stream, 3, is the last that the server processes.
         frames.send(GOAWAY, 0, 0, &[0, 0, 0, 3, 0, 0, 0, 0]).await;
     })
     .await;

@@ -1,4 +1,4 @@
-//! A name server that answers by a script, and a resolver that asks it over UDP.
+//! A scripted name server, and a resolver that queries it over UDP.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +16,7 @@ use rdev_webhooks_dispatch_http::{Deadline, Purpose, Resolve, ResolveError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 
-/// A record in a zone: of which name, how long it may be kept, and what it says.
+/// A record of a zone: its name, its time to live, and its data.
 pub(crate) type Line = (&'static str, u32, Says);
 
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub(crate) enum Says {
     Alias(&'static str),
 }
 
-/// An address record that may not be kept at all.
+/// An address record that must not be cached.
 pub(crate) fn address(name: &'static str, address: &str) -> Line {
     (name, 0, Says::Address(address.parse().unwrap()))
 }
@@ -40,8 +40,8 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// Serves one zone after the other: the first to the first question for a name and a type, and so
-    /// on, the last to all further ones.
+    /// Serves one zone after the other: the first for the first query for a name and a type, and so on, the
+    /// last for all further ones.
     pub(crate) async fn start(zones: Vec<Vec<Line>>) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
@@ -63,7 +63,8 @@ impl NameServer {
         Self { address, _task: task }
     }
 
-    /// A resolver that asks this server alone, not the hosts file, and keeps answers as long as they say.
+    /// Returns a resolver that queries only this server, not the hosts file, and caches answers for their
+    /// time to live.
     pub(crate) fn resolver(&self) -> Hickory {
         let mut udp = ConnectionConfig::udp();
         udp.port = self.address.port();
@@ -76,7 +77,7 @@ impl NameServer {
     }
 }
 
-/// What the zone says to a question: a chain of aliases to its end, in one message.
+/// Returns the zone's answer to a query: a chain of aliases to its end, in one message.
 fn answer(question: &Message, zone: &[Line]) -> Message {
     let query = &question.queries[0];
     let mut answer = Message::response(question.metadata.id, question.metadata.op_code);

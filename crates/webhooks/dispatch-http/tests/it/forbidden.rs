@@ -1,5 +1,5 @@
-//! The list of forbidden destinations in every place where one can stand: as a webhook's URL, as what its
-//! name resolves to, and as where a response points.
+//! The list of forbidden destinations in every place where one can occur: as the URL of a webhook, as the
+//! address of its name, and as the target of a redirect.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,17 +18,17 @@ const LIST: &str = include_str!("../../../domain/src/destination/forbidden-desti
 
 fn lines() -> Vec<&'static str> {
     let lines: Vec<_> = LIST.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(lines.len(), 38, "the list was read whole");
+    assert_eq!(lines.len(), 38, "the whole list was read");
     lines
 }
 
 fn urls() -> Vec<EndpointUrl> {
     let urls: Vec<_> = lines().into_iter().filter_map(|line| line.parse().ok()).collect();
-    assert_eq!(urls.len(), 32, "the other six are no endpoint's URLs");
+    assert_eq!(urls.len(), 32, "the other six are not endpoint URLs");
     urls
 }
 
-/// The addresses among the hosts of the list.
+/// Returns the addresses among the hosts of the list.
 fn addresses() -> BTreeSet<IpAddr> {
     let hosts = urls();
     let literal = hosts.iter().filter_map(|url| match url.host() {
@@ -39,7 +39,7 @@ fn addresses() -> BTreeSet<IpAddr> {
     literal.collect()
 }
 
-/// The same host at the port of a receiver that listens on every address of this machine.
+/// Returns the same host with the port of a receiver that listens on every address of this machine.
 fn at(url: &EndpointUrl, receiver: &Receiver) -> EndpointUrl {
     format!("http://{}:{}/", url.host(), receiver.address.port()).parse().unwrap()
 }
@@ -56,7 +56,7 @@ async fn assert_refused(dispatcher: &HttpDispatcher, url: EndpointUrl) {
 }
 
 #[tokio::test]
-async fn as_a_url_none_is_connected_to_with_or_without_a_proxy() {
+async fn a_forbidden_url_is_not_connected_to_with_or_without_a_proxy() {
     let (receiver, proxy) = (watch().await, Receiver::start_friendly().await);
     let egress_proxy = Some(format!("http://{}", proxy.address).parse().unwrap());
     for options in [options(&[]), Options { egress_proxy, ..options(&[]) }] {
@@ -71,16 +71,16 @@ async fn as_a_url_none_is_connected_to_with_or_without_a_proxy() {
 }
 
 #[tokio::test]
-async fn as_an_answer_for_a_name_none_is_connected_to() {
+async fn a_forbidden_address_of_a_name_is_not_connected_to() {
     const NAME: &str = "hooks.example.com.";
     let receiver = watch().await;
     let url: EndpointUrl = format!("http://hooks.example.com:{}/", receiver.address.port()).parse().unwrap();
     let addresses = addresses();
-    assert_eq!(addresses.len(), 23, "127.0.0.1 stands there in five ways");
+    assert_eq!(addresses.len(), 23, "127.0.0.1 is listed in five forms");
     for forbidden in addresses {
         let mut answers = vec![forbidden];
         if let IpAddr::V4(embedded) = forbidden {
-            // An AAAA record may say the same.
+            // An AAAA record can contain the same.
             answers.push(embedded.to_ipv6_mapped().into());
         }
         for answer in answers {
@@ -98,7 +98,7 @@ async fn as_an_answer_for_a_name_none_is_connected_to() {
 }
 
 #[tokio::test]
-async fn as_a_redirects_target_none_is_connected_to() {
+async fn a_forbidden_target_of_a_redirect_is_not_connected_to() {
     let location = Arc::new(Mutex::new((0, String::new())));
     let script = Arc::clone(&location);
     let receiver = Receiver::start(move |mut peer| {
@@ -115,7 +115,7 @@ async fn as_a_redirects_target_none_is_connected_to() {
     })
     .await;
     let watcher = watch().await;
-    // Everything is open: what protects here is that nothing is followed.
+    // Everything is allowed: the protection here is that no redirect is followed.
     let dispatcher = HttpDispatcher::new(options(&["0.0.0.0/0", "::/0"])).unwrap();
     let watched: Vec<String> = urls().iter().map(|url| at(url, &watcher).to_string()).collect();
     let targets: Vec<&str> = lines().into_iter().chain(watched.iter().map(String::as_str)).collect();

@@ -1,4 +1,4 @@
-//! Arbitrary bytes where an answer should be: every exchange ends in time and in a class.
+//! Arbitrary bytes instead of a response: every exchange ends in time and with a class.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use rdev_webhooks_domain::{EndpointUrl, FailureClass, RESPONSE_BODY_LIMIT};
 use crate::receiver::{PATIENCE, Receiver};
 use crate::setup::{local, options, request};
 
-/// What a case makes the other end do: write these bytes, then close, or hold the connection open.
+/// What the other end does in a case: writes these bytes, then closes or holds the connection.
 #[derive(Debug, Clone, Default)]
 struct Act {
     bytes: Vec<u8>,
@@ -41,7 +41,7 @@ fn act() -> impl Strategy<Value = Act> {
         .prop_map(|(bytes, hold)| Act { bytes, hold })
 }
 
-/// Runs cases against one receiver, each with a connection of its own.
+/// Runs cases against one receiver, each on its own connection.
 fn for_each_act(
     dispatcher: impl FnOnce(&Receiver) -> (HttpDispatcher, EndpointUrl),
     holds: impl Fn(&Act, &DispatchReport) -> Result<(), TestCaseError>,
@@ -73,7 +73,7 @@ fn for_each_act(
         let report = match sent {
             Ok(report) => report,
             Err(fault) => {
-                // Only a proxy that wants other credentials is this host's own fault.
+                // Only a proxy that requires other credentials is this host's own fault.
                 prop_assert_eq!(fault.cause, LocalCause::EgressProxy);
                 prop_assert!(act.bytes.starts_with(b"HTTP/1.") && act.bytes[8..].starts_with(b" 407"));
                 return Ok(());
@@ -85,7 +85,7 @@ fn for_each_act(
     tried.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// What is true of every report.
+/// Checks what holds for every report.
 fn ends_well(report: &DispatchReport) -> Result<(), TestCaseError> {
     let outcome = &report.outcome;
     let status = outcome.status();
@@ -109,7 +109,7 @@ fn class(report: &DispatchReport) -> Option<FailureClass> {
 }
 
 #[test]
-fn any_response_ends_in_time_and_in_a_class() {
+fn any_response_ends_in_time_and_with_a_class() {
     for_each_act(
         |receiver| (local(), receiver.url("/")),
         |act, report| {
@@ -117,8 +117,8 @@ fn any_response_ends_in_time_and_in_a_class() {
             let class = class(report);
             let expected = [None, Some(C::Protocol), Some(C::Reset), Some(C::Status), Some(C::Timeout)];
             prop_assert!(expected.contains(&class), "{:?}", report.outcome);
-            prop_assert!(act.hold || class != Some(C::Timeout), "whoever closes is not waited for");
-            // Empty lines before a response are passed over.
+            prop_assert!(act.hold || class != Some(C::Timeout), "a closed connection is not waited for");
+            // Empty lines before a response are skipped.
             let begin = act.bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0);
             let is_http = act.bytes[begin..].starts_with(b"HTTP/1.");
             prop_assert!(is_http || report.outcome.response.is_none());
@@ -128,7 +128,7 @@ fn any_response_ends_in_time_and_in_a_class() {
 }
 
 #[test]
-fn any_answer_of_a_proxy_ends_in_time_and_in_a_class() {
+fn any_response_of_a_proxy_ends_in_time_and_with_a_class() {
     for_each_act(
         |proxy| {
             let egress_proxy = Some(format!("http://{}", proxy.address).parse().unwrap());
@@ -142,7 +142,7 @@ fn any_answer_of_a_proxy_ends_in_time_and_in_a_class() {
                 prop_assert_eq!(&report.outcome.response, &None);
             }
             let early = act.hold || class(report) != Some(FailureClass::Timeout);
-            prop_assert!(early, "whoever closes is not waited for");
+            prop_assert!(early, "a closed connection is not waited for");
             Ok(())
         },
     );

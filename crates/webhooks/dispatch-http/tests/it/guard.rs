@@ -1,4 +1,4 @@
-//! No refused address ever sees a connection, however it was written or looked up.
+//! No refused address is ever connected to, however it is written or resolved.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ async fn a_name_with_one_refused_address_among_its_answers_is_refused() {
         let url = url("hooks.example.com", port);
         let report = send(&dispatcher, url.clone()).await;
         let detail = failure(&report, FailureClass::RefusedDestination);
-        // The same for all of them: neither the address nor its block is told.
+        // All have the same text: it contains neither the address nor its block.
         assert_eq!(
             detail,
             "hooks.example.com is not an allowed destination: it resolves to an address that deliveries may \
@@ -95,7 +95,7 @@ async fn a_name_that_changes_its_answer_is_judged_again_for_each_connection() {
 }
 
 #[tokio::test]
-async fn what_vet_let_pass_is_judged_again_when_it_is_sent() {
+async fn a_url_that_vet_accepted_is_judged_again_when_it_is_sent() {
     let refused = Receiver::start_friendly().await;
     let answers = [Addresses(&["8.8.8.8"]), Addresses(&["127.0.0.1"])];
     let dispatcher = named(&[], "hooks.example.com", &answers);
@@ -115,7 +115,7 @@ async fn a_look_up_that_fails_or_finds_nothing_is_a_dns_failure() {
         assert!(detail.starts_with("the name hooks.example.com could not be resolved"));
         assert!(report.phases.dns.is_some());
         assert_eq!(report.phases.connect, None);
-        assert_eq!(dispatcher.vet(&url).await, Ok(()), "it may work when it is sent");
+        assert_eq!(dispatcher.vet(&url).await, Ok(()), "the look-up may work when it is sent");
     }
 }
 
@@ -137,7 +137,7 @@ async fn a_look_up_that_never_ends_is_bounded_by_the_deadline() {
 async fn localhost_is_reached_without_a_look_up_where_loopback_is_open() {
     let receiver = Receiver::start_friendly().await;
     for open in [&["127.0.0.0/8", "::1"][..], &["127.0.0.0/8"]] {
-        // These names would make the scripted resolver panic.
+        // A look-up of these names would make the scripted resolver panic.
         for host in ["localhost", "LOCALHOST", "hooks.localhost"] {
             let dispatcher = dispatcher(open);
             let url = url(host, receiver.address.port());
@@ -173,13 +173,13 @@ async fn a_refused_connection_is_a_connect_failure_that_names_no_internal_addres
     let detail = failure(&report, FailureClass::Connect);
     assert_eq!(detail, format!("could not connect to hooks.example.com:{port}: connection refused"));
     assert!(report.phases.connect.is_some());
-    // Whoever wrote the address knows it.
+    // The author of the address knows it.
     let report = send(&dispatcher, url("127.0.0.1", port)).await;
     let detail = failure(&report, FailureClass::Connect);
     assert_eq!(detail, format!("could not connect to 127.0.0.1:{port}: connection refused"));
 }
 
-/// A listener that takes no more connections: its queue is full, and what comes is left unanswered.
+/// A listener that accepts no more connections: its queue is full, and further connections are not answered.
 struct Unanswering {
     address: SocketAddr,
     _listener: TcpListener,
@@ -221,7 +221,7 @@ async fn a_dead_first_address_leaves_time_for_the_next() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_never_taken_times_out_while_connecting() {
+async fn a_connection_that_is_never_accepted_times_out_while_connecting() {
     let dead = Unanswering::start().await;
     let mut request = request(url("127.0.0.1", dead.address.port()));
     request.deadline = Duration::from_millis(300);

@@ -1,5 +1,5 @@
-//! Receivers that mean harm, or are broken badly enough to look like it: each ends within its deadline,
-//! in bounded memory, with the right class.
+//! Malicious receivers, or very broken ones: each exchange ends within its deadline, in bounded memory, with
+//! the right class.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -14,8 +14,7 @@ use crate::setup::{SECRET_PATH, failure, local, request};
 
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Sends one delivery to a receiver that acts by the script, with a deadline of 300 ms if it is to run
-/// into it.
+/// Sends one delivery to a scripted receiver, with a deadline of 300 ms if it is meant to expire.
 async fn deliver<Script, Run>(deadline: Duration, script: Script) -> DispatchReport
 where
     Script: Fn(Peer) -> Run + Send + 'static,
@@ -30,7 +29,7 @@ where
     report
 }
 
-/// The same with a receiver that reads the request, writes `answer`, and closes in good order.
+/// Sends one delivery to a receiver that reads the request, writes `answer`, and closes in good order.
 async fn answer(answer: &'static [u8]) -> DispatchReport {
     deliver(PATIENCE, move |mut peer| async move {
         peer.request().await.unwrap();
@@ -40,7 +39,7 @@ async fn answer(answer: &'static [u8]) -> DispatchReport {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_cut_off_and_its_connection_dropped() {
+async fn an_endless_body_is_truncated_and_its_connection_dropped() {
     for head in [
         &b"HTTP/1.1 200 OK\r\n\r\n"[..],
         b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n",
@@ -68,7 +67,7 @@ async fn an_endless_body_is_cut_off_and_its_connection_dropped() {
 }
 
 #[tokio::test]
-async fn a_dripping_body_ends_at_the_deadline_with_what_came() {
+async fn a_dripping_body_ends_at_the_deadline_and_is_kept() {
     let report = deliver(SHORT, |mut peer| async move {
         peer.request().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n").await;
@@ -106,7 +105,7 @@ async fn a_dripping_head_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn silence_and_endless_interim_answers_end_at_the_deadline() {
+async fn silence_and_endless_interim_responses_end_at_the_deadline() {
     let silent = deliver(SHORT, Peer::hold).await;
     let interim = deliver(SHORT, |mut peer| async move {
         peer.request().await.unwrap();
@@ -149,7 +148,7 @@ async fn a_head_beyond_its_bounds_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn the_headers_that_are_kept_are_bounded() {
+async fn kept_headers_are_bounded() {
     let report = deliver(PATIENCE, |mut peer| async move {
         peer.request().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\n").await;
@@ -163,7 +162,7 @@ async fn the_headers_that_are_kept_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_connection_closed_before_an_answer_is_a_reset() {
+async fn a_connection_closed_before_a_response_is_a_reset() {
     let after_request = answer(b"").await;
     let within_head = answer(b"HTTP/1.1 200 OK\r\nx: y").await;
     let at_once = deliver(PATIENCE, |peer| async move { drop(peer) }).await;
@@ -180,7 +179,7 @@ async fn a_connection_closed_before_an_answer_is_a_reset() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_leaves_the_status_to_decide() {
+async fn an_incomplete_body_leaves_the_result_to_the_status() {
     let torn = deliver(PATIENCE, |mut peer| async move {
         peer.request().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello").await;
@@ -216,7 +215,7 @@ async fn bytes_after_the_announced_length_never_reach_the_next_delivery() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_a_protocol_failure() {
+async fn other_bytes_than_http_are_a_protocol_failure() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
         b"HTTP/1.1 abc OK\r\n\r\n",
@@ -232,7 +231,7 @@ async fn what_is_not_http_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn a_peer_that_speaks_before_it_is_asked_is_a_protocol_failure() {
+async fn bytes_before_the_request_are_a_protocol_failure() {
     let report = deliver(PATIENCE, |mut peer| async move {
         peer.send(b"220 mail.example.com ESMTP\r\n").await;
         peer.hold().await;
@@ -242,7 +241,7 @@ async fn a_peer_that_speaks_before_it_is_asked_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn bad_chunks_leave_the_status_to_decide_and_end_the_connection() {
+async fn invalid_chunks_leave_the_result_to_the_status_and_end_the_connection() {
     for chunks in [
         "zz\r\nhello\r\n",
         "fffffffffffffffffffffffff\r\nhello\r\n",
@@ -269,7 +268,7 @@ async fn bad_chunks_leave_the_status_to_decide_and_end_the_connection() {
 }
 
 #[tokio::test]
-async fn endless_chunk_extensions_and_trailers_are_cut_off() {
+async fn endless_chunk_extensions_and_trailers_are_truncated() {
     for (start, more) in [("5;x=", "y"), ("0\r\n", "x: y\r\n")] {
         let report = deliver(PATIENCE, move |mut peer| async move {
             peer.request().await.unwrap();
@@ -284,7 +283,7 @@ async fn endless_chunk_extensions_and_trailers_are_cut_off() {
 }
 
 #[tokio::test]
-async fn an_answer_before_the_body_was_read_counts() {
+async fn a_response_before_the_body_was_read_counts() {
     let receiver = Receiver::start(|mut peer| async move {
         peer.head().await.unwrap();
         peer.send(OK).await;

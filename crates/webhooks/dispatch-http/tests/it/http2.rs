@@ -1,4 +1,4 @@
-//! HTTP/2 over TLS, where the receiver prefers it.
+//! HTTP/2 over TLS, if the receiver prefers it.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::tls::{Authority, url};
 type Server = Connection<TlsStream<TcpStream>, Bytes>;
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);
 
-/// A receiver that serves each request, on whichever connection, by the script.
+/// A scripted receiver that serves each request, on any connection.
 async fn receiver<Script, Run>(authority: &Authority, script: Script) -> Receiver
 where
     Script: Fn(Stream) -> Run + Send + Sync + 'static,
@@ -90,7 +90,7 @@ async fn requests_share_one_connection_and_only_its_opener_reports_it() {
 }
 
 #[tokio::test]
-async fn many_first_requests_at_once_all_get_through() {
+async fn concurrent_first_requests_all_succeed() {
     let authority = Authority::new();
     let receiver = receiver(&authority, |(_, mut respond)| async move {
         respond.send_response(Response::new(()), true).unwrap();
@@ -113,7 +113,7 @@ async fn many_first_requests_at_once_all_get_through() {
 }
 
 #[tokio::test]
-async fn an_endless_body_resets_its_stream_and_spares_the_connection() {
+async fn an_endless_body_resets_its_stream_and_keeps_the_connection() {
     let authority = Authority::new();
     let (told, mut resets) = mpsc::unbounded_channel();
     let receiver = receiver(&authority, move |(_, mut respond)| {
@@ -162,7 +162,7 @@ async fn a_reset_stream_and_a_closed_connection_are_resets() {
         stream.send_reset(Reason::CANCEL);
     })
     .await;
-    assert!(within_body.outcome.is_success(), "the status has decided: {:?}", within_body.outcome.failure);
+    assert!(within_body.outcome.is_success(), "the status decides: {:?}", within_body.outcome.failure);
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_head_beyond_its_bounds_is_a_protocol_failure() {
 }
 
 #[tokio::test]
-async fn a_wrong_content_length_leaves_the_status_to_decide() {
+async fn a_wrong_content_length_leaves_the_result_to_the_status() {
     let report = deliver(PATIENCE, |(_, mut respond)| async move {
         let response = Response::builder().header("content-length", 100).body(()).unwrap();
         let mut stream = respond.send_response(response, false).unwrap();
@@ -206,7 +206,7 @@ async fn silence_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn nonsense_for_frames_is_a_protocol_failure() {
+async fn invalid_frames_are_a_protocol_failure() {
     use tokio::io::AsyncWriteExt;
     let authority = Authority::new();
     let acceptor = authority.acceptor(&[b"h2"]);

@@ -1,4 +1,4 @@
-//! The dispatcher against real sockets: ordinary receivers, hostile ones, names and certificates.
+//! The dispatcher with real sockets: ordinary receivers, hostile ones, names and certificates.
 
 #![allow(
     clippy::expect_used,

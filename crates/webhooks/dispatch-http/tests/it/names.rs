@@ -1,4 +1,4 @@
-//! Names as their owner answers for them: each answer comes from a name server over UDP.
+//! Names whose owner controls the answers: each answer comes from a name server over UDP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ fn asking(server: &NameServer, open: &[&str]) -> HttpDispatcher {
     HttpDispatcher::new(Options { resolver: Arc::new(server.resolver()), ..options(open) }).unwrap()
 }
 
-/// Receives on every address of this machine, so that nothing that is sent to it goes unseen.
+/// Returns a receiver on every address of this machine, so that no connection goes unseen.
 async fn watch() -> Receiver {
     Receiver::start_at("[::]:0".parse().unwrap(), friendly).await
 }
@@ -49,7 +49,7 @@ async fn a_name_that_turns_private_is_refused_at_its_second_connection() {
             failure(&second, FailureClass::RefusedDestination);
             assert_eq!(allowed.accepted(), 1);
         } else {
-            // A resolver may keep an answer that long, and the answer is still a good one.
+            // A resolver may cache an answer that long, and the answer is still valid.
             assert!(second.outcome.is_success(), "{:?}", second.outcome.failure);
         }
         refused.assert_untouched().await;
@@ -57,7 +57,7 @@ async fn a_name_that_turns_private_is_refused_at_its_second_connection() {
 }
 
 #[tokio::test]
-async fn one_bad_record_refuses_a_name_however_it_is_reached() {
+async fn one_refused_record_refuses_a_name_however_it_is_reached() {
     let zones: Vec<Vec<Line>> = vec![
         vec![address(NAME, "127.0.0.1"), address(NAME, "127.0.0.2")],
         vec![address(NAME, "127.0.0.2"), address(NAME, "127.0.0.1")],
@@ -94,14 +94,14 @@ async fn one_bad_record_refuses_a_name_however_it_is_reached() {
         assert_eq!(failure(&report, FailureClass::RefusedDestination), refused);
         let expected = "hooks.example.com is not an allowed destination: it resolves to an address that \
                         deliveries may not reach";
-        assert_eq!(refused, expected, "neither the address nor its block is told");
+        assert_eq!(refused, expected, "the reason has neither the address nor its block");
         assert_eq!(report.phases.connect, None);
     }
     receiver.assert_untouched().await;
 }
 
 #[tokio::test]
-async fn a_good_name_is_reached_by_any_of_its_records() {
+async fn an_allowed_name_is_reached_by_any_of_its_records() {
     let zones: Vec<Vec<Line>> = vec![
         vec![address(NAME, "127.0.0.1")],
         vec![address(NAME, "::1")],

@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 use crate::receiver::{OK, Receiver, friendly, within};
 use crate::setup::{failure, local, request, send};
 
-/// Lets a connection whose response has been read find its way back into the pool.
+/// Lets a connection whose response has been read return to the pool.
 async fn settle() {
     for _ in 0..100 {
         yield_now().await;
@@ -45,7 +45,7 @@ async fn the_request_arrives_as_given_and_the_answer_as_sent() {
     assert_eq!(response.status, 202);
     let kept = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(response.headers[..2], [kept("x-a", "1"), kept("x-b", "\u{fffd}")]);
-    assert_eq!(response.body, "note", "the content-length is what counts");
+    assert_eq!(response.body, "note", "the content-length decides");
     assert!(!response.truncated);
     let phases = report.phases;
     assert_eq!((phases.dns, phases.tls), (None, None), "a literal address, plain http");
@@ -179,7 +179,7 @@ async fn a_body_is_truncated_only_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_kept_as_it_came() {
+async fn a_compressed_body_is_kept_as_received() {
     let receiver = Receiver::start(|mut peer| async move {
         peer.request().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x8b\x08\x00")
@@ -192,7 +192,7 @@ async fn a_compressed_body_is_kept_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_large_body_arrives_whole() {
+async fn a_large_body_arrives_completely() {
     let (lengths, mut received) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |mut peer| {
         let lengths = lengths.clone();

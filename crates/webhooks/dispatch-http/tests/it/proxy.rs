@@ -1,4 +1,4 @@
-//! Deliveries through an egress proxy: what it is asked for, what it never sees, and how it fails.
+//! Deliveries through an egress proxy: what it gets, what it never sees, and how it fails.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ const SHORT: Duration = Duration::from_millis(300);
 const PUBLIC: &str = "http://8.8.8.8/hooks/s3cret?token=t0ken";
 const TUNNEL: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
-/// A dispatcher that knows one name and sends through a proxy at `proxy`; nothing local is open to it.
+/// Returns a dispatcher that knows one name and sends through a proxy at `proxy`; no local address is
+/// allowed.
 fn through(proxy: &str, name: &str, answers: &[Answer]) -> HttpDispatcher {
     HttpDispatcher::new(proxied(proxy, name, answers)).unwrap()
 }
@@ -45,7 +46,7 @@ fn public() -> EndpointUrl {
     PUBLIC.parse().unwrap()
 }
 
-/// A proxy that notes what it is asked for, and plays the endpoint at the tunnel's end itself.
+/// Returns a proxy that records its requests and plays the endpoint at the end of the tunnel itself.
 async fn playing_endpoint() -> (Receiver, mpsc::UnboundedReceiver<String>) {
     let (heads, asked) = mpsc::unbounded_channel();
     let proxy = Receiver::start(move |mut peer| {
@@ -63,7 +64,7 @@ async fn playing_endpoint() -> (Receiver, mpsc::UnboundedReceiver<String>) {
     (proxy, asked)
 }
 
-/// What comes of a delivery through a proxy that acts by the script.
+/// Returns the report of a delivery through a scripted proxy.
 async fn deliver<Script, Run>(deadline: Duration, script: Script) -> DispatchReport
 where
     Script: Fn(Peer) -> Run + Send + 'static,
@@ -78,7 +79,7 @@ where
     report
 }
 
-/// Asserts a failure that is put down to the proxy, without saying where it is.
+/// Asserts a failure that is attributed to the proxy, without its address.
 fn proxys_fault(report: &DispatchReport) -> &str {
     let detail = failure(report, FailureClass::Connect);
     assert!(detail.contains("egress proxy"), "{detail}");
@@ -124,7 +125,7 @@ async fn credentials_go_to_the_proxy_and_not_to_the_endpoint() {
 }
 
 #[tokio::test]
-async fn a_mapped_address_is_asked_for_as_what_it_maps() {
+async fn a_mapped_address_is_requested_as_the_address_that_it_maps() {
     let (proxy, mut asked) = playing_endpoint().await;
     let report = send(&plain(&proxy), "http://[::ffff:8.8.8.8]/".parse().unwrap()).await;
     assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
@@ -145,7 +146,7 @@ async fn a_tunnel_is_used_again() {
 }
 
 #[tokio::test]
-async fn tls_is_agreed_on_with_the_endpoint_by_its_own_name() {
+async fn the_tls_handshake_is_made_with_the_endpoint_by_its_own_name() {
     let authority = Authority::new();
     for (name, trusted) in [("hooks.example.com", true), ("other.example.com", false)] {
         let acceptor = authority.acceptor(&[b"http/1.1"]);
@@ -229,7 +230,7 @@ async fn the_proxys_own_address_is_not_judged_and_its_name_is_looked_up() {
 }
 
 #[tokio::test]
-async fn what_a_proxy_answers_instead_of_a_tunnel_is_a_connect_failure() {
+async fn another_response_than_a_tunnel_is_a_connect_failure() {
     for (answer, expected) in [
         (&b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad"[..], "the proxy responded with 502"),
         (b"HTTP/1.0 403 Forbidden\r\n\r\n", "the proxy responded with 403"),
@@ -253,7 +254,7 @@ async fn what_a_proxy_answers_instead_of_a_tunnel_is_a_connect_failure() {
 }
 
 #[tokio::test]
-async fn an_endless_head_of_a_proxy_is_cut_off() {
+async fn an_endless_head_of_a_proxy_is_refused() {
     let report = deliver(PATIENCE, |mut peer| async move {
         peer.head().await.unwrap();
         peer.send(b"HTTP/1.1 200 OK\r\n").await;
@@ -285,7 +286,7 @@ async fn a_silent_and_a_dripping_proxy_end_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_takes_no_connections_is_named_as_the_fault() {
+async fn a_proxy_that_accepts_no_connections_is_a_local_fault() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://user:s3cret@{}", closed.local_addr().unwrap());
     drop(closed);
@@ -296,7 +297,7 @@ async fn a_proxy_that_takes_no_connections_is_named_as_the_fault() {
 }
 
 #[tokio::test]
-async fn the_next_address_is_tried_only_if_the_way_to_it_is_open() {
+async fn the_next_address_is_tried_only_if_the_proxy_works() {
     for (status, tries) in [(502, 2), (407, 1)] {
         let proxy = Receiver::start(move |mut peer| async move {
             if peer.head().await.unwrap().starts_with("CONNECT 8.8.8.8:") {
@@ -322,8 +323,8 @@ async fn the_next_address_is_tried_only_if_the_way_to_it_is_open() {
 
 #[tokio::test]
 async fn a_tunnel_begins_right_behind_the_proxys_head() {
-    // In pieces, with headers that mean nothing here, and with bytes that only the endpoint could send
-    // before it is asked: those must come out of the tunnel as the endpoint's own.
+    // In pieces, with headers that have no meaning here, and with bytes that only the endpoint could send
+    // before it is asked: the tunnel must return those as the endpoint's own.
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n";
     let in_pieces = deliver(PATIENCE, move |mut peer| async move {
         peer.head().await.unwrap();

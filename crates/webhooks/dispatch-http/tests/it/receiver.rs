@@ -1,4 +1,4 @@
-//! A receiver that does on each connection what a test's script says, byte by byte.
+//! A scripted receiver, which acts on each connection byte by byte.
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use tokio::task::JoinSet;
 
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// How long a test waits for what must happen.
+/// How long a test waits for an expected event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     peers: watch::Receiver<Vec<SocketAddr>>,
-    // Ends the scripts with the receiver.
+    // The scripts end with the receiver.
     _task: JoinSet<()>,
 }
 
@@ -61,7 +61,7 @@ impl Receiver {
         Self { address, peers, _task: task }
     }
 
-    /// One that answers every request with [`OK`].
+    /// Returns a receiver that answers every request with [`OK`].
     pub(crate) async fn start_friendly() -> Self {
         Self::start(friendly).await
     }
@@ -70,12 +70,12 @@ impl Receiver {
         format!("http://{}{path}", self.address).parse().unwrap()
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub(crate) fn accepted(&self) -> usize {
         self.peers.borrow().len()
     }
 
-    /// Asserts that nobody has connected: the first to be accepted is the one who asks.
+    /// Asserts that there was no connection: the first to be accepted is that of this function.
     pub(crate) async fn assert_untouched(mut self) {
         let sentinel = TcpStream::connect(self.address).await.unwrap();
         let sentinel = sentinel.local_addr().unwrap();
@@ -93,7 +93,7 @@ pub(crate) async fn friendly(mut peer: Peer) {
 }
 
 impl Peer {
-    /// Reads one request; none if the connection ended.
+    /// Reads one request. Returns `None` if the connection ended.
     pub(crate) async fn request(&mut self) -> Option<Received> {
         let head = self.head().await?;
         let length = head
@@ -114,12 +114,12 @@ impl Peer {
         Some(String::from_utf8(head).unwrap())
     }
 
-    /// Writes, and says whether the other end still took it.
+    /// Writes bytes, and returns whether the other end still accepted them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
-    /// Keeps the connection open and does nothing more.
+    /// Keeps the connection open and does nothing else.
     pub(crate) async fn hold(self) {
         let _stream = self.stream;
         pending::<()>().await;
@@ -132,7 +132,7 @@ impl Peer {
     }
 }
 
-/// Waits for what must happen, but not for ever.
+/// Waits for an expected event, but not forever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it happens within ten seconds")
 }

@@ -13,10 +13,10 @@ use rdev_webhooks_dispatch_http::{Deadline, HttpDispatcher, Options, Purpose, Re
 use rdev_webhooks_domain::ports::{DispatchReport, DispatchRequest, Dispatcher};
 use rdev_webhooks_domain::{DestinationPolicy, EndpointUrl, FailureClass};
 
-/// A path and a query that must not come up in any report.
+/// A path and a query that must not appear in any report.
 pub(crate) const SECRET_PATH: &str = "/hooks/s3cret?token=t0ken";
 
-/// A dispatcher that may reach the given blocks besides public addresses, and knows no names.
+/// Returns a dispatcher that may reach the given blocks besides public addresses, and knows no names.
 pub(crate) fn dispatcher(open: &[&str]) -> HttpDispatcher {
     HttpDispatcher::new(options(open)).unwrap()
 }
@@ -34,7 +34,7 @@ fn policy(open: &[&str]) -> DestinationPolicy {
     DestinationPolicy::new(open.iter().map(|block| block.parse().unwrap()).collect())
 }
 
-/// A dispatcher for receivers on this machine.
+/// Returns a dispatcher for receivers on this machine.
 pub(crate) fn local() -> HttpDispatcher {
     dispatcher(&["127.0.0.0/8", "::1"])
 }
@@ -55,12 +55,13 @@ pub(crate) async fn send(dispatcher: &HttpDispatcher, url: EndpointUrl) -> Dispa
     attempt(dispatcher, request(url)).await
 }
 
-/// Makes an attempt, which meets no local fault.
+/// Makes an attempt that has no local fault.
 pub(crate) async fn attempt(dispatcher: &HttpDispatcher, request: DispatchRequest) -> DispatchReport {
     dispatcher.send(request).await.unwrap()
 }
 
-/// Asserts the class of a failure, and that its text holds nothing of the URL but the host; returns it.
+/// Asserts the class of a failure, and that its text contains nothing of the URL except the host. Returns the
+/// text.
 pub(crate) fn failure(report: &DispatchReport, class: FailureClass) -> &str {
     let failure = report.outcome.failure.as_ref().expect("a failure");
     assert_eq!(failure.class, class, "{}", failure.detail);
@@ -70,7 +71,7 @@ pub(crate) fn failure(report: &DispatchReport, class: FailureClass) -> &str {
     &failure.detail
 }
 
-/// Names whose answers a test scripts: one for each look-up, the last for all further ones.
+/// Names with scripted answers: one for each look-up, the last for all further ones.
 #[derive(Default)]
 pub(crate) struct Names {
     answers: Mutex<HashMap<String, Vec<Answer>>>,

@@ -20,7 +20,7 @@ use crate::receiver::{OK, Peer, Receiver};
 use crate::setup::Answer::Addresses;
 use crate::setup::{Names, SECRET_PATH, failure, options, request, send};
 
-/// A private authority, and the certificates that it issues.
+/// A private certificate authority, and the certificates that it issues.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -39,12 +39,12 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    /// A dispatcher that trusts this authority and knows `hooks.example.com`.
+    /// Returns a dispatcher that trusts this authority and knows `hooks.example.com`.
     pub(crate) fn trusting(&self) -> HttpDispatcher {
         self.dispatcher(|_| {})
     }
 
-    /// The same with other options.
+    /// Returns such a dispatcher with other options.
     pub(crate) fn dispatcher(&self, change: impl FnOnce(&mut Options)) -> HttpDispatcher {
         let mut options = Options { extra_roots: vec![self.root()], ..names() };
         change(&mut options);
@@ -92,7 +92,8 @@ pub(crate) async fn serve_once(mut tls: TlsStream<TcpStream>) {
     std::future::pending::<()>().await;
 }
 
-/// A receiver that agrees on TLS and answers one request; tells what came of the handshake.
+/// Returns a receiver that performs a TLS handshake and answers one request, and the results of the
+/// handshakes.
 async fn receiver(acceptor: TlsAcceptor) -> (Receiver, mpsc::UnboundedReceiver<bool>) {
     let (told, agreed) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |peer: Peer| {
@@ -154,7 +155,7 @@ async fn an_untrusted_certificate_is_explained_and_gets_no_request() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_tls_is_a_tls_failure() {
+async fn a_receiver_without_tls_is_a_tls_failure() {
     let dispatcher = Authority::new().trusting();
     let plain = Receiver::start(|mut peer| async move {
         peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
@@ -186,7 +187,7 @@ async fn a_handshake_that_never_ends_is_bounded_by_the_deadline() {
 }
 
 #[test]
-fn a_root_that_is_no_certificate_is_refused_with_its_number() {
+fn an_invalid_root_is_refused_with_its_number() {
     let refused = HttpDispatcher::new(Options {
         extra_roots: vec![CertificateDer::from_slice(b"nonsense")],
         ..names()

@@ -34,7 +34,7 @@ fn every_forbidden_destination_is_refused_by_the_url_or_by_the_policy() {
             assert!(judged.is_err(), "{line} passed");
         }
     }
-    assert_eq!(seen, 38, "the list was read whole");
+    assert_eq!(seen, 38, "the whole list was read");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn ordinary_public_destinations_pass() {
         let url: EndpointUrl = text.parse().unwrap();
         assert_eq!(public_only().judge_host(&url.host()), Ok(()), "{text}");
     }
-    assert_eq!(seen, 5, "the list was read whole");
+    assert_eq!(seen, 5, "the whole list was read");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn the_tables_are_well_formed() {
             }
             for (other, length, _) in &blocks[index + 1..] {
                 let same = format!("{}/{length}", (*other).into()).parse() == Ok(block);
-                assert!(!same, "{written} stands there twice");
+                assert!(!same, "{written} is listed twice");
             }
         }
     }
