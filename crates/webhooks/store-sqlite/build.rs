@@ -1,4 +1,4 @@
-//! Compiles anew when a migration is added: `migrate!` alone only sees changes of those it knows.
+//! Recompiles when a migration is added: `migrate!` alone only sees changes of existing ones.
 
 fn main() {
     println!("cargo:rerun-if-changed=../../../migrations/webhooks/sqlite");

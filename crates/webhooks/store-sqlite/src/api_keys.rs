@@ -127,7 +127,7 @@ fn bytes(id: ApiKeyId) -> Vec<u8> {
     id.as_uuid().as_bytes().to_vec()
 }
 
-/// An API key as it is stored, without its hash.
+/// The row of an API key, without its hash.
 struct ApiKeyRow {
     id: Vec<u8>,
     hint: String,

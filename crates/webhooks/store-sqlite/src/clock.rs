@@ -1,6 +1,6 @@
 //! The store's time.
 //!
-//! It follows the clock, but a step of the clock reaches it only together with everything that waits for a time: see
+//! It follows the clock, but a step of the clock reaches it only together with all waiting times: see
 //! [`rebase`](crate::rebase). Between two steps it advances steadily, and never goes back.
 
 use std::sync::Arc;
@@ -10,15 +10,16 @@ use std::time::Duration;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
 
-/// A clock that is off by more than this has been set; by less, it runs a little slower or faster.
+/// A clock that differs by more than this was set; a smaller difference is compensated by running slightly
+/// slower or faster.
 pub(crate) const STEP: Duration = Duration::from_secs(60);
 
-/// A steady time over a clock that may be set.
+/// A steady time on a clock that may be set.
 pub(crate) struct StoreClock {
     source: Arc<dyn Clock>,
     /// The store's time less the source's elapsed time, in microseconds.
     offset: AtomicI64,
-    /// The source's elapsed time at the last look, in microseconds.
+    /// The source's elapsed time at the last check, in microseconds.
     followed_at: AtomicI64,
 }
 
@@ -29,20 +30,21 @@ impl StoreClock {
         Self { source, offset: AtomicI64::new(offset), followed_at: AtomicI64::new(elapsed) }
     }
 
-    /// The time, by which everything in the store goes.
+    /// Returns the store's time.
     pub(crate) fn now(&self) -> Timestamp {
         let elapsed = micros(self.source.elapsed());
         Timestamp::from_micros(elapsed.saturating_add(self.offset.load(Ordering::SeqCst)))
     }
 
-    /// The time since some moment, which no step changes.
+    /// Returns the elapsed time since some moment, which no step changes.
     pub(crate) fn elapsed(&self) -> Duration {
         self.source.elapsed()
     }
 
-    /// Follows the clock, and says by how many microseconds it was set, if it was. For the writer alone.
+    /// Follows the clock, and returns by how many microseconds it was set, if it was. Only the writer calls
+    /// it.
     ///
-    /// A clock that has fallen behind a little is waited for: the store's time goes half as fast meanwhile.
+    /// If the clock has fallen behind a little, the store's time runs at half speed until they agree.
     pub(crate) fn follow(&self) -> Option<i64> {
         let elapsed = micros(self.source.elapsed());
         let passed = elapsed.saturating_sub(self.followed_at.swap(elapsed, Ordering::SeqCst)).max(0);
@@ -54,7 +56,7 @@ impl StoreClock {
         None
     }
 
-    /// Takes over a step, once everything that waits for a time has.
+    /// Applies a step, once all waiting times have moved.
     pub(crate) fn shift(&self, by: i64) {
         self.offset.fetch_add(by, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! Rows that cannot be read: each costs itself alone, and is logged once.
+//! Unreadable rows: each affects only itself, and is logged once.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use rdev_webhooks_domain::Damaged;
 use rdev_webhooks_domain::ports::StoreError;
 
-/// More than this many are not remembered.
+/// Maximum number of rows remembered as logged.
 const MAX_LOGGED: usize = 1_000;
 
-/// What this process has logged.
+/// The rows that this process has logged.
 static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Logs what is wrong with a row, once.
+/// Logs the fault of a row, once.
 pub(crate) fn log(error: &StoreError) {
     let cause = Damaged::new(String::new(), error).cause;
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -21,7 +21,7 @@ pub(crate) fn log(error: &StoreError) {
     }
 }
 
-/// Leaves out what cannot be read.
+/// Returns the row, or `None` and a log entry if it cannot be read.
 pub(crate) fn leave_out<T>(read: Result<T, StoreError>) -> Option<T> {
     read.inspect_err(log).ok()
 }

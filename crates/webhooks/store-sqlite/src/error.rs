@@ -1,4 +1,4 @@
-//! What SQLite's errors mean to the ports.
+//! Maps SQLite's errors to the ports' errors.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ const CANTOPEN: u32 = 14;
 const PROTOCOL: u32 = 15;
 const NOTADB: u32 = 26;
 
-/// Maps what the driver says.
+/// Maps an error of the driver.
 pub(crate) fn database(error: sqlx::Error) -> StoreError {
     use sqlx::Error as E;
     match error {
@@ -43,23 +43,23 @@ pub(crate) fn database(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// The store cannot be reached because of something other than a statement.
+/// Returns the error for a store that is unreachable for a reason other than a statement.
 pub(crate) fn unavailable(why: impl Into<Source>) -> StoreError {
     StoreError::Unavailable(why.into())
 }
 
-/// Nothing can be written.
+/// Returns the error for a store that cannot be written.
 pub(crate) fn unwritable(why: Unwritable) -> StoreError {
     StoreError::unavailable(PublicCause::new(why.to_string()))
 }
 
-/// A defect of ours that is not the database's word.
+/// Returns the error for a defect of ours that the database did not report.
 pub(crate) fn internal(why: impl Into<Source>) -> StoreError {
     StoreError::Internal(why.into())
 }
 
 fn primary_code(error: &dyn sqlx::error::DatabaseError) -> Option<u32> {
-    // The lowest byte; what is above tells variants of it apart.
+    // The primary code is the lowest byte; the higher ones distinguish its variants.
     error.code()?.parse::<u32>().ok().map(|code| code & 0xff)
 }
 
@@ -67,7 +67,7 @@ fn unreadable(id: impl Into<String>, source: Source) -> StoreError {
     StoreError::Corrupt { table: "sqlite", column: "value", id: id.into(), source }
 }
 
-/// The row that is being read: what is wrong with it says where.
+/// The row that is being read; errors name it.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) table: &'static str,
@@ -75,12 +75,12 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The column does not hold what it should.
+    /// Returns the error for a column with an invalid value.
     pub(crate) fn corrupt(&self, column: &'static str, source: impl Into<Source>) -> StoreError {
         StoreError::Corrupt { table: self.table, column, id: self.id.to_string(), source: source.into() }
     }
 
-    /// Reads a text that has a form.
+    /// Parses a text.
     pub(crate) fn parse<T>(&self, column: &'static str, text: &str) -> Result<T, StoreError>
     where
         T: FromStr<Err: Into<Source>>,
@@ -88,7 +88,7 @@ impl Row<'_> {
         text.parse().map_err(|error| self.corrupt(column, error))
     }
 
-    /// Reads a name of a list.
+    /// Parses a name of an enumeration.
     pub(crate) fn name<T>(
         &self,
         column: &'static str,
@@ -98,7 +98,7 @@ impl Row<'_> {
         known(text).ok_or_else(|| self.corrupt(column, format!("unknown name {text:?}")))
     }
 
-    /// Reads a number that must fit.
+    /// Converts a number that must be in range.
     pub(crate) fn number<T>(&self, column: &'static str, number: i64) -> Result<T, StoreError>
     where
         T: TryFrom<i64, Error: Into<Source>>,
@@ -106,18 +106,18 @@ impl Row<'_> {
         number.try_into().map_err(|error: T::Error| self.corrupt(column, error))
     }
 
-    /// Reads a column that must be set because of what another says.
+    /// Returns the value of a column that another column requires.
     pub(crate) fn some<T>(&self, column: &'static str, value: Option<T>) -> Result<T, StoreError> {
         value.ok_or_else(|| self.corrupt(column, "is not set"))
     }
 }
 
-/// The text of a row's id, or its bytes if these are none.
+/// Formats a row's id, or its bytes if they are not an id.
 pub(crate) fn id_text<I: fmt::Display>(bytes: &[u8], id: impl Fn(Uuid) -> I) -> String {
     Uuid::from_slice(bytes).map_or_else(|_| format!("{bytes:02x?}"), |uuid| id(uuid).to_string())
 }
 
-/// Reads an id. There is no better name for the row than the bytes that stand there.
+/// Parses an id. An error names the row by the stored bytes, as it has no better name.
 pub(crate) fn uuid(table: &'static str, column: &'static str, bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|error| StoreError::Corrupt {
         table,
@@ -131,7 +131,7 @@ pub(crate) fn uuid(table: &'static str, column: &'static str, bytes: &[u8]) -> R
 mod tests {
     use super::*;
 
-    /// What SQLite answers to a statement that runs into the limit set by a pragma.
+    /// Returns the error of a statement that reaches the limit set by a pragma.
     async fn refusal(prepare: &'static str, statement: &'static str) -> StoreError {
         use sqlx::Connection;
         let mut conn = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();

@@ -31,7 +31,7 @@ impl EventTypeRepository for SqliteStore {
     }
 
     async fn all(&self) -> Result<Registered, StoreError> {
-        // One view for both.
+        // One view for both queries.
         let mut snapshot = self.snapshot().await?;
         let version = sqlx::query_scalar!("SELECT version FROM event_types_version")
             .fetch_one(&mut *snapshot)

@@ -28,7 +28,7 @@ impl DeliveryFeed for SqliteStore {
         found.iter().map(|id| error::uuid("deliveries", "id", id).map(DeliveryId::from_uuid)).collect()
     }
 
-    /// What is being written has the time at which that began, which is asked before looking.
+    /// A current write carries the time at which it began; that time is read before the changes.
     async fn changed(&self, after: ChangePoint, limit: u32) -> Result<Changes, StoreError> {
         let complete_until = self.writer.written_until(self.clock.now());
         let (at, delivery) = (micros(after.at), after.delivery.as_uuid().as_bytes().to_vec());
@@ -94,7 +94,7 @@ impl DeliveryFeed for SqliteStore {
     }
 }
 
-/// Notes that deliveries that had ended are put back into the queue, for those who watch.
+/// Records, for watchers, that finished deliveries are put back into the queue.
 pub(crate) async fn tell_reopened(
     conn: &mut SqliteConnection,
     ids: &str,
@@ -112,7 +112,7 @@ pub(crate) async fn tell_reopened(
     Ok(())
 }
 
-/// The projects that webhooks are limited to, without the deleted ones.
+/// Returns the projects of webhooks, without the deleted webhooks.
 async fn projects_of(
     conn: &mut SqliteConnection,
     webhooks: &BTreeSet<WebhookId>,
@@ -130,6 +130,6 @@ async fn projects_of(
         let id = webhook::id(id)?;
         Ok::<_, StoreError>((id, set(&webhook::row(&id), "projects", projects)?))
     };
-    // A webhook whose projects cannot be read is shown to nobody who is limited to some, as one that was deleted.
+    // A webhook whose projects cannot be read is invisible to project-scoped callers, like a deleted one.
     Ok(rows.iter().map(|row| read(&row.id, &row.projects)).filter_map(damage::leave_out).collect())
 }

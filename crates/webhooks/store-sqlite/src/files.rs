@@ -1,5 +1,4 @@
-//! The files beside which everything else happens: made for the owner alone, locked, and looked after while they are
-//! in use.
+//! The database's files: created for the owner only, locked, and checked while they are in use.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -8,24 +7,24 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::OpenError;
 
-/// Less room than this on the disk counts as none.
+/// Free space below this counts as a full disk.
 #[cfg(unix)]
 const MIN_FREE_BYTES: u64 = 1 << 20;
 
-/// The right to use a database, which no other process has meanwhile, by whatever name it reaches the files. It goes
-/// with the value, and with the process, however that ends.
+/// The exclusive right to use a database, by whatever name another process may reach the files. It ends with
+/// the value, and with the process, in whatever way that ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _lock: File,
-    /// Open as long as the connections are: to close any handle of it would end SQLite's own locks.
+    /// Open as long as the connections are: closing any handle of the file would release SQLite's own locks.
     database: File,
-    /// What the name resolved to.
+    /// The resolved path.
     path: PathBuf,
     /// The write-ahead log, once it was seen.
     log: Mutex<Option<Identity>>,
 }
 
-/// Why nothing can be written.
+/// Why writes are impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwritable {
     #[error("the database file was moved, removed or replaced while in use")]
@@ -38,7 +37,7 @@ pub(crate) enum Unwritable {
     Full,
 }
 
-/// Makes what is missing and takes the lock. Blocks on the disk, never on another process.
+/// Creates missing files and takes the lock. Blocks on the disk, never on another process.
 pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
     let failed = |at: &Path| {
         let path = at.to_owned();
@@ -48,7 +47,7 @@ pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
         make_folder(folder).map_err(failed(folder))?;
     }
     if !path.exists() {
-        // SQLite gives the files that it makes beside the database the mode of the database.
+        // SQLite gives the files that it creates beside the database the mode of the database.
         open_private(path).map_err(failed(path))?;
     }
     let resolved = path.canonicalize().map_err(failed(path))?;
@@ -69,12 +68,12 @@ pub(crate) fn prepare(path: &Path) -> Result<Lock, OpenError> {
 }
 
 impl Lock {
-    /// What the name of the database resolved to.
+    /// Returns the resolved path of the database.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Checks that the names still lead to the files that are written to: what is written to others is lost.
+    /// Checks that the paths still lead to the open files: writes to replaced files are lost.
     pub(crate) fn verify(&self) -> Result<(), Unwritable> {
         if identity_of(&self.path) != Identity::of(&self.database).ok() {
             return Err(Unwritable::Database);
@@ -88,18 +87,18 @@ impl Lock {
         Ok(())
     }
 
-    /// The connection that writes is gone, and with the last one the log.
+    /// Forgets the log, which SQLite deletes when the last connection closes.
     pub(crate) fn forget_log(&self) {
         *self.log.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Checks that the disk takes writes.
+    /// Checks that the disk accepts writes.
     pub(crate) fn check_disk(&self) -> Result<(), Unwritable> {
         check_disk(&self.path)
     }
 }
 
-/// Which file it is, whatever it is called.
+/// The identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity(u64, u64);
 
@@ -110,7 +109,7 @@ impl Identity {
         Self(metadata.dev(), metadata.ino())
     }
 
-    /// The system tells no identity: all files are the same.
+    /// This system provides no identity: all files count as the same.
     #[cfg(not(unix))]
     fn new(_: &std::fs::Metadata) -> Self {
         Self(0, 0)
@@ -125,7 +124,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|metadata| Identity::new(&metadata))
 }
 
-/// Opens and locks the file, or answers none if another process has it.
+/// Opens and locks the file, or returns `None` if another process has locked it.
 fn lock_file(path: &Path) -> io::Result<Option<File>> {
     loop {
         let lock = open_private(path)?;
@@ -134,14 +133,14 @@ fn lock_file(path: &Path) -> io::Result<Option<File>> {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(source)) => return Err(source),
         }
-        // It may have been removed between the two.
+        // The file may have been removed between the two.
         if identity_of(path) == Some(Identity::of(&lock)?) {
             return Ok(Some(lock));
         }
     }
 }
 
-/// Locks a byte of the database that SQLite leaves alone, and says whether it was free.
+/// Locks a byte of the database that SQLite does not use, and returns whether it was free.
 #[cfg(target_os = "linux")]
 fn lock_database(database: &File) -> io::Result<bool> {
     use nix::errno::Errno;
@@ -178,12 +177,12 @@ fn links(_: &File) -> io::Result<u64> {
     Ok(1)
 }
 
-/// Checks that the disk that a file is on takes writes.
+/// Checks that a file's disk accepts writes.
 #[cfg(unix)]
 fn check_disk(path: &Path) -> Result<(), Unwritable> {
     use nix::sys::statvfs::{FsFlags, statvfs};
 
-    // A system that does not tell is believed to be well: writing will show.
+    // If the system gives no answer, the disk counts as healthy: the write will show.
     let Ok(disk) = statvfs(path) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! How endpoints are doing: what stands in `webhook_health`. A webhook without a row is well.
+//! The health of endpoints, stored in `webhook_health`. A webhook without a row is healthy.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) async fn load(
     Ok(healths)
 }
 
-/// Writes health that has changed; that of a webhook that is well is forgotten.
+/// Writes changed health; the row of a healthy webhook is deleted.
 pub(crate) async fn save(
     conn: &mut SqliteConnection,
     changed: &BTreeMap<WebhookId, Health>,
@@ -94,8 +94,8 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and says since when
-/// they had.
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
+/// since when they had failed.
 pub(crate) async fn disable_failing(
     conn: &mut SqliteConnection,
     after: Duration,
@@ -134,7 +134,7 @@ pub(crate) async fn disable_failing(
     Ok(failing)
 }
 
-/// Forgets the health of one webhook.
+/// Deletes the health of one webhook.
 pub(crate) async fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM webhook_health WHERE webhook_id = ?1", id)
         .execute(conn)

@@ -79,7 +79,7 @@ impl SqliteStore {
     }
 }
 
-/// Nobody else writes meanwhile, so what is read here is still so when it is written.
+/// Claims a key. There is no other writer, so what is read here is still current when it is written.
 async fn begin(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
@@ -179,7 +179,7 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
     Ok(pruned.rows_affected())
 }
 
-/// Whether what was asked for under a key was done already.
+/// Returns whether the operation under a key was done already.
 pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
     let (owner, digest) = (owner(key), digest(key));
     let done = sqlx::query_scalar!(
@@ -193,7 +193,7 @@ pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -
     Ok(done == Some(true))
 }
 
-/// Notes that what was asked for under a key is done with what is written here.
+/// Records, with the other changes of this transaction, that the operation under a key is done.
 pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
     let (owner, digest) = (owner(key), digest(key));
     sqlx::query!("UPDATE idempotency_keys SET done = 1 WHERE owner = ?1 AND digest = ?2", owner, digest)
@@ -211,7 +211,7 @@ fn digest(key: &IdempotencyKey) -> Vec<u8> {
     key.digest().to_vec()
 }
 
-/// The key of a row.
+/// Returns the key of a row.
 pub(crate) fn key(owner: &[u8], digest: &[u8]) -> Option<IdempotencyKey> {
     let owner = match owner {
         [] => None,

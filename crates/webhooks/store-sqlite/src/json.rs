@@ -1,9 +1,9 @@
-//! Batches as parameters: one statement takes a JSON array with an element for each row, so that a
-//! batch costs one statement, whatever its size. Ids go as hexadecimal digits. Bytes are put end to
-//! end in a parameter of their own, with their places in the JSON.
+//! Batches as parameters: one statement takes a JSON array with an element for each row, so that a batch of
+//! any size costs one statement. Ids are hexadecimal digits. Bytes are concatenated in a parameter of their
+//! own, and the JSON holds their positions.
 //!
-//! Where many columns are taken of a row, the rows are materialized first: SQLite would otherwise write a
-//! row out as text anew for each of them.
+//! Where a statement uses many columns of a row, it materializes the rows first: SQLite would otherwise
+//! format a row as text again for each column.
 
 use std::collections::BTreeSet;
 
@@ -14,35 +14,35 @@ use uuid::Uuid;
 
 use crate::error;
 
-/// The parameter for a batch.
+/// Returns the parameter for a batch.
 pub(crate) fn rows(rows: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(rows).map_err(error::internal)
 }
 
-/// The parameter for a set of ids.
+/// Returns the parameter for a set of ids.
 pub(crate) fn ids(ids: impl IntoIterator<Item = Uuid>) -> Result<String, StoreError> {
     rows(&ids.into_iter().map(id).collect::<Vec<_>>())
 }
 
-/// The parameter for a set of projects.
+/// Returns the parameter for a set of projects.
 pub(crate) fn projects(projects: &BTreeSet<ProjectName>) -> Result<String, StoreError> {
     rows(&projects.iter().map(|project| project.as_str()).collect::<Vec<_>>())
 }
 
-/// An id within a batch; `unhex` in SQL takes it back.
+/// Formats an id within a batch; `unhex` in SQL reverses it.
 pub(crate) fn id(id: Uuid) -> String {
     id.simple().to_string()
 }
 
-/// The bytes of a batch, end to end.
+/// The concatenated bytes of a batch.
 #[derive(Default)]
 pub(crate) struct Blobs(Vec<u8>);
 
-/// Where a row's bytes are: counted from 1 as `substr` in SQL does, and how many.
+/// The position and length of a row's bytes; positions count from 1 as `substr` in SQL does.
 pub(crate) type Place = (usize, usize);
 
 impl Blobs {
-    /// Room for so many bytes.
+    /// Returns an empty value with this capacity.
     pub(crate) fn with_capacity(len: usize) -> Self {
         Self(Vec::with_capacity(len))
     }
@@ -54,7 +54,7 @@ impl Blobs {
         place
     }
 
-    /// The parameter.
+    /// Returns the parameter.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

@@ -1,5 +1,5 @@
-//! Which encryption keys a database needs. For each there is a row in `meta` that holds a known text, sealed with
-//! it: so a keyring that lacks one is found out before anything is served.
+//! The encryption keys that a database needs. For each there is a row in `meta` with a known text, sealed
+//! with that key: a keyring that lacks one is detected before anything is served.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use sqlx::SqliteConnection;
 
 use crate::OpenError;
 
-/// What the rows' names begin with; the key's id follows.
+/// The prefix of the rows' names; the key's id follows.
 const NAME: &str = "key_check";
 
-/// What is sealed: the text itself says nothing, that it opens says all.
+/// The sealed text. Its content is public; that it opens proves the key.
 const TEXT: &[u8] = b"rdev-webhooks";
 
 const ASSOCIATED_DATA: &[u8] = b"meta.value key_check";
 
-/// Makes sure that the keyring has every key that the database needs, and notes that from now on it needs the
-/// primary one; a new database takes it as its own.
+/// Checks that the keyring has every key that the database needs, and records that the database needs the
+/// primary key from now on; a new database takes it as its own.
 pub(crate) async fn admit(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
@@ -47,7 +47,7 @@ pub(crate) async fn admit(
     Ok(())
 }
 
-/// Notes that nothing is sealed with another key than the primary one any more.
+/// Records that no value is sealed with another key than the primary one any more.
 pub(crate) async fn retire_others(conn: &mut SqliteConnection, keyring: &Keyring) -> Result<(), sqlx::Error> {
     for check in read(conn).await? {
         if keyring.needs_reseal(&check.value) {

@@ -1,31 +1,31 @@
-//! The ports of rdev webhooks over SQLite: the embedded default, for one process on one machine.
+//! The ports of rdev webhooks on SQLite: the embedded default, for one process on one machine.
 //!
-//! [`SqliteStore::open`] makes or opens a database and is from then on the only one to use it: a lock
-//! file beside the database keeps other processes out, so that whatever lease it finds there was left
-//! by a process that is dead, and what that was sending can be sent again at once.
+//! [`SqliteStore::open`] creates or opens a database and is its only user from then on: a lock file beside
+//! the database excludes other processes. So every lease that it finds there belongs to a dead process, and
+//! its delivery can be sent again at once.
 //!
 //! # One writer
 //!
-//! SQLite lets one connection write at a time. So one task owns the connection that writes, and what
-//! is to be written comes to it through a bounded channel. It takes whatever waits, runs it in one
-//! transaction (each job behind a savepoint of its own, the events that are published together at
-//! once), and commits, which with `synchronous=FULL` means that it is on disk. Then it answers all of
-//! them: under load, many callers share one wait for the disk. Readers have connections of their own,
-//! and neither wait for the writer nor hold it up. Listings have theirs, so that the worker and
-//! authentication never wait for one; a listing that nobody waits for any more is interrupted.
+//! SQLite lets one connection write at a time. So one task owns the writing connection and receives writes
+//! through a bounded channel. It takes all waiting writes, runs them in one transaction (each job behind a
+//! savepoint of its own, all published events at once), and commits, which with `synchronous=FULL` means that
+//! the group is on disk. Then it answers all callers: under load, many callers share one wait for the disk.
+//! Readers have connections of their own, and neither wait for the writer nor delay it. Listings have theirs,
+//! so that the worker and authentication never wait for a listing; a listing whose caller has given up is
+//! interrupted.
 //!
 //! # Rules
 //!
-//! How a delivery goes on is decided by [`Progress`](rdev_webhooks_domain::delivery::Progress), not in
-//! SQL: a batch of deliveries is read in one statement, changed by the domain's own transitions, and
-//! written back in one statement. That is safe because nobody else writes.
+//! [`Progress`](rdev_webhooks_domain::delivery::Progress) decides how a delivery proceeds, not SQL: one
+//! statement reads a batch of deliveries, the domain's transitions change them, and one statement writes them
+//! back. That is safe because there is only one writer.
 //!
 //! # Secrets
 //!
-//! Signing secrets, custom headers, and what is remembered under idempotency keys are sealed with the keyring
-//! before they reach SQLite, each bound to its table, column and row. Opening the database with a keyring that
-//! cannot open it fails; opening it with another primary key seals everything anew with that, as [`rekey`] does
-//! while somebody else serves.
+//! Signing secrets, custom headers, and the records of idempotency keys are sealed with the keyring before
+//! they reach SQLite, each bound to its table, column and row. Opening fails if the keyring cannot open the
+//! database; opening with another primary key reseals everything with that key, as [`rekey`] does while
+//! another process serves.
 
 mod api_keys;
 mod clock;

@@ -1,4 +1,4 @@
-//! Connections for listings, apart from those of the worker and of authentication.
+//! Connections for listings, separate from those of the worker and of authentication.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -11,17 +11,18 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::error;
 
-/// After how many steps of SQLite's virtual machine a statement looks whether it must stop: about 0.2 ms.
+/// The number of steps of SQLite's virtual machine between two checks of whether a statement must stop: about
+/// 0.2 ms.
 const STEPS_BETWEEN_CHECKS: i32 = 10_000;
 
-/// Closed while the write-ahead log is folded into the database: a listing holds it open.
+/// Closed while the write-ahead log is folded into the database: a listing keeps it open.
 pub(crate) type Gate = Arc<RwLock<()>>;
 
 /// The connections that serve listings.
 pub(crate) struct Listings {
     pool: SqlitePool,
     gate: Gate,
-    /// How long the statements of one listing may take.
+    /// Time limit of the statements of one listing.
     timeout: Duration,
 }
 
@@ -30,8 +31,8 @@ impl Listings {
         Self { pool, gate, timeout }
     }
 
-    /// One consistent view of the database for a listing. Its statement is interrupted when the view is dropped,
-    /// as it is when the caller gives up, or when the timeout has passed.
+    /// Returns one consistent view of the database for a listing. Its statement is interrupted when the view
+    /// is dropped, as when the caller gives up, or when the timeout has passed.
     pub(crate) async fn begin(&self) -> Result<Listing, StoreError> {
         let mut transaction = self.pool.begin().await.map_err(error::database)?;
         let open = Arc::clone(&self.gate).read_owned().await;
@@ -50,7 +51,7 @@ impl Listings {
     }
 }
 
-/// A view of the database; it derefs to its connection.
+/// A view of the database; it dereferences to its connection.
 pub(crate) struct Listing {
     // Dropped first: the connection is free only once its statement has ended.
     _stop: StopOnDrop,

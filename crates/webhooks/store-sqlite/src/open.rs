@@ -19,19 +19,19 @@ use crate::listing::{Gate, Listings};
 use crate::writer::{Setup, WriteAheadLog, Writer};
 use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
 
-/// Why a database could not be opened, for the person who wants it opened.
+/// Why a database could not be opened; the messages address the operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// A file or folder could not be made or opened.
+    /// A file or folder could not be created or opened.
     #[error("{} cannot be opened: {source}", path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another process has it.
+    /// Another process uses the database.
     #[error(
         "{} is in use by another rdev-webhooks process; stop it, or use another --data-dir",
         path.display()
@@ -40,7 +40,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// It has several names, by which other processes reach it.
+    /// The database has several names (hard links), by which other processes could reach it.
     #[error(
         "{} has another name (a hard link), by which a second process could use it; remove the other name, or make \
          a copy",
@@ -50,7 +50,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// A process of another version has it, so that its tables may be others than this one knows.
+    /// A process of another version uses the database, so that its tables may differ from this version's.
     #[error(
         "{} is in use by an rdev-webhooks process of another version; stop that process, or use its version",
         path.display()
@@ -59,7 +59,7 @@ pub enum OpenError {
         /// The database.
         path: PathBuf,
     },
-    /// It was used with a newer version.
+    /// A newer version has used the database.
     #[error(
         "{} was last used by a newer version of rdev-webhooks (its migration {version} is unknown to this \
          version); use that version or a later one",
@@ -71,15 +71,15 @@ pub enum OpenError {
         /// The migration.
         version: i64,
     },
-    /// It could not be brought up to date.
+    /// The schema could not be migrated.
     #[error("{} could not be migrated: {source}", path.display())]
     Migrate {
         /// The database.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: MigrateError,
     },
-    /// Some of its secrets are sealed with a key that was not given.
+    /// Some of the database's secrets are sealed with a key that the keyring lacks.
     #[error(
         "{} contains secrets that are sealed with another encryption key ({needed}); set that key, or a list of \
          keys that contains it",
@@ -88,23 +88,23 @@ pub enum OpenError {
     WrongKey {
         /// The database.
         path: PathBuf,
-        /// The id of the key that is needed.
+        /// The id of the missing key.
         needed: KeyId,
     },
-    /// Its secrets could not be read though the key is there, or could not be sealed.
+    /// The database's secrets could not be read although the key is present, or could not be sealed.
     #[error("the secrets in {} cannot be used: {reason}", path.display())]
     Secrets {
         /// The database.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// SQLite refused.
+    /// SQLite reported an error.
     #[error("{} cannot be used as a database: {source}", path.display())]
     Database {
         /// The database.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: sqlx::Error,
     },
 }
@@ -126,7 +126,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         SqlitePoolOptions::new()
             .max_connections(size.get())
             .acquire_timeout(timeout)
-            // They are threads of this process, and nothing makes them stale.
+            // They are threads of this process and never become stale.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -161,12 +161,12 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     })
 }
 
-/// Makes a database or brings its schema up to date, and does nothing else. [`SqliteStore::open`] does it
-/// too. While another process has the database, all that can be said is that it is up to date.
+/// Creates a database or migrates its schema, and does nothing else. [`SqliteStore::open`] does it too. While
+/// another process uses the database, this only confirms that the schema is current.
 ///
 /// # Errors
 ///
-/// As for opening, save that no key is needed.
+/// As for opening, except that no key is needed.
 pub async fn migrate(path: &Path) -> Result<(), OpenError> {
     let (conn, _lock) = match connect(path, SqliteOptions::TIMEOUT).await {
         Ok((conn, lock)) => (conn, Some(lock)),
@@ -176,10 +176,10 @@ pub async fn migrate(path: &Path) -> Result<(), OpenError> {
     conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
 }
 
-/// Seals everything in a database anew with the primary key, whether another process serves on it or not, and
-/// tells what that came to. Afterwards, if all of it could be read, the database opens without the other keys.
+/// Reseals all secrets in a database with the primary key, whether or not another process serves on it, and
+/// reports the result. Afterwards, if all secrets could be read, the database opens without the other keys.
 ///
-/// It may be ended at any moment and begun again. A process that serves meanwhile must have both keys.
+/// It may be stopped at any moment and restarted. A process that serves meanwhile must have both keys.
 ///
 /// # Errors
 ///
@@ -200,7 +200,7 @@ pub async fn rekey(path: &Path, keyring: &Keyring) -> Result<RotationReport, Ope
     Ok(report)
 }
 
-/// Connects to write beside the process that has the database.
+/// Opens a writing connection beside the process that uses the database.
 async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
     let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
     let resolved = path.canonicalize().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
@@ -212,7 +212,7 @@ async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
     Err(OpenError::InUseByAnotherVersion { path: path.to_owned() })
 }
 
-/// Locks a database, connects to write, and brings its schema up to date.
+/// Locks a database, opens the writing connection, and migrates the schema.
 async fn connect(path: &Path, timeout: Duration) -> Result<(SqliteConnection, Lock), OpenError> {
     let at = path.to_owned();
     let lock = tokio::task::spawn_blocking(move || files::prepare(&at))
@@ -228,16 +228,16 @@ async fn connect(path: &Path, timeout: Duration) -> Result<(SqliteConnection, Lo
 fn writing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
     common(path, timeout)
         .journal_mode(SqliteJournalMode::Wal)
-        // A commit is on disk before it is answered.
+        // A commit is on disk before its caller is answered.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        // 64 MiB: the ends of the tables, where new rows go, and what is unfinished.
+        // 64 MiB: the ends of the tables, where new rows go, and the unfinished deliveries.
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "MEMORY")
         // 16 MiB of 4 KiB pages: often enough to keep the log short, seldom enough that a page that many
         // commits change is copied once.
         .pragma("wal_autocheckpoint", "4096")
-        // What a burst has left is given back to the disk.
+        // The space that a burst has used is returned to the disk.
         .pragma("journal_size_limit", "67108864")
         .thread_name(|_| "sqlite-writer".to_owned())
 }
@@ -253,13 +253,13 @@ fn listing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
     reading(path, timeout).pragma("cache_size", "-8192").thread_name(|id| format!("sqlite-listing-{id}"))
 }
 
-/// What all connections have in common. The file is read, not mapped: a disk that fails is then an error
-/// and not a signal that ends the process.
+/// Returns the options common to all connections. The file is read, not mapped: a failing disk is then an
+/// error and not a signal that ends the process.
 fn common(path: &Path, timeout: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        // Only tools that look at the database hold a lock that stands in our way. They get a part of the
-        // time that a caller waits.
+        // Only external tools that inspect the database can hold a lock that blocks us. We wait for them for
+        // a part of the caller's time limit.
         .busy_timeout(timeout / 6)
         .pragma("mmap_size", "0")
         .disable_statement_logging()

@@ -1,4 +1,4 @@
-//! How a store is opened.
+//! Options for opening a store.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,35 +8,35 @@ use std::time::Duration;
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::Clock;
 
-/// What a [`SqliteStore`](crate::SqliteStore) needs. [`SqliteOptions::new`] sets the rest.
+/// The options of a [`SqliteStore`](crate::SqliteStore). [`SqliteOptions::new`] sets defaults.
 #[derive(Clone)]
 pub struct SqliteOptions {
-    /// The database's file; it and its folder are made if they are missing, for the owner alone.
-    /// Beside it stand the files that SQLite makes and the lock, under the same name with an ending.
+    /// The database's file. It and its folder are created if missing, accessible to the owner only. SQLite's
+    /// own files and the lock file are beside it, under the same name with a suffix.
     pub path: PathBuf,
-    /// What secrets are sealed with.
+    /// The keys that seal secrets.
     pub keyring: Arc<Keyring>,
-    /// The store's time: due times and leases go by it.
+    /// The store's clock, for due times and leases.
     pub clock: Arc<dyn Clock>,
-    /// How many connections read for the worker, for authentication, and for what is found by its id.
+    /// The number of reading connections for the worker, for authentication, and for look-ups by id.
     pub readers: NonZeroU32,
-    /// How many connections serve listings.
+    /// The number of connections for listings.
     pub listings: NonZeroU32,
-    /// How long a listing may take before it is interrupted and fails as unavailable.
+    /// Time limit of a listing; beyond it the listing is interrupted and fails as unavailable.
     pub listing_timeout: Duration,
-    /// From which size on the write-ahead log is emptied, for which listings wait. It is emptied earlier in a moment
-    /// in which nobody reads.
+    /// The size at which the write-ahead log is emptied, for which listings wait. It is emptied earlier when
+    /// no reader is active.
     pub max_log_bytes: u64,
-    /// How long a call may take in all, waiting included, before it fails as unavailable. A write that has
-    /// not begun by then never happens; one that has begun may take as long again.
+    /// Time limit of a call, waiting included; beyond it the call fails as unavailable. A write that has not
+    /// begun by then never happens; one that has begun may take as long again.
     pub timeout: Duration,
 }
 
 impl SqliteOptions {
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Four readers, four connections for listings, 10 seconds for a listing, a log of 96 MiB, and 30 seconds for a
-    /// call.
+    /// Returns the defaults: four readers, four connections for listings, 10 seconds for a listing, a log of
+    /// 96 MiB, and 30 seconds for a call.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
         const FOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);

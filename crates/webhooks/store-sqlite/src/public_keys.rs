@@ -1,4 +1,4 @@
-//! The public keys of webhooks that were made before these were stored beside the secrets.
+//! Public keys of webhooks that were created before public keys were stored beside the secrets.
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::signing::SigningScheme;
@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use crate::rows::webhook;
 use crate::sealing::{self, SealedSecrets};
 
-/// Stores the public keys that are missing. They show in the webhook, so its version is raised.
+/// Stores the missing public keys. They are part of the webhook, so its version is raised.
 pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Result<(), sqlx::Error> {
     let scheme = SigningScheme::Ed25519.as_str();
     let lacking = sqlx::query!(
@@ -28,7 +28,7 @@ pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Resu
         let secrets = match secrets {
             Ok(secrets) => secrets,
             Err(error) => {
-                // One that was damaged harms no other: using it will say so.
+                // A damaged secret affects no other webhook: its use will report it.
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "cannot determine a webhook's public key");
                 continue;

@@ -112,7 +112,7 @@ impl DeliveryQueue for SqliteStore {
     }
 }
 
-/// Writes the least there is.
+/// Writes the smallest possible change.
 async fn write_something(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO meta (name, value) VALUES ('write_probe', randomblob(8))

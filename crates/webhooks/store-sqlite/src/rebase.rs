@@ -1,8 +1,9 @@
-//! What becomes of the times in the database when the clock is set.
+//! Adjustment of the times in the database when the clock is set.
 //!
-//! What waits for a moment waits for as long as before: due times, leases and circuits move by as much as the clock
-//! did, in one transaction. A step back also leaves times in the future at which something was recorded; these become
-//! the present a few at a time, so that whoever watches finds everything that it has not seen after the moment at
+//! Remaining waits keep their length: due times, leases and circuits move by as much as the clock did, in one
+//! transaction. A step back also leaves recorded times in the future. These are set to the present a few at a
+//! time, so that a watcher finds everything that it has not seen after the moment at which the clock was set
+//! back, which is stored for that purpose.
 //! which the clock was set back, which is kept for that.
 
 use rdev_webhooks_domain::Timestamp;
@@ -11,10 +12,10 @@ use sqlx::{Connection, SqliteConnection};
 use crate::clock::STEP;
 use crate::rows::micros;
 
-/// Of how many rows one step corrects when they were recorded.
+/// How many rows' recorded times one step corrects.
 const CORRECTION_STEP: i64 = 2_000;
 
-/// Moves what waits by as much as the clock was set at `before`, in microseconds.
+/// Moves waiting times by as much as the clock was set at `before`, in microseconds.
 pub(crate) async fn rebase(
     conn: &mut SqliteConnection,
     before: Timestamp,
@@ -72,8 +73,7 @@ pub(crate) async fn rebase(
     tx.commit().await
 }
 
-/// Makes some of the times at which something was recorded, and which have not come yet, the present; says whether
-/// there may be more of them.
+/// Sets some of the recorded times that lie in the future to the present; returns whether there may be more.
 pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, sqlx::Error> {
     let now = micros(now);
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
@@ -108,8 +108,8 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     Ok(most == CORRECTION_STEP.unsigned_abs())
 }
 
-/// Finds out when a database is opened whether the clock was set back since it was last used: whatever was planned
-/// was planned when an attempt was recorded. Moves what waits if it was.
+/// Detects, when a database is opened, whether the clock was set back since its last use: all planned times
+/// were planned when an attempt was recorded. Moves the waiting times if it was.
 pub(crate) async fn rebase_at_open(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT (SELECT max(finished_at) FROM deliveries INDEXED BY deliveries_by_end

@@ -25,7 +25,7 @@ impl ReplayRepository for SqliteStore {
         let (after, until) = (floor(selection.since), floor(selection.until));
         let (status, at) = (selection.outcome.as_str(), micros(now));
         let projects = projects(selection.projects.as_ref())?;
-        // One more tells whether there are more; it counts for nothing else.
+        // One more shows whether there are more; it is not counted.
         let most = i64::from(COUNT_LIMIT) + 1;
         let mut snapshot = self.listings.begin().await?;
         let row = sqlx::query!(
@@ -143,7 +143,7 @@ fn floor(at: Timestamp) -> Vec<u8> {
     DeliveryId::floor(at).as_uuid().as_bytes().to_vec()
 }
 
-/// One replay, on the connection that writes.
+/// Reads one replay, on the writing connection.
 async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay>, StoreError> {
     let id = bytes(id);
     let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(conn).await;

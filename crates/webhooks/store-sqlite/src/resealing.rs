@@ -1,5 +1,5 @@
-//! Rotation of the encryption key: what is sealed under another key than the primary one is sealed anew, in
-//! steps that let others write in between.
+//! Rotation of the encryption key: values sealed under another key than the primary one are resealed, in
+//! steps that let other tasks write in between.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::sealing::{self, associated_data};
 use crate::{OpenError, idempotency, key_checks};
 
-/// So many values in one transaction.
+/// How many values one transaction replaces.
 const STEP: usize = 200;
 
-/// How long others get between two steps.
+/// The pause for other writers between two steps.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A process that still seals with another key could go on doing so for ever.
+/// A bound, because a process that still seals with another key could do so forever.
 const MOST_PASSES: u32 = 10;
 
 /// A column of sealed values.
@@ -28,11 +28,11 @@ struct Sealed {
     column: &'static str,
     /// The primary key's columns, all of them blobs.
     key: &'static [&'static str],
-    /// What the values are bound to, beside table and column, as it is made of the primary key.
+    /// What the values are bound to, beside table and column, derived from the primary key.
     id: fn(&[Vec<u8>]) -> Option<String>,
 }
 
-/// All of them; the tests compare the list with the schema.
+/// All sealed columns; the tests compare the list with the schema.
 const SEALED: &[Sealed] = &[
     Sealed { table: "webhooks", column: sealing::HEADERS, key: &["id"], id: webhook_id },
     Sealed { table: "webhooks", column: sealing::SECRET, key: &["id"], id: webhook_id },
@@ -60,8 +60,8 @@ fn webhook_id(key: &[Vec<u8>]) -> Option<String> {
     Some(WebhookId::from_uuid(id).to_string())
 }
 
-/// Seals everything anew that is not sealed under the primary key, which the database is found to need from then
-/// on; once that is all, it needs no other. May be ended at any moment and begun again.
+/// Reseals all values that are not sealed under the primary key, which the database needs from then on; once
+/// all are resealed, it needs no other. May be stopped at any moment and restarted.
 pub(crate) async fn reseal(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
@@ -72,7 +72,7 @@ pub(crate) async fn reseal(
     let mut report = RotationReport::default();
     for column in SEALED {
         let mut resealed = 0;
-        // What was sealed behind the back of one pass is found by the next.
+        // The next pass finds what was sealed during the previous one.
         for pass in 1.. {
             let mut tally = RotationTally::default();
             let mut after = None;
@@ -98,7 +98,7 @@ pub(crate) async fn reseal(
 }
 
 impl Sealed {
-    /// Seals the next values anew, those behind the primary key `after`, and tells where to go on.
+    /// Reseals the next values, those after the primary key `after`, and returns where to continue.
     async fn step(
         &self,
         conn: &mut SqliteConnection,
@@ -139,7 +139,7 @@ impl Sealed {
             None => String::new(),
             Some(_) => format!("AND ({columns}) > ({})", parameters(2, key.len())),
         };
-        // The key's id stands in a sealed value behind its first byte. A deleted webhook's are empty.
+        // A sealed value holds the id of its key behind its first byte. A deleted webhook's values are empty.
         let statement = format!(
             "SELECT {columns}, {column} FROM {table}
              WHERE length({column}) > 0 AND substr({column}, 2, 4) <> ?1 {behind}
@@ -160,7 +160,7 @@ impl Sealed {
             .collect()
     }
 
-    /// Puts a value in the place of another, unless that has changed meanwhile; answers how many it replaced.
+    /// Replaces values unless they have changed meanwhile; returns how many it replaced.
     async fn replace(
         &self,
         conn: &mut SqliteConnection,
@@ -180,7 +180,7 @@ impl Sealed {
     }
 }
 
-/// So many parameters, from that number on.
+/// Returns `count` parameters, numbered from `from`.
 fn parameters(from: usize, count: usize) -> String {
     let parameters: Vec<_> = (from..from + count).map(|number| format!("?{number}")).collect();
     parameters.join(", ")

@@ -1,4 +1,4 @@
-//! Rotation of a webhook's secret.
+//! Rotation of a webhook's signing secret.
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{Rotated, StoreError};
@@ -10,7 +10,7 @@ use crate::rows::webhook::{self, WebhookRow};
 use crate::sealing::{self, SealedSecrets};
 use crate::{error, json, visible};
 
-/// Gives a webhook another secret. Nobody else writes meanwhile.
+/// Replaces a webhook's secret. There is no other writer meanwhile.
 pub(crate) async fn rotate(
     conn: &mut SqliteConnection,
     keyring: &Keyring,

@@ -1,4 +1,4 @@
-//! Rows, and what they are in the domain.
+//! Conversion of rows to the domain's types.
 
 pub(crate) mod attempt;
 pub(crate) mod delivery;
@@ -14,17 +14,17 @@ use rdev_webhooks_domain::ports::StoreError;
 
 use crate::error::Row;
 
-/// Nanoseconds as they are stored; what is longer than 292 years is cut to that.
+/// Converts to nanoseconds as they are stored, at most 292 years.
 pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// A moment as it is stored.
+/// Converts a moment as it is stored.
 pub(crate) fn micros(at: Timestamp) -> i64 {
     at.as_micros()
 }
 
-/// Reads a JSON array of texts that have a form.
+/// Parses a JSON array of texts.
 pub(crate) fn set<T>(row: &Row<'_>, column: &'static str, texts: &str) -> Result<BTreeSet<T>, StoreError>
 where
     T: FromStr<Err: Into<Box<dyn std::error::Error + Send + Sync>>> + Ord,

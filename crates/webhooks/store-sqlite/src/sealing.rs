@@ -1,4 +1,4 @@
-//! Secrets on their way into the database and out of it.
+//! Sealing and opening of secrets.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub(crate) const HEADERS: &str = "headers";
 pub(crate) const SECRET: &str = "secret";
 pub(crate) const PREVIOUS_SECRET: &str = "previous_secret";
 
-/// A webhook's signing secrets as they are stored, and what is no secret of them beside them.
+/// A webhook's signing secrets as they are stored, with their public parts.
 #[derive(Default)]
 pub(crate) struct SealedSecrets {
     pub(crate) current: Vec<u8>,
@@ -26,7 +26,8 @@ pub(crate) struct SealedSecrets {
 
 const TABLE: &str = "webhooks";
 
-/// What binds a sealed value to where it stands: copied to another row or column, it does not open.
+/// Returns the associated data that binds a sealed value to its place: copied to another row or column, it
+/// does not open.
 pub(crate) fn associated_data(table: &str, column: &str, id: &dyn fmt::Display) -> String {
     format!("{table}.{column} {id}")
 }
@@ -52,7 +53,7 @@ fn open<T>(
     parse(text).map_err(|error| row.corrupt(column, error))
 }
 
-/// Seals a webhook's custom headers, names and all.
+/// Seals a webhook's custom headers, names included.
 pub(crate) fn seal_headers(
     keyring: &Keyring,
     id: WebhookId,
@@ -61,7 +62,7 @@ pub(crate) fn seal_headers(
     seal(keyring, HEADERS, id, headers.to_lines().expose_secret())
 }
 
-/// Opens what [`seal_headers`] sealed.
+/// Reverses [`seal_headers`].
 pub(crate) fn open_headers(
     keyring: &Keyring,
     id: WebhookId,
@@ -70,7 +71,7 @@ pub(crate) fn open_headers(
     open(keyring, HEADERS, id, sealed, |lines| Ok(CustomHeaders::from_lines(lines)?))
 }
 
-/// What a column tells of a secret.
+/// Returns the public key of a secret, as its column stores it.
 pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
     secret.public_key().map(|key| key.to_string())
 }
@@ -96,7 +97,7 @@ pub(crate) fn seal_secrets(
     })
 }
 
-/// Opens what [`seal_secrets`] sealed.
+/// Reverses [`seal_secrets`].
 pub(crate) fn open_secrets(
     keyring: &Keyring,
     id: WebhookId,

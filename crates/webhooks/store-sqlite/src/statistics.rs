@@ -71,7 +71,7 @@ impl StatisticsRepository for SqliteStore {
     }
 }
 
-/// Sums as they are stored.
+/// The row of sums.
 struct SumsRow {
     succeeded: i64,
     failed: i64,
@@ -100,7 +100,7 @@ impl SumsRow {
     }
 }
 
-/// Reads a bucket, adds to it, and writes it back: nobody else writes.
+/// Reads a bucket, adds to it, and writes it back: there is no other writer.
 async fn add(
     conn: &mut SqliteConnection,
     webhook: WebhookId,
@@ -197,7 +197,7 @@ async fn backlog(
     Ok(Backlog::of(u32::try_from(row.count).unwrap_or(u32::MAX), oldest.map(DeliveryId::from_uuid)))
 }
 
-/// Removes some buckets that begin before a moment, and says whether there may be more.
+/// Removes some buckets that begin before a moment, and returns whether there may be more.
 async fn forget_some(
     conn: &mut SqliteConnection,
     bucket: Bucket,

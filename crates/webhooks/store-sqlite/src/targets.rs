@@ -1,4 +1,4 @@
-//! Webhooks as workers need them, their secrets unsealed once for each version.
+//! Webhooks as workers need them, their secrets opened once for each version.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,22 +14,22 @@ use crate::rows::webhook;
 use crate::sealing::{self, SealedSecrets};
 use crate::{damage, error, json};
 
-/// How many targets are kept.
+/// Maximum number of targets kept.
 const CAPACITY: usize = 10_000;
 
-/// A webhook that could not be read is left alone for so long.
+/// How long an unreadable webhook is skipped.
 const UNREADABLE_FOR: Duration = Duration::from_secs(60);
 
 /// The targets that claims have needed. A changed webhook has another version, and is read again.
 #[derive(Default)]
 pub(crate) struct Targets {
     known: Mutex<HashMap<WebhookId, Arc<DeliveryTarget>>>,
-    /// Until when webhooks that could not be read are left alone.
+    /// Until when unreadable webhooks are skipped.
     unreadable: Mutex<HashMap<WebhookId, Instant>>,
 }
 
 impl Targets {
-    /// The targets of those webhooks in those versions, which the caller has just read on the same
+    /// Returns the targets of these webhooks in these versions, which the caller has just read on the same
     /// connection.
     pub(crate) async fn get(
         &self,
@@ -71,7 +71,7 @@ impl Targets {
         Ok(found)
     }
 
-    /// Whether it makes no sense to claim for a webhook, as nothing could be sent.
+    /// Returns whether claiming for a webhook is pointless, as nothing could be sent.
     pub(crate) fn is_unreadable(&self, id: WebhookId) -> bool {
         let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         unreadable.get(&id).is_some_and(|until| Instant::now() < *until)
@@ -95,7 +95,7 @@ impl Targets {
 
     fn keep(&self, target: &Arc<DeliveryTarget>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // With so many webhooks, unsealing them again now and then is the least of it.
+        // With so many webhooks, opening them again occasionally is the smallest cost.
         if known.len() >= CAPACITY && !known.contains_key(&target.webhook_id) {
             known.clear();
         }

@@ -1,9 +1,8 @@
-//! What recording an attempt decides about its webhook, for the log.
+//! Decisions about a webhook that recording an attempt causes, for the log.
 
 use rdev_webhooks_domain::{Settlement, WebhookId};
 
-/// A decision, which is logged once it is committed. An endpoint that fails a probe keeps its circuit open: that is
-/// no news.
+/// A decision, logged once it is committed. A failed probe leaves the circuit open, which is not logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transition {
     /// The circuit opened.
@@ -15,7 +14,7 @@ pub(crate) enum Transition {
 }
 
 impl Transition {
-    /// Logs it, with the attempt that caused it.
+    /// Logs the decision, with the attempt that caused it.
     pub(crate) fn log(self, webhook: WebhookId, cause: Option<&Settlement>) {
         let attempt = cause.and_then(|settlement| settlement.attempt.as_ref());
         let delivery = cause.map(|settlement| tracing::field::display(settlement.lease.delivery));

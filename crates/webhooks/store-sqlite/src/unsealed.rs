@@ -1,4 +1,4 @@
-//! Whether a database holds any secret yet.
+//! Detects databases without secrets.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::OpenError;
 
-/// Whether a file is a database that was never served, so that no encryption key belongs to it: one that was only
-/// migrated. What is no such database for sure is taken for one that was.
+/// Returns whether a file is a database that was only migrated and never served, so that no encryption key
+/// belongs to it. In case of doubt it returns false.
 ///
 /// # Errors
 ///
-/// If it cannot be read.
+/// Fails if the file cannot be read.
 pub async fn is_unsealed(path: &Path) -> Result<bool, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut conn = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-    // Without the tables there is nothing that says so.
+    // Without the tables this cannot be known.
     let tables: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'webhooks')",
     )

@@ -1,5 +1,5 @@
-//! Whether there is something for who is limited to some projects, when it is to be changed. Nobody else writes
-//! meanwhile, so what is asked here holds until it is.
+//! Visibility checks for project-scoped callers before a change. There is only one writer, so the result
+//! holds until the change is made.
 
 use rdev_webhooks_domain::ports::StoreError;
 use sqlx::SqliteConnection;
@@ -7,7 +7,8 @@ use sqlx::SqliteConnection;
 use crate::error;
 use crate::rows::delivery::DeliveryRow;
 
-/// Whether a webhook takes events of these projects and of nothing else; without projects, always.
+/// Returns whether a webhook takes events of these projects and of nothing else; always true without
+/// projects.
 pub(crate) async fn webhook(
     conn: &mut SqliteConnection,
     id: &[u8],
@@ -29,7 +30,7 @@ pub(crate) async fn webhook(
     Ok(found > 0)
 }
 
-/// Whether a delivery is of an event of these projects, to a webhook of theirs.
+/// Returns whether a delivery is of an event of these projects, to a webhook of these projects.
 pub(crate) async fn delivery(
     conn: &mut SqliteConnection,
     row: &DeliveryRow,
@@ -46,6 +47,6 @@ pub(crate) async fn delivery(
     .fetch_one(&mut *conn)
     .await
     .map_err(error::database)?;
-    // None for an event without a project.
+    // `None` for an event without a project.
     Ok(of_theirs == Some(true) && webhook(conn, &row.webhook_id, Some(visible_to)).await?)
 }

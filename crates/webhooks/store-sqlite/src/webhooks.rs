@@ -15,7 +15,7 @@ use crate::rows::webhook::{DisabledRow, WebhookRow};
 use crate::rows::{micros, nanos};
 use crate::{SqliteStore, error, health, json, rotate, rows, sealing, visible};
 
-/// How many waiting deliveries of a deleted webhook are called off in one go.
+/// How many waiting deliveries of a deleted webhook one step cancels.
 const CANCEL_STEP: i64 = 5_000;
 
 #[async_trait]
@@ -133,7 +133,7 @@ impl WebhookRepository for SqliteStore {
         let columns = Columns::new(webhook, &self.keyring)?;
         self.write_and_wake(
             move |conn, now| Box::pin(async move { update(conn, columns, now).await }),
-            // It may just have been enabled, with deliveries that waited for that.
+            // The change may have enabled the webhook, with deliveries that waited for that.
             |updated| *updated == Updated::Applied,
         )
         .await
@@ -153,8 +153,8 @@ impl WebhookRepository for SqliteStore {
                 Box::pin(async move { mark_deleted(conn, id, versions, visible_to, now).await })
             })
             .await?;
-        // A long queue is called off in steps that let others write. Should one fail, or the process die
-        // between two of them, pruning ends it: the webhook is deleted all the same.
+        // A long queue is cancelled in steps that let others write. If one fails, or the process dies between
+        // two of them, pruning finishes the work: the webhook is deleted all the same.
         let mut has_more = deleted == Updated::Applied;
         while has_more {
             has_more = self.cancel_waiting(id).await.unwrap_or_else(|error| {
@@ -217,13 +217,13 @@ impl WebhookRepository for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Calls off some of what waits for a deleted webhook, and says whether there may be more.
+    /// Cancels some waiting deliveries of a deleted webhook, and returns whether there may be more.
     async fn cancel_waiting(&self, id: WebhookId) -> Result<bool, StoreError> {
         self.write(move |conn, now| Box::pin(async move { cancel_waiting(conn, id, now).await })).await
     }
 }
 
-/// From where a page goes on, by time and id; before everything if it is the first.
+/// Returns where a page begins, by time and id; the first page begins before everything.
 fn place(after: Option<(WebhookId, Timestamp)>) -> (i64, Vec<u8>) {
     after.map_or_else(|| (i64::MIN, Vec::new()), |(id, at)| (micros(at), bytes(id)))
 }
@@ -232,7 +232,7 @@ fn bytes(id: WebhookId) -> Vec<u8> {
     id.as_uuid().as_bytes().to_vec()
 }
 
-/// A webhook's columns, its secrets apart.
+/// A webhook's columns without its secrets.
 struct Columns {
     id: Vec<u8>,
     url: String,
@@ -279,7 +279,7 @@ impl Columns {
         })
     }
 
-    /// Makes what the webhook is found by, and leaves what is there already.
+    /// Creates the webhook's subscriptions, and keeps existing ones.
     async fn subscribe(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
         sqlx::query!(
             "DELETE FROM subscriptions WHERE webhook_id = ?3
@@ -314,8 +314,8 @@ async fn update(
     columns: Columns,
     now: Timestamp,
 ) -> Result<Updated, StoreError> {
-    // Whether it leads elsewhere, takes other projects' events or is enabled again: then what was known of
-    // the endpoint is not.
+    // Whether the change moves the webhook to another URL, to other projects or enables it: then the known
+    // health of the endpoint no longer applies.
     let changes = sqlx::query!(
         r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_since IS NOT NULL AND ?4 IS NULL)
              AS "begins_anew!: bool", events <> ?5 OR projects <> ?3 AS "resubscribes!: bool"
@@ -372,7 +372,7 @@ async fn update(
     Ok(if there == 0 { Updated::NotFound } else { Updated::VersionMismatch })
 }
 
-/// Deletes a webhook, its secrets for good.
+/// Deletes a webhook, and its secrets permanently.
 async fn mark_deleted(
     conn: &mut SqliteConnection,
     id: WebhookId,
@@ -417,7 +417,7 @@ async fn mark_deleted(
     Ok(Updated::Applied)
 }
 
-/// Calls off some of what waits for a webhook; an attempt in flight is left to be recorded. Says whether
+/// Cancels some of a webhook's waiting deliveries; an attempt in flight is still recorded. Returns whether
 /// there may be more.
 async fn cancel_waiting(
     conn: &mut SqliteConnection,

@@ -1,4 +1,4 @@
-//! The one task that writes, and how the rest hands it work.
+//! The only writing task, and how other tasks hand it work.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ mod time;
 pub(crate) use log::WriteAheadLog;
 pub(crate) use task::Setup;
 
-/// How many callers may wait for the writer before further ones wait for a place.
+/// How many callers may wait for the writer before further ones wait for a place in the queue.
 const QUEUE_LEN: usize = 1_024;
 
-/// What a job does, on the connection that writes.
+/// The work of a job on the writing connection.
 pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// What a job leaves to be done once the group is committed, or was not.
+/// What a job does after the group has committed or failed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Wake + Send>;
 
-/// Whether there is new work for whoever waits for it.
+/// Whether there is new work for a waiting worker.
 type Wake = bool;
 
-/// What became of a job within its group.
+/// The result of a job within its group.
 struct Outcome {
-    /// Whether its changes stand; otherwise they are taken back.
+    /// Whether its changes are kept; otherwise they are rolled back.
     keep: bool,
     answer: Answer,
 }
@@ -48,8 +48,8 @@ type Job = Box<
         + Send,
 >;
 
-/// Events that one caller publishes. These are not jobs of their own because many of them together
-/// cost few statements.
+/// Events that one caller publishes. They are not jobs of their own because many of them together need few
+/// statements.
 struct Publication {
     events: Vec<NewEvent>,
     max_deliveries: u32,
@@ -80,10 +80,10 @@ enum Message {
     Close,
 }
 
-/// When what is being written has begun to be, in microseconds; [`i64::MAX`] while nothing is.
+/// The start of the current write, in microseconds; [`i64::MAX`] while there is none.
 ///
-/// The writer puts it down before it takes the time that it writes, and a reader takes the time before it looks
-/// here: so what is not seen here has a later time than the reader's.
+/// The writer sets it before it takes the time that it writes, and a reader takes the time before it reads
+/// this: so a write that the reader does not see here has a later time than the reader's.
 #[derive(Clone)]
 struct Begun(Arc<AtomicI64>);
 
@@ -101,19 +101,18 @@ impl Begun {
     }
 }
 
-/// The way to the writer.
+/// The handle of the writing task.
 pub(crate) struct Writer {
     messages: mpsc::Sender<Message>,
     task: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     begun: Begun,
-    /// The last write has failed for something that is not its own.
+    /// Whether the last write failed for a reason that is not its own.
     failed: AtomicBool,
     timeout: Duration,
 }
 
 impl Writer {
-    /// Starts the task. It ends when it is closed or the writer is dropped, after all that was handed
-    /// to it.
+    /// Starts the task. It ends when it is closed or the writer is dropped, after all work handed to it.
     pub(crate) fn start(setup: Setup, timeout: Duration) -> Self {
         let (messages, waiting) = mpsc::channel(QUEUE_LEN);
         let begun = Begun::nothing();
@@ -121,7 +120,7 @@ impl Writer {
         Self { messages, task: Mutex::new(Some(task)), begun, failed: AtomicBool::new(false), timeout }
     }
 
-    /// Runs a job and answers when it is on disk. Dropping the call does not take the job back.
+    /// Runs a job and returns once it is on disk. Dropping the call does not cancel the job.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl for<'c> FnOnce(&'c mut SqliteConnection, Timestamp) -> JobFuture<'c, T> + Send + 'static,
@@ -141,7 +140,7 @@ impl Writer {
                     answer: Box::new(move |committed| {
                         let result = committed.and(result);
                         let wake = result.as_ref().is_ok_and(wakes);
-                        // Nobody listens any more: then nobody needs the answer.
+                        // If the caller has given up, the answer is not needed.
                         let _ = reply.send(result);
                         wake
                     }),
@@ -151,7 +150,7 @@ impl Writer {
         self.ask(Message::Job(job), ticket, answer).await
     }
 
-    /// Publishes events, together with those of whoever else does.
+    /// Publishes events, together with those of concurrent callers.
     pub(crate) async fn publish(
         &self,
         events: Vec<NewEvent>,
@@ -163,20 +162,20 @@ impl Writer {
         self.ask(Message::Publish(publication), ticket, answer).await
     }
 
-    /// Whatever is written from now on, and can be read later only, has this time or a later one; `now` was
-    /// taken just before.
+    /// Returns the time up to which writes are complete: every write that becomes visible later has this time or
+    /// a later one. `now` was taken just before.
     pub(crate) fn written_until(&self, now: Timestamp) -> Timestamp {
         now.min(Timestamp::from_micros(self.begun.0.load(Ordering::SeqCst)))
     }
 
-    /// Whether the task is there to take something.
+    /// Returns whether the task accepts work.
     pub(crate) fn is_running(&self) -> bool {
         !self.messages.is_closed()
     }
 
-    /// Waits until all that was handed over is written and the connection is closed.
+    /// Waits until all work handed over is written and the connection is closed.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        // It may have ended already; its result tells.
+        // The task may have ended already; its result says so.
         let _ = self.messages.send(Message::Close).await;
         match self.task.lock().await.take() {
             Some(task) => task.await.map_err(error::unavailable)?,
@@ -184,8 +183,8 @@ impl Writer {
         }
     }
 
-    /// Hands a write over and waits for its answer. A write that has not begun in time is withdrawn; one that
-    /// has begun is waited for once more as long.
+    /// Hands over a write and waits for its answer. A write that has not begun in time is withdrawn; for one
+    /// that has begun, the wait is extended once by the same time.
     async fn ask<T>(
         &self,
         message: Message,
@@ -212,7 +211,8 @@ impl Writer {
         done
     }
 
-    /// Whether the last write has failed, and another has to show whether the next will.
+    /// Returns whether the last write has failed, so that a test write must show whether the next one will
+    /// work.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
@@ -305,7 +305,7 @@ mod tests {
         );
         assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
         let kept = u64::from(small.is_ok()) + u64::from(other.is_ok());
-        // Whether SQLite gives up the whole transaction is its choice; the answers must be true.
+        // SQLite chooses whether to roll back the whole transaction; the answers must be true.
         assert_eq!(write(&writer, "DELETE FROM t").await.unwrap(), kept);
         assert_eq!(write(&writer, "INSERT INTO t VALUES (3)").await.unwrap(), 1);
         writer.close().await.unwrap();

@@ -14,7 +14,7 @@ use crate::json::{self, Blobs, Place};
 use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
 
-/// A producer's key within its project, which is empty for none.
+/// A producer's event key and its project, which is empty for none.
 type Key<'a> = (&'a str, &'a str);
 
 /// The events of one caller.
@@ -28,7 +28,8 @@ impl<'a> Call<'a> {
         Self { events: events.into_iter().collect(), max_deliveries }
     }
 
-    /// How many deliveries each event adds: none if its key is taken, by an earlier event of the call too.
+    /// Returns how many deliveries each event adds: none if its key is taken, also by an earlier event of the
+    /// call.
     fn new_deliveries(&self, known: &HashMap<Key<'a>, Published>, receivers: &Subscribers<'a>) -> Vec<u32> {
         let mut keys = HashSet::new();
         let count = |event: &'a NewEvent| match key(event) {
@@ -39,9 +40,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Stores the events and deliveries of several callers, and answers each. However many there are, that is a
-/// handful of statements. Stores nothing of a caller whose deliveries exceed its limit. Returns none, and
-/// stores nothing, if that cannot be decided for all of them at once.
+/// Stores the events and deliveries of several callers, and answers each, in a few statements for any number
+/// of callers. Stores nothing of a caller whose deliveries exceed its limit. Returns `None`, and stores
+/// nothing, if that cannot be decided for all of them at once.
 pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
@@ -99,8 +100,7 @@ pub(crate) async fn publish(
     Ok(Some(outcomes))
 }
 
-/// As [`publish`] for one caller, save that events may be among them that are there already: these stay as
-/// they are.
+/// Like [`publish`] for one caller, except that some of the events may exist already: these stay unchanged.
 pub(crate) async fn publish_missing(
     conn: &mut SqliteConnection,
     call: &Call<'_>,
@@ -134,7 +134,7 @@ pub(crate) async fn publish_missing(
     }
 }
 
-/// What is to be answered for those of the events that are there.
+/// Returns the answers for the events that exist already.
 async fn stored_before(
     conn: &mut SqliteConnection,
     events: &[&NewEvent],
@@ -162,7 +162,7 @@ fn key(event: &NewEvent) -> Option<Key<'_>> {
     event.key.as_ref().map(|key| (project, key.as_str()))
 }
 
-/// What was answered for those of the keys that were taken before.
+/// Returns the answers for the keys that were taken before.
 async fn published_before<'a>(
     conn: &mut SqliteConnection,
     events: &[&'a NewEvent],
@@ -193,7 +193,7 @@ async fn published_before<'a>(
     Ok(known)
 }
 
-/// The rows to be inserted, each as its statement reads it.
+/// The rows to insert, each as its statement reads it.
 struct Batch<'a> {
     events: Vec<EventRow<'a>>,
     bodies: Blobs,

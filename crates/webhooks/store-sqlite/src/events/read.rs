@@ -1,4 +1,4 @@
-//! Looking at events.
+//! Reading of events.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use crate::error::{self, Row};
 use crate::rows::micros;
 use crate::{SqliteStore, json};
 
-/// An event as it is stored.
+/// The row of an event.
 struct EventRow {
     id: Vec<u8>,
     key: Option<String>,
@@ -45,8 +45,8 @@ impl EventRow {
     }
 }
 
-/// A query for [`EventRow`]s of `events AS e`, by the condition given besides the bounds: at least the id
-/// ?1 and under the id ?2; of the type ?3; of the project ?4; at most ?5; without bodies longer than ?6.
+/// A query for [`EventRow`]s of `events AS e`, under the given condition and these bounds: at least the id ?1
+/// and under the id ?2; of the type ?3; of the project ?4; at most ?5; without bodies longer than ?6.
 macro_rules! event_rows {
     ($from:literal, $bounds:expr) => {
         sqlx::query_as!(
@@ -66,7 +66,7 @@ macro_rules! event_rows {
     };
 }
 
-/// What a query for a page asks.
+/// The parameters of a query for a page.
 struct Bounds<'a> {
     low: Vec<u8>,
     high: Vec<u8>,
@@ -107,7 +107,7 @@ impl SqliteStore {
         let high = [until, page.before].into_iter().flatten().min();
         let mut bounds = Bounds {
             low: filter.since.map(EventId::floor).map_or_else(Vec::new, bytes),
-            // One byte more than an id has is after every id.
+            // One byte more than an id has sorts after every id.
             high: high.map_or_else(|| vec![0xff; 17], bytes),
             event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
             project: filter.project.as_ref().map(|project| project.as_str()),
@@ -149,7 +149,7 @@ impl SqliteStore {
 }
 
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, StoreError> {
-    // A project is the rarer of the two.
+    // A project is rarer than a type.
     let rows = if bounds.project.is_some() {
         event_rows!("INDEXED BY events_by_project WHERE e.project = ?4", bounds).fetch_all(conn).await
     } else if bounds.event_type.is_some() {
@@ -160,8 +160,8 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
     rows.map_err(error::database)
 }
 
-/// Counts the deliveries of events by their status at `now`, or those of them that are visible to who is
-/// limited to some projects.
+/// Counts the deliveries of events by their status at `now`; for a project-scoped caller, only the visible
+/// ones.
 async fn count(
     conn: &mut SqliteConnection,
     events: &[EventId],
@@ -171,7 +171,7 @@ async fn count(
     let events = json::ids(events.iter().map(EventId::as_uuid))?;
     let visible_to = visible_to.map(json::projects).transpose()?;
     let now = micros(now);
-    // The status of what is unfinished is that of `Progress::state`.
+    // The status of an unfinished delivery follows `Progress::state`.
     let rows = sqlx::query!(
         r#"SELECT event_id,
              CASE WHEN status <> 'unfinished' THEN status

@@ -1,4 +1,4 @@
-//! Who gets an event.
+//! The webhooks that receive an event.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,8 +9,8 @@ use sqlx::SqliteConnection;
 use crate::rows::webhook;
 use crate::{error, json};
 
-/// What decides who gets an event, and how many of them its producer sees. The events of a batch have few
-/// different ones.
+/// The properties of an event that decide which webhooks receive it, and how many of these its producer sees.
+/// The events of a batch have few different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Address<'a> {
     Subscribers { event_type: &'a str, project: &'a str, visible_to: Option<&'a BTreeSet<ProjectName>> },
@@ -31,11 +31,11 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The webhooks that get an event.
+/// The webhooks that receive an event.
 #[derive(Default)]
 pub(crate) struct Receivers {
     ids: Vec<WebhookId>,
-    /// How many of them the producer sees, if that is limited.
+    /// How many of them the producer sees, if it is project-scoped.
     visible: Option<u32>,
 }
 
@@ -55,14 +55,14 @@ impl Receivers {
     }
 }
 
-/// The enabled webhooks that get the events of a batch.
+/// The enabled webhooks that receive the events of a batch.
 pub(crate) struct Subscribers<'a> {
     by_address: HashMap<Address<'a>, Receivers>,
     is_cut: bool,
 }
 
 impl<'a> Subscribers<'a> {
-    /// Looks them up for all the events, up to one more than `limit` in all.
+    /// Looks up the webhooks for all events, up to one more than `limit` in all.
     pub(crate) async fn of(
         conn: &mut SqliteConnection,
         events: &[&'a NewEvent],
@@ -112,18 +112,18 @@ impl<'a> Subscribers<'a> {
         Ok(Self { by_address: found, is_cut })
     }
 
-    /// Whether there are more than the limit; then some are missing.
+    /// Returns whether the limit was exceeded; then some webhooks are missing.
     pub(crate) const fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Those of one of the events.
+    /// Returns the webhooks for one of the events.
     pub(crate) fn get(&self, event: &'a NewEvent) -> &Receivers {
         self.by_address.get(&Address::of(event)).unwrap_or(Receivers::NONE)
     }
 }
 
-/// How many of the webhooks take the events of these projects and of nothing else.
+/// Counts the webhooks that take events of these projects and of nothing else.
 async fn count_visible(
     conn: &mut SqliteConnection,
     webhooks: &[WebhookId],
@@ -147,7 +147,7 @@ async fn count_visible(
     .map_err(error::database)
 }
 
-/// Those of the webhooks that are, with their versions.
+/// Returns the enabled ones among the webhooks, with their versions.
 async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(WebhookId, u64)>, StoreError> {
     let rows = sqlx::query!(
         "SELECT id, version FROM webhooks
@@ -165,7 +165,8 @@ async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(Webhoo
         .collect()
 }
 
-/// Answers look-ups `[project, [patterns]]`, each webhook with the place of its look-up, up to a limit.
+/// Answers look-ups `[project, [patterns]]`: returns each webhook with the index of its look-up, up to a
+/// limit.
 async fn subscribing(
     conn: &mut SqliteConnection,
     lookups: String,

@@ -10,25 +10,25 @@ use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
 use crate::rows::micros;
 use crate::{SqliteStore, error, json};
 
-/// What a query for a page asks.
+/// The parameters of a query for a page.
 struct Bounds<'a> {
     low: Vec<u8>,
     high: Vec<u8>,
     event_type: Option<&'a str>,
     project: Option<&'a str>,
-    /// As it is stored.
+    /// The stored status.
     status: Option<&'static str>,
-    /// What an unfinished one is besides, at `now`.
+    /// The state of an unfinished delivery at `now`.
     phase: Option<&'static str>,
     now: i64,
     webhook: Option<Vec<u8>>,
     event: Option<Vec<u8>>,
-    /// The projects that somebody is limited to, as a JSON array.
+    /// The projects of a project-scoped caller, as a JSON array.
     visible_to: Option<String>,
     limit: i64,
 }
 
-/// A query for deliveries within bounds, by what is to be looked up.
+/// A query for deliveries within bounds, by the given look-up.
 macro_rules! page {
     ($from:literal, $bounds:expr) => {
         delivery_rows!(
@@ -100,7 +100,7 @@ impl<'a> Bounds<'a> {
         let phase = filter.status.filter(|status| is_unfinished(*status)).map(DeliveryStatus::as_str);
         Ok(Self {
             low: filter.since.map(DeliveryId::floor).map_or_else(Vec::new, bytes),
-            // One byte more than an id has is after every id.
+            // One byte more than an id has sorts after every id.
             high: high.map_or_else(|| vec![0xff; 17], bytes),
             event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
             project: filter.project.as_ref().map(|project| project.as_str()),
@@ -119,7 +119,7 @@ const fn is_unfinished(status: DeliveryStatus) -> bool {
     matches!(status, DeliveryStatus::Pending | DeliveryStatus::InFlight | DeliveryStatus::Retrying)
 }
 
-/// Takes the index that leaves the least to be looked through.
+/// Uses the index that leaves the fewest rows to read.
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
     let rows = if bounds.event.is_some() {
         page!("FROM deliveries AS d INDEXED BY deliveries_by_event WHERE d.event_id = ?9", bounds)

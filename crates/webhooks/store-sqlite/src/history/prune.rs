@@ -7,17 +7,17 @@ use sqlx::SqliteConnection;
 use crate::rows::micros;
 use crate::{SqliteStore, error, json};
 
-/// How many events one step looks at.
+/// How many events one step reads.
 const EVENTS_STEP: i64 = 200;
 
-/// Of how many deliveries one step forgets that they were put back.
+/// How many marks of reopened deliveries one step deletes.
 const REOPENED_STEP: i64 = 1_000;
 
-/// How many deliveries one step calls off.
+/// How many deliveries one step cancels.
 const CANCEL_STEP: i64 = 1_000;
 
 impl SqliteStore {
-    /// Works in steps, between which others write.
+    /// Prunes in steps, between which others write.
     pub(super) async fn prune_before(&self, before: Timestamp) -> Result<Pruned, StoreError> {
         while self.write(|conn, now| Box::pin(cancel_left_behind(conn, now))).await? {}
         let mut pruned = Pruned::default();
@@ -43,8 +43,8 @@ impl SqliteStore {
     }
 }
 
-/// Calls off some of what waits for a deleted webhook because its worker died, and says whether there may
-/// be more.
+/// Cancels some of the deleted webhooks' waiting deliveries that dead workers left behind, and returns
+/// whether there may be more.
 async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, StoreError> {
     let now = micros(now);
     let cancelled = sqlx::query!(
@@ -64,14 +64,14 @@ async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Resu
     Ok(cancelled.rows_affected() == CANCEL_STEP.unsigned_abs())
 }
 
-/// What one step did.
+/// The result of one step.
 struct Step {
     pruned: Pruned,
-    /// The last event that was looked at; none if there are no more.
+    /// The last event that was read; `None` if there are no more.
     last: Option<Vec<u8>>,
 }
 
-/// Looks at the next events that are old, and removes those of which nothing is still to be delivered.
+/// Reads the next old events, and removes those without unfinished deliveries.
 async fn prune_step(
     conn: &mut SqliteConnection,
     after: Vec<u8>,
@@ -134,7 +134,7 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, S
     Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected(), has_more: false })
 }
 
-/// Forgets of some of what has ended again that it was put back once, and says whether there may be more.
+/// Deletes some marks of reopened deliveries that have ended again, and returns whether there may be more.
 async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
     let forgotten = sqlx::query!(
         "DELETE FROM reopened WHERE rowid IN (SELECT r.rowid FROM reopened AS r
@@ -149,7 +149,7 @@ async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError
     Ok(forgotten.rows_affected() == REOPENED_STEP.unsigned_abs())
 }
 
-/// Forgets the previous secrets that sign no more.
+/// Deletes the previous secrets that no longer sign.
 async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
     let now = micros(now);
     sqlx::query!(
@@ -163,7 +163,7 @@ async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) ->
     Ok(())
 }
 
-/// Removes webhooks that were deleted long ago, unless something of them is still in flight.
+/// Removes webhooks that were deleted long ago, unless a delivery of theirs is still in flight.
 async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
     let before = micros(before);
     sqlx::query!(
@@ -178,7 +178,7 @@ async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Resul
     Ok(())
 }
 
-/// Removes replays that ended long ago, unless something that they queued has not.
+/// Removes replays that ended long ago, unless a delivery that they queued has not ended.
 async fn prune_replays(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
     let before = micros(before);
     sqlx::query!("DELETE FROM replays WHERE ended_at < ?1 AND NOT open", before)

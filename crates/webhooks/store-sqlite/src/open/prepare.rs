@@ -1,4 +1,4 @@
-//! What happens to a database before it is served.
+//! Preparation of a database before it is served.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::rows::micros;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/webhooks/sqlite");
 
-/// Brings the schema up to date.
+/// Migrates the schema.
 pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let path = path.to_owned();
     MIGRATIONS.run(conn).await.map_err(|error| match error {
@@ -21,9 +21,9 @@ pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<
     })
 }
 
-/// Whether the schema is the one that this version knows. Unlike [`migrate`] it writes nothing.
+/// Returns whether the schema is this version's. Unlike [`migrate`] it writes nothing.
 pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The driver's own table, which is not there before the first migration.
+    // The driver's own table, which does not exist before the first migration.
     let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
         .fetch_one(&mut *conn)
         .await?;
@@ -35,8 +35,8 @@ pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx
     Ok(found == MIGRATIONS.iter().map(|migration| migration.version).max())
 }
 
-/// Ends the leases that are left: whoever had them is dead, or it would have the lock. The tokens stay, so
-/// that whoever takes a delivery over records the attempt that was begun.
+/// Ends the remaining leases: their holders are dead, or they would have the lock. The tokens stay, so that
+/// the next claim records the attempt that was begun.
 pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let now = micros(now);
     sqlx::query!(
@@ -48,7 +48,7 @@ pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -
     )
     .execute(&mut *conn)
     .await?;
-    // And with them ended the probes of half-open circuits, and the requests that were under way.
+    // This also ends the probes of half-open circuits, and the requests in progress.
     sqlx::query!("UPDATE webhook_health SET open_until = ?1 WHERE probing AND open_until > ?1", now)
         .execute(&mut *conn)
         .await?;

@@ -1,4 +1,4 @@
-//! Calling off on request.
+//! Cancellation on request.
 
 use rdev_webhooks_domain::ports::{Cancellation, StoreError};
 use rdev_webhooks_domain::{Attempt, DeliveryId, Timestamp};
@@ -8,7 +8,7 @@ use crate::rows::attempt;
 use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::{error, visible};
 
-/// Calls a delivery off that waits, or says why not.
+/// Cancels a pending or retrying delivery, or returns why not.
 pub(super) async fn cancel(
     conn: &mut SqliteConnection,
     id: DeliveryId,

@@ -1,4 +1,4 @@
-//! Taking deliveries.
+//! Claiming of deliveries.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::rows::{attempt, micros, webhook};
 use crate::targets::Targets;
 use crate::{damage, health, json};
 
-/// How long a delivery that cannot be read is put off.
+/// How long an unreadable delivery is postponed.
 const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// Leases what is due of each share. A webhook that cannot be read is left alone for a while, and a delivery that
-/// cannot be is put off, so that neither holds up the rest.
+/// Leases the due deliveries of each share. An unreadable webhook is skipped for a while, and an unreadable
+/// delivery is postponed, so that neither holds up the rest.
 pub(super) async fn claim(
     conn: &mut SqliteConnection,
     claim: &Claim,
@@ -83,7 +83,7 @@ pub(super) async fn claim(
     Ok(leased)
 }
 
-/// Puts off deliveries that cannot be read.
+/// Postpones unreadable deliveries.
 async fn put_off(
     conn: &mut SqliteConnection,
     deliveries: &[&[u8]],
@@ -105,7 +105,7 @@ async fn put_off(
 
 type Shares<'a> = HashMap<WebhookId, (&'a ClaimShare, Arc<DeliveryTarget>)>;
 
-/// A lease, where the delivery stands then, and the lease of a dead worker that it takes over.
+/// A lease, the state of its delivery, and the lease of a dead worker that it takes over.
 type Leased = (LeasedDelivery, Stage, Option<AbandonedAttempt>);
 
 fn lease(
@@ -144,7 +144,7 @@ fn lease(
     Ok(Some((leased, Stage::Unfinished(progress), lost)))
 }
 
-/// The versions of those of the shares' webhooks that take deliveries.
+/// Returns the versions of the shares' webhooks that take deliveries.
 async fn enabled(
     conn: &mut SqliteConnection,
     shares: &[ClaimShare],
@@ -167,7 +167,8 @@ async fn enabled(
     Ok(versions)
 }
 
-/// What is due of each share, the longest due first. Shares that take as many go together.
+/// Returns the due deliveries of each share, the longest due first. Shares of the same size are read
+/// together.
 async fn due(
     conn: &mut SqliteConnection,
     shares: impl Iterator<Item = ClaimShare>,
@@ -199,7 +200,7 @@ async fn due(
     Ok(due)
 }
 
-/// What is sent of an event, shared by all its deliveries.
+/// The event as it is sent, shared by all its deliveries.
 struct Sent {
     body: Bytes,
     traceparent: Option<String>,
@@ -217,7 +218,7 @@ async fn sent(
     deliveries: &[DeliveryRow],
 ) -> Result<HashMap<Vec<u8>, Sent>, StoreError> {
     let mut ids = Vec::with_capacity(deliveries.len());
-    // One whose event cannot be told is found out when it is to be leased.
+    // A delivery whose event id cannot be read is detected when it is leased.
     ids.extend(deliveries.iter().filter_map(|delivery| Some(delivery.event_id().ok()?.as_uuid())));
     ids.sort_unstable();
     ids.dedup();

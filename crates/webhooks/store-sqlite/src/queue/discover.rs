@@ -1,4 +1,4 @@
-//! What there is to be claimed.
+//! Discovery of claimable deliveries.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::rows::{micros, webhook};
 use crate::targets::Targets;
 use crate::{damage, error};
 
-/// Goes through the webhooks that have something unfinished, from one to the next by the index, and stops
-/// as soon as the answer is known.
+/// Walks over the webhooks that have unfinished deliveries, from one to the next by the index, and stops as
+/// soon as the answer is known.
 ///
-/// For each, what is claimable first is either the first delivery that nobody has leased, or a lease that
-/// ends before that one is due; since what is leased was due when it was claimed, such a lease stands
-/// before it in the index. What an open circuit holds back is claimable when that ends.
+/// For each webhook, the first claimable delivery is either the first one without a lease, or one whose lease
+/// ends before that one is due; since a leased delivery was due when it was claimed, it comes before that one
+/// in the index. A delivery behind an open circuit is claimable when the circuit's wait ends.
 pub(super) async fn discover(
     conn: &mut SqliteConnection,
     after: Option<WebhookId>,
@@ -24,7 +24,7 @@ pub(super) async fn discover(
     targets: &Targets,
     now: Timestamp,
 ) -> Result<Discovery, StoreError> {
-    // Every id is after the empty one.
+    // Every id sorts after the empty one.
     let after = after.map_or_else(Vec::new, |id| id.as_uuid().as_bytes().to_vec());
     let now_micros = micros(now);
     let mut rows = sqlx::query!(

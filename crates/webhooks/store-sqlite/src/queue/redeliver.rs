@@ -1,4 +1,4 @@
-//! Sending again on request.
+//! Redelivery on request.
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Redelivery, StoreError};
@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::{error, feed, idempotency, json, visible};
 
-/// Makes an attempt due now, or says why not.
+/// Makes an attempt due now, or returns why not.
 pub(super) async fn redeliver(
     conn: &mut SqliteConnection,
     id: DeliveryId,

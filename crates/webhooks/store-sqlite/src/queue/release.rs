@@ -1,4 +1,4 @@
-//! Giving claims back.
+//! Release of claims.
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{LeaseRef, Timestamp};
@@ -7,8 +7,8 @@ use sqlx::SqliteConnection;
 use super::stages::Stages;
 use crate::rows::delivery::Stage;
 
-/// Gives leases back, and says whether something can be claimed by that. A delivery whose webhook was
-/// deleted meanwhile goes to nobody any more.
+/// Releases leases, and returns whether that makes anything claimable. A delivery of a webhook that was
+/// deleted meanwhile is not sent any more.
 pub(super) async fn release(
     conn: &mut SqliteConnection,
     leases: &[LeaseRef],

@@ -1,4 +1,4 @@
-//! Recording how attempts ended.
+//! Recording of attempts.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::rows::{attempt, micros};
 use crate::transitions::Transition;
 use crate::{error, health};
 
-/// What was decided about a webhook, and the place of the settlement that caused it.
+/// A decision about a webhook, and the position of the settlement that caused it.
 pub(super) struct Decided {
     pub(super) transition: Transition,
     pub(super) cause: Option<usize>,
 }
 
-/// Records settlements, and says for each whether its lease still held, and what that decided.
+/// Records settlements, and returns for each whether its lease still held, and the decisions that follow.
 pub(super) async fn settle(
     conn: &mut SqliteConnection,
     settlements: &[Settlement],
@@ -62,8 +62,8 @@ pub(super) async fn settle(
     Ok((recorded, decided.collect()))
 }
 
-/// Takes in what the attempts say of the endpoints, and says which circuits opened or closed by that. What works
-/// and did so before is not written.
+/// Applies the attempts to the health of the endpoints, and returns which circuits opened or closed. The
+/// health of an endpoint that works and worked before is not written.
 async fn record_health(
     conn: &mut SqliteConnection,
     tallies: &BTreeMap<WebhookId, Tally>,
@@ -92,8 +92,8 @@ async fn record_health(
     Ok(transitions)
 }
 
-/// Makes the transition, and says whose delivery it was and whether that webhook was deleted; none if the
-/// lease was lost.
+/// Makes the transition, and returns the delivery's webhook and whether that was deleted; `None` if the lease
+/// was lost.
 fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> Option<(WebhookId, bool)> {
     let mut delivery = stages.unfinished(settlement.lease.delivery)?;
     let webhook = delivery.webhook;
@@ -107,7 +107,8 @@ fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> O
     Some((webhook, deleted))
 }
 
-/// Disables webhooks whose endpoints are gone, each if it is still of the version that was tried, and says which.
+/// Disables webhooks whose endpoints are gone, each if it still has the version that was tried, and returns
+/// which.
 async fn disable(
     conn: &mut SqliteConnection,
     webhooks: BTreeMap<WebhookId, u64>,
@@ -117,7 +118,7 @@ async fn disable(
     let (reason, now) = (DisabledReason::Gone.as_str(), micros(now));
     for (webhook, version) in webhooks {
         let id = webhook.as_uuid().as_bytes().to_vec();
-        // A version that does not fit is no webhook's.
+        // A version beyond the database's numbers belongs to no webhook.
         let version = i64::try_from(version).unwrap_or(-1);
         let done = sqlx::query!(
             "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1

@@ -1,4 +1,4 @@
-//! The deliveries of a batch, on their way from the database through the domain's transitions and back.
+//! The deliveries of a batch: read from the database, changed by the domain's transitions, and written back.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::rows::webhook;
 use crate::{damage, error, json};
 
-/// What a batch is about.
+/// The deliveries of a batch.
 pub(super) struct Stages(HashMap<DeliveryId, Entry>);
 
 struct Entry {
@@ -30,7 +30,7 @@ pub(super) struct Unfinished<'a> {
 }
 
 impl Stages {
-    /// Reads deliveries; those that are not there are left out.
+    /// Reads deliveries; missing ones are left out.
     pub(super) async fn load(
         conn: &mut SqliteConnection,
         ids: impl Iterator<Item = DeliveryId>,
@@ -62,7 +62,7 @@ impl Stages {
         Ok(Self(entries))
     }
 
-    /// One of them, if it is not finished.
+    /// Returns one of them, if it is not finished.
     pub(super) fn unfinished(&mut self, id: DeliveryId) -> Option<Unfinished<'_>> {
         let entry = self.0.get_mut(&id)?;
         let Stage::Unfinished(progress) = entry.stage else {
@@ -72,7 +72,7 @@ impl Stages {
         Some(Unfinished { webhook, webhook_deleted, progress, entry })
     }
 
-    /// Stores those that were changed.
+    /// Stores the changed deliveries.
     pub(super) async fn save(self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
         let changed = self.0.into_iter().filter(|(_, entry)| entry.changed);
         delivery::save(conn, changed.map(|(id, entry)| (id, entry.stage))).await
@@ -80,7 +80,7 @@ impl Stages {
 }
 
 impl Unfinished<'_> {
-    /// Says where the delivery stands now.
+    /// Sets the state of the delivery.
     pub(super) fn set(self, stage: Stage) {
         self.entry.stage = stage;
         self.entry.changed = true;

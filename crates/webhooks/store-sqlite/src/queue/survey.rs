@@ -8,7 +8,7 @@ use crate::damage;
 use crate::error::{self, Row};
 use crate::rows::{micros, webhook};
 
-/// Looks it over: a count by the index, and a step of it for each webhook that has something unfinished.
+/// Measures it: a count by the index, and one step of the index for each webhook with unfinished deliveries.
 pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Result<QueueSurvey, StoreError> {
     let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
     let now_us = micros(now);

@@ -1,4 +1,4 @@
-//! Taking a replay a step further.
+//! One step of a replay.
 
 use std::num::NonZeroU32;
 
@@ -15,7 +15,7 @@ use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows}
 use crate::rows::{micros, replay};
 use crate::{error, feed, json};
 
-/// One step; there is but one who could take it.
+/// Makes one step; there is only one caller that could.
 pub(super) async fn advance(
     conn: &mut SqliteConnection,
     id: ReplayId,
@@ -54,7 +54,7 @@ pub(super) async fn advance(
     Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
 }
 
-/// What a replay's webhook takes.
+/// Whether a replay's webhook takes deliveries.
 enum Standing {
     Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
@@ -82,7 +82,7 @@ async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Sta
     })
 }
 
-/// Forgets the deliveries that are finished or gone, and says what became of them.
+/// Removes the finished and the deleted deliveries from the replay, and counts their outcomes.
 async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ended, StoreError> {
     let id = bytes(id);
     let rows = sqlx::query!(
@@ -119,7 +119,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
 
 struct Found {
     taken: u32,
-    /// None if there is nothing more to be looked at.
+    /// `None` if there is nothing more to scan.
     looked_to: Option<DeliveryId>,
 }
 
@@ -168,7 +168,8 @@ async fn take(
     Ok(Found { taken, looked_to })
 }
 
-/// The last of those that one step looks at, where it takes fewer than it may; none if there are no more.
+/// Returns the last delivery that one step scans, where it takes fewer than it may; `None` if there are no
+/// more.
 async fn last_looked_at(
     conn: &mut SqliteConnection,
     webhook: &[u8],
@@ -194,7 +195,7 @@ async fn last_looked_at(
     last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()
 }
 
-/// Makes finished deliveries due now, and remembers which they are.
+/// Makes finished deliveries due now, and adds them to the replay.
 async fn queue(
     conn: &mut SqliteConnection,
     replay: ReplayId,

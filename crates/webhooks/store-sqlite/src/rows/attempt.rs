@@ -14,7 +14,7 @@ use super::{micros, nanos};
 use crate::error::{self, Row};
 use crate::json::{self, Blobs, Place};
 
-/// An attempt as it is stored.
+/// The row of an attempt.
 pub(crate) struct AttemptRow {
     pub(crate) number: i64,
     pub(crate) trigger: String,
@@ -34,7 +34,7 @@ pub(crate) struct AttemptRow {
 }
 
 impl AttemptRow {
-    /// The attempt of that delivery.
+    /// Converts the row to an attempt of that delivery.
     pub(crate) fn attempt(self, delivery: DeliveryId) -> Result<Attempt, StoreError> {
         let number = u32::try_from(self.number).unwrap_or_default();
         let id = AttemptId::derive(delivery, number);
@@ -78,7 +78,7 @@ impl AttemptRow {
     }
 }
 
-/// The columns as [`record`] reads them.
+/// The columns in the order in which [`record`] reads them.
 #[derive(Serialize)]
 struct Recorded<'a>(
     String,
@@ -116,7 +116,7 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// Records attempts as of now. One of a number that is there already replaces it.
+/// Records attempts as of now. An attempt replaces an existing one of the same number.
 pub(crate) async fn record<'a>(
     conn: &mut SqliteConnection,
     now: Timestamp,

@@ -15,10 +15,10 @@ use crate::json;
 
 const TABLE: &str = "deliveries";
 
-/// The status of what is not finished; whether it is pending, in flight or retrying depends on the time.
+/// The status of an unfinished delivery; whether it is pending, in flight or retrying depends on the time.
 pub(crate) const UNFINISHED: &str = "unfinished";
 
-/// A delivery as it is stored.
+/// The row of a delivery.
 pub(crate) struct DeliveryRow {
     pub(crate) id: Vec<u8>,
     pub(crate) event_id: Vec<u8>,
@@ -39,7 +39,7 @@ pub(crate) struct DeliveryRow {
     pub(crate) lease_expires_at: Option<i64>,
 }
 
-/// A query for [`DeliveryRow`]s of `deliveries AS d`, from the tables and by the conditions given.
+/// A query for [`DeliveryRow`]s of `deliveries AS d`, from the given tables and under the given conditions.
 macro_rules! delivery_rows {
     ($from:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -54,7 +54,7 @@ macro_rules! delivery_rows {
 }
 pub(crate) use delivery_rows;
 
-/// Where a delivery stands, with all that the next transition needs.
+/// The state of a delivery, with all that the next transition needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Stage {
     Unfinished(Progress),
@@ -62,12 +62,12 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// What an unfinished delivery becomes when it ends.
+    /// Returns the state of an unfinished delivery after it has ended.
     pub(crate) fn ended(progress: &Progress, state: DeliveryState) -> Self {
         Self::Finished { state, attempts: progress.attempts, automatic_attempts: progress.automatic_attempts }
     }
 
-    /// The same for one whose webhook was deleted.
+    /// Returns the same for a delivery whose webhook was deleted.
     pub(crate) fn cancelled(progress: &Progress, now: Timestamp) -> Self {
         let reason = CancelReason::WebhookDeleted;
         Self::ended(progress, DeliveryState::Cancelled { at: now, reason })
@@ -87,7 +87,7 @@ impl DeliveryRow {
         error::uuid(TABLE, "webhook_id", &self.webhook_id).map(WebhookId::from_uuid)
     }
 
-    /// Where it stands.
+    /// Returns the stored state.
     pub(crate) fn stage(&self) -> Result<Stage, StoreError> {
         let id = self.id()?;
         let row = Row { table: TABLE, id: &id };
@@ -130,12 +130,12 @@ impl DeliveryRow {
         }))
     }
 
-    /// The delivery as it is at `now`.
+    /// Returns the delivery at `now`.
     pub(crate) fn delivery(&self, now: Timestamp) -> Result<Delivery, StoreError> {
         self.delivery_at(&self.stage()?, now)
     }
 
-    /// The delivery as it would be at `now` in another stage.
+    /// Returns the delivery as it would be at `now` in another state.
     pub(crate) fn delivery_at(&self, stage: &Stage, now: Timestamp) -> Result<Delivery, StoreError> {
         let id = self.id()?;
         let row = Row { table: TABLE, id: &id };
@@ -155,7 +155,7 @@ impl DeliveryRow {
     }
 }
 
-/// The columns that a transition changes, in the order that [`save`] reads them.
+/// The columns that a transition changes, in the order in which [`save`] reads them.
 #[derive(Serialize)]
 struct Saved(
     String,
@@ -222,7 +222,7 @@ impl Saved {
     }
 }
 
-/// Stores where deliveries stand now.
+/// Stores the new states of deliveries.
 pub(crate) async fn save(
     conn: &mut SqliteConnection,
     stages: impl IntoIterator<Item = (DeliveryId, Stage)>,

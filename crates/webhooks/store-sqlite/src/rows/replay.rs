@@ -15,7 +15,7 @@ use crate::json;
 
 const TABLE: &str = "replays";
 
-/// A replay as it is stored.
+/// The row of a replay.
 pub(crate) struct ReplayRow {
     pub(crate) id: Vec<u8>,
     pub(crate) webhook_id: Vec<u8>,
@@ -37,7 +37,7 @@ pub(crate) struct ReplayRow {
     pub(crate) ended_at: Option<i64>,
 }
 
-/// A query for [`ReplayRow`]s of `replays AS r`, by the conditions given.
+/// A query for [`ReplayRow`]s of `replays AS r` under the given conditions.
 macro_rules! replay_rows {
     ($conditions:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
@@ -52,19 +52,19 @@ macro_rules! replay_rows {
 }
 pub(crate) use replay_rows;
 
-/// Reads a replay's id.
+/// Parses a replay's id.
 pub(crate) fn id(bytes: &[u8]) -> Result<ReplayId, StoreError> {
     error::uuid(TABLE, "id", bytes).map(ReplayId::from_uuid)
 }
 
-/// Projects as they are stored: a JSON array of names.
+/// Converts projects as they are stored: a JSON array of names.
 pub(crate) fn projects(projects: Option<&BTreeSet<ProjectName>>) -> Result<Option<String>, StoreError> {
     let names = projects.map(|projects| projects.iter().map(ProjectName::as_str).collect::<Vec<_>>());
     names.map(|names| json::rows(&names)).transpose()
 }
 
 impl ReplayRow {
-    /// The replay.
+    /// Converts the row to a replay.
     pub(crate) fn replay(&self) -> Result<Replay, StoreError> {
         let id = id(&self.id)?;
         let row = Row { table: TABLE, id: &id };
@@ -116,7 +116,7 @@ impl ReplayRow {
     }
 }
 
-/// Stores how far a replay is, and that it got on.
+/// Stores a replay's progress.
 pub(crate) async fn save(
     conn: &mut SqliteConnection,
     replay: &Replay,
@@ -158,7 +158,7 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Puts off a replay that got nowhere.
+/// Postpones a replay that made no progress.
 pub(crate) async fn postpone(
     conn: &mut SqliteConnection,
     id: ReplayId,
@@ -178,7 +178,7 @@ pub(crate) async fn postpone(
     Ok(())
 }
 
-/// Makes the open replays of a webhook due that was changed or deleted.
+/// Makes the open replays of a changed or deleted webhook due.
 pub(crate) async fn hurry(
     conn: &mut SqliteConnection,
     webhook: &[u8],
@@ -196,7 +196,7 @@ pub(crate) async fn hurry(
     Ok(())
 }
 
-/// A count as it is stored.
+/// Converts a count as it is stored.
 pub(crate) fn count(count: u64) -> Result<i64, StoreError> {
     i64::try_from(count).map_err(error::internal)
 }

@@ -15,7 +15,7 @@ use crate::sealing;
 
 const TABLE: &str = "webhooks";
 
-/// A webhook as it is stored, without its secrets.
+/// The row of a webhook, without its secrets.
 pub(crate) struct WebhookRow {
     pub(crate) id: Vec<u8>,
     pub(crate) url: String,
@@ -38,7 +38,7 @@ pub(crate) struct WebhookRow {
     pub(crate) version: i64,
 }
 
-/// A disabled webhook, as far as its owner is told of it.
+/// The row of a disabled webhook, with the columns that its owner is notified of.
 pub(crate) struct DisabledRow {
     pub(crate) id: Vec<u8>,
     pub(crate) projects: String,
@@ -61,27 +61,27 @@ impl DisabledRow {
     }
 }
 
-/// The row of a webhook that is being read.
+/// Returns the row of a webhook, for errors.
 pub(crate) fn row(id: &WebhookId) -> Row<'_> {
     Row { table: TABLE, id }
 }
 
-/// Reads a webhook's id.
+/// Parses a webhook's id.
 pub(crate) fn id(bytes: &[u8]) -> Result<WebhookId, StoreError> {
     error::uuid(TABLE, "id", bytes).map(WebhookId::from_uuid)
 }
 
-/// Reads a webhook's own deadline.
+/// Converts a webhook's own deadline.
 pub(crate) fn timeout(row: &Row<'_>, ns: Option<i64>) -> Result<Option<Duration>, StoreError> {
     ns.map(|ns| row.number("timeout_ns", ns).map(Duration::from_nanos)).transpose()
 }
 
-/// Reads a webhook's rate.
+/// Converts a webhook's rate limit.
 pub(crate) fn rate_limit(row: &Row<'_>, rate: Option<f64>) -> Result<Option<RateLimit>, StoreError> {
     rate.map(|rate| row.some("rate_limit", RateLimit::per_second(rate))).transpose()
 }
 
-/// Reads a webhook's own cap.
+/// Converts a webhook's own limit of deliveries in flight.
 pub(crate) fn max_in_flight<T>(row: &Row<'_>, cap: Option<i64>) -> Result<Option<T>, StoreError>
 where
     T: TryFrom<u32, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,

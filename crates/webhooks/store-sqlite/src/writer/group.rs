@@ -1,4 +1,4 @@
-//! One transaction for all that waits.
+//! One transaction for all waiting work.
 
 use sqlx::{Connection, SqliteConnection};
 
@@ -6,13 +6,13 @@ use super::{Answer, Job, Message, Outcome, Publication};
 use crate::events::publish::{self, Call};
 use rdev_webhooks_domain::{PublishOutcome, Timestamp};
 
-/// How many calls share a transaction at the most.
+/// Maximum number of calls that share a transaction.
 const MAX_CALLS: usize = 256;
 
-/// How many bytes of events share a transaction before no further ones are let in.
+/// How many bytes of events share a transaction before it accepts no more.
 const MAX_BYTES: usize = 8 << 20;
 
-/// What is written together.
+/// The work that is written together.
 #[derive(Default)]
 pub(super) struct Group {
     publications: Vec<Publication>,
@@ -21,7 +21,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Takes a message in, unless it is the one to close.
+    /// Adds a message, unless it is the one to close.
     pub(super) fn add(&mut self, message: Message) -> Result<(), Closing> {
         match message {
             Message::Publish(publication) => {
@@ -43,8 +43,8 @@ impl Group {
         self.publications.is_empty() && self.jobs.is_empty()
     }
 
-    /// Runs everything in one transaction. The answers of what ran are there even if this fails, so
-    /// that each can be told.
+    /// Runs everything in one transaction. The answers of the finished work are available even if this fails,
+    /// so that each caller gets one.
     pub(super) async fn commit(
         self,
         conn: &mut SqliteConnection,
@@ -69,11 +69,12 @@ impl Group {
     }
 }
 
-/// Nothing more is to come.
+/// No more messages follow.
 pub(super) struct Closing;
 
-/// Publishes all events at once. If that fails, or makes too many deliveries, each caller's go alone, so that
-/// what is wrong with one does not concern the others; and what fails because it is there already is answered.
+/// Publishes all events at once. If that fails, or exceeds the limit of deliveries, each caller's events are
+/// published alone, so that one caller's failure does not affect the others; events that exist already are
+/// answered with their deliveries.
 async fn publish_together(
     conn: &mut SqliteConnection,
     mut publications: Vec<Publication>,

@@ -1,8 +1,8 @@
-//! Keeps the write-ahead log short while others read.
+//! Keeps the write-ahead log short while readers are active.
 //!
-//! SQLite begins the log again from its start only in a moment in which nobody reads from it. Listings that
-//! overlap leave no such moment, so once the log has grown the writer closes the gate to new listings, waits
-//! for those that have begun, and folds the log into the database.
+//! SQLite restarts the log only at a moment when no reader uses it. Overlapping listings leave no such
+//! moment, so once the log has grown the writer closes the gate to new listings, waits for the running ones,
+//! and folds the log into the database.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::listing::Gate;
 
-/// How long to leave the log alone after somebody kept it from being folded in.
+/// How long to leave the log alone after a reader prevented folding it in.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The log, as the writer sees it.
@@ -23,20 +23,20 @@ pub(crate) struct WriteAheadLog {
     file: PathBuf,
     gate: Gate,
     max_bytes: u64,
-    /// It is left alone until then.
+    /// No attempt is made before this moment.
     look_at: Instant,
     closing: Option<Pin<Box<dyn Future<Output = OwnedRwLockWriteGuard<()>> + Send>>>,
 }
 
 impl WriteAheadLog {
-    /// The log of a database, which is to be emptied once it has more than `max_bytes`.
+    /// Returns the log of a database, to be emptied once it exceeds `max_bytes`.
     pub(crate) fn new(database: &Path, gate: Gate, max_bytes: u64) -> Self {
         let mut file = database.as_os_str().to_owned();
         file.push("-wal");
         Self { file: file.into(), gate, max_bytes, look_at: Instant::now(), closing: None }
     }
 
-    /// Looks at the log's size, and begins to close the gate if it is too large.
+    /// Checks the log's size, and begins to close the gate if it is too large.
     pub(super) fn look(&mut self) {
         if self.closing.is_some() || Instant::now() < self.look_at {
             return;
@@ -47,8 +47,8 @@ impl WriteAheadLog {
         }
     }
 
-    /// Waits until the log is too large and no listing reads from it; none begins as long as what this answers
-    /// is kept.
+    /// Waits until the log is too large and no listing reads from it; no listing begins while the returned
+    /// guard is held.
     pub(super) async fn closed(&mut self) -> OwnedRwLockWriteGuard<()> {
         match &mut self.closing {
             Some(closing) => {
@@ -62,7 +62,8 @@ impl WriteAheadLog {
 
     /// Folds the log into the database.
     pub(super) async fn fold(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        // What still reads are short statements; a tool that reads for long must not hold up the writer.
+        // The remaining readers are short statements; an external tool with a long read must not delay the
+        // writer.
         let busy_timeout: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *conn).await?;
         sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut *conn).await?;
         let folded: Result<(i64, i64, i64), _> =
@@ -115,7 +116,7 @@ mod tests {
             while log_bytes() <= MAX_BYTES {
                 publish().await;
             }
-            // It begins while the one before it reads, and is let in once the log is empty.
+            // It begins while the previous one reads, and is admitted once the log is empty.
             let next = store.listings.begin();
             let (next, ()) = tokio::join!(next, async {
                 publish().await;

@@ -1,4 +1,4 @@
-//! The task that owns the connection that writes.
+//! The task that owns the writing connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +22,11 @@ pub(crate) struct Setup {
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) log: WriteAheadLog,
-    /// Kept until the connection is closed.
+    /// Held until the connection is closed.
     pub(crate) lock: Arc<Lock>,
 }
 
-/// Writes what comes until there is no more, and closes the connection.
+/// Writes all messages until the channel ends, and closes the connection.
 pub(super) async fn run(
     setup: Setup,
     mut messages: mpsc::Receiver<Message>,
@@ -59,7 +59,7 @@ pub(super) async fn run(
         };
         let mut answers = Vec::new();
         let written = match (lock.verify(), first.map(|first| gather(first, &mut messages))) {
-            // The connection is kept: a fresh one would write to what is there now.
+            // The connection is kept: a new one would write to the replaced files.
             (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
             (Ok(()), Some(group)) if !group.is_empty() => {
                 write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
@@ -80,7 +80,7 @@ pub(super) async fn run(
                     tracing::error!(error = cause as &dyn std::error::Error, "database write failed");
                 }
                 if lock.verify().is_ok() {
-                    // Whatever state it is in, the next group begins with a fresh one.
+                    // Its state is unknown; the next group starts with a new one.
                     conn = None;
                     lock.forget_log();
                 }
@@ -98,13 +98,13 @@ pub(super) async fn run(
     closed
 }
 
-/// Takes all that waits, as far as it fits.
+/// Takes all waiting messages, as far as they fit.
 fn gather(first: Message, messages: &mut mpsc::Receiver<Message>) -> Group {
     let mut group = Group::default();
     let mut next = Some(first);
     while let Some(message) = next {
         if let Err(Closing) = group.add(message) {
-            // What was handed over before is still there to be received.
+            // Messages handed over before can still be received.
             messages.close();
         }
         next = (!group.is_full()).then(|| messages.try_recv().ok()).flatten();
@@ -129,7 +129,7 @@ async fn write(
     group.commit(conn, time.now(), answers).await
 }
 
-/// Looks at the clock while nothing is to be written.
+/// Checks the clock while nothing is written.
 async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<(), sqlx::Error> {
     match conn {
         Some(conn) => time.follow(conn).await,
@@ -137,7 +137,7 @@ async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<()
     }
 }
 
-/// Tells everybody, and says whether there is new work.
+/// Answers all callers, and returns whether there is new work.
 fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
     let failure = written.err().map(|cause| cause.to_string());
     let mut wake = false;
@@ -152,8 +152,8 @@ fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
 }
 
 async fn close(mut conn: SqliteConnection) -> Result<(), sqlx::Error> {
-    // No `PRAGMA optimize`: statistics of a queue that happens to be empty would mislead the planner about
-    // one that is not. Without any, it always takes the indexes.
+    // No `PRAGMA optimize`: statistics of a queue that happens to be empty would mislead the planner about a
+    // full one. Without any, it always uses the indexes.
     sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await?;
     conn.close().await
 }

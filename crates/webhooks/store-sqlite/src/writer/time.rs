@@ -1,4 +1,4 @@
-//! What the writer does about the clock: it takes over steps, and notes how far time has passed.
+//! The writer's handling of the clock: it applies steps, and records how far time has passed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::clock::StoreClock;
 use crate::rebase;
 use crate::rows::micros;
 
-/// How often the clock is looked at while nothing is written.
+/// How often the clock is checked while nothing is written.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is noted how far time has passed.
+/// How often the elapsed time is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
-/// The writer's part in the store's time.
+/// The writer's part of the store's time.
 pub(super) struct Time {
     clock: Arc<StoreClock>,
     witness: Witness,
     noted_at: Option<Duration>,
-    /// There may be times in the future at which something was recorded.
+    /// Whether recorded times may lie in the future.
     to_correct: bool,
 }
 
@@ -35,12 +35,12 @@ impl Time {
         self.clock.now()
     }
 
-    /// Whether there is something to do soon, however little is written.
+    /// Returns whether there is work to do soon, even if nothing is written.
     pub(super) const fn is_busy(&self) -> bool {
         self.to_correct
     }
 
-    /// Follows the clock. A step reaches the store's time once all that waits has moved with it.
+    /// Follows the clock. A step reaches the store's time once all waiting times have moved with it.
     pub(super) async fn follow(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         if let Some(by) = self.clock.follow() {
             rebase::rebase(&mut *conn, self.clock.now(), by).await?;
@@ -54,7 +54,7 @@ impl Time {
         let elapsed = self.clock.elapsed();
         if self.noted_at.is_none_or(|noted_at| elapsed.saturating_sub(noted_at) >= NOTE_EVERY) {
             self.noted_at = Some(elapsed);
-            // Nothing hangs on it: what is not noted is not removed.
+            // A failure does no harm: while the time is not recorded, nothing is removed.
             if let Err(error) = self.note(conn, elapsed).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -65,7 +65,7 @@ impl Time {
         Ok(())
     }
 
-    /// Notes how far time has passed.
+    /// Records how far time has passed.
     async fn note(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
         let stored: Option<i64> =
             sqlx::query_scalar!("SELECT seen_at FROM clock").fetch_one(&mut *conn).await?;
