@@ -40,7 +40,7 @@ impl Guard {
     }
 
     /// Returns the addresses of a host: at least one, each of them judged. One refused address among the
-    /// results refuses the name: whoever controls the results also controls their order.
+    /// results refuses the name: the owner of the name also controls their order.
     pub(crate) async fn addresses(
         &self,
         host: &Host<&str>,

@@ -117,7 +117,7 @@ impl SystemResolver {
         let inner = &*self.inner;
         let (lane, name) = &key;
         let Ok(mut permit) = Arc::clone(inner.lanes.get(*lane)).acquire_owned().await else {
-            return; // Nobody closes the semaphore.
+            return; // The semaphore is never closed.
         };
         {
             let mut under_way = lock(&inner.under_way);

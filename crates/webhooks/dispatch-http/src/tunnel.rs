@@ -1,10 +1,10 @@
 //! Connects through an egress proxy by HTTP CONNECT (RFC 9110, section 9.3.6).
 //!
-//! The proxy gets judged addresses and never names: it would resolve a name itself, and whoever controls the
-//! name could return it something else. The TLS handshake is made with the endpoint inside the tunnel, so the
-//! proxy sees neither the request nor the certificate of the name. The proxy's own address is the operator's
-//! and is not judged. Failure messages mention the proxy without its address, because their readers need not
-//! be its operators.
+//! The proxy gets judged addresses and never names: it would resolve a name itself, and the owner of the name
+//! could give it another address. The TLS handshake is made with the endpoint inside the tunnel, so the proxy
+//! sees neither the request nor the certificate of the name. The proxy's own address is the operator's and is
+//! not judged. Failure messages mention the proxy without its address, because their readers need not be its
+//! operators.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -32,7 +32,7 @@ const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
 /// The settings of a worker's background work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upkeep {
-    /// How long history is kept.
+    /// How long the history is kept.
     pub(crate) retention: Duration,
     /// How long a webhook may fail before it is disabled.
     pub(crate) disable_after: Duration,

@@ -18,7 +18,7 @@ pub const DEFAULT_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 /// during a rotation. Without this limit, one request could demand any number of ed25519 verifications.
 pub const MAX_SIGNATURES: usize = 16;
 
-/// Verifies webhooks with one or several keys, any of which may have signed.
+/// Verifies webhooks with one or several keys. A signature by any of them suffices.
 ///
 /// It keeps its keys prepared: create it once and share it. The [crate's example](crate) shows a receiver.
 /// This one trusts an old and a new key:

@@ -108,7 +108,7 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///
     /// 1. MUST list all of them and no others, and page without gaps and repetitions.
     ///    (`disabled_webhooks_are_listed`)
-    /// 2. MUST list a webhook that cannot be read as one of no particular project. (the stores' own tests)
+    /// 2. MUST list a webhook that cannot be read as one with an empty set of projects. (the stores' own tests)
     async fn disabled(
         &self,
         reasons: &[DisabledReason],
