@@ -132,7 +132,7 @@ async fn tell_history(system: &RdevWebhooks, id: DeliveryId) -> Result<(), Box<d
     Ok(())
 }
 
-/// A closed standard output ends the report, not the demonstration.
+/// Prints a line. A closed standard output ends the report, not the demonstration.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }

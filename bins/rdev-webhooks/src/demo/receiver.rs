@@ -58,7 +58,7 @@ impl Receiver {
         &self.url
     }
 
-    /// The secret for verification, set once the webhook is created.
+    /// Sets the secret for verification, once the webhook is created.
     pub(crate) fn trust(&self, secret: &SigningSecret) {
         let _ = self.endpoint.verifier.set(Verifier::new(secret));
     }

@@ -203,7 +203,7 @@ impl Pool {
     }
 }
 
-/// The semaphore of the places is never closed.
+/// Returns the fault for a closed semaphore, which is never closed.
 fn unreachable_place() -> LocalFault {
     use rdev_webhooks_domain::ports::LocalCause;
     LocalFault { cause: LocalCause::Capacity, detail: "the connection pool is closed".to_owned() }

@@ -155,7 +155,7 @@ impl SystemArgs {
     }
 }
 
-/// The slots of the pool, and what waits in memory, grow with it.
+/// Parses the size of the pool, which is limited because its slots, and what waits in memory, grow with it.
 fn pool_size(text: &str) -> Result<NonZeroUsize, String> {
     match text.parse::<NonZeroUsize>() {
         Ok(size) if size.get() <= 1_024 => Ok(size),

@@ -10,8 +10,8 @@ pub(crate) struct SignedContent<'a> {
 }
 
 impl<'a> SignedContent<'a> {
-    /// `timestamp` is the text of the header, so that sender and receiver agree on the signed bytes even if a
-    /// number can be written in two ways.
+    /// Creates the content. `timestamp` is the text of the header, so that sender and receiver agree on the
+    /// signed bytes even if a number can be written in two ways.
     pub(crate) const fn new(id: &'a str, timestamp: &'a str, body: &'a [u8]) -> Self {
         Self { id, timestamp, body }
     }

@@ -37,7 +37,7 @@ impl SymmetricKey {
         Self::keyed(key)
     }
 
-    /// Both callers have checked that the key fits a block.
+    /// Creates a key. Both callers have checked that it fits a block.
     fn keyed(key: &[u8]) -> Self {
         // HMAC pads a short key with zeros to a whole block (RFC 2104, section 2); doing so here gives the
         // one length for which keying cannot fail.

@@ -121,7 +121,8 @@ impl Verifier {
         }
     }
 
-    /// Each key is only tried on signatures of its own scheme.
+    /// Returns whether any key made one of the signatures. Each key is only tried on signatures of its own
+    /// scheme.
     fn any_key_made_one_of(&self, signatures: &[Signature], content: &SignedContent<'_>) -> bool {
         // Strict ed25519 needs the content in one piece. It is copied once, and only if such a key meets such
         // a signature.

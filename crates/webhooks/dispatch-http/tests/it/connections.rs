@@ -278,7 +278,7 @@ impl Frames {
     }
 }
 
-/// A receiver whose connections act according to a script, which gets their number from 0.
+/// Returns a receiver whose connections act according to a script, which gets their number from 0.
 async fn frames<Script, Run>(authority: &Authority, script: Script) -> Receiver
 where
     Script: Fn(Frames, usize) -> Run + Send + Sync + 'static,

@@ -25,7 +25,7 @@ pub(crate) enum Says {
     Alias(&'static str),
 }
 
-/// An address record that must not be cached.
+/// Returns an address record that must not be cached.
 pub(crate) fn address(name: &'static str, address: &str) -> Line {
     (name, 0, Says::Address(address.parse().unwrap()))
 }

@@ -19,7 +19,7 @@ struct Act {
     hold: bool,
 }
 
-/// Pure noise, or pieces of HTTP in any order with noise among them, which gets further.
+/// Generates pure noise, or pieces of HTTP in any order with noise among them, which gets further.
 fn act() -> impl Strategy<Value = Act> {
     let noise = prop::collection::vec(any::<u8>(), 0..64);
     let piece = prop_oneof![

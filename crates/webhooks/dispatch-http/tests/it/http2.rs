@@ -21,7 +21,7 @@ use crate::tls::{Authority, url};
 type Server = Connection<TlsStream<TcpStream>, Bytes>;
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);
 
-/// A scripted receiver that serves each request, on any connection.
+/// Returns a scripted receiver that serves each request, on any connection.
 async fn receiver<Script, Run>(authority: &Authority, script: Script) -> Receiver
 where
     Script: Fn(Stream) -> Run + Send + Sync + 'static,

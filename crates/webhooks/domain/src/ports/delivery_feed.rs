@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::feed::{ChangePoint, Changes, Watched};
 use crate::{DeliveryId, Timestamp};
 
-/// The source of delivery changes for those who watch deliveries.
+/// The feed of delivery changes, for subscribers that watch deliveries.
 ///
 /// Little is written for the feed: nearly all of it is read from what is recorded anyway. The id of a
 /// delivery shows when it was accepted; its time is that of the process that published it. All other changes

@@ -68,7 +68,7 @@ impl LocalCause {
     pub const ALL: [Self; 6] =
         [Self::Resources, Self::Ports, Self::Network, Self::Resolver, Self::EgressProxy, Self::Capacity];
 
-    /// The name in metrics and logs.
+    /// Returns the name in metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -23,7 +23,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), 0..300)
 }
 
-/// A mask that changes the byte to which it is applied.
+/// Generates a mask that changes the byte to which it is applied.
 fn flips() -> impl Strategy<Value = u8> {
     1..=u8::MAX
 }

@@ -124,7 +124,7 @@ proptest! {
     }
 }
 
-/// A block as its leading binary digits, and as the policy takes it.
+/// Generates a block as its leading binary digits and as a [`Cidr`].
 fn any_block() -> impl Strategy<Value = (String, Cidr)> {
     (any_address(), 0..=128usize).prop_map(|(address, length)| {
         let address = address.to_canonical();
