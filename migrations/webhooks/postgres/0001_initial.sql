@@ -1,23 +1,23 @@
--- The first schema. Everything lives in a schema of its own, so that it can share a database with
--- whatever embeds it; every statement names it, and no search_path matters.
+-- The first schema. All objects are in a schema of their own, so that they can share a database with an
+-- embedding application; every statement names the schema, and no search_path matters.
 
 CREATE SCHEMA IF NOT EXISTS rdev_webhooks;
 
 -- Time and ids -----------------------------------------------------------------------------------
 
--- The one clock that schedules anything. It is the database's, so that no machine's own clock has a
--- say; it is inlined, so that it costs nothing; and a test can replace it to let time pass.
+-- The only clock used for scheduling. It is the database's, so that no machine's own clock matters; it is
+-- inlined, so that it costs nothing; and a test can replace it to let time pass.
 CREATE FUNCTION rdev_webhooks.now() RETURNS timestamptz
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT pg_catalog.now() $$;
 
--- The smallest id that could be made at a moment.
+-- Returns the smallest id that could be made at a moment.
 CREATE FUNCTION rdev_webhooks.id_floor(at timestamptz) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT (lpad(to_hex(floor(extract(epoch FROM greatest(at, 'epoch'::timestamptz)) * 1000)::bigint), 12, '0')
                   || '00000000000000000000')::uuid $$;
 
--- The smallest and the greatest id of the same millisecond. A delivery has its event's millisecond, so
+-- Return the smallest and the greatest id of the same millisecond. A delivery has its event's millisecond, so
 -- these find an event's deliveries by their primary key.
 CREATE FUNCTION rdev_webhooks.id_first_of_ms(id uuid) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -67,8 +67,8 @@ CREATE TABLE rdev_webhooks.webhooks (
 );
 CREATE INDEX webhooks_deleted ON rdev_webhooks.webhooks (deleted_at) WHERE deleted_at IS NOT NULL;
 
--- Who gets what: a row for each pattern and project of an enabled webhook, '' standing for every
--- project. Derived from the row in `webhooks` and changed with it; publishing reads nothing else.
+-- Subscriptions: a row for each pattern and project of an enabled webhook, '' standing for all projects.
+-- Derived from the row in `webhooks` and changed with it; publishing reads nothing else.
 CREATE TABLE rdev_webhooks.subscriptions (
     pattern             text NOT NULL,
     project             text NOT NULL,
@@ -93,7 +93,7 @@ CREATE TABLE rdev_webhooks.events (
 CREATE INDEX events_type ON rdev_webhooks.events (event_type, id);
 CREATE INDEX events_project ON rdev_webhooks.events (project, id) WHERE project IS NOT NULL;
 
--- Producers' own keys; '' is the project of an event that has none.
+-- Event keys; '' is the project of an event that has none.
 CREATE TABLE rdev_webhooks.event_keys (
     project             text NOT NULL,
     key                 text NOT NULL,
@@ -106,14 +106,14 @@ CREATE INDEX event_keys_event ON rdev_webhooks.event_keys (event_id);
 
 -- Deliveries --------------------------------------------------------------------------------------
 
--- Unfinished ones only. No foreign keys: they would lock shared rows. The lease is in no index, so
+-- Unfinished deliveries only. No foreign keys: they would lock shared rows. The lease is in no index, so
 -- claiming rewrites no index entry.
 CREATE TABLE rdev_webhooks.delivery_queue (
     id                  uuid NOT NULL,
     event_id            uuid NOT NULL,
     webhook_id          uuid NOT NULL,
     due_at              timestamptz NOT NULL,
-    -- The automatic retry behind an attempt that was asked for.
+    -- The automatic retry after a requested attempt.
     resume_at           timestamptz,
     lease_token         bigint,
     lease_taken_at      timestamptz,
@@ -130,12 +130,12 @@ CREATE TABLE rdev_webhooks.delivery_queue (
     autovacuum_vacuum_cost_delay = 0,
     autovacuum_analyze_scale_factor = 1, autovacuum_analyze_threshold = 100000
 );
--- Discovery and claims.
+-- For discovery and claims.
 CREATE INDEX delivery_queue_due ON rdev_webhooks.delivery_queue (webhook_id, due_at);
--- Browsing one webhook's.
+-- For listing one webhook's deliveries.
 CREATE INDEX delivery_queue_webhook ON rdev_webhooks.delivery_queue (webhook_id, id);
 
--- Where an unfinished delivery stands, as Progress::state tells it.
+-- Returns the status of an unfinished delivery, as Progress::state does.
 CREATE FUNCTION rdev_webhooks.status(
     lease_expires_at timestamptz, attempts integer, trigger rdev_webhooks.attempt_trigger, resume_at timestamptz
 ) RETURNS text
@@ -145,7 +145,7 @@ CREATE FUNCTION rdev_webhooks.status(
         WHEN attempts > 0 AND (trigger = 'automatic' OR resume_at IS NOT NULL) THEN 'retrying'
         ELSE 'pending' END $$;
 
--- Finished ones: a row is added when a delivery ends, and taken away only when it is redelivered.
+-- Finished deliveries: a row is added when a delivery ends, and removed only when it is redelivered.
 CREATE TABLE rdev_webhooks.deliveries (
     id                  uuid NOT NULL,
     event_id            uuid NOT NULL,
@@ -175,12 +175,12 @@ CREATE TABLE rdev_webhooks.attempts (
     tls_ns              bigint,
     first_byte_ns       bigint,
     signature           text NOT NULL,
-    -- What was answered, if anything was: the status says so.
+    -- The response, if there was one: then the status is set.
     status              integer,
     response_headers    text,
     response_body       bytea,
     response_truncated  boolean,
-    -- Why it did not succeed, if it did not.
+    -- Why the attempt did not succeed, if it did not.
     failure_class       text,
     failure_detail      text,
     PRIMARY KEY (delivery_id, number)
@@ -188,17 +188,17 @@ CREATE TABLE rdev_webhooks.attempts (
 
 -- Partitions --------------------------------------------------------------------------------------
 
--- What has an id of another day than those there are partitions for. Usually empty; ensure_partitions
--- moves out what has a partition of its own by then.
+-- Rows with an id of a day without a partition. Usually empty; ensure_partitions moves rows out once their
+-- day gets a partition.
 CREATE TABLE rdev_webhooks.events_default PARTITION OF rdev_webhooks.events DEFAULT;
 CREATE TABLE rdev_webhooks.deliveries_default PARTITION OF rdev_webhooks.deliveries DEFAULT;
 CREATE TABLE rdev_webhooks.attempts_default PARTITION OF rdev_webhooks.attempts DEFAULT;
 
--- Makes the partitions of yesterday, today and the next days, by UTC, and says how many it made. The
--- caller holds the advisory lock, so that it does not meet itself.
+-- Creates the partitions of yesterday, today and the next days, by UTC, and returns how many it created. The
+-- caller holds the advisory lock, so that no two calls run at once.
 --
--- A partition is made apart and then attached, which other than CREATE TABLE … PARTITION OF lets
--- reading and writing of the others go on.
+-- A partition is created separately and then attached, which unlike CREATE TABLE … PARTITION OF lets the
+-- other partitions be read and written meanwhile.
 CREATE FUNCTION rdev_webhooks.ensure_partitions(days_ahead integer) RETURNS integer
     LANGUAGE plpgsql
     AS $$

@@ -1,4 +1,4 @@
--- Who may use the API. Of a key's text nothing is kept but its hash and its first characters.
+-- API keys. Of a key's text only its hash and its first characters are stored.
 CREATE TABLE rdev_webhooks.api_keys (
     id                  uuid PRIMARY KEY,
     -- SHA-256 of the key's text.
@@ -6,7 +6,7 @@ CREATE TABLE rdev_webhooks.api_keys (
     hint                text NOT NULL,
     name                text,
     scopes              text[] NOT NULL,
-    -- None for no limit; never empty.
+    -- NULL for no restriction; never empty.
     projects            text[],
     created_at          timestamptz NOT NULL,
     expires_at          timestamptz,

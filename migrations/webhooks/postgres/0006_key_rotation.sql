@@ -1,8 +1,8 @@
--- What receivers verify with, for ed25519; no secret, so that showing it opens none.
+-- The public keys of ed25519 webhooks, with which receivers verify. They are not secret.
 ALTER TABLE rdev_webhooks.webhooks ADD COLUMN public_key text, ADD COLUMN previous_public_key text;
 
--- The encryption keys that something here may be sealed with. Each has sealed a text that is known, so that
--- whoever lacks one of them finds out before it serves.
+-- The encryption keys under which values in this database may be sealed. Each has sealed a known text, so
+-- that a process that lacks one finds out before it serves.
 CREATE TABLE rdev_webhooks.encryption_keys (
     key_id              bytea PRIMARY KEY,
     key_check           bytea NOT NULL

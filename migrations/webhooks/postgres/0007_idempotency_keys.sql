@@ -1,4 +1,4 @@
--- Requests that were sent under an idempotency key, and what was answered.
+-- Requests that were sent with an idempotency key, and their responses.
 CREATE TABLE rdev_webhooks.idempotency_keys (
     -- The API key; the nil UUID for the administrator's.
     owner       uuid NOT NULL,
@@ -6,7 +6,7 @@ CREATE TABLE rdev_webhooks.idempotency_keys (
     digest      bytea NOT NULL,
     -- Sealed.
     operation   bytea NOT NULL,
-    -- Sealed; none while the request is under way, or was left.
+    -- Sealed; NULL while the request is in progress, or if it was abandoned.
     answer      bytea,
     lease_token bigint NOT NULL,
     lease_until timestamptz NOT NULL,

@@ -1,7 +1,7 @@
--- What those who watch deliveries read: what ended, and which attempts failed, in the order in which it was
--- recorded. Both indexes grow at their ends alone.
+-- What the delivery feed reads: finished deliveries and failed attempts, in the order of their recording.
+-- Both indexes grow at their ends only.
 
--- When an attempt was recorded, by the database's time; the time that the attempt began is the worker's.
+-- When an attempt was recorded, by the database's time; the start of the attempt is by the worker's time.
 ALTER TABLE rdev_webhooks.attempts ADD COLUMN recorded_at timestamptz NOT NULL DEFAULT rdev_webhooks.now();
 
 CREATE INDEX deliveries_finished ON rdev_webhooks.deliveries (finished_at, id);

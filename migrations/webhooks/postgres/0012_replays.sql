@@ -1,9 +1,9 @@
--- Ranges of finished deliveries that are made again, a few at a time.
+-- Replays: ranges of finished deliveries that are redelivered, a few at a time.
 CREATE TABLE rdev_webhooks.replays (
     id                  uuid PRIMARY KEY,
     webhook_id          uuid NOT NULL,
-    -- What it takes: deliveries of events accepted in this range that ended so, of these projects (of all
-    -- if there are none given), and that had ended when they were counted.
+    -- The selection: deliveries of events accepted in this range, with this outcome, of these projects (of
+    -- all projects if NULL), that had ended when they were counted.
     since               timestamptz NOT NULL,
     until               timestamptz NOT NULL,
     outcome             text NOT NULL,
@@ -11,10 +11,10 @@ CREATE TABLE rdev_webhooks.replays (
     matched             bigint NOT NULL,
     matched_exactly     boolean NOT NULL,
     matched_at          timestamptz NOT NULL,
-    -- How far it has looked, by the deliveries' ids; none once it is through.
+    -- How far it has scanned, by delivery id; NULL once it has scanned everything.
     looked_to           uuid,
     queued              bigint NOT NULL,
-    -- Those that are in replay_deliveries.
+    -- The number of rows in replay_deliveries.
     waiting             integer NOT NULL,
     succeeded           bigint NOT NULL,
     failed              bigint NOT NULL,
@@ -23,7 +23,7 @@ CREATE TABLE rdev_webhooks.replays (
     -- Why it was cancelled.
     reason              text,
     ended_at            timestamptz,
-    -- It is running, or something that it has queued has not ended. What changes at every step is in no
+    -- It is running, or a delivery that it queued has not ended. Columns that change at every step are in no
     -- index and in no index's condition.
     open                boolean NOT NULL,
     CHECK ((state = 'running') = (ended_at IS NULL)),
@@ -34,7 +34,7 @@ CREATE UNIQUE INDEX replays_running ON rdev_webhooks.replays (webhook_id) WHERE 
 CREATE INDEX replays_open ON rdev_webhooks.replays (id) WHERE open;
 CREATE INDEX replays_webhook ON rdev_webhooks.replays (webhook_id, id);
 
--- What a replay has queued and has not yet seen to have ended: never more than its window.
+-- Deliveries that a replay has queued and not yet seen finished: never more than its window.
 CREATE TABLE rdev_webhooks.replay_deliveries (
     replay_id           uuid NOT NULL,
     delivery_id         uuid NOT NULL,

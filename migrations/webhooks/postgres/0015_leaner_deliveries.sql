@@ -1,6 +1,6 @@
--- The attempt by which a delivery succeeded stands in the delivery's row, so that most deliveries leave one row
--- behind instead of two. Its number is the delivery's count of attempts. Where these are null it is in
--- `attempts`, as every attempt is that failed, or that others came after.
+-- The attempt by which a delivery succeeded is stored in the delivery's row, so that most deliveries leave
+-- one row behind instead of two. Its number is the delivery's count of attempts. Where these columns are
+-- NULL, the attempt is in `attempts`, as is every attempt that failed or was followed by others.
 ALTER TABLE rdev_webhooks.deliveries
     ADD COLUMN success_trigger              rdev_webhooks.attempt_trigger,
     ADD COLUMN success_started_at           timestamptz,
@@ -15,7 +15,7 @@ ALTER TABLE rdev_webhooks.deliveries
     ADD COLUMN success_response_body        bytea,
     ADD COLUMN success_response_truncated   boolean;
 
--- What these checked, the one program that writes here keeps to by its types. To the database a check is a text
--- that each statement reads and plans anew: a good part of what a small batch costs.
+-- The application enforces these invariants by its types. The database plans a CHECK again in every
+-- statement: a considerable part of the cost of a small batch.
 ALTER TABLE rdev_webhooks.delivery_queue DROP CONSTRAINT delivery_queue_check;
 ALTER TABLE rdev_webhooks.deliveries DROP CONSTRAINT deliveries_outcome_check;

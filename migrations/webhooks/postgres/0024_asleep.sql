@@ -1,6 +1,7 @@
--- Looking for what can be claimed walks from webhook to webhook, so what cannot be claimed yet must not be in its way,
--- however many webhooks have something of the kind. A delivery whose retry is not due is asleep until then, and one that
--- waits for a disabled webhook until that is enabled again ('infinity'). When it wakes it is null again, as at first.
+-- Discovery walks from webhook to webhook, so deliveries that cannot be claimed yet must not be in its way,
+-- however many webhooks have some. A delivery whose retry is not due is asleep until then, and a delivery of
+-- a disabled webhook until that is enabled again ('infinity'). When it wakes, the column is NULL again, as at
+-- first.
 ALTER TABLE rdev_webhooks.delivery_queue ADD COLUMN wake_at timestamptz;
 -- Whether some of a webhook's deliveries are asleep until it is enabled.
 ALTER TABLE rdev_webhooks.webhooks ADD COLUMN holds_deliveries boolean NOT NULL DEFAULT false;

@@ -1,9 +1,9 @@
--- Partitions are made and dropped with the rights of the schema's owner, so that the programs that serve need no
--- more than to read and write rows.
+-- Partitions are created and dropped with the privileges of the schema's owner, so that serving programs need
+-- only to read and write rows.
 
 ALTER FUNCTION rdev_webhooks.ensure_partitions(integer) SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
--- How many rows a partition has: counted up to a limit, and the server's estimate beyond.
+-- Returns how many rows a partition has: counted up to a limit, and the server's estimate beyond.
 CREATE FUNCTION rdev_webhooks.partition_rows(parent text, suffix text, counted bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS $$
@@ -25,7 +25,7 @@ BEGIN
     EXECUTE format('DROP TABLE %s', rdev_webhooks.partition_name(parent, suffix));
 END $$;
 
--- The partition of a day, and of nothing else: what the two functions above may be asked for.
+-- Returns the partition of a day, and of nothing else: limits what the two functions above accept.
 CREATE FUNCTION rdev_webhooks.partition_name(parent text, suffix text) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
     AS $$

@@ -1,8 +1,7 @@
--- Ids are UUIDv7 as 16 bytes, so that their order is that of their time. Timestamps are microseconds
--- since 1970 (UTC), durations nanoseconds. Names (statuses, reasons, triggers, classes) are those of
--- the API.
+-- Ids are UUIDv7 as 16 bytes, so that they sort by time. Timestamps are microseconds since 1970 (UTC),
+-- durations nanoseconds. Names (statuses, reasons, triggers, classes) are those of the API.
 
--- What the database knows of itself.
+-- Facts about the database itself.
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
     value BLOB NOT NULL
@@ -34,7 +33,7 @@ CREATE TABLE webhooks (
     CHECK ((disabled_reason IS NULL) = (disabled_since IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- What the webhooks that are not deleted subscribe to, by what an event is looked up by.
+-- The subscriptions of the webhooks that are not deleted, by the properties of an event.
 CREATE TABLE subscriptions (
     pattern    TEXT NOT NULL,
     project    TEXT NOT NULL, -- empty for every project
@@ -57,7 +56,7 @@ CREATE TABLE events (
 CREATE INDEX events_by_type ON events (event_type, id);
 CREATE INDEX events_by_project ON events (project, id) WHERE project IS NOT NULL;
 
--- The producers' own keys, each taken once in a project.
+-- Event keys, each taken once in a project.
 CREATE TABLE event_keys (
     project    TEXT    NOT NULL, -- empty for none
     key        TEXT    NOT NULL,
@@ -66,8 +65,8 @@ CREATE TABLE event_keys (
     PRIMARY KEY (project, key)
 ) STRICT, WITHOUT ROWID;
 
--- Every delivery, finished or not: the queue is those that have a claimable_at. There are no foreign
--- keys here, for this is where every write goes.
+-- All deliveries, finished or not: those with a claimable_at form the queue. There are no foreign keys here,
+-- because every write touches this table.
 CREATE TABLE deliveries (
     id                 BLOB    NOT NULL PRIMARY KEY,
     event_id           BLOB    NOT NULL,
@@ -86,19 +85,19 @@ CREATE TABLE deliveries (
     lease_token        INTEGER,
     lease_taken_at     INTEGER,
     lease_expires_at   INTEGER,
-    -- When it can be claimed next: when it is due, or when its lease ends.
+    -- When it can next be claimed: when it is due, or when its lease ends.
     claimable_at       INTEGER,
     CHECK ((status = 'unfinished') = (claimable_at IS NOT NULL)),
     CHECK ((status = 'unfinished') = (finished_at IS NULL))
 ) STRICT, WITHOUT ROWID;
 
--- Finds what is due for each webhook, the longest due first, however much is finished or far in the
--- future. What is leased stands in the way by its due_at, but that is never more than is in flight, and
--- with claimable_at in the index it is passed over without a look at the table.
+-- Finds the due deliveries of each webhook, the longest due first, however many are finished or far in the
+-- future. A leased delivery is in the way by its due_at, but there are never more of these than are in
+-- flight, and with claimable_at in the index they are skipped without reading the table.
 CREATE INDEX deliveries_queue ON deliveries (webhook_id, due_at, id, claimable_at)
     WHERE claimable_at IS NOT NULL;
 
--- These serve lists, newest first.
+-- For lists, newest first.
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, status, id);
 CREATE INDEX deliveries_by_status ON deliveries (status, id);
 CREATE INDEX deliveries_by_event ON deliveries (event_id);

@@ -1,5 +1,5 @@
--- How endpoints have been doing: a row for each webhook whose last attempt failed, and for no other, so
--- that the many that work cost nothing.
+-- The health of endpoints: a row for each webhook whose last attempt failed, and for no other, so that the
+-- many healthy ones cost nothing.
 CREATE TABLE webhook_health (
     webhook_id           BLOB    NOT NULL PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
     consecutive_failures INTEGER NOT NULL,

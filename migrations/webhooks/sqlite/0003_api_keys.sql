@@ -1,4 +1,4 @@
--- Who may use the API. Of a key's text nothing is kept but its hash and its first characters.
+-- API keys. Of a key's text only its hash and its first characters are stored.
 CREATE TABLE api_keys (
     id           BLOB    NOT NULL PRIMARY KEY,
     hash         BLOB    NOT NULL UNIQUE, -- SHA-256 of the key's text

@@ -1,3 +1,3 @@
--- What receivers verify with, for ed25519; no secret, so that showing it opens none.
+-- The public keys of ed25519 webhooks, with which receivers verify. They are not secret.
 ALTER TABLE webhooks ADD COLUMN public_key TEXT;
 ALTER TABLE webhooks ADD COLUMN previous_public_key TEXT;

@@ -1,4 +1,4 @@
--- Requests that were sent under an idempotency key, and what was answered.
+-- Requests that were sent with an idempotency key, and their responses.
 CREATE TABLE idempotency_keys (
     owner       BLOB    NOT NULL, -- the API key; empty for the administrator's
     digest      BLOB    NOT NULL, -- the SHA-256 of the name

@@ -1,5 +1,5 @@
--- What became of webhooks' deliveries, in sums: a row for each webhook and bucket of time. The worker adds to
--- the present ones every second or so; nothing else writes here.
+-- Delivery statistics as sums: a row for each webhook and bucket of time. The worker adds to the current rows
+-- every second or so; nothing else writes here.
 CREATE TABLE webhook_statistics (
     webhook_id      BLOB    NOT NULL,
     bucket_seconds  INTEGER NOT NULL, -- how long the bucket is
@@ -14,5 +14,5 @@ CREATE TABLE webhook_statistics (
     PRIMARY KEY (webhook_id, bucket_seconds, bucket_at)
 ) STRICT, WITHOUT ROWID;
 
--- For removing what is old.
+-- For removing old rows.
 CREATE INDEX webhook_statistics_by_time ON webhook_statistics (bucket_seconds, bucket_at);

@@ -1,7 +1,7 @@
--- What those who watch deliveries read: what ended, and which attempts failed, in the order in which it was
--- recorded. Both indexes grow at their ends alone.
+-- What the delivery feed reads: finished deliveries and failed attempts, in the order of their recording.
+-- Both indexes grow at their ends only.
 
--- When an attempt was recorded; what was recorded before there was this column counts as long ago.
+-- When an attempt was recorded; attempts recorded before this column existed count as long ago.
 ALTER TABLE attempts ADD COLUMN recorded_at INTEGER NOT NULL DEFAULT 0;
 
 CREATE INDEX deliveries_by_end ON deliveries (finished_at, id) WHERE finished_at IS NOT NULL;

@@ -1,4 +1,4 @@
--- The event types that were registered beside the built-in ones.
+-- The registered event types, without the built-in ones.
 CREATE TABLE event_types (
     name        TEXT    NOT NULL PRIMARY KEY,
     description TEXT,

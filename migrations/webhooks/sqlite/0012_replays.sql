@@ -1,8 +1,8 @@
--- Ranges of finished deliveries that are made again, a few at a time.
+-- Replays: ranges of finished deliveries that are redelivered, a few at a time.
 CREATE TABLE replays (
     id              BLOB    NOT NULL PRIMARY KEY,
     webhook_id      BLOB    NOT NULL,
-    -- What it takes: deliveries of events accepted in this range that ended so, and that had ended when they
+    -- The selection: deliveries of events accepted in this range, with this outcome, that had ended when they
     -- were counted.
     since           INTEGER NOT NULL,
     until           INTEGER NOT NULL,
@@ -30,7 +30,7 @@ CREATE UNIQUE INDEX replays_running ON replays (webhook_id) WHERE state = 'runni
 CREATE INDEX replays_open ON replays (id) WHERE open;
 CREATE INDEX replays_by_webhook ON replays (webhook_id, id);
 
--- What a replay has queued and has not yet seen to have ended: never more than its window.
+-- Deliveries that a replay has queued and not yet seen finished: never more than its window.
 CREATE TABLE replay_deliveries (
     replay_id   BLOB NOT NULL,
     delivery_id BLOB NOT NULL,

@@ -1,2 +1,3 @@
--- Whether what was asked for under a key was done, where nothing else tells: set with it, in one transaction.
+-- Whether the operation under a key was done, where nothing else shows it: set with the operation, in one
+-- transaction.
 ALTER TABLE idempotency_keys ADD COLUMN done INTEGER NOT NULL DEFAULT 0;

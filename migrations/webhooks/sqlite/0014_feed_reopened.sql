@@ -1,5 +1,5 @@
--- Deliveries that had ended and were put back into the queue, in the order in which that was recorded: what those
--- who watch deliveries read. A row is needed until its delivery has ended again.
+-- Finished deliveries that were put back into the queue, in the order of their recording, for the delivery
+-- feed. A row is needed until its delivery has ended again.
 CREATE TABLE reopened (
     at          INTEGER NOT NULL,
     delivery_id BLOB    NOT NULL

@@ -7,7 +7,7 @@ use rdev_webhooks_domain::Timestamp;
 
 /// Converts a moment, exactly: both count microseconds.
 pub(crate) fn to_sql_time(at: Timestamp) -> DateTime<Utc> {
-    // A Timestamp lies in the years 1 to 9999, all of which chrono represents.
+    // A Timestamp lies in the years 1 to 9999; chrono represents them all.
     DateTime::from_timestamp_micros(at.as_micros()).unwrap_or(DateTime::UNIX_EPOCH)
 }
 

@@ -16,7 +16,7 @@ use crate::targets::Targets;
 use crate::writer::{JobFuture, Writer};
 use crate::{OpenError, SqliteOptions, error, open};
 
-/// All ports on one SQLite database, of which this is the only user.
+/// All ports on one SQLite database, used by this store alone.
 ///
 /// Dropping it lets the current writes finish; [`close`](Self::close) waits for them.
 pub struct SqliteStore {

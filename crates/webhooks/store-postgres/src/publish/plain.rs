@@ -12,7 +12,7 @@ use crate::connect::Inner;
 use crate::convert::{to_sql_time, to_u32};
 use crate::error::unless_taken;
 
-/// The columns of the events, all of which have a route.
+/// The columns of the events; every event has a route.
 #[derive(Default)]
 struct Columns<'a> {
     id: Vec<Uuid>,
