@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_disagrees_with_the_databases_is_not_gone_by() {
+    async fn a_clock_that_disagrees_with_the_databases_is_not_used() {
         let day = Duration::from_secs(24 * 60 * 60);
         for own in [DATABASE + day * 31, DATABASE - day * 31, DATABASE + Duration::from_secs(2)] {
             let clock = corrected(own);

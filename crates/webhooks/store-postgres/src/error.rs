@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_told_from_what_does_not() {
+    fn temporary_failures_are_distinguished_from_permanent_ones() {
         // Server stopped, statement timeout, deadlock, too many connections, connection failure, lock
         // timeout, wrong password, missing privilege.
         for code in ["57P01", "57014", "40P01", "53300", "08006", "55P03", "28P01", "42501"] {

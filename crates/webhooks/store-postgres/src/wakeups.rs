@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_that_comes_while_nobody_waits_is_kept_once() {
+    fn a_signal_without_a_waiter_is_kept_once() {
         let wakeups = Wakeups::default();
         wakeups.wake(1);
         wakeups.wake(1);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_is_dropped_takes_no_signal_with_it() {
+    fn a_dropped_wait_consumes_no_signal() {
         let wakeups = Wakeups::default();
         {
             let mut dropped = pin!(wakeups.wait());

@@ -116,7 +116,7 @@ mod tests {
     async fn a_listing_ends_at_its_timeout() {
         let listings = one_connection(Duration::from_millis(50)).await;
         let ended = tokio::time::timeout(Duration::from_secs(20), run(&listings, ENDLESS)).await;
-        let error = ended.expect("it goes on").unwrap_err();
+        let error = ended.expect("the listing does not end").unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     }
 }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_was_given_up_before_it_began_never_happens() {
+    async fn a_withdrawn_write_never_happens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("late.db");
         let lock = Arc::new(files::prepare(&path).unwrap());
@@ -281,13 +281,13 @@ mod tests {
         };
         let (held, late) = tokio::join!(holds, late);
         assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
-        assert_eq!(held.unwrap(), 1, "what has begun is waited for");
+        assert_eq!(held.unwrap(), 1, "the caller waits for a write that has begun");
         assert_eq!(write(&writer, "DELETE FROM t").await.unwrap(), 1);
         writer.close().await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
+    async fn a_full_disk_fails_only_writes_that_do_not_fit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("full.db");
         let lock = Arc::new(files::prepare(&path).unwrap());

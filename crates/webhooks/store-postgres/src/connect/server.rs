@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_followed_is_refused() {
+    fn an_unsupported_url_is_refused() {
         for url in [
             "mysql://me@host/db",
             "postgres://me@ho st/db",

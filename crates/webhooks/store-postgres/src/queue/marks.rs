@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_webhook_that_has_nothing_for_long_is_forgotten() {
+    async fn a_webhook_with_a_long_empty_queue_is_forgotten() {
         let marks = Marks::default();
         marks.put(id(1), MARK, true, true);
         marks.put(id(2), MARK, true, false);

@@ -11,7 +11,7 @@ use sqlx::Executor;
 use crate::store::{Scene, settlement};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_stores_share_out_a_queue_without_a_delivery_twice() {
+async fn two_stores_never_lease_the_same_delivery() {
     const EVENTS: usize = 600;
     let scene = Scene::new().await;
     let other = scene.another().await;
@@ -22,7 +22,7 @@ async fn two_stores_share_out_a_queue_without_a_delivery_twice() {
         let mut done = Vec::new();
         loop {
             let leased = store.claim(&scene.claim(webhook.id, 25)).await.unwrap();
-            // The other may hold all that is left, or have locked just what this one looked at.
+            // The other store may hold all the rest, or have locked the rows that this one tried.
             if leased.is_empty()
                 && scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await == 0
             {
@@ -43,7 +43,7 @@ async fn two_stores_share_out_a_queue_without_a_delivery_twice() {
 }
 
 #[tokio::test]
-async fn a_store_whose_lease_was_taken_over_by_another_records_nothing() {
+async fn settle_refuses_a_lease_that_another_store_took_over() {
     let scene = Scene::new().await;
     let other = scene.another().await;
     let webhook = scene.webhook().await;
@@ -58,11 +58,11 @@ async fn a_store_whose_lease_was_taken_over_by_another_records_nothing() {
 }
 
 #[tokio::test]
-async fn what_commits_late_is_hidden_by_a_mark_for_moments_only() {
+async fn a_mark_hides_a_late_commit_only_briefly() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.publish(2).await;
-    // Marks are taken, and used by the claim that follows.
+    // Marks are set, and used by the next claim.
     scene.store.discover(None, 10).await.unwrap();
     scene
         .execute("UPDATE rdev_webhooks.delivery_queue SET due_at = due_at - interval '1 hour' WHERE id IN (SELECT id FROM rdev_webhooks.delivery_queue LIMIT 1)")
@@ -70,14 +70,14 @@ async fn what_commits_late_is_hidden_by_a_mark_for_moments_only() {
     let mut found = 0;
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     while found < 2 {
-        assert!(tokio::time::Instant::now() < deadline, "it is never found");
+        assert!(tokio::time::Instant::now() < deadline, "the delivery is never found");
         scene.store.discover(None, 10).await.unwrap();
         found += scene.store.claim(&scene.claim(webhook.id, 10)).await.unwrap().len();
     }
 }
 
 #[tokio::test]
-async fn a_claim_that_fails_half_way_gives_back_what_it_took() {
+async fn a_failed_claim_releases_its_leases() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.publish(2).await;
@@ -92,7 +92,7 @@ async fn a_claim_that_fails_half_way_gives_back_what_it_took() {
 }
 
 #[tokio::test]
-async fn a_claim_that_cannot_give_back_what_it_cannot_use_has_the_rest() {
+async fn a_claim_returns_usable_deliveries_if_it_cannot_release_the_others() {
     let scene = Scene::new().await;
     let (good, bad) = (scene.webhook().await, scene.webhook().await);
     scene.publish(1).await;
@@ -114,7 +114,7 @@ async fn a_claim_that_cannot_give_back_what_it_cannot_use_has_the_rest() {
 }
 
 #[tokio::test]
-async fn a_repeat_of_a_publication_whose_answer_was_lost_adds_nothing() {
+async fn publishing_again_after_a_lost_answer_adds_nothing() {
     let scene = Scene::new().await;
     scene.webhook().await;
     let events = [scene.event().await, scene.event().await];
@@ -129,7 +129,7 @@ async fn a_repeat_of_a_publication_whose_answer_was_lost_adds_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_can_be_used_again_once_it_has_expired() {
+async fn an_expired_key_can_be_used_again() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let keyed = |mut event: rdev_webhooks_domain::NewEvent| {
@@ -149,7 +149,7 @@ async fn a_key_can_be_used_again_once_it_has_expired() {
 }
 
 #[tokio::test]
-async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
+async fn deleting_a_webhook_cancels_more_deliveries_than_one_statement_can() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     for _ in 0..5 {
@@ -165,7 +165,7 @@ async fn deleting_a_webhook_cancels_more_than_fits_one_statement() {
 }
 
 #[tokio::test]
-async fn publishing_a_batch_again_after_its_answer_was_lost_adds_what_is_missing() {
+async fn publishing_a_batch_again_after_a_lost_answer_adds_missing_events() {
     let scene = Scene::new().await;
     scene.webhook().await;
     let (known, new) = (scene.event().await, scene.event().await);
@@ -177,7 +177,7 @@ async fn publishing_a_batch_again_after_its_answer_was_lost_adds_what_is_missing
 }
 
 #[tokio::test]
-async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
+async fn a_success_is_recorded_and_redelivered_although_its_attempt_exists() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.publish(2).await;
@@ -200,7 +200,7 @@ async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
         .collect();
     assert_eq!(scene.store.settle(&settled).await.unwrap(), [true, true]);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.deliveries").await, 2);
-    // Each stands in its delivery's row, until that goes.
+    // Each attempt is stored in its delivery's row, until that is removed.
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
     for one in &leased {
         let again = scene.store.redeliver(one.lease.delivery, &Trigger::Manual.into()).await.unwrap();
@@ -210,7 +210,7 @@ async fn a_success_is_recorded_and_made_again_where_its_attempt_is_on_record() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn claims_mark_circuits_in_one_order_whatever_order_they_are_asked_in() {
+async fn claims_lock_circuits_in_one_order() {
     let scene = Scene::new().await;
     let mut ids = [scene.webhook().await.id, scene.webhook().await.id];
     ids.sort_unstable();
@@ -230,18 +230,18 @@ async fn claims_mark_circuits_in_one_order_whatever_order_they_are_asked_in() {
     let store = scene.store.clone();
     let claiming = tokio::spawn(async move { store.claim(&claim).await });
     scene.somebody_waits().await;
-    // The other is not marked before the first.
+    // The other circuit is not marked before the first.
     held.execute(
         "SELECT FROM rdev_webhooks.webhook_health ORDER BY webhook_id DESC LIMIT 1 FOR UPDATE NOWAIT;
          COMMIT",
     )
     .await
-    .expect("nobody holds the other");
+    .expect("the other row is not locked");
     assert_eq!(claiming.await.unwrap().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn what_has_no_event_is_claimed_once_and_removed() {
+async fn a_delivery_without_an_event_is_claimed_once_and_removed() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.publish(3).await;

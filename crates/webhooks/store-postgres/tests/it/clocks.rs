@@ -1,4 +1,4 @@
-//! Clocks that are off: a process's, and the database's own.
+//! Wrong clocks: a process's, and the database's own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::store::Scene;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[tokio::test]
-async fn a_process_whose_clock_is_off_goes_by_the_databases() {
+async fn a_process_with_a_wrong_clock_uses_the_databases_clock() {
     let scene = Scene::new().await;
     let now = scene.now().await;
     let about = |at: Timestamp| at.since(now).max(now.since(at)) < DAY / 24;
@@ -38,7 +38,7 @@ async fn a_step_of_the_databases_clock_removes_nothing() {
         store.prune(30 * DAY).await.unwrap();
         assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
     }
-    // Time that others have seen passing counts.
+    // Time that other processes have seen passing counts.
     scene.execute("UPDATE rdev_webhooks.retention SET seen_at = rdev_webhooks.now()").await;
     for _ in 0..2 {
         scene.store.prune(30 * DAY).await.unwrap();

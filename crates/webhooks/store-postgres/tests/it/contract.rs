@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::store::Scene;
 
-/// Time passes by the database's clock being put forward, which every statement of the store goes by.
+/// Advances time by moving the database's clock, which every statement of the store uses.
 struct PostgresHarness {
     scene: Scene,
     passed: Mutex<Duration>,

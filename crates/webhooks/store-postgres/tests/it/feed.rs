@@ -1,4 +1,4 @@
-//! That a watcher misses nothing of what becomes visible late.
+//! The feed misses no change that becomes visible late.
 
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::feed::ChangePoint;
@@ -13,7 +13,7 @@ const END: &str = "
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), rdev_webhooks.now(), 1, 1, 'succeeded')";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_slow_transaction_records_is_not_passed_over() {
+async fn the_feed_does_not_skip_a_slow_transaction() {
     let scene = Scene::new().await;
     let changed = async |from| scene.store.changed(ChangePoint::before(from), 100).await.unwrap();
     let mut other = scene.database.connect().await;
@@ -26,13 +26,13 @@ async fn what_a_slow_transaction_records_is_not_passed_over() {
     let changes = changed(Timestamp::EPOCH).await;
     assert_eq!(changes.points.len(), 1);
     assert!(changes.complete_until <= began_at, "{} {began_at}", changes.complete_until);
-    assert!(changes.points[0].at > began_at, "the later one is seen first");
+    assert!(changes.points[0].at > began_at, "the later change is visible first");
     slow.commit().await.unwrap();
     let seen_again = changed(changes.complete_until).await;
     assert_eq!(seen_again.points.len(), 2);
     assert_eq!(seen_again.points[0].at, began_at);
 
-    // What is not ours holds nothing up.
+    // Transactions of other programs delay nothing.
     other.execute("SET application_name = 'a report'").await.unwrap();
     let mut report = other.begin().await.unwrap();
     report.execute(END).await.unwrap();
@@ -42,7 +42,7 @@ async fn what_a_slow_transaction_records_is_not_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looking_for_changes_reads_what_is_new_and_not_the_history() {
+async fn the_feed_reads_new_changes_and_not_the_history() {
     let scene = Scene::new().await;
     scene
         .execute(
@@ -63,7 +63,7 @@ async fn looking_for_changes_reads_what_is_new_and_not_the_history() {
     .fetch_all(&mut conn)
     .await
     .unwrap();
-    // The other partitions are empty, and it does not matter how that is found out.
+    // The other partitions are empty; how the plan detects that does not matter.
     let scans: Vec<_> = plan.iter().filter(|line| line.contains("on deliveries_default")).collect();
     assert!(scans.len() == 1 && scans[0].contains("Index Only Scan"), "{plan:#?}");
 }

@@ -1,4 +1,4 @@
-//! Ids that both the database and the domain make.
+//! Ids that both the database and the domain derive.
 
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::{DeliveryId, EventId, Timestamp, WebhookId};

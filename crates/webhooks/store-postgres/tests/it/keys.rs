@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::store::{Scene, options};
 
-/// The key of every scene.
+/// The initial key of every scene.
 const FIRST: u8 = 7;
 
 fn key(number: u8) -> EncryptionKey {
@@ -40,7 +40,7 @@ fn needs(refused: Result<PostgresStore, ConnectError>, number: u8) {
     assert!(refused.to_string().contains("another encryption key"), "{refused}");
 }
 
-/// Bytes that are no sealed values.
+/// Binary columns that are not sealed.
 const PLAIN: &[&str] = &[
     "events.body",
     "attempts.response_body",
@@ -50,11 +50,11 @@ const PLAIN: &[&str] = &[
     "idempotency_keys.digest",
 ];
 
-/// Bytes that are sealed, and are dealt with apart.
+/// Binary columns that are sealed, and handled separately.
 const CHECKS: &[&str] = &["encryption_keys.key_check"];
 
 #[tokio::test]
-async fn every_column_of_sealed_values_is_sealed_anew() {
+async fn every_sealed_column_is_resealed() {
     let scene = Scene::new().await;
     let columns: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname || '.' || a.attname
@@ -71,17 +71,17 @@ async fn every_column_of_sealed_values_is_sealed_anew() {
     let others = PLAIN.iter().chain(CHECKS).copied();
     let expected: BTreeSet<&str> = listed.iter().copied().chain(others).collect();
     let found: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
-    assert_eq!(found, expected, "a column is neither in the list of sealed ones nor known to be plain");
-    assert_eq!(listed.len() + PLAIN.len() + CHECKS.len(), found.len(), "a column is in both");
+    assert_eq!(found, expected, "a column is in neither list");
+    assert_eq!(listed.len() + PLAIN.len() + CHECKS.len(), found.len(), "a column is in both lists");
 }
 
 #[tokio::test]
-async fn another_key_is_refused_before_anything_is_served() {
+async fn connect_refuses_another_key() {
     let scene = Scene::new().await;
     needs(connect(&scene, &[8]).await, FIRST);
-    // Neither is one that came first taken for the database's, nor is the refused one noted.
+    // Neither did the first key count as the database's, nor was the refused one recorded.
     connect(&scene, &[FIRST]).await.unwrap().close().await;
-    // A new key before the old one is not wrong, and is needed from then on.
+    // A new primary key together with the old key is accepted, and is needed from then on.
     connect(&scene, &[8, FIRST]).await.unwrap().close().await;
     needs(connect(&scene, &[FIRST]).await, 8);
     needs(connect(&scene, &[8]).await, FIRST);
@@ -89,7 +89,7 @@ async fn another_key_is_refused_before_anything_is_served() {
 }
 
 #[tokio::test]
-async fn of_several_that_start_with_different_keys_one_gets_a_new_database() {
+async fn only_one_of_several_keys_claims_a_new_database() {
     let scene = Scene::new().await;
     scene.execute("DELETE FROM rdev_webhooks.encryption_keys").await;
     let mut connected = Vec::new();
@@ -109,7 +109,7 @@ async fn of_several_that_start_with_different_keys_one_gets_a_new_database() {
 }
 
 #[tokio::test]
-async fn a_database_without_notes_is_judged_by_its_webhooks() {
+async fn a_database_without_key_checks_is_checked_by_its_webhooks() {
     let scene = Scene::new().await;
     scene.webhook().await;
     scene.execute("DELETE FROM rdev_webhooks.encryption_keys").await;
@@ -169,14 +169,14 @@ async fn keys_rotate_while_processes_serve() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_lacks_a_key_says_which_and_keeps_the_old_one_needed() {
+async fn a_rotation_without_a_key_names_it_and_keeps_the_old_key_needed() {
     let scene = Scene::new().await;
     webhooks(&scene, &scene.store, 2).await;
     let url = scene.database.url();
     let refused = rekey(&url, &keys(&[8, 9])).await.err().unwrap();
     assert!(matches!(refused, ConnectError::WrongKey { needed } if needed == key(FIRST).id()), "{refused:?}");
 
-    // Header values whose key nobody noted, and some that are damaged, as both were put there by other means.
+    // Header values with an unrecorded key, and a damaged value; both were written by other means.
     let strange = Keyring::from(key(9)).seal(b"x-a: b", b"").unwrap();
     let put = "UPDATE rdev_webhooks.webhooks SET headers = $1
                WHERE id = (SELECT min(id::text)::uuid FROM rdev_webhooks.webhooks)";
@@ -196,7 +196,7 @@ async fn a_rotation_that_lacks_a_key_says_which_and_keeps_the_old_one_needed() {
 }
 
 #[tokio::test]
-async fn a_key_check_that_was_altered_is_no_wrong_key() {
+async fn an_altered_key_check_is_not_reported_as_a_wrong_key() {
     let scene = Scene::new().await;
     scene
         .execute(

@@ -1,4 +1,4 @@
-//! Listings that take long, and everybody else.
+//! Long listings do not delay other calls.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::store::Scene;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A store with one connection for listings, which may take for ever.
+/// Returns a store with one connection for listings, without a time limit.
 async fn scene() -> Scene {
     Scene::with(|options| {
         options.pools.listing = 1;
@@ -44,7 +44,7 @@ async fn an_abandoned_listing_leaves_its_connection_free() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_but_listings_waits_for_listings() {
+async fn only_listings_wait_for_listings() {
     let scene = scene().await;
     let _held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
     let page = PageRequest { limit: 9, before: None };
@@ -58,6 +58,6 @@ async fn nothing_but_listings_waits_for_listings() {
         assert!(scene.store.find(&ApiKeyHash::of(b"unknown")).await.unwrap().is_none());
         scene.store.claim(&scene.claim(webhook.id, 1)).await
     };
-    timeout(Duration::from_secs(20), work).await.expect("it waits for the listing").unwrap();
+    timeout(Duration::from_secs(20), work).await.expect("the call waits for the listing").unwrap();
     listing.abort();
 }

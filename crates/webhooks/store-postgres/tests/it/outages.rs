@@ -1,4 +1,4 @@
-//! A database that goes away, and comes back.
+//! A database that becomes unavailable and returns.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::store::{Scene, is_unavailable, settlement};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// Tries until it succeeds; what fails on the way is a passing failure.
+/// Retries until the attempt succeeds; every failure on the way must be a temporary one.
 pub(crate) async fn recovers<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     let deadline = Instant::now() + SOON;
     loop {
         match attempt().await {
             Ok(done) => return done,
-            failed => assert!(is_unavailable(&failed), "not a passing failure: {:?}", failed.err()),
+            failed => assert!(is_unavailable(&failed), "not a temporary failure: {:?}", failed.err()),
         }
         assert!(Instant::now() < deadline, "the store does not recover");
     }
@@ -48,7 +48,7 @@ async fn lost_connections_are_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crash_of_the_server_loses_nothing_that_was_answered() {
+async fn a_server_crash_loses_no_answered_write() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |options| options.acquire_timeout = Duration::from_millis(500)).await;
     let webhook = scene.webhook().await;
@@ -61,7 +61,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_answered() {
     let began = Instant::now();
     assert!(is_unavailable(&scene.store.check().await));
     assert!(is_unavailable(&scene.store.discover(None, 10).await));
-    assert!(began.elapsed() < SOON, "it waits for a server that is not there");
+    assert!(began.elapsed() < SOON, "connect waits for an absent server");
 
     server.restart().await;
     recovers(async || scene.store.check().await).await;
@@ -74,7 +74,7 @@ async fn a_crash_of_the_server_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_that_waits_for_a_lock_gives_up() {
+async fn a_statement_stops_waiting_for_a_lock() {
     let scene = Scene::with(|options| options.statement_timeout = Duration::from_millis(300)).await;
     let mut conn = scene.database.connect().await;
     sqlx::raw_sql("BEGIN; LOCK TABLE rdev_webhooks.delivery_queue IN ACCESS EXCLUSIVE MODE")
@@ -91,7 +91,7 @@ async fn a_statement_that_waits_for_a_lock_gives_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn listings_that_wait_do_not_make_the_store_unready() {
+async fn waiting_listings_do_not_make_the_store_unready() {
     let scene = Scene::with(|options| {
         options.pools.listing = 1;
         options.acquire_timeout = Duration::from_secs(1);

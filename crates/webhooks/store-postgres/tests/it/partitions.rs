@@ -1,4 +1,4 @@
-//! Partitions: made ahead, filled up behind, and dropped.
+//! Partitions: created ahead, filled from the default, and dropped.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const PARTITIONS: &str = "SELECT count(*) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
     WHERE p.relname IN ('events', 'deliveries', 'attempts') AND p.relkind = 'p'";
 
-/// Publishes an event that was accepted at `at`, delivers it, and says which it was.
+/// Publishes an event that was accepted at `at`, delivers it, and returns its delivery.
 async fn delivered(scene: &Scene, webhook: rdev_webhooks_domain::WebhookId, at: Timestamp) -> NewEvent {
     let event = samples::event(&scene.entropy, at);
     scene.store.publish(std::slice::from_ref(&event)).await.unwrap();
@@ -25,7 +25,7 @@ async fn delivered(scene: &Scene, webhook: rdev_webhooks_domain::WebhookId, at: 
 }
 
 #[tokio::test]
-async fn there_are_partitions_for_the_days_around_and_a_default() {
+async fn surrounding_days_and_the_default_have_partitions() {
     let scene = Scene::new().await;
     // Five days and a default, of three tables.
     assert_eq!(scene.count(PARTITIONS).await, 18);
@@ -41,11 +41,11 @@ async fn there_are_partitions_for_the_days_around_and_a_default() {
 }
 
 #[tokio::test]
-async fn a_claim_takes_events_of_whichever_day_with_their_bodies() {
+async fn a_claim_returns_bodies_of_events_of_any_day() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let now = scene.now().await;
-    // Each claim begins with the partition of the one before.
+    // Each claim begins with the partition of the previous one.
     for days in [[now, now], [now, now - DAY], [now - DAY, now - DAY], [now + 400 * DAY, now]] {
         let events = days.map(|at| samples::event(&scene.entropy, at));
         scene.store.publish(&events).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_claim_takes_events_of_whichever_day_with_their_bodies() {
 }
 
 #[tokio::test]
-async fn claiming_goes_on_when_a_partition_is_gone() {
+async fn claims_continue_after_a_partition_is_dropped() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let yesterday = scene.now().await - DAY;
@@ -74,13 +74,13 @@ async fn claiming_goes_on_when_a_partition_is_gone() {
 }
 
 #[tokio::test]
-async fn what_fell_into_the_default_moves_when_its_day_gets_a_partition() {
+async fn rows_move_from_the_default_to_their_days_new_partition() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let late = scene.now().await + 5 * DAY;
     let event = delivered(&scene, webhook.id, late).await;
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events_default").await, 1);
-    // Nobody did the upkeep for days.
+    // The upkeep did not run for days.
     scene
         .execute(
             "CREATE OR REPLACE FUNCTION rdev_webhooks.now() RETURNS timestamptz LANGUAGE sql STABLE
@@ -102,7 +102,7 @@ async fn what_fell_into_the_default_moves_when_its_day_gets_a_partition() {
 }
 
 #[tokio::test]
-async fn days_before_the_limit_are_dropped_as_tables() {
+async fn days_before_the_limit_are_dropped_as_partitions() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let now = scene.now().await;
@@ -115,7 +115,7 @@ async fn days_before_the_limit_are_dropped_as_tables() {
     assert!(EventRepository::get(&scene.store, yesterday.id).await.unwrap().is_none());
     assert!(EventRepository::get(&scene.store, today.id).await.unwrap().is_some());
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
-    // The upkeep makes yesterday's anew, as something may still come in with its time.
+    // The upkeep recreates yesterday's partition, as a late event may still have its time.
     scene.store.prune(retention).await.unwrap();
     delivered(&scene, webhook.id, now - DAY).await;
 }
@@ -144,7 +144,7 @@ async fn a_large_day_is_dropped_without_being_counted() {
 }
 
 #[tokio::test]
-async fn a_day_with_something_to_be_delivered_keeps_that_and_loses_the_rest() {
+async fn a_day_keeps_only_its_unfinished_deliveries() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let now = scene.now().await;

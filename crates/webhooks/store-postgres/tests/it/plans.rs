@@ -1,4 +1,4 @@
-//! That the statements which carry the load go by indexes, whatever the statistics say.
+//! The statements that carry the load use indexes, with any statistics.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use rdev_webhooks_testkit::samples;
 
 use crate::store::{Scene, settlement};
 
-/// How many rows the statements of all connections that have ended looked at.
+/// The number of rows that the finished statements of all connections have read.
 const ROWS_READ: &str = "
     SELECT ((SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'rdev_webhooks')
         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = 'rdev_webhooks'))::int8";
 
-/// Backlogs of 100,000: another webhook's, long due, and this one's, to be retried later. The statistics
-/// were taken before there was any of it.
+/// Backlogs of 100,000: another webhook's, long due, and this one's, to be retried later. The statistics were
+/// taken before both.
 const BACKLOG: &str = "
     ALTER TABLE rdev_webhooks.delivery_queue SET (autovacuum_enabled = off);
     ANALYZE rdev_webhooks.delivery_queue;
@@ -34,8 +34,8 @@ const BACKLOG: &str = "
     SELECT gen_random_uuid(), gen_random_uuid(), w.id, now() + interval '1 hour' + n * interval '1 second'
     FROM generate_series(1, 100000) n, rdev_webhooks.webhooks w";
 
-/// A day's history: 40,000 delivered events, of which few failed, to one webhook; one in a hundred belongs to
-/// a project, and went to that project's webhook.
+/// A day's history: 40,000 delivered events to one webhook, few of them failed; one in a hundred belongs to a
+/// project, and went to that project's webhook.
 const HISTORY: &str = "
     INSERT INTO rdev_webhooks.webhooks
         (id, version, url, events, projects, retry, signing, secret, created_at, updated_at)
@@ -60,7 +60,7 @@ const HISTORY: &str = "
     FROM made";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn publishing_claiming_and_settling_go_by_index_after_a_bulk_load() {
+async fn publishing_claiming_and_settling_use_indexes_after_a_bulk_load() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene.execute(BACKLOG).await;
@@ -80,7 +80,7 @@ async fn publishing_claiming_and_settling_go_by_index_after_a_bulk_load() {
         assert_eq!(store.settle(&settled).await.unwrap(), [true; 40]);
     })
     .await;
-    // A handful of rows for each delivery in each of the five statements.
+    // A few rows for each delivery in each of the five statements.
     assert!(read < 5_000, "{read} rows were read for 50 deliveries");
 }
 
@@ -204,7 +204,7 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     assert_eq!(counted(Some("none")).await, (0, true));
 }
 
-/// So many webhooks that each have a delivery that cannot be claimed: the first half are disabled, and the retries of
+/// Webhooks with one delivery each that cannot be claimed: the first half are disabled, and the retries of
 /// the others are not due.
 const CROWD: &str = "
     ALTER TABLE rdev_webhooks.delivery_queue SET (autovacuum_enabled = off);
@@ -221,12 +221,12 @@ const CROWD: &str = "
     FROM rdev_webhooks.webhooks w WHERE w.url = 'https://example.com/'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_claimed_yet_is_in_nobodys_way() {
+async fn discovery_does_not_read_deliveries_that_cannot_be_claimed_yet() {
     let scene = Scene::new().await;
     scene.execute(CROWD).await;
     let webhook = scene.webhook().await;
     scene.publish(1).await;
-    // Whoever comes across what waits for disabled webhooks puts it away.
+    // The first discovery that meets deliveries of disabled webhooks puts them to sleep.
     let awake = "SELECT count(*) FROM rdev_webhooks.delivery_queue WHERE wake_at IS NULL";
     for _ in 0..10 {
         scene.store.discover(None, 10).await.unwrap();
@@ -240,10 +240,10 @@ async fn what_cannot_be_claimed_yet_is_in_nobodys_way() {
         }
     })
     .await;
-    // The upkeep of the store that was opened for this may look the whole queue and the webhooks over, a few times.
+    // The upkeep of the store opened for this may read the whole queue and the webhooks a few times.
     assert!(read < 30_000, "{read} rows were read to find one webhook among 4,000 ten times");
 
-    // Enabled, they go on, however many they are.
+    // Once the webhooks are enabled, deliveries continue, for any number of webhooks.
     scene.execute("UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_since = NULL").await;
     let store = scene.another().await;
     for _ in 0..30 {
@@ -269,8 +269,8 @@ async fn replays_that_are_not_due_cost_nothing() {
     assert!(read < 500, "{read} rows were read");
 }
 
-/// How many rows a store of its own looks at while it does something. The server counts what a connection
-/// has read when that ends, so everybody else's must be over.
+/// Returns how many rows a new store reads during `work`. The server counts what a connection has read when
+/// the connection ends, so all others must have ended.
 async fn rows_read(scene: &Scene, work: impl AsyncFnOnce(&PostgresStore)) -> i64 {
     scene.store.close().await;
     all_gone(scene).await;

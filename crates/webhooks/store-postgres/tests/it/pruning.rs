@@ -1,5 +1,5 @@
-//! Pruning, and what others do at the same moment: one of them is a connection of the test, which holds what the
-//! other wants.
+//! Pruning with concurrent transactions: one side is a connection of the test, which holds a lock that the
+//! other needs.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ORPHANS: &str = "SELECT count(*) FROM rdev_webhooks.delivery_queue q
     WHERE NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id)";
 
-/// Publishes an event that was accepted at `at`, and lets its delivery fail.
+/// Publishes an event that was accepted at `at`, and makes its delivery fail.
 async fn failed(scene: &Scene, webhook: WebhookId, at: Timestamp) -> DeliveryId {
     let event = samples::event(&scene.entropy, at);
     scene.store.publish(std::slice::from_ref(&event)).await.unwrap();
@@ -32,7 +32,7 @@ async fn failed(scene: &Scene, webhook: WebhookId, at: Timestamp) -> DeliveryId 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_being_pruned_is_not_taken_up_again() {
+async fn redelivery_refuses_a_delivery_that_is_being_pruned() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let now = scene.now().await;
@@ -50,7 +50,7 @@ async fn what_is_being_pruned_is_not_taken_up_again() {
     let replay = Replay::new(ReplayId::from_parts(now, [7; 10]), selection, matched);
     assert_eq!(scene.store.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
 
-    // Pruning waits for the first of the two, and has looked at both.
+    // Pruning waits for the first of the two, and has read both.
     let mut held = scene.holding("SELECT FROM rdev_webhooks.deliveries ORDER BY id LIMIT 1 FOR UPDATE").await;
     let store = scene.store.clone();
     let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
@@ -65,12 +65,12 @@ async fn what_is_being_pruned_is_not_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_being_taken_up_again_is_not_pruned() {
+async fn pruning_skips_a_delivery_that_is_being_redelivered() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let now = scene.now().await;
     let asked_for = failed(&scene, webhook.id, now - 400 * DAY).await;
-    // A redelivery has taken up what is to be pruned, and waits to tell the feed.
+    // A redelivery has reopened a delivery that is to be pruned, and waits to record it for the feed.
     let mut held = scene.holding("LOCK TABLE rdev_webhooks.reopened IN SHARE ROW EXCLUSIVE MODE").await;
     let store = scene.store.clone();
     let redelivering = tokio::spawn(async move { store.redeliver(asked_for, &Trigger::Manual.into()).await });
@@ -86,7 +86,7 @@ async fn what_is_being_taken_up_again_is_not_pruned() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_day_is_kept_when_something_of_it_is_wanted_again_at_that_moment() {
+async fn a_day_is_kept_during_a_concurrent_redelivery() {
     let scene = Scene::new().await;
     let mut webhook = scene.webhook().await;
     let now = scene.now().await;
@@ -113,7 +113,7 @@ async fn a_day_is_kept_when_something_of_it_is_wanted_again_at_that_moment() {
     assert_eq!(leased[0].event_id, event.id);
 }
 
-/// Old events of a day: so many that an enabled webhook still waits for, and then one that nobody does.
+/// Old events of a day: many whose deliveries an enabled webhook still awaits, and then one without.
 const AWAITED: &str = "
     WITH made AS (
         SELECT n, encode(substring(uuid_send(rdev_webhooks.id_floor(
@@ -130,13 +130,13 @@ const AWAITED: &str = "
     FROM made m, rdev_webhooks.webhooks w WHERE m.n <= 50000";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_hides_nothing_that_lies_behind_it() {
+async fn kept_events_do_not_hide_later_ones_from_pruning() {
     let scene = Scene::new().await;
     scene.webhook().await;
     scene.execute(AWAITED).await;
     let first = scene.store.prune(DAY).await.unwrap();
     assert_eq!((first.events, first.has_more), (0, true));
-    // Another process goes on where that one ended.
+    // Another process continues where that pass ended.
     let next = scene.another().await.prune(DAY).await.unwrap();
     assert_eq!((next.events, next.has_more), (1, false));
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events").await, 50_000);

@@ -20,18 +20,18 @@ async fn a_migrated_database_is_current_and_may_be_migrated_again() {
 }
 
 #[tokio::test]
-async fn an_empty_database_is_refused_with_the_command_to_run() {
+async fn connect_refuses_an_empty_database_and_names_the_command() {
     let scene = Scene::new().await;
     scene.execute("DROP SCHEMA rdev_webhooks CASCADE").await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Schema(SchemaState::Older { found: None, .. })), "{refused:?}");
     assert!(refused.to_string().contains("run `rdev-webhooks migrate --database-url"), "{refused}");
-    // Looking changes nothing.
+    // The check changes nothing.
     assert_eq!(scene.count("SELECT count(*) FROM pg_namespace WHERE nspname = 'rdev_webhooks'").await, 0);
 }
 
 #[tokio::test]
-async fn an_older_schema_is_refused_with_the_command_to_run() {
+async fn connect_refuses_an_older_schema_and_names_the_command() {
     let scene = Scene::new().await;
     scene.execute("UPDATE rdev_webhooks._migrations SET version = version - 2").await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
@@ -43,7 +43,7 @@ async fn an_older_schema_is_refused_with_the_command_to_run() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_not_touched() {
+async fn connect_and_migrate_refuse_a_newer_schema() {
     let scene = Scene::new().await;
     scene
         .execute(
@@ -61,7 +61,7 @@ async fn a_newer_schema_is_refused_and_not_touched() {
 }
 
 #[tokio::test]
-async fn a_url_of_something_else_is_refused_and_not_repeated() {
+async fn an_invalid_url_is_refused_and_not_repeated() {
     for url in ["mysql://me:s3cret@host/db", "postgres://me:s3cret@ho st:x/db", "s3cret"] {
         let refused = PostgresStore::connect(PostgresOptions::new(url, keyring())).await.unwrap_err();
         assert!(matches!(refused, ConnectError::Url), "{refused:?}");
@@ -88,7 +88,7 @@ async fn another_schema_of_the_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_store_is_unfit_on_a_schema_that_became_older_and_fit_on_one_that_became_newer() {
+async fn a_store_is_ready_on_a_newer_schema_and_not_on_an_older_one() {
     let scene = Scene::new().await;
     scene.store.check().await.unwrap();
     scene

@@ -16,7 +16,7 @@ use crate::store::Scene;
 const TOKEN: &str = "Bearer 5up3r-s3cret-t0ken";
 
 #[tokio::test]
-async fn no_secret_stands_in_the_database() {
+async fn the_database_holds_no_plaintext_secret() {
     let scene = Scene::new().await;
     let mut webhook = samples::webhook(&scene.entropy, scene.now().await);
     webhook.headers.insert("authorization", TOKEN).unwrap();
@@ -28,7 +28,7 @@ async fn no_secret_stands_in_the_database() {
     scene.store.update(&webhook).await.unwrap();
 
     let mut conn = scene.database.connect().await;
-    // Both as text and as the bytes that are stored.
+    // Both as text and as the stored bytes.
     let dump: Vec<String> = sqlx::query_scalar(
         "SELECT w::text FROM rdev_webhooks.webhooks w UNION ALL
          SELECT encode(coalesce(w.headers, '') || w.secret || w.previous_secret, 'escape')
@@ -44,7 +44,7 @@ async fn no_secret_stands_in_the_database() {
     for secret in [TOKEN, "5up3r", current.expose_secret(), previous.expose_secret()] {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
         for row in &dump {
-            assert!(!row.contains(secret) && !row.contains(&hex), "a secret stands in the database");
+            assert!(!row.contains(secret) && !row.contains(&hex), "the database holds a plaintext secret");
         }
     }
     let debug = format!("{:?} {:?}", scene.store, crate::store::options(&scene.database));
@@ -73,7 +73,7 @@ async fn a_secret_does_not_open_in_another_row_or_column() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other() {
+async fn an_unreadable_webhook_keeps_its_deliveries_and_affects_no_other() {
     let scene = Scene::new().await;
     let good = scene.webhook().await;
     let bad = scene.webhook().await;
@@ -93,7 +93,7 @@ async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other()
     claim.shares.extend(scene.claim(bad.id, 9).shares);
     let leased = scene.store.claim(&claim).await.unwrap();
     assert_eq!(leased.iter().map(|one| one.target.webhook_id).collect::<Vec<_>>(), [good.id]);
-    // It is neither leased nor counted as tried, and is not offered for a while.
+    // It is neither leased nor counted as attempted, and is not offered for a while.
     assert_eq!(
         scene
             .count(
@@ -111,9 +111,9 @@ async fn a_webhook_that_cannot_be_read_keeps_its_deliveries_and_harms_no_other()
     assert_eq!(elsewhere.len(), 1);
 }
 
-/// As those were that were made before public keys were stored.
+/// The webhooks are as they were created before public keys were stored.
 #[tokio::test]
-async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
+async fn connect_stores_missing_public_keys() {
     let scene = Scene::new().await;
     let mut made = Vec::new();
     for rotates in [false, true] {
@@ -140,7 +140,7 @@ async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
 
     let store = scene.another().await;
     for webhook in made {
-        // What is shown has changed, and so has the version.
+        // The visible webhook has changed, and so has its version.
         let told = Webhook { version: webhook.version + 1, ..webhook };
         assert_eq!(store.get(told.id).await.unwrap(), Some(told));
     }
@@ -149,7 +149,7 @@ async fn public_keys_that_are_missing_are_stored_when_the_store_connects() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_cannot_be_read_costs_itself_alone() {
+async fn an_unreadable_webhook_affects_no_other() {
     let scene = Scene::new().await;
     let (one, two) = (scene.webhook().await, scene.webhook().await);
     let (broken, whole) = (one.id.min(two.id), one.id.max(two.id));

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use crate::store::{Scene, options};
 
-/// What a database or a role may say, and what holds in our sessions.
+/// Settings that a database or a role may have, and the values in our sessions.
 const SETTINGS: [(&str, &str, &str); 26] = [
     ("default_transaction_isolation", "serializable", "read committed"),
     ("default_transaction_deferrable", "on", "off"),
@@ -46,7 +46,7 @@ async fn settings_are_set_and_never_inherited() {
     let webhook = scene.webhook().await;
     let name = scene.database.name();
     let mut conn = scene.database.connect().await;
-    // What the sessions that write go by is noted whenever an event is stored.
+    // Records the settings of the writing sessions whenever an event is stored.
     conn.execute(
         "CREATE TABLE public.noted (name text PRIMARY KEY, value text);
          CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -81,7 +81,7 @@ async fn settings_are_set_and_never_inherited() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_waits_for_its_standbys_to_apply_keeps_to_that() {
+async fn a_server_that_waits_for_its_standbys_keeps_doing_so() {
     let scene = Scene::new().await;
     scene.webhook().await;
     let name = scene.database.name();
@@ -121,11 +121,11 @@ async fn a_database_with_settings_of_its_own_is_migrated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_role_with_the_documented_rights_suffices_and_a_missing_one_is_told_with_its_cure() {
+async fn the_documented_privileges_suffice_and_a_missing_one_is_named() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |_| {}).await;
     let webhook = scene.webhook().await;
-    // As docs/OPERATING.md has it.
+    // As docs/OPERATING.md describes.
     scene
         .execute(
             "CREATE ROLE app LOGIN;
@@ -143,7 +143,7 @@ async fn a_role_with_the_documented_rights_suffices_and_a_missing_one_is_told_wi
     store.check().await.unwrap();
     store.publish(&[scene.event().await]).await.unwrap();
     assert_eq!(store.claim(&scene.claim(webhook.id, 5)).await.unwrap().len(), 1);
-    // Partitions of days to come are made, and those of days gone by dropped.
+    // Partitions of coming days are created, and those of past days dropped.
     scene
         .execute(
             "CREATE OR REPLACE FUNCTION rdev_webhooks.now() RETURNS timestamptz
@@ -156,7 +156,7 @@ async fn a_role_with_the_documented_rights_suffices_and_a_missing_one_is_told_wi
     let before = scene.count(days).await;
     let retention = std::time::Duration::from_secs(30 * 24 * 60 * 60);
     DeliveryHistory::prune(&store, retention).await.unwrap();
-    assert!(scene.count(days).await >= before, "those of the days to come are there");
+    assert!(scene.count(days).await >= before, "the partitions of coming days exist");
     let gone = "SELECT count(*) FROM pg_class WHERE relname = 'attempts_' || to_char(now() - interval '1 day', 'YYYYMMDD')";
     assert_eq!(scene.count(gone).await, 0);
 

@@ -1,4 +1,4 @@
-//! Settling while something else changes what it changes.
+//! Settling with concurrent changes of the same rows.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use sqlx::Executor;
 use crate::store::{Scene, settlement};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given() {
+async fn disabling_as_gone_removes_concurrently_added_subscriptions() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     let unwell = |leased, settled, gone, health| Settlement { gone, health, ..settlement(leased, settled) };
@@ -23,7 +23,7 @@ async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given(
     let tried = Some(leased[1].target.version);
     let gone = unwell(&leased[1], Settled::Failed(FailureReason::Gone), tried, HealthEffect::Rejected);
 
-    // Its subscriptions are being written anew, in the order in which the store does that.
+    // Its subscriptions are being rewritten, in the store's own order.
     let mut held = scene.holding("UPDATE rdev_webhooks.webhooks SET updated_at = updated_at").await;
     let store = scene.store.clone();
     let settling = tokio::spawn(async move { store.settle(&[gone]).await });
@@ -45,7 +45,7 @@ async fn an_endpoint_that_is_gone_loses_the_subscriptions_that_it_is_just_given(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_something_else_rewrites_no_subscription() {
+async fn an_unrelated_change_rewrites_no_subscription() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene
@@ -59,11 +59,11 @@ async fn a_change_of_something_else_rewrites_no_subscription() {
     let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
     assert_eq!(scene.store.update(&described).await.unwrap(), Updated::Applied);
     let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
-    assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger works");
+    assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger fires");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_is_not_disabled_whose_success_is_just_being_recorded() {
+async fn a_concurrent_success_prevents_disabling() {
     let scene = Scene::new().await;
     let webhook = scene.webhook().await;
     scene

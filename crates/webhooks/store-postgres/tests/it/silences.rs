@@ -1,4 +1,4 @@
-//! Connections that die without a word, servers that take no writes, and several hosts.
+//! Silent connections, servers that take no writes, and several hosts.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 const PAGE: PageRequest<rdev_webhooks_domain::DeliveryId> = PageRequest { limit: 9, before: None };
 
-/// What the store says of a database that it cannot use.
+/// Returns the store's reason for an unusable database.
 fn cause(result: Result<(), StoreError>) -> String {
     let error = result.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -27,7 +27,7 @@ async fn list(store: &PostgresStore) -> Result<(), StoreError> {
     DeliveryHistory::list(store, &DeliveryFilter::default(), PAGE).await.map(|_| ())
 }
 
-/// Publishes and lists with all the connections that there may be, and answers once all of them wait for a lock.
+/// Publishes and lists with all available connections, and returns once all of them wait for a lock.
 async fn fill_the_pools(scene: &Scene, store: &PostgresStore) -> (sqlx::PgConnection, JoinSet<()>) {
     let held = scene
         .holding(
@@ -49,12 +49,12 @@ async fn fill_the_pools(scene: &Scene, store: &PostgresStore) -> (sqlx::PgConnec
         });
     }
     let all_wait = async { while scene.waiting().await < 12 {} };
-    tokio::time::timeout(SOON, all_wait).await.expect("all connections of both pools can be used");
+    tokio::time::timeout(SOON, all_wait).await.expect("all connections of both pools are usable");
     (held, calls)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pools_are_whole_again_after_their_connections_fell_silent_any_number_of_times() {
+async fn pools_recover_from_repeatedly_silent_connections() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |_| {}).await;
     scene.webhook().await;
@@ -67,8 +67,8 @@ async fn pools_are_whole_again_after_their_connections_fell_silent_any_number_of
         let (mut held, calls) = fill_the_pools(&scene, &store).await;
         relay.silence();
         held.execute("COMMIT").await.unwrap();
-        // None of them is answered; each of them ends.
-        tokio::time::timeout(SOON, calls.join_all()).await.expect("a call ends though nobody answers");
+        // No call is answered; each one ends.
+        tokio::time::timeout(SOON, calls.join_all()).await.expect("a call ends without an answer");
         let event = scene.event().await;
         recovers(async || store.publish(std::slice::from_ref(&event)).await).await;
         recovers(async || list(&store).await).await;
@@ -77,11 +77,11 @@ async fn pools_are_whole_again_after_their_connections_fell_silent_any_number_of
     let (mut held, calls) = fill_the_pools(&scene, &store).await;
     held.execute("COMMIT").await.unwrap();
     calls.join_all().await;
-    tokio::time::timeout(SOON, store.close()).await.expect("nothing keeps the store from closing");
+    tokio::time::timeout(SOON, store.close()).await.expect("the store closes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_that_nobody_waits_for_leaves_no_connection_behind() {
+async fn a_dropped_call_leaves_no_connection_behind() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |_| {}).await;
     let relay = Relay::to(&server).await;
@@ -100,21 +100,21 @@ async fn a_call_that_nobody_waits_for_leaves_no_connection_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_listener_that_hears_nothing_any_more_is_replaced() {
+async fn a_silent_listener_is_replaced() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |_| {}).await;
     let relay = Relay::to(&server).await;
     let worker = PostgresStore::connect(PostgresOptions::new(relay.url(scene.database.name()), keyring()))
         .await
         .unwrap();
-    // Once it listens, it looks.
+    // Once it listens, it looks for work.
     tokio::time::timeout(SOON, worker.wait_for_work()).await.unwrap();
     relay.silence();
-    tokio::time::timeout(2 * SOON, worker.wait_for_work()).await.expect("it listens again");
+    tokio::time::timeout(2 * SOON, worker.wait_for_work()).await.expect("the store listens again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_takes_no_writes_is_unfit_and_can_be_read() {
+async fn a_read_only_database_is_unready_and_readable() {
     let server = PostgresServer::start().await;
     let scene = Scene::on(&server, |_| {}).await;
     scene.store.check().await.unwrap();
@@ -136,10 +136,10 @@ async fn a_database_that_takes_no_writes_is_unfit_and_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_became_a_standby_is_left_for_the_one_that_takes_writes() {
+async fn the_store_moves_from_a_demoted_primary_to_the_new_one() {
     let (old, new) = (PostgresServer::start().await, PostgresServer::start().await);
     let scene = Scene::on(&old, |_| {}).await;
-    // Both hosts know the database by one name.
+    // Both hosts have a database of the same name.
     let migrated = async |url: String| rdev_webhooks_store_postgres::migrate(&url).await;
     let (copied, apart) = (new.database(migrated).await, new.database(migrated).await);
     let copy = format!("CREATE DATABASE {} TEMPLATE {}", scene.database.name(), copied.name());
@@ -158,7 +158,7 @@ async fn a_primary_that_became_a_standby_is_left_for_the_one_that_takes_writes()
 
     old.stop_immediate().await;
     old.restart_as_standby().await;
-    // The first check may meet a connection that the stop has ended.
+    // The first check may use a connection that the shutdown has closed.
     let told = async { while !cause(scene.store.check().await).contains("standby") {} };
     tokio::time::timeout(SOON, told).await.expect("the standby is recognized");
     let event = samples(&scene);
@@ -174,21 +174,21 @@ fn samples(scene: &Scene) -> rdev_webhooks_domain::NewEvent {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_is_said_to_be_at_once() {
+async fn a_refused_connection_is_reported_at_once() {
     let free = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
     let mut options = PostgresOptions::new(format!("postgres://me@127.0.0.1:{port}/rdev"), keyring());
     options.acquire_timeout = Duration::from_secs(3600);
     let connecting = tokio::time::timeout(SOON, PostgresStore::connect(options));
-    let refused = connecting.await.expect("there is nothing to wait for").unwrap_err();
+    let refused = connecting.await.expect("a refused connection needs no waiting").unwrap_err();
     assert!(refused.is_away(), "{refused:?}");
     let ConnectError::Store(error) = refused else { panic!("{refused:?}") };
     assert_eq!(cause(Err(error)), "connection refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_room_is_unfit_until_there_is_some() {
+async fn a_server_with_a_full_disk_is_unready_until_it_has_room() {
     let scene = Scene::new().await;
     scene.webhook().await;
     scene
@@ -198,7 +198,7 @@ async fn a_server_without_room_is_unfit_until_there_is_some() {
              CREATE TRIGGER no_room BEFORE INSERT ON rdev_webhooks.events FOR EACH ROW EXECUTE FUNCTION no_room()",
         )
         .await;
-    // What a temporary file meets on such a server.
+    // On a full server, writing a temporary file fails too.
     let name = scene.database.name();
     let mut conn = scene.database.connect().await;
     conn.execute(sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} SET temp_file_limit = '64kB'")))
@@ -210,7 +210,7 @@ async fn a_server_without_room_is_unfit_until_there_is_some() {
     assert!(is_unavailable(&store.publish(std::slice::from_ref(&event)).await));
     for _ in 0..2 {
         let unfit = store.check().await;
-        assert!(is_unavailable(&unfit), "nothing has shown that there is room: {unfit:?}");
+        assert!(is_unavailable(&unfit), "no write has shown free space: {unfit:?}");
     }
     conn.execute(sqlx::AssertSqlSafe(format!("ALTER DATABASE {name} RESET temp_file_limit"))).await.unwrap();
     scene

@@ -1,4 +1,4 @@
-//! A store on a database of its own.
+//! A store with a database of its own.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use sqlx::{Executor, PgConnection};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
-/// A store, its database, and a connection to look behind it.
+/// A store, its database, and a connection to inspect it directly.
 pub(crate) struct Scene {
     pub(crate) store: PostgresStore,
     pub(crate) entropy: SeededEntropy,
@@ -36,7 +36,7 @@ impl Scene {
         let database = server.database(async |url| migrate(&url).await).await;
         let mut options = options(&database);
         change(&mut options);
-        // The template was made a while ago.
+        // The template was created a while ago.
         let seen = "UPDATE rdev_webhooks.retention SET seen_at = rdev_webhooks.now()";
         database.connect().await.execute(seen).await.unwrap();
         let store = PostgresStore::connect(options).await.expect("the store connects");
@@ -44,7 +44,7 @@ impl Scene {
         Self { store, entropy, database }
     }
 
-    /// Another process's store on the same database.
+    /// Returns another process's store on the same database.
     pub(crate) async fn another(&self) -> PostgresStore {
         self.another_with(|_| {}).await
     }
@@ -55,7 +55,7 @@ impl Scene {
         PostgresStore::connect(options).await.expect("the store connects")
     }
 
-    /// The database's time.
+    /// Returns the database's time.
     pub(crate) async fn now(&self) -> Timestamp {
         let mut conn = self.database.connect().await;
         now(&mut conn).await
@@ -82,24 +82,24 @@ impl Scene {
         Claim { token: samples::token(&self.entropy), shares: vec![share] }
     }
 
-    /// Runs statements behind the store's back.
+    /// Runs statements without the store.
     pub(crate) async fn execute(&self, statements: &'static str) {
-        self.database.connect().await.execute(statements).await.expect("the statements are right");
+        self.database.connect().await.execute(statements).await.expect("the statements are valid");
     }
 
     pub(crate) async fn count(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&mut self.database.connect().await).await.unwrap()
     }
 
-    /// A transaction that has done something and holds the locks of it.
+    /// Returns a transaction that has run statements and holds their locks.
     pub(crate) async fn holding(&self, statements: &'static str) -> PgConnection {
         let mut conn = self.database.connect().await;
         conn.execute("BEGIN").await.expect("a transaction begins");
-        conn.execute(statements).await.expect("the statements are right");
+        conn.execute(statements).await.expect("the statements are valid");
         conn
     }
 
-    /// How many of the store's statements wait for a lock.
+    /// Returns how many of the store's statements wait for a lock.
     pub(crate) async fn waiting(&self) -> i64 {
         self.count(
             "SELECT count(*) FROM pg_stat_activity
@@ -131,17 +131,17 @@ pub(crate) async fn now(conn: &mut PgConnection) -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
-/// How long ago the day began.
+/// Returns how long ago the day began.
 pub(crate) fn since_midnight(now: Timestamp) -> Duration {
     Duration::from_micros(now.as_micros().rem_euclid(86_400_000_000).unsigned_abs())
 }
 
-/// A settlement without an attempt.
+/// Returns a settlement without an attempt.
 pub(crate) fn settlement(leased: &rdev_webhooks_domain::LeasedDelivery, settled: Settled) -> Settlement {
     Settlement { lease: leased.lease, settled, attempt: None, gone: None, health: HealthEffect::None }
 }
 
-/// What of a result is a passing failure.
+/// Returns whether a result is a temporary failure.
 pub(crate) fn is_unavailable<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Unavailable(_)))
 }

@@ -1,4 +1,4 @@
-//! What settling decides by itself is logged, once.
+//! Settling logs each of its decisions once.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -86,7 +86,7 @@ async fn a_webhook_that_is_disabled_as_gone_is_logged_once() {
     assert!(disabled[0].contains(r#"reason="gone""#) && disabled[0].contains(&webhook.id.to_string()));
 }
 
-/// Keeps what this thread logs until it is dropped.
+/// Records what this thread logs until it is dropped.
 struct Captured {
     text: Arc<Mutex<Vec<u8>>>,
     _logging: tracing::subscriber::DefaultGuard,
@@ -101,7 +101,7 @@ impl Captured {
         Self { text, _logging: tracing::subscriber::set_default(subscriber) }
     }
 
-    /// The lines with that message since the last time that anybody asked.
+    /// Returns the lines with that message since the last call.
     fn take(&self, message: &str) -> Vec<String> {
         let text = String::from_utf8(std::mem::take(&mut *self.text.lock().unwrap())).unwrap();
         text.lines().filter(|line| line.contains(message)).map(str::to_owned).collect()

@@ -94,7 +94,7 @@ mod tests {
     use crate::{SqliteOptions, SqliteStore};
 
     #[tokio::test]
-    async fn the_log_is_emptied_though_listings_overlap() {
+    async fn overlapping_listings_do_not_keep_the_log_from_being_emptied() {
         const MAX_BYTES: u64 = 1 << 20;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rdev.db");

@@ -1,4 +1,4 @@
-//! A clock that is set while the store is open, and between two runs.
+//! A clock that is set while the store is open, and while it is closed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const WAIT: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Sets the clock, and lets the store find out.
+/// Sets the clock, and lets the store notice.
 async fn set(harness: &SqliteHarness, to: Timestamp) {
     harness.clock.set(to);
     harness.webhook().await;
@@ -26,7 +26,7 @@ fn settlement(leased: &rdev_webhooks_domain::LeasedDelivery, settled: Settled) -
     Settlement { lease: leased.lease, settled, attempt: None, gone: None, health: HealthEffect::Unavailable }
 }
 
-/// Lets an attempt fail, so that the next is due after [`WAIT`].
+/// Makes an attempt fail, so that the next is due after [`WAIT`].
 async fn retrying(harness: &SqliteHarness) -> WebhookId {
     let webhook = harness.webhook().await.id;
     harness.publish(webhook).await;
@@ -41,7 +41,7 @@ async fn due_in(harness: &SqliteHarness) -> Option<Duration> {
 }
 
 #[tokio::test]
-async fn a_retry_waits_as_long_though_the_clock_is_set() {
+async fn setting_the_clock_keeps_a_retrys_wait() {
     for set_to in [|now| now - 40 * DAY, |now| now - HOUR, |now| now + HOUR, |now| now + 40 * DAY] {
         let mut harness = SqliteHarness::new().await;
         let webhook = retrying(&harness).await;
@@ -51,7 +51,8 @@ async fn a_retry_waits_as_long_though_the_clock_is_set() {
         harness.clock.advance(WAIT / 2);
         set(&harness, now + WAIT / 2).await;
         assert_eq!(due_in(&harness).await, Some(WAIT / 2));
-        // Between two runs a step back can be told from time that passes, and a step ahead cannot.
+        // While the store is closed, a step back can be distinguished from elapsed time, and a step ahead
+        // cannot.
         harness.clock.set(now - DAY);
         harness.reopen().await;
         assert!(due_in(&harness).await.is_some_and(|wait| wait <= WAIT));
@@ -61,18 +62,18 @@ async fn a_retry_waits_as_long_though_the_clock_is_set() {
 }
 
 #[tokio::test]
-async fn what_is_due_stays_due_and_what_is_in_flight_in_flight_though_the_clock_is_set() {
+async fn setting_the_clock_keeps_deliveries_due_and_in_flight() {
     for set_to in [|now| now - DAY, |now| now + DAY] {
         let harness = SqliteHarness::new().await;
         let (sending, waiting) = (harness.webhook().await.id, harness.webhook().await.id);
         harness.publish(sending).await;
         let leased = harness.claim(sending).await;
         assert_eq!(leased.len(), 1);
-        // What was published for the other one still waits.
+        // The delivery published for the other webhook still waits.
         set(&harness, set_to(harness.clock.now())).await;
         let due = harness.store.discover(None, 10).await.unwrap().due;
         assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [waiting]);
-        assert_eq!(harness.claim(sending).await.len(), 0, "its lease has not ended");
+        assert_eq!(harness.claim(sending).await.len(), 0, "the lease has ended");
         let settled = settlement(&leased[0], Settled::Succeeded);
         assert_eq!(harness.store.settle(&[settled]).await.unwrap(), [true]);
         assert_eq!(harness.claim(waiting).await.len(), 1);
@@ -80,7 +81,7 @@ async fn what_is_due_stays_due_and_what_is_in_flight_in_flight_though_the_clock_
 }
 
 #[tokio::test]
-async fn an_open_circuit_stays_open_as_long_though_the_clock_is_set() {
+async fn setting_the_clock_keeps_a_circuits_wait() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await.id;
     for _ in 0..2 {
@@ -129,20 +130,20 @@ async fn a_step_of_the_clock_removes_nothing() {
     harness.store.close().await.unwrap();
     harness.clock.set(now + 31 * DAY);
     harness.store = std::sync::Arc::new(harness.open_again(crate::harness::key(1).into()).await.unwrap());
-    // Whatever is in the queue keeps its event.
+    // Every event with a queued delivery is kept.
     let leased = harness.claim(webhook).await;
     harness.store.settle(&[settlement(&leased[0], Settled::Succeeded)]).await.unwrap();
     assert!(is_there(&harness).await, "a start with a clock that is ahead");
     harness.clock.set(now + 400 * DAY);
     assert!(is_there(&harness).await, "a step while the store is open");
     harness.clock.advance(DAY - HOUR);
-    assert!(is_there(&harness).await, "it has been ahead for less than a day");
+    assert!(is_there(&harness).await, "the clock has been ahead for less than a day");
     harness.clock.advance(HOUR);
     assert!(!is_there(&harness).await, "a clock that stays ahead is believed");
 }
 
 #[tokio::test]
-async fn whoever_watched_while_the_clock_was_ahead_finds_what_it_has_not_seen() {
+async fn setting_the_clock_back_hides_no_change_from_a_watcher() {
     let mut harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await.id;
     let now = harness.clock.now();

@@ -1,4 +1,4 @@
-//! Rows that no store of ours has written.
+//! Rows that none of our stores has written.
 
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
@@ -22,7 +22,7 @@ fn assert_corrupt<T: std::fmt::Debug>(result: Result<T, StoreError>, place: (&st
 }
 
 #[tokio::test]
-async fn a_webhook_that_cannot_be_read_says_where() {
+async fn an_unreadable_webhook_names_its_column() {
     let harness = SqliteHarness::new().await;
     let id = harness.webhook().await.id;
     for (statement, column) in [
@@ -39,7 +39,7 @@ async fn a_webhook_that_cannot_be_read_says_where() {
 }
 
 #[tokio::test]
-async fn a_secret_copied_from_another_webhook_does_not_open_and_holds_up_nobody_else() {
+async fn a_copied_secret_does_not_open_and_delays_no_other_webhook() {
     let harness = SqliteHarness::new().await;
     let broken = harness.webhook().await;
     let whole = harness.webhook().await;
@@ -53,7 +53,7 @@ async fn a_secret_copied_from_another_webhook_does_not_open_and_holds_up_nobody_
         .await;
     assert!(harness.store.claim(&harness.claim_of(first)).await.unwrap().is_empty());
     let due = harness.store.discover(None, 10).await.unwrap().due;
-    assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [last], "the broken one is left alone");
+    assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [last], "the unreadable webhook is skipped");
     let mut both = harness.claim_of(first);
     both.shares.extend(harness.claim_of(last).shares);
     let leased = harness.store.claim(&both).await.unwrap();
@@ -62,7 +62,7 @@ async fn a_secret_copied_from_another_webhook_does_not_open_and_holds_up_nobody_
 }
 
 #[tokio::test]
-async fn a_delivery_that_cannot_be_read_says_where() {
+async fn an_unreadable_delivery_names_its_column() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     let id = harness.publish(webhook.id).await;
@@ -87,7 +87,7 @@ async fn a_delivery_that_cannot_be_read_says_where() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_says_where() {
+async fn an_unreadable_event_names_its_column() {
     let harness = SqliteHarness::new().await;
     let event = harness.event();
     harness.store.publish(std::slice::from_ref(&event)).await.unwrap();
@@ -102,7 +102,7 @@ async fn an_event_that_cannot_be_read_says_where() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_cannot_be_read_says_where() {
+async fn an_unreadable_attempt_names_its_column() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     harness.publish(webhook.id).await;
@@ -123,7 +123,7 @@ async fn an_attempt_that_cannot_be_read_says_where() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_cannot_be_read_costs_itself_alone() {
+async fn an_unreadable_webhook_affects_no_other() {
     let harness = SqliteHarness::new().await;
     let (broken, whole) = (harness.webhook().await.id, harness.webhook().await.id);
     for column in
@@ -156,7 +156,7 @@ async fn a_webhook_that_cannot_be_read_costs_itself_alone() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_cannot_be_read_holds_up_no_other_and_is_put_off() {
+async fn an_unreadable_delivery_is_postponed_and_delays_no_other() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await.id;
     let (broken, whole) = (harness.publish(webhook).await, harness.publish(webhook).await);
@@ -179,7 +179,7 @@ async fn a_delivery_that_cannot_be_read_holds_up_no_other_and_is_put_off() {
 }
 
 #[tokio::test]
-async fn an_event_type_that_cannot_be_read_is_left_out() {
+async fn an_unreadable_event_type_is_left_out() {
     let harness = SqliteHarness::new().await;
     harness
         .tamper(

@@ -1,4 +1,4 @@
-//! What is there after a process has ended, however it did.
+//! The state of the database after a process has ended in any way.
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
@@ -40,7 +40,7 @@ async fn a_reopened_store_has_everything() {
 }
 
 #[tokio::test]
-async fn leases_of_a_process_that_is_gone_are_taken_over_at_once() {
+async fn leases_of_a_dead_process_are_taken_over_at_once() {
     let mut harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     let id = harness.publish(webhook.id).await;
@@ -58,13 +58,13 @@ async fn leases_of_a_process_that_is_gone_are_taken_over_at_once() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_files_taken_at_any_moment_has_all_that_was_answered() {
+async fn a_copy_of_the_files_holds_every_answered_write() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     let copy = tempfile::tempdir().unwrap();
     for round in 1..=5 {
         harness.publish(webhook.id).await;
-        // What a process that is killed here leaves behind: the log is not folded in.
+        // The files as a process that is killed here leaves them: the log is not folded in.
         let into = copy.path().join(round.to_string());
         std::fs::create_dir(&into).unwrap();
         for ending in ["db", "db-wal"] {

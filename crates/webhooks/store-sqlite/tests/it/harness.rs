@@ -1,4 +1,4 @@
-//! A store in a folder of its own, over a clock that the test moves.
+//! A store in a folder of its own, with a clock that the test moves.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(300);
 
-/// A store and all that a test needs to look behind it.
+/// A store and everything that a test needs to inspect it directly.
 pub(crate) struct SqliteHarness {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) clock: Arc<ManualClock>,
@@ -29,7 +29,7 @@ pub(crate) struct SqliteHarness {
     folder: TempDir,
 }
 
-/// The key that most tests use.
+/// Returns the key that most tests use.
 pub(crate) fn key(number: u8) -> EncryptionKey {
     EncryptionKey::generate([number; 32])
 }
@@ -47,7 +47,7 @@ impl SqliteHarness {
         self.folder.path().join("data/rdev.db")
     }
 
-    /// Opens the same database again, beside whatever has it.
+    /// Opens the same database again while it is in use.
     pub(crate) async fn open_again(&self, keyring: Keyring) -> Result<SqliteStore, OpenError> {
         open(self.path(), keyring, &self.clock).await
     }
@@ -58,7 +58,7 @@ impl SqliteHarness {
         self.store = Arc::new(self.open_again(key(1).into()).await.unwrap());
     }
 
-    /// The same with other options.
+    /// Does the same with other options.
     pub(crate) async fn reopen_with(&mut self, change: impl FnOnce(&mut SqliteOptions)) {
         self.store.close().await.unwrap();
         let mut options = options(self.path(), key(1).into(), &self.clock);
@@ -66,13 +66,13 @@ impl SqliteHarness {
         self.store = Arc::new(SqliteStore::open(options).await.unwrap());
     }
 
-    /// A connection beside the store's own, as another program could have one.
+    /// Returns a connection beside the store's own, as another program could have one.
     pub(crate) async fn intruder(&self) -> SqliteConnection {
         let url = format!("sqlite://{}", self.path().display());
         SqliteConnection::connect(&url).await.unwrap()
     }
 
-    /// Does something to the database that the store never would.
+    /// Changes the database in a way that the store never would.
     pub(crate) async fn tamper(&self, statement: &'static str) {
         let mut conn = self.intruder().await;
         let done = sqlx::query(statement).execute(&mut conn).await.unwrap();
@@ -94,7 +94,7 @@ impl SqliteHarness {
         samples::event(&self.entropy, self.clock.now())
     }
 
-    /// Publishes an event, and gives its delivery to a webhook.
+    /// Publishes an event with a delivery to a webhook.
     pub(crate) async fn publish(&self, webhook: WebhookId) -> DeliveryId {
         let event = self.event();
         self.store.publish(std::slice::from_ref(&event)).await.unwrap();
@@ -110,7 +110,7 @@ impl SqliteHarness {
         self.store.claim(&self.claim_of(webhook)).await.unwrap()
     }
 
-    /// Random hexadecimal digits, to be found again wherever they are.
+    /// Returns random hexadecimal digits, to search for.
     pub(crate) fn needle(&self) -> String {
         let entropy: &dyn Entropy = &self.entropy;
         entropy.bytes::<16>().map(|byte| format!("{byte:02x}")).concat()

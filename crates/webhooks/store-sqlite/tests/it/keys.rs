@@ -19,7 +19,7 @@ fn keys(numbers: [u8; 2]) -> Keyring {
 }
 
 #[tokio::test]
-async fn another_key_is_refused_at_open() {
+async fn open_refuses_another_key() {
     let harness = SqliteHarness::new().await;
     harness.store.close().await.unwrap();
     let refused = harness.open_again(key(2).into()).await.err().unwrap();
@@ -55,7 +55,7 @@ async fn after_a_rotation_the_old_key_can_be_dropped() {
     assert_eq!(target.secrets.previous, secrets.previous);
 }
 
-/// Blobs that are no sealed values: ids, and what is kept as it came.
+/// Blobs that are not sealed: ids, and values stored as received.
 const PLAIN: &[&str] = &[
     "events.body",
     "attempts.response_body",
@@ -65,11 +65,11 @@ const PLAIN: &[&str] = &[
     "replays.looked_to",
 ];
 
-/// Blobs that are sealed, and are dealt with apart.
+/// Blobs that are sealed, and handled separately.
 const CHECKS: &[&str] = &["meta.value"];
 
 #[tokio::test]
-async fn every_column_of_sealed_values_is_sealed_anew() {
+async fn every_sealed_column_is_resealed() {
     let harness = SqliteHarness::new().await;
     let mut conn = harness.intruder().await;
     let columns: Vec<String> = sqlx::query_scalar(
@@ -85,8 +85,8 @@ async fn every_column_of_sealed_values_is_sealed_anew() {
     let others = PLAIN.iter().chain(CHECKS).copied();
     let expected: BTreeSet<&str> = listed.iter().copied().chain(others).collect();
     let found: BTreeSet<&str> = columns.iter().map(String::as_str).collect();
-    assert_eq!(found, expected, "a column is neither in the list of sealed ones nor known to be plain");
-    assert_eq!(listed.len() + PLAIN.len() + CHECKS.len(), found.len(), "a column is in both");
+    assert_eq!(found, expected, "a column is in neither list");
+    assert_eq!(listed.len() + PLAIN.len() + CHECKS.len(), found.len(), "a column is in both lists");
 }
 
 async fn webhooks(
@@ -130,7 +130,7 @@ async fn keys_rotate_while_the_database_is_in_use() {
     assert!(report.is_complete());
     let again = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
     assert_eq!((again.resealed(), again.is_complete()), (0, true));
-    // Whoever has it open reads on.
+    // A store that has the database open can still read.
     for (webhook, _) in made.iter().step_by(100) {
         let stored = WebhookRepository::get(&*harness.store, webhook.id).await.unwrap();
         assert_eq!(stored.as_ref(), Some(webhook));
@@ -145,12 +145,12 @@ async fn keys_rotate_while_the_database_is_in_use() {
 }
 
 #[tokio::test]
-async fn a_rotation_that_lacks_a_key_changes_nothing_and_says_which() {
+async fn a_rotation_without_a_key_names_it_and_changes_nothing() {
     let harness = SqliteHarness::new().await;
     webhooks(&harness, 1).await;
     let refused = rekey(&harness.path(), &keys([2, 3])).await.err().unwrap();
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
-    // A value whose key nobody noted, as it was put there by other means.
+    // A value with an unrecorded key, written by other means.
     let strange = Keyring::from(key(9)).seal(b"whsec_", b"").unwrap();
     let mut conn = harness.intruder().await;
     sqlx::query("UPDATE webhooks SET secret = ?1").bind(strange).execute(&mut conn).await.unwrap();
@@ -164,9 +164,9 @@ async fn a_rotation_that_lacks_a_key_changes_nothing_and_says_which() {
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
 }
 
-/// As those were that were made before public keys were stored.
+/// The webhooks are as they were created before public keys were stored.
 #[tokio::test]
-async fn public_keys_that_are_missing_are_stored_when_the_database_is_opened() {
+async fn open_stores_missing_public_keys() {
     let mut harness = SqliteHarness::new().await;
     let mut made = Vec::new();
     for rotates in [false, true] {
@@ -196,7 +196,7 @@ async fn public_keys_that_are_missing_are_stored_when_the_database_is_opened() {
 
     harness.reopen().await;
     for webhook in made {
-        // What is shown has changed, and so has the version.
+        // The visible webhook has changed, and so has its version.
         let told = Webhook { version: webhook.version + 1, ..webhook };
         assert_eq!(get(&harness, told.id).await, told);
     }

@@ -6,7 +6,7 @@ use rdev_webhooks_store_sqlite::{OpenError, SqliteStore, migrate};
 use crate::harness::{SqliteHarness, key, options};
 
 #[tokio::test]
-async fn a_second_open_is_refused_with_what_to_do() {
+async fn a_second_open_is_refused_with_instructions() {
     let harness = SqliteHarness::new().await;
     let refused = harness.open_again(key(1).into()).await.err().unwrap();
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
@@ -40,7 +40,7 @@ async fn closing_folds_the_log_into_the_database() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn all_files_are_for_the_owner_alone() {
+async fn only_the_owner_can_access_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let harness = SqliteHarness::new().await;
     harness.webhook().await;
@@ -73,7 +73,7 @@ async fn a_database_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
-async fn a_current_database_may_be_migrated_beside_the_process_that_has_it() {
+async fn migrate_accepts_a_current_database_in_use() {
     let harness = SqliteHarness::new().await;
     migrate(&harness.path()).await.unwrap();
     harness.store.check().await.unwrap();
@@ -99,7 +99,7 @@ async fn a_migrated_database_takes_the_first_key_that_it_is_opened_with() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
+async fn open_refuses_a_file_that_is_not_a_database() {
     let harness = SqliteHarness::new().await;
     harness.store.close().await.unwrap();
     std::fs::write(harness.path(), "this is a letter to my aunt, not a database\n".repeat(100)).unwrap();
@@ -116,7 +116,7 @@ mod names {
 
     use super::*;
 
-    /// What the store says of a database that it cannot use.
+    /// Returns the store's reason for an unusable database.
     async fn cause(store: &SqliteStore) -> String {
         let error = store.check().await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -124,7 +124,7 @@ mod names {
     }
 
     #[tokio::test]
-    async fn another_name_of_a_database_is_no_way_around_its_lock() {
+    async fn another_path_to_a_database_does_not_bypass_its_lock() {
         let harness = SqliteHarness::new().await;
         let folder = tempfile::tempdir().unwrap();
         let (file, parent) = (folder.path().join("other.db"), folder.path().join("data"));
@@ -137,11 +137,11 @@ mod names {
         }
         let left: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "nothing is made beside the other name: {left:?}");
+        assert_eq!(left.len(), 2, "a file was created beside the other name: {left:?}");
     }
 
     #[tokio::test]
-    async fn a_link_to_a_database_opens_that_one() {
+    async fn a_symbolic_link_opens_its_database() {
         let harness = SqliteHarness::new().await;
         let webhook = harness.webhook().await;
         harness.store.close().await.unwrap();
@@ -186,7 +186,7 @@ mod names {
     }
 
     #[tokio::test]
-    async fn nothing_is_accepted_once_the_files_are_others() {
+    async fn writes_fail_once_the_files_were_replaced() {
         let harness = SqliteHarness::new().await;
         harness.webhook().await;
         for (ending, said) in [("db", "the database file was"), ("db-wal", "the write-ahead log was")] {
@@ -209,7 +209,7 @@ mod names {
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_written_is_unfit_until_it_can() {
+async fn a_read_only_database_is_unready_until_it_is_writable() {
     use rdev_webhooks_domain::ports::EventRepository;
 
     let mut harness = SqliteHarness::new().await;

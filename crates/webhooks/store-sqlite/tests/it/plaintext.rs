@@ -1,4 +1,4 @@
-//! Nothing secret is written as it is.
+//! No secret is written in plain text.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use crate::harness::SqliteHarness;
 
 #[tokio::test]
-async fn secrets_and_header_values_are_nowhere_in_the_files() {
+async fn the_files_hold_no_plaintext_secret_or_header_value() {
     let harness = SqliteHarness::new().await;
     let now = harness.clock.now();
     let (first_value, second_value) = (harness.needle(), harness.needle());
@@ -28,7 +28,7 @@ async fn secrets_and_header_values_are_nowhere_in_the_files() {
     harness.publish(webhook.id).await;
     assert_eq!(harness.claim(webhook.id).await.len(), 1);
 
-    // First with the log beside the database, then with everything in it.
+    // First with the log beside the database, then with everything in the database.
     for closed in [false, true] {
         if closed {
             harness.store.close().await.unwrap();
@@ -36,7 +36,7 @@ async fn secrets_and_header_values_are_nowhere_in_the_files() {
         let folder = harness.path().parent().unwrap().to_owned();
         let files = folder.read_dir().unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
         let written: Vec<u8> = files.flatten().collect();
-        assert!(holds(&written, description.as_bytes()), "what is no secret is found");
+        assert!(holds(&written, description.as_bytes()), "the description is in the files");
         for secret in [&secrets.current, &previous] {
             let text = secret.expose();
             let key = text.expose_secret().split_once('_').unwrap().1;

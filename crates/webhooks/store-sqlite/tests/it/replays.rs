@@ -1,4 +1,4 @@
-//! What a replay has before it.
+//! Counting the deliveries of a replay.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

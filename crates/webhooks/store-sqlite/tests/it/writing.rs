@@ -49,16 +49,16 @@ async fn concurrent_publishers_all_get_durable_answers() {
     assert_eq!(claimed, deliveries);
 }
 
-/// All of these wait for the writer together, since the one thread of the runtime runs them first.
+/// All these jobs wait for the writer together, since the only thread of the runtime runs them first.
 #[tokio::test]
-async fn what_fails_in_a_group_fails_alone() {
+async fn a_failed_job_fails_alone_in_its_group() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     let first = harness.event();
     harness.store.publish(std::slice::from_ref(&first)).await.unwrap();
     harness.tamper(r#"UPDATE deliveries SET "trigger" = 'nonsense'"#).await;
     let (one, other) = (harness.event(), harness.event());
-    // An id that is given twice is a defect of the caller's, which the database refuses.
+    // A repeated id is a defect of the caller, which the database refuses.
     let given = harness.event();
     let twice = [harness.event(), given.clone(), given];
     let unreadable = DeliveryId::derive(first.id, webhook.id);
@@ -79,14 +79,14 @@ async fn what_fails_in_a_group_fails_alone() {
     created.unwrap();
 
     let event = |id| EventRepository::get(&*harness.store, id);
-    assert!(event(twice[0].id).await.unwrap().is_none(), "nothing is left of what failed");
+    assert!(event(twice[0].id).await.unwrap().is_none(), "the failed job leaves nothing");
     assert!(event(one.id).await.unwrap().is_some());
     assert!(event(other.id).await.unwrap().is_some());
     assert!(WebhookRepository::get(&*harness.store, fresh.id).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_harms_nobody() {
+async fn a_dropped_call_affects_no_other() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     for _ in 0..50 {
@@ -103,7 +103,7 @@ async fn a_call_that_is_dropped_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_locked_is_unavailable_until_it_is_not() {
+async fn a_locked_database_is_unavailable_until_released() {
     let mut harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     harness.reopen_with(|options| options.timeout = Duration::from_millis(600)).await;
@@ -159,7 +159,7 @@ async fn any_text_of_an_attempt_is_kept() {
 }
 
 #[tokio::test]
-async fn a_change_of_something_else_rewrites_no_subscription() {
+async fn an_unrelated_change_rewrites_no_subscription() {
     let harness = SqliteHarness::new().await;
     let webhook = harness.webhook().await;
     let mut intruder = harness.intruder().await;
@@ -174,5 +174,5 @@ async fn a_change_of_something_else_rewrites_no_subscription() {
     let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
     assert_eq!(harness.store.update(&described).await.unwrap(), Updated::Applied);
     let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
-    assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers work");
+    assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers fire");
 }
