@@ -1,5 +1,6 @@
 //! What bounds the work and the memory of requests, over all of them and for each API key.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
 use crate::shares::{Holder, Share, Shares};
 
-/// How many requests read from the database at the same time, and how many of them with the same key.
+/// How many requests read from the database at the same time, and how many of them at most with the same key. With
+/// fewer processors a key has half as many as there are, so that its requests leave the others to everybody else.
 const READS: usize = 4;
-const READS_OF_A_KEY: usize = 2;
+const MAX_READS_OF_A_KEY: usize = 2;
 /// How many KiB request bodies may take in all and with the same key, with what is made of them, from the moment
 /// that they are awaited until they are answered.
 const BODIES_KIB: usize = 160 * 1_024;
@@ -45,11 +47,16 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            reads: Shares::new(READS, READS_OF_A_KEY),
+            reads: Shares::new(READS, reads_of_a_key()),
             bodies: Shares::new(BODIES_KIB, BODIES_OF_A_KEY_KIB),
             answers: Shares::new(ANSWERS_KIB, ANSWERS_OF_A_KEY_KIB),
         }
     }
+}
+
+fn reads_of_a_key() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors / 2).clamp(1, MAX_READS_OF_A_KEY)
 }
 
 impl Limits {

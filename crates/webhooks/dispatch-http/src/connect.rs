@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 use rdev_webhooks_domain::{DestinationPolicy, FailureClass};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
 use url::Host;
 
@@ -17,6 +17,9 @@ use crate::failure::{duration, failure, timed_out};
 use crate::fault::{NotConnected, Routes};
 use crate::progress::Stage;
 
+/// The receive buffer of a connection, in bytes. A response is read up to some 16 KiB of its body, so an endpoint that
+/// sends without end sends no more than this in vain.
+const RECEIVE_BUFFER: u32 = 64 * 1_024;
 /// The maximum number of addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 8;
 /// The maximum time for one address if there is another to try.
@@ -129,13 +132,20 @@ where
 
 /// Connects to one address.
 pub(crate) async fn dial(address: SocketAddr, routes: &Routes) -> Result<TcpStream, Unreached> {
-    let stream = TcpStream::connect(address).await.map_err(|error| match routes.fault(&error, address) {
+    let stream = open(address).await.map_err(|error| match routes.fault(&error, address) {
         Some(fault) => Unreached::Local(fault),
         None => Unreached::Address(reason(&error)),
     })?;
     // A failure is ignored: the connection works without it.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Not worth a failure either.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.connect(address).await
 }
 
 pub(crate) fn reason(error: &io::Error) -> String {

@@ -15,6 +15,9 @@ use super::standing::{LASTING, Standing};
 const PARKED_AFTER: Duration = Duration::from_millis(800);
 /// Where other webhooks wait for a slot and hold none, as many are parked after this time already.
 const PARKED_EARLY_AFTER: Duration = Duration::from_millis(50);
+/// How many attempts are parked early within [`PARKED_EARLY_AFTER`]: a crowd of endpoints that do not answer begins bit
+/// by bit, so that connecting to all of them at once takes the processor from nobody else.
+const MAX_PARKED_EARLY: usize = 32;
 
 /// Whether an attempt is still under way, for the scheduler and the task of the pool that makes it.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub(super) struct Flights {
     parked: BTreeMap<u64, Flight>,
     /// Parked ones that have lasted long.
     lasting: BTreeMap<u64, Flight>,
+    /// When early parking was last counted from, and how many were parked early since.
+    early: Option<(Instant, usize)>,
 }
 
 impl Flights {
@@ -64,6 +69,7 @@ impl Flights {
             in_slots: BTreeMap::new(),
             parked: BTreeMap::new(),
             lasting: BTreeMap::new(),
+            early: None,
         }
     }
 
@@ -116,7 +122,14 @@ impl Flights {
         shares: &mut Shares,
     ) -> usize {
         let may = |standing| !only_unproven || standing != Standing::Proven;
-        self.park_after(PARKED_EARLY_AFTER, count, now, shares, may)
+        let (since, before) = match self.early {
+            Some((since, before)) if now.duration_since(since) < PARKED_EARLY_AFTER => (since, before),
+            _ => (now, 0),
+        };
+        let parked =
+            self.park_after(PARKED_EARLY_AFTER, count.min(MAX_PARKED_EARLY - before), now, shares, may);
+        self.early = Some((since, before + parked));
+        parked
     }
 
     /// When the next attempt may be parked, early or not.

@@ -34,6 +34,9 @@ const LANES: usize = 2;
 const MAX_BATCH_BYTES: usize = 8 << 20;
 /// How many large calls may wait; further ones are told [`PublishError::Busy`].
 const MAX_LARGE_WAITING: usize = 64;
+/// How long the lane for large calls rests after a commit, in times of what it took: meanwhile the database works for
+/// the others, and delivers what was published.
+const LARGE_REST: u32 = 2;
 /// How long a call waits for its commit to begin. One that has begun is waited for.
 const MAX_WAIT: Duration = Duration::from_secs(8);
 
@@ -74,8 +77,12 @@ impl PublisherTask {
         let lanes = [(); LANES].map(|()| common.clone().run());
         drop(common);
         let large = async {
+            let mut rested = Instant::now();
             while let Some(call) = large_calls.recv().await {
+                tokio::time::sleep_until(rested).await;
+                let begun = Instant::now();
                 commit_large(&*store, &measures, &outages, call).await;
+                rested = Instant::now() + begun.elapsed() * LARGE_REST;
             }
         };
         tokio::join!(join_all(lanes), large);
