@@ -79,7 +79,9 @@ impl PublisherTask {
         let large = async {
             let mut rested = Instant::now();
             while let Some(call) = large_calls.recv().await {
-                tokio::time::sleep_until(rested).await;
+                if Instant::now() < rested {
+                    tokio::time::sleep_until(rested).await;
+                }
                 let begun = Instant::now();
                 commit_large(&*store, &measures, &outages, call).await;
                 rested = Instant::now() + begun.elapsed() * LARGE_REST;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_app::{
@@ -315,6 +316,31 @@ async fn a_large_call_leaves_the_common_lanes_free() {
     for call in small {
         call.await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lane_for_large_calls_rests_after_each() {
+    let (store, publisher, _task) = gated_with(false, 1_000);
+    let publish_large = || {
+        let publisher = publisher.clone();
+        tokio::spawn(async move { publisher.publish_all(vec![draft(); 4]).await.unwrap().len() })
+    };
+    let first = publish_large();
+    begun(&store, 1).await;
+    // It is refused in common, and begins in its own lane.
+    store.gate.add_permits(1);
+    begun(&store, 2).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = publish_large();
+    begun(&store, 3).await;
+    store.gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), 4);
+    tokio::time::sleep(Duration::from_millis(198)).await;
+    assert_eq!(store.begun.load(Ordering::Relaxed), 3, "it rests for twice as long as the first took");
+    tokio::time::sleep(Duration::from_millis(4)).await;
+    assert_eq!(store.begun.load(Ordering::Relaxed), 4);
+    store.gate.add_permits(1);
+    assert_eq!(second.await.unwrap(), 4);
 }
 
 #[tokio::test]
