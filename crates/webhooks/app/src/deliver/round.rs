@@ -11,6 +11,8 @@ pub(super) struct Round {
     /// Where it began, if that was not at the first webhook: there it ends.
     pub(super) began_after: Option<WebhookId>,
     pub(super) is_under_way: bool,
+    /// How many pages it has looked at.
+    pub(super) pages: u32,
     /// Some webhook holds no slot, and none is free for it.
     pub(super) waits_for_slot: bool,
     /// How many lanes of the last page want something.

@@ -17,13 +17,17 @@ use super::pool::Job;
 use super::recording::Recording;
 use super::round::Round;
 use super::settler::Freed;
-use super::share::{Allowance, Shares};
+use super::share::{Allowance, Ration, Shares};
 use super::{Heartbeat, WorkerOptions};
 use crate::measures::Scheduling;
 use crate::{Ambient, Outages};
 
 /// How many webhooks are looked at in one go.
 const PAGE: u32 = 256;
+/// How many pages a round looks at while webhooks wait for slots.
+const MAX_SHORT_PAGES: u32 = 8;
+/// From how many free slots on a page leaves some of them to those behind it. Fewer go to the pages in turn.
+const MIN_DIVIDED_SLOTS: usize = 16;
 /// A lease lasts the attempt's deadline and this much more, for waiting and recording.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// The first and the longest wait between two tries while the database is away.
@@ -164,7 +168,7 @@ impl Scheduler {
             && !self.is_short
             && let Some((busy, discover_at)) = self.busy.known(now)
         {
-            let taken = self.take(&busy, now).await?;
+            let taken = self.take(&busy, usize::MAX, now).await?;
             // Those at their caps go on as soon as they may; what else there is can wait as long for both.
             if taken > 0 || self.round.short_of_slots && self.busy.is_at_it(now) {
                 return Ok(self.end_of_round(now, discover_at));
@@ -182,11 +186,16 @@ impl Scheduler {
             self.round.due(now + due_in);
         }
         self.busy.discovered(&discovery.due, now);
-        let taken = self.take(&discovery.due, now).await?;
+        // A page leaves half of many slots to those behind it, so that no page waits until all before it are served.
+        let free = self.free_slots();
+        let share = if discovery.has_more && free >= MIN_DIVIDED_SLOTS { free / 2 } else { free };
+        let waited = self.round.waits_for_slot;
+        let taken = self.take(&discovery.due, share, now).await?;
         self.is_short = self.round.waits_for_slot;
+        self.round.pages += 1;
 
         let last = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
-        if self.round.waits_for_slot {
+        if self.round.waits_for_slot && !waited {
             // A page's turn lasts until each of its lanes has had one; then those behind it come next.
             self.taken_of_page += taken;
             if self.taken_of_page < self.round.lanes {
@@ -195,6 +204,8 @@ impl Scheduler {
                 self.taken_of_page = 0;
                 self.begin_after = last;
             }
+        }
+        if self.round.waits_for_slot && (self.free_slots() == 0 || self.round.pages >= MAX_SHORT_PAGES) {
             return Ok(self.end_of_round(now, poll_at));
         }
         if self.round.goes_on_after(last) {
@@ -234,7 +245,7 @@ impl Scheduler {
     }
 
     /// Claims of these webhooks what each may take, and says how much that was.
-    async fn take(&mut self, due: &[DueWebhook], now: Instant) -> Result<usize, StoreError> {
+    async fn take(&mut self, due: &[DueWebhook], share: usize, now: Instant) -> Result<usize, StoreError> {
         let mut wanted = Vec::with_capacity(due.len());
         for due in due {
             if let Some(wait) = self.pauses.remaining(due.id, now) {
@@ -248,7 +259,7 @@ impl Scheduler {
             }
         }
         self.shares.forget_idle(now);
-        let (shares, rationed) = self.ration(&wanted, now);
+        let (shares, rationed) = self.ration(&wanted, share, now);
         self.round.short_of_slots |= rationed;
         let gave = self.claim(shares).await?;
         for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
@@ -259,17 +270,25 @@ impl Scheduler {
 
     /// Shares out what is free, and says whether anybody got less than it may take. Parks attempts for those that
     /// hold no slot and got none.
-    fn ration(&mut self, wanted: &[(&DueWebhook, u32)], now: Instant) -> (Vec<ClaimShare>, bool) {
+    fn ration(
+        &mut self,
+        wanted: &[(&DueWebhook, u32)],
+        share: usize,
+        now: Instant,
+    ) -> (Vec<ClaimShare>, bool) {
         let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
-        let mut ration = self.shares.ration(&most, self.free_slots());
-        if ration.waiting > 0 {
+        let mut ration = self.shares.ration(&most, self.free_slots().min(share));
+        if self.lacks_slots(&ration) {
             let (count, unproven) = (ration.waiting, ration.only_unproven_wait);
             if self.flights.park_early(count, unproven, now, &mut self.shares) > 0 {
-                ration = self.shares.ration(&most, self.free_slots());
+                ration = self.shares.ration(&most, self.free_slots().min(share));
             }
         }
         self.shares.pass_turn(&ration);
-        self.round.waits_for_slot |= ration.waiting > 0;
+        let lacks_slots = self.lacks_slots(&ration);
+        self.round.waits_for_slot |= lacks_slots;
+        // The others of a page that has had its share come in the next round.
+        self.round.more |= ration.waiting > 0 && !lacks_slots;
         self.round.lanes = ration.lanes;
         let rationed = ration.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
         let takes = ration.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
@@ -278,6 +297,12 @@ impl Scheduler {
             ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
         });
         (shares.collect(), rationed)
+    }
+
+    /// Whether some webhook gets nothing though no slot is left for it, beyond a page's share.
+    fn lacks_slots(&self, ration: &Ration) -> bool {
+        let taken: u32 = ration.takes.iter().sum();
+        ration.waiting > 0 && (ration.only_unproven_wait || taken as usize >= self.free_slots())
     }
 
     /// Claims and hands out, and says how much of each. Notes whether some webhook gave all that was asked of

@@ -16,10 +16,11 @@ use super::window::{FIRST_WINDOW, Window};
 const MAX_REMEMBERED: usize = 10_000;
 const FORGOTTEN: usize = MAX_REMEMBERED / 10;
 
-/// How many lanes take turns: one for each standing, and a second one for the unknown, where those come first that
-/// became due last. So a crowd of unknown webhooks holds back none that comes after it.
-const LANES: usize = Standing::COUNT + 1;
+/// How many lanes take turns: one for each standing, and a second one for the unknown and for the proven, where those come
+/// first that became due last. So a crowd that becomes due at once holds back none that comes after it.
+const LANES: usize = Standing::COUNT + 2;
 const NEWEST_UNKNOWN: usize = Standing::COUNT;
+const NEWEST_PROVEN: usize = Standing::COUNT + 1;
 
 /// The shares of all webhooks that this worker has to do with.
 ///
@@ -148,9 +149,14 @@ impl Shares {
                 && let Some(load) = self.loads.get(webhook)
             {
                 lanes[load.standing as usize].push(Reverse((load.in_flight, load.served, place)));
-                if load.standing == Standing::Unknown {
+                let newest = match load.standing {
+                    Standing::Unknown => Some(NEWEST_UNKNOWN),
+                    Standing::Proven => Some(NEWEST_PROVEN),
+                    _ => None,
+                };
+                if let Some(newest) = newest {
                     let overdue_us = u64::try_from(load.overdue.as_micros()).unwrap_or(u64::MAX);
-                    lanes[NEWEST_UNKNOWN].push(Reverse((load.in_flight, overdue_us, place)));
+                    lanes[newest].push(Reverse((load.in_flight, overdue_us, place)));
                 }
             }
         }
