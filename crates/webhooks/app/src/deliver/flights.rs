@@ -17,7 +17,9 @@ const PARKED_AFTER: Duration = Duration::from_millis(800);
 const PARKED_EARLY_AFTER: Duration = Duration::from_millis(50);
 /// How many attempts are parked early within [`PARKED_EARLY_AFTER`]: a crowd of endpoints that do not answer begins bit
 /// by bit, so that connecting to all of them at once takes the processor from nobody else.
-const MAX_PARKED_EARLY: usize = 32;
+const MAX_PARKED_EARLY: usize = 64;
+/// How many of these one page of webhooks gets, so that those of other pages get some as well.
+const MAX_PARKED_EARLY_FOR_PAGE: usize = 12;
 
 /// Whether an attempt is still under way, for the scheduler and the task of the pool that makes it.
 #[derive(Debug, Clone)]
@@ -126,8 +128,13 @@ impl Flights {
             Some((since, before)) if now.duration_since(since) < PARKED_EARLY_AFTER => (since, before),
             _ => (now, 0),
         };
-        let parked =
-            self.park_after(PARKED_EARLY_AFTER, count.min(MAX_PARKED_EARLY - before), now, shares, may);
+        let parked = self.park_after(
+            PARKED_EARLY_AFTER,
+            count.min(MAX_PARKED_EARLY - before).min(MAX_PARKED_EARLY_FOR_PAGE),
+            now,
+            shares,
+            may,
+        );
         self.early = Some((since, before + parked));
         parked
     }
