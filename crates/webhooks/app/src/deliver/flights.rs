@@ -16,7 +16,7 @@ const PARKED_AFTER: Duration = Duration::from_millis(800);
 /// Where other webhooks wait for a slot and hold none, as many are parked after this time already.
 const PARKED_EARLY_AFTER: Duration = Duration::from_millis(50);
 /// How many attempts are parked early within [`PARKED_EARLY_AFTER`]: a crowd of endpoints that do not answer begins bit
-/// by bit, so that connecting to all of them at once takes the processor from nobody else.
+/// by bit, so that connecting to all of them at once does not use up the processor.
 const MAX_PARKED_EARLY: usize = 64;
 /// How many of these one page of webhooks gets, so that those of other pages get some as well.
 const MAX_PARKED_EARLY_FOR_PAGE: usize = 12;
