@@ -74,12 +74,14 @@ async fn a_list_ends_in_time_and_keeps_no_other_key_waiting() {
         futures_util::future::join_all(lists).await
     };
     let meanwhile = async {
-        while endless.0.load(Ordering::SeqCst) < 2 {
+        for _ in 0..200 {
             tokio::task::yield_now().await;
         }
         get(&scene, &other, "/webhooks").await.expect(200);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        assert_eq!(endless.0.load(Ordering::SeqCst), 2);
+        // With fewer than four processors one at a time.
+        let reading = endless.0.load(Ordering::SeqCst);
+        assert!((1..=2).contains(&reading), "{reading} lists of one key are read");
     };
     let (ended, ()) = tokio::join!(ended, meanwhile);
     for answer in ended {
