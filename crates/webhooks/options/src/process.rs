@@ -159,7 +159,7 @@ pub async fn open(
     let limits = ServeOptions { drain_timeout: ADMIN_DRAIN, ..ServeOptions::default() };
     let serving = tokio::spawn(serve(waiting, router, drain.clone(), limits));
     let opened = tokio::select! {
-        opened = open_in_time(builder) => Some(opened),
+        opened = open_once_available(builder) => Some(opened),
         () = shutdown.wait() => None,
     };
     drain.cancel();
@@ -171,7 +171,7 @@ pub async fn open(
 }
 
 /// Tries again until the database is available.
-async fn open_in_time(builder: Builder) -> Result<RdevWebhooks, OpenError> {
+async fn open_once_available(builder: Builder) -> Result<RdevWebhooks, OpenError> {
     let began = Instant::now();
     loop {
         tokio::time::sleep(RETRY_OPEN).await;

@@ -196,7 +196,10 @@ async fn a_last_event_id_that_is_written_in_another_way_is_refused() {
     let appended: Vec<_> = ["A", "M", "AA"].iter().map(|more| format!("{id}{more}")).collect();
     let forged = [stream_cursor(&format!("+{now}")), stream_cursor(&format!("0{now}"))];
     for id in appended.iter().chain(&forged) {
-        let refused = scene.call("GET", "/events/stream", &[("last-event-id", id)]).await.expect(422);
+        let headers = [("last-event-id", id.as_str())];
+        let refused = scene.call("GET", "/events/stream", &headers);
+        // A stream that opens has no end.
+        let refused = tokio::time::timeout(Duration::from_secs(60), refused).await.expect(id).expect(422);
         assert_eq!(refused.places(), ["#Last-Event-ID"], "{id}");
     }
 }
@@ -210,7 +213,10 @@ async fn a_last_event_id_of_a_later_time_continues() {
         let mut stream =
             scene.stream("", &[("last-event-id", &stream_cursor(&(now + ahead).to_string()))]).await;
         let accepted = scene.event().await;
-        while stream.event().await.data["event_id"] != accepted {}
+        let delivered = async { while stream.event().await.data["event_id"] != accepted {} };
+        tokio::time::timeout(Duration::from_secs(60), delivered)
+            .await
+            .expect("the new event is in the stream");
         scene.clock.advance(Duration::from_millis(1));
     }
 }

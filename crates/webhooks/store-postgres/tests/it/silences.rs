@@ -159,8 +159,8 @@ async fn the_store_moves_from_a_demoted_primary_to_the_new_one() {
     old.stop_immediate().await;
     old.restart_as_standby().await;
     // The first check may use a connection that the shutdown has closed.
-    let told = async { while !cause(scene.store.check().await).contains("standby") {} };
-    tokio::time::timeout(SOON, told).await.expect("the standby is recognized");
+    let recognized = async { while !cause(scene.store.check().await).contains("standby") {} };
+    tokio::time::timeout(SOON, recognized).await.expect("the standby is recognized");
     let event = samples(&scene);
     recovers(async || store.publish(std::slice::from_ref(&event)).await).await;
     recovers(async || store.check().await).await;
