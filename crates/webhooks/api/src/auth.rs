@@ -1,4 +1,4 @@
-//! Who may use the API: whoever brings the bootstrap administrator's key, or one that was made here.
+//! Authentication by the administrator key or by an API key that was created through the API.
 
 use std::sync::Arc;
 
@@ -17,10 +17,9 @@ use crate::idempotency;
 use crate::limits::Limits;
 use crate::problem::{Problem, ProblemCode};
 
-/// Knows callers by their keys.
+/// Authenticates callers by their keys.
 struct Authenticator {
-    /// The bootstrap administrator's key as its hash, so that comparing takes the same time whatever is
-    /// sent, of any length.
+    /// Hash of the administrator key. Comparing hashes takes the same time for any input of any length.
     administrator: ApiKeyHash,
     access: Arc<Access>,
     api_keys: ApiKeys,
@@ -77,7 +76,7 @@ const UNKNOWN: HeaderValue =
 const EXPIRED: HeaderValue =
     HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key has expired""#);
 
-/// What stands before every guarded route.
+/// The state that authenticates callers of the guarded routes.
 pub(crate) struct Gate {
     authenticator: Authenticator,
     idempotency: Idempotency,
@@ -92,7 +91,11 @@ impl Gate {
     }
 }
 
-/// Lets a request pass that brings a key, before anything of its body is read.
+/// Authenticates a request before any of its body is read.
+///
+/// # Errors
+///
+/// 401 if the request has no valid key.
 pub(crate) async fn admit(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
@@ -116,7 +119,7 @@ pub(crate) async fn admit(
     }
 }
 
-/// The key that a request brought which was let pass, to ask later whether it still holds.
+/// Returns the hash of the key that an admitted request presented, so that its validity can be checked again.
 pub(crate) fn presented(headers: &HeaderMap) -> Option<ApiKeyHash> {
     bearer(headers).ok().map(ApiKeyHash::of)
 }

@@ -1,4 +1,4 @@
-//! Who is asking, and what that lets it do.
+//! The caller of a request and its rights.
 
 use std::sync::Arc;
 
@@ -18,26 +18,26 @@ use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
 use crate::shares::Holder;
 
-/// The caller of a guarded route, put into the request by [`crate::auth`].
+/// The caller of a guarded route, which [`crate::auth`] inserts into the request.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    /// The API key that was brought; none for the bootstrap administrator's.
+    /// The API key; `None` for the administrator key.
     pub(crate) key: Option<ApiKeyId>,
-    /// What may be done with it, and what there is for it.
+    /// The scopes of the key and the projects that it may see.
     pub(crate) access: Arc<Access>,
-    /// What it shares with others.
+    /// The limits that all callers share.
     pub(crate) limits: Arc<Limits>,
 }
 
 impl Caller {
-    /// Whose shares its requests take.
+    /// Returns the holder whose shares the caller's requests use.
     pub(crate) fn holder(&self) -> Holder {
         Holder::of(self.key)
     }
 }
 
 impl Caller {
-    /// The caller as a producer of events.
+    /// Returns the caller as a producer of events.
     pub(crate) fn producer(&self) -> Producer {
         let is_limited = self.access.projects.is_some();
         Producer { key: self.key, access: is_limited.then(|| Arc::clone(&self.access)) }
@@ -49,20 +49,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller: Result<Extension<Self>, _> = Extension::from_request_parts(parts, state).await;
-        // Only a route outside of the guarded ones has none.
+        // Only an unguarded route has no caller.
         caller.map(|Extension(caller)| caller).map_err(|_| Problem::internal())
     }
 }
 
-/// Lets these methods be used by who has the scope only; others are 403, before anything of the body is read. Every
-/// guarded route goes through this or through [`any_key`].
+/// Requires the scope for these methods; other callers get 403 before any of the body is read. Every guarded
+/// route uses this function or [`any_key`].
 pub(crate) fn needs(scope: Scope, methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
         admit(Some(scope.clone()), caller, request, next)
     }))
 }
 
-/// Lets these methods be used with any key, whatever its scopes.
+/// Admits any valid key to these methods, whatever its scopes.
 pub(crate) fn any_key(methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(|caller: Caller, request: Request, next: Next| {
         admit(None, caller, request, next)
@@ -84,11 +84,11 @@ async fn admit(
         Some(Once(idempotency)) => idempotency::once(&idempotency, &caller, request, next).await?,
         None => next.run(request).await,
     };
-    // Others may read only once the room for this answer is taken.
+    // The read permit is released only once the response has reserved its memory.
     let _turn = response.extensions_mut().remove::<Turn>();
     caller.limits.hold(caller.holder(), response).await
 }
 
-/// On a request that is to be done once, whatever it is.
+/// Request extension: the request has an `Idempotency-Key`, whatever its route.
 #[derive(Clone)]
 pub(crate) struct Once(pub(crate) Idempotency);

@@ -1,17 +1,17 @@
-//! What is damaged in the database.
+//! Logging of damaged rows in the database.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use rdev_webhooks_domain::Damaged;
 
-/// More than this many are not remembered.
+/// Maximum number of remembered ids.
 const MAX_LOGGED: usize = 1_000;
 
-/// What this process has logged.
+/// The ids that this process has logged.
 static LOGGED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Logs what a list leaves out, each once.
+/// Logs the items that a list omits, each once.
 pub(crate) fn log(damaged: &[Damaged]) {
     for one in damaged {
         let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! When a request must be done.
+//! The deadline of a request.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::Extensions;
 use tokio::time::Instant;
 
-/// How much longer than a request may take the outcome of a write is waited for: longer than the database may
-/// take over anything.
+/// How much longer than a request's timeout the outcome of a write is awaited: longer than any database
+/// operation may take.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The moment by which a request is answered, whatever happens; set by [`crate::observe`].
+/// The moment by which a request is answered in any case; [`crate::observe`] sets it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(pub(crate) Instant);
 
@@ -19,12 +19,12 @@ pub(crate) struct Deadline(pub(crate) Instant);
 pub(crate) struct Passed;
 
 impl Deadline {
-    /// The deadline of the request that these extensions belong to.
+    /// Returns the deadline of the request with these extensions.
     pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         extensions.get().copied()
     }
 
-    /// A deadline later by that much.
+    /// Returns a deadline that is later by `duration`.
     pub(crate) fn after(self, duration: Duration) -> Self {
         Self(self.0 + duration)
     }

@@ -1,4 +1,4 @@
-//! What the use cases and the ports say went wrong, as problems.
+//! Conversion of the errors of use cases and ports into problems.
 
 use rdev_webhooks_app::{
     ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, ReplayError, SchemaFault,
@@ -39,7 +39,7 @@ impl From<PublishError> for Problem {
             PublishError::Busy | PublishError::Stopped => unavailable(
                 "Nothing was stored: too many requests are waiting, or the service is stopping. Try again.",
             ),
-            // The publisher has logged it, once for all whom it concerns.
+            // The publisher has logged it once for all affected requests.
             PublishError::Store(cause) => of_store(&cause),
             other => Self::internal().caused_by(other),
         }
@@ -141,7 +141,7 @@ impl From<ReplayError> for Problem {
     }
 }
 
-/// The member that a fault of an API key is about.
+/// Returns the JSON pointer of the member that a fault of an API key concerns.
 pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
     match fault {
         ApiKeyFault::NoScope => "/scopes",
@@ -151,14 +151,14 @@ pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
 }
 
 impl Faults {
-    /// Notes what is wrong with the schema of an event type.
+    /// Records the faults of an event type's schema.
     pub(crate) fn of_schema(&mut self, found: &[SchemaFault]) {
         for fault in found {
             self.at(format!("/schema{}", fault.pointer), &fault.detail);
         }
     }
 
-    /// Notes what the catalogue has against an event that stands at `at` in the body.
+    /// Records a fault that the catalogue found in the event at `at` in the body.
     pub(crate) fn of_event(&mut self, at: &str, found: &EventFault) {
         match &found.fault {
             DraftFault::Data { pointer, detail } => self.at(format!("{at}/data{pointer}"), detail),
@@ -167,7 +167,7 @@ impl Faults {
     }
 }
 
-/// An error's words as a sentence.
+/// Returns an error's text as a sentence.
 fn sentence(error: &CatalogueError) -> String {
     let text = error.to_string();
     let mut rest = text.chars();

@@ -1,4 +1,4 @@
-//! What is wrong with a request, place by place.
+//! The faults of a request, each with its place.
 
 use std::fmt::Display;
 
@@ -9,22 +9,22 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Problem, ProblemCode};
 
-/// How many faults an answer lists.
+/// Maximum number of faults in a response.
 const MAX_LISTED: usize = 100;
-/// How many bytes of a place or a detail, which may quote the request, are shown.
+/// Maximum bytes of a place or a detail, which may quote the request.
 const MAX_TEXT: usize = 2_048;
 
-/// One thing that is wrong, and where.
+/// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
     #[serde(flatten)]
     pub(crate) place: Place,
-    /// What is wrong there.
+    /// What is wrong.
     pub(crate) detail: String,
 }
 
 impl PartialSchema for Fault {
-    /// One object with optional members: client generators get a choice of objects wrong.
+    /// Describes one object with optional members: client generators mishandle a choice of objects.
     fn schema() -> RefOr<Schema> {
         let text = |meaning: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
         let meaning =
@@ -42,13 +42,13 @@ impl PartialSchema for Fault {
 
 impl ToSchema for Fault {}
 
-/// Where a fault is.
+/// The place of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
     /// A JSON pointer into the body.
     Pointer(String),
-    /// The name of a parameter of the query or of the path.
+    /// The name of a query or path parameter.
     Parameter(String),
     /// The name of a request header.
     Header(&'static str),
@@ -72,7 +72,7 @@ impl Place {
     }
 }
 
-/// A text without what makes it too long to be shown.
+/// Truncates a text that is too long to be shown.
 fn shortened(mut text: String) -> String {
     if text.len() > MAX_TEXT {
         text.truncate(text.floor_char_boundary(MAX_TEXT));
@@ -89,17 +89,17 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Notes a fault of the body at a JSON pointer.
+    /// Records a fault of the body at a JSON pointer.
     pub(crate) fn at(&mut self, pointer: impl Into<String>, detail: impl Display) {
         self.push(Place::Pointer(pointer.into()), detail);
     }
 
-    /// Notes a fault of a parameter of the query or of the path.
+    /// Records a fault of a query or path parameter.
     pub(crate) fn in_parameter(&mut self, name: impl Into<String>, detail: impl Display) {
         self.push(Place::Parameter(name.into()), detail);
     }
 
-    /// Notes a fault of a request header.
+    /// Records a fault of a request header.
     pub(crate) fn in_header(&mut self, name: &'static str, detail: impl Display) {
         self.push(Place::Header(name), detail);
     }
@@ -116,7 +116,7 @@ impl Faults {
         }
     }
 
-    /// Goes on only if there are none.
+    /// Fails if there are any faults.
     pub(crate) fn check(self) -> Result<(), Problem> {
         if self.is_empty() { Ok(()) } else { Err(self.into()) }
     }

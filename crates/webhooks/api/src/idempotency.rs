@@ -1,7 +1,7 @@
-//! `Idempotency-Key` on every POST: the same request is done once and answered the same again.
+//! `Idempotency-Key` on every POST: a repeated request is executed once and gets the same response again.
 //!
-//! It stands before the routes, so a route has nothing to do for it. What a route must keep to is what the
-//! use cases promise: run again with the same time and randomness, an operation meets what it made.
+//! This layer stands before the routes, so a route needs no code for it. A route must keep the promise of the
+//! use cases: an operation that is executed again with the same time and randomness finds what it created.
 
 mod answer;
 
@@ -30,21 +30,21 @@ use crate::request_id::RequestId;
 use crate::routes;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Tells an answer that was given before.
+/// Response header that marks a repeated response.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// A request that is still being answered after so long was most likely cut off.
+/// A request that is still in progress after this time was most likely interrupted.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
-/// How much longer than an operation may go on its key is held, for recording the answer.
+/// How much longer than an operation may take its key is held, to record the response.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// Whether a request is one of those that are answered once.
+/// Returns whether a request is executed only once: a POST with an `Idempotency-Key`.
 pub(crate) fn concerns(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::POST && headers.contains_key(IDEMPOTENCY_KEY)
 }
 
-/// Answers a request that [`concerns`] this: for the first time, again as before, or not at all.
+/// Answers a request that [`concerns`] accepts: executes it, repeats the recorded response, or refuses it.
 pub(crate) async fn once(
     idempotency: &Idempotency,
     caller: &Caller,
@@ -68,10 +68,10 @@ pub(crate) async fn once(
     match idempotency.begin(key, fingerprint, lease_for).await? {
         Begun::Run(run) => {
             let request = Request::from_parts(parts, Body::from(body));
-            // A task of its own, which a client that goes away does not end, nor its deadline: what was
-            // begun is finished and recorded. It ends by itself, at `until`.
+            // A separate task, which neither a disconnected client nor the client's deadline ends: an
+            // operation that was started is finished and recorded. It ends by itself at `until`.
             let running = tokio::spawn(perform(run, request, next, until).in_current_span());
-            // It contains panics, so it is lost only with the whole process.
+            // The task contains panics, so it fails only with the whole process.
             running.await.map_err(|_| Problem::internal())
         }
         Begun::Answered(remembered) => {
@@ -93,8 +93,9 @@ pub(crate) async fn once(
     }
 }
 
-/// After how many seconds it is worth while to ask again for what is being answered: as a rule that takes no
-/// second; what has taken longer than it should was cut off, most likely, and is held for the rest of its lease.
+/// Returns the seconds after which a repetition is worthwhile. An operation normally takes less than a
+/// second. One that takes longer than it should was most likely interrupted, and holds its key for the rest
+/// of the lease.
 fn retry_after(lease_for: Duration, for_at_most: Duration) -> u64 {
     if lease_for.saturating_sub(for_at_most) < CUT_OFF_AFTER {
         return 1;
@@ -117,7 +118,7 @@ fn key(caller: &Caller, headers: &HeaderMap) -> Result<IdempotencyKey, Problem> 
     Err(faults.into())
 }
 
-/// Of all that a request asks for: what, where, of which version, and with which words.
+/// Returns the fingerprint of a request: method, target, version and body.
 fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
     let target = uri.path_and_query().map_or("", |target| target.as_str());
@@ -125,7 +126,7 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
     Fingerprint::of(&[parts.method.as_str().as_bytes(), target.as_bytes(), condition, body])
 }
 
-/// Does what the request asks for, and records the answer before it is given.
+/// Executes the request, and records the response before it is sent.
 async fn perform(run: OperationRun, request: Request, next: Next, until: Instant) -> Response {
     let instance = observe::path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let request_id = request.extensions().get::<RequestId>().cloned();
@@ -138,7 +139,7 @@ async fn perform(run: OperationRun, request: Request, next: Next, until: Instant
         run.end(end).await;
         return response;
     }
-    // A problem is rendered last of all; here it is in advance, and comes out the same.
+    // Problems are otherwise rendered by the outermost layer; rendering one here gives the same response.
     let problem = response.extensions().get::<Problem>().cloned();
     let whole = match &problem {
         Some(problem) => problem.render(&instance, request_id.as_ref().map_or("", RequestId::as_str)),
@@ -155,8 +156,8 @@ async fn perform(run: OperationRun, request: Request, next: Next, until: Instant
     whole
 }
 
-/// How a key ends whose answer is not one to be given again: because nobody looked at what was asked for,
-/// or because of a failure that may have come after it was done.
+/// Returns how a key ends whose response must not be repeated: the request was refused before it was
+/// examined, or it failed, perhaps after the operation was executed.
 fn end_without_answer(status: StatusCode) -> Option<KeyEnd> {
     match status {
         StatusCode::UNAUTHORIZED

@@ -1,11 +1,11 @@
 //! The REST API of rdev webhooks, over axum.
 //!
-//! [`router`] makes the API out of [`Services`]; [`serve`] runs it on a listener. An embedder may
-//! mount the router in an application of its own instead: links, `Location` and `instance` name the
-//! path that the client asked for, whatever it is nested under. The router brings its own fallback,
-//! so that an unknown path is answered like every other error.
+//! [`router`] builds the API from [`Services`]; [`serve`] runs it on a listener. An embedder may mount the
+//! router in its own application instead: links, `Location` and `instance` contain the path that the client
+//! requested, wherever the router is nested. The router has its own fallback, so that an unknown path is
+//! answered like every other error.
 //!
-//! # What every answer has
+//! # Response headers
 //!
 //! | header | value |
 //! |---|---|
@@ -15,32 +15,33 @@
 //!
 //! # Errors
 //!
-//! Every error is `application/problem+json` (RFC 9457) with the members `type`, `title`, `status`,
-//! `detail`, `instance` (the path asked for), `code` (one of [`ProblemCode`]), `request_id` and
-//! `errors`. Each entry of `errors` has a `detail` and says where the fault is by one of
+//! Every error is `application/problem+json` (RFC 9457) with the members `type`, `title`, `status`, `detail`,
+//! `instance` (the requested path), `code` (one of [`ProblemCode`]), `request_id` and `errors`. Each entry of
+//! `errors` has a `detail` and locates the fault by one of
 //!
 //! - `pointer`: a JSON pointer (RFC 6901) into the body,
-//! - `parameter`: the name of a parameter of the query or of the path,
+//! - `parameter`: the name of a query or path parameter,
 //! - `header`: the name of a request header.
 //!
-//! A request with faults in its body or its query is 422 `validation_failed` and names all of them at
-//! once (the first 100). Bad input changes nothing. The only errors that are not problems are those of
-//! HTTP itself, which are answered before there is a request: a head that is no HTTP or does not name its host once
-//! (400), or is over the bounds of [`ServeOptions`] (431). A connection on which a head does not arrive in time is
-//! closed.
+//! A request with faults in its body or its query gets 422 `validation_failed`, which lists all of them (the
+//! first 100). Invalid input changes nothing. The only errors that are not problems are those of HTTP itself,
+//! which precede the request: 400 if the head is not valid HTTP or does not name its host exactly once, and
+//! 431 if it exceeds the limits of [`ServeOptions`]. If a head does not arrive in time, the server closes the
+//! connection.
 //!
 //! # Choices
 //!
-//! - A path that does not exist is 404 with or without a key; one that exists is 401 without.
-//! - An id in a path that is malformed or of another type is 404, as is one of something that is gone.
-//! - A list takes the parameters that it documents and no others: a misspelt filter is refused rather
-//!   than ignored.
-//! - Where no query is documented it is ignored, and so is the body of a GET or a DELETE.
-//! - A POST may carry an `Idempotency-Key`, whatever its route: it is then done once and answered the same again,
-//!   the `request_id` in an error included. `Idempotent-Replayed: true` tells that.
-//! - In a body, `null` stands for an absent optional member; in a merge patch it resets to the default.
-//! - What is passed on must be readable for others: a body may be nested at most 100 levels deep, and an
-//!   event's `data` may hold neither halves of surrogate pairs nor numbers beyond the range of a double.
+//! - An unknown path is 404 with or without a key; a known path without a key is 401.
+//! - An id in a path that is malformed or of another type is 404, like that of a resource that no longer
+//!   exists.
+//! - A list accepts only the parameters that it documents: a misspelt filter is refused rather than ignored.
+//! - A query is ignored where none is documented, and so is the body of a GET or a DELETE.
+//! - Every POST may have an `Idempotency-Key`. It is then executed once, and a repetition gets the same
+//!   response, including the `request_id` of an error, with `Idempotent-Replayed: true`.
+//! - In a body, `null` means that an optional member is absent; in a merge patch it resets the member to its
+//!   default.
+//! - Data that is passed on must be readable for others: a body may be nested at most 100 levels deep, and an
+//!   event's `data` may contain neither halves of surrogate pairs nor numbers beyond the range of a double.
 
 mod auth;
 mod body;
@@ -77,19 +78,19 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Entropy;
 use shared::Shared;
 
-/// What [`router`] makes, to be served or mounted.
+/// The router type, which [`router`] returns, for embedders.
 pub use axum::Router;
 pub use openapi::openapi_json;
 pub use options::{ApiOptions, MetricsSource, ServeOptions};
 pub use problem::ProblemCode;
 pub use server::serve;
 
-/// Longer than the check of the database may take.
+/// Request timeout of the health routes. Longer than the database check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The API as a service: every route, its authentication, and the handling of errors.
+/// Builds the API as a service: all routes, authentication and error handling.
 ///
-/// It neither reads nor writes anything by itself; all of that goes through `services`.
+/// The router does no I/O itself; all reads and writes go through `services`.
 pub fn router(services: Services, options: ApiOptions) -> Router {
     let limits = Arc::new(Limits::default());
     let gate = Arc::new(auth::Gate::new(&options.api_key, &services, Arc::clone(&limits)));
@@ -107,8 +108,8 @@ pub fn router(services: Services, options: ApiOptions) -> Router {
     finished(open.merge(guarded), observer, services)
 }
 
-/// `/healthz`, `/readyz` and, with a source of them, `/metrics` alone, for a process that has no API.
-/// Request ids are made of `entropy`.
+/// Builds a router for a process without an API: `/healthz`, `/readyz` and, with a source of metrics,
+/// `/metrics`. `entropy` generates the request ids.
 pub fn health_router(
     services: Services,
     entropy: Arc<dyn Entropy>,
@@ -119,15 +120,15 @@ pub fn health_router(
     finished(routes::open(metrics).router, observer, services)
 }
 
-/// What a process serves while it waits for its database: `/healthz`, with a source of them `/metrics`, and 503 for
-/// everything else, `/readyz` included. Request ids are made of `entropy`.
+/// Builds a router for a process that waits for its database: `/healthz`, `/metrics` with a source of
+/// metrics, and 503 for everything else, including `/readyz`. `entropy` generates the request ids.
 pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>) -> Router {
     let outages = rdev_webhooks_app::Outages::default();
     let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
     observed(routes::waiting(metrics), observer)
 }
 
-/// The paths of every route, for tests that must leave none out.
+/// Returns the paths of all routes, so that tests can cover every one.
 #[doc(hidden)]
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
@@ -136,7 +137,7 @@ pub fn route_paths() -> Vec<&'static str> {
     all.into_iter().flat_map(|routes| routes.paths).collect()
 }
 
-/// What surrounds every route.
+/// Adds the layers and fallbacks that surround every route.
 fn finished(routes: Router<Shared>, observer: Observer, services: Services) -> Router {
     let routes = routes
         .method_not_allowed_fallback(routes::fallback::method_not_allowed)

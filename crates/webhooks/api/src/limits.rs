@@ -1,4 +1,4 @@
-//! What bounds the work and the memory of requests, over all of them and for each API key.
+//! Limits on the work and memory of requests, in total and per API key.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,18 +18,19 @@ use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
 use crate::shares::{Holder, Share, Shares};
 
-/// How many requests read from the database at the same time, and how many of them at most with the same key. With
-/// fewer processors a key has half as many as there are, so that its requests leave the others to everybody else.
+/// Maximum number of requests that read from the database concurrently, in total and per key. With fewer
+/// processors a key gets half as many as there are processors, so that its requests leave the others free.
 const READS: usize = 4;
 const MAX_READS_OF_A_KEY: usize = 2;
-/// How many KiB request bodies may take in all and with the same key, with what is made of them, from the moment
-/// that they are awaited until they are answered.
+/// Maximum KiB of request bodies and of the data parsed from them, in total and per key. A request holds its
+/// part from the moment it waits for its body until it is answered.
 const BODIES_KIB: usize = 160 * 1_024;
 const BODIES_OF_A_KEY_KIB: usize = 64 * 1_024;
-/// How many KiB answers may take that wait for their clients to read them.
+/// Maximum KiB of responses that their clients have not read yet, in total and per key.
 const ANSWERS_KIB: usize = 96 * 1_024;
 const ANSWERS_OF_A_KEY_KIB: usize = 24 * 1_024;
-/// What is smaller is not counted: all connections together have no more than 64 MiB of it.
+/// Bodies and responses up to this size are not counted: all connections together have at most 64 MiB of
+/// them.
 const UNCOUNTED: usize = 16 * 1_024;
 
 /// How long a request waits for its share.
@@ -37,7 +38,7 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a request may read from the database.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What all requests to a router share.
+/// The limits that all requests to a router share.
 pub(crate) struct Limits {
     reads: Shares,
     bodies: Shares,
@@ -60,7 +61,8 @@ fn reads_of_a_key() -> usize {
 }
 
 impl Limits {
-    /// Waits until there is room for a body of so many bytes, of which so many copies are made; none if it is small.
+    /// Reserves memory for so many copies of a body of so many bytes, waiting if necessary. Returns `None`
+    /// for a small body.
     pub(crate) async fn room_for_body(
         &self,
         holder: Holder,
@@ -75,8 +77,8 @@ impl Limits {
         taken.map(Some).map_err(|_| busy("Too many large request bodies are being read"))
     }
 
-    /// Waits until there is room for an answer among those that wait for their clients; it takes that until it is
-    /// sent. A stream takes none.
+    /// Reserves memory for a response that waits for its client, waiting if necessary. The response keeps it
+    /// until it is sent. A stream reserves none.
     pub(crate) async fn hold(&self, holder: Holder, response: Response) -> Result<Response, Problem> {
         let Some(bytes) = response.body().size_hint().exact().filter(|bytes| *bytes > UNCOUNTED as u64)
         else {
@@ -90,7 +92,7 @@ impl Limits {
         let share =
             taken.map_err(|_| busy("Too many responses are waiting for their clients to read them"))?;
         let (mut parts, body) = response.into_parts();
-        // It is there already, and whole.
+        // The body is complete and in memory.
         let body = body.collect().await.map_err(|error| Problem::internal().caused_by(error))?;
         let held = Bytes::from_owner(Held { bytes: body.to_bytes(), _share: share });
         parts.extensions.insert(Counted);
@@ -98,15 +100,16 @@ impl Limits {
     }
 }
 
-/// On a response whose memory is counted, or is not its own.
+/// Response extension: the response's memory is counted already, or is shared with other responses.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counted;
 
-/// On a response that was read from the database: the turn of its request, which ends once the response is held.
+/// Response extension: the read permit of the request, which is released once the response has reserved its
+/// memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "what counts is that it is there")] Arc<Share>);
 
-/// Bytes that take room as long as they are here.
+/// Bytes that keep their reserved memory as long as they exist.
 struct Held {
     bytes: Bytes,
     _share: Share,
@@ -118,7 +121,7 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-/// Bounds how many requests to these methods read from the database at once, and for how long.
+/// Limits how many requests to these methods read from the database concurrently, and for how long.
 pub(crate) fn bounded_reads(methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
     methods.route_layer(from_fn(read))
 }
@@ -126,7 +129,7 @@ pub(crate) fn bounded_reads(methods: MethodRouter<Shared>) -> MethodRouter<Share
 async fn read(caller: Caller, request: Request, next: Next) -> Result<Response, Problem> {
     let turn = timeout(WAIT, caller.limits.reads.take(caller.holder(), 1)).await;
     let turn = turn.map_err(|_| busy("Too many read requests are being processed"))?;
-    // Dropping it interrupts what it has begun in the database.
+    // Dropping the request interrupts its database query.
     let mut response = timeout(READ_TIMEOUT, next.run(request)).await.map_err(|_| {
         let detail = "The query took too long. Narrow it: name a webhook, or give since and until.";
         Problem::new(ProblemCode::DeadlineExceeded, detail)
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_that_nobody_reads_take_no_more_than_their_part() {
+    async fn unread_responses_take_at_most_their_part() {
         const BYTES: usize = 1_024 * 1_024;
         let limits = Limits::default();
         let mut unread = Vec::new();
@@ -161,7 +164,7 @@ mod tests {
         assert_eq!(unread.len() * BYTES, ANSWERS_OF_A_KEY_KIB * 1_024);
         assert!(limits.hold(Holder::Anybody, answer(BYTES)).now_or_never().is_some());
         assert!(limits.hold(Holder::Administrator, answer(UNCOUNTED)).now_or_never().is_some());
-        // One that is read makes room for the next, and is whole.
+        // A response that is read to its end makes room for the next.
         let read = unread.remove(0).into_body().collect().await.unwrap().to_bytes();
         assert_eq!(read.len(), BYTES);
         drop(read);
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_finds_no_room_is_unavailable() {
+    async fn a_response_without_room_is_unavailable() {
         let limits = Limits::default();
         let _held = limits.hold(Holder::Anybody, answer(ANSWERS_OF_A_KEY_KIB * 1_024)).await.unwrap();
         let refused = limits.hold(Holder::Anybody, answer(UNCOUNTED + 1)).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What happens around every request: its id, its span, its deadline, and the rendering of errors.
+//! The outermost layer of every request: its id, its span, its deadline, and the rendering of errors.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// What observing needs.
+/// The state of the outermost layer.
 pub(crate) struct Observer {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) request_timeout: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct Observer {
     pub(crate) limits: Arc<Limits>,
 }
 
-/// The outermost layer.
+/// Handles a request as the outermost layer.
 pub(crate) async fn observe(
     State(observer): State<Arc<Observer>>,
     mut request: Request,
@@ -59,7 +59,7 @@ pub(crate) async fn observe(
     );
     let deadline = Deadline(started + observer.request_timeout);
     request.extensions_mut().insert(deadline);
-    // What has begun to be written is not answered before its outcome is known.
+    // A write that has begun is not answered before its outcome is known.
     let is_write = !request.method().is_safe();
     let until = if is_write { deadline.after(WRITE_TIMEOUT) } else { deadline };
     if idempotency::concerns(request.method(), request.headers()) {
@@ -78,7 +78,7 @@ pub(crate) async fn observe(
         Some(problem) => problem.render(&instance, id.as_str()),
         None => response,
     };
-    // What a key asked for is counted as its own already.
+    // A response to a request with a key is already counted in that key's share.
     let held = observer.limits.hold(Holder::Anybody, response).await;
     let mut response = held.unwrap_or_else(|problem| problem.render(&instance, id.as_str()));
 
@@ -94,18 +94,18 @@ pub(crate) async fn observe(
     response
 }
 
-/// Whether a request came on a connection that is for probes alone, and is none.
+/// Returns whether a request came on a connection that is reserved for probes, and is not a probe.
 fn is_crowded_out(request: &Request, route: &str) -> bool {
-    // Whatever the routes may be nested under.
+    // The routes may be nested under any path.
     let is_probe = || route.ends_with("/healthz") || route.ends_with("/readyz");
     request.extensions().get::<ProbesOnly>().is_some() && !is_probe()
 }
 
-/// Turns a panic into a problem. The panic's message stays out of answer and log: nobody has vouched
-/// for what is in it.
+/// Turns a panic into a problem. Neither the response nor the log contains the panic's message, because its
+/// content is unchecked.
 pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
-    // What a handler had borrowed is dropped with its future; what it shares is the services', which
-    // hold no lock across an await.
+    // A handler's own data is dropped with its future; what it shares belongs to the services, which hold no
+    // lock across an await.
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
@@ -115,7 +115,7 @@ pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
     }
 }
 
-/// The path that the client asked for, whatever the router is nested under.
+/// Returns the path that the client requested, wherever the router is nested.
 pub(crate) fn path(extensions: &Extensions) -> Option<String> {
     let OriginalUri(uri) = extensions.get()?;
     Some(uri.path().to_owned())
@@ -126,7 +126,7 @@ pub(crate) fn too_slow() -> Problem {
     Problem::new(ProblemCode::DeadlineExceeded, detail)
 }
 
-/// Routes, methods and statuses are few, so the series are too.
+/// Records a request's duration. Routes, methods and statuses are few, so the series are too.
 fn measure(method: &'static str, route: &str, status: StatusCode, took: Duration) {
     histogram!(
         "rdev_webhooks_http_request_duration_seconds",
@@ -135,7 +135,7 @@ fn measure(method: &'static str, route: &str, status: StatusCode, took: Duration
     .record(took);
 }
 
-/// A method's name, without letting a client write what it likes into the log.
+/// Returns a method's name. The name of an unknown method does not reach the log.
 fn method(method: &Method) -> &'static str {
     const KNOWN: [Method; 7] = [
         Method::GET,
@@ -151,7 +151,8 @@ fn method(method: &Method) -> &'static str {
     known.map_or("other", |place| NAMES[place])
 }
 
-/// Logs how a request ended. What keeps failing on a route is one outage, and one line: that of the first request.
+/// Logs how a request ended. Continuous failures of a route are one outage and one line: that of the first
+/// request.
 fn log(problem: Option<&Problem>, outages: &Outages, method: &str, route: &str) {
     let operation = || format!("{method} {route}");
     let Some(problem) = problem else {

@@ -1,4 +1,4 @@
-//! What the API and its server can be told.
+//! The options of the API and its server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,27 +7,27 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::Entropy;
 use secrecy::SecretString;
 
-/// What the API needs besides its services.
+/// The options of the API besides its services.
 #[derive(Clone)]
 pub struct ApiOptions {
-    /// The bootstrap administrator's key, which may do everything. The caller makes sure that it has
-    /// at least 32 characters.
+    /// The administrator key, which has every right. The caller must ensure that it has at least 32
+    /// characters.
     pub api_key: SecretString,
-    /// What request ids are made of.
+    /// The source of request ids.
     pub entropy: Arc<dyn Entropy>,
-    /// How long a request may take, its body included: past that, a client that is still sending is
-    /// answered 408 and one that waits for us 503. The outcome of a write that has begun is waited for up to
-    /// 20 s longer.
+    /// How long a request may take, including its body. After that, a client that is still sending gets 408,
+    /// and one that waits for the response gets 503. The outcome of a write that has begun is awaited for up
+    /// to 20 s longer.
     pub request_timeout: Duration,
-    /// What `GET /metrics` shows; without it there is no such path.
+    /// The source of `GET /metrics`; without it the path does not exist.
     pub metrics: Option<MetricsSource>,
 }
 
-/// Makes the text that `GET /metrics` answers, in Prometheus' format.
+/// A function that returns the response of `GET /metrics` in Prometheus' format.
 pub type MetricsSource = Arc<dyn Fn() -> String + Send + Sync>;
 
 impl ApiOptions {
-    /// Options with a request timeout of 10 s and no metrics.
+    /// Returns options with a request timeout of 10 s and no metrics.
     #[must_use]
     pub fn new(api_key: SecretString, entropy: Arc<dyn Entropy>) -> Self {
         Self { api_key, entropy, request_timeout: Duration::from_secs(10), metrics: None }
@@ -43,33 +43,34 @@ impl fmt::Debug for ApiOptions {
 const MIN_CONNECTIONS: usize = 64;
 const MAX_CONNECTIONS: usize = 4_096;
 
-/// What bounds the server's connections.
+/// The limits of the server's connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// How many connections may be open at once; a further one takes the place of one that waits.
+    /// Maximum number of open connections; a further one replaces one that waits.
     pub max_connections: usize,
-    /// How long a client may take over the head of a request, from its first byte on; over the first head, from the
-    /// connection's beginning.
+    /// How long a client may take to send a request's head, from its first byte; for the first head, from the
+    /// beginning of the connection.
     pub header_read_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub idle_timeout: Duration,
-    /// How many bytes a request's head may have; at least 8,192. What is left out or added around the parts of a head
-    /// without changing what it means does not count.
+    /// Maximum bytes of a request's head; at least 8,192. Optional syntax around the parts of a head, which
+    /// does not change its meaning, does not count.
     pub max_head_bytes: usize,
-    /// How many headers a request may have.
+    /// Maximum number of headers of a request.
     pub max_headers: usize,
-    /// How long a stop waits for the requests that are being answered before it cuts them off.
+    /// How long a shutdown waits for requests in progress before it aborts them.
     pub drain_timeout: Duration,
 }
 
-/// How many connections leave files enough for the database and for deliveries.
+/// Returns how many connections leave enough file descriptors for the database and for deliveries.
 fn connections() -> usize {
     let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1_024);
     usize::try_from(files / 4).unwrap_or(usize::MAX).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 impl Default for ServeOptions {
-    /// 4,096 connections, or a quarter of the files that the process may open now if that is less; 10 s for a head of at most 32 KiB and 100 headers, 75 s idle, 20 s to drain.
+    /// Returns 4,096 connections, or a quarter of the file descriptors that the process may open now if that
+    /// is less; 10 s for a head of at most 32 KiB and 100 headers; 75 s idle; 20 s to drain.
     fn default() -> Self {
         Self {
             max_connections: connections(),

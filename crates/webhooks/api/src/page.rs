@@ -1,4 +1,4 @@
-//! Pages of lists: `limit` and `cursor`, and the answer with the way to the next page.
+//! Pages of lists: the parameters `limit` and `cursor`, and the response with a link to the next page.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -21,10 +21,10 @@ use crate::{damage, views};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
-/// A page ends once it has so many bytes, though more were asked for.
+/// A page ends after this many bytes, even if more items were requested.
 const MAX_BYTES: usize = 1_024 * 1_024;
 
-/// What every cursor of this version begins with, under its base64.
+/// Prefix of every cursor of this version, before base64 encoding.
 const CURSOR_VERSION: &str = "1:";
 
 /// The parameters of every list.
@@ -39,8 +39,8 @@ pub(crate) struct PageParameters {
     cursor: Option<String>,
 }
 
-/// Reads the parameters `limit` and `cursor`. A `K` is what the list is ordered by; its text tells a
-/// cursor of one list from that of another.
+/// Reads the parameters `limit` and `cursor`. `K` is the sort key of the list; its text distinguishes a
+/// cursor of this list from that of another.
 pub(crate) fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K> {
     let limit = query.read("limit", |text| match text.parse() {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
@@ -49,7 +49,7 @@ pub(crate) fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K>
     PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), before: query.read("cursor", decode) }
 }
 
-/// Answers a page: `view` shows an item, `key` is what the list is ordered by.
+/// Returns a page: `view` renders an item, `key` returns its sort key.
 pub(crate) fn answer<'a, T, V, K>(
     page: &'a Page<T>,
     given: &Given,
@@ -72,7 +72,7 @@ where
     }
     let has_more = page.has_more || list.count < page.items.len();
     let last = list.count.checked_sub(1).and_then(|last| page.items.get(last)).map(|last| encode(&key(last)));
-    // A page of which nothing can be read continues after the last of that.
+    // A page without a readable item continues after its last damaged one.
     let last = last.or_else(|| page.damaged.last().map(|damaged| encode(&damaged.id)));
     let next_cursor = last.filter(|_| has_more);
     let link = next_cursor.as_ref().and_then(|cursor| {
@@ -86,7 +86,7 @@ where
     response
 }
 
-/// The text of a list: `data`, `has_more` and `next_cursor`, and `damaged` if anything is.
+/// The JSON text of a list: `data`, `has_more` and `next_cursor`, and `damaged` if there are damaged items.
 struct List {
     text: Vec<u8>,
     count: usize,
@@ -97,7 +97,7 @@ impl List {
         Self { text: b"{\"data\":[".to_vec(), count: 0 }
     }
 
-    /// Whether the page ends here, whatever was asked for.
+    /// Returns whether the page ends here, even if more items were requested.
     fn is_full(&self) -> bool {
         self.text.len() >= MAX_BYTES
     }
@@ -124,7 +124,7 @@ impl List {
     }
 }
 
-/// The shape of a [`List`] of `V` for the API's description, under a name of its own.
+/// The schema of a [`List`] of `V` in the API description, under its own name.
 pub(crate) struct ListOf<V>(PhantomData<V>);
 
 impl<V: ToSchema> PartialSchema for ListOf<V> {
@@ -166,7 +166,7 @@ pub(crate) fn encode(key: &impl Display) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{CURSOR_VERSION}{key}"))
 }
 
-/// Only what [`encode`] gives is taken: a number written in another way is no cursor.
+/// Decodes a cursor. Accepts only what [`encode`] returns: a number in another notation is not a cursor.
 pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
     const NO_CURSOR: &str = "is not a cursor: use the next_cursor of a page unchanged";
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
@@ -176,7 +176,7 @@ pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
     if encode(&key) == cursor { Ok(key) } else { Err(NO_CURSOR.to_owned()) }
 }
 
-/// Where a watcher of deliveries is.
+/// The position of a subscriber in the delivery stream.
 pub(crate) struct FeedCursor(pub(crate) Timestamp);
 
 impl Display for FeedCursor {
@@ -194,7 +194,7 @@ impl FromStr for FeedCursor {
     }
 }
 
-/// What the attempts of a delivery are ordered by.
+/// The sort key of a delivery's attempts.
 pub(crate) struct AttemptNumber(pub(crate) u32);
 
 impl Display for AttemptNumber {
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_in_its_own_list_alone() {
+    fn a_cursor_decodes_only_in_its_own_list() {
         let id = EventId::from_parts(Timestamp::from_millis(1_736_937_000_123), [7; 10]);
         let cursor = encode(&id);
         assert_eq!(decode::<EventId>(&cursor), Ok(id));

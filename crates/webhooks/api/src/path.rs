@@ -8,10 +8,10 @@ use rdev_webhooks_domain::{EventType, IdError};
 
 use crate::problem::Problem;
 
-/// The id in a path. One that is malformed or of another type is 404: there is nothing by that name.
+/// The id in a path. An id that is malformed or of another type is 404: no resource has it.
 pub(crate) struct PathId<T>(pub(crate) T);
 
-/// Two ids in a path, one below the other.
+/// Two ids in a path, the second below the first.
 pub(crate) struct PathIds<T, U>(pub(crate) T, pub(crate) U);
 
 impl<S, T> FromRequestParts<S> for PathId<T>
@@ -27,11 +27,11 @@ where
     }
 }
 
-/// The name of an event type in a path: one, or the text that is none.
+/// The name of an event type in a path, or the reason why the text is not one.
 pub(crate) struct PathName(pub(crate) Result<EventType, String>);
 
 impl PathName {
-    /// The name of something that is there; by what is no name there is nothing.
+    /// Returns the name of an existing event type. Fails with 404 if the text is not a name.
     pub(crate) fn of_something(self) -> Result<EventType, Problem> {
         self.0.map_err(|detail| Problem::not_found(format!("{detail}.")))
     }

@@ -1,4 +1,4 @@
-//! Connections whose clients must take what they are sent.
+//! A write timeout for connections.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A stream that fails once nothing could be written for too long: a client that does not read holds its
+/// A stream that fails once it could write nothing for too long: a client that does not read holds its
 /// connection no longer than that.
 pub(crate) struct Patient<S> {
     stream: S,
@@ -23,7 +23,7 @@ impl<S> Patient<S> {
         Self { stream, patience, timer: Box::pin(tokio::time::sleep(patience)), waits: false }
     }
 
-    /// What a write answers, unless it has waited for too long.
+    /// Returns the result of a write, or an error if the write has waited for too long.
     fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.waits = false;
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_slowly_is_waited_for_and_who_does_not_read_is_not() {
+    async fn slow_readers_are_awaited_and_stalled_ones_time_out() {
         let (client, server) = tokio::io::duplex(64);
         let (mut client, mut server) = (client, Patient::new(server, Duration::from_secs(30)));
         let writing =

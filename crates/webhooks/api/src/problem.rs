@@ -14,7 +14,7 @@ use crate::fault::{Fault, Place};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
-        /// The `code` of a problem: stable, for programs to tell errors apart by.
+        /// The `code` of a problem: stable, so that programs can distinguish errors.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ProblemCode {
@@ -22,34 +22,34 @@ macro_rules! codes {
         }
 
         impl ProblemCode {
-            /// All of them.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// The text of the member `code`.
+            /// Returns the member `code`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            /// The status that it is answered with.
+            /// Returns the HTTP status.
             #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status),+ }
             }
 
-            /// The text of the member `title`.
+            /// Returns the member `title`.
             #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
             }
 
-            /// What it means, in a sentence or two.
+            /// Returns the meaning, in a sentence or two.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
             }
 
-            /// The member `type`: a URN that names the kind of problem; it is not a link.
+            /// Returns the member `type`: a URN that identifies the kind of problem; it is not a link.
             #[must_use]
             pub const fn type_uri(self) -> &'static str {
                 match self { $(Self::$variant => concat!("urn:rdev-webhooks:problem:", $code)),+ }
@@ -111,8 +111,8 @@ codes! {
     DeadlineExceeded = "deadline_exceeded", SERVICE_UNAVAILABLE, "Deadline exceeded";
 }
 
-/// An error that is on its way out. [`crate::observe`] renders it, since only there the request's id
-/// and path are at hand.
+/// An error on its way to the client. [`crate::observe`] renders it, because the request's id and path are
+/// available only there.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem(Box<Inner>);
 
@@ -125,7 +125,7 @@ struct Inner {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// How long a client is asked to wait before it tries again, in seconds.
+/// Seconds after which a client should try again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -142,13 +142,13 @@ impl Problem {
         Self::new(ProblemCode::NotFound, detail)
     }
 
-    /// A failure of ours whose particulars are for the log alone.
+    /// Returns an internal error; only the log has the cause.
     pub(crate) fn internal() -> Self {
         let detail = "The service's log has the cause.";
         Self::new(ProblemCode::InternalError, detail)
     }
 
-    /// The problem of a request header.
+    /// Locates the problem in a request header.
     pub(crate) fn in_header(mut self, name: &'static str) -> Self {
         let detail = self.0.detail.to_string();
         let place = Place::Header(name);
@@ -166,7 +166,7 @@ impl Problem {
         self
     }
 
-    /// Keeps what went wrong for the log.
+    /// Attaches the cause, for the log.
     pub(crate) fn caused_by(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.0.cause = Some(Arc::new(cause));
         self
@@ -180,7 +180,7 @@ impl Problem {
         self.0.code
     }
 
-    /// The answer that tells it.
+    /// Renders the response.
     pub(crate) fn render(&self, instance: &str, request_id: &str) -> Response {
         let inner = &*self.0;
         let members = Members {
@@ -193,7 +193,7 @@ impl Problem {
             request_id,
             errors: &inner.faults,
         };
-        // A struct of texts and a number has no way to fail.
+        // Serialising strings and a number cannot fail.
         let body = serde_json::to_vec(&members).unwrap_or_default();
         let mut response = (inner.code.status(), body).into_response();
         let headers = response.headers_mut();

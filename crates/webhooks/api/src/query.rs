@@ -13,7 +13,7 @@ use crate::fault::Faults;
 use crate::observe;
 use crate::problem::Problem;
 
-/// A query's parameters, taken one by one; what is left at the end is a fault.
+/// The parameters of a query, taken one by one; a parameter that is left over is a fault.
 pub(crate) struct Query {
     path: String,
     pairs: Vec<(String, String)>,
@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// The text of a parameter that is given once.
+    /// Takes the text of a parameter. A parameter that is given twice is a fault.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let mut given = self.pairs.iter().filter(|(given, _)| given == name);
@@ -46,7 +46,7 @@ impl Query {
             self.faults.in_parameter(name, "is given twice");
             None
         } else if text.contains(char::REPLACEMENT_CHARACTER) {
-            // What decoding puts in the place of what it cannot read.
+            // The decoder inserts this character for invalid UTF-8.
             self.faults.in_parameter(name, "must be UTF-8");
             None
         } else {
@@ -54,7 +54,7 @@ impl Query {
         }
     }
 
-    /// A parameter's value.
+    /// Takes a parameter and parses it.
     pub(crate) fn value<T>(&mut self, name: &'static str) -> Option<T>
     where
         T: FromStr<Err: Display>,
@@ -62,8 +62,8 @@ impl Query {
         self.read(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
     }
 
-    /// A parameter that is a moment. A `+` that the client did not escape stands for a space in a query; before an
-    /// offset it is meant as it stands.
+    /// Takes a timestamp. A `+` that the client did not escape arrives as a space; before an offset it is
+    /// read as `+`.
     pub(crate) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
         self.read(name, |text| {
             match text.rsplit_once(' ') {
@@ -74,7 +74,7 @@ impl Query {
         })
     }
 
-    /// A parameter's value, as `read` makes it of the text.
+    /// Takes a parameter and converts its text by `read`.
     pub(crate) fn read<T>(
         &mut self,
         name: &'static str,
@@ -90,7 +90,7 @@ impl Query {
         }
     }
 
-    /// Ends the reading: every fault that was found, and every parameter that nobody took.
+    /// Finishes reading. Fails with all faults found, and with every parameter that was not taken.
     pub(crate) fn finish(mut self) -> Result<Given, Problem> {
         let mut unknown: Vec<&String> = self.pairs.iter().map(|(name, _)| name).collect();
         unknown.retain(|name| !self.known.contains(&name.as_str()));
@@ -106,19 +106,19 @@ impl Query {
     }
 }
 
-/// Whether a text is an offset from UTC without its sign.
+/// Returns whether a text is an offset from UTC without its sign.
 fn is_offset(text: &str) -> bool {
     matches!(text.len(), 2 | 4 | 5) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
 }
 
-/// A path and a query that were found good.
+/// A valid path and query.
 pub(crate) struct Given {
     path: String,
     pairs: Vec<(String, String)>,
 }
 
 impl Given {
-    /// The same with another value of one parameter.
+    /// Returns the path and query with another value of one parameter.
     pub(crate) fn with(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.pairs.iter().filter(|(given, _)| given != name));

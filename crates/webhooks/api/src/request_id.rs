@@ -1,4 +1,4 @@
-//! What a request is called in answers and logs.
+//! The id of a request in responses and logs.
 
 use std::fmt::Write as _;
 
@@ -7,15 +7,15 @@ use rdev_webhooks_domain::ports::Entropy;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id that is taken from a client.
+/// Maximum length of an id that a client sends.
 const MAX_LEN: usize = 128;
 
-/// The id of one request: visible ASCII.
+/// The id of a request: visible ASCII.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The client's own id if it sent one that is fit to be echoed and logged, otherwise a new one.
+    /// Returns the client's own id if it is safe to echo and to log, otherwise a new one.
     pub(crate) fn of(headers: &HeaderMap, entropy: &dyn Entropy) -> Self {
         let mut sent = headers.get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
@@ -30,12 +30,12 @@ impl RequestId {
             // Writing to a String cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
-        // Hexadecimal digits are fit for a header.
+        // Hexadecimal digits are valid in a header.
         Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("req_")))
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        // Both ways of making one let only ASCII pass.
+        // Both ways to create an id admit only ASCII.
         self.0.to_str().unwrap_or_default()
     }
 

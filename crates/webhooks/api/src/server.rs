@@ -1,4 +1,4 @@
-//! Running a router on a listener, within bounds and with an orderly end.
+//! Serving a router on a listener, with limits and a graceful shutdown.
 
 mod connections;
 mod head;
@@ -29,28 +29,29 @@ use crate::patience::Patient;
 use connections::{Connection, Connections, Phase, Place};
 use tracked::{Answer, Expiry, Limits, Tracked};
 
-/// On a request that came when every other connection was being answered: only probes are answered.
+/// Request extension: all other connections are busy, so only probes are answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProbesOnly;
 
-/// How long accepting pauses after it failed, for want of file descriptors mostly.
+/// Pause after a failure to accept a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a client may take nothing of what it is sent.
+/// How long a client may accept no bytes of a response.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// The least buffer that the parser takes.
+/// Minimum buffer size of the parser.
 const MIN_HEAD_BYTES: usize = 8_192;
 
-/// Serves HTTP/1.1 until `drain` is cancelled; then accepts nothing more, lets the requests that are being
-/// answered finish, and returns, at the latest after [`ServeOptions::drain_timeout`].
+/// Serves HTTP/1.1 until `drain` is cancelled. Then it accepts no more connections, lets the requests in
+/// progress finish, and returns, at the latest after [`ServeOptions::drain_timeout`].
 ///
-/// A client that dawdles over the head of a request, sends none, or takes nothing of its answer is cut off. When there
-/// is no room for another connection, one gives way that has not sent a whole head, or waits for its next request;
-/// while all are being answered, `/healthz` and `/readyz` alone are answered on further ones.
-/// HTTP/2 is not spoken: its clients could keep connections and answers open for as long as they like.
+/// The server closes the connection of a client that sends a head too slowly, sends none, or accepts nothing
+/// of its response. If there is no room for another connection, it closes one that has not sent a complete
+/// head or that waits for its next request. While all are busy, further connections can request only
+/// `/healthz` and `/readyz`. The server does not speak HTTP/2, whose clients could keep connections and
+/// responses open indefinitely.
 ///
 /// # Errors
 ///
-/// None for now: what fails about one connection ends that connection, and accepting goes on.
+/// None at present: the failure of one connection ends that connection, and accepting continues.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -101,7 +102,7 @@ impl Server {
                         self.tracker.spawn(self.connection(stream, place));
                     }
                 }
-                // The client was gone before it was accepted.
+                // The client disconnected before it was accepted.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     if logged_at.is_none_or(|at| at.elapsed() >= LOG_AGAIN_AFTER) {
@@ -111,16 +112,16 @@ impl Server {
                             "cannot accept connections"
                         );
                     }
-                    // For want of a file descriptor, most likely.
+                    // Most likely there is no free file descriptor.
                     self.connections.evict();
-                    // A pause rather than a wait for something: nothing tells when it gets better.
+                    // A pause, because nothing signals the end of the failure.
                     let _ = timeout(ACCEPT_PAUSE, self.drain.cancelled()).await;
                 }
             }
         }
     }
 
-    /// Drives one connection to its end.
+    /// Serves one connection until it ends.
     fn connection(&self, stream: TcpStream, place: Place) -> impl Future<Output = ()> + Send + 'static {
         let router = self.router.clone();
         let protocol = self.protocol.clone();
@@ -129,7 +130,7 @@ impl Server {
         let (drain, abort) = (self.drain.clone(), self.abort.clone());
         async move {
             let connection = Arc::clone(&place.connection);
-            // Answers are small, and wait for nothing that would fill a packet.
+            // Responses are small and need not wait for more data to fill a packet.
             let _ = stream.set_nodelay(true);
             let service = service_fn(|request| {
                 let (router, connection) = (router.clone(), Arc::clone(&connection));
@@ -143,7 +144,7 @@ impl Server {
                 tokio::select! {
                     biased;
                     ended = serving.as_mut() => break ended,
-                    // Nothing is being answered.
+                    // No request is in progress.
                     () = expiry.as_mut() => return,
                     () = connection.evicted() => return,
                     () = drain.cancelled(), if !is_draining => {
@@ -174,7 +175,7 @@ fn protocol(options: &ServeOptions) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // It would count the time between two requests too.
+        // It would also count the time between two requests.
         .header_read_timeout(None)
         .max_buf_size(options.max_head_bytes.max(MIN_HEAD_BYTES))
         .max_headers(options.max_headers);

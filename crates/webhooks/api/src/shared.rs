@@ -1,4 +1,4 @@
-//! The services as the router keeps them.
+//! The state of the router: the services.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use rdev_webhooks_app::Services;
 
-/// A router hands its state on by cloning it at every step of a request, which is one counter here and one
-/// for each member of [`Services`] otherwise. Handlers may take either.
+/// The services behind one reference counter. The router clones its state at every step of a request, which
+/// increments one counter here and one for each member of [`Services`] otherwise. Handlers may extract either
+/// type.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Services>);
 

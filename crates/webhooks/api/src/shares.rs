@@ -1,4 +1,4 @@
-//! Shares of what is scarce, by API key: nobody's requests take what all others need.
+//! Shares of scarce resources by API key: the requests of one key cannot take what all others need.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,35 +6,35 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rdev_webhooks_domain::ApiKeyId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Whose share it is.
+/// The holder of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
-    /// The bootstrap administrator.
+    /// The administrator key.
     Administrator,
     /// An API key.
     Key(ApiKeyId),
-    /// Whoever brings no key.
+    /// A caller without a key.
     Anybody,
 }
 
 impl Holder {
-    /// The holder of a key; none is the bootstrap administrator's.
+    /// Returns the holder for a key; `None` stands for the administrator key.
     pub(crate) fn of(key: Option<ApiKeyId>) -> Self {
         key.map_or(Self::Administrator, Self::Key)
     }
 }
 
-/// A number of units, of which one holder may have a part at most. Who asks for more waits, in the order of asking.
+/// A number of units, of which one holder may have at most a part. Further requests wait in their order.
 pub(crate) struct Shares {
     all: Arc<Semaphore>,
     part: usize,
     holders: Mutex<HashMap<Holder, Weak<Semaphore>>>,
 }
 
-/// Some units; dropping it gives them back.
+/// Some units; dropping it returns them.
 #[derive(Debug)]
 pub(crate) struct Share {
-    // None only if a semaphore were closed, which none is.
+    // `None` only if a semaphore is closed, which never happens.
     _own: Option<OwnedSemaphorePermit>,
     _all: Option<OwnedSemaphorePermit>,
 }
@@ -44,11 +44,11 @@ impl Shares {
         Self { all: Arc::new(Semaphore::new(units)), part: part.min(units), holders: Mutex::default() }
     }
 
-    /// Takes units, no more than a holder's part, as soon as there are so many for this holder.
+    /// Takes units, at most a holder's part, once that many are available to this holder.
     pub(crate) async fn take(&self, holder: Holder, units: usize) -> Share {
         let units = u32::try_from(units.clamp(1, self.part)).unwrap_or(u32::MAX);
         let own = self.of(holder);
-        // Its own first: a holder that waits for its own requests keeps nobody else waiting.
+        // The holder's own units first: a holder that waits for its own requests delays no others.
         let own = own.acquire_many_owned(units).await.ok();
         let all = Arc::clone(&self.all).acquire_many_owned(units).await.ok();
         Share { _own: own, _all: all }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_holder_waits_for_its_own_and_for_nobody_else() {
+    async fn a_holder_waits_only_for_its_own_requests() {
         let shares = Shares::new(4, 2);
         let mut held = vec![shares.take(key(1), 1).await, shares.take(key(1), 1).await];
         assert!(shares.take(key(1), 1).now_or_never().is_none());
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_the_part_is_the_part_and_what_waits_gets_it() {
+    async fn a_request_above_the_part_takes_the_part_and_frees_it_again() {
         let shares = Arc::new(Shares::new(4, 3));
         let held = shares.take(Holder::Anybody, 100).await;
         let waiting = tokio::spawn({
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn holders_that_are_gone_are_forgotten() {
+    async fn unused_holders_are_removed() {
         let shares = Shares::new(4, 2);
         for number in 0..=255 {
             drop(shares.take(key(number), 1).await);

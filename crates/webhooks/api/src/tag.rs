@@ -1,20 +1,21 @@
-//! Entity tags, and the conditions that clients set on them.
+//! Entity tags, and the conditions that clients base on them.
 //!
-//! A webhook's tag is its version, such as `"3"`, and while its endpoint fails also what is shown of that,
-//! such as `"3-open-21-1736937005000000-1736937000000000"`: so a webhook that is known by its tag is known
-//! whole. While two secrets sign, `-rotating` follows the version. A change cannot collide with how the endpoint is doing: `If-Match` goes by the version alone.
+//! A webhook's tag is its version, such as `"3"`. While its endpoint fails, the tag also contains what is
+//! shown of the circuit, such as `"3-open-21-1736937005000000-1736937000000000"`, so that a tag identifies
+//! everything that is shown. While two secrets sign, `-rotating` follows the version. An endpoint's health
+//! never makes a change fail: `If-Match` compares the version alone.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
 use crate::views::WebhookView;
 
-/// The strong entity tag of a webhook whose endpoint is well, or not known yet.
+/// Returns the strong entity tag of a webhook whose endpoint is healthy or still unknown.
 pub(crate) fn etag(version: u64) -> HeaderValue {
     header(&format!("\"{version}\""))
 }
 
-/// The strong entity tag of a webhook as it is shown.
+/// Returns the strong entity tag of a webhook as it is shown.
 pub(crate) fn etag_of(shown: &WebhookView<'_>) -> HeaderValue {
     let (version, circuit) = (shown.version(), shown.circuit());
     let rotating = if shown.is_rotating() { "-rotating" } else { "" };
@@ -25,16 +26,16 @@ pub(crate) fn etag_of(shown: &WebhookView<'_>) -> HeaderValue {
 }
 
 fn header(tag: &str) -> HeaderValue {
-    // Letters, digits, `_` and `-` between quotes are fit for a header.
+    // Letters, digits, `_` and `-` between quotes are valid in a header.
     HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// What `If-Match` asks for.
+/// The condition of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IfMatch {
-    /// Nothing: the header is not there, or is `*`.
+    /// No condition: the header is absent or `*`.
     Any,
-    /// One of these versions. A weak tag names none, since it never matches strongly.
+    /// One of these versions. A weak tag names none, because it never matches strongly.
     OneOf(Vec<u64>),
 }
 
@@ -47,7 +48,7 @@ impl IfMatch {
         }
     }
 
-    /// The versions that it asks for; none for any.
+    /// Returns the required versions; `None` if any version is accepted.
     pub(crate) fn into_versions(self) -> Option<Vec<u64>> {
         match self {
             Self::Any => None,
@@ -63,15 +64,15 @@ impl IfMatch {
     }
 }
 
-/// Whether `If-None-Match` says that the client has what this tag stands for already.
+/// Returns whether `If-None-Match` shows that the client already has the version with this tag.
 pub(crate) fn is_known(headers: &HeaderMap, current: &HeaderValue) -> bool {
     let tags = tags(headers, IF_NONE_MATCH).unwrap_or_default();
-    // This comparison is weak: a weak tag of the same text counts.
+    // The comparison is weak: a weak tag with the same text matches.
     tags.iter()
         .any(|tag| *tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == current.as_bytes())
 }
 
-/// The members of a list of tags; none if the header is not there. Our tags hold no commas, so
+/// Returns the members of a list of tags; `None` if the header is absent. Our tags contain no commas, so
 /// splitting at commas finds every tag that can match.
 fn tags(headers: &HeaderMap, name: HeaderName) -> Option<Vec<&str>> {
     if !headers.contains_key(&name) {
@@ -86,7 +87,7 @@ fn version(tag: &str) -> Option<u64> {
     let (digits, circuit) = text.split_once('-').unzip();
     let digits = digits.unwrap_or(text);
     let version: u64 = digits.parse().ok()?;
-    // A tag is its text: "03" and "+3" are not "3", and "3-" is none of ours.
+    // Tags are compared as text: "03" and "+3" are not "3", and "3-" is not one of ours.
     (version.to_string() == digits && circuit != Some("")).then_some(version)
 }
 

@@ -1,4 +1,4 @@
-//! A body that holds many things, each as large as the body of a request for one.
+//! A body that contains several items, each as large as the body of a request for one.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use crate::caller::Caller;
 use crate::problem::Problem;
 use crate::shares::Share;
 
-/// How many times the events of a body are in memory: as they came, as they were read, and as they are stored.
+/// Number of copies of a body's events in memory: as received, as parsed, and as stored.
 const COPIES: usize = 3;
 
-/// What surrounds one of many things: an array within an object.
+/// Nesting levels around an item: an array within an object.
 const LEVELS_AROUND: usize = 2;
 
-/// A body of at most [`BATCH_LIMIT`] bytes that is to be read as JSON.
+/// A body of at most [`BATCH_LIMIT`] bytes, to be parsed as JSON.
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     room: Option<Room>,
 }
 
 impl Batch {
-    /// Reads what it holds. A long body is read where that keeps nobody else waiting.
+    /// Parses the body. A long body is parsed on a separate thread, so that it delays no other request.
     pub(crate) async fn read<T: Send + 'static>(
         self,
         read: impl FnOnce(&Document) -> T + Send + 'static,
@@ -37,7 +37,7 @@ impl Batch {
             Ok::<_, Problem>(read(&document))
         };
         let found = if is_long {
-            // It ends early only if it panics, or if the whole process ends.
+            // The task fails only if it panics, or if the whole process ends.
             tokio::task::spawn_blocking(reading).await.map_err(|_| Problem::internal())?
         } else {
             reading()
@@ -46,18 +46,18 @@ impl Batch {
     }
 }
 
-/// The memory that a body takes, to be kept until what it held is done with.
+/// The memory reserved for a body, to be kept until its content has been processed.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
     _share: Arc<Share>,
 }
 
-/// Waits until there is room for the body of at most `limit` bytes that these headers announce.
+/// Reserves memory for the body of at most `limit` bytes that these headers announce, waiting if necessary.
 pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Problem> {
     if let Some(taken) = parts.extensions.get::<Room>() {
         return Ok(Some(taken.clone()));
     }
-    // Only a guarded route takes a body.
+    // Only guarded routes have a body.
     let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::internal)?;
     let length = read::announced(&parts.headers).and_then(|length| usize::try_from(length).ok());
     let copies = if limit == BATCH_LIMIT { COPIES } else { 1 };
@@ -66,7 +66,8 @@ pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Pr
     Ok(share.map(|share| Room { _share: Arc::new(share) }))
 }
 
-/// Reads a body before its route does, by the same limit. Its room goes with the request, for the route to keep.
+/// Reads a body before its route does, with the same limit. The request keeps the reserved memory for the
+/// route.
 pub(crate) async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let (bytes, room) = read::read_in_room(parts, body, limit).await?;
     if let Some(room) = room {

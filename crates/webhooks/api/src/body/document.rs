@@ -1,4 +1,4 @@
-//! A body that is JSON.
+//! A JSON body.
 
 use axum::extract::{FromRequest, Request};
 use serde_json::value::RawValue;
@@ -9,23 +9,23 @@ use super::{LIMIT, Value, media_type, read};
 use crate::fault::Faults;
 use crate::problem::{Problem, ProblemCode};
 
-/// How deep a body may be nested. Most readers stop at 100 to 128 levels, and a receiver must be able
-/// to read what we pass on.
+/// Maximum nesting depth of a body. Most parsers stop at 100 to 128 levels, and a receiver must be able to
+/// parse what is delivered.
 pub(super) const MAX_DEPTH: usize = 100;
 
-/// A body that is JSON of any kind, its text as it was sent.
+/// A body of any JSON, with its text as it was sent.
 pub(crate) struct Document {
     raw: Box<RawValue>,
     room: Option<Room>,
 }
 
 impl Document {
-    /// The body's value.
+    /// Returns the body's value.
     pub(crate) fn root(&self) -> Value<'_> {
         Value::new(String::new(), &self.raw)
     }
 
-    /// Reads a text that may be nested `max_depth` levels deep.
+    /// Parses a text that may be nested `max_depth` levels deep.
     pub(super) fn parse(bytes: Vec<u8>, max_depth: usize) -> Result<Self, Problem> {
         let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
         if bytes.is_empty() {
@@ -85,7 +85,7 @@ impl<S: Send + Sync> FromRequest<S> for Optional {
     }
 }
 
-/// A body that says nothing: it is left out, or an empty JSON object.
+/// An empty body: absent, or an empty JSON object.
 pub(crate) struct Nothing;
 
 impl<S: Send + Sync> FromRequest<S> for Nothing {
@@ -104,7 +104,7 @@ impl<S: Send + Sync> FromRequest<S> for Nothing {
     }
 }
 
-/// How many arrays and objects are open at the deepest place of a JSON text.
+/// Returns the nesting depth of a JSON text: the largest number of arrays and objects that are open at once.
 fn depth(json: &str) -> usize {
     let (mut open, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depth_counts_what_is_open_outside_of_strings() {
+    fn depth_ignores_brackets_in_strings() {
         for (json, expected) in [
             ("1", 0),
             ("[]", 1),

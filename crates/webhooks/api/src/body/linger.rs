@@ -1,4 +1,4 @@
-//! Letting a client finish what it is sending though it has been refused already.
+//! Reading the rest of a refused request, so that the client receives the response.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use http::HeaderMap;
 use http::header::EXPECT;
 use http_body_util::BodyExt;
 
-/// How much more of a refused body is taken.
+/// Maximum bytes that are read of a refused body.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// For how long.
+/// Maximum time for which a refused body is read.
 const MAX_TIME: Duration = Duration::from_secs(5);
 
-/// Reads on, and throws away, what a refused client is still sending while it gets its answer. A
-/// connection that is closed under a client that is sending is reset, and the answer may be lost.
+/// Reads and discards what a refused client is still sending while it gets its response. If a connection is
+/// closed while the client is sending, it is reset, and the response may be lost.
 pub(crate) fn linger(request: Request) {
     let (parts, body) = request.into_parts();
     linger_over(&parts.headers, body);
 }
 
-/// As [`linger`], for what is left of a body.
+/// Like [`linger`], for the rest of a body.
 pub(super) fn linger_over(headers: &HeaderMap, body: Body) {
-    // A client that waits for "100 Continue" sends nothing unless somebody reads.
+    // A client that waits for "100 Continue" sends nothing unless the body is read.
     if !axum::body::HttpBody::is_end_stream(&body) && !headers.contains_key(EXPECT) {
         tokio::spawn(tokio::time::timeout(MAX_TIME, discard(body)));
     }

@@ -1,4 +1,4 @@
-//! Which media types are read.
+//! The media types of request bodies.
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
@@ -9,7 +9,7 @@ use crate::problem::{Problem, ProblemCode};
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// Refuses a body that does not say that it is JSON, plain and in UTF-8.
+/// Refuses a body that is not declared as JSON in UTF-8 without an encoding.
 pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
     let accepted: &[&str] = if parts.method == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
     let refuse = |detail: String| Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
@@ -34,7 +34,7 @@ fn is_plain(headers: &HeaderMap) -> bool {
     encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Whether a `Content-Type` is that type, with no parameter but `charset=utf-8`.
+/// Returns whether a `Content-Type` is the type `name`, with no parameter but `charset=utf-8`.
 fn is_type(content_type: &str, name: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     parts.next().is_some_and(|given| given.eq_ignore_ascii_case(name))
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_in_utf_8_and_nothing_else() {
+    fn only_json_in_utf_8_is_accepted() {
         for given in [
             "application/json",
             "Application/JSON",

@@ -1,5 +1,5 @@
-//! Request bodies: reading them within bounds, and reading their JSON member by member with every
-//! fault at its pointer.
+//! Request bodies: reading them within limits, and reading their JSON member by member with a JSON pointer
+//! for every fault.
 
 mod batch;
 mod document;
@@ -16,8 +16,8 @@ pub(crate) use linger::linger;
 pub(crate) use object::Object;
 pub(crate) use value::{Value, pointer};
 
-/// How many bytes a body may have: 256 KiB.
+/// Maximum bytes of a body: 256 KiB.
 pub(crate) const LIMIT: usize = 256 * 1024;
 
-/// How many bytes a body that holds many things may have: 16 MiB.
+/// Maximum bytes of a body with several items: 16 MiB.
 pub(crate) const BATCH_LIMIT: usize = 16 * 1024 * 1024;

@@ -10,10 +10,10 @@ use super::Value;
 use super::value::{decode_string, pointer};
 use crate::fault::Faults;
 
-/// How many members an object may have. No body of the usual size has room for more.
+/// Maximum number of members of an object. No body of the usual size has room for more.
 const MAX_MEMBERS: usize = 65_536;
 
-/// An object whose members are taken one by one; what is left at the end is a fault.
+/// An object whose members are taken one by one; a member that is left over is a fault.
 pub(crate) struct Object<'a> {
     at: String,
     members: Vec<(String, &'a RawValue)>,
@@ -21,12 +21,12 @@ pub(crate) struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads the members of `raw`, which is an object. One that is given twice is a fault, and counts
-    /// as it was given first.
+    /// Reads the members of `raw`, which must be an object. A member that is given twice is a fault, and its
+    /// first value counts.
     pub(super) fn read(at: String, raw: &'a RawValue, faults: &mut Faults) -> Self {
         let mut members = Vec::new();
         let mut given = Vec::new();
-        // The text was found to be an object before. What is left of it once enough is read is reported as an error.
+        // The text is known to be an object. If the visitor stops early, the rest is reported as an error.
         let _ = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members(&mut given));
         if given.len() > MAX_MEMBERS {
             faults.at(at.as_str(), format_args!("must have at most {MAX_MEMBERS} members"));
@@ -44,7 +44,7 @@ impl<'a> Object<'a> {
         Self { at, members, known }
     }
 
-    /// Takes a member, if it is there.
+    /// Takes a member, if it is present.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.known.push(name);
         let place = self.members.iter().position(|(given, _)| given == name)?;
@@ -52,7 +52,7 @@ impl<'a> Object<'a> {
         Some(Value::new(pointer(&self.at, name), raw))
     }
 
-    /// Takes a member that must be there.
+    /// Takes a required member.
     pub(crate) fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
         let value = self.take(name);
         if value.is_none() {
@@ -61,22 +61,22 @@ impl<'a> Object<'a> {
         value
     }
 
-    /// Takes a member that may be absent, or `null` to the same effect.
+    /// Takes an optional member; `null` means that it is absent.
     pub(crate) fn optional(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.take(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a member of a merge patch: none if it is absent, `Some(None)` if it is `null`.
+    /// Takes a member of a merge patch: `None` if it is absent, `Some(None)` if it is `null`.
     pub(crate) fn patch(&mut self, name: &'static str) -> Option<Option<Value<'a>>> {
         self.take(name).map(|value| Some(value).filter(|value| !value.is_null()))
     }
 
-    /// Notes that something is wrong with a member, whether it is there or not.
+    /// Records a fault of a member, whether it is present or not.
     pub(crate) fn fault(&self, name: &str, detail: impl fmt::Display, faults: &mut Faults) {
         faults.at(pointer(&self.at, name), detail);
     }
 
-    /// The members that are left, whatever their names.
+    /// Returns the members that are left, whatever their names.
     pub(crate) fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
         let at = self.at;
         self.members.into_iter().map(move |(name, raw)| {
@@ -85,7 +85,7 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Ends the reading: a member that nobody took is a fault.
+    /// Finishes reading: a member that was not taken is a fault.
     pub(crate) fn finish(self, faults: &mut Faults) {
         for (name, _) in &self.members {
             let at = pointer(&self.at, name);
@@ -99,8 +99,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Collects a map's members, up to one too many, the values as they stand. A name that is no text, because it holds half
-/// of a surrogate pair, stays in its escaped form.
+/// Collects the members of a map with their raw values, up to one too many. A name that is not text, because
+/// it contains half of a surrogate pair, keeps its escaped form.
 struct Members<'b, 'de>(&'b mut Vec<(String, &'de RawValue)>);
 
 impl<'de> Visitor<'de> for Members<'_, 'de> {

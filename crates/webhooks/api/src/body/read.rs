@@ -1,4 +1,4 @@
-//! Reading a body within its bounds.
+//! Reading a body within its limits.
 
 use axum::body::{Body, HttpBody};
 use http::HeaderMap;
@@ -11,7 +11,7 @@ use super::linger::linger_over;
 use crate::deadline::{Deadline, Passed};
 use crate::problem::{Problem, ProblemCode};
 
-/// How much room is made before anything has arrived.
+/// Maximum bytes that are allocated before anything has arrived.
 const FIRST_ROOM: usize = 16 * 1024;
 
 /// Reads a body of at most `limit` bytes before the request's deadline.
@@ -27,7 +27,8 @@ pub(super) async fn read(parts: &Parts, body: Body, limit: usize) -> Result<Vec<
     }
 }
 
-/// As [`read`], once there is room for the body, which is to be kept until what it holds is done with.
+/// Like [`read`], after reserving memory for the body, which is to be kept until its content has been
+/// processed.
 pub(super) async fn read_in_room(
     parts: &Parts,
     body: Body,
@@ -45,7 +46,7 @@ pub(super) async fn read_in_room(
     Ok((read(parts, body, limit).await?, None))
 }
 
-/// How long a body says that it is.
+/// Returns the length that the headers announce.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

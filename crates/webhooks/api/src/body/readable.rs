@@ -1,13 +1,13 @@
-//! What readers of JSON take.
+//! JSON that every parser can read.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Stands for any value that an ordinary reader of JSON can read: every string is text, without halves
-/// of surrogate pairs, and every number is within the range of a double. The interoperable subset of
-/// JSON (RFC 7493) asks for the same; a document that has one such value cannot be read at all by many
-/// receivers, and would make any list that it is part of unreadable with it.
+/// Any value that an ordinary JSON parser can read: every string is text without halves of surrogate pairs,
+/// and every number is within the range of a double. The interoperable subset of JSON (RFC 7493) requires the
+/// same. Many receivers cannot parse a document at all if it contains one other value, and such a value would
+/// make every list that contains it unreadable.
 pub(super) struct Readable;
 
 impl<'de> Deserialize<'de> for Readable {

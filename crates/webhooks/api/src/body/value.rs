@@ -1,4 +1,4 @@
-//! A JSON value and the place where it stands.
+//! A JSON value and its place in the body.
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use super::Object;
 use super::readable::Readable;
 use crate::fault::Faults;
 
-/// A value in a body. Each reading of it gives the value, or notes the fault and gives none.
+/// A value in a body. Each method that reads it returns the value, or records the fault and returns `None`.
 pub(crate) struct Value<'a> {
     at: String,
     raw: &'a RawValue,
@@ -22,7 +22,7 @@ impl<'a> Value<'a> {
         Self { at, raw }
     }
 
-    /// Its text, byte for byte as it was sent.
+    /// Returns the text, byte for byte as it was sent.
     pub(crate) fn text(&self) -> &'a str {
         self.raw.get()
     }
@@ -31,12 +31,12 @@ impl<'a> Value<'a> {
         self.kind() == Kind::Null
     }
 
-    /// Notes that something is wrong with it.
+    /// Records a fault of the value.
     pub(crate) fn fault(&self, faults: &mut Faults, detail: impl Display) {
         faults.at(self.at.as_str(), detail);
     }
 
-    /// Notes that something is wrong with it, so that there is nothing to be read.
+    /// Records a fault of the value and returns `None`.
     pub(crate) fn refuse<T>(&self, faults: &mut Faults, detail: impl Display) -> Option<T> {
         self.fault(faults, detail);
         None
@@ -47,12 +47,13 @@ impl<'a> Value<'a> {
         Some(Object::read(self.at.clone(), self.raw, faults))
     }
 
-    /// The elements of an array that may hold `at_most`: of a longer one no more than the first that is too many.
+    /// Returns the elements of an array of at most `at_most`. Reads a longer one only up to the first element
+    /// too many.
     pub(crate) fn array(&self, at_most: usize, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
         self.must_be(Kind::Array, faults)?;
         let mut elements = Vec::new();
         let reader = Elements { elements: &mut elements, at_most: at_most + 1 };
-        // The text is an array. What is left of it once enough is read is reported as an error.
+        // The text is an array. If the visitor stops early, the rest is reported as an error.
         let _ = serde_json::Deserializer::from_str(self.text()).deserialize_seq(reader);
         let elements = elements.into_iter().enumerate();
         Some(elements.map(|(index, raw)| Self::new(pointer(&self.at, &index.to_string()), raw)).collect())
@@ -66,7 +67,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A string that stands for a `T`.
+    /// Parses a string as a `T`.
     pub(crate) fn parsed<T>(&self, faults: &mut Faults) -> Option<T>
     where
         T: FromStr<Err: Display>,
@@ -82,7 +83,7 @@ impl<'a> Value<'a> {
         Some(self.text() == "true")
     }
 
-    /// Makes sure that everyone can read what it holds, however deep: see [`Readable`].
+    /// Checks that every JSON parser can read the value, at any depth: see [`Readable`].
     pub(crate) fn readable(&self, faults: &mut Faults) -> Option<()> {
         match serde_json::from_str::<Readable>(self.text()) {
             Ok(Readable) => Some(()),
@@ -93,7 +94,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A finite number.
+    /// Reads a finite number.
     pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
         self.must_be(Kind::Number, faults)?;
         match self.text().parse::<f64>() {
@@ -102,13 +103,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A whole number in a range; `3.0` and `3e0` are 3.
+    /// Reads a whole number in a range; `3.0` and `3e0` are 3.
     pub(crate) fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
         self.must_be(Kind::Number, faults)?;
         let number = self.text().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
         let bounds = f64::from(*range.start())..=f64::from(*range.end());
         match number.filter(|number| bounds.contains(number)) {
-            // In range and whole, so nothing is lost.
+            // The number is in range and whole, so nothing is lost.
             Some(number) => Some(number as u32),
             None => {
                 let (least, most) = range.into_inner();
@@ -128,7 +129,7 @@ impl<'a> Value<'a> {
     }
 
     fn kind(&self) -> Kind {
-        // The text is JSON without white space around it, so its first byte tells.
+        // The text is JSON without white space around it, so its first byte determines the kind.
         match self.text().as_bytes().first() {
             Some(b'{') => Kind::Object,
             Some(b'[') => Kind::Array,
@@ -140,7 +141,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Collects the elements of an array as they stand, up to a number.
+/// Collects the raw elements of an array, up to a maximum.
 struct Elements<'b, 'a> {
     elements: &'b mut Vec<&'a RawValue>,
     at_most: usize,
@@ -186,12 +187,12 @@ impl Kind {
     }
 }
 
-/// The text of a JSON string; none for one that holds half of a surrogate pair.
+/// Decodes a JSON string. Returns `None` if it contains half of a surrogate pair.
 pub(super) fn decode_string(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// The JSON pointer to a member or an element of what stands at `parent`.
+/// Returns the JSON pointer to a member or an element of the value at `parent`.
 pub(crate) fn pointer(parent: &str, name: &str) -> String {
     let mut pointer = String::with_capacity(parent.len() + name.len() + 1);
     pointer.push_str(parent);
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_array_is_read_no_further_than_it_may_go() {
+    fn an_array_is_read_up_to_its_limit() {
         let raw = RawValue::from_string(format!("[{}]", ["{}"; 1_000].join(","))).unwrap();
         let value = Value::new(String::new(), &raw);
         let read = |at_most| value.array(at_most, &mut Faults::default()).unwrap();
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_no_further_than_it_may_go() {
+    fn an_object_is_read_up_to_its_limit() {
         let members: Vec<_> = (0..70_000).map(|number| format!("\"{number}\":0")).collect();
         let raw = RawValue::from_string(format!("{{{}}}", members.join(","))).unwrap();
         let mut faults = Faults::default();

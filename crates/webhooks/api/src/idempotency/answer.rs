@@ -1,4 +1,4 @@
-//! An answer as it is kept: a line of JSON with its status and headers, then its body as it is.
+//! The stored form of a response: a line of JSON with its status and headers, then its unchanged body.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use rdev_webhooks_domain::RememberedAnswer;
 use serde::{Deserialize, Serialize};
 
-/// How many bytes of a body are kept. No answer to a POST comes near to it.
+/// Maximum bytes of a stored body. No response to a POST comes near to it.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -17,11 +17,11 @@ struct Head {
     headers: Vec<(String, String)>,
 }
 
-/// Keeps an answer, and gives it back to be sent; none if its body cannot be had whole.
+/// Encodes a response for storage, and returns it to be sent; `None` if its body cannot be read completely.
 pub(super) async fn remember(response: Response) -> Option<(RememberedAnswer, Response)> {
     let (mut parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, MAX_BYTES).await.ok()?;
-    // Whoever sends it says how long it is.
+    // The server sets the length when it sends the response.
     parts.headers.remove(CONTENT_LENGTH);
     let headers = parts.headers.iter().map(|(name, value)| {
         let value = value.to_str().ok()?;
@@ -34,7 +34,7 @@ pub(super) async fn remember(response: Response) -> Option<(RememberedAnswer, Re
     Some((RememberedAnswer(kept.into()), Response::from_parts(parts, Body::from(body))))
 }
 
-/// [`remember`] back.
+/// Decodes what [`remember`] encoded.
 pub(super) fn read(remembered: &RememberedAnswer) -> Option<Response> {
     let RememberedAnswer(kept) = remembered;
     let end = kept.iter().position(|byte| *byte == b'\n')?;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_reads_back() {
+    async fn a_response_round_trips() {
         let headers = [(LOCATION, "/webhooks/1"), (ETAG, "\"1\\\""), (SET_COOKIE, "a"), (SET_COOKIE, "b")];
         for body in [&b""[..], b"{\"a\":\n1}\n", b"\n\xff\0"] {
             let mut response = (StatusCode::CREATED, body).into_response();
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_none() {
+    fn an_invalid_stored_response_is_none() {
         for kept in [&b""[..], b"{}", b"{}\n", b"{\"status\":99,\"headers\":[]}\n", b"x\ny"] {
             assert!(read(&RememberedAnswer(Bytes::from_static(kept))).is_none(), "{kept:?}");
         }

@@ -1,20 +1,20 @@
-//! Which key an operation requires.
+//! The API key that an operation requires.
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::SecurityRequirement;
 
 use super::common::API_KEY;
 
-/// The extension that names the scope. OpenAPI has scopes for OAuth only, and linters refuse them elsewhere.
+/// Extension that names the scope. OpenAPI has scopes only for OAuth, and linters refuse them elsewhere.
 const REQUIRED_SCOPE: &str = "x-required-scope";
 
-/// Whether an operation requires a key.
+/// Returns whether an operation requires a key.
 pub(super) fn is_guarded(operation: &Operation) -> bool {
     operation.security.as_ref().is_some_and(|requirements| !requirements.is_empty())
 }
 
-/// Says which key an operation requires: in its description for people, in `security` and an extension for
-/// programs.
+/// Documents which key an operation requires: in its description for people, in `security` and an extension
+/// for programs.
 pub(super) fn describe(operation: &mut Operation) {
     let sentence = match scope(operation) {
         None if !is_guarded(operation) => "Requires no API key.".to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn describe(operation: &mut Operation) {
     operation.description = Some(told.collect::<Vec<_>>().join("\n\n"));
 }
 
-/// The scope that a handler names.
+/// Returns the scope that a handler names.
 fn scope(operation: &Operation) -> Option<String> {
     let requirement = serde_json::to_value(operation.security.as_ref()?.first()?).ok()?;
     requirement[API_KEY][0].as_str().map(str::to_owned)

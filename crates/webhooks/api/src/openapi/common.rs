@@ -1,4 +1,4 @@
-//! Headers and the security scheme, which operations refer to by name.
+//! Headers and the security scheme, to which operations refer by name.
 
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -6,10 +6,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
-/// What a security requirement calls the scheme.
+/// The name of the scheme in security requirements.
 pub(super) const API_KEY: &str = "api_key";
 
-/// The headers of answers, each with what it says.
+/// The headers of responses, each with its description.
 const HEADERS: [(&str, &str); 9] = [
     ("Content-Security-Policy", "The page's policy: it may use its own style and nothing else."),
     ("ETag", "The version of the resource, for `If-None-Match` and `If-Match`."),
@@ -25,7 +25,7 @@ const HEADERS: [(&str, &str); 9] = [
     ("X-Request-Id", "The request's id in the log: the client's own, or a generated one."),
 ];
 
-/// The headers of requests, each with what it asks for and an example.
+/// The headers of requests, each with its description and an example.
 const PARAMETERS: [(&str, &str, &str); 6] = [
     ("Last-Event-ID", "The `id` of the last event received. The stream resumes after it.", "MTox"),
     (
@@ -62,7 +62,7 @@ pub(super) fn parameters() -> impl Iterator<Item = (String, RefOr<Parameter>)> {
     })
 }
 
-/// A header of a request.
+/// Returns the parameter for a request header.
 pub(super) fn header_parameter(
     name: &str,
     meaning: &str,

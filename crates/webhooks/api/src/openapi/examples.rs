@@ -1,4 +1,4 @@
-//! Examples of bodies and answers, by the name of their schema.
+//! Examples of bodies and responses, by the name of their schema.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -6,17 +6,17 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Each schema's examples by what they show.
+/// The examples of each schema, by what they show.
 pub(super) type Examples = BTreeMap<String, BTreeMap<String, Value>>;
 
 pub(super) fn all() -> &'static Examples {
     static EXAMPLES: LazyLock<Examples> =
-        // A test holds the file to this shape.
+        // A test checks the structure of the file.
         LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
     &EXAMPLES
 }
 
-/// The body of a delivery, its members in the order that receivers rely on.
+/// The body of a delivery, with its members in the order that receivers rely on.
 #[derive(Serialize)]
 struct Delivered<'a> {
     event: &'a Value,
@@ -24,7 +24,8 @@ struct Delivered<'a> {
     data: &'a Value,
 }
 
-/// A value as text for people. The members of a body of a delivery keep their order, which [`Value`] does not know.
+/// Formats a value for people. The members of a delivery's body keep their order, which [`Value`] does not
+/// preserve.
 pub(super) fn pretty(value: &Value) -> String {
     let delivered = match (value.get("event"), value.get("timestamp"), value.get("data")) {
         (Some(event), Some(timestamp), Some(data)) if value.as_object().is_some_and(|all| all.len() == 3) => {
@@ -35,12 +36,12 @@ pub(super) fn pretty(value: &Value) -> String {
     delivered.unwrap_or_else(|| format!("{value:#}"))
 }
 
-/// Stands in a document for the body of a delivery of that event type, until [`put_delivered`] replaces it.
+/// Returns a placeholder for the body of a delivery of that event type, which [`put_delivered`] replaces.
 pub(super) fn placeholder(event_type: &str) -> Value {
     Value::from(format!("@delivered {event_type}"))
 }
 
-/// Puts the bodies of deliveries into the text of a document.
+/// Replaces the placeholders in the text of a document by bodies of deliveries.
 pub(super) fn put_delivered(json: &str) -> String {
     let bodies = all().get("Delivered");
     let mut text = String::with_capacity(json.len());
@@ -62,7 +63,7 @@ pub(super) fn put_delivered(json: &str) -> String {
     text
 }
 
-/// The examples of a schema; those of a list are made of its elements'.
+/// Returns the examples of a schema; those of a list are made of its elements'.
 pub(super) fn of(schema: &str) -> BTreeMap<String, Value> {
     match (all().get(schema), schema.strip_suffix("List")) {
         (Some(examples), _) => examples.clone(),

@@ -1,4 +1,4 @@
-//! What holds of every operation: the errors that may come of it, the headers of its answers, and examples.
+//! What all operations share: possible errors, response headers and examples.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 use super::{access, examples, problems};
 use crate::problem::ProblemCode;
 
-/// The extension by which a handler names the codes that are particular to it. It does not stay.
+/// The extension in which a handler names its specific error codes. It is removed from the document.
 const PROBLEMS: &str = "x-problems";
 
 /// Completes every operation.
@@ -33,7 +33,7 @@ pub(super) fn finish(document: &mut OpenApi) {
     }
 }
 
-/// A header of answers by its name.
+/// Returns a reference to a response header by its name.
 pub(super) fn header(name: &str) -> RefOr<Header> {
     RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
 }
@@ -60,7 +60,7 @@ fn complete(operation: &mut Operation) {
     parameters.iter_mut().for_each(plain);
     parameters.push(RefOr::Ref(parameter("X-Request-Id")));
     if !access::is_guarded(operation) {
-        // What else a client may get wrong needs a body, a parameter or a key.
+        // All other client errors require a body, a parameter or a key.
         let refusal = Response::new("The request headers are too large. The response has no body.");
         operation.responses.responses.insert("431".to_owned(), refusal.into());
     }
@@ -71,7 +71,7 @@ fn complete(operation: &mut Operation) {
     }
 }
 
-/// The errors that may come of an operation, in the order of [`ProblemCode::ALL`].
+/// Returns the possible errors of an operation, in the order of [`ProblemCode::ALL`].
 fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
     let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(PROBLEMS));
     operation.extensions.take_if(|extensions| extensions.is_empty());
@@ -107,7 +107,7 @@ fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
     all.filter(|code| is_possible(*code) || is_named(*code)).collect()
 }
 
-/// The headers that a handler names are described in one place.
+/// Replaces the headers that a handler names by references to their shared descriptions.
 fn complete_answer(response: &mut Response) {
     for (name, described) in &mut response.headers {
         *described = header(name);
@@ -116,7 +116,7 @@ fn complete_answer(response: &mut Response) {
     response.content.values_mut().filter_map(inline).for_each(add_examples);
 }
 
-/// A parameter that is absent is not null. One that is a header is described in one place.
+/// Removes null from a parameter, which may be absent but not null, and describes a header by reference.
 fn plain(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(given) = parameter else {
         return;
@@ -138,7 +138,7 @@ fn plain(parameter: &mut RefOr<Parameter>) {
     }
 }
 
-/// What may be left out is not null, though the type of its description is optional.
+/// Removes null from an optional schema: an optional value may be absent but not null.
 fn not_null(schema: &mut Option<RefOr<Schema>>) {
     if let Some(RefOr::T(Schema::OneOf(choice))) = schema {
         let named = choice.items.iter().find(|item| matches!(item, RefOr::Ref(_)));
@@ -165,7 +165,7 @@ fn inline(content: &mut RefOr<Content>) -> Option<&mut Content> {
     }
 }
 
-/// Gives a body or an answer the examples of its schema, unless it has its own.
+/// Adds the examples of its schema to a body or response, unless it has its own.
 fn add_examples(content: &mut Content) {
     let Some(RefOr::Ref(schema)) = &content.schema else {
         return;

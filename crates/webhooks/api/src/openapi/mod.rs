@@ -1,7 +1,7 @@
-//! The API's own description, in OpenAPI 3.1.
+//! The API description, in OpenAPI 3.1.
 //!
-//! Each handler says what is particular about it, and its views and bodies say what they look like; [`finish`]
-//! adds what holds of every operation, so that nobody has to repeat it. The whole is made once, on first use.
+//! Each handler declares what is specific to it, and its views and bodies declare their shape; [`finish`]
+//! adds what all operations share. The document is built once, on first use.
 
 mod access;
 mod common;
@@ -19,22 +19,22 @@ use utoipa::openapi::{Components, Contact, Info, License, OpenApi, Server, Tag};
 
 use crate::routes;
 
-/// The API's description as a document of JSON, OpenAPI 3.1, that ends in a line break.
+/// Returns the API description as a JSON document, OpenAPI 3.1, that ends in a line break.
 #[must_use]
 pub fn openapi_json() -> &'static str {
     static JSON: LazyLock<String> = LazyLock::new(|| {
-        // Maps with keys of text and plain values have no way to fail.
+        // Serialising maps with string keys and plain values cannot fail.
         examples::put_delivered(&document().to_pretty_json().unwrap_or_default())
     });
     &JSON
 }
 
-/// The same for an API that is mounted below a path.
+/// Returns the description of an API that is mounted below a path.
 pub(crate) fn openapi_json_below(path: &str) -> String {
     openapi_json().replacen(&url_of_server("/"), &url_of_server(path), 1)
 }
 
-/// How the document writes the URL of its server.
+/// Returns the URL of the server as the document writes it.
 fn url_of_server(path: &str) -> String {
     format!("\"url\": {}", Value::from(path))
 }

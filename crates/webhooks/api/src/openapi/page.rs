@@ -1,7 +1,7 @@
-//! The API's description as a page to read: `GET /docs`.
+//! The API description as an HTML page: `GET /docs`.
 //!
-//! The page is text and style alone: it runs no script and loads nothing, so that it can be served under a
-//! policy that lets it do neither.
+//! The page is text and style only: it runs no script and loads nothing, so its content security policy can
+//! forbid both.
 
 mod markup;
 mod operation;
@@ -20,10 +20,10 @@ use super::openapi_json;
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// The page.
+/// Returns the page.
 pub(crate) fn html() -> &'static str {
     static HTML: LazyLock<String> = LazyLock::new(|| {
-        // The text was made of a document a moment ago.
+        // The text was just serialised from a document.
         let document = serde_json::from_str(openapi_json()).unwrap_or_default();
         let mut html = String::new();
         // Writing to a String cannot fail.
@@ -33,7 +33,7 @@ pub(crate) fn html() -> &'static str {
     &HTML
 }
 
-/// What the page may do: have its own style, and nothing else.
+/// Returns the page's content security policy: its own style, and nothing else.
 pub(crate) fn content_security_policy() -> String {
     let digest = BASE64_STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     format!(
@@ -96,8 +96,8 @@ fn tags(document: &Value) -> impl Iterator<Item = &Value> {
     document["tags"].as_array().into_iter().flatten()
 }
 
-/// The operations of a tag, each with its method and its path; a delivery to receivers has the event type in
-/// the place of a path.
+/// Returns the operations of a tag, each with its method and path; a delivery to receivers has its event type
+/// instead of a path.
 fn operations_of<'a>(
     document: &'a Value,
     tag: &'a Value,
@@ -108,18 +108,18 @@ fn operations_of<'a>(
     all.filter(|(_, _, operation)| operation["tags"][0] == tag["name"])
 }
 
-/// The members of an object; none of what is none.
+/// Returns the members of an object; none for any other value.
 fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let members = value.as_object().into_iter().flat_map(Map::iter);
     members.map(|(name, member)| (name.as_str(), member))
 }
 
-/// A member's text; empty if there is none.
+/// Returns the text of a member; empty if there is none.
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_default()
 }
 
-/// What a reference leads to; what is none is itself.
+/// Resolves a reference. Returns any other value unchanged.
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     let target = value["$ref"].as_str().and_then(|place| document.pointer(place.strip_prefix('#')?));
     target.unwrap_or(value)

@@ -1,4 +1,4 @@
-//! Errors: the answers that tell them, by the codes that may be in them.
+//! Error responses, by the codes that they may contain.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::fault::{Fault, Place};
 use crate::problem::{Members, ProblemCode};
 
-/// The answers that many operations give, each with a name to refer to it by.
+/// The responses that many operations share, each with a name for references.
 const SHARED: [(&str, &[ProblemCode]); 12] = [
     ("MalformedBody", &[ProblemCode::MalformedJson, ProblemCode::IncompleteBody]),
     ("Unauthenticated", &[ProblemCode::Unauthenticated]),
@@ -29,7 +29,7 @@ const SHARED: [(&str, &[ProblemCode]); 12] = [
 ];
 
 impl PartialSchema for ProblemCode {
-    /// A text and no enumeration, so that a client accepts the codes of later versions.
+    /// Describes a string without an enumeration, so that a client accepts the codes of later versions.
     fn schema() -> RefOr<Schema> {
         let codes: Vec<_> = Self::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
         let meaning = format!(
@@ -47,7 +47,7 @@ impl ToSchema for ProblemCode {
     }
 }
 
-/// The shape of a problem.
+/// Returns the schemas of a problem.
 pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = vec![(Members::name().into_owned(), Members::schema())];
     Members::schemas(&mut schemas);
@@ -58,7 +58,7 @@ pub(super) fn responses() -> impl Iterator<Item = (String, RefOr<Response>)> {
     SHARED.into_iter().map(|(name, codes)| (name.to_owned(), RefOr::T(response(codes))))
 }
 
-/// The answer that tells one of these codes, which have one status in common.
+/// Returns the response for these codes, which share one status.
 pub(super) fn answer(codes: &[ProblemCode]) -> RefOr<Response> {
     match SHARED.iter().find(|(_, shared)| *shared == codes) {
         Some((name, _)) => RefOr::Ref(Ref::new(format!("#/components/responses/{name}"))),
@@ -69,7 +69,7 @@ pub(super) fn answer(codes: &[ProblemCode]) -> RefOr<Response> {
 fn response(codes: &[ProblemCode]) -> Response {
     let meanings: Vec<_> =
         codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
-    // The same schema for every code, so that a client has one type of error.
+    // The schema is the same for every code, so that a client has one type of error.
     let mut content = Content::builder().schema(Some(Ref::from_schema_name(Members::name())));
     for code in codes {
         let example = Example::builder().summary(code.title()).value(Some(example(*code))).build();
@@ -83,7 +83,7 @@ fn response(codes: &[ProblemCode]) -> Response {
     response
 }
 
-/// The headers that every answer of these codes has.
+/// Returns the headers that every response with these codes has.
 fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
     let all = |status| codes.iter().all(|code| code.status() == status);
     [

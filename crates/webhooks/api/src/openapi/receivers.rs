@@ -1,4 +1,4 @@
-//! What an endpoint gets: the deliveries, as the document's `webhooks`.
+//! The deliveries that an endpoint receives, as the document's `webhooks`.
 
 use rdev_webhooks_domain::builtin;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem, Paths};
@@ -12,7 +12,7 @@ use super::{examples, types};
 
 const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "A test delivery was requested.");
 
-/// The headers of a delivery besides the webhook's own, each with what it says and its shape.
+/// The headers of a delivery besides the webhook's own, each with its description and schema.
 const HEADERS: [(&str, &str, &str, Required); 7] = [
     (
         "webhook-id",
@@ -39,7 +39,7 @@ const HEADERS: [(&str, &str, &str, Required); 7] = [
     ),
 ];
 
-/// What an answer means, by its status.
+/// The meaning of a response, by its status.
 const ANSWERS: [(&str, &str); 5] = [
     ("2XX", "Success, if the whole response arrives within the deadline."),
     ("410", "Gone: the delivery fails, and the webhook is disabled."),
@@ -54,7 +54,7 @@ const ANSWERS: [(&str, &str); 5] = [
     ("default", "Failure, redirects included. The webhook's retry policy decides about a retry."),
 ];
 
-/// One for each event type that is always there.
+/// Returns one entry for each event type that always exists.
 pub(super) fn webhooks() -> Paths {
     let published = builtin::COMMANDS.into_iter().map(|(name, meaning)| (name, meaning, "EventData"));
     let operational =
@@ -138,7 +138,7 @@ struct WebhookTestData {
     message: String,
 }
 
-/// The shapes that are named here alone.
+/// Returns the schemas that only this module names.
 pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
     [
         (WebhookDisabledData::name().into_owned(), WebhookDisabledData::schema()),

@@ -1,6 +1,6 @@
-//! Texts with a shape of their own: what ids, times, names and enumerations look like in JSON.
+//! String types with their own schema: ids, times, names and enumerations in JSON.
 //!
-//! Nobody makes one of these; the views and bodies name them as the types of their members.
+//! These types have no values; the views and bodies name them as the types of their members.
 
 use rdev_webhooks_domain as domain;
 use serde_json::Value;
@@ -115,7 +115,7 @@ types! {
     Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string()));
 }
 
-/// An id with that prefix: 26 characters of lower-case Crockford base32 that make 128 bits.
+/// Returns the schema of an id with that prefix: 26 characters of lower-case Crockford base32 for 128 bits.
 fn id(prefix: &str, example: &str) -> ObjectBuilder {
     text(&format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"), &format!("{prefix}_{example}"))
 }

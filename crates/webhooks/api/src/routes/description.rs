@@ -1,4 +1,4 @@
-//! `GET /openapi.json` and `GET /docs`: what the API says of itself, for programs and for people.
+//! `GET /openapi.json` and `GET /docs`: the API description, for programs and for people.
 
 use std::sync::LazyLock;
 
@@ -69,7 +69,7 @@ pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderM
 pub(crate) async fn docs(headers: HeaderMap) -> Response {
     static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(page::html()));
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-        // Letters, digits and punctuation are fit for a header; a page that has no policy may do nothing.
+        // Letters, digits and punctuation are valid in a header; a page without a policy may do nothing.
         let strictest = HeaderValue::from_static("default-src 'none'");
         HeaderValue::try_from(page::content_security_policy()).unwrap_or(strictest)
     });
@@ -80,7 +80,7 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
     response
 }
 
-/// Answers a text that does not change while the process lives, unless the client has it already.
+/// Responds with a text that is constant while the process lives, unless the client already has it.
 fn answer(
     headers: &HeaderMap,
     tag: HeaderValue,
@@ -91,15 +91,15 @@ fn answer(
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
     let mut response = ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response();
-    // All answers share one text.
+    // All responses share one text.
     response.extensions_mut().insert(Counted);
     response
 }
 
-/// A strong entity tag of a text.
+/// Returns a strong entity tag of a text.
 fn tag(text: &str) -> HeaderValue {
     let digest = Sha256::digest(text.as_bytes());
     let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    // Hexadecimal digits between quotes are fit for a header.
+    // Hexadecimal digits between quotes are valid in a header.
     HeaderValue::try_from(format!("\"{digits}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }

@@ -1,4 +1,4 @@
-//! Requests for what is not there.
+//! Responses for unknown paths and unsupported methods.
 
 use axum::extract::{OriginalUri, Request};
 use http::Method;
@@ -6,7 +6,7 @@ use http::Method;
 use crate::body::linger;
 use crate::problem::{Problem, ProblemCode};
 
-/// A path that does not exist.
+/// Responds to an unknown path.
 pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
     linger(request);
     let detail = match uri.path() {
@@ -17,7 +17,7 @@ pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request
     Problem::not_found(detail)
 }
 
-/// A method that the path does not take. The router adds `Allow`.
+/// Responds to a method that the path does not support. The router adds `Allow`.
 pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Problem {
     linger(request);
     let method: String = method.as_str().chars().take(20).collect();
@@ -25,7 +25,7 @@ pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Prob
     Problem::new(ProblemCode::MethodNotAllowed, detail)
 }
 
-/// Any path, before the database has been reached.
+/// Responds on any path until the database is reached.
 pub(crate) async fn no_database_yet(request: Request) -> Problem {
     linger(request);
     Problem::new(ProblemCode::Unavailable, "The process is waiting for its database. Try again later.")

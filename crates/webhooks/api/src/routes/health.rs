@@ -53,7 +53,7 @@ pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response,
     }
 }
 
-/// An error's words as a sentence.
+/// Returns an error's text as a sentence.
 fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     let first = rest.next().into_iter().flat_map(char::to_uppercase);

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what this process counts and times, for Prometheus.
+//! `GET /metrics`: the metrics of this process, for Prometheus.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};

@@ -1,4 +1,4 @@
-//! The routes, one endpoint to a file.
+//! The routes, one endpoint per file.
 
 mod api_keys;
 mod deliveries;
@@ -25,7 +25,7 @@ use crate::options::MetricsSource;
 use crate::shared::Shared;
 use webhooks::replays;
 
-/// What the handlers say of themselves.
+/// Returns the handlers' own descriptions.
 pub(crate) fn described() -> utoipa::openapi::OpenApi {
     let mut document = events::Described::openapi();
     document.merge(webhooks::Described::openapi());
@@ -39,7 +39,7 @@ pub(crate) fn described() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// Routes, and the paths that they have.
+/// Routes and their paths.
 #[derive(Default)]
 pub(crate) struct Routes {
     pub(crate) router: Router<Shared>,
@@ -53,7 +53,7 @@ impl Routes {
     }
 }
 
-/// The routes that need a key, each method with the scope that it needs.
+/// Returns the routes that require a key, each method with the scope that it requires.
 pub(crate) fn guarded() -> Routes {
     let publish = |methods| needs(scopes::EVENTS_WRITE, methods);
     let watch = |methods| needs(scopes::WEBHOOKS_READ, methods);
@@ -100,14 +100,14 @@ pub(crate) fn guarded() -> Routes {
         )
 }
 
-/// How many bytes a body may have on the route that a request has come to.
+/// Returns the maximum bytes of a body on the request's route.
 pub(crate) fn body_limit(extensions: &Extensions) -> usize {
     let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    // Whatever the routes may be nested under.
+    // The routes may be nested under any path.
     if route.ends_with("/events/batch") { body::BATCH_LIMIT } else { body::LIMIT }
 }
 
-/// The routes that need no key.
+/// Returns the routes that require no key.
 pub(crate) fn open(metrics: Option<MetricsSource>) -> Routes {
     let health =
         Routes::default().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz));
@@ -117,7 +117,7 @@ pub(crate) fn open(metrics: Option<MetricsSource>) -> Routes {
     }
 }
 
-/// The routes of a process that waits for its database.
+/// Returns the routes of a process that waits for its database.
 pub(crate) fn waiting(metrics: Option<MetricsSource>) -> Router {
     let router = Router::new().route("/healthz", get(health::healthz));
     let router = match metrics {
@@ -127,7 +127,7 @@ pub(crate) fn waiting(metrics: Option<MetricsSource>) -> Router {
     router.fallback(fallback::no_database_yet)
 }
 
-/// What the API says of itself, for which no key is needed either.
+/// Returns the routes of the API description, which require no key either.
 pub(crate) fn description() -> Routes {
     Routes::default()
         .route("/openapi.json", get(description::openapi_json))

@@ -9,8 +9,8 @@ use crate::fault::Faults;
 
 const MAX_PROJECTS: usize = 100;
 
-/// The projects that could be read; none if there are some and none of them could. One that there is not for
-/// the caller is a fault, whether anybody else has it or not.
+/// Returns the projects that could be read; `None` if there are some and none could be read. A project that
+/// the caller may not see is a fault, whether others use it or not.
 pub(super) fn projects(
     value: &Value<'_>,
     access: &Access,
@@ -35,5 +35,5 @@ pub(super) fn projects(
     Some(read).filter(|read| elements.is_empty() || !read.is_empty())
 }
 
-/// What is said of a project that is none of the caller's.
+/// The fault of a project that is not one of the caller's.
 pub(super) const NOT_YOURS: &str = "is not one of the projects that the API key is restricted to";

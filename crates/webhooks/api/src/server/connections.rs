@@ -1,4 +1,4 @@
-//! The open connections: how many there may be, and which one gives way when there is no room.
+//! The open connections: their maximum number, and which one is closed to make room.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,30 +9,31 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How many connections beyond the limit are taken for probes while every other one is being answered.
+/// Number of connections beyond the limit that are accepted for probes while all others are busy.
 const PROBE_CONNECTIONS: usize = 64;
-/// How many connections without a whole head are closed at once, so that a flood of them costs little each.
+/// Maximum number of connections without a complete head that are closed at once, so that in a flood each
+/// costs little.
 const EVICTED_AT_ONCE: usize = 32;
 
-/// What a connection is doing.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It is new, or has sent a part of a head.
+    /// The connection is new, or has sent part of a head.
     Head,
     /// A request is being answered.
     Serving,
-    /// The answer is written as far as the client takes it.
+    /// The response is being written, as fast as the client accepts it.
     Finishing,
-    /// It waits for the next request.
+    /// The connection waits for its next request.
     Idle,
 }
 
-/// One connection.
+/// An open connection.
 pub(super) struct Connection {
     origin: Origin,
-    /// It may ask for `/healthz` and `/readyz` only.
+    /// True if only `/healthz` and `/readyz` are answered.
     pub(super) is_for_probes: bool,
-    /// The phase in the lowest two bits, and above them since when, in milliseconds after the base.
+    /// The phase in the lowest two bits, and above them its start in milliseconds after the base.
     phase: AtomicU64,
     base: Instant,
     evicted: CancellationToken,
@@ -48,7 +49,7 @@ impl Connection {
         self.read().0
     }
 
-    /// The phase, and since when it lasts.
+    /// Returns the phase and its start.
     pub(super) fn read(&self) -> (Phase, Instant) {
         let packed = self.phase.load(Ordering::Relaxed);
         let phase = match packed & 3 {
@@ -60,7 +61,7 @@ impl Connection {
         (phase, self.base + Duration::from_millis(packed >> 2))
     }
 
-    /// Waits until it must give way to another.
+    /// Waits until the connection must make room for another.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
@@ -80,7 +81,7 @@ struct Table {
     for_probes: usize,
 }
 
-/// A place among the connections; dropping it makes room.
+/// A place among the connections; dropping it frees the place.
 pub(super) struct Place {
     connections: Arc<Connections>,
     id: u64,
@@ -92,8 +93,8 @@ impl Connections {
         Self { max: max.max(1), base: Instant::now(), table: Mutex::default() }
     }
 
-    /// Takes in a connection of this address, in the place of one that waits if there is no room; none if all
-    /// others are being answered.
+    /// Admits a connection from this address, and closes a waiting one if there is no room. If all others are
+    /// busy, the connection is for probes only; returns `None` if there is no room for these either.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let mut table = self.table();
         if table.regular() >= self.max {
@@ -118,7 +119,7 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), id, connection })
     }
 
-    /// Closes some connections that wait, and says whether there were any.
+    /// Closes some waiting connections. Returns whether there were any.
     pub(super) fn evict(&self) -> bool {
         self.table().evict()
     }
@@ -145,11 +146,11 @@ impl Table {
         }
     }
 
-    /// Closes some connections that have not sent a whole head, of the address that has the most of them; if there
-    /// are none, the idle one that has waited longest of the address with the most idle ones.
+    /// Closes some connections without a complete head, of the address that has most of these. If there are
+    /// none, closes the connection that has been idle longest, of the address that has most idle ones.
     fn evict(&mut self) -> bool {
         let mut victims = self.longest_of_heaviest(Phase::Head);
-        // At least one, and of a crowd no more than half.
+        // At least one, and at most half of a crowd.
         victims.truncate((victims.len() / 2).clamp(1, EVICTED_AT_ONCE));
         if victims.is_empty() {
             victims = self.longest_of_heaviest(Phase::Idle);
@@ -164,7 +165,8 @@ impl Table {
         !victims.is_empty()
     }
 
-    /// The connections in a phase of the address that has the most of them, the one that is in it longest first.
+    /// Returns the connections in a phase of the address that has most of these, the longest in the phase
+    /// first.
     fn longest_of_heaviest(&self, phase: Phase) -> Vec<u64> {
         let in_phase = || self.open.iter().filter(|(_, connection)| connection.phase() == phase);
         let mut counts: HashMap<Origin, usize> = HashMap::new();
@@ -183,7 +185,8 @@ impl Table {
     }
 }
 
-/// Where connections come from: an address, of IPv6 the network of 64 bits that one customer has.
+/// The origin of connections: an IPv4 address, or the 64-bit network of an IPv6 address, which one customer
+/// has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Origin(IpAddr);
 
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_address_with_the_most_half_sent_heads_gives_way_oldest_first() {
+    async fn the_oldest_half_sent_head_of_the_busiest_address_is_closed() {
         let connections = Arc::new(Connections::new(6));
         let lonely = admit(&connections, "192.0.2.1");
         let mut crowd = Vec::new();
@@ -229,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn idle_connections_give_way_and_those_that_are_answered_do_not() {
+    async fn idle_connections_are_closed_and_busy_ones_are_not() {
         let connections = Arc::new(Connections::new(2));
         let (serving, idle) = (admit(&connections, "192.0.2.1"), admit(&connections, "192.0.2.1"));
         serving.connection.enter(Phase::Serving);
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_find_room_while_all_others_are_answered() {
+    async fn probes_are_admitted_while_all_others_are_busy() {
         let connections = Arc::new(Connections::new(1));
         let serving = admit(&connections, "192.0.2.1");
         serving.connection.enter(Phase::Serving);

@@ -1,11 +1,11 @@
-//! What the head of a request must be like beyond what the parser asks for.
+//! Checks of a request's head that the parser does not make.
 
 use axum::body::Body;
 use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 
-/// Refuses a head that is too large, or that does not name its host as RFC 9112 (section 3.2) asks.
+/// Refuses a head that is too large, or that does not name its host as RFC 9112 (section 3.2) requires.
 pub(super) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), StatusCode> {
     if length(request) > max_bytes {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -13,7 +13,7 @@ pub(super) fn check<B>(request: &Request<B>, max_bytes: usize) -> Result<(), Sta
     if names_host(request.version(), request.headers()) { Ok(()) } else { Err(StatusCode::BAD_REQUEST) }
 }
 
-/// How many bytes the head has, without what may be left out around its parts.
+/// Returns the size of the head in bytes, without optional syntax around its parts.
 fn length<B>(request: &Request<B>) -> usize {
     let target = request.uri();
     let path = target.path_and_query().map_or(1, |path| path.as_str().len());
@@ -36,13 +36,13 @@ fn names_host(version: Version, headers: &HeaderMap) -> bool {
     }
 }
 
-/// A host, with or without a port; it may be empty.
+/// Returns whether a value is a host, with or without a port; it may be empty.
 fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())
 }
 
-/// The answer to a head that was refused: without a body, and the connection's last.
+/// Returns the response to a refused head: it has no body and closes the connection.
 pub(super) fn refusal(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_as_long_as_it_is_sent() {
+    fn head_length_is_the_number_of_bytes_sent() {
         let sent = "GET /a?b HTTP/1.1\r\nhost: x\r\naccept: */*\r\n\r\n";
         let request = Request::get("/a?b").header("host", "x").header("accept", "*/*").body(()).unwrap();
         assert_eq!(length(&request), sent.len());

@@ -1,4 +1,4 @@
-//! Noting what a connection is doing, and ending it when it waits for too long.
+//! Tracking of a connection's phase, and its timeouts while it waits.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connections::{Connection, Phase};
 
-/// A stream that notes when a head begins to arrive and when an answer is written.
+/// A stream that records when a head begins to arrive and when a response has been written.
 pub(super) struct Tracked<S> {
     stream: S,
     connection: Arc<Connection>,
@@ -71,7 +71,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tracked<S> {
     }
 }
 
-/// The body of an answer; the request has been answered once it is dropped.
+/// The body of a response; dropping it marks the request as answered.
 pub(super) struct Answer {
     body: Body,
     connection: Arc<Connection>,
@@ -116,7 +116,8 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
 }
 
-/// Ends once its connection has waited for too long. It is to be polled whenever the connection was.
+/// A future that ends once its connection has waited for too long. It must be polled whenever the connection
+/// is polled.
 pub(super) struct Expiry {
     connection: Arc<Connection>,
     limits: Limits,
@@ -147,7 +148,7 @@ impl Future for Expiry {
         if self.timer.deadline() > due || self.timer.is_elapsed() {
             self.timer.as_mut().reset(due);
         }
-        // One that was set before the connection did something rings too early.
+        // A timer that was set before the connection's latest activity fires too early.
         loop {
             ready!(self.timer.as_mut().poll(cx));
             if Instant::now() >= due {

@@ -135,7 +135,7 @@ impl<'a> From<&'a CapturedResponse> for ResponseView<'a> {
     }
 }
 
-/// A body as text, less the character that truncation has cut through.
+/// Returns a body as text, without a character that truncation cut.
 fn as_text(body: &[u8], truncated: bool) -> Option<&str> {
     match std::str::from_utf8(body) {
         Ok(text) => Some(text),

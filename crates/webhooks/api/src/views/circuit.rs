@@ -1,4 +1,4 @@
-//! How a webhook's endpoint is doing, as the API shows it.
+//! The circuit of a webhook's endpoint as the API shows it.
 
 use std::fmt;
 
@@ -26,10 +26,10 @@ pub(crate) struct CircuitView {
 }
 
 impl CircuitView {
-    /// The circuit at a moment.
+    /// Returns the circuit at `now`.
     pub(crate) fn new(health: &Health, now: Timestamp) -> Self {
         let circuit = match health.circuit(now) {
-            // What is waited for is how the probe fares.
+            // The circuit waits for the result of the probe.
             Circuit::Open { .. } if health.probing => Circuit::HalfOpen,
             circuit => circuit,
         };
@@ -45,13 +45,13 @@ impl CircuitView {
         }
     }
 
-    /// Whether there is nothing to tell.
+    /// Returns whether the endpoint is healthy.
     pub(crate) const fn is_well(&self) -> bool {
         self.failing_since.is_none()
     }
 }
 
-/// A text that differs where the view does.
+/// Writes a text that differs whenever the view differs.
 impl fmt::Display for CircuitView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = |at: &Option<Text<Timestamp>>| at.as_ref().map_or(0, |at| at.0.as_micros());

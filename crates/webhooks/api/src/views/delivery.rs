@@ -66,7 +66,7 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
     }
 }
 
-/// Why a delivery ended without success: the name, and a sentence for people.
+/// Returns why a delivery ended without success: the name, and a sentence for people.
 fn reason(state: &DeliveryState) -> Option<(&'static str, &'static str)> {
     match state {
         DeliveryState::Failed { reason, .. } => Some((reason.as_str(), failure(*reason))),
@@ -148,7 +148,7 @@ impl Serialize for SentHeaders {
     }
 }
 
-/// A body of ours, which is JSON and so always UTF-8.
+/// A body of the service itself, which is JSON and therefore always UTF-8.
 struct Utf8<'a>(&'a [u8]);
 
 impl Serialize for Utf8<'_> {

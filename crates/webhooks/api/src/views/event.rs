@@ -99,14 +99,14 @@ impl<'a> EventDetail<'a> {
     }
 }
 
-/// What is known of those who would be sent an event if it came today.
+/// What is known of the webhooks that would receive an event now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Today {
-    /// Nothing.
+    /// None is known.
     Unknown,
-    /// There is a disabled webhook that subscribes to it.
+    /// A disabled webhook subscribes to the event.
     Disabled,
-    /// There is an enabled webhook that subscribes to it, and none that is disabled.
+    /// An enabled webhook subscribes to the event, and no disabled one.
     Enabled,
 }
 

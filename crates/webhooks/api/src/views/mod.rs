@@ -1,4 +1,4 @@
-//! The JSON shapes of answers.
+//! The JSON views in responses.
 
 mod api_key;
 mod attempt;
@@ -40,7 +40,7 @@ pub(crate) type AttemptList = ListOf<AttemptView<'static>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer of JSON.
+/// Returns a JSON response.
 pub(crate) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => json_text(body),
@@ -48,7 +48,7 @@ pub(crate) fn json(value: &impl Serialize) -> Response {
     }
 }
 
-/// An answer of JSON that is written already.
+/// Returns a response whose JSON is already text.
 pub(crate) fn json_text(text: Vec<u8>) -> Response {
     let mut response = text.into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
@@ -70,7 +70,7 @@ struct Number(f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Up to here a whole f64 and an integer are the same.
+        // Up to this value, a whole f64 is an exact integer.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if self.0.fract() == 0.0 && self.0.abs() <= EXACT {
             serializer.serialize_i64(self.0 as i64)
@@ -80,12 +80,12 @@ impl Serialize for Number {
     }
 }
 
-/// Milliseconds, to the microsecond.
+/// Returns milliseconds, with microsecond precision.
 fn milliseconds(duration: Duration) -> Number {
     Number(duration.as_micros() as f64 / 1_000.0)
 }
 
-/// Names and values in order, shown as an object.
+/// Ordered names and values, shown as an object.
 struct Map<T>(T);
 
 impl<'a, T> Serialize for Map<T>

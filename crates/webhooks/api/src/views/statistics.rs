@@ -86,7 +86,7 @@ struct AttemptsView {
     failed: FailedView,
 }
 
-/// Counts by class, all classes, so that a reader need not tell absence from zero.
+/// Counts of all failure classes, so that a reader need not distinguish an absent class from zero.
 struct FailedView(AttemptCounts);
 
 impl Serialize for FailedView {
@@ -112,7 +112,7 @@ struct QuantilesView {
 }
 
 impl QuantilesView {
-    /// None if nothing was counted.
+    /// Returns `None` if nothing was counted.
     fn of(histogram: &Histogram) -> Option<Self> {
         let quantile = |part| histogram.quantile(part).map(milliseconds);
         Some(Self { p50: quantile(0.5)?, p95: quantile(0.95)?, p99: quantile(0.99)? })

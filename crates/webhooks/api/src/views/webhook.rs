@@ -79,7 +79,7 @@ pub(crate) struct WebhookView<'a> {
 }
 
 impl<'a> WebhookView<'a> {
-    /// The webhook as it is at `now`.
+    /// Returns the webhook as it is at `now`.
     pub(crate) fn new(webhook: &'a Webhook, circuit: CircuitView, now: Timestamp) -> Self {
         let previous = webhook.previous_secret_at(now);
         let disabled = match webhook.state {
@@ -111,17 +111,17 @@ impl<'a> WebhookView<'a> {
         }
     }
 
-    /// The webhook's version.
+    /// Returns the webhook's version.
     pub(crate) const fn version(&self) -> u64 {
         self.version
     }
 
-    /// Whether two secrets sign.
+    /// Returns whether two secrets sign.
     pub(crate) const fn is_rotating(&self) -> bool {
         self.previous_secret_expires_at.is_some()
     }
 
-    /// How the endpoint is doing.
+    /// Returns the circuit of the endpoint.
     pub(crate) const fn circuit(&self) -> &CircuitView {
         &self.circuit
     }
@@ -140,7 +140,7 @@ pub(crate) struct CreatedView<'a> {
 
 impl<'a> From<&'a WebhookCreated> for CreatedView<'a> {
     fn from(created: &'a WebhookCreated) -> Self {
-        // Nothing was sent yet.
+        // Nothing has been sent yet.
         let now = created.webhook.created_at;
         let circuit = CircuitView::new(&Health::default(), now);
         Self {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-/// A text as it stands.
+/// A text, escaped.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
@@ -42,7 +42,7 @@ impl Display for Line<'_> {
     }
 }
 
-/// Paragraphs of such lines, with blank lines between them.
+/// Paragraphs of such lines, separated by blank lines.
 pub(super) struct Paragraphs<'a>(pub(super) &'a str);
 
 impl Display for Paragraphs<'_> {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn markup_is_made_of_markdown_alone() {
+    fn only_markdown_becomes_markup() {
         let text = "a <b> & `<c> \"**\"` and **so on**\n\nmore";
         let html = "<p>a &lt;b&gt; &amp; <code>&lt;c&gt; &quot;**&quot;</code> and <strong>so on</strong></p>\n<p>more</p>\n";
         assert_eq!(Paragraphs(text).to_string(), html);

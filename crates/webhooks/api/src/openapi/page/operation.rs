@@ -1,4 +1,4 @@
-//! One operation.
+//! An operation on the page.
 
 use std::fmt::{self, Write as _};
 
@@ -80,7 +80,7 @@ fn answer(html: &mut String, document: &Value, status: &str, answer: &Value) -> 
     writeln!(html, "</details>")
 }
 
-/// What a body or an answer holds: its shape once, though it may have several media types.
+/// Writes the content of a body or response: its schema once, even if it has several media types.
 fn contents(html: &mut String, holder: &Value) -> fmt::Result {
     let types: Vec<_> = members(&holder["content"]).map(|(name, _)| Escaped(name)).collect();
     let Some((_, content)) = members(&holder["content"]).next() else {
@@ -100,7 +100,7 @@ fn contents(html: &mut String, holder: &Value) -> fmt::Result {
 }
 
 fn example(html: &mut String, what: &str, value: &Value) -> fmt::Result {
-    // Text that is no JSON stands as it is.
+    // Text that is not JSON is shown unchanged.
     let text = value.as_str().map_or_else(|| examples::pretty(value), str::to_owned);
     writeln!(html, "<p><small>{}</small></p>\n<pre>{}</pre>", Escaped(what), Escaped(&text))
 }

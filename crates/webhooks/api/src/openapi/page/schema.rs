@@ -1,4 +1,4 @@
-//! Shapes of JSON.
+//! Schemas on the page.
 
 use std::fmt::{self, Display, Write as _};
 
@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::markup::{Escaped, Paragraphs};
 use super::{members, text};
 
-/// A schema with all that is said of it.
+/// Writes a schema with its description and members.
 pub(super) fn write(html: &mut String, schema: &Value) -> fmt::Result {
     writeln!(html, "{}<p>{}</p>", Paragraphs(text(schema, "description")), Summary(schema))?;
     members_of(html, schema)
 }
 
-/// The members of an object, or of each of the objects that there is a choice of.
+/// Writes the members of an object, or of each alternative of a choice.
 pub(super) fn members_of(html: &mut String, schema: &Value) -> fmt::Result {
     for part in ["allOf", "oneOf"].iter().filter_map(|name| schema[*name].as_array()).flatten() {
         if let Some(title) = part["title"].as_str() {
@@ -38,7 +38,7 @@ pub(super) fn members_of(html: &mut String, schema: &Value) -> fmt::Result {
     writeln!(html, "</table>")
 }
 
-/// What a schema is, in a few words.
+/// A schema in a few words.
 pub(super) struct Summary<'a>(pub(super) &'a Value);
 
 impl Display for Summary<'_> {
@@ -71,7 +71,7 @@ impl Display for Summary<'_> {
     }
 }
 
-/// What is asked of a value besides its type.
+/// Writes the constraints of a value besides its type.
 fn bounds(f: &mut fmt::Formatter<'_>, schema: &Value) -> fmt::Result {
     const WORDS: [(&str, &str); 10] = [
         ("format", ""),
@@ -93,7 +93,7 @@ fn bounds(f: &mut fmt::Formatter<'_>, schema: &Value) -> fmt::Result {
     Ok(())
 }
 
-/// A value as it is written in a program.
+/// A value as a program writes it.
 struct Code<'a>(&'a Value);
 
 impl Display for Code<'_> {

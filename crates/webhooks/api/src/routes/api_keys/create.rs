@@ -1,4 +1,4 @@
-//! `POST /api-keys`: makes an API key. 201 with `Location` and the key, whose text is shown this once.
+//! `POST /api-keys`: creates an API key. 201 with `Location` and the key, whose text is shown only once.
 
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};

@@ -1,5 +1,5 @@
-//! `DELETE /api-keys/{id}`: 204; the key lets nobody in any more, at once in this process and within a
-//! second in others.
+//! `DELETE /api-keys/{id}`: 204. The key stops working at once in this process, and within a second in
+//! others.
 
 use axum::extract::State;
 use http::StatusCode;

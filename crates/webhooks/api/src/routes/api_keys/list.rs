@@ -1,4 +1,4 @@
-//! `GET /api-keys?limit=&cursor=`: API keys, newest first, those that have expired included.
+//! `GET /api-keys?limit=&cursor=`: API keys, newest first, including expired ones.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -36,7 +36,7 @@ pub(super) struct NewApiKeyBody {
     expires_at: Option<String>,
 }
 
-/// Reads the whole body: what the key is to be, or every fault of it.
+/// Reads the whole body. Returns the new key, or all faults of the body.
 pub(super) fn read(document: &Document, api_keys: &ApiKeys, access: &Access) -> Result<NewApiKey, Problem> {
     let mut faults = Faults::default();
     let object = document.root().object(&mut faults);
@@ -58,7 +58,7 @@ fn members(mut object: Object<'_>, access: &Access, faults: &mut Faults) -> NewA
     let projects = given.and_then(|value| projects(&value, access, faults));
     let expires_at = object.optional("expires_at").and_then(|value| value.parsed(faults));
     object.finish(faults);
-    // Scopes that cannot be read are noted, and stand as one that is nothing special meanwhile.
+    // Unreadable scopes are recorded as faults; a scope without special meaning stands in for them.
     let scopes = scopes.unwrap_or_else(|| BTreeSet::from([scopes::WEBHOOKS_READ]));
     NewApiKey { name, access: Access { scopes, projects }, expires_at }
 }
@@ -75,7 +75,7 @@ fn name(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
     }
 }
 
-/// The scopes that could be read; none if there are some and none of them could.
+/// Returns the scopes that could be read; `None` if there are some and none could be read.
 fn read_scopes(value: &Value<'_>, faults: &mut Faults) -> Option<BTreeSet<Scope>> {
     let elements = value.array(MAX_SCOPES, faults)?;
     if elements.len() > MAX_SCOPES {

@@ -1,4 +1,4 @@
-//! `GET /deliveries/{id}/attempts?limit=&cursor=`: a delivery's attempts, the last first.
+//! `GET /deliveries/{id}/attempts?limit=&cursor=`: a delivery's attempts, last first.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! `POST /deliveries/{id}/cancel`: calls off a delivery that waits. 200 with the delivery; 409 while it is in
+//! `POST /deliveries/{id}/cancel`: cancels a waiting delivery. 200 with the delivery; 409 while it is in
 //! flight, or once it has ended.
 
 use axum::extract::State;

@@ -27,7 +27,7 @@ pub(crate) struct Filters {
     until: Option<String>,
 }
 
-/// Reads `status`, `event`, `project`, `since` and `until`; what passes is there for the caller.
+/// Reads `status`, `event`, `project`, `since` and `until`. The filter admits only what the caller may see.
 pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
     let mut filter = read_kind(query, access);
     filter.since = query.moment("since");

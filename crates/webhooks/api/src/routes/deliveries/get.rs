@@ -1,4 +1,4 @@
-//! `GET /deliveries/{id}`: a delivery with what it sends and its last attempt.
+//! `GET /deliveries/{id}`: a delivery with its payload, headers and last attempt.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,5 +1,5 @@
-//! `GET /deliveries?status=&event=&project=&webhook=&since=&until=&limit=&cursor=`: deliveries, those
-//! of the newest events first.
+//! `GET /deliveries?status=&event=&project=&webhook=&since=&until=&limit=&cursor=`: deliveries, those of the
+//! newest events first.
 
 use axum::extract::State;
 use axum::response::Response;

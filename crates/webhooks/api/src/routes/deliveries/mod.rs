@@ -24,13 +24,13 @@ use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, DeliveryRecord, P
 
 use crate::problem::Problem;
 
-/// One delivery that there is for the caller, or 404.
+/// Returns a delivery that the caller may see, or 404.
 async fn find(services: &Services, access: &Access, id: DeliveryId) -> Result<DeliveryRecord, Problem> {
     let none = || Problem::not_found("The delivery was not found.");
     let found = services.history.get(id).await?.ok_or_else(none)?;
     if access.projects.is_some() {
-        // Its webhook may be deleted by now, which only the store sees through. There is one delivery of
-        // an event to a webhook.
+        // The webhook may have been deleted, and only the store still knows its projects. An event has one
+        // delivery to a webhook.
         let this = DeliveryFilter {
             webhook: Some(found.delivery.webhook_id),
             event: Some(found.delivery.event_id),

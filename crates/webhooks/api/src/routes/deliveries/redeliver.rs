@@ -1,4 +1,4 @@
-//! `POST /deliveries/{id}/redeliver`: makes an attempt now. 202 with the delivery; 409 while it is in
+//! `POST /deliveries/{id}/redeliver`: requests an attempt now. 202 with the delivery; 409 while it is in
 //! flight, or if its webhook is disabled or deleted.
 
 use axum::extract::State;

@@ -1,5 +1,5 @@
-//! `DELETE /event-types/{name}`: removes a registered event type. 204; 409 while a webhook subscribes to it
-//! by its name, and for one that is built in.
+//! `DELETE /event-types/{name}`: deletes a registered event type. 204; 409 while a webhook subscribes to it
+//! by name, and for a built-in one.
 
 use axum::extract::State;
 use http::StatusCode;

@@ -35,7 +35,7 @@ pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> 
     Ok(page::answer(&found, &given, EventTypeView::from, |one| Name(one.name.clone())))
 }
 
-/// What event types are ordered by.
+/// The sort key of event types.
 struct Name(EventType);
 
 impl fmt::Display for Name {

@@ -1,11 +1,11 @@
-//! Names in explanations.
+//! Names in error messages.
 
 use rdev_webhooks_domain::EventType;
 
-/// How many names an explanation lists.
+/// Maximum number of names in a message.
 const MAX_LISTED: usize = 50;
 
-/// Names as a list in a sentence; of very many, the first.
+/// Returns names as a list in a sentence; of a long list, only the first.
 pub(in crate::routes) fn listed(names: &[EventType]) -> String {
     let first: Vec<&str> = names.iter().take(MAX_LISTED).map(EventType::as_str).collect();
     let first = first.join(", ");

@@ -1,5 +1,5 @@
-//! `PUT /event-types/{name}`: registers an event type, 201 with `Location`, or replaces the one that is
-//! registered, 200; 409 for one that is built in.
+//! `PUT /event-types/{name}`: registers an event type, 201 with `Location`, or replaces a registered one,
+//! 200; 409 for a built-in one.
 
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
@@ -88,7 +88,7 @@ fn schema(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
     Some(value.text().to_owned())
 }
 
-/// Adds what is wrong with the schema by substance to faults of form, so that all are told at once.
+/// Adds the semantic faults of the schema to the faults of form, so that the response lists all of them.
 async fn vet(schema: Option<String>, mut faults: Faults) -> Problem {
     let Some(schema) = schema else {
         return faults.into();

@@ -1,4 +1,4 @@
-//! What is answered of an event that was taken.
+//! The response for an accepted event.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::openapi::types;
 
-/// How long counting may take what a repeated event has become.
+/// How long counting the deliveries of repeated events may take.
 const MAX_COUNTING: Duration = Duration::from_secs(2);
 
 /// An accepted event.
@@ -24,9 +24,10 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
-    /// The answers for several events. A project-scoped caller is answered with the deliveries that it sees.
-    /// Those of a repeated event are looked up; as the others are stored by now, the answer does not hang on
-    /// that: if it fails, the webhooks count that would get the event now.
+    /// Returns the responses for several events. For a project-scoped caller only visible deliveries are
+    /// counted. Those of a repeated event are looked up. The other events are stored by then, so the response
+    /// does not depend on the look-up: if it fails, the count is that of the webhooks that would get the
+    /// event now.
     pub(super) async fn of(services: &Services, access: &Access, published: &[Published]) -> Vec<Self> {
         let mut accepted: Vec<_> =
             published.iter().map(|one| Self::new(one.id, one.visible_deliveries)).collect();

@@ -1,5 +1,5 @@
-//! `POST /events/batch`: takes up to a thousand events, all or none, in one transaction. 202 with
-//! `{"events":[{"id","deliveries"},…]}`, in the order of the events, once all of it is on disk.
+//! `POST /events/batch`: publishes up to a thousand events, all or none, in one transaction. 202 with
+//! `{"events":[{"id","deliveries"},…]}`, in the order of the events, once all of them are on disk.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ pub(crate) async fn batch(
     Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())
 }
 
-/// Reads the events, each with its place in the body, and notes every fault of form of each.
+/// Reads the events, each with its place in the body, and records the faults of form of each.
 fn read(
     document: &Document,
     catalogue: &Catalogue,
@@ -94,7 +94,7 @@ fn read(
     if elements.len() > MAX_EVENTS {
         return events.refuse(faults, format_args!("must contain at most {MAX_EVENTS} events"));
     }
-    // One that cannot be read is noted, and those after it are read too.
+    // An unreadable event is recorded as a fault, and the events after it are read too.
     let read = elements.iter().enumerate().filter_map(|(index, element)| {
         if element.text().len() > LIMIT {
             return element.refuse(faults, format_args!("must be at most {LIMIT} bytes long"));

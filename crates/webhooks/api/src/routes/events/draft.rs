@@ -1,4 +1,4 @@
-//! An event as a body gives it.
+//! An event in a request body.
 
 use rdev_webhooks_app::{Catalogue, EventDraft, EventFault, PublishError};
 use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent};
@@ -43,8 +43,8 @@ pub(crate) struct NewEventData {
     others: (),
 }
 
-/// Reads an event that the caller may publish, and notes every fault of its form. An event that can be judged
-/// by substance is given even then.
+/// Reads an event that the caller may publish, and records every fault of its form. Returns the event even
+/// then if its meaning can be checked.
 pub(super) fn read(
     value: &Value<'_>,
     catalogue: &Catalogue,
@@ -81,7 +81,7 @@ fn members(
     })
 }
 
-/// The project that `data` names. Who is limited to projects must name one of these.
+/// Returns the project that `data` names. A project-scoped caller must name one of its projects.
 fn own_project(data: &mut Object<'_>, access: &Access, faults: &mut Faults) -> Option<ProjectName> {
     let Some(value) = data.optional("project") else {
         if access.projects.is_some() {
@@ -107,8 +107,8 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
     value.refuse(faults, format_args!("`{event_type}` is not a known event type; known event types: {known}"))
 }
 
-/// Adds what is wrong by substance with events, each of which stands at its place, to faults of form, so that
-/// all are told at once.
+/// Adds the semantic faults of events, each with its place, to the faults of form, so that the response lists
+/// all of them.
 pub(super) async fn vet(
     catalogue: &Catalogue,
     key: Option<ApiKeyId>,
@@ -121,7 +121,7 @@ pub(super) async fn vet(
     faults.into()
 }
 
-/// Why events were not accepted, their faults at their places in the body.
+/// Returns why events were not accepted, with the places of the faults in the body.
 pub(super) fn explain(error: PublishError, places: &[String]) -> Problem {
     match error {
         PublishError::Invalid(found) => {

@@ -1,5 +1,4 @@
-//! `GET /events/{id}`: an event with what became of it: its first 100 deliveries, or why there are
-//! none.
+//! `GET /events/{id}`: an event with its first 100 deliveries, or the reason why it has none.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,10 +13,10 @@ use crate::path::PathId;
 use crate::problem::Problem;
 use crate::views::{self, EventDetail, Today};
 
-/// How many deliveries are shown; `GET /deliveries?event=` has the others.
+/// Maximum number of deliveries shown; `GET /deliveries?event=` has the others.
 const MAX_DELIVERIES: u32 = 100;
 
-/// How many webhooks are looked at to tell why nobody was sent an event.
+/// Maximum number of webhooks that are examined to explain why an event has no deliveries.
 const MAX_WEBHOOKS: u32 = 100;
 
 /// Get an event
@@ -54,7 +53,8 @@ pub(crate) async fn get(
     Ok(views::json(&EventDetail::new(&record, &deliveries, today)))
 }
 
-/// Who of those that the caller sees would be sent that event today, as far as one page of them tells.
+/// Returns the state of the visible webhooks that would receive the event now, as far as one page of them
+/// shows.
 async fn today(services: &Services, event: &Event, access: &Access) -> Result<Today, Problem> {
     let filter = WebhookFilter {
         event_type: Some(event.event_type.clone()),
@@ -63,7 +63,7 @@ async fn today(services: &Services, event: &Event, access: &Access) -> Result<To
         ..WebhookFilter::default()
     };
     let page = services.webhooks.list(&filter, PageRequest { limit: MAX_WEBHOOKS, before: None }).await?;
-    // Without a project the filter lets those pass, too, that take some projects' events only.
+    // Without a project the filter also admits webhooks that receive only the events of some projects.
     let takes = |webhook: &&Webhook| event.project.is_some() || webhook.projects.is_empty();
     let mut would = page.items.iter().filter(takes).map(|webhook| webhook.state).peekable();
     let is_any = would.peek().is_some();

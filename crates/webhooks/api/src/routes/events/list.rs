@@ -1,5 +1,5 @@
-//! `GET /events?event=&project=&since=&until=&limit=&cursor=`: events, newest first, each with what
-//! became of it.
+//! `GET /events?event=&project=&since=&until=&limit=&cursor=`: events, newest first, each with the counts of
+//! its deliveries.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,5 +1,5 @@
-//! `POST /events`: takes an event. 202 with `{"id","deliveries"}` once it is on disk with all its
-//! deliveries; a repeat of the producer's own `id` is answered as the first was.
+//! `POST /events`: publishes an event. 202 with `{"id","deliveries"}` once it is on disk with all its
+//! deliveries. A repeat of the producer's own `id` gets the response of the first.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};

@@ -30,14 +30,14 @@ use crate::views::DeliveryView;
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const LAST_EVENT_ID: &str = "Last-Event-ID";
-/// Asks a proxy like nginx to pass on each event at once.
+/// Response header that makes a proxy such as nginx pass on each event at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// How long a stream is silent at the most.
+/// Maximum silence of a stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often it is asked whether a client's key still holds.
+/// How often a client's key is checked again.
 const CHECK_KEY: Duration = Duration::from_secs(5);
-/// What every stream begins with: how many milliseconds a client is to wait before it comes back.
+/// The start of every stream: how many milliseconds a client waits before it reconnects.
 const HELLO: &str = "retry: 1000\n\n";
 
 /// The parameters of `GET /events/stream`.
@@ -89,7 +89,7 @@ pub(crate) async fn stream(
     query.finish()?;
     let since = last_event_id(&headers)?;
     let subscription = services.feed.watch(caller.key, since).await.map_err(refusal)?;
-    // The bootstrap administrator's holds as long as this process runs.
+    // The administrator key is valid as long as this process runs.
     let key = caller.key.and_then(|_| auth::presented(&headers));
     let key = key.map(|hash| Key { hash, api_keys: services.api_keys, checked_at: Instant::now() });
     let watcher = Watcher {
@@ -106,7 +106,7 @@ pub(crate) async fn stream(
     Ok(([(CONTENT_TYPE, EVENT_STREAM), (X_ACCEL_BUFFERING, unbuffered)], body).into_response())
 }
 
-/// Since when a client that comes back wants to know.
+/// Returns the moment after which a reconnecting client wants changes.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<Timestamp>, Problem> {
     let Some(given) = headers.get(LAST_EVENT_ID).filter(|given| !given.is_empty()) else {
         return Ok(None);
@@ -134,7 +134,7 @@ fn refusal(error: WatchError) -> Problem {
     Problem::new(ProblemCode::Unavailable, detail)
 }
 
-/// An API key that is asked after now and then.
+/// An API key that is checked repeatedly.
 struct Key {
     hash: ApiKeyHash,
     api_keys: ApiKeys,
@@ -142,7 +142,7 @@ struct Key {
 }
 
 impl Key {
-    /// Whether it has neither expired nor been deleted, as far as can be told.
+    /// Returns whether the key has neither expired nor been deleted, as far as is known.
     async fn holds(&mut self) -> bool {
         if self.checked_at.elapsed() < CHECK_KEY {
             return true;
@@ -153,20 +153,20 @@ impl Key {
     }
 }
 
-/// One client's stream.
+/// The stream of one client.
 struct Watcher {
     subscription: Subscription,
     caller: Caller,
     key: Option<Key>,
     filter: DeliveryFilter,
-    /// All that changed before this has been sent.
+    /// Everything that changed before this moment has been sent.
     cursor: Option<Timestamp>,
     silent_since: Instant,
     greeted: bool,
 }
 
 impl Watcher {
-    /// What is sent next; nothing more once the stream has ended. A client can always come back.
+    /// Returns the next text to send; `None` once the stream has ended. A client can always reconnect.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if !self.greeted {
             self.greeted = true;
@@ -201,14 +201,14 @@ impl Watcher {
         }
     }
 
-    /// The events of a batch that are for this client. They have the cursor before the batch: of a batch that
-    /// was sent in part all is sent again.
+    /// Renders the events of a batch that are for this client. Their cursor is the one before the batch: a
+    /// batch that was sent in part is sent again completely.
     fn render(&mut self, batch: &FeedBatch) -> String {
         let id = page::encode(&FeedCursor(*self.cursor.get_or_insert(batch.cursor)));
         let mut text = String::new();
         for watched in batch.changes.iter().filter(|watched| self.is_for_it(watched)) {
             if let Ok(data) = serde_json::to_string(&DeliveryView::from(&watched.delivery)) {
-                // Writing to a text cannot fail.
+                // Writing to a String cannot fail.
                 let _ = write!(text, "id: {id}\nevent: delivery\ndata: {data}\n\n");
             }
         }
@@ -226,7 +226,7 @@ impl Watcher {
             )
     }
 
-    /// A comment; and, since time passes for those who are sent nothing too, the cursor.
+    /// Returns a comment, and the cursor, since time also passes for a client that gets no events.
     fn keep_alive(&self) -> String {
         let id = self.cursor.map(|cursor| format!("id: {}\n", page::encode(&FeedCursor(cursor))));
         format!(": keep-alive\n{}\n", id.unwrap_or_default())

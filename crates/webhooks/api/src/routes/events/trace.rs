@@ -1,9 +1,10 @@
-//! The producer's trace.
+//! The trace of a producer.
 
 use http::HeaderMap;
 use rdev_webhooks_domain::TraceParent;
 
-/// The trace that a request belongs to; one that cannot be continued is none, as the specification asks.
+/// Returns the trace that a request belongs to; `None` if it cannot be continued, as the specification
+/// requires.
 pub(super) fn parent(headers: &HeaderMap) -> Option<TraceParent> {
     let mut sent = headers.get_all("traceparent").iter();
     match (sent.next(), sent.next()) {

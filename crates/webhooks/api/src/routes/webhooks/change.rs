@@ -50,15 +50,15 @@ pub(super) struct WebhookPatchBody {
     enabled: Option<bool>,
 }
 
-/// A change, and whether it holds only for the version it was read against: a part of a retry policy
-/// is merged over what stands there.
+/// A change, and whether it is valid only for the version it was read against: a partial retry policy is
+/// merged over the current one.
 pub(super) struct Change {
     pub(super) webhook: WebhookChange,
     pub(super) is_relative: bool,
 }
 
-/// Reads the whole body: a change of `present`, or every fault of form. Either way what is to be
-/// judged by substance comes along.
+/// Reads the whole body. Returns a change of `present`, or all faults of form; in both cases also what has to
+/// be checked for its meaning.
 pub(super) fn read(
     document: &Document,
     present: &Webhook,
@@ -93,7 +93,7 @@ fn members(
         change.events = Some(subscription.events());
     }
     change.description = settable(object.patch("description"), faults, settings::description);
-    // `null` resets them to what a new webhook of this caller has.
+    // `null` resets the projects to those of a new webhook of this caller.
     change.projects = object.patch("projects").map(|value| match value {
         Some(value) => projects(&value, access, faults).unwrap_or_default(),
         None => access.projects.clone().unwrap_or_default(),
@@ -127,7 +127,7 @@ fn members(
     Change { webhook: change, is_relative }
 }
 
-/// A member that may be replaced but not taken away.
+/// Returns a member that may be replaced but not removed.
 fn needed<'a>(member: Option<Option<Value<'a>>>, at: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
     if matches!(member, Some(None)) {
         faults.at(at, "cannot be removed: every webhook requires it");
@@ -135,7 +135,7 @@ fn needed<'a>(member: Option<Option<Value<'a>>>, at: &'static str, faults: &mut 
     member.flatten()
 }
 
-/// A member that `null` takes away.
+/// Returns the value of a member that `null` removes.
 fn settable<T>(
     member: Option<Option<Value<'_>>>,
     faults: &mut Faults,

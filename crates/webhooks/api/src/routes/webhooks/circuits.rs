@@ -1,4 +1,4 @@
-//! How the endpoints of webhooks that are shown are doing.
+//! The circuits of the webhooks in a response.
 
 use std::collections::HashMap;
 
@@ -8,25 +8,25 @@ use rdev_webhooks_domain::{Health, Timestamp, Webhook, WebhookId};
 use crate::problem::Problem;
 use crate::views::{CircuitView, WebhookView};
 
-/// What is known of several webhooks at a moment.
+/// The health of several webhooks at one moment.
 pub(super) struct Circuits {
     known: HashMap<WebhookId, Health>,
     now: Timestamp,
 }
 
 impl Circuits {
-    /// How one of them is doing.
+    /// Returns the circuit of one of the webhooks.
     pub(super) fn of(&self, id: WebhookId) -> CircuitView {
         CircuitView::new(&self.known.get(&id).copied().unwrap_or_default(), self.now)
     }
 
-    /// One of them as it is shown.
+    /// Returns one of the webhooks as the API shows it.
     pub(super) fn show<'a>(&self, webhook: &'a Webhook) -> WebhookView<'a> {
         WebhookView::new(webhook, self.of(webhook.id), self.now)
     }
 }
 
-/// Asks for all of them at once.
+/// Loads the health of several webhooks at once.
 pub(super) async fn circuits(services: &Services, ids: &[WebhookId]) -> Result<Circuits, Problem> {
     let (healths, now) = services.webhooks.health(ids).await?;
     Ok(Circuits { known: ids.iter().copied().zip(healths).collect(), now })

@@ -1,4 +1,4 @@
-//! `POST /webhooks`: makes a webhook. 201 with `Location`, `ETag` and the webhook with its secret.
+//! `POST /webhooks`: creates a webhook. 201 with `Location`, `ETag` and the webhook with its secret.
 
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};

@@ -1,5 +1,5 @@
-//! `DELETE /webhooks/{id}`: 204; what waits is cancelled, the history stays. With `If-Match` only if the webhook is
-//! still of a version that it names, otherwise 412.
+//! `DELETE /webhooks/{id}`: 204. Waiting deliveries are cancelled, the history stays. With `If-Match` only if
+//! it names the webhook's version, otherwise 412.
 
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};

@@ -1,6 +1,6 @@
-//! `GET /webhooks/{id}/deliveries`: one webhook's deliveries, with the parameters of `GET /deliveries`
-//! save `webhook`. A deleted webhook's history can still be read; since the ports do not tell a deleted
-//! webhook from one that never was, 404 means that there is neither webhook nor delivery.
+//! `GET /webhooks/{id}/deliveries`: a webhook's deliveries, with the parameters of `GET /deliveries` except
+//! `webhook`. The history of a deleted webhook is still readable. The ports do not distinguish a deleted
+//! webhook from one that never existed, so 404 means that there is neither a webhook nor a delivery.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! `GET /webhooks/{id}`: one webhook with its `ETag`; 304 if `If-None-Match` knows it already.
+//! `GET /webhooks/{id}`: a webhook with its `ETag`; 304 if `If-None-Match` names it.
 
 use axum::body::HttpBody;
 use axum::extract::State;
@@ -43,7 +43,7 @@ pub(crate) async fn get(
     let tag = [(ETAG, tag)];
     let shown = views::json(&shown);
     if is_known {
-        // If a length is told, it must be that of what is not sent.
+        // A length in this response must be that of the body that is not sent.
         let length = [(CONTENT_LENGTH, HeaderValue::from(shown.body().size_hint().lower()))];
         return Ok((StatusCode::NOT_MODIFIED, tag, length).into_response());
     }

@@ -49,7 +49,7 @@ use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
 use crate::problem::Problem;
 
-/// One webhook that there is for the caller, or 404.
+/// Returns a webhook that the caller may see, or 404.
 async fn find(services: &Services, access: &Access, id: WebhookId) -> Result<Webhook, Problem> {
     let webhook = services.webhooks.get(id).await?;
     if webhook.is_visible_to(access) { Ok(webhook) } else { Err(WebhookError::NotFound.into()) }

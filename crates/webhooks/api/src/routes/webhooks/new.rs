@@ -52,8 +52,9 @@ pub(super) struct NewWebhookBody {
     enabled: Option<bool>,
 }
 
-/// Reads the whole body: a webhook, or every fault of form. Either way what is to be judged by
-/// substance comes along. It takes the projects that the caller is limited to unless it names some of them.
+/// Reads the whole body. Returns a webhook, or all faults of form; in both cases also what has to be checked
+/// for its meaning. The webhook of a project-scoped caller has the caller's projects unless the body names
+/// some of them.
 pub(super) fn read(
     document: &Document,
     catalogue: &Catalogue,
@@ -80,8 +81,8 @@ fn members(
     let events = object.required("events", faults);
     subscription.patterns = events.map(|value| settings::patterns(&value, faults)).unwrap_or_default();
 
-    // A member that cannot be read is noted, and stands as its default meanwhile, so that those after
-    // it are read too.
+    // An unreadable member is recorded as a fault and has its default meanwhile, so that the members after it
+    // are read too.
     let description = object.optional("description").and_then(|value| settings::description(&value, faults));
     let projects = object.optional("projects").and_then(|value| projects(&value, access, faults));
     let headers = object.optional("headers").and_then(|value| settings::headers(&value, false, faults));

@@ -1,5 +1,5 @@
-//! `PATCH /webhooks/{id}`: changes a webhook by a JSON merge patch. 200 with the webhook and its new
-//! `ETag`; with `If-Match` only if the webhook is still of a version that it names, otherwise 412.
+//! `PATCH /webhooks/{id}`: updates a webhook by a JSON merge patch. 200 with the webhook and its new `ETag`.
+//! With `If-Match` only if it names the webhook's version, otherwise 412.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::tag::{IfMatch, etag_of};
 use crate::views::{self, WebhookView};
 
-/// How often a change that was read against one version is read anew against the next.
+/// Maximum number of versions against which a change is read, if the webhook changes in between.
 const MAX_TRIES: u32 = 5;
 
 /// Update a webhook
@@ -52,7 +52,7 @@ pub(crate) async fn patch(
     let before = circuits(&services, &[id]).await?;
     for _ in 0..MAX_TRIES {
         if let Some(webhook) = try_once(&services, &caller.access, id, &condition, &document).await? {
-            // It is changed by now, so the answer does not hang on another look.
+            // The webhook is updated already, so the response does not depend on this query.
             let shown = circuits(&services, &[id]).await.unwrap_or(before).show(&webhook);
             return Ok(([(ETAG, etag_of(&shown))], views::json(&shown)).into_response());
         }
@@ -61,7 +61,7 @@ pub(crate) async fn patch(
     Err(Problem::new(ProblemCode::Unavailable, detail))
 }
 
-/// Makes the change, unless somebody else made one in between and the client does not mind.
+/// Makes the change. Returns `None` if the webhook changed in between and the client set no condition.
 async fn try_once(
     services: &Services,
     access: &Access,
@@ -78,7 +78,7 @@ async fn try_once(
         Ok(change) => change,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
     };
-    // Nor may it be another's by the time that it is changed.
+    // The webhook must not have moved to other projects by the time of the change, either.
     let is_bound = change.is_relative || *condition != IfMatch::Any || access.projects.is_some();
     let expected = is_bound.then_some(present.version);
     match services.webhooks.update(id, &change.webhook, expected).await {

@@ -11,7 +11,7 @@ use crate::fault::Faults;
 
 type Parts = (u32, Duration, f64, Duration);
 
-// The policy's own bounds, so that each member can be judged by itself; the policy has the last word.
+// The policy's own bounds, so that each member can be checked by itself; the policy makes the final check.
 const MAX_ATTEMPTS: u32 = 50;
 const DAY_MS: u32 = 86_400_000;
 
@@ -39,8 +39,8 @@ pub(super) struct RetryBody {
     schedule_ms: Option<Vec<u32>>,
 }
 
-/// Reads a policy. What it leaves out is taken from `present` if that is of the same shape, and from
-/// the default otherwise; `null` stands for the default.
+/// Reads a policy. Absent members come from `present` if it has the same shape, and from the default
+/// otherwise; `null` stands for the default.
 pub(super) fn retry(
     value: &Value<'_>,
     present: Option<&RetryPolicy>,
@@ -57,13 +57,13 @@ pub(super) fn retry(
                 "cannot be combined with max_attempts, initial_backoff_ms, multiplier or max_backoff_ms";
             waits.refuse(faults, detail)
         }
-        // An empty patch of a schedule leaves it.
+        // An empty patch leaves a schedule unchanged.
         (None, false) if present.is_some_and(|policy| policy.as_schedule().is_some()) => present.cloned(),
         (None, _) => fields.over(present.and_then(RetryPolicy::as_exponential), faults),
     }
 }
 
-/// The members of a backoff: none if absent, `Some(None)` if `null`.
+/// The members of a backoff: `None` if absent, `Some(None)` if `null`.
 struct Fields<'a> {
     max_attempts: Option<Option<Value<'a>>>,
     initial: Option<Option<Value<'a>>>,
@@ -86,17 +86,17 @@ impl<'a> Fields<'a> {
     }
 
     fn over(&self, present: Option<Parts>, faults: &mut Faults) -> Option<RetryPolicy> {
-        // The default is a backoff.
+        // The default policy is a backoff.
         let default = RetryPolicy::default().as_exponential()?;
         let base = present.unwrap_or(default);
-        // All four are read before any is missed, so that every fault is told.
+        // All four are read before any is required, so that every fault is reported.
         let max_attempts =
             member(&self.max_attempts, base.0, default.0, |value| value.integer(1..=MAX_ATTEMPTS, faults));
         let initial = member(&self.initial, base.1, default.1, |value| wait(value, 1, faults));
         let multiplier = member(&self.multiplier, base.2, default.2, |value| multiplier(value, faults));
         let max = member(&self.max, base.3, default.3, |value| wait(value, 1, faults));
         let (max_attempts, initial, multiplier, max) = (max_attempts?, initial?, multiplier?, max?);
-        // A bound that nobody has just set gives way.
+        // A maximum that the body does not set is raised to the initial wait.
         let is_set = matches!(self.max, Some(Some(_)));
         let max = if is_set { max } else { max.max(initial) };
         match RetryPolicy::exponential(max_attempts, initial, multiplier, max) {
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A member's value: that of the body, the default for `null`, the present one if it is absent.
+/// Returns a member's value: that of the body, the default for `null`, the present one if it is absent.
 fn member<T>(
     member: &Option<Option<Value<'_>>>,
     present: T,
@@ -142,13 +142,13 @@ fn schedule(value: &Value<'_>, faults: &mut Faults) -> Option<RetryPolicy> {
     }
 }
 
-/// Whole milliseconds, at most a day.
+/// Reads whole milliseconds, at most a day.
 fn wait(value: &Value<'_>, least_ms: u32, faults: &mut Faults) -> Option<Duration> {
     let milliseconds = value.integer(least_ms..=DAY_MS, faults)?;
     Some(Duration::from_millis(milliseconds.into()))
 }
 
-/// The member that a policy's own judgement is about.
+/// Returns the JSON pointer of the member that the policy's own check refused.
 const fn place(error: RetryPolicyError) -> &'static str {
     match error {
         RetryPolicyError::MaxAttempts => "/retry/max_attempts",

@@ -1,6 +1,6 @@
-//! `POST /webhooks/{id}/secret/rotate`: gives a webhook a new secret, while the old one signs too for as long as
-//! the client asks. 200 with the webhook, its new `ETag` and the new secret; with `If-Match` only if the webhook
-//! is still of a version that it names, otherwise 412.
+//! `POST /webhooks/{id}/secret/rotate`: rotates a webhook's secret; the old one also signs for as long as the
+//! client asks. 200 with the webhook, its new `ETag` and the new secret. With `If-Match` only if it names the
+//! webhook's version, otherwise 412.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ use crate::problem::Problem;
 use crate::tag::{IfMatch, etag_of};
 use crate::views::{self, RotatedView};
 
-/// How long both secrets sign unless the client says otherwise: a day.
+/// Default overlap, during which both secrets sign: a day.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest that both may sign, in seconds: a week.
+/// Maximum overlap in seconds: a week.
 const LONGEST_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
 /// How to rotate a secret. The body may be omitted.
@@ -65,12 +65,12 @@ pub(crate) async fn rotate(
 ) -> Result<Response, Problem> {
     let visible_to = caller.access.projects.clone();
     if visible_to.is_some() {
-        // Whose webhook it is not is told of nothing else.
+        // A caller that may not see the webhook learns of no other fault.
         find(&services, &caller.access, id).await?;
     }
     let overlap = read(&body)?;
     let versions = IfMatch::of(&headers).into_versions();
-    // Looked up first: once the secret is rotated, nothing may keep the answer from showing it.
+    // Queried first: after the rotation, no failure may keep the response from showing the secret.
     let circuits = circuits(&services, &[id]).await?;
     let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to).await?;
     let shown = circuits.show(&rotated.webhook);

@@ -10,7 +10,7 @@ use crate::fault::Faults;
 
 const MAX_DESCRIPTION: usize = 1_000;
 const MAX_PATTERNS: usize = 100;
-/// So many headers may be taken away while as many as are allowed are set.
+/// Maximum number of members in `headers`: some may remove headers while as many as are allowed are set.
 const MAX_HEADER_MEMBERS: usize = 64;
 const MAX_IN_FLIGHT: u32 = 1_000;
 const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
@@ -27,7 +27,7 @@ pub(in crate::routes) fn description(value: &Value<'_>, faults: &mut Faults) -> 
     }
 }
 
-/// The patterns that could be read, each with its place.
+/// Returns the patterns that could be read, each with its place.
 pub(super) fn patterns(value: &Value<'_>, faults: &mut Faults) -> Vec<(usize, EventPattern)> {
     let Some(elements) = value.array(MAX_PATTERNS, faults) else {
         return Vec::new();
@@ -43,8 +43,8 @@ pub(super) fn patterns(value: &Value<'_>, faults: &mut Faults) -> Vec<(usize, Ev
     elements.filter_map(|(index, element)| Some((index, element.parsed(faults)?))).collect()
 }
 
-/// Custom headers by name, in order; one without a value is to be taken away, which only a patch may
-/// ask for.
+/// Returns custom headers by name, in order. A header without a value is to be removed, which only a patch
+/// may request.
 pub(super) fn headers(
     value: &Value<'_>,
     may_remove: bool,
@@ -60,7 +60,7 @@ pub(super) fn headers(
         let is_removed = may_remove && member.is_null();
         let text = if is_removed { None } else { member.string(faults) };
         if text.as_deref() == Some(REDACTED) {
-            // Somebody sends back what he was shown, and would lose the value.
+            // The client sends back a redacted value, and would lose the real one.
             let detail = "is a placeholder and not a value: omit the header to keep its value";
             member.fault(faults, detail);
             continue;
@@ -83,12 +83,12 @@ pub(super) fn headers(
     Some(headers)
 }
 
-/// The same as they are sent; they were found good by [`headers`].
+/// Returns the headers in the form in which they are sent; [`headers`] has checked them.
 pub(super) fn custom(headers: &[(String, Option<String>)]) -> CustomHeaders {
     let mut custom = CustomHeaders::default();
     for (name, value) in headers {
         if let Some(value) = value {
-            // `headers` has inserted each of them once already.
+            // `headers` has already inserted each of them once.
             let _ = custom.insert(name, value);
         }
     }

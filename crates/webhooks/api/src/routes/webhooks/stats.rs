@@ -1,4 +1,4 @@
-//! `GET /webhooks/{id}/stats?window=24h`: what became of a webhook's deliveries.
+//! `GET /webhooks/{id}/stats?window=24h`: the statistics of a webhook's deliveries.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -51,7 +51,7 @@ pub(crate) async fn stats(
         return Err(WebhookError::NotFound.into());
     }
     let visible_to = caller.access.projects.as_ref();
-    // Before its last change the webhook may have taken events of projects that are not the caller's.
+    // Before its last change the webhook may have received events of projects that the caller may not see.
     let not_before = visible_to.map(|_| webhook.updated_at);
     let read = services.statistics.read(id, window, not_before, visible_to).await.map_err(problem)?;
     let circuit = circuits(&services, &[id]).await?.of(id);

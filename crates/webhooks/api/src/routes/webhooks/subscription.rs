@@ -1,4 +1,4 @@
-//! What a body says of where deliveries go and of what, which is judged by substance as well as form.
+//! The URL and the patterns of a body, whose meaning is checked as well as their form.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ use crate::fault::Faults;
 use crate::problem::Problem;
 use crate::routes::event_types::listed;
 
-/// The URL and the patterns of a body as far as they could be read.
+/// The URL and the patterns of a body, as far as they could be read.
 pub(super) struct Subscription {
     pub(super) url: Option<EndpointUrl>,
-    /// Each with its place in the body's array.
+    /// Each pattern has its place in the body's array.
     pub(super) patterns: Vec<(usize, EventPattern)>,
-    /// Where the event types are that there are to subscribe to, for explanations.
+    /// The source of the known event types, for error messages.
     catalogue: Catalogue,
 }
 
@@ -24,12 +24,12 @@ impl Subscription {
         Self { url: None, patterns: Vec::new(), catalogue: catalogue.clone() }
     }
 
-    /// The patterns without their places.
+    /// Returns the patterns without their places.
     pub(super) fn events(&self) -> BTreeSet<EventPattern> {
         self.patterns.iter().map(|(_, pattern)| pattern.clone()).collect()
     }
 
-    /// Adds what is wrong by substance to faults of form, so that all are told at once.
+    /// Adds the semantic faults to the faults of form, so that the response lists all of them.
     pub(super) async fn vet(&self, webhooks: &Webhooks, mut faults: Faults) -> Problem {
         let patterns = self.patterns.iter().map(|(_, pattern)| pattern);
         let found = webhooks.vet(self.url.as_ref(), patterns).await;
@@ -37,7 +37,7 @@ impl Subscription {
         faults.into()
     }
 
-    /// An error of a use case, its faults at their places in the body.
+    /// Converts an error of a use case into a problem with the places of the faults in the body.
     pub(super) fn explain(&self, error: WebhookError) -> Problem {
         match error {
             WebhookError::Invalid(found) => {
@@ -50,7 +50,7 @@ impl Subscription {
     }
 
     fn place(&self, found: &[WebhookFault], faults: &mut Faults) {
-        // A pattern that is given twice may be reported twice, and is to be told once at each place.
+        // A pattern that is given twice may be reported twice, and gets one fault at each place.
         let is_unknown = |pattern: &EventPattern| {
             found.iter().any(|fault| matches!(fault, WebhookFault::UnknownEvent(it) if it == pattern))
         };

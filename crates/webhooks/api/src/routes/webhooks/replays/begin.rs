@@ -1,5 +1,6 @@
-//! `POST /webhooks/{id}/replay`: makes the deliveries of a range again. 202 with `Location` and the replay;
-//! with `dry_run`, 200 with their number. 409 if the webhook is disabled or another replay of it is running.
+//! `POST /webhooks/{id}/replay`: starts a replay of a range of deliveries. 202 with `Location` and the
+//! replay; with `dry_run`, 200 with the number of deliveries. 409 if the webhook is disabled or another
+//! replay of it is running.
 
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};

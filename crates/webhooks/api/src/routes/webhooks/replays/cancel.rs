@@ -1,5 +1,5 @@
-//! `POST /webhooks/{id}/replays/{replay_id}/cancel`: lets a replay queue no more. 200 with the replay; 409 if
-//! it has ended.
+//! `POST /webhooks/{id}/replays/{replay_id}/cancel`: cancels a replay. 200 with the replay; 409 if it has
+//! ended.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! `GET /webhooks/{id}/replays/{replay_id}`: one replay and how far it is.
+//! `GET /webhooks/{id}/replays/{replay_id}`: a replay and its progress.
 
 use axum::extract::State;
 use axum::response::Response;

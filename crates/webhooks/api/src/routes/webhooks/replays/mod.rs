@@ -22,7 +22,7 @@ use rdev_webhooks_domain::{Access, Replay, ReplayId, WebhookId};
 
 use crate::problem::Problem;
 
-/// One replay of a webhook, or 404.
+/// Returns a replay of a webhook, or 404.
 async fn find(
     services: &Services,
     access: &Access,

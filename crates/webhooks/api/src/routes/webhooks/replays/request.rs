@@ -9,10 +9,10 @@ use crate::fault::Faults;
 use crate::openapi::types;
 use crate::problem::Problem;
 
-/// What is asked for.
+/// A requested replay.
 pub(super) struct Request {
     pub(super) new: NewReplay,
-    /// Only to be counted.
+    /// True if the deliveries are only counted.
     pub(super) dry_run: bool,
 }
 
@@ -36,7 +36,8 @@ pub(super) struct ReplayBody {
     dry_run: Option<bool>,
 }
 
-/// Reads the whole body: a replay of what there is for the caller, or every fault of it.
+/// Reads the whole body. Returns a replay of the deliveries that the caller may see, or all faults of the
+/// body.
 pub(super) fn read(document: &Document, webhook: WebhookId, access: &Access) -> Result<Request, Problem> {
     let mut faults = Faults::default();
     let object = document.root().object(&mut faults);
