@@ -1,4 +1,4 @@
-//! Delivering again on request, and calling off.
+//! Redelivers and cancels deliveries on request.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rdev_webhooks_domain::{
 use crate::Statistics;
 use crate::idempotency::{current_key, is_repeated};
 
-/// Takes what is asked of single deliveries. Cheap to clone.
+/// Redelivers and cancels deliveries. Cheap to clone.
 #[derive(Clone)]
 pub struct Deliveries {
     queue: Arc<dyn DeliveryQueue>,
@@ -20,7 +20,7 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// Deliveries over these ports.
+    /// Creates the use cases over these ports.
     #[must_use]
     pub fn new(
         queue: Arc<dyn DeliveryQueue>,
@@ -30,8 +30,8 @@ impl Deliveries {
         Self { queue, history, statistics }
     }
 
-    /// Makes an attempt due now, once under one idempotency key; none if there is no such delivery, or none that
-    /// is visible to who is limited to the projects of `visible_to`.
+    /// Makes an attempt due now, only once under one idempotency key. Returns `None` if the delivery does
+    /// not exist, or if a caller with the projects `visible_to` cannot see it.
     pub async fn redeliver(
         &self,
         id: DeliveryId,
@@ -41,7 +41,7 @@ impl Deliveries {
         self.queue.redeliver(id, &request).await
     }
 
-    /// Calls a delivery off that waits; none as for [`Self::redeliver`].
+    /// Cancels a pending or retrying delivery. Returns `None` as [`Self::redeliver`] does.
     pub async fn cancel(
         &self,
         id: DeliveryId,
@@ -52,7 +52,7 @@ impl Deliveries {
             Some(Cancellation::Cancelled(delivery)) => self.statistics.cancelled(delivery.webhook_id),
             Some(Cancellation::Ended) if is_repeated() => {
                 let ended = self.history.get(id).await?.map(|record| record.delivery);
-                // Most likely by the same request, which was cut off before it was answered.
+                // Most likely by the same request, which was interrupted before its response.
                 if let Some(delivery) = ended.filter(was_asked_for) {
                     return Ok(Some(Cancellation::Cancelled(delivery)));
                 }
@@ -63,7 +63,7 @@ impl Deliveries {
     }
 }
 
-/// Whether somebody has cancelled it.
+/// Returns true if the delivery was cancelled on request.
 fn was_asked_for(delivery: &Delivery) -> bool {
     matches!(delivery.state, DeliveryState::Cancelled { reason: CancelReason::Requested, .. })
 }

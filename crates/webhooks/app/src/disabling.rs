@@ -1,4 +1,4 @@
-//! Disabling webhooks that only fail, and telling of those that were disabled.
+//! Disables failing webhooks, and publishes an event for each disabled webhook.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Ambient, EventDraft, Outages, Publisher};
 
-/// How often webhooks are looked at.
+/// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many webhooks are read at once.
+/// The number of webhooks that one statement reads.
 const PAGE: u32 = 1_000;
 
-/// The reasons for which webhooks are disabled that their owners are told of.
+/// The reasons for which `webhook.disabled` is published.
 const NEWS: [DisabledReason; 2] = [DisabledReason::Failing, DisabledReason::Gone];
 
-/// A webhook that was disabled longer ago is no news. Well within the time that an event's key is
-/// remembered, so that telling again adds nothing.
+/// How recently a webhook must have been disabled to be published. Well within the time for which an
+/// event's key is remembered, so that publishing again adds nothing.
 const NEWS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Disables webhooks of which every attempt has failed for too long, and publishes `webhook.disabled` for
-/// each webhook that was disabled by that, or because its endpoint is gone.
+/// Disables webhooks whose attempts have all failed for too long, and publishes `webhook.disabled` for each
+/// webhook that was disabled for this reason, or because its endpoint is gone.
 ///
-/// Any number of processes may do this side by side: a webhook is disabled once, by its version, and told
-/// of once, by the event's key.
+/// Any number of processes may run this at the same time: a webhook is disabled once, by its version, and
+/// its event is stored once, by its key.
 pub struct Disabling {
     webhooks: Arc<dyn WebhookRepository>,
     publisher: Publisher,
     ambient: Ambient,
     after: Duration,
-    /// What this process has told of; no more than was disabled lately.
+    /// What this process has published; only of recently disabled webhooks.
     told: HashSet<(WebhookId, Timestamp)>,
     outages: Outages,
 }
 
 impl Disabling {
-    /// Disables what has failed for as long as `after`.
+    /// Creates a task that disables webhooks after they have failed for `after`.
     #[must_use]
     pub fn new(
         webhooks: Arc<dyn WebhookRepository>,
@@ -50,14 +50,14 @@ impl Disabling {
         Self { webhooks, publisher, ambient, after, told: HashSet::new(), outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Works until `drain`, a pass a minute. What a pass could not do, the next does.
+    /// Runs one pass a minute until `drain`. The next pass repeats what a pass failed to do.
     pub async fn run(mut self, drain: CancellationToken) {
         loop {
             tokio::select! {
@@ -71,7 +71,7 @@ impl Disabling {
         }
     }
 
-    /// Looks at all webhooks once.
+    /// Disables failing webhooks, and publishes the events of disabled ones.
     pub async fn pass(&mut self) {
         let disabled = self.disable_failing().await;
         self.note("disable failing webhooks", disabled);
@@ -100,7 +100,7 @@ impl Disabling {
         }
     }
 
-    /// Publishes what was disabled lately, each by this process once.
+    /// Publishes an event for each recently disabled webhook; this process publishes each once.
     async fn tell(&mut self) -> Result<(), StoreError> {
         let news_since = self.ambient.now() - NEWS_FOR;
         self.told.retain(|(_, since)| *since >= news_since);
@@ -129,9 +129,10 @@ impl Disabling {
         let draft = EventDraft {
             event_type: EventType::webhook_disabled(),
             timestamp: Some(*since),
-            // An id and a moment have visible ASCII characters alone.
+            // An id and a timestamp consist of visible ASCII characters.
             key: format!("webhook.disabled/{id}/{since}").parse().ok(),
-            // An event has one project: news of a webhook with several would be hidden from all but one of them.
+            // An event has one project: the event of a webhook with several would be hidden from all but
+            // one of them.
             project: webhook.projects.first().filter(|_| webhook.projects.len() == 1).cloned(),
             data: format!(
                 r#"{{"webhook_id":"{id}","reason":"{}","disabled_at":"{since}","failing_since":{failing_since}}}"#,

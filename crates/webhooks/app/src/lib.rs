@@ -1,19 +1,18 @@
 //! The use cases of rdev webhooks, over the ports of the domain.
 //!
-//! - [`Publisher`] takes events and stores them with their deliveries, many callers to a commit.
-//! - [`Catalogue`] knows the event types, and what the data of their events must match.
-//! - [`Webhooks`] makes, changes, deletes and tests webhooks.
-//! - [`Deliveries`] makes and calls off single deliveries on request.
-//! - [`Statistics`] counts what became of deliveries, and tells.
-//! - [`feed::Feed`] lets deliveries be watched as they change.
-//! - [`ApiKeys`] makes and deletes API keys, and knows them again.
-//! - [`Idempotency`] lets any of this be asked for twice and be done once.
-//! - [`Replays`] takes orders to deliver ranges again.
-//! - [`deliver::Worker`] sends what is due, [`Replaying`] queues what is to be delivered again, [`Retention`]
-//!   removes what is old, [`Disabling`] disables webhooks that only fail, and [`Watch`] keeps the gauges of
-//!   the queue.
+//! - [`Publisher`] stores events with their deliveries, those of many callers in one commit.
+//! - [`Catalogue`] holds the event types and the schemas that the data of their events must match.
+//! - [`Webhooks`] creates, updates, deletes and tests webhooks.
+//! - [`Deliveries`] redelivers and cancels deliveries on request.
+//! - [`Statistics`] records and reports the statistics of webhooks.
+//! - [`feed::Feed`] streams the changes of deliveries.
+//! - [`ApiKeys`] creates, deletes and authenticates API keys.
+//! - [`Idempotency`] executes a repeated request once.
+//! - [`Replays`] starts, counts and cancels replays.
+//! - [`deliver::Worker`] sends due deliveries, [`Replaying`] runs replays, [`Retention`] removes expired
+//!   data, [`Disabling`] disables failing webhooks, and [`Watch`] updates the gauges of the queue.
 //!
-//! [`Services`] is what an API stands on. Reading goes straight to the ports: there is nothing to add.
+//! [`Services`] is what an API needs. It reads from the ports directly where a use case has nothing to add.
 
 mod ambient;
 mod api_keys;
@@ -66,41 +65,41 @@ pub use webhooks::{
     Webhooks,
 };
 
-/// Everything that an API needs, cheap to clone.
+/// All services that an API needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
-    /// Takes events.
+    /// Publishes events.
     pub publisher: Publisher,
     /// Manages webhooks.
     pub webhooks: Webhooks,
-    /// Manages API keys, and knows who brings one.
+    /// Manages API keys and authenticates callers.
     pub api_keys: ApiKeys,
     /// Manages replays.
     pub replays: Replays,
-    /// Which event types there are.
+    /// Holds the event types.
     pub catalogue: Catalogue,
-    /// Where events are looked at.
+    /// Reads events.
     pub events: Arc<dyn EventRepository>,
-    /// Where deliveries are looked at.
+    /// Reads deliveries.
     pub history: Arc<dyn DeliveryHistory>,
-    /// Takes what is asked of single deliveries.
+    /// Redelivers and cancels deliveries.
     pub deliveries: Deliveries,
-    /// Tells whether the database answers.
+    /// The queue, which also checks the database.
     pub queue: Arc<dyn DeliveryQueue>,
-    /// Requests that may be sent again.
+    /// Executes requests under idempotency keys.
     pub idempotency: Idempotency,
-    /// Tells what became of webhooks' deliveries.
+    /// Reads the statistics of webhooks.
     pub statistics: Statistics,
-    /// Lets deliveries be watched.
+    /// Streams the changes of deliveries.
     pub feed: feed::Feed,
-    /// Whether this process's worker, if it has one, and its other tasks are at work.
+    /// Whether the essential tasks of this process, its worker included, are running.
     pub heartbeat: deliver::Heartbeat,
-    /// What the database fails to do.
+    /// The current failures of the database.
     pub outages: Outages,
 }
 
 impl Services {
-    /// Whether the process can do its work.
+    /// Returns the readiness check of this process.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness::new(Arc::clone(&self.queue), self.heartbeat.clone(), self.outages.clone())

@@ -1,4 +1,4 @@
-//! Making, changing, deleting and testing webhooks.
+//! Creates, updates, deletes and tests webhooks.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
@@ -18,42 +18,43 @@ use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 use crate::idempotency::is_repeated;
 use crate::{Ambient, Catalogue, EventDraft, PublishError, Publisher};
 
-/// How often an update is tried anew when somebody else changed the webhook in between.
+/// How often an update is tried if other requests change the webhook in the meantime.
 const MAX_UPDATE_TRIES: u32 = 5;
 
-/// How often a test is tried anew when its event found nobody, since the webhook was changed in between.
+/// How often a test is tried if its event reached no webhook because the webhook was changed in the
+/// meantime.
 const MAX_TEST_TRIES: u32 = 3;
 
-/// A webhook as its owner asks for it.
+/// The settings of a new webhook.
 #[derive(Debug, Clone)]
 pub struct NewWebhook {
-    /// Where deliveries go.
+    /// The URL of the endpoint.
     pub url: EndpointUrl,
-    /// What for.
+    /// A description for people.
     pub description: Option<String>,
-    /// What it subscribes to.
+    /// The event types that it subscribes to.
     pub events: BTreeSet<EventPattern>,
-    /// Only these projects' events; empty for all.
+    /// The projects whose events it receives; empty for all.
     pub projects: BTreeSet<ProjectName>,
-    /// Sent along.
+    /// Custom headers of each request.
     pub headers: CustomHeaders,
-    /// When to try again.
+    /// The retry policy.
     pub retry: RetryPolicy,
-    /// The deadline of one attempt, where it is not the worker's.
+    /// The timeout of one attempt; `None` for the worker's.
     pub timeout: Option<Duration>,
-    /// The most deliveries a second.
+    /// The maximum number of deliveries per second.
     pub rate_limit: Option<RateLimit>,
-    /// The most deliveries in flight in one worker process.
+    /// The maximum number of deliveries in flight in one worker process.
     pub max_in_flight: Option<NonZeroU32>,
-    /// How deliveries are signed.
+    /// The signing scheme of its deliveries.
     pub signing: SigningScheme,
-    /// Whether it takes deliveries.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 
 impl NewWebhook {
-    /// An enabled webhook for these events of every project, with the default policy and no limits of
-    /// its own.
+    /// Creates the settings of an enabled webhook for these events of every project, with the default retry
+    /// policy and without limits of its own.
     #[must_use]
     pub fn new(url: EndpointUrl, events: impl IntoIterator<Item = EventPattern>) -> Self {
         Self {
@@ -72,93 +73,93 @@ impl NewWebhook {
     }
 }
 
-/// A change of a webhook: a field that is none stays as it is; `Some(None)` takes a setting away.
+/// A change of a webhook. A field that is `None` stays as it is; `Some(None)` removes a setting.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookChange {
-    /// Where deliveries go.
+    /// The URL of the endpoint.
     pub url: Option<EndpointUrl>,
-    /// What for.
+    /// A description for people.
     pub description: Option<Option<String>>,
-    /// What it subscribes to.
+    /// The event types that it subscribes to.
     pub events: Option<BTreeSet<EventPattern>>,
-    /// Only these projects' events.
+    /// The projects whose events it receives; empty for all.
     pub projects: Option<BTreeSet<ProjectName>>,
-    /// Headers to set, and headers (those with none) to take away; the others stay.
+    /// The headers to set and, with `None`, to remove; the others stay.
     pub headers: Vec<(String, Option<String>)>,
-    /// Takes all custom headers away before `headers` is applied.
+    /// Removes all custom headers before `headers` is applied.
     pub clear_headers: bool,
-    /// When to try again.
+    /// The retry policy.
     pub retry: Option<RetryPolicy>,
-    /// The deadline of one attempt.
+    /// The timeout of one attempt.
     pub timeout: Option<Option<Duration>>,
-    /// The most deliveries a second.
+    /// The maximum number of deliveries per second.
     pub rate_limit: Option<Option<RateLimit>>,
-    /// The most deliveries in flight in one worker process.
+    /// The maximum number of deliveries in flight in one worker process.
     pub max_in_flight: Option<Option<NonZeroU32>>,
-    /// Whether it takes deliveries.
+    /// Whether it is enabled.
     pub enabled: Option<bool>,
 }
 
-/// How many patterns times projects a webhook may subscribe to.
+/// The maximum of patterns times projects of a webhook.
 pub const MAX_SUBSCRIPTIONS: usize = 1_000;
 
-/// A webhook that was made, with the secret that is shown this once.
+/// A new webhook with its secret, which is shown only once.
 #[derive(Debug)]
 pub struct WebhookCreated {
     /// The webhook.
     pub webhook: Webhook,
-    /// What its deliveries are signed with.
+    /// The secret that signs its deliveries.
     pub secret: SigningSecret,
 }
 
-/// A webhook whose secret was rotated, with the new secret, which is shown this once.
+/// A webhook whose secret was rotated, with the new secret, which is shown only once.
 #[derive(Debug)]
 pub struct SecretRotated {
     /// The webhook.
     pub webhook: Webhook,
-    /// What its deliveries are signed with from now on.
+    /// The secret that signs its deliveries from now on.
     pub secret: SigningSecret,
 }
 
-/// What is wrong with a webhook's settings, beyond their form.
+/// A violation in a webhook's settings, beyond their form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookFault {
-    /// The URL leads where deliveries may not go.
+    /// The destination policy refuses the URL.
     #[error(transparent)]
     Destination(#[from] RefusedDestination),
-    /// No known event type matches.
+    /// The pattern matches no known event type.
     #[error("`{0}` matches no known event type")]
     UnknownEvent(EventPattern),
-    /// The patterns are too many for so many projects.
+    /// There are too many patterns for this number of projects.
     #[error(
         "must contain at most {MAX_SUBSCRIPTIONS} patterns times projects; {patterns} patterns of {projects} \
          projects are {}", patterns * projects
     )]
     TooManySubscriptions {
-        /// How many patterns.
+        /// The number of patterns.
         patterns: usize,
-        /// How many projects.
+        /// The number of projects.
         projects: usize,
     },
 }
 
-/// Why something was not done with a webhook.
+/// An error of an operation on a webhook.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WebhookError {
-    /// There is no such webhook.
+    /// The webhook does not exist.
     #[error("the webhook was not found")]
     NotFound,
-    /// The settings are wrong; all faults at once.
+    /// The settings are invalid; all violations at once.
     #[error("the webhook's settings are invalid")]
     Invalid(Vec<WebhookFault>),
-    /// A header of a change may not be sent; the name, and why.
+    /// A header of a change is invalid: its name, and why.
     #[error("the header {0} {1}")]
     Header(String, #[source] rdev_webhooks_domain::CustomHeadersError),
-    /// The webhook has another version than the caller knows.
+    /// The webhook has another version than expected.
     #[error("the webhook was changed in the meantime")]
     VersionMismatch,
-    /// A disabled webhook is sent nothing.
+    /// The webhook is disabled, so it receives nothing.
     #[error("the webhook is disabled")]
     Disabled,
     /// The test event could not be stored.
@@ -181,7 +182,7 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Webhooks over these ports. Test deliveries go through `publisher`.
+    /// Creates the use cases over these ports. Test deliveries go through `publisher`.
     #[must_use]
     pub fn new(
         repository: Arc<dyn WebhookRepository>,
@@ -194,9 +195,9 @@ impl Webhooks {
         Self { repository, history, dispatcher, publisher, catalogue, ambient }
     }
 
-    /// Everything that is wrong with a URL and a list of events, as far as they are given. [`Self::create`]
-    /// and [`Self::update`] ask the same; this is for a caller who has found other faults already and
-    /// wants to tell all of them at once.
+    /// Returns all violations of a URL and of patterns, as far as they are given. [`Self::create`] and
+    /// [`Self::update`] make the same check; this is for a caller who has found other violations and wants
+    /// to report all at once.
     pub async fn vet<'a>(
         &self,
         url: Option<&EndpointUrl>,
@@ -210,12 +211,12 @@ impl Webhooks {
         faults
     }
 
-    /// Makes a webhook with a new secret.
+    /// Creates a webhook with a new secret.
     pub async fn create(&self, new: NewWebhook) -> Result<WebhookCreated, WebhookError> {
         let now = self.ambient.now();
         let secret = SigningSecret::generate(new.signing, self.ambient.entropy.bytes());
         let id = self.ambient.webhook_id();
-        // What was good enough when it was made may not be so any more.
+        // A repeated request must succeed even if its settings have become invalid since.
         let was_made = is_repeated() && self.repository.get(id).await?.is_some();
         let mut faults = if was_made { Vec::new() } else { self.vet(Some(&new.url), &new.events).await };
         if !was_made {
@@ -254,12 +255,12 @@ impl Webhooks {
         Ok(WebhookCreated { webhook, secret })
     }
 
-    /// One webhook.
+    /// Returns a webhook.
     pub async fn get(&self, id: WebhookId) -> Result<Webhook, WebhookError> {
         self.repository.get(id).await?.ok_or(WebhookError::NotFound)
     }
 
-    /// A page of webhooks, newest first.
+    /// Returns a page of webhooks, newest first.
     pub async fn list(
         &self,
         filter: &WebhookFilter,
@@ -268,14 +269,14 @@ impl Webhooks {
         Ok(self.repository.list(filter, page).await?)
     }
 
-    /// How the webhooks' endpoints are doing, in the same order, and the time by which to read it.
+    /// Returns the health of the webhooks' endpoints in the same order, and the time at which it holds.
     pub async fn health(&self, ids: &[WebhookId]) -> Result<(Vec<Health>, Timestamp), WebhookError> {
         Ok((self.repository.health(ids).await?, self.ambient.now()))
     }
 
-    /// Changes a webhook, all or nothing. With `expected` only the version that the caller has seen is
-    /// changed; without it the change is applied to whatever stands there. A change that changes nothing
-    /// leaves the version as it is.
+    /// Updates a webhook, all or nothing. With `expected`, updates only that version, which the caller has
+    /// seen; without it, applies the change to the current version. A change that changes nothing keeps the
+    /// version.
     pub async fn update(
         &self,
         id: WebhookId,
@@ -311,9 +312,9 @@ impl Webhooks {
         Err(WebhookError::VersionMismatch)
     }
 
-    /// Gives a webhook a new secret; the one before signs too for as long as `overlap`. With `versions` only
-    /// if the webhook has one of them, which its caller has seen; with `visible_to` only if it is visible to
-    /// who is limited to these projects.
+    /// Rotates a webhook's secret; the previous one signs as well for `overlap`. With `versions`, fails
+    /// unless the webhook has one of these versions, which its caller has seen; with `visible_to`, fails
+    /// unless a caller with these projects can see the webhook.
     pub async fn rotate_secret(
         &self,
         id: WebhookId,
@@ -336,7 +337,7 @@ impl Webhooks {
         }
     }
 
-    /// Deletes a webhook: what waits is cancelled, the history stays.
+    /// Deletes a webhook: its waiting deliveries are cancelled, its history stays.
     pub async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<(), WebhookError> {
         match self.repository.delete(id, deletion).await? {
             Updated::Applied => {
@@ -348,8 +349,8 @@ impl Webhooks {
         }
     }
 
-    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to. With `visible_to` only if
-    /// it is visible to who is limited to these projects.
+    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to. With `visible_to`,
+    /// fails unless a caller with these projects can see the webhook.
     pub async fn test(
         &self,
         id: WebhookId,
@@ -360,7 +361,8 @@ impl Webhooks {
             if visible_to.is_some_and(|mine| !webhook.is_confined_to(mine)) {
                 return Err(WebhookError::NotFound);
             }
-            // It may be another's in the moment that the event is stored: so it goes to what was seen here.
+            // The webhook may change hands before the event is stored: send it to the version that was
+            // checked here.
             let target = match visible_to {
                 None => Target::Webhook(id),
                 Some(_) => Target::WebhookAt(id, webhook.version),
@@ -373,7 +375,7 @@ impl Webhooks {
         Err(StoreError::Unavailable(cause.into()).into())
     }
 
-    /// Sends a test event; none if it found nobody.
+    /// Sends a test event; returns `None` if it reached no webhook.
     async fn try_test(&self, webhook: &Webhook, target: Target) -> Result<Option<Delivery>, WebhookError> {
         let id = webhook.id;
         if webhook.state != WebhookState::Enabled {
@@ -383,7 +385,7 @@ impl Webhooks {
             event_type: EventType::webhook_test(),
             timestamp: None,
             key: None,
-            // So that who is limited to the webhook's projects can look at it.
+            // So that a project-scoped caller who sees the webhook can see the event.
             project: webhook.projects.first().cloned(),
             data: format!(r#"{{"webhook_id":"{id}","message":"A test delivery from rdev webhooks."}}"#),
             traceparent: None,
@@ -394,7 +396,7 @@ impl Webhooks {
             return Ok(None);
         }
         let delivery = DeliveryId::derive(published.id, id);
-        // It is stored by now, so the answer does not hang on reading it.
+        // The delivery is stored by now, so the response does not depend on reading it.
         if let Ok(Some(record)) = self.history.get(delivery).await {
             return Ok(Some(record.delivery));
         }
@@ -426,7 +428,7 @@ impl Webhooks {
         if change.clear_headers {
             next.headers = CustomHeaders::default();
         }
-        // Those that go make room for those that come.
+        // Removed headers make room for new ones.
         for (name, _) in &change.headers {
             next.headers.remove(name);
         }
@@ -461,7 +463,7 @@ impl Webhooks {
     }
 }
 
-/// What is wrong with so many subscriptions, a row each in the store, if they are too many.
+/// Returns a violation if there are too many subscriptions, each of which is a row in the store.
 fn too_many_subscriptions(
     events: &BTreeSet<EventPattern>,
     projects: &BTreeSet<ProjectName>,

@@ -1,4 +1,4 @@
-//! What was read of API keys a moment ago.
+//! A cache of recently read API keys.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,25 +8,25 @@ use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
 use rdev_webhooks_domain::{ApiKey, ApiKeyHash, ApiKeyId};
 use tokio::time::Instant;
 
-/// How long what was read holds.
+/// The lifetime of a cache entry.
 const LIFETIME: Duration = Duration::from_secs(1);
-/// How many keys are kept, those that are not known included.
+/// The maximum number of entries, unknown keys included.
 const MOST: usize = 10_000;
-/// How many keys may be read at once.
+/// The number of keys that may be read at the same time.
 const LANES: usize = 64;
 
-/// Keys by their hashes. What is not known is kept too, so that a client that goes on with a key that was
-/// deleted is no burden.
+/// A cache of keys by their hashes. It holds unknown hashes too, so that a client that keeps using a
+/// deleted key causes no load.
 pub(super) struct Cache {
     entries: Mutex<Entries>,
-    /// Of all who bring the same key at once, one reads it.
+    /// Held while a key is read: of concurrent requests with the same key, one reads it.
     lanes: [tokio::sync::Mutex<()>; LANES],
 }
 
 #[derive(Default)]
 struct Entries {
     by_hash: HashMap<ApiKeyHash, Entry>,
-    /// Rises with each deletion: what was being read meanwhile may be of before, and is not kept.
+    /// The number of deletions. A key that was read during a deletion may be outdated, and is not cached.
     deletions: u64,
 }
 
@@ -35,10 +35,10 @@ struct Entry {
     read_at: Instant,
 }
 
-/// What is known of a hash.
+/// The result of looking a hash up.
 pub(super) struct Found {
     pub(super) key: Option<Arc<ApiKey>>,
-    /// Whether it was read for this caller.
+    /// Whether this look-up read it from the database.
     pub(super) is_read_anew: bool,
 }
 
@@ -49,7 +49,7 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// The key of a hash, as it was a second ago or later.
+    /// Returns the key with this hash, at most a second old.
     pub(super) async fn find(
         &self,
         repository: &dyn ApiKeyRepository,
@@ -73,7 +73,7 @@ impl Cache {
         Ok(Found { key, is_read_anew: true })
     }
 
-    /// Forgets a key that was deleted.
+    /// Evicts a deleted key.
     pub(super) fn forget(&self, id: ApiKeyId) {
         let mut entries = self.lock();
         entries.deletions += 1;
@@ -92,8 +92,8 @@ impl Cache {
 }
 
 impl Entries {
-    /// Makes room for one more, and says whether there is. Keys that are not known, of which anybody can
-    /// make up as many as he likes, go first.
+    /// Makes room for an entry, and returns whether there is room. Evicts unknown keys first: a client can
+    /// create any number of them.
     fn make_room(&mut self) -> bool {
         if self.by_hash.len() >= MOST {
             self.by_hash.retain(|_, entry| entry.holds() && entry.key.is_some());
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn made_up_keys_take_no_more_than_their_room_and_push_no_known_one_out() {
+    async fn unknown_keys_take_limited_room_and_evict_no_known_key() {
         let mut entries = Entries::default();
         let read_at = Instant::now();
         let key = rdev_webhooks_testkit::samples::api_key(

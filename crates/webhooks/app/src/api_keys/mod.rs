@@ -1,4 +1,4 @@
-//! Making and deleting API keys, and knowing who brings one.
+//! Creates, deletes and authenticates API keys.
 
 mod cache;
 mod uses;
@@ -16,56 +16,57 @@ use crate::Ambient;
 use cache::Cache;
 pub use uses::ApiKeyUses;
 
-/// A key's last use is noted anew after so long.
+/// The interval at which the last use of a key is recorded.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
-/// How many uses may wait to be noted; further ones are noted at the next use.
+/// The number of uses that may wait to be recorded; a further one is recorded at the key's next use.
 const MAX_USES: usize = 1_024;
 
-/// An API key as it is asked for.
+/// The settings of a new API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewApiKey {
-    /// What for.
+    /// The name.
     pub name: Option<String>,
-    /// What may be done with it, and whose things there are for it.
+    /// The scopes and projects.
     pub access: Access,
-    /// From when on it is no longer valid.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A key that was made, with its text, which is shown this once.
+/// A new key with its secret, which is shown only once.
 #[derive(Debug)]
 pub struct ApiKeyCreated {
     /// The key.
     pub key: ApiKey,
-    /// Its text.
+    /// The secret.
     pub secret: ApiKeySecret,
 }
 
-/// What is wrong with what a key is to be.
+/// A violation in the settings of a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyFault {
-    /// Nothing could be done with it.
+    /// The key would have no right.
     #[error("must contain at least one scope")]
     NoScope,
-    /// There would be nothing for it.
+    /// The key would see nothing.
     #[error("must contain at least one project; omit the list for a key without a restriction")]
     NoProject,
-    /// What an administrator sees knows no limits: keys, and the catalogue of event types.
+    /// An administrator cannot be project-scoped: the API keys and the catalogue of event types have no
+    /// project.
     #[error("cannot be combined with the scope admin: an administrator cannot be restricted")]
     LimitedAdministrator,
-    /// It would never be valid.
+    /// The key would never be valid.
     #[error("must be in the future")]
     Expired,
 }
 
-/// Why something was not done with an API key.
+/// An error of an operation on an API key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApiKeyError {
-    /// There is no such key.
+    /// The key does not exist.
     #[error("the API key was not found")]
     NotFound,
-    /// What it is to be is wrong; all faults at once.
+    /// The settings are invalid; all violations at once.
     #[error("the API key is invalid")]
     Invalid(Vec<ApiKeyFault>),
     /// The database failed.
@@ -73,14 +74,14 @@ pub enum ApiKeyError {
     Store(#[from] StoreError),
 }
 
-/// Why somebody was not let in.
+/// The reason why a caller was not authenticated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticationError {
-    /// No key has this hash, or one that was deleted.
+    /// No key has this hash, or the key was deleted.
     #[error("the API key is unknown")]
     Unknown,
-    /// It was valid once.
+    /// The key has expired.
     #[error("the API key has expired")]
     Expired,
     /// The database failed.
@@ -88,11 +89,10 @@ pub enum AuthenticationError {
     Store(#[from] StoreError),
 }
 
-/// Manages API keys, and knows them again. Cheap to clone.
+/// Manages and authenticates API keys. Cheap to clone.
 ///
-/// A key that is in use is read from the database about once a second, however many requests bring it: so
-/// one that was deleted, by whatever process, lets nobody in a second later, and at once in the process
-/// that deleted it.
+/// A key that is in use is read from the database about once a second, however many requests use it. So a
+/// deleted key is refused within a second in every process, and at once in the process that deleted it.
 #[derive(Clone)]
 pub struct ApiKeys {
     repository: Arc<dyn ApiKeyRepository>,
@@ -102,7 +102,7 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// Keys over this port, and the task that must be run to note when they are used.
+    /// Creates the use cases over this port, and the task that must run to record the uses of keys.
     #[must_use]
     pub fn new(repository: Arc<dyn ApiKeyRepository>, ambient: Ambient) -> (Self, ApiKeyUses) {
         let (sender, uses) = mpsc::channel(MAX_USES);
@@ -110,8 +110,8 @@ impl ApiKeys {
         (Self { repository, ambient, cache: Arc::default(), uses: sender }, noting)
     }
 
-    /// Everything that is wrong with what a key is to be. [`Self::create`] asks the same; this is for a
-    /// caller who has found other faults already and wants to tell all of them at once.
+    /// Returns all violations in the settings of a new key. [`Self::create`] makes the same check; this is
+    /// for a caller who has found other violations and wants to report all at once.
     #[must_use]
     pub fn vet(&self, new: &NewApiKey) -> Vec<ApiKeyFault> {
         let Access { scopes, projects } = &new.access;
@@ -125,7 +125,7 @@ impl ApiKeys {
         found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, fault)| fault).collect()
     }
 
-    /// Makes a key. It is valid at once, and everywhere.
+    /// Creates a key. It is valid at once in every process.
     pub async fn create(&self, new: NewApiKey) -> Result<ApiKeyCreated, ApiKeyError> {
         let faults = self.vet(&new);
         if !faults.is_empty() {
@@ -146,20 +146,20 @@ impl ApiKeys {
         Ok(ApiKeyCreated { key, secret })
     }
 
-    /// One key.
+    /// Returns a key.
     pub async fn get(&self, id: ApiKeyId) -> Result<ApiKey, ApiKeyError> {
         self.repository.get(id).await?.ok_or(ApiKeyError::NotFound)
     }
 
-    /// A page of keys, newest first.
+    /// Returns a page of keys, newest first.
     pub async fn list(&self, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, ApiKeyError> {
         Ok(self.repository.list(page).await?)
     }
 
-    /// Deletes a key, which lets nobody in any more.
+    /// Deletes a key, which is refused from then on.
     pub async fn delete(&self, id: ApiKeyId) -> Result<(), ApiKeyError> {
         let deleted = self.repository.delete(id).await;
-        // Even if it failed: the database may have done it all the same.
+        // Even if this failed: the database may have deleted the key all the same.
         self.cache.forget(id);
         if !deleted? {
             return Err(ApiKeyError::NotFound);
@@ -168,7 +168,7 @@ impl ApiKeys {
         Ok(())
     }
 
-    /// The valid key that has a hash.
+    /// Returns the valid key with this hash.
     pub async fn authenticate(&self, hash: &ApiKeyHash) -> Result<Arc<ApiKey>, AuthenticationError> {
         let found = self.cache.find(&*self.repository, hash).await?;
         let key = found.key.ok_or(AuthenticationError::Unknown)?;
@@ -177,7 +177,7 @@ impl ApiKeys {
             return Err(AuthenticationError::Expired);
         }
         if found.is_read_anew && key.last_used_at.is_none_or(|last| last + NOTE_EVERY <= now) {
-            // If too many wait, or the process stops, nothing is lost but a little precision.
+            // If the channel is full or closed, only a little precision is lost.
             let _ = self.uses.try_send((key.id, now));
         }
         Ok(key)

@@ -1,4 +1,4 @@
-//! Noting when keys are used, apart from the requests that use them.
+//! Records the last uses of keys, apart from the requests that use them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::Outages;
 
-/// The task that notes when keys are used, to be run and joined by whoever made it.
+/// The task that records the last uses of keys. The caller runs and joins it.
 pub struct ApiKeyUses {
     uses: mpsc::Receiver<(ApiKeyId, Timestamp)>,
     repository: Arc<dyn ApiKeyRepository>,
@@ -23,15 +23,15 @@ impl ApiKeyUses {
         Self { uses, repository, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Notes uses until the last [`ApiKeys`](crate::ApiKeys) is gone. One that could not be noted is noted
-    /// at the key's next use.
+    /// Records uses until the last [`ApiKeys`](crate::ApiKeys) is dropped. After a failure, the key's next
+    /// use is recorded.
     pub async fn run(mut self) {
         while let Some((id, used_at)) = self.uses.recv().await {
             match self.repository.touch(id, used_at).await {

@@ -1,4 +1,4 @@
-//! Which event types there are, and what the data of their events must match.
+//! The event types, and the schemas that the data of their events must match.
 
 mod checks;
 mod compiled;
@@ -27,11 +27,11 @@ pub use schema::{MAX_SCHEMA_LEN, SchemaFault};
 pub use vet::{DraftFault, EventFault};
 pub use watch::CatalogueTask;
 
-/// The event types that may be published and subscribed to. Cheap to clone; all clones know the same.
+/// The event types that may be published and subscribed to. Cheap to clone; all clones share one state.
 ///
-/// It goes by what it last saw of the registered types, so that publishing asks nobody. What changes by
-/// [`Self::put`] and [`Self::remove`] it knows at once; what other processes change it knows after a
-/// [`Self::refresh`], which its [`CatalogueTask`] sees to twice a second.
+/// It works on a snapshot of the registered types, so that publishing needs no query. The snapshot includes
+/// the changes by [`Self::put`] and [`Self::remove`] at once, and those by other processes after a
+/// [`Self::refresh`], which its [`CatalogueTask`] runs twice a second.
 #[derive(Clone)]
 pub struct Catalogue {
     inner: Arc<Inner>,
@@ -41,7 +41,7 @@ struct Inner {
     store: Arc<dyn EventTypeRepository>,
     ambient: Ambient,
     snapshot: RwLock<Arc<Snapshot>>,
-    /// One loads at a time.
+    /// Held while the registered types are loaded: one load at a time.
     loading: Mutex<()>,
     checks: Checks,
     compiled: Arc<Compiled>,
@@ -50,26 +50,26 @@ struct Inner {
 /// An event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatalogueType {
-    /// Its name.
+    /// The name.
     pub name: EventType,
-    /// What it means.
+    /// The description.
     pub description: Option<String>,
-    /// The text of the JSON Schema that the data of its events must match, as it was given.
+    /// The text of the JSON Schema that the data of its events must match, as it was registered.
     pub schema: Option<Arc<str>>,
-    /// Where it comes from.
+    /// The origin.
     pub origin: Origin,
 }
 
-/// Where an event type comes from.
+/// The origin of an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// It is always there, to be published.
+    /// The type is built in, and may be published.
     BuiltIn,
-    /// It is always there, and tells of the system itself: nobody may publish it.
+    /// The type is operational: only the service publishes it.
     Operational,
-    /// Somebody registered it.
+    /// The type is registered.
     Registered {
-        /// When.
+        /// When it was registered.
         created_at: Timestamp,
         /// When it was last changed.
         updated_at: Timestamp,
@@ -77,8 +77,8 @@ pub enum Origin {
 }
 
 impl Catalogue {
-    /// A catalogue that knows the types that are always there, and the registered ones from the first
-    /// [`Self::refresh`] on.
+    /// Creates a catalogue of the built-in and operational types; it holds the registered types from the
+    /// first [`Self::refresh`] on.
     #[must_use]
     pub fn new(store: Arc<dyn EventTypeRepository>, ambient: Ambient) -> Self {
         let inner = Inner {
@@ -92,7 +92,7 @@ impl Catalogue {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Looks whether somebody else changed the registered types, and takes in what they are then.
+    /// Loads the registered types if another process has changed them.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         if self.snapshot().version == Some(self.inner.store.version().await?) {
             return Ok(());
@@ -100,20 +100,20 @@ impl Catalogue {
         self.load().await
     }
 
-    /// Whether producers may publish events of that type.
+    /// Returns true if producers may publish events of this type.
     #[must_use]
     pub fn is_known(&self, event_type: &EventType) -> bool {
         event_type.is_built_in() || self.snapshot().publishable(event_type).is_some()
     }
 
-    /// Whether the pattern matches a type that may be published, or one that tells of the system itself:
-    /// one that does not is a slip of the pen that would wait in silence.
+    /// Returns true if the pattern matches a type that may be subscribed to. Any other pattern is probably
+    /// misspelt, and would match nothing without notice.
     #[must_use]
     pub fn matches_any(&self, pattern: &EventPattern) -> bool {
         self.snapshot().types().any(|one| pattern.matches(&one.name))
     }
 
-    /// The types that may be published, by name.
+    /// Returns the types that may be published, by name.
     #[must_use]
     pub fn publishable(&self) -> Vec<EventType> {
         let snapshot = self.snapshot();
@@ -121,20 +121,20 @@ impl Catalogue {
         types.map(|one| one.name.clone()).collect()
     }
 
-    /// The types that may be subscribed to, by name: those that may be published, and those that tell of
-    /// the system itself.
+    /// Returns the types that may be subscribed to, by name: those that may be published, and the
+    /// operational ones.
     #[must_use]
     pub fn subscribable(&self) -> Vec<EventType> {
         self.snapshot().types().map(|one| one.name.clone()).collect()
     }
 
-    /// One type.
+    /// Returns a type.
     #[must_use]
     pub fn get(&self, name: &EventType) -> Option<CatalogueType> {
         self.snapshot().get(name).cloned()
     }
 
-    /// The first `limit` types whose names come after `after`, by name.
+    /// Returns the first `limit` types whose names come after `after`, by name.
     #[must_use]
     pub fn list(&self, after: Option<&EventType>, limit: usize) -> Vec<CatalogueType> {
         let snapshot = self.snapshot();
@@ -146,7 +146,7 @@ impl Catalogue {
         Arc::clone(&self.inner.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes in what the registered types are.
+    /// Loads the registered types into the snapshot.
     async fn load(&self) -> Result<(), StoreError> {
         let _turn = self.inner.loading.lock().await;
         let registered = self.inner.store.all().await?;
@@ -154,7 +154,7 @@ impl Catalogue {
         if known.version == Some(registered.version) {
             return Ok(());
         }
-        // Schemas are compared, which may take a moment where there are many large ones.
+        // The comparison of schemas may take a moment if there are many large ones.
         let comparing = tokio::task::spawn_blocking(move || Snapshot::of(registered, &known));
         let Ok(next) = comparing.await else {
             return Err(StoreError::Internal("reading the event types was interrupted".into()));

@@ -1,17 +1,17 @@
-//! Watching deliveries change.
+//! The stream of delivery changes.
 //!
-//! One task in a process looks for changes while anybody watches, and hands them to all watchers at once.
-//! Nothing is written for that where many deliveries pass: what has changed is read from what is recorded anyway,
-//! and of that alone that something was put back into the queue is recorded for those who watch. A watcher
-//! that was away reads what it missed by itself, a page at a time, and then joins the others.
+//! One task in each process reads changes while a stream is open, and sends them to all streams at once.
+//! The hot path writes nothing for it: the task reads what is recorded anyway. Only a return to the queue,
+//! by a redelivery or a replay, is recorded for the stream alone. A stream that resumes reads what it
+//! missed by itself, a page at a time, and then joins the others.
 //!
 //! # Why nothing is missed
 //!
-//! Every batch of changes carries a moment, its cursor: all that changed before it has been told by then. The
-//! store says which moment that is ([`Changes::complete_until`](rdev_webhooks_domain::feed::Changes)), since
-//! what is recorded becomes visible late. The next look begins at that moment again, and leaves out what was
-//! told already; and a watcher that comes back begins at the last one that it has seen. What becomes visible
-//! after it was told is at worst told twice.
+//! Every batch of changes carries a moment, its cursor: all changes before it have been reported. The store
+//! determines that moment ([`Changes::complete_until`](rdev_webhooks_domain::feed::Changes)), since what is
+//! recorded becomes visible late. The next poll begins at that moment again, and leaves out what was
+//! reported already; a stream that resumes begins at the last cursor that its client has seen. A change
+//! that becomes visible late is reported twice at worst.
 
 mod poller;
 mod seats;
@@ -30,41 +30,41 @@ pub use poller::FeedTask;
 use seats::{Seat, Seats};
 pub use subscription::Subscription;
 
-/// How much later than all that was told a cursor may be. One that is later is of before the store's time was set
-/// back: whoever has it continues at that moment.
+/// How far a cursor may be ahead of all that was reported. One further ahead dates from before the store's
+/// time was set back: its stream resumes at the moment of the change.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
-/// How many of them may read what they missed at the same time.
+/// The number of streams that may read what they missed at the same time.
 const MAX_CATCHING_UP: usize = 2;
-/// How many batches a watcher may be behind the others before it has to begin again where it was.
+/// The number of batches that a stream may be behind the others; then it ends, and must resume.
 const MAX_BEHIND: usize = 128;
-/// How many deliveries a batch holds.
+/// The number of deliveries in a batch.
 const BATCH: u32 = 250;
 
-/// How much later than its id says an accepted delivery may become visible and still be told as such; for
-/// one who comes back, it may be more.
+/// How much later than its id says an accepted delivery may become visible and still be reported as
+/// accepted; the second is for a stream that resumes.
 const ACCEPTED_LATE: Duration = Duration::from_secs(5);
 const ACCEPTED_LATE_ON_RESUME: Duration = Duration::from_secs(15);
 
-/// Changes that belong together.
+/// A batch of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedBatch {
-    /// The deliveries that have changed, each as it was when this was read, those first that changed first.
+    /// The changed deliveries in the order of their changes, each as it was when it was read.
     pub changes: Vec<Watched>,
-    /// All that changed before this has been told once this batch is.
+    /// All changes before this moment have been reported once this batch has been.
     pub cursor: Timestamp,
 }
 
-/// Why one cannot watch.
+/// The reason why a stream cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// There are as many watchers as there may be.
+    /// The maximum number of streams is open.
     #[error("too many streams are open")]
     TooMany,
-    /// There are as many watchers with the same API key as there may be.
+    /// The maximum number of streams with one API key is open.
     #[error("too many streams are open with this API key")]
     TooManyOfKey,
-    /// The database is away.
+    /// The database is unavailable.
     #[error("the database cannot be read")]
     Unavailable,
     /// The process is stopping.
@@ -72,7 +72,7 @@ pub enum WatchError {
     Stopped,
 }
 
-/// Lets deliveries be watched. Cheap to clone; clones share everything.
+/// Opens streams of delivery changes. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Feed(Arc<Shared>);
 
@@ -80,14 +80,14 @@ struct Shared {
     store: Arc<dyn DeliveryFeed>,
     seats: Arc<Seats>,
     catching_up: Semaphore,
-    /// Closed once the task has ended.
+    /// `None` once the task has ended.
     batches: Mutex<Option<broadcast::Sender<Arc<FeedBatch>>>>,
-    /// Somebody has begun to watch.
+    /// Notified when a stream opens.
     begun: Notify,
 }
 
 impl Feed {
-    /// A feed over a port, and the task that must be run for it.
+    /// Creates a feed, and the task that must run for it.
     #[must_use]
     pub fn new(store: Arc<dyn DeliveryFeed>) -> (Self, FeedTask) {
         let (sender, _) = broadcast::channel(MAX_BEHIND);
@@ -101,8 +101,8 @@ impl Feed {
         (Self(Arc::clone(&shared)), FeedTask::new(shared, sender))
     }
 
-    /// Begins to watch, for who came with that API key: from now on, or all since a cursor. Once this has
-    /// answered, nothing is missed. If there are as many watchers as there may be, one of the key with the most of
+    /// Opens a stream with an API key: from now on, or from the cursor `since`. Once this has returned,
+    /// nothing is missed. If the maximum number of streams is open, one stream of the key with the most of
     /// them ends, so that each key gets its share.
     pub async fn watch(
         &self,
@@ -127,7 +127,7 @@ impl Shared {
         batches.as_ref().map(broadcast::Sender::subscribe)
     }
 
-    /// Since when something may have been recorded after a cursor that is later than now.
+    /// Returns the moment since which changes may have been recorded behind a cursor that is ahead of now.
     async fn set_back_at(&self) -> Result<Timestamp, WatchError> {
         let set_back_at = self.store.set_back_at().await.map_err(|error| {
             tracing::warn!(error = &error as &dyn std::error::Error, "cannot read delivery changes");
@@ -144,7 +144,7 @@ impl Shared {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Deliveries as they are now, in the order given.
+    /// Returns the current state of deliveries, in the given order.
     async fn present(&self, ids: &[DeliveryId]) -> Result<Vec<Watched>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());

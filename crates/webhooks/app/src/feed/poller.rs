@@ -1,4 +1,4 @@
-//! The task that looks for changes while anybody watches.
+//! The task that reads changes while a stream is open.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,19 +14,21 @@ use tokio_util::sync::CancellationToken;
 use super::{ACCEPTED_LATE, BATCH, FeedBatch, MAX_AHEAD, Shared};
 use crate::Outages;
 
-/// How often changes are looked for; under load less often, so that it takes a quarter of the time at most.
+/// The interval between two reads of the changes. Under load it grows, so that reading takes at most a
+/// quarter of the time.
 const EVERY: Duration = Duration::from_millis(250);
 const SHARE_OF_TIME: u32 = 4;
-/// How long to wait while the database is away.
+/// The wait after a failure of the database.
 const AWAY: Duration = Duration::from_secs(2);
-/// How many ids one statement looks up.
+/// The number of ids that one statement reads.
 const LOOK_UP: u32 = 5_000;
-/// How much is remembered of what was told; beyond, it is forgotten, and some may be told twice.
+/// The number of remembered ids, changes and states. Beyond it all are dropped, and some changes may be
+/// reported twice.
 const MAX_REMEMBERED: usize = 200_000;
-/// For how many looks it is remembered as what a delivery was told last.
+/// The number of polls for which the last reported state of a delivery is remembered.
 const REMEMBER_STATES_FOR: u64 = 60;
 
-/// The task behind a [`Feed`](super::Feed), to be run and joined by whoever made it.
+/// The task behind a [`Feed`](super::Feed). The caller runs and joins it.
 pub struct FeedTask {
     shared: Arc<Shared>,
     batches: broadcast::Sender<Arc<FeedBatch>>,
@@ -38,14 +40,14 @@ impl FeedTask {
         Self { shared, batches, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Looks for changes while anybody watches, until `drain`; then all that is watched ends.
+    /// Reads changes while a stream is open, until `drain`; then ends all streams.
     pub async fn run(self, drain: CancellationToken) {
         let working = async {
             loop {
@@ -54,11 +56,11 @@ impl FeedTask {
             }
         };
         drain.run_until_cancelled(working).await;
-        // The last sender goes with this task.
+        // The last sender is dropped with this task.
         self.shared.close();
     }
 
-    /// Looks until nobody watches any more.
+    /// Polls until no stream is open.
     async fn poll(&self) {
         let mut looking: Option<Looking> = None;
         while self.batches.receiver_count() > 0 {
@@ -87,21 +89,21 @@ impl FeedTask {
     }
 }
 
-/// Where looking has come to, and what was told lately.
+/// The position of the poller, and what it reported recently.
 struct Looking {
     from: Timestamp,
     accepted: BTreeSet<DeliveryId>,
     changed: BTreeSet<ChangePoint>,
-    /// As what each was told, and in which look.
+    /// The last reported state of each delivery, and the poll that reported it.
     told: HashMap<DeliveryId, (Seen, u64)>,
     number: u64,
 }
 
-/// What makes a delivery worth telling again.
+/// The state of a delivery whose change is worth a report.
 type Seen = (DeliveryStatus, u32);
 
 impl Looking {
-    /// From now on.
+    /// Begins at the present.
     async fn begin(shared: &Shared) -> Result<Self, StoreError> {
         let now = shared.store.changed(ChangePoint::before(Timestamp::from_micros(i64::MAX)), 1).await?;
         Ok(Self {
@@ -113,7 +115,7 @@ impl Looking {
         })
     }
 
-    /// Looks once, and tells what is new.
+    /// Polls once, and reports what is new.
     async fn look(
         &mut self,
         shared: &Shared,
@@ -156,7 +158,7 @@ impl Looking {
         }
         let until = complete_until.unwrap_or(self.from);
         if until + MAX_AHEAD < self.from {
-            // The store's time was set back: what is recorded since then is looked for from there.
+            // The store's time was set back: read what was recorded since then.
             let set_back_at = shared.store.set_back_at().await?;
             self.from = set_back_at.unwrap_or(until - MAX_AHEAD).min(until);
             self.changed.clear();
@@ -177,14 +179,14 @@ impl Looking {
         let mut present = shared.present(ids).await?;
         present.retain(|one| self.is_news(one));
         if !present.is_empty() {
-            // Nobody watches any more if this fails.
+            // Fails if no stream is open any more.
             let _ = batches.send(Arc::new(FeedBatch { changes: present, cursor: self.from }));
         }
         Ok(())
     }
 
-    /// Whether a delivery is to be told, and remembers it as told. That an attempt goes out is no change that
-    /// is looked for: it is told only of a delivery that is new.
+    /// Returns true if a delivery's change is to be reported, and remembers it as reported. The poller does
+    /// not look for the start of an attempt: it reports an attempt in flight only for a new delivery.
     fn is_news(&mut self, one: &Watched) -> bool {
         let delivery = &one.delivery;
         let seen = (delivery.state.status(), delivery.attempts);

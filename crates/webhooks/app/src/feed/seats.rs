@@ -1,4 +1,4 @@
-//! Who watches: how many there may be in all and with one API key, and who gives way.
+//! The seats of the open streams: how many there may be in all and for each API key, and which gives way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,24 +8,24 @@ use tokio_util::sync::CancellationToken;
 
 use super::WatchError;
 
-/// How many may watch at the same time.
+/// The maximum number of open streams.
 const MAX_WATCHERS: usize = 100;
-/// How many of them may have come with the same API key.
+/// The maximum number of open streams with one API key.
 const MAX_WATCHERS_OF_A_KEY: usize = 20;
 
-/// The places of those who watch. Keys share them: when all are taken, the key with the most of them gives one to a
-/// key that has fewer.
+/// The seats of the open streams. Keys share them: when all are taken, the key with the most seats gives
+/// one to a key that has fewer.
 #[derive(Default)]
 pub(super) struct Seats(Mutex<Taken>);
 
 #[derive(Default)]
 struct Taken {
     next: u64,
-    /// By key, the administrator's being none, in the order in which they were taken.
+    /// The seats of each key, `None` for the administrator key, in the order in which they were taken.
     by_key: HashMap<Option<ApiKeyId>, BTreeMap<u64, CancellationToken>>,
 }
 
-/// One of the places; dropping it makes room.
+/// A seat; dropping it frees it.
 pub(super) struct Seat {
     seats: Arc<Seats>,
     key: Option<ApiKeyId>,
@@ -34,7 +34,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Takes a place, from another key's watcher if there is none left.
+    /// Takes a seat, from another key if none is free.
     pub(super) fn take(seats: &Arc<Seats>, key: Option<ApiKeyId>) -> Result<Self, WatchError> {
         let mut taken = seats.taken();
         let own = taken.by_key.get(&key).map_or(0, BTreeMap::len);
@@ -51,7 +51,7 @@ impl Seat {
         Ok(Self { seats: Arc::clone(seats), key, number, lost })
     }
 
-    /// Waits until the place goes to another key.
+    /// Waits until another key takes the seat.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
     }
@@ -80,8 +80,8 @@ impl Seats {
 }
 
 impl Taken {
-    /// Takes the latest place of the key with the most, if that leaves it no fewer than the `own` ones and the new one
-    /// of the key that asks.
+    /// Takes the latest seat of the key with the most, if that leaves it at least as many as the asking key
+    /// has then: its `own` seats and the new one.
     fn take_from_another(&mut self, own: usize) -> Result<(), WatchError> {
         let heaviest = self.by_key.values_mut().max_by_key(|of_key| of_key.len());
         let heaviest = heaviest.filter(|of_key| of_key.len() > own + 1).ok_or(WatchError::TooMany)?;
@@ -124,7 +124,7 @@ mod tests {
         for of_key in held.chunks(20) {
             assert_eq!(of_key.iter().filter(|seat| !seat.is_lost()).count(), 10);
         }
-        // It lost its places to others, and may not take them back.
+        // The key lost its seats to others, and may not take them back.
         assert_eq!(Seat::take(&seats, key(0)).err(), Some(WatchError::TooMany));
         drop(held);
         assert!(Seat::take(&seats, key(0)).is_ok());

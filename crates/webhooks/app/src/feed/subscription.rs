@@ -1,4 +1,4 @@
-//! What one watcher sees.
+//! One open stream.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Seat, Shared};
 
-/// One who watches; dropping it ends that.
+/// An open stream; dropping it closes it.
 pub struct Subscription {
     shared: Arc<Shared>,
     seat: Seat,
@@ -18,17 +18,16 @@ pub struct Subscription {
     stage: Stage,
 }
 
-/// How far a watcher has come. What it missed is read only after the first batch that all watchers get: what
-/// changed before that batch's look is there to be read then, and what changed after it comes with the
-/// batches.
+/// The progress of a stream. It reads what it missed only after the first batch that all streams get:
+/// changes before the poll of that batch can be read by then, and changes after it come with the batches.
 enum Stage {
-    /// Reads which of the deliveries that were accepted meanwhile are unfinished.
+    /// Reads the unfinished deliveries among those accepted in the meantime.
     Accepted { since: Timestamp, after: DeliveryId, first: Arc<FeedBatch> },
-    /// Reads what ended or failed meanwhile.
+    /// Reads the deliveries that finished or failed in the meantime.
     Changed { after: ChangePoint, first: Arc<FeedBatch> },
     /// Missed nothing before the first batch.
     First(Arc<FeedBatch>),
-    /// Gets what all get.
+    /// Receives the batches of all streams.
     Live,
 }
 
@@ -50,12 +49,13 @@ impl Subscription {
         Self { shared, seat, batches, stage }
     }
 
-    /// The next batch; nothing more once the process drains, and for a watcher that is too far behind or gives way
-    /// to another key's: it can come back with the last cursor. Safe to drop and to call again.
+    /// Returns the next batch. Returns `None` once the process drains, if the stream is too far behind, or
+    /// if it gives way to another key's: the client can resume with the last cursor. Safe to drop and to
+    /// call again.
     ///
     /// # Errors
     ///
-    /// The database's, while what was missed is read. It may be called again.
+    /// Fails if the database fails while the stream reads what it missed. It may be called again.
     pub async fn next(&mut self) -> Result<Option<Arc<FeedBatch>>, StoreError> {
         if matches!(self.stage, Stage::Live) {
             return Ok(tokio::select! {
@@ -67,7 +67,7 @@ impl Subscription {
         if self.shared.is_closed() || self.seat.is_lost() {
             return Ok(None);
         }
-        // Everything is put down after the last wait.
+        // The progress changes after the last wait only.
         let (batch, next) = match &self.stage {
             Stage::Accepted { since, after, first } => self.read_accepted(*since, *after, first).await?,
             Stage::Changed { after, first } => self.read_changed(*after, first).await?,
@@ -84,7 +84,7 @@ impl Subscription {
         after: DeliveryId,
         first: &Arc<FeedBatch>,
     ) -> Result<(Arc<FeedBatch>, Stage), StoreError> {
-        // Never closed.
+        // The semaphore is never closed.
         let _turn = self.shared.catching_up.acquire().await;
         let ids = self.shared.store.accepted(after, BATCH).await?;
         let changes = self.shared.present(&ids).await?;
@@ -108,14 +108,14 @@ impl Subscription {
             changes.extend(first.changes.iter().cloned());
             return Ok((Arc::new(FeedBatch { changes, cursor: first.cursor }), Stage::Live));
         };
-        // What was accepted since the first batch is not told yet.
+        // Deliveries that were accepted since the first batch are not reported yet.
         let cursor = last.at.min(read.complete_until).min(first.cursor);
         let next = Stage::Changed { after: *last, first: Arc::clone(first) };
         Ok((Arc::new(FeedBatch { changes, cursor }), next))
     }
 }
 
-/// The deliveries that have changed, each once, at the place of its last change.
+/// Returns the changed deliveries, each once, at the position of its last change.
 fn distinct(points: &[ChangePoint]) -> Vec<DeliveryId> {
     let mut seen = HashSet::new();
     let mut ids: Vec<_> =
