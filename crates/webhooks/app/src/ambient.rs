@@ -1,4 +1,4 @@
-//! The one place where the system's clock and randomness come in.
+//! The only source of the system's clock and randomness.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use rand::Rng;
 use rdev_webhooks_domain::ports::{Clock, Entropy};
 use rdev_webhooks_domain::{ApiKeyId, EventId, LeaseToken, ReplayId, Timestamp, WebhookId};
 
-/// The clock and the randomness that the use cases work with.
+/// The clock and the randomness of the use cases.
 #[derive(Clone)]
 pub struct Ambient {
     /// The clock.
@@ -17,7 +17,7 @@ pub struct Ambient {
 }
 
 impl Ambient {
-    /// The system's own.
+    /// Returns the system's clock and randomness.
     #[must_use]
     pub fn system() -> Self {
         Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
@@ -52,7 +52,7 @@ impl Ambient {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-/// From where [`SystemClock`] counts what has elapsed.
+/// The zero of [`SystemClock`]'s elapsed time.
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 impl Clock for SystemClock {

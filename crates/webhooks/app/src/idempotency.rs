@@ -1,9 +1,9 @@
-//! Requests under an idempotency key: done once, and answered the same again.
+//! Requests under an idempotency key: executed once, and answered the same again.
 //!
-//! A process may die between beginning an operation and recording its answer, so that nobody knows what was
-//! done. Then the operation is run again, by whoever sends the request again, with what it was given at
-//! first: its time, and a seed that all its randomness is drawn from. So it makes the same ids and the same
-//! secrets, meets what it made before, and gives the same answer.
+//! A process may die between the start of an operation and the record of its response; then it is unknown
+//! what was done. When the request is repeated, the operation runs again with its first inputs: its time,
+//! and a seed from which all its randomness is derived. So it creates the same ids and the same secrets,
+//! finds what it created before, and gives the same response.
 
 mod operation;
 
@@ -17,7 +17,7 @@ use crate::{Ambient, Outages};
 
 pub(crate) use operation::{current_key, is_repeated};
 
-/// How long a key is remembered.
+/// How long an idempotency key is remembered.
 pub const KEEP_KEYS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs operations under idempotency keys. Cheap to clone.
@@ -28,38 +28,38 @@ pub struct Idempotency {
     outages: Outages,
 }
 
-/// What is to be done about a request.
+/// The result of claiming an idempotency key for a request.
 #[derive(Debug)]
 pub enum Begun {
-    /// What it asks for.
+    /// Execute the request.
     Run(OperationRun),
-    /// To give the answer that was given before.
+    /// Return the stored response.
     Answered(RememberedAnswer),
-    /// To refuse it: its key was taken for another request.
+    /// Refuse the request: its key was used for another request.
     OtherRequest,
-    /// To refuse it for now: the same request is being answered at this moment.
+    /// Refuse the request for now: the same request is being executed.
     InUse {
-        /// For no longer than this, whatever becomes of who is at it.
+        /// The longest time for which the current holder keeps the key.
         for_at_most: Duration,
     },
 }
 
 impl Idempotency {
-    /// Over this port.
+    /// Creates the use case over this port.
     #[must_use]
     pub fn new(keys: Arc<dyn IdempotencyRepository>, ambient: Ambient) -> Self {
         Self { keys, ambient, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Takes a key for a request, or tells what has become of it. Nobody else gets the key before
-    /// `lease_for` has passed, unless the run ends earlier.
+    /// Claims a key for a request, or returns what is known of it. The key is exclusive for `lease_for`,
+    /// unless the run ends earlier.
     pub async fn begin(
         &self,
         key: IdempotencyKey,
@@ -81,7 +81,7 @@ impl Idempotency {
     }
 }
 
-/// An operation that has its key. Dropped without an end, it leaves the key until the lease runs out.
+/// An operation that holds its key. Dropped without an end, it keeps the key until the lease expires.
 #[must_use]
 pub struct OperationRun {
     keys: Arc<dyn IdempotencyRepository>,
@@ -93,17 +93,17 @@ pub struct OperationRun {
 }
 
 impl OperationRun {
-    /// Does the work with the time and the randomness of the operation, for as much of it as goes by an
-    /// [`Ambient::of_operations`] and is not handed to another task.
+    /// Runs the work with the time and the randomness of the operation, as far as it uses
+    /// [`Ambient::of_operations`] and does not pass to another task.
     pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
         operation::scope(self.key, &self.operation, self.repeats, work).await
     }
 
-    /// Records how it ended. Where that fails the lease runs out by itself, and the operation is run again
-    /// if it is asked for again.
+    /// Records the result. If that fails, the lease expires, and a repeated request runs the operation
+    /// again.
     pub async fn end(self, end: KeyEnd) {
         let end = match end {
-            // A run before this one may have done something.
+            // An earlier run may have done something.
             KeyEnd::Undone if self.repeats => KeyEnd::Unsettled,
             end => end,
         };

@@ -1,4 +1,5 @@
-//! Failures of the database: each outage is logged once with its cause, and once when it is over.
+//! Failures of the database. Each outage is logged once when it begins, with its cause, and once when it
+//! ends.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -9,32 +10,34 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::StoreError;
 use tokio::time::Instant;
 
-/// An outage is over once nothing has failed for this long.
+/// The time without a failure after which an outage is over.
 const QUIET: Duration = Duration::from_secs(3);
 
-/// Another cause of what an operation is refused for is logged too, no sooner than this after the line before.
+/// The minimum time between two log lines of one outage; a second line reports another cause of the
+/// refusal.
 const NEXT_CAUSE_AFTER: Duration = Duration::from_secs(10);
 
-/// Logs what the database fails to do: one line when an outage begins, with its cause, and one when it is over,
-/// however many operations it made fail. Clones share what is known.
+/// The current outages of the database. Logs one line when an outage begins, with its cause, and one when
+/// it is over, however many operations failed. Clones share their state.
 ///
-/// The database is unavailable to all operations alike, so that is one outage; it ends when
-/// [`Self::database_answers`]. What the database refuses, by a trigger, say, is an outage of the operation alone.
+/// An unavailable database affects all operations alike, so that is one outage; it ends with
+/// [`Self::database_answers`]. If the database refuses an operation, by a trigger for example, that is an
+/// outage of the operation alone.
 #[derive(Debug, Clone, Default)]
 pub struct Outages(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// How many outages there are, so that what works costs no lock.
+    /// The number of outages, so that a success needs no lock.
     count: AtomicUsize,
     outages: Mutex<BTreeMap<Kind, Outage>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// The database is away.
+    /// The database is unavailable.
     Unavailable,
-    /// An operation fails, though the database answers.
+    /// The database refuses an operation.
     Operation(String),
 }
 
@@ -48,7 +51,7 @@ struct Outage {
 }
 
 impl Outages {
-    /// An operation failed. Says whether that was logged, which is so when it begins an outage.
+    /// Records a failed operation. Returns true if it was logged, which is so when an outage begins.
     pub fn store_failed(&self, operation: &str, error: &StoreError) -> bool {
         let is_unavailable = matches!(error, StoreError::Unavailable(_));
         let kind = if is_unavailable { Kind::Unavailable } else { Kind::Operation(operation.to_owned()) };
@@ -61,7 +64,7 @@ impl Outages {
         is_news
     }
 
-    /// An operation failed for another reason than the store's. Says whether that was logged.
+    /// Records an operation that failed for another reason than the store. Returns true if it was logged.
     pub fn failed(&self, operation: &str, error: &dyn Error) -> bool {
         let is_news = self.fails(Kind::Operation(operation.to_owned()), error);
         if is_news {
@@ -70,7 +73,7 @@ impl Outages {
         is_news
     }
 
-    /// An operation worked. That ends its outage, if it has had one and nothing failed lately.
+    /// Records a success. It ends the operation's outage, unless something failed recently.
     pub fn worked(&self, operation: &str) {
         if !self.is_any() {
             return;
@@ -81,7 +84,7 @@ impl Outages {
         }
     }
 
-    /// The database answers and takes what is written to it.
+    /// Records that the database answers and accepts writes.
     pub fn database_answers(&self) {
         if !self.is_any() {
             return;
@@ -92,19 +95,19 @@ impl Outages {
         }
     }
 
-    /// Whether anything has failed lately.
+    /// Returns true if there is an outage.
     #[must_use]
     pub fn is_any(&self) -> bool {
         self.0.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the database is known to be away.
+    /// Returns true if the database is unavailable.
     #[must_use]
     pub fn is_database_away(&self) -> bool {
         self.is_any() && self.lock().contains_key(&Kind::Unavailable)
     }
 
-    /// Notes a failure, and says whether there is something new to log.
+    /// Records a failure, and returns true if it is to be logged.
     fn fails(&self, kind: Kind, error: &dyn Error) -> bool {
         let now = Instant::now();
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
@@ -118,7 +121,8 @@ impl Outages {
         };
         outage.failures += 1;
         outage.last_failure = now;
-        // A server that is away is refused, timed out and still starting in turn: that is one outage, and one line.
+        // A server that is down refuses, times out and is starting up in turn: that is one outage, and one
+        // line.
         let is_news = !is_unavailable
             && outage.cause != cause
             && now.duration_since(outage.last_line) >= NEXT_CAUSE_AFTER;
@@ -129,7 +133,7 @@ impl Outages {
         is_news
     }
 
-    /// Takes away an outage that is over.
+    /// Removes an outage if it is over.
     fn ends(&self, kind: &Kind) -> Option<Outage> {
         let mut outages = self.lock();
         let is_over = outages.get(kind).is_some_and(|outage| outage.last_failure.elapsed() >= QUIET);
@@ -149,8 +153,8 @@ impl Outage {
     }
 }
 
-/// An error and what caused it, as one text, whatever the log's format. A cause that its error repeats is not
-/// repeated again.
+/// Returns an error and its causes as one text, independent of the log's format. Omits a cause that its
+/// error repeats.
 #[must_use]
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -191,23 +195,23 @@ mod tests {
         tokio::time::advance(NEXT_CAUSE_AFTER).await;
         let starting = StoreError::Unavailable("the database system is starting up".into());
         assert!(!outages.store_failed("claim", &starting), "the same outage");
-        // An operation that reads may work while what writes does not.
+        // A read may succeed while writes fail.
         outages.worked("publish");
         outages.database_answers();
-        assert!(outages.is_database_away(), "it has failed a moment ago");
+        assert!(outages.is_database_away(), "it failed a moment ago");
         tokio::time::advance(QUIET).await;
         outages.database_answers();
         assert!(!outages.is_database_away());
-        assert!(outages.store_failed("publish", &away()), "the next outage is news");
+        assert!(outages.store_failed("publish", &away()), "the next outage is logged");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_refused_is_an_outage_of_the_operation() {
+    async fn a_refusal_is_an_outage_of_the_operation() {
         let outages = Outages::default();
         assert!(outages.store_failed("publish", &refused("a trigger")));
         assert!(outages.store_failed("settle", &refused("a trigger")), "another operation");
         assert!(!outages.is_database_away());
-        // Others of the same kind get through meanwhile.
+        // Other calls of the operation succeed in between.
         for _ in 0..100 {
             outages.worked("publish");
             tokio::time::advance(TICK).await;
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn another_cause_is_news_now_and_then() {
+    async fn another_cause_is_logged_at_most_every_ten_seconds() {
         let outages = Outages::default();
         assert!(outages.store_failed("publish", &refused("0")));
         let mut lines = 0;

@@ -1,4 +1,4 @@
-//! Whether a process can do its work.
+//! The readiness check of a process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 use crate::Outages;
 use crate::deliver::Heartbeat;
 
-/// How long the database may take to answer.
+/// The timeout of the database check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a process looks by itself, and how often while the database is away.
+/// The intervals of the background check: normally, and while the database is unavailable.
 const INTERVAL: Duration = Duration::from_secs(5);
 const INTERVAL_AWAY: Duration = Duration::from_secs(1);
 
-/// Says whether a process can do its work. Cheap to clone.
+/// The readiness check of a process. Cheap to clone.
 #[derive(Clone)]
 pub struct Readiness {
     queue: Arc<dyn DeliveryQueue>,
@@ -25,44 +25,44 @@ pub struct Readiness {
     outages: Outages,
 }
 
-/// Why a process cannot do its work.
+/// The reason why a process is not ready.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotReady {
-    /// A task has ended by a defect.
+    /// An essential task has failed.
     #[error("an essential task has failed")]
     Failed,
-    /// It was told to stop.
+    /// The process is stopping.
     #[error("the process is stopping")]
     Stopping,
     /// The worker hangs.
     #[error("the worker has not read the queue for {} s", .0.as_secs())]
     WorkerSilent(Duration),
-    /// The database fails.
+    /// The database failed.
     #[error("the database is unusable: {}", cause(.0))]
     Database(StoreError),
-    /// The database hangs.
+    /// The database did not respond.
     #[error("the database did not respond within {} s", CHECK_TIMEOUT.as_secs())]
     DatabaseSilent,
 }
 
-/// Why, as far as everybody may know; the log has the rest.
+/// Returns the public part of the cause; the log has the rest.
 fn cause(error: &StoreError) -> String {
     error.public_cause().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 impl Readiness {
-    /// The readiness of a process that has this queue, these tasks, and these outages.
+    /// Creates the check of a process with this queue, these tasks and these outages.
     #[must_use]
     pub fn new(queue: Arc<dyn DeliveryQueue>, heartbeat: Heartbeat, outages: Outages) -> Self {
         Self { queue, heartbeat, outages }
     }
 
-    /// Asks the database, and looks at the tasks of the process.
+    /// Checks the database and the tasks of the process.
     ///
     /// # Errors
     ///
-    /// [`NotReady`].
+    /// Fails with [`NotReady`] if one of them does not work.
     pub async fn check(&self) -> Result<(), NotReady> {
         if self.heartbeat.failed().is_cancelled() {
             return Err(NotReady::Failed);
@@ -97,7 +97,7 @@ impl Readiness {
         }
     }
 
-    /// Keeps the gauge `rdev_webhooks_ready`, and notes when the database is away and back, until `drain`.
+    /// Updates the gauge `rdev_webhooks_ready`, and records outages of the database, until `drain`.
     pub async fn watch(self, drain: CancellationToken) {
         describe_gauge!("rdev_webhooks_ready", "1 while /readyz reports ready, else 0");
         let ready = NotReadyOnDrop(gauge!("rdev_webhooks_ready"));
@@ -115,7 +115,7 @@ impl Readiness {
     }
 }
 
-/// Nothing is ready once nobody looks any more.
+/// Sets the gauge to 0 when the checks end.
 struct NotReadyOnDrop(Gauge);
 
 impl Drop for NotReadyOnDrop {

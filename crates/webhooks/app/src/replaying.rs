@@ -1,4 +1,4 @@
-//! Carrying replays out.
+//! Runs replays.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,41 +9,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How often replays that are due are looked for. What ends between two looks bounds what may wait, see
-/// [`Replay::window`](rdev_webhooks_domain::Replay::window).
+/// The interval at which due replays are read. What finishes between two reads bounds how many deliveries
+/// may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause between the steps of a replay that gets on. With the whole window of a hundred that is up to two
-/// thousand deliveries a second.
+/// The pause between the steps of a replay that makes progress. With the whole window of a hundred that is
+/// up to two thousand deliveries a second.
 const PACE: Duration = Duration::from_millis(50);
 
-/// How many replays are read at once.
+/// The number of replays that one statement reads.
 const PAGE: u32 = 100;
 
-/// Takes every open replay further, a step at a time, each as much as the next.
+/// Advances every open replay step by step, all in turn.
 ///
-/// Any number of processes may do this side by side: a step is made by one of them. What is still to be
-/// done stands in the store, so that whoever comes next goes on where another was killed.
+/// Any number of processes may run this at the same time: each step is made by one of them. The store holds
+/// what is left to do, so that another process continues where a killed one stopped.
 pub struct Replaying {
     replays: Arc<dyn ReplayRepository>,
     outages: Outages,
 }
 
 impl Replaying {
-    /// Takes these replays further.
+    /// Creates a task that runs these replays.
     #[must_use]
     pub fn new(replays: Arc<dyn ReplayRepository>) -> Self {
         Self { replays, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Works until `drain`. A step that is cut off, or that fails, has done nothing and is made again.
+    /// Runs until `drain`. A step that is interrupted or fails has no effect, and is repeated.
     pub async fn run(self, drain: CancellationToken) {
         loop {
             let busy = tokio::select! {
@@ -58,7 +58,7 @@ impl Replaying {
         }
     }
 
-    /// Takes each open replay a step further, and says whether one of them got on.
+    /// Advances each open replay by a step, and returns true if one of them made progress.
     pub async fn pass(&self) -> bool {
         match self.steps().await {
             Ok(busy) => {
@@ -87,7 +87,7 @@ impl Replaying {
         }
     }
 
-    /// One step; a replay that fails holds up no other.
+    /// Makes one step; a replay that fails does not delay the others.
     async fn step(&self, id: ReplayId) -> bool {
         match self.replays.advance(id).await {
             Ok(Some(step)) => {

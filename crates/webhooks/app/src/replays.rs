@@ -1,4 +1,4 @@
-//! Asking for ranges of deliveries to be made again.
+//! Starts, counts and cancels replays.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,41 +12,41 @@ use rdev_webhooks_domain::{
 use crate::Ambient;
 use crate::idempotency::is_repeated;
 
-/// A replay as somebody asks for it.
+/// The parameters of a new replay.
 #[derive(Debug, Clone)]
 pub struct NewReplay {
-    /// Of this webhook.
+    /// The webhook.
     pub webhook: WebhookId,
-    /// Of events accepted at or after.
+    /// Only events accepted at or after this moment.
     pub since: Timestamp,
-    /// Of events accepted before; none for now. What is accepted later is never replayed.
+    /// Only events accepted before this moment; `None` for now. Events accepted later are never replayed.
     pub until: Option<Timestamp>,
-    /// Deliveries that ended so.
+    /// Only deliveries with this outcome.
     pub outcome: DeliveryOutcome,
-    /// Of events of these projects only; none for all.
+    /// Only events of these projects; `None` for all.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
 
-/// Why nothing was replayed, or cancelled.
+/// An error of an operation on a replay.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
-    /// There is no such replay.
+    /// The replay does not exist.
     #[error("the replay was not found")]
     NotFound,
-    /// The range begins at or after its end, which is now at the latest.
+    /// The range is empty: it begins at or after its end, which is now at the latest.
     #[error("the range ends before it begins")]
     EmptyRange,
-    /// The webhook is gone.
+    /// The webhook does not exist.
     #[error("the webhook was not found")]
     WebhookNotFound,
-    /// A disabled webhook is sent nothing.
+    /// The webhook is disabled, so it receives nothing.
     #[error("the webhook is disabled")]
     WebhookDisabled,
-    /// One is running already.
+    /// Another replay of the webhook is running.
     #[error("another replay of the webhook is running")]
     AlreadyRunning,
-    /// It has ended.
+    /// The replay has ended.
     #[error("the replay has ended")]
     Ended,
     /// The database failed.
@@ -54,7 +54,7 @@ pub enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Begins, shows and cancels replays; [`Replaying`](crate::Replaying) carries them out. Cheap to clone.
+/// Starts, reads and cancels replays; [`Replaying`](crate::Replaying) runs them. Cheap to clone.
 #[derive(Clone)]
 pub struct Replays {
     repository: Arc<dyn ReplayRepository>,
@@ -62,21 +62,21 @@ pub struct Replays {
 }
 
 impl Replays {
-    /// Replays over this port.
+    /// Creates the use cases over this port.
     #[must_use]
     pub fn new(repository: Arc<dyn ReplayRepository>, ambient: Ambient) -> Self {
         Self { repository, ambient }
     }
 
-    /// Counts what would be replayed, and changes nothing.
+    /// Counts what a replay would redeliver, without starting it.
     pub async fn count(&self, new: NewReplay) -> Result<(ReplaySelection, Matched), ReplayError> {
         let selection = self.selection(new)?;
         let matched = self.repository.count(&selection).await?;
         Ok((selection, matched))
     }
 
-    /// Begins a replay; with `visible_to`, only of a webhook that is visible to who is limited to these projects.
-    /// Under an idempotency key that was at this before, answers the one that was begun then.
+    /// Starts a replay; with `visible_to`, only if a caller with these projects can see the webhook. A
+    /// repeated request under an idempotency key returns the replay that it started before.
     pub async fn begin(
         &self,
         new: NewReplay,
@@ -102,12 +102,12 @@ impl Replays {
         }
     }
 
-    /// One replay.
+    /// Returns a replay.
     pub async fn get(&self, id: ReplayId) -> Result<Replay, ReplayError> {
         self.repository.get(id).await?.ok_or(ReplayError::NotFound)
     }
 
-    /// A page of replays, newest first.
+    /// Returns a page of replays, newest first.
     pub async fn list(
         &self,
         filter: &ReplayFilter,
@@ -116,11 +116,11 @@ impl Replays {
         Ok(self.repository.list(filter, page).await?)
     }
 
-    /// Cancels a replay that is running: it queues no more, and what it has queued goes its way.
+    /// Cancels a running replay: it queues no more deliveries; those already queued go on.
     pub async fn cancel(&self, id: ReplayId) -> Result<Replay, ReplayError> {
         match self.repository.cancel(id).await? {
             None => Err(ReplayError::NotFound),
-            // Most likely by the same request, which was cut off before it was answered.
+            // Most likely by the same request, which was interrupted before its response.
             Some(ReplayCancelled::Ended(replay)) if is_repeated() && was_asked_for(&replay) => Ok(replay),
             Some(ReplayCancelled::Ended(_)) => Err(ReplayError::Ended),
             Some(ReplayCancelled::Cancelled(replay)) => {
@@ -146,7 +146,7 @@ impl Replays {
     }
 }
 
-/// Whether somebody has cancelled it.
+/// Returns true if the replay was cancelled on request.
 fn was_asked_for(replay: &Replay) -> bool {
     matches!(replay.state, ReplayState::Cancelled { reason: CancelReason::Requested, .. })
 }

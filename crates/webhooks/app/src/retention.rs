@@ -1,4 +1,4 @@
-//! Removing what is older than it has to be kept.
+//! Removes expired data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How often old history is removed.
+/// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
 
-/// The same while a pass leaves more than it may remove at once.
+/// The interval while a pass leaves more than it may remove at once.
 const INTERVAL_BEHIND: Duration = Duration::from_secs(60);
 
-/// Removes events, deliveries, attempts and statistics that are older than the retention, and idempotency keys
-/// whose time is over, once an hour.
+/// Removes events, deliveries, attempts and statistics that are older than the retention, and expired
+/// idempotency keys, once an hour.
 pub struct Retention {
     history: Arc<dyn DeliveryHistory>,
     keys: Arc<dyn IdempotencyRepository>,
@@ -25,7 +25,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Keeps what is younger than `keep`.
+    /// Creates a task that keeps what is younger than `keep`.
     #[must_use]
     pub fn new(
         history: Arc<dyn DeliveryHistory>,
@@ -36,14 +36,14 @@ impl Retention {
         Self { history, keys, statistics, keep, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Works until `drain`. A pass that fails is tried again an hour later.
+    /// Runs until `drain`. A pass that fails is repeated an hour later.
     pub async fn run(self, drain: CancellationToken) {
         loop {
             let has_more = tokio::select! {
@@ -58,7 +58,7 @@ impl Retention {
         }
     }
 
-    /// Removes what there is to remove, and says whether there is more to be removed soon.
+    /// Removes expired data, and returns true if a further pass is needed soon.
     async fn pass(&self) -> bool {
         let mut has_more = false;
         match self.history.prune(self.keep).await {

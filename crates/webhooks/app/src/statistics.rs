@@ -1,8 +1,8 @@
-//! Statistics of webhooks: adding up what is recorded, and reading the sums.
+//! The statistics of webhooks: adding up counters, and reading them.
 //!
-//! What a process records is added up in memory, and a task hands the sums to the store about once a second.
-//! So statistics cost a delivery next to nothing; and a process that is killed takes the last second of them
-//! with it, of the statistics alone.
+//! Each process adds up its counters in memory, and a task stores them about once a second. So statistics
+//! cost a delivery next to nothing. A process that is killed loses the last second of its statistics, and
+//! nothing else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,19 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How long sums are gathered before they are stored, and how long at most while the database is away.
+/// How long counters are gathered before they are stored; the second while the database is unavailable.
 const GATHER: Duration = Duration::from_secs(1);
 const LONGEST_GATHER: Duration = Duration::from_secs(30);
-/// How many webhooks one step stores the sums of.
+/// The number of webhooks whose counters one step stores.
 const MAX_BATCH: usize = 256;
-/// The sums of how many webhooks may wait while the database is away; of further ones nothing is counted.
+/// The number of webhooks whose counters may wait while the database is unavailable; further webhooks are
+/// not counted.
 const MAX_WEBHOOKS: usize = 65_536;
 
-/// Why there are no statistics.
+/// An error of reading statistics.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StatisticsError {
-    /// The window goes further back than history is kept; how far that is.
+    /// The window is longer than the retention, which is given.
     #[error("must not exceed the retention of {}", text(*.0))]
     WindowTooLong(Duration),
     /// The database failed.
@@ -36,7 +37,7 @@ pub enum StatisticsError {
     Store(#[from] StoreError),
 }
 
-/// A duration as a window is given.
+/// Returns a duration in the form of a window.
 fn text(keep: Duration) -> String {
     match keep.as_secs() / 60 {
         minutes if minutes % (24 * 60) == 0 => format!("{}d", minutes / (24 * 60)),
@@ -45,7 +46,7 @@ fn text(keep: Duration) -> String {
     }
 }
 
-/// Counts what became of deliveries, and tells. Cheap to clone; clones share everything.
+/// Records and reports the statistics of webhooks. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Statistics {
     repository: Arc<dyn StatisticsRepository>,
@@ -53,18 +54,18 @@ pub struct Statistics {
     keep: Duration,
 }
 
-/// The task behind [`Statistics`], to be run and joined by whoever made it.
+/// The task behind [`Statistics`]. The caller runs and joins it.
 pub struct StatisticsTask {
     repository: Arc<dyn StatisticsRepository>,
     gathered: Arc<Gathered>,
     outages: Outages,
 }
 
-/// What is not stored yet.
+/// The counters that are not stored yet.
 #[derive(Default)]
 struct Gathered {
     sums: Mutex<HashMap<WebhookId, Sums>>,
-    /// There is something where nothing was.
+    /// Notified when the first counter is added.
     begun: Notify,
 }
 
@@ -73,7 +74,7 @@ impl Gathered {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts something of a webhook.
+    /// Adds a count to a webhook's counters.
     fn count(&self, webhook: WebhookId, count: impl FnOnce(&mut Sums)) {
         self.count_all([(webhook, count)]);
     }
@@ -93,7 +94,8 @@ impl Gathered {
 }
 
 impl Statistics {
-    /// Statistics over a port, as far back as `keep`, and the task that must be run for them.
+    /// Creates statistics over a port that reach back as far as `keep`, and the task that must run for
+    /// them.
     #[must_use]
     pub fn new(repository: Arc<dyn StatisticsRepository>, keep: Duration) -> (Self, StatisticsTask) {
         let gathered = Arc::<Gathered>::default();
@@ -105,25 +107,25 @@ impl Statistics {
         (Self { repository, gathered, keep }, task)
     }
 
-    /// Counts what was recorded of deliveries, each with its webhook.
+    /// Counts settlements, each with its webhook.
     pub(crate) fn settled<'a>(&self, settlements: impl Iterator<Item = (WebhookId, &'a Settlement)>) {
         let counts =
             settlements.map(|(webhook, settlement)| (webhook, |sums: &mut Sums| sums.settled(settlement)));
         self.gathered.count_all(counts);
     }
 
-    /// Counts an attempt whose worker did not live to record it.
+    /// Counts an abandoned attempt.
     pub(crate) fn abandoned(&self, webhook: WebhookId) {
         self.gathered.count(webhook, Sums::abandoned);
     }
 
-    /// Counts a delivery that was called off on request.
+    /// Counts a delivery that was cancelled on request.
     pub fn cancelled(&self, webhook: WebhookId) {
         self.gathered.count(webhook, |sums| sums.cancelled = sums.cancelled.saturating_add(1));
     }
 
-    /// The statistics of a webhook, of nothing that was recorded before `not_before`; with `visible_to`, the
-    /// backlog is that of events of these projects alone.
+    /// Returns the statistics of a webhook, without those recorded before `not_before`. With `visible_to`,
+    /// the backlog counts only events of these projects.
     pub async fn read(
         &self,
         webhook: WebhookId,
@@ -139,14 +141,14 @@ impl Statistics {
 }
 
 impl StatisticsTask {
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Stores what is counted until `stop`, and what is left then.
+    /// Stores the counters until `stop`, then once more.
     pub async fn run(self, stop: CancellationToken) {
         let mut gather = GATHER;
         loop {
@@ -163,9 +165,9 @@ impl StatisticsTask {
         self.store().await;
     }
 
-    /// Stores what was gathered. What could not be stored because the database is away waits for the next
-    /// time; says whether there is nothing of that. It may count twice then, if the database had taken it
-    /// without saying so.
+    /// Stores the counters. Those that cannot be stored because the database is unavailable wait for the
+    /// next time; returns true if there are none of these. They count twice if the database stored them
+    /// without an answer.
     async fn store(&self) -> bool {
         let mut sums: Vec<_> = std::mem::take(&mut *self.gathered.lock()).into_iter().collect();
         while !sums.is_empty() {

@@ -5,7 +5,7 @@ use rdev_webhooks_domain::statistics;
 
 use super::*;
 
-/// Keeps what it is given, as often as it may.
+/// Stores what it receives, except for the given refusals.
 #[derive(Default)]
 struct Repository {
     stored: Mutex<Vec<(WebhookId, Sums)>>,
@@ -42,7 +42,7 @@ impl StatisticsRepository for Repository {
 
 fn webhook(number: u64) -> WebhookId {
     let mut bytes = [0; 10];
-    // Behind the bits that tell of a UUID's version and variant.
+    // Behind the version and variant bits of a UUID.
     bytes[4..].copy_from_slice(&number.to_be_bytes()[2..]);
     WebhookId::from_parts(Timestamp::EPOCH, bytes)
 }
@@ -55,7 +55,7 @@ fn over(refusals: Vec<StoreError>) -> (Arc<Repository>, Statistics, StatisticsTa
 }
 
 impl Repository {
-    /// How many sums were stored, and what they come to.
+    /// Returns how many counters were stored, and their sum.
     fn stored(&self) -> (usize, u64) {
         let stored = self.stored.lock().unwrap();
         (stored.len(), stored.iter().map(|(_, sums)| sums.cancelled).sum())
@@ -63,7 +63,7 @@ impl Repository {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_counted_within_a_second_is_stored_together() {
+async fn counts_of_one_second_are_stored_together() {
     let (repository, statistics, task) = over(Vec::new());
     let running = tokio::spawn(task.run(CancellationToken::new()));
     for _ in 0..100 {
@@ -76,7 +76,7 @@ async fn what_is_counted_within_a_second_is_stored_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_database_could_not_take_is_stored_later() {
+async fn counts_are_stored_later_if_the_database_is_unavailable() {
     let refusals = (0..5).map(|_| StoreError::Unavailable("away".into())).collect();
     let (repository, statistics, task) = over(refusals);
     let running = tokio::spawn(task.run(CancellationToken::new()));
@@ -89,7 +89,7 @@ async fn what_the_database_could_not_take_is_stored_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_stores_what_is_left() {
+async fn a_stop_stores_the_remaining_counts() {
     let (repository, statistics, task) = over(Vec::new());
     let stop = CancellationToken::new();
     stop.cancel();
@@ -101,7 +101,7 @@ async fn a_stop_stores_what_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_refused_for_good_is_lost_and_the_rest_stored() {
+async fn refused_counts_are_lost_and_the_others_are_stored() {
     let (repository, statistics, task) = over(vec![StoreError::Internal("no".into())]);
     let stop = CancellationToken::new();
     stop.cancel();
@@ -113,7 +113,7 @@ async fn what_is_refused_for_good_is_lost_and_the_rest_stored() {
 }
 
 #[tokio::test]
-async fn the_webhooks_that_wait_to_be_stored_are_bounded() {
+async fn the_number_of_waiting_webhooks_is_bounded() {
     let (_, statistics, _task) = over(Vec::new());
     for number in 0..=MAX_WEBHOOKS as u64 {
         statistics.cancelled(webhook(number));

@@ -1,4 +1,4 @@
-//! Surveying the queue now and then, for the metrics.
+//! Measures the queue at intervals, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How often.
+/// The interval between two surveys.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often the ages grow meanwhile, and while the database is away.
+/// The interval at which the ages grow between surveys, and while the database is unavailable.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Keeps the gauges of the queue and of the circuits. Every process does so, each of the whole database.
+/// Updates the gauges of the queue and of the circuits. Every process does so, each for the whole database.
 pub struct Watch {
     queue: Arc<dyn DeliveryQueue>,
     unfinished: Gauge,
@@ -26,15 +26,15 @@ pub struct Watch {
     open: Gauge,
     half_open: Gauge,
     survey_age: Gauge,
-    /// When the last survey succeeded, and for how long something had been due then.
+    /// When the last survey succeeded, and for how long a delivery had been due then.
     surveyed: (Instant, Duration),
     outages: Outages,
-    /// The circuits that were not closed at the last look.
+    /// The circuits that were not closed at the last survey.
     circuits: BTreeMap<WebhookId, Gauge>,
 }
 
 impl Watch {
-    /// Surveys a queue.
+    /// Creates a task that surveys a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn DeliveryQueue>, outages: Outages) -> Self {
         describe_gauge!(
@@ -70,7 +70,7 @@ impl Watch {
         }
     }
 
-    /// Works until `drain`.
+    /// Runs until `drain`.
     pub async fn run(self, drain: CancellationToken) {
         drain.run_until_cancelled_owned(self.survey()).await;
     }
@@ -78,7 +78,7 @@ impl Watch {
     async fn survey(mut self) {
         loop {
             let queue = Arc::clone(&self.queue);
-            // However long the database takes over it, the ages go on.
+            // The ages grow however long the database takes.
             let surveyed = self.ageing(queue.survey()).await;
             match surveyed {
                 Ok(survey) => {
@@ -94,7 +94,7 @@ impl Watch {
         }
     }
 
-    /// Waits for something, and meanwhile lets the ages grow.
+    /// Waits for a future, and lets the ages grow in the meantime.
     async fn ageing<T>(&self, awaited: impl Future<Output = T>) -> T {
         let mut awaited = std::pin::pin!(awaited);
         loop {
@@ -105,7 +105,8 @@ impl Watch {
         }
     }
 
-    /// Between two surveys what is due may have been taken; after a survey that failed it is due for longer.
+    /// Updates the ages. Between two surveys the due deliveries may have been claimed; after a failed
+    /// survey the oldest is assumed to be still due.
     fn show_ages(&self) {
         let (at, oldest_due) = self.surveyed;
         let age = at.elapsed();

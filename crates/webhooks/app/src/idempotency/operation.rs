@@ -1,4 +1,4 @@
-//! The time and the randomness of the operation that a task is at.
+//! The time and the randomness of the current task's operation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +17,11 @@ struct Current {
     key: IdempotencyKey,
     operation: Operation,
     repeats: bool,
-    /// How many blocks of randomness were drawn.
+    /// The number of blocks of randomness that were drawn.
     drawn: AtomicU64,
 }
 
-/// Does the work as part of an operation.
+/// Runs the work as part of an operation.
 pub(super) async fn scope<T>(
     key: IdempotencyKey,
     operation: &Operation,
@@ -32,19 +32,19 @@ pub(super) async fn scope<T>(
     CURRENT.scope(current, work).await
 }
 
-/// The key of the operation that the task is at, if it is at one.
+/// Returns the key of the current task's operation, if it has one.
 pub(crate) fn current_key() -> Option<IdempotencyKey> {
     CURRENT.try_with(|current| current.key).ok()
 }
 
-/// Whether the task is at an operation that was run before, nobody knows how far.
+/// Returns true if the current task's operation ran before, perhaps only in part.
 pub(crate) fn is_repeated() -> bool {
     CURRENT.try_with(|current| current.repeats).unwrap_or(false)
 }
 
 impl Ambient {
-    /// The same clock and randomness, save for what is part of an operation under an idempotency key: there
-    /// the time stands still, and the randomness is drawn from the operation's seed.
+    /// Returns the same clock and randomness, except within an operation under an idempotency key: there
+    /// the time stands still, and the randomness is derived from the operation's seed.
     #[must_use]
     pub fn of_operations(self) -> Self {
         Self {
@@ -73,8 +73,8 @@ impl Entropy for OperationEntropy {
 }
 
 impl Current {
-    /// Block after block of `SHA-256(seed ‖ number)`. Not a generator of a library, whose numbers may be
-    /// others in its next release: an operation may be run again by a newer program.
+    /// Fills the bytes with blocks of `SHA-256(seed ‖ number)`. It uses no library's generator, whose
+    /// output may change in its next release: a newer program may run an operation again.
     fn fill(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(32) {
             let number = self.drawn.fetch_add(1, Ordering::Relaxed);
@@ -99,7 +99,7 @@ mod tests {
         Operation { fingerprint: Fingerprint::of(&[]), seed: [seed; 32], at }
     }
 
-    /// What is drawn of lengths that are no whole blocks, and the time.
+    /// Draws twice, in lengths that are not whole blocks, and reads the time.
     async fn draw(ambient: &Ambient, seed: u8) -> ([u8; 10], [u8; 70], Timestamp) {
         let drawing = async {
             let first = ambient.entropy.bytes();
@@ -117,13 +117,13 @@ mod tests {
         assert_eq!(one.2, operation(1).at);
         assert_ne!(one.0, other.0);
         assert_ne!(one.1, other.1);
-        // Nothing within it repeats.
+        // Nothing repeats within one operation.
         assert_ne!(one.0, one.1[..10]);
         assert_ne!(one.1[..32], one.1[32..64]);
     }
 
     #[tokio::test]
-    async fn what_is_no_operation_goes_by_the_system() {
+    async fn outside_an_operation_the_system_is_used() {
         let ambient = Ambient::system().of_operations();
         assert!(!is_repeated() && current_key().is_none());
         scope(key(), &operation(1), true, async { assert!(is_repeated() && current_key() == Some(key())) })
