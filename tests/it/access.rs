@@ -1,17 +1,17 @@
-//! API keys, from one who hands them out to one who is let in.
+//! API keys, from their creation to the requests that they authorize.
 
 use http::Method;
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_tests::{AllInOne, Client};
 use serde_json::{Value, json};
 
-/// Makes a key and a client that brings it; tells the key's id.
+/// Creates an API key; returns its id and a client that authenticates with it.
 async fn key(administrator: &Client, body: serde_json::Value) -> (String, Client) {
     let made = administrator.post("/api-keys", &body.to_string()).await.expect(201);
     (made["id"].as_str().unwrap().to_owned(), administrator.with_key(made["key"].as_str().unwrap()))
 }
 
-/// What two projects that share a system see of each other.
+/// Checks that two projects on one system see nothing of each other.
 pub(crate) async fn two_projects_share_a_system(administrator: &Client) {
     let receiver = Receiver::accepting().await;
     let webhook = json!({"url": receiver.url("/").as_str(), "events": ["*"]}).to_string();

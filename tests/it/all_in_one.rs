@@ -18,11 +18,11 @@ fn seed_body() -> String {
 }
 
 #[tokio::test]
-async fn the_lines_it_prints_work_as_they_stand() {
+async fn the_commands_in_the_banner_work() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let key = std::fs::read_to_string(folder.path().join("api-key")).unwrap();
-    assert!(!server.banner.contains(key.trim()), "what a program reads holds no key");
+    assert!(!server.banner.contains(key.trim()), "output to a pipe contains no API key");
     let lines: Vec<_> = server.banner.lines().filter(|line| line.contains("| curl ")).collect();
     assert_eq!(lines.len(), 3, "{}", server.banner);
     let mut answers = Vec::new();
@@ -37,7 +37,7 @@ async fn the_lines_it_prints_work_as_they_stand() {
     assert!(server.stop().await.success());
 
     let again = AllInOne::start(folder.path()).await;
-    assert!(!again.banner.contains(key.trim()), "an old one is not");
+    assert!(!again.banner.contains(key.trim()), "a second start does not print the key");
 }
 
 #[tokio::test]
@@ -60,10 +60,10 @@ async fn the_receiver_gets_the_seeds_event_and_the_python_package_verifies_it() 
     assert!(verified_by_python(&secret, &request).await.is_ok());
     let mut forged = request;
     forged.body = forged.body.iter().rev().copied().collect();
-    assert!(verified_by_python(&secret, &forged).await.is_err(), "and refuses what was changed");
+    assert!(verified_by_python(&secret, &forged).await.is_err(), "a changed body does not verify");
 }
 
-/// Hands a request to the reference implementation, as an endpoint in Python would.
+/// Verifies a request with the reference implementation, as an endpoint in Python would.
 async fn verified_by_python(secret: &str, request: &ReceivedRequest) -> Result<(), String> {
     const PROGRAM: &str = r#"
 import json, sys
@@ -106,8 +106,8 @@ async fn two_failures_are_followed_by_success_after_five_and_ten_seconds() {
     let requests = receiver.wait_for(3, Duration::from_secs(20)).await;
 
     let gap = |n: usize| (requests[n].arrived_at - requests[n - 1].arrived_at).as_secs_f64();
-    // Never early. How late at the most is held in paused time by the use cases' own tests: here the machine
-    // is shared with the rest of the suite.
+    // Never early. The use cases' own tests check in paused time how late a retry may be: this machine also
+    // runs the rest of the suite.
     assert!((5.0..7.0).contains(&gap(1)), "{}", gap(1));
     assert!((10.0..13.0).contains(&gap(2)), "{}", gap(2));
     let all = |name: &str| requests.iter().map(|r| r.header(name).to_owned()).collect::<Vec<_>>();
@@ -125,7 +125,7 @@ async fn two_failures_are_followed_by_success_after_five_and_ten_seconds() {
 }
 
 #[tokio::test]
-async fn what_failed_three_times_can_be_redelivered() {
+async fn a_delivery_that_failed_three_times_can_be_redelivered() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let script = Script::by(|number, _| Reply::status(if number < 3 { 503 } else { 204 }));
@@ -145,12 +145,12 @@ async fn what_failed_three_times_can_be_redelivered() {
     assert_eq!(requests[3].header("webhook-id"), requests[0].header("webhook-id"));
     let sent = &delivery["request"]["headers"];
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature", "x-rdev-attempt", "user-agent"] {
-        assert_eq!(sent[name], requests[3].header(name), "{name} is told as it was sent");
+        assert_eq!(sent[name], requests[3].header(name), "the history shows {name} as it was sent");
     }
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_in_flight() {
+async fn shutdown_finishes_the_deliveries_in_flight() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let gate = rdev_webhooks_testkit::receiver::Gate::closed();

@@ -1,4 +1,4 @@
-//! Clients that generators make of the API's description, against the running program, errors included.
+//! Clients generated from the OpenAPI description, against the running program, including its errors.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
 async fn a_generated_python_client_reads_every_answer() {
     let folder = tempfile::tempdir().unwrap();
     let python = python();
-    // The generator formats what it writes with a program that is beside Python.
+    // The generator formats its output with a program in Python's folder.
     let path = format!("{}:{}", python.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let mut generate = Command::new(&python);
     generate
@@ -47,7 +47,7 @@ async fn a_generated_typescript_client_compiles_and_reads_every_answer() {
     use_client(program, folder.path()).await;
 }
 
-/// Runs a program that uses a client, against a server and a receiver of its own.
+/// Runs a program that uses a generated client, against a new server and a new receiver.
 async fn use_client(mut program: Command, folder: &Path) {
     let data = tempfile::tempdir().unwrap();
     let server = AllInOne::start(data.path()).await;
@@ -56,7 +56,7 @@ async fn use_client(mut program: Command, folder: &Path) {
     run(program, folder).await;
 }
 
-/// Runs a command in a folder, which must succeed.
+/// Runs a command in a folder; panics unless it succeeds.
 async fn run(mut command: Command, folder: &Path) {
     let output = command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(120), output).await.expect("it ends").unwrap();

@@ -1,4 +1,4 @@
-//! What the program says to people who type it.
+//! The command line: its output, its errors and its exit codes.
 
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ async fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 #[tokio::test]
-async fn the_demo_ends_well_and_soon() {
+async fn the_demo_succeeds_within_twenty_seconds() {
     let started = Instant::now();
     let output = run(&["demo"], &[]).await;
     let told = String::from_utf8(output.stdout).unwrap();
@@ -27,11 +27,11 @@ async fn the_demo_ends_well_and_soon() {
     }
 }
 
-/// Arguments, variables, and what the complaint must name.
+/// Arguments, environment variables, and the text that the error must contain.
 type WrongOption = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
 
 #[tokio::test]
-async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
+async fn a_wrong_option_is_reported_in_one_line_and_creates_no_data() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let data_dir = data_dir.to_str().unwrap();
@@ -69,7 +69,7 @@ async fn a_wrong_option_is_told_in_one_line_and_nothing_is_made() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_rekeyed_leaves_nothing_behind() {
+async fn a_refused_rekey_creates_no_data_dir() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let variables = [("RDEV_DATA_DIR", data_dir.to_str().unwrap())];
@@ -86,7 +86,7 @@ async fn what_cannot_be_rekeyed_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_second_process_on_the_same_data_is_turned_away() {
+async fn a_second_process_on_the_same_data_dir_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let _first = AllInOne::start(folder.path()).await;
     let data_dir = folder.path().to_str().unwrap();
@@ -97,7 +97,7 @@ async fn a_second_process_on_the_same_data_is_turned_away() {
 }
 
 #[tokio::test]
-async fn another_encryption_key_is_refused_before_anything_is_served() {
+async fn a_wrong_encryption_key_is_refused_before_serving() {
     let folder = tempfile::tempdir().unwrap();
     AllInOne::start(folder.path()).await.stop().await;
     let data_dir = folder.path().to_str().unwrap();

@@ -1,4 +1,4 @@
-//! Killing the process: what was answered 202 is delivered all the same.
+//! Kills the process: every event that was answered with 202 is delivered all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use rdev_webhooks_tests::{AllInOne, Client};
 const KILLS: usize = 6;
 const PUBLISHERS: usize = 8;
 
-/// Publishes one event after the other until the server is gone; answers the ids that were accepted.
+/// Publishes one event after the other until the server is gone; returns the ids of the accepted events.
 async fn publish_until_killed(client: Client) -> Vec<String> {
     let mut accepted = Vec::new();
     let body = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
@@ -22,7 +22,7 @@ async fn publish_until_killed(client: Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_event_that_was_accepted_is_delivered_though_the_process_is_killed_again_and_again() {
+async fn every_accepted_event_is_delivered_across_repeated_kills() {
     let entropy = SeededEntropy::new(20_250_115);
     let entropy: &dyn Entropy = &entropy;
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +35,7 @@ async fn every_event_that_was_accepted_is_delivered_though_the_process_is_killed
         let publishers: Vec<_> =
             (0..PUBLISHERS).map(|_| tokio::spawn(publish_until_killed(server.client.clone()))).collect();
         let life = Duration::from_millis(100 + u64::from(entropy.bytes::<1>()[0]) * 2);
-        // How long the process lives is what is being tried, not a wait for something to happen.
+        // The lifetime of the process is the test's input, not a wait for a condition.
         tokio::time::timeout(life, std::future::pending::<()>()).await.unwrap_err();
         server.kill().await;
         for publisher in publishers {
@@ -55,9 +55,9 @@ async fn every_event_that_was_accepted_is_delivered_though_the_process_is_killed
     let lost: Vec<_> = accepted.iter().filter(|id| !deliveries.contains_key(*id)).collect();
     let repeated = deliveries.values().filter(|count| **count > 1).count();
     println!("{} accepted, {} lost, {repeated} repeated over {KILLS} kills", accepted.len(), lost.len());
-    assert!(accepted.len() > 100, "only {} were accepted: the test tries nothing", accepted.len());
+    assert!(accepted.len() > 100, "only {} were accepted: too few for the test", accepted.len());
     assert_eq!(lost, Vec::<&String>::new());
-    // Only what was in flight at a kill may come twice: no more than the pool holds.
+    // Only deliveries in flight at a kill may arrive twice: at most as many as the pool has slots.
     assert!(repeated <= KILLS * 32, "{repeated} were repeated");
     let failed = server.client.get("/deliveries?status=failed").await;
     assert_eq!(failed["data"].as_array().unwrap().len(), 0);

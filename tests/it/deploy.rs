@@ -1,4 +1,5 @@
-//! What deploy/ holds, against the binaries. scripts/check-deploy holds it against the tools that read it.
+//! Checks the files in deploy/ against the binaries. scripts/check-deploy checks them with the tools that
+//! read them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(deploy(file)).unwrap()
 }
 
-/// The words of a text that begin like this.
+/// Returns the words of a text that begin with `start`.
 fn words(text: &str, start: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with(start)).map(str::to_owned).collect()
@@ -29,7 +30,7 @@ async fn every_variable_that_a_deployment_sets_is_an_option() {
         let help = Command::new(binary(program)).arg("--help").output().await.unwrap();
         known.extend(words(&String::from_utf8(help.stdout).unwrap(), "RDEV_"));
     }
-    // What compose.yaml is told by whoever starts it.
+    // An input of compose.yaml itself.
     known.insert("RDEV_USER".to_owned());
     for file in [
         "Dockerfile",
@@ -39,14 +40,14 @@ async fn every_variable_that_a_deployment_sets_is_an_option() {
         "systemd/rdev-webhooks-worker.service",
     ] {
         let set = words(&read(file), "RDEV_");
-        // In the units' comments.
+        // The bare prefix stands in the units' comments.
         let unknown: Vec<_> = set.difference(&known).filter(|name| *name != "RDEV_").collect();
         assert!(unknown.is_empty(), "{file}: {unknown:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_series_that_an_alert_goes_by_is_shown() {
+async fn metrics_show_every_series_that_an_alert_uses() {
     let deployment = Deployment::start().await;
     let (api, client) = deployment.further_api().await;
     let worker = deployment.worker().await;
@@ -63,7 +64,7 @@ async fn every_series_that_an_alert_goes_by_is_shown() {
     assert!(used.len() > 10, "{used:?}");
     let missing: Vec<_> = used.difference(&shown).collect();
     assert!(missing.is_empty(), "{missing:?} are not in {shown:?}");
-    // Without a worker the api shows what waits.
+    // Without a worker the API shows the queue's series.
     let alone = client.metrics().await;
     for series in
         ["rdev_webhooks_queue_oldest_due_seconds", "rdev_webhooks_queue_deliveries", "rdev_webhooks_ready"]

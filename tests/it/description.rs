@@ -1,4 +1,4 @@
-//! The API's description, held against the running program by requests that are made from it.
+//! Checks the OpenAPI description against the running program with requests generated from it.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use rdev_webhooks_tests::{AllInOne, python};
 use serde_json::json;
 use tokio::process::Command;
 
-/// How the requests are made up, and what their answers are held to.
+/// The configuration of Schemathesis: how it generates requests and what it checks of the responses.
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schemathesis.toml");
 
 #[tokio::test]
-async fn the_program_answers_made_up_requests_as_it_is_described() {
+async fn responses_to_generated_requests_match_the_description() {
     let folder = tempfile::tempdir().unwrap();
-    // Nothing is sent to the addresses that are made up: there is no proxy there.
+    // No delivery reaches a generated address: no proxy listens here.
     let nowhere = ["--egress-proxy", "http://127.0.0.1:9", "--log", "warn"];
     let server = AllInOne::start_with(folder.path(), &nowhere, Stdio::inherit()).await;
-    // Something to be found.
+    // A webhook for the requests to find.
     let webhook = json!({ "url": "https://example.com/webhook", "events": ["*"] }).to_string();
     server.client.post("/webhooks", &webhook).await.expect(201);
     for event in ["command.started", "command.completed"] {

@@ -1,4 +1,4 @@
-//! What processes log of themselves.
+//! The log messages of a process's start, work and end.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rdev_webhooks_tests::{AllInOne, Log};
 const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
 
 #[tokio::test]
-async fn a_start_and_an_end_are_logged_with_what_they_are_about() {
+async fn start_and_shutdown_are_logged_with_their_settings() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::new();
     let server = AllInOne::start_with_log(folder.path(), "info", log.writer()).await;
@@ -20,7 +20,7 @@ async fn a_start_and_an_end_are_logged_with_what_they_are_about() {
     assert_eq!(started["database"], "sqlite");
     assert!(started["database_version"].as_str().unwrap().starts_with("3."), "{started}");
     assert_eq!(started["allowed_destinations"], "127.0.0.0/8,::1/128");
-    assert_eq!(started["encryption_keys"].as_str().unwrap().len(), 8, "an id of eight digits: {started}");
+    assert_eq!(started["encryption_keys"].as_str().unwrap().len(), 8, "a key id has eight digits: {started}");
     assert!(server.stop().await.success());
     let draining = log.until("draining").await;
     assert_eq!(draining["drain_timeout_ms"], 20_000.0);
@@ -32,7 +32,7 @@ async fn a_start_and_an_end_are_logged_with_what_they_are_about() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_logged_in_numbers() {
+async fn a_failed_attempt_is_logged_with_numeric_durations() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::new();
     let server = AllInOne::start_with_log(folder.path(), "info", log.writer()).await;
@@ -47,23 +47,25 @@ async fn a_failed_attempt_is_logged_in_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_of_the_log_that_stalls_stalls_nothing_else() {
+async fn a_stalled_log_reader_stalls_no_request() {
     let folder = tempfile::tempdir().unwrap();
-    // The pipe has an end that stays open and is never read.
+    // The pipe's read end stays open and is never read.
     let server = AllInOne::start_with_log(folder.path(), "trace", Stdio::piped()).await;
     let asking = async {
         while server.client.metrics().await["rdev_webhooks_log_lines_dropped_total"] == 0.0 {
-            // Each is a few lines.
+            // Each request logs a few lines.
             join_all((0..100).map(|_| server.client.get("/webhooks"))).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("lines are dropped, not waited for");
+    tokio::time::timeout(Duration::from_secs(60), asking)
+        .await
+        .expect("log lines are dropped instead of stalling requests");
     server.client.post("/events", EVENT).await.expect(202);
     assert!(server.stop().await.success());
 }
 
-/// Durations and other values are numbers or names in a log, whatever its format: `?value` shows Rust's own notation,
-/// which no collector reads.
+/// Durations and other values are numbers or names in a log of either format: `?value` shows Rust's own
+/// notation, which no collector reads.
 #[test]
 fn no_log_line_shows_a_value_in_rusts_notation() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -90,7 +92,7 @@ fn no_log_line_shows_a_value_in_rusts_notation() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// The arguments of a call of a logging macro, up to its message.
+/// Returns the arguments of a logging macro's call, up to its message.
 fn arguments(text: &str) -> Option<&str> {
     let name = text.split('!').next()?;
     let is_log = ["trace", "debug", "info", "warn", "error"].contains(&name);

@@ -1,4 +1,4 @@
-//! The workspace as a whole: its shape, and what it does from end to end.
+//! Tests of the whole workspace: its dependencies, and its behaviour from end to end.
 
 #![allow(
     clippy::expect_used,

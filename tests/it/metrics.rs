@@ -1,4 +1,4 @@
-//! What `GET /metrics` shows.
+//! The series of `GET /metrics`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ fn sum(metrics: &BTreeMap<String, f64>, prefix: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn one_process_shows_what_became_of_an_event() {
+async fn one_process_counts_an_event_from_publish_to_success() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let receiver = Receiver::start(Script::sequence([Reply::status(500), Reply::status(200)])).await;
@@ -49,16 +49,19 @@ async fn one_process_shows_what_became_of_an_event() {
     ] {
         assert_eq!(metrics.get(series), Some(&value), "{series} in {metrics:#?}");
     }
-    assert!(metrics["rdev_webhooks_delivery_latency_seconds_sum"] >= 0.1, "the wait for the retry counts");
+    assert!(
+        metrics["rdev_webhooks_delivery_latency_seconds_sum"] >= 0.1,
+        "the latency includes the wait for the retry"
+    );
     assert!(metrics["process_resident_memory_bytes"] > 1e6);
-    // The slot is freed after the outcome is recorded.
+    // The worker frees the slot after it has recorded the outcome.
     server.client.until_metrics(|metrics| metrics["rdev_webhooks_in_flight"] == 0.0).await;
     let text = format!("{metrics:?}");
     assert!(!text.contains("whsec_") && !text.contains("cmd-1"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn api_and_worker_show_their_own_parts() {
+async fn api_and_worker_each_show_their_own_series() {
     let deployment = Deployment::start().await;
     let api = deployment.api().await;
     let worker = deployment.worker().await;
@@ -82,5 +85,5 @@ async fn api_and_worker_show_their_own_parts() {
         assert!(sum(metrics, "rdev_webhooks_db_connections") >= 1.0, "{metrics:#?}");
         assert_eq!(sum(metrics, "rdev_webhooks_build_info"), 1.0);
     }
-    assert_eq!(sum(&served, "rdev_webhooks_attempts_total"), 0.0, "the api sends nothing");
+    assert_eq!(sum(&served, "rdev_webhooks_attempts_total"), 0.0, "the API makes no attempt");
 }

@@ -1,4 +1,4 @@
-//! What operators do with the binaries.
+//! The binaries as operators use them: migration, secrets from files, health checks, holding deliveries.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn write(file: &Path, text: &str, mode: u32) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// The first line that a program says when it cannot work with its options.
+/// Returns the one line with which a program refuses its options.
 async fn complaint(program: &str, args: &[&str], variables: &[(&str, &str)]) -> String {
     let output = run(program, args, variables).await;
     let said = String::from_utf8(output.stderr).unwrap();
@@ -36,7 +36,7 @@ async fn complaint(program: &str, args: &[&str], variables: &[(&str, &str)]) -> 
 }
 
 #[tokio::test]
-async fn a_database_that_was_migrated_first_is_served() {
+async fn serve_accepts_a_database_that_migrate_created() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let migrated = run("rdev-webhooks", &["migrate", "--data-dir", data_dir.to_str().unwrap()], &[]).await;
@@ -47,11 +47,11 @@ async fn a_database_that_was_migrated_first_is_served() {
 
     std::fs::remove_file(data_dir.join("encryption-key")).unwrap();
     let said = complaint("rdev-webhooks", &["--data-dir", data_dir.to_str().unwrap()], &[]).await;
-    assert!(said.contains("put it back"), "a key that is needed is not made anew: {said}");
+    assert!(said.contains("put it back"), "serve generates no second encryption key: {said}");
 }
 
 #[tokio::test]
-async fn each_binary_takes_its_secrets_from_files() {
+async fn each_binary_reads_its_secrets_from_files() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let database = format!("sqlite://{}/rdev.db\n", folder.path().display());
@@ -79,7 +79,7 @@ async fn each_binary_takes_its_secrets_from_files() {
         }
         assert!(process.stop().await.success(), "{program}");
     }
-    assert!(!data_dir.exists(), "nothing was needed of it");
+    assert!(!data_dir.exists(), "no data dir is created");
     let warned = log.lines("secret file is accessible to other users; run chmod 600 on it");
     assert_eq!(warned.len(), 2, "{}", log.text());
     assert!(warned.iter().all(|line| line["file"] == api.as_str() && line["mode"] == "0644"), "{warned:?}");
@@ -87,7 +87,7 @@ async fn each_binary_takes_its_secrets_from_files() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_given_twice_or_not_in_its_file_is_told_in_one_line() {
+async fn a_secret_given_twice_or_missing_from_its_file_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| write(&folder.path().join(name), text, 0o600);
     let (empty, missing) = (file("empty", "\n"), folder.path().join("missing").display().to_string());
@@ -114,7 +114,7 @@ async fn a_secret_that_is_given_twice_or_not_in_its_file_is_told_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn healthcheck_exits_as_the_process_on_this_machine_is() {
+async fn healthcheck_reports_the_local_process_by_its_exit_code() {
     let deployment = Deployment::start().await;
     let folder = tempfile::tempdir().unwrap();
     let all_in_one = AllInOne::start(folder.path()).await;
@@ -144,18 +144,18 @@ async fn healthcheck_exits_as_the_process_on_this_machine_is() {
     }
     assert!(all_in_one.stop().await.success() && api.stop().await.success() && worker.stop().await.success());
     for nth in 0..3 {
-        assert_eq!(check(nth, &["--live"]).await.status.code(), Some(1), "nobody is there");
+        assert_eq!(check(nth, &["--live"]).await.status.code(), Some(1), "no process listens");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn held_deliveries_are_sent_by_a_start_that_lets_go() {
+async fn held_deliveries_are_sent_after_a_start_without_the_hold() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::accepting().await;
     let held = AllInOne::start_with(folder.path(), &["--hold-deliveries"], Stdio::inherit()).await;
     held.client.subscribe(receiver.url("/").as_str()).await;
     held.client.post("/events", EVENT).await.expect(202);
-    // By now a worker would have looked at the queue.
+    // By now a worker would have polled the queue.
     let metrics = held.client.until_metrics(|metrics| metrics["rdev_webhooks_queue_deliveries"] == 1.0).await;
     assert_eq!(metrics["rdev_webhooks_deliveries_held"], 1.0);
     assert_eq!(held.client.get("/readyz").await["status"], "ok");
@@ -171,7 +171,7 @@ async fn held_deliveries_are_sent_by_a_start_that_lets_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn loopback_is_open_on_the_all_in_one_that_binds_it_and_nowhere_else() {
+async fn only_an_all_in_one_bound_to_loopback_allows_loopback_destinations() {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite://{}/rdev.db", folder.path().display());
     let variables = [

@@ -1,4 +1,4 @@
-//! What is secret stands in no database and in no log, whatever form it could have there.
+//! No secret stands in the database or in the log, in any encoding.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -13,15 +13,15 @@ use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver, Reply, Script};
 use rdev_webhooks_tests::{AllInOne, Client, Deployment};
 use serde_json::Value;
 
-/// What must be found nowhere, each by a name to tell it by.
+/// The byte strings that must not be found, each with a name for the error message.
 #[derive(Default)]
 struct Needles(Vec<(String, Vec<u8>)>);
 
 impl Needles {
-    /// A text in all forms that it may be written down in.
+    /// Adds a text in every encoding in which it could be stored.
     fn hide(&mut self, name: &str, text: &str) {
         self.hide_bytes(name, text.as_bytes());
-        // The key that a secret's text stands for.
+        // The key that a secret's text encodes.
         if let Some((_, key)) = text.split_once('_')
             && let Ok(key) = BASE64_STANDARD.decode(key)
         {
@@ -30,13 +30,14 @@ impl Needles {
     }
 
     fn hide_bytes(&mut self, name: &str, bytes: &[u8]) {
-        assert!(bytes.len() >= 16, "{name} is long enough to be told from chance");
+        assert!(bytes.len() >= 16, "{name} is long enough not to occur by chance");
         let mut form = |form: &str, bytes: Vec<u8>| self.0.push((format!("{name}, {form}"), bytes));
         form("as it is", bytes.to_vec());
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         form("in hexadecimal", hex.to_uppercase().into_bytes());
         form("in hexadecimal", hex.into_bytes());
-        // Within another text it begins at any of three places; what its neighbours change is cut off.
+        // In the base64 of a longer text it begins at one of three offsets; the characters that its
+        // neighbours change are cut off.
         for skip in 0..3 {
             let shifted = [&vec![0; skip][..], bytes].concat();
             let whole = shifted.len() / 3 * 4;
@@ -47,7 +48,7 @@ impl Needles {
         }
     }
 
-    /// The names of those that are found.
+    /// Returns the names of the needles in `haystack`.
     fn found_in(&self, haystack: &[u8]) -> Vec<&str> {
         let found = self.0.iter().filter(|(_, needle)| holds(haystack, needle));
         found.map(|(name, _)| name.as_str()).collect()
@@ -60,7 +61,7 @@ fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     starts.any(|(at, _)| haystack[at..].starts_with(needle))
 }
 
-/// Random words, to be found again wherever they are.
+/// Random words, which occur nowhere by chance.
 struct Words(SeededEntropy);
 
 impl Words {
@@ -70,7 +71,8 @@ impl Words {
     }
 }
 
-/// Does all that has to do with something secret; answers what must not be found, and a word that must.
+/// Makes every request that carries a secret. Returns the secrets, and a word that is not secret and must be
+/// found.
 async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needles, String) {
     let mut needles = Needles::default();
     let open = words.next();
@@ -108,7 +110,7 @@ async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needle
             let rotated: Value = serde_json::from_slice(rotated.body()).unwrap();
             needles.hide("a secret after a rotation", rotated["secret"].as_str().unwrap());
         }
-        // The same under another request, and faults right beside what is secret.
+        // The same key under another request, and invalid members beside a secret.
         let answer = client.send(Method::POST, "/webhooks", &once, Some("{}")).await.unwrap();
         assert_eq!(answer.status(), 422);
         let fault = body.replace("\"events\"", "\"even\"").replace(&format!("x-{name}"), "host");
@@ -119,7 +121,7 @@ async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needle
     let made = client.send(Method::POST, "/api-keys", &once, Some(&body)).await.unwrap();
     let made: Value = serde_json::from_slice(made.body()).unwrap();
     let key = made["key"].as_str().unwrap();
-    // Its first characters are shown, to tell it by.
+    // Its first characters are shown, to identify it.
     needles.hide("an API key", &key[key.len() - 24..]);
     let producer = client.with_key(key);
     let wrong = words.next();
@@ -130,7 +132,7 @@ async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needle
     for _ in 0..10 {
         producer.post("/events", event).await.expect(202);
     }
-    // Some are answered 500, and all of it is told in the history.
+    // Some are answered with 500; the history records all of it.
     receiver.wait_for(20, Duration::from_secs(30)).await;
     for status in ["pending", "in_flight", "retrying"] {
         let done = |page: &Value| page["data"].as_array().is_some_and(Vec::is_empty);
@@ -139,7 +141,7 @@ async fn session(client: &Client, words: &Words, receiver: &Receiver) -> (Needle
     (needles, open)
 }
 
-/// An endpoint that fails now and then, and sends back all that it was sent.
+/// Starts an endpoint that sometimes fails and echoes every request.
 async fn receiver() -> Receiver {
     let echo = |n: usize, request: &ReceivedRequest| {
         let mut body = Vec::new();
@@ -154,7 +156,7 @@ async fn receiver() -> Receiver {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_secret_stands_in_the_embedded_database_or_in_its_log() {
+async fn no_secret_stands_in_the_embedded_database_or_in_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let (data, log) = (folder.path().join("data"), folder.path().join("log"));
     let server = AllInOne::start_with_log(&data, "debug", Stdio::from(File::create(&log).unwrap())).await;
@@ -163,7 +165,7 @@ async fn nothing_secret_stands_in_the_embedded_database_or_in_its_log() {
     for file in ["api-key", "encryption-key"] {
         needles.hide(file, fs::read_to_string(data.join(file)).unwrap().trim());
     }
-    // First with the log beside the database, then with everything in it.
+    // First with the write-ahead log beside the database, then with everything in the database.
     let mut server = Some(server);
     for stopped in [false, true] {
         if stopped {
@@ -173,14 +175,14 @@ async fn nothing_secret_stands_in_the_embedded_database_or_in_its_log() {
         let database =
             files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("rdev.db"));
         let written: Vec<u8> = database.flat_map(|path| fs::read(path).unwrap()).collect();
-        assert!(holds(&written, open.as_bytes()), "what is no secret is found");
+        assert!(holds(&written, open.as_bytes()), "a word that is not secret is found");
         assert_eq!(needles.found_in(&written), Vec::<&str>::new());
     }
     check_log(&needles, &fs::read(&log).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_secret_stands_in_a_dump_of_postgres_or_in_the_logs() {
+async fn no_secret_stands_in_a_postgres_dump_or_in_the_logs() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let deployment = Deployment::start().await;
@@ -192,14 +194,14 @@ async fn nothing_secret_stands_in_a_dump_of_postgres_or_in_the_logs() {
     }
     let dump = deployment.postgres.dump("postgres").await;
     let text = format!("'{open}'");
-    assert!(holds(&dump, text.as_bytes()), "what is no secret is found");
+    assert!(holds(&dump, text.as_bytes()), "a word that is not secret is found");
     assert_eq!(needles.found_in(&dump), Vec::<&str>::new());
     assert!(worker.stop().await.success() && api.stop().await.success());
     check_log(&needles, &fs::read(&log).unwrap());
 }
 
 fn check_log(needles: &Needles, log: &[u8]) {
-    assert!(holds(log, b"DEBUG") || holds(log, b"\"level\":\"DEBUG\""), "it is at the level of debug");
+    assert!(holds(log, b"DEBUG") || holds(log, b"\"level\":\"DEBUG\""), "the log has debug lines");
     assert!(holds(log, b"/webhooks/{id}/test"), "requests are logged");
     assert_eq!(needles.found_in(log), Vec::<&str>::new());
 }

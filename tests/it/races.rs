@@ -1,4 +1,4 @@
-//! Two clients that want the same thing at the same moment: what comes of it is one of what may, every time.
+//! Races of two clients that request the same change at the same moment: each result is an allowed one.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
@@ -10,7 +10,7 @@ const ROUNDS: usize = 30;
 const WEBHOOK: &str = r#"{"url":"http://127.0.0.1:9/","events":["command.completed"]}"#;
 const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
 
-/// Two ways to one system: a process each where there may be several, else a connection each.
+/// Two clients of one system: each with its own process where several may run, else with its own connection.
 struct Two {
     one: Client,
     other: Client,
@@ -40,11 +40,11 @@ impl Two {
 
     async fn count(&self, path: &str) -> usize {
         let page = self.one.get(path).await;
-        assert_eq!(page["has_more"], false, "a test makes fewer");
+        assert_eq!(page["has_more"], false, "the tests create less than a page");
         page["data"].as_array().unwrap().len()
     }
 
-    /// A webhook, and its `ETag`.
+    /// Creates a webhook; returns its id and its `ETag`.
     async fn webhook(&self) -> (String, String) {
         let made = self.one.send(Method::POST, "/webhooks", &[], Some(WEBHOOK)).await.unwrap();
         let tag = text(made.headers(), "etag").to_owned();
@@ -60,13 +60,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-/// Sends one request under one idempotency key.
+/// Sends a request with an idempotency key.
 async fn once(client: &Client, key: &str, path: &str, body: &str) -> Response<Bytes> {
     client.send(Method::POST, path, &[("idempotency-key", key)], Some(body)).await.unwrap()
 }
 
-/// One of two that ask at once is answered, and the other is answered the same or told to wait; both are
-/// answered the same from then on, and it was done once.
+/// Of two simultaneous requests under one key one is executed. The other gets the same response or
+/// `idempotency_key_in_use`; every later repetition gets the same response.
 async fn one_key(two: &Two) {
     for (path, list, body, done) in
         [("/webhooks", "/webhooks?limit=100", WEBHOOK, 201), ("/events", "/events?limit=100", EVENT, 202)]
@@ -104,7 +104,7 @@ async fn one_key(two: &Two) {
     }
 }
 
-/// Of two different requests under one key, one is done and the other is refused.
+/// Of two different requests under one key, one is executed and the other is refused.
 async fn one_key_for_two_requests(two: &Two) {
     let before = two.count("/webhooks?limit=100").await;
     for round in 0..ROUNDS / 3 {
@@ -123,7 +123,7 @@ async fn one_key_for_two_requests(two: &Two) {
     assert_eq!(two.count("/webhooks?limit=100").await, before + ROUNDS / 3);
 }
 
-/// Of two changes of one version, one is made, and the other is told that it came too late.
+/// Of two updates of one version one succeeds; the other is refused with `version_mismatch`.
 async fn one_version(two: &Two) {
     let (id, mut tag) = two.webhook().await;
     let path = format!("/webhooks/{id}");
@@ -143,7 +143,7 @@ async fn one_version(two: &Two) {
         assert_ne!(new, tag);
         tag = new;
     }
-    // Without the condition both are made, one after the other.
+    // Without the condition both succeed, one after the other.
     let change = async |client: &Client, body: String| {
         client.send(Method::PATCH, &path, &[], Some(&body)).await.unwrap()
     };
@@ -160,8 +160,8 @@ async fn one_version(two: &Two) {
     }
 }
 
-/// An event that is published while its webhook is deleted has a delivery that never goes out, or none; and
-/// of two who delete it one does.
+/// An event published while its webhook is deleted has a delivery that is never sent, or none. Of two
+/// deletions one succeeds.
 async fn a_deletion(two: &Two) {
     let mut reached = 0;
     for _ in 0..ROUNDS {
@@ -184,7 +184,7 @@ async fn a_deletion(two: &Two) {
             let (status, reason) = (delivery["status"].as_str().unwrap(), &delivery["reason"]);
             match status {
                 "cancelled" => assert_eq!(reason, "webhook_deleted"),
-                // Nobody claims it any more, and the upkeep calls it off.
+                // No worker claims it any more; the maintenance cancels it.
                 "pending" | "in_flight" => {}
                 other => panic!("{other}: {delivery:#}"),
             }
@@ -204,11 +204,11 @@ async fn race(two: &Two) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_race_get_what_may_be_on_the_embedded_database() {
+async fn racing_clients_get_allowed_results_on_the_embedded_database() {
     race(&Two::embedded().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_race_get_what_may_be_on_postgres() {
+async fn racing_clients_get_allowed_results_on_postgres() {
     race(&Two::apart().await).await;
 }

@@ -10,14 +10,14 @@ use tokio::process::Command;
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_flask_receiver_accepts_deliveries_and_nothing_else() {
+async fn the_flask_receiver_accepts_only_verified_deliveries() {
     let mut flask = Command::new(python());
     flask.arg(Path::new(EXAMPLES).join("flask/receiver.py"));
     receives(flask, "hmac-sha256").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_express_receiver_accepts_deliveries_and_nothing_else() {
+async fn the_express_receiver_accepts_only_verified_deliveries() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(node_folder().join("node_modules"), folder.path().join("node_modules"))
         .unwrap();
@@ -29,17 +29,17 @@ async fn the_express_receiver_accepts_deliveries_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_axum_receiver_accepts_deliveries_and_nothing_else() {
+async fn the_axum_receiver_accepts_only_verified_deliveries() {
     for signing in ["hmac-sha256", "ed25519"] {
         receives(Command::new(binary("rdev-webhooks-example-axum")), signing).await;
     }
 }
 
-/// Has a receiver get an event twice, and somebody else's.
+/// Sends a receiver one event twice, and one with another webhook's signature.
 async fn receives(mut receiver: Command, signing: &str) {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
-    // The receiver is told the secret when it starts, and only then has an address.
+    // The receiver needs the secret at its start, and has an address only after it.
     let webhook = json!({
         "url": "http://127.0.0.1:9/", "events": ["command.completed"], "signing": signing, "enabled": false,
         "retry": { "max_attempts": 1 },
@@ -63,7 +63,7 @@ async fn receives(mut receiver: Command, signing: &str) {
     let shown = server.client.until(&delivery, |shown| is_finished(shown, 2)).await;
     assert_eq!(shown["status"], "succeeded", "{shown:#}");
 
-    // Another sender's signature is refused.
+    // A signature with another secret is refused.
     server.client.post(&format!("{path}/secret/rotate"), r#"{"overlap_seconds":0}"#).await.expect(200);
     server.client.post(&again, "").await.expect(202);
     let shown = server.client.until(&delivery, |shown| is_finished(shown, 3)).await;
@@ -77,7 +77,7 @@ async fn receives(mut receiver: Command, signing: &str) {
     assert!(printed.contains("cmd-1"), "{printed}");
 }
 
-/// Whether a delivery is over after so many attempts.
+/// Returns whether a delivery has finished with the given number of attempts.
 fn is_finished(delivery: &Value, attempts: u64) -> bool {
     delivery["attempts"] == attempts && !delivery["finished_at"].is_null()
 }

@@ -1,4 +1,4 @@
-//! A replay that is cut off in the middle by `kill -9`, on both databases.
+//! A replay that `kill -9` interrupts, on both databases.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 const EVENTS: usize = 400;
-/// So many are taken of the replay before the endpoint keeps the rest waiting.
+/// Requests of the replay that the endpoint answers at once; the rest wait for the gate.
 const AT_ONCE: usize = 150;
-/// A worker's leases last 55 s here.
+/// The deadline of a replay; a worker's leases last 55 s here.
 const LONG: Duration = Duration::from_secs(120);
-/// What one webhook may have in flight.
+/// The most deliveries that one webhook has in flight.
 const IN_FLIGHT: usize = 32;
 
-/// An endpoint that refuses everything until it is mended; from then on it takes some at once, and the rest
-/// when the gate is open.
+/// An endpoint that refuses every request until it is repaired; from then on it accepts some at once, and the
+/// rest when the gate is open.
 struct Endpoint {
     receiver: Receiver,
     is_mended: Arc<AtomicBool>,
@@ -43,7 +43,7 @@ impl Endpoint {
         Self { receiver: Receiver::start(script).await, is_mended, gate }
     }
 
-    /// Lets so many deliveries fail, once each, and answers the webhook.
+    /// Makes [`EVENTS`] deliveries fail, once each; returns the webhook's id.
     async fn refuse_all(&self, client: &Client) -> String {
         let url = self.receiver.url("/");
         let body = format!(r#"{{"url":"{url}","events":["*"],"retry":{{"max_attempts":1}}}}"#);
@@ -67,7 +67,7 @@ impl Endpoint {
         webhook
     }
 
-    /// Waits until the replay is in the middle: part of it was taken, and more is in flight.
+    /// Waits until the endpoint has accepted a part of the replay and more is in flight.
     async fn is_in_the_middle(&self, client: &Client, replay: &str) {
         self.receiver.wait_for(EVENTS + AT_ONCE + 1, LONG).await;
         client.until(replay, |replay| replay["succeeded"].as_u64() >= Some(50)).await;
@@ -75,7 +75,7 @@ impl Endpoint {
         assert_eq!(shown["state"], "running", "{shown:#}");
     }
 
-    /// Makes sure that each delivery arrived once, save those that were in flight at the kill.
+    /// Checks that each delivery arrived once, except those in flight at the kill.
     fn check(&self) {
         let mut arrived: BTreeMap<String, usize> = BTreeMap::new();
         for request in &self.receiver.requests()[EVENTS..] {
@@ -88,7 +88,7 @@ impl Endpoint {
     }
 }
 
-/// Begins to replay what failed, and answers the path of the replay.
+/// Starts a replay of the failed deliveries; returns the replay's path.
 async fn begin(client: &Client, webhook: &str) -> String {
     let path = format!("/webhooks/{webhook}/replay");
     let counted = client.post(&path, r#"{"since":"2025-01-01T00:00:00Z","dry_run":true}"#).await.expect(200);
@@ -98,7 +98,7 @@ async fn begin(client: &Client, webhook: &str) -> String {
     format!("{path}s/{}", replay["id"].as_str().unwrap())
 }
 
-/// Waits until a replay has ended, and holds it to what it was to do.
+/// Waits until a replay has ended, and checks its counts.
 async fn completes(client: &Client, replay: &str) {
     let mut tick = tokio::time::interval(Duration::from_millis(100));
     let ended = async {
@@ -126,7 +126,7 @@ async fn completes(client: &Client, replay: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_goes_on_when_the_only_process_was_killed() {
+async fn a_replay_continues_after_a_kill_of_the_only_process() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = Endpoint::start().await;
     let server = AllInOne::start(folder.path()).await;
@@ -142,11 +142,11 @@ async fn a_replay_goes_on_when_the_only_process_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replay_goes_on_when_the_worker_was_killed() {
+async fn a_replay_continues_after_a_kill_of_the_worker() {
     let deployment = Deployment::start().await;
     let endpoint = Endpoint::start().await;
     let api = deployment.api().await;
-    // They hold what they have in flight until the gate is opened, not until a deadline.
+    // Its attempts last until the gate opens, not until a deadline.
     let worker = deployment.worker_with(&["--delivery-timeout", "25s"]).await;
     let client = deployment.client();
     let webhook = endpoint.refuse_all(&client).await;

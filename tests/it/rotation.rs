@@ -1,4 +1,4 @@
-//! Rotation of a webhook's secret, from the API to what its receiver verifies.
+//! Rotation of a webhook's signing secret, from the API to the receiver's verification.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ async fn receivers_verify_with_the_old_key_or_the_new_one_while_both_sign() {
         let body = format!(r#"{{"url":"{url}","events":["command.completed"],"signing":"{scheme}"}}"#);
         let webhook = server.client.post("/webhooks", &body).await.expect(201);
         let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
-        // What its receiver is given: the secret, or the public key, which can be read at any time.
+        // The receiver's key: the secret, or the public key, which can be read at any time.
         let key = if scheme == "ed25519" { "public_key" } else { "secret" };
         let old = webhook[key].as_str().unwrap().to_owned();
-        // The worker has sent with the old secret alone before, and must not go on doing so.
+        // The worker has already signed with the old secret alone, and must not continue to.
         server.client.post("/events", EVENT).await.expect(202);
         let before = receiver.wait_for(1, SOON).await.remove(0);
         let rotated = server.client.post(&format!("{path}/secret/rotate"), "").await.expect(200);

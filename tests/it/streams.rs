@@ -1,4 +1,4 @@
-//! Watching deliveries on the embedded database.
+//! The delivery stream on the embedded database.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"}}"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_that_comes_back_after_a_crash_misses_nothing() {
+async fn a_stream_resumed_after_a_crash_misses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let receiver = Receiver::start(Script::sequence([Reply::status(200)])).await;
@@ -40,14 +40,14 @@ async fn a_watcher_that_comes_back_after_a_crash_misses_nothing() {
     }
     let mut stream = server.client.watch("?status=succeeded", Some(&last.id)).await.unwrap();
     while told.len() < published.len() {
-        let event = stream.next().await.expect("the stream goes on");
+        let event = stream.next().await.expect("the stream continues");
         told.insert(event.data["event_id"].as_str().unwrap().to_owned(), ());
     }
     assert!(published.iter().all(|id| told.contains_key(id)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_ends_what_is_watched_at_once() {
+async fn shutdown_ends_streams_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = AllInOne::start(folder.path()).await;
     let mut stream = server.client.watch("", None).await.unwrap();

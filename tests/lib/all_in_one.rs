@@ -1,4 +1,4 @@
-//! `rdev-webhooks serve`.
+//! `rdev-webhooks serve` as a process.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -6,27 +6,27 @@ use std::process::{ExitStatus, Stdio};
 use crate::Client;
 use crate::process::{Process, text};
 
-/// An `rdev-webhooks serve` on a free port. It is killed when dropped.
+/// An `rdev-webhooks serve` on a free port. Dropping it kills the process.
 pub struct AllInOne {
     process: Process,
-    /// What it printed on starting.
+    /// The output of its start.
     pub banner: String,
-    /// A client with its administrator's key.
+    /// A client with its administrator key.
     pub client: Client,
 }
 
 impl AllInOne {
-    /// Starts on a data dir and waits until it serves.
+    /// Starts it on a data dir and waits until it serves.
     pub async fn start(data_dir: &Path) -> Self {
         Self::start_with_log(data_dir, "info", Stdio::inherit()).await
     }
 
-    /// The same with a level of logging, and the log going where that says.
+    /// Like [`Self::start`], with a log level and a destination of the log.
     pub async fn start_with_log(data_dir: &Path, level: &str, log: Stdio) -> Self {
         Self::start_with(data_dir, &["--log", level], log).await
     }
 
-    /// The same with further options.
+    /// Like [`Self::start`], with further options and a destination of the log.
     pub async fn start_with(data_dir: &Path, options: &[&str], log: Stdio) -> Self {
         let mut args = vec!["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
         args.extend(options);
@@ -42,7 +42,7 @@ impl AllInOne {
         self.process.kill().await;
     }
 
-    /// Asks the process to stop as `kill` does, and waits for its end.
+    /// Sends SIGTERM and waits for the end of the process.
     pub async fn stop(self) -> ExitStatus {
         self.process.stop().await
     }

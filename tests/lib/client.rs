@@ -11,10 +11,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-/// How long a test waits for one answer, and for something to become so.
+/// The longest that a test waits for a response, or for a condition to hold.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Talks to one API with one key.
+/// A client of one API with one key.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) http: HttpClient<HttpConnector, Full<Bytes>>,
@@ -22,17 +22,17 @@ pub struct Client {
     pub(crate) key: String,
 }
 
-/// What the API answered.
+/// A response of the API.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The body; null if it is empty or no JSON.
+    /// The body; null if it is empty or not JSON.
     pub body: Value,
 }
 
 impl Answer {
-    /// The body, if the status is the one expected.
+    /// Returns the body; panics unless the status is the expected one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
@@ -41,43 +41,43 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the API at `base`, like `http://127.0.0.1:8080`.
+    /// Creates a client of the API at `base`, like `http://127.0.0.1:8080`.
     #[must_use]
     pub fn new(base: &str, key: &str) -> Self {
         let http = HttpClient::builder(TokioExecutor::new()).build_http();
         Self { http, base: base.to_owned(), key: key.to_owned() }
     }
 
-    /// Where the API is.
+    /// Returns the base URL of the API.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The key that it brings.
+    /// Returns the API key.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// The same API with another key.
+    /// Returns a client of the same API with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// The same key at the API of another client.
+    /// Returns a client with the same key for the API of another client.
     #[must_use]
     pub fn at(&self, other: &Self) -> Self {
         other.with_key(&self.key)
     }
 
-    /// Sends a request; an error if no answer came, as when the server was killed.
+    /// Sends a request. Fails if no response arrives, for example because the server was killed.
     pub async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Result<Answer, String> {
         self.request_with_headers(method, path, body).await.map(|(answer, _)| answer)
     }
 
-    /// The same, with the headers of the answer.
+    /// Like [`Self::request`], and also returns the headers of the response.
     pub async fn request_with_headers(
         &self,
         method: Method,
@@ -90,7 +90,7 @@ impl Client {
         Ok((Answer { status: head.status, body }, head.headers))
     }
 
-    /// Sends a request with further headers; answers what came, byte for byte.
+    /// Sends a request with further headers; returns the response byte for byte.
     pub async fn send(
         &self,
         method: Method,
@@ -118,12 +118,12 @@ impl Client {
         tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| "no answer in time".to_owned())?
     }
 
-    /// GETs a path that must be there.
+    /// GETs a path; panics unless the status is 200.
     pub async fn get(&self, path: &str) -> Value {
         self.request(Method::GET, path, None).await.unwrap().expect(200)
     }
 
-    /// The series that `GET /metrics` shows, by their names and labels.
+    /// Returns the series of `GET /metrics` by their names and labels.
     pub async fn metrics(&self) -> BTreeMap<String, f64> {
         let response = self.http.get(format!("{}/metrics", self.base).parse().unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
@@ -135,13 +135,14 @@ impl Client {
         let series = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         series
             .map(|line| {
-                let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is no series"));
+                let (name, value) =
+                    line.rsplit_once(' ').unwrap_or_else(|| panic!("{line:?} is not a series"));
                 (name.to_owned(), value.parse().unwrap())
             })
             .collect()
     }
 
-    /// GETs the metrics again and again until they are as they should be.
+    /// GETs the metrics repeatedly until a condition holds.
     pub async fn until_metrics(
         &self,
         holds: impl Fn(&BTreeMap<String, f64>) -> bool,
@@ -158,7 +159,7 @@ impl Client {
             }
         };
         if tokio::time::timeout(DEADLINE, become_so).await.is_err() {
-            panic!("the metrics never became what they should, but {last:#?}");
+            panic!("the condition never held; the last metrics: {last:#?}");
         }
         last
     }
@@ -168,19 +169,19 @@ impl Client {
         self.request(Method::POST, path, Some(body)).await.unwrap()
     }
 
-    /// Makes a webhook for the seed's events; answers its id and its secret.
+    /// Creates a webhook for the seed's events; returns its id and its secret.
     pub async fn subscribe(&self, url: &str) -> (String, String) {
         let body = format!(r#"{{"url":"{url}","events":["command.completed","command.failed"]}}"#);
         let webhook = self.post("/webhooks", &body).await.expect(201);
         (webhook["id"].as_str().unwrap().to_owned(), webhook["secret"].as_str().unwrap().to_owned())
     }
 
-    /// GETs a path again and again until what it answers is as it should be.
+    /// GETs a path repeatedly until a condition holds for the body.
     pub async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         self.until_within(DEADLINE, path, holds).await
     }
 
-    /// The same with a deadline of the caller's.
+    /// Like [`Self::until`], with the caller's deadline.
     pub async fn until_within(
         &self,
         deadline: Duration,
@@ -199,12 +200,12 @@ impl Client {
             }
         };
         if tokio::time::timeout(deadline, become_so).await.is_err() {
-            panic!("{path} never became what it should, but {last:#}");
+            panic!("the condition on {path} never held; the last body: {last:#}");
         }
         last
     }
 
-    /// GETs a path again and again until the status is that one.
+    /// GETs a path repeatedly until the response has the given status.
     pub async fn until_status(&self, path: &str, status: u16) {
         let become_so = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));

@@ -11,18 +11,18 @@ use crate::{Client, Log, Process, binary};
 const API_KEY: &str = "a-key-of-a-test-that-is-long-enough";
 const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// A Postgres of its own, whose processes come and go.
+/// A Postgres server of its own, with API and worker processes that a test starts and stops.
 pub struct Deployment {
-    /// The server, to be stopped and started.
+    /// The server, which a test may stop and start.
     pub postgres: PostgresServer,
-    /// The encryption keys of the processes that are started from now on.
+    /// The encryption keys of the processes started from now on.
     pub encryption_key: String,
     url: String,
     api_port: u16,
 }
 
 impl Deployment {
-    /// Starts a server and prepares its database with `rdev-webhooks migrate`.
+    /// Starts a server and migrates its database with `rdev-webhooks migrate`.
     pub async fn start() -> Self {
         let postgres = PostgresServer::start().await;
         let url = postgres.url("postgres");
@@ -32,18 +32,18 @@ impl Deployment {
             .await
             .unwrap();
         assert!(migrated.status.success(), "{migrated:?}");
-        // A port that is free now and that nobody else is given soon: the API comes back on it.
+        // A free port that the kernel assigns to no other process soon: the API restarts on it.
         let api_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { postgres, encryption_key: ENCRYPTION_KEY.to_owned(), url, api_port }
     }
 
-    /// The database's URL.
+    /// Returns the database's URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// A client of the API, whether one runs or not.
+    /// Returns a client of the API, which need not run.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&format!("http://127.0.0.1:{}", self.api_port), API_KEY)
@@ -55,14 +55,14 @@ impl Deployment {
         self.process("rdev-webhooks-api", &["--bind", &bind], "listens on").await
     }
 
-    /// Starts a further API beside the first, on a port of its own, and answers a client of it too.
+    /// Starts a second API on a port of its own; returns it with its client.
     pub async fn further_api(&self) -> (Process, Client) {
         let api = self.process("rdev-webhooks-api", &["--bind", "127.0.0.1:0"], "listens on").await;
         let client = Client::new(&api.base(), API_KEY);
         (api, client)
     }
 
-    /// Starts an API that logs to `log`, with a client of it.
+    /// Starts an API that logs to `log`; returns it with its client.
     pub async fn logging_api(&self, log: &Log) -> (Process, Client) {
         let args = ["--bind", "127.0.0.1:0", "--log", "info"];
         let variables = self.variables();
@@ -79,7 +79,7 @@ impl Deployment {
         Process::start_with_log("rdev-webhooks-worker", &args, &variables, "metrics on", log.writer()).await
     }
 
-    /// Starts an API and a worker that log all there is to a file; the client is of that API.
+    /// Starts an API and a worker that log at every level to a file; returns them with the API's client.
     pub async fn logging_to(&self, log: &File) -> (Process, Process, Client) {
         let debug = ["--log", "debug"];
         let start = async |name, args: [&str; 2], ready| {
@@ -93,13 +93,13 @@ impl Deployment {
         (api, worker, client)
     }
 
-    /// What the processes are given, to be found nowhere.
+    /// Returns the secrets of the processes, which must stand in no log.
     #[must_use]
     pub fn secrets(&self) -> [&'static str; 2] {
         [API_KEY, ENCRYPTION_KEY]
     }
 
-    /// Starts a worker that gives an attempt two seconds.
+    /// Starts a worker with a delivery timeout of two seconds.
     pub async fn worker(&self) -> Process {
         self.worker_with(&["--delivery-timeout", "2s"]).await
     }

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the built binaries as processes, and a client for their API.
+//! Support for the end-to-end tests: the built binaries as processes, and a client of their API.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The log of processes, in a file.
+//! A log file of processes.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,25 +14,25 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty log.
+    /// Creates an empty log.
     #[must_use]
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Where a process is to write.
+    /// Returns a handle for a process to write to.
     #[must_use]
     pub fn writer(&self) -> Stdio {
         std::fs::File::options().create(true).append(true).open(self.file()).unwrap().into()
     }
 
-    /// Everything that was written.
+    /// Returns the whole text.
     #[must_use]
     pub fn text(&self) -> String {
         std::fs::read_to_string(self.file()).unwrap()
     }
 
-    /// The lines with this message, in order.
+    /// Returns the lines with the given message, in order.
     #[must_use]
     pub fn lines(&self, message: &str) -> Vec<Value> {
         let text = self.text();
@@ -40,12 +40,12 @@ impl Log {
         lines.filter(|line| line["message"] == message).collect()
     }
 
-    /// The first line with this message, as soon as there is one.
+    /// Waits for a line with the given message and returns the first one.
     pub async fn until(&self, message: &str) -> Value {
         self.until_count(message, 1).await.remove(0)
     }
 
-    /// The lines with this message, as soon as there are so many.
+    /// Waits for `count` lines with the given message and returns all of them.
     pub async fn until_count(&self, message: &str, count: usize) -> Vec<Value> {
         let written = async {
             let mut tick = tokio::time::interval(Duration::from_millis(50));
@@ -59,7 +59,7 @@ impl Log {
         };
         match tokio::time::timeout(DEADLINE, written).await {
             Ok(lines) => lines,
-            Err(_) => panic!("{count} lines of {message:?} were never written, but\n{}", self.text()),
+            Err(_) => panic!("{count} lines of {message:?} were never written; the log:\n{}", self.text()),
         }
     }
 

@@ -1,10 +1,10 @@
-//! The Node.js that holds the packages of `tests/package.json`.
+//! Node.js with the packages of `tests/package.json`.
 
 use std::path::PathBuf;
 
 use tokio::process::Command;
 
-/// The folder with its program and the packages. `scripts/setup` makes it.
+/// Returns the folder of Node.js and its packages. `scripts/setup` creates it.
 #[must_use]
 pub fn node_folder() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-node");
@@ -13,13 +13,13 @@ pub fn node_folder() -> PathBuf {
     folder
 }
 
-/// Runs a script with it.
+/// Returns a command that runs a script with Node.js.
 #[must_use]
 pub fn node() -> Command {
     Command::new(node_folder().join("bin/node"))
 }
 
-/// Runs a program of one of the packages.
+/// Returns a command that runs a program of one of the packages.
 #[must_use]
 pub fn node_program(name: &str) -> Command {
     let mut command = node();

@@ -8,7 +8,7 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::client::DEADLINE;
 
-/// A binary of the workspace, as `scripts/test` has built it.
+/// Returns the path of a binary of the workspace, which `scripts/test` has built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
@@ -18,11 +18,11 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A running binary. It is killed when dropped.
+/// A running binary. Dropping it kills the process.
 pub struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
-    /// What it printed until it was ready.
+    /// Its output up to the readiness line.
     pub printed: String,
 }
 
@@ -32,7 +32,7 @@ impl Process {
         Self::start_with_log(name, args, variables, ready, Stdio::inherit()).await
     }
 
-    /// The same, with its log going where that says.
+    /// Like [`Self::start`], with a destination of the log.
     pub async fn start_with_log(
         name: &str,
         args: &[&str],
@@ -61,7 +61,7 @@ impl Process {
         Self { child, stdout, printed }
     }
 
-    /// The first URL that it printed.
+    /// Returns the first URL in its output.
     #[must_use]
     pub fn base(&self) -> String {
         self.printed.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
@@ -72,7 +72,7 @@ impl Process {
         self.child.kill().await.unwrap();
     }
 
-    /// Kills it, and returns all that it printed.
+    /// Kills it and returns its whole output.
     pub async fn output(mut self) -> String {
         self.child.kill().await.unwrap();
         let rest = self.stdout.read_to_string(&mut self.printed);
@@ -80,14 +80,14 @@ impl Process {
         self.printed
     }
 
-    /// Sends it a signal, by its name.
+    /// Sends it a signal, given by name.
     pub async fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
         assert!(sent.success());
     }
 
-    /// Asks it to stop as `kill` does, and waits for its end.
+    /// Sends SIGTERM and waits for its end.
     pub async fn stop(mut self) -> ExitStatus {
         self.signal("TERM").await;
         let mut rest = String::new();
@@ -98,17 +98,17 @@ impl Process {
         tokio::time::timeout(DEADLINE, ended).await.expect("it stops in time")
     }
 
-    /// The processor time that it has used so far, in seconds.
+    /// Returns the processor time that it has used so far, in seconds.
     #[must_use]
     pub fn cpu_seconds(&self) -> f64 {
-        // proc(5): the fields after the command's closing parenthesis; 14 and 15 of all are user and
-        // system time in ticks, of which there are a hundred a second.
+        // proc(5): the fields after the command's closing parenthesis; fields 14 and 15 are user and system
+        // time in ticks, a hundred per second.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
     }
 
-    /// The most memory that it has held so far, in MiB.
+    /// Returns its peak memory so far, in MiB.
     #[must_use]
     pub fn peak_memory_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
@@ -121,7 +121,7 @@ impl Process {
     }
 }
 
-/// The text of a path.
+/// Returns a path as text.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }

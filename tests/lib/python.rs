@@ -1,8 +1,8 @@
-//! The Python that holds the packages of `tests/requirements.txt`.
+//! Python with the packages of `tests/requirements.txt`.
 
 use std::path::PathBuf;
 
-/// Its program. `scripts/setup` makes it.
+/// Returns the path of its program. `scripts/setup` creates it.
 #[must_use]
 pub fn python() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/test-venv/bin/python");

@@ -1,4 +1,4 @@
-//! A client for `GET /events/stream`.
+//! A client of `GET /events/stream`.
 
 use bytes::Bytes;
 use http::Request;
@@ -18,18 +18,18 @@ pub struct EventStream {
 /// One event.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// What to come back with.
+    /// The id to resume with, as `Last-Event-ID`.
     pub id: String,
     /// The delivery.
     pub data: Value,
 }
 
 impl Client {
-    /// Begins to watch deliveries, or goes on after an event.
+    /// Opens a stream of deliveries, or resumes one after an event.
     ///
     /// # Errors
     ///
-    /// If no answer comes, as when the server was killed.
+    /// Fails if no response arrives, for example because the server was killed.
     pub async fn watch(&self, query: &str, last_event_id: Option<&str>) -> Result<EventStream, String> {
         let mut request = Request::builder()
             .uri(format!("{}/events/stream{query}", self.base))
@@ -46,7 +46,7 @@ impl Client {
 }
 
 impl EventStream {
-    /// The next event; none if the stream ends, in whatever way.
+    /// Returns the next event; `None` if the stream has ended or failed.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -62,16 +62,16 @@ impl EventStream {
                 continue;
             }
             let frame =
-                tokio::time::timeout(DEADLINE, self.body.frame()).await.expect("something comes in time");
+                tokio::time::timeout(DEADLINE, self.body.frame()).await.expect("a frame arrives in time");
             let data = frame?.ok()?.into_data().ok()?;
             self.text.push_str(std::str::from_utf8(&data).unwrap());
         }
     }
 
-    /// The first event of which something holds.
+    /// Returns the first event for which `holds` is true.
     pub async fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Event {
         loop {
-            let event = self.next().await.expect("the stream goes on");
+            let event = self.next().await.expect("the stream continues");
             if holds(&event.data) {
                 return event;
             }

@@ -1,4 +1,4 @@
-//! Killing workers, the API and Postgres under load.
+//! Kills workers, the API and Postgres under load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use super::load::{publish, settled, tally};
 
 const EVENTS: usize = 3_000;
 const SEED: u64 = 20_250_115;
-/// What one worker process can have in flight to two webhooks.
+/// The most deliveries that one worker process has in flight to two webhooks.
 const IN_FLIGHT: usize = 2 * 32;
 
 async fn two_webhooks(deployment: &Deployment, receiver: &Receiver) {
@@ -30,7 +30,7 @@ async fn reach(progress: &AtomicUsize, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_whoever_is_killed() {
+async fn kills_of_workers_api_and_postgres_lose_no_event() {
     let deployment = Deployment::start().await;
     let receiver = Receiver::accepting().await;
     let mut api = deployment.api().await;
@@ -62,7 +62,7 @@ async fn nothing_is_lost_whoever_is_killed() {
 
     let accepted = publishing.await.unwrap();
     let recovering = Instant::now();
-    // What a killed worker had sent and not recorded is sent again once its lease has passed.
+    // A delivery that a killed worker had sent but not settled is sent again after its lease has expired.
     settled(&deployment.client()).await;
     let tally = tally(&receiver, &["/a", "/b"], &accepted, Duration::from_secs(90)).await;
     println!(
@@ -75,13 +75,14 @@ async fn nothing_is_lost_whoever_is_killed() {
     );
     assert!(accepted.len() >= EVENTS);
     assert_eq!(tally.lost, 0);
-    // In flight at a worker's kill, or claimed and not yet recorded when Postgres crashed under both.
+    // Deliveries in flight when a worker was killed, or claimed and unsettled when Postgres crashed under
+    // both.
     assert!(tally.duplicates <= (3 + 2) * IN_FLIGHT, "{} duplicates", tally.duplicates);
     stop_all(api, workers).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_workers_that_nobody_kills_deliver_everything_once() {
+async fn two_undisturbed_workers_deliver_everything_once() {
     let deployment = Deployment::start().await;
     let receiver = Receiver::accepting().await;
     let api = deployment.api().await;

@@ -1,4 +1,4 @@
-//! Event types that are registered with one process and published with another.
+//! Event types that are registered through one process and published through another.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const SCHEMA: &str = r#"{"schema":{"required":["order_id"]}}"#;
 const GOOD: &str = r#"{"event":"order.paid","data":{"order_id":1}}"#;
 const BAD: &str = r#"{"event":"order.paid","data":{}}"#;
 
-/// Publishes until the answer has that status.
+/// Publishes until the response has the given status.
 async fn until_answered(client: &Client, event: &str, status: u16) {
     let mut last = String::new();
     let become_so = async {
@@ -27,12 +27,12 @@ async fn until_answered(client: &Client, event: &str, status: u16) {
             last = format!("{}: {:#}", answer.status, answer.body);
         }
     };
-    // A second is what is promised; a machine that is busy with other tests may take longer.
+    // The API promises one second; a machine that runs other tests may take longer.
     assert!(tokio::time::timeout(SOON, become_so).await.is_ok(), "still {last}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_type_that_one_process_registers_another_knows_soon() {
+async fn another_process_soon_knows_a_newly_registered_type() {
     let deployment = Deployment::start().await;
     let (_one, here) = deployment.further_api().await;
     let (_other, there) = deployment.further_api().await;
@@ -40,7 +40,7 @@ async fn a_type_that_one_process_registers_another_knows_soon() {
 
     here.request(Method::PUT, TYPE, Some(SCHEMA)).await.unwrap().expect(201);
     here.post("/events", GOOD).await.expect(202);
-    assert_eq!(there.get(TYPE).await["origin"], "registered", "looking is never out of date");
+    assert_eq!(there.get(TYPE).await["origin"], "registered", "GET is never out of date");
     until_answered(&there, GOOD, 202).await;
     let refused = there.post("/events", BAD).await.expect(422);
     assert_eq!(refused["errors"][0]["pointer"], "/data/order_id");
@@ -53,7 +53,7 @@ async fn a_type_that_one_process_registers_another_knows_soon() {
     here.post("/events", BAD).await.expect(422);
     until_answered(&there, BAD, 422).await;
 
-    // What is registered stands when a process starts.
+    // A process that starts knows the registered types.
     here.request(Method::PUT, TYPE, Some(SCHEMA)).await.unwrap().expect(201);
     let (_third, later) = deployment.further_api().await;
     later.post("/events", GOOD).await.expect(202);

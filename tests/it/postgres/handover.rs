@@ -1,4 +1,4 @@
-//! One worker taking over from another, and clocks that are off.
+//! Handover from one worker to another, and workers whose clocks are wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"
 const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_clean_stop_gives_back_is_taken_up_within_a_second() {
+async fn deliveries_released_at_shutdown_are_claimed_within_a_second() {
     let deployment = Deployment::start().await;
     let receiver = Receiver::start(Script::sequence([Reply::hang(), Reply::status(200)])).await;
     let _api = deployment.api().await;
@@ -31,10 +31,10 @@ async fn what_a_clean_stop_gives_back_is_taken_up_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_was_paused_past_its_lease_records_nothing() {
+async fn a_worker_paused_past_its_lease_settles_nothing() {
     let deployment = Deployment::start().await;
     let gate = Gate::closed();
-    // The paused worker's request is answered with a failure that must not count.
+    // The paused worker's request gets a failure that must not count.
     let script = Script::sequence([Reply::status(500).once(&gate), Reply::status(200)]);
     let receiver = Receiver::start(script).await;
     let _api = deployment.api().await;
@@ -47,11 +47,11 @@ async fn a_worker_that_was_paused_past_its_lease_records_nothing() {
     gate.open();
 
     let _other = deployment.worker().await;
-    // The lease is the deadline and 30 s.
+    // The lease lasts the attempt's deadline plus 30 s.
     receiver.wait_for(2, Duration::from_secs(40)).await;
     client.until("/deliveries", |page| page["data"][0]["status"] == "succeeded").await;
     paused.signal("CONT").await;
-    assert!(paused.stop().await.success(), "it drains, having tried to record");
+    assert!(paused.stop().await.success(), "it drains after the refused settlement");
 
     let page = client.get("/deliveries").await;
     let delivery = &page["data"][0];
@@ -67,7 +67,7 @@ async fn a_worker_that_was_paused_past_its_lease_records_nothing() {
     assert_eq!(told, [(json!(200), json!(null)), (json!(null), json!("abandoned"))]);
 }
 
-/// A clock that is off by a fixed amount.
+/// A clock that is wrong by a fixed amount.
 struct Off(Arc<dyn Clock>, i64);
 
 impl Clock for Off {
@@ -90,11 +90,11 @@ async fn system_whose_clock_is_off(deployment: &Deployment, seconds: i64) -> Rde
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clocks_that_are_half_a_minute_off_neither_hasten_nor_delay_nor_repeat() {
+async fn clocks_half_a_minute_wrong_cause_no_early_late_or_repeated_attempts() {
     let deployment = Deployment::start().await;
     let _api = deployment.api().await;
     let client = deployment.client();
-    // Every event's first attempt fails, and its second, one second later, succeeds.
+    // Each event's first attempt fails; the second, one second later, succeeds.
     let seen = std::sync::Mutex::new(std::collections::HashSet::new());
     let script = Script::by(move |_, request| {
         let first = seen.lock().unwrap().insert(request.header("webhook-id").to_owned());
@@ -108,13 +108,13 @@ async fn clocks_that_are_half_a_minute_off_neither_hasten_nor_delay_nor_repeat()
     let behind = system_whose_clock_is_off(&deployment, -30).await;
     ahead.start_worker(WorkerOptions::default());
     behind.start_worker(WorkerOptions::default());
-    // Fewer than the failures in a row that open a circuit.
+    // Fewer than the consecutive failures that open a circuit.
     for _ in 0..15 {
         client.post("/events", EVENT).await.expect(202);
     }
     let requests = receiver.wait_for(30, SOON).await;
     super::load::settled(&client).await;
-    assert_eq!(receiver.requests().len(), 30, "each event twice, and none more");
+    assert_eq!(receiver.requests().len(), 30, "each event arrives exactly twice");
     for first in requests.iter().filter(|request| request.header("x-rdev-attempt") == "1") {
         let same = |other: &&_| {
             let other: &rdev_webhooks_testkit::receiver::ReceivedRequest = other;

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 const EVENTS: usize = 200;
 const GOOD: usize = 6;
-/// The events of one run are published over five seconds.
+/// The interval between two events; a run publishes for five seconds.
 const PERIOD: Duration = Duration::from_millis(25);
 
-/// Publishes at a steady rate to so many bad endpoints of each kind and to the good ones, and makes sure
-/// that the good ones get everything.
+/// Publishes at a steady rate to the good endpoints and to the given number of bad ones of each kind; checks
+/// that the good ones receive every event.
 async fn good_ones_get_everything_beside(bad_ones_of_each_kind: usize) {
     let deployment = Deployment::start().await;
     let _api = deployment.api().await;
@@ -45,7 +45,7 @@ async fn good_ones_get_everything_beside(bad_ones_of_each_kind: usize) {
     }
     let mut delays = Vec::new();
     for receiver in &good {
-        // Well under the deadline of the deliveries that the bad ones hold.
+        // Well under the deadline of the deliveries to bad endpoints.
         let requests = receiver.wait_for(EVENTS, Duration::from_secs(10)).await;
         assert_eq!(requests.len(), EVENTS, "each event once");
         for (id, at) in &published {

@@ -1,4 +1,4 @@
-//! Publishing at a steady concurrency, and counting what arrives.
+//! Publishes at a steady concurrency and counts the arrivals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 const PUBLISHERS: usize = 16;
 
-/// Publishes until so many events have been accepted; an event that was not accepted is followed by a new
-/// one. `progress` counts along.
+/// Publishes until `count` events have been accepted; replaces an event that was not accepted by a new one.
+/// `progress` counts the accepted events.
 pub(super) async fn publish(client: &Client, count: usize, progress: &Arc<AtomicUsize>) -> BTreeSet<String> {
     let mut publishers = JoinSet::new();
     for _ in 0..PUBLISHERS {
@@ -28,7 +28,7 @@ pub(super) async fn publish(client: &Client, count: usize, progress: &Arc<Atomic
                         progress.fetch_add(1, Ordering::Relaxed);
                         accepted.push(answer.body["id"].as_str().unwrap().to_owned());
                     }
-                    // Away for a moment: the API, or the database behind it.
+                    // The API, or the database behind it, is unavailable for a moment.
                     Ok(answer) => {
                         assert_eq!(answer.status, 503, "{:#}", answer.body);
                         tokio::task::yield_now().await;
@@ -42,14 +42,14 @@ pub(super) async fn publish(client: &Client, count: usize, progress: &Arc<Atomic
     publishers.join_all().await.into_iter().flatten().collect()
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) lost: usize,
     pub(super) duplicates: usize,
 }
 
-/// Waits until every accepted event has arrived at each of the paths, and counts.
+/// Waits until every accepted event has arrived at each path, and counts the arrivals.
 pub(super) async fn tally(
     receiver: &Receiver,
     paths: &[&str],
@@ -77,7 +77,7 @@ pub(super) async fn tally(
     }
 }
 
-/// Waits until every delivery has finished: those of a killed worker once their lease of 32 s has passed.
+/// Waits until every delivery has finished: those of a killed worker after their lease of 32 s has expired.
 pub(super) async fn settled(client: &Client) {
     let deadline = Duration::from_secs(90);
     for status in ["pending", "in_flight", "retrying"] {

@@ -1,4 +1,4 @@
-//! Postgres away for a while.
+//! An outage of Postgres.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"
 const OUTAGE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_of_postgres_is_told_and_survived() {
+async fn an_outage_of_postgres_is_reported_and_survived() {
     let deployment = Deployment::start().await;
     let receiver = Receiver::accepting().await;
     let (api, worker) = (deployment.api().await, deployment.worker().await);

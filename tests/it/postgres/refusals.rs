@@ -1,4 +1,4 @@
-//! What is logged and counted while Postgres refuses what it is asked for, or is away.
+//! Logs and metrics while Postgres refuses statements or is unavailable.
 
 use rdev_webhooks_testkit::Receiver;
 use rdev_webhooks_tests::{Client, Deployment, Log};
@@ -11,12 +11,12 @@ const BACK: &str = "database available again";
 const REFUSED: &str = "operation rejected by the database";
 const TAKEN: &str = "operation recovered";
 
-/// A trigger that raises on each row that a statement would add to a table.
+/// A trigger that raises an error for each row that a statement would insert.
 const RAISE: &str = "CREATE FUNCTION public.raise() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'no more of these'; END $$;";
 
 pub(super) async fn sql(deployment: &Deployment, statements: &str) {
-    // What follows the question mark is for the store's own driver.
+    // The parameters after the question mark are the store's own.
     let url = deployment.url().split('?').next().unwrap();
     let done = Command::new("psql")
         .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname", url])
@@ -32,7 +32,7 @@ async fn raise_on(deployment: &Deployment, table: &str) {
     sql(deployment, &format!("{RAISE}{trigger}")).await;
 }
 
-/// The one line with that message.
+/// Returns the only line with the given message.
 fn only(log: &Log, message: &str) -> Value {
     let mut lines = log.lines(message);
     assert_eq!(lines.len(), 1, "{}", log.text());
@@ -40,7 +40,7 @@ fn only(log: &Log, message: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_publish_that_is_refused_is_logged_once_with_its_cause_and_counted() {
+async fn refused_publishes_are_counted_and_logged_once_with_their_cause() {
     let deployment = Deployment::start().await;
     let log = Log::new();
     let (api, client) = deployment.logging_api(&log).await;
@@ -57,10 +57,10 @@ async fn a_publish_that_is_refused_is_logged_once_with_its_cause_and_counted() {
     assert!(line["error"].as_str().unwrap().contains("no more of these"), "{line}");
     let metrics = client.metrics().await;
     assert_eq!(metrics[r#"rdev_webhooks_publish_failures_total{reason="refused"}"#], 20.0);
-    assert_eq!(metrics["rdev_webhooks_ready"], 1.0, "it can do all else");
+    assert_eq!(metrics["rdev_webhooks_ready"], 1.0, "it is ready for other requests");
 
     sql(&deployment, "DROP TRIGGER raise ON rdev_webhooks.events").await;
-    // It is over once nothing fails any more.
+    // The failure ends when a publish succeeds.
     while log.lines(TAKEN).is_empty() {
         client.post("/events", EVENT).await.expect(202);
     }
@@ -70,7 +70,7 @@ async fn a_publish_that_is_refused_is_logged_once_with_its_cause_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_writes_that_are_refused_are_logged_once_with_their_cause() {
+async fn other_refused_writes_are_logged_once_with_their_cause() {
     let deployment = Deployment::start().await;
     let log = Log::new();
     let (api, client) = deployment.logging_api(&log).await;
@@ -87,7 +87,7 @@ async fn other_writes_that_are_refused_are_logged_once_with_their_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outcome_that_is_refused_is_logged_once_and_counted() {
+async fn refused_settlements_are_counted_and_logged_once() {
     let deployment = Deployment::start().await;
     let (api, client) = deployment.further_api().await;
     let log = Log::new();
@@ -107,7 +107,7 @@ async fn an_outcome_that_is_refused_is_logged_once_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_is_one_line_on_api_and_worker_and_so_is_its_end() {
+async fn api_and_worker_log_an_outage_in_one_line_and_its_end_in_another() {
     let deployment = Deployment::start().await;
     let (api_log, worker_log) = (Log::new(), Log::new());
     let (api, client) = deployment.logging_api(&api_log).await;
@@ -123,7 +123,7 @@ async fn an_outage_is_one_line_on_api_and_worker_and_so_is_its_end() {
         client.request(http::Method::GET, "/events", None).await.unwrap().expect(503);
     }
     for (shown, log) in [(&client, &api_log), (&admin, &worker_log)] {
-        // What is due grows older while nobody can look.
+        // The age of due deliveries grows while no process can read the queue.
         shown
             .until_metrics(|metrics| {
                 metrics["rdev_webhooks_ready"] == 0.0

@@ -1,4 +1,4 @@
-//! Changing the encryption key of a deployment.
+//! Change of a deployment's encryption key.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const NEW: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 const EVENT: &str = r#"{"event":"command.completed","data":{}}"#;
 const SOON: Duration = Duration::from_secs(15);
 
-/// Runs a binary on the database to its end: its exit code, what it printed, and what it complained of.
+/// Runs a binary on the database to its end; returns its exit code, standard output and standard error.
 async fn run(
     deployment: &Deployment,
     name: &str,
@@ -31,7 +31,7 @@ async fn run(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_encryption_key_is_changed_while_everything_serves() {
+async fn the_encryption_key_can_be_changed_while_all_processes_run() {
     let mut deployment = Deployment::start().await;
     let old = deployment.encryption_key.clone();
     let (old_first, new_first) = (format!("{old},{NEW}"), format!("{NEW},{old}"));
@@ -71,7 +71,7 @@ async fn the_encryption_key_is_changed_while_everything_serves() {
     assert!(complaint.contains("another encryption key"), "{complaint}");
 }
 
-/// Fails unless every program says in one line that these are the wrong keys, before it serves.
+/// Panics unless every program refuses these keys in one line before it serves.
 async fn refused(deployment: &Deployment, keys: &str, unspeakable: &[&str]) {
     for (name, args) in [
         ("rdev-webhooks-api", &["--bind", "127.0.0.1:0"][..]),

@@ -1,4 +1,4 @@
-//! What the deployed binaries say when they cannot work.
+//! The start of the deployed binaries, with missing options and with a database that is not ready.
 
 use std::process::Output;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn start(name: &str, url: &str) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_was_not_migrated_is_refused_with_the_command_to_run() {
+async fn an_unmigrated_database_is_refused_with_the_command_to_run() {
     let postgres = PostgresServer::start().await;
     for name in ["rdev-webhooks-api", "rdev-webhooks-worker"] {
         let output = start(name, &postgres.url("postgres")).await;
@@ -45,7 +45,7 @@ async fn a_missing_option_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_tells_whether_it_is_ready() {
+async fn a_worker_answers_its_probes() {
     let deployment = Deployment::start().await;
     let worker = deployment.worker().await;
     let admin = rdev_webhooks_tests::Client::new(&worker.base(), "no key is needed here");
@@ -58,7 +58,7 @@ async fn a_worker_tells_whether_it_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_waits_for_a_database_that_is_away() {
+async fn a_start_waits_for_an_unavailable_database() {
     let deployment = Deployment::start().await;
     let client = deployment.client();
     deployment.postgres.stop_immediate().await;
@@ -76,7 +76,7 @@ async fn a_start_waits_for_a_database_that_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_waits_for_a_database_that_takes_no_writes() {
+async fn a_start_waits_for_a_read_only_database() {
     let deployment = Deployment::start().await;
     let client = deployment.client();
     sql(&deployment, "ALTER DATABASE postgres SET default_transaction_read_only = on").await;

@@ -1,4 +1,4 @@
-//! Watching deliveries that other processes publish and deliver.
+//! The delivery stream of an API, with the deliveries of other processes.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ const EVENT: &str = r#"{"event":"command.completed","data":{"command_id":"cmd-1"
 const EVENTS: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_sees_what_workers_do_across_a_kill_of_its_api() {
+async fn a_stream_resumed_after_a_kill_of_its_api_shows_every_change() {
     let deployment = Deployment::start().await;
     let receiver = Receiver::start(Script::sequence([Reply::status(200)])).await;
     let api = deployment.api().await;
