@@ -1,4 +1,4 @@
-//! Who checks when: checks that take a while run apart from everything else, a few at a time.
+//! The turns of the checks: checks that take a while run on other threads, a few at a time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -7,19 +7,19 @@ use std::time::Duration;
 use rdev_webhooks_domain::ApiKeyId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many checks run at once; further ones wait. Each takes a processor.
+/// The number of checks that run at the same time; further ones wait. Each uses a processor.
 const MAX_CHECKS: usize = 2;
 /// How long a check waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// The turns of the checks. Each API key has one at a time, so that the others wait for no more than one of
+/// The turns of the checks. Each API key has one at a time, so that the other keys wait for at most one of
 /// its checks.
 pub(super) struct Checks {
     all: Arc<Semaphore>,
     by_key: Mutex<HashMap<Option<ApiKeyId>, Weak<Semaphore>>>,
 }
 
-/// Held while a check runs.
+/// A turn, held while a check runs.
 pub(super) struct Turn {
     _of_all: OwnedSemaphorePermit,
     _of_key: OwnedSemaphorePermit,
@@ -30,11 +30,11 @@ impl Checks {
         Self { all: Arc::new(Semaphore::new(MAX_CHECKS)), by_key: Mutex::default() }
     }
 
-    /// A turn for a check of a key; none if there is none for too long.
+    /// Waits for a turn for a check of a key; returns `None` after [`MAX_WAIT`].
     pub(super) async fn turn(&self, key: Option<ApiKeyId>) -> Option<Turn> {
         let of_key = self.of_key(key);
         let waiting = async {
-            // Neither is ever closed.
+            // Neither semaphore is ever closed.
             let of_key = of_key.acquire_owned().await.ok()?;
             let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(Turn { _of_all: of_all, _of_key: of_key })
@@ -47,7 +47,7 @@ impl Checks {
         if let Some(present) = by_key.get(&key).and_then(Weak::upgrade) {
             return present;
         }
-        // Those that nobody waits for are forgotten.
+        // Drop the semaphores that are no longer in use.
         by_key.retain(|_, semaphore| semaphore.strong_count() > 0);
         let fresh = Arc::new(Semaphore::new(1));
         by_key.insert(key, Arc::downgrade(&fresh));
@@ -64,7 +64,7 @@ mod tests {
         let checks = Checks::new();
         let (mallory, other) = (Some(ApiKeyId::from_uuid(uuid::Uuid::from_u128(1))), None);
         let held = checks.turn(mallory).await.unwrap();
-        assert!(checks.turn(mallory).await.is_none(), "it waits for its own");
+        assert!(checks.turn(mallory).await.is_none(), "it waits for its own turn");
         let others = checks.turn(other).await.unwrap();
         drop(held);
         let again = checks.turn(mallory).await.unwrap();
@@ -80,6 +80,6 @@ mod tests {
         assert!(checks.turn(key(3)).await.is_none());
         drop(held);
         assert!(checks.turn(key(3)).await.is_some());
-        assert_eq!(checks.by_key.lock().unwrap().len(), 1, "the others are forgotten");
+        assert_eq!(checks.by_key.lock().unwrap().len(), 1, "the other keys are dropped");
     }
 }

@@ -1,4 +1,4 @@
-//! The compiled schemas that are kept.
+//! A cache of compiled schemas.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,14 @@ use rdev_webhooks_domain::EventType;
 
 use super::schema::DataSchema;
 
-/// How much memory the compiled schemas may take, by estimate.
+/// The estimated memory that compiled schemas may take.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A compiled schema; none if it cannot be used, though it could once.
+/// A compiled schema; `None` if it can no longer be used.
 pub(super) type Usable = Option<Arc<DataSchema>>;
 
-/// Compiled schemas, as many as fit into the memory that there is for them; those used last are kept. So a
-/// process takes no more memory, and starts no later, for many types or for large ones.
+/// Compiled schemas, as many as fit into the memory limit; the most recently used are kept. So many or
+/// large types neither make a process take more memory nor delay its start.
 #[derive(Default)]
 pub(super) struct Compiled {
     kept: Mutex<Kept>,
@@ -24,7 +24,7 @@ pub(super) struct Compiled {
 struct Kept {
     by_type: HashMap<EventType, Entry>,
     bytes: u64,
-    /// Rises with each use.
+    /// The number of uses so far.
     uses: u64,
 }
 
@@ -41,7 +41,7 @@ impl Entry {
 }
 
 impl Compiled {
-    /// The schema of a type, if it is kept.
+    /// Returns the schema of a type if it is cached.
     pub(super) fn get(&self, name: &EventType, text: &Arc<str>) -> Option<Usable> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.uses += 1;
@@ -51,7 +51,7 @@ impl Compiled {
         Some(entry.schema.clone())
     }
 
-    /// The schema of a type, compiled now if it is not kept. That takes a while.
+    /// Returns the schema of a type, and compiles it if it is not cached. Compiling takes a while.
     pub(super) fn get_or_compile(&self, name: &EventType, text: &Arc<str>) -> Usable {
         if let Some(schema) = self.get(name, text) {
             return schema;
@@ -92,9 +92,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_used_last_are_kept_within_bounds() {
+    fn the_most_recently_used_are_kept_within_bounds() {
         let compiled = Compiled::default();
-        // A large schema each.
+        // Each schema is large.
         let patterns: Vec<_> =
             (0..30).map(|n| format!(r#"{{"pattern":"(a{n}|b[cd]{{1,100}})e"}}"#)).collect();
         let properties: Vec<_> =
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_compiled_once() {
+    fn an_unusable_schema_is_compiled_once() {
         let compiled = Compiled::default();
         let (name, text): (EventType, Arc<str>) = ("order.paid".parse().unwrap(), "[]".into());
         assert!(compiled.get_or_compile(&name, &text).is_none());

@@ -1,46 +1,50 @@
-//! How much work it may be to check data against a schema.
+//! The work of checking data against a schema.
 //!
-//! A few lines of schema can ask for more work than anybody has time for: parts that refer to each other
-//! twice, thirty times in a row, are gone through a thousand million times. So the visits are counted before
-//! a schema is taken: how often, at the most, one place in some data is visited, whatever the data.
+//! A schema of a few lines can require unlimited work: thirty parts in a row that each refer to the next
+//! one twice are visited a thousand million times. So the visits are counted before a schema is accepted:
+//! how often one place in the data is visited at most, whatever the data.
 
-/// How often one place may be visited, in steps; see [`Part::own`].
+/// The maximum number of visits of one place, in steps; see [`Part::own`].
 const MAX_VISITS: u64 = 500;
 
-/// How deep data may be nested; the API takes no deeper.
+/// The maximum depth of data; the API accepts no deeper data.
 const MAX_DEPTH: usize = 100;
 
 /// A part of a schema that is a schema itself.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    /// How many steps it takes to apply it to a value, its patterns and what it leads to apart.
+    /// The steps of applying it to a value, without its patterns and the parts that it applies.
     pub(super) own: u64,
-    /// How many steps its patterns take for each byte of the value.
+    /// The steps of its patterns for each byte of the value.
     pub(super) patterns: u64,
     /// The parts that it applies to the same value.
     pub(super) same: Vec<usize>,
-    /// The parts that it applies to what the value holds.
+    /// The parts that it applies to the members or elements of the value.
     pub(super) steps: Steps,
 }
 
-/// The parts that are applied to what a value holds.
+/// The parts that are applied to the members or elements of a value.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    /// Each to the member of one name.
+    /// Each is applied to the member of one name.
     pub(super) one_member: Vec<usize>,
-    /// All of them, it may be, to each member.
+    /// Each may be applied to every member.
     pub(super) every_member: Vec<usize>,
-    /// Each to the element at one place.
+    /// Each is applied to the element at one position.
     pub(super) one_element: Vec<usize>,
-    /// All of them, it may be, to each element.
+    /// Each may be applied to every element.
     pub(super) every_element: Vec<usize>,
 }
 
-/// The most visits of any place, by the first of the parts; or which part makes that too many, and why.
-/// A part counts as `steps` says.
+/// Returns the maximum number of visits of any place by the first of the parts. A part counts as `steps_of`
+/// says.
+///
+/// # Errors
+///
+/// Returns the part that makes too many visits necessary, and the reason.
 pub(super) fn visits(parts: &[Part], steps_of: fn(&Part) -> u64) -> Result<u64, (usize, &'static str)> {
     let order = inner_first(parts)?;
-    // Visits of a place so many levels below where a part is applied, that part being the index.
+    // The visits of a place that many levels below the one to which a part, the index, is applied.
     let mut above = vec![0; parts.len()];
     let mut most = 0;
     for level in 0..=MAX_DEPTH {
@@ -67,7 +71,7 @@ pub(super) fn visits(parts: &[Part], steps_of: fn(&Part) -> u64) -> Result<u64, 
 }
 
 impl Steps {
-    /// The most visits of any one place below.
+    /// Returns the maximum number of visits of one place a level below.
     fn most(&self, below: &[u64]) -> u64 {
         let most = |parts: &[usize]| parts.iter().map(|part| below[*part]).max().unwrap_or(0);
         let sum = |parts: &[usize]| parts.iter().map(|part| below[*part]).fold(0, u64::saturating_add);
@@ -77,8 +81,8 @@ impl Steps {
     }
 }
 
-/// The parts in an order in which each comes after those that it applies to the same value; or one that
-/// applies itself.
+/// Returns the parts in an order in which each follows those that it applies to the same value; fails with
+/// a part that applies itself.
 fn inner_first(parts: &[Part]) -> Result<Vec<usize>, (usize, &'static str)> {
     let mut applied_by = vec![0_usize; parts.len()];
     for other in parts.iter().flat_map(|part| &part.same) {
@@ -117,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_applied_to_one_value_adds_up() {
+    fn visits_of_one_value_add_up() {
         let parts = [part(&[1, 2], &[], &[]), part(&[2], &[], &[]), part(&[], &[], &[])];
         assert_eq!(visits(&parts), Ok(4));
     }
@@ -131,12 +135,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_of_itself_is_visited_once() {
+    fn a_recursive_tree_is_visited_once() {
         assert_eq!(visits(&[part(&[], &[0, 0], &[])]), Ok(1));
     }
 
     #[test]
-    fn what_multiplies_is_refused() {
+    fn multiplying_visits_are_refused() {
         // Each level is visited twice as often as the one above.
         assert!(visits(&[part(&[], &[], &[0, 0])]).is_err());
         // Each part applies the next one twice.
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_refused() {
+    fn a_cycle_is_refused() {
         assert_eq!(visits(&[part(&[1], &[], &[]), part(&[1], &[], &[])]).unwrap_err().0, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Registering event types, and removing them.
+//! Registers and removes event types.
 
 use std::sync::Arc;
 
@@ -10,41 +10,41 @@ use tokio::sync::Semaphore;
 use super::schema::{DataSchema, SchemaFault};
 use super::{Catalogue, CatalogueType, Origin};
 
-/// One schema is read at a time, so that many at once take no more memory than one.
+/// One schema is parsed at a time, so that concurrent requests take no more memory than one.
 static PARSING: Semaphore = Semaphore::const_new(1);
 
-/// How many types may be registered.
+/// The maximum number of registered types.
 pub const MAX_TYPES: usize = 1_000;
 
-/// An event type as somebody registers it.
+/// The settings of an event type.
 #[derive(Debug, Clone, Default)]
 pub struct NewType {
-    /// What it means.
+    /// The description.
     pub description: Option<String>,
-    /// What the data of its events must match: the text of a JSON Schema.
+    /// The text of the JSON Schema that the data of its events must match.
     pub schema: Option<String>,
 }
 
-/// Why the catalogue was not changed.
+/// An error of a change of the catalogue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CatalogueError {
-    /// There is no such type.
+    /// The type does not exist.
     #[error("the event type was not found")]
     NotFound,
-    /// The type is always there, as it is.
+    /// The type is built in and cannot be changed.
     #[error("the event type is built in and cannot be changed")]
     BuiltIn,
-    /// The name is the system's own.
+    /// The name is reserved for the system.
     #[error("must not begin with `webhook.`: these names are reserved for the system")]
     Reserved,
-    /// A webhook subscribes to the type by its name.
+    /// A webhook subscribes to the type by name.
     #[error("a webhook subscribes to the event type by name")]
     Subscribed,
-    /// There are [`MAX_TYPES`] already.
+    /// [`MAX_TYPES`] types are registered.
     #[error("at most {MAX_TYPES} event types can be registered")]
     Full,
-    /// The schema cannot be used; all faults at once, as far as they can be told.
+    /// The schema cannot be used; all violations at once, as far as they can be found.
     #[error("the schema is invalid")]
     Schema(Vec<SchemaFault>),
     /// The database failed.
@@ -53,7 +53,7 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    /// Registers a type, or replaces the registered one of that name. Says whether it is new.
+    /// Registers a type, or replaces the registered one of this name. Also returns whether it is new.
     pub async fn put(&self, name: EventType, new: NewType) -> Result<(CatalogueType, bool), CatalogueError> {
         changeable(&name)?;
         let schema: Option<Arc<str>> = new.schema.map(Into::into);
@@ -75,10 +75,10 @@ impl Catalogue {
         Ok((CatalogueType { name, description, schema, origin }, before.is_none()))
     }
 
-    /// Tells what is wrong with a schema. [`Self::put`] asks the same; this is for a caller who has found
-    /// other faults already and wants to tell all of them at once.
+    /// Returns the violations of a schema as an error. [`Self::put`] makes the same check; this is for a
+    /// caller who has found other violations and wants to report all at once.
     pub async fn vet_schema(schema: Arc<str>) -> Result<(), CatalogueError> {
-        // It is never closed.
+        // The semaphore is never closed.
         let turn = PARSING.acquire().await.ok();
         let parsing = tokio::task::spawn_blocking(move || {
             let parsed = DataSchema::parse(&schema).map(drop);
@@ -90,8 +90,7 @@ impl Catalogue {
         parsed.map_err(CatalogueError::Schema)
     }
 
-    /// Removes a registered type, unless a webhook subscribes to it by its name. What was published of it
-    /// stays.
+    /// Removes a registered type, unless a webhook subscribes to it by name. Its published events stay.
     pub async fn remove(&self, name: &EventType) -> Result<(), CatalogueError> {
         changeable(name)?;
         match self.inner.store.remove(name).await? {
@@ -104,7 +103,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Takes in what was just changed. It is changed even if that fails, and will be seen later.
+    /// Loads a change that was just stored. If loading fails, the change is loaded later.
     async fn take_in(&self) {
         if let Err(error) = self.load().await {
             tracing::warn!(

@@ -1,4 +1,4 @@
-//! What a schema is made of: its parts, what each leads to, and what must not be in it.
+//! The outline of a schema: its parts, what each applies, and its violations.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,47 +9,47 @@ use super::effort::{self, Part, Steps};
 use super::pattern;
 use super::schema::{SchemaFault, UNUSABLE_PATTERN};
 
-/// How many patterns a schema may have; each takes memory once it is compiled.
+/// The maximum number of patterns of a schema; each takes memory once it is compiled.
 const MAX_PATTERNS: usize = 64;
 
-/// Keywords whose schemas are about the same value, in an array, by name, or alone.
+/// Keywords whose schemas apply to the same value: in an array, by name, or alone.
 const SAME_IN_ARRAY: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 const SAME_BY_NAME: [&str; 2] = ["dependentSchemas", "dependencies"];
 const SAME: [&str; 4] = ["not", "if", "then", "else"];
-/// Keywords whose schemas are about all members of an object, or about all elements of an array.
+/// Keywords whose schemas apply to all members of an object, or to all elements of an array.
 const OF_MEMBERS: [&str; 3] = ["additionalProperties", "unevaluatedProperties", "propertyNames"];
 const OF_ELEMENTS: [&str; 4] = ["items", "additionalItems", "unevaluatedItems", "contains"];
-/// Keywords whose schemas are about one element each.
+/// Keywords whose schemas apply to one element each.
 const OF_AN_ELEMENT: [&str; 2] = ["prefixItems", "items"];
-/// Keywords whose schemas are about nothing before something refers to them.
+/// Keywords whose schemas apply to nothing unless something refers to them.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 /// Keywords that refer to another schema for the same value. In a document that has one base and each name
-/// once, the dynamic ones lead where the plain one does.
+/// once, the dynamic ones resolve as the plain one does.
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
-/// Keywords that give a schema a name to refer to.
+/// Keywords that name a schema so that others can refer to it.
 const ANCHORS: [&str; 2] = ["$anchor", "$dynamicAnchor"];
 /// Keywords whose length costs time in each check.
 const LISTS: [&str; 4] = ["enum", "required", "properties", "patternProperties"];
 
-/// How much of a list is gone through in the time of a step.
+/// The number of list entries that are checked in one step.
 const PER_STEP: usize = 16;
 
-/// What was seen of a schema.
+/// The outline of a schema.
 pub(super) struct Outline {
-    /// How often, at the most, one place of some data is visited when it is checked.
+    /// The maximum number of visits of one place of the data.
     pub(super) visits: u64,
-    /// How many steps a byte of data takes at the most, patterns included.
+    /// The maximum number of steps for one byte of data, patterns included.
     pub(super) steps: u64,
-    /// How much memory its patterns take once they are compiled.
+    /// The memory of its compiled patterns.
     pub(super) pattern_bytes: u64,
     pub(super) faults: Vec<SchemaFault>,
-    /// Whether a pattern is so large that nothing may compile it.
+    /// Whether a pattern is too large to be compiled.
     pub(super) has_large_pattern: bool,
 }
 
 impl Outline {
-    /// Looks at every part of a schema. One that has faults of form, too, is gone through as far as it makes
-    /// sense.
+    /// Visits every part of a schema. A schema that has violations of form, too, is visited as far as it
+    /// makes sense.
     pub(super) fn of(schema: &Value) -> Self {
         let mut survey = Survey::new(schema);
         survey.part(schema, String::new());
@@ -73,7 +73,7 @@ impl Outline {
         let (visits, steps) = match counted {
             Ok(counted) => counted,
             Err((part, reason)) => {
-                // Where there are other faults, the count may be for want of what they are about.
+                // With other violations the count may be wrong because of them.
                 if faults.is_empty() {
                     let pointer = survey.places.swap_remove(part);
                     faults.push(SchemaFault { pointer, detail: reason.to_owned() });
@@ -85,18 +85,18 @@ impl Outline {
     }
 }
 
-/// A schema being gone through.
+/// The state of a visit of a schema.
 struct Survey<'a> {
     root: &'a Value,
     parts: Vec<Part>,
-    /// Where each part stands.
+    /// The JSON pointer of each part.
     places: Vec<String>,
-    /// The part that a value is, by the value's address.
+    /// The part of each value, by the value's address.
     known: HashMap<*const Value, usize>,
-    /// Parts that were not looked at yet.
+    /// The parts that are still to be visited.
     ahead: VecDeque<(usize, &'a Map<String, Value>)>,
     anchors: HashMap<&'a str, usize>,
-    /// References by anchor: from which part, and to what.
+    /// The references by anchor: the part, the keyword, and the anchor.
     unresolved: Vec<(usize, &'static str, &'a str)>,
     pattern_count: usize,
     pattern_bytes: u64,
@@ -125,7 +125,7 @@ impl<'a> Survey<'a> {
         self.faults.push(SchemaFault { pointer: pointer.into(), detail: detail.into() });
     }
 
-    /// The part that a value is; one that is met for the first time is looked at later.
+    /// Returns the part of a value; a new one is visited later.
     fn part(&mut self, value: &'a Value, place: String) -> usize {
         let part = *self.known.entry(std::ptr::from_ref(value)).or_insert(self.parts.len());
         if part == self.parts.len() {
@@ -189,11 +189,11 @@ impl<'a> Survey<'a> {
         self.by_name(members, &place, &DEFINITIONS);
     }
 
-    /// Notes a pattern, and returns how many steps it takes for each byte of text.
+    /// Records a pattern, and returns its number of steps for each byte of text.
     fn pattern(&mut self, place: String, pattern: &str) -> u64 {
         self.pattern_count += 1;
         if self.pattern_count > MAX_PATTERNS {
-            // None is looked at any more: there are too many already.
+            // There are too many already: no further one is examined.
             self.has_large_pattern = true;
             return 0;
         }
@@ -221,7 +221,7 @@ impl<'a> Survey<'a> {
         cost.steps
     }
 
-    /// The schemas that these keywords hold in arrays.
+    /// Returns the schemas in the arrays of these keywords.
     fn elements(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
         let mut found = Vec::new();
         for keyword in keywords {
@@ -235,7 +235,8 @@ impl<'a> Survey<'a> {
         found
     }
 
-    /// The schemas that these keywords hold by names. What is no schema is a list of names, and no part.
+    /// Returns the schemas in the objects of these keywords. An array there is a list of names, and no
+    /// part.
     fn by_name(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
         let mut found = Vec::new();
         for keyword in keywords {
@@ -249,7 +250,7 @@ impl<'a> Survey<'a> {
         found
     }
 
-    /// The schemas that these keywords are.
+    /// Returns the schemas that are the values of these keywords.
     fn alone(&mut self, members: &'a Map<String, Value>, place: &str, keywords: &[&str]) -> Vec<usize> {
         let mut found = Vec::new();
         for keyword in keywords {
@@ -260,7 +261,7 @@ impl<'a> Survey<'a> {
         found
     }
 
-    /// The schemas that are referred to by pointers. Those that are referred to by names are found later.
+    /// Returns the schemas that are referred to by pointer. References by anchor are resolved later.
     fn references(&mut self, part: usize, members: &'a Map<String, Value>, place: &str) -> Vec<usize> {
         let mut found = Vec::new();
         for keyword in REFERENCES {

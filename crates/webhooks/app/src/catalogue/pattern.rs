@@ -1,37 +1,38 @@
-//! What the patterns of a schema cost.
+//! The cost of the patterns of a schema.
 //!
-//! The engine matches in a time that is proportional to the text and to the pattern, written out without
-//! repetitions: `[ab]{10000}` is ten thousand characters. So that is counted, and bounded.
+//! The engine matches in a time proportional to the text and to the pattern written out without
+//! repetitions: `[ab]{10000}` is ten thousand characters. So that length is counted and bounded.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 
-/// How long a pattern may be, in bytes.
+/// The maximum length of a pattern, in bytes.
 pub(super) const MAX_LEN: usize = 2_000;
-/// How many steps a pattern may take for each byte of text.
+/// The maximum number of steps of a pattern for each byte of text.
 pub(super) const MAX_STEPS: u64 = 400;
-/// How much memory the patterns of a schema may take once they are compiled.
+/// The maximum memory of the compiled patterns of a schema.
 pub(super) const MAX_BYTES: u64 = 24 << 20;
 
-/// What each compiled pattern takes while it is used: its engine's caches, for as many threads as check at once.
+/// The memory of a compiled pattern in use: its engine's caches, for as many threads as check at the same
+/// time.
 const CACHE_BYTES: u64 = 192 * 1_024;
-/// What a state of a compiled pattern takes, in each of its forms together.
+/// The memory of a state of a compiled pattern, in all of its forms together.
 const STATE_BYTES: u64 = 72;
-/// How many states a range of characters beyond ASCII takes.
+/// The number of states of a range of characters beyond ASCII.
 const STATES_PER_RANGE: u64 = 3;
-/// What a state takes in the form that only patterns with groups have, and all of them at the most.
+/// The memory of a state in the form that only patterns with groups have, and the maximum of all states.
 const GROUP_STATE_BYTES: u64 = 4 * 1_024;
 const MAX_GROUP_BYTES: u64 = 1 << 20;
 
-/// What a pattern costs.
+/// The cost of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cost {
-    /// How many steps it takes for each byte of text, at the most.
+    /// The maximum number of steps for each byte of text.
     pub(super) steps: u64,
-    /// How much memory it takes once it is compiled.
+    /// The memory of the compiled pattern.
     pub(super) bytes: u64,
 }
 
-/// Returns what a pattern costs; none if it is no pattern that can be used.
+/// Returns the cost of a pattern; `None` if it cannot be used.
 pub(super) fn cost(pattern: &str) -> Option<Cost> {
     let hir = regex_syntax::parse(&jsonschema_regex::to_rust_regex(pattern).ok()?).ok()?;
     let states = states(&hir);
@@ -44,12 +45,12 @@ pub(super) fn cost(pattern: &str) -> Option<Cost> {
     Some(Cost { steps, bytes })
 }
 
-/// How many characters a pattern has, written out without repetitions.
+/// Returns the number of characters of a pattern written out without repetitions.
 fn positions(hir: &Hir) -> u64 {
     measure(hir, &|_| 1)
 }
 
-/// How many states a pattern has once it is compiled, roughly.
+/// Returns the approximate number of states of the compiled pattern.
 fn states(hir: &Hir) -> u64 {
     measure(hir, &|class| match class {
         Class::Bytes(_) => 1,
@@ -68,7 +69,7 @@ fn measure(hir: &Hir, of_class: &impl Fn(&Class) -> u64) -> u64 {
         HirKind::Class(class) => of_class(class),
         HirKind::Repetition(repetition) => {
             let times = repetition.max.unwrap_or_else(|| repetition.min.saturating_add(1));
-            // It has a state of its own besides.
+            // The repetition has a state of its own besides.
             measure(&repetition.sub, of_class).saturating_mul(times.into()).saturating_add(1)
         }
         HirKind::Capture(capture) => measure(&capture.sub, of_class),
@@ -78,8 +79,8 @@ fn measure(hir: &Hir, of_class: &impl Fn(&Class) -> u64) -> u64 {
     }
 }
 
-/// Whether a pattern is one class of characters, repeated from the beginning to the end, like `^.{1,1000}$`:
-/// a match is in one place of it at a time.
+/// Returns true if a pattern is one class of characters, repeated from the beginning to the end, like
+/// `^.{1,1000}$`: a match is at one position of it at a time.
 fn is_anchored_repetition(hir: &Hir) -> bool {
     let HirKind::Concat(parts) = hir.kind() else {
         return false;
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_has_no_cost() {
+    fn an_unusable_pattern_has_no_cost() {
         for pattern in ["(", "(?=a)b", "(a)\\1"] {
             assert_eq!(cost(pattern), None, "{pattern}");
         }

@@ -1,4 +1,4 @@
-//! A JSON Schema that data is checked against.
+//! A JSON Schema that checks data.
 
 use std::fmt;
 
@@ -9,32 +9,33 @@ use serde_json::Value;
 use super::outline::Outline;
 use super::vet::DraftFault;
 
-/// How many bytes a schema may have: 64 KiB.
+/// The maximum length of a schema, in bytes: 64 KiB.
 pub const MAX_SCHEMA_LEN: usize = 64 * 1_024;
 
-/// How many faults of a schema are told of.
+/// The maximum number of reported violations of a schema.
 const MAX_FAULTS: usize = 100;
-/// How long what is told of a fault may be, in characters.
+/// The maximum length of the detail of a violation, in characters.
 const MAX_DETAIL: usize = 300;
 
-/// How much memory a compiled pattern may take, in any of its forms.
+/// The maximum memory of a compiled pattern, in any of its forms.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
-/// How much memory the cache of a pattern's engine may take.
+/// The maximum memory of the cache of a pattern's engine.
 const MAX_PATTERN_CACHE_BYTES: usize = 64 * 1_024;
-/// How much memory a byte of a schema's text takes once it is compiled, roughly.
+/// The approximate memory of the compiled schema for a byte of its text.
 const BYTES_PER_BYTE: u64 = 30;
 
-/// Up to how many visits the faults of data are listed; each of them costs memory until all are found.
+/// The number of visits up to which the violations of data are listed; each costs memory until all are
+/// found.
 const MAX_LISTING_VISITS: u64 = 512 * 1_024;
 
-/// What is said of a pattern that cannot be compiled, for whatever reason.
+/// The detail of the violation of a pattern that cannot be compiled, for whatever reason.
 pub(super) const UNUSABLE_PATTERN: &str = "is no regular expression that can be used: look-around (like (?=…)) and \
     back-references (like \\1) are not supported, and it must not become very large by repetitions";
 
-/// The types that are none of objects.
+/// The JSON types other than object.
 const OTHER_TYPES: [&str; 6] = ["array", "boolean", "integer", "null", "number", "string"];
 
-/// The versions of JSON Schema that are understood, the default first.
+/// The supported versions of JSON Schema, the default first.
 const VERSIONS: [&str; 4] = [
     "https://json-schema.org/draft/2020-12/schema",
     "https://json-schema.org/draft/2019-09/schema",
@@ -42,12 +43,12 @@ const VERSIONS: [&str; 4] = [
     "http://json-schema.org/draft-06/schema#",
 ];
 
-/// What is wrong with a schema, and where.
+/// A violation in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaFault {
-    /// A JSON pointer into the schema.
+    /// The place: a JSON pointer into the schema.
     pub pointer: String,
-    /// What is wrong there.
+    /// The violation.
     pub detail: String,
 }
 
@@ -57,20 +58,20 @@ impl fmt::Display for SchemaFault {
     }
 }
 
-/// A schema, ready to check data with. It refers to nothing outside of itself, and checking takes a time
-/// that is in proportion to the data's length.
+/// A compiled schema. It refers to nothing outside of itself, and a check takes a time proportional to the
+/// length of the data.
 pub(super) struct DataSchema {
     validator: Validator,
-    /// How often one place of some data is visited at the most.
+    /// The maximum number of visits of one place of the data.
     visits: u64,
-    /// What a byte of data costs at the most.
+    /// The maximum number of steps for one byte of data.
     steps: u64,
-    /// How much memory it takes, roughly.
+    /// The approximate memory.
     bytes: u64,
 }
 
 impl DataSchema {
-    /// Reads a schema, or tells all that is wrong with it.
+    /// Parses a schema; fails with all of its violations.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<SchemaFault>> {
         let fault = |pointer: &str, detail: String| vec![SchemaFault { pointer: pointer.to_owned(), detail }];
         if text.len() > MAX_SCHEMA_LEN {
@@ -87,12 +88,12 @@ impl DataSchema {
         if !version.is_null() && !version.as_str().is_some_and(is_known) {
             return Err(fault("/$schema", format!("must be one of {}", VERSIONS.join(", "))));
         }
-        // It is referred to from nowhere, and would only give everything else another base.
+        // Nothing refers to it, and it would only give everything else another base.
         members.remove("$id");
 
         let nothing_matches = excludes_objects(members);
         let outline = Outline::of(&schema);
-        // The rules for schemas compile the patterns too.
+        // The meta-schema compiles the patterns too.
         let mut faults = if outline.has_large_pattern { Vec::new() } else { violations(&schema) };
         for fault in outline.faults {
             let is_told =
@@ -114,17 +115,17 @@ impl DataSchema {
         Ok(Self { validator, visits: outline.visits, steps: outline.steps, bytes })
     }
 
-    /// How much memory it takes, roughly.
+    /// Returns the approximate memory of the schema.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How much work it may be to check that data, in steps of some ten nanoseconds.
+    /// Returns the maximum work of checking this data, in steps of some ten nanoseconds.
     pub(super) fn effort(&self, data: &str) -> u64 {
         self.steps.saturating_mul(data.len() as u64)
     }
 
-    /// The first `limit` faults of some data.
+    /// Returns the first `limit` violations of some data.
     pub(super) fn check(&self, data: &str, limit: usize) -> Vec<DraftFault> {
         let at_all =
             |detail: &str| vec![DraftFault::Data { pointer: String::new(), detail: detail.to_owned() }];
@@ -155,8 +156,8 @@ impl fmt::Debug for DataSchema {
     }
 }
 
-/// Whether the types that a schema names at its top are all known, and none of them is that of the data of
-/// events.
+/// Returns true if all types that the schema names at its top are known, and object is not one of them: the
+/// data of an event is an object.
 fn excludes_objects(members: &serde_json::Map<String, Value>) -> bool {
     let names = match members.get("type") {
         Some(Value::Array(names)) => names.as_slice(),
@@ -167,21 +168,22 @@ fn excludes_objects(members: &serde_json::Map<String, Value>) -> bool {
     !names.is_empty() && names.iter().all(is_other)
 }
 
-/// Formats are checked, which the later versions leave to who uses them. Patterns are matched in linear
-/// time. Nothing is fetched from anywhere: the schema was seen to refer to nothing else.
+/// Returns the options of validators. Formats are checked, which the later versions of JSON Schema leave to
+/// the implementation. Patterns are matched in linear time. Nothing is fetched: the outline has shown that
+/// the schema refers to nothing else.
 fn options<'a>() -> jsonschema::ValidationOptions<'a> {
     let patterns =
         PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_CACHE_BYTES);
     jsonschema::options()
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
-        // Data that is a pattern itself would have to be compiled to be judged.
+        // To judge data that is a pattern itself, it would have to be compiled.
         .with_format("regex", |_: &str| true)
         .with_pattern_options(patterns)
 }
 
-/// What the rules of its own version have against a schema. They look at some places from several sides, and
-/// say the same from each.
+/// Returns the violations of a schema against the meta-schema of its version. Some places are checked
+/// several times with the same result, which is returned once.
 fn violations(schema: &Value) -> Vec<SchemaFault> {
     let mut found = Vec::new();
     match jsonschema::meta::validator_for(schema) {
@@ -201,13 +203,13 @@ fn schema_fault(error: &ValidationError<'_>) -> SchemaFault {
     SchemaFault { pointer: error.instance_path().to_string(), detail: detail(error) }
 }
 
-/// One error as the faults that it comes down to: a member that is missing or that is too much is a fault at
+/// Adds the violations that an error amounts to: a member that is missing or not allowed is a violation at
 /// its own place.
 fn data_faults(error: &ValidationError<'_>, faults: &mut Vec<DraftFault>) {
     let at = error.instance_path();
     let mut add = |pointer: String, detail: String| {
         let fault = DraftFault::Data { pointer, detail };
-        // Several parts of a schema may ask the same.
+        // Several parts of a schema may require the same.
         if !faults.contains(&fault) {
             faults.push(fault);
         }
@@ -230,7 +232,7 @@ fn data_faults(error: &ValidationError<'_>, faults: &mut Vec<DraftFault>) {
     }
 }
 
-/// What an error says, without the value that it is about.
+/// Returns the text of an error without the value that it is about.
 fn detail(error: &ValidationError<'_>) -> String {
     let text = error.masked().to_string();
     let text = text.strip_prefix("value ").unwrap_or(&text);

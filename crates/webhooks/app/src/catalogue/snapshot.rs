@@ -1,4 +1,4 @@
-//! What is known of the event types at a moment.
+//! A snapshot of the event types.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use rdev_webhooks_domain::{EventType, RegisteredType, builtin};
 
 use super::{CatalogueType, Origin};
 
-/// All types at a moment.
+/// All event types at a moment.
 pub(super) struct Snapshot {
-    /// Of the registered ones; none before they were looked at.
+    /// The version of the registered types; `None` before they are first loaded.
     pub(super) version: Option<u64>,
     types: BTreeMap<EventType, CatalogueType>,
 }
 
 impl Snapshot {
-    /// The types that are always there.
+    /// Returns the built-in and operational types.
     pub(super) fn built_in() -> Self {
         let of = |(name, description): (&str, &str), origin| {
-            // The names are constants of the domain, which tests that they are names.
+            // The names are constants of the domain, whose tests check that they are valid.
             let name: EventType = name.parse().ok()?;
             let description = Some(description.to_owned());
             let event_type = CatalogueType { name: name.clone(), description, schema: None, origin };
@@ -29,8 +29,8 @@ impl Snapshot {
         Self { version: None, types: commands.chain(operational).collect() }
     }
 
-    /// Those and the registered ones. A schema that is the same as `before` stays the same in memory, by which
-    /// its compiled form is found.
+    /// Returns these and the registered types. A schema that is the same as in `before` keeps its
+    /// allocation, by which its compiled form is found.
     pub(super) fn of(registered: Registered, before: &Self) -> Self {
         let Self { mut types, .. } = Self::built_in();
         for RegisteredType { name, description, schema, created_at, updated_at } in registered.types {
@@ -38,13 +38,13 @@ impl Snapshot {
             let schema = known.filter(|known| **known == schema).cloned().unwrap_or(schema);
             let origin = Origin::Registered { created_at, updated_at };
             let event_type = CatalogueType { name: name.clone(), description, schema, origin };
-            // A name that became the system's own after somebody registered it is the system's.
+            // A registered name that has become the system's own is the system's.
             types.entry(name).or_insert(event_type);
         }
         Self { version: Some(registered.version), types }
     }
 
-    /// All of them, by name.
+    /// Returns all types, by name.
     pub(super) fn types(&self) -> impl Iterator<Item = &CatalogueType> {
         self.types.values()
     }
@@ -53,12 +53,12 @@ impl Snapshot {
         self.types.get(name)
     }
 
-    /// A type that producers may publish.
+    /// Returns a type if producers may publish it.
     pub(super) fn publishable(&self, name: &EventType) -> Option<&CatalogueType> {
         self.get(name).filter(|event_type| event_type.origin != Origin::Operational)
     }
 
-    /// How many are registered.
+    /// Returns the number of registered types.
     pub(super) fn registered(&self) -> usize {
         self.types().filter(|one| matches!(one.origin, Origin::Registered { .. })).count()
     }

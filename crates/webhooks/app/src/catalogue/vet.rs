@@ -1,4 +1,4 @@
-//! Whether events are what their types ask.
+//! Checks events against their types.
 
 use std::sync::Arc;
 
@@ -11,50 +11,50 @@ use super::snapshot::Snapshot;
 use super::{Catalogue, CatalogueType};
 use crate::{EventDraft, PublishError};
 
-/// How many faults are told of.
+/// The maximum number of reported violations.
 const MAX_FAULTS: usize = 100;
 
-/// Up to how much effort a check takes less time than handing it to another thread would be worth.
+/// The effort up to which a check takes less time than handing it to another thread.
 const INLINE_EFFORT: u64 = 16 * 1_024;
-/// How much effort the checks of one call may be: more than those of any single event.
+/// The maximum effort of the checks of one call: more than that of any single event.
 const MAX_EFFORT: u64 = 192 << 20;
 
-/// What is wrong with one of several events, and with which.
+/// A violation in one of several events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFault {
-    /// Its position among them.
+    /// The position of the event.
     pub position: usize,
-    /// What is wrong with it.
+    /// The violation.
     pub fault: DraftFault,
 }
 
-/// What is wrong with an event, beyond its form.
+/// A violation in an event, beyond its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DraftFault {
-    /// Its type is not in the catalogue.
+    /// The type does not exist.
     #[error("`{0}` is not a known event type")]
     UnknownType(EventType),
-    /// Its type has a schema that was registered with another version of the program, which understood it.
+    /// The type has a schema that was registered with another version of the program, which could use it.
     #[error("`{0}` has a schema that this version cannot use: register the event type again")]
     UnusableType(EventType),
-    /// Its data does not match its type's schema.
+    /// The data does not match the schema of the type.
     #[error("{detail}")]
     Data {
-        /// Where: a JSON pointer into the data.
+        /// The place: a JSON pointer into the data.
         pointer: String,
-        /// What is wrong there.
+        /// The violation.
         detail: String,
     },
 }
 
 impl Catalogue {
-    /// Gives the drafts of a key back if they are what their types ask; otherwise tells everything that is wrong
-    /// with them, up to a hundred faults. [`Publisher`](crate::Publisher) asks the same; this is for a caller
-    /// who has found other faults already and wants to tell all of them at once.
+    /// Returns the drafts of a key if they match their types; otherwise fails with all violations, up to a
+    /// hundred. [`Publisher`](crate::Publisher) makes the same check; this is for a caller who has found
+    /// other violations and wants to report all at once.
     ///
-    /// What takes more than a moment is checked on a thread apart, in turns of the keys. It is abandoned with
-    /// the next event once the call is dropped.
+    /// A check that takes more than a moment runs on another thread, in turns of the keys. If the call is
+    /// dropped, the check ends before the next event.
     pub async fn vet(
         &self,
         key: Option<ApiKeyId>,
@@ -102,18 +102,19 @@ impl Catalogue {
 
 /// How the data of an event is checked.
 enum Check {
-    /// Anything goes.
+    /// Any data is valid.
     Nothing,
-    /// By a schema.
+    /// The data must match a schema.
     Schema(Arc<DataSchema>),
-    /// There is a schema that cannot be used, though it could once.
+    /// The schema can no longer be used.
     Unusable,
-    /// There is no such type.
+    /// The type does not exist.
     Unknown,
 }
 
 impl Snapshot {
-    /// How each of the drafts is checked, by the schemas that `find` finds; none if it does not find one.
+    /// Returns how each of the drafts is checked, by the schemas that `find` returns; `None` if it returns
+    /// none.
     fn checks(
         &self,
         drafts: &[EventDraft],
@@ -130,7 +131,7 @@ impl Snapshot {
     }
 }
 
-/// How much work the checks may be.
+/// Returns the maximum work of the checks.
 fn effort(drafts: &[EventDraft], checks: &[Check]) -> u64 {
     let efforts = drafts.iter().zip(checks).map(|(draft, check)| match check {
         Check::Schema(schema) => schema.effort(&draft.data),
@@ -139,7 +140,7 @@ fn effort(drafts: &[EventDraft], checks: &[Check]) -> u64 {
     efforts.fold(0, u64::saturating_add)
 }
 
-/// What is wrong with the drafts, as far as it is looked at before it is over.
+/// Returns the violations of the drafts that are found until `is_over`.
 fn faults(drafts: &[EventDraft], checks: &[Check], is_over: impl Fn() -> bool) -> Vec<EventFault> {
     let mut faults = Vec::new();
     for (position, (draft, check)) in drafts.iter().zip(checks).enumerate() {

@@ -1,4 +1,4 @@
-//! Keeping up with what other processes register.
+//! Loads what other processes register.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use tokio_util::sync::CancellationToken;
 use super::Catalogue;
 use crate::Outages;
 
-/// How often the version of the registered types is asked for.
+/// The interval at which the version of the registered types is read.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Lets a [`Catalogue`] know within a second what other processes changed.
+/// The task that loads the changes of other processes into a [`Catalogue`] within a second.
 pub struct CatalogueTask {
     catalogue: Catalogue,
     outages: Outages,
 }
 
 impl CatalogueTask {
-    /// The task for this catalogue and its clones.
+    /// Creates the task of this catalogue and its clones.
     #[must_use]
     pub fn new(catalogue: Catalogue) -> Self {
         Self { catalogue, outages: Outages::default() }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports failures of the database to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Works until `stop`. While the database does not answer, the catalogue stays as it is.
+    /// Runs until `stop`. While the database is unavailable, the catalogue stays as it is.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             tokio::select! {
