@@ -24,7 +24,7 @@ impl Holder {
     }
 }
 
-/// A number of units, of which one holder may have at most a part. Further requests wait in their order.
+/// A number of units; one holder may have at most a part of them. Further requests wait in their order.
 pub(crate) struct Shares {
     all: Arc<Semaphore>,
     part: usize,

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_its_host_once() {
+    fn a_request_must_name_its_host_once() {
         for host in ["x", "example.com:8080", "[::1]:80", "127.0.0.1", ""] {
             assert!(hosts(Version::HTTP_11, &[host]), "{host}");
         }

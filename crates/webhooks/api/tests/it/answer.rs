@@ -1,9 +1,9 @@
-//! An answer, held to what every answer promises.
+//! A response, with checks of what every response promises.
 
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -12,12 +12,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The text of a header; empty if it is not there.
+    /// Returns the text of a header; empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body.
+    /// Returns the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -26,7 +26,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The member `code` of a problem.
+    /// Returns the member `code` of a problem.
     pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }
@@ -35,7 +35,7 @@ impl Answer {
         self.json()["detail"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Where the faults of a problem are, in order: `/a/pointer`, `?parameter` or `#header`.
+    /// Returns the places of a problem's faults, sorted: `/a/pointer`, `?parameter` or `#header`.
     pub(crate) fn places(&self) -> Vec<String> {
         let problem = self.json();
         let errors = problem["errors"].as_array().unwrap();
@@ -49,7 +49,7 @@ impl Answer {
         self
     }
 
-    /// What holds of every answer to `method path`.
+    /// Checks what every response to `method path` promises.
     pub(crate) fn check(&self, method: &str, path: &str) {
         let id = self.header("x-request-id");
         assert!((1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()), "{self:?}");
@@ -82,7 +82,7 @@ impl Answer {
         assert_eq!(problem["status"], self.status.as_u16());
         assert_eq!(text("type"), format!("urn:rdev-webhooks:problem:{}", text("code")));
         assert_eq!(text("instance"), path.split('?').next().unwrap());
-        // One that is given again is the first one's to the byte.
+        // A repeated response is identical to the first, byte for byte.
         if self.header("idempotent-replayed").is_empty() {
             assert_eq!(text("request_id"), self.header("x-request-id"));
         }
@@ -110,5 +110,5 @@ fn place(error: &Value) -> String {
     pointer
         .or_else(|| text("parameter").map(|name| format!("?{name}")))
         .or_else(|| text("header").map(|name| format!("#{name}")))
-        .unwrap_or_else(|| panic!("a fault is nowhere: {error}"))
+        .unwrap_or_else(|| panic!("a fault has no place: {error}"))
 }

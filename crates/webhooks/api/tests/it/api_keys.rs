@@ -13,14 +13,14 @@ use crate::answer::Answer;
 use crate::failures::Broken;
 use crate::scene::{EVENT, KEY, Scene, WEBHOOK, request};
 
-/// What comes of a request that brings a key.
+/// Sends a request with an API key.
 async fn with(scene: &Scene, key: &str, method: &str, path: &str, body: &'static str) -> Answer {
     let authorization = format!("Bearer {key}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     scene.send(request(method, path, &headers, body)).await
 }
 
-/// Makes a key, and tells its id and its text.
+/// Creates a key and returns its id and its text.
 async fn made(scene: &Scene, body: &Value) -> (String, String) {
     let made = scene.post("/api-keys", body.to_string()).await.expect(201).json();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
@@ -28,7 +28,7 @@ async fn made(scene: &Scene, body: &Value) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_key_is_shown_once_and_lets_in_from_then_on() {
+async fn a_key_is_shown_once_and_authenticates_from_then_on() {
     let scene = Scene::new();
     let body = json!({"name": "CI", "scopes": ["events:write", "webhooks:read"], "projects": ["b", "a"],
         "expires_at": "2025-01-16T10:30:00+01:00"});
@@ -59,7 +59,7 @@ async fn a_key_is_shown_once_and_lets_in_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_key_does_what_its_scopes_say_and_no_more() {
+async fn a_key_permits_only_what_its_scopes_include() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let path = format!("/webhooks/{webhook}");
@@ -92,7 +92,7 @@ async fn a_key_does_what_its_scopes_say_and_no_more() {
 }
 
 #[tokio::test]
-async fn several_keys_live_at_once_and_each_dies_alone() {
+async fn deleting_a_key_leaves_the_others_valid() {
     let scene = Scene::new();
     let (one_id, one) = made(&scene, &json!({"scopes": ["admin"]})).await;
     let (_, other) = made(&scene, &json!({"scopes": ["admin"]})).await;
@@ -108,7 +108,7 @@ async fn several_keys_live_at_once_and_each_dies_alone() {
 }
 
 #[tokio::test]
-async fn a_refused_key_is_told_why() {
+async fn a_refused_key_gets_the_reason() {
     let scene = Scene::new();
     let (_, key) = made(&scene, &json!({"scopes": ["admin"], "expires_at": "2025-01-15T10:31:00Z"})).await;
     let (deleted_id, deleted) = made(&scene, &json!({"scopes": ["admin"]})).await;
@@ -137,7 +137,7 @@ async fn a_refused_key_is_told_why() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_key_is_told_at_its_place() {
+async fn every_fault_of_a_key_is_reported_at_its_place() {
     let scene = Scene::new();
     for (body, places) in [
         (json!({}), vec!["/scopes"]),
@@ -175,7 +175,7 @@ async fn every_fault_of_a_key_is_told_at_its_place() {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_the_bootstrap_administrator_alone_is_known() {
+async fn without_the_database_only_the_administrator_key_works() {
     let scene = Scene::with(|services| {
         services.api_keys = ApiKeys::new(Arc::new(Broken::Away), Ambient::system()).0;
     });
@@ -188,7 +188,7 @@ async fn while_the_database_is_away_the_bootstrap_administrator_alone_is_known()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_use_is_told() {
+async fn the_last_use_is_recorded() {
     let scene = Scene::new();
     let (id, key) = made(&scene, &json!({"scopes": ["webhooks:read"]})).await;
     let used = scene.clock.now();
@@ -199,5 +199,5 @@ async fn the_last_use_is_told() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), told).await.expect("the use is noted");
+    tokio::time::timeout(Duration::from_secs(5), told).await.expect("the use was not recorded");
 }

@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Authentication.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -23,7 +23,7 @@ async fn with(scene: &Scene, method: &str, path: &str, authorization: Option<&st
 }
 
 #[tokio::test]
-async fn without_the_key_nothing_is_told_or_done() {
+async fn without_a_valid_key_nothing_is_shown_or_changed() {
     let scene = Scene::new();
     let before = scene.everything().await;
     for (method, path) in GUARDED {
@@ -38,7 +38,7 @@ async fn without_the_key_nothing_is_told_or_done() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_bearer_key_is_refused() {
+async fn only_a_bearer_key_is_accepted() {
     let scene = Scene::new();
     for value in [
         "",
@@ -61,7 +61,7 @@ async fn what_is_not_a_bearer_key_is_refused() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_in_any_case() {
+async fn the_scheme_is_case_insensitive() {
     let scene = Scene::new();
     for scheme in ["Bearer", "bearer", "BEARER"] {
         with(&scene, "GET", "/webhooks", Some(&format!("{scheme} {KEY}"))).await.expect(200);
@@ -70,7 +70,7 @@ async fn the_scheme_is_read_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_there_is_not_there_for_anybody() {
+async fn an_unknown_path_is_404_without_a_key() {
     let scene = Scene::new();
     with(&scene, "GET", "/nothing", None).await.expect(404);
     with(&scene, "GET", "/healthz", None).await.expect(200);

@@ -1,4 +1,4 @@
-//! Publishing many events at once.
+//! Publishing several events at once.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub(crate) fn batch<'a>(events: impl IntoIterator<Item = &'a str>) -> String {
     format!(r#"{{"events":[{}]}}"#, events.into_iter().collect::<Vec<_>>().join(","))
 }
 
-/// An event that is so many bytes long.
+/// Returns an event that is `len` bytes long.
 pub(crate) fn long(len: usize) -> String {
     let frame = r#"{"event":"command.started","data":{"a":""}}"#;
     frame.replace("\"\"", &format!("\"{}\"", "x".repeat(len - frame.len())))
@@ -34,7 +34,7 @@ async fn stored(scene: &Scene) -> usize {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_its_order() {
+async fn a_batch_response_has_the_order_of_the_events() {
     let scene = Scene::new();
     scene.webhook().await;
     let answer = scene.post("/events/batch", batch([STARTED, EVENT, STARTED])).await.expect(202);
@@ -50,7 +50,7 @@ async fn a_batch_is_answered_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_thousand_events_are_taken_and_no_more() {
+async fn a_batch_has_at_most_a_thousand_events() {
     let scene = Scene::new();
     let answer = scene.post("/events/batch", batch([EVENT; 1_000])).await.expect(202);
     let ids: std::collections::HashSet<_> = ids(&answer).into_iter().collect();
@@ -61,7 +61,7 @@ async fn a_thousand_events_are_taken_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_key_counts_once_within_a_batch_and_across() {
+async fn an_event_key_is_stored_once_within_a_batch_and_across_batches() {
     let scene = Scene::new();
     let keyed = |key: &str| STARTED.replace("{\"event\"", &format!("{{\"id\":\"{key}\",\"event\""));
     let (a, b, c) = (keyed("a"), keyed("b"), keyed("c"));
@@ -75,7 +75,7 @@ async fn a_key_counts_once_within_a_batch_and_across() {
 }
 
 #[tokio::test]
-async fn one_bad_event_keeps_all_out() {
+async fn one_invalid_event_rejects_the_whole_batch() {
     let scene = Scene::new();
     let unknown = r#"{"event":"command.exploded","data":{}}"#;
     let refused = scene.post("/events/batch", batch([STARTED, unknown, STARTED])).await.expect(422);
@@ -84,7 +84,7 @@ async fn one_bad_event_keeps_all_out() {
 }
 
 #[tokio::test]
-async fn faults_of_many_events_are_told_up_to_a_bound() {
+async fn faults_of_many_events_are_listed_up_to_a_limit() {
     let many = batch(std::iter::repeat_n("{}", 1_000));
     let scene = Scene::new();
     let answer = scene.post("/events/batch", many).await.expect(422);
@@ -95,7 +95,7 @@ async fn faults_of_many_events_are_told_up_to_a_bound() {
 #[tokio::test]
 async fn a_batch_may_be_as_long_as_its_limit() {
     let scene = Scene::new();
-    // As many full events as fit, and white space for the rest.
+    // As many events of the maximum length as fit, and white space for the rest.
     let event = long(EVENT_LIMIT);
     let mut body = batch(std::iter::repeat_n(&*event, 63));
     write!(body, "{}", " ".repeat(BATCH_LIMIT - body.len())).unwrap();
@@ -130,7 +130,7 @@ async fn data_passes_through_a_batch_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_member_that_is_left_out_is_filled_in_for_each() {
+async fn absent_members_get_defaults_in_each_event() {
     let scene = Scene::new();
     let of = |project: &str| json!({"event": "command.started", "data": {"project": project}}).to_string();
     let answer = scene.post("/events/batch", batch([&*of("p"), &*of("q")])).await.expect(202);
@@ -142,7 +142,7 @@ async fn a_member_that_is_left_out_is_filled_in_for_each() {
 }
 
 #[tokio::test]
-async fn a_batch_with_too_many_deliveries_is_refused_with_how_to_split_it() {
+async fn a_batch_with_too_many_deliveries_is_refused_with_advice_to_split_it() {
     let scene = Scene::new();
     for _ in 0..6 {
         scene.webhook().await;

@@ -1,4 +1,4 @@
-//! How a webhook's endpoint is doing, in its JSON and its tag.
+//! The circuit of a webhook, in its JSON and its tag.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
+async fn a_webhook_shows_its_circuit_and_its_tag_changes_with_it() {
     let scene = Scene::new();
     let well = json!({
         "state": "closed", "open_until": null, "consecutive_failures": 0, "failing_since": null
@@ -57,7 +57,7 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
     assert_eq!((&open["state"], &open["open_until"]), (&"open".into(), &until.to_string().into()));
     scene.call("GET", &path, &[("if-none-match", &tag)]).await.expect(304);
 
-    // Time alone half opens it, and the probe that is out is a part of that.
+    // The circuit becomes half-open by time alone, and the shown state includes the probe in flight.
     scene.clock.advance(FIRST_OPEN);
     scene.call("GET", &path, &[("if-none-match", &tag)]).await.expect(200);
     let (half_open, tag) = scene.shown(&path).await;
@@ -80,11 +80,11 @@ async fn a_webhook_shows_its_circuit_and_its_tag_tells_of_every_change() {
     let count = tags.len();
     tags.sort_unstable();
     tags.dedup();
-    assert_eq!(tags.len(), count, "each state has a tag of its own");
+    assert_eq!(tags.len(), count, "each state has its own tag");
 }
 
 #[tokio::test]
-async fn who_is_shown_a_webhook_that_was_moved_is_told_nothing_of_what_others_met() {
+async fn a_moved_webhook_does_not_show_failures_from_before_the_move() {
     let scene = Scene::new();
     let body = json!({"url": "https://both.example/", "events": ["*"], "projects": ["my-project", "mine"]});
     let made = scene.post("/webhooks", body.to_string()).await.expect(201).json();
@@ -104,7 +104,7 @@ async fn who_is_shown_a_webhook_that_was_moved_is_told_nothing_of_what_others_me
 }
 
 #[tokio::test]
-async fn a_change_is_held_against_the_version_whatever_the_endpoint_does_meanwhile() {
+async fn if_match_ignores_changes_of_the_circuit() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let path = format!("/webhooks/{webhook}");

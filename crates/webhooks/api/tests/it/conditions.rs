@@ -21,7 +21,7 @@ async fn patch(scene: &Scene, path: &str, if_match: &str, body: &'static str) ->
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_known_is_not_sent_again() {
+async fn if_none_match_gets_304_for_an_unchanged_webhook() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     let first = scene.get(&path).await.expect(200);
@@ -37,7 +37,7 @@ async fn a_webhook_that_is_known_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_change_holds_only_for_the_version_that_was_seen() {
+async fn a_change_requires_the_version_in_if_match() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     let changed = patch(&scene, &path, "\"1\"", r#"{"description":"a"}"#).await.expect(200);
@@ -64,7 +64,7 @@ async fn a_change_holds_only_for_the_version_that_was_seen() {
 }
 
 #[tokio::test]
-async fn a_deletion_holds_only_for_the_version_that_was_seen() {
+async fn a_deletion_requires_the_version_in_if_match() {
     let scene = Scene::new();
     for (nth, fresh) in ["\"2\"", "*", "\"1\", \"2\""].into_iter().enumerate() {
         let path = format!("/webhooks/{}", scene.webhook().await);
@@ -84,7 +84,7 @@ async fn a_deletion_holds_only_for_the_version_that_was_seen() {
 }
 
 #[tokio::test]
-async fn a_patch_that_changes_nothing_leaves_the_version() {
+async fn a_patch_without_changes_keeps_the_version() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     for body in ["{}", r#"{"enabled":true}"#, r#"{"retry":{}}"#, r#"{"headers":{"x-a":null}}"#] {
@@ -92,7 +92,7 @@ async fn a_patch_that_changes_nothing_leaves_the_version() {
     }
 }
 
-/// A store in which somebody else changes the description just before each of so many updates.
+/// A store in which another client changes the description just before each of the first so many updates.
 struct Contended(Arc<MemoryStore>, AtomicU32);
 
 #[async_trait]
@@ -161,7 +161,7 @@ fn contended(times: u32) -> Scene {
 }
 
 #[tokio::test]
-async fn a_change_without_a_condition_is_made_beside_those_of_others() {
+async fn a_change_without_a_condition_is_repeated_after_a_concurrent_one() {
     for body in [r#"{"enabled":false}"#, r#"{"retry":{"max_attempts":7}}"#] {
         let scene = contended(2);
         let path = format!("/webhooks/{}", scene.webhook().await);
@@ -172,7 +172,7 @@ async fn a_change_without_a_condition_is_made_beside_those_of_others() {
 }
 
 #[tokio::test]
-async fn a_change_with_a_condition_is_refused_if_another_came_first() {
+async fn a_change_with_a_condition_is_refused_after_a_concurrent_one() {
     for if_match in ["\"1\"", "\"1\", \"2\""] {
         let scene = contended(1);
         let path = format!("/webhooks/{}", scene.webhook().await);
@@ -182,7 +182,7 @@ async fn a_change_with_a_condition_is_refused_if_another_came_first() {
 }
 
 #[tokio::test]
-async fn a_change_that_never_gets_its_turn_is_503() {
+async fn a_change_with_too_many_concurrent_ones_is_503() {
     for body in [r#"{"enabled":false}"#, r#"{"retry":{"max_attempts":7}}"#] {
         let scene = contended(u32::MAX);
         let path = format!("/webhooks/{}", scene.webhook().await);

@@ -1,4 +1,4 @@
-//! Every answer that a test gets is held to the API's own description.
+//! Checks of every response in the tests against the API description.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -9,27 +9,28 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 
-/// The API's description.
+/// The API description.
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(rdev_webhooks_http_api::openapi_json()).unwrap());
 
-/// Headers that every answer may have, which the description leaves to HTTP.
+/// Headers that any response may have, and that the description leaves to HTTP.
 const OF_HTTP: [&str; 6] = [
     "allow",
     "cache-control",
     "content-length",
     "content-type",
-    // An error may be one that was answered before.
+    // An error may be a repeated response.
     "idempotent-replayed",
     "x-content-type-options",
 ];
 
-/// Headers that are not there on every answer that they are described for.
+/// Headers that are absent from some of the responses for which they are described.
 const OPTIONAL: [&str; 3] = ["idempotent-replayed", "link", "retry-after"];
 
-/// Holds an answer, and the request that it is to, to the description. What is not described was refused.
+/// Checks a response and its request against the description. A request that is not described must be
+/// refused.
 pub(crate) fn check(method: &Method, path: &str, request: &[u8], answer: &Answer) {
-    // Where an embedder in these tests mounts it.
+    // An embedder in these tests mounts the API here.
     let path = path.strip_prefix("/api/v1").unwrap_or(path);
     let sought = if method == Method::HEAD { Method::GET } else { method.clone() };
     let Some((template, operation)) = operation(&sought, path) else {
@@ -39,7 +40,7 @@ pub(crate) fn check(method: &Method, path: &str, request: &[u8], answer: &Answer
     let place = format!("/paths/{}/{}", escaped(template), sought.as_str().to_lowercase());
     let status = answer.status.as_u16().to_string();
     let Some(described) = operation["responses"].get(&status) else {
-        panic!("{method} {template} is not described to answer {status}: {answer:?}");
+        panic!("{method} {template} does not describe {status}: {answer:?}");
     };
     let (place, described) = match described.get("$ref") {
         Some(target) => resolve(target),
@@ -58,7 +59,7 @@ pub(crate) fn check(method: &Method, path: &str, request: &[u8], answer: &Answer
     }
 }
 
-/// The operation that a request is for, with its path's template.
+/// Returns the operation of a request, with the template of its path.
 fn operation(method: &Method, path: &str) -> Option<(&'static str, &'static Value)> {
     let segments: Vec<_> = path.split('/').collect();
     let fits = |template: &str| {
@@ -67,7 +68,7 @@ fn operation(method: &Method, path: &str) -> Option<(&'static str, &'static Valu
             && template.iter().zip(&segments).all(|(of, given)| of == given || of.starts_with('{'))
     };
     let paths = DOCUMENT["paths"].as_object().unwrap();
-    // A path that is spelt out comes before one with a parameter in the same place.
+    // A literal path takes precedence over one with a parameter in the same place.
     let mut found: Vec<_> = paths.keys().filter(|template| fits(template)).collect();
     found.sort_by_key(|template| template.matches('{').count());
     let template = found.first()?;
@@ -87,7 +88,7 @@ fn check_headers(what: &str, described: &Value, answer: &Answer) {
         );
     }
     for name in described.iter().filter(|name| !OPTIONAL.contains(&name.as_str())) {
-        assert!(answer.headers.contains_key(name.as_str()), "{what}: the header {name} is not there");
+        assert!(answer.headers.contains_key(name.as_str()), "{what}: the header {name} is missing");
     }
 }
 
@@ -97,24 +98,24 @@ fn check_content(place: &str, described: &Value, answer: &Answer) {
         return;
     };
     let media_type = answer.header("content-type").split(';').next().unwrap();
-    assert!(content.get(media_type).is_some(), "{place} is not described to be {media_type}: {answer:?}");
+    assert!(content.get(media_type).is_some(), "{place} does not describe {media_type}: {answer:?}");
     if media_type.ends_with("json") {
         expect_valid(&format!("{place}/content/{}/schema", escaped(media_type)), &answer.json());
     }
     if media_type == "application/problem+json" {
         let problem = answer.json();
         let code = problem["code"].as_str().unwrap();
-        assert!(content[media_type]["examples"].get(code).is_some(), "{place} is not described to be {code}");
+        assert!(content[media_type]["examples"].get(code).is_some(), "{place} does not describe {code}");
         assert_eq!(problem["status"], answer.status.as_u16(), "{place}");
         for fault in problem["errors"].as_array().unwrap() {
             let places =
                 ["pointer", "parameter", "header"].map(|name| usize::from(fault.get(name).is_some()));
-            assert_eq!(places.iter().sum::<usize>(), 1, "{place}: {fault} is in one place");
+            assert_eq!(places.iter().sum::<usize>(), 1, "{place}: {fault} must have exactly one place");
         }
     }
 }
 
-/// Holds a value to the schema at a place of the description, and to having no members beyond it.
+/// Checks a value against the schema at a place of the description, and that it has no other members.
 #[track_caller]
 pub(crate) fn expect_valid(place: &str, value: &Value) {
     let faults: Vec<_> = validator(place)
@@ -131,7 +132,7 @@ fn validator(place: &str) -> Arc<Validator> {
         close(&mut document, false);
         document
     });
-    // One test's fault is not another's.
+    // A panic in one test must not fail another.
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let made = known.entry(place.to_owned()).or_insert_with(|| {
         let mut schema = CLOSED.clone();
@@ -143,8 +144,8 @@ fn validator(place: &str) -> Arc<Validator> {
     Arc::clone(made)
 }
 
-/// Lets no schema take members that it does not name, so that none goes undescribed. A member of `allOf`
-/// stays open, since the others name some too.
+/// Forbids members that a schema does not name, so that none stays undescribed. A part of `allOf` stays open,
+/// because the other parts name members too.
 fn close(value: &mut Value, is_part: bool) {
     match value {
         Value::Array(elements) => elements.iter_mut().for_each(|element| close(element, is_part)),
@@ -155,7 +156,7 @@ fn close(value: &mut Value, is_part: bool) {
             for (name, member) in members.iter_mut() {
                 match name.as_str() {
                     "example" | "examples" | "enum" | "default" | "security" => {}
-                    // What is named there closes itself where it is used.
+                    // A schema that is defined here is closed where it is used.
                     "schemas" => {
                         member.as_object_mut().unwrap().values_mut().for_each(|schema| close(schema, true));
                     }
@@ -175,14 +176,14 @@ fn close(value: &mut Value, is_part: bool) {
     }
 }
 
-/// What a reference leads to, and its place.
+/// Returns the target of a reference, and its place.
 pub(crate) fn resolve(reference: &Value) -> (String, &'static Value) {
     let place = reference.as_str().unwrap().strip_prefix('#').unwrap();
-    let target = DOCUMENT.pointer(place).unwrap_or_else(|| panic!("{reference} leads nowhere"));
+    let target = DOCUMENT.pointer(place).unwrap_or_else(|| panic!("{reference} has no target"));
     (place.to_owned(), target)
 }
 
-/// A name as it stands in a JSON pointer.
+/// Escapes a name for a JSON pointer.
 pub(crate) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

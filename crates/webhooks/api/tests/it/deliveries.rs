@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::scene::{EVENT, Scene, request};
 
-/// An attempt with all that an attempt may have.
+/// Returns an attempt with every optional part.
 fn answered(scene: &Scene, status: u16, body: &[u8], truncated: bool) -> Attempt {
     Attempt {
         phases: Phases {
@@ -34,7 +34,7 @@ fn answered(scene: &Scene, status: u16, body: &[u8], truncated: bool) -> Attempt
 }
 
 #[tokio::test]
-async fn a_new_delivery_waits_and_has_sent_nothing() {
+async fn a_new_delivery_is_pending_and_has_no_attempts() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let event = scene.event().await;
@@ -100,7 +100,7 @@ async fn a_delivery_shows_the_exact_headers_of_its_last_attempt() {
 }
 
 #[tokio::test]
-async fn attempts_are_told_in_full_the_last_first() {
+async fn attempts_are_listed_in_full_last_first() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let event = scene.event().await;
@@ -158,7 +158,7 @@ async fn attempts_are_told_in_full_the_last_first() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_ended_is_sent_again_on_request() {
+async fn redeliver_repeats_a_finished_delivery() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let event = scene.event().await;
@@ -184,7 +184,7 @@ async fn a_delivery_that_ended_is_sent_again_on_request() {
 }
 
 #[tokio::test]
-async fn a_disabled_webhooks_delivery_is_not_sent_again() {
+async fn redeliver_refuses_a_disabled_webhook() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let event = scene.event().await;
@@ -195,7 +195,7 @@ async fn a_disabled_webhooks_delivery_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_waits_is_called_off_on_request() {
+async fn cancel_ends_a_waiting_delivery() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let event = scene.event().await;

@@ -17,7 +17,7 @@ async fn order(scene: &Scene) {
 }
 
 #[tokio::test]
-async fn what_is_there_from_the_beginning_is_listed_by_name() {
+async fn built_in_types_are_listed_by_name() {
     let scene = Scene::new();
     let listed = scene.get("/event-types").await.expect(200).json();
     let told: Vec<_> = listed["data"]
@@ -136,7 +136,7 @@ async fn data_must_match_the_schema_of_its_type() {
     for (body, places) in [
         (r#"{"event":"order.paid","data":{}}"#, vec!["/data/order_id"]),
         (r#"{"event":"order.paid","data":{"amount":"x"}}"#, vec!["/data/amount", "/data/order_id"]),
-        // Faults of form are told together with those.
+        // Faults of form are reported together with semantic ones.
         (
             r#"{"event":"order.paid","data":{"amount":"x"},"timestamp":1,"more":1}"#,
             vec!["/data/amount", "/data/order_id", "/more", "/timestamp"],

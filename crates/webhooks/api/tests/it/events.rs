@@ -1,14 +1,14 @@
-//! Publishing, and looking at what became of it.
+//! Publishing events and reading them.
 
 use serde_json::{Value, json};
 
 use crate::scene::{EVENT, Scene, request};
 
-/// An object with everything that a JSON writer of ours would write differently.
+/// An object in which every detail differs from what our JSON writer would write.
 const ODD: &str = "{ \"b\" : 1.0,\n\t\"a\":1e2 ,\"big\":123456789012345678901234567890, \"e\":1E-7, \"u\":\"\\u00e9\\/\\u0000\", \"z\":[ ], \"\":{},\"é\":\"ü\" }";
 
 #[tokio::test]
-async fn an_event_is_answered_with_its_id_and_the_number_of_its_deliveries() {
+async fn publish_returns_the_id_and_the_number_of_deliveries() {
     let scene = Scene::new();
     let first = scene.post("/events", EVENT).await.expect(202).json();
     assert_eq!(first["deliveries"], 0);
@@ -22,7 +22,7 @@ async fn an_event_is_answered_with_its_id_and_the_number_of_its_deliveries() {
 }
 
 #[tokio::test]
-async fn a_repeated_key_is_answered_as_the_first_was() {
+async fn a_repeated_event_key_gets_the_first_response() {
     let scene = Scene::new();
     scene.webhook().await;
     let body = EVENT.replace("{\"event\"", "{\"id\":\"order-7\",\"event\"");
@@ -59,7 +59,7 @@ async fn data_passes_through_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn an_event_tells_what_became_of_it() {
+async fn an_event_shows_its_deliveries() {
     let scene = Scene::new();
     let nobody = scene.event().await;
     let webhook = scene.webhook().await;
@@ -91,7 +91,7 @@ async fn an_event_tells_what_became_of_it() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
+async fn an_event_without_deliveries_shows_whether_a_webhook_takes_it_now() {
     let scene = Scene::new();
     let own = scene.event().await;
     let of_nothing = r#"{"event":"command.completed","data":{}}"#;
@@ -115,7 +115,7 @@ async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
     assert!(reason(&own).await.ends_with("A disabled webhook does now."));
     assert_eq!(reason(of_nothing.as_str().unwrap()).await, plain);
 
-    // Who sees no such webhook is not told of it.
+    // A caller that cannot see the webhook does not learn of it.
     let (_, key) = scene.reader(Some("my-project")).await;
     let path = format!("/events/{own}");
     let shown = async || {
@@ -130,7 +130,7 @@ async fn an_event_that_nobody_got_tells_who_would_get_it_now() {
 }
 
 #[tokio::test]
-async fn what_an_event_leaves_out_is_filled_in() {
+async fn absent_members_of_an_event_get_defaults() {
     let scene = Scene::new();
     for (body, project) in [
         (r#"{"event":"command.started","data":{}}"#, json!(null)),
@@ -145,7 +145,7 @@ async fn what_an_event_leaves_out_is_filled_in() {
 }
 
 #[tokio::test]
-async fn the_producers_trace_is_continued_if_it_can_be() {
+async fn a_valid_trace_of_the_producer_is_continued() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -184,7 +184,7 @@ async fn events_are_listed_by_type_project_and_time() {
 }
 
 #[tokio::test]
-async fn a_body_of_just_the_limit_is_taken() {
+async fn a_body_of_exactly_the_limit_is_accepted() {
     let scene = Scene::new();
     let frame = r#"{"event":"command.started","data":{"a":""}}"#;
     let filled = |len: usize| frame.replace("\"\"", &format!("\"{}\"", "x".repeat(len - frame.len())));
@@ -195,7 +195,7 @@ async fn a_body_of_just_the_limit_is_taken() {
 #[tokio::test]
 async fn nesting_is_bounded() {
     let scene = Scene::new();
-    // The body and its data are two levels themselves.
+    // The body and its `data` are two levels themselves.
     let nested = |levels: usize| {
         format!(
             r#"{{"event":"command.started","data":{{"a":{}{}}}}}"#,

@@ -1,4 +1,4 @@
-//! What is answered when something behind the API fails.
+//! Responses when something behind the API fails.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use rdev_webhooks_domain::{
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
 
-/// A store that fails in one way, whatever it is asked.
+/// A store that fails every request in one way.
 #[derive(Clone, Copy)]
 pub(crate) enum Broken {
-    /// It cannot be reached.
+    /// The database is unreachable.
     Away,
-    /// It does not answer.
+    /// The database does not respond.
     Silent,
-    /// What it holds cannot be read.
+    /// The stored data is unreadable.
     Corrupt,
 }
 
@@ -187,7 +187,7 @@ fn broken(how: Broken) -> Scene {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_503_and_one_that_is_corrupt_is_500() {
+async fn an_unreachable_database_is_503_and_a_corrupt_one_500() {
     for (how, status, code) in [(Broken::Away, 503, "unavailable"), (Broken::Corrupt, 500, "internal_error")]
     {
         let scene = broken(how);
@@ -219,7 +219,7 @@ async fn a_database_that_hangs_is_503_after_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_that_is_slow_to_be_looked_up_is_503_after_the_deadline() {
+async fn a_slow_name_lookup_is_503_after_the_deadline() {
     let scene = Scene::new();
     let body = WEBHOOK.replace("example.com", "slow.example");
     let answer = scene.post("/webhooks", body).await.expect(503);
@@ -235,7 +235,7 @@ async fn a_body_that_does_not_arrive_is_408() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_400() {
+async fn an_incomplete_body_is_400() {
     let scene = Scene::new();
     let parts = [Ok(EVENT.as_bytes()[..20].to_vec()), Err(std::io::Error::other("reset"))];
     let answer = scene.post("/events", Body::from_stream(stream::iter(parts))).await.expect(400);
@@ -243,7 +243,7 @@ async fn a_body_that_breaks_off_is_400() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_500_without_particulars() {
+async fn a_panic_is_500_without_its_message() {
     let scene = Scene::new();
     let body = WEBHOOK.replace("example.com", "panic.example");
     let answer = scene.post("/webhooks", body).await.expect(500);
@@ -253,7 +253,7 @@ async fn a_panic_is_a_500_without_particulars() {
 }
 
 #[tokio::test]
-async fn an_endless_body_is_413_once_it_is_over_the_limit() {
+async fn an_endless_body_is_413_once_it_exceeds_the_limit() {
     let scene = Scene::new();
     let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b' '; 1_000]));
     let sent =

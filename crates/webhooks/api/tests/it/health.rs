@@ -6,7 +6,7 @@ use crate::failures::Broken;
 use crate::scene::Scene;
 
 #[tokio::test]
-async fn both_are_well_without_a_key() {
+async fn both_probes_succeed_without_a_key() {
     let scene = Scene::new();
     for path in ["/healthz", "/readyz"] {
         for method in ["GET", "HEAD"] {
@@ -17,7 +17,7 @@ async fn both_are_well_without_a_key() {
 }
 
 #[tokio::test]
-async fn not_ready_while_the_database_is_away() {
+async fn not_ready_while_the_database_is_unreachable() {
     let scene = Scene::with(|services| services.queue = Arc::new(Broken::Away));
     let answer = scene.get("/readyz").await.expect(503);
     assert!(answer.detail().contains("unavailable"), "{}", answer.detail());
@@ -35,7 +35,7 @@ async fn not_ready_while_the_database_hangs() {
 }
 
 #[tokio::test]
-async fn not_ready_once_it_was_told_to_stop() {
+async fn not_ready_once_the_process_is_stopping() {
     let scene = Scene::with(|services| services.heartbeat.stopping().cancel());
     let answer = scene.get("/readyz").await.expect(503);
     assert!(answer.detail().contains("stopping"), "{}", answer.detail());

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a POST is done once and answered the same again.
+//! `Idempotency-Key`: a repeated POST is executed once and gets the same response again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,17 +23,17 @@ use crate::answer::Answer;
 use crate::scene::{EVENT, KEY, Scene, WEBHOOK, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Longer than a key is held by a request that hangs.
+/// Longer than a request that hangs holds its key.
 const LEASE: Duration = Duration::from_secs(60);
 
 impl Scene {
-    /// Sends JSON under an idempotency key.
+    /// Sends JSON with an idempotency key.
     async fn post_once(&self, key: &str, path: &str, body: impl Into<Body>) -> Answer {
         let headers = [("content-type", "application/json"), ("idempotency-key", key)];
         self.send(request("POST", path, &headers, body)).await
     }
 
-    /// Asks for a webhook under a key until that is not in use.
+    /// Creates a webhook under a key, repeating the request until the key is free.
     async fn until_free(&self, key: &str, body: impl Into<String>) -> Answer {
         let body = body.into();
         loop {
@@ -50,7 +50,7 @@ impl Scene {
     }
 }
 
-/// The same answer, and told to be one that was given before.
+/// Asserts that a response equals the first and is marked as a repetition.
 fn assert_again(first: &Answer, again: &Answer) {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_same(first, again);
@@ -71,7 +71,7 @@ fn assert_same(first: &Answer, again: &Answer) {
 }
 
 #[tokio::test]
-async fn a_request_is_done_once_and_answered_the_same_again() {
+async fn a_repeated_request_is_executed_once_and_gets_the_same_response() {
     let scene = Scene::new();
     let first = scene.post_once("k1", "/webhooks", WEBHOOK).await.expect(201);
     assert!(!first.header("location").is_empty() && !first.header("etag").is_empty());
@@ -102,14 +102,14 @@ async fn first_webhook(scene: &Scene) -> String {
 }
 
 #[tokio::test]
-async fn a_refusal_is_remembered_too() {
+async fn a_refusal_is_recorded_too() {
     let scene = Scene::new();
     let bad = r#"{"url":1}"#;
     let first = scene.post_once("k1", "/webhooks", bad).await.expect(422);
     assert_eq!(first.places(), ["/events", "/url"]);
     assert_again(&first, &scene.post_once("k1", "/webhooks", bad).await);
 
-    // What was asked for is possible by now; the answer is still the first.
+    // The request would succeed by now, but its response is still the first one.
     let webhook = scene.webhook().await;
     scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"enabled":false}"#).await.expect(200);
     let path = format!("/webhooks/{webhook}/test");
@@ -149,7 +149,7 @@ async fn another_request_under_the_same_key_is_422() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_malformed_is_told_as_such_and_nothing_is_done() {
+async fn a_malformed_key_is_refused_and_nothing_is_executed() {
     let scene = Scene::new();
     let long = "a".repeat(256);
     for key in ["", " ", "a b", "a\tb", &long] {
@@ -164,13 +164,13 @@ async fn a_key_that_is_malformed_is_told_as_such_and_nothing_is_done() {
     assert_eq!(answer.places(), ["#Idempotency-Key"]);
     assert_eq!(scene.count("/webhooks").await, 0);
     scene.post_once(&"~".repeat(255), "/webhooks", WEBHOOK).await.expect(201);
-    // It says nothing where nothing is to be done, and nothing without a key of the API.
+    // The header has no effect on a GET, nor without an API key.
     scene.call("GET", "/webhooks", &[("idempotency-key", "a b")]).await.expect(200);
     scene.call("POST", "/webhooks", &[("idempotency-key", "a b"), ("authorization", "")]).await.expect(401);
 }
 
 #[tokio::test]
-async fn what_another_caller_calls_the_same_is_another_key() {
+async fn callers_have_separate_keys() {
     let scene = Scene::new();
     let mut answers = vec![scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201)];
     let mut callers = vec![format!("Bearer {KEY}")];
@@ -192,7 +192,7 @@ async fn what_another_caller_calls_the_same_is_another_key() {
         assert_again(answer, &send(caller, &WEBHOOK.replace("webhook\"", "another\"")).await);
         assert_eq!(send(caller, WEBHOOK).await.expect(422).code(), "idempotency_key_reused");
     }
-    // What a caller may not do leaves no trace.
+    // A request that is forbidden leaves no record.
     let headers = [("idempotency-key", "new"), ("authorization", callers[1].as_str())];
     scene.send(request("POST", "/events", &headers, EVENT)).await.expect(403);
     let headers = [headers[0], headers[1], ("content-type", "application/json")];
@@ -200,7 +200,7 @@ async fn what_another_caller_calls_the_same_is_another_key() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_a_day() {
+async fn a_key_expires_after_a_day() {
     let scene = Scene::new();
     let first = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
     scene.clock.advance(DAY - LEASE);
@@ -212,7 +212,7 @@ async fn a_key_is_forgotten_after_a_day() {
 }
 
 #[tokio::test]
-async fn what_nobody_looked_at_leaves_the_key_free() {
+async fn a_request_refused_unexamined_leaves_the_key_free() {
     let scene = Scene::new();
     let plain = [("content-type", "text/plain"), ("idempotency-key", "k")];
     scene.send(request("POST", "/webhooks", &plain, WEBHOOK)).await.expect(415);
@@ -223,7 +223,7 @@ async fn what_nobody_looked_at_leaves_the_key_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_request_meanwhile_is_409_and_is_answered_once_it_is_done() {
+async fn a_repetition_is_409_until_the_first_request_ends() {
     let scene = Arc::new(Scene::new());
     let slow = WEBHOOK.replace("example.com", "slow.example");
     let first = tokio::spawn({
@@ -234,25 +234,25 @@ async fn the_same_request_meanwhile_is_409_and_is_answered_once_it_is_done() {
     let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
     assert_eq!((answer.code(), answer.header("retry-after")), ("idempotency_key_in_use".into(), "1"));
     assert_eq!(answer.places(), ["#Idempotency-Key"]);
-    // What takes so long was cut off, most likely: so long does its lease last.
+    // A request that takes this long was most likely interrupted: its lease lasts for so many more seconds.
     scene.clock.advance(Duration::from_millis(5_500));
     let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
     assert_eq!(answer.header("retry-after"), "35");
     let answer = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(422);
     assert_eq!(answer.code(), "idempotency_key_reused");
-    // Its client is answered once it is given up, and it may be tried again.
+    // The client gets a response once the request is aborted, and may repeat it.
     assert_eq!(first.await.unwrap().expect(503).code(), "deadline_exceeded");
     let again = scene.until_free("k", slow).await.expect(503);
     assert_eq!(again.code(), "deadline_exceeded");
 }
 
 #[tokio::test]
-async fn what_a_client_began_is_finished_though_it_goes_away() {
+async fn a_disconnected_client_does_not_abort_its_request() {
     let gate = Arc::new(Gate::default());
     let scene = Scene::over(|store| Arc::new(Gated { store, gate: Arc::clone(&gate) }));
     let mut sent = Box::pin(scene.post_once("k", "/webhooks", WEBHOOK));
     tokio::select! {
-        _ = &mut sent => panic!("it waits for the gate"),
+        _ = &mut sent => panic!("the request did not wait for the gate"),
         () = gate.reached.notified() => {}
     }
     drop(sent);
@@ -263,10 +263,10 @@ async fn what_a_client_began_is_finished_though_it_goes_away() {
     assert_eq!(scene.count("/webhooks").await, 1);
 }
 
-/// The database made the change, and its answer was lost: nobody knows what was done until the request is
-/// sent again, which finds out.
+/// The database made the change, but the response was lost: only a repetition of the request finds out
+/// whether it was made.
 #[tokio::test]
-async fn a_failure_after_the_change_was_made_is_made_good_by_sending_the_request_again() {
+async fn a_repetition_succeeds_after_the_response_of_a_commit_was_lost() {
     let lost = Arc::new(AtomicU32::new(2));
     let scene = Scene::over(|store| Arc::new(Lossy { store, lost: Arc::clone(&lost) }));
     for _ in 0..2 {
@@ -275,20 +275,20 @@ async fn a_failure_after_the_change_was_made_is_made_good_by_sending_the_request
         assert_eq!(scene.count("/webhooks").await, 1);
     }
     let webhook = first_webhook(&scene).await;
-    // It is not judged anew, nor made anew, whatever has become of it.
+    // The request is neither validated nor executed again, whatever has changed since.
     scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"description":"new"}"#).await.expect(200);
     let made = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
     assert_eq!(made.json()["id"], webhook);
     assert_eq!(made.json()["description"], serde_json::Value::Null);
     assert_eq!(scene.count("/webhooks").await, 1);
     assert_again(&made, &scene.post_once("k", "/webhooks", WEBHOOK).await);
-    // Another request was refused all the while.
+    // A different request is still refused.
     let other = WEBHOOK.replace("webhook\"", "another\"");
     assert_eq!(scene.post_once("k", "/webhooks", other).await.expect(422).code(), "idempotency_key_reused");
 }
 
 #[tokio::test]
-async fn an_event_whose_acceptance_was_lost_is_published_once() {
+async fn an_event_is_published_once_after_the_response_of_its_commit_was_lost() {
     let lost = Arc::new(AtomicU32::new(1));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
@@ -299,7 +299,7 @@ async fn an_event_whose_acceptance_was_lost_is_published_once() {
     scene.webhook().await;
     scene.post_once("k", "/events", EVENT).await.expect(503);
     assert_eq!(scene.count("/events").await, 1);
-    // There are more subscribers by now; the event has gone to one.
+    // There are more webhooks by now, but the event went to one.
     scene.webhook().await;
     let accepted = scene.post_once("k", "/events", EVENT).await.expect(202);
     assert_eq!(accepted.json()["deliveries"], 1);
@@ -309,9 +309,9 @@ async fn an_event_whose_acceptance_was_lost_is_published_once() {
     assert_eq!(event.json()["deliveries"]["data"].as_array().unwrap().len(), 1);
 }
 
-/// So it is for many at once, those that repeat a producer's own id included.
+/// The same for a batch, including events that repeat a producer's own id.
 #[tokio::test]
-async fn events_whose_acceptance_was_lost_are_published_once() {
+async fn a_batch_is_published_once_after_the_response_of_its_commit_was_lost() {
     let lost = Arc::new(AtomicU32::new(0));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
@@ -322,7 +322,7 @@ async fn events_whose_acceptance_was_lost_are_published_once() {
     scene.webhook().await;
     let keyed = EVENT.replacen('{', r#"{"id":"mine","#, 1);
     let first = scene.post("/events", keyed.clone()).await.expect(202).json();
-    // Long enough to be bounded as such.
+    // The batch is long enough to be treated as a long body.
     let long = format!(r#"{{"event":"command.failed","data":{{"a":"{}"}}}}"#, "a".repeat(200_000));
     let batch = format!(r#"{{"events":[{EVENT},{keyed},{long},{long},{EVENT}]}}"#);
     lost.store(2, Ordering::Relaxed);
@@ -340,10 +340,10 @@ async fn events_whose_acceptance_was_lost_are_published_once() {
     assert_again(&accepted, &scene.post_once("k", "/events/batch", batch).await);
 }
 
-/// The process dies when all is done and before the answer is recorded: as soon as it is taken for dead,
-/// whoever asks gets that very answer.
+/// The process dies after the operation and before the response is recorded. Once the lease has expired, a
+/// repetition gets exactly the same response.
 #[tokio::test]
-async fn an_answer_that_was_not_recorded_is_made_again_to_the_byte() {
+async fn an_unrecorded_response_is_reproduced_byte_for_byte() {
     let dead = Arc::new(AtomicBool::new(true));
     let scene = Scene::with_store(|services, store, ambient| {
         let keys = Arc::new(Forgetful { store, dead: Arc::clone(&dead) });
@@ -368,10 +368,10 @@ async fn an_answer_that_was_not_recorded_is_made_again_to_the_byte() {
     assert_eq!(scene.count("/events").await, 1);
 }
 
-/// The process dies as above: what was asked of a delivery is not done twice, and answered as if it had just been
-/// done, whatever has become of the delivery since.
+/// The process dies as above: an operation on a delivery is not executed twice. The repetition is answered as
+/// if the operation had just been executed, whatever has happened to the delivery since.
 #[tokio::test]
-async fn what_was_asked_of_a_delivery_before_a_crash_is_done_once() {
+async fn an_operation_on_a_delivery_is_executed_once_despite_a_crash() {
     let dead = Arc::new(AtomicBool::new(true));
     let scene = Scene::with_store(|services, store, ambient| {
         let keys = Arc::new(Forgetful { store, dead: Arc::clone(&dead) });
@@ -394,7 +394,7 @@ async fn what_was_asked_of_a_delivery_before_a_crash_is_done_once() {
     let again = post("k1", &redeliver).await.expect(202).json();
     assert_eq!((&again["status"], &again["attempts"]), (&"failed".into(), &2.into()));
 
-    // The same for one that is called off, as long as nobody takes it up again.
+    // The same holds for a cancellation, as long as the delivery is not redelivered.
     assert_eq!(post("k2", &redeliver).await.expect(202).json()["status"], "pending");
     assert_eq!(post("k3", &cancel).await.expect(200).json()["status"], "cancelled");
     scene.clock.advance(LEASE);
@@ -402,13 +402,13 @@ async fn what_was_asked_of_a_delivery_before_a_crash_is_done_once() {
     let again = post("k3", &cancel).await.expect(200);
     assert_eq!(again.json()["status"], "cancelled");
     assert_again(&again, &post("k3", &cancel).await);
-    // Who has not asked before is told that it is over.
+    // A first request learns that the delivery has ended.
     assert_eq!(post("k4", &cancel).await.expect(409).code(), "delivery_finished");
     assert_eq!(post("k2", &redeliver).await.expect(202).json()["status"], "cancelled");
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_told_the_limit_of_its_route() {
+async fn a_too_long_body_gets_the_limit_of_its_route() {
     let scene = Scene::new();
     let delivery = "dlv_01h455vb4pex5vsknk084sn02q";
     for (path, limit) in [
@@ -426,7 +426,7 @@ async fn a_body_that_is_too_long_is_told_the_limit_of_its_route() {
 }
 
 #[tokio::test]
-async fn a_panic_gives_the_key_back() {
+async fn a_panic_releases_the_key() {
     let scene = Scene::new();
     let body = WEBHOOK.replace("example.com", "panic.example");
     for _ in 0..2 {
@@ -436,10 +436,10 @@ async fn a_panic_gives_the_key_back() {
     }
 }
 
-/// A route that takes a POST is one of the guarded, all of which stand behind the same gate. This finds
-/// them in the source, since a router does not tell what it has.
+/// Every route with a POST must be guarded, and all guarded routes have the same layer. The test reads the
+/// routes from the source, because a router cannot list them.
 #[tokio::test]
-async fn every_post_heeds_the_key() {
+async fn every_post_accepts_an_idempotency_key() {
     let source = include_str!("../../src/routes/mod.rs");
     let routes: Vec<_> = source.split(".route(").skip(1).collect();
     let mut posts = Vec::new();
@@ -456,7 +456,7 @@ async fn every_post_heeds_the_key() {
         let answer = scene.post_once("not one", &path, "{}").await.expect(422);
         assert_eq!(answer.places(), ["#Idempotency-Key"], "{path}");
     }
-    // And there are no others.
+    // There are no other routes with a POST.
     let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -475,7 +475,7 @@ async fn every_post_heeds_the_key() {
     }
 }
 
-/// Where a test holds up what is to be stored.
+/// The point at which a test holds a write back.
 #[derive(Default)]
 struct Gate {
     reached: tokio::sync::Notify,
@@ -488,7 +488,7 @@ struct Gated {
     gate: Arc<Gate>,
 }
 
-/// Does what it is asked, and then loses the answers to the first few writes.
+/// Executes every call, but loses the responses of the first few writes.
 struct Lossy {
     store: Arc<MemoryStore>,
     lost: Arc<AtomicU32>,
@@ -502,7 +502,7 @@ impl Lossy {
     }
 }
 
-/// Records no answers while the process is dead.
+/// Records no responses while the process is dead.
 struct Forgetful {
     store: Arc<MemoryStore>,
     dead: Arc<AtomicBool>,
@@ -559,7 +559,7 @@ impl EventRepository for Lossy {
     }
 }
 
-/// All of a repository but `create` handed on to the store.
+/// Delegates all methods of a repository except `create` to the store.
 macro_rules! webhook_repository {
     ($wrapper:ty, |$this:ident, $webhook:ident, $secrets:ident| $create:expr) => {
         #[async_trait]

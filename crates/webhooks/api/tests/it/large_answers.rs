@@ -1,4 +1,4 @@
-//! What of large things a list shows.
+//! Large items in lists.
 
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ async fn a_list_of_events_shows_no_large_data() {
 }
 
 #[tokio::test]
-async fn a_page_of_large_things_ends_early_and_the_next_one_goes_on() {
+async fn a_page_of_large_items_ends_early_and_the_next_one_continues() {
     let scene = Scene::new();
     let schema = json!({"description": "x".repeat(60_000)});
     let names: Vec<String> = (0..40).map(|number| format!("large.number{number:02}")).collect();

@@ -1,4 +1,4 @@
-//! What a key that is limited to projects makes, and sees of its own.
+//! Webhooks and events of a project-scoped key.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
-/// An API, and a key that is limited to the projects `a` and `b`.
+/// An API, and a key that is restricted to the projects `a` and `b`.
 struct World {
     scene: Scene,
     key: String,
@@ -40,7 +40,7 @@ impl World {
         self.send("GET", path, &json!(null)).await.expect(200).json()
     }
 
-    /// Makes a webhook with the limited key, and tells its path.
+    /// Creates a webhook with the project-scoped key and returns its path.
     async fn webhook(&self, projects: Value) -> String {
         let made = self.send("POST", "/webhooks", &webhook(projects)).await.expect(201);
         made.header("location").to_owned()
@@ -56,7 +56,7 @@ fn webhook(projects: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_webhook_takes_the_keys_projects_unless_it_names_some_of_them() {
+async fn a_webhook_gets_the_keys_projects_unless_it_names_some_of_them() {
     let world = World::new().await;
     for (given, made) in [
         (json!("absent"), json!(["a", "b"])),
@@ -98,7 +98,7 @@ async fn a_webhook_stays_within_the_keys_projects() {
         let changed = world.send("PATCH", &path, &patch).await.expect(200).json();
         assert_eq!(changed["projects"], projects, "{patch}");
     }
-    // Whoever sees everything may move it away.
+    // A caller that sees all projects may move it to others.
     world.scene.json("PATCH", &path, r#"{"projects":["a","c"]}"#).await.expect(200);
     world.send("GET", &path, &json!(null)).await.expect(404);
     world.send("PATCH", &path, &json!({"projects": ["a"]})).await.expect(404);
@@ -120,7 +120,7 @@ async fn an_event_belongs_to_one_of_the_keys_projects() {
 }
 
 #[tokio::test]
-async fn what_became_of_an_event_is_told_as_far_as_it_is_ones_own() {
+async fn an_event_shows_only_the_callers_own_deliveries() {
     let world = World::new().await;
     let own = world.webhook(json!(["a"])).await;
     world.scene.webhook().await;
@@ -134,7 +134,11 @@ async fn what_became_of_an_event_is_told_as_far_as_it_is_ones_own() {
     assert_eq!(shown["deliveries"]["total"], 1);
     assert_eq!(shown["deliveries"]["data"].as_array().unwrap().len(), 1);
     assert_eq!(world.get("/events").await["data"][2]["deliveries"]["total"], 1);
-    assert_eq!(world.scene.get(&path).await.json()["deliveries"]["total"], 2, "there are more for others");
+    assert_eq!(
+        world.scene.get(&path).await.json()["deliveries"]["total"],
+        2,
+        "an unrestricted caller sees both"
+    );
 
     let delivery = &shown["deliveries"]["data"][0];
     assert_eq!(own, format!("/webhooks/{}", delivery["webhook_id"].as_str().unwrap()));
@@ -143,14 +147,14 @@ async fn what_became_of_an_event_is_told_as_far_as_it_is_ones_own() {
     world.get(&format!("{path}/attempts")).await;
     world.send("POST", &format!("{path}/redeliver"), &json!(null)).await.expect(202);
 
-    // A deleted webhook's history stays its owner's.
+    // The history of a deleted webhook stays visible to its owner.
     world.send("DELETE", &own, &json!(null)).await.expect(204);
     assert_eq!(world.get(&path).await["status"], "cancelled");
     assert_eq!(world.get(&format!("{own}/deliveries")).await["data"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
-async fn a_test_delivery_is_its_owners() {
+async fn a_test_delivery_is_visible_to_its_project_scoped_caller() {
     let world = World::new().await;
     let path = world.webhook(json!(["b"])).await;
     let delivery = world.send("POST", &format!("{path}/test"), &json!(null)).await.expect(202).json();
@@ -190,7 +194,7 @@ impl EventRepository for Uncounted {
 }
 
 #[tokio::test]
-async fn an_event_that_was_stored_is_answered_202_though_nothing_can_be_read() {
+async fn a_stored_event_is_202_even_if_its_deliveries_cannot_be_counted() {
     let scene =
         Scene::with_store(|services, store, _| services.events = std::sync::Arc::new(Uncounted(store)));
     let world = World::over(scene).await;

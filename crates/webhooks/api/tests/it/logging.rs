@@ -1,4 +1,4 @@
-//! What is logged of a request, and what never is.
+//! What the log contains of a request, and what it never contains.
 
 use std::cell::RefCell;
 use std::io;
@@ -10,7 +10,7 @@ use crate::failures::Broken;
 use crate::scene::{KEY, Scene};
 
 thread_local! {
-    /// What this thread's test has logged; its runtime has no other thread.
+    /// The log of this thread's test; its runtime has no other thread.
     static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -27,8 +27,8 @@ impl io::Write for Log {
     }
 }
 
-/// Keeps the log of every test from the first scene on. A subscriber of one test alone would miss what
-/// another test logs first, since that settles whether anybody is interested.
+/// Collects the log of every test from the first scene on. A subscriber for one test would miss what another
+/// test logs first, because the first log call decides whether any subscriber is interested.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -46,7 +46,7 @@ fn logged() -> String {
 }
 
 #[tokio::test]
-async fn a_span_names_the_route_and_never_the_particulars() {
+async fn a_span_names_the_route_and_never_contents_of_the_request() {
     let scene = Scene::new();
     let body = r#"{"url":"https://example.com/p4th","events":["*"],"headers":{"x-a":"h3ader"},"description":"d3scription"}"#;
     let made = scene.post("/webhooks", body).await.expect(201).json();
@@ -77,7 +77,7 @@ async fn a_span_names_the_route_and_never_the_particulars() {
 }
 
 #[tokio::test]
-async fn a_failure_of_ours_is_logged_once_with_what_caused_it() {
+async fn an_internal_error_is_logged_once_with_its_cause() {
     let scene = Scene::with(|services| services.events = Arc::new(Broken::Corrupt));
     scene.call("GET", "/events", &[("x-request-id", "my-id")]).await.expect(500);
     let text = logged();

@@ -1,4 +1,4 @@
-//! The API as its users see it.
+//! The API as its clients see it.
 
 #![allow(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Webhooks that are moved to other projects just when somebody limited to theirs acts on them.
+//! Webhooks that are moved to other projects while a project-scoped caller acts on them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
-/// A store in which somebody changes a webhook just after it was looked at, once.
+/// A store that changes a webhook just after it was read, once.
 struct Moving {
     store: Arc<MemoryStore>,
     armed: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ impl WebhookRepository for Moving {
     }
 }
 
-/// A webhook of the project `mine`, and a key that is limited to that.
+/// A webhook of the project `mine`, and a key that is restricted to this project.
 struct World {
     scene: Scene,
     armed: Arc<AtomicBool>,
@@ -104,7 +104,7 @@ impl World {
         Self { webhook: text(&webhook["id"]), key: text(&key["key"]), scene, armed }
     }
 
-    /// Acts on the webhook, which is changed as soon as anybody looks at it.
+    /// Acts on the webhook, which is changed as soon as it is read.
     async fn act(&self, action: &str) -> Answer {
         self.armed.store(true, Ordering::Relaxed);
         let path = format!("/webhooks/{}{action}", self.webhook);
@@ -116,7 +116,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
+async fn an_action_fails_on_a_concurrently_moved_webhook() {
     let moves: [fn(&mut Webhook); 2] = [
         |webhook| webhook.projects = samples::projects(["theirs"]),
         |webhook| webhook.projects = samples::projects(["mine", "theirs"]),
@@ -126,7 +126,7 @@ async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
             let world = World::new(move_away).await;
             let answer = world.act(action).await.expect(404);
             assert_eq!(answer.code(), "not_found");
-            assert!(!world.armed.load(Ordering::Relaxed), "it was moved");
+            assert!(!world.armed.load(Ordering::Relaxed), "the webhook was not moved");
             assert_eq!(world.scene.get("/deliveries").await.json()["data"], json!([]), "{action}");
             let webhook = world.scene.get(&format!("/webhooks/{}", world.webhook)).await;
             assert_eq!(webhook.header("etag"), "\"2\"", "{action}");
@@ -135,10 +135,10 @@ async fn a_webhook_that_is_moved_meanwhile_is_not_acted_on() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_changed_otherwise_meanwhile_is_acted_on() {
+async fn an_action_succeeds_after_other_concurrent_changes() {
     for action in [("/test", 202), ("/secret/rotate", 200), ("/replay", 202)] {
         let world = World::new(|webhook| webhook.description = Some("changed".to_owned())).await;
         world.act(action.0).await.expect(action.1);
-        assert!(!world.armed.load(Ordering::Relaxed), "it was changed");
+        assert!(!world.armed.load(Ordering::Relaxed), "the webhook was not changed");
     }
 }

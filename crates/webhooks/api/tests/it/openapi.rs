@@ -1,4 +1,4 @@
-//! The API's description: complete, and true.
+//! The API description is complete and true.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::conformance::{DOCUMENT, escaped, expect_valid, resolve};
 use crate::scene::Scene;
 
-/// Every operation by its method and path.
+/// Returns every operation by its method and path.
 fn operations() -> Vec<(String, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let named = paths.iter().flat_map(|(path, item)| {
@@ -32,11 +32,15 @@ async fn every_route_is_described_and_nothing_else() {
     let described: BTreeSet<_> = operations().into_iter().map(|(name, _)| name).collect();
     let undescribed: Vec<_> = routed.difference(&described).collect();
     assert!(undescribed.is_empty(), "not described: {undescribed:?}");
-    assert!(described.is_subset(&routed), "described, but not there: {:?}", described.difference(&routed));
+    assert!(
+        described.is_subset(&routed),
+        "described, but no such route: {:?}",
+        described.difference(&routed)
+    );
 }
 
 #[tokio::test]
-async fn every_operation_needs_the_scope_that_it_names() {
+async fn every_operation_requires_the_described_scope() {
     let scene = Scene::new();
     for scope in scopes::ALL {
         let body = json!({ "scopes": [scope.as_str()] }).to_string();
@@ -47,7 +51,7 @@ async fn every_operation_needs_the_scope_that_it_names() {
                 continue;
             };
             let (method, path) = name.split_once(' ').unwrap();
-            // That of no stream, which would have no end.
+            // An invalid `Last-Event-ID`, because a stream would not end.
             let headers = [("authorization", authorization.as_str()), ("last-event-id", "none")];
             let answer = scene.call(method, path, &headers).await;
             let is_enough = scope.includes(&needed.parse().unwrap());
@@ -57,7 +61,7 @@ async fn every_operation_needs_the_scope_that_it_names() {
 }
 
 #[tokio::test]
-async fn an_operation_requires_a_key_if_it_says_so() {
+async fn an_operation_requires_a_key_as_described() {
     let scene = Scene::new();
     let mut public = BTreeSet::new();
     for (name, operation) in operations() {
@@ -86,7 +90,7 @@ async fn the_example_of_a_delivery_has_its_members_in_the_promised_order() {
     for event in events {
         let start = format!("{{\n  \"event\": \"{event}\",\n  \"timestamp\": \"");
         let in_page = page.split("<pre>").find_map(|example| example.strip_prefix(&start));
-        let rest = in_page.unwrap_or_else(|| panic!("no example of {event} begins as a delivery does"));
+        let rest = in_page.unwrap_or_else(|| panic!("no example of {event} begins like a delivery"));
         assert!(rest.split_once("\",\n").unwrap().1.starts_with("  \"data\": {"), "{event}: {rest}");
         let from = openapi_json().find(&format!("\"operationId\": \"receive.{event}\"")).unwrap();
         let example = &openapi_json()[from..].split_once("\"example\": {").unwrap().1;
@@ -96,7 +100,7 @@ async fn the_example_of_a_delivery_has_its_members_in_the_promised_order() {
 }
 
 #[tokio::test]
-async fn it_is_served_without_a_key_and_known_by_its_tag() {
+async fn the_description_is_served_without_a_key_and_has_an_etag() {
     let scene = Scene::new();
     let anybody = [("authorization", "none")];
     let served = scene.call("GET", "/openapi.json", &anybody).await.expect(200);
@@ -139,25 +143,25 @@ async fn the_page_loads_nothing_and_has_every_operation_and_schema() {
     }
     for (_, rest) in page.match_indices("href=\"#").map(|(place, found)| page.split_at(place + found.len())) {
         let anchor = rest.split('"').next().unwrap();
-        assert!(page.contains(&format!("id=\"{anchor}\"")), "{anchor} leads nowhere");
+        assert!(page.contains(&format!("id=\"{anchor}\"")), "{anchor} has no target");
     }
 }
 
 #[test]
-fn every_operation_tells_what_it_is() {
+fn every_operation_is_documented() {
     let mut ids = BTreeSet::new();
     for (name, operation) in operations() {
         let text = |member: &str| operation[member].as_str().unwrap_or_default();
-        assert!(ids.insert(text("operationId")), "{name}: its id is taken");
+        assert!(ids.insert(text("operationId")), "{name}: duplicate operationId");
         assert!(!text("summary").is_empty() && !text("summary").ends_with('.'), "{name}");
         assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}");
         let is_open = ["description", "health"].iter().any(|tag| operation["tags"][0] == *tag);
         let expected = if is_open { json!([]) } else { json!([{ "api_key": [] }]) };
-        assert_eq!(operation["security"], expected, "{name}: whether it requires a key");
-        // Any key will do for looking at the catalogue.
+        assert_eq!(operation["security"], expected, "{name}: the required key");
+        // Reading the catalogue requires any key.
         let has_scope = !is_open && !name.starts_with("GET /event-types");
         let scope = operation["x-required-scope"].as_str();
-        assert_eq!(scope.is_some(), has_scope, "{name}: the scope that it requires");
+        assert_eq!(scope.is_some(), has_scope, "{name}: the required scope");
         let sentence = match scope {
             Some(scope) => format!("Requires an API key with the scope `{scope}`."),
             None if is_open => "Requires no API key.".to_owned(),
@@ -180,7 +184,7 @@ fn every_code_is_described_where_it_may_occur() {
             codes.extend(problem["examples"].as_object().into_iter().flat_map(Map::keys));
         }
     }
-    // A method that a path does not take belongs to no operation.
+    // A method that a path does not support belongs to no operation.
     let everywhere = "method_not_allowed";
     assert!(DOCUMENT["info"]["description"].as_str().unwrap().contains(everywhere));
     let all = ProblemCode::ALL.iter().map(|code| code.as_str());
@@ -208,7 +212,7 @@ fn every_body_and_answer_has_an_example_and_every_example_is_valid() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_component_is_referred_to() {
+fn every_reference_resolves_and_every_component_is_referenced() {
     let mut references = Vec::new();
     find(&DOCUMENT, "", "$ref", &mut references);
     let targets: BTreeSet<_> = references.iter().map(|(_, target)| resolve(target).0).collect();
@@ -221,7 +225,7 @@ fn every_reference_leads_somewhere_and_every_component_is_referred_to() {
     }
 }
 
-/// Every member of that name, with its place.
+/// Finds every member with that name, and its place.
 fn find<'a>(value: &'a Value, place: &str, name: &str, found: &mut Vec<(String, &'a Value)>) {
     match value {
         Value::Object(members) => {

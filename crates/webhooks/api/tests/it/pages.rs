@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::scene::{EVENT, Scene, WEBHOOK};
 
-/// Follows `Link` to the end, and tells the ids of each page.
+/// Follows `Link` to the last page, and returns the ids of each page.
 async fn walk(scene: &Scene, path: &str) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut next = Some(path.to_owned());
@@ -31,7 +31,7 @@ async fn walk(scene: &Scene, path: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn every_list_is_walked_without_gaps_and_repetitions() {
+async fn every_list_has_neither_gaps_nor_repetitions() {
     let scene = Scene::new();
     for _ in 0..7 {
         scene.post("/webhooks", WEBHOOK).await.expect(201);
@@ -58,7 +58,7 @@ async fn every_list_is_walked_without_gaps_and_repetitions() {
 }
 
 #[tokio::test]
-async fn a_page_has_20_items_unless_told_otherwise() {
+async fn a_page_has_20_items_by_default() {
     let scene = Scene::new();
     for _ in 0..25 {
         scene.post("/events", EVENT).await.expect(202);
@@ -69,7 +69,7 @@ async fn a_page_has_20_items_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_cursor_is_good_for_its_own_kind_of_list_alone() {
+async fn a_cursor_is_valid_only_for_its_own_kind_of_list() {
     let scene = Scene::new();
     for _ in 0..2 {
         scene.post("/webhooks", WEBHOOK).await.expect(201);
@@ -85,7 +85,7 @@ async fn a_cursor_is_good_for_its_own_kind_of_list_alone() {
 }
 
 #[tokio::test]
-async fn a_nested_router_links_to_where_it_is() {
+async fn a_nested_router_links_to_its_own_path() {
     let mut scene = Scene::new();
     scene.router = axum::Router::new().nest("/api/v1", scene.router);
     let made = scene.post("/api/v1/webhooks", WEBHOOK).await.expect(201);

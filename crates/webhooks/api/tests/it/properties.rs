@@ -1,4 +1,4 @@
-//! Whatever comes in, the API stands.
+//! The API survives any input.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -18,7 +18,7 @@ fn each<S: Strategy>(strategy: &S, check: impl Fn(&Runtime, &Scene, S::Value)) {
     result.unwrap();
 }
 
-/// Any JSON, rich in names that we read and values at the edges.
+/// Generates any JSON, with many of the names that the API reads and with extreme values.
 fn any_json() -> impl Strategy<Value = Value> {
     let edge = prop::sample::select(vec![
         json!(null),

@@ -1,4 +1,4 @@
-//! What refusals say, beyond status, code and places.
+//! What error responses say beyond status, code and places.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::answer::Answer;
 use crate::scene::Scene;
 
 #[tokio::test]
-async fn a_refusal_helps() {
+async fn errors_name_the_expected_id_and_the_allowed_methods() {
     let scene = Scene::new();
     for (path, expected) in [
         ("/webhooks/evt_01h455vb4pex5vsknk084sn02q", "starts with `whk_`"),
@@ -30,14 +30,14 @@ async fn a_refusal_helps() {
 }
 
 #[tokio::test]
-async fn broken_json_is_told_by_line_and_column() {
+async fn malformed_json_is_reported_with_line_and_column() {
     let scene = Scene::new();
     let answer = scene.post("/events", "{\n  \"event\" \"x\"}").await.expect(400);
     assert!(answer.detail().contains("line 2 column 11"), "{}", answer.detail());
 }
 
 #[tokio::test]
-async fn explanations_say_what_there_is() {
+async fn errors_list_the_known_values() {
     let scene = Scene::new();
     let body = json!({"event": "command.exploded", "data": {}}).to_string();
     let answer = scene.post("/events", body).await.expect(422);
@@ -51,7 +51,7 @@ async fn explanations_say_what_there_is() {
 }
 
 #[tokio::test]
-async fn faults_without_number_are_listed_up_to_a_bound() {
+async fn very_many_faults_are_listed_up_to_a_limit() {
     let scene = Scene::new();
     let members: Vec<_> = (0..10_000).map(|n| format!("\"m{n}\":1")).collect();
     let answer = scene.post("/webhooks", format!("{{{}}}", members.join(","))).await.expect(422);

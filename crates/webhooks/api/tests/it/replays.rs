@@ -13,7 +13,7 @@ const FAILED: Settled = Settled::Failed(FailureReason::AttemptsExhausted);
 const ALL: &str = r#"{"since":"2025-01-01T00:00:00Z"}"#;
 
 impl Scene {
-    /// A delivery that ended so, and whose event was accepted a second ago.
+    /// Creates a delivery that ended like this, and whose event was accepted a second ago.
     async fn ended(&self, webhook: &str, settled: Settled) -> String {
         let event = self.event().await;
         let status = if settled == FAILED { 500 } else { 200 };
@@ -26,7 +26,7 @@ impl Scene {
         self.post(&format!("/webhooks/{webhook}/replay"), body).await.expect(202).json()
     }
 
-    /// Takes a replay a step further.
+    /// Advances a replay by one step.
     async fn step(&self, replay: &Value) {
         let id = replay["id"].as_str().unwrap().parse().unwrap();
         self.store.advance(id).await.unwrap().unwrap();
@@ -39,7 +39,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_replay_is_begun_and_tells_how_far_it_is() {
+async fn a_replay_starts_and_shows_its_progress() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let first = scene.ended(&webhook, FAILED).await;
@@ -140,7 +140,7 @@ async fn a_webhook_has_one_replay_at_a_time_and_none_while_it_is_disabled() {
     assert_eq!(scene.post(&path, ALL).await.expect(409).code(), "replay_running");
     scene.json("PATCH", &format!("/webhooks/{webhook}"), r#"{"enabled":false}"#).await.expect(200);
     assert_eq!(scene.post(&path, ALL).await.expect(409).code(), "webhook_disabled");
-    // To count is harmless.
+    // Counting is allowed.
     scene.post(&path, r#"{"since":"2025-01-01T00:00:00Z","dry_run":true}"#).await.expect(200);
 }
 
@@ -151,7 +151,7 @@ async fn replays_are_listed_newest_first_for_their_own_webhook() {
     let mut replays = Vec::new();
     for _ in 0..3 {
         scene.clock.advance(Duration::from_secs(1));
-        // There is nothing to be replayed, so this is all that there is to it.
+        // There is nothing to replay, so the replay completes at once.
         let replay = scene.begin(&webhook, ALL).await;
         assert_eq!((&replay["state"], &replay["count"]), (&json!("completed"), &json!(0)));
         assert_eq!(replay["finished_at"], replay["created_at"]);
@@ -178,9 +178,9 @@ async fn replays_are_listed_newest_first_for_their_own_webhook() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_limited_to_projects_replays_these_projects_alone_and_sees_no_other_replay() {
+async fn a_project_scoped_key_replays_only_its_projects_and_sees_no_other_replay() {
     let scene = Scene::new();
-    // The webhook took every project's events once.
+    // The webhook received the events of every project at first.
     let webhook = scene.webhook().await;
     scene.ended(&webhook, FAILED).await;
     scene.post("/events", r#"{"event":"command.failed","data":{"project":"other"}}"#).await.expect(202);
@@ -202,7 +202,7 @@ async fn a_key_that_is_limited_to_projects_replays_these_projects_alone_and_sees
         limited(method, path, ALL).await.expect(404);
     }
 
-    // Now it is the key's, and what it had sent before is not.
+    // Now the webhook belongs to the key's project, but its earlier deliveries do not.
     let owned = r#"{"projects":["my-project"]}"#;
     scene.json("PATCH", &format!("/webhooks/{webhook}"), owned).await.expect(200);
     limited("GET", &all, "").await.expect(404);

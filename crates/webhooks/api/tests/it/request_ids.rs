@@ -1,9 +1,9 @@
-//! What requests are called.
+//! Request ids.
 
 use crate::scene::Scene;
 
 #[tokio::test]
-async fn a_fit_id_is_echoed_on_every_kind_of_answer() {
+async fn a_valid_id_is_echoed_in_every_kind_of_response() {
     let scene = Scene::new();
     for (method, path, status) in [
         ("GET", "/webhooks", 200),
@@ -28,7 +28,7 @@ async fn a_fit_id_is_echoed_on_every_kind_of_answer() {
 }
 
 #[tokio::test]
-async fn an_unfit_id_is_replaced_by_a_new_one() {
+async fn an_invalid_id_is_replaced_by_a_new_one() {
     let scene = Scene::new();
     let mut seen = std::collections::HashSet::new();
     for id in ["", "a b", "é", "tab\there", &"a".repeat(129)] {

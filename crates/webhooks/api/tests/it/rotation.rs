@@ -13,7 +13,7 @@ use crate::scene::{Scene, WEBHOOK, request};
 const ED25519: &str = r#"{"url":"https://example.com/webhook","events":["*"],"signing":"ed25519"}"#;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Makes a webhook; answers its path and its secret.
+/// Creates a webhook and returns its path and its secret.
 async fn made(scene: &Scene, body: &'static str) -> (String, SigningSecret) {
     let made = scene.post("/webhooks", body).await.expect(201);
     (made.header("location").to_owned(), secret(&made.json()))
@@ -27,7 +27,7 @@ async fn rotate(scene: &Scene, webhook: &str, body: &'static str) -> Answer {
     scene.post(&format!("{webhook}/secret/rotate"), body).await
 }
 
-/// The `webhook-signature` that a worker would send now.
+/// Returns the `webhook-signature` that a worker would send now.
 async fn signature(scene: &Scene, webhook: &str) -> String {
     scene.call("POST", &format!("{webhook}/test"), &[]).await.expect(202);
     let leased = scene.claim(webhook.strip_prefix("/webhooks/").unwrap()).await;
@@ -43,7 +43,7 @@ fn verifies(key: &Verifier, signature: &str, now: Timestamp) -> bool {
 }
 
 #[tokio::test]
-async fn both_secrets_sign_until_the_overlap_is_over() {
+async fn both_secrets_sign_until_the_overlap_ends() {
     let scene = Scene::new();
     for body in [WEBHOOK, ED25519] {
         let (webhook, old) = made(&scene, body).await;
@@ -69,7 +69,7 @@ async fn both_secrets_sign_until_the_overlap_is_over() {
 }
 
 #[tokio::test]
-async fn a_rotation_is_shown_while_it_overlaps_and_its_secret_once() {
+async fn a_rotation_is_shown_during_the_overlap_and_its_secret_once() {
     let scene = Scene::new();
     let (webhook, _) = made(&scene, WEBHOOK).await;
     let before = scene.get(&webhook).await.expect(200).json();
@@ -95,7 +95,7 @@ async fn a_rotation_is_shown_while_it_overlaps_and_its_secret_once() {
 }
 
 #[tokio::test]
-async fn an_overlap_of_nothing_ends_the_old_secret_at_once() {
+async fn an_overlap_of_zero_ends_the_old_secret_at_once() {
     let scene = Scene::new();
     let (webhook, old) = made(&scene, WEBHOOK).await;
     rotate(&scene, &webhook, "{}").await.expect(200);
@@ -129,7 +129,7 @@ async fn public_keys_are_shown_wherever_a_webhook_is() {
         assert_eq!(shown["public_key"], public_key(&new), "{shown}");
         assert_eq!(shown["previous_public_key"], public_key(&old), "{shown}");
     }
-    // What is shown verifies what is sent, whichever of the two a receiver has.
+    // Each public key that is shown verifies the deliveries.
     let sent = signature(&scene, &webhook).await;
     for secret in [&old, &new] {
         let key: PublicKey = public_key(secret).as_str().unwrap().parse().unwrap();
@@ -143,7 +143,7 @@ async fn public_keys_are_shown_wherever_a_webhook_is() {
 }
 
 #[tokio::test]
-async fn a_rotation_holds_only_for_the_version_that_was_seen() {
+async fn a_rotation_requires_the_version_in_if_match() {
     let scene = Scene::new();
     let (webhook, _) = made(&scene, WEBHOOK).await;
     let path = format!("{webhook}/secret/rotate");
@@ -164,7 +164,7 @@ async fn a_rotation_holds_only_for_the_version_that_was_seen() {
 }
 
 #[tokio::test]
-async fn what_a_rotation_asks_for_must_be_right() {
+async fn an_invalid_rotation_is_refused() {
     let scene = Scene::new();
     let (webhook, _) = made(&scene, WEBHOOK).await;
     for (body, places) in [

@@ -1,4 +1,4 @@
-//! The API over the in-memory store, and what a test does with it.
+//! The API over the in-memory store, and helpers for the tests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,17 +29,17 @@ use tower::ServiceExt;
 use crate::answer::Answer;
 use crate::conformance;
 
-/// The key of every test's API.
+/// The administrator key of every test's API.
 pub(crate) const KEY: &str = "rdev_0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// A good webhook.
+/// A valid webhook.
 pub(crate) const WEBHOOK: &str =
     r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"]}"#;
 
 /// The contract's own event.
 pub(crate) const EVENT: &str = r#"{"event":"command.completed","timestamp":"2025-01-15T10:30:00Z","data":{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}}"#;
 
-/// Refuses URLs by their host's name; sending is somebody else's test.
+/// A dispatcher that refuses URLs by their host name. It sends nothing: other tests cover sending.
 pub(crate) struct Guard;
 
 #[async_trait]
@@ -61,33 +61,33 @@ impl Dispatcher for Guard {
     }
 }
 
-/// An API with everything behind it.
+/// An API with all its services.
 pub(crate) struct Scene {
     pub(crate) router: Router,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) entropy: Arc<SeededEntropy>,
-    /// Ends what is watched.
+    /// Ends all streams.
     pub(crate) drain: CancellationToken,
 }
 
 impl Scene {
-    /// Must be made inside a runtime, which runs the publisher.
+    /// Creates a scene. Must run inside a runtime, which runs the publisher.
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    /// With some of the services replaced.
+    /// Creates a scene with some services replaced.
     pub(crate) fn with(change: impl FnOnce(&mut Services)) -> Self {
         Self::with_store(|services, _, _| change(services))
     }
 
-    /// With some of the services replaced by others over the same store.
+    /// Creates a scene with some services replaced by others over the same store.
     pub(crate) fn with_store(change: impl FnOnce(&mut Services, Arc<MemoryStore>, Ambient)) -> Self {
         Self::made(|store| store, change)
     }
 
-    /// With webhooks kept in what `wrap` makes of the store.
+    /// Creates a scene whose webhooks are in the repository that `wrap` returns.
     pub(crate) fn over(wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>) -> Self {
         Self::made(wrap, |_, _, _| {})
     }
@@ -142,7 +142,7 @@ impl Scene {
         Self { router, store, clock, entropy, drain }
     }
 
-    /// Sends a request as it is, and holds the answer to what every answer promises.
+    /// Sends a request unchanged, and checks what every response promises.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let (request, sent) = overheard(request);
@@ -155,7 +155,7 @@ impl Scene {
         answer
     }
 
-    /// Sends a request with the key.
+    /// Sends a request with the administrator key.
     pub(crate) async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(request(method, path, headers, Body::empty())).await
     }
@@ -164,7 +164,7 @@ impl Scene {
         self.call("GET", path, &[]).await
     }
 
-    /// Sends JSON with the key.
+    /// Sends JSON with the administrator key.
     pub(crate) async fn json(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
         self.send(request(method, path, &[("content-type", "application/json")], body)).await
     }
@@ -173,25 +173,25 @@ impl Scene {
         self.json("POST", path, body).await
     }
 
-    /// Makes a webhook and tells its id.
+    /// Creates a webhook and returns its id.
     pub(crate) async fn webhook(&self) -> String {
         let made = self.post("/webhooks", WEBHOOK).await.expect(201);
         made.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Publishes [`EVENT`] and tells its id.
+    /// Publishes [`EVENT`] and returns the event's id.
     pub(crate) async fn event(&self) -> String {
         let accepted = self.post("/events", EVENT).await.expect(202);
         accepted.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// The only delivery of an event.
+    /// Returns the only delivery of an event.
     pub(crate) async fn delivery_of(&self, event: &str) -> Value {
         let event = self.get(&format!("/events/{event}")).await.expect(200).json();
         event["deliveries"]["data"][0].clone()
     }
 
-    /// Claims one delivery of a webhook, as a worker does.
+    /// Claims one delivery of a webhook, like a worker.
     pub(crate) async fn claim(&self, webhook: &str) -> rdev_webhooks_domain::LeasedDelivery {
         let claim = Claim {
             token: samples::token(&*self.entropy),
@@ -204,7 +204,7 @@ impl Scene {
         self.store.claim(&claim).await.unwrap().remove(0)
     }
 
-    /// Claims one delivery of a webhook and records how the attempt ended.
+    /// Claims one delivery of a webhook and records the result of the attempt.
     pub(crate) async fn attempt(&self, webhook: &str, settled: Settled, attempt: Attempt) {
         let leased = self.claim(webhook).await;
         let attempt = Attempt { number: leased.attempt, ..attempt };
@@ -218,7 +218,7 @@ impl Scene {
         assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);
     }
 
-    /// All that is stored, to tell whether it changed.
+    /// Returns everything that is stored, so that a test can tell whether it changed.
     pub(crate) async fn everything(&self) -> String {
         fn all<Id>() -> PageRequest<Id> {
             PageRequest { limit: 1_000, before: None }
@@ -227,7 +227,7 @@ impl Scene {
         let webhooks = WebhookRepository::list(store, &WebhookFilter::default(), all()).await.unwrap();
         let events = EventRepository::list(store, &EventFilter::default(), all()).await.unwrap();
         let deliveries = DeliveryHistory::list(store, &DeliveryFilter::default(), all()).await.unwrap();
-        // `Debug` hides the paths of URLs, and the values of headers.
+        // `Debug` hides the paths of URLs and the values of headers.
         let hidden: Vec<_> = webhooks
             .items
             .iter()
@@ -238,7 +238,7 @@ impl Scene {
     }
 }
 
-/// A request, and what is read of its body.
+/// Returns a request, and the part of its body that is read.
 fn overheard(request: Request<Body>) -> (Request<Body>, Arc<Mutex<Vec<u8>>>) {
     let read = Arc::new(Mutex::new(Vec::new()));
     let (parts, body) = request.into_parts();
@@ -250,7 +250,7 @@ fn overheard(request: Request<Body>) -> (Request<Body>, Arc<Mutex<Vec<u8>>>) {
     (Request::from_parts(parts, Body::new(body)), read)
 }
 
-/// A request with the key.
+/// Returns a request with the administrator key.
 pub(crate) fn request(
     method: &str,
     path: &str,

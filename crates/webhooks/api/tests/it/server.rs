@@ -1,4 +1,4 @@
-//! The server, over real sockets.
+//! The server over real sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::scene::{EVENT, KEY, Scene};
 
-/// No wait in these tests takes longer, unless something is broken.
+/// Maximum wait in these tests; a longer one means a fault.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Running {
@@ -52,7 +52,7 @@ async fn read_to_end(mut stream: TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// Reads until what was read ends so.
+/// Reads until the text ends with `end`.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(end) {
@@ -72,7 +72,7 @@ fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_connection_serves_request_after_request() {
+async fn a_connection_serves_several_requests() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     let mut stream = running.connect().await;
     for _ in 0..3 {
@@ -88,7 +88,7 @@ async fn a_connection_serves_request_after_request() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_too_much_can_read_why() {
+async fn a_client_that_sends_too_much_gets_the_reason() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     let body = "x".repeat(3_000_000);
     let announced =
@@ -100,7 +100,7 @@ async fn a_client_that_sends_too_much_can_read_why() {
         post("/events", "connection: close\r\ntransfer-encoding: chunked\r\n", &format!("{chunk}0\r\n\r\n"));
     assert!(running.exchange(&chunked).await.starts_with("HTTP/1.1 413 "));
 
-    // Without a key, too.
+    // The same without a key.
     let anonymous = format!(
         "POST /events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -109,7 +109,7 @@ async fn a_client_that_sends_too_much_can_read_why() {
 }
 
 #[tokio::test]
-async fn a_connection_lives_on_after_a_refused_body() {
+async fn a_connection_survives_a_refused_body() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     let mut stream = running.connect().await;
     let body = "x".repeat(300_000);
@@ -149,7 +149,7 @@ async fn a_refusal_does_not_wait_for_the_body() {
 }
 
 #[tokio::test]
-async fn an_expected_continue_is_given_to_a_body_that_is_wanted() {
+async fn expect_continue_is_answered_for_an_acceptable_body() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     let mut stream = running.connect().await;
     let head = format!("expect: 100-continue\r\ncontent-length: {}\r\n", EVENT.len());
@@ -160,7 +160,7 @@ async fn an_expected_continue_is_given_to_a_body_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_client_that_dawdles_is_cut_off() {
+async fn a_slow_client_is_disconnected() {
     let wait = Duration::from_millis(50);
     let options = ServeOptions { header_read_timeout: wait, idle_timeout: wait, ..ServeOptions::default() };
     let running = run(Scene::new().router, options).await;
@@ -173,11 +173,14 @@ async fn a_client_that_dawdles_is_cut_off() {
     let mut stream = running.connect().await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let answer = read_to_end(stream).await;
-    assert!(answer.ends_with("{\"status\":\"ok\"}"), "an idle connection is closed in silence: {answer}");
+    assert!(
+        answer.ends_with("{\"status\":\"ok\"}"),
+        "an idle connection is closed without a response: {answer}"
+    );
 }
 
 #[tokio::test]
-async fn an_idle_connection_lives_longer_than_a_head_may_take() {
+async fn an_idle_connection_may_wait_longer_than_a_head_may_take() {
     let options = ServeOptions {
         header_read_timeout: Duration::from_millis(50),
         idle_timeout: Duration::from_secs(3_600),
@@ -188,7 +191,7 @@ async fn an_idle_connection_lives_longer_than_a_head_may_take() {
     let mut idle = running.connect().await;
     idle.write_all(request).await.unwrap();
     read_until(&mut idle, "{\"status\":\"ok\"}").await;
-    // By the time that another one has been cut off, so would be this one.
+    // By the time that another connection is closed, this one would be closed too.
     for begun in ["", "GET"] {
         let mut dawdling = running.connect().await;
         dawdling.write_all(begun.as_bytes()).await.unwrap();
@@ -196,13 +199,13 @@ async fn an_idle_connection_lives_longer_than_a_head_may_take() {
     }
     idle.write_all(request).await.unwrap();
     read_until(&mut idle, "{\"status\":\"ok\"}").await;
-    // A part of the next head is no idleness any more.
+    // A connection with part of a head is no longer idle.
     idle.write_all(b"GET").await.unwrap();
     assert_eq!(read_to_end(idle).await, "");
 }
 
 #[tokio::test]
-async fn a_request_names_its_host_once() {
+async fn a_request_must_name_its_host_once() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     for hosts in ["", "host: a\r\nhost: a\r\n", "host: a\r\nhost: b\r\n", "host: a b\r\n"] {
         let request = format!("GET /healthz HTTP/1.1\r\n{hosts}\r\n");
@@ -226,7 +229,7 @@ async fn a_head_has_32_kib_at_most() {
 }
 
 #[tokio::test]
-async fn a_head_is_bounded() {
+async fn max_head_bytes_and_max_headers_limit_a_head() {
     let options = ServeOptions { max_headers: 20, max_head_bytes: 8_192, ..ServeOptions::default() };
     let running = run(Scene::new().router, options).await;
     let many: String = (0..30).map(|n| format!("x-{n}: 1\r\n")).collect();
@@ -239,7 +242,7 @@ async fn a_head_is_bounded() {
 }
 
 #[tokio::test]
-async fn no_content_and_not_modified_are_framed_as_http_asks() {
+async fn no_content_and_not_modified_are_framed_as_http_requires() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     let running = run(scene.router.clone(), ServeOptions::default()).await;
@@ -254,14 +257,14 @@ async fn no_content_and_not_modified_are_framed_as_http_asks() {
 }
 
 #[tokio::test]
-async fn a_connection_that_begins_with_http_2_ends_there() {
+async fn an_http_2_connection_is_closed() {
     let running = run(Scene::new().router, ServeOptions::default()).await;
     // The preface of RFC 9113 (section 3.4) and empty settings.
     let answer = running.exchange(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 
-/// A router whose one answer waits to be let go.
+/// Returns a router whose only response waits for a signal.
 fn waiting() -> (Router, Arc<Notify>, Arc<Notify>) {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (announce, wait) = (begun.clone(), go.clone());
@@ -274,7 +277,7 @@ fn waiting() -> (Router, Arc<Notify>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn a_stop_lets_finish_what_is_in_flight() {
+async fn a_shutdown_lets_requests_in_progress_finish() {
     let (router, begun, go) = waiting();
     let running = run(router, ServeOptions::default()).await;
     let idle = running.connect().await;
@@ -291,7 +294,7 @@ async fn a_stop_lets_finish_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_stop_cuts_off_what_does_not_end() {
+async fn a_shutdown_aborts_requests_after_the_drain_timeout() {
     let (router, begun, _go) = waiting();
     let options = ServeOptions { drain_timeout: Duration::from_millis(50), ..ServeOptions::default() };
     let running = run(router, options).await;
@@ -304,7 +307,7 @@ async fn a_stop_cuts_off_what_does_not_end() {
 }
 
 #[tokio::test]
-async fn half_sent_heads_give_way_to_whole_ones() {
+async fn half_sent_heads_make_room_for_complete_ones() {
     let options = ServeOptions {
         max_connections: 4,
         header_read_timeout: Duration::from_secs(3_600),
@@ -331,7 +334,7 @@ async fn probes_are_answered_while_every_connection_is_busy() {
     first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     begun.notified().await;
     for (path, status) in [("/healthz", "200"), ("/readyz", "200"), ("/docs", "503"), ("/webhooks", "503")] {
-        // The server closes it, so that it makes room for the next probe.
+        // The server closes the connection, to make room for the next probe.
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = running.exchange(request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");

@@ -1,4 +1,4 @@
-//! What one key's requests leave to those of others.
+//! What the requests of one key leave to other keys.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use rdev_webhooks_domain::{
 use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
-/// A history whose lists never end, and which counts those that go on.
+/// A history whose list queries never end, and which counts those in progress.
 #[derive(Clone, Default)]
 struct Endless(Arc<AtomicUsize>);
 
@@ -63,7 +63,7 @@ async fn get(scene: &Scene, key: &str, path: &str) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_ends_in_time_and_keeps_no_other_key_waiting() {
+async fn a_list_query_times_out_and_delays_no_other_key() {
     let endless = Endless::default();
     let history = endless.clone();
     let scene = Scene::with(|services| services.history = Arc::new(history));
@@ -79,9 +79,9 @@ async fn a_list_ends_in_time_and_keeps_no_other_key_waiting() {
         }
         get(&scene, &other, "/webhooks").await.expect(200);
         assert_eq!(began.elapsed(), Duration::ZERO);
-        // With fewer than four processors one at a time.
+        // One at a time with fewer than four processors.
         let reading = endless.0.load(Ordering::SeqCst);
-        assert!((1..=2).contains(&reading), "{reading} lists of one key are read");
+        assert!((1..=2).contains(&reading), "{reading} list queries of one key are in progress");
     };
     let (ended, ()) = tokio::join!(ended, meanwhile);
     for answer in ended {
@@ -92,7 +92,7 @@ async fn a_list_ends_in_time_and_keeps_no_other_key_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_ends_when_its_client_goes_away() {
+async fn a_list_query_ends_when_its_client_disconnects() {
     let endless = Endless::default();
     let history = endless.clone();
     let scene = Scene::with(|services| services.history = Arc::new(history));
@@ -101,7 +101,7 @@ async fn a_list_ends_when_its_client_goes_away() {
     assert_eq!(endless.0.load(Ordering::SeqCst), 0);
 }
 
-/// A body of which nothing arrives.
+/// Returns a body that never arrives.
 fn silence() -> Body {
     Body::from_stream(stream::pending::<Result<Bytes, std::convert::Infallible>>())
 }
@@ -126,13 +126,13 @@ async fn a_key_that_may_not_publish_is_refused_before_its_body_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_sends_large_bodies_slowly_keeps_no_other_key_waiting() {
+async fn a_key_with_slow_large_bodies_delays_no_other_key() {
     let scene = Scene::new();
     let (slow, other) = (key(&scene, "events:write").await, key(&scene, "events:write").await);
     let headers = |key| [("authorization", key), ("content-type", "application/json")];
     let began = tokio::time::Instant::now();
     let dawdling = async {
-        // Without a length the largest is expected.
+        // A body without a declared length is expected to have the maximum length.
         let bodies =
             (0..20).map(|_| scene.send(request("POST", "/events/batch", &headers(&slow), silence())));
         futures_util::future::join_all(bodies).await

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::scene::Scene;
 
 impl Scene {
-    /// Adds the sums of such attempts at one delivery that was accepted now.
+    /// Adds the counts of such attempts for one delivery that was accepted now.
     async fn add_sums(&self, webhook: &str, attempts: &[(Settled, u16)]) {
         let id: WebhookId = webhook.parse().unwrap();
         let now = self.clock.now();
@@ -30,7 +30,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn statistics_tell_what_became_of_deliveries() {
+async fn statistics_show_the_outcomes_of_deliveries() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let path = format!("/webhooks/{webhook}/stats");
@@ -75,7 +75,7 @@ async fn statistics_tell_what_became_of_deliveries() {
 }
 
 #[tokio::test]
-async fn only_windows_that_history_covers_are_taken() {
+async fn only_windows_within_the_history_are_accepted() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     for window in ["5m", "1h", "24h", "7d", "30d"] {
@@ -91,7 +91,7 @@ async fn only_windows_that_history_covers_are_taken() {
 }
 
 #[tokio::test]
-async fn there_are_no_statistics_of_what_is_not_there() {
+async fn statistics_of_an_unknown_webhook_are_404() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     scene.call("DELETE", &format!("/webhooks/{webhook}"), &[]).await.expect(204);
@@ -100,7 +100,7 @@ async fn there_are_no_statistics_of_what_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_project_is_told_of_its_own_webhooks_since_they_were_changed() {
+async fn a_project_scoped_key_sees_statistics_since_the_webhooks_last_change() {
     let scene = Scene::new();
     let (_, key) = scene.reader(Some("one")).await;
     let read = async |webhook: &str| {
@@ -114,13 +114,16 @@ async fn a_key_of_a_project_is_told_of_its_own_webhooks_since_they_were_changed(
     scene.add_sums(&webhook, &[(Settled::Succeeded, 200)]).await;
     scene.event_of("two").await;
     scene.event_of("one").await;
-    // Not to the minute at which a bucket begins: what one holds may be from before the change.
+    // The change falls inside a bucket, which may therefore contain counts from before the change.
     scene.clock.advance(Duration::from_secs(21 * 60));
     let path = format!("/webhooks/{webhook}");
     scene.json("PATCH", &path, r#"{"projects":["one"]}"#).await.expect(200);
     scene.add_sums(&webhook, &[(Settled::Succeeded, 200)]).await;
     let told = read(&webhook).await.expect(200).json();
-    assert_eq!(told["deliveries"]["succeeded"], 0, "what was before the change may be of the other project");
+    assert_eq!(
+        told["deliveries"]["succeeded"], 0,
+        "counts from before the change may be of the other project"
+    );
     assert_eq!(told["pending"]["count"], 1);
     scene.clock.advance(Duration::from_secs(10 * 60));
     scene.add_sums(&webhook, &[(Settled::Succeeded, 200)]).await;

@@ -1,7 +1,7 @@
-//! What a key that is limited to one project learns of another's things: nothing.
+//! A key of one project learns nothing of another project's resources.
 //!
-//! Each route of the API is tried with things of the other project, and with names and ids of nothing at
-//! all: the answers must be the same.
+//! The test requests each route of the API with resources of the other project, and with names and ids that
+//! do not exist: the responses must be equal.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use crate::answer::Answer;
 use crate::scene::{Scene, request};
 
-/// A request. In its path and its body `{whk}`, `{evt}`, `{dlv}`, `{rpl}` and `{key}` stand for the id of a thing that
-/// is another's, `{project}` for the other project's name, and `{type}` for [`TYPE`].
+/// A request. In its path and its body `{whk}`, `{evt}`, `{dlv}`, `{rpl}` and `{key}` stand for ids of the
+/// other project's resources, `{project}` for the other project's name, and `{type}` for [`TYPE`].
 struct Try(&'static str, &'static str, &'static str, u16);
 
-/// Every route, tried at least once. A new route needs a line here.
+/// Requests for every route. A new route needs a line here.
 const TRIES: &[Try] = &[
     Try("GET", "/healthz", "", 200),
     Try("GET", "/readyz", "", 200),
@@ -62,10 +62,10 @@ const TRIES: &[Try] = &[
         r#"{"events":[{"event":"command.failed","data":{"project":"mine"}},{"event":"command.failed","data":{"project":"{project}"}}]}"#,
         422,
     ),
-    // What a stream that goes on tells is a test of its own.
+    // A separate test covers the content of an open stream.
     Try("GET", "/events/stream?limit=1", "", 422),
     Try("GET", "/events/{evt}", "", 404),
-    // Event types belong to nobody, and are looked at by everybody.
+    // Event types belong to no project, and every key can read them.
     Try("GET", "/event-types", "", 200),
     Try("GET", "/event-types/{type}", "", 200),
     Try("PUT", "/event-types/{type}", r#"{"description":"{project}"}"#, 403),
@@ -84,22 +84,22 @@ const TRIES: &[Try] = &[
     Try("DELETE", "/api-keys/{key}", "", 403),
 ];
 
-/// Stands in everything that is another's.
+/// A text that is in all of the other project's resources.
 const NEEDLE: &str = "n33dle";
 
-/// An event type, which is nobody's.
+/// An event type, which belongs to no project.
 const TYPE: &str = "command.failed";
 
-/// What is put for the placeholders.
+/// The values of the placeholders.
 type Names = [(&'static str, String); 7];
 
-/// Two projects, the second of which has much to hide, and a key that is limited to the first.
+/// Two projects, and a key that is restricted to the first; the second has many resources.
 struct World {
     scene: Scene,
     key: String,
-    /// The other project's things.
+    /// The other project's resources.
     theirs: Names,
-    /// Ids of theirs, and of webhooks that are for everybody.
+    /// Ids of the other project's resources, and of webhooks for all projects.
     hidden: Vec<String>,
 }
 
@@ -149,7 +149,7 @@ impl World {
         Self { scene, key, theirs, hidden }
     }
 
-    /// Sends a request with the limited key.
+    /// Sends a request with the project-scoped key.
     async fn send(&self, method: &str, path: &str, body: String) -> Answer {
         let authorization = format!("Bearer {}", self.key);
         let mut headers = vec![("authorization", authorization.as_str()), ("x-request-id", "same")];
@@ -159,7 +159,7 @@ impl World {
         self.scene.send(request(method, path, &headers, body)).await
     }
 
-    /// What there is to be seen of the other project by who sees everything.
+    /// Returns the other project's resources as a caller without restriction sees them.
     async fn their_things(&self) -> String {
         let [(_, webhook), (_, event), (_, delivery), (_, replay), (_, key), ..] = &self.theirs;
         let mut seen = String::new();
@@ -178,7 +178,7 @@ impl World {
     }
 }
 
-/// Names and ids of nothing.
+/// Returns names and ids that do not exist.
 fn nothings() -> Names {
     [
         ("{whk}", "whk_01h455vb4pex5vsknk084sn02q".to_owned()),
@@ -195,14 +195,14 @@ fn fill(text: &str, names: &Names) -> String {
     names.iter().fold(text.to_owned(), |text, (placeholder, name)| text.replace(placeholder, name))
 }
 
-/// All of an answer, with the names that were sent taken out again.
+/// Returns a complete response, with the names that were sent replaced by their placeholders.
 fn shape(answer: &Answer, names: &Names) -> String {
     let whole = format!("{} {:?}\n{}", answer.status, answer.headers, answer.text());
     names.iter().fold(whole, |whole, (placeholder, name)| whole.replace(name, placeholder))
 }
 
 #[tokio::test]
-async fn what_is_anothers_is_answered_like_what_never_was() {
+async fn resources_of_others_are_answered_like_unknown_ones() {
     let world = World::new().await;
     let before = world.their_things().await;
     for Try(method, path, body, status) in TRIES {
@@ -213,16 +213,17 @@ async fn what_is_anothers_is_answered_like_what_never_was() {
         let (found, theirs) = answered(&world.theirs).await;
         assert_eq!(found, *status, "{method} {path} {body}\n{theirs}");
         let (_, nothing) = answered(&nothings()).await;
-        // Only what the server makes up anew each time may differ: there is nothing of that in these answers.
+        // Only values that the server generates for each response may differ, and these responses contain
+        // none.
         assert_eq!(theirs, nothing, "{method} {path} {body}");
         for hidden in &world.hidden {
             assert!(!theirs.contains(hidden), "{hidden} is in the answer to {method} {path}\n{theirs}");
         }
     }
-    assert_eq!(world.their_things().await, before, "and nothing of it was changed");
+    assert_eq!(world.their_things().await, before, "a request changed resources of the other project");
 }
 
-/// The routes of the API as its source lists them: what axum makes of them cannot be asked.
+/// Returns the routes of the API as its source lists them: axum's router cannot list them.
 fn routes() -> BTreeSet<(&'static str, &'static str)> {
     let source = include_str!("../../src/routes/mod.rs");
     let mut routes = BTreeSet::new();
@@ -240,7 +241,7 @@ fn routes() -> BTreeSet<(&'static str, &'static str)> {
 }
 
 #[test]
-fn every_route_is_tried() {
+fn every_route_is_in_the_table() {
     let placeholder = |path: &'static str| {
         let path = path.split('?').next().unwrap();
         let generic = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
@@ -248,16 +249,16 @@ fn every_route_is_tried() {
     };
     let routes: BTreeSet<_> =
         routes().into_iter().map(|(method, path)| (method, placeholder(path))).collect();
-    assert!(routes.len() >= 20, "the source is read: {routes:?}");
+    assert!(routes.len() >= 20, "too few routes in the source: {routes:?}");
     let tried: BTreeSet<_> = TRIES.iter().map(|Try(method, path, ..)| (*method, placeholder(path))).collect();
     let untried: Vec<_> = routes.difference(&tried).collect();
     assert!(untried.is_empty(), "not in TRIES: {untried:?}");
     let gone: Vec<_> = tried.difference(&routes).collect();
-    assert!(gone.is_empty(), "in TRIES though there is no such route: {gone:?}");
+    assert!(gone.is_empty(), "in TRIES, but no such route: {gone:?}");
 }
 
 #[tokio::test]
-async fn a_cursor_among_others_things_leads_to_ones_own() {
+async fn a_cursor_from_another_callers_list_leads_only_to_own_items() {
     let world = World::new().await;
     for path in ["/webhooks", "/events", "/deliveries"] {
         let own = world.send("GET", path, String::new()).await.expect(200).json()["data"].clone();

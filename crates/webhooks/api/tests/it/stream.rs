@@ -22,7 +22,7 @@ struct Stream {
     text: String,
 }
 
-/// One event.
+/// An event of the stream.
 #[derive(Debug)]
 struct Event {
     id: String,
@@ -58,7 +58,7 @@ impl Scene {
 }
 
 impl Stream {
-    /// What stands before the next empty line; none at the end.
+    /// Returns the text before the next empty line; `None` at the end.
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -71,7 +71,7 @@ impl Stream {
         }
     }
 
-    /// The next event, whatever is said in between.
+    /// Returns the next event, and skips comments.
     async fn event(&mut self) -> Event {
         loop {
             let block = self.block().await.expect("the stream goes on");
@@ -84,7 +84,7 @@ impl Stream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deliveries_are_told_as_they_change() {
+async fn deliveries_are_sent_as_they_change() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let mut stream = scene.stream("", &[]).await;
@@ -93,7 +93,7 @@ async fn deliveries_are_told_as_they_change() {
     assert_eq!(pending.status(), "pending");
     let id = pending.data["id"].as_str().unwrap();
     assert_eq!(pending.data, scene.get(&format!("/webhooks/{webhook}/deliveries")).await.json()["data"][0]);
-    // No two changes are of the same moment.
+    // No two changes have the same timestamp.
     scene.clock.advance(Duration::from_millis(1));
     scene.settle(&webhook, Settled::RetryAfter(Duration::ZERO), 500).await;
     let retrying = stream.event().await;
@@ -102,7 +102,7 @@ async fn deliveries_are_told_as_they_change() {
     scene.settle(&webhook, Settled::Succeeded, 200).await;
     let succeeded = stream.event().await;
     assert_eq!((succeeded.status(), &succeeded.data["attempts"]), ("succeeded", &Value::from(2)));
-    // It is taken up again, and ends again.
+    // The delivery is redelivered, and ends again.
     scene.clock.advance(Duration::from_millis(1));
     scene.call("POST", &format!("/deliveries/{id}/redeliver"), &[]).await.expect(202);
     let pending = stream.event().await;
@@ -111,12 +111,12 @@ async fn deliveries_are_told_as_they_change() {
     scene.settle(&webhook, Settled::Failed(FailureReason::RedeliveryFailed), 500).await;
     let failed = stream.event().await;
     assert_eq!((failed.status(), &failed.data["attempts"]), ("failed", &Value::from(3)));
-    // Nothing is told twice.
+    // No change is sent twice.
     assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_comes_back_misses_nothing() {
+async fn a_reconnecting_client_misses_nothing() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let mut stream = scene.stream("", &[]).await;
@@ -141,13 +141,13 @@ async fn a_client_that_comes_back_misses_nothing() {
     }
     let count = |status: &str| told.values().filter(|told| *told == status).count();
     assert_eq!((count("failed"), count("succeeded"), count("pending")), (1, 300, 300));
-    // And goes on with what follows.
+    // The stream continues with later changes.
     scene.settle(&webhook, Settled::Succeeded, 200).await;
     while stream.event().await.status() != "succeeded" {}
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_stream_says_that_it_lives_and_where_it_is() {
+async fn a_quiet_stream_sends_keep_alives_with_its_cursor() {
     let scene = Scene::new();
     let mut stream = scene.stream("?project=nobody", &[]).await;
     let began = tokio::time::Instant::now();
@@ -159,7 +159,7 @@ async fn a_quiet_stream_says_that_it_lives_and_where_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_takes_the_filters_of_a_list() {
+async fn a_stream_accepts_the_filters_of_a_list() {
     let scene = Scene::new();
     let webhooks = [scene.webhook().await, scene.webhook().await];
     let mut one = scene.stream(&format!("?webhook={}", webhooks[1]), &[]).await;
@@ -177,7 +177,7 @@ async fn a_stream_takes_the_filters_of_a_list() {
 }
 
 #[tokio::test]
-async fn a_last_event_id_that_is_none_of_ours_is_refused() {
+async fn an_unknown_last_event_id_is_refused() {
     let scene = Scene::new();
     for id in ["7", "x y", "MTpldnRfMDFoNDU1dmI0cGV4NXZza25rMDg0c24wMnE", "MTpmZWVkQA"] {
         let refused: Answer = scene.call("GET", "/events/stream", &[("last-event-id", id)]).await.expect(422);
@@ -186,7 +186,7 @@ async fn a_last_event_id_that_is_none_of_ours_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_last_event_id_that_is_written_in_another_way_is_refused() {
+async fn a_last_event_id_in_another_notation_is_refused() {
     let scene = Scene::new();
     let mut stream = scene.stream("?project=nobody", &[]).await;
     let block = stream.block().await.unwrap();
@@ -198,7 +198,7 @@ async fn a_last_event_id_that_is_written_in_another_way_is_refused() {
     for id in appended.iter().chain(&forged) {
         let headers = [("last-event-id", id.as_str())];
         let refused = scene.call("GET", "/events/stream", &headers);
-        // A stream that opens has no end.
+        // A stream that opens does not end.
         let refused = tokio::time::timeout(Duration::from_secs(60), refused).await.expect(id).expect(422);
         assert_eq!(refused.places(), ["#Last-Event-ID"], "{id}");
     }
@@ -221,13 +221,13 @@ async fn a_last_event_id_of_a_later_time_continues() {
     }
 }
 
-/// The id of a stream's event at a time in microseconds.
+/// Returns the id of a stream event at a time in microseconds.
 fn stream_cursor(micros: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("1:feed@{micros}"))
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_so_many_streams_and_no_more() {
+async fn the_number_of_streams_is_limited() {
     let scene = Scene::new();
     let mut keys = Vec::new();
     for _ in 0..5 {
@@ -244,7 +244,7 @@ async fn there_are_so_many_streams_and_no_more() {
             assert!(refused.detail().starts_with("The API key has"), "{}", refused.detail());
         }
     }
-    // A key with fewer gets a place of one that has more, whose last stream ends.
+    // A key with fewer streams takes the place of one with more, whose last stream ends.
     let _administrator = scene.stream("", &[]).await;
     let mut ended = 0;
     for stream in streams.iter_mut().skip(19).step_by(20) {
@@ -260,13 +260,13 @@ async fn there_are_so_many_streams_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_is_too_far_behind_is_sent_away() {
+async fn a_client_too_far_behind_is_disconnected() {
     let scene = Scene::new();
     let webhook = scene.webhook().await;
     let mut stream = scene.stream("", &[]).await;
     scene.event().await;
     let last = stream.event().await;
-    // It does not read for longer than is kept for it.
+    // The client does not read for longer than changes are kept for it.
     tokio::time::sleep(Duration::from_secs(120)).await;
     scene.settle(&webhook, Settled::Succeeded, 200).await;
     assert_eq!(stream.block().await, None);
@@ -284,7 +284,7 @@ async fn a_drain_ends_all_streams() {
 }
 
 impl Scene {
-    /// Makes an API key that reads; its id and what it is sent as.
+    /// Creates an API key that may read; returns its id and its `Authorization` header.
     pub(crate) async fn reader(&self, projects: Option<&str>) -> (String, String) {
         let body = serde_json::json!({
             "scopes": ["webhooks:read"],
@@ -295,7 +295,7 @@ impl Scene {
         (text("id"), format!("Bearer {}", text("key")))
     }
 
-    /// Makes a webhook for these projects' events.
+    /// Creates a webhook for the events of these projects.
     pub(crate) async fn webhook_of(&self, projects: &[&str]) -> String {
         let body = serde_json::json!({"url": "https://example.com/", "events": ["*"], "projects": projects});
         let made = self.post("/webhooks", body.to_string()).await.expect(201).json();
@@ -309,7 +309,7 @@ impl Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_of_a_project_is_told_of_its_own_alone() {
+async fn a_project_scoped_key_sees_only_its_own_deliveries() {
     let scene = Scene::new();
     let own = scene.webhook_of(&["one"]).await;
     for projects in [&["one", "two"][..], &["two"], &[]] {
@@ -328,7 +328,10 @@ async fn a_key_of_a_project_is_told_of_its_own_alone() {
     assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
 
     scene.call("DELETE", &format!("/webhooks/{own}"), &[]).await.expect(204);
-    assert!(stream.block().await.unwrap().starts_with(": keep-alive"), "what was deleted is nobody's");
+    assert!(
+        stream.block().await.unwrap().starts_with(": keep-alive"),
+        "a deleted webhook belongs to no project"
+    );
 }
 
 #[tokio::test(start_paused = true)]

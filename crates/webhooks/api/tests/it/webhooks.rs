@@ -89,7 +89,7 @@ async fn every_setting_is_kept_and_no_secret_is_shown_again() {
 }
 
 #[tokio::test]
-async fn null_is_the_same_as_absent_when_making_one() {
+async fn null_means_absent_in_a_new_webhook() {
     let scene = Scene::new();
     let nulls = r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"],
         "description":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
@@ -104,7 +104,7 @@ async fn null_is_the_same_as_absent_when_making_one() {
 }
 
 #[tokio::test]
-async fn a_patch_may_name_the_signing_that_is() {
+async fn a_patch_may_repeat_the_current_signing() {
     let scene = Scene::new();
     for (signing, same) in [("hmac-sha256", &["\"hmac-sha256\"", "null"][..]), ("ed25519", &["\"ed25519\""])]
     {
@@ -148,7 +148,7 @@ async fn patched(scene: &Scene, id: &str, patch: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_null_takes_away() {
+async fn a_patch_changes_the_members_it_names_and_null_resets_them() {
     let scene = Scene::new();
     let made = scene.post("/webhooks", FULL).await.expect(201).json();
     let id = made["id"].as_str().unwrap();
@@ -203,7 +203,7 @@ async fn a_patch_of_the_retry_policy_is_merged_over_the_present_one() {
 }
 
 #[tokio::test]
-async fn a_merge_patch_may_be_called_by_its_own_media_type() {
+async fn the_media_type_of_merge_patches_is_accepted() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     let headers = [("content-type", "application/merge-patch+json; charset=utf-8")];
@@ -214,7 +214,7 @@ async fn a_merge_patch_may_be_called_by_its_own_media_type() {
 }
 
 #[tokio::test]
-async fn a_deleted_webhook_is_gone_and_its_history_stays() {
+async fn a_deleted_webhook_is_404_and_its_history_stays() {
     let scene = Scene::new();
     let id = scene.webhook().await;
     let event = scene.event().await;
@@ -239,7 +239,7 @@ async fn a_deleted_webhook_is_gone_and_its_history_stays() {
 }
 
 #[tokio::test]
-async fn a_test_delivery_reaches_the_webhook_alone() {
+async fn a_test_delivery_goes_only_to_its_webhook() {
     let scene = Scene::new();
     let id = scene.webhook().await;
     scene.webhook().await;
@@ -256,7 +256,7 @@ async fn a_test_delivery_reaches_the_webhook_alone() {
 }
 
 #[tokio::test]
-async fn webhooks_are_listed_by_what_they_take() {
+async fn webhooks_are_listed_by_event_project_and_state() {
     let scene = Scene::new();
     let mut ids = Vec::new();
     for body in [
@@ -285,7 +285,7 @@ async fn webhooks_are_listed_by_what_they_take() {
 }
 
 #[tokio::test]
-async fn headers_may_not_become_too_many_by_a_patch() {
+async fn a_patch_may_not_exceed_the_maximum_number_of_headers() {
     let scene = Scene::new();
     let path = format!("/webhooks/{}", scene.webhook().await);
     let names = |range: std::ops::Range<u32>| {

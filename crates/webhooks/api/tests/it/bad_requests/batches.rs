@@ -1,4 +1,4 @@
-//! Many events at once.
+//! Batches of events.
 
 use super::{Bad, invalid, refused};
 use crate::batches::{EVENT_LIMIT, STARTED, batch, long};

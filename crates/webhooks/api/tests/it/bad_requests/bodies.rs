@@ -1,4 +1,4 @@
-//! Bodies that are not what they should be before anybody looks at their members.
+//! Bodies that are invalid before their members are read.
 
 use super::{Bad, invalid, refused};
 use crate::scene::{EVENT, WEBHOOK};
@@ -70,7 +70,7 @@ pub(super) fn of_other_media_types() -> Vec<Bad> {
     table
 }
 
-/// A length that is announced, before anything is read.
+/// A declared length that is too long, before any of the body is read.
 pub(super) fn too_long() -> Vec<Bad> {
     vec![Bad {
         headers: vec![("content-type", "application/json"), ("content-length", "262145")],

@@ -1,5 +1,5 @@
-//! One table of bad requests: each is refused with its status, code and places, and changes nothing. Its rows
-//! stand in a file for each resource, and in one for what is wrong with a request whatever it is for.
+//! One table of bad requests: each is refused with its status, code and places, and changes nothing. Each
+//! resource has a file with its rows; another has the faults that concern every resource.
 
 mod batches;
 mod bodies;
@@ -12,7 +12,7 @@ mod webhooks;
 
 use crate::scene::{Scene, request};
 
-/// A request that is to be refused.
+/// A request that must be refused.
 struct Bad {
     method: &'static str,
     path: String,
@@ -23,7 +23,7 @@ struct Bad {
     places: Vec<&'static str>,
 }
 
-/// A JSON body with faults at these places.
+/// Returns a request whose JSON body has faults at these places.
 fn invalid(method: &'static str, path: &str, body: impl Into<Vec<u8>>, places: &[&'static str]) -> Bad {
     let refused = refused(method, path, 422, "validation_failed");
     Bad {
@@ -34,7 +34,7 @@ fn invalid(method: &'static str, path: &str, body: impl Into<Vec<u8>>, places: &
     }
 }
 
-/// A request without a body.
+/// Returns a refused request without a body.
 fn refused(method: &'static str, path: &str, status: u16, code: &'static str) -> Bad {
     Bad {
         method,
@@ -66,7 +66,7 @@ fn table() -> Vec<Bad> {
     .collect()
 }
 
-/// Sends each of them to an API that has something to lose. `{whk}` in a path is a webhook that is there.
+/// Sends each request to an API that has data to lose. `{whk}` in a path is an existing webhook.
 #[tokio::test]
 async fn every_bad_request_is_refused_and_changes_nothing() {
     let table = table();

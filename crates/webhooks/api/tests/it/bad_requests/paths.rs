@@ -1,4 +1,4 @@
-//! Paths that lead nowhere, and methods that a path has not.
+//! Unknown paths and unsupported methods.
 
 use super::{Bad, refused};
 

@@ -2,7 +2,7 @@
 
 use super::{Bad, invalid};
 
-/// A good webhook with one member set to this JSON.
+/// Returns a valid webhook with one member set to this JSON.
 fn with(member: &str, value: &str) -> String {
     let mut members =
         vec![("url", r#""https://example.com/""#.to_owned()), ("events", r#"["*"]"#.to_owned())];
@@ -12,7 +12,7 @@ fn with(member: &str, value: &str) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The same fault when a webhook is made and when one is changed.
+/// Adds the same fault for the creation and the update of a webhook.
 fn both(table: &mut Vec<Bad>, member: &str, value: &str, places: &[&'static str]) {
     table.push(invalid("POST", "/webhooks", with(member, value), places));
     table.push(invalid("PATCH", "/webhooks/{whk}", format!("{{\"{member}\":{value}}}"), places));
@@ -22,7 +22,7 @@ fn list(element: &str, count: usize) -> String {
     format!("[{}]", vec![element; count].join(","))
 }
 
-/// One fault each, or what comes together.
+/// Returns requests with one fault, or with faults that belong together.
 pub(super) fn members() -> Vec<Bad> {
     let mut table = vec![];
     let long_url = format!("\"https://example.com/{}\"", "a".repeat(2_048));
@@ -153,7 +153,7 @@ pub(super) fn members() -> Vec<Bad> {
     table
 }
 
-/// All faults at once.
+/// Returns requests with many faults at once.
 pub(super) fn many_faults() -> Vec<Bad> {
     let body = r#"{"url":"http://127.0.0.1/","events":["nope","command.*",7],"colour":"red","timeout_ms":1,
         "retry":{"max_attempts":0,"delay":1},"enabled":true,"enabled":false}"#;
