@@ -1,4 +1,4 @@
-//! Knowing who brings an API key.
+//! Authentication by API keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::pass;
 
-/// A store that counts what it is asked while callers wait.
+/// A store that counts the calls, and whose look-ups take a while.
 struct Counting {
     store: MemoryStore,
     finds: AtomicUsize,
@@ -29,7 +29,7 @@ impl ApiKeyRepository for Counting {
     async fn find(&self, hash: &ApiKeyHash) -> Result<Option<ApiKey>, StoreError> {
         self.finds.fetch_add(1, Ordering::Relaxed);
         let found = self.store.find(hash).await;
-        // What it has read by now is on its way for a while.
+        // The result takes a while to arrive.
         pass(Duration::from_millis(50)).await;
         found
     }
@@ -52,7 +52,7 @@ impl ApiKeyRepository for Counting {
     }
 }
 
-/// One process's keys, and the store that others could have too.
+/// The API keys of one process, and a store that other processes can share.
 struct Process {
     store: Arc<Counting>,
     ambient: Ambient,
@@ -82,7 +82,7 @@ impl Process {
         self.api_keys.create(new).await.unwrap()
     }
 
-    /// Whether a key lets in.
+    /// Returns true if a key is accepted.
     async fn admits(&self, made: &ApiKeyCreated) -> bool {
         match self.api_keys.authenticate(&made.secret.hash()).await {
             Ok(key) => {
@@ -100,14 +100,14 @@ impl Process {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_bring_a_key_it_is_read_once_a_second() {
+async fn a_key_is_read_once_a_second_however_many_requests_use_it() {
     let process = Process::new();
     let made = process.create(None).await;
     let at_once = (0..100).map(|_| process.admits(&made));
     assert!(futures_util::future::join_all(at_once).await.into_iter().all(|admitted| admitted));
     assert_eq!(process.finds(), 1);
     for expected in [1, 2] {
-        // 50 ms of the second went by while it was read.
+        // Reading it took 50 ms of the second.
         pass(Duration::from_millis(900)).await;
         assert!(process.admits(&made).await);
         assert_eq!(process.finds(), expected);
@@ -115,7 +115,7 @@ async fn however_many_bring_a_key_it_is_read_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_key_lets_nobody_in_at_once_here_and_after_a_second_elsewhere() {
+async fn a_deleted_key_is_refused_at_once_here_and_after_a_second_elsewhere() {
     let here = Process::new();
     let elsewhere = Process::on(here.store.clone(), here.ambient.clone());
     let made = here.create(None).await;
@@ -127,19 +127,19 @@ async fn a_deleted_key_lets_nobody_in_at_once_here_and_after_a_second_elsewhere(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_deleted_while_it_is_read_is_not_remembered() {
+async fn a_key_deleted_while_it_is_read_is_not_cached() {
     let process = Process::new();
     let made = process.create(None).await;
     let (was_there, ()) = tokio::join!(process.admits(&made), async {
         pass(Duration::from_millis(10)).await;
         process.api_keys.delete(made.key.id).await.unwrap();
     });
-    assert!(was_there, "it was read before");
+    assert!(was_there, "it was read before the deletion");
     assert!(!process.admits(&made).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_is_not_known_is_asked_for_once_a_second_too() {
+async fn an_unknown_key_is_read_once_a_second_too() {
     let process = Process::new();
     let made = process.create(None).await;
     process.api_keys.delete(made.key.id).await.unwrap();
@@ -150,11 +150,11 @@ async fn a_key_that_is_not_known_is_asked_for_once_a_second_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_expires_to_the_moment_though_it_was_read_just_before() {
+async fn a_cached_key_expires_on_time() {
     let process = Process::new();
     let made = process.create(Some(Duration::from_millis(500))).await;
     assert!(process.admits(&made).await);
-    // 50 ms went by while it was read.
+    // Reading it took 50 ms.
     pass(Duration::from_millis(449)).await;
     assert!(process.admits(&made).await);
     pass(Duration::from_millis(1)).await;
@@ -163,7 +163,7 @@ async fn a_key_expires_to_the_moment_though_it_was_read_just_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_use_is_noted_once_a_minute() {
+async fn the_last_use_is_recorded_once_a_minute() {
     let process = Process::new();
     let made = process.create(None).await;
     let started = process.ambient.clock.now();
@@ -178,7 +178,7 @@ async fn the_last_use_is_noted_once_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_ends_when_the_last_clone_is_gone_and_all_is_noted() {
+async fn the_task_records_all_uses_and_ends_with_the_last_clone() {
     let process = Process::new();
     let made = process.create(None).await;
     assert!(process.admits(&made).await);

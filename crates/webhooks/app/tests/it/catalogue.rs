@@ -1,4 +1,4 @@
-//! The catalogue: what is registered, what data must match, and who knows of it when.
+//! The catalogue: registration, checks of data, and changes by other processes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ fn paid(data: impl Into<String>) -> EventDraft {
     EventDraft { event_type: name("order.paid"), data: data.into(), ..draft() }
 }
 
-/// The pointers and details of what is wrong with that data of an `order.paid`.
+/// Returns the pointers and details of the violations in the data of an `order.paid`.
 async fn faults(world: &World, data: &Value) -> Vec<(String, String)> {
     let refused = match world.publisher.publish(paid(data.to_string())).await {
         Ok(_) => return Vec::new(),
@@ -54,7 +54,7 @@ async fn pointers(world: &World, data: &Value) -> Vec<String> {
     faults(world, data).await.into_iter().map(|(pointer, _)| pointer).collect()
 }
 
-/// The pointers and details of what is wrong with that schema.
+/// Returns the pointers and details of the violations in a schema.
 async fn refusal(schema: &Value) -> Vec<(String, String)> {
     match Catalogue::vet_schema(schema.to_string().into()).await {
         Ok(()) => Vec::new(),
@@ -90,7 +90,7 @@ async fn a_registered_type_can_be_published_until_it_is_removed() {
 }
 
 #[tokio::test]
-async fn what_is_always_there_stays_as_it_is() {
+async fn built_in_and_reserved_types_cannot_be_changed() {
     let world = world();
     for (text, is_system) in [
         ("command.failed", false),
@@ -116,7 +116,7 @@ async fn what_is_always_there_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn types_are_bounded_in_number() {
+async fn the_number_of_types_is_bounded() {
     let world = world();
     let now = world.ambient.clock.now();
     for number in 0..MAX_TYPES {
@@ -133,7 +133,7 @@ async fn types_are_bounded_in_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_process_knows_of_a_change_within_a_second() {
+async fn another_process_sees_a_change_within_a_second() {
     let world = world();
     let elsewhere = Catalogue::new(world.store.clone(), world.ambient.clone());
     let stop = CancellationToken::new();
@@ -146,7 +146,7 @@ async fn another_process_knows_of_a_change_within_a_second() {
         }
     };
     tokio::time::timeout(Duration::from_secs(1), known).await.unwrap();
-    assert!(elsewhere.vet(None, vec![paid("{}")]).await.is_err(), "with its schema");
+    assert!(elsewhere.vet(None, vec![paid("{}")]).await.is_err(), "it has the schema");
 
     world.catalogue.remove(&name("order.paid")).await.unwrap();
     let forgotten = async {
@@ -160,7 +160,7 @@ async fn another_process_knows_of_a_change_within_a_second() {
 }
 
 #[tokio::test]
-async fn every_violation_is_told_at_its_place() {
+async fn every_violation_is_reported_at_its_place() {
     let world = world();
     let schema = json!({
         "type": "object",
@@ -194,13 +194,13 @@ async fn every_violation_is_told_at_its_place() {
 }
 
 #[tokio::test]
-async fn violations_are_bounded() {
+async fn the_number_of_violations_is_bounded() {
     let world = world();
     put(&world, &json!({"additionalProperties": {"type": "string"}, "maxProperties": 1})).await;
     let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("m{n}"), json!(n))).collect();
     assert_eq!(faults(&world, &Value::Object(many)).await.len(), 100);
 
-    // Too much work to list them all.
+    // Listing them all would be too much work.
     put(&world, &json!({"properties": {"n": {"items": {"allOf": vec![json!({"type": "string"}); 100]}}}}))
         .await;
     let found = faults(&world, &json!({"n": vec![0; 50_000]})).await;
@@ -222,7 +222,7 @@ async fn details_are_short() {
 }
 
 #[tokio::test]
-async fn older_versions_of_json_schema_are_understood() {
+async fn older_versions_of_json_schema_are_supported() {
     let world = world();
     for version in [
         "https://json-schema.org/draft/2020-12/schema",
@@ -244,13 +244,13 @@ async fn older_versions_of_json_schema_are_understood() {
         assert_eq!(pointers(&world, &json!({"a": "b"})).await, ["/a"], "{version}");
         assert_eq!(pointers(&world, &json!({"a": 1})).await, Vec::<String>::new(), "{version}");
     }
-    // In the default version an array in `items` is an error, and its successor is known.
+    // In the default version an array in `items` is an error, and `prefixItems` replaces it.
     put(&world, &json!({"properties": {"a": {"prefixItems": [{"type": "string"}]}}})).await;
     assert_eq!(pointers(&world, &json!({"a": [1]})).await, ["/a/0"]);
 }
 
 #[tokio::test]
-async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
+async fn an_unusable_schema_is_refused_at_its_place() {
     let long = "x".repeat(64 * 1_024);
     let mut surprises = Vec::new();
     for (schema, places) in [
@@ -316,14 +316,14 @@ async fn a_schema_that_cannot_be_used_is_refused_at_its_place() {
 }
 
 #[tokio::test]
-async fn who_looks_around_in_a_pattern_is_told_that_it_is_not_supported() {
+async fn a_refused_look_around_is_explained() {
     let found = refusal(&json!({"properties": {"a": {"pattern": "^(?!b)"}}})).await;
     assert!(found[0].1.contains("look-around") && found[0].1.contains("back-references"), "{found:?}");
     assert_eq!(refusal(&json!({"type": ["object", "null"]})).await, []);
 }
 
 #[tokio::test]
-async fn members_that_are_called_like_keywords_are_members() {
+async fn members_named_like_keywords_are_members() {
     let schema = json!({
         "properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}, "pattern": {}},
         "enum": [{"$ref": "https://example.com/"}],
@@ -334,7 +334,7 @@ async fn members_that_are_called_like_keywords_are_members() {
 }
 
 #[tokio::test]
-async fn a_schema_may_refer_to_itself_where_the_data_goes_on() {
+async fn a_schema_may_refer_to_itself_for_nested_data() {
     let world = world();
     let tree = json!({
         "type": "object",
@@ -348,9 +348,9 @@ async fn a_schema_may_refer_to_itself_where_the_data_goes_on() {
     );
 }
 
-/// Each would take longer than anybody lives, or more memory than there is.
+/// Each schema would take longer than a lifetime, or more memory than there is.
 #[tokio::test]
-async fn what_asks_for_too_much_work_is_refused() {
+async fn a_schema_that_requires_too_much_work_is_refused() {
     let defs = |of: &dyn Fn(usize) -> Value| {
         let defs: serde_json::Map<_, _> = (0..40)
             .map(|n| (format!("d{n}"), of(n)))
@@ -389,7 +389,7 @@ async fn no_pattern_hangs_a_check() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_understood_any_more_lets_nothing_pass() {
+async fn a_schema_that_is_no_longer_usable_accepts_no_event() {
     let world = world();
     let now = world.ambient.clock.now();
     let schema = Some(r#"{"type":"from the future"}"#.into());
@@ -404,7 +404,7 @@ async fn a_schema_that_is_not_understood_any_more_lets_nothing_pass() {
     );
 }
 
-/// Removing a type while it is published ends in one of the two ways that it can, every time.
+/// If a type is removed while its events are published, all of them are stored or all are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn publishing_races_with_removing() {
     let world = Arc::new(world());
@@ -424,7 +424,7 @@ async fn publishing_races_with_removing() {
 }
 
 #[tokio::test]
-async fn a_pattern_that_is_costly_to_match_is_refused_at_its_place() {
+async fn a_costly_pattern_is_refused_at_its_place() {
     for (schema, place) in [
         (json!({"properties": {"s": {"pattern": "a[ab]{10000}c"}}}), "/properties/s/pattern"),
         (json!({"properties": {"s": {"pattern": "(a?){500}(a{20}){20}"}}}), "/properties/s/pattern"),
@@ -432,7 +432,7 @@ async fn a_pattern_that_is_costly_to_match_is_refused_at_its_place() {
         (json!({"propertyNames": {"pattern": "a[ab]{900}c"}}), "/propertyNames/pattern"),
         (json!({"$defs": {"a": {"pattern": "(?:a|b|ab){800}"}}}), "/$defs/a/pattern"),
         (json!({"pattern": "x".repeat(2_001)}), "/pattern"),
-        // Each is cheap, and all of them are about one value.
+        // Each pattern is cheap, but all of them apply to one value.
         (json!({"allOf": vec![json!({"pattern": "a[ab]{50}c"}); 20]}), ""),
     ] {
         let found = refusal(&schema).await;
@@ -448,37 +448,37 @@ async fn a_pattern_that_is_costly_to_match_is_refused_at_its_place() {
     }
 }
 
-/// A schema of which each byte of `s` costs some hundred steps, and as many bytes.
+/// Returns an event of a schema for which each byte of `s` costs some hundred steps; `s` has `bytes` bytes.
 async fn costly(world: &World, bytes: usize) -> EventDraft {
     put(world, &json!({"properties": {"s": {"pattern": "a[ab]{390}c"}}})).await;
     paid(json!({"s": "a".repeat(bytes)}).to_string())
 }
 
 #[tokio::test]
-async fn a_check_that_takes_a_while_leaves_the_thread_to_others() {
+async fn a_long_check_does_not_block_the_thread() {
     let world = world();
     let draft = costly(&world, 20_000).await;
     let mut checking = Box::pin(world.catalogue.vet(None, vec![draft]));
     let is_done = futures_util::poll!(&mut checking).is_ready();
-    assert!(!is_done, "it is not checked in place");
+    assert!(!is_done, "it runs on another thread");
     assert!(matches!(checking.await, Err(PublishError::Invalid(_))));
 }
 
 #[tokio::test]
-async fn a_check_whose_caller_went_away_is_abandoned() {
+async fn a_check_is_abandoned_when_its_call_is_dropped() {
     let world = world();
     let draft = costly(&world, 20_000).await;
     let many = vec![draft.clone(); 24];
     let mut checking = Box::pin(world.catalogue.vet(None, many));
     assert!(futures_util::poll!(&mut checking).is_pending());
     drop(checking);
-    // The key has one turn at a time, for which this waits no more than some seconds.
+    // The key has one turn at a time, for which this call waits at most some seconds.
     let again = world.catalogue.vet(None, vec![draft]).await;
     assert!(matches!(again, Err(PublishError::Invalid(_))), "{again:?}");
 }
 
 #[tokio::test]
-async fn a_batch_that_is_too_much_work_to_check_is_refused() {
+async fn a_batch_that_requires_too_much_work_is_refused() {
     let world = world();
     let draft = costly(&world, 200_000).await;
     let refused = world.catalogue.vet(None, vec![draft; 10]).await;

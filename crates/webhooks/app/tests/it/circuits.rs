@@ -1,4 +1,5 @@
-//! Endpoints that are away: few requests, no attempts used up, nobody else affected.
+//! Unavailable endpoints: few requests, no attempts used up, no effect on other webhooks. Failing and gone
+//! endpoints: their webhooks are disabled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Answer, World, draft, pass};
 
-/// Days pass in these tests, and nothing comes without a wake-up.
+/// These tests take days, and nothing arrives without a wake-up.
 fn patient() -> WorkerOptions {
     WorkerOptions { poll_interval: HOUR, ..WorkerOptions::default() }
 }
@@ -38,7 +39,7 @@ impl World {
         Disabling::new(self.store.clone(), self.publisher.clone(), self.ambient.clone(), after)
     }
 
-    /// The events that tell of disabled webhooks, newest first.
+    /// Returns the events of disabled webhooks, newest first.
     async fn notices(&self) -> Vec<EventRecord> {
         let filter =
             EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
@@ -48,7 +49,7 @@ impl World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_is_back() {
+async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_available() {
     let is_up = Arc::new(AtomicBool::new(false));
     let answer = Arc::clone(&is_up);
     let world = World::new(move |request, _| match request.url.port() {
@@ -60,7 +61,7 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
     let worker = world.start_worker(WorkerOptions::default());
     let sent = |port: u16| world.dispatcher.sent().iter().filter(|(_, one)| one.url.port() == port).count();
 
-    // The third attempts of these find out that it is not just a burst.
+    // Their third attempts show that it is not just a burst.
     for _ in 0..30 {
         world.publish().await;
     }
@@ -70,20 +71,20 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
         world.publish().await;
     }
     pass(HOUR).await;
-    assert_eq!(sent(2), 230, "the other gets all of its own");
+    assert_eq!(sent(2), 230, "the other webhook receives all of its deliveries");
     let before = sent(1);
     assert!(before - opened < 40, "of 200 deliveries, {} attempts were made in an hour", before - opened);
     let waiting = world.deliveries_of(&away).await;
     let untouched = waiting.iter().filter(|one| one.attempts == 0).count();
     assert!(untouched > 100, "{untouched} wait with all their attempts");
     let made: u32 = waiting.iter().map(|one| one.attempts).sum();
-    assert_eq!(made as usize, before, "only what was sent counts");
+    assert_eq!(made as usize, before, "only sent requests count as attempts");
 
     // One probe in five minutes.
     pass(HOUR).await;
     assert!((9..=13).contains(&(sent(1) - before)), "{} probes in an hour", sent(1) - before);
 
-    // What comes meanwhile for the other is not held up.
+    // A new delivery of the other webhook is not delayed.
     let published = Instant::now();
     world.publish().await;
     while sent(2) < 231 {
@@ -91,7 +92,7 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
     }
     assert!(published.elapsed() < Duration::from_millis(50), "{:?}", published.elapsed());
 
-    // A redelivery and a test wait like everything else.
+    // A test delivery waits like all others.
     let asked = world.webhooks.test(away.id, None).await.unwrap();
     let probes = sent(1);
     pass(Duration::from_secs(1)).await;
@@ -105,7 +106,7 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
     pass(Duration::from_secs(10 * 60)).await;
     let after = world.deliveries_of(&away).await;
     let succeeded = after.iter().filter(|one| one.state.status() == DeliveryStatus::Succeeded).count();
-    assert_eq!(succeeded + failed_before, after.len(), "what waited has arrived");
+    assert_eq!(succeeded + failed_before, after.len(), "the waiting deliveries have arrived");
     assert!(succeeded > 100, "{succeeded}");
     let health = world.store.health(&[away.id, well.id]).await.unwrap();
     assert_eq!(health, [rdev_webhooks_domain::Health::default(); 2]);
@@ -113,7 +114,7 @@ async fn an_endpoint_that_is_away_is_left_in_peace_and_gets_everything_when_it_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_refuses_is_told_of_everything_as_before() {
+async fn an_endpoint_that_refuses_still_receives_every_attempt() {
     let world = World::new(|_, _| Answer::Status(400));
     world.webhook(|webhook| webhook.retry = RetryPolicy::default()).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -126,7 +127,7 @@ async fn an_endpoint_that_refuses_is_told_of_everything_as_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_that_only_fails_is_disabled_and_told_of_once() {
+async fn a_failing_webhook_is_disabled_and_published_once() {
     let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 500 } else { 200 }));
     let broken = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     let everything = world.webhook(|_| {}).await;
@@ -144,13 +145,13 @@ async fn a_webhook_that_only_fails_is_disabled_and_told_of_once() {
     let WebhookState::Disabled { reason: DisabledReason::Failing, since } =
         world.stored(broken.id).await.state
     else {
-        panic!("it is disabled");
+        panic!("it must be disabled");
     };
     assert!(since.since(failing_since) >= 5 * DAY && since.since(failing_since) < 5 * DAY + HOUR);
     assert_eq!(world.stored(everything.id).await.state, WebhookState::Enabled);
 
     let notices = world.notices().await;
-    assert_eq!(notices.len(), 1, "the passes of an hour tell of it once");
+    assert_eq!(notices.len(), 1, "the passes of an hour publish one event");
     let body: serde_json::Value = serde_json::from_slice(&notices[0].event.body).unwrap();
     assert_eq!(body["event"], "webhook.disabled");
     assert_eq!(body["timestamp"], since.to_string());
@@ -161,16 +162,16 @@ async fn a_webhook_that_only_fails_is_disabled_and_told_of_once() {
         body["data"]["failing_since"].as_str().unwrap().parse().unwrap();
     assert!(told_since.since(failing_since) < HOUR, "{told_since}");
     assert_eq!((notices[0].deliveries.succeeded, notices[0].deliveries.total()), (1, 1));
-    assert_eq!(world.deliveries_of(&observer).await.len(), 1, "who asked for it is told, `*` is not");
+    assert_eq!(world.deliveries_of(&observer).await.len(), 1, "`webhook.*` matches it, `*` does not");
     assert_eq!(world.deliveries_of(&everything).await.len(), 4);
 
-    // A process that begins anew does not tell again.
+    // Another process does not publish it again.
     drain.cancel();
     disabling.await.unwrap();
     world.disabling(5 * DAY).pass().await;
     assert_eq!(world.notices().await.len(), 1);
 
-    // Enabled again and failing again is another matter.
+    // Once it is enabled again, it may fail again.
     let change = rdev_webhooks_app::WebhookChange { enabled: Some(true), ..Default::default() };
     world.webhooks.update(broken.id, &change, None).await.unwrap();
     let mut disabling = world.disabling(5 * DAY);
@@ -188,7 +189,7 @@ async fn a_webhook_that_only_fails_is_disabled_and_told_of_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_failure_and_then_nothing_for_days_disables_nothing() {
+async fn a_single_failure_followed_by_silence_disables_nothing() {
     let world = World::new(|_, _| Answer::Status(500));
     let quiet = world.webhook(|_| {}).await;
     let worker = world.start_worker(patient());
@@ -197,7 +198,7 @@ async fn one_failure_and_then_nothing_for_days_disables_nothing() {
     let mut disabling = world.disabling(5 * DAY);
     disabling.pass().await;
     assert_eq!(world.stored(quiet.id).await.state, WebhookState::Enabled);
-    // The next that fails shows that it was no passing trouble.
+    // The next failure shows that the trouble has not passed.
     world.publish().await;
     pass(HOUR).await;
     disabling.pass().await;
@@ -206,7 +207,7 @@ async fn one_failure_and_then_nothing_for_days_disables_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_whose_endpoint_is_gone_is_told_of_and_one_that_its_owner_disabled_is_not() {
+async fn a_gone_webhook_is_published_and_a_manually_disabled_one_is_not() {
     let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 410 } else { 200 }));
     let gone = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     let manual = world.webhook(|_| {}).await;
@@ -224,7 +225,7 @@ async fn a_webhook_whose_endpoint_is_gone_is_told_of_and_one_that_its_owner_disa
         (&gone.id.to_string().into(), &"gone".into())
     );
 
-    // What is older than a week is no news, for a new process neither.
+    // An event older than a week is not published, not even by a new process.
     pass(8 * DAY).await;
     world.disabling(5 * DAY).pass().await;
     assert_eq!(world.notices().await.len(), 1);
@@ -232,7 +233,7 @@ async fn a_webhook_whose_endpoint_is_gone_is_told_of_and_one_that_its_owner_disa
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_project_is_told_of_its_own_webhooks() {
+async fn a_project_receives_the_events_of_its_own_webhooks() {
     let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 410 } else { 200 }));
     let gone = async |projects: &[&str]| {
         let projects = projects.iter().map(|name| name.parse().unwrap()).collect();
@@ -276,7 +277,7 @@ async fn a_project_is_told_of_its_own_webhooks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_tells_of_the_system_can_be_subscribed_to_and_not_published() {
+async fn operational_types_can_be_subscribed_to_but_not_published() {
     let world = World::new(|_, _| Answer::Status(200));
     for (pattern, known) in [("webhook.disabled", true), ("webhook.*", true), ("webhook.test", false)] {
         let patterns = [pattern.parse().unwrap()];

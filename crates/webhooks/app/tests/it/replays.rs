@@ -1,4 +1,4 @@
-//! Replays beside everything else.
+//! Replays beside live deliveries.
 
 use std::time::Duration;
 
@@ -24,20 +24,20 @@ impl World {
         Replays::new(self.store.clone(), self.ambient.clone())
     }
 
-    /// Begins to replay all that failed.
+    /// Starts a replay of all failed deliveries.
     async fn replay_all(&self, webhook: WebhookId) -> Result<Replay, ReplayError> {
         let outcome = DeliveryOutcome::Failed;
         let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, outcome, projects: None };
         self.replays().begin(new, None).await
     }
 
-    /// What takes replays further; it ends with the token.
+    /// Starts the task that runs replays; the token ends it.
     fn start_replaying(&self) -> (JoinHandle<()>, CancellationToken) {
         let drain = CancellationToken::new();
         (tokio::spawn(Replaying::new(self.store.clone()).run(drain.clone())), drain)
     }
 
-    /// Lets time pass until a replay is at its end.
+    /// Lets time pass until a replay has ended.
     async fn until_ended(&self, replay: &Replay) -> Replay {
         let ended = async {
             loop {
@@ -48,10 +48,10 @@ impl World {
                 pass(Duration::from_secs(1)).await;
             }
         };
-        tokio::time::timeout(DAY, ended).await.expect("it comes to an end")
+        tokio::time::timeout(DAY, ended).await.expect("the replay ends")
     }
 
-    /// A webhook with so many deliveries that failed.
+    /// Creates a webhook with this number of failed deliveries.
     async fn webhook_with_failed(&self, count: u32) -> WebhookId {
         let webhook = self.webhook(|_| {}).await.id;
         self.publish_many(webhook, count as usize).await;
@@ -67,12 +67,12 @@ impl World {
         });
         let recorded = self.store.settle(&failed.collect::<Vec<_>>()).await.unwrap();
         assert_eq!(recorded, vec![true; count as usize]);
-        // So that they were accepted before now.
+        // The events must have been accepted before now.
         pass(Duration::from_secs(1)).await;
         webhook
     }
 
-    /// Publishes that many events to one webhook.
+    /// Publishes this number of events to one webhook.
     async fn publish_many(&self, webhook: WebhookId, count: usize) {
         let now = self.ambient.clock.now();
         let event =
@@ -82,13 +82,13 @@ impl World {
     }
 }
 
-/// An endpoint that takes its time.
+/// Creates a world whose endpoint responds after `took`.
 fn slow_endpoint(took: Duration) -> World {
     World::new(move |_, _| Answer::StatusAfter(200, took))
 }
 
 #[tokio::test(start_paused = true)]
-async fn live_events_wait_behind_a_hundred_of_a_replay_of_twenty_thousand_at_the_most() {
+async fn a_live_event_waits_behind_at_most_a_hundred_deliveries_of_a_replay() {
     const FAILED: u32 = 20_000;
     let world = slow_endpoint(Duration::from_millis(20));
     let webhook = world.webhook_with_failed(FAILED).await;
@@ -108,9 +108,9 @@ async fn live_events_wait_behind_a_hundred_of_a_replay_of_twenty_thousand_at_the
         let place = sent[before..].iter().position(|(_, request)| request.body == body);
         waited.push(place.expect("it was sent within 300 ms"));
     }
-    // What is in the queue when the event comes, and nothing of what the replay queues after it.
+    // The event waits for what was in the queue before it, and for nothing that the replay queues later.
     assert!(waited.iter().all(|place| *place <= MOST_WAITING as usize), "{waited:?}");
-    assert!(waited.iter().any(|place| *place > 0), "the replay goes on beside them: {waited:?}");
+    assert!(waited.iter().any(|place| *place > 0), "the replay goes on in between: {waited:?}");
 
     let replay = world.until_ended(&replay).await;
     assert!(matches!(replay.state, ReplayState::Completed { .. }), "{replay:?}");
@@ -121,7 +121,7 @@ async fn live_events_wait_behind_a_hundred_of_a_replay_of_twenty_thousand_at_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn live_events_wait_behind_few_of_a_replay_that_a_slow_endpoint_refuses() {
+async fn a_live_event_waits_behind_few_deliveries_of_a_replay_that_a_slow_endpoint_refuses() {
     let world = World::new(|_, _| Answer::StatusAfter(404, Duration::from_secs(5)));
     let webhook = world.webhook_with_failed(1_000).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -132,20 +132,20 @@ async fn live_events_wait_behind_few_of_a_replay_that_a_slow_endpoint_refuses() 
         let body = samples::event(&*world.ambient.entropy, world.ambient.clock.now()).body;
         let before = world.dispatcher.sent().len();
         world.publish_many(webhook, 1).await;
-        // Four go out at once: those in flight, and no more than two rounds of what waits.
+        // Four are sent at once: those in flight, and at most two rounds of the waiting ones.
         pass(Duration::from_secs(15)).await;
         let sent = world.dispatcher.sent();
         assert!(sent[before..].iter().any(|(_, request)| request.body == body), "it was sent within 15 s");
     }
     let so_far = world.replays().get(replay.id).await.unwrap();
-    assert!(so_far.failed > 100 && so_far.state == ReplayState::Running, "it goes on: {so_far:?}");
+    assert!(so_far.failed > 100 && so_far.state == ReplayState::Running, "the replay goes on: {so_far:?}");
     drain.cancel();
     replaying.await.unwrap();
     worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quick_endpoint_is_replayed_to_at_the_full_rate() {
+async fn a_replay_to_a_fast_endpoint_runs_at_the_full_rate() {
     let world = slow_endpoint(Duration::from_millis(1));
     let webhook = world.webhook_with_failed(8_000).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -160,7 +160,7 @@ async fn a_quick_endpoint_is_replayed_to_at_the_full_rate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_comes_next_goes_on_where_another_was_killed() {
+async fn another_process_continues_a_replay_where_a_killed_one_stopped() {
     let world = slow_endpoint(Duration::from_millis(100));
     let webhook = world.webhook_with_failed(1_000).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -172,7 +172,7 @@ async fn whoever_comes_next_goes_on_where_another_was_killed() {
         assert!(replaying.await.is_err_and(|error| error.is_cancelled()));
     }
     let so_far = world.replays().get(replay.id).await.unwrap();
-    assert!((100..1_000).contains(&so_far.queued), "it is in the middle: {so_far:?}");
+    assert!((100..1_000).contains(&so_far.queued), "the replay has begun and not ended: {so_far:?}");
     let (replaying, drain) = world.start_replaying();
     let replay = world.until_ended(&replay).await;
     assert_eq!((replay.queued, replay.succeeded), (1_000, 1_000));
@@ -185,7 +185,7 @@ async fn whoever_comes_next_goes_on_where_another_was_killed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_range_must_have_begun() {
+async fn a_replay_of_an_empty_range_is_refused() {
     let world = slow_endpoint(Duration::ZERO);
     let webhook = world.webhook(|_| {}).await;
     let now = world.ambient.clock.now();
@@ -202,5 +202,5 @@ async fn a_range_must_have_begun() {
         assert!(matches!(refused, Err(ReplayError::EmptyRange)), "{refused:?}");
     }
     let replay = world.replays().begin(new(now - DAY, Some(later)), None).await.unwrap();
-    assert_eq!(replay.selection.until, now, "what is accepted later is not replayed");
+    assert_eq!(replay.selection.until, now, "events accepted later are not replayed");
 }

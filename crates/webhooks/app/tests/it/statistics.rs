@@ -1,4 +1,4 @@
-//! What a worker counts.
+//! The statistics that a worker records.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn every_delivery_and_attempt_is_counted_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_whose_worker_died_is_counted_by_the_worker_that_takes_over() {
+async fn an_abandoned_attempt_is_counted_by_the_worker_that_leases_the_delivery_again() {
     let world = World::new(|_, number| if number == 1 { Answer::Hang } else { Answer::Status(200) });
     let webhook = world.webhook(|_| {}).await.id;
     let first = world.start_worker(WorkerOptions::default());

@@ -1,4 +1,4 @@
-//! A world to test in: a store, a dispatcher that follows a script, and time that stands still.
+//! A test environment: a store, a scripted dispatcher, and paused time.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,14 +34,14 @@ pub(crate) enum Answer {
 
 type Script = Box<dyn Fn(&DispatchRequest, usize) -> Answer + Send + Sync>;
 
-/// Answers by script and keeps what it was sent.
+/// A dispatcher that answers by a script and records its requests.
 pub(crate) struct ScriptedDispatcher {
     script: Script,
     sent: Mutex<Vec<(Instant, DispatchRequest)>>,
 }
 
 impl ScriptedDispatcher {
-    /// How many requests there were to a port.
+    /// Returns the number of requests to a port.
     pub(crate) fn count(&self, port: u16) -> usize {
         self.sent.lock().unwrap().iter().filter(|(_, sent)| sent.url.port() == port).count()
     }
@@ -95,7 +95,7 @@ impl Dispatcher for ScriptedDispatcher {
     }
 }
 
-/// Everything wired up, save the worker.
+/// All use cases on one store, without a worker.
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) dispatcher: Arc<ScriptedDispatcher>,
@@ -106,7 +106,7 @@ pub(crate) struct World {
     pub(crate) statistics: Statistics,
 }
 
-/// A worker that runs.
+/// A running worker.
 pub(crate) struct Running {
     pub(crate) drain: CancellationToken,
     pub(crate) abort: CancellationToken,
@@ -114,18 +114,18 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Tells it to end, and waits until it has.
+    /// Stops the worker, and waits until it has ended.
     pub(crate) async fn stop(self) {
         self.drain.cancel();
         self.task.await.unwrap();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the worker ends by itself.
     pub(crate) async fn end(self) {
         self.task.await.unwrap();
     }
 
-    /// Ends it wherever it is, as a crash would.
+    /// Kills the worker wherever it is, as a crash would.
     pub(crate) async fn kill(self) {
         self.task.abort();
         let ended = self.task.await;
@@ -174,7 +174,7 @@ impl World {
         Running { drain, abort, task }
     }
 
-    /// Makes a webhook that gets everything, after `change` had its say.
+    /// Creates a webhook that receives everything, after `change` has modified it.
     pub(crate) async fn webhook(&self, change: impl FnOnce(&mut Webhook)) -> Webhook {
         let mut webhook = samples::webhook(&*self.ambient.entropy, self.ambient.clock.now());
         change(&mut webhook);
@@ -192,7 +192,7 @@ impl World {
         DeliveryHistory::list(&*self.store, &DeliveryFilter::default(), page).await.unwrap().items
     }
 
-    /// Lets time pass until every delivery is in that status.
+    /// Lets time pass until every delivery has this status.
     pub(crate) async fn until_all(&self, status: DeliveryStatus) {
         let all = async {
             loop {
@@ -210,7 +210,7 @@ impl World {
     }
 }
 
-/// Lets paused time pass, and with it whatever becomes due.
+/// Lets paused time pass, so that what becomes due happens.
 pub(crate) async fn pass(by: Duration) {
     tokio::time::sleep_until(Instant::now() + by).await;
 }

@@ -1,4 +1,4 @@
-//! Managing webhooks.
+//! Creating, updating and testing webhooks.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ fn world() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_is_told_at_once_and_nothing_is_made() {
+async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     let world = world();
     let events = samples::patterns(["command.completed", "command.exploded", "nothing.*"]);
     let wrong = NewWebhook { events, ..new("http://169.254.169.254/latest") };
     let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong).await else {
-        panic!("it was made");
+        panic!("it was created");
     };
     let unknown = |text: &str| WebhookFault::UnknownEvent(text.parse().unwrap());
     assert!(faults.contains(&unknown("command.exploded")) && faults.contains(&unknown("nothing.*")));
@@ -33,7 +33,7 @@ async fn every_fault_is_told_at_once_and_nothing_is_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_needs_the_version_that_was_seen() {
+async fn an_update_requires_the_expected_version() {
     let world = world();
     let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
     let describe =
@@ -43,11 +43,11 @@ async fn a_change_needs_the_version_that_was_seen() {
     let late = world.webhooks.update(made.id, &describe("two"), Some(1)).await;
     assert!(matches!(late, Err(WebhookError::VersionMismatch)));
     let same = world.webhooks.update(made.id, &describe("one"), None).await.unwrap();
-    assert_eq!(same.version, 2, "a change that changes nothing is none");
+    assert_eq!(same.version, 2, "an update without a change keeps the version");
 }
 
 #[tokio::test(start_paused = true)]
-async fn headers_are_changed_one_by_one() {
+async fn headers_are_updated_one_by_one() {
     let world = world();
     let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
     let change = |headers: &[(&str, Option<&str>)], clear_headers| WebhookChange {
@@ -63,11 +63,11 @@ async fn headers_are_changed_one_by_one() {
     assert_eq!(changed.headers.as_map()["x-b"], "3");
     let wrong = world.webhooks.update(made.id, &change(&[("host", Some("x"))], true), None).await;
     assert!(matches!(wrong, Err(WebhookError::Header(name, _)) if name == "host"));
-    assert_eq!(world.webhooks.get(made.id).await.unwrap(), changed, "all or nothing");
+    assert_eq!(world.webhooks.get(made.id).await.unwrap(), changed, "an update is all or nothing");
 }
 
 #[tokio::test(start_paused = true)]
-async fn disabling_tells_since_when_and_enabling_forgets_it() {
+async fn a_webhook_is_disabled_manually_and_enabled_again() {
     let world = world();
     let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
     let enabled = |on| WebhookChange { enabled: Some(on), ..WebhookChange::default() };
@@ -79,7 +79,7 @@ async fn disabling_tells_since_when_and_enabling_forgets_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_test_delivery_goes_to_its_webhook_alone() {
+async fn a_test_delivery_goes_only_to_its_webhook() {
     let world = world();
     let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
     world.webhooks.create(new("https://example.com/other")).await.unwrap();
