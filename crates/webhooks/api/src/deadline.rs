@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Extensions;
 use tokio::time::Instant;
 
-/// How much longer than a request's timeout the outcome of a write is awaited: longer than any database
+/// The outcome of a write is awaited for this long after the request's deadline: longer than any database
 /// operation may take.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 

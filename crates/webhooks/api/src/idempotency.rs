@@ -36,7 +36,7 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// A request that is still in progress after this time was most likely interrupted.
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
-/// How much longer than an operation may take its key is held, to record the response.
+/// A key is held for this much longer than its operation may take, so that the response can be recorded.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// Returns whether a request is executed only once: a POST with an `Idempotency-Key`.

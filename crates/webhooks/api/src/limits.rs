@@ -61,7 +61,7 @@ fn reads_of_a_key() -> usize {
 }
 
 impl Limits {
-    /// Reserves memory for so many copies of a body of so many bytes, waiting if necessary. Returns `None`
+    /// Reserves memory for `copies` copies of a body of `bytes` bytes, waiting if necessary. Returns `None`
     /// for a small body.
     pub(crate) async fn room_for_body(
         &self,

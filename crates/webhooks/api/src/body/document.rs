@@ -68,7 +68,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EmptyBody {}
 
-/// A body that is JSON, or is left out: it is empty, whatever its type.
+/// A JSON body that may be omitted. An empty body counts as omitted, whatever its media type.
 pub(crate) struct Optional(pub(crate) Option<Document>);
 
 impl<S: Send + Sync> FromRequest<S> for Optional {

@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// Any value that an ordinary JSON parser can read: every string is text without halves of surrogate pairs,
 /// and every number is within the range of a double. The interoperable subset of JSON (RFC 7493) requires the
-/// same. Many receivers cannot parse a document at all if it contains one other value, and such a value would
+/// same. Many receivers cannot parse a document at all if it contains any other value, and such a value would
 /// make every list that contains it unreadable.
 pub(super) struct Readable;
 

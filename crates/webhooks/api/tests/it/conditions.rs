@@ -92,7 +92,7 @@ async fn a_patch_without_changes_keeps_the_version() {
     }
 }
 
-/// A store in which another client changes the description just before each of the first so many updates.
+/// A store in which another client changes the description just before each of the first few updates.
 struct Contended(Arc<MemoryStore>, AtomicU32);
 
 #[async_trait]

@@ -234,7 +234,7 @@ async fn a_repetition_is_409_until_the_first_request_ends() {
     let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
     assert_eq!((answer.code(), answer.header("retry-after")), ("idempotency_key_in_use".into(), "1"));
     assert_eq!(answer.places(), ["#Idempotency-Key"]);
-    // A request that takes this long was most likely interrupted: its lease lasts for so many more seconds.
+    // A request that takes this long was most likely interrupted: `retry-after` is the rest of its lease.
     scene.clock.advance(Duration::from_millis(5_500));
     let answer = scene.post_once("k", "/webhooks", slow.clone()).await.expect(409);
     assert_eq!(answer.header("retry-after"), "35");
