@@ -12,7 +12,7 @@
 //! - [`deliver::Worker`] sends due deliveries, [`Replaying`] runs replays, [`Retention`] removes expired
 //!   data, [`Disabling`] disables failing webhooks, and [`Watch`] updates the gauges of the queue.
 //!
-//! [`Services`] is what an API needs. It reads from the ports directly where a use case has nothing to add.
+//! [`Services`] is what an API needs. An API reads from the ports directly if a use case would add nothing.
 
 mod ambient;
 mod api_keys;

@@ -361,8 +361,7 @@ impl Webhooks {
             if visible_to.is_some_and(|mine| !webhook.is_confined_to(mine)) {
                 return Err(WebhookError::NotFound);
             }
-            // The webhook may change hands before the event is stored: send it to the version that was
-            // checked here.
+            // Its projects may change before the event is stored: send it to the version that was checked.
             let target = match visible_to {
                 None => Target::Webhook(id),
                 Some(_) => Target::WebhookAt(id, webhook.version),
@@ -463,7 +462,7 @@ impl Webhooks {
     }
 }
 
-/// Returns a violation if there are too many subscriptions, each of which is a row in the store.
+/// Returns a violation if there are too many subscriptions; each is a row in the store.
 fn too_many_subscriptions(
     events: &BTreeSet<EventPattern>,
     projects: &BTreeSet<ProjectName>,
