@@ -1,5 +1,5 @@
-//! What the pure steps of a delivery cost: signing, preparing a request, deciding, and matching an event
-//! against patterns. `just bench-micro` runs it.
+//! Benchmarks of the pure steps of a delivery: signing, preparing a request, deciding, and matching an event
+//! against patterns. `just bench-micro` runs them.
 
 use std::hint::black_box;
 use std::sync::Arc;

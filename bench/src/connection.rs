@@ -1,5 +1,5 @@
-//! A connection that speaks just enough HTTP/1.1 to cost nothing: requests are written whole, and of an
-//! answer only its status and length are looked at.
+//! A minimal HTTP/1.1 client that costs next to nothing: it writes whole requests, and parses only the status
+//! and the length of a response.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,10 +8,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::Outcome;
 
-/// No answer is larger; what is would be an error page that nobody expects.
+/// The largest response; only an unexpected error page would be larger.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// As much of an answer as has its status.
+/// The length of a response's beginning that contains the status.
 const STATUS_LINE: usize = 12;
 
 /// A kept-alive connection to a server.
@@ -20,13 +20,13 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// An answer's status, and its body.
+/// A response: its status and its body.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
 }
 
-/// A whole request with a body of JSON; none if that is empty.
+/// Returns a whole request with a JSON body, or without a body if `body` is empty.
 pub(crate) fn request(to: SocketAddr, key: &str, method: &str, path: &str, body: &str) -> Vec<u8> {
     let content = match body.len() {
         0 => String::new(),
@@ -42,7 +42,7 @@ impl Connection {
         Ok(Self::over(TcpStream::connect(address).await?)?)
     }
 
-    /// The same from another address of this machine than the usual one.
+    /// Opens a connection from the given local address.
     pub(crate) async fn open_from(local: IpAddr, address: SocketAddr) -> Outcome<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((local, 0).into())?;
@@ -54,12 +54,13 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends a whole request, and does not wait for its answer.
+    /// Sends a whole request without waiting for the response.
     pub(crate) async fn send(&mut self, request: &[u8]) -> Outcome<()> {
         Ok(self.stream.write_all(request).await?)
     }
 
-    /// Sends a whole request, and answers the status of what comes; the rest goes with the connection.
+    /// Sends a whole request and returns the status of the response; closes the connection without reading
+    /// the rest.
     pub(crate) async fn status_of(mut self, request: &[u8]) -> Outcome<u16> {
         self.send(request).await?;
         while self.buffer.len() < STATUS_LINE {
@@ -70,7 +71,7 @@ impl Connection {
         status(&self.buffer)
     }
 
-    /// Sends a whole request and reads the whole answer.
+    /// Sends a whole request and reads the whole response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Outcome<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -93,7 +94,7 @@ impl Connection {
     }
 }
 
-/// Where a message's headers end, and how long its body is.
+/// The end of a message's headers, and the length of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) end: usize,
@@ -101,7 +102,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// None while the headers are not complete.
+    /// Parses the headers of a message. Returns `None` while they are incomplete.
     pub(crate) fn of(message: &[u8]) -> Option<Self> {
         let end = message.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         Some(Self { end, length: length(&message[..end]) })

@@ -1,4 +1,4 @@
-//! A Postgres that waits for the disk, and what it has done so far.
+//! A Postgres server that waits for the disk, and the counters of its work.
 
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::postgres::PgConnection;
@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::{Outcome, usage};
 
-/// What the harness leaves out because tests need not wait for it, and a cache that is not a toy.
+/// Durability settings that the test harness turns off, and a cache of realistic size.
 const SETTINGS: &[&str] = &[
     "fsync = on",
     "full_page_writes = on",
@@ -15,34 +15,34 @@ const SETTINGS: &[&str] = &[
     "max_wal_size = '4GB'",
 ];
 
-/// A server of this run's own.
+/// A server for this run alone.
 pub(crate) struct Database {
     pub(crate) server: PostgresServer,
-    /// The name and the settings that matter, as the server tells them.
+    /// The version and the relevant settings, as the server reports them.
     pub(crate) description: String,
     monitor: PgConnection,
-    /// The server's first process, parent of all others.
+    /// The process id of the server's first process, the parent of all others.
     postmaster: u32,
     has_statements: bool,
 }
 
-/// What a server has done since it started.
+/// The work of a server since its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work {
     pub(crate) wal_bytes: f64,
-    /// Transactions. The store sends no statement but in a transaction of its own.
+    /// Transactions. The store sends each statement in a transaction of its own.
     pub(crate) transactions: f64,
 }
 
-/// A statement, and what it has cost.
+/// A statement and its cost.
 pub(crate) struct Statement {
     pub(crate) calls: i64,
     pub(crate) total_ms: f64,
-    /// What it is for; of one that is not the store's, how it begins.
+    /// The purpose of one of the store's statements; the beginning of any other.
     pub(crate) name: String,
 }
 
-/// What gives the store's statements away, the most telling first.
+/// Texts that identify the store's statements, the most specific first.
 const NAMES: &[(&str, &str)] = &[
     ("SKIP LOCKED", "claim"),
     ("RECURSIVE walk", "discover"),
@@ -57,7 +57,7 @@ fn name(text: &str) -> String {
 }
 
 impl Database {
-    /// Starts a server on the disk, with fsync.
+    /// Starts a server with its data on the disk and with fsync.
     pub(crate) async fn start() -> Outcome<Self> {
         let server = PostgresServer::start().await;
         let mut setup = server.connect("postgres").await;
@@ -107,13 +107,13 @@ impl Database {
         Ok(Work { wal_bytes: row.try_get(0)?, transactions: row.try_get(1)? })
     }
 
-    /// Writes out what is dirty, so that no phase pays for the one before.
+    /// Writes all dirty pages to the disk, so that no phase pays for the one before.
     pub(crate) async fn checkpoint(&mut self) -> Outcome<()> {
         self.monitor.execute("CHECKPOINT").await?;
         Ok(())
     }
 
-    /// Forgets what [`Self::statements`] tells.
+    /// Resets the counts of [`Self::statements`].
     pub(crate) async fn forget_statements(&mut self) -> Outcome<()> {
         if self.has_statements {
             self.monitor.execute("SELECT pg_stat_statements_reset()").await?;
@@ -121,7 +121,7 @@ impl Database {
         Ok(())
     }
 
-    /// The statements that took most of the time; none where the server cannot tell.
+    /// Returns the statements with the most execution time; none if the server lacks `pg_stat_statements`.
     pub(crate) async fn statements(&mut self) -> Outcome<Vec<Statement>> {
         if !self.has_statements {
             return Ok(Vec::new());

@@ -1,8 +1,9 @@
-//! What was published, what arrived, and how long it took: by it nothing is lost or doubled unnoticed.
+//! The ledger: which deliveries were published, which arrived, and how long each took. It reveals every lost
+//! and every duplicate delivery.
 //!
-//! Publishing an event takes as many places in the ledger as it has deliveries. The first of them goes
-//! along in the event's data as `n`, with the time as `t`; webhook number `w` is delivered to the path
-//! `/w`, and so ticks off the place `n + w`.
+//! Publishing an event takes one place in the ledger per delivery. The event's data carries the first place
+//! as `n`, and the time as `t`; the delivery to webhook number `w` arrives at the path `/w`, and so ticks off
+//! the place `n + w`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -12,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::{Failure, Outcome};
 
-/// A run's book. Shared by publishers and receiver; nobody waits for anybody.
+/// The ledger of a run. Publishers and receiver share it without locks.
 pub(crate) struct Ledger {
     began: Instant,
-    /// For each place the latency of its first arrival, in microseconds from 1; 0 while there is none.
+    /// For each place the latency of its first arrival, in microseconds from 1; 0 before the arrival.
     places: Box<[AtomicU32]>,
     next: AtomicUsize,
     arrived: AtomicU64,
@@ -25,7 +26,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// A book with so many places.
+    /// Creates a ledger with the given number of places.
     pub(crate) fn new(places: usize) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
@@ -38,18 +39,18 @@ impl Ledger {
         })
     }
 
-    /// Microseconds since the run began.
+    /// Returns the microseconds since the run began.
     pub(crate) fn now_us(&self) -> u64 {
         micros(self.began.elapsed())
     }
 
-    /// Takes the places of one event; none when the book is full.
+    /// Takes the places of one event; returns the first, or `None` if the ledger is full.
     pub(crate) fn take(&self, fan_out: usize) -> Option<usize> {
         let place = self.next.fetch_add(fan_out, Relaxed);
         (place + fan_out <= self.places.len()).then_some(place)
     }
 
-    /// Where the next event's places begin.
+    /// Returns the first place of the next event.
     pub(crate) fn mark(&self) -> usize {
         self.next.load(Relaxed).min(self.places.len())
     }
@@ -70,32 +71,32 @@ impl Ledger {
         }
     }
 
-    /// Something came that nobody published.
+    /// Counts a delivery that was never published.
     pub(crate) fn stranger(&self) {
         self.strangers.fetch_add(1, Relaxed);
     }
 
-    /// How many places were ticked off.
+    /// Returns the number of places ticked off.
     pub(crate) fn arrived(&self) -> u64 {
         self.arrived.load(Relaxed)
     }
 
-    /// When the last one was, in microseconds since the run began.
+    /// Returns the time of the last arrival, in microseconds since the run began.
     pub(crate) fn last_arrival_us(&self) -> u64 {
         self.last_arrival_us.load(Relaxed)
     }
 
-    /// How many deliveries came again, and how many that nobody had published.
+    /// Returns the number of duplicate deliveries, and of those never published.
     pub(crate) fn surplus(&self) -> (u64, u64) {
         (self.duplicates.load(Relaxed), self.strangers.load(Relaxed))
     }
 
-    /// The latencies of the places from `from` on, sorted; and how many of the places are empty.
+    /// Returns the sorted latencies of the places from `from` on, and the number of empty ones.
     pub(crate) fn latencies(&self, from: usize) -> (Vec<u32>, usize) {
         self.latencies_between(from, self.mark())
     }
 
-    /// The same of the places up to another.
+    /// Like [`Self::latencies`], for the places before `to`.
     pub(crate) fn latencies_between(&self, from: usize, to: usize) -> (Vec<u32>, usize) {
         let places = &self.places[from..to.min(self.mark())];
         let mut found: Vec<_> = places.iter().map(|place| place.load(Relaxed)).filter(|us| *us > 0).collect();
@@ -104,7 +105,7 @@ impl Ledger {
         (found, missing)
     }
 
-    /// Waits until everything that was published has arrived.
+    /// Waits until every published delivery has arrived.
     pub(crate) async fn all_arrived(&self, deadline: Duration) -> Outcome<()> {
         let expected = self.mark() as u64;
         let arriving = async {
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_again_is_a_duplicate_and_what_was_never_sent_a_stranger() {
+    async fn a_second_arrival_is_a_duplicate_and_an_unpublished_one_a_stranger() {
         let ledger = Ledger::new(4);
         assert_eq!(ledger.take(2), Some(0));
         tokio::time::advance(Duration::from_millis(3)).await;
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_ledger_takes_no_more() {
+    async fn a_full_ledger_takes_no_event() {
         let ledger = Ledger::new(3);
         assert_eq!(ledger.take(2), Some(0));
         assert_eq!(ledger.take(2), None);

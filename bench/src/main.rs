@@ -1,5 +1,5 @@
-//! The benchmarks of rdev webhooks. `just bench`, `just bench-isolation` and `just bench-queue` run them; docs/PERFORMANCE.md
-//! says what they measure and shows a run.
+//! The benchmarks of rdev webhooks. `just bench`, `just bench-isolation` and `just bench-queue` run them;
+//! docs/PERFORMANCE.md says what they measure and shows a run.
 
 mod connection;
 mod database;
@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-/// Why a benchmark could not be run to its end.
+/// The reason why a benchmark could not finish.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Outcome<T> = Result<T, Failure>;
 
-/// No run takes longer.
+/// The longest duration of a run.
 const LONGEST_RUN: Duration = Duration::from_secs(60 * 60);
 
 /// Benchmarks of rdev webhooks
@@ -60,7 +60,8 @@ async fn main() -> ExitCode {
         ended = tokio::time::timeout(LONGEST_RUN, running) => {
             ended.unwrap_or_else(|_| Err(format!("it took longer than {LONGEST_RUN:?}").into()))
         }
-        // What was started is killed when it is dropped, which an interrupt would skip.
+        // Dropping the processes and servers stops them; the default handling of an interrupt would skip
+        // that.
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     };
     match ended {
@@ -72,7 +73,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Says what is being done, for whoever waits.
+/// Prints the current step.
 fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "· {what}");
 }

@@ -12,7 +12,7 @@ use crate::{Outcome, usage};
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A binary that was built along with this one.
+/// Returns the path of a binary that was built along with this one.
 pub(crate) fn binary(name: &str) -> Outcome<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     if !path.exists() {
@@ -21,12 +21,12 @@ pub(crate) fn binary(name: &str) -> Outcome<PathBuf> {
     Ok(path)
 }
 
-/// A running binary. It is killed when dropped.
+/// A running binary. Dropping it kills the process.
 pub(crate) struct Process {
     name: &'static str,
     pub(crate) pid: u32,
     child: Child,
-    /// Open as long as the process lives, so that it may print.
+    /// The open end of its output, so that it can print as long as it runs.
     _stdout: BufReader<ChildStdout>,
     printed: String,
 }
@@ -42,7 +42,7 @@ impl Process {
         Self::start_limited(name, args, variables, ready, None).await
     }
 
-    /// The same with so many open files at the most.
+    /// Like [`Self::start`], with a limit of open files.
     pub(crate) async fn start_limited(
         name: &'static str,
         args: &[&str],
@@ -53,13 +53,13 @@ impl Process {
         let mut command = match open_files {
             None => Command::new(binary(name)?),
             Some(files) => {
-                // It becomes the program that it is given, so the process is that one.
+                // prlimit replaces itself by the given program, so the process id is the program's.
                 let mut limited = Command::new("prlimit");
                 limited.arg(format!("--nofile={files}:{files}")).arg(binary(name)?);
                 limited
             }
         };
-        // Nothing that is set for a server of one's own reaches the benchmark's.
+        // Variables set for the developer's own server must not reach the benchmark's.
         for (variable, _) in std::env::vars_os() {
             if variable.to_string_lossy().starts_with("RDEV_") {
                 command.env_remove(variable);
@@ -90,19 +90,19 @@ impl Process {
         Ok(Self { name, pid, child, _stdout: stdout, printed })
     }
 
-    /// The address of the first URL that it printed.
+    /// Returns the address of the first URL in its output.
     pub(crate) fn address(&self) -> Outcome<std::net::SocketAddr> {
         let url = self.printed.split_whitespace().find_map(|word| word.strip_prefix("http://"));
         let url = url.ok_or_else(|| format!("{} printed no URL", self.name))?;
         Ok(url.split('/').next().unwrap_or(url).parse()?)
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Kills it and waits until it is gone.
     pub(crate) async fn kill(mut self) -> Outcome<()> {
         Ok(self.child.kill().await?)
     }
 
-    /// Asks it to stop in good order and waits for its end; answers the most memory it ever held, in MiB.
+    /// Stops it gracefully and waits for its end; returns its peak memory, in MiB.
     pub(crate) async fn stop(mut self) -> Outcome<f64> {
         let memory = usage::peak_memory_mib(self.pid)?;
         Command::new("kill").args(["-s", "TERM", &self.pid.to_string()]).status().await?;

@@ -1,4 +1,4 @@
-//! What publishes: one event per request, as fast as it is answered or at a fixed rate.
+//! The publisher: one event per request, as fast as the API responds or at a fixed rate.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,27 +15,27 @@ use crate::connection::Connection;
 use crate::ledger::Ledger;
 use crate::stats::per_second;
 
-/// The rest of an event's data: with it a delivery's body is some 250 bytes.
+/// The rest of an event's data, with which a delivery's body has some 250 bytes.
 const REST: &str = concat!(
     r#""command_id":"cmd-0193f2d1","project":"benchmarks","type":"claude","exit_code":0,"duration_ms":5432,"#,
     r#""summary":"ran 128 steps, changed 7 files""#
 );
 
-/// No request is answered later.
+/// The longest wait for a response.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Where to publish, and what.
+/// The address to publish to, and the events to publish.
 #[derive(Clone)]
 pub(crate) struct Publisher {
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
     pub(crate) event_type: &'static str,
-    /// How many deliveries each event has.
+    /// The number of deliveries per event.
     pub(crate) fan_out: usize,
     pub(crate) ledger: Arc<Ledger>,
 }
 
-/// What publishing came to.
+/// The result of publishing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Published {
     pub(crate) events: u64,
@@ -49,8 +49,8 @@ impl Published {
 }
 
 impl Publisher {
-    /// Each connection sends its next event when the last is answered, until `duration` is over or
-    /// `most` events are published.
+    /// Publishes on each connection the next event after the response to the last, until `duration` is over
+    /// or `most` events are published.
     pub(crate) async fn as_fast_as_answered(
         &self,
         connections: usize,
@@ -86,8 +86,8 @@ impl Publisher {
         Ok(Published { events, took: began.elapsed() })
     }
 
-    /// Sends at a fixed rate, whether earlier events were answered or not. An event's time is when its
-    /// turn came: waiting for a connection that is still busy counts.
+    /// Publishes at a fixed rate, whether or not earlier events got a response. An event's time is its
+    /// scheduled time: a wait for a busy connection counts.
     pub(crate) async fn at_rate(
         &self,
         connections: usize,
@@ -146,7 +146,7 @@ impl Sender {
         Ok(Self { publisher, connection, head, body: Vec::new(), request: Vec::new() })
     }
 
-    /// Publishes one event, and insists on its being accepted.
+    /// Publishes one event; fails unless it is accepted.
     async fn send(&mut self, sent_us: u64) -> Outcome<()> {
         let publisher = &self.publisher;
         let place = publisher.ledger.take(publisher.fan_out).ok_or("the ledger is full: a shorter phase")?;

@@ -1,4 +1,4 @@
-//! The endpoint of all webhooks: answers 200 to everything, and ticks it off in the ledger.
+//! The endpoint of all webhooks: it responds to every request with 200, and ticks it off in the ledger.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::ledger::Ledger;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 
-/// A running endpoint; it ends when it is dropped.
+/// A running endpoint. Dropping it stops it.
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     server: JoinHandle<()>,
@@ -24,7 +24,8 @@ impl Receiver {
         Self::start_on(Ipv4Addr::LOCALHOST, ledger).await
     }
 
-    /// The same on another address; the unspecified one is all that this machine has.
+    /// Like [`Self::start`], on another address; the unspecified address stands for all addresses of this
+    /// machine.
     pub(crate) async fn start_on(address: Ipv4Addr, ledger: Arc<Ledger>) -> Outcome<Self> {
         let listener = TcpListener::bind((address, 0)).await?;
         let address = listener.local_addr()?;
@@ -79,7 +80,7 @@ async fn serve(mut stream: TcpStream, ledger: Arc<Ledger>) {
     }
 }
 
-/// What the ledger needs to know of a request.
+/// The parts of a request that the ledger needs.
 #[derive(Debug, PartialEq, Eq)]
 struct Delivery {
     place: usize,
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delivery_tells_its_place_its_time_and_its_webhook() {
+    fn a_delivery_carries_its_place_its_time_and_its_webhook() {
         let body = br#"{"event":"command.started","timestamp":"2025-01-15T10:30:00Z","data":{"n":120,"t":4500,"x":"y"}}"#;
         let delivery = Delivery::of(b"POST /7 HTTP/1.1\r\n\r\n", body);
         assert_eq!(delivery, Some(Delivery { place: 120, sent_us: 4500, webhook: 7 }));

@@ -1,4 +1,4 @@
-//! Results, for people as a table and for programs as JSON.
+//! The report of a run: a table for people and JSON for programs.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Outcome;
 
-/// What a run has found. It is printed and written by [`Self::finish`].
+/// The results of a run. [`Self::finish`] prints and writes them.
 pub(crate) struct Report {
     lines: Vec<Line>,
     json: Map<String, Value>,
@@ -21,7 +21,7 @@ enum Line {
 }
 
 impl Report {
-    /// A report of a run that began at a moment, on that database.
+    /// Creates the report of a run that began at `at`, on the given database.
     pub(crate) fn new(at: Timestamp, database: &str) -> Self {
         let mut report = Self { lines: Vec::new(), json: Map::new() };
         report.heading("run");
@@ -32,7 +32,7 @@ impl Report {
         report
     }
 
-    /// Says which machine this is.
+    /// Adds a description of the machine.
     pub(crate) fn machine(&mut self) -> Outcome<()> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -52,12 +52,12 @@ impl Report {
         self.lines.push(Line::Heading(name.to_owned()));
     }
 
-    /// Adds a row to the table: what it is, how much, and a note.
+    /// Adds a row to the table: a name, a value and a note.
     pub(crate) fn row(&mut self, name: &str, value: &str, note: &str) {
         self.lines.push(Line::Row(name.to_owned(), value.to_owned(), note.to_owned()));
     }
 
-    /// Adds to the JSON.
+    /// Adds a member to the JSON.
     pub(crate) fn json(&mut self, name: &str, value: impl Into<Value>) {
         self.json.insert(name.to_owned(), value.into());
     }
@@ -90,7 +90,7 @@ impl Report {
     }
 }
 
-/// A number with its thousands apart.
+/// Formats a number with commas between the thousands.
 pub(crate) fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -104,7 +104,7 @@ pub(crate) fn grouped(number: f64) -> String {
     text
 }
 
-/// Microseconds as milliseconds.
+/// Formats microseconds as milliseconds.
 pub(crate) fn ms(us: u32) -> String {
     format!("{:.1} ms", f64::from(us) / 1_000.0)
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
+    fn grouped_puts_commas_between_thousands() {
         assert_eq!(grouped(7.4), "7");
         assert_eq!(grouped(1_000.0), "1,000");
         assert_eq!(grouped(123_456.0), "123,456");

@@ -1,14 +1,14 @@
-//! A little arithmetic.
+//! Percentiles, medians and rates.
 
 use std::time::Duration;
 
-/// The value under which so many hundredths of the sorted values are; 0 if there are none.
+/// Returns the given percentile of sorted values; 0 if there are none.
 pub(crate) fn percentile(sorted: &[u32], hundredths: f64) -> u32 {
     let rank = (sorted.len() as f64 * hundredths / 100.0).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0)
 }
 
-/// The middle one, or the lower of the two.
+/// Returns the middle value, or the lower of the two.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
@@ -18,7 +18,7 @@ pub(crate) fn per_second(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64().max(1e-9)
 }
 
-/// Whole microseconds.
+/// Returns a duration in whole microseconds.
 pub(crate) fn micros(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }

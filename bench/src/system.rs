@@ -1,4 +1,4 @@
-//! The system under load: api and worker on Postgres, or everything in one process on SQLite.
+//! The system under load: API and worker on Postgres, or everything in one process on SQLite.
 
 use std::net::SocketAddr;
 
@@ -12,27 +12,27 @@ use crate::process::{Process, binary};
 pub(crate) const API_KEY: &str = "a-key-of-the-benchmarks-that-is-long-enough";
 const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// The type of the events that go to one webhook.
+/// The type of the events with one delivery.
 pub(crate) const TO_ONE: &str = "command.started";
-/// The type of the events that go to [`MANY`] webhooks.
+/// The type of the events with a delivery to each of [`MANY`] webhooks.
 pub(crate) const TO_MANY: &str = "command.completed";
 pub(crate) const MANY: usize = 10;
 
-/// On how many connections webhooks are made.
+/// The number of connections that create webhooks.
 const SUBSCRIBERS: usize = 16;
 
-/// An api process and a worker process on one Postgres.
+/// An API process and a worker process on one Postgres.
 pub(crate) struct Deployment {
     url: String,
     pub(crate) api: Process,
     pub(crate) address: SocketAddr,
     worker: Option<Process>,
-    /// The most memory that any worker ever held, in MiB.
+    /// The peak memory of any worker, in MiB.
     worker_peak: f64,
 }
 
 impl Deployment {
-    /// Prepares the database and starts an api; no worker yet.
+    /// Migrates the database and starts an API, but no worker.
     pub(crate) async fn start(postgres: &PostgresServer) -> Outcome<Self> {
         let url = postgres.url("postgres");
         let migrated =
@@ -78,7 +78,7 @@ impl Deployment {
         self.worker.as_ref().map(|worker| worker.pid)
     }
 
-    /// Stops everything in good order, and answers the most memory that api and worker ever held, in MiB.
+    /// Stops everything gracefully; returns the peak memory of API and worker, in MiB.
     pub(crate) async fn stop(mut self) -> Outcome<(f64, f64)> {
         self.stop_worker().await?;
         Ok((self.api.stop().await?, self.worker_peak))
@@ -95,7 +95,7 @@ fn variables(url: &str) -> [(&str, &str); 5] {
     ]
 }
 
-/// Everything in one process, in a folder that goes with it.
+/// Everything in one process, in a temporary folder.
 pub(crate) struct AllInOne {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
@@ -129,8 +129,8 @@ impl AllInOne {
     }
 }
 
-/// Makes the webhook of the events that go to one, and those of the events that go to many. Each has its
-/// number in the receiver's path.
+/// Creates the webhook for [`TO_ONE`] and the webhooks for [`TO_MANY`]. Each has its number as the path of
+/// the receiver's URL.
 pub(crate) async fn subscribe(api: SocketAddr, receiver: SocketAddr) -> Outcome<()> {
     subscribe_one(api, receiver, 0, TO_ONE).await?;
     for number in 0..MANY {
@@ -139,7 +139,7 @@ pub(crate) async fn subscribe(api: SocketAddr, receiver: SocketAddr) -> Outcome<
     Ok(())
 }
 
-/// Makes a webhook for number `number` of a receiver.
+/// Creates webhook number `number` of a receiver.
 pub(crate) async fn subscribe_one(
     api: SocketAddr,
     receiver: SocketAddr,
@@ -149,12 +149,12 @@ pub(crate) async fn subscribe_one(
     subscribe_url(api, &format!("http://{receiver}/{number}"), event).await
 }
 
-/// Makes a webhook.
+/// Creates a webhook.
 pub(crate) async fn subscribe_url(api: SocketAddr, url: &str, event: &str) -> Outcome<()> {
     subscribe_all(api, vec![format!(r#"{{"url":"{url}","events":["{event}"]}}"#)]).await
 }
 
-/// Makes webhooks, each by the body of its request, on a few connections.
+/// Creates webhooks from request bodies, on [`SUBSCRIBERS`] connections.
 pub(crate) async fn subscribe_all(api: SocketAddr, mut webhooks: Vec<String>) -> Outcome<()> {
     let mut tasks = tokio::task::JoinSet::new();
     let share = webhooks.len().div_ceil(SUBSCRIBERS).max(1);

@@ -1,25 +1,25 @@
-//! What processes have used, as the kernel tells it in /proc.
+//! The processor time and memory of processes, from /proc.
 
 use std::fs;
 
 use crate::Outcome;
 
-/// The kernel counts processor time in hundredths of a second for everybody outside.
+/// The unit in which the kernel reports processor time: hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The processor time of one process so far, in seconds.
+/// Returns the processor time of a process so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Outcome<f64> {
     let stat = Stat::read(pid)?;
     Ok(stat.own as f64 / TICKS_PER_SECOND)
 }
 
-/// The same of a process and its children, those that have ended included.
+/// Returns the processor time of a process and its children, including ended ones, in seconds.
 pub(crate) fn cpu_seconds_of_family(parent: u32) -> Outcome<f64> {
     let stat = Stat::read(parent)?;
     let mut ticks = stat.own + stat.ended_children;
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // One that ends while it is read counts for its parent from then on.
+        // The time of a child that ends meanwhile counts as its parent's from then on.
         let Ok(child) = Stat::read(pid) else { continue };
         if child.parent == parent {
             ticks += child.own + child.ended_children;
@@ -28,7 +28,7 @@ pub(crate) fn cpu_seconds_of_family(parent: u32) -> Outcome<f64> {
     Ok(ticks as f64 / TICKS_PER_SECOND)
 }
 
-/// The most memory that a process ever held, in MiB.
+/// Returns the peak memory of a process, in MiB.
 pub(crate) fn peak_memory_mib(pid: u32) -> Outcome<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc")?;
@@ -49,7 +49,7 @@ impl Stat {
     }
 
     fn parse(stat: &str) -> Outcome<Self> {
-        // proc(5): what follows the command's closing parenthesis begins with field 3.
+        // proc(5): the text after the command's closing parenthesis begins with field 3.
         let (_, fields) = stat.rsplit_once(')').ok_or("a line of /proc that makes no sense")?;
         let fields: Vec<_> = fields.split_whitespace().collect();
         let field = |number: usize| -> Outcome<u64> {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_with_spaces_and_parentheses_is_passed_over() {
+    fn parse_skips_a_command_with_spaces_and_parentheses() {
         let line = "12 (a (b) c) S 7 12 12 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 5 6 7";
         assert_eq!(Stat::parse(line).unwrap(), Stat { parent: 7, own: 30, ended_children: 70 });
     }

@@ -1,4 +1,4 @@
-//! Crowds: many webhooks or many requests at once, by those who are up to no good.
+//! Crowds: many hostile webhooks or requests at once.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -16,39 +16,42 @@ use crate::publisher::Publisher;
 use crate::receiver::Receiver;
 use crate::system::{API_KEY, subscribe_all, subscribe_url};
 
-/// Events a second to the good endpoints.
+/// Events per second to the good endpoints.
 pub(super) const RATE: u32 = 30;
 
 /// The type of the events that the crowd's webhooks subscribe to.
 pub(super) const CROWD_EVENT: &str = "command.completed";
 
-/// From where the crowd calls, so that what is shared out by address is not taken from the good.
+/// The source address of the crowd's requests, so that the crowd does not use up the good clients' share of
+/// what the API allots by address.
 pub(super) const CROWD_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// What the crowd of hosts leaves of open files, and how many hosts there are.
+/// The limit of open files beside the crowd of hosts, and the number of hosts.
 const OPEN_FILES: u32 = 1_024;
 const HOSTS: u16 = 1_500;
 
-/// How often each of the crowd's hosts gets another event.
+/// The interval between two events to each of the crowd's hosts.
 const HOST_EVENTS: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Crowd {
-    /// So many webhooks whose endpoint never answers, all tried since before the good ones' first event.
+    /// This many webhooks with an endpoint that never responds; their attempts begin before the good ones'
+    /// first event.
     Silent(usize),
-    /// The same, tried since a restart.
+    /// The same webhooks, with attempts that begin at a restart.
     SilentAfterRestart(usize),
-    /// Webhooks whose names are never resolved.
+    /// Webhooks with host names that never resolve.
     DeadNames,
-    /// More hosts that keep their connections open than there are open files.
+    /// More hosts with connections kept open than the limit of open files.
     FewDescriptors,
-    /// Batches with as many deliveries as are accepted.
+    /// Batches with the most deliveries that the API accepts.
     FanOuts,
-    /// Listings that take long, are left alone or are not read.
+    /// Slow listings whose clients wait, disconnect or read nothing.
     Readers,
 }
 
-/// What a crowd does while events are published: tasks that end with it, and what they say of it in the end.
+/// The activity of a crowd while events are published: its tasks, which end when it is dropped, and a final
+/// note for the report.
 pub(super) struct Attack {
     pub(super) tasks: JoinSet<()>,
     pub(super) note: Box<dyn Fn() -> Outcome<String> + Send>,
@@ -71,7 +74,8 @@ impl Crowd {
         Self::Readers,
     ];
 
-    /// On what it is tried. The names are in namespaces of their own, where no Postgres can be started.
+    /// Returns the systems to measure. Dead names run in namespaces of their own, where Postgres cannot
+    /// start.
     pub(super) fn kinds(self) -> &'static [Kind] {
         if self == Self::DeadNames { &[Kind::Sqlite] } else { Kind::BOTH }
     }
@@ -88,7 +92,7 @@ impl Crowd {
     }
 }
 
-/// One run on processes and a database of its own.
+/// Makes one run, with its own processes and database.
 pub(super) async fn measure(crowd: Crowd, kind: Kind, duration: Duration) -> Outcome<Found> {
     let open_files = (crowd == Crowd::FewDescriptors).then_some(OPEN_FILES);
     let mut system = System::start(kind, open_files).await?;
@@ -142,21 +146,21 @@ pub(super) async fn publish(api: SocketAddr, event: &str) -> Outcome<()> {
     if answer.status == 202 { Ok(()) } else { Err(format!("an event was answered {}", answer.status).into()) }
 }
 
-/// Publishes an event to the crowd at once, and another from time to time.
+/// Publishes an event to the crowd at once, and another every [`HOST_EVENTS`].
 async fn keep_publishing(api: SocketAddr) -> Outcome<Attack> {
     publish(api, CROWD_EVENT).await?;
     let mut attack = Attack::quiet();
     attack.tasks.spawn(async move {
         loop {
             tokio::time::sleep(HOST_EVENTS).await;
-            // What is refused is the crowd's loss.
+            // A refused event harms only the crowd.
             let _ = publish(api, CROWD_EVENT).await;
         }
     });
     Ok(attack)
 }
 
-/// The good endpoints, which have never got anything before.
+/// The good endpoints, without any earlier delivery.
 pub(super) struct Good {
     rate: u32,
     duration: Duration,
@@ -165,7 +169,7 @@ pub(super) struct Good {
 }
 
 impl Good {
-    /// Makes their webhooks; `url` says where the number of each is.
+    /// Creates their webhooks; `url` maps a webhook's number and the receiver to the URL.
     pub(super) async fn prepare(
         api: SocketAddr,
         rate: u32,
@@ -181,7 +185,7 @@ impl Good {
         Ok(Self { rate, duration, ledger, _receiver: receiver })
     }
 
-    /// Publishes to them, and answers the sorted latencies: all, and those of the first second.
+    /// Publishes to them; returns the sorted latencies of all events, and of those of the first second.
     pub(super) async fn publish(&self, api: SocketAddr) -> Outcome<(Vec<u32>, Vec<u32>)> {
         let publisher = Publisher {
             address: api,

@@ -1,4 +1,4 @@
-//! A few endpoints that do their worst to every event.
+//! A few hostile endpoints that receive every event.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use super::{Found, GOOD_EVENT};
 use crate::system::subscribe_url;
 use crate::{Outcome, say};
 
-/// One run on processes and a database of its own, so that no circuit is open from the run before. Every event goes to
-/// all endpoints.
+/// Makes one run, with its own processes and database, so that no circuit is open from the run before. Every
+/// event goes to all endpoints.
 pub(super) async fn measure(bad: usize, rate: u32, duration: Duration) -> Outcome<Found> {
     say(&format!("{bad} bad endpoints, {rate} events a second for {duration:?}"));
     let system = System::start(Kind::Postgres, None).await?;

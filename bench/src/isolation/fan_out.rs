@@ -1,4 +1,4 @@
-//! Batches that make as many deliveries as the API accepts at once.
+//! Batches with the most deliveries that the API accepts at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::system::{API_KEY, subscribe_all};
 
 const WEBHOOKS: usize = 1_000;
 
-/// The most events that a batch may have.
+/// The most events in a batch.
 const MAX_BATCH_EVENTS: usize = 1_000;
 
-/// How long to wait after a batch that was answered with an error of the server's.
+/// The pause after a batch that got a server error.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What became of the batches.
+/// The results of the batches.
 #[derive(Default)]
 struct Batches {
     accepted: AtomicU64,
@@ -31,7 +31,7 @@ struct Batches {
     slowest_ms: AtomicU64,
 }
 
-/// Makes webhooks that hardly ever get anything, so that it is the publishing alone that costs.
+/// Creates webhooks that hardly ever receive a delivery, so that only publishing costs.
 pub(super) async fn prepare(api: SocketAddr, endpoint: SocketAddr) -> Outcome<()> {
     let webhook = |number| {
         let url = format!("http://127.0.0.1:{}/{number}", endpoint.port());
@@ -40,7 +40,7 @@ pub(super) async fn prepare(api: SocketAddr, endpoint: SocketAddr) -> Outcome<()
     subscribe_all(api, (0..WEBHOOKS).map(webhook).collect()).await
 }
 
-/// Publishes one batch after the other, half as many events at a time whenever that is too much.
+/// Publishes one batch after the other; halves the batch size whenever a batch is too large.
 pub(super) fn begin(api: SocketAddr) -> Attack {
     let batches = Arc::new(Batches::default());
     let mut tasks = JoinSet::new();
@@ -75,7 +75,7 @@ pub(super) fn begin(api: SocketAddr) -> Attack {
     Attack { tasks, note }
 }
 
-/// Publishes a batch, and answers the status.
+/// Publishes a batch and returns the status.
 async fn publish(api: SocketAddr, events: usize, batches: &Batches) -> Outcome<u16> {
     let event = format!(r#"{{"event":"{CROWD_EVENT}","data":{{}}}}"#);
     let body = format!(r#"{{"events":[{}]}}"#, vec![event; events].join(","));

@@ -1,5 +1,5 @@
-//! Good endpoints beside bad ones: how long the good ones wait for their events, on the release binaries
-//! with their default pool, while others never answer, drip, flood or break off, or come in crowds.
+//! Isolation: the latency of events to good endpoints, on the release binaries with their default pool, while
+//! other endpoints never respond, drip, flood or disconnect, or come in crowds.
 
 mod crowd;
 mod endpoints;
@@ -28,14 +28,14 @@ const GOOD_EVENT: &str = "command.failed";
 
 const GOOD: usize = 6;
 
-/// Enough that no event waits for a connection.
+/// The publisher's connections, enough that no event waits for one.
 const CONNECTIONS: usize = 64;
 
-/// How long what was published may take to arrive at the good ones: less than the deadline of an attempt,
-/// so that nobody has waited for a bad one's.
+/// The longest time for published events to arrive at the good endpoints: less than the deadline of an
+/// attempt, so that no event has waited for an attempt at a bad endpoint.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the good endpoints' p99 should stay under, beside any crowd.
+/// The aim for the good endpoints' p99 beside any crowd.
 const AIM_US: u32 = 100_000;
 
 #[derive(Debug, Args)]
@@ -54,21 +54,21 @@ pub(crate) struct Options {
     in_namespace: bool,
 }
 
-/// What a run came to for the good endpoints.
+/// The result of a run for the good endpoints.
 struct Found {
     p50_us: u32,
     p99_us: u32,
     max_us: u32,
-    /// The p99 of what was published in the first second.
+    /// The p99 of the events of the first second.
     first_second_p99_us: u32,
     deliveries: usize,
     memory_mib: f64,
-    /// What the crowd did meanwhile.
+    /// The crowd's activity meanwhile.
     note: String,
 }
 
 impl Found {
-    /// Of sorted latencies: all, and those of the first second.
+    /// Summarizes the sorted latencies of all events, and of those of the first second.
     fn new(latencies_us: &[u32], first_second_us: &[u32], memory_mib: f64, note: String) -> Self {
         Self {
             p50_us: percentile(latencies_us, 50.0),
@@ -108,7 +108,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     if options.in_namespace {
         return names::run_in_namespace(duration, &options.json).await;
     }
-    // The bench is everybody's endpoint, so it holds as many connections as all crowds together.
+    // The benchmark serves every endpoint, so it holds the connections of all crowds.
     rlimit::increase_nofile_limit(u64::MAX)?;
     say("starting Postgres");
     let database = Database::start().await?;
@@ -148,7 +148,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     if missed.is_empty() { Ok(()) } else { Err(format!("beside the aim: {}", missed.join("; ")).into()) }
 }
 
-/// One run beside a crowd. One that fails is a row like the others.
+/// Makes one run beside a crowd. A failed run becomes a row like the others.
 async fn measure(crowd: Crowd, kind: Kind, duration: Duration, quick: bool) -> Outcome<Found> {
     say(&format!("{}, {}", crowd.name(), kind.name()));
     match crowd {
@@ -157,7 +157,7 @@ async fn measure(crowd: Crowd, kind: Kind, duration: Duration, quick: bool) -> O
     }
 }
 
-/// Adds what a run came to to the table, and answers the same for programs.
+/// Adds a run's result to the table, and returns it as JSON.
 fn row(report: &mut Report, name: &str, found: &Outcome<Found>) -> Value {
     let mut all = json!({ "name": name });
     match found {
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_found_survives_the_way_out_of_a_namespace() {
+    fn a_result_survives_its_conversion_to_json() {
         let found = Found::new(&[1, 2, 3], &[1], 12.5, "; noted".to_owned());
         let read = Found::from_json(&found.to_json()).unwrap();
         assert_eq!(read.to_json(), found.to_json());

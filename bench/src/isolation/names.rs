@@ -1,7 +1,7 @@
-//! Webhooks whose names are never resolved, beside good ones whose names are.
+//! Webhooks with host names that never resolve, beside good ones with names that do.
 //!
-//! The names must not leave the machine, so the run is made by another process of this program in network and mount
-//! namespaces of its own, in which the only name server is one of the bench's.
+//! The queries must not leave the machine, so another process of this program makes the run, in its own
+//! network and mount namespaces with the benchmark's name server as the only one.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -19,21 +19,21 @@ use super::system::{Kind, System};
 use crate::Outcome;
 use crate::system::subscribe_all;
 
-/// How many webhooks have a name that nobody answers for, each another.
+/// The number of webhooks with an unanswered name, each with its own.
 const DEAD: usize = 100;
 
-/// The name server knows what is below `good.test`, and says nothing of anything else.
+/// The name server answers for names below `good.test`, and ignores queries for any other name.
 const GOOD_NAMES: &[u8] = b"\x04good\x04test\x00";
 
-/// No run takes longer.
+/// The longest duration of a run.
 const LONGEST: Duration = Duration::from_secs(180);
 
-/// Has the run made in namespaces of its own.
+/// Makes the run in a process with namespaces of its own.
 pub(super) async fn measure(quick: bool) -> Outcome<Found> {
     let folder = tempfile::Builder::new().prefix("rdev-bench-").tempdir()?;
     let results = folder.path().join("found.json");
     let mut command = Command::new("unshare");
-    // Who is not root becomes it in a user namespace, where the kernel lets them.
+    // A user other than root becomes root in a user namespace, where the kernel allows it.
     let is_root = std::fs::metadata("/proc/self")?.uid() == 0;
     command.args((!is_root).then_some("--map-root-user"));
     command.args(["--mount", "--net"]).arg(std::env::current_exe()?);
@@ -49,7 +49,7 @@ pub(super) async fn measure(quick: bool) -> Outcome<Found> {
     Found::from_json(&found).ok_or_else(|| "the run in the namespace found nothing".into())
 }
 
-/// Makes the run, in the namespaces that this process was started in, and writes what it found.
+/// Makes the run in this process's namespaces, and writes the result.
 pub(super) async fn run_in_namespace(duration: Duration, results: &Path) -> Outcome<()> {
     let folder = tempfile::Builder::new().prefix("rdev-bench-").tempdir()?;
     let resolver = folder.path().join("resolv.conf");
@@ -63,7 +63,7 @@ pub(super) async fn run_in_namespace(duration: Duration, results: &Path) -> Outc
             if let Ok((length, from)) = server.recv_from(&mut query).await
                 && let Some(answer) = answer(&query[..length])
             {
-                // Who does not get it asks again.
+                // A resolver that misses the answer asks again.
                 let _ = server.send_to(&answer, from).await;
             }
         }
@@ -98,8 +98,8 @@ async fn must(command: &mut Command) -> Outcome<()> {
     Err(String::from_utf8_lossy(&ended.stderr).trim().to_owned().into())
 }
 
-/// The answer to a DNS query: this machine for an address (RFC 1035, section 4) of a good name, no record for
-/// anything else of one; none for any other name.
+/// Returns the answer to a DNS query (RFC 1035, section 4): this machine's address for an A query of a good
+/// name, no record for another type of query; `None` for any other name.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let question = query.get(12..)?;
     let end = question.iter().position(|byte| *byte == 0)? + 1;
@@ -110,11 +110,11 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     }
     let is_address = asked == [0, 1, 0, 1];
     let mut answer = query.get(..2)?.to_vec();
-    // A response without error, with recursion; one question, and an answer or none.
+    // A response without error, with recursion; one question, and one answer or none.
     answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_address), 0, 0, 0, 0]);
     answer.extend(&question[..end + 4]);
     if is_address {
-        // The name of the question, an address of the internet, for no time at all.
+        // The name of the question, type A, class IN, TTL 0.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
     }
     Some(answer)
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn good_names_have_this_machines_address_and_others_no_answer() {
+    fn good_names_resolve_to_this_machine_and_others_get_no_answer() {
         let good = b"\x02w1\x04GOOD\x04test\x00";
         let found = answer(&query(good, 1)).unwrap();
         assert_eq!((&found[..2], &found[found.len() - 4..]), (&[7, 9][..], &[127, 0, 0, 1][..]));

@@ -1,4 +1,4 @@
-//! Listings that take the database long, by a key that may do nothing else.
+//! Slow listings, with an API key that may do nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,36 +14,36 @@ use crate::connection::{Connection, request};
 use crate::report::grouped;
 use crate::system::API_KEY;
 
-/// A history that takes a while to look through: events to which nothing subscribes.
+/// The event type of the history that the listings search: no webhook subscribes to it.
 const HISTORY_EVENT: &str = "command.started";
 const HISTORY_BATCHES: usize = 200;
 const BATCH_EVENTS: usize = 1_000;
 const WRITERS: usize = 4;
 
-/// Each of them at once and again and again.
+/// The number of readers with each habit; all read at once, repeatedly.
 const READERS: usize = 40;
 
-/// What nothing in the history fits.
+/// A listing that matches nothing in the history.
 const SEARCH: &str = "/events?event=command.started&project=nobody&limit=100";
-/// What everything fits.
+/// A listing that matches the whole history.
 const PAGE: &str = "/events?event=command.started&limit=100";
 
-/// How long a reader waits, leaves others waiting, or stays before it leaves.
+/// How long a reader waits for its response, leaves responses unread, or stays before it disconnects.
 const WAIT: Duration = Duration::from_secs(12);
 const UNREAD: Duration = Duration::from_secs(2);
 const SHORT: Duration = Duration::from_millis(50);
 
-/// How many pages are asked for on a connection on which none is read.
+/// The pages requested on a connection that reads none.
 const UNREAD_PAGES: usize = 20;
 
-/// What a reader does.
+/// The behaviour of a reader.
 #[derive(Clone, Copy)]
 enum Habit {
-    /// Waits for its answer.
+    /// Waits for its response.
     Waits,
-    /// Asks, and is gone a moment later.
+    /// Sends a request and disconnects a moment later.
     Leaves,
-    /// Asks for many pages, and reads none.
+    /// Requests many pages and reads none.
     ReadsNothing,
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn prepare(api: SocketAddr) -> Outcome<()> {
         let batch = Arc::clone(&batch);
         tasks.spawn(async move {
             for _ in 0..HISTORY_BATCHES / WRITERS {
-                // A connection each: the answer lists all ids, and is larger than what is kept for one.
+                // One connection per batch: the response lists all ids, and exceeds a connection's buffer.
                 let status = Connection::open(api).await?.status_of(&batch).await?;
                 if status != 202 {
                     return Err(format!("the history was answered {status}").into());
@@ -73,7 +73,7 @@ pub(super) async fn prepare(api: SocketAddr) -> Outcome<()> {
     Ok(())
 }
 
-/// Has everybody read.
+/// Starts all readers.
 pub(super) async fn begin(api: SocketAddr) -> Outcome<Attack> {
     let key = request(api, API_KEY, "POST", "/api-keys", r#"{"scopes":["webhooks:read"]}"#);
     let mut connection = Connection::open(api).await?;
@@ -100,7 +100,7 @@ pub(super) async fn begin(api: SocketAddr) -> Outcome<Attack> {
     Ok(Attack { tasks, note })
 }
 
-/// Reads once, and answers the status; 0 if the answer was not waited for.
+/// Reads once and returns the status; 0 if the reader did not wait for the response.
 async fn read(api: SocketAddr, key: &str, habit: Habit) -> Outcome<u16> {
     let mut connection = Connection::open_from(CROWD_ADDRESS, api).await?;
     match habit {

@@ -8,7 +8,7 @@ use crate::{Outcome, usage};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    /// An api and a worker on Postgres.
+    /// An API and a worker on Postgres.
     Postgres,
     /// Everything in one process on SQLite.
     Sqlite,
@@ -25,14 +25,15 @@ impl Kind {
     }
 }
 
-/// It is killed when dropped: a stop in good order would wait for endpoints that never answer.
+/// A running system. Dropping it kills its processes: a graceful stop would wait for endpoints that never
+/// respond.
 pub(super) enum System {
     Postgres(Box<(Deployment, Database)>),
     Sqlite(Box<AllInOne>),
 }
 
 impl System {
-    /// Starts one whose deliveries have so many open files at the most.
+    /// Starts a system whose deliveries may open at most `open_files` files.
     pub(super) async fn start(kind: Kind, open_files: Option<u32>) -> Outcome<Self> {
         match kind {
             Kind::Sqlite => Ok(Self::Sqlite(Box::new(AllInOne::start_limited(open_files).await?))),
@@ -45,7 +46,7 @@ impl System {
         }
     }
 
-    /// Kills what delivers and starts it again, with whatever it remembers.
+    /// Kills the delivering process and starts it again on the same data.
     pub(super) async fn restart(self) -> Outcome<Self> {
         match self {
             Self::Sqlite(process) => Ok(Self::Sqlite(Box::new(process.restart().await?))),
@@ -64,7 +65,7 @@ impl System {
         }
     }
 
-    /// The most memory that its processes ever held, in MiB.
+    /// Returns the peak memory of its processes, in MiB.
     pub(super) fn memory_mib(&self) -> Outcome<f64> {
         let pids = match self {
             Self::Postgres(system) => vec![Some(system.0.api.pid), system.0.worker_pid()],

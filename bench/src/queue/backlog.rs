@@ -1,4 +1,4 @@
-//! One webhook has a large backlog: how long does another webhook's new delivery wait to be claimed?
+//! Measures how long a new delivery waits for its claim while another webhook has a large backlog.
 
 use rdev_webhooks_domain::{Settled, WebhookId};
 use serde_json::json;
@@ -10,15 +10,15 @@ use crate::report::{Report, grouped};
 use crate::stats::{micros, percentile};
 use crate::{Outcome, say};
 
-/// What the busy webhook subscribes to, and what the other.
+/// The event types of the busy webhook and of the other.
 const BUSY: &str = "command.failed";
 const QUIET: &str = "command.completed";
-/// As many as one webhook may have in flight: the worker claims the busy one's share along with the
-/// other's.
+/// The most deliveries that one webhook has in flight: the worker claims the busy webhook's share along with
+/// the other's.
 const TAKE: u32 = 32;
 const SAMPLES_PER_ROUND: usize = 100;
 
-/// Makes the two webhooks in both stores, and the backlog in one.
+/// Creates the two webhooks in both stores, and the backlog in one.
 pub(super) async fn fill(plain: &Store, loaded: &Store, sizes: Sizes) -> Outcome<()> {
     say(&format!("a backlog of {} for one webhook", sizes.backlog));
     for store in [plain, loaded] {
@@ -28,14 +28,14 @@ pub(super) async fn fill(plain: &Store, loaded: &Store, sizes: Sizes) -> Outcome
     loaded.publish(BUSY, sizes.backlog).await
 }
 
-/// What the busy webhook has due when the other gets its new delivery.
+/// The due deliveries of the busy webhook when the other gets its new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Busy {
-    /// Nothing.
+    /// None.
     Idle,
-    /// Just what it may have in flight, as is usual for one that is busy.
+    /// As many as it may have in flight, the usual state of a busy webhook.
     Share,
-    /// The backlog.
+    /// The whole backlog.
     Backlog,
 }
 
@@ -88,7 +88,8 @@ pub(super) async fn measure(
     Ok(())
 }
 
-/// One new delivery, claimed as a worker claims: with the share of whoever else has something due.
+/// Publishes one event and claims its delivery as a worker does: along with the shares of other webhooks with
+/// due deliveries.
 async fn publish_and_claim(store: &Store, busy: Busy) -> Outcome<u32> {
     if busy == Busy::Share {
         store.publish(BUSY, TAKE as usize).await?;

@@ -1,5 +1,5 @@
-//! What the statements that carry the load cost Postgres by the size of their batch: a part for each
-//! call, and a part for each delivery.
+//! Measures how the cost of the main statements to Postgres depends on the size of their batch: a part per
+//! call, and a part per delivery.
 
 use serde_json::json;
 
@@ -12,16 +12,17 @@ use rdev_webhooks_domain::Settled;
 
 const TYPE: &str = "command.completed";
 const BATCHES: [usize; 4] = [1, 8, 32, 256];
-/// The kernel counts in hundredths of a second: enough calls that this is a small error.
+/// The calls per measurement: the kernel counts in hundredths of a second, so fewer would make the error
+/// large.
 const CALLS: usize = 60;
 const DELIVERIES: usize = 300;
 
-/// Processor time of all of Postgres, in microseconds for each call.
+/// Processor time of all Postgres processes, in microseconds per call.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     batch: usize,
     publish: f64,
-    /// Discovering, claiming and settling.
+    /// Discover, claim and settle.
     deliver: f64,
 }
 
@@ -36,7 +37,7 @@ pub(super) async fn measure(
     let mut costs = Vec::new();
     for batch in BATCHES {
         let calls = sizes.rounds * CALLS.max(DELIVERIES / batch);
-        // The first time plans the statements and fills the caches.
+        // The first run plans the statements and fills the caches.
         cost(database, store, batch, 10).await?;
         costs.push(cost(database, store, batch, calls).await?);
     }

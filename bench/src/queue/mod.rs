@@ -1,6 +1,6 @@
-//! The stores alone, through the ports: whether a webhook's backlog delays another webhook, and whether
-//! what is due in the future costs anything now. Each is measured in turns on a store that has it and one
-//! that has not, so that whatever else the machine does falls on both.
+//! Benchmarks of the stores alone, through the ports: whether a webhook's backlog delays another webhook, and
+//! whether retries due in the future cost anything now. Each benchmark alternates between a store with the
+//! load and one without, so that other work of the machine affects both.
 
 mod backlog;
 mod batches;
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     json: PathBuf,
 }
 
-/// How much of everything.
+/// The sizes of a benchmark.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
     backlog: usize,
@@ -97,7 +97,7 @@ async fn new_database(database: &Database) -> TestDatabase {
     database.server.database(|url| async move { migrate(&url).await }).await
 }
 
-/// Does now what the server would otherwise do by itself in the middle of measuring.
+/// Does the maintenance that the server would otherwise do in the middle of a measurement.
 async fn settle_down(server: &mut Database, databases: &[TestDatabase]) -> Outcome<()> {
     for database in databases {
         let mut conn = database.connect().await;

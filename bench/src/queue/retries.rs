@@ -1,4 +1,4 @@
-//! Many deliveries are to be tried again much later: what do they cost a claim now?
+//! Measures what many retries due much later cost a claim now.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::stats::{median, micros, per_second, percentile};
 use crate::{Outcome, say};
 
 const TYPE: &str = "command.completed";
-/// The webhooks, which have the retries and the new deliveries alike.
+/// The number of webhooks; each has retries and new deliveries.
 const WEBHOOKS: usize = 10;
 const MUCH_LATER: Duration = Duration::from_secs(24 * 60 * 60);
-/// As many as the worker lets each have in flight.
+/// The most deliveries that the worker has in flight per webhook.
 const TAKE: u32 = 32;
 const TAKE_WHILE_FILLING: u32 = 256;
 const EVENTS_PER_ROUND: usize = 1_000;
-/// Filling goes in parts, so that what waits meanwhile stays little.
+/// The events per part of the filling, so that the queue stays short meanwhile.
 const EVENTS_PER_FILL: usize = 5_000;
 
-/// Makes the webhooks in both stores; in one of them retries, just as a worker makes them.
+/// Creates the webhooks in both stores, and in one of them retries, as a worker schedules them.
 pub(super) async fn fill(plain: &Store, loaded: &Store, sizes: Sizes) -> Outcome<()> {
     say(&format!("{} retries of tomorrow", sizes.retries));
     for store in [plain, loaded] {
@@ -44,11 +44,11 @@ pub(super) async fn fill(plain: &Store, loaded: &Store, sizes: Sizes) -> Outcome
     Ok(())
 }
 
-/// What it took to empty the queue of what is due.
+/// The cost of emptying the queue of due deliveries.
 struct Drained {
     deliveries: u64,
     took: Duration,
-    /// How long each discovery took, in microseconds.
+    /// The duration of each discovery, in microseconds.
     discoveries: Vec<u32>,
 }
 

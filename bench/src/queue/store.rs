@@ -1,4 +1,4 @@
-//! A store, and what a worker does with it.
+//! A store, with a worker's operations on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use rdev_webhooks_testkit::samples;
 
 use crate::Outcome;
 
-/// As many as go into one commit of the publisher.
+/// The most events in one commit of the publisher.
 const EVENTS_PER_COMMIT: usize = 512;
-/// As many webhooks as the worker looks at in one go.
+/// The webhooks per page of the worker's discovery.
 const PAGE: u32 = 256;
 
 pub(super) struct Store {
@@ -25,7 +25,7 @@ pub(super) struct Store {
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
-/// Longer than any part of this keeps what it has claimed.
+/// The duration of a lease, longer than any benchmark holds one.
 const LEASE: Duration = Duration::from_secs(10 * 60);
 
 impl Store {
@@ -33,7 +33,7 @@ impl Store {
         Arc::new(SystemEntropy)
     }
 
-    /// Makes a webhook for one type of events.
+    /// Creates a webhook for one event type.
     pub(super) async fn webhook(&self, event_type: &str) -> Outcome<WebhookId> {
         let webhook = Webhook {
             events: [event_type.parse()?].into(),
@@ -64,7 +64,7 @@ impl Store {
         Ok(self.queue.discover(None, PAGE).await?)
     }
 
-    /// Claims up to `take` of every webhook that was found to have something due.
+    /// Claims up to `take` deliveries of every discovered webhook.
     pub(super) async fn claim(&self, found: &Discovery, take: u32) -> Outcome<Vec<LeasedDelivery>> {
         let share = |id| ClaimShare { webhook: id, take, lease_for: LEASE };
         let shares = found.due.iter().map(|due| share(due.id)).collect();
@@ -72,7 +72,7 @@ impl Store {
         Ok(self.queue.claim(&claim).await?)
     }
 
-    /// Records an attempt for each, and insists on its being taken.
+    /// Settles one attempt per delivery; fails unless each settlement is accepted.
     pub(super) async fn settle(&self, leased: &[LeasedDelivery], settled: Settled) -> Outcome<()> {
         let status = if settled == Settled::Succeeded { 200 } else { 500 };
         let settlements: Vec<_> = leased

@@ -1,4 +1,4 @@
-//! What the worker does with a backlog, and whether it gets slower as it goes.
+//! Measures how fast the worker drains a backlog, and whether it slows down.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::stats::per_second;
 use crate::system::MANY;
 use crate::{Outcome, say};
 
-/// The backlog is looked at in so many parts.
+/// The number of parts of the backlog with a rate of their own.
 const PARTS: u64 = 10;
-/// More of them fill the backlog sooner; this is not what is measured.
+/// The publisher's connections. The filling is not measured; more connections shorten it.
 const CONNECTIONS: usize = 64;
-/// However slow, filling ends.
+/// The longest duration of the filling.
 const LONGEST_FILL: Duration = Duration::from_secs(300);
 
 pub(super) struct Backlog {
     pub(super) filled: Published,
     pub(super) deliveries: u64,
     pub(super) took: Duration,
-    /// Deliveries a second in each tenth of the backlog, from the first delivery on.
+    /// Deliveries per second in each tenth of the backlog, from the first delivery on.
     pub(super) rates: Vec<f64>,
     pub(super) used: Used,
 }
@@ -54,12 +54,12 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Outcome<Backlog> {
     Ok(Backlog { filled, deliveries, took, rates, used })
 }
 
-/// The rate in each part, and the time for all, from the first delivery on.
+/// Returns the rate in each part and the total time, from the first delivery on.
 async fn watch(bench: &Bench<'_>, arrived_before: u64, deliveries: u64) -> (Vec<f64>, Duration) {
     let ledger = &bench.ledger;
     let mut tick = tokio::time::interval(Duration::from_millis(2));
     let mut rates = Vec::new();
-    // The first delivery starts the clock: until then the worker was starting too.
+    // The first delivery starts the clock: before it the worker was still starting.
     while ledger.arrived() == arrived_before {
         tick.tick().await;
     }

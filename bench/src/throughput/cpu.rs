@@ -1,4 +1,4 @@
-//! Processor time, and work of the database, over a phase.
+//! Processor time and work of the database during a phase.
 
 use tokio::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::Outcome;
 use crate::database::Work;
 use crate::usage::cpu_seconds;
 
-/// What had been used at a moment.
+/// The usage up to a moment.
 pub(super) struct Before {
     at: Instant,
     cpu: Cpu,
@@ -20,7 +20,7 @@ pub(super) struct Cpu {
     pub(super) api: f64,
     pub(super) worker: f64,
     pub(super) postgres: f64,
-    /// Of the publisher and the receiver.
+    /// Publisher and receiver.
     pub(super) bench: f64,
 }
 
@@ -30,7 +30,7 @@ impl Cpu {
     }
 }
 
-/// What a phase has used.
+/// The usage of a phase.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Used {
     pub(super) seconds: f64,

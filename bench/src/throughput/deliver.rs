@@ -1,4 +1,4 @@
-//! How fast events are published and delivered, from the first request until the last delivery.
+//! Measures how fast events are published and delivered, from the first request to the last delivery.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) struct DeliveryRate {
     pub(super) fan_out: usize,
     pub(super) published: Published,
     pub(super) deliveries: u64,
-    /// From the first request until the last delivery arrived.
+    /// The time from the first request to the arrival of the last delivery.
     pub(super) took: Duration,
     pub(super) used: Used,
     pub(super) statements: Vec<Statement>,

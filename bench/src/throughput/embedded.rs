@@ -1,4 +1,4 @@
-//! The same in one process on SQLite, at fan-out 1.
+//! The same measurements for one process on SQLite, at fan-out 1.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Embedded {
     pub(super) took: Duration,
     pub(super) cpu_seconds: f64,
     pub(super) memory_mib: f64,
-    /// At 200 events a second.
+    /// The median latency at 200 events per second.
     pub(super) p50_us: u32,
     pub(super) p99_us: u32,
 }

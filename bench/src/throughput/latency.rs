@@ -1,12 +1,12 @@
-//! How long an event takes from the moment it is sent until the receiver has it, at a fixed rate that
-//! does not care how long answers take.
+//! Measures the latency from sending an event to its arrival at the receiver, at a fixed rate that does not
+//! depend on the response time.
 
 use super::Bench;
 use super::cpu::{Before, Used};
 use crate::stats::percentile;
 use crate::{Outcome, say};
 
-/// Enough that none waits for a connection before the system is far behind.
+/// The publisher's connections, enough that no event waits for one before the system is far behind.
 const CONNECTIONS: usize = 64;
 
 pub(super) struct Latency {

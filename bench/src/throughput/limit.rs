@@ -1,5 +1,5 @@
-//! What this machine could do at the most: a bare hyper client to the same receiver, with requests like
-//! those that are delivered, and nothing behind them.
+//! Measures the upper limit of this machine: a bare hyper client sends requests like those of deliveries to
+//! the same receiver, without a system behind it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::ledger::Ledger;
 use crate::receiver::Receiver;
 use crate::stats::per_second;
 
-/// Few, as the publisher has, and as many as the worker may have.
+/// The numbers of connections to try: as few as the publisher has, and as many as the worker may have.
 const CONNECTIONS: [usize; 2] = [16, 64];
 
-/// The same, measured before and after all else, for a machine that others use too.
+/// The limit before and after all other phases, since others may use the machine too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) before: f64,
@@ -34,9 +34,9 @@ impl Limits {
     }
 }
 
-/// Requests a second, with the number of connections that is best for it.
+/// Returns the requests per second with the best number of connections.
 pub(super) async fn measure(each: Duration) -> Outcome<f64> {
-    // Nobody published these, so they have a book of their own.
+    // These requests are not published, so they have a ledger of their own.
     let receiver = Receiver::start(Ledger::new(0)).await?;
     let mut best: f64 = 0.0;
     for connections in CONNECTIONS {

@@ -1,6 +1,6 @@
-//! The most memory that processes held.
+//! The peak memory of the processes.
 
-/// In MiB.
+/// Peak memory, in MiB.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
     pub(super) api: f64,

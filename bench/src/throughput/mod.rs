@@ -1,4 +1,4 @@
-//! The release binaries under load, one phase after the other on one machine, in one run.
+//! Benchmarks of the release binaries under load: one run on one machine, one phase after the other.
 
 mod backlog;
 mod cpu;
@@ -26,7 +26,7 @@ use crate::report::Report;
 use crate::system::{API_KEY, Deployment, MANY, TO_MANY, TO_ONE, subscribe};
 use crate::{Outcome, say};
 
-/// Places in the ledger for each second of a phase, at the rates that this machine could ever reach.
+/// Places in the ledger per second of a phase, more than this machine could ever use.
 const PLACES_PER_SECOND: u64 = 100_000;
 
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     json: PathBuf,
 }
 
-/// What can be measured apart from the others.
+/// A part of the run that can be measured alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
     Publish,
@@ -75,13 +75,13 @@ impl Options {
         self.backlog.unwrap_or(if self.quick { 50_000 } else { 500_000 })
     }
 
-    /// How long everything that was published may take to arrive.
+    /// Returns the longest time for all published deliveries to arrive.
     fn patience(&self) -> Duration {
         self.duration() * 6 + Duration::from_secs(60 + self.backlog() / 1_000)
     }
 }
 
-/// What all phases work with.
+/// The parts that all phases share.
 struct Bench<'a> {
     options: &'a Options,
     ledger: Arc<Ledger>,
@@ -90,7 +90,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// What publishes events to one webhook, or to all of the ten.
+    /// Returns a publisher of events to one webhook, or to all ten.
     fn publisher(&self, fan_out: usize) -> Publisher {
         Publisher {
             address: self.deployment.address,
@@ -144,7 +144,7 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
 
     let Bench { ledger, deployment, database, .. } = bench;
     let (api, worker) = deployment.stop().await?;
-    // Nothing of it is to disturb what follows.
+    // The database must not disturb the following phases.
     drop(database);
     say("the limit again");
     let again = limit::measure(options.duration() / 4).await?;

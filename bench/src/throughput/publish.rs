@@ -1,4 +1,4 @@
-//! How fast events are taken, on disk when they are answered, while nobody delivers.
+//! Measures how fast the API accepts events, with each on disk before its response, while no worker delivers.
 
 use super::Bench;
 use super::cpu::{Before, Used};
@@ -10,7 +10,7 @@ pub(super) struct PublishRate {
     pub(super) used: Used,
 }
 
-/// Leaves what it has published to be delivered.
+/// Measures publishing; leaves the published events undelivered.
 pub(super) async fn measure(bench: &mut Bench<'_>) -> Outcome<PublishRate> {
     let (duration, connections) = (bench.options.duration() / 2, bench.options.connections);
     say("publishing, without a worker");

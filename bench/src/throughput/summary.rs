@@ -1,4 +1,4 @@
-//! What the phases found, in the report.
+//! The results of the phases, as rows of the report.
 
 use serde_json::json;
 
