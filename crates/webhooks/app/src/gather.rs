@@ -1,26 +1,26 @@
-//! Gathering what goes into one transaction.
+//! Batches of items for one transaction.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-/// Fewer than this at a time are not load: whoever is alone waits for nobody.
+/// Batch size from which there is load. A single caller never waits.
 const LOAD: usize = 4;
-/// How long a batch waits under load for those that are to be expected.
+/// Time that a batch waits under load for the expected items.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// Takes batches off a channel, whatever is in it, up to a limit. Where producers wait for the answers of
-/// one batch before they bring more, those just answered are about to come back, and with those who wait
-/// already they make one batch rather than two that take turns. So under load it waits for them, a little.
+/// Takes batches from a channel: all waiting items, up to a limit. Producers that wait for the answers to one
+/// batch before they send more will soon send again. With the items that wait already these make one batch
+/// rather than two alternating ones. So under load a batch waits for them briefly.
 #[derive(Debug, Default)]
 pub(crate) struct Gather {
-    /// How many were in the last batch.
+    /// Size of the last batch.
     last: usize,
 }
 
 impl Gather {
-    /// Adds the next batch to `batch`, which is empty, and says how many those are; none if the channel is
+    /// Adds the next batch to `batch`, which is empty, and returns its size. Returns 0 if the channel is
     /// closed and empty.
     pub(crate) async fn next<T>(
         &mut self,
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_is_alone_waits_for_nobody() {
+    async fn a_single_caller_never_waits() {
         let (sender, mut channel) = mpsc::channel(16);
         let mut gather = Gather::default();
         let began = Instant::now();
@@ -62,13 +62,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_just_answered_join_those_who_wait() {
+    async fn returning_callers_join_the_waiting_batch() {
         let (sender, mut channel) = mpsc::channel(64);
         let mut gather = Gather::default();
         let mut batch = Vec::new();
         send(&sender, 8);
         assert_eq!(gather.next(&mut channel, &mut batch, 64).await, 8);
-        // Eight more came while the first were stored, and the first come back.
+        // Eight more callers came while the first were stored, and the first come back.
         send(&sender, 8);
         let back = async {
             tokio::task::yield_now().await;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_does_not_come_back_is_not_waited_for_long() {
+    async fn the_wait_for_callers_that_do_not_return_is_bounded() {
         let (sender, mut channel) = mpsc::channel(64);
         let mut gather = Gather::default();
         let mut batch = Vec::new();
@@ -90,7 +90,7 @@ mod tests {
         let began = Instant::now();
         assert_eq!(gather.next(&mut channel, &mut batch, 64).await, 1);
         assert!(began.elapsed() <= LINGER);
-        // Nor at all any more.
+        // The next batch does not wait at all.
         send(&sender, 1);
         let began = Instant::now();
         assert_eq!(gather.next(&mut channel, &mut batch, 64).await, 1);

@@ -1,7 +1,7 @@
-//! What is counted and timed, through the facade of the crate [`metrics`]: a process that installs a
-//! recorder before it puts the system together has it collected; elsewhere it costs next to nothing.
+//! Metrics, through the facade of the crate [`metrics`]. A process that installs a recorder before it builds
+//! the system collects them. Without a recorder they cost almost nothing.
 //!
-//! Handles are made once, with the part that they belong to, so that measuring allocates nothing.
+//! Each part of the system creates its handles once, so that measuring allocates nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use metrics::{
 use rdev_webhooks_domain::ports::{LocalCause, StoreError};
 use rdev_webhooks_domain::{AttemptOutcome, FailureClass, FailureReason, Published, Settled};
 
-/// Of publishing.
+/// Metrics of publishing.
 pub(crate) struct Publishing {
     events: Counter,
     repeated: Counter,
@@ -55,7 +55,7 @@ impl Publishing {
         }
     }
 
-    /// A batch was stored.
+    /// Counts a stored batch.
     pub(crate) fn stored(&self, published: &[Published], took: Duration) {
         let fresh = published.iter().filter(|one| !one.duplicate);
         let (mut events, mut deliveries) = (0, 0);
@@ -70,7 +70,7 @@ impl Publishing {
         self.commit.record(took);
     }
 
-    /// A batch of so many was not stored.
+    /// Counts a batch of `events` events that was not stored.
     pub(crate) fn failed(&self, events: usize, error: &StoreError) {
         let counter = match error {
             StoreError::Unavailable(_) => &self.unavailable,
@@ -79,13 +79,13 @@ impl Publishing {
         counter.increment(events as u64);
     }
 
-    /// What counts the events that are turned away because too many wait.
+    /// Returns the counter of events that are rejected because too many wait.
     pub(crate) fn busy(&self) -> Counter {
         self.busy.clone()
     }
 }
 
-/// Of attempts.
+/// Metrics of attempts.
 pub(crate) struct Attempts {
     succeeded: Outcome,
     failed: Vec<(FailureClass, Outcome)>,
@@ -141,12 +141,12 @@ impl Attempts {
         }
     }
 
-    /// A delivery was claimed that had been due for so long.
+    /// Records how long a claimed delivery had been overdue.
     pub(crate) fn claimed(&self, overdue: Duration) {
         self.lateness.record(overdue);
     }
 
-    /// An attempt ended, so long after its event was accepted.
+    /// Records the end of an attempt and the time since its event was accepted.
     pub(crate) fn ended(&self, outcome: &AttemptOutcome, took: Duration, since_accepted: Duration) {
         match &outcome.failure {
             None => {
@@ -162,7 +162,7 @@ impl Attempts {
     }
 }
 
-/// Of attempts that this host could not make.
+/// Metrics of attempts that this host could not make.
 pub(crate) struct LocalFaultCounters(Vec<(LocalCause, Counter)>);
 
 impl LocalFaultCounters {
@@ -183,7 +183,7 @@ impl LocalFaultCounters {
     }
 }
 
-/// Of what the settler records.
+/// Metrics of the settler.
 pub(crate) struct Settling {
     succeeded: Counter,
     failed: Vec<(FailureReason, Counter)>,
@@ -234,18 +234,18 @@ impl Settling {
         }
     }
 
-    /// A batch was taken to the database.
+    /// Records a batch that was sent to the database.
     pub(crate) fn recorded(&self, outcomes: usize, took: Duration) {
         self.batch.record(outcomes as f64);
         self.commit.record(took);
     }
 
-    /// An outcome was refused.
+    /// Counts an outcome that the database rejected.
     pub(crate) fn refused(&self) {
         self.refused.increment(1);
     }
 
-    /// An outcome counts, or came too late.
+    /// Counts a settled outcome, or one that came too late.
     pub(crate) fn settled(&self, settled: Settled, applied: bool) {
         match settled {
             _ if !applied => self.lost.increment(1),
@@ -260,7 +260,7 @@ impl Settling {
     }
 }
 
-/// Of the pool's slots and what the scheduler claims for them.
+/// Metrics of the pool's slots and the scheduler's claims.
 pub(crate) struct Scheduling {
     in_flight: Gauge,
     parked: Gauge,

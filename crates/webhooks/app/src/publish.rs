@@ -1,4 +1,4 @@
-//! Publishing: many callers, one commit.
+//! Publication of events: many callers share one commit.
 
 mod lanes;
 
@@ -21,39 +21,40 @@ use lanes::Call;
 
 pub use lanes::PublisherTask;
 
-/// How many calls may wait for a commit; further ones are told [`PublishError::Busy`].
+/// Maximum number of calls that wait for a commit. Further calls fail with [`PublishError::Busy`].
 const MAX_WAITING: usize = 4_096;
 
-/// How many events one call may bring.
+/// Maximum number of events per call.
 pub const MAX_EVENTS: usize = 1_000;
-/// How many deliveries a call with several events may make.
+/// Maximum number of deliveries that a call with several events may create.
 pub const MAX_BATCH_DELIVERIES: u32 = 5_000;
-/// How many deliveries a single event may make.
+/// Maximum number of deliveries that a single event may create.
 pub const MAX_EVENT_DELIVERIES: u32 = 100_000;
 
-/// On whose behalf events are published. The default is limited in nothing.
+/// The producer of events. The default has no restrictions.
 #[derive(Debug, Clone, Default)]
 pub struct Producer {
-    /// The API key; none for the administrator's, or without one.
+    /// The API key. `None` for the administrator key, or without a key.
     pub key: Option<ApiKeyId>,
-    /// What the producer sees, if that is limited to projects.
+    /// The access of a project-scoped producer.
     pub access: Option<Arc<Access>>,
 }
 
-/// An event as a producer brings it.
+/// An event to publish, as its producer submits it.
 #[derive(Debug, Clone)]
 pub struct EventDraft {
-    /// The type; must be in the catalogue, and not one that tells of the system itself.
+    /// The event type. It must be in the catalogue and must not be operational.
     pub event_type: EventType,
-    /// When it happened; now, if the producer does not say.
+    /// When the event happened. Without it, the time of publication.
     pub timestamp: Option<Timestamp>,
-    /// The producer's own key.
+    /// The event key: the producer's own id of the event.
     pub key: Option<EventKey>,
-    /// The project it belongs to.
+    /// The project of the event.
     pub project: Option<ProjectName>,
-    /// The payload: a JSON object's text, sent on byte for byte. It must match its type's schema, if that has one.
+    /// The payload: the text of a JSON object, delivered byte for byte. It must match the schema of its type,
+    /// if there is one.
     pub data: String,
-    /// The producer's trace.
+    /// The producer's trace context.
     pub traceparent: Option<TraceParent>,
 }
 
@@ -61,27 +62,27 @@ pub struct EventDraft {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The events are not what the catalogue asks of their types; all faults at once, up to a hundred.
+    /// The events do not meet the catalogue's rules for their types. Contains all faults, up to a hundred.
     #[error("{}", of_faults(.0))]
     Invalid(Vec<EventFault>),
-    /// A single call brings more than [`MAX_EVENTS`].
+    /// The call contains more than [`MAX_EVENTS`] events.
     #[error("must contain at most {MAX_EVENTS} events, not {0}")]
     TooMany(usize),
-    /// The events would make too many deliveries. Nothing was stored.
+    /// The events would create too many deliveries. Nothing was stored.
     #[error("{0}")]
     TooLarge(TooLarge),
-    /// Checking the events against the schemas of their types would take too long. Nothing was stored.
+    /// The check of the events against the schemas of their types would take too long. Nothing was stored.
     #[error("require too much work to check against the schemas of their types: publish fewer at once")]
     TooMuchWork,
-    /// Too many calls are waiting for the database, or this one has waited for too long. Nothing was stored;
-    /// worth another try.
+    /// Too many calls are waiting for the database, or this call has waited too long. Nothing was stored, and
+    /// another try may succeed.
     #[error("too many events are waiting to be stored")]
     Busy,
     /// The process is stopping. Nothing was stored.
     #[error("the publisher has stopped")]
     Stopped,
-    /// The database failed. After [`StoreError::Unavailable`] the event may be stored all the same; an
-    /// event's own key makes another try harmless.
+    /// The database failed. After [`StoreError::Unavailable`] the event may be stored nevertheless. An event
+    /// key makes another try safe.
     #[error("the event could not be stored")]
     Store(#[source] Arc<StoreError>),
 }
@@ -89,13 +90,14 @@ pub enum PublishError {
 /// Why events cannot be stored together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge {
-    /// How many events there were.
+    /// Number of events.
     pub events: usize,
-    /// How many deliveries they would make, each event one for each webhook that gets it; at least so many.
+    /// Number of deliveries that they would create at least, one for each event and each webhook that gets
+    /// it.
     pub deliveries: u64,
-    /// How many deliveries they may make.
+    /// Maximum number of deliveries.
     pub limit: u32,
-    /// How many of the events, from the first on, stay within the limit.
+    /// Number of events, counted from the first, that stay within the limit.
     pub events_within: usize,
 }
 
@@ -131,7 +133,7 @@ fn of_faults(faults: &[EventFault]) -> String {
     }
 }
 
-/// Takes events. Cheap to clone; the task ends when the last clone is gone.
+/// The publisher of events. Clones are cheap. The task ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Publisher {
     calls: mpsc::Sender<Call>,
@@ -143,7 +145,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher and the task that must be run for it.
+    /// Creates a publisher and the task that must run for it.
     #[must_use]
     pub fn new(
         store: Arc<dyn EventRepository>,
@@ -153,7 +155,7 @@ impl Publisher {
         Self::with_outages(store, ambient, catalogue, Outages::default())
     }
 
-    /// The same, which tells `outages` of what the database fails to store.
+    /// Creates a publisher as [`Self::new`] does. It reports database failures to `outages`.
     #[must_use]
     pub fn with_outages(
         store: Arc<dyn EventRepository>,
@@ -174,12 +176,12 @@ impl Publisher {
         (publisher, PublisherTask { calls, store, measures, outages })
     }
 
-    /// Stores an event with all its deliveries; it is on disk when this answers.
+    /// Stores an event with all its deliveries. Both are on disk when this returns.
     pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
         self.publish_as(&Producer::default(), draft).await
     }
 
-    /// Stores an event of a producer as [`Self::publish`] does.
+    /// Stores a producer's event as [`Self::publish`] does.
     pub async fn publish_as(
         &self,
         producer: &Producer,
@@ -189,17 +191,18 @@ impl Publisher {
             let event = self.event_of(producer, draft, Target::Subscribers);
             return self.store_one(event).await;
         }
-        // It is answered for each of its events.
+        // The answer has one entry for each event.
         self.publish_all_as(producer, vec![draft]).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
-    /// Stores events with all their deliveries, all of them or none, in one transaction, and answers for
-    /// each in the same order. A key that is repeated, within these events too, is answered as for one.
+    /// Stores events with all their deliveries in one transaction, all or none. Returns one entry for each
+    /// event, in input order. An event with a repeated key, even within these events, is a duplicate as in
+    /// [`Self::publish`].
     pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
         self.publish_all_as(&Producer::default(), drafts).await
     }
 
-    /// Stores events of a producer as [`Self::publish_all`] does.
+    /// Stores a producer's events as [`Self::publish_all`] does.
     pub async fn publish_all_as(
         &self,
         producer: &Producer,
@@ -220,7 +223,7 @@ impl Publisher {
         self.store(events.collect()).await
     }
 
-    /// Stores an event that is ours, for one webhook.
+    /// Stores an event of the service itself for `target`.
     pub(crate) async fn publish_to(
         &self,
         draft: EventDraft,
@@ -246,7 +249,7 @@ impl Publisher {
     }
 
     async fn store_one(&self, event: NewEvent) -> Result<Published, PublishError> {
-        // A call is answered for each of its events.
+        // The answer has one entry for each event.
         self.store(vec![event]).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
@@ -254,8 +257,8 @@ impl Publisher {
         if is_repeated() { self.store_missing(events).await } else { self.hand_over(events).await }
     }
 
-    /// Stores what is not there already. To what is, its deliveries were added together with it, and none
-    /// since.
+    /// Stores the events that are not stored yet. A stored event has all its deliveries: they were added with
+    /// it, and none since.
     async fn store_missing(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
         let (mut before, mut missing) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
@@ -291,7 +294,7 @@ impl Publisher {
             mpsc::error::TrySendError::Closed(_) => PublishError::Stopped,
         })?;
         let published = answered.await.map_err(|_| PublishError::Stopped)??;
-        // A store answers for each event; one that does not is caught here rather than trusted.
+        // A store answers for each event. A wrong answer is caught here rather than trusted.
         if published.len() == count { Ok(published) } else { Err(PublishError::Stopped) }
     }
 }

@@ -1,29 +1,32 @@
-//! The webhooks that are worth claiming from without asking first.
+//! The webhooks that the scheduler claims from without a discovery.
 
 use std::time::Duration;
 
 use rdev_webhooks_domain::DueWebhook;
 use tokio::time::Instant;
 
-/// Nothing that becomes due elsewhere waits for longer than this, because busy webhooks are claimed from.
+/// Longest time between two discoveries. A delivery of another webhook waits no longer than this while busy
+/// webhooks are served.
 const DISCOVER_EVERY: Duration = Duration::from_millis(20);
-/// A webhook that has given nothing for so long is not busy.
+/// Time without a yielded delivery after which a webhook is not busy.
 const QUIET_AFTER: Duration = Duration::from_secs(1);
-/// Of more than this many, most have nothing at any moment, and a discovery costs less than to try them.
+/// Maximum number of busy webhooks. Of more, most have nothing due at any moment, and a discovery costs less
+/// than to try each.
 const MOST: usize = 64;
 
-/// The webhooks that something was claimed from lately, as the last discovery described them. What is known
-/// of them may have changed since; whether they are to get anything at all is for the claim to see.
+/// The webhooks that yielded deliveries recently, as the last discovery described them. They may have changed
+/// since. The claim checks whether they may receive anything.
 #[derive(Debug, Default)]
 pub(super) struct Busy {
     webhooks: Vec<(DueWebhook, Instant)>,
     discovered_at: Option<Instant>,
-    /// When any of them gave something.
+    /// When any of them last yielded a delivery.
     gave_at: Option<Instant>,
 }
 
 impl Busy {
-    /// Whom to claim from, and when to discover again; nobody if that is now.
+    /// Returns the webhooks to claim from and the time of the next discovery, or `None` if the next discovery
+    /// is now.
     pub(super) fn known(&mut self, now: Instant) -> Option<(Vec<DueWebhook>, Instant)> {
         let discover_at = self.discovered_at? + DISCOVER_EVERY;
         self.webhooks.retain(|(_, gave_at)| now < *gave_at + QUIET_AFTER);
@@ -33,28 +36,28 @@ impl Busy {
         Some((self.webhooks.iter().map(|(webhook, _)| *webhook).collect(), discover_at))
     }
 
-    /// Whether any of them has given something since the last discovery, or just before.
+    /// True if any webhook yielded a delivery since the last discovery or just before it.
     pub(super) fn is_at_it(&self, now: Instant) -> bool {
         self.gave_at.is_some_and(|gave_at| now < gave_at + DISCOVER_EVERY)
     }
 
-    /// There was a discovery, which found these to have something.
+    /// Records a discovery and the webhooks that it found.
     pub(super) fn discovered(&mut self, due: &[DueWebhook], now: Instant) {
         self.discovered_at = Some(now);
         for (known, _) in &mut self.webhooks {
-            // Both are few: `known` is bounded, and a page is sorted.
+            // The search is cheap: `webhooks` is bounded, and a page is sorted.
             if let Ok(place) = due.binary_search_by_key(&known.id, |found| found.id) {
                 *known = due[place];
             }
         }
     }
 
-    /// This one gave something.
+    /// Records that this webhook yielded a delivery.
     pub(super) fn gave(&mut self, webhook: &DueWebhook, now: Instant) {
         self.gave_at = Some(now);
         match self.webhooks.iter().position(|(known, _)| known.id == webhook.id) {
             Some(place) => self.webhooks[place].1 = now,
-            // One more than is used says as much as all.
+            // One webhook above the maximum is enough to show that there are too many.
             None if self.webhooks.len() <= MOST => self.webhooks.push((*webhook, now)),
             None => {}
         }
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_discovery_is_never_long_ago() {
+    async fn busy_webhooks_do_not_postpone_a_discovery() {
         let mut busy = Busy::default();
         assert_eq!(busy.known(Instant::now()), None);
         let discovered_at = Instant::now();
@@ -100,20 +103,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_webhook_that_gives_nothing_is_soon_left_to_discovery() {
+    async fn a_webhook_that_yields_nothing_stops_being_busy() {
         let mut busy = Busy::default();
         busy.gave(&webhook(1), Instant::now());
         busy.gave(&webhook(2), Instant::now());
         tokio::time::advance(QUIET_AFTER / 2).await;
         busy.gave(&webhook(2), Instant::now());
         tokio::time::advance(QUIET_AFTER / 2).await;
-        // That it has something says nothing: at its cap, it does not give it.
+        // A discovery alone does not make a webhook busy: a webhook at its cap yields nothing.
         busy.discovered(&[webhook(1), webhook(2)], Instant::now());
         assert_eq!(known(&mut busy), Some(vec![webhook(2)]));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_changes_about_a_webhook_is_known_from_the_next_discovery_on() {
+    async fn a_discovery_updates_the_busy_webhooks() {
         let mut busy = Busy::default();
         busy.gave(&webhook(1), Instant::now());
         let changed = DueWebhook { timeout: Some(Duration::from_secs(1)), ..webhook(1) };
@@ -122,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn very_many_are_left_to_discovery() {
+    async fn too_many_busy_webhooks_are_left_to_discovery() {
         let mut busy = Busy::default();
         busy.discovered(&[], Instant::now());
         for n in 0..200 {

@@ -1,4 +1,4 @@
-//! The third step: how the delivery goes on.
+//! The third step: the next state of the delivery.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use rdev_webhooks_domain::{
 
 use super::retry_after::retry_after;
 
-/// Jitter adds up to this part of a wait, so that deliveries that failed together do not come back
-/// together.
+/// Maximum jitter as a fraction of a wait, so that deliveries that failed together are not retried together.
 const MAX_JITTER: f64 = 0.1;
 
-/// How a delivery goes on after an attempt.
+/// What happens to a delivery and its webhook after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decision {
-    /// What becomes of the delivery.
+    /// The next state of the delivery.
     pub settled: Settled,
-    /// Whether the webhook is to be disabled because its endpoint is gone for good.
+    /// True if the webhook must be disabled because its endpoint is gone (410).
     pub gone: bool,
-    /// What the attempt says of the endpoint.
+    /// The effect of the attempt on the endpoint's health.
     pub health: HealthEffect,
 }
 
-/// Decides by the outcome, the webhook's policy and what the endpoint asks for. `now` is when the
-/// outcome came in, by the store's clock, after `duration`; `jitter` is a random fraction, 0 to 1.
+/// Decides by the outcome, the webhook's retry policy and the endpoint's `Retry-After`. `now` is the time of
+/// the outcome by the store's clock, `duration` the length of the attempt, `jitter` a random fraction, 0 to
+/// 1.
 #[must_use]
 pub fn decide(
     leased: &LeasedDelivery,

@@ -61,7 +61,7 @@ fn only_2xx_succeeds() {
 }
 
 #[test]
-fn the_last_attempt_of_the_policy_is_the_last() {
+fn the_delivery_fails_after_the_last_attempt_of_its_policy() {
     let failed = answered(500, &[]);
     assert_eq!(automatic(1, &failed), Settled::RetryAfter(Duration::from_secs(5)));
     assert_eq!(automatic(2, &failed), Settled::RetryAfter(Duration::from_secs(10)));
@@ -69,14 +69,14 @@ fn the_last_attempt_of_the_policy_is_the_last() {
 }
 
 #[test]
-fn gone_fails_at_once_and_disables() {
+fn a_410_fails_the_delivery_and_disables_the_webhook() {
     let decision = decide(&leased(Trigger::Automatic, 1, false), &answered(410, &[]), SOON, NOW, 0.0);
     let settled = Settled::Failed(FailureReason::Gone);
     assert_eq!(decision, Decision { settled, gone: true, health: HealthEffect::Rejected });
 }
 
 #[test]
-fn an_attempt_tells_of_its_endpoint_whoever_asked_for_it() {
+fn an_attempt_counts_for_health_whatever_its_trigger() {
     for trigger in [Trigger::Automatic, Trigger::Manual, Trigger::Replay] {
         let told =
             |outcome: &AttemptOutcome| decide(&leased(trigger, 1, false), outcome, SOON, NOW, 0.0).health;
@@ -93,7 +93,7 @@ fn a_refused_destination_fails_at_once() {
 }
 
 #[test]
-fn an_attempt_that_was_asked_for_is_alone() {
+fn a_failed_redelivery_is_not_retried() {
     let failed = answered(500, &[]);
     for trigger in [Trigger::Manual, Trigger::Replay] {
         let alone = decide(&leased(trigger, 1, false), &failed, SOON, NOW, 0.0).settled;
@@ -104,7 +104,7 @@ fn an_attempt_that_was_asked_for_is_alone() {
 }
 
 #[test]
-fn retry_after_delays_but_never_hastens_and_never_beyond_a_day() {
+fn retry_after_only_lengthens_a_wait_and_at_most_to_a_day() {
     let asked = |seconds| automatic(1, &answered(503, &[("retry-after", seconds)]));
     assert_eq!(asked("60"), Settled::RetryAfter(Duration::from_secs(60)));
     assert_eq!(asked("1"), Settled::RetryAfter(Duration::from_secs(5)));

@@ -1,4 +1,4 @@
-//! Whether a worker, and what else a process needs, is at work.
+//! The liveness of the worker and of the other tasks that a process needs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A worker that has not looked at the queue for this long is not at work: many times the poll interval,
-/// and longer than a slow statement.
+/// Time without a look at the queue after which a worker is late: many times the poll interval, and longer
+/// than a slow statement.
 const LATE_AFTER: Duration = Duration::from_secs(5);
 
-/// Says when the worker of this process last looked at the queue with success, and whether a task has ended
-/// that the process cannot do without. Clones share it.
+/// The liveness of a process: when its worker last looked at the queue with success, and whether a required
+/// task has ended. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeat {
     looked_at: Arc<Mutex<Option<Instant>>>,
@@ -20,25 +20,27 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// The worker has looked at the queue, or is just starting to.
+    /// Records that the worker has looked at the queue, or is starting.
     pub(super) fn beat(&self) {
         *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// How long the worker has been silent, if that is too long. A process without a worker is never late.
+    /// Returns how long the worker has been silent, if that is too long. A process without a worker is never
+    /// late.
     #[must_use]
     pub fn late_by(&self) -> Option<Duration> {
         let last = *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
         last.map(|last| last.elapsed()).filter(|silent| *silent > LATE_AFTER)
     }
 
-    /// Cancelled, by whoever runs the tasks, once one has ended that the process cannot do without.
+    /// Returns the token that the owner of the tasks cancels when a required task has ended.
     #[must_use]
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }
 
-    /// Cancelled once the process is about to stop: it works, but is not ready for more.
+    /// Returns the token that is cancelled when the process is about to stop: it works, but is not ready for
+    /// more.
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {
         &self.stopping

@@ -1,4 +1,4 @@
-//! Counting and logging attempts that this host could not make.
+//! Counts and logs of attempts that this host could not make.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use crate::measures::LocalFaultCounters;
 
-/// An outage is over when no attempt has met its cause for this long: longer than the longest pause between
-/// two attempts of one webhook.
+/// Time without a fault of the same cause after which an outage is over: longer than the longest pause
+/// between two attempts of one webhook.
 const OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// The local faults of a worker: one log line when an outage begins, one when it is over.
+/// The local faults of a worker: logs one line when an outage begins and one when it ends.
 pub(super) struct LocalFaults {
     counters: LocalFaultCounters,
     any: AtomicBool,
@@ -33,7 +33,7 @@ impl LocalFaults {
         Self { counters: LocalFaultCounters::new(), any: AtomicBool::new(false), outages: Mutex::default() }
     }
 
-    /// Notes an attempt that was not made.
+    /// Records an attempt that could not be made.
     pub(super) fn not_attempted(&self, fault: &LocalFault) {
         self.counters.increment(fault.cause);
         let now = Instant::now();
@@ -53,7 +53,7 @@ impl LocalFaults {
         self.any.store(true, Ordering::Relaxed);
     }
 
-    /// Notes an attempt that was made.
+    /// Records an attempt that was made.
     pub(super) fn attempted(&self) {
         if self.any.load(Ordering::Relaxed) {
             let mut outages = self.lock();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outage_is_over_once_its_cause_is_not_met_any_more() {
+    async fn an_outage_ends_when_its_cause_has_not_occurred_for_a_while() {
         let faults = LocalFaults::new();
         faults.not_attempted(&fault(LocalCause::Resources));
         faults.not_attempted(&fault(LocalCause::Network));

@@ -1,11 +1,11 @@
-//! Delivering: prepare → send → decide → settle.
+//! Delivery: prepare → send → decide → settle.
 //!
-//! [`Worker::run`] joins three kinds of tasks. The scheduler finds out which webhooks have something
-//! due, claims as much as there are free slots for, and hands it to the pool. Each task of the pool
-//! drives its deliveries at the same time: [`prepare`] makes the request, the dispatcher sends it,
-//! [`decide`] says how the delivery goes on. The settler records what came of them, many to a
-//! transaction, and frees their slots. An attempt that this host could not make is not recorded: the settler
-//! releases the delivery, and the scheduler pauses the webhook for a moment.
+//! [`Worker::run`] joins three kinds of tasks. The scheduler discovers the webhooks with due deliveries,
+//! claims as many deliveries as slots are free, and hands them to the pool. Each pool task drives its
+//! deliveries concurrently: [`prepare`] builds the request, the dispatcher sends it, and [`decide`]
+//! determines the next state of the delivery. The settler records the outcomes, many per transaction, and
+//! frees their slots. An attempt that this host could not make is not recorded: the settler releases the
+//! delivery, and the scheduler pauses the webhook for a moment.
 
 mod busy;
 mod decide;

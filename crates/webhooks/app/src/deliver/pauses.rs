@@ -6,14 +6,14 @@ use std::time::Duration;
 use rdev_webhooks_domain::WebhookId;
 use tokio::time::Instant;
 
-/// The first pause, and the longest that repeated faults lead to.
+/// First pause, and longest pause after repeated faults.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// How many webhooks are remembered. With more, the whole pool pauses.
+/// Maximum number of remembered webhooks. With more, the whole pool pauses.
 const MAX_PAUSED: usize = 65_536;
 
-/// The webhooks that are not claimed for a while. A released delivery is claimable at once, so without a
-/// pause it would be claimed and released in a loop.
+/// The paused webhooks, whose deliveries are not claimed for a while. A released delivery is claimable at
+/// once, so without a pause it would be claimed and released in a loop.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     webhooks: HashMap<WebhookId, Pause>,
@@ -30,7 +30,7 @@ impl Pauses {
     /// Pauses a webhook after a local fault, twice as long as the last time.
     pub(super) fn pause(&mut self, webhook: WebhookId, now: Instant) {
         if let Some(pause) = self.webhooks.get_mut(&webhook) {
-            // Attempts that were under way together count once.
+            // Concurrent attempts count once.
             if pause.until <= now {
                 pause.length = (pause.length * 2).min(MAX_PAUSE);
                 pause.until = now + pause.length;
@@ -47,7 +47,7 @@ impl Pauses {
         }
     }
 
-    /// Ends a webhook's pause: an attempt was made.
+    /// Ends a webhook's pause after an attempt that was made.
     pub(super) fn end(&mut self, webhook: WebhookId) {
         if !self.webhooks.is_empty() {
             self.webhooks.remove(&webhook);

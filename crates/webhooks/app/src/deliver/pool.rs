@@ -1,4 +1,4 @@
-//! The tasks that send.
+//! The tasks of the pool, which send requests.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use super::{decide, prepare};
 use crate::measures::Attempts;
 use crate::{Ambient, Statistics};
 
-/// A claimed delivery, since when it is claimed and until when the claim holds, by this process's own clock.
+/// A claimed delivery with the begin and the end of its lease, by this process's own clock.
 pub(super) struct Job {
     pub(super) leased: LeasedDelivery,
     pub(super) claimed: Instant,
@@ -34,7 +34,7 @@ pub(super) struct Job {
     pub(super) underway: Underway,
 }
 
-/// What the settler is to do about a delivery.
+/// The end of a job, and what the settler must do with its delivery.
 pub(super) struct Outcome {
     pub(super) webhook: WebhookId,
     /// The number of its flight.
@@ -43,17 +43,17 @@ pub(super) struct Outcome {
 }
 
 pub(super) enum Action {
-    /// Record this.
+    /// Record this settlement.
     Settle(Box<Settlement>),
-    /// Give it back unused.
+    /// Release the lease unused.
     Release(LeaseRef),
-    /// Give it back unused, and pause its webhook: this host could not make the attempt.
+    /// Release the lease unused and pause the webhook: this host could not make the attempt.
     NotAttempted(LeaseRef),
-    /// Nothing: its lease is to expire.
+    /// Do nothing: the lease expires.
     Forget,
 }
 
-/// One task of the pool. It drives its deliveries at the same time, without a task for each.
+/// A task of the pool. It drives its deliveries concurrently, without a task for each.
 pub(super) struct PoolTask {
     pub(super) dispatcher: Arc<dyn Dispatcher>,
     pub(super) ambient: Ambient,
@@ -65,10 +65,10 @@ pub(super) struct PoolTask {
 }
 
 impl PoolTask {
-    /// Works until there are no more jobs. On `abort` it begins no more, cuts off the attempts that it is making,
-    /// and answers the leases of the jobs that it did not begin.
+    /// Runs until no more jobs come. On `abort` it begins no more jobs, interrupts its attempts, and returns
+    /// the leases of the jobs that it did not begin.
     pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>, abort: CancellationToken) -> Vec<LeaseRef> {
-        // One of this task alone: so many attempts of all tasks would wait for one lock.
+        // A token for this task alone: the attempts of all tasks would contend for one lock.
         let cut_off = CancellationToken::new();
         let mut running = FuturesUnordered::new();
         let mut left = Vec::new();
@@ -85,7 +85,7 @@ impl PoolTask {
                     }
                 }
                 Some(outcome) = running.next(), if !running.is_empty() => {
-                    // The settler outlives every task of the pool, and has room for every delivery.
+                    // The settler outlives every pool task, and its channel has room for every delivery.
                     if self.outcomes.send(outcome).await.is_err() {
                         break;
                     }
@@ -103,7 +103,7 @@ impl PoolTask {
         let webhook = job.leased.target.webhook_id;
         let lease = job.leased.lease;
         let (flight, underway) = (job.flight, job.underway.clone());
-        // A defect in one attempt must not take the task and its other deliveries with it.
+        // A panic in one attempt must not end the task and its other deliveries.
         let action = AssertUnwindSafe(self.send(job, cut_off)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(delivery = %lease.delivery, "attempt panicked; delivery will be retried when its lease expires");
             Action::Forget
@@ -116,7 +116,7 @@ impl PoolTask {
         let leased = &job.leased;
         let lease = leased.lease;
         if leased.takeovers > 0 {
-            // The claim has recorded the attempt of the worker that died.
+            // The claim has recorded the abandoned attempt of the other worker.
             self.statistics.abandoned(leased.target.webhook_id);
         }
         if leased.takeovers > MAX_TAKEOVERS {
@@ -131,12 +131,12 @@ impl PoolTask {
         }
         let started_at = self.ambient.now();
         let prepared = prepare(leased, started_at, self.delivery_timeout);
-        // A process that was stopped for a while comes back with claims that others have taken over.
+        // A process that was suspended may resume with leases that other workers have taken over.
         if Instant::now() + prepared.request.deadline > job.lease_ends {
             return Action::Release(lease);
         }
         self.measures.claimed(leased.overdue);
-        // The request holds the body as long as that is needed, which a parked attempt may outlast.
+        // The request holds the body as long as it is needed. A parked attempt may last longer.
         job.leased.body = Bytes::new();
         let leased = &job.leased;
         let sent = tokio::select! {
@@ -157,7 +157,7 @@ impl PoolTask {
         self.local_faults.attempted();
         let ended_at = self.ambient.now();
         self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
-        // Due times are the store's, so what the endpoint asks for is set against the store's clock.
+        // Due times are by the store's clock, so `Retry-After` counts by it too.
         let store_now = leased.claimed_at + job.claimed.elapsed();
         let jitter = self.ambient.entropy.fraction();
         let decision = decide(leased, &report.outcome, report.duration, store_now, jitter);
@@ -183,7 +183,7 @@ impl PoolTask {
     }
 }
 
-/// The settlement of an attempt that was cut off because the worker ends.
+/// Returns the settlement of an attempt that was interrupted because the worker ends.
 fn interrupted(
     leased: &LeasedDelivery,
     started_at: Timestamp,
@@ -234,7 +234,7 @@ fn log(
     }
 }
 
-/// A duration as a number for the log.
+/// Returns a duration in milliseconds for the log.
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1_000.0
 }

@@ -1,4 +1,4 @@
-//! The first step: what is sent.
+//! The first step: the request of an attempt.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("rdev-webhooks/", en
 pub struct Prepared {
     /// The request.
     pub request: DispatchRequest,
-    /// The `webhook-signature` in it, for the history.
+    /// The `webhook-signature` of the request, for the history.
     pub signature: String,
 }
 
-/// Makes the request of a delivery's attempt that begins at `now`, signed with every secret that is
-/// active then. `timeout` is the worker's own deadline, for a webhook that has none.
+/// Builds the request of an attempt that begins at `now`, signed with every secret that is active then.
+/// `timeout` is the deadline for a webhook without a deadline of its own.
 #[must_use]
 pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Prepared {
     let target = &leased.target;
@@ -59,8 +59,8 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
     }
 }
 
-/// The headers that an attempt sent, in order, for people: as they went out, with the values of the
-/// webhook's custom headers redacted, for they are secrets.
+/// Returns the headers that an attempt sent, in order, for display. The values of the webhook's custom
+/// headers are secrets and are redacted.
 #[must_use]
 pub fn sent_headers(
     delivery: &Delivery,
@@ -83,7 +83,7 @@ pub fn sent_headers(
     ours.chain(custom.names().map(|name| (name.to_owned(), REDACTED.to_owned()))).collect()
 }
 
-/// What the headers of an attempt say.
+/// The values in the headers of an attempt.
 struct Facts<'a> {
     event_id: EventId,
     event_type: &'a EventType,
@@ -106,8 +106,8 @@ impl Facts<'_> {
         headers.insert(RDEV_DELIVERY, text(&self.delivery.to_string()));
         headers.insert(RDEV_ATTEMPT, self.attempt.into());
         if let Some(producer) = self.traceparent {
-            // The attempt is the receiver's parent span; its id is as good as random, and the history
-            // can tell it again.
+            // The attempt is the receiver's parent span. The id is as good as random, and the history can
+            // derive it again.
             let attempt = AttemptId::derive(self.delivery, self.attempt).as_uuid().as_u64_pair().1;
             headers.insert(TRACEPARENT, text(&producer.with_parent(attempt).to_string()));
         }
@@ -115,7 +115,8 @@ impl Facts<'_> {
     }
 }
 
-/// Ids, types, signatures and traces are visible ASCII by their making, so this never falls back.
+/// Returns a header value. Ids, types, signatures and traces are visible ASCII by construction, so the
+/// fallback is never used.
 fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""))
 }

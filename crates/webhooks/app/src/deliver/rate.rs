@@ -1,16 +1,15 @@
-//! A webhook's own cap on deliveries a second.
+//! A webhook's rate limit in deliveries per second.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The shortest wait for a rate limit, so that a high rate is served in small batches rather than one
-/// by one.
+/// Shortest wait for a rate limit, so that a high rate is served in small batches rather than one by one.
 const MIN_RATE_WAIT: Duration = Duration::from_millis(5);
-/// How much of a second's worth may go out at once after a quiet time.
+/// Burst after a quiet time, as a fraction of the deliveries of one second.
 const BURST_SECONDS: f64 = 0.1;
 
-/// Tokens come in at a rate, up to a bound, and each delivery takes one.
+/// A token bucket: tokens arrive at a rate, up to a bound, and each delivery takes one.
 #[derive(Debug)]
 pub(super) struct TokenBucket {
     rate: f64,
@@ -47,11 +46,11 @@ impl TokenBucket {
     }
 
     pub(super) fn whole_tokens(&self) -> u32 {
-        // A burst is at most 1,000 tokens; below one, and below zero, there are none.
+        // A burst is at most 1,000 tokens. Less than one token, or a negative number, counts as none.
         self.tokens.max(0.0) as u32
     }
 
-    /// How long to wait for a token.
+    /// Returns how long to wait for a token.
     pub(super) fn wait(&self) -> Duration {
         let wait = Duration::try_from_secs_f64((1.0 - self.tokens) / self.rate).unwrap_or_default();
         wait.max(MIN_RATE_WAIT)

@@ -1,39 +1,40 @@
-//! Whether outcomes wait to be recorded for so long that nothing may be claimed.
+//! Backpressure from the settler: while outcomes wait too long to be recorded, nothing is claimed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A batch of outcomes that takes longer than this to record may outlast the leases of those behind it.
+/// Recording time after which a batch is late: it may outlast the leases of the outcomes behind it.
 const LATE_AFTER: Duration = Duration::from_secs(10);
 
-/// What the settler tells the scheduler of its backlog. Clones share it.
+/// The state of the settler's backlog, for the scheduler. Clones share it.
 ///
-/// While the database is away leases end, and their deliveries can be claimed again, those whose outcome waits to be
-/// recorded among them. So after a batch that failed or was late nothing is claimed before the backlog is empty.
+/// While the database is unavailable leases expire, and their deliveries can be claimed again, even if their
+/// outcomes wait to be recorded. So after a batch that failed or was late nothing is claimed until the
+/// backlog is empty.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recording(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when the present batch is being recorded.
+    /// When the recording of the current batch began.
     since: Option<Instant>,
     is_behind: bool,
 }
 
 impl Recording {
-    /// A batch is about to be recorded.
+    /// Records the begin of a batch.
     pub(super) fn begin(&self) {
         self.change(|state| state.since = Some(Instant::now()));
     }
 
-    /// It could not be, and is tried again.
+    /// Records a failed try. The batch is tried again.
     pub(super) fn failed(&self) {
         self.change(|state| state.is_behind = true);
     }
 
-    /// It was recorded, and there is or is no other.
+    /// Records the end of a batch. `is_empty` says that no other outcome waits.
     pub(super) fn end(&self, is_empty: bool) {
         self.change(|state| {
             state.is_behind |= state.is_late(Instant::now());
@@ -42,7 +43,7 @@ impl Recording {
         });
     }
 
-    /// Whether nothing may be claimed.
+    /// True if nothing may be claimed.
     pub(super) fn is_behind(&self, now: Instant) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_behind || state.is_late(now)
@@ -73,13 +74,13 @@ mod tests {
         assert!(is_behind());
         recording.end(false);
         recording.begin();
-        assert!(is_behind(), "another batch waits");
+        assert!(is_behind(), "another batch is waiting");
         recording.end(true);
         assert!(!is_behind());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_batch_that_takes_long_counts_as_failed() {
+    async fn a_late_batch_counts_as_failed() {
         let recording = Recording::default();
         recording.begin();
         tokio::time::advance(LATE_AFTER).await;

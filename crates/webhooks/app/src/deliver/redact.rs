@@ -1,4 +1,4 @@
-//! Keeping custom header values out of the history: some endpoints answer with what they were sent.
+//! Redaction of custom header values in captured responses: some endpoints echo the request.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use http::HeaderValue;
 use memchr::memmem;
 use rdev_webhooks_domain::{CapturedResponse, CustomHeaders, REDACTED, RESPONSE_BODY_LIMIT};
 
-/// What is shorter is no secret, and might stand anywhere.
+/// Shortest value to redact. A shorter one is no secret and may occur anywhere.
 const SHORTEST: usize = 8;
-/// What is looked for is bounded, whole values first: it takes time that other deliveries wait for.
+/// Maximum number of values to search for, whole values first: other deliveries wait for the search.
 const MOST: usize = 128;
-/// So much of the beginning of a value is looked for where a body was cut off.
+/// Shortest prefix of a value to redact at the end of a cut body.
 const SHORTEST_PIECE: usize = 4;
 
-/// Takes the values of a webhook's custom headers out of what it answered: each as it was sent, each of the
-/// words that it is made of, and both as they are written in JSON. What is shorter than eight bytes stays, as
-/// does what an endpoint encodes in another way.
+/// Redacts the values of a webhook's custom headers in its response: each value as sent, each of its words,
+/// and the JSON encoding of both. Values shorter than eight bytes stay, and so do values that an endpoint
+/// encodes in another way.
 ///
-/// `is_cut` says that the body may end in the middle of something.
+/// `is_cut` says that the body may end in the middle of a value.
 pub(super) fn redact(response: &mut CapturedResponse, is_cut: bool, sent: &CustomHeaders) {
     if sent.as_map().is_empty() {
         return;
@@ -37,7 +37,7 @@ pub(super) fn redact(response: &mut CapturedResponse, is_cut: bool, sent: &Custo
     }
 }
 
-/// What is looked for, the longest first, so that none hides a longer one.
+/// Returns the texts to search for, the longest first, so that none hides a longer one.
 fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
     // Custom headers are ASCII.
     let values = || sent.as_map().values().filter_map(|value: &HeaderValue| value.to_str().ok());
@@ -56,7 +56,8 @@ fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
     secrets
 }
 
-/// The text without them, or none if it holds none. Where it was cut off it may end with a piece of one.
+/// Returns the text without the secrets, or `None` if it contains none. A cut text may end with a piece of a
+/// secret.
 fn without(text: &[u8], secrets: &[memmem::Finder<'_>], is_cut: bool) -> Option<Vec<u8>> {
     let mut redacted: Option<Vec<u8>> = None;
     for finder in secrets {
@@ -83,7 +84,7 @@ fn without(text: &[u8], secrets: &[memmem::Finder<'_>], is_cut: bool) -> Option<
     redacted
 }
 
-/// How many bytes at the end are the beginning of a secret, and not all of it.
+/// Returns the number of bytes at the end of the text that are a proper prefix of the secret.
 fn piece_at_end(text: &[u8], secret: &[u8]) -> usize {
     let longest = secret.len().saturating_sub(1).min(text.len());
     (SHORTEST_PIECE..=longest).rev().find(|length| text.ends_with(&secret[..*length])).unwrap_or(0)
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_taken_out_wherever_they_stand() {
+    fn values_are_redacted_wherever_they_occur() {
         for (values, body, expected) in [
             (
                 &["s3cret-token"] as &[&str],
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_at_the_cut_goes_too() {
+    fn a_piece_of_a_value_at_the_cut_is_redacted() {
         assert_eq!(redacted(&["s3cret-token"], "a s3cret-toke", true), "a [redacted]");
         assert_eq!(redacted(&["s3cret-token"], "a s3cret-token", true), "a [redacted]");
         assert_eq!(redacted(&["s3cret-token"], "a s3c", true), "a s3c");
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_over_the_limit_is_cut_off() {
+    fn a_body_that_grows_over_the_limit_is_truncated() {
         let mut response = CapturedResponse {
             body: "12345678".repeat(RESPONSE_BODY_LIMIT / 8).into(),
             ..Default::default()
@@ -166,7 +167,7 @@ mod tests {
         #[test]
         fn no_value_is_left(value in "[!-~]{8,40}", around in prop::collection::vec("[ -~]{0,20}", 1..5)) {
             let found = redacted(&[&value], &around.join(&value), false);
-            // What stood around it may make one with what is put in its place.
+            // The text around a value may form the value together with the replacement.
             prop_assume!(!around.concat().contains(&value[..1]) && !REDACTED.contains(&value[..1]));
             prop_assert!(!found.contains(&value), "{found}");
         }

@@ -1,27 +1,27 @@
-//! How far the scheduler has gone through the webhooks.
+//! The scheduler's position in its round over the webhooks.
 
 use rdev_webhooks_domain::WebhookId;
 use tokio::time::Instant;
 
-/// One round over the webhooks that have something due, a page at a time.
+/// One round over the webhooks with due deliveries, a page at a time.
 #[derive(Debug, Default)]
 pub(super) struct Round {
     /// Where the next page begins.
     pub(super) after: Option<WebhookId>,
-    /// Where it began, if that was not at the first webhook: there it ends.
+    /// Where the round began, if not at the first webhook. It ends there.
     pub(super) began_after: Option<WebhookId>,
     pub(super) is_under_way: bool,
-    /// How many pages it has looked at.
+    /// Number of pages so far.
     pub(super) pages: u32,
-    /// Some webhook holds no slot, and none is free for it.
+    /// True if some webhook holds no slot and no slot is free for it.
     pub(super) waits_for_slot: bool,
-    /// How many lanes of the last page want something.
+    /// Number of lanes of the last page with webhooks that want deliveries.
     pub(super) lanes: usize,
-    /// Some webhook gave all that was asked of it, and so may have more.
+    /// True if some webhook yielded as many deliveries as the claim asked for, so it may have more.
     pub(super) more: bool,
-    /// Some webhook has more than there are slots for it.
+    /// True if some webhook has more due deliveries than slots.
     pub(super) short_of_slots: bool,
-    /// When the next delivery becomes due, or a rate allows it.
+    /// When the next delivery becomes due or a rate allows it.
     pub(super) due_at: Option<Instant>,
 }
 
@@ -30,8 +30,9 @@ impl Round {
         self.due_at = Some(self.due_at.map_or(at, |sooner| sooner.min(at)));
     }
 
-    /// Goes on after a page that ends with `last`; none if there are no more. Says whether there is another page:
-    /// after the last webhook those follow from the first one to where the round began.
+    /// Continues after a page that ends with `last`, which is `None` for the last page. Returns true if
+    /// another page follows: after the last webhook the round continues from the first webhook to where it
+    /// began.
     pub(super) fn goes_on_after(&mut self, last: Option<WebhookId>) -> bool {
         let has_wrapped = self.after < self.began_after;
         self.after = last;

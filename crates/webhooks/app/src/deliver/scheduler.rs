@@ -1,4 +1,4 @@
-//! What decides which deliveries are sent next.
+//! The scheduler, which decides which deliveries are sent next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,26 +22,27 @@ use super::{Heartbeat, WorkerOptions};
 use crate::measures::Scheduling;
 use crate::{Ambient, Outages};
 
-/// How many webhooks are looked at in one go.
+/// Number of webhooks per discovery.
 const PAGE: u32 = 256;
-/// How many pages a round looks at while webhooks wait for slots.
+/// Maximum number of pages per round while webhooks wait for slots.
 const MAX_SHORT_PAGES: u32 = 8;
-/// From how many free slots on a page leaves some of them to those behind it. Fewer go to the pages in turn.
+/// Number of free slots from which a page leaves some to the pages behind it. Fewer slots go to the pages in
+/// turn.
 const MIN_DIVIDED_SLOTS: usize = 16;
-/// A lease lasts the attempt's deadline and this much more, for waiting and recording.
+/// Time that a lease lasts beyond the deadline of its attempt, for waiting and recording.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
-/// The first and the longest wait between two tries while the database is away.
+/// Shortest and longest wait between two tries while the database is unavailable.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// How soon to look again where a slot is waited for.
+/// Shortest wait for a slot before the next look at the queue.
 const SLOT_WAIT: Duration = Duration::from_millis(10);
-/// How soon to look again whether outcomes are recorded.
+/// Wait between two checks whether the recording of outcomes has caught up.
 const RECORDING_WAIT: Duration = Duration::from_millis(50);
-/// How often the queue is looked at while no slot is free.
+/// Interval between two looks at the queue while no slot is free.
 const LOOK_WHEN_FULL_EVERY: Duration = Duration::from_millis(20);
 
-/// A task of the pool, as the scheduler sees it.
+/// The scheduler's view of a pool task.
 pub(super) struct TaskSlots {
     jobs: mpsc::Sender<Job>,
     in_flight: usize,
@@ -53,35 +54,37 @@ impl TaskSlots {
     }
 }
 
-/// Owns the count of every slot, so that no lock is needed.
+/// The scheduler. It alone counts the slots, so it needs no lock.
 pub(super) struct Scheduler {
     queue: Arc<dyn DeliveryQueue>,
     ambient: Ambient,
     options: WorkerOptions,
     tasks: Vec<TaskSlots>,
     flights: Flights,
-    /// What the settler has yet to record.
+    /// The settler's backlog.
     recording: Recording,
     shares: Shares,
     pauses: Pauses,
     busy: Busy,
-    /// After which webhook the next round begins, so that those get their turn who had none in the last.
+    /// The webhook after which the next round begins, so that the webhooks that the last round skipped get
+    /// their turn.
     begin_after: Option<WebhookId>,
-    /// What was claimed of the page that the next round begins with.
+    /// Number of deliveries claimed from the page that the next round begins with.
     taken_of_page: usize,
     looked_when_full: Option<Instant>,
-    /// At the last discovery some webhook got none for lack of slots: what becomes free is not for the busy alone.
+    /// True if at the last discovery some webhook got nothing for lack of slots. Slots that become free are
+    /// then not for the busy webhooks alone.
     is_short: bool,
     round: Round,
     measures: Scheduling,
     outages: Outages,
 }
 
-/// When to look at the queue again, should no wake-up come before.
+/// The time of the next look at the queue, unless a wake-up arrives earlier.
 #[derive(Debug, Clone, Copy)]
 struct Next {
     at: Instant,
-    /// As soon as a slot is free, even before.
+    /// True if a free slot ends the wait earlier.
     when_freed: bool,
 }
 
@@ -118,7 +121,8 @@ impl Scheduler {
         }
     }
 
-    /// Hands out work until `drain`; the pool's tasks then see that no more comes.
+    /// Hands out deliveries until `drain` is cancelled. The end of the scheduler closes the channels of the
+    /// pool's tasks.
     pub(super) async fn run(
         mut self,
         mut freed: mpsc::Receiver<Vec<Freed>>,
@@ -153,8 +157,7 @@ impl Scheduler {
         }
     }
 
-    /// One claim: of the webhooks that are known to be busy, or else of a page of those that have something
-    /// due.
+    /// Makes one claim: from the busy webhooks, or else from a page of webhooks with due deliveries.
     async fn pass(&mut self) -> Result<Next, StoreError> {
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
@@ -169,7 +172,8 @@ impl Scheduler {
             && let Some((busy, discover_at)) = self.busy.known(now)
         {
             let taken = self.take(&busy, usize::MAX, now).await?;
-            // Those at their caps go on as soon as they may; what else there is can wait as long for both.
+            // Busy webhooks at their caps continue as soon as they may. All other webhooks wait until
+            // `discover_at` in either case.
             if taken > 0 || self.round.short_of_slots && self.busy.is_at_it(now) {
                 return Ok(self.end_of_round(now, discover_at));
             }
@@ -186,7 +190,8 @@ impl Scheduler {
             self.round.due(now + due_in);
         }
         self.busy.discovered(&discovery.due, now);
-        // A page leaves half of many slots to those behind it, so that no page waits until all before it are served.
+        // A page leaves half of many slots to the pages behind it, so that no page waits until all pages
+        // before it are served.
         let free = self.free_slots();
         let share = if discovery.has_more && free >= MIN_DIVIDED_SLOTS { free / 2 } else { free };
         let waited = self.round.waits_for_slot;
@@ -196,7 +201,7 @@ impl Scheduler {
 
         let last = discovery.due.last().filter(|_| discovery.has_more).map(|webhook| webhook.id);
         if self.round.waits_for_slot && !waited {
-            // A page's turn lasts until each of its lanes has had one; then those behind it come next.
+            // A page's turn lasts until each of its lanes has had a turn. Then the pages behind it come next.
             self.taken_of_page += taken;
             if self.taken_of_page < self.round.lanes {
                 self.begin_after = self.round.after;
@@ -218,8 +223,8 @@ impl Scheduler {
         self.options.slots().saturating_sub(self.flights.in_slots())
     }
 
-    /// When to look at the queue though no slot is free; none if that is now. Somebody may wait for a slot while
-    /// an attempt can be parked.
+    /// Returns when to look at the queue although no slot is free, or `None` for now: a webhook may wait for
+    /// a slot while an attempt can be parked.
     fn look_when_full(&mut self, now: Instant) -> Option<Instant> {
         let look_at = self.looked_when_full.map_or(now, |at| at + LOOK_WHEN_FULL_EVERY);
         match self.flights.slot_at(true) {
@@ -232,7 +237,7 @@ impl Scheduler {
         }
     }
 
-    /// When to go on after a round, at the latest at `latest`.
+    /// Ends the round and returns when to continue, at the latest at `latest`.
     fn end_of_round(&mut self, now: Instant, latest: Instant) -> Next {
         let round = std::mem::take(&mut self.round);
         let mut at = if round.more { now } else { round.due_at.map_or(latest, |due_at| due_at.min(latest)) };
@@ -244,7 +249,7 @@ impl Scheduler {
         Next { at, when_freed: round.short_of_slots }
     }
 
-    /// Claims of these webhooks what each may take, and says how much that was.
+    /// Claims what each of these webhooks may take. Returns the number of claimed deliveries.
     async fn take(&mut self, due: &[DueWebhook], share: usize, now: Instant) -> Result<usize, StoreError> {
         let mut wanted = Vec::with_capacity(due.len());
         for due in due {
@@ -268,8 +273,8 @@ impl Scheduler {
         Ok(gave.values().map(|count| *count as usize).sum())
     }
 
-    /// Shares out what is free, and says whether anybody got less than it may take. Parks attempts for those that
-    /// hold no slot and got none.
+    /// Divides the free slots among the webhooks. The second value is true if some webhook got less than it
+    /// may take. Parks attempts for webhooks that hold no slot and got none.
     fn ration(
         &mut self,
         wanted: &[(&DueWebhook, u32)],
@@ -287,7 +292,7 @@ impl Scheduler {
         self.shares.pass_turn(&ration);
         let lacks_slots = self.lacks_slots(&ration);
         self.round.waits_for_slot |= lacks_slots;
-        // The others of a page that has had its share come in the next round.
+        // A page that has used its share serves its other webhooks in the next round.
         self.round.more |= ration.waiting > 0 && !lacks_slots;
         self.round.lanes = ration.lanes;
         let rationed = ration.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
@@ -299,14 +304,15 @@ impl Scheduler {
         (shares.collect(), rationed)
     }
 
-    /// Whether some webhook gets nothing though no slot is left for it, beyond a page's share.
+    /// True if some webhook gets nothing because no slot is left, rather than because the page's share is
+    /// used.
     fn lacks_slots(&self, ration: &Ration) -> bool {
         let taken: u32 = ration.takes.iter().sum();
         ration.waiting > 0 && (ration.only_unproven_wait || taken as usize >= self.free_slots())
     }
 
-    /// Claims and hands out, and says how much of each. Notes whether some webhook gave all that was asked of
-    /// it, so that it may have more.
+    /// Claims deliveries and hands them out. Returns the number per webhook. Sets `round.more` if some
+    /// webhook yielded as many deliveries as the claim asked for, since it may have more.
     async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<HashMap<WebhookId, u32>, StoreError> {
         if shares.is_empty() {
             return Ok(HashMap::new());
@@ -335,7 +341,10 @@ impl Scheduler {
         Ok(counts)
     }
 
-    /// Gives a delivery to the least busy task; answers its lease if that task has ended.
+    /// Hands a delivery to the least busy task.
+    ///
+    /// # Errors
+    /// Fails with the delivery's lease if that task has ended.
     fn hand_out(
         &mut self,
         leased: LeasedDelivery,
@@ -371,7 +380,7 @@ impl Scheduler {
         self.measures.in_flight(self.flights.in_slots(), self.flights.parked());
     }
 
-    /// Waits for what `next` says, for a wake-up, or for the end.
+    /// Waits for the time or the slot that `next` names, for a wake-up, or for `drain`.
     async fn wait(&mut self, next: Next, freed: &mut mpsc::Receiver<Vec<Freed>>, drain: &CancellationToken) {
         let mut until = next.at;
         let queue = Arc::clone(&self.queue);
@@ -395,7 +404,7 @@ impl Scheduler {
         }
     }
 
-    /// Waits while the database is away, or outcomes wait for it: wake-ups mean nothing then.
+    /// Waits while the database is unavailable or outcomes wait to be recorded. Wake-ups mean nothing then.
     async fn pause(
         &mut self,
         wait: Duration,

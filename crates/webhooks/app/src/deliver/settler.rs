@@ -1,4 +1,4 @@
-//! The last step: recording what came of attempts, many to a transaction.
+//! The last step: the recording of outcomes, many per transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::gather::Gather;
 use crate::measures::Settling;
 use crate::{Outages, Statistics};
 
-/// How many outcomes go into one transaction.
+/// Maximum number of outcomes per transaction.
 const MAX_BATCH: usize = 256;
-/// The first and the longest wait between two tries while the database is away.
+/// Shortest and longest wait between two tries while the database is unavailable.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// A slot that is free again.
+/// A released slot.
 pub(super) struct Freed {
-    /// The number of its flight.
+    /// The number of the flight that held the slot.
     pub(super) flight: u64,
-    /// When the same delivery is due again, if that is known.
+    /// Time until the same delivery is due again, if known.
     pub(super) due_in: Option<Duration>,
-    /// How the endpoint took it, if it was asked.
+    /// How the endpoint responded, if an attempt was made.
     pub(super) experience: Option<Experience>,
-    /// Whether this host could not make the attempt.
+    /// True if this host could not make the attempt.
     pub(super) not_attempted: bool,
 }
 
-/// Records outcomes and then frees their slots, so that what is unrecorded stays bounded by the slots
-/// there are. A batch goes out as soon as the one before is done, or under load a moment later.
+/// The settler. It records outcomes before it frees their slots, so the number of slots bounds the number of
+/// unrecorded outcomes. A batch begins as soon as the previous one ends, or under load a moment later.
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
     freed: mpsc::Sender<Vec<Freed>>,
@@ -56,9 +56,9 @@ impl Settler {
         Self { queue, freed, measures: Settling::new(), statistics, outages, recording }
     }
 
-    /// Works until the pool is gone and everything is recorded. While the database is away it keeps
-    /// trying: a lease that ran out meanwhile still counts unless another worker took over. On `abort` it
-    /// gives up and answers the leases that it could not settle.
+    /// Runs until the pool has ended and every outcome is recorded. While the database is unavailable it
+    /// keeps trying: a lease that expires meanwhile still counts unless another worker took over the
+    /// delivery. On `abort` it gives up and returns the leases that it could not settle.
     pub(super) async fn run(
         self,
         mut outcomes: mpsc::Receiver<Outcome>,
@@ -103,14 +103,14 @@ impl Settler {
             left.extend(self.settle(&settlements, &webhooks, &abort).await);
             self.release(&releases).await;
             self.recording.end(outcomes.is_empty());
-            // The scheduler is gone when the worker drains; then nobody needs the slots.
+            // When the worker drains, the scheduler has ended and the slots are not needed.
             let _ = self.freed.send(slots).await;
         }
         left
     }
 
-    /// Records a batch, as far as it can be recorded; answers the leases of what was given up because of
-    /// `abort`.
+    /// Records a batch, one by one if the database rejects it. Returns the leases of the outcomes that were
+    /// given up because of `abort`.
     async fn settle(
         &self,
         settlements: &[Settlement],
@@ -137,14 +137,14 @@ impl Settler {
             match self.persist(one, webhook, abort).await {
                 Persisted::Done => {}
                 Persisted::GivenUp => left.push(settlement.lease),
-                // What is refused by itself is delivered again when its lease ends.
+                // A delivery whose outcome is rejected by itself is sent again when its lease ends.
                 Persisted::Refused(error) => self.refused(settlement, &error),
             }
         }
         left
     }
 
-    /// Records a batch as a whole, however long the database is away.
+    /// Records a batch as a whole, however long the database is unavailable.
     async fn persist(
         &self,
         settlements: &[Settlement],
@@ -176,7 +176,7 @@ impl Settler {
         Persisted::Done
     }
 
-    /// Counts what was recorded, and tells of what came too late.
+    /// Counts the recorded outcomes and logs those that came too late.
     fn recorded(&self, settlements: &[Settlement], webhooks: &[WebhookId], applied: &[bool]) {
         for (settlement, applied) in settlements.iter().zip(applied) {
             self.measures.settled(settlement.settled, *applied);
@@ -198,7 +198,8 @@ impl Settler {
         }
     }
 
-    /// Tells of an outcome that the database refuses. The delivery is made again when its lease ends.
+    /// Counts and reports an outcome that the database rejects. The delivery is sent again when its lease
+    /// ends.
     fn refused(&self, settlement: &Settlement, error: &StoreError) {
         self.measures.refused();
         self.outages.store_failed("record outcomes", error);
@@ -209,12 +210,12 @@ impl Settler {
     }
 }
 
-/// What came of recording a batch.
+/// Result of recording a batch.
 enum Persisted {
     Done,
-    /// The process is to end, and the database is away.
+    /// The worker was aborted while the database was unavailable.
     GivenUp,
-    /// The database has something against it.
+    /// The database rejected the batch.
     Refused(StoreError),
 }
 

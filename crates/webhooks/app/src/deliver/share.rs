@@ -1,4 +1,4 @@
-//! What each webhook may take of the pool: a cap on what is in flight, and a rate.
+//! Each webhook's share of the pool: a cap on its deliveries in flight, and a rate.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,74 +11,76 @@ use super::rate::TokenBucket;
 use super::standing::{Experience, Holdings, Lack, Standing};
 use super::window::{FIRST_WINDOW, Window};
 
-/// Idle webhooks are forgotten when there are more than this many to remember: those that were served longest
-/// ago, so many of them.
+/// Maximum number of remembered webhooks. Above it, [`FORGOTTEN`] idle webhooks are forgotten, the least
+/// recently served ones.
 const MAX_REMEMBERED: usize = 10_000;
 const FORGOTTEN: usize = MAX_REMEMBERED / 10;
 
-/// How many lanes take turns: one for each standing, and a second one for the unknown and for the proven, where those come
-/// first that became due last. So a crowd that becomes due at once holds back none that comes after it.
+/// Number of lanes that take turns: one for each standing, and a second one for unknown and for proven
+/// webhooks, which serves the most recently due first. So a crowd that becomes due at once does not delay a
+/// later webhook.
 const LANES: usize = Standing::COUNT + 2;
 const NEWEST_UNKNOWN: usize = Standing::COUNT;
 const NEWEST_PROVEN: usize = Standing::COUNT + 1;
 
-/// The shares of all webhooks that this worker has to do with.
+/// The shares of all webhooks that this worker serves.
 ///
-/// Endpoints that do not answer hold their places until the deadline, and enough of them would hold all there
-/// are. So each webhook has a [`Window`], and what the webhooks of one [`Standing`] hold is bounded
-/// ([`Holdings`]). What is free goes in turn to each standing, and of those to the webhooks that hold least.
+/// An endpoint that does not respond holds its places until the deadline, and enough such endpoints would
+/// hold all places. So each webhook has a [`Window`], and the places of all webhooks of one [`Standing`] are
+/// bounded ([`Holdings`]). Free slots go to each standing in turn, and within a standing to the webhooks that
+/// hold fewest.
 #[derive(Debug)]
 pub(super) struct Shares {
-    /// The cap of a webhook that has none of its own.
+    /// The cap of a webhook without a cap of its own.
     default_cap: u32,
     loads: HashMap<WebhookId, Load>,
     holdings: Holdings,
-    /// When each lane had its last turn: the next is the turn of the one that waited longest.
+    /// When each lane had its last turn. The lane that has waited longest is next.
     turns: Turns,
-    /// Counts who was served, to tell who was served longest ago.
+    /// Counts claims, to find the least recently served webhook.
     turn: u64,
-    /// From how many on it is worth while to look for some to forget.
+    /// Number of remembered webhooks above which a search for idle ones is worthwhile.
     crowded_from: usize,
 }
 
 #[derive(Debug)]
 struct Load {
     in_flight: u32,
-    /// How many of these hold a slot; the rest is parked.
+    /// The number of these that hold a slot. The rest are parked.
     in_slots: u32,
     window: Window,
     standing: Standing,
-    /// For how long it had been due when it was last looked at.
+    /// How long the webhook was overdue at the last discovery.
     overdue: Duration,
-    /// The turn in which it was served last.
+    /// The turn in which the webhook was last served.
     served: u64,
     bucket: Option<TokenBucket>,
 }
 
-/// What a webhook may take now.
+/// The number of deliveries that a webhook may take now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allowance {
-    /// This many, at least one.
+    /// This number, at least one.
     Take(u32),
-    /// Nothing before a delivery in flight is done.
+    /// None until a delivery in flight ends.
     AtCap,
-    /// Nothing before that time is over.
+    /// None until this time has passed.
     TooFast(Duration),
 }
 
-/// What was shared out.
+/// A division of the free slots.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ration {
-    /// How many each gets, in the order of those that want some.
+    /// Number of slots for each webhook, in input order.
     pub(super) takes: Vec<u32>,
-    /// How many of them got none for lack of slots: of those that hold one already none that is proven, and none that
-    /// nobody else takes the slots of.
+    /// Number of webhooks that got none for lack of slots. A webhook that already holds a slot counts only if
+    /// it is not proven and other unproven webhooks hold slots too.
     pub(super) waiting: usize,
-    /// How many lanes there are with some that want any.
+    /// Number of lanes with webhooks that want deliveries.
     pub(super) lanes: usize,
-    /// Whether slots are free, but not for webhooks that are not proven.
+    /// True if slots are free, but not for unproven webhooks.
     pub(super) only_unproven_wait: bool,
-    /// The lanes' turns then.
+    /// The lanes' turns after this division.
     turns: Turns,
 }
 
@@ -90,7 +92,7 @@ struct Turns {
 }
 
 impl Turns {
-    /// The lane whose turn it is, of those that `has_some`.
+    /// Returns the lane whose turn it is, among the lanes that `has_some` accepts.
     fn next(&self, has_some: impl Fn(usize) -> bool) -> Option<usize> {
         (0..LANES).filter(|lane| has_some(*lane)).min_by_key(|lane| self.last[*lane])
     }
@@ -102,7 +104,7 @@ impl Turns {
 }
 
 impl Shares {
-    /// Shares of a pool of so many slots, beside which so many attempts may be parked.
+    /// Creates the shares of a pool of `slots` slots and at most `max_parked` parked attempts.
     pub(super) fn new(default_cap: u32, slots: usize, max_parked: usize) -> Self {
         Self {
             default_cap,
@@ -114,7 +116,7 @@ impl Shares {
         }
     }
 
-    /// What `due` may take at `now`.
+    /// Returns the number of deliveries that `due` may take at `now`.
     pub(super) fn allowance(&mut self, due: &DueWebhook, now: Instant) -> Allowance {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
         let is_crowded = self.holdings.is_crowded();
@@ -140,8 +142,8 @@ impl Shares {
         }
     }
 
-    /// Shares out `free` slots among webhooks that want so many each: in turn to each lane, there one at a time to
-    /// the webhook that holds least, of several to the one that was served longest ago.
+    /// Divides `free` slots among webhooks, each with the number it wants. The lanes take turns. In its turn
+    /// a lane gives one slot to the webhook that holds fewest, or among equals to the least recently served.
     pub(super) fn ration(&mut self, wanted: &[(WebhookId, u32)], free: usize) -> Ration {
         let mut lanes: [BinaryHeap<_>; LANES] = Default::default();
         for (place, (webhook, most)) in wanted.iter().enumerate() {
@@ -169,7 +171,7 @@ impl Shares {
             && let Some(Reverse((holds, order, place))) = lanes[lane].pop()
         {
             let standing = self.standing(wanted[place].0);
-            // One that is in two lanes may have got some, or all that it wants, by the other.
+            // A webhook in two lanes may have got some or all that it wants from the other lane.
             let holds_now = self.holds(wanted[place].0) + takes[place];
             if takes[place] == wanted[place].1 {
                 continue;
@@ -203,12 +205,12 @@ impl Shares {
         Ration { takes, waiting, lanes: in_lanes, only_unproven_wait: left > 0, turns }
     }
 
-    /// What was shared out is claimed: the lanes had their turns.
+    /// Records the lanes' turns of a division that is about to be claimed.
     pub(super) fn pass_turn(&mut self, ration: &Ration) {
         self.turns = ration.turns;
     }
 
-    /// The standing of a webhook.
+    /// Returns the standing of a webhook.
     pub(super) fn standing(&self, webhook: WebhookId) -> Standing {
         self.loads.get(&webhook).map_or(Standing::Unknown, |load| load.standing)
     }
@@ -217,7 +219,7 @@ impl Shares {
         self.loads.get(&webhook).map_or(0, |load| load.in_flight)
     }
 
-    /// One of a webhook's deliveries was claimed.
+    /// Records a claimed delivery.
     pub(super) fn claimed(&mut self, webhook: WebhookId) {
         self.turn += 1;
         let turn = self.turn;
@@ -232,17 +234,17 @@ impl Shares {
         });
     }
 
-    /// One of a webhook's attempts was parked, and its slot is free.
+    /// Records a parked attempt, whose slot is free.
     pub(super) fn parked(&mut self, webhook: WebhookId) {
         self.change(webhook, |load| load.in_slots -= 1);
     }
 
-    /// One of a webhook's attempts has lasted long.
+    /// Records an attempt that takes long.
     pub(super) fn lasts(&mut self, webhook: WebhookId) {
         self.change(webhook, |load| load.standing = Standing::Silent);
     }
 
-    /// One of a webhook's deliveries is done, with this experience if it was tried.
+    /// Records the end of a delivery, with its experience if an attempt was made.
     pub(super) fn freed(&mut self, webhook: WebhookId, was_parked: bool, experience: Option<Experience>) {
         let cap = self.default_cap.max(FIRST_WINDOW);
         self.change(webhook, |load| {
@@ -253,13 +255,13 @@ impl Shares {
             match experience.effect {
                 HealthEffect::Succeeded => load.window.succeeded(cap),
                 HealthEffect::Unavailable | HealthEffect::Silent => load.window.failed(),
-                // It is no matter of how many at a time.
+                // The outcome does not depend on the number of concurrent requests.
                 HealthEffect::Rejected | HealthEffect::None => {}
             }
         });
     }
 
-    /// Changes a load, and what is held along with it.
+    /// Changes a webhook's load and updates the holdings.
     fn change(&mut self, webhook: WebhookId, change: impl FnOnce(&mut Load)) {
         let Some(load) = self.loads.get_mut(&webhook) else { return };
         self.holdings.remove(load.standing, load.in_slots, load.in_flight);
@@ -267,8 +269,8 @@ impl Shares {
         self.holdings.add(load.standing, load.in_slots, load.in_flight);
     }
 
-    /// Forgets those that have been idle longest, if there are too many. One whose rate is not used up has
-    /// nothing to be remembered for but how its last attempt went.
+    /// Forgets the longest idle webhooks if too many are remembered. An idle webhook with an unused rate
+    /// loses only the result of its last attempt.
     pub(super) fn forget_idle(&mut self, now: Instant) {
         if self.loads.len() <= self.crowded_from {
             return;
@@ -282,7 +284,7 @@ impl Shares {
         for (_, webhook) in idle.into_iter().take(FORGOTTEN) {
             self.loads.remove(&webhook);
         }
-        // Where few are idle, a look at all of them is not worth while again before there are many more.
+        // If few are idle, another search is not worthwhile before many more webhooks are remembered.
         self.crowded_from = self.loads.len().saturating_add(FORGOTTEN).max(MAX_REMEMBERED);
     }
 }
@@ -293,7 +295,7 @@ impl Load {
         Self { in_flight: 0, in_slots: 0, window, standing, overdue: Duration::ZERO, served: 0, bucket: None }
     }
 
-    /// Whether it has nothing in flight, and nothing of its rate is used.
+    /// True if the webhook has nothing in flight and its rate is unused.
     fn is_idle(&mut self, now: Instant) -> bool {
         self.in_flight == 0 && self.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now))
     }

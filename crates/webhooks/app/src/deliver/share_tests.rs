@@ -34,7 +34,7 @@ const fn experience(standing: Standing) -> Experience {
 const QUICK: Experience = experience(Standing::Proven);
 const FAILED: Experience = experience(Standing::Failing);
 
-/// Sends so many deliveries, one after the other.
+/// Sends `count` deliveries, one after the other.
 fn send(shares: &mut Shares, webhook: WebhookId, count: u32, experience: Experience) {
     for _ in 0..count {
         shares.claimed(webhook);
@@ -46,7 +46,7 @@ fn numbered(n: u128) -> DueWebhook {
     DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None, None) }
 }
 
-/// What these want.
+/// Returns the number of deliveries that each webhook wants.
 fn wanted(shares: &mut Shares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)> {
     let now = Instant::now();
     let mut most = |webhook| match shares.allowance(webhook, now) {
@@ -56,7 +56,7 @@ fn wanted(shares: &mut Shares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)>
     webhooks.iter().map(|webhook| (webhook.id, most(webhook))).collect()
 }
 
-/// One claim of all of these, with so many slots free; says how much each got.
+/// Makes one claim from all webhooks with `free` slots. Returns the number of slots that each got.
 fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> {
     let wanted = wanted(shares, webhooks);
     let ration = shares.ration(&wanted, free);
@@ -68,7 +68,8 @@ fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> 
     takes
 }
 
-/// Claims of all of these again and again, and parks at once what they got.
+/// Claims from all webhooks repeatedly and parks each attempt at once. Returns the number of claimed
+/// deliveries.
 fn crowd(shares: &mut Shares, webhooks: &[DueWebhook]) -> u32 {
     let mut held = 0;
     loop {
@@ -85,7 +86,7 @@ fn crowd(shares: &mut Shares, webhooks: &[DueWebhook]) -> u32 {
 }
 
 #[test]
-fn the_smaller_cap_counts_once_an_endpoint_has_proven_itself() {
+fn a_proven_endpoint_gets_the_smaller_of_both_caps() {
     let now = Instant::now();
     for (own, expected) in [(None, 32), (Some(2), 2), (Some(100), 32)] {
         let (mut shares, due) = (shares(32), due(own, None));
@@ -98,7 +99,7 @@ fn the_smaller_cap_counts_once_an_endpoint_has_proven_itself() {
 }
 
 #[test]
-fn a_rejection_leaves_the_window_alone() {
+fn a_rejection_does_not_change_the_window() {
     let (mut shares, due) = (shares(32), due(None, None));
     send(&mut shares, due.id, 100, QUICK);
     send(&mut shares, due.id, 10, Experience { effect: HealthEffect::Rejected, ..FAILED });
@@ -112,7 +113,7 @@ fn a_silent_endpoint_gets_one_delivery_at_a_time() {
     assert_eq!(
         shares(32).allowance(&silent, now),
         Allowance::Take(1),
-        "a worker that has just started knows it"
+        "a newly started worker knows that it is silent"
     );
     let (mut shares, due) = (shares(32), due(None, None));
     shares.allowance(&due, now);
@@ -120,26 +121,26 @@ fn a_silent_endpoint_gets_one_delivery_at_a_time() {
     shares.parked(due.id);
     assert_eq!(shares.allowance(&due, now), Allowance::Take(3));
     shares.lasts(due.id);
-    assert_eq!(shares.allowance(&due, now), Allowance::AtCap, "not even its answer is waited for");
+    assert_eq!(shares.allowance(&due, now), Allowance::AtCap, "it gets no more even before the attempt ends");
     shares.freed(due.id, true, Some(QUICK));
     assert_eq!(shares.allowance(&due, now), Allowance::Take(5));
 }
 
 #[test]
-fn those_that_are_not_proven_hold_half_of_the_slots_at_the_most() {
+fn unproven_webhooks_hold_at_most_half_of_the_slots() {
     for last_failure in [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)] {
         let mut shares = shares(32);
         let crowd: Vec<_> = (1..=1_000).map(|n| DueWebhook { last_failure, ..numbered(n) }).collect();
         assert_eq!(claim(&mut shares, &crowd, SLOTS).iter().sum::<u32>(), 160);
         send(&mut shares, numbered(0).id, 100, QUICK);
-        assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32], "a good one is not affected");
+        assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32], "a proven webhook is not affected");
     }
 }
 
-/// However many there are of one kind, with however much to deliver, and none of which ever answers: the first
-/// delivery of each other kind gets its slot.
+/// However many webhooks of one kind have however many deliveries, and never respond, the first delivery of
+/// each other kind gets its slot.
 #[test]
-fn no_crowd_takes_the_place_of_another_kind() {
+fn a_crowd_of_one_kind_leaves_slots_for_every_other_kind() {
     let kinds = [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)];
     for of_crowd in kinds {
         let mut shares = shares(32);
@@ -153,7 +154,8 @@ fn no_crowd_takes_the_place_of_another_kind() {
         assert!(held >= 500, "{of_crowd:?}: {held}");
         assert_eq!(claim(&mut shares, &others, 2), [1, 1], "{of_crowd:?}");
         for kind in kinds.into_iter().filter(|kind| *kind != of_crowd) {
-            // The silent may leave nothing to the unknown only if there are thousands of them.
+            // Unknown and silent webhooks are bounded together: thousands of unknown ones may leave nothing
+            // to a silent one.
             let other = DueWebhook { last_failure: kind, ..numbered(9) };
             let is_bounded_together = of_crowd.is_none() && kind == Some(LastFailure::Silent);
             let got = claim(&mut shares, &[other], 1);
@@ -168,7 +170,7 @@ fn a_thousand_silent_endpoints_leave_room_for_every_other_kind() {
     let mut shares = shares(32);
     let silent: Vec<_> = (10..1_010).map(numbered).collect();
     let held = crowd(&mut shares, &silent);
-    assert!((1_000..1_600).contains(&held), "each has one, and few have more: {held}");
+    assert!((1_000..1_600).contains(&held), "each holds one, and few hold more: {held}");
     silent.iter().for_each(|webhook| shares.lasts(webhook.id));
     assert_eq!(claim(&mut shares, &silent, SLOTS).iter().sum::<u32>(), 0, "no more before the deadline");
     for last_failure in [None, Some(LastFailure::Prompt), Some(LastFailure::Silent)] {
@@ -185,8 +187,8 @@ fn a_thousand_silent_endpoints_leave_room_for_every_other_kind() {
 }
 
 #[test]
-fn one_that_comes_after_a_crowd_does_not_wait_for_it() {
-    // One slot only is for those that are not proven.
+fn a_later_webhook_does_not_wait_for_a_crowd() {
+    // Only one slot is for unproven webhooks.
     let mut shares = Shares::new(32, 2, PARKED);
     let crowd: Vec<_> = (10..1_000).map(numbered).collect();
     assert_eq!(claim(&mut shares, &crowd, 1).iter().sum::<u32>(), 1);
@@ -202,7 +204,7 @@ fn one_that_comes_after_a_crowd_does_not_wait_for_it() {
 }
 
 #[test]
-fn endpoints_that_seemed_to_work_cannot_fill_the_parking() {
+fn proven_endpoints_that_turn_silent_cannot_fill_the_parking() {
     let mut shares = shares(32);
     let turncoats: Vec<_> = (10..1_010).map(numbered).collect();
     for webhook in &turncoats {
@@ -215,7 +217,7 @@ fn endpoints_that_seemed_to_work_cannot_fill_the_parking() {
 }
 
 #[test]
-fn who_waits_for_a_slot_is_counted_and_who_waits_for_a_place_is_not() {
+fn waiting_counts_webhooks_without_a_slot_and_not_those_without_a_place() {
     let mut shares = Shares::new(32, 4, 0);
     let webhooks: Vec<_> = (0..5).map(numbered).collect();
     let wants = wanted(&mut shares, &webhooks);
@@ -230,14 +232,14 @@ fn who_waits_for_a_slot_is_counted_and_who_waits_for_a_place_is_not() {
 }
 
 #[test]
-fn what_is_free_goes_to_those_that_hold_least() {
+fn free_slots_go_to_the_webhooks_that_hold_fewest() {
     let mut shares = Shares::new(32, 64, 0);
     let (one, other, third) = (numbered(1), numbered(2), numbered(3));
     for webhook in [one, other, third] {
         send(&mut shares, webhook.id, 100, QUICK);
     }
     assert_eq!(claim(&mut shares, &[one, other], 64), [32, 32]);
-    // The pool is full. Whoever has nothing gets what comes free, until all have as much.
+    // The pool is full. A webhook that holds nothing gets each free slot until all hold as many.
     for freed in 1..=40 {
         let busier = if freed % 2 == 0 { one } else { other };
         shares.freed(busier.id, false, Some(QUICK));
@@ -253,7 +255,7 @@ fn what_is_free_goes_to_those_that_hold_least() {
 }
 
 #[test]
-fn what_is_in_flight_is_counted_as_its_webhook_stands() {
+fn deliveries_in_flight_count_under_the_current_standing() {
     let (mut shares, due) = (shares(32), due(None, None));
     (0..4).for_each(|_| shares.claimed(due.id));
     let held = |shares: &Shares, standing| {
@@ -277,7 +279,7 @@ fn what_is_in_flight_is_counted_as_its_webhook_stands() {
 }
 
 #[test]
-fn the_ones_that_are_forgotten_are_idle_and_were_served_longest_ago() {
+fn the_least_recently_served_idle_webhooks_are_forgotten() {
     let (mut shares, now) = (shares(32), Instant::now());
     let limited = DueWebhook { rate_limit: RateLimit::per_second(0.01), ..numbered(0) };
     assert_eq!(shares.allowance(&limited, now), Allowance::Take(1));
@@ -293,7 +295,7 @@ fn the_ones_that_are_forgotten_are_idle_and_were_served_longest_ago() {
 }
 
 #[test]
-fn a_slot_that_is_freed_can_be_taken_again() {
+fn a_freed_slot_can_be_taken_again() {
     let (mut shares, now, due) = (shares(1), Instant::now(), due(None, None));
     assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
     shares.claimed(due.id);
@@ -303,7 +305,7 @@ fn a_slot_that_is_freed_can_be_taken_again() {
 }
 
 #[test]
-fn a_rate_is_kept_over_any_second() {
+fn a_rate_limit_holds_over_any_second() {
     let (mut shares, start, due) = (shares(32), Instant::now(), due(None, Some(20.0)));
     let mut sent = Vec::new();
     for millisecond in 0..5_000 {
@@ -324,7 +326,7 @@ fn a_rate_is_kept_over_any_second() {
 }
 
 #[test]
-fn too_fast_says_how_long_to_wait() {
+fn too_fast_contains_the_wait() {
     let (mut shares, now, due) = (shares(32), Instant::now(), due(None, Some(0.5)));
     shares.allowance(&due, now);
     shares.claimed(due.id);
@@ -334,7 +336,7 @@ fn too_fast_says_how_long_to_wait() {
 }
 
 #[test]
-fn another_rate_takes_effect_at_once() {
+fn a_changed_rate_takes_effect_at_once() {
     let (mut shares, now) = (shares(32), Instant::now());
     let (slow, fast) = (due(None, Some(1.0)), due(None, Some(30.0)));
     shares.allowance(&slow, now);

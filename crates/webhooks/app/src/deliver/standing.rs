@@ -1,34 +1,34 @@
-//! What is known of a webhook's endpoint, and how much of the pool all webhooks of one standing may hold.
+//! The standing of a webhook's endpoint, and the part of the pool that all webhooks of one standing may hold.
 
 use std::time::Duration;
 
 use rdev_webhooks_domain::health::SILENT_AFTER;
 use rdev_webhooks_domain::{Attempt, HealthEffect, LastFailure};
 
-/// An attempt that ends within this time is quick.
+/// Longest duration of a quick attempt.
 const QUICK: Duration = SILENT_AFTER;
-/// An attempt that takes longer than this holds its place as long as one that is never answered.
+/// Duration above which an attempt counts as silent, as if the endpoint never responded.
 pub(super) const LASTING: Duration = Duration::from_secs(5);
 
-/// What the last attempt at a webhook says of its endpoint.
+/// The standing of a webhook's endpoint by its last attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It succeeded quickly.
+    /// The attempt succeeded quickly.
     Proven,
-    /// It was answered within [`LASTING`].
+    /// The endpoint responded within [`LASTING`].
     Slow,
-    /// It failed promptly.
+    /// The attempt failed quickly.
     Failing,
-    /// There was none yet.
+    /// No attempt was made yet.
     Unknown,
-    /// It held its place for long, or does so still.
+    /// The attempt held its place for long, or still holds it.
     Silent,
 }
 
 impl Standing {
     pub(super) const COUNT: usize = 5;
 
-    /// The standing of a webhook that this worker has not sent to yet.
+    /// Returns the standing of a webhook that this worker has not sent to yet.
     pub(super) fn at_first(last_failure: Option<LastFailure>) -> Self {
         match last_failure {
             None => Self::Unknown,
@@ -38,7 +38,7 @@ impl Standing {
     }
 }
 
-/// How an endpoint took a delivery.
+/// How an endpoint responded to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Experience {
     pub(super) standing: Standing,
@@ -46,7 +46,7 @@ pub(super) struct Experience {
 }
 
 impl Experience {
-    /// The experience of an attempt with this effect on the webhook's health.
+    /// Returns the experience of an attempt with this effect on the webhook's health.
     pub(super) fn new(attempt: &Attempt, effect: HealthEffect) -> Self {
         let standing = match attempt.outcome.is_success() {
             true if attempt.duration <= QUICK => Standing::Proven,
@@ -58,39 +58,39 @@ impl Experience {
     }
 }
 
-/// What the webhooks of one standing hold.
+/// The slots and places that the webhooks of one standing hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Held {
     /// Slots of the pool.
     pub(super) slots: u32,
     /// Slots and parked attempts.
     pub(super) places: u32,
-    /// How many webhooks hold any.
+    /// Number of webhooks that hold any.
     pub(super) webhooks: u32,
 }
 
-/// Why a webhook may not take one more delivery.
+/// What a webhook lacks for one more delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lack {
-    /// A slot, which becomes free when an attempt is parked.
+    /// A slot: becomes free when an attempt is parked.
     Slot,
-    /// A place, which becomes free when an attempt ends.
+    /// A place: becomes free when an attempt ends.
     Place,
 }
 
-/// What all webhooks hold, and the bounds of that.
+/// The slots and places that all webhooks hold, and their bounds.
 ///
-/// A place is a slot or a parked attempt. Webhooks that are not proven share half of the slots. Of the places,
-/// the unknown and the silent share half, so that they leave the rest to those that answer slowly or failed
-/// lately; and the silent, one place each, leave some of that half to the unknown. Where a standing holds much,
-/// a webhook that holds something leaves the rest to those that hold nothing.
+/// A place is a slot or a parked attempt. Unproven webhooks share half of the slots. Unknown and silent
+/// webhooks share half of the places and leave the rest to slow and failing ones. Silent webhooks, with one
+/// place each, leave some of that half to unknown ones. If a standing holds much, a webhook that holds a
+/// place leaves the rest to webhooks that hold none.
 #[derive(Debug, Clone)]
 pub(super) struct Holdings {
     held: [Held; Standing::COUNT],
     parked: u32,
     unproven_slots: u32,
     max_parked: u32,
-    /// Sixteenths of all places.
+    /// One sixteenth of all places.
     part: u32,
 }
 
@@ -106,7 +106,7 @@ impl Holdings {
         }
     }
 
-    /// Whether a webhook of this standing that holds so much may take one more.
+    /// Checks whether a webhook of this standing that holds `holds` places may take one more.
     pub(super) fn check(&self, standing: Standing, holds: u32) -> Result<(), Lack> {
         if standing == Standing::Proven {
             return Ok(());
@@ -128,7 +128,7 @@ impl Holdings {
             _ => places >= bound,
         };
         let in_slots: u32 = self.unproven_in_slots();
-        // What cannot be parked holds its slot to the end.
+        // An attempt that cannot be parked holds its slot to the end.
         let parkable = self.max_parked - self.max_parked / 16;
         let is_parking_full = self.parked + in_slots >= parkable.max(self.unproven_slots);
         if is_full || is_parking_full || holds > 0 && places >= plenty.max(1) {
@@ -140,7 +140,7 @@ impl Holdings {
         Ok(())
     }
 
-    /// Whether so many attempts are parked that a webhook with parked ones is held short.
+    /// True if so many attempts are parked that a webhook with parked attempts gets a smaller window.
     pub(super) fn is_crowded(&self) -> bool {
         self.parked > self.max_parked / 4
     }
@@ -155,7 +155,7 @@ impl Holdings {
         self.held[standing as usize]
     }
 
-    /// Adds what one webhook holds.
+    /// Adds the slots and places of one webhook.
     pub(super) fn add(&mut self, standing: Standing, in_slots: u32, in_flight: u32) {
         let held = &mut self.held[standing as usize];
         held.slots += in_slots;
@@ -164,7 +164,7 @@ impl Holdings {
         self.parked += in_flight - in_slots;
     }
 
-    /// Takes away what one webhook held.
+    /// Subtracts the slots and places of one webhook.
     pub(super) fn remove(&mut self, standing: Standing, in_slots: u32, in_flight: u32) {
         let held = &mut self.held[standing as usize];
         held.slots -= in_slots;
@@ -173,7 +173,7 @@ impl Holdings {
         self.parked -= in_flight - in_slots;
     }
 
-    /// Adds one more slot for a webhook that held so much.
+    /// Adds one slot for a webhook that held `holds` places.
     pub(super) fn take_one(&mut self, standing: Standing, holds: u32) {
         let held = &mut self.held[standing as usize];
         held.slots += 1;

@@ -1,13 +1,13 @@
-//! How many deliveries an endpoint is trusted with at a time.
+//! The number of deliveries that an endpoint may have in flight at a time.
 
-/// What a webhook may have in flight before its endpoint has shown that it answers.
+/// Window of a webhook before its endpoint has responded.
 pub(super) const FIRST_WINDOW: u32 = 4;
-/// How many successes in a row raise the ceiling.
+/// Number of successes in a row that raise the ceiling.
 const RAISED_AFTER: u32 = 16;
 
-/// A window grows by one with each success and is halved by each failure, down to one. A failure also sets a
-/// ceiling below the window that led to it, which successes in a row double: a receiver that takes a few requests
-/// at a time is seldom asked to take more.
+/// The maximum number of deliveries in flight of one webhook. A success adds one. A failure halves the
+/// window, down to one, and sets a ceiling below the window that led to it. Successes in a row double the
+/// ceiling. So a receiver that takes a few requests at a time seldom gets more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     size: u32,
@@ -27,7 +27,7 @@ impl Window {
         self.size
     }
 
-    /// A delivery succeeded; the window grows up to `cap`.
+    /// Grows the window after a success, up to `cap`.
     pub(super) fn succeeded(&mut self, cap: u32) {
         self.streak = self.streak.saturating_add(1);
         if self.size >= self.ceiling && self.streak >= RAISED_AFTER {
@@ -37,7 +37,7 @@ impl Window {
         self.size = self.size.saturating_add(1).min(cap).min(self.ceiling).max(1);
     }
 
-    /// A delivery failed.
+    /// Halves the window after a failure.
     pub(super) fn failed(&mut self) {
         self.streak = 0;
         self.ceiling = self.ceiling.min(self.size.saturating_sub(1)).max(1);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_of_one_at_a_time_is_seldom_asked_to_take_two() {
+    fn a_receiver_of_one_request_at_a_time_seldom_gets_two() {
         let mut window = after_failures(3);
         let mut refused = 0;
         for _ in 0..10 * RAISED_AFTER {

@@ -1,4 +1,4 @@
-//! What runs and joins the tasks of a worker process.
+//! The worker, which runs and joins the tasks of a worker process.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,39 +19,39 @@ use super::settler::Settler;
 use crate::measures::Attempts;
 use crate::{Ambient, Outages, Statistics};
 
-/// How long the last word to the database may take when a worker is told to end at once.
+/// Deadline of the last database call of an aborted worker.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How a worker works. What lies outside the bounds is taken for the nearest that lies within.
+/// Options of a worker. A value out of bounds is clamped to the nearest bound.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Tasks in the pool: 1 to 1,024.
+    /// Number of tasks in the pool: 1 to 1,024.
     pub workers: usize,
-    /// Deliveries that one task of the pool may have in flight: 1 to 1,024.
+    /// Maximum number of deliveries in flight per pool task: 1 to 1,024.
     pub max_in_flight: usize,
-    /// Attempts that may go on beside the pool because they have no answer for long, so that their slots are
-    /// free: up to 65,536. Each holds a connection.
+    /// Maximum number of parked attempts: up to 65,536. A parked attempt has waited long for a response and
+    /// has given up its slot, but it still holds a connection.
     pub max_parked: usize,
-    /// Deliveries that one webhook may have in flight in the whole pool: 1 or more.
+    /// Maximum number of deliveries in flight per webhook, over the whole pool: 1 or more.
     pub max_in_flight_per_webhook: u32,
-    /// The deadline of one attempt, for webhooks that have none of their own: 1 ms to 1 h.
+    /// Deadline of an attempt for webhooks without a deadline of their own: 1 ms to 1 h.
     pub delivery_timeout: Duration,
-    /// How often the queue is looked at when no wake-up comes: 10 ms to 1 h. A worker that has not looked for
-    /// more than 5 s is not ready.
+    /// Interval between polls of the queue when no wake-up arrives: 10 ms to 1 h. A worker that has not
+    /// polled for more than 5 s is not ready.
     pub poll_interval: Duration,
 }
 
-/// The most tasks, and deliveries for each: what waits in memory grows with both.
+/// Upper bound of the number of tasks and of deliveries per task. Memory use grows with both.
 const MAX_POOL: usize = 1_024;
-/// The most attempts that may be parked: each holds a connection, and memory.
+/// Upper bound of parked attempts. Each holds a connection and memory.
 const MAX_PARKED: usize = 65_536;
-/// Above anything that makes sense, and far below what a clock can add.
+/// Upper bound of intervals: above any sensible value, far below an overflow of a clock.
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_millis(1);
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 impl WorkerOptions {
-    /// The nearest within the bounds.
+    /// Clamps each option to its bounds.
     fn within_bounds(self) -> Self {
         Self {
             workers: self.workers.clamp(1, MAX_POOL),
@@ -63,7 +63,7 @@ impl WorkerOptions {
         }
     }
 
-    /// How many deliveries the whole pool may have in flight.
+    /// Returns the number of slots in the whole pool.
     pub(super) fn slots(&self) -> usize {
         self.workers * self.max_in_flight
     }
@@ -82,7 +82,7 @@ impl Default for WorkerOptions {
     }
 }
 
-/// Delivers what is due, until told to stop.
+/// A worker: sends due deliveries until it is stopped.
 pub struct Worker {
     queue: Arc<dyn DeliveryQueue>,
     dispatcher: Arc<dyn Dispatcher>,
@@ -94,7 +94,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker over these ports, which tells `heartbeat` that it is at work, and `statistics` what came of it.
+    /// Creates a worker over these ports. It reports its activity to `heartbeat` and its outcomes to
+    /// `statistics`.
     #[must_use]
     pub fn new(
         queue: Arc<dyn DeliveryQueue>,
@@ -108,21 +109,21 @@ impl Worker {
         Self { queue, dispatcher, ambient, options: options.within_bounds(), heartbeat, statistics, outages }
     }
 
-    /// Tells these of what the database fails to do.
+    /// Reports database failures to `outages`.
     #[must_use]
     pub fn with_outages(mut self, outages: Outages) -> Self {
         self.outages = outages;
         self
     }
 
-    /// Works until `drain` is cancelled; then claims nothing more, finishes and records what is in
-    /// flight, and returns. When `abort` is cancelled too, what is still in flight is dropped and given
-    /// back to the queue at once.
+    /// Runs the worker until `drain` is cancelled. It then stops claiming, finishes and records the
+    /// deliveries in flight, and returns. If `abort` is cancelled too, it drops the deliveries still in
+    /// flight and releases them to the queue at once.
     ///
-    /// It returns before `drain` only if one of its tasks died, which is logged.
+    /// It returns before `drain` only if one of its tasks died, which it logs.
     pub async fn run(self, drain: CancellationToken, abort: CancellationToken) {
         let capacity = self.options.slots() + self.options.max_parked;
-        // Each holds at most one message for each delivery in flight, so nobody ever waits to send.
+        // Each channel holds at most one message per delivery in flight, so senders never wait.
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
         let (freed, freed_in) = mpsc::channel(capacity);
 
@@ -185,7 +186,7 @@ impl Worker {
     }
 }
 
-/// What a task still held when it ended.
+/// Returns the leases that a task still held when it ended.
 fn leases(ended: Result<Vec<LeaseRef>, JoinError>) -> Vec<LeaseRef> {
     ended.unwrap_or_else(|error| {
         tracing::error!(%error, "worker task died; its leases will expire");
@@ -193,7 +194,7 @@ fn leases(ended: Result<Vec<LeaseRef>, JoinError>) -> Vec<LeaseRef> {
     })
 }
 
-/// Gives leases back. What cannot be given back expires by itself.
+/// Releases leases. A lease that cannot be released expires.
 async fn release(queue: &dyn DeliveryQueue, leases: &[LeaseRef]) {
     if leases.is_empty() {
         return;

@@ -76,7 +76,7 @@ async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_ava
     assert!(before - opened < 40, "of 200 deliveries, {} attempts were made in an hour", before - opened);
     let waiting = world.deliveries_of(&away).await;
     let untouched = waiting.iter().filter(|one| one.attempts == 0).count();
-    assert!(untouched > 100, "{untouched} wait with all their attempts");
+    assert!(untouched > 100, "{untouched} deliveries wait with all their attempts");
     let made: u32 = waiting.iter().map(|one| one.attempts).sum();
     assert_eq!(made as usize, before, "only sent requests count as attempts");
 
@@ -176,7 +176,7 @@ async fn a_failing_webhook_is_disabled_and_published_once() {
     world.webhooks.update(broken.id, &change, None).await.unwrap();
     let mut disabling = world.disabling(5 * DAY);
     disabling.pass().await;
-    assert_eq!(world.stored(broken.id).await.state, WebhookState::Enabled, "it has five days again");
+    assert_eq!(world.stored(broken.id).await.state, WebhookState::Enabled, "the five days begin again");
     world.publish().await;
     pass(4 * DAY).await;
     world.publish().await;

@@ -19,7 +19,7 @@ fn seconds(from: Instant, to: Instant) -> f64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_tried_again_after_five_and_ten_seconds() {
+async fn a_failed_attempt_is_retried_after_five_and_ten_seconds() {
     let world = World::new(|_, number| Answer::Status(if number < 3 { 500 } else { 200 }));
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -40,7 +40,7 @@ async fn a_failure_is_tried_again_after_five_and_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_failures_are_the_end_until_somebody_asks_again() {
+async fn a_delivery_fails_after_three_attempts_and_can_be_redelivered() {
     let world = World::new(|_, number| Answer::Status(if number < 4 { 500 } else { 200 }));
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -62,7 +62,7 @@ async fn three_failures_are_the_end_until_somebody_asks_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_webhooks_that_never_answer_delay_none_that_works() {
+async fn a_hundred_silent_webhooks_do_not_delay_a_working_one() {
     let world = World::new(|request, _| match request.url.port() {
         1 => Answer::Hang,
         _ => Answer::Status(200),
@@ -86,12 +86,12 @@ async fn a_hundred_webhooks_that_never_answer_delay_none_that_works() {
         pass(Duration::from_millis(10)).await;
     }
     assert!(slowest < Duration::from_millis(50), "{slowest:?}");
-    assert!((100..=400).contains(&sent_to(1)), "each has its window and no more: {}", sent_to(1));
+    assert!((100..=400).contains(&sent_to(1)), "each gets its window and no more: {}", sent_to(1));
     worker.kill().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_that_never_answers_delays_no_other() {
+async fn a_silent_webhook_delays_no_other() {
     let world = World::new(|request, _| match request.url.port() {
         1 => Answer::Hang,
         _ => Answer::Status(200),
@@ -114,7 +114,7 @@ async fn a_webhook_that_never_answers_delays_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_webhooks_own_cap_is_kept() {
+async fn a_webhooks_own_cap_is_respected() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(1)));
     world.webhook(|webhook| webhook.max_in_flight = NonZeroU32::new(2)).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -123,13 +123,13 @@ async fn a_webhooks_own_cap_is_kept() {
         world.publish().await;
     }
     world.until_all(DeliveryStatus::Succeeded).await;
-    assert!(started.elapsed() >= Duration::from_secs(5), "ten seconds' work, two at a time");
-    assert!(started.elapsed() < Duration::from_secs(6), "and no slot stays empty: {:?}", started.elapsed());
+    assert!(started.elapsed() >= Duration::from_secs(5), "ten seconds of work, two at a time");
+    assert!(started.elapsed() < Duration::from_secs(6), "no slot stays empty: {:?}", started.elapsed());
     worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_limit_is_kept_and_used_up() {
+async fn a_rate_limit_is_respected_and_fully_used() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|webhook| webhook.rate_limit = RateLimit::per_second(10.0)).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -144,7 +144,7 @@ async fn a_rate_limit_is_kept_and_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_webhooks_than_a_page_are_all_served() {
+async fn webhooks_beyond_the_first_page_are_served() {
     let world = World::new(|_, _| Answer::Status(200));
     for _ in 0..600 {
         world.webhook(|_| {}).await;
@@ -171,7 +171,7 @@ async fn gone_disables_the_webhook() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_finishes_what_is_in_flight_and_claims_nothing_more() {
+async fn a_drain_finishes_deliveries_in_flight_and_claims_no_more() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(3)));
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -187,7 +187,7 @@ async fn a_drain_finishes_what_is_in_flight_and_claims_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abort_gives_back_what_is_in_flight_at_once() {
+async fn an_abort_releases_deliveries_in_flight_at_once() {
     let world = World::new(|_, _| Answer::Hang);
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -201,13 +201,13 @@ async fn an_abort_gives_back_what_is_in_flight_at_once() {
     assert!(delivery.state.next_attempt_at().unwrap() <= world.ambient.clock.now());
     let page = PageRequest { limit: 10, before: None };
     let attempts = DeliveryHistory::attempts(&*world.store, delivery.id, page).await.unwrap().items;
-    assert_eq!(attempts.len(), 1, "the history has the attempt that was cut off");
+    assert_eq!(attempts.len(), 1, "the history contains the interrupted attempt");
     let failure = attempts[0].outcome.failure.as_ref().unwrap();
     assert_eq!((failure.class, attempts[0].duration.as_secs()), (FailureClass::Abandoned, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_panics_harms_no_other_and_is_made_again() {
+async fn an_attempt_that_panics_is_repeated_and_affects_no_other() {
     let world = World::new(|_, number| if number == 1 { Answer::Panic } else { Answer::Status(200) });
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions { workers: 1, ..WorkerOptions::default() });
@@ -219,7 +219,7 @@ async fn an_attempt_that_panics_harms_no_other_and_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_that_kills_every_worker_is_given_up() {
+async fn a_delivery_that_kills_every_worker_fails() {
     let world = World::new(|_, _| Answer::Panic);
     world.webhook(|_| {}).await;
     let worker = world.start_worker(WorkerOptions::default());
@@ -232,9 +232,9 @@ async fn a_delivery_that_kills_every_worker_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_date_is_kept_by_a_worker_whose_clock_is_off() {
+async fn a_worker_with_a_wrong_clock_respects_a_retry_after_date() {
     for clock in ["2025-01-15T09:30:00Z", "2025-01-15T10:30:00Z", "2025-01-15T11:30:00Z"] {
-        // The store's clock shows 10:30:00, and the endpoint's too; its answer has no date of its own.
+        // The clocks of the store and the endpoint show 10:30:00. The response has no `Date`.
         let mut world = World::new(|_, number| match number {
             1 => Answer::RetryAfter("Wed, 15 Jan 2025 10:30:40 GMT".to_owned()),
             _ => Answer::Status(200),

@@ -1,4 +1,4 @@
-//! The worker while the database is away.
+//! The worker while the database is unavailable.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use rdev_webhooks_testkit::MemoryStore;
 
 use crate::support::{Answer, World, pass};
 
-/// A queue that can be taken away, that can have a defect, whose wake-ups can be silenced, and that counts
-/// what it is asked.
+/// A queue that can be made unavailable or defective, whose wake-ups can be silenced, and that counts its
+/// calls.
 struct Faulty {
     inner: Arc<MemoryStore>,
     away: AtomicBool,
@@ -57,7 +57,7 @@ impl DeliveryQueue for Faulty {
     }
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
-        assert!(!self.defective.load(Ordering::Relaxed), "a defect");
+        assert!(!self.defective.load(Ordering::Relaxed), "settling panics by order of the test");
         self.call()?.settle(settlements).await
     }
 
@@ -95,7 +95,7 @@ impl DeliveryQueue for Faulty {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
+async fn outcomes_wait_for_the_database_and_nothing_is_sent_twice() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(1)));
     world.webhook(|_| {}).await;
     let queue = Faulty::around(world.store.clone(), false);
@@ -106,7 +106,7 @@ async fn an_outcome_waits_for_the_database_and_nothing_is_sent_twice() {
     let before = queue.calls.load(Ordering::Relaxed);
     pass(Duration::from_secs(20)).await;
     let asked = queue.calls.load(Ordering::Relaxed) - before;
-    assert!((10..60).contains(&asked), "neither gives up nor spins: {asked} calls in 20 s");
+    assert!((10..60).contains(&asked), "the worker neither gives up nor spins: {asked} calls in 20 s");
     assert_eq!(world.deliveries().await[0].state.status(), DeliveryStatus::InFlight);
 
     queue.away.store(false, Ordering::Relaxed);
@@ -142,7 +142,7 @@ async fn after_an_outage_longer_than_a_lease_nothing_is_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_cannot_record_any_more_because_of_a_defect_ends() {
+async fn a_worker_ends_if_its_settler_panics() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
     let queue = Faulty::around(world.store.clone(), false);
@@ -153,7 +153,7 @@ async fn a_worker_that_cannot_record_any_more_because_of_a_defect_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_works_by_the_nearest_options_that_it_can_work_by() {
+async fn options_out_of_bounds_are_clamped() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
     let least = WorkerOptions {
@@ -179,13 +179,13 @@ async fn a_worker_works_by_the_nearest_options_that_it_can_work_by() {
         world.until_all(DeliveryStatus::Succeeded).await;
         pass(Duration::from_secs(10)).await;
         let asked = queue.calls.load(Ordering::Relaxed);
-        assert!(asked <= 2_000, "it does not spin: {asked} calls in 10 s");
+        assert!(asked <= 2_000, "the worker does not spin: {asked} calls in 10 s");
         worker.stop().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn polling_suffices_without_wake_ups() {
+async fn polling_works_without_wake_ups() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
     let queue = Faulty::around(world.store.clone(), true);
@@ -198,9 +198,9 @@ async fn polling_suffices_without_wake_ups() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_worker_asks_little() {
+async fn an_idle_worker_makes_few_calls() {
     let world = World::new(|_, _| Answer::Hang);
-    // Something that waits for a slot, for its rate, and for its time, must not make it busy either.
+    // Deliveries that wait for a slot, for a rate or for their time must not keep the worker busy either.
     world.webhook(|webhook| webhook.max_in_flight = std::num::NonZeroU32::new(1)).await;
     let queue = Faulty::around(world.store.clone(), false);
     let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
@@ -210,7 +210,7 @@ async fn an_idle_worker_asks_little() {
     let before = queue.calls.load(Ordering::Relaxed);
     pass(Duration::from_secs(10)).await;
     let asked = queue.calls.load(Ordering::Relaxed) - before;
-    assert!(asked <= 22, "two looks a second: {asked} calls in 10 s");
+    assert!(asked <= 22, "two polls a second: {asked} calls in 10 s");
     worker.abort.cancel();
     worker.stop().await;
 }

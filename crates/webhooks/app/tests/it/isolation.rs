@@ -1,4 +1,4 @@
-//! What crowds of hostile endpoints may do to all others: nothing.
+//! Isolation: a crowd of hostile endpoints does not delay other webhooks.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,24 +9,25 @@ use tokio::time::Instant;
 
 use crate::support::{Answer, Running, World, pass};
 
-/// No other webhook waits longer than this.
+/// The longest permitted wait of another webhook.
 const LIMIT: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long an attempt at the crowd may take.
+/// The deadline of an attempt at an endpoint of the crowd.
 const PATIENCE: Duration = MINUTE;
 
 const CROWD: u16 = 1;
 const GOOD: u16 = 2;
 const SLOW: u16 = 3;
 const FLAKY: u16 = 4;
-/// New webhooks have ports from here on.
+/// The first port of new webhooks.
 const NEW: u16 = 100;
 
 fn url(port: u16) -> rdev_webhooks_domain::EndpointUrl {
     format!("http://127.0.0.1:{port}/").parse().unwrap()
 }
 
-/// A crowd that gets each event and answers as it likes, and others that get test deliveries alone.
+/// A crowd of webhooks that receive every event and answer by script, and other webhooks that receive only
+/// test deliveries.
 struct Scene {
     world: World,
     options: WorkerOptions,
@@ -65,11 +66,11 @@ impl Scene {
         self.world.dispatcher.count(port)
     }
 
-    /// Waits until there are so many requests at a port, and says how long that took.
+    /// Waits until `count` requests have arrived at a port. Returns how long that took.
     async fn until(&self, port: u16, count: usize) -> Duration {
         let began = Instant::now();
         while self.arrived(port) < count {
-            assert!(began.elapsed() < 2 * MINUTE, "port {port} gets its delivery");
+            assert!(began.elapsed() < 2 * MINUTE, "port {port} got no delivery");
             pass(Duration::from_millis(1)).await;
         }
         began.elapsed()
@@ -83,7 +84,8 @@ impl Scene {
         assert!(waited < LIMIT, "{what} waited {waited:?} in a pool of {}", self.options.workers);
     }
 
-    /// Each of the others gets its delivery in time; the slow one so many before it has answered any.
+    /// Checks that each other webhook gets its delivery in time, and the slow one `at_once` deliveries before
+    /// it responds to any.
     async fn nobody_waits(&mut self, when: &str, at_once: u32) {
         self.delivers(&self.good, &format!("{when}: a good one")).await;
         for _ in 0..at_once {
@@ -127,10 +129,11 @@ async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answe
     scene.nobody_waits("at first", 3).await;
     scene.nobody_waits("later", 3).await;
     worker.kill().await;
-    // What the killed worker held can be claimed once its leases end, all of it at once.
+    // The deliveries of the killed worker become claimable when its leases end, all at once.
     pass(PATIENCE + MINUTE).await;
     let worker = scene.start();
-    // Nothing is known of the slow one then. Its second delivery comes after the first ones of all others.
+    // The new worker does not know the slow webhook. Its second delivery comes after the first ones of all
+    // others.
     let at_once = if scene.options.workers == 1 { 1 } else { 3 };
     scene.nobody_waits("after a crash", at_once).await;
     pass(PATIENCE + Duration::from_secs(1)).await;
@@ -139,27 +142,27 @@ async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answe
 }
 
 #[tokio::test(start_paused = true)]
-async fn beside_two_hundred_silent_endpoints_nobody_waits() {
+async fn two_hundred_silent_endpoints_delay_no_other_webhook() {
     for options in pools() {
         nobody_waits_beside(200, options, Answer::Hang, 5).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn beside_a_thousand_silent_endpoints_nobody_waits() {
+async fn a_thousand_silent_endpoints_delay_no_other_webhook() {
     for options in pools() {
         nobody_waits_beside(1_000, options, Answer::Hang, 1).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn beside_endpoints_that_take_almost_all_their_time_nobody_waits() {
+async fn endpoints_that_use_almost_their_whole_deadline_delay_no_other_webhook() {
     let answer = Answer::StatusAfter(200, PATIENCE - Duration::from_secs(1));
     nobody_waits_beside(300, WorkerOptions::default(), answer, 4).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_silent_endpoint_is_its_own_and_so_are_its_attempts() {
+async fn a_silent_endpoint_keeps_its_own_deadline_and_all_its_attempts() {
     let scene = Scene::new(50, pools()[1].clone(), Answer::Hang).await;
     let worker = scene.start();
     scene.world.publish().await;
@@ -174,7 +177,7 @@ async fn the_deadline_of_a_silent_endpoint_is_its_own_and_so_are_its_attempts() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pool_is_never_larger_than_it_may_be_beside_what_takes_long() {
+async fn slow_attempts_do_not_enlarge_the_pool() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_millis(700)));
     world.webhook(|_| {}).await;
     let worker =
@@ -188,7 +191,7 @@ async fn the_pool_is_never_larger_than_it_may_be_beside_what_takes_long() {
     worker.stop().await;
 }
 
-/// A receiver that works on one request at a time, for so long, and does with the others what `busy` says.
+/// Creates a receiver that handles one request at a time, for `takes` each, and answers the others by `busy`.
 fn serial(takes: Duration, busy: impl Fn(Duration) -> Answer + Send + Sync + 'static) -> World {
     let free_at = Arc::new(Mutex::new(None::<Instant>));
     World::new(move |_, _| {
@@ -208,7 +211,7 @@ fn serial(takes: Duration, busy: impl Fn(Duration) -> Answer + Send + Sync + 'st
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_of_one_request_at_a_time_gets_everything() {
+async fn a_receiver_of_one_request_at_a_time_gets_every_event() {
     let takes = Duration::from_millis(1_100);
     let queues = serial(takes, |wait| Answer::StatusAfter(200, wait));
     let refuses = serial(takes, |_| Answer::Status(503));

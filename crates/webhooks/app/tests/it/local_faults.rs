@@ -11,7 +11,7 @@ use rdev_webhooks_domain::{DeliveryStatus, Health, WebhookState};
 use crate::support::{Answer, World, pass};
 
 #[tokio::test(start_paused = true)]
-async fn a_local_fault_costs_no_attempt_and_is_tried_again_at_a_bounded_pace() {
+async fn a_local_fault_costs_no_attempt_and_is_retried_at_a_bounded_rate() {
     let has_fault = Arc::new(AtomicBool::new(true));
     let fault = Arc::clone(&has_fault);
     let world = World::new(move |_, _| match fault.load(Ordering::Relaxed) {
@@ -25,7 +25,7 @@ async fn a_local_fault_costs_no_attempt_and_is_tried_again_at_a_bounded_pace() {
     }
     pass(Duration::from_secs(60 * 60)).await;
 
-    // A window of four deliveries, at 0, 1, 3, 7, 15 and from then on every 10 s.
+    // A window of four deliveries, at 0, 1, 3, 7, 15 s and then every 10 s.
     let tries = world.dispatcher.sent().len();
     assert!((1_300..=1_520).contains(&tries), "{tries} tries in an hour");
     for delivery in world.deliveries().await {
@@ -34,7 +34,7 @@ async fn a_local_fault_costs_no_attempt_and_is_tried_again_at_a_bounded_pace() {
     let stored = WebhookRepository::get(&*world.store, webhook.id).await.unwrap().unwrap();
     assert_eq!(stored.state, WebhookState::Enabled);
     let health = world.store.health(&[webhook.id]).await.unwrap();
-    assert_eq!(health, [Health::default()], "nothing is held against the endpoint");
+    assert_eq!(health, [Health::default()], "the endpoint's health is unaffected");
 
     has_fault.store(false, Ordering::Relaxed);
     world.until_all(DeliveryStatus::Succeeded).await;

@@ -1,5 +1,4 @@
-//! The worker against whatever may happen: any answers, workers that are told to end or just die, clocks
-//! that are off, and people who ask again.
+//! A model test of the worker: arbitrary answers, workers that stop or die, wrong clocks, and redeliveries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,20 +15,20 @@ use rdev_webhooks_domain::{
 
 use crate::support::{Answer, Running, World, pass};
 
-/// The default policy's.
+/// The number of automatic attempts of the default retry policy.
 const MAX_AUTOMATIC: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
     Publish(u32),
     Pass(Duration),
-    /// Somebody asks for one of the deliveries again.
+    /// Requests a redelivery of one of the deliveries.
     Redeliver(prop::sample::Index),
-    /// The worker gives back what it has, and another begins.
+    /// Aborts the worker, which releases its deliveries, and starts another.
     Restart,
-    /// The worker is gone in the middle of whatever it does, and another begins.
+    /// Kills the worker at any point and starts another.
     Kill,
-    /// The workers' clock is off by so many seconds from now on.
+    /// Sets the error of the workers' clock, in seconds.
     SetClock(i64),
 }
 
@@ -57,7 +56,7 @@ fn answers() -> impl Strategy<Value = Vec<Answer>> {
     prop::collection::vec(answer, 1..30)
 }
 
-/// A clock that is off.
+/// A wrong clock.
 struct Off {
     right: Arc<dyn Clock>,
     by_seconds: AtomicI64,
@@ -79,7 +78,7 @@ struct Run {
 }
 
 fn options() -> WorkerOptions {
-    // No poll but every few seconds, so that the wake-ups are put to the test too.
+    // A poll only every few seconds, so that the wake-ups are tested too.
     WorkerOptions { workers: 2, poll_interval: Duration::from_secs(5), ..WorkerOptions::default() }
 }
 
@@ -126,11 +125,11 @@ impl Run {
         attempts
     }
 
-    /// Holds one delivery's history to the rules.
+    /// Checks a delivery's history against the rules.
     async fn check(&self, delivery: &Delivery) {
         let attempts = self.attempts(delivery.id).await;
         let asked = self.asked.get(&delivery.id).copied().unwrap_or_default();
-        let context = || format!("asked for {asked} times: {delivery:#?} {attempts:#?}");
+        let context = || format!("{asked} redeliveries requested: {delivery:#?} {attempts:#?}");
 
         let is_abandoned = |attempt: &Attempt| {
             attempt.outcome.failure.as_ref().is_some_and(|failure| failure.class == FailureClass::Abandoned)
@@ -153,7 +152,7 @@ impl Run {
                     assert_eq!(made(Trigger::Automatic), MAX_AUTOMATIC, "{}", context());
                 }
             }
-            _ => panic!("it is stuck: {}", context()),
+            _ => panic!("the delivery is stuck: {}", context()),
         }
     }
 }
@@ -175,12 +174,12 @@ async fn run(steps: Vec<Step>, answers: Vec<Answer>) {
         run = run.step(step).await;
     }
     calm.store(true, Ordering::Relaxed);
-    // More than the longest wait of a circuit, a retry and a few leases.
+    // Longer than the longest wait of a circuit, a retry and a few leases together.
     pass(Duration::from_secs(15 * 60)).await;
     for delivery in run.world.deliveries().await {
         run.check(&delivery).await;
     }
-    // And nothing more is sent.
+    // Nothing more is sent.
     let sent = run.world.dispatcher.sent().len();
     pass(Duration::from_secs(60 * 60)).await;
     assert_eq!(run.world.dispatcher.sent().len(), sent);
@@ -191,7 +190,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_each_delivery_ends_as_its_policy_says(steps in steps(), answers in answers()) {
+    fn every_delivery_ends_by_its_retry_policy_whatever_happens(steps in steps(), answers in answers()) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)

@@ -1,4 +1,4 @@
-//! Publishing: durable before the answer, many callers to a commit.
+//! Publishing: durable before the answer, many callers per commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ use tokio::sync::Semaphore;
 
 use crate::support::draft;
 
-/// A store that commits when it is allowed to, and counts its commits.
+/// A store that commits when the test permits, and counts its commits.
 struct Gated {
     gate: Semaphore,
     commits: AtomicUsize,
-    /// How many events the largest commit had.
+    /// Number of events in the largest commit.
     largest: AtomicUsize,
-    /// How many have begun.
+    /// Number of begun commits.
     begun: AtomicUsize,
     failing: bool,
-    /// How many deliveries each event makes.
+    /// Number of deliveries that each event creates.
     fan_out: u32,
 }
 
@@ -97,7 +97,7 @@ fn gated_with(failing: bool, fan_out: u32) -> (Arc<Gated>, Publisher, tokio::tas
 }
 
 #[tokio::test]
-async fn callers_that_come_during_a_commit_share_the_next() {
+async fn calls_during_a_commit_share_the_next_commit() {
     let (store, publisher, task) = gated(false);
     let calls: Vec<_> = (0..100)
         .map(|_| {
@@ -105,7 +105,7 @@ async fn callers_that_come_during_a_commit_share_the_next() {
             tokio::spawn(async move { publisher.publish(draft()).await.unwrap().id })
         })
         .collect();
-    // Every call is on its way and the first commit waits at the gate.
+    // Every call is waiting, and the first commit waits at the gate.
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
@@ -114,14 +114,14 @@ async fn callers_that_come_during_a_commit_share_the_next() {
     for call in calls {
         ids.insert(call.await.unwrap());
     }
-    assert_eq!(ids.len(), 100, "each caller is answered for its own event");
+    assert_eq!(ids.len(), 100, "each caller gets the id of its own event");
     assert!(store.commits.load(Ordering::Relaxed) <= 2, "{:?}", store.commits);
     drop(publisher);
     task.await.unwrap();
 }
 
 #[tokio::test]
-async fn two_commits_are_under_way_and_no_more() {
+async fn at_most_two_commits_run_at_once() {
     let (store, publisher, task) = gated(false);
     let mut calls = Vec::new();
     for begun in [1, 2, 2, 2] {
@@ -136,12 +136,12 @@ async fn two_commits_are_under_way_and_no_more() {
     for call in calls {
         call.await.unwrap();
     }
-    assert_eq!(store.begun.load(Ordering::Relaxed), 3, "the two that waited share a commit");
+    assert_eq!(store.begun.load(Ordering::Relaxed), 3, "the two waiting calls share a commit");
     drop(publisher);
     task.await.unwrap();
 }
 
-/// The size of the largest commit of 400 callers at once, after one alone.
+/// Returns the size of the largest commit of 400 concurrent callers, after a single one.
 async fn largest_after_one(failing: bool, fan_out: u32) -> usize {
     let (store, publisher, task) = gated_with(failing, fan_out);
     store.gate.add_permits(10_000);
@@ -161,15 +161,15 @@ async fn largest_after_one(failing: bool, fan_out: u32) -> usize {
 }
 
 #[tokio::test]
-async fn commits_are_as_large_as_the_database_can_do_in_time() {
+async fn commits_are_as_large_as_the_database_can_store_in_time() {
     assert_eq!(largest_after_one(false, 1).await, 400);
-    // A thousand webhooks take each event.
+    // A thousand webhooks receive each event.
     assert_eq!(largest_after_one(false, 1_000).await, 2);
     assert_eq!(largest_after_one(true, 1).await, 1);
 }
 
 #[tokio::test]
-async fn a_failed_commit_is_told_to_every_caller() {
+async fn a_failed_commit_fails_every_call() {
     let (store, publisher, _task) = gated(true);
     store.gate.add_permits(10);
     let (one, other) = tokio::join!(publisher.publish(draft()), publisher.publish(draft()));
@@ -179,7 +179,7 @@ async fn a_failed_commit_is_told_to_every_caller() {
 }
 
 #[tokio::test]
-async fn what_waits_is_bounded() {
+async fn the_number_of_waiting_calls_is_bounded() {
     let (_store, publisher, _task) = gated(false);
     let mut waiting = Vec::new();
     for _ in 0..10_000 {
@@ -196,11 +196,11 @@ async fn what_waits_is_bounded() {
             call.abort();
         }
     }
-    assert!(busy > 5_000, "{busy} were turned away");
+    assert!(busy > 5_000, "{busy} calls were rejected");
 }
 
 #[tokio::test]
-async fn what_is_brought_together_is_stored_together() {
+async fn the_events_of_a_call_are_stored_together() {
     let (store, publisher, _task) = gated(false);
     store.gate.add_permits(1);
     let published = publisher.publish_all(vec![draft(); MAX_EVENTS]).await.unwrap();
@@ -217,7 +217,7 @@ async fn what_is_brought_together_is_stored_together() {
 }
 
 #[tokio::test]
-async fn many_batches_that_wait_are_no_single_commit() {
+async fn many_waiting_batches_do_not_share_one_commit() {
     let (store, publisher, _task) = gated(false);
     let large = EventDraft { data: format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)), ..draft() };
     let calls: Vec<_> = [(300, draft()), (300, draft()), (200, draft()), (6, large.clone()), (6, large)]
@@ -236,7 +236,7 @@ async fn many_batches_that_wait_are_no_single_commit() {
         answered.push(call.await.unwrap());
     }
     assert_eq!(answered, [300, 300, 200, 6, 6]);
-    // 300; 300, 200 and 6; 6, which would be over 8 MiB with those before.
+    // 300; 300, 200 and 6; 6, which would exceed 8 MiB together with the batches before.
     assert_eq!(store.commits.load(Ordering::Relaxed), 3);
     assert_eq!(store.largest.load(Ordering::Relaxed), 506);
 }
@@ -251,7 +251,7 @@ async fn an_unknown_type_is_not_stored() {
     assert_eq!(store.commits.load(Ordering::Relaxed), 0);
 }
 
-/// Waits until that many commits have begun.
+/// Waits until `count` commits have begun.
 async fn begun(store: &Gated, count: usize) {
     for _ in 0..1_000 {
         if store.begun.load(Ordering::Relaxed) == count {
@@ -263,7 +263,7 @@ async fn begun(store: &Gated, count: usize) {
 }
 
 #[tokio::test]
-async fn a_batch_with_too_many_deliveries_is_refused_and_says_how_many_fit() {
+async fn a_batch_with_too_many_deliveries_is_rejected_with_the_number_that_fits() {
     let (store, publisher, _task) = gated_with(false, 1_000);
     store.gate.add_permits(100);
     let refused = publisher.publish_all(vec![draft(); MAX_EVENTS]).await;
@@ -278,7 +278,7 @@ async fn a_batch_with_too_many_deliveries_is_refused_and_says_how_many_fit() {
 }
 
 #[tokio::test]
-async fn a_single_event_may_make_many_deliveries() {
+async fn a_single_event_may_create_many_deliveries() {
     let (store, publisher, _task) = gated_with(false, MAX_EVENT_DELIVERIES);
     store.gate.add_permits(100);
     assert_eq!(publisher.publish(draft()).await.unwrap().deliveries, MAX_EVENT_DELIVERIES);
@@ -298,7 +298,7 @@ async fn a_large_call_leaves_the_common_lanes_free() {
         async move { publisher.publish_all(vec![draft(); 4]).await.unwrap().len() }
     });
     begun(&store, 1).await;
-    // It is refused in common, and begins in its own lane.
+    // The common lane rejects the call, and it begins in the lane for large calls.
     store.gate.add_permits(1);
     begun(&store, 2).await;
     let small: Vec<_> = (3..5)
@@ -310,7 +310,7 @@ async fn a_large_call_leaves_the_common_lanes_free() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
-    assert!(store.begun.load(Ordering::Relaxed) > 2, "others begin meanwhile");
+    assert!(store.begun.load(Ordering::Relaxed) > 2, "other calls begin meanwhile");
     store.gate.add_permits(100);
     assert_eq!(large.await.unwrap(), 4);
     for call in small {
@@ -327,7 +327,7 @@ async fn the_lane_for_large_calls_rests_after_each() {
     };
     let first = publish_large();
     begun(&store, 1).await;
-    // It is refused in common, and begins in its own lane.
+    // The common lane rejects the call, and it begins in the lane for large calls.
     store.gate.add_permits(1);
     begun(&store, 2).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -336,7 +336,11 @@ async fn the_lane_for_large_calls_rests_after_each() {
     store.gate.add_permits(2);
     assert_eq!(first.await.unwrap(), 4);
     tokio::time::sleep(Duration::from_millis(198)).await;
-    assert_eq!(store.begun.load(Ordering::Relaxed), 3, "it rests for twice as long as the first took");
+    assert_eq!(
+        store.begun.load(Ordering::Relaxed),
+        3,
+        "the lane rests for twice as long as the first call took"
+    );
     tokio::time::sleep(Duration::from_millis(4)).await;
     assert_eq!(store.begun.load(Ordering::Relaxed), 4);
     store.gate.add_permits(1);
@@ -344,7 +348,7 @@ async fn the_lane_for_large_calls_rests_after_each() {
 }
 
 #[tokio::test]
-async fn calls_that_are_too_large_together_are_divided() {
+async fn calls_that_are_too_large_together_are_split() {
     let (store, publisher, task) = gated_with(false, 1_000);
     store.gate.add_permits(10_000);
     let calls: Vec<_> = [1, 2, 1, 5, 2, 1, 6, 2, 1]
@@ -366,7 +370,7 @@ async fn calls_that_are_too_large_together_are_divided() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_over_before_it_begins_is_not_stored() {
+async fn a_call_that_ends_before_its_commit_begins_is_not_stored() {
     let (store, publisher, task) = gated(false);
     let publish = || {
         let publisher = publisher.clone();
@@ -376,7 +380,7 @@ async fn a_call_that_is_over_before_it_begins_is_not_stored() {
     begun(&store, 1).await;
     let second = publish();
     begun(&store, 2).await;
-    // Both lanes are busy: one caller goes away, and one waits for too long.
+    // Both lanes are busy: one caller gives up, and one waits too long.
     let (gone, late) = (publish(), publish());
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -384,7 +388,10 @@ async fn a_call_that_is_over_before_it_begins_is_not_stored() {
     gone.abort();
     tokio::time::advance(std::time::Duration::from_secs(9)).await;
     store.gate.add_permits(100);
-    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok(), "what has begun is waited for");
+    assert!(
+        first.await.unwrap().is_ok() && second.await.unwrap().is_ok(),
+        "a commit that has begun is awaited"
+    );
     assert!(matches!(late.await.unwrap(), Err(PublishError::Busy)));
     assert_eq!(store.commits.load(Ordering::Relaxed), 2);
     drop(publisher);

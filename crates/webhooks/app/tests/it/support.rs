@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What the scripted endpoint does with a request.
+/// The scripted endpoint's answer to a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Status(u16),
