@@ -20,7 +20,7 @@ const HISTORY_BATCHES: usize = 200;
 const BATCH_EVENTS: usize = 1_000;
 const WRITERS: usize = 4;
 
-/// The number of readers with each habit; all read at once, repeatedly.
+/// The number of concurrent readers, divided among the habits. Each reads repeatedly.
 const READERS: usize = 40;
 
 /// A listing that matches nothing in the history.
