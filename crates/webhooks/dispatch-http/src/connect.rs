@@ -17,8 +17,8 @@ use crate::failure::{duration, failure, timed_out};
 use crate::fault::{NotConnected, Routes};
 use crate::progress::Stage;
 
-/// The receive buffer of a connection, in bytes. A response is read up to some 16 KiB of its body, so an endpoint that
-/// sends without end sends no more than this in vain.
+/// The receive buffer of a connection, in bytes. A response is read up to some 16 KiB of its body, so an
+/// endpoint that sends without end sends no more than this in vain.
 const RECEIVE_BUFFER: u32 = 64 * 1_024;
 /// The maximum number of addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -143,7 +143,7 @@ pub(crate) async fn dial(address: SocketAddr, routes: &Routes) -> Result<TcpStre
 
 async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Not worth a failure either.
+    // A failure is ignored here too.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.connect(address).await
 }

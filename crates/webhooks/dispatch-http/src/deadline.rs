@@ -27,7 +27,7 @@ struct State {
 }
 
 impl Deadline {
-    /// Starts a deadline of `limit`.
+    /// Starts a deadline that passes after `limit`.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
         let started = Instant::now();

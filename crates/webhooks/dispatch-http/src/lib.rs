@@ -20,7 +20,6 @@
 //!   one of them does not count as the endpoint's time.
 //! - **Explained.** Each phase is timed, and each failure has a class and a sentence that contains neither
 //!   secrets nor the URL's path or query.
-//!   secrets nor the URL's path or query.
 
 mod connect;
 mod connector;

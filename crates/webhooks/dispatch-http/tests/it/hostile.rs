@@ -29,7 +29,7 @@ where
     report
 }
 
-/// Sends one delivery to a receiver that reads the request, writes `answer`, and closes in good order.
+/// Sends one delivery to a receiver that reads the request, writes `answer`, and closes gracefully.
 async fn answer(answer: &'static [u8]) -> DispatchReport {
     deliver(PATIENCE, move |mut peer| async move {
         peer.request().await.unwrap();
