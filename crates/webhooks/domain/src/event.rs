@@ -25,13 +25,13 @@ pub struct NewEvent {
     pub body: Bytes,
     /// The producer's trace.
     pub traceparent: Option<TraceParent>,
-    /// The webhooks that get it.
+    /// The webhooks that receive it.
     pub target: Target,
     /// The access of a project-scoped producer, for [`Published::visible_deliveries`].
     pub visible_to: Option<Arc<Access>>,
 }
 
-/// The webhooks that get an event.
+/// The webhooks that receive an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Every enabled webhook that subscribes to the event.
@@ -49,10 +49,10 @@ pub struct Published {
     pub id: EventId,
     /// The number of its deliveries; for a repeated key, the number at the first time.
     pub deliveries: u32,
-    /// The number of webhooks visible to [`NewEvent::visible_to`] that get such an event now; without it,
-    /// equal to `deliveries`.
+    /// The number of webhooks visible to [`NewEvent::visible_to`] that receive such an event now; equal to
+    /// `deliveries` if that is `None`.
     pub visible_deliveries: u32,
-    /// Whether the key had been published before, so that nothing was added.
+    /// Whether the key had been used before, so that nothing was added.
     pub duplicate: bool,
 }
 

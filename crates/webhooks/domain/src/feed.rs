@@ -32,7 +32,7 @@ pub struct Changes {
     pub complete_until: Timestamp,
 }
 
-/// The current state of a delivery, with what decides its visibility.
+/// The current state of a delivery, with the data that decide its visibility.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watched {
     /// The delivery.

@@ -23,8 +23,8 @@ pub const FIRST_OPEN: Duration = Duration::from_secs(5);
 /// The longest wait of an open circuit.
 pub const LONGEST_OPEN: Duration = Duration::from_secs(5 * 60);
 
-/// The duration after which a failed attempt counts as silent: it held its slot for long. An attempt that
-/// fails sooner costs other endpoints nothing.
+/// The duration from which a failed attempt counts as silent, because it held its slot for long. An attempt
+/// that fails sooner costs other endpoints nothing.
 pub const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// The health of an endpoint. The default is healthy.
@@ -184,7 +184,7 @@ impl Health {
         *self = Self::default();
     }
 
-    /// Records a failure that says nothing against the endpoint. If it was the probe, the next one may be
+    /// Records a failure that does not count against the endpoint. If it was the probe, the next probe may be
     /// sent at once.
     pub fn rejected(&mut self, now: Timestamp) {
         self.failing_since.get_or_insert(now);

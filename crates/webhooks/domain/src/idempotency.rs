@@ -127,7 +127,7 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// A response to repeat unchanged, in a form that only its creator knows. It may contain secrets.
+/// A response to repeat unchanged, in its creator's own format. It may contain secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RememberedAnswer(pub Bytes);
 

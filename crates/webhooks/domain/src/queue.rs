@@ -49,7 +49,7 @@ pub struct Discovery {
     pub next_due_in: Option<Duration>,
 }
 
-/// A webhook that has a claimable delivery, and what limits its share.
+/// A webhook with a claimable delivery, and the limits of its share.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DueWebhook {
     /// The webhook.

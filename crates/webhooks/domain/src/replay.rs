@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
 
-/// The maximum number of a replay's deliveries in the queue.
+/// The largest window: the maximum number of a replay's deliveries in the queue.
 pub const MOST_WAITING: u32 = 100;
 
-/// The smallest maximum, however slow the endpoint is.
+/// The smallest window, however slow the endpoint is.
 pub const LEAST_WAITING: u32 = 8;
 
 /// The window as a multiple of what ended since the last step. While deliveries end, steps are at most about
@@ -28,15 +28,15 @@ pub const LOOK_AT: u32 = 500;
 /// The number of deliveries that a count looks at, whether the replay would take them or not.
 pub const COUNT_LIMIT: u32 = 100_000;
 
-/// The shortest wait after a step that made no progress. The longest waits are [`DUE_IN_MAX`] while the
-/// webhook is enabled and [`DUE_IN_MAX_DISABLED`] while it is disabled.
+/// The shortest wait after a step without progress. The longest waits are [`DUE_IN_MAX`] while the webhook is
+/// enabled and [`DUE_IN_MAX_DISABLED`] while it is disabled.
 pub const DUE_IN_MIN: Duration = Duration::from_millis(100);
-/// See [`DUE_IN_MIN`].
+/// The longest wait after a step without progress, while the webhook is enabled.
 pub const DUE_IN_MAX: Duration = Duration::from_secs(60);
-/// See [`DUE_IN_MIN`].
+/// The longest wait after a step without progress, while the webhook is disabled.
 pub const DUE_IN_MAX_DISABLED: Duration = Duration::from_secs(60 * 60);
 
-/// The number of rounds of a webhook's cap that may be in the queue: one that is being sent, and what several
+/// The largest window as a multiple of a webhook's cap: one round that is being sent, and those that several
 /// workers hold ready.
 const ROUNDS_WAITING: u32 = 4;
 

@@ -1,8 +1,8 @@
-//! Delivery statistics of a webhook: small sums that can be added.
+//! Delivery statistics of a webhook, kept as sums.
 //!
-//! Workers sum up what they record and pass the sums to the store about once a second, which keeps them in
-//! buckets of five minutes and of an hour. Statistics are therefore read from a few hundred small rows,
-//! however many deliveries they cover.
+//! Workers sum up the outcomes that they record and pass the sums about once a second to the store, which
+//! keeps them in buckets of five minutes and of an hour. Statistics are therefore read from a few hundred
+//! small rows, however many deliveries they cover.
 
 mod histogram;
 
@@ -33,7 +33,7 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Counts what a worker has recorded.
+    /// Counts a settlement that a worker has recorded.
     pub fn settled(&mut self, settlement: &Settlement) {
         match settlement.settled {
             Settled::Succeeded => self.succeeded = self.succeeded.saturating_add(1),
@@ -285,7 +285,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// The limit of the count: counting further is not worth the time.
+    /// The number at which counting stops: a higher count is not worth the time.
     pub const LIMIT: u32 = 10_000;
 
     /// Creates a backlog from a count that stops at one more than the limit.

@@ -1,4 +1,4 @@
-//! The scopes of this domain, and what a project-scoped caller sees of it.
+//! The scopes of this domain, and the visibility of its entities to a project-scoped caller.
 //!
 //! A project-scoped caller sees the events of its projects, the webhooks that take only events of some of its
 //! projects, and the deliveries of these events to these webhooks.

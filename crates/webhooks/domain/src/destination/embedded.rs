@@ -21,8 +21,8 @@ pub(super) fn teredo(address: Ipv6Addr) -> Vec<Ipv4Addr> {
 
 /// Returns the addresses in an address of local-use NAT64, `64:ff9b:1::/48` (RFC 8215). The length of the
 /// operator's prefix is unknown, so every place where RFC 6052 (section 2.2) can put an address is examined.
-/// What is read from a wrong place is mostly padding, that is in `0.0.0.0/8`, where nothing can be reached;
-/// it counts only if nothing else is found.
+/// An address from a wrong place is mostly padding, that is in `0.0.0.0/8`, where nothing can be reached;
+/// it counts only if no other is found.
 pub(super) fn local_nat64(address: Ipv6Addr) -> Vec<Ipv4Addr> {
     let mut found: Vec<_> = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]]
         .into_iter()

@@ -6,9 +6,9 @@ use crate::{DeliveryId, Timestamp};
 
 /// The feed of delivery changes, for subscribers that watch deliveries.
 ///
-/// Little is written for the feed: nearly all of it is read from what is recorded anyway. The id of a
-/// delivery shows when it was accepted; its time is that of the process that published it. All other changes
-/// are ordered by the store's own time.
+/// The feed reads nearly all changes from data that is recorded anyway. The id of a delivery shows when it
+/// was accepted, by the clock of the process that published it. All other changes are ordered by the store's
+/// own time.
 #[async_trait]
 pub trait DeliveryFeed: Send + Sync + 'static {
     /// Returns the first `limit` unfinished deliveries with an id after `after`, in the order of their ids.

@@ -63,7 +63,7 @@ pub trait EventRepository: Send + Sync + 'static {
     ///    and only then. (`a_list_of_events_leaves_out_large_bodies`)
     ///
     /// Like every list query, it MUST stop its work in the database when the call is dropped, and MUST delay
-    /// only other list queries. (Each store proves that by its own tests.)
+    /// only other list queries. (the stores' own tests)
     async fn list(
         &self,
         filter: &EventFilter,

@@ -21,7 +21,7 @@ fn embeddings(address: Ipv4Addr) -> Vec<Ipv6Addr> {
         base("64:ff9b:1::") | bits,
         base("2002::") | bits << 80,
         base("2002::1:2:3:4:5") | bits << 80,
-        // As Teredo's client behind a public server, and as the server.
+        // Teredo: as the client behind a public server, and as the server.
         base("2001::") | public << 64 | (bits ^ 0xffff_ffff),
         base("2001::") | bits << 64 | (public ^ 0xffff_ffff),
     ]
