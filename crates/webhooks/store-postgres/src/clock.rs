@@ -1,9 +1,9 @@
-//! The database's time, as far as a process needs it.
+//! The database's time as a process knows it.
 //!
-//! All scheduling goes by `rdev_webhooks.now()`. Ids are made by processes, and partitions and the retention
-//! go by ids: a process whose clock is a month behind would make events that are removed at once. So each
-//! process compares its clock with the database's periodically, and uses the database's where the two
-//! disagree.
+//! All scheduling uses `rdev_webhooks.now()`. But processes create the ids, and partitions and the retention
+//! depend on the ids: a process with a clock a month behind would publish events that are removed at once.
+//! Therefore each process periodically compares its clock with the database's, and uses the database's where
+//! the two disagree.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,19 +20,19 @@ use crate::connect::Pool;
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::error::describe;
 
-/// How often the database's clock is read.
+/// The interval between two readings of the database's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// How many readings pass between two records of the elapsed time.
+/// The number of readings between two records of the elapsed time.
 const LOOKS_PER_NOTE: u32 = 6;
 
-/// Clocks that differ by less than this agree.
+/// The greatest difference between two clocks that agree.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// A reading that took longer is too imprecise.
+/// The longest duration of a reading; a slower one is too imprecise.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
-/// What one process knows of the time.
+/// One process's knowledge of the time.
 pub(crate) struct Time {
     seen: Mutex<Option<Seen>>,
     witness: Mutex<Witness>,
@@ -122,8 +122,8 @@ impl Time {
         Ok(())
     }
 
-    /// Records how far time is known to have passed. Age is measured by that record, and not by a clock
-    /// alone.
+    /// Records up to when time has certainly passed. The retention measures ages by that record, and not by a
+    /// clock alone.
     pub(crate) async fn note(&self, pool: &Pool) -> Result<(), StoreError> {
         let row = pool
             .run(async |conn| {

@@ -62,7 +62,7 @@ pub(crate) struct Inner {
     _stop_on_drop: DropGuard,
 }
 
-/// Why the database cannot be used.
+/// The reason why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -122,8 +122,9 @@ async fn check_schema(pool: &Pool) -> Result<(), ConnectError> {
 }
 
 impl ConnectError {
-    /// Returns whether the database is only away, so that waiting for it makes sense: no server listens
-    /// there, or it does not answer, is starting, or takes no writes. A rejected login needs an operator.
+    /// Returns whether the database is unavailable for a reason that may pass, so that waiting makes sense:
+    /// no server listens there, or it does not respond, is starting, or accepts no writes. A rejected login
+    /// needs an operator.
     #[must_use]
     pub fn is_away(&self) -> bool {
         matches!(self, Self::Store(error) if is_away(error))
@@ -190,7 +191,7 @@ impl PostgresStore {
         })
     }
 
-    /// Returns the process's clock, corrected by the database's. Ids are made by it.
+    /// Returns the process's clock, corrected by the database's, for creating ids.
     #[must_use]
     pub fn clock(&self, own: Arc<dyn Clock>) -> Arc<dyn Clock> {
         self.inner.time.clock(own)
@@ -238,7 +239,7 @@ impl Inner {
         &self.listings
     }
 
-    /// Returns the pool for pruning and other work on many rows, which may take long.
+    /// Returns the pool for pruning and other long work on many rows.
     pub(crate) const fn upkeep(&self) -> &Pool {
         &self.upkeep
     }
@@ -247,7 +248,7 @@ impl Inner {
         &self.readiness
     }
 
-    /// Returns the pool for what must not wait for any of the others: wake-ups and readiness checks.
+    /// Returns the pool for wake-ups and readiness checks, which must not wait for any other work.
     pub(crate) const fn control(&self) -> &Pool {
         &self.control
     }

@@ -39,7 +39,7 @@ pub(crate) fn to_micros_up(duration: Duration) -> i64 {
     i64::try_from(micros).unwrap_or(i64::MAX)
 }
 
-/// Converts a count that one of our stores wrote: never negative, and never near the limit.
+/// Converts a count that a store wrote: never negative, and never near the limit.
 pub(crate) fn to_u32(count: i32) -> u32 {
     u32::try_from(count).unwrap_or(0)
 }

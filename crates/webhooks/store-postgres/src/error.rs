@@ -45,7 +45,7 @@ pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
     }
 }
 
-/// Returns the error for a server that did not answer in time.
+/// Returns the error for a server that did not respond in time.
 pub(crate) fn timed_out(limit: Duration) -> StoreError {
     StoreError::unavailable(PublicCause::new(format!("no response within {} s", limit.as_secs_f64())))
 }
@@ -66,8 +66,8 @@ fn public_cause(sqlstate: &str) -> &'static str {
     }
 }
 
-/// Returns whether a session is of no further use. One that takes no writes counts as lost: the primary is
-/// elsewhere.
+/// Returns whether a session is of no further use. A session that accepts no writes counts as lost: the
+/// primary is elsewhere.
 pub(crate) fn is_session_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refused) => refused.code().is_some_and(|code| {
@@ -82,7 +82,7 @@ pub(crate) fn is_session_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Classifies an error of the driver by what a caller can do about it.
+/// Classifies an error of the driver by the caller's options.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(refused) => {
@@ -129,8 +129,8 @@ pub(crate) fn may_have_committed(error: &StoreError) -> bool {
     refusal(error).is_none_or(|refusal| refusal.code.starts_with("57P") || refusal.code.starts_with("08"))
 }
 
-/// Returns whether the database is away and may come back without a change to this program's user, password
-/// or privileges.
+/// Returns whether the database is unavailable and may return without a change to this program's user,
+/// password or privileges.
 pub(crate) fn is_away(error: &StoreError) -> bool {
     let StoreError::Unavailable(source) = error else {
         return false;
@@ -146,12 +146,12 @@ pub(crate) fn is_lock_timeout(error: &StoreError) -> bool {
     refusal(error).is_some_and(|refusal| refusal.code == "55P03")
 }
 
-/// Returns the server's error, if that is what makes the database unavailable.
+/// Returns the server's error, if that makes the database unavailable.
 fn refusal(error: &StoreError) -> Option<&Refusal> {
     error.public_cause()?.source()?.downcast_ref()
 }
 
-/// Returns `None` if a statement failed, and so changed nothing, because a key that it wanted to add exists
+/// Returns `None` if a statement failed, and so changed nothing, because a key that it inserts exists
 /// already.
 pub(crate) fn unless_taken<T>(done: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
     match done {

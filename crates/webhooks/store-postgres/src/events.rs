@@ -80,7 +80,6 @@ fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
 /// Returns the events of a range, newest first, without bodies longer than `max_body`. A delivery's id holds
 /// the millisecond of its event, so that an event's deliveries are found by their primary key and in one
 /// partition.
-/// event's deliveries by their primary key and in one partition.
 async fn select(
     store: &PostgresStore,
     filter: &EventFilter,

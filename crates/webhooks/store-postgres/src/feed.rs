@@ -31,11 +31,11 @@ impl DeliveryFeed for PostgresStore {
         Ok(found.into_iter().map(DeliveryId::from_uuid).collect())
     }
 
-    /// A transaction's rows have the time of its beginning and appear at its end. So completeness is bounded
-    /// by our oldest running transaction; and that is determined before reading, in a statement of its own:
-    /// what has ended by then is visible. The half second covers the moment between a transaction's taking
-    /// its time and its being listed. A transaction that has written nothing after twelve seconds never will:
-    /// a statement that writes may take ten.
+    /// A transaction's rows have the time of its beginning and appear at its end. So the store's oldest
+    /// running transaction bounds the completeness. A separate statement determines it before the changes are
+    /// read: every transaction that has ended by then is visible. The half second covers the moment between
+    /// the time that a transaction takes and its appearance in the list. A transaction that has written
+    /// nothing after twelve seconds never will: a statement that writes may take ten.
     async fn changed(&self, after: ChangePoint, limit: u32) -> Result<Changes, StoreError> {
         let (complete_until, mut rows) = self
             .inner

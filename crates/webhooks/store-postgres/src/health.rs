@@ -50,9 +50,9 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
 /// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
 /// since when they had failed.
 ///
-/// The webhooks are locked before the health is read, in the order of all transactions that lock both. A
-/// locked row is read as its last writer left it: the statement waits for a success that is being recorded,
-/// which then spares its webhook.
+/// The webhooks are locked before the health is read, in the order of all transactions that lock both. The
+/// statement reads a locked row as its last writer left it: it waits for a success that is being recorded,
+/// and then does not disable that webhook.
 pub(crate) async fn disable_failing(
     store: &Inner,
     after: Duration,

@@ -134,9 +134,8 @@ fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range
 }
 
 /// Returns the deliveries of a range, those of the newest events first: unfinished and finished ones in one
-/// order, each half read in that order by an index and no further than the page goes. The conditions on the
-/// event are checked for each row on the way, by its key: a join or an EXISTS would be free to read all
-/// events first.
+/// order. An index yields each half in that order, no further than the page. The conditions on the event are
+/// checked row by row, by the event's key: with a join or an EXISTS the planner could read all events first.
 async fn select(
     store: &PostgresStore,
     filter: &DeliveryFilter,

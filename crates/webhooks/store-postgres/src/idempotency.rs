@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "idempotency_keys";
 pub(crate) const OPERATION: &str = "operation";
 pub(crate) const ANSWER: &str = "answer";
 
-/// How many keys one statement removes.
+/// The maximum number of keys that one statement deletes.
 const PRUNE_STEP: i64 = 1_000;
 
 #[async_trait]
@@ -122,7 +122,7 @@ async fn take(store: &Inner, request: &KeyRequest, sealed: &[u8]) -> Result<bool
 }
 
 /// Reads a key that existed a moment ago, and takes it over if allowed. The row's lock excludes all other
-/// requests for it until the end.
+/// requests for it until the transaction ends.
 async fn take_over(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -141,7 +141,7 @@ async fn take_over(
     .fetch_optional(&mut *conn)
     .await?;
     let Some(known) = known else {
-        // Deleted at this moment: its holder had it just now.
+        // The key was deleted at this moment: its holder had it just now.
         return Ok(Ok(KeyState::InUse { for_at_most: Duration::ZERO }));
     };
     let (operation, state) = if known.expired {
@@ -201,7 +201,7 @@ async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Resul
     Ok(forgotten.rows_affected() == 1)
 }
 
-/// Returns whether the operation under a key was done already. Other requests for it wait until this
+/// Returns whether the operation under a key was already executed. Other requests for the key wait until this
 /// transaction ends.
 pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<bool, sqlx::Error> {
     let done = sqlx::query_scalar!(
@@ -214,7 +214,7 @@ pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Resu
     Ok(done == Some(true))
 }
 
-/// Records that this transaction does the operation under a key.
+/// Records that this transaction executes the operation under a key.
 pub(crate) async fn note_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.idempotency_keys SET done = true WHERE owner = $1 AND digest = $2",

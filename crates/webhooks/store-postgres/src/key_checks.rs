@@ -1,5 +1,5 @@
 //! The encryption keys that a database needs. For each there is a row with a known text, sealed with that
-//! key: a process whose keyring lacks one finds out before it serves.
+//! key: a process whose keyring lacks one detects that before it serves.
 
 use rdev_keyring::{Keyring, OpenError};
 use rdev_webhooks_domain::WebhookId;
@@ -15,7 +15,8 @@ const TEXT: &[u8] = b"rdev-webhooks";
 
 const PLACE: &[u8] = b"encryption_keys.key_check";
 
-/// Other processes may record their keys between our reading and our writing: then it is read again.
+/// The maximum number of tries: another process may record its key between the read and the write, and then
+/// both are repeated.
 const TRIES: u32 = 5;
 
 struct Check {

@@ -11,7 +11,7 @@ use crate::connect::{Pool, PooledConnection};
 /// The connections that serve listings.
 pub(crate) struct Listings {
     pool: Pool,
-    /// For asking the server to cancel the statement of one of them.
+    /// For requests to the server to cancel the statement of a listing.
     other: Pool,
     tasks: TaskTracker,
 }

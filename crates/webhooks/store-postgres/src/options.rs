@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_keyring::Keyring;
 
-/// Where the database is, and how many connections to hold. `Debug` shows neither the URL nor a key.
+/// The options of a connection to a database. `Debug` shows neither the URL nor a key.
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, with libpq's parameters: `?sslmode=verify-full`,
@@ -28,29 +28,29 @@ pub struct PostgresOptions {
     pub upkeep_timeout: Duration,
     /// How long a producer's event key is remembered; at most as long as its event is kept.
     pub key_lifetime: Duration,
-    /// Whether processes wake each other when there is work. Without it they find work by polling, and hold
-    /// one connection less.
+    /// Whether processes wake each other when there is work. If not, they find work by polling, and hold one
+    /// connection less.
     pub wake_others: bool,
 }
 
-/// How many connections each kind of work may hold. A process holds at most their sum and two more: one for
-/// upkeep, and one for wake-ups and readiness checks. With [`PostgresOptions::wake_others`] it holds another
-/// one to listen on.
+/// The maximum number of connections for each kind of work. A process holds at most their sum and two more:
+/// one for upkeep, and one for wake-ups and readiness checks. With [`PostgresOptions::wake_others`] it holds
+/// another one to listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolSizes {
-    /// For publishing, settling and all other changes.
+    /// Connections for publishing, settling and all other changes.
     pub write: u32,
-    /// For discovering and claiming.
+    /// Connections for discovering and claiming.
     pub claim: u32,
-    /// For authentication, and for look-ups by id.
+    /// Connections for authentication, and for look-ups by id.
     pub browse: u32,
-    /// For listings.
+    /// Connections for listings.
     pub listing: u32,
 }
 
 impl PostgresOptions {
-    /// Returns the defaults: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s to
-    /// prune, 30 days for a key, and processes that wake each other.
+    /// Returns the defaults: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s for
+    /// a statement of pruning, 30 days for a key, and processes that wake each other.
     #[must_use]
     pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
         Self {

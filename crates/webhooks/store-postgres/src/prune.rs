@@ -1,10 +1,10 @@
-//! Deletion of what is older than the retention.
+//! Deletion of data older than the retention.
 //!
-//! A day that lies wholly before the limit is removed by dropping its partitions, whatever they hold. Rows
-//! are deleted one by one only from the day of the limit, from the default partitions, which are nearly
-//! empty, and from a day that still has unfinished deliveries; and only a bounded number at a time. Under a
-//! load that adds more than that, the rest is removed a few hours later with its partition: deleting all of
-//! it row by row would cost more than delivering it did.
+//! A day that lies wholly before the limit is removed by dropping its partitions, whatever they hold. Single
+//! rows are deleted only from the day of the limit, from the default partitions, which are nearly empty, and
+//! from a day that still has unfinished deliveries; and only a bounded number at a time. Under a load that
+//! adds more than that, the rest is removed a few hours later with its partition: deleting all rows singly
+//! would cost more than their delivery did.
 
 use std::time::Duration;
 
@@ -20,24 +20,24 @@ use crate::error::{describe, is_lock_timeout};
 use crate::queue::cancel::sweep_deleted;
 use crate::upkeep;
 
-/// How many events, or keys, one statement deletes.
+/// The maximum number of events, or keys, that one statement deletes.
 const STEP: i64 = 1_000;
 
-/// How many steps of events one pass makes.
+/// The maximum number of steps over events in one pass.
 const STEPS: u32 = 50;
 
-/// Dropping a table takes a lock that blocks all others: give up rather than hold it long.
+/// The longest wait for the lock to drop a table: the waiting lock blocks all other statements.
 const LOCK_TIMEOUT: &str = "1s";
 
-/// The rows of a day are counted up to this many; beyond it the server's estimate is used.
+/// The number up to which the rows of a day are counted; beyond it the server's estimate is used.
 const COUNTED: i64 = 10_000;
 
-/// The day's tables in the order of their removal; the one that refers to an event goes before its event.
+/// The day's tables in the order of their removal: deliveries before the events that they refer to.
 const TABLES: [&str; 3] = ["deliveries", "events", "attempts"];
 
-/// Removes what is older than the retention, as `DeliveryHistory::prune` requires. Age is measured by the
-/// database's time alone, as far as it is known to have passed: a process whose clock is ahead, or a database
-/// whose clock steps, would remove for all processes what must still be kept.
+/// Removes data older than the retention, as `DeliveryHistory::prune` requires. Ages are measured by the
+/// database's recorded time alone: otherwise a process with a clock ahead, or a step of the database's clock,
+/// would remove data of all processes too early.
 pub(crate) async fn prune(
     pool: &Pool,
     time: &Time,
@@ -132,8 +132,8 @@ async fn whole_days(pool: &Pool, limit: Uuid) -> Result<Vec<Day>, StoreError> {
     .await
 }
 
-/// Drops a day's tables, each in a transaction of its own, so that no caller waits for two of them. A day
-/// with deliveries in the queue stays, and so does one with busy tables: the next pass tries again.
+/// Drops a day's tables, each in a transaction of its own, so that no caller waits for two of them. Keeps a
+/// day with deliveries in the queue or with busy tables: the next pass tries again.
 async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), StoreError> {
     if pool.run(async |conn| has_awaited(conn, day).await).await? {
         return Ok(());
@@ -166,7 +166,7 @@ async fn drop_day(pool: &Pool, day: &Day, pruned: &mut Pruned) -> Result<(), Sto
     Ok(())
 }
 
-/// Deletes some of a day's queued deliveries whose webhooks are disabled or deleted, and returns how many.
+/// Deletes some of a day's queued deliveries to disabled or deleted webhooks, and returns their number.
 ///
 /// The condition is checked again once the rows are locked: a webhook may have been enabled meanwhile, and a
 /// delivery redelivered. Rows that another transaction has locked are skipped.
@@ -260,12 +260,12 @@ async fn has_unfinished(conn: &mut PgConnection, day: &Day) -> Result<bool, sqlx
     .await
 }
 
-/// Deletes events under a limit, except those with unfinished deliveries. It continues where the last pass
-/// ended, so that the events that are kept do not hide those behind them; a pass that reaches the limit is
-/// the last, and the next begins at the oldest event again.
+/// Deletes events below a limit, except those with unfinished deliveries. Each pass continues where the last
+/// one ended, so that kept events do not hide those behind them; after a pass that reaches the limit, the
+/// next one begins at the oldest event again.
 ///
-/// Events under `soon`, the beginning of the limit's day, should be deleted soon: no partition takes them
-/// along.
+/// Events below `soon`, the beginning of the limit's day, should be deleted soon: no dropped partition will
+/// remove them.
 async fn delete_rows(pool: &Pool, limit: Uuid, soon: Uuid, pruned: &mut Pruned) -> Result<(), StoreError> {
     let mut after = pool
         .run(async |conn| {
@@ -312,10 +312,10 @@ async fn note_looked_to(pool: &Pool, looked_to: Uuid) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Deletes those of a page's events that have no unfinished delivery.
+/// Deletes the events of a page without an unfinished delivery.
 ///
-/// They are locked first and then checked again: a redelivery holds its event, and one made before the lock
-/// is visible after it. Events that are held at this moment are skipped.
+/// Locks them first and then checks again: a redelivery locks its event, and one made before this lock is
+/// visible after it. Skips events that are locked at this moment.
 async fn delete_page(
     conn: &mut PgConnection,
     page: &[Uuid],

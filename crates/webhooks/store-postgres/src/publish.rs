@@ -1,7 +1,7 @@
 //! Publishing: one statement for any number of events.
 //!
 //! Most batches hold only new events without keys for all subscribers: for them there is a [`plain`]
-//! statement, at little more than half the price of the one for [`any`] batch.
+//! statement, at little more than half the cost of the statement for [`any`] batch.
 
 mod any;
 mod plain;
@@ -31,8 +31,8 @@ pub(crate) async fn publish(
         && sent.load(Ordering::Relaxed)
         && may_have_committed(error)
     {
-        // The connection broke before the answer came. Events that were stored are found by their ids and
-        // stay unchanged; the others are stored now.
+        // The connection broke before the response arrived. Events that were stored are found by their ids
+        // and stay unchanged; the others are stored now.
         match insert(store, events, &plan, &sent).await {
             Ok(Inserted::Answers(answers)) => inserted = Ok(Inserted::Answers(answers)),
             Ok(Inserted::TooLarge(_)) | Err(_) => {}
@@ -69,10 +69,10 @@ enum Inserted {
     TooLarge(Vec<u32>),
 }
 
-/// How many pattern matches a statement examines for each delivery that it may make: a webhook with
-/// overlapping patterns is found more than once.
+/// The maximum number of pattern matches that a statement examines per delivery that it may create: a webhook
+/// with overlapping patterns is found more than once.
 const MAX_MATCHES_PER_DELIVERY: i64 = 4;
-/// How many pattern matches a statement examines in any case.
+/// The number of pattern matches that a statement may examine in any case.
 const MIN_MATCHES: i64 = 10_000;
 
 /// A batch, prepared for its statement.
@@ -80,7 +80,7 @@ const MIN_MATCHES: i64 = 10_000;
 struct Plan {
     /// The positions of the events to store: all but those that repeat a key of the batch.
     firsts: Vec<usize>,
-    /// For each event of the batch, the index in `firsts` of its answer, and whether it repeats that event.
+    /// For each event of the batch, the index in `firsts` of its result, and whether it repeats that event.
     answered_by: Vec<(usize, bool)>,
     /// For each of `firsts`, the index of its combination of type and project, if it goes to subscribers.
     routes: Vec<Option<i32>>,
@@ -90,7 +90,7 @@ struct Plan {
     route: Vec<i32>,
     pattern: Vec<String>,
     project: Vec<String>,
-    /// The projects that the project-scoped producers of a combination see.
+    /// The projects visible to the project-scoped producers of a combination.
     limited_route: Vec<i32>,
     visible_project: Vec<String>,
     /// The maximum number of deliveries.
@@ -99,7 +99,7 @@ struct Plan {
     max_matches: i64,
 }
 
-/// The common properties of events that go to the same webhooks and whose producers see the same of them.
+/// The common properties of events with the same webhooks and the same visibility to their producers.
 type Kind<'a> = (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>);
 
 impl Plan {
@@ -160,10 +160,10 @@ impl Plan {
         !self.limited_route.is_empty()
     }
 
-    /// Returns the answers for all events of the batch.
+    /// Returns the results for all events of the batch.
     fn spread(&self, answers: &[Published]) -> Vec<Published> {
         let spread = self.answered_by.iter().filter_map(|(first, repeats)| {
-            // There is one for each of `firsts`.
+            // There is one result for each of `firsts`.
             let published = answers.get(*first)?;
             Some(Published { duplicate: published.duplicate || *repeats, ..*published })
         });

@@ -1,4 +1,4 @@
-//! Checks whether the database supports everything that this program does.
+//! The readiness check: whether the database supports everything that this program does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use crate::connect::Inner;
 use crate::error::is_out_of_space;
 use crate::schema::{SchemaState, read_version};
 
-/// How long a successful test write is trusted, unless a statement has failed since.
+/// The time for which a successful test write is valid, unless a statement has failed since.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// The known state of the database, beyond what the pools know of its connections.
+/// The known state of the database, besides the pools' knowledge of its connections.
 #[derive(Default)]
 pub(crate) struct Readiness {
     /// When the last check succeeded.
@@ -24,7 +24,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Records why a statement has failed.
+    /// Records the error of a failed statement.
     pub(crate) fn note(&self, error: &sqlx::Error) {
         if is_out_of_space(error) {
             self.out_of_space.store(true, Ordering::Relaxed);
@@ -62,7 +62,7 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
             Ok((version, missing))
         })
         .await?;
-    // A newer one was made by a migration that is safe for us too: a roll-out is in progress.
+    // A newer schema comes from a migration that is safe for this version too: a roll-out is in progress.
     if let older @ SchemaState::Older { .. } = SchemaState::of(version) {
         return Err(StoreError::unavailable(PublicCause::new(older.to_string())));
     }
@@ -111,7 +111,8 @@ async fn missing_right(conn: &mut PgConnection) -> Result<Option<String>, sqlx::
     .await
 }
 
-/// Writes and commits the smallest possible change, a row lock, and waits for it as for an accepted event.
+/// Writes and commits the smallest possible change, a row lock, and waits for the disk as for an accepted
+/// event.
 async fn write(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut tx = conn.begin().await?;
     sqlx::raw_sql(

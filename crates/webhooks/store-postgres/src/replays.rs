@@ -82,7 +82,8 @@ impl ReplayRepository for PostgresStore {
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                // The row's lock prevents disabling, moving or deleting it before this is done.
+                // The row's lock prevents that the webhook is disabled, moved or deleted before the
+                // transaction ends.
                 let enabled = sqlx::query_scalar!(
                     r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL

@@ -12,10 +12,10 @@ use crate::connect::{ConnectError, Pool};
 use crate::sealing::{Sealed, place};
 use crate::{idempotency, key_checks};
 
-/// How many values one transaction replaces.
+/// The maximum number of values that one transaction replaces.
 const STEP: usize = 200;
 
-/// A bound, because a process that still seals with another key could do so forever.
+/// The maximum number of passes: a process could seal with another key forever.
 const MOST_PASSES: u32 = 10;
 
 /// A column of sealed values.
@@ -24,7 +24,7 @@ struct Column {
     column: &'static str,
     /// The primary key's columns.
     key: &'static [KeyPart],
-    /// What the values are bound to, beside table and column, derived from the primary key.
+    /// The id to which the values are bound, besides table and column, derived from the primary key.
     id: fn(&[String]) -> Option<String>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn reseal(pool: &Pool, keyring: &Keyring) -> Result<RotationRep
     let mut report = RotationReport::default();
     for column in SEALED {
         let mut resealed = 0;
-        // The next pass finds what was sealed during the previous one.
+        // The next pass finds values that were sealed during the previous one.
         for pass in 1.. {
             let mut tally = RotationTally::default();
             let mut after = None;
@@ -156,7 +156,7 @@ impl Column {
             None => String::new(),
             Some(_) => format!("AND ({columns}) > ({})", self.parameters(2)),
         };
-        // A sealed value holds the id of its key behind its first byte.
+        // A sealed value contains the id of its key after its first byte.
         let statement = format!(
             "SELECT {}, {column} FROM rdev_webhooks.{table}
              WHERE {column} IS NOT NULL AND substring({column} FROM 2 FOR 4) <> $1 {behind}

@@ -9,7 +9,7 @@ use crate::convert::{texts, to_sql_time};
 use crate::sealing::{Sealed, open_secret, seal_secret};
 use crate::webhook_rows::{WebhookRow, to_webhook, version};
 
-/// Another transaction may change the webhook between the read and the write: then it is read again.
+/// The maximum number of tries: another transaction may change the webhook between the read and the write.
 const TRIES: u32 = 5;
 
 /// The secret to replace.

@@ -16,7 +16,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// How a database's schema compares with this program's.
+/// The schema of a database, compared with this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaState {
     /// They are the same.
@@ -59,7 +59,7 @@ impl fmt::Display for SchemaState {
     }
 }
 
-/// Why a database could not be migrated.
+/// The reason why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {

@@ -29,13 +29,13 @@ impl Sealed {
         }
     }
 
-    /// Returns what a sealed value is bound to, so that it opens in its own row and column only.
+    /// Returns the associated data of a sealed value, which lets it open only in its own row and column.
     pub(crate) fn place(self, id: WebhookId) -> String {
         place(TABLE, self.column(), &id)
     }
 }
 
-/// Returns the same for any column of sealed values.
+/// Returns the associated data of a sealed value in any column.
 pub(crate) fn place(table: &str, column: &str, id: &dyn fmt::Display) -> String {
     format!("{table}.{column} {id}")
 }

@@ -16,12 +16,12 @@ use uuid::Uuid;
 use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time};
 
-/// How many rows one statement removes.
+/// The maximum number of rows that one statement deletes.
 const STEP: i64 = 10_000;
 
 #[async_trait]
 impl StatisticsRepository for PostgresStore {
-    /// Does not wait for the disk, as claims do not: a crash of the server loses the last moment's sums.
+    /// Like claims, does not wait for the disk: a crash of the server loses the sums of the last moment.
     async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
@@ -184,7 +184,7 @@ async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums
 }
 
 /// Walks the webhook's part of the queue, oldest first, and no further than the limit. The project is checked
-/// for each row by its key; an EXISTS would be free to read all events of the projects first.
+/// row by row, by the event's key; with an EXISTS the planner could read all events of the projects first.
 async fn backlog(
     conn: &mut PgConnection,
     webhook: Uuid,

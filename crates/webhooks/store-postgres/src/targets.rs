@@ -1,4 +1,4 @@
-//! Webhooks as workers need them: opened once for each version, and shared.
+//! The cache of webhooks for workers: each is decrypted once per version, and shared.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +12,10 @@ use crate::connect::Inner;
 use crate::error::describe;
 use crate::webhook_rows::{TargetRow, to_target};
 
-/// Maximum number kept: opening a webhook again costs little, but not nothing.
+/// Maximum number of webhooks in the cache. Decrypting a webhook again costs little, but not nothing.
 const MOST: usize = 10_000;
 
-/// How long an unreadable webhook is skipped.
+/// The time for which an unreadable webhook is skipped.
 const UNREADABLE_FOR: Duration = Duration::from_secs(60);
 
 /// The cached targets, each of the newest version that was requested.
@@ -34,14 +34,14 @@ enum Known {
 }
 
 impl TargetCache {
-    /// Returns whether claiming for a webhook is pointless, as nothing could be sent.
+    /// Returns whether a webhook is unreadable, so that a claim for it is pointless.
     pub(crate) fn is_unreadable(&self, id: WebhookId) -> bool {
         matches!(self.lock().get(&id), Some(Known::Unreadable { until }) if Instant::now() < *until)
     }
 
     fn get(&self, id: WebhookId, version: u64) -> Option<Arc<DeliveryTarget>> {
         match self.lock().get(&id)? {
-            // A version newer than the claim's is what the next attempt gets anyway.
+            // The next attempt gets a version newer than the claim's anyway.
             Known::Readable(target) if target.version >= version => Some(Arc::clone(target)),
             _ => None,
         }
@@ -50,7 +50,7 @@ impl TargetCache {
     fn put(&self, id: WebhookId, entry: Known) {
         let mut known = self.lock();
         if known.len() >= MOST && !known.contains_key(&id) {
-            // Those in use come back at once.
+            // The webhooks in use return at once.
             known.clear();
         }
         known.insert(id, entry);
@@ -62,7 +62,7 @@ impl TargetCache {
 }
 
 /// Returns the targets of these webhooks, of these versions or newer ones; one query reads those that are not
-/// cached. An unreadable webhook is left out and its error logged, so that the others are unaffected.
+/// cached. Omits an unreadable webhook and logs its error, so that the others are unaffected.
 pub(crate) async fn load(
     store: &Inner,
     wanted: &HashMap<WebhookId, u64>,

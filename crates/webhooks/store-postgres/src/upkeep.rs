@@ -1,5 +1,5 @@
-//! Periodic maintenance of a database: creates partitions for the coming days, and cancels what deleted
-//! webhooks left behind.
+//! Periodic maintenance of a database: creates partitions for the coming days, and cancels remaining
+//! deliveries of deleted webhooks.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::connect::Pool;
 use crate::error::describe;
 use crate::queue::cancel;
 
-/// How many days ahead partitions exist.
+/// The number of future days with partitions.
 const DAYS_AHEAD: i32 = 3;
 
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -29,7 +29,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, pool: Pool) {
         loop {
             tick.tick().await;
             if let Err(error) = ensure_partitions(&pool).await {
-                // There are partitions for some days ahead, and a default partition behind them.
+                // Partitions exist for some days ahead, and a default partition for any other day.
                 tracing::warn!(error = %describe(&error), "cannot create partitions; will retry");
             }
             if let Err(error) = cancel::sweep_deleted(&pool).await {
@@ -45,7 +45,7 @@ pub(crate) async fn ensure_partitions(pool: &Pool) -> Result<(), StoreError> {
     let made = pool
         .run(async |conn| {
             let mut tx = conn.begin().await?;
-            // Attaching a partition takes locks that readers hold: never make others wait long.
+            // Attaching a partition conflicts with the locks of readers: never make others wait long.
             sqlx::query!("SELECT set_config('lock_timeout', '2s', true)").fetch_one(&mut *tx).await?;
             let locked = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "locked!""#, LOCK)
                 .fetch_one(&mut *tx)

@@ -5,11 +5,11 @@ use rdev_webhooks_domain::ports::StoreError;
 use crate::PostgresStore;
 
 impl PostgresStore {
-    /// Returns the server's version, as text for people.
+    /// Returns the server's version, as text for humans.
     ///
     /// # Errors
     ///
-    /// Fails if the server cannot be asked.
+    /// Fails if the server does not respond.
     pub async fn server_version(&self) -> Result<String, StoreError> {
         self.inner
             .browse()

@@ -1,8 +1,8 @@
 //! Queries for project-scoped callers: events of their projects, webhooks that take such events and nothing
 //! else, and the deliveries of these events to these webhooks. A deleted webhook counts as it last was.
 //!
-//! They are separate from the queries of unrestricted callers, which need no such check. Each goes by the
-//! projects, or by their webhooks, so that it reads no more of other projects' rows than it shows.
+//! They are separate from the queries of other callers, which need no such check. Each looks rows up by the
+//! projects, or by their webhooks, so that it reads no rows of other projects that it does not show.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(crate) struct Range {
     pub(crate) to: Uuid,
 }
 
-/// Returns the projects that a filter leaves.
+/// Returns the visible projects that match a filter.
 fn left(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
     texts(visible_to.iter().filter(|project| wanted.is_none_or(|wanted| wanted == *project)))
 }
@@ -126,7 +126,7 @@ pub(crate) async fn counts(
 }
 
 /// Returns the deliveries of a range, those of the newest events first: a page of each webhook, merged. The
-/// conditions on the event are checked for each row on the way, by its key; an EXISTS would be free to read
+/// conditions on the event are checked row by row, by the event's key; with an EXISTS the planner could read
 /// all events first.
 pub(crate) async fn deliveries(
     store: &PostgresStore,
@@ -193,8 +193,8 @@ pub(crate) async fn deliveries(
         .await
 }
 
-/// Returns whether a delivery is visible to a project-scoped caller; all deliveries are visible to an
-/// unrestricted one. It locks the webhook's row, so that the answer holds until the transaction ends.
+/// Returns whether a delivery is visible to a caller; a caller without projects sees all deliveries. Locks
+/// the webhook's row, so that the result holds until the transaction ends.
 pub(crate) async fn is_shown(
     tx: &mut PgConnection,
     webhook: Uuid,
@@ -214,6 +214,6 @@ pub(crate) async fn is_shown(
     )
     .fetch_optional(tx)
     .await?;
-    // An event without a project is in none of these projects.
+    // An event without a project belongs to none of these projects.
     Ok(shown.flatten().unwrap_or(false))
 }

@@ -1,4 +1,4 @@
-//! Wakes the waiting workers, here and in other processes. All wake-ups are hints: polling suffices.
+//! Wake-ups of waiting workers, in this process and in others. All wake-ups are hints: polling suffices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -16,23 +16,23 @@ const CHANNEL: &str = "rdev_webhooks_work";
 
 /// Minimum interval between a process's notifications: a `NOTIFY` takes a lock that all committing
 /// transactions of the database share. On a connection of its own, in a transaction that writes nothing, it
-/// holds that for some 10 µs.
+/// holds the lock for some 10 µs.
 const TELL_EVERY: Duration = Duration::from_millis(1);
 
-/// The interval under load, when each notification announces many deliveries, and the others are busy with
-/// those that they know.
+/// The interval under load, when each notification announces many deliveries, and the other processes are
+/// busy with known ones.
 const TELL_EVERY_UNDER_LOAD: Duration = Duration::from_millis(5);
 
-/// An announcement of at least this many deliveries counts as load.
+/// The number of announced deliveries from which on the interval under load applies.
 const LOAD: u64 = 8;
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MOST: Duration = Duration::from_secs(5);
 
-/// Time limit for making a connection to listen on, and for its settings.
+/// Time limit for opening a connection to listen on, and for its settings.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that was silent for this long is tested.
+/// The silence after which a connection is tested.
 const TEST_AFTER: Duration = Duration::from_secs(5);
 const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -43,17 +43,17 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Wakeups {
     /// Counts the signals.
     raised: AtomicU64,
-    /// The value of `raised` that the last wait has answered.
+    /// The value of `raised` up to which waits have resolved.
     answered: AtomicU64,
     here: Notify,
-    /// Wakes the task that notifies the other processes, and says of how many deliveries.
+    /// Wakes the task that notifies the other processes; `deliveries` has the number to announce.
     elsewhere: Notify,
     deliveries: AtomicU64,
 }
 
 impl Wakeups {
-    /// Wakes the waiting workers of this process, and soon after those of the others, for this number of
-    /// deliveries.
+    /// Wakes the waiting workers of this process, and soon after those of the others, and announces this
+    /// number of deliveries.
     pub(crate) fn wake(&self, deliveries: u64) {
         self.wake_here();
         self.deliveries.fetch_add(deliveries, Ordering::AcqRel);
@@ -88,7 +88,7 @@ pub(crate) fn spawn(
     pool: Pool,
     server: Arc<Server>,
 ) {
-    // The server process of our notifying connection: its notifications are our own.
+    // The server process of this process's notifying connection, whose notifications are ignored.
     let own = Arc::new(AtomicU32::new(0));
     tasks.spawn(listen(Arc::clone(wakeups), server, Arc::clone(&own), stop.clone()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(tell(Arc::clone(wakeups), pool, own)));
@@ -128,7 +128,7 @@ async fn listen_once(
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
     *listened = true;
-    // Notifications sent before the connection listened are lost: look once.
+    // Notifications sent before the connection listened are lost: check once for work.
     wakeups.wake_here();
     loop {
         match tokio::time::timeout(TEST_AFTER, listener.try_recv()).await {

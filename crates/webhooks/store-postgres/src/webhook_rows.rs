@@ -78,7 +78,7 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
     })
 }
 
-/// Opens and converts what a worker needs of a webhook.
+/// Opens the secrets of a webhook and converts its row for a worker.
 pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTarget, StoreError> {
     let id = WebhookId::from_uuid(row.id);
     let current = open_secret(keyring, Sealed::Secret, id, &row.secret)?;

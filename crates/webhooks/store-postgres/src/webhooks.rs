@@ -253,8 +253,8 @@ impl WebhookRepository for PostgresStore {
             })
             .await?;
         if deleted == Updated::Applied {
-            // Only after the commit: events published from now on no longer find the webhook. Deliveries that
-            // were being published or settled at this moment are left to the upkeep.
+            // Only after the commit do published events no longer find the webhook. The upkeep cancels
+            // deliveries that were being published or settled at this moment.
             let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;
             if let Err(error) = cancelled {
                 tracing::warn!(webhook = %id, error = %describe(&error), "webhook deleted; its deliveries will be cancelled later");

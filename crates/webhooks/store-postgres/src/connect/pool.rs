@@ -1,4 +1,4 @@
-//! A pool of connections of one kind, in which every wait is bounded and no possibly dead connection stays.
+//! A pool of connections of one kind. Every wait is bounded, and no possibly dead connection stays.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,17 +19,17 @@ use super::session::{Access, Purpose, Session};
 use crate::error::{connect_error, is_session_lost, store_error, timed_out};
 use crate::readiness::Readiness;
 
-/// A connection that was idle for longer is tested before it is used.
+/// The idle time after which a connection is tested before its next use.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// Time limit of such a test, and of the statements that remain before a connection returns to its pool.
 const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How late the server may be in ending a statement by itself.
+/// The additional time that the server has to end a statement by itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Maximum age of a connection: its host name may lead elsewhere by then, and a session keeps the memory that
-/// it once needed.
+/// Maximum age of a connection: its host name may have changed its address, and a session keeps the memory
+/// that it once needed.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Maximum age of a connection to a server that takes no writes: the primary may be elsewhere by now.
@@ -79,7 +79,7 @@ pub(crate) struct PooledConnection {
     access: Access,
 }
 
-/// Makes and tests the connections of a pool.
+/// Opens and tests the connections of a pool.
 struct Connector {
     server: Arc<Server>,
     session: Session,
@@ -87,8 +87,8 @@ struct Connector {
     trust: Arc<Trust>,
 }
 
-/// How recently a connection must have been used to be used again without a test. The pools of a server share
-/// it: what one of them finds out holds for the others.
+/// The moments since when a connection must have been used to need no test. The pools of a server share them:
+/// a finding of one pool holds for the others.
 #[derive(Default)]
 struct Trust(Mutex<Marks>);
 
@@ -147,7 +147,7 @@ impl PooledConnection {
         self.access.backend
     }
 
-    /// Tests whether the server still allows what the session is for.
+    /// Tests whether the server still allows the session's purpose.
     async fn test(&mut self, session: &Session, trust: &Trust) -> RecycleResult<ConnectFailure> {
         let asking = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(&mut self.conn);
         let answer = match tokio::time::timeout(TEST_TIMEOUT, asking).await {
@@ -183,7 +183,7 @@ impl DerefMut for PooledConnection {
 }
 
 /// A connection in use. If it is dropped before the call has ended (the deadline has passed, or the caller
-/// has given up), it is closed: the rest of its traffic is unknown, and the server may never answer.
+/// has given up), it is closed: the rest of its traffic is unknown, and the server may never respond.
 struct InUse(Option<Object<Connector>>);
 
 impl InUse {
@@ -282,8 +282,8 @@ impl Pool {
         }
     }
 
-    /// Returns a connection to the pool after sending what remains on it: the rollback of a dropped
-    /// transaction, which would hold its locks until the next use of the connection.
+    /// Returns a connection to the pool after sending its pending statement: the rollback of a dropped
+    /// transaction, which would otherwise hold its locks until the next use of the connection.
     async fn give_back(&self, mut in_use: InUse) {
         let Some(conn) = in_use.0.as_mut() else {
             return;

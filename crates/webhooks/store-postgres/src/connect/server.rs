@@ -16,16 +16,16 @@ use super::session::{self, Session};
 /// The name of our connections on the server.
 pub(crate) const APPLICATION_NAME: &str = "rdev-webhooks";
 
-/// The hosts that may have the database. A host that takes no writes counts as one that does not answer, so
-/// that the new primary is found after a switchover.
+/// The hosts that may have the database. A host that accepts no writes counts as one that does not respond,
+/// so that the new primary is found after a switchover.
 #[derive(Debug)]
 pub(crate) struct Server {
     hosts: Vec<PgConnectOptions>,
-    /// The host that answered last; it is tried first.
+    /// The host that responded last; it is tried first.
     last_good: AtomicUsize,
 }
 
-/// Why a connection failed. The host is kept apart, so that callers may see the cause.
+/// The reason why a connection failed. The host is separate, so that callers may see the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectFailure {
     #[error("{cause}")]
@@ -122,8 +122,8 @@ impl Server {
 }
 
 impl Server {
-    /// Returns a pool of one connection to the host that answered last, for what the driver can do with a
-    /// pool only.
+    /// Returns a pool of one connection to the host that responded last, for functions of the driver that
+    /// need a pool.
     pub(crate) fn pool_of_one(&self, session: &Arc<Session>, timeout: Duration) -> PgPool {
         let number = self.last_good.load(Ordering::Relaxed);
         let host = self.hosts.get(number).cloned().unwrap_or_default();
@@ -182,8 +182,8 @@ fn by_parameters(url: &Url) -> Option<Vec<Url>> {
     let mut count = 1;
     for (name, value) in url.query_pairs() {
         if name == "target_session_attrs" {
-            // These values ask for a host that takes writes, which we need anyway. Other values cannot be
-            // satisfied.
+            // These values require a host that accepts writes, as the store does anyway. No other value can
+            // be satisfied.
             if !["any", "read-write", "primary"].contains(&&*value) {
                 return None;
             }

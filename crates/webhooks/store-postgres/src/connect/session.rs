@@ -1,6 +1,6 @@
-//! The settings of our sessions, which override those of the server, the database and the role: an inherited
-//! setting can break a promise (a commit that is not on disk) or every statement (an isolation level that
-//! fails a statement instead of letting it wait).
+//! The settings of the store's sessions, which override those of the server, the database and the role: an
+//! inherited setting can break a promise (a commit that is not on disk) or every statement (an isolation
+//! level that fails a statement instead of letting it wait).
 
 use std::time::Duration;
 
@@ -36,9 +36,9 @@ const COMMON: &str = "
     SET tcp_user_timeout = 15000;
     SET standard_conforming_strings = on;";
 
-/// The planner's settings for the statements that carry the load. By default it plans them with statistics
+/// The planner's settings for the statements that carry the load. By default the planner uses statistics
 /// that were taken while the queue was empty, and scans and sorts rows that it could walk in order. Planned
-/// once for all parameters, and by index, they stay fast with any statistics.
+/// once for all parameters, and by index, the statements stay fast with any statistics.
 const HOT: &str = "
     SET plan_cache_mode = 'force_generic_plan';
     SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off;
@@ -58,7 +58,7 @@ const CONDITIONAL: &str = "
       CASE WHEN current_setting('session_replication_role') <> 'origin'
         THEN set_config('session_replication_role', 'origin', false) END";
 
-/// What a session is used for.
+/// The purpose of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Changes that are durable once the call returns.
@@ -84,7 +84,7 @@ pub(crate) struct Session {
     settings: String,
 }
 
-/// What a server allows a session to do.
+/// The rights that a server grants to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Access {
     /// The id of the server process.
@@ -116,7 +116,7 @@ impl Session {
         !matches!(self.purpose, Purpose::Browse | Purpose::Listing)
     }
 
-    /// Applies all settings, and returns what the server allows.
+    /// Applies all settings, and returns the session's rights.
     pub(crate) async fn set(&self, conn: &mut PgConnection) -> Result<Access, sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(self.settings.as_str())).execute(&mut *conn).await?;
         let row = sqlx::raw_sql(CONDITIONAL).fetch_one(conn).await?;

@@ -35,7 +35,7 @@ impl Columns {
             let (target, version) = match event.target {
                 Target::Subscribers => (None, None),
                 Target::Webhook(webhook) => (Some(webhook.as_uuid()), None),
-                // A version beyond the database's numbers belongs to no webhook.
+                // No webhook has a version beyond the database's numbers.
                 Target::WebhookAt(webhook, version) => {
                     (Some(webhook.as_uuid()), Some(i64::try_from(version).unwrap_or(-1)))
                 }
@@ -53,13 +53,12 @@ impl Columns {
 
 /// Stores the events in one statement that is one transaction.
 ///
-/// Events whose key was taken before are in `taken`, and in nothing that follows. `keyed` takes the keys of
-/// the others, in one order for all transactions, so that two batches never wait for each other; it takes
-/// over an expired key, and a key that another process took at the same moment answers with that process's
-/// event. `stored` skips an event that exists already, as after a retry of a batch whose answer was lost. `(…
-/// IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become a join, and with the planner's
-/// settings of these connections a nested loop over the whole batch.
-/// nested loop over the whole batch.
+/// Events whose key was taken before are in `taken` alone. `keyed` takes the keys of the others, in the one
+/// order of all transactions, so that two batches never wait for each other; it takes over an expired key.
+/// For a key that another process took at the same moment the result is that process's event. `stored` skips
+/// an event that exists already, as when a batch is repeated because its response was lost. `(… IN …) IS
+/// TRUE` is looked up in a hash table; a bare `IN` would become a join, and with the planner's settings of
+/// these connections a nested loop over the whole batch.
 pub(super) async fn insert(
     store: &Inner,
     events: &[NewEvent],

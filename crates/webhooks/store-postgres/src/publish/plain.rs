@@ -44,8 +44,8 @@ impl<'a> Columns<'a> {
 
 /// Stores the events in one statement that is one transaction.
 ///
-/// Returns `None` if the batch is not plain, or one of its events exists already, as after a retry of a batch
-/// whose answer was lost: then nothing was stored, and the other statement handles the batch.
+/// Returns `None` if the batch is not plain, or one of its events exists already, as when a batch is repeated
+/// because its response was lost: then nothing was stored, and the other statement handles the batch.
 pub(super) async fn insert(
     store: &Inner,
     events: &[NewEvent],

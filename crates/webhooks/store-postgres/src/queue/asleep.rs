@@ -1,8 +1,8 @@
 //! Deliveries that cannot be claimed yet, kept out of the way of discovery and claims.
 //!
-//! A retry is asleep until it is due. A delivery of a disabled webhook is put to sleep by the discovery or
-//! claim that meets it, a bounded number at a time, and woken the same way once the webhook is enabled: so
-//! disabling and enabling a webhook cost the same for a queue of any length.
+//! A retry is asleep until it is due. The discovery or claim that meets deliveries of a disabled webhook puts
+//! them to sleep, a bounded number at a time. They are woken in the same way once the webhook is enabled:
+//! disabling and enabling a webhook therefore cost the same for a queue of any length.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use uuid::Uuid;
 use crate::connect::Inner;
 use crate::convert::from_micros;
 
-/// How many deliveries are woken or put to sleep in one statement.
+/// The maximum number of deliveries that one statement wakes or puts to sleep.
 const STEP: i64 = 1_000;
 
-/// How many of the next deliveries to wake are read to find when that is.
+/// The number of the next deliveries to wake that are read to find their times.
 const NEXT: i64 = 64;
 
 /// Wakes the due deliveries, and returns the webhooks of the next ones with the time until then. A delivery
@@ -163,7 +163,7 @@ pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Forgets the webhooks' marks: what wakes may be due before them.
+/// Forgets the webhooks' marks: a woken delivery may be due before its mark.
 fn forget_marks(store: &Inner, webhooks: Vec<Uuid>) {
     for webhook in webhooks {
         store.marks.forget(WebhookId::from_uuid(webhook));

@@ -1,9 +1,9 @@
-//! Where a claim finds the bodies of the events.
+//! The look-up of the events' bodies by a claim.
 //!
-//! A statement that names a partitioned table opens every partition each time it runs, whichever it needs;
+//! A statement on a partitioned table opens every partition each time it runs, even if it needs only one;
 //! with a month of days that costs more than the rest of a claim. Nearly all claimed deliveries were
-//! published the same day. So a claim names one partition, the one that held most events of the last claim,
-//! and looks up afterwards what it does not find there.
+//! published the same day. Therefore a claim names one partition, the one with most events of the last claim,
+//! and looks up the missing events afterwards.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -5,7 +5,7 @@ use rdev_webhooks_domain::{CancelReason, DeliveryStatus, WebhookId};
 
 use crate::connect::Pool;
 
-/// How many deliveries one statement cancels.
+/// The maximum number of deliveries that one statement cancels.
 const STEP: i64 = 2_000;
 
 /// Cancels a deleted webhook's deliveries, except those that are or were being sent.

@@ -10,7 +10,7 @@ use crate::connect::Inner;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
-/// Another transaction may reopen a delivery during the search: then the search is repeated.
+/// The maximum number of searches: another transaction may reopen a delivery during one.
 const TRIES: u32 = 3;
 
 enum Found {
@@ -22,7 +22,7 @@ enum Found {
     Hidden,
 }
 
-/// Cancels a pending or retrying delivery, or returns why not.
+/// Cancels a pending or retrying delivery, or returns the reason why it cannot.
 pub(crate) async fn cancel(
     store: &Inner,
     id: DeliveryId,
@@ -34,7 +34,8 @@ pub(crate) async fn cancel(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, visible_to).await?;
-                // Not left to the connection's return to its pool: until then claims would skip the row.
+                // The rollback does not wait for the connection's return to its pool: until then claims would
+                // skip the row.
                 match found {
                     Found::Cancelled(_) => tx.commit().await?,
                     _ => tx.rollback().await?,
@@ -123,6 +124,6 @@ async fn attempt(
     )
     .fetch_optional(tx)
     .await?;
-    // Its event was pruned at this moment, and the delivery goes with it.
+    // The event was pruned at this moment, and its delivery with it.
     Ok(row.map_or(Found::Pruned, Found::Cancelled))
 }

@@ -23,7 +23,7 @@ use crate::error::{corrupt, describe, timed_out, unless_gone};
 use crate::targets;
 use crate::webhook_rows::version;
 
-/// How long a claim waits to give back what it cannot use; after that the lease expires by itself.
+/// The longest wait to release leases that a claim cannot use; after it they expire by themselves.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// A leased delivery, with its event if the claim's partition held that.
@@ -68,13 +68,13 @@ pub(crate) async fn claim(store: &Inner, claim: &Claim) -> Result<Vec<LeasedDeli
     let taken: Vec<_> = rows.iter().map(|row| row.lease(claim.token)).collect();
     match complete(store, claim, rows).await {
         Ok(completed) => {
-            // A failure here must not cost the deliveries that can be sent.
+            // A failure here must not affect the deliveries that can be sent.
             give_back(release(store, &completed.unusable)).await;
             give_back(remove_eventless(store, &completed.eventless)).await;
             Ok(completed.leased)
         }
         Err(error) => {
-            // No caller knows that they are held.
+            // No caller knows these leases.
             give_back(release(store, &taken)).await;
             Err(error)
         }
@@ -123,12 +123,12 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
 
 /// Takes the leases in one statement, `claim.sql`.
 ///
-/// Rows that another transaction is taking are skipped, never waited for. Where the statement takes over the
-/// lease of a dead worker, it also records the attempt that the worker had begun.
+/// The statement skips rows that another transaction is taking and never waits for them. Where it takes over
+/// the lease of a dead worker, it also records the attempt that the worker had begun.
 ///
-/// Of a webhook with a half-open circuit, one delivery is picked, and taken only if this claim is the one
-/// that marks it as the probe: of several concurrent claims, each waits for the row's lock and then sees that
-/// it came too late.
+/// Of a webhook with a half-open circuit, the statement picks one delivery, and takes it only if this claim
+/// marks it as the probe: of several concurrent claims one does, and each of the others waits for the row's
+/// lock and then sees the mark.
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
@@ -171,7 +171,7 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
     Ok(taking(store.claim_statement.text()).await?.unwrap_or_default())
 }
 
-/// Schedules an early look from the beginning where the claim found less than it wanted.
+/// Schedules an early scan from the beginning where the claim found less than it wanted.
 fn note_short_shares(store: &Inner, claim: &Claim, rows: &[ClaimedRow]) {
     let mut found: HashMap<WebhookId, u32> = HashMap::new();
     for row in rows {

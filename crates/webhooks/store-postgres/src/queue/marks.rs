@@ -1,12 +1,12 @@
-//! Low-water marks: where in each webhook's queue the oldest delivery is.
+//! Low-water marks: the position of the oldest delivery in each webhook's queue.
 //!
 //! A finished delivery leaves an index entry behind until it is vacuumed, which an old snapshot anywhere in
-//! the database can delay for long. A scan from the beginning would walk over all of them each time. So the
-//! store remembers a low-water mark for each webhook: a due time before which its queue has nothing. A queued
-//! delivery keeps its due time or gets a later one, and an added one is due when it is added; so a mark stays
-//! true, except for a transaction that takes long to commit its additions. For those, and for a clock that
-//! was set back, a mark is always a little before the present, and the whole queue is scanned every few
-//! seconds, sooner where a claim found less than it wanted.
+//! the database can delay for long. A scan from the beginning would walk over all such entries each time.
+//! Therefore the store keeps a low-water mark for each webhook: a due time before which its queue is empty. A
+//! queued delivery keeps its due time or gets a later one, and an added one is due when it is added; so a
+//! mark stays true, except when a transaction takes long to commit its additions. Because of such
+//! transactions, and of clocks that are set back, a mark is always a little before the present, and the whole
+//! queue is scanned every few seconds, sooner where a claim found less than it wanted.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -17,16 +17,16 @@ use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::WebhookId;
 use tokio::time::Instant;
 
-/// A mark is at least this far in the past: usually longer than the commit of a publication takes.
+/// The minimum age of a mark, in microseconds: usually longer than the commit of a publication takes.
 pub(crate) const MARGIN_MICROS: i64 = 2_000_000;
 
-/// The longest time that a mark can hide a delivery.
+/// The longest time for which a mark can hide a delivery.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// The same after a claim that found less than it wanted.
+/// The longest time after a claim that found less than it wanted.
 const LOOK_AGAIN_AFTER_SHORT: Duration = Duration::from_secs(1);
 
-/// A webhook whose queue was empty for this long is forgotten.
+/// The time after which a webhook with an empty queue is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Maximum number of webhooks remembered.
@@ -49,7 +49,7 @@ struct Mark {
 }
 
 impl Mark {
-    /// Returns from where to scan; `None` means the beginning.
+    /// Returns the start of a scan; `None` means the beginning.
     fn usable(&self, now: Instant) -> Option<DateTime<Utc>> {
         let after = match self.short {
             true => LOOK_AGAIN_AFTER_SHORT,
@@ -60,7 +60,7 @@ impl Mark {
 }
 
 impl Marks {
-    /// Returns the first `most` known webhooks after one, in order, and from where to scan each.
+    /// Returns the first `most` known webhooks after one, in order, each with the start of its scan.
     pub(crate) fn after(&self, after: WebhookId, most: usize) -> Vec<(WebhookId, Option<DateTime<Utc>>)> {
         let now = Instant::now();
         self.lock()
@@ -70,13 +70,13 @@ impl Marks {
             .collect()
     }
 
-    /// Returns from where to claim.
+    /// Returns the start of a claim's scan.
     pub(crate) fn get(&self, id: WebhookId) -> Option<DateTime<Utc>> {
         self.lock().get(&id)?.usable(Instant::now())
     }
 
-    /// Records what a discovery found: a mark, whether it scanned from the beginning, and whether the queue
-    /// had anything.
+    /// Records the result of a discovery: a mark, whether the scan began at the beginning, and whether the
+    /// queue had deliveries.
     pub(crate) fn put(&self, id: WebhookId, since: DateTime<Utc>, from_beginning: bool, busy: bool) {
         let now = Instant::now();
         let mut known = self.lock();
@@ -136,7 +136,7 @@ mod tests {
         marks.put(id(1), MARK, true, true);
         tokio::time::advance(Duration::from_millis(4_900)).await;
         assert_eq!(marks.get(id(1)), Some(MARK));
-        // A scan from a mark on says nothing of what is before it.
+        // A scan from a mark on reveals nothing about deliveries before the mark.
         marks.put(id(1), MARK, false, true);
         tokio::time::advance(Duration::from_millis(200)).await;
         assert_eq!(marks.get(id(1)), None);

@@ -10,8 +10,8 @@ use crate::idempotency;
 use crate::rows::{DeliveryRow, to_delivery};
 use crate::visible;
 
-/// A delivery may end, be reopened by another transaction, or be pruned during the search: then the search is
-/// repeated.
+/// The maximum number of searches: a delivery may end, be reopened by another transaction, or be pruned
+/// during one.
 const TRIES: u32 = 3;
 
 enum Found {
@@ -37,7 +37,8 @@ pub(crate) async fn redeliver(
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
                 let found = attempt(&mut tx, id, request).await?;
-                // Not left to the connection's return to its pool: until then claims would skip the row.
+                // The rollback does not wait for the connection's return to its pool: until then claims would
+                // skip the row.
                 match found {
                     Found::Queued(_) => tx.commit().await?,
                     _ => tx.rollback().await?,
@@ -125,8 +126,8 @@ async fn attempt(
     queued(tx, id, request).await
 }
 
-/// Returns why a webhook gets nothing. It locks the webhook's row, so that it is not deleted before this is
-/// done.
+/// Returns the reason why a webhook receives no deliveries. Locks the webhook's row, so that the webhook is
+/// not deleted before the transaction ends.
 async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, sqlx::Error> {
     let enabled = sqlx::query_scalar!(
         r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
@@ -142,8 +143,8 @@ async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, 
     })
 }
 
-/// Keeps an event from being pruned before this is done. An event that is being pruned counts as gone;
-/// waiting for the pruning could deadlock with it.
+/// Protects an event from pruning until the transaction ends. An event that is being pruned counts as gone: a
+/// wait for the pruning could deadlock with it.
 async fn hold_event(tx: &mut PgConnection, event: Uuid) -> Result<bool, sqlx::Error> {
     let held = sqlx::query_scalar!(
         "SELECT id FROM rdev_webhooks.events WHERE id = $1 FOR KEY SHARE SKIP LOCKED",

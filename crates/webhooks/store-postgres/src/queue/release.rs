@@ -57,8 +57,7 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
     Ok(())
 }
 
-/// Removes claimed deliveries that have no event, and so cannot be sent: they should have been removed with
-/// it.
+/// Removes claimed deliveries without an event, which cannot be sent: they should have been removed with it.
 pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
     if leases.is_empty() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Recording of attempts.
 //!
-//! Usually all attempts of a batch have succeeded: for that there is a [`plain`] statement, at little more
-//! than half the price of the one for [`any`] batch.
+//! Usually all attempts of a batch have succeeded: for such batches there is a [`plain`] statement, at little
+//! more than half the cost of the statement for [`any`] batch.
 
 mod any;
 mod plain;
@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::connect::Inner;
 use crate::transitions::Transition;
 
-/// A recorded settlement, or a decision about a webhook that followed, with the position of the settlement
-/// that caused it. Positions count from 1.
+/// A recorded settlement, or a decision about a webhook that it caused, with the position of the settlement.
+/// Positions count from 1.
 struct Recorded {
     n: Option<i64>,
     webhook_id: Option<Uuid>,

@@ -1,4 +1,4 @@
-//! The queue as a whole.
+//! Statistics of the whole queue.
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
@@ -6,8 +6,8 @@ use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
 use crate::connect::Inner;
 use crate::convert::{from_micros, from_sql_time};
 
-/// Measures it: a bounded count, and one step of the queue's index for each enabled webhook. It runs with the
-/// claims' planner settings, which keep each step an index step.
+/// Returns the queue's statistics: a bounded count, and one step of the queue's index for each enabled
+/// webhook. The statement runs with the claims' planner settings, which keep each step an index step.
 pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
     let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
     let totals = async |conn: &mut sqlx::PgConnection| {

@@ -13,7 +13,7 @@ use super::rows::{postpone, replay_rows, save, to_replay};
 use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
 
-/// Makes one step, in one transaction. If the replay's row is locked, it leaves the step to the holder.
+/// Makes one step, in one transaction. If the replay's row is locked, leaves the step to the lock's holder.
 pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advance>, StoreError> {
     let stepped = store
         .write()
@@ -66,15 +66,15 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
     Ok(stepped)
 }
 
-/// Whether a replay's webhook takes deliveries.
+/// The state of a replay's webhook.
 enum Standing {
     Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
     Deleted,
 }
 
-/// Returns the state of the webhook. It locks the webhook's row, so that the webhook is not deleted before
-/// its new deliveries are queued and can be cancelled.
+/// Returns the state of the webhook. Locks the webhook's row, so that the webhook is not deleted before its
+/// new deliveries are queued and can be cancelled.
 async fn standing(tx: &mut PgConnection, webhook: WebhookId) -> Result<Standing, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT disabled_reason IS NULL AS "enabled!", rate_limit, max_in_flight
@@ -130,10 +130,10 @@ struct Found {
 
 /// Queues the next deliveries, up to `room` of them.
 ///
-/// One of the two halves of `looked_at` is never executed: there is an index over the deliveries that did not
-/// succeed alone. The taken deliveries are found by their primary key, and in the partitions from the first
-/// to the last of them only; a join would be free to walk over the whole range. The events are held, so that
-/// they are not pruned before this is done; events that are being pruned are skipped.
+/// Only one of the two halves of `looked_at` is executed: an index covers only the deliveries that did not
+/// succeed. The taken deliveries are found by their primary key, only in the partitions from the first to the
+/// last of them; with a join the planner could walk over the whole range. The events are locked, so that they
+/// are not pruned before the transaction ends; events that are being pruned are skipped.
 async fn take(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Found, sqlx::Error> {
     let selection = &replay.selection;
     let projects = super::projects(selection);

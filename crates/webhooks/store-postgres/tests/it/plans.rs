@@ -226,7 +226,7 @@ async fn discovery_does_not_read_deliveries_that_cannot_be_claimed_yet() {
     scene.execute(CROWD).await;
     let webhook = scene.webhook().await;
     scene.publish(1).await;
-    // The first discovery that meets deliveries of disabled webhooks puts them to sleep.
+    // The first discovery puts the deliveries of disabled webhooks to sleep.
     let awake = "SELECT count(*) FROM rdev_webhooks.delivery_queue WHERE wake_at IS NULL";
     for _ in 0..10 {
         scene.store.discover(None, 10).await.unwrap();

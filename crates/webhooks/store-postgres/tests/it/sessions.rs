@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use crate::store::{Scene, options};
 
-/// Settings that a database or a role may have, and the values in our sessions.
+/// Settings that a database or a role may have, and the values in the store's sessions.
 const SETTINGS: [(&str, &str, &str); 26] = [
     ("default_transaction_isolation", "serializable", "read committed"),
     ("default_transaction_deferrable", "on", "off"),

@@ -12,7 +12,7 @@ use super::Recorded;
 use crate::connect::Inner;
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 
-/// The value for no wait: the delivery stays as it was before its claim.
+/// The value for an interrupted attempt: the delivery returns to its state before the claim.
 const INTERRUPTED: i64 = -1;
 
 /// The settlements' columns.
@@ -23,12 +23,13 @@ struct Columns {
     /// How the delivery ended; `None` if it is not finished.
     outcome: Vec<Option<&'static str>>,
     reason: Vec<Option<&'static str>>,
-    /// How long until the retry; `None` if one was waiting, [`INTERRUPTED`] if the attempt does not count.
+    /// The wait until the retry; `None` if a retry was waiting, [`INTERRUPTED`] if the attempt does not
+    /// count.
     wait_us: Vec<Option<i64>>,
     /// The version of the webhook whose endpoint is gone; `None` if it is not.
     gone: Vec<Option<i64>>,
-    /// The attempt's evidence on the endpoint: 1 it works, 2 it is reachable, 3 it is not, 4 it is not and
-    /// took its time; 0 means none.
+    /// What the attempt says about the endpoint: 0 nothing, 1 it works, 2 it is reachable, 3 it is
+    /// unavailable, 4 it is unavailable and the attempt was silent.
     health: Vec<i32>,
     /// The attempt; `None` if there was none.
     number: Vec<Option<i32>>,
@@ -60,7 +61,7 @@ impl Columns {
     fn push(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
         self.id.push(settlement.lease.delivery.as_uuid());
         self.token.push(settlement.lease.token.as_i64());
-        // A version beyond the database's numbers belongs to no webhook.
+        // No webhook has a version beyond the database's numbers.
         self.gone.push(settlement.gone.map(|version| i64::try_from(version).unwrap_or(-1)));
         self.health.push(match settlement.health {
             HealthEffect::None => 0,
@@ -106,7 +107,7 @@ impl Columns {
     }
 }
 
-/// Returns which settlements were recorded, by their positions from 1, and what they decided.
+/// Returns the recorded settlements, by their positions from 1, and the decisions that they caused.
 pub(super) async fn apply<'a>(
     store: &Inner,
     settlements: impl Iterator<Item = &'a Settlement>,
@@ -128,8 +129,8 @@ pub(super) async fn apply<'a>(
 }
 
 /// Locks the webhooks whose endpoints are gone, so that the statement sees them and their subscriptions as
-/// their last writer left them. They are locked after the deliveries and before the health, in the order of
-/// all transactions that lock more than one of these.
+/// their last writer left them. Locks them after the deliveries and before the health, in the order of all
+/// transactions that lock more than one of these.
 async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "SELECT id FROM rdev_webhooks.delivery_queue WHERE id = ANY($1) ORDER BY id FOR UPDATE",
@@ -152,13 +153,12 @@ async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), s
 
 /// Records the settlements.
 ///
-/// `finished` and `goes_on` take the deliveries whose lease still holds, each row by one of them; everything
-/// else builds on the rows that these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN`
-/// would become a join, and with the planner's settings of these connections a nested loop over the whole
-/// batch.
+/// `finished` and `goes_on` each take some of the deliveries with a valid lease; everything else builds on
+/// the rows that these two took. `(… IN …) IS TRUE` is looked up in a hash table; a bare `IN` would become a
+/// join, and with the planner's settings of these connections a nested loop over the whole batch.
 ///
-/// The health of an endpoint is written only if an attempt failed, or succeeded where a failure is recorded.
-/// `unwell` locks the existing rows in one order before any is changed.
+/// The health of an endpoint is written only after a failed attempt, or after a success where a failure is
+/// recorded. `unwell` locks the existing rows in one order before any is changed.
 async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Recorded>, sqlx::Error> {
     sqlx::query_as!(
         Recorded,

@@ -65,8 +65,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Returns which settlements were recorded, by their positions from 1, and which circuits closed; or `None`
-/// if the batch is not plain, as not all attempts have succeeded. Then nothing was changed.
+/// Returns the recorded settlements, by their positions from 1, and the circuits that closed; or `None` if
+/// the batch is not plain, because an attempt failed. Then nothing was changed.
 ///
 /// The attempts go into the deliveries' own rows. The number of an attempt is the delivery's count of
 /// attempts, which rises when its lease is taken.
