@@ -10,8 +10,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
 
-/// A clock that differs by more than this was set; a smaller difference is compensated by running slightly
-/// slower or faster.
+/// The difference from which on the clock counts as set; a smaller difference is compensated by running
+/// slightly slower or faster.
 pub(crate) const STEP: Duration = Duration::from_secs(60);
 
 /// A steady time on a clock that may be set.
@@ -41,8 +41,7 @@ impl StoreClock {
         self.source.elapsed()
     }
 
-    /// Follows the clock, and returns by how many microseconds it was set, if it was. Only the writer calls
-    /// it.
+    /// Follows the clock. If the clock was set, returns the step in microseconds. Only the writer calls this.
     ///
     /// If the clock has fallen behind a little, the store's time runs at half speed until they agree.
     pub(crate) fn follow(&self) -> Option<i64> {

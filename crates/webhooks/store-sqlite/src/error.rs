@@ -53,7 +53,7 @@ pub(crate) fn unwritable(why: Unwritable) -> StoreError {
     StoreError::unavailable(PublicCause::new(why.to_string()))
 }
 
-/// Returns the error for a defect of ours that the database did not report.
+/// Returns the error for a defect of this program that the database did not report.
 pub(crate) fn internal(why: impl Into<Source>) -> StoreError {
     StoreError::Internal(why.into())
 }

@@ -7,16 +7,17 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::OpenError;
 
-/// Free space below this counts as a full disk.
+/// The free space below which a disk counts as full.
 #[cfg(unix)]
 const MIN_FREE_BYTES: u64 = 1 << 20;
 
-/// The exclusive right to use a database, by whatever name another process may reach the files. It ends with
-/// the value, and with the process, in whatever way that ends.
+/// The exclusive right to use a database, under any name by which another process may reach the files. It
+/// ends when the value is dropped, or when the process ends in any way.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _lock: File,
-    /// Open as long as the connections are: closing any handle of the file would release SQLite's own locks.
+    /// The database's file, open as long as the connections are: closing any handle of the file would release
+    /// SQLite's own locks.
     database: File,
     /// The resolved path.
     path: PathBuf,
@@ -24,7 +25,7 @@ pub(crate) struct Lock {
     log: Mutex<Option<Identity>>,
 }
 
-/// Why writes are impossible.
+/// The reason why writes are impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unwritable {
     #[error("the database file was moved, removed or replaced while in use")]
@@ -73,7 +74,7 @@ impl Lock {
         &self.path
     }
 
-    /// Checks that the paths still lead to the open files: writes to replaced files are lost.
+    /// Checks that the paths still lead to the open files: writes to replaced files would be lost.
     pub(crate) fn verify(&self) -> Result<(), Unwritable> {
         if identity_of(&self.path) != Identity::of(&self.database).ok() {
             return Err(Unwritable::Database);
@@ -182,7 +183,7 @@ fn links(_: &File) -> io::Result<u64> {
 fn check_disk(path: &Path) -> Result<(), Unwritable> {
     use nix::sys::statvfs::{FsFlags, statvfs};
 
-    // If the system gives no answer, the disk counts as healthy: the write will show.
+    // If the system cannot say, the disk counts as healthy: the write itself will show.
     let Ok(disk) = statvfs(path) else {
         return Ok(());
     };

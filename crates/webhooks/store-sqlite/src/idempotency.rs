@@ -18,7 +18,7 @@ pub(crate) const TABLE: &str = "idempotency_keys";
 pub(crate) const OPERATION: &str = "operation";
 pub(crate) const ANSWER: &str = "answer";
 
-/// How many keys one step removes.
+/// The maximum number of keys that one step deletes.
 const PRUNE_STEP: i64 = 500;
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl SqliteStore {
     }
 }
 
-/// Claims a key. There is no other writer, so what is read here is still current when it is written.
+/// Claims a key. There is no other writer, so the row is unchanged between the read and the write.
 async fn begin(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
@@ -141,7 +141,7 @@ async fn begin(
     Ok(KeyState::Taken { operation, repeats: true })
 }
 
-/// Ends a lease with an answer or without one.
+/// Ends a lease with a response or without one.
 async fn settle(
     conn: &mut SqliteConnection,
     key: &IdempotencyKey,
@@ -179,7 +179,7 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
     Ok(pruned.rows_affected())
 }
 
-/// Returns whether the operation under a key was done already.
+/// Returns whether the operation under a key was already executed.
 pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
     let (owner, digest) = (owner(key), digest(key));
     let done = sqlx::query_scalar!(
@@ -193,7 +193,7 @@ pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -
     Ok(done == Some(true))
 }
 
-/// Records, with the other changes of this transaction, that the operation under a key is done.
+/// Records, with the other changes of this transaction, that the operation under a key was executed.
 pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
     let (owner, digest) = (owner(key), digest(key));
     sqlx::query!("UPDATE idempotency_keys SET done = 1 WHERE owner = ?1 AND digest = ?2", owner, digest)

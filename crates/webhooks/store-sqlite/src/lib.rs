@@ -9,10 +9,10 @@
 //! SQLite lets one connection write at a time. So one task owns the writing connection and receives writes
 //! through a bounded channel. It takes all waiting writes, runs them in one transaction (each job behind a
 //! savepoint of its own, all published events at once), and commits, which with `synchronous=FULL` means that
-//! the group is on disk. Then it answers all callers: under load, many callers share one wait for the disk.
-//! Readers have connections of their own, and neither wait for the writer nor delay it. Listings have theirs,
-//! so that the worker and authentication never wait for a listing; a listing whose caller has given up is
-//! interrupted.
+//! the group is on disk. Then it responds to all callers: under load, many callers share one wait for the
+//! disk. Readers have connections of their own, and neither wait for the writer nor delay it. Listings have
+//! other connections, so that the worker and authentication never wait for a listing; a listing whose caller
+//! has given up is interrupted.
 //!
 //! # Rules
 //!

@@ -19,7 +19,7 @@ use crate::listing::{Gate, Listings};
 use crate::writer::{Setup, WriteAheadLog, Writer};
 use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
 
-/// Why a database could not be opened; the messages address the operator.
+/// The reason why a database could not be opened; the messages address the operator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -126,7 +126,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         SqlitePoolOptions::new()
             .max_connections(size.get())
             .acquire_timeout(timeout)
-            // They are threads of this process and never become stale.
+            // SQLite's connections are threads of this process and never become stale.
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -258,8 +258,8 @@ fn listing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
 fn common(path: &Path, timeout: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        // Only external tools that inspect the database can hold a lock that blocks us. We wait for them for
-        // a part of the caller's time limit.
+        // Only external tools that inspect the database can hold a blocking lock. The wait for them is a part
+        // of the caller's time limit.
         .busy_timeout(timeout / 6)
         .pragma("mmap_size", "0")
         .disable_statement_logging()

@@ -4,7 +4,6 @@
 //! transaction. A step back also leaves recorded times in the future. These are set to the present a few at a
 //! time, so that a watcher finds everything that it has not seen after the moment at which the clock was set
 //! back, which is stored for that purpose.
-//! which the clock was set back, which is kept for that.
 
 use rdev_webhooks_domain::Timestamp;
 use sqlx::{Connection, SqliteConnection};
@@ -12,7 +11,7 @@ use sqlx::{Connection, SqliteConnection};
 use crate::clock::STEP;
 use crate::rows::micros;
 
-/// How many rows' recorded times one step corrects.
+/// The maximum number of rows whose recorded times one step corrects.
 const CORRECTION_STEP: i64 = 2_000;
 
 /// Moves waiting times by as much as the clock was set at `before`, in microseconds.
@@ -108,8 +107,8 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     Ok(most == CORRECTION_STEP.unsigned_abs())
 }
 
-/// Detects, when a database is opened, whether the clock was set back since its last use: all planned times
-/// were planned when an attempt was recorded. Moves the waiting times if it was.
+/// Detects, when a database is opened, whether the clock was set back since its last use: every planned time
+/// was set when an attempt was recorded. If so, moves the waiting times.
 pub(crate) async fn rebase_at_open(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT (SELECT max(finished_at) FROM deliveries INDEXED BY deliveries_by_end

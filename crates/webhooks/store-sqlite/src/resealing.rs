@@ -13,13 +13,13 @@ use uuid::Uuid;
 use crate::sealing::{self, associated_data};
 use crate::{OpenError, idempotency, key_checks};
 
-/// How many values one transaction replaces.
+/// The maximum number of values that one transaction replaces.
 const STEP: usize = 200;
 
 /// The pause for other writers between two steps.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A bound, because a process that still seals with another key could do so forever.
+/// The maximum number of passes: a process could seal with another key forever.
 const MOST_PASSES: u32 = 10;
 
 /// A column of sealed values.
@@ -28,7 +28,7 @@ struct Sealed {
     column: &'static str,
     /// The primary key's columns, all of them blobs.
     key: &'static [&'static str],
-    /// What the values are bound to, beside table and column, derived from the primary key.
+    /// The id to which the values are bound, besides table and column, derived from the primary key.
     id: fn(&[Vec<u8>]) -> Option<String>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn reseal(
     let mut report = RotationReport::default();
     for column in SEALED {
         let mut resealed = 0;
-        // The next pass finds what was sealed during the previous one.
+        // The next pass finds values that were sealed during the previous one.
         for pass in 1.. {
             let mut tally = RotationTally::default();
             let mut after = None;
@@ -139,7 +139,8 @@ impl Sealed {
             None => String::new(),
             Some(_) => format!("AND ({columns}) > ({})", parameters(2, key.len())),
         };
-        // A sealed value holds the id of its key behind its first byte. A deleted webhook's values are empty.
+        // A sealed value contains the id of its key after its first byte. A deleted webhook's values are
+        // empty.
         let statement = format!(
             "SELECT {columns}, {column} FROM {table}
              WHERE length({column}) > 0 AND substr({column}, 2, 4) <> ?1 {behind}

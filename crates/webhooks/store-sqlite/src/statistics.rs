@@ -18,7 +18,7 @@ use crate::{SqliteStore, json};
 
 const TABLE: &str = "webhook_statistics";
 
-/// How many rows one step removes.
+/// The maximum number of rows that one step deletes.
 const FORGET_STEP: i64 = 2_000;
 
 #[async_trait]

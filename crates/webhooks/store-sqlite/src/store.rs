@@ -1,4 +1,4 @@
-//! The store itself.
+//! [`SqliteStore`]: opening, closing and access to the connections.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,9 +21,9 @@ use crate::{OpenError, SqliteOptions, error, open};
 /// Dropping it lets the current writes finish; [`close`](Self::close) waits for them.
 pub struct SqliteStore {
     pub(crate) writer: Writer,
-    /// For the worker, for authentication, and for look-ups by id.
+    /// Connections for the worker, for authentication, and for look-ups by id.
     pub(crate) readers: SqlitePool,
-    /// For listings, whose length callers of the API determine.
+    /// Connections for listings, whose length callers of the API determine.
     pub(crate) listings: Listings,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) keyring: Arc<Keyring>,
@@ -62,11 +62,11 @@ impl SqliteStore {
         tokio::time::timeout(self.timeout, closing).await.unwrap_or_else(|late| Err(error::unavailable(late)))
     }
 
-    /// Returns the version of SQLite, as text for people.
+    /// Returns the version of SQLite, as text for humans.
     ///
     /// # Errors
     ///
-    /// Fails if the database cannot be asked.
+    /// Fails if the database cannot be read.
     pub async fn sqlite_version(&self) -> Result<String, StoreError> {
         sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&self.readers).await.map_err(error::database)
     }
@@ -90,7 +90,8 @@ impl SqliteStore {
         self.writer.run(job, wakes).await
     }
 
-    /// Returns how far time is known to have passed. Age is measured by this, and not by the clock alone.
+    /// Returns up to when time has certainly passed. The retention measures ages by this, not by the clock
+    /// alone.
     pub(crate) async fn seen_at(&self) -> Result<Timestamp, StoreError> {
         let seen_at: Option<i64> = self
             .write(|conn, _| {

@@ -1,4 +1,4 @@
-//! Webhooks as workers need them, their secrets opened once for each version.
+//! The cache of webhooks for workers: the secrets of each are decrypted once per version.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ use crate::{damage, error, json};
 /// Maximum number of targets kept.
 const CAPACITY: usize = 10_000;
 
-/// How long an unreadable webhook is skipped.
+/// The time for which an unreadable webhook is skipped.
 const UNREADABLE_FOR: Duration = Duration::from_secs(60);
 
 /// The targets that claims have needed. A changed webhook has another version, and is read again.
@@ -71,7 +71,7 @@ impl Targets {
         Ok(found)
     }
 
-    /// Returns whether claiming for a webhook is pointless, as nothing could be sent.
+    /// Returns whether a webhook is unreadable, so that a claim for it is pointless.
     pub(crate) fn is_unreadable(&self, id: WebhookId) -> bool {
         let unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         unreadable.get(&id).is_some_and(|until| Instant::now() < *until)
@@ -95,7 +95,7 @@ impl Targets {
 
     fn keep(&self, target: &Arc<DeliveryTarget>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // With so many webhooks, opening them again occasionally is the smallest cost.
+        // With so many webhooks, decrypting them again occasionally is the smallest cost.
         if known.len() >= CAPACITY && !known.contains_key(&target.webhook_id) {
             known.clear();
         }

@@ -1,4 +1,4 @@
-//! Decisions about a webhook that recording an attempt causes, for the log.
+//! Decisions about a webhook that a recorded attempt causes, for the log.
 
 use rdev_webhooks_domain::{Settlement, WebhookId};
 
@@ -9,7 +9,7 @@ pub(crate) enum Transition {
     Opened,
     /// The circuit closed.
     Closed,
-    /// The webhook was disabled, as its endpoint is gone.
+    /// The webhook was disabled because its endpoint is gone.
     Gone,
 }
 

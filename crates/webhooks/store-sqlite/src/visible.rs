@@ -7,8 +7,7 @@ use sqlx::SqliteConnection;
 use crate::error;
 use crate::rows::delivery::DeliveryRow;
 
-/// Returns whether a webhook takes events of these projects and of nothing else; always true without
-/// projects.
+/// Returns whether a webhook takes only events of these projects; always true without projects.
 pub(crate) async fn webhook(
     conn: &mut SqliteConnection,
     id: &[u8],

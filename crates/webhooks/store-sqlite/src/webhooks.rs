@@ -15,7 +15,7 @@ use crate::rows::webhook::{DisabledRow, WebhookRow};
 use crate::rows::{micros, nanos};
 use crate::{SqliteStore, error, health, json, rotate, rows, sealing, visible};
 
-/// How many waiting deliveries of a deleted webhook one step cancels.
+/// The maximum number of a deleted webhook's waiting deliveries that one step cancels.
 const CANCEL_STEP: i64 = 5_000;
 
 #[async_trait]
@@ -153,8 +153,8 @@ impl WebhookRepository for SqliteStore {
                 Box::pin(async move { mark_deleted(conn, id, versions, visible_to, now).await })
             })
             .await?;
-        // A long queue is cancelled in steps that let others write. If one fails, or the process dies between
-        // two of them, pruning finishes the work: the webhook is deleted all the same.
+        // A long queue is cancelled in steps that let other writes run. If a step fails, or the process dies
+        // between two of them, pruning finishes the work: the webhook is deleted all the same.
         let mut has_more = deleted == Updated::Applied;
         while has_more {
             has_more = self.cancel_waiting(id).await.unwrap_or_else(|error| {
@@ -223,7 +223,7 @@ impl SqliteStore {
     }
 }
 
-/// Returns where a page begins, by time and id; the first page begins before everything.
+/// Returns the start of a page, by time and id; the first page starts before everything.
 fn place(after: Option<(WebhookId, Timestamp)>) -> (i64, Vec<u8>) {
     after.map_or_else(|| (i64::MIN, Vec::new()), |(id, at)| (micros(at), bytes(id)))
 }
@@ -314,8 +314,8 @@ async fn update(
     columns: Columns,
     now: Timestamp,
 ) -> Result<Updated, StoreError> {
-    // Whether the change moves the webhook to another URL, to other projects or enables it: then the known
-    // health of the endpoint no longer applies.
+    // Whether the change sets another URL or other projects, or enables the webhook: then the known health
+    // of the endpoint no longer applies.
     let changes = sqlx::query!(
         r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_since IS NOT NULL AND ?4 IS NULL)
              AS "begins_anew!: bool", events <> ?5 OR projects <> ?3 AS "resubscribes!: bool"
@@ -372,7 +372,7 @@ async fn update(
     Ok(if there == 0 { Updated::NotFound } else { Updated::VersionMismatch })
 }
 
-/// Deletes a webhook, and its secrets permanently.
+/// Marks a webhook as deleted, and deletes its secrets permanently.
 async fn mark_deleted(
     conn: &mut SqliteConnection,
     id: WebhookId,

@@ -1,4 +1,4 @@
-//! The only writing task, and how other tasks hand it work.
+//! The only writing task, and the handle by which other tasks pass work to it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ mod time;
 pub(crate) use log::WriteAheadLog;
 pub(crate) use task::Setup;
 
-/// How many callers may wait for the writer before further ones wait for a place in the queue.
+/// The number of callers that may wait for the writer before further ones wait for a place in the queue.
 const QUEUE_LEN: usize = 1_024;
 
 /// The work of a job on the writing connection.
 pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// What a job does after the group has committed or failed.
+/// The response to a job's caller, after the group has committed or failed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Wake + Send>;
 
 /// Whether there is new work for a waiting worker.
@@ -57,8 +57,8 @@ struct Publication {
     reply: oneshot::Sender<Result<PublishOutcome, StoreError>>,
 }
 
-/// Decides between the writer, which begins a write, and its caller, which withdraws it after waiting for too
-/// long: only the first of them succeeds, so a withdrawn write never happens.
+/// Decides between the writer, which begins a write, and its caller, which withdraws it after too long a
+/// wait: only the first of them succeeds, so a withdrawn write never happens.
 #[derive(Clone, Default)]
 struct Ticket(Arc<AtomicBool>);
 
@@ -112,7 +112,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the task. It ends when it is closed or the writer is dropped, after all work handed to it.
+    /// Starts the task. It ends when it is closed or the writer is dropped, after all work passed to it.
     pub(crate) fn start(setup: Setup, timeout: Duration) -> Self {
         let (messages, waiting) = mpsc::channel(QUEUE_LEN);
         let begun = Begun::nothing();
@@ -140,7 +140,7 @@ impl Writer {
                     answer: Box::new(move |committed| {
                         let result = committed.and(result);
                         let wake = result.as_ref().is_ok_and(wakes);
-                        // If the caller has given up, the answer is not needed.
+                        // If the caller has given up, it needs no response.
                         let _ = reply.send(result);
                         wake
                     }),
@@ -162,8 +162,8 @@ impl Writer {
         self.ask(Message::Publish(publication), ticket, answer).await
     }
 
-    /// Returns the time up to which writes are complete: every write that becomes visible later has this time or
-    /// a later one. `now` was taken just before.
+    /// Returns the time up to which writes are complete: every write that becomes visible later has this time
+    /// or a later one. `now` was taken just before.
     pub(crate) fn written_until(&self, now: Timestamp) -> Timestamp {
         now.min(Timestamp::from_micros(self.begun.0.load(Ordering::SeqCst)))
     }
@@ -173,7 +173,7 @@ impl Writer {
         !self.messages.is_closed()
     }
 
-    /// Waits until all work handed over is written and the connection is closed.
+    /// Waits until all accepted work is written and the connection is closed.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         // The task may have ended already; its result says so.
         let _ = self.messages.send(Message::Close).await;
@@ -183,8 +183,8 @@ impl Writer {
         }
     }
 
-    /// Hands over a write and waits for its answer. A write that has not begun in time is withdrawn; for one
-    /// that has begun, the wait is extended once by the same time.
+    /// Passes a write to the task and waits for its result. A write that has not begun in time is withdrawn;
+    /// for one that has begun, the wait is extended once by the same time.
     async fn ask<T>(
         &self,
         message: Message,
@@ -305,7 +305,7 @@ mod tests {
         );
         assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
         let kept = u64::from(small.is_ok()) + u64::from(other.is_ok());
-        // SQLite chooses whether to roll back the whole transaction; the answers must be true.
+        // SQLite decides whether to roll back the whole transaction; the results must match that.
         assert_eq!(write(&writer, "DELETE FROM t").await.unwrap(), kept);
         assert_eq!(write(&writer, "INSERT INTO t VALUES (3)").await.unwrap(), 1);
         writer.close().await.unwrap();

@@ -28,8 +28,8 @@ impl<'a> Call<'a> {
         Self { events: events.into_iter().collect(), max_deliveries }
     }
 
-    /// Returns how many deliveries each event adds: none if its key is taken, also by an earlier event of the
-    /// call.
+    /// Returns the number of deliveries that each event adds: none if its key is taken, also by an earlier
+    /// event of the call.
     fn new_deliveries(&self, known: &HashMap<Key<'a>, Published>, receivers: &Subscribers<'a>) -> Vec<u32> {
         let mut keys = HashSet::new();
         let count = |event: &'a NewEvent| match key(event) {
@@ -40,9 +40,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Stores the events and deliveries of several callers, and answers each, in a few statements for any number
-/// of callers. Stores nothing of a caller whose deliveries exceed its limit. Returns `None`, and stores
-/// nothing, if that cannot be decided for all of them at once.
+/// Stores the events and deliveries of several callers, and returns a result for each, in a few statements
+/// for any number of callers. Stores nothing of a caller whose deliveries exceed its limit. Returns `None`,
+/// and stores nothing, if that cannot be decided for all callers at once.
 pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
@@ -134,7 +134,7 @@ pub(crate) async fn publish_missing(
     }
 }
 
-/// Returns the answers for the events that exist already.
+/// Returns the results for the events that exist already.
 async fn stored_before(
     conn: &mut SqliteConnection,
     events: &[&NewEvent],
@@ -162,7 +162,7 @@ fn key(event: &NewEvent) -> Option<Key<'_>> {
     event.key.as_ref().map(|key| (project, key.as_str()))
 }
 
-/// Returns the answers for the keys that were taken before.
+/// Returns the results for the keys that were taken before.
 async fn published_before<'a>(
     conn: &mut SqliteConnection,
     events: &[&'a NewEvent],

@@ -10,7 +10,7 @@ use crate::rows::webhook;
 use crate::{error, json};
 
 /// The properties of an event that decide which webhooks receive it, and how many of these its producer sees.
-/// The events of a batch have few different ones.
+/// The events of a batch have few different combinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Address<'a> {
     Subscribers { event_type: &'a str, project: &'a str, visible_to: Option<&'a BTreeSet<ProjectName>> },
@@ -35,7 +35,7 @@ impl<'a> Address<'a> {
 #[derive(Default)]
 pub(crate) struct Receivers {
     ids: Vec<WebhookId>,
-    /// How many of them the producer sees, if it is project-scoped.
+    /// The number of webhooks that a project-scoped producer sees.
     visible: Option<u32>,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Subscribers<'a> {
     }
 }
 
-/// Counts the webhooks that take events of these projects and of nothing else.
+/// Counts the webhooks that take only events of these projects.
 async fn count_visible(
     conn: &mut SqliteConnection,
     webhooks: &[WebhookId],

@@ -7,17 +7,17 @@ use sqlx::SqliteConnection;
 use crate::rows::micros;
 use crate::{SqliteStore, error, json};
 
-/// How many events one step reads.
+/// The maximum number of events that one step reads.
 const EVENTS_STEP: i64 = 200;
 
-/// How many marks of reopened deliveries one step deletes.
+/// The maximum number of marks of reopened deliveries that one step deletes.
 const REOPENED_STEP: i64 = 1_000;
 
-/// How many deliveries one step cancels.
+/// The maximum number of deliveries that one step cancels.
 const CANCEL_STEP: i64 = 1_000;
 
 impl SqliteStore {
-    /// Prunes in steps, between which others write.
+    /// Prunes in steps, between which other writes run.
     pub(super) async fn prune_before(&self, before: Timestamp) -> Result<Pruned, StoreError> {
         while self.write(|conn, now| Box::pin(cancel_left_behind(conn, now))).await? {}
         let mut pruned = Pruned::default();
@@ -100,7 +100,7 @@ async fn prune_step(
     Ok(Step { pruned, last })
 }
 
-/// Removes events with all that belongs to them.
+/// Removes events with their keys, deliveries and attempts.
 async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, StoreError> {
     sqlx::query!(
         "DELETE FROM attempts WHERE delivery_id IN

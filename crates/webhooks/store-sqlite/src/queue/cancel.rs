@@ -8,7 +8,7 @@ use crate::rows::attempt;
 use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::{error, visible};
 
-/// Cancels a pending or retrying delivery, or returns why not.
+/// Cancels a pending or retrying delivery, or returns the reason why it cannot.
 pub(super) async fn cancel(
     conn: &mut SqliteConnection,
     id: DeliveryId,

@@ -20,7 +20,7 @@ use crate::rows::{attempt, micros, webhook};
 use crate::targets::Targets;
 use crate::{damage, health, json};
 
-/// How long an unreadable delivery is postponed.
+/// The time for which an unreadable delivery is postponed.
 const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Leases the due deliveries of each share. An unreadable webhook is skipped for a while, and an unreadable

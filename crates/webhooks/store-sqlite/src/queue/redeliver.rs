@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 use crate::rows::delivery::{self, Stage, delivery_rows};
 use crate::{error, feed, idempotency, json, visible};
 
-/// Makes an attempt due now, or returns why not.
+/// Makes an attempt due now, or returns the reason why it cannot.
 pub(super) async fn redeliver(
     conn: &mut SqliteConnection,
     id: DeliveryId,

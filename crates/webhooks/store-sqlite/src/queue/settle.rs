@@ -19,7 +19,7 @@ pub(super) struct Decided {
     pub(super) cause: Option<usize>,
 }
 
-/// Records settlements, and returns for each whether its lease still held, and the decisions that follow.
+/// Records settlements. Returns for each whether its lease was valid, and the decisions that it caused.
 pub(super) async fn settle(
     conn: &mut SqliteConnection,
     settlements: &[Settlement],
@@ -62,8 +62,8 @@ pub(super) async fn settle(
     Ok((recorded, decided.collect()))
 }
 
-/// Applies the attempts to the health of the endpoints, and returns which circuits opened or closed. The
-/// health of an endpoint that works and worked before is not written.
+/// Applies the attempts to the health of the endpoints, and returns the circuits that opened or closed. Does
+/// not write the health of an endpoint that works and worked before.
 async fn record_health(
     conn: &mut SqliteConnection,
     tallies: &BTreeMap<WebhookId, Tally>,
@@ -107,8 +107,8 @@ fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> O
     Some((webhook, deleted))
 }
 
-/// Disables webhooks whose endpoints are gone, each if it still has the version that was tried, and returns
-/// which.
+/// Disables webhooks whose endpoints are gone, each only if it still has the version of the attempt. Returns
+/// the disabled ones.
 async fn disable(
     conn: &mut SqliteConnection,
     webhooks: BTreeMap<WebhookId, u64>,
@@ -118,7 +118,7 @@ async fn disable(
     let (reason, now) = (DisabledReason::Gone.as_str(), micros(now));
     for (webhook, version) in webhooks {
         let id = webhook.as_uuid().as_bytes().to_vec();
-        // A version beyond the database's numbers belongs to no webhook.
+        // No webhook has a version beyond the database's numbers.
         let version = i64::try_from(version).unwrap_or(-1);
         let done = sqlx::query!(
             "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1

@@ -30,7 +30,7 @@ pub(super) struct Unfinished<'a> {
 }
 
 impl Stages {
-    /// Reads deliveries; missing ones are left out.
+    /// Reads deliveries; omits missing ones.
     pub(super) async fn load(
         conn: &mut SqliteConnection,
         ids: impl Iterator<Item = DeliveryId>,
@@ -62,7 +62,7 @@ impl Stages {
         Ok(Self(entries))
     }
 
-    /// Returns one of them, if it is not finished.
+    /// Returns one of the deliveries, if it is unfinished.
     pub(super) fn unfinished(&mut self, id: DeliveryId) -> Option<Unfinished<'_>> {
         let entry = self.0.get_mut(&id)?;
         let Stage::Unfinished(progress) = entry.stage else {

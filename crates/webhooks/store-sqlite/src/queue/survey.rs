@@ -1,4 +1,4 @@
-//! The queue as a whole.
+//! Statistics of the whole queue.
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Circuit, QueueSurvey, Timestamp};
@@ -8,7 +8,8 @@ use crate::damage;
 use crate::error::{self, Row};
 use crate::rows::{micros, webhook};
 
-/// Measures it: a count by the index, and one step of the index for each webhook with unfinished deliveries.
+/// Returns the queue's statistics: a count by the index, and one step of the index for each webhook with
+/// unfinished deliveries.
 pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Result<QueueSurvey, StoreError> {
     let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
     let now_us = micros(now);

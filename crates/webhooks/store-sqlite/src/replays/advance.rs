@@ -15,7 +15,7 @@ use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows}
 use crate::rows::{micros, replay};
 use crate::{error, feed, json};
 
-/// Makes one step; there is only one caller that could.
+/// Makes one step. There is no concurrent step, because there is only one writer.
 pub(super) async fn advance(
     conn: &mut SqliteConnection,
     id: ReplayId,
@@ -54,7 +54,7 @@ pub(super) async fn advance(
     Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
 }
 
-/// Whether a replay's webhook takes deliveries.
+/// The state of a replay's webhook.
 enum Standing {
     Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
     Disabled,
@@ -168,8 +168,7 @@ async fn take(
     Ok(Found { taken, looked_to })
 }
 
-/// Returns the last delivery that one step scans, where it takes fewer than it may; `None` if there are no
-/// more.
+/// Returns the last delivery that a step scans if it takes fewer than it may; `None` if there are no more.
 async fn last_looked_at(
     conn: &mut SqliteConnection,
     webhook: &[u8],

@@ -9,10 +9,10 @@ use rdev_webhooks_domain::{PublishOutcome, Timestamp};
 /// Maximum number of calls that share a transaction.
 const MAX_CALLS: usize = 256;
 
-/// How many bytes of events share a transaction before it accepts no more.
+/// The size of events, in bytes, from which a transaction accepts no more.
 const MAX_BYTES: usize = 8 << 20;
 
-/// The work that is written together.
+/// The work of one transaction.
 #[derive(Default)]
 pub(super) struct Group {
     publications: Vec<Publication>,
@@ -43,8 +43,8 @@ impl Group {
         self.publications.is_empty() && self.jobs.is_empty()
     }
 
-    /// Runs everything in one transaction. The answers of the finished work are available even if this fails,
-    /// so that each caller gets one.
+    /// Runs everything in one transaction. The responses for the finished work are available even if this
+    /// fails, so that each caller gets one.
     pub(super) async fn commit(
         self,
         conn: &mut SqliteConnection,
@@ -72,9 +72,9 @@ impl Group {
 /// No more messages follow.
 pub(super) struct Closing;
 
-/// Publishes all events at once. If that fails, or exceeds the limit of deliveries, each caller's events are
-/// published alone, so that one caller's failure does not affect the others; events that exist already are
-/// answered with their deliveries.
+/// Publishes all events at once. If that fails, or exceeds the limit of deliveries, publishes each caller's
+/// events alone, so that one caller's failure does not affect the others; for events that exist already, the
+/// result contains their deliveries.
 async fn publish_together(
     conn: &mut SqliteConnection,
     mut publications: Vec<Publication>,

@@ -15,15 +15,15 @@ use tokio::time::Instant;
 
 use crate::listing::Gate;
 
-/// How long to leave the log alone after a reader prevented folding it in.
+/// The pause after a reader has prevented that the log is folded in.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// The log, as the writer sees it.
+/// The writer's view of the log.
 pub(crate) struct WriteAheadLog {
     file: PathBuf,
     gate: Gate,
     max_bytes: u64,
-    /// No attempt is made before this moment.
+    /// The moment of the next check.
     look_at: Instant,
     closing: Option<Pin<Box<dyn Future<Output = OwnedRwLockWriteGuard<()>> + Send>>>,
 }
@@ -116,7 +116,7 @@ mod tests {
             while log_bytes() <= MAX_BYTES {
                 publish().await;
             }
-            // It begins while the previous one reads, and is admitted once the log is empty.
+            // The listing begins while the previous one reads, and is admitted once the log is empty.
             let next = store.listings.begin();
             let (next, ()) = tokio::join!(next, async {
                 publish().await;

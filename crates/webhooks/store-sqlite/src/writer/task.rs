@@ -15,7 +15,7 @@ use crate::clock::StoreClock;
 use crate::error;
 use crate::files::Lock;
 
-/// What the task owns.
+/// The properties of the task.
 pub(crate) struct Setup {
     pub(crate) conn: SqliteConnection,
     pub(crate) options: SqliteConnectOptions,
@@ -59,7 +59,7 @@ pub(super) async fn run(
         };
         let mut answers = Vec::new();
         let written = match (lock.verify(), first.map(|first| gather(first, &mut messages))) {
-            // The connection is kept: a new one would write to the replaced files.
+            // The connection stays: a new one would open the files that have replaced the database.
             (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
             (Ok(()), Some(group)) if !group.is_empty() => {
                 write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
@@ -80,7 +80,7 @@ pub(super) async fn run(
                     tracing::error!(error = cause as &dyn std::error::Error, "database write failed");
                 }
                 if lock.verify().is_ok() {
-                    // Its state is unknown; the next group starts with a new one.
+                    // The connection's state is unknown; the next group opens a new one.
                     conn = None;
                     lock.forget_log();
                 }
@@ -104,7 +104,7 @@ fn gather(first: Message, messages: &mut mpsc::Receiver<Message>) -> Group {
     let mut next = Some(first);
     while let Some(message) = next {
         if let Err(Closing) = group.add(message) {
-            // Messages handed over before can still be received.
+            // Messages sent before can still be received.
             messages.close();
         }
         next = (!group.is_full()).then(|| messages.try_recv().ok()).flatten();
@@ -137,7 +137,7 @@ async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<()
     }
 }
 
-/// Answers all callers, and returns whether there is new work.
+/// Responds to all callers, and returns whether there is new work.
 fn answer(answers: Vec<Answer>, written: Result<(), sqlx::Error>) -> bool {
     let failure = written.err().map(|cause| cause.to_string());
     let mut wake = false;

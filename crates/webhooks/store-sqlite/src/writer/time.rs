@@ -11,10 +11,10 @@ use crate::clock::StoreClock;
 use crate::rebase;
 use crate::rows::micros;
 
-/// How often the clock is checked while nothing is written.
+/// The interval between checks of the clock while nothing is written.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often the elapsed time is recorded.
+/// The interval between records of the elapsed time.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
 
 /// The writer's part of the store's time.
@@ -65,7 +65,7 @@ impl Time {
         Ok(())
     }
 
-    /// Records how far time has passed.
+    /// Records up to when time has passed.
     async fn note(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
         let stored: Option<i64> =
             sqlx::query_scalar!("SELECT seen_at FROM clock").fetch_one(&mut *conn).await?;

@@ -1,4 +1,4 @@
-//! Rows that none of our stores has written.
+//! Rows that no store has written.
 
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,

@@ -58,7 +58,7 @@ impl SqliteHarness {
         self.store = Arc::new(self.open_again(key(1).into()).await.unwrap());
     }
 
-    /// Does the same with other options.
+    /// Like [`Self::reopen`], with other options.
     pub(crate) async fn reopen_with(&mut self, change: impl FnOnce(&mut SqliteOptions)) {
         self.store.close().await.unwrap();
         let mut options = options(self.path(), key(1).into(), &self.clock);

@@ -1,4 +1,4 @@
-//! The store contract, and what is particular to SQLite.
+//! Tests of the SQLite store: the contract of all stores, and its own properties.
 
 #![allow(
     clippy::panic,

@@ -1,4 +1,4 @@
-//! Counting the deliveries of a replay.
+//! The bounded count of a replay's deliveries.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
