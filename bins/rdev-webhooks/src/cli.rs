@@ -27,8 +27,8 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Migrate a database's schema to this version; safe to repeat, and while other processes serve
     Migrate(Box<MigrateArgs>),
-    /// Re-encrypt everything with the first of the encryption keys, so that the others can be removed; safe to
-    /// repeat, and while processes serve
+    /// Re-encrypt everything with the first of the encryption keys, so that the others can be removed; safe
+    /// to repeat, and while processes serve
     Rekey(Box<RekeyArgs>),
     /// Check whether the server on this machine is ready: exits with 0 if so, else with 1
     Healthcheck {
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Demo,
 }
 
-// Which database, where one can be made in the data dir.
+// The options of the database, including the data dir, where one can be created.
 #[derive(Debug, Args)]
 pub(crate) struct PlaceArgs {
     #[command(flatten)]

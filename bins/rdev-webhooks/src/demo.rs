@@ -87,7 +87,7 @@ fn draft() -> Result<EventDraft, Box<dyn Error>> {
     })
 }
 
-/// Describes what the receiver saw.
+/// Describes a request that the receiver got.
 fn account(number: u32, after: Duration, request: &Seen) -> String {
     let signature = match &request.verified {
         Ok(()) => "its signature verifies".to_owned(),
@@ -101,7 +101,7 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
     )
 }
 
-/// Waits until the attempt is recorded, and describes what comes next.
+/// Waits until the attempt is recorded, and describes the next step.
 async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Result<String, Box<dyn Error>> {
     loop {
         let record = system.services().history.get(id).await?.ok_or("the delivery was not found")?;

@@ -1,4 +1,4 @@
-//! `rdev-webhooks-worker`: delivers what is due on a database that it shares with others.
+//! `rdev-webhooks-worker`: sends due deliveries from a database that it shares with other processes.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Far more than the demonstration sends.
+/// The maximum size of a body, far more than the demonstration sends.
 const MAX_BODY: usize = 64 * 1024;
 /// The number of requests that get 500 first.
 const FAILURES: u32 = 2;

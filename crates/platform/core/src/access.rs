@@ -21,7 +21,8 @@ pub struct Scope(Cow<'static, str>);
 pub struct ScopeError;
 
 impl Scope {
-    /// The scope that includes everything, including API keys and what a domain reserves for administrators.
+    /// The scope that includes everything, also API keys and operations that a domain reserves for
+    /// administrators.
     pub const ADMIN: Self = Self::new("admin");
 
     /// Creates a scope that a domain defines.
@@ -73,8 +74,8 @@ impl fmt::Debug for Scope {
 
 /// The rights of a caller: its scopes and its projects.
 ///
-/// A project-scoped caller sees only what belongs to its projects; for it, nothing else exists. Each domain
-/// defines what belongs to a project.
+/// A project-scoped caller sees only entities that belong to its projects; for it, no others exist. Each
+/// domain defines which entities belong to a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
     /// The scopes of the caller.
@@ -96,8 +97,7 @@ impl Access {
         self.scopes.iter().any(|scope| scope.includes(needed))
     }
 
-    /// Returns whether the caller sees what belongs to `project`; `None` stands for what belongs to no
-    /// project.
+    /// Returns whether the caller sees entities of `project`; `None` stands for entities without a project.
     #[must_use]
     pub fn sees_project(&self, project: Option<&ProjectName>) -> bool {
         match &self.projects {

@@ -34,7 +34,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Creates what precedes the ciphertext, in a buffer with room for the whole sealed value.
+/// Creates the head before the ciphertext, in a buffer with room for the whole sealed value.
 pub(crate) fn start(key_id: KeyId, nonce: &XNonce, plaintext_len: usize) -> Vec<u8> {
     let mut sealed = Vec::with_capacity(plaintext_len.saturating_add(OVERHEAD));
     sealed.push(VERSION);

@@ -35,7 +35,7 @@ impl Keyring {
     }
 
     /// Encrypts `plaintext` with the primary key, in the format that the [crate](crate) describes. The result
-    /// opens only with the same `associated_data`, which is not stored with it: use what identifies the
+    /// opens only with the same `associated_data`, which is not stored with it: use the identity of the
     /// record, and nothing that may change.
     ///
     /// The nonce comes from the operating system and not from the caller, because a nonce used twice would
@@ -98,9 +98,9 @@ impl Keyring {
         Envelope::parse(sealed).map(|envelope| envelope.key_id)
     }
 
-    /// Returns whether this must be resealed because it was not sealed with the primary key. Also returns
-    /// true for what is not a sealed value: opening it will report that, and a rotation must not skip it
-    /// silently.
+    /// Returns whether a value must be resealed because it was not sealed with the primary key. Also returns
+    /// true for bytes that are not a sealed value: opening them will report that, and a rotation must not
+    /// skip them silently.
     pub fn needs_reseal(&self, sealed: &[u8]) -> bool {
         Self::key_id_of(sealed) != Some(self.primary_key_id())
     }

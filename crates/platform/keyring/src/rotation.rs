@@ -18,8 +18,9 @@ pub struct RotationTally {
 }
 
 impl RotationTally {
-    /// Returns what must replace `sealed`; `None` if it stays. A value that cannot be opened also stays, and
-    /// is counted. The caller counts what it then stores, as it may be too late for that.
+    /// Returns the replacement of `sealed`; `None` if it stays. A value that cannot be opened also stays, and
+    /// is counted. The caller counts the replacements that it stores, because a value may have changed
+    /// meanwhile.
     ///
     /// # Errors
     ///

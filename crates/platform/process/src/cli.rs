@@ -1,4 +1,4 @@
-//! Parses the command line and the environment, and reports what is wrong with them in one line.
+//! Parses the command line and the environment, and reports an error in one line.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -153,7 +153,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Prints in one line on standard error why a program ends.
+/// Prints the reason why a program ends, in one line on standard error.
 pub fn print_error(message: impl Display) {
     print(std::io::stderr(), format!("error: {}\n", one_line(&message.to_string())));
 }

@@ -10,7 +10,7 @@ use crate::cli;
 /// The maximum duration of the whole check; longer than a server's own checks take.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// More than the first line of a response has.
+/// The maximum length of a response's first line that is read.
 const MAX_STATUS_LINE: u64 = 256;
 
 /// Exits with 0 if the server that listens on an address responds with 200 at `path`, otherwise with 1 and

@@ -1,4 +1,4 @@
-//! What every rdev webhooks binary shares: options, logging, metrics, shutdown.
+//! The basis of every rdev webhooks binary: options, logging, metrics, shutdown.
 //!
 //! A binary then has a few steps:
 //!
@@ -34,7 +34,7 @@
 //! }
 //! ```
 //!
-//! This crate knows nothing about webhooks, so that nothing in it can come to depend on them.
+//! This crate knows nothing about webhooks, so that nothing in it can depend on them.
 
 pub mod cli;
 pub mod healthcheck;

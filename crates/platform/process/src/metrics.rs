@@ -5,13 +5,13 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-/// From a fraction of a millisecond to an hour.
+/// The buckets of times, from a fraction of a millisecond to an hour.
 const SECONDS: [f64; 20] = [
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     300.0, 600.0, 1_800.0, 3_600.0,
 ];
 
-/// The sizes of batches.
+/// The buckets of counts: the sizes of batches.
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
 /// How often observations are summed up without a request for them.

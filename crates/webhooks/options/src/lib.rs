@@ -1,6 +1,7 @@
-//! What the binaries share: the options, so that they are the same everywhere, and the process lifecycle.
+//! The options and the process lifecycle that all binaries share.
 //!
-//! What does not concern webhooks (logging, shutdown, parsing of durations) is in [`rdev_process`].
+//! Everything that does not concern webhooks (logging, shutdown, parsing of durations) is in
+//! [`rdev_process`].
 
 // The structs that binaries flatten have plain comments: clap would use a rustdoc comment as the description
 // of the whole program.
@@ -27,7 +28,8 @@ pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
 // The options of the API server.
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
-    /// How long an idle API connection stays open; set it longer than the idle timeout of a proxy in front of the API
+    /// How long an idle API connection stays open; set it longer than the idle timeout of a proxy in front of
+    /// the API
     #[arg(long, env = "RDEV_IDLE_TIMEOUT", value_name = "DURATION", default_value = "75s",
           value_parser = positive_duration)]
     pub idle_timeout: Duration,
@@ -78,8 +80,8 @@ pub struct SystemArgs {
     #[arg(long, env = "RDEV_REQUIRE_HTTPS")]
     pub require_https: bool,
 
-    /// Proxy for deliveries (HTTP CONNECT), like `http://user:password@host:port`; it gets checked addresses, never
-    /// names
+    /// Proxy for deliveries (HTTP CONNECT), like `http://user:password@host:port`; it gets checked addresses,
+    /// never names
     #[arg(long, env = "RDEV_EGRESS_PROXY", value_name = "URL", hide_env_values = true,
           value_parser = secret(str::parse::<ProxyUrl>))]
     pub egress_proxy: Option<ProxyUrl>,
@@ -155,7 +157,7 @@ impl SystemArgs {
     }
 }
 
-/// Parses the size of the pool, which is limited because its slots, and what waits in memory, grow with it.
+/// Parses the size of the pool, which is limited because its slots and its memory grow with it.
 fn pool_size(text: &str) -> Result<NonZeroUsize, String> {
     match text.parse::<NonZeroUsize>() {
         Ok(size) if size.get() <= 1_024 => Ok(size),

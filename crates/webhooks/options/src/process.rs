@@ -38,7 +38,7 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
     }
 }
 
-/// Warns if the process has the database to itself, so that nothing does the work named by `missing`.
+/// Warns if the database allows only this process, so that no other does the work named by `missing`.
 pub fn warn_if_alone(database: &Database, missing: &str) {
     if matches!(database, Database::Sqlite { .. }) {
         tracing::warn!(

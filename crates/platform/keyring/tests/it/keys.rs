@@ -1,4 +1,4 @@
-//! The text of keys and lists of keys, its errors, and that keys are never shown.
+//! The text of keys and lists of keys: parsing, errors, and redaction.
 
 use rdev_keyring::{EncryptionKey, EncryptionKeyError, Keyring, KeyringError};
 use secrecy::ExposeSecret;

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// Far beyond any use, and small enough to be added to any point in time without an overflow.
+/// The longest duration: far beyond any use, and small enough to be added to any point in time without an
+/// overflow.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Parses a duration in human form: `15s`, `1h 30m`, `250ms`, `30d`; `0` is allowed.

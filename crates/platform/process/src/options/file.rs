@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{SecretParser, refused, secret};
 
-/// More than any key or URL needs.
+/// The maximum length of a file, more than any key or URL needs.
 const MAX_LEN: u64 = 64 * 1_024;
 
 /// A value that was read from a file.

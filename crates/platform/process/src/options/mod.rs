@@ -1,4 +1,4 @@
-//! Options that several binaries share, to `#[command(flatten)]` into their own.
+//! Options that several binaries share and `#[command(flatten)]` into their own.
 //!
 //! Every option is a flag with an environment variable of the same name: `--drain-timeout` is
 //! `RDEV_DRAIN_TIMEOUT`. The flag wins. An environment variable that is set but empty counts as

@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 use secrecy::SecretString;
 
-/// A shorter key could be guessed.
+/// The minimum length of an administrator key; a shorter key could be guessed.
 const API_KEY_MIN_CHARS: usize = 32;
 
 /// Parses the administrator key: 32 or more visible ASCII characters, so that it is hard to guess and fits an
