@@ -1,4 +1,4 @@
-//! Clocks that a test moves.
+//! Clocks that a test controls.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
 use tokio::time::Instant;
 
-/// A clock that stands still until it is told to move. Share it in an `Arc`.
+/// A clock that stands still until the test moves it. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Shown>);
 
-/// What a clock shows, and the time that has passed.
+/// The time that a clock shows, and the time that has passed.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
     now: Timestamp,
@@ -19,7 +19,7 @@ struct Shown {
 }
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// Creates a clock that shows `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self(Mutex::new(Shown { now, elapsed: Duration::ZERO }))
@@ -30,7 +30,7 @@ impl ManualClock {
         self.change(|shown| Shown { now: shown.now + by, elapsed: shown.elapsed + by });
     }
 
-    /// Sets the clock, back if need be, while no time passes.
+    /// Sets the clock, backwards too, without letting time pass.
     pub fn set(&self, now: Timestamp) {
         self.change(|shown| Shown { now, ..shown });
     }
@@ -46,7 +46,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// A clock that shows 2025-01-15T10:30:00Z.
+    /// Creates a clock that shows 2025-01-15T10:30:00Z.
     fn default() -> Self {
         Self::new(Timestamp::from_millis(1_736_937_000_000))
     }
@@ -62,8 +62,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that goes with tokio's, so that it stands still while that is paused and moves when that
-/// is advanced.
+/// A clock that follows tokio's clock: it stands still while that is paused and moves when that is advanced.
 #[derive(Debug)]
 pub struct TokioClock {
     base: Timestamp,
@@ -71,7 +70,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows `base` now.
+    /// Creates a clock that shows `base` now.
     #[must_use]
     pub fn starting_at(base: Timestamp) -> Self {
         Self { base, started: Instant::now() }
@@ -79,7 +78,7 @@ impl TokioClock {
 }
 
 impl Default for TokioClock {
-    /// A clock that shows 2025-01-15T10:30:00Z now.
+    /// Creates a clock that shows 2025-01-15T10:30:00Z now.
     fn default() -> Self {
         Self::starting_at(ManualClock::default().now())
     }

@@ -1,29 +1,28 @@
-//! Randomness that repeats.
+//! Reproducible randomness.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rdev_webhooks_domain::ports::Entropy;
 
-/// What every step of SplitMix64 adds: the golden ratio's fraction in 64 bits.
+/// The increment of each SplitMix64 step: the fraction of the golden ratio in 64 bits.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// SplitMix64: the same seed gives the same bytes, in the order in which they are asked for. Fit for
-/// tests alone.
+/// SplitMix64: the same seed gives the same bytes in the order of the calls. For tests only.
 #[derive(Debug)]
 pub struct SeededEntropy(AtomicU64);
 
 impl SeededEntropy {
-    /// Begins the sequence of `seed`.
+    /// Starts the sequence of `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
-    /// A number under `bound`, which must not be 0.
+    /// Returns a number below `bound`, which must not be 0.
     #[must_use]
     pub fn below(&self, bound: usize) -> usize {
-        // The bias towards small numbers is nothing to a test.
-        usize::try_from(self.next() % bound as u64).expect("it is under a usize")
+        // The bias towards small numbers does not matter in a test.
+        usize::try_from(self.next() % bound as u64).expect("the number is below a usize")
     }
 
     fn next(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Endpoints that do their worst.
+//! Hostile endpoints.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What an endpoint does to whoever connects.
+/// What a hostile endpoint does to a client.
 #[derive(Debug, Clone, Copy)]
 pub enum Malice {
-    /// Takes the request and never answers.
+    /// Accepts the request and never answers.
     Silent,
     /// Answers a byte a second.
     Dripping,
     /// Answers with a body that never ends.
     Endless,
-    /// Breaks the connection off in the middle of the answer.
+    /// Closes the connection in the middle of the answer.
     Resetting,
 }
 
@@ -24,14 +24,14 @@ impl Malice {
     pub const ALL: [Self; 4] = [Self::Silent, Self::Dripping, Self::Endless, Self::Resetting];
 }
 
-/// A hostile endpoint on a port of its own. It ends when dropped.
+/// A hostile endpoint on its own port. It stops when dropped.
 pub struct Hostile {
     url: String,
     task: JoinHandle<()>,
 }
 
 impl Hostile {
-    /// Starts one.
+    /// Starts a hostile endpoint.
     pub async fn start(malice: Malice) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -45,7 +45,7 @@ impl Hostile {
         Self { url, task }
     }
 
-    /// Where it listens.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -58,7 +58,7 @@ impl Drop for Hostile {
     }
 }
 
-/// Does its worst to one connection, until the peer has had enough.
+/// Treats one connection with malice until the client closes it.
 async fn harm(mut stream: TcpStream, malice: Malice) {
     let mut request = [0; 4_096];
     let _ = stream.read(&mut request).await;

@@ -1,14 +1,14 @@
-//! What tests of rdev webhooks stand on.
+//! The test kit of rdev webhooks.
 //!
 //! - [`contract`]: the suite that every store passes, and [`contract_tests!`] which runs it.
-//! - [`MemoryStore`]: all the ports in memory, built on the domain's own rules; it passes the suite,
-//!   so a test that uses it sees what a database would do.
+//! - [`MemoryStore`]: all ports in memory, built on the domain's own rules. It passes the suite, so in a
+//!   test it behaves as a database would.
 //! - [`ManualClock`], [`TokioClock`] and [`SeededEntropy`]: time and randomness that a test controls.
-//! - [`samples`]: webhooks, events and attempts, for tests that care about one field of them.
-//! - [`Receiver`]: an HTTP endpoint that answers by script and keeps what it was sent; [`Hostile`]: one
-//!   that does its worst.
+//! - [`samples`]: webhooks, events and attempts, for tests that need one particular field.
+//! - [`Receiver`]: an HTTP endpoint that answers by script and keeps its requests; [`Hostile`]: a hostile
+//!   endpoint.
 //!
-//! Panics are how all of this fails a test.
+//! Each of these fails a test by a panic.
 
 #![allow(
     clippy::expect_used,

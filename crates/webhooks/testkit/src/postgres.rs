@@ -1,11 +1,11 @@
-//! A Postgres server for tests, and a database of its own for each of them.
+//! A Postgres server for tests, with a separate database for each test.
 //!
-//! [`PostgresServer::shared`] is one server for the whole test process: the one that `TEST_DATABASE_URL`
-//! names, else one that is started from the programs installed here, else one in a container. There is
-//! always one, or the test fails and says what to install. [`PostgresServer::start`] is a server of one's
-//! own, to be stopped and started again.
+//! [`PostgresServer::shared`] returns one server for the whole test process: the one that `TEST_DATABASE_URL`
+//! names, else one started from the installed programs, else one in a container. Without any of them the test
+//! fails and says what to install. [`PostgresServer::start`] starts a separate server that the test can stop
+//! and restart.
 //!
-//! A server that was started ends with the process, however that ends.
+//! A started server ends with the process, however that ends.
 
 mod cluster;
 #[cfg(feature = "postgres-container")]
@@ -28,22 +28,22 @@ pub use relay::Relay;
 
 const URL_VARIABLE: &str = "TEST_DATABASE_URL";
 
-/// How long a server may take to answer.
+/// Deadline for a server's answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A Postgres server.
 #[derive(Debug)]
 pub struct PostgresServer {
-    /// How to reach it as somebody who may make databases.
+    /// Connection options of a user who may create databases.
     options: PgConnectOptions,
     kind: Kind,
-    /// Whether the template was made.
+    /// Set once the template exists.
     template: OnceCell<()>,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// Somebody else's.
+    /// A server that was given, not started here.
     Given,
     Started(Cluster),
     #[cfg(feature = "postgres-container")]
@@ -51,21 +51,21 @@ enum Kind {
 }
 
 impl PostgresServer {
-    /// The server that all tests of the process share.
+    /// Returns the server that all tests of the process share.
     ///
     /// # Panics
     ///
-    /// If there is none to be had; the message says what to install.
+    /// If no server is available. The message says what to install.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<PostgresServer> = OnceCell::const_new();
         SHARED.get_or_init(Self::find).await
     }
 
-    /// A server of one's own, started from the programs installed here.
+    /// Starts a separate server from the installed programs.
     ///
     /// # Panics
     ///
-    /// If they are not installed, or it does not start.
+    /// If the programs are not installed, or the server does not start.
     pub async fn start() -> Self {
         let programs = programs::find().unwrap_or_else(|| panic!("{}", programs::HOW_TO_INSTALL));
         let cluster = blocking(move || Cluster::start(programs)).await;
@@ -94,12 +94,13 @@ impl PostgresServer {
         Self { options, kind, template: OnceCell::new() }
     }
 
-    /// A new database, migrated by `migrate`, which is handed a URL. It runs once on a template, of which
-    /// every database is a copy: so it is the same for all that this process asks for.
+    /// Creates a database, migrated by `migrate`, which receives a URL. The migration runs once, on a
+    /// template, and every database is a copy of the template. So it must be the same for all calls in this
+    /// process.
     ///
     /// # Panics
     ///
-    /// If any of that fails.
+    /// If a step fails.
     pub async fn database<F, E>(&self, migrate: impl FnOnce(String) -> F) -> TestDatabase
     where
         F: Future<Output = Result<(), E>>,
@@ -109,49 +110,49 @@ impl PostgresServer {
         database::make(self).await
     }
 
-    /// The URL of one of the server's databases.
+    /// Returns the URL of one of the server's databases.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let url = self.options.clone().database(database).to_url_lossy();
         url.to_string()
     }
 
-    /// Stops the server as a crash would, without a word to anybody.
+    /// Stops the server as a crash would, without notice to its clients.
     ///
     /// # Panics
     ///
-    /// If it is not one of [`Self::start`], or does not stop.
+    /// If the server does not come from [`Self::start`], or does not stop.
     pub async fn stop_immediate(&self) {
         let cluster = self.own().handle();
         blocking(move || cluster.stop_immediate()).await;
     }
 
-    /// Starts it again after [`Self::stop_immediate`].
+    /// Restarts the server after [`Self::stop_immediate`].
     ///
     /// # Panics
     ///
-    /// If it is not one of [`Self::start`], or does not start.
+    /// If the server does not come from [`Self::start`], or does not start.
     pub async fn restart(&self) {
         let cluster = self.own().handle();
         blocking(move || cluster.launch()).await;
     }
 
-    /// Starts it again after [`Self::stop_immediate`], as a standby that follows nobody: it takes no writes until
-    /// `pg_promote()`.
+    /// Restarts the server after [`Self::stop_immediate`] as a standby without a primary: it rejects writes
+    /// until `pg_promote()`.
     ///
     /// # Panics
     ///
-    /// If it is not one of [`Self::start`], or does not start.
+    /// If the server does not come from [`Self::start`], or does not start.
     pub async fn restart_as_standby(&self) {
         let cluster = self.own().handle();
         blocking(move || cluster.launch_as_standby()).await;
     }
 
-    /// All that stands in a database, as `pg_dump` writes it.
+    /// Returns the whole content of a database, as `pg_dump` writes it.
     ///
     /// # Panics
     ///
-    /// If it is not one of [`Self::start`], or `pg_dump` fails.
+    /// If the server does not come from [`Self::start`], or `pg_dump` fails.
     pub async fn dump(&self, database: &str) -> Vec<u8> {
         let (cluster, database) = (self.own().handle(), database.to_owned());
         blocking(move || cluster.dump(&database)).await
@@ -160,15 +161,15 @@ impl PostgresServer {
     fn own(&self) -> &Cluster {
         match &self.kind {
             Kind::Started(cluster) => cluster,
-            _ => panic!("only a server of PostgresServer::start can be had so, not one that is given"),
+            _ => panic!("this needs a server of PostgresServer::start, not one that is given"),
         }
     }
 
-    /// A connection to one of the server's databases.
+    /// Connects to one of the server's databases.
     ///
     /// # Panics
     ///
-    /// If there is none to be had within 30 seconds.
+    /// If no connection succeeds within 30 seconds.
     pub async fn connect(&self, database: &str) -> PgConnection {
         connect(&self.options.clone().database(database)).await
     }
@@ -178,7 +179,7 @@ async fn connect(options: &PgConnectOptions) -> PgConnection {
     tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options))
         .await
         .expect("the server answers in time")
-        .expect("the server takes a connection")
+        .expect("the server accepts a connection")
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -1,4 +1,4 @@
-//! Webhooks, events and attempts for tests that care about one field of them:
+//! Webhooks, events and attempts for tests that need one particular field:
 //!
 //! ```
 //! use rdev_webhooks_domain::{NewEvent, ports::Clock};
@@ -23,12 +23,12 @@ use rdev_webhooks_domain::{
     SigningSecrets, Target, Timestamp, Trigger, Webhook, WebhookId, WebhookState, render_body,
 };
 
-/// The data of the contract's own example.
+/// The data of the example in the API contract.
 pub const DATA: &str =
     r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}"#;
 
-/// An enabled webhook made at `now`: everything, of every project, to `https://example.com/webhook`,
-/// with the default policy and no limits of its own.
+/// Returns an enabled webhook created at `now`: all events of all projects to `https://example.com/webhook`,
+/// with the default retry policy and no limits of its own.
 #[must_use]
 pub fn webhook(entropy: &dyn Entropy, now: Timestamp) -> Webhook {
     Webhook {
@@ -52,19 +52,19 @@ pub fn webhook(entropy: &dyn Entropy, now: Timestamp) -> Webhook {
     }
 }
 
-/// One random symmetric secret.
+/// Returns signing secrets with one random symmetric secret.
 #[must_use]
 pub fn secrets(entropy: &dyn Entropy) -> SigningSecrets {
     SigningSecrets::new(secret(entropy, SigningScheme::HmacSha256))
 }
 
-/// A random secret.
+/// Returns a random secret.
 #[must_use]
 pub fn secret(entropy: &dyn Entropy, scheme: SigningScheme) -> SigningSecret {
     SigningSecret::generate(scheme, entropy.bytes())
 }
 
-/// A key that may do everything, made at `now` and never used, and the hash that it is found by.
+/// Returns an API key with every right, created at `now` and never used, and its hash.
 #[must_use]
 pub fn api_key(entropy: &dyn Entropy, now: Timestamp) -> (ApiKey, ApiKeyHash) {
     let secret = ApiKeySecret::generate(entropy.bytes());
@@ -80,7 +80,7 @@ pub fn api_key(entropy: &dyn Entropy, now: Timestamp) -> (ApiKey, ApiKeyHash) {
     (key, secret.hash())
 }
 
-/// A `command.completed` accepted at `now`, of no project and without a key, for whoever subscribes.
+/// Returns a `command.completed` event accepted at `now`, without a project and a key, for all subscribers.
 #[must_use]
 pub fn event(entropy: &dyn Entropy, now: Timestamp) -> NewEvent {
     let event_type = "command.completed".parse().unwrap();
@@ -97,7 +97,7 @@ pub fn event(entropy: &dyn Entropy, now: Timestamp) -> NewEvent {
     }
 }
 
-/// An automatic attempt made at `at` that the endpoint answered with `status`.
+/// Returns an automatic attempt made at `at` that the endpoint answered with `status`.
 #[must_use]
 pub fn attempt(number: u32, at: Timestamp, status: u16) -> Attempt {
     Attempt {
@@ -111,19 +111,19 @@ pub fn attempt(number: u32, at: Timestamp, status: u16) -> Attempt {
     }
 }
 
-/// The fence of a new claim.
+/// Returns the token of a new claim.
 #[must_use]
 pub fn token(entropy: &dyn Entropy) -> LeaseToken {
     LeaseToken::new(i64::from_le_bytes(entropy.bytes()))
 }
 
-/// Event patterns by their texts.
+/// Parses event patterns.
 #[must_use]
 pub fn patterns<const N: usize>(texts: [&str; N]) -> BTreeSet<EventPattern> {
     texts.map(|text| text.parse().unwrap()).into()
 }
 
-/// Project names by their texts.
+/// Parses project names.
 #[must_use]
 pub fn projects<const N: usize>(texts: [&str; N]) -> BTreeSet<ProjectName> {
     texts.map(|text| text.parse().unwrap()).into()

@@ -71,7 +71,7 @@ impl EventRepository for MemoryStore {
     }
 }
 
-/// How many deliveries each event would add.
+/// Returns the number of deliveries that each event would add.
 fn new_deliveries(state: &State, events: &[NewEvent]) -> Vec<u32> {
     let mut keys = BTreeSet::new();
     let mut counts = Vec::with_capacity(events.len());
@@ -161,7 +161,7 @@ fn record(
     EventRecord { event: stored.event.clone(), deliveries: count(state, stored, visible_to, now) }
 }
 
-/// Without a body that is too large for a list.
+/// Removes a body that is too large for a list.
 fn listed(mut record: EventRecord) -> EventRecord {
     if record.event.body.len() > MAX_LISTED_BODY {
         record.event.body = bytes::Bytes::new();
@@ -192,7 +192,7 @@ fn matches(filter: &EventFilter, event: &Event) -> bool {
         && filter.until.is_none_or(|until| event.id < EventId::floor(until))
 }
 
-/// Whether a project is one of those that somebody is limited to, if he is.
+/// True if the caller may see the project: it is one of `visible_to`, or the caller is not project-scoped.
 pub(super) fn is_of(project: Option<&ProjectName>, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
     visible_to.is_none_or(|projects| project.is_some_and(|project| projects.contains(project)))
 }

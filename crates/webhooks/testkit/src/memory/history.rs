@@ -83,7 +83,7 @@ impl DeliveryHistory for MemoryStore {
     }
 }
 
-/// Whether something of an event is still to be delivered.
+/// True if an event has a delivery that is still to be sent.
 fn is_awaited(state: &State, stored: &StoredEvent) -> bool {
     let deliveries = stored.deliveries.iter().map(|id| &state.deliveries[id]);
     let mut unfinished = deliveries.filter(|one| matches!(one.phase, Phase::Unfinished(_)));

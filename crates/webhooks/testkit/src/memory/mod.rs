@@ -1,4 +1,4 @@
-//! All the ports in memory.
+//! All ports in memory.
 
 mod api_keys;
 mod event_types;
@@ -21,11 +21,11 @@ use tokio::sync::Notify;
 
 use state::State;
 
-/// A store in memory that keeps every promise of the ports, save that nothing survives it. Each call is
-/// one step under one lock; [`Progress`](rdev_webhooks_domain::delivery::Progress) makes every
-/// transition. Its time is the clock's.
+/// A store in memory that meets the whole contract of the ports, except that nothing survives it. Each call
+/// is one step under one lock. [`Progress`](rdev_webhooks_domain::delivery::Progress) makes every transition.
+/// Its time is the clock's.
 ///
-/// Share it in an `Arc`, as any port.
+/// Share it in an `Arc`, like any port.
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -33,16 +33,16 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default(), work: Notify::new() }
     }
 
-    /// The state, and the time of the step. The time is read under the lock, so that steps that follow
-    /// each other never see it go back.
+    /// Returns the locked state and the time of the step. The time is read under the lock, so that it never
+    /// goes back between successive steps.
     fn step(&self) -> (MutexGuard<'_, State>, Timestamp) {
-        // A test that panicked elsewhere must not hide behind a second panic here.
+        // A panic of a test elsewhere must not cause a second panic here, which would hide it.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         (state, now)

@@ -264,7 +264,7 @@ fn claim_share(
     }
 }
 
-/// Records one, and says whose delivery it was; none if the lease was lost.
+/// Records a settlement and returns the webhook of its delivery, or `None` if the lease was lost.
 fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Option<WebhookId> {
     let id = settlement.lease.delivery;
     let webhook = state.deliveries.get(&id)?.webhook;
@@ -296,7 +296,7 @@ pub(super) fn disable(state: &mut State, id: WebhookId, reason: DisabledReason, 
     }
 }
 
-/// Calls a delivery off whose webhook was deleted while it was in flight.
+/// Cancels a delivery whose webhook was deleted while it was in flight.
 pub(super) fn cancel_if_deleted(state: &mut State, id: DeliveryId, now: Timestamp) {
     let webhook = state.deliveries.get(&id).map(|stored| stored.webhook);
     if webhook.is_some_and(|webhook| state.is_deleted(webhook)) {

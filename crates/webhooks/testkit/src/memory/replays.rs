@@ -15,7 +15,7 @@ use rdev_webhooks_domain::{
 use super::MemoryStore;
 use super::state::{Phase, State};
 
-/// A replay, and which of the deliveries that it has queued have not been seen to end.
+/// A replay and its queued deliveries whose end it has not recorded yet.
 pub(super) struct StoredReplay {
     pub(super) replay: Replay,
     waiting: BTreeSet<DeliveryId>,
@@ -24,7 +24,7 @@ pub(super) struct StoredReplay {
 }
 
 impl StoredReplay {
-    /// Makes it due at once, as when its webhook was changed.
+    /// Makes the replay due at once, as after a change of its webhook.
     pub(super) const fn hurry(&mut self, now: Timestamp) {
         self.due_at = now;
         self.progressed_at = now;
@@ -120,7 +120,7 @@ impl ReplayRepository for MemoryStore {
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
         let (mut state, now) = self.step();
-        // Taken out while it is worked on, so that the rest can be.
+        // The replay is taken out of the state so that the rest can be changed meanwhile.
         let Some(mut stored) = state.replays.remove(&id) else {
             return Ok(None);
         };
@@ -166,7 +166,7 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     let mut queued = 0;
     if room > 0 {
         let (taken, looked_to) = take(state, replay, room, now);
-        // No more than `room`.
+        // At most `room`.
         queued = taken.len() as u32;
         waiting.extend(taken);
         replay.queue(queued, looked_to);
@@ -181,7 +181,7 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     step
 }
 
-/// Queues the next deliveries, and says which they are and up to where it has looked.
+/// Queues the next deliveries. Returns them and the position up to which it has scanned.
 fn take(
     state: &mut State,
     replay: &Replay,
@@ -214,7 +214,7 @@ fn take(
     (taken, looked_to)
 }
 
-/// The webhook's deliveries after one that ended as they should, in the order of their ids.
+/// Returns the webhook's deliveries after a given one with a wanted outcome, in the order of their ids.
 fn candidates<'a>(
     state: &'a State,
     selection: &'a ReplaySelection,
@@ -230,7 +230,7 @@ fn candidates<'a>(
     candidates.map(|(id, _)| *id)
 }
 
-/// Whether a candidate had ended by then, and is of a project that is wanted.
+/// True if a candidate had ended by `by` and belongs to a selected project.
 fn takes(state: &State, selection: &ReplaySelection, id: DeliveryId, by: Timestamp) -> bool {
     let Some(delivery) = state.deliveries.get(&id) else {
         return false;

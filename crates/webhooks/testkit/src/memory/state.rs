@@ -1,4 +1,4 @@
-//! What the store holds.
+//! The state of the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,14 +21,14 @@ pub(super) struct State {
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
     pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
-    /// Sums by webhook, and by the buckets' length in seconds and beginning.
+    /// Sums by webhook, and by the length in seconds and the begin of the bucket.
     pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
     pub(super) event_types: BTreeMap<EventType, RegisteredType>,
     pub(super) event_types_version: u64,
     pub(super) replays: BTreeMap<ReplayId, StoredReplay>,
-    /// What had ended and was put back into the queue.
+    /// Finished deliveries that were put back into the queue.
     pub(super) reopened: Vec<ChangePoint>,
-    /// The unfinished ones of `deliveries`, by webhook, so that finished ones cost a claim nothing.
+    /// The unfinished ones of `deliveries`, by webhook, so that a claim does not read finished ones.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct StoredDelivery {
     pub(super) webhook: WebhookId,
     pub(super) phase: Phase,
     pub(super) attempts: BTreeMap<u32, Attempt>,
-    /// When attempts that failed were recorded.
+    /// When failed attempts were recorded.
     pub(super) failures: Vec<Timestamp>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct StoredKey {
     pub(super) operation: Operation,
     pub(super) phase: KeyPhase,
     pub(super) expires_at: Timestamp,
-    /// Whether what was asked for under it was done, where nothing else tells.
+    /// True if the operation of the key was done and only this says so.
     pub(super) is_done: bool,
 }
 
@@ -73,7 +73,7 @@ pub(super) enum Phase {
 }
 
 impl StoredWebhook {
-    /// Whether it is there for who is limited to these projects, or for everybody.
+    /// True if the webhook exists and is visible to the caller.
     pub(super) fn is_there_for(&self, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
         self.deleted_at.is_none() && visible_to.is_none_or(|mine| self.webhook.is_confined_to(mine))
     }
@@ -93,18 +93,18 @@ impl StoredDelivery {
 }
 
 impl State {
-    /// A webhook that was not deleted.
+    /// Returns a webhook that was not deleted.
     pub(super) fn webhook(&self, id: WebhookId) -> Option<&StoredWebhook> {
         self.webhooks.get(&id).filter(|stored| stored.deleted_at.is_none())
     }
 
-    /// Whether a webhook, deleted or not, is visible to who is limited to projects, if he is.
+    /// True if a webhook, deleted or not, is visible to the caller.
     pub(super) fn is_visible_to(&self, id: WebhookId, projects: Option<&BTreeSet<ProjectName>>) -> bool {
         let stored = self.webhooks.get(&id);
         projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_confined_to(projects)))
     }
 
-    /// Makes the replays of a webhook that was changed due.
+    /// Makes the replays of a changed webhook due.
     pub(super) fn hurry_replays(&mut self, webhook: WebhookId, now: Timestamp) {
         let of_webhook = |stored: &&mut StoredReplay| stored.replay.selection.webhook_id == webhook;
         self.replays.values_mut().filter(of_webhook).for_each(|stored| stored.hurry(now));
@@ -118,7 +118,7 @@ impl State {
         self.webhooks.get(&id).is_some_and(StoredWebhook::is_enabled)
     }
 
-    /// Whether a delivery is visible to who is limited to these projects; all are to everybody else.
+    /// True if a delivery is visible to the caller. Every delivery is visible to an unrestricted caller.
     pub(super) fn shows(&self, stored: &StoredDelivery, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
         visible_to.is_none_or(|mine| {
             let event = self.events.get(&stored.event);
@@ -131,7 +131,7 @@ impl State {
 
     pub(super) fn delivery(&self, id: DeliveryId, now: Timestamp) -> Option<Delivery> {
         let stored = self.deliveries.get(&id)?;
-        // An event goes only together with its deliveries.
+        // An event is removed only together with its deliveries.
         let event = &self.events.get(&stored.event)?.event;
         Some(Delivery {
             id,
@@ -147,7 +147,7 @@ impl State {
         })
     }
 
-    /// The unfinished deliveries of one webhook.
+    /// Returns the unfinished deliveries of one webhook.
     pub(super) fn unfinished(&self, webhook: WebhookId) -> impl Iterator<Item = (DeliveryId, &Progress)> {
         self.unfinished.get(&webhook).into_iter().flatten().filter_map(|id| {
             match &self.deliveries.get(id)?.phase {
@@ -164,7 +164,7 @@ impl State {
         self.deliveries.insert(id, delivery);
     }
 
-    /// Takes a finished delivery up again.
+    /// Reopens a finished delivery.
     pub(super) fn reopen(&mut self, id: DeliveryId, progress: Progress, now: Timestamp) {
         if let Some(stored) = self.deliveries.get_mut(&id) {
             if matches!(stored.phase, Phase::Finished { .. }) {
@@ -192,14 +192,14 @@ impl State {
         }
     }
 
-    /// Notes that an attempt at a delivery has failed.
+    /// Records that an attempt of a delivery has failed.
     pub(super) fn failed(&mut self, id: DeliveryId, now: Timestamp) {
         if let Some(stored) = self.deliveries.get_mut(&id) {
             stored.failures.push(now);
         }
     }
 
-    /// An unfinished delivery's progress and attempts, to be changed.
+    /// Returns an unfinished delivery's progress and attempts, mutable.
     pub(super) fn in_progress(
         &mut self,
         id: DeliveryId,
@@ -211,7 +211,7 @@ impl State {
         }
     }
 
-    /// Removes an event with its deliveries, and says how many these were.
+    /// Removes an event with its deliveries. Returns the number of deliveries.
     pub(super) fn remove_event(&mut self, id: EventId) -> u64 {
         let Some(stored) = self.events.remove(&id) else {
             return 0;

@@ -50,7 +50,7 @@ impl StatisticsRepository for MemoryStore {
             .take(Backlog::LIMIT as usize + 1);
         let oldest = unfinished.next();
         let count = unfinished.count() + usize::from(oldest.is_some());
-        // `take` bounds it.
+        // `take` bounds the number.
         let backlog = Backlog::of(u32::try_from(count).unwrap_or(u32::MAX), oldest);
         Ok(Statistics { span, sums, backlog })
     }

@@ -70,7 +70,7 @@ impl WebhookRepository for MemoryStore {
         stored.webhook.tell_of(&stored.secrets);
         state.hurry_replays(webhook.id, now);
         drop(state);
-        // It may just have been enabled, with deliveries that waited for that.
+        // The webhook may just have been enabled, with waiting deliveries.
         self.work.notify_one();
         Ok(Updated::Applied)
     }

@@ -1,4 +1,4 @@
-//! A server of our own, in a folder of its own.
+//! A server started by the test kit, in a folder of its own.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -9,8 +9,8 @@ use sqlx::postgres::PgConnectOptions;
 use super::programs::Programs;
 use super::watchdog::Watchdog;
 
-/// The server listens on a socket in its own folder and nowhere else, so it needs no free port. It does
-/// not wait for the disk: it only has to survive its own crashes, not the machine's.
+/// The server listens only on a socket in its own folder, so it needs no free port. It does not wait for the
+/// disk: it must survive its own crashes, but not those of the machine.
 const SETTINGS: &str = "
 listen_addresses = ''
 max_connections = 400
@@ -21,14 +21,14 @@ max_wal_size = 4GB
 log_min_messages = error
 ";
 
-/// A running server; it ends, and its files go, with this.
+/// A running server. Dropping it stops the server and removes its files.
 #[derive(Debug)]
 pub(super) struct Cluster {
     handle: Handle,
     _watchdog: Watchdog,
 }
 
-/// What it takes to stop it and to start it again.
+/// A handle that stops and restarts the server.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     programs: Programs,
@@ -40,13 +40,13 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("rdev-pg-")
             .tempdir()
-            .expect("a temporary folder can be made")
+            .expect("a temporary folder can be created")
             .keep();
         if let Some(user) = programs.owner() {
-            chown(&folder, Some(user.uid), Some(user.gid)).expect("root can give a folder away");
+            chown(&folder, Some(user.uid), Some(user.gid)).expect("root can change the owner of a folder");
         }
         let data = folder.join("data").to_string_lossy().into_owned();
-        // Before there is anything to clean up after.
+        // Set before there is anything to clean up.
         let stop = [programs.command_line("pg_ctl").join(" "), data.clone()];
         let watchdog = Watchdog::set(r#"$1 -D "$2" -m immediate stop; rm -rf "${2%/data}""#, &stop);
         let handle = Handle { programs, folder };
@@ -80,9 +80,9 @@ impl Handle {
 
     pub(super) fn launch_as_standby(&self) {
         let signal = self.folder.join("data/standby.signal");
-        fs::write(&signal, "").expect("the data folder can be written to");
+        fs::write(&signal, "").expect("the data folder is writable");
         if let Some(user) = self.programs.owner() {
-            chown(&signal, Some(user.uid), Some(user.gid)).expect("root can give a file away");
+            chown(&signal, Some(user.uid), Some(user.gid)).expect("root can change the owner of a file");
         }
         self.launch();
     }
@@ -91,7 +91,7 @@ impl Handle {
         self.pg_ctl(&["-w", "-t", "60", "-m", "immediate", "stop"]);
     }
 
-    /// All that stands in a database, as statements that would make it again.
+    /// Returns the whole content of a database, as statements that recreate it.
     pub(super) fn dump(&self, database: &str) -> Vec<u8> {
         let path = self.folder.join("dump");
         let (folder, file) = (self.folder.to_string_lossy(), path.to_string_lossy());

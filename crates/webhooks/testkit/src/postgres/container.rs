@@ -8,7 +8,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use super::programs::HOW_TO_INSTALL;
 use super::watchdog::Watchdog;
 
-/// A running container; it goes with this, and with the process.
+/// A running container. It ends when this is dropped, and with the process.
 #[derive(Debug)]
 pub(super) struct Container {
     _container: ContainerAsync<GenericImage>,
@@ -19,11 +19,12 @@ pub(super) struct Container {
 ///
 /// # Panics
 ///
-/// If there is no Docker, or it cannot start the image.
+/// If Docker is missing or cannot start the image.
 pub(super) async fn start() -> (PgConnectOptions, Container) {
     let container = GenericImage::new("postgres", "17-alpine")
         .with_exposed_port(5432.tcp())
-        // It says so twice: first of the server that sets the database up, on the other stream.
+        // The message appears twice. The first one, on the other stream, is of the server that sets up the
+        // database.
         .with_wait_for(WaitFor::message_on_stdout("PostgreSQL init process complete"))
         .with_wait_for(WaitFor::message_on_stderr("database system is ready to accept connections"))
         .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")

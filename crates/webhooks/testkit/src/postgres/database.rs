@@ -7,14 +7,14 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use super::PostgresServer;
 
-/// What every database is a copy of. Each process makes it anew: what another has left may be of older
+/// The template of every database. Each process recreates it: the template of another process may have older
 /// migrations.
 const TEMPLATE: &str = "rdev_webhooks_test_template";
 
-/// Who makes the template keeps others from making it: "rdevtest" in ASCII.
+/// Key of the advisory lock of the process that creates the template: "rdevtest" in ASCII.
 const LOCK: i64 = 0x7264_6576_7465_7374;
 
-/// A database of one test's own, which goes when this is dropped.
+/// A database of a single test. It is dropped together with this value.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: PgConnectOptions,
@@ -22,29 +22,29 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// How to reach it.
+    /// Returns its URL.
     #[must_use]
     pub fn url(&self) -> String {
         self.server.clone().database(&self.name).to_url_lossy().to_string()
     }
 
-    /// Its name on the server.
+    /// Returns its name on the server.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A connection to it.
+    /// Connects to it.
     ///
     /// # Panics
     ///
-    /// If there is none to be had.
+    /// If no connection succeeds.
     pub async fn connect(&self) -> PgConnection {
         super::connect(&self.server.clone().database(&self.name)).await
     }
 }
 
-/// Makes the template.
+/// Creates the template.
 pub(super) async fn make_template<F, E>(server: &PostgresServer, migrate: impl FnOnce(String) -> F)
 where
     F: Future<Output = Result<(), E>>,
@@ -58,13 +58,13 @@ where
     conn.close().await.expect("the connection closes");
 }
 
-/// Makes a copy of the template.
+/// Creates a copy of the template.
 pub(super) async fn make(server: &PostgresServer) -> TestDatabase {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("rdev_webhooks_test_{}_{number}", std::process::id());
     let mut conn = super::connect(&server.options).await;
-    // Another process may be making the template anew.
+    // Another process may be recreating the template.
     lock(&mut conn).await;
     execute(&mut conn, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
     execute(&mut conn, format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
@@ -83,7 +83,7 @@ async fn execute(conn: &mut PgConnection, statement: String) {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        // The test's runtime may be on its way out: this one is the drop's own.
+        // The test's runtime may be shutting down, so the drop uses a runtime of its own.
         let (server, name) = (self.server.clone(), self.name.clone());
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
@@ -94,8 +94,8 @@ impl Drop for TestDatabase {
                 conn.close().await.ok()
             })
         });
-        // A server that is gone took the database with it, and one that is given keeps it until the same
-        // name is made again.
+        // A stopped server has lost the database, and a given server keeps it until the same name is created
+        // again.
         let _ = dropping.join();
     }
 }

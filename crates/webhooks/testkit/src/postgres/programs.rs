@@ -1,4 +1,4 @@
-//! The server's programs, and who may run them.
+//! The server's programs, and the user who runs them.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub(super) const HOW_TO_INSTALL: &str = "there is no Postgres to test with: inst
     install postgresql; the tests start it by themselves), or name a server in TEST_DATABASE_URL, or have \
     Docker and test with --features rdev-webhooks-testkit/postgres-container";
 
-/// Where the programs are, and as whom to run them.
+/// The folder of the programs, and the user who runs them.
 #[derive(Debug, Clone)]
 pub(super) struct Programs {
     folder: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct User {
     pub(super) gid: u32,
 }
 
-/// The programs on the `PATH`, or the newest where Debian keeps them.
+/// Returns the programs on the `PATH`, or the newest in Debian's folder.
 pub(super) fn find() -> Option<Programs> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).find(|folder| is_complete(folder));
@@ -49,12 +49,12 @@ fn newest_of_debian() -> Option<PathBuf> {
 }
 
 fn is_root() -> bool {
-    // The owner of what the process has open is the process's own user.
+    // The process's own user owns its open files.
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 fn unprivileged() -> User {
-    let accounts = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd is there");
+    let accounts = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd exists");
     let account = |wanted: &str| {
         let mut lines = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let fields = lines.find(|fields| fields.first() == Some(&wanted))?;
@@ -68,12 +68,12 @@ fn unprivileged() -> User {
 }
 
 impl Programs {
-    /// Who the server's files must belong to, if not to us.
+    /// Returns the user who must own the server's files, if not the user of this process.
     pub(super) fn owner(&self) -> Option<&User> {
         self.instead_of_root.as_ref()
     }
 
-    /// The beginning of a command line, up to the program.
+    /// Returns the beginning of a command line, up to the program.
     pub(super) fn command_line(&self, program: &str) -> Vec<String> {
         let program = self.folder.join(program).to_string_lossy().into_owned();
         let Some(user) = &self.instead_of_root else {
@@ -97,13 +97,13 @@ impl Programs {
     ///
     /// # Panics
     ///
-    /// If it fails; the message says what it wrote.
+    /// If it fails. The message contains its output.
     pub(super) fn run(&self, program: &str, folder: &Path, arguments: &[&str]) {
         let line = self.command_line(program);
         let output = Command::new(&line[0])
             .args(&line[1..])
             .args(arguments)
-            // Not where we are, which the other user may not be allowed to see.
+            // Not the current folder: the other user may have no access to it.
             .current_dir(folder)
             .stdin(Stdio::null())
             .output()

@@ -1,4 +1,4 @@
-//! A way to a server that can fall silent.
+//! A network path to a server that can fall silent.
 
 use std::sync::Arc;
 
@@ -15,40 +15,40 @@ use super::PostgresServer;
 pub struct Relay {
     port: u16,
     user: String,
-    /// How often everything fell silent.
+    /// Number of times that all connections fell silent.
     silences: Arc<watch::Sender<u64>>,
     forwarding: AbortHandle,
 }
 
 impl Relay {
-    /// Begins to forward to a server of [`PostgresServer::start`].
+    /// Starts a relay to a server of [`PostgresServer::start`].
     ///
     /// # Panics
     ///
-    /// If there is no free port.
+    /// If no port is free.
     pub async fn to(server: &PostgresServer) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = listener.local_addr().expect("the socket is bound").port();
         let silences = Arc::new(watch::Sender::new(0));
         let forwarding = tokio::spawn(forward(listener, server.options.clone(), Arc::clone(&silences)));
         let user = server.options.get_username().to_owned();
         Self { port, user, silences, forwarding: forwarding.abort_handle() }
     }
 
-    /// The port on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of a database by this way.
+    /// Returns the URL of a database through this relay.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{}@127.0.0.1:{}/{database}?sslmode=disable", self.user, self.port)
     }
 
-    /// From now on nothing passes on the connections that are open, and neither end hears that they are lost, as when
-    /// a host vanishes. New ones are forwarded.
+    /// Silences the open connections: nothing passes any more, and neither end notices, as when a host
+    /// vanishes. New connections are forwarded.
     pub fn silence(&self) {
         self.silences.send_modify(|count| *count += 1);
     }
@@ -61,7 +61,7 @@ impl Drop for Relay {
 }
 
 async fn forward(listener: TcpListener, server: PgConnectOptions, silences: Arc<watch::Sender<u64>>) {
-    // They end with this.
+    // The connections end with this set.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let (server, silence) = (server.clone(), silences.subscribe());

@@ -1,19 +1,20 @@
-//! What ends a server when the test process does.
+//! The watchdog, which stops a server when the test process ends.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 /// A shell that waits for the end of this process, or of this value, and then runs a command.
 ///
-/// It reads a pipe that nobody writes to: the reading ends when the last one who could write is gone,
-/// and a process that is killed is gone too.
+/// It reads a pipe without a message. The read ends when the last possible writer is gone, even if its
+/// process was killed.
 #[derive(Debug)]
 pub(super) struct Watchdog(Child);
 
 impl Watchdog {
-    /// Runs `command` at the end. It is a shell's, with `arguments` as `$1` and so on.
+    /// Starts a watchdog that runs the shell command `command` at the end, with `arguments` as `$1` and so
+    /// on.
     pub(super) fn set(command: &str, arguments: &[String]) -> Self {
-        // It must outlive what interrupts us: it has a group of its own, and ignores signals besides.
+        // It must outlive an interrupt of this process, so it has its own process group and ignores signals.
         let script = format!("trap '' HUP INT TERM; cat >/dev/null; {command}");
         let child = Command::new("sh")
             .args(["-c", &script, "watchdog"])
@@ -24,7 +25,7 @@ impl Watchdog {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .expect("there is a shell");
+            .expect("a shell is installed");
         Self(child)
     }
 }
@@ -32,7 +33,7 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         drop(self.0.stdin.take());
-        // Until the server is down: what comes next may count on it.
+        // Waits until the server is down: later code may rely on it.
         let _ = self.0.wait();
     }
 }

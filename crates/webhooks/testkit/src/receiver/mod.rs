@@ -1,4 +1,4 @@
-//! An HTTP endpoint that answers by script and keeps what it was sent.
+//! An HTTP endpoint that answers by script and keeps its requests.
 //!
 //! ```
 //! use std::time::Duration;
@@ -8,7 +8,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! // Fails twice, then takes everything.
+//! // Fails twice, then accepts everything.
 //! let failing = [Reply::status(500), Reply::status(500), Reply::status(200)];
 //! let receiver = Receiver::start(Script::sequence(failing)).await;
 //! let url = receiver.url("/webhook");
@@ -46,10 +46,10 @@ pub use script::{Gate, Reply, Script};
 
 use script::Then;
 
-/// A receiver on a free port of 127.0.0.1 that speaks HTTP/1.1 and keeps connections alive. It ends,
-/// and breaks its connections, when it is dropped.
+/// A receiver on a free port of 127.0.0.1 that speaks HTTP/1.1 and keeps connections alive. Dropping it stops
+/// it and closes its connections.
 ///
-/// Sockets take real time: on a runtime whose time is paused, deadlines pass before anything arrives.
+/// Sockets take real time: on a runtime with paused time, deadlines pass before anything arrives.
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
@@ -67,13 +67,13 @@ impl Receiver {
     /// Starts a receiver that answers by `script`.
     pub async fn start(script: impl Into<Script>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
-        let listener = listener.expect("there is a free port");
+        let listener = listener.expect("a port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
         let inbox = Arc::new(Inbox { requests: Mutex::default(), count: watch::Sender::new(0) });
         let served = Arc::clone(&inbox);
         let script = script.into();
         let server = tokio::spawn(async move {
-            // The connections end with the set, and the set with this task.
+            // The connections end with the set, and the set ends with this task.
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
@@ -87,38 +87,38 @@ impl Receiver {
         Self { address, inbox, server }
     }
 
-    /// Starts one that answers everything with 200.
+    /// Starts a receiver that answers every request with 200.
     pub async fn accepting() -> Self {
         Self::start(Reply::status(200)).await
     }
 
-    /// Where it listens.
+    /// Returns its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of a path, which begins with a slash, on it.
+    /// Returns the URL of a path, which must begin with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> EndpointUrl {
         let url = format!("http://{}{path}", self.address);
         url.parse().expect("the path makes a URL")
     }
 
-    /// All requests that have come in whole, in that order.
+    /// Returns all complete requests, in order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.inbox.lock().clone()
     }
 
-    /// Waits until `n` requests or more have come, and gives them all. Fails the test, saying how many
-    /// came, if that takes longer than `deadline`.
+    /// Waits for at least `n` requests and returns all of them. After `deadline` it fails the test with the
+    /// number of requests.
     pub async fn wait_for(&self, n: usize, deadline: Duration) -> Vec<ReceivedRequest> {
         let mut count = self.inbox.count.subscribe();
-        // What it answers locks the count, which `keep` changes while it holds the requests.
+        // The returned value locks the count, which `keep` changes while it holds the requests.
         let came = tokio::time::timeout(deadline, count.wait_for(|count| *count >= n)).await.is_ok();
         let requests = self.requests();
-        assert!(came, "{} of {n} requests came within {deadline:?}", requests.len());
+        assert!(came, "{} of {n} requests arrived within {deadline:?}", requests.len());
         requests
     }
 }
@@ -134,7 +134,7 @@ impl Inbox {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a request, and gives its number, from 0.
+    /// Keeps a request and returns its number, from 0.
     fn keep(&self, request: ReceivedRequest) -> usize {
         let mut requests = self.lock();
         requests.push(request);
@@ -145,11 +145,11 @@ impl Inbox {
 
 async fn serve(stream: TcpStream, inbox: Arc<Inbox>, script: Script) {
     let answer = service_fn(|request| answer(request, &inbox, &script));
-    // That a client went away, or that the script breaks the connection off, is part of the play.
+    // A client that disconnects, or a script that closes the connection, is no error here.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
-/// The script says to break the connection off, or the client has.
+/// The script or the client closed the connection.
 #[derive(Debug)]
 struct BrokenOff;
 

@@ -1,4 +1,4 @@
-//! What was received, and whether it is genuine.
+//! Received requests and their verification.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -17,21 +17,21 @@ pub struct ReceivedRequest {
     pub headers: HeaderMap,
     /// The exact body.
     pub body: Bytes,
-    /// When its head had arrived.
+    /// When the head of the request had arrived.
     pub arrived_at: Instant,
 }
 
 impl ReceivedRequest {
-    /// One header's value; fails the test if it is not there or not text.
+    /// Returns the value of a header. Fails the test if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         let value = value.unwrap_or_else(|| panic!("the request has no {name}"));
-        value.to_str().expect("a header that we send is text")
+        value.to_str().expect("a sent header is text")
     }
 }
 
-/// Verifies a request as its receiver would at `now`, with the signing crate's own verifier.
+/// Verifies a request as its receiver would at `now`, with the verifier of the signing crate.
 pub fn verify(
     request: &ReceivedRequest,
     key: impl Into<VerificationKey>,
@@ -41,8 +41,9 @@ pub fn verify(
     Verifier::new(key).verify(headers, &request.body, now.as_unix_seconds())
 }
 
-/// Like [`verify`], with a secret or a public key by its text: `whsec_…`, `whsk_…` or `whpk_…`.
+/// Verifies a request like [`verify`], with a secret or a public key as text: `whsec_…`, `whsk_…` or
+/// `whpk_…`.
 pub fn verify_text(request: &ReceivedRequest, key: &str, now: Timestamp) -> Result<(), VerifyError> {
-    let key: VerificationKey = key.parse().expect("it is the text of a key");
+    let key: VerificationKey = key.parse().expect("the text is a valid key");
     verify(request, key, now)
 }

@@ -1,4 +1,4 @@
-//! What a receiver answers.
+//! The script of a receiver.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use super::ReceivedRequest;
 
 type Play = dyn Fn(usize, &ReceivedRequest) -> Reply + Send + Sync;
 
-/// Says what to answer to each request.
+/// The answers of a receiver.
 #[derive(Clone)]
 pub struct Script(Arc<Play>);
 
 impl Script {
-    /// Asks `play` each time, with the request's number, from 0, and the request.
+    /// Creates a script that calls `play` with each request and its number, from 0.
     pub fn by(play: impl Fn(usize, &ReceivedRequest) -> Reply + Send + Sync + 'static) -> Self {
         Self(Arc::new(play))
     }
 
-    /// One reply after the other, and the last of them from then on.
+    /// Creates a script that gives one reply after the other, and then repeats the last.
     #[must_use]
     pub fn sequence(replies: impl IntoIterator<Item = Reply>) -> Self {
         let replies: Vec<Reply> = replies.into_iter().collect();
-        assert!(!replies.is_empty(), "a script needs a reply");
+        assert!(!replies.is_empty(), "a script needs at least one reply");
         Self::by(move |nth, _| replies[nth.min(replies.len() - 1)].clone())
     }
 
@@ -35,7 +35,7 @@ impl Script {
 }
 
 impl From<Reply> for Script {
-    /// The same reply to everything.
+    /// Creates a script that gives the same reply to every request.
     fn from(reply: Reply) -> Self {
         Self::sequence([reply])
     }
@@ -47,7 +47,7 @@ impl fmt::Debug for Script {
     }
 }
 
-/// What to do with one request, once it has come in whole.
+/// The reaction to a complete request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub(super) gate: Option<Gate>,
@@ -66,11 +66,11 @@ impl Reply {
     #[must_use]
     pub fn status(status: u16) -> Self {
         let mut response = Response::new(Bytes::new());
-        *response.status_mut() = status.try_into().expect("it is a status");
+        *response.status_mut() = status.try_into().expect("the status is valid");
         Self::new(Then::Answer(response))
     }
 
-    /// Never answers, and keeps the connection.
+    /// Never answers and keeps the connection open.
     #[must_use]
     pub const fn hang() -> Self {
         Self::new(Then::Hang)
@@ -89,7 +89,7 @@ impl Reply {
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        let value = HeaderValue::from_str(value).expect("it is a header's value");
+        let value = HeaderValue::from_str(value).expect("the header value is valid");
         let response = self.response();
         response.headers_mut().append(HeaderName::from_static(name), value);
         self
@@ -102,7 +102,7 @@ impl Reply {
         self
     }
 
-    /// Waits for the gate to be opened first.
+    /// Delays the reply until the gate opens.
     #[must_use]
     pub fn once(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
@@ -112,30 +112,30 @@ impl Reply {
     fn response(&mut self) -> &mut Response<Bytes> {
         match &mut self.then {
             Then::Answer(response) => response,
-            Then::Hang | Then::Close => panic!("only an answer has headers and a body"),
+            Then::Hang | Then::Close => panic!("only a response has headers and a body"),
         }
     }
 }
 
-/// Holds replies back until it is opened. Clones are the same gate.
+/// A gate that holds replies back until it opens. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<watch::Sender<bool>>);
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     #[must_use]
     pub fn closed() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Lets all replies that wait go, and holds back no other.
+    /// Opens the gate for all waiting and later replies.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
     pub(super) async fn opened(&self) {
         let mut opened = self.0.subscribe();
-        // The gate itself holds the sender, so this ends by being opened alone.
+        // The gate itself holds the sender, so the wait ends only when the gate opens.
         let _ = opened.wait_for(|open| *open).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The suite's list of names against the ports' promises and the suite's functions.
+//! Compares the suite's list of names with the tests named in the ports and with the suite's functions.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rdev_webhooks_testkit::contract::NAMES;
 
-/// The text of all files right in a folder.
+/// Returns the text of all files directly in a folder.
 fn sources(folder: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -17,7 +17,7 @@ fn sources(folder: &str) -> String {
 #[test]
 fn every_test_that_a_port_names_is_run() {
     let ports = sources("../domain/src/ports");
-    // Names stand in code quotes within round brackets, at the end of a MUST.
+    // Names are in code quotes within round brackets, at the end of a MUST.
     let bracketed = ports.split('(').filter_map(|rest| rest.split_once(')'));
     let quoted = bracketed.map(|(inside, _)| inside).filter(|inside| inside.starts_with('`'));
     let named: BTreeSet<&str> = quoted
@@ -42,5 +42,5 @@ fn every_function_of_the_suite_is_run_once() {
         .collect();
     let run: BTreeSet<&str> = NAMES.iter().copied().collect();
     assert_eq!(functions, run);
-    assert_eq!(NAMES.len(), run.len(), "a name stands in the list twice");
+    assert_eq!(NAMES.len(), run.len(), "a name is in the list twice");
 }

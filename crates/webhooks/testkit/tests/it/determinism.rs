@@ -5,7 +5,7 @@ use rdev_webhooks_domain::ports::{Clock, Entropy};
 use rdev_webhooks_testkit::{ManualClock, SeededEntropy, TokioClock, samples};
 
 #[test]
-fn a_seed_gives_the_same_bytes_every_time_and_another_seed_others() {
+fn a_seed_determines_the_bytes() {
     let draw = |seed| {
         let entropy = SeededEntropy::new(seed);
         let mut bytes = [0; 37];
@@ -38,7 +38,7 @@ fn samples_differ_from_each_other_and_repeat_with_the_seed() {
 }
 
 #[test]
-fn a_manual_clock_moves_only_when_told() {
+fn a_manual_clock_moves_only_on_request() {
     let clock = ManualClock::new(Timestamp::EPOCH);
     clock.advance(Duration::from_secs(5));
     assert_eq!(clock.now(), Timestamp::from_millis(5_000));
@@ -48,7 +48,7 @@ fn a_manual_clock_moves_only_when_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tokio_clock_goes_with_paused_time() {
+async fn a_tokio_clock_follows_paused_time() {
     let clock = TokioClock::starting_at(Timestamp::EPOCH);
     assert_eq!(clock.now(), Timestamp::EPOCH);
     tokio::time::advance(Duration::from_millis(1_500)).await;

@@ -1,5 +1,5 @@
-//! The testkit's own tests: its store keeps the contract, its list of names is whole, and what it
-//! gives to other tests does as it says.
+//! The test kit's own tests: its store meets the contract, its list of names is complete, and its tools work
+//! as documented.
 
 #![allow(clippy::unwrap_used, reason = "the tests' helpers fail tests too")]
 

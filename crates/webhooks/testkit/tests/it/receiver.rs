@@ -30,7 +30,7 @@ async fn post_to(url: &EndpointUrl, body: &'static str) -> Result<Response<Bytes
 }
 
 #[tokio::test]
-async fn requests_are_kept_as_they_came_and_answered_in_the_scripts_order() {
+async fn requests_are_kept_unchanged_and_answered_in_the_order_of_the_script() {
     let teapot = Reply::status(418).header("retry-after", "7").body("no");
     let script = Script::sequence([teapot, Reply::status(204)]);
     let receiver = Receiver::start(script).await;
@@ -52,7 +52,7 @@ async fn requests_are_kept_as_they_came_and_answered_in_the_scripts_order() {
 }
 
 #[tokio::test]
-async fn a_closure_answers_by_what_it_sees() {
+async fn a_closure_answers_by_the_request() {
     let script = Script::by(|nth, request| {
         let odd = nth % 2 == 1 && request.body == "body";
         Reply::status(if odd { 500 } else { 200 })
@@ -64,7 +64,7 @@ async fn a_closure_answers_by_what_it_sees() {
 }
 
 #[tokio::test]
-async fn a_gate_holds_the_answer_back_and_not_the_request() {
+async fn a_gate_delays_the_answer_but_not_the_request() {
     let gate = Gate::closed();
     let receiver = Receiver::start(Reply::status(200).once(&gate)).await;
     let answer = post(&receiver, "held");
@@ -89,7 +89,7 @@ async fn a_closed_connection_and_a_dropped_receiver_are_errors_to_the_client() {
     let answer = post_to(&url, "x");
     tokio::pin!(answer);
     tokio::select! {
-        _ = &mut answer => panic!("it hangs"),
+        _ = &mut answer => panic!("the receiver must not answer"),
         _ = receiver.wait_for(1, SOON) => {}
     }
     drop(receiver);
@@ -98,8 +98,8 @@ async fn a_closed_connection_and_a_dropped_receiver_are_errors_to_the_client() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "0 of 1 requests came")]
-async fn waiting_in_vain_says_how_many_came() {
+#[should_panic(expected = "0 of 1 requests arrived")]
+async fn a_wait_in_vain_reports_the_number_of_requests() {
     let receiver = Receiver::accepting().await;
     receiver.wait_for(1, Duration::from_millis(1)).await;
 }
