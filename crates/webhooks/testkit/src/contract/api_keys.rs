@@ -1,4 +1,4 @@
-//! `ApiKeyRepository`.
+//! Tests of `ApiKeyRepository`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Harness;
 use super::scene::{DAY, HOUR, MINUTE, Scene, all_pages, first};
 use crate::samples;
 
-/// A key that is not stored yet, and its hash.
+/// Returns a key that is not stored yet, and its hash.
 async fn new_key(scene: &Scene<'_>) -> (ApiKey, ApiKeyHash) {
     samples::api_key(&scene.entropy, scene.moment().await)
 }
@@ -19,7 +19,7 @@ async fn stored_key(scene: &Scene<'_>) -> (ApiKey, ApiKeyHash) {
     (key, hash)
 }
 
-/// Every field reads back as it was, however the key is asked for, with and without what is optional.
+/// Every field reads back unchanged by each method, with and without optional fields.
 pub async fn an_api_key_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (plain, plain_hash) = stored_key(&scene).await;
@@ -46,16 +46,16 @@ pub async fn an_api_key_is_kept_exactly(harness: &dyn Harness) {
     assert!(!listed.has_more);
 }
 
-/// What is stored already is not stored again, and stays as it was.
+/// A stored key is not stored again and stays unchanged.
 pub async fn an_api_key_is_stored_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (key, hash) = stored_key(&scene).await;
     let again = ApiKey { name: Some("another".to_owned()), ..key.clone() };
-    scene.api_keys.create(&again, &hash).await.expect("to store it again is no error");
+    scene.api_keys.create(&again, &hash).await.expect("storing a key again is no error");
     assert_eq!(scene.api_keys.list(first(10)).await.unwrap().items, [key]);
 }
 
-/// A key is found by its own hash, whatever others there are, and whether it has expired or not.
+/// A key is found by its own hash, whatever other keys exist and whether it has expired or not.
 pub async fn an_api_key_is_found_by_its_hash(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (one, one_hash) = stored_key(&scene).await;
@@ -69,7 +69,7 @@ pub async fn an_api_key_is_found_by_its_hash(harness: &dyn Harness) {
     assert_eq!(scene.api_keys.find(&unknown).await.unwrap(), None);
 }
 
-/// Pages join without gaps and repetitions, while keys are added.
+/// Pages join without gaps and repetitions while keys are added.
 pub async fn api_keys_are_paged_newest_first(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for _ in 0..7 {
@@ -86,23 +86,23 @@ pub async fn api_keys_are_paged_newest_first(harness: &dyn Harness) {
     }
 }
 
-/// A deleted key is found by nobody and in nothing, and the others are.
+/// No method finds a deleted key, and every other key is still found.
 pub async fn a_deleted_api_key_is_gone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (gone, gone_hash) = stored_key(&scene).await;
     let (kept, kept_hash) = stored_key(&scene).await;
     assert!(scene.api_keys.delete(gone.id).await.unwrap());
-    // By another handle too.
+    // Through another handle too.
     for api_keys in [&scene.api_keys, &harness.api_keys()] {
         assert_eq!(api_keys.find(&gone_hash).await.unwrap(), None);
         assert_eq!(api_keys.get(gone.id).await.unwrap(), None);
         assert_eq!(api_keys.list(first(10)).await.unwrap().items, std::slice::from_ref(&kept));
         assert_eq!(api_keys.find(&kept_hash).await.unwrap(), Some(kept.clone()));
     }
-    assert!(!scene.api_keys.delete(gone.id).await.unwrap(), "it is deleted once");
+    assert!(!scene.api_keys.delete(gone.id).await.unwrap(), "a key is deleted only once");
 }
 
-/// The last use never moves back, and one of a key that is gone is passed over.
+/// The last use never moves back, and a use of a deleted key is ignored.
 pub async fn the_last_use_of_an_api_key_is_the_latest(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (key, _) = stored_key(&scene).await;
@@ -116,6 +116,6 @@ pub async fn the_last_use_of_an_api_key_is_the_latest(harness: &dyn Harness) {
     }
     assert_eq!(scene.api_keys.get(other.id).await.unwrap(), Some(other.clone()));
     assert!(scene.api_keys.delete(other.id).await.unwrap());
-    scene.api_keys.touch(other.id, start).await.expect("it is no error");
+    scene.api_keys.touch(other.id, start).await.expect("a use of a deleted key is no error");
     assert_eq!(scene.api_keys.get(other.id).await.unwrap(), None);
 }

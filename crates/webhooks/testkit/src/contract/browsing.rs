@@ -1,4 +1,4 @@
-//! What the repositories show: `EventRepository::get` and `list`, `DeliveryHistory`.
+//! Tests of `EventRepository::get` and `list`, and of `DeliveryHistory`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::Harness;
 use super::scene::{DAY, Scene, all_pages, first};
 use crate::samples;
 
-/// An event's deliveries are counted by where they stand now.
+/// An event's deliveries are counted by their current status.
 pub async fn an_event_tells_what_became_of_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhooks = Vec::new();
@@ -42,13 +42,13 @@ pub async fn an_event_tells_what_became_of_it(harness: &dyn Harness) {
         DeliveryCounts { pending: 2, in_flight: 1, retrying: 1, succeeded: 1, failed: 1, cancelled: 1 };
     assert_eq!(counts().await, expected);
 
-    // A lease that has run out is nobody's: the delivery waits to be tried again.
+    // After its lease has expired, the delivery waits for a retry.
     scene.advance(DAY).await;
     let expected = DeliveryCounts { in_flight: 0, retrying: 2, ..expected };
     assert_eq!(counts().await, expected);
     let listed = scene.events.list(&EventFilter::default(), first(1)).await.unwrap();
     assert_eq!(listed.items[0].deliveries, expected);
-    // Another event's are not counted.
+    // The deliveries of another event are not counted.
     let other = scene.publish().await;
     assert_eq!(counts().await, expected);
     let record = scene.events.get(other).await.unwrap().unwrap();
@@ -63,7 +63,7 @@ pub async fn events_are_paged_newest_first(harness: &dyn Harness) {
     for _ in 0..9 {
         batch.push(scene.new_event().await);
     }
-    // Not in the order of the ids.
+    // The order is not that of the ids.
     batch.swap(2, 7);
     scene.events.publish(&batch).await.unwrap();
     let mut newest_first: Vec<EventId> = batch.iter().map(|event| event.id).collect();
@@ -84,8 +84,8 @@ pub async fn events_are_paged_newest_first(harness: &dyn Harness) {
     assert_eq!(oldest[oldest.len() - 9..], newest_first);
 }
 
-/// Three events a second apart, of two types and two projects and none, as far as a list of them
-/// goes: the times, and the ids.
+/// Publishes three events a second apart, of two types, with two projects and without one. Returns the times
+/// and the ids.
 async fn three_events(scene: &Scene<'_>) -> ([Timestamp; 3], [EventId; 3]) {
     let start = scene.now().await.truncated_to_millis();
     let times = [0, 1, 2].map(|n| start + Duration::from_secs(n));
@@ -98,7 +98,7 @@ async fn three_events(scene: &Scene<'_>) -> ([Timestamp; 3], [EventId; 3]) {
         let event = NewEvent {
             event_type: event_type.parse().unwrap(),
             project: project.map(|name| name.parse().unwrap()),
-            // The producer's time is not what counts.
+            // The producer's timestamp does not count.
             timestamp: Timestamp::EPOCH,
             ..samples::event(&scene.entropy, at)
         };
@@ -107,7 +107,7 @@ async fn three_events(scene: &Scene<'_>) -> ([Timestamp; 3], [EventId; 3]) {
     (times, [ids[0], ids[1], ids[2]])
 }
 
-/// Each filter of events is applied, and several together.
+/// Each filter of events is applied, alone and together with others.
 pub async fn events_are_filtered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (times, ids) = three_events(&scene).await;
@@ -144,8 +144,7 @@ pub async fn events_are_filtered(harness: &dyn Harness) {
     }
 }
 
-/// A body that is too large for a list is left out of it, and is there when its event is looked at; to a caller who is
-/// limited to projects too.
+/// A list omits a body that is too large, and `get` returns it, for a project-scoped caller too.
 pub async fn a_list_of_events_leaves_out_large_bodies(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let project: ProjectName = "a".parse().unwrap();
@@ -169,8 +168,8 @@ pub async fn a_list_of_events_leaves_out_large_bodies(harness: &dyn Harness) {
     }
 }
 
-/// Unfinished and finished deliveries stand in one list, those of the newest events first, and its
-/// pages join without gaps and repetitions.
+/// One list contains unfinished and finished deliveries, those of the newest events first, and its pages join
+/// without gaps and repetitions.
 pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut events = Vec::new();
@@ -180,7 +179,7 @@ pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dy
             let id = scene.delivery_in(*status, webhook).await;
             events.push(scene.delivery(id).await.event_id);
             if !matches!(status, DeliveryStatus::Cancelled) {
-                // Later events are to be given to it no more.
+                // The webhook must not receive later events.
                 let narrow = samples::patterns(["nothing"]);
                 scene.change(webhook, |webhook| webhook.events = narrow).await;
             }
@@ -215,7 +214,7 @@ pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dy
     }
 }
 
-/// Each filter of deliveries is applied, and several together.
+/// Each filter of deliveries is applied, alone and together with others.
 pub async fn deliveries_are_filtered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (one, two) = (scene.webhook().await, scene.webhook().await);
@@ -248,7 +247,8 @@ pub async fn deliveries_are_filtered(harness: &dyn Harness) {
     let filter = DeliveryFilter { until: Some(times[1]), ..none() };
     expect(filter, &both(0)).await;
 
-    // By status, which changes: the oldest event's delivery to `one` is finished, the next in flight.
+    // By status, which changes: the delivery of the oldest event to `one` is finished, the next one is in
+    // flight.
     let leased = scene.claim(one, 1).await;
     let settled = leased[0].event_id;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
@@ -282,7 +282,7 @@ pub async fn deliveries_are_filtered(harness: &dyn Harness) {
     expect(with(DeliveryStatus::Pending), &[(waiting, one)]).await;
 }
 
-/// Everything that can come of an attempt, with odd values where there is room for them.
+/// Returns every possible outcome of an attempt, with unusual values where possible.
 fn outcomes() -> Vec<AttemptOutcome> {
     let classes = [
         FailureClass::Dns,
@@ -313,7 +313,7 @@ fn outcomes() -> Vec<AttemptOutcome> {
         .collect();
     outcomes.push(AttemptOutcome::answered(cut.clone()));
     outcomes.push(AttemptOutcome::answered(empty));
-    // An answer that broke off is both.
+    // An interrupted response is both a response and a failure.
     outcomes.push(AttemptOutcome {
         response: Some(cut),
         failure: Some(AttemptFailure { class: FailureClass::Reset, detail: String::new() }),
@@ -321,7 +321,7 @@ fn outcomes() -> Vec<AttemptOutcome> {
     outcomes
 }
 
-/// Every field of an attempt reads back as it was, to the microsecond.
+/// Every field of an attempt reads back unchanged, to the microsecond.
 pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -358,13 +358,13 @@ pub async fn an_attempt_is_kept_exactly(harness: &dyn Harness) {
     }
     assert_eq!(scene.attempts(id).await, expected);
 
-    // They outlive the delivery's end.
+    // The attempts outlive the end of the delivery.
     let leased = scene.claim_one(webhook).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     assert_eq!(scene.attempts(id).await[1..], expected);
 }
 
-/// The attempt by which a delivery succeeded is kept exactly, and stays when the delivery is made again.
+/// The successful attempt of a delivery is kept exactly, and it stays when the delivery is redelivered.
 pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -406,7 +406,7 @@ pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
     assert_eq!(triggers, [Trigger::Replay, Trigger::Manual, Trigger::Automatic]);
 }
 
-/// A delivery's attempts are paged from the last to the first, and are its own alone.
+/// A delivery's attempts are paged from the last to the first, without those of other deliveries.
 pub async fn attempts_are_paged_last_first(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhooks = [scene.webhook().await, scene.webhook().await];

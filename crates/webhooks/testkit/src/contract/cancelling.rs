@@ -1,4 +1,4 @@
-//! `DeliveryQueue::cancel`.
+//! Tests of `DeliveryQueue::cancel`.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use super::Harness;
 use super::scene::{DAY, HOUR, LEASE, Scene, assert_near};
 use crate::samples;
 
-/// Cancels what can be, and gives the delivery as it was answered, which is as it is.
+/// Cancels a cancellable delivery. Returns the answered delivery after comparing it with the stored one.
 async fn cancel(scene: &Scene<'_>, id: DeliveryId) -> Delivery {
     let answer = scene.queue.cancel(id, None).await.unwrap();
     let Some(Cancellation::Cancelled(delivery)) = answer else {
-        panic!("a cancellation was answered with {answer:?}");
+        panic!("the cancellation returned {answer:?}");
     };
     assert_eq!(delivery, scene.delivery(id).await);
     let DeliveryState::Cancelled { at, reason: CancelReason::Requested } = delivery.state else {
-        panic!("it was asked for: {:?}", delivery.state);
+        panic!("the delivery is not cancelled by request: {:?}", delivery.state);
     };
     assert_near(at, scene.now().await);
     delivery
 }
 
-/// What waits for its first attempt, for a retry or for its webhook to be enabled is called off for good,
-/// with its attempts, and nothing else is.
+/// A delivery that waits for its first attempt, for a retry or for its webhook to be enabled is cancelled for
+/// good and keeps its attempts. No other delivery is cancelled.
 pub async fn what_waits_can_be_cancelled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -55,7 +55,7 @@ pub async fn what_waits_can_be_cancelled(harness: &dyn Harness) {
     assert_eq!(scene.queue.cancel(nobodys, None).await.unwrap(), None);
 }
 
-/// A delivery in flight is left alone, and what comes of it is recorded.
+/// A delivery in flight is not cancelled, and its outcome is recorded.
 pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -64,7 +64,7 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
     let before = scene.delivery(id).await;
     assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::InFlight));
     assert_eq!(scene.delivery(id).await, before);
-    // What is given back unused waits again.
+    // A delivery that is released unused waits again.
     scene.queue.release(&[leased.lease]).await.unwrap();
     assert_eq!(cancel(&scene, id).await.attempts, 0);
 
@@ -75,8 +75,8 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
     assert_eq!(cancel(&scene, id).await.attempts, 1);
 }
 
-/// A lease that has expired holds nothing up: the attempt is on record as abandoned, and what its worker
-/// still says comes too late.
+/// An expired lease does not prevent a cancellation: the attempt is recorded as abandoned, and a later report
+/// of its worker comes too late.
 pub async fn what_a_dead_worker_left_can_be_cancelled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -98,7 +98,7 @@ pub async fn what_a_dead_worker_left_can_be_cancelled(harness: &dyn Harness) {
     assert_eq!(recorded().await, abandoned);
 }
 
-/// A delivery that has ended, in whatever way, stays as it ended.
+/// A finished delivery, however it ended, stays unchanged.
 pub async fn what_has_ended_is_not_cancelled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -113,7 +113,7 @@ pub async fn what_has_ended_is_not_cancelled(harness: &dyn Harness) {
     assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::Ended));
 }
 
-/// A cancelled delivery is taken up again with its attempts, like any that has ended.
+/// A cancelled delivery can be redelivered and keeps its attempts, like any finished delivery.
 pub async fn a_cancelled_delivery_can_be_redelivered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -128,7 +128,7 @@ pub async fn a_cancelled_delivery_can_be_redelivered(harness: &dyn Harness) {
     assert_eq!(scene.attempts(id).await.len(), 2);
 }
 
-/// Of many deliveries that are claimed and cancelled at once, each is sent or called off.
+/// Of many deliveries that are claimed and cancelled concurrently, each is either sent or cancelled.
 pub async fn concurrent_claims_and_cancellations_share_nothing(harness: &dyn Harness) {
     const DELIVERIES: usize = 60;
     let scene = Scene::new(harness);
@@ -159,7 +159,7 @@ pub async fn concurrent_claims_and_cancellations_share_nothing(harness: &dyn Har
     let sent: Vec<_> = first.iter().chain(&second).map(|one| one.lease.delivery).collect();
     for (id, answer) in answers {
         match answer {
-            Some(Cancellation::Cancelled(_)) => assert!(!sent.contains(&id), "{id} is sent all the same"),
+            Some(Cancellation::Cancelled(_)) => assert!(!sent.contains(&id), "{id} is cancelled but sent"),
             answer => assert_eq!(answer, Some(Cancellation::InFlight), "{id}"),
         }
     }

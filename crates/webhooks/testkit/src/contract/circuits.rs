@@ -1,4 +1,4 @@
-//! The health of endpoints, and what an open circuit holds back.
+//! Tests of the health of endpoints and of the deliveries that an open circuit holds back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,17 @@ use crate::samples;
 
 const RETRY_NOW: Settled = Settled::RetryAfter(Duration::ZERO);
 
-/// For so long must an endpoint have been failing.
+/// How long an endpoint must have been failing.
 const LONG_ENOUGH: std::time::Duration = OPEN_AFTER_FAILING_FOR;
 
-/// So many failed probes make a circuit stay open as long as it ever does, so that no test is in a hurry.
+/// Number of failed probes after which a circuit stays open for the longest time, so that no test depends on
+/// speed.
 const OPENINGS: u32 = 7;
 
 impl Scene<'_> {
     async fn health(&self, webhook: WebhookId) -> Health {
         let health = self.webhooks.health(&[webhook]).await.unwrap();
-        assert_eq!(health.len(), 1, "one answer for one webhook");
+        assert_eq!(health.len(), 1, "one entry for one webhook");
         health[0]
     }
 
@@ -35,7 +36,7 @@ impl Scene<'_> {
         self.health(webhook).await.circuit(self.now().await)
     }
 
-    /// Settles all of them in one batch as to be retried at once.
+    /// Settles all leases in one batch as retries that are due at once.
     async fn settle_as(&self, leased: &[LeasedDelivery], health: HealthEffect) {
         let mut batch: Vec<Settlement> = Vec::new();
         for one in leased {
@@ -43,21 +44,21 @@ impl Scene<'_> {
             batch.push(Settlement { health, ..self.settlement(one, settled).await });
         }
         let recorded = self.queue.settle(&batch).await.unwrap();
-        assert!(recorded.iter().all(|recorded| *recorded), "the leases are held");
+        assert!(recorded.iter().all(|recorded| *recorded), "the leases are current");
     }
 
-    /// Publishes and claims so many.
+    /// Publishes and claims `count` deliveries.
     async fn claim_new(&self, webhook: WebhookId, count: u32) -> Vec<LeasedDelivery> {
         for _ in 0..count {
             self.publish_to(webhook).await;
         }
         let leased = self.claim(webhook, count).await;
-        assert_eq!(leased.len(), count as usize, "all can be claimed");
+        assert_eq!(leased.len(), count as usize, "all deliveries can be claimed");
         leased
     }
 
-    /// A webhook whose circuit has just opened for as long as it ever does, with [`OPEN_AFTER`]
-    /// deliveries that wait.
+    /// Creates a webhook whose circuit has just opened for the longest time, with [`OPEN_AFTER`] waiting
+    /// deliveries.
     async fn broken_webhook(&self) -> WebhookId {
         let webhook = self.webhook().await;
         let leased = self.claim_new(webhook, OPEN_AFTER).await;
@@ -68,15 +69,15 @@ impl Scene<'_> {
         for _ in 1..OPENINGS {
             self.advance(LONGEST_OPEN + MINUTE).await;
             let probe = self.claim(webhook, 10).await;
-            assert_eq!(probe.len(), 1, "a half-open circuit lets one through");
+            assert_eq!(probe.len(), 1, "a half-open circuit lets one delivery through");
             self.settle_as(&probe, HealthEffect::Unavailable).await;
         }
         webhook
     }
 }
 
-/// All failures but the last of [`OPEN_AFTER`] leave the circuit closed, and that opens it, counted over batches and
-/// deliveries; each failure after the wait opens it for twice as long. What was not recorded does not
+/// The circuit stays closed until the last of [`OPEN_AFTER`] failures, counted over batches and deliveries,
+/// opens it. Each failure after the wait opens it for twice as long. A failure that was not recorded does not
 /// count.
 pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -87,7 +88,7 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
     let leased = scene.claim_new(webhook, OPEN_AFTER).await;
     let (last, before) = leased.split_last().unwrap();
     scene.settle_as(&before[..9], HealthEffect::Unavailable).await;
-    let first_at = scene.health(webhook).await.failing_since.expect("it is failing");
+    let first_at = scene.health(webhook).await.failing_since.expect("the endpoint is failing");
     assert_near(first_at, scene.now().await);
     scene.advance(LONG_ENOUGH).await;
     scene.settle_as(&before[9..], HealthEffect::Unavailable).await;
@@ -102,13 +103,13 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
         ..Health::default()
     };
     assert_eq!(health, expected);
-    assert_near(health.last_failed_at.expect("it has failed"), scene.now().await);
+    assert_near(health.last_failed_at.expect("the endpoint has failed"), scene.now().await);
 
     scene.settle_as(std::slice::from_ref(last), HealthEffect::Unavailable).await;
     let health = scene.health(webhook).await;
     assert_eq!((health.consecutive_failures, health.openings, health.probing), (OPEN_AFTER, 1, false));
     assert_eq!(health.failing_since, Some(first_at));
-    assert_near(health.open_until.expect("it is open"), scene.now().await);
+    assert_near(health.open_until.expect("the circuit is open"), scene.now().await);
 
     for openings in 2..=OPENINGS + 1 {
         scene.advance(LONGEST_OPEN + MINUTE).await;
@@ -118,14 +119,14 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
         let health = scene.health(webhook).await;
         assert_eq!((health.consecutive_failures, health.openings), (OPEN_AFTER + openings - 1, openings));
         let waits = rdev_webhooks_domain::health::open_for(openings);
-        assert_near(health.open_until.expect("it is open"), scene.now().await + waits);
+        assert_near(health.open_until.expect("the circuit is open"), scene.now().await + waits);
     }
     assert_eq!(scene.webhooks.health(&[other, webhook]).await.unwrap()[0], Health::default());
     assert_eq!(scene.health(other).await, Health::default());
 }
 
-/// However many fail in one moment, the circuit stays closed; the first that fails when it has been going on
-/// for long enough opens it.
+/// Any number of failures in one moment leaves the circuit closed. The first failure after the failures have
+/// lasted long enough opens it.
 pub async fn a_burst_of_failures_does_not_open_the_circuit(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -139,8 +140,8 @@ pub async fn a_burst_of_failures_does_not_open_the_circuit(harness: &dyn Harness
     assert!(matches!(scene.circuit(webhook).await, Circuit::Open { .. }));
 }
 
-/// What waits behind an open circuit is neither discovered nor claimed, new or asked for, and stands as it
-/// stood; other webhooks do not notice.
+/// Deliveries behind an open circuit, new ones and redeliveries, are neither discovered nor claimed and stay
+/// unchanged. Other webhooks are unaffected.
 pub async fn an_open_circuit_holds_deliveries_without_using_attempts(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
@@ -166,8 +167,8 @@ pub async fn an_open_circuit_holds_deliveries_without_using_attempts(harness: &d
     scene.claim_one(other).await;
 }
 
-/// Of all who ask a half-open circuit at once, one gets one delivery, and the rest get nothing until it is
-/// known how that fared, or its worker is taken for dead.
+/// Of all concurrent claims on a half-open circuit, one gets one delivery. The others get nothing until the
+/// probe is settled or its lease expires.
 pub async fn a_half_open_circuit_lets_one_probe_through(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
@@ -200,7 +201,7 @@ pub async fn a_half_open_circuit_lets_one_probe_through(harness: &dyn Harness) {
         assert!(scene.claim(webhook, 10).await.is_empty());
     }
 
-    // Whoever sends this one dies of it.
+    // Each worker that sends this delivery dies.
     scene.advance(LONGEST_OPEN + MINUTE).await;
     let lost = scene.claim(webhook, 10).await;
     assert_eq!(lost.len(), 1);
@@ -208,10 +209,11 @@ pub async fn a_half_open_circuit_lets_one_probe_through(harness: &dyn Harness) {
     assert_eq!(scene.claim(webhook, 10).await.len(), 1);
     assert!(scene.claim(webhook, 10).await.is_empty());
     let abandoned = scene.attempts(lost[0].lease.delivery).await;
-    assert!(abandoned.len() <= lost[0].attempt as usize, "none was recorded that was not begun");
+    assert!(abandoned.len() <= lost[0].attempt as usize, "only begun attempts are recorded");
 }
 
-/// A success forgets all, lets the rest through at once, and outweighs what is recorded with it.
+/// A success resets the health, lets all waiting deliveries through at once, and outweighs failures in its
+/// batch.
 pub async fn a_success_closes_the_circuit(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
@@ -236,21 +238,21 @@ pub async fn a_success_closes_the_circuit(harness: &dyn Harness) {
     assert!(scene.queue.settle(&batch).await.unwrap().iter().all(|recorded| *recorded));
     assert_eq!(scene.health(webhook).await, Health::default());
 
-    // And the count begins anew.
+    // The count begins again.
     let again = scene.claim(webhook, OPEN_AFTER - 2).await;
     scene.settle_as(&again, HealthEffect::Unavailable).await;
     assert_eq!(scene.health(webhook).await.consecutive_failures, OPEN_AFTER - 2);
     assert_eq!(scene.circuit(webhook).await, Circuit::Closed);
 }
 
-/// An endpoint that answers, if only to refuse, is no reason to open or to close; but it fails.
+/// A rejection neither opens nor closes the circuit, but it counts as a failure.
 pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
     let leased = scene.claim_new(webhook, OPEN_AFTER + 5).await;
     scene.settle_as(&leased, HealthEffect::Rejected).await;
     let health = scene.health(webhook).await;
-    let since = health.failing_since.expect("it is failing");
+    let since = health.failing_since.expect("the endpoint is failing");
     let last_failed_at = health.last_failed_at;
     assert_eq!(health, Health { failing_since: Some(since), last_failed_at, ..Health::default() });
     assert_eq!(scene.claim(webhook, 100).await.len(), leased.len());
@@ -270,8 +272,9 @@ pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harn
     }
 }
 
-/// Another URL is another endpoint, what other projects' events have met is not for who is shown the webhook
-/// now, and enabling is to give it another chance; any other change is none of these.
+/// A new URL, other projects and enabling reset the health; no other change does. A new URL is another
+/// endpoint, a caller of the new projects must not see failures of other projects' events, and enabling gives
+/// the endpoint another chance.
 pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
@@ -308,8 +311,8 @@ pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dy
     assert_eq!(scene.health(webhook).await, Health::default());
 }
 
-/// Those are disabled that have failed for long enough, the longest first, and none that is disabled already or
-/// deleted; a failure long after the last is needed besides.
+/// Webhooks that have failed long enough are disabled, the longest failing first, but no disabled or deleted
+/// ones. This needs a second failure long after the first.
 pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhooks = Vec::new();
@@ -327,7 +330,7 @@ pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
         }
         disabled.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
     };
-    assert!(disable(1, 10).await.is_empty(), "each failed once only");
+    assert!(disable(1, 10).await.is_empty(), "each webhook failed only once");
     let fail = async |webhook| {
         let leased = scene.claim(webhook, 1).await;
         scene.settle_as(&leased, HealthEffect::Rejected).await;
@@ -341,7 +344,7 @@ pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
     let disabled = scene.webhooks.get(webhooks[0]).await.unwrap().unwrap();
     assert_eq!(disabled.version, before.version + 1);
     let WebhookState::Disabled { reason: DisabledReason::Failing, since } = disabled.state else {
-        panic!("it is disabled: {:?}", disabled.state);
+        panic!("the webhook is not disabled as failing: {:?}", disabled.state);
     };
     assert_near(since, scene.now().await);
     assert!(scene.claim(webhooks[0], 1).await.is_empty());
@@ -358,7 +361,7 @@ pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
     assert!(disable(1, 10).await.is_empty());
 }
 
-/// An attempt that is in flight has not failed, however long ago the one before it did.
+/// An attempt in flight has not failed, however long ago the previous attempt failed.
 pub async fn an_attempt_in_flight_disables_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -371,7 +374,7 @@ pub async fn an_attempt_in_flight_disables_nothing(harness: &dyn Harness) {
     assert_eq!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().len(), 1);
 }
 
-/// A success makes all failures before it count for nothing.
+/// A success cancels all earlier failures.
 pub async fn a_webhook_that_recovered_is_not_disabled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -385,7 +388,7 @@ pub async fn a_webhook_that_recovered_is_not_disabled(harness: &dyn Harness) {
     assert!(scene.webhooks.disable_failing(DAY * 5, 10).await.unwrap().is_empty());
 }
 
-/// Discovery tells how the last attempt of each webhook failed, until one succeeds.
+/// Discovery reports how the last attempt of each webhook failed, until an attempt succeeds.
 pub async fn discovery_tells_how_the_last_attempt_failed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -394,7 +397,7 @@ pub async fn discovery_tells_how_the_last_attempt_failed(harness: &dyn Harness) 
     }
     let last_failure = async || {
         let discovery = scene.queue.discover(None, 10).await.unwrap();
-        assert_eq!(discovery.due.len(), 1, "it has something due");
+        assert_eq!(discovery.due.len(), 1, "the webhook has a due delivery");
         discovery.due[0].last_failure
     };
     assert_eq!(last_failure().await, None);
@@ -414,12 +417,12 @@ pub async fn discovery_tells_how_the_last_attempt_failed(harness: &dyn Harness) 
     let left_behind = scene.claim(webhook, 1).await;
     assert_eq!(last_failure().await, None);
     scene.advance(LEASE + MINUTE).await;
-    assert_eq!(last_failure().await, Some(LastFailure::Silent), "its worker died of it");
+    assert_eq!(last_failure().await, Some(LastFailure::Silent), "the worker of the attempt died");
     scene.settle_as(&left_behind, HealthEffect::Succeeded).await;
     assert_eq!(last_failure().await, None);
 }
 
-/// The webhooks that were disabled since a moment are listed, by when they were, a page at a time.
+/// The webhooks disabled since a moment are listed in the order of their disabling, a page at a time.
 pub async fn disabled_webhooks_are_listed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhooks = Vec::new();
@@ -460,7 +463,8 @@ pub async fn disabled_webhooks_are_listed(harness: &dyn Harness) {
     assert_eq!(gone, []);
 }
 
-/// A circuit that has opened is listed until it is closed, and what it holds back is nothing to claim.
+/// An opened circuit is listed until it closes, and the deliveries that it holds back do not count as
+/// claimable.
 pub async fn a_survey_lists_open_circuits(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let survey = async || scene.queue.survey().await.unwrap();
@@ -472,7 +476,7 @@ pub async fn a_survey_lists_open_circuits(harness: &dyn Harness) {
     let open = survey().await;
     assert_eq!((open.unfinished, open.oldest_due), (u64::from(OPEN_AFTER), None));
     let [(webhook, Circuit::Open { until })] = open.circuits[..] else {
-        panic!("one circuit is open: {:?}", open.circuits);
+        panic!("not exactly one circuit is open: {:?}", open.circuits);
     };
     assert_eq!(webhook, broken);
     assert_near(until, scene.health(broken).await.open_until.unwrap());

@@ -1,4 +1,4 @@
-//! `DeliveryQueue::discover` and `DeliveryQueue::claim`.
+//! Tests of `DeliveryQueue::discover` and `DeliveryQueue::claim`.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -18,8 +18,9 @@ use super::Harness;
 use super::scene::{DAY, HOUR, LEASE, MINUTE, Scene, assert_about, assert_near};
 use crate::{SeededEntropy, samples};
 
-/// A webhook is due if something of it can be claimed now: new, or of a worker that died. Not if all of
-/// it is leased, waits or is finished, nor while it is disabled or once it is deleted.
+/// A webhook is due if one of its deliveries can be claimed now: a new one, or one of a dead worker. It is
+/// not due if all its deliveries are leased, waiting or finished, nor while it is disabled, nor after it is
+/// deleted.
 pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let expired = scene.webhook().await;
@@ -79,8 +80,8 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     assert!(!discovery.has_more);
 }
 
-/// The next time is that of the soonest retry or lease's end of an enabled webhook that has nothing
-/// now, and none if there is nothing to wait for.
+/// The next time is the earliest retry or end of a lease of an enabled webhook that is not due now, and
+/// `None` if nothing is to be awaited.
 pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let next = async || scene.queue.discover(None, 100).await.unwrap().next_due_in;
@@ -93,7 +94,7 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
     assert_about(next().await, HOUR);
 
-    // A sooner one of the same webhook, then of another one that stands behind a due one.
+    // An earlier time of the same webhook, then of another webhook that follows a due one.
     scene.publish_to(retries).await;
     let leased = scene.claim_one(retries).await;
     scene.settle_held(&leased, Settled::RetryAfter(10 * MINUTE)).await;
@@ -106,7 +107,7 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     assert_eq!(scene.claim_for(sooner, 1, 4 * MINUTE).await.len(), 1);
     assert_about(next().await, 4 * MINUTE);
 
-    // Time brings it nearer, and what is disabled is not waited for.
+    // Time brings it nearer, and a disabled webhook is not awaited.
     scene.advance(2 * MINUTE).await;
     assert_about(next().await, 2 * MINUTE);
     let since = scene.now().await;
@@ -118,7 +119,7 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
     assert_eq!(next().await, None);
 }
 
-/// All that is unfinished counts; what is due is told of only while somebody could claim it.
+/// Every unfinished delivery counts, but a due time is reported only while the delivery can be claimed.
 pub async fn a_survey_tells_what_waits(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let survey = async || scene.queue.survey().await.unwrap();
@@ -151,10 +152,10 @@ pub async fn a_survey_tells_what_waits(harness: &dyn Harness) {
     let state = WebhookState::Disabled { reason: DisabledReason::Manual, since };
     scene.change(webhook, |webhook| webhook.state = state).await;
     let held = survey().await;
-    assert_eq!((held.unfinished, held.oldest_due), (5, None), "a disabled webhook holds what it has");
+    assert_eq!((held.unfinished, held.oldest_due), (5, None), "a disabled webhook holds its deliveries");
 }
 
-/// Discovery goes through the webhooks in the order of their ids, from any of them on.
+/// Discovery lists the webhooks in the order of their ids, after any given one.
 pub async fn discovery_goes_through_the_webhooks_in_pages(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhooks = Vec::new();
@@ -185,7 +186,7 @@ pub async fn discovery_goes_through_the_webhooks_in_pages(harness: &dyn Harness)
     assert!(end.due.is_empty() && !end.has_more);
 }
 
-/// A claim holds the event, the webhook as it is and the secrets that sign, whatever they are.
+/// A claim returns the event, the current webhook and its signing secrets, whatever they contain.
 pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut webhook = Webhook {
@@ -248,8 +249,8 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert!(scene.claim(scene.new_webhook().await.id, 5).await.is_empty());
 }
 
-/// However many claim at once, each delivery is leased to one of them; and so it is when they all take
-/// over the leases of a dead worker.
+/// Of any number of concurrent claims, one leases each delivery. The same holds when they all take over the
+/// leases of a dead worker.
 pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
     const EACH: usize = 60;
     let scene = Scene::new(harness);
@@ -266,7 +267,7 @@ pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
     let claimed = claim_all_at_once(harness, &webhooks).await;
     assert_eq!(claimed.len(), EACH * 3, "every delivery was claimed");
     for (id, leases) in &claimed {
-        assert_eq!(leases.len(), 1, "{id} was claimed by several");
+        assert_eq!(leases.len(), 1, "{id} was claimed more than once");
         assert_eq!((leases[0].attempt, leases[0].takeovers), (1, 0));
     }
 
@@ -274,15 +275,15 @@ pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
     let taken_over = claim_all_at_once(harness, &webhooks).await;
     assert_eq!(taken_over.len(), EACH * 3, "every delivery was taken over");
     for (id, leases) in &taken_over {
-        assert_eq!(leases.len(), 1, "{id} was taken over by several");
+        assert_eq!(leases.len(), 1, "{id} was taken over more than once");
         assert_eq!((leases[0].attempt, leases[0].takeovers), (2, 1));
     }
     for id in taken_over.keys().step_by(17) {
-        assert_eq!(scene.attempts(*id).await.len(), 1, "abandoned once");
+        assert_eq!(scene.attempts(*id).await.len(), 1, "the attempt is abandoned once");
     }
 }
 
-/// Eight claimants take seven of each webhook at a time until there is nothing left.
+/// Eight claimants take seven deliveries of each webhook at a time until none is left.
 async fn claim_all_at_once(
     harness: &dyn Harness,
     webhooks: &[WebhookId],
@@ -302,7 +303,7 @@ async fn claim_all_at_once(
             loop {
                 let claim = Claim { token: samples::token(&entropy), shares: shares.clone() };
                 let leased = queue.claim(&claim).await.unwrap();
-                assert!(leased.len() <= 7 * shares.len(), "a claim keeps to its shares");
+                assert!(leased.len() <= 7 * shares.len(), "a claim does not exceed its shares");
                 if leased.is_empty() {
                     return taken;
                 }
@@ -318,11 +319,11 @@ async fn claim_all_at_once(
     by_delivery
 }
 
-/// A claim takes of each webhook its share, those first that are due the longest.
+/// A claim takes the share of each webhook, the longest due deliveries first.
 pub async fn a_claim_takes_its_share_oldest_first(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (one, two) = (scene.webhook().await, scene.webhook().await);
-    // The ids run against the times, so that the order is not theirs.
+    // The order of the ids is opposite to that of the times, so that the claim cannot order by id.
     let mut events = Vec::new();
     for _ in 0..4 {
         events.push(scene.new_event().await);
@@ -356,7 +357,7 @@ pub async fn a_claim_takes_its_share_oldest_first(harness: &dyn Harness) {
         assert_near(lease_expires_at, scene.now().await + lasts);
     }
 
-    // A retry queues by when it is due, behind what was published before that.
+    // A retry is ordered by its due time, after deliveries that were published earlier.
     let retried = leased.iter().find(|leased| leased.target.webhook_id == two).unwrap();
     scene.settle_held(retried, Settled::RetryAfter(MINUTE)).await;
     scene.advance(2 * MINUTE).await;
@@ -364,10 +365,10 @@ pub async fn a_claim_takes_its_share_oldest_first(harness: &dyn Harness) {
     assert_eq!(next.len(), 3);
     assert!(!next.contains(&retried.event_id));
     assert_eq!(scene.claim_one(two).await.event_id, retried.event_id);
-    assert!(scene.claim(one, 0).await.is_empty(), "a share of none");
+    assert!(scene.claim(one, 0).await.is_empty(), "a share of 0");
 }
 
-/// What is leased, not due yet or finished is passed over.
+/// Deliveries that are leased, not due yet or finished are skipped.
 pub async fn claim_skips_a_leased_delivery(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -388,8 +389,8 @@ pub async fn claim_skips_a_leased_delivery(harness: &dyn Harness) {
     assert!(scene.claim(webhook, 10).await.is_empty());
 }
 
-/// Once a lease has expired, the next claim takes the delivery, records the attempt that was begun,
-/// and counts it against the workers and not against the retry policy.
+/// After a lease has expired, the next claim takes over the delivery and records the begun attempt as
+/// abandoned. The attempt counts as a takeover and not as an attempt of the retry policy.
 pub async fn an_expired_lease_is_taken_over_and_its_attempt_recorded(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -414,12 +415,12 @@ pub async fn an_expired_lease_is_taken_over_and_its_attempt_recorded(harness: &d
         assert_eq!(attempts.len(), takeover as usize);
         let abandoned = &attempts[0];
         assert_eq!((abandoned.number, abandoned.trigger), (takeover, Trigger::Automatic));
-        assert_eq!(abandoned.signature, "", "nobody knows what was sent");
+        assert_eq!(abandoned.signature, "", "the signature of an abandoned attempt is unknown");
         assert_eq!(abandoned.outcome.response, None);
         let failure = abandoned.outcome.failure.as_ref().unwrap();
         assert_eq!(failure.class, FailureClass::Abandoned);
         assert!(!failure.detail.is_empty());
-        // Wide, for a store that shifts what it holds when time passes.
+        // The bounds are wide for a store that shifts its times when time passes.
         assert!(abandoned.started_at + 4 * LEASE >= begun);
         assert!(abandoned.started_at <= scene.now().await);
     }

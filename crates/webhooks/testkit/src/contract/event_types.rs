@@ -1,4 +1,4 @@
-//! `EventTypeRepository`.
+//! Tests of `EventTypeRepository`.
 
 use rdev_webhooks_domain::ports::{Registered, RemovedType};
 use rdev_webhooks_domain::{DisabledReason, EventType, RegisteredType, Timestamp, Webhook, WebhookState};
@@ -14,12 +14,12 @@ fn name(text: &str) -> EventType {
     text.parse().unwrap()
 }
 
-/// Without a description and a schema.
+/// Returns a type without a description and a schema.
 fn plain(text: &str, at: Timestamp) -> RegisteredType {
     RegisteredType { name: name(text), description: None, schema: None, created_at: at, updated_at: at }
 }
 
-/// A type is kept as it was given, and replaced as a whole; types are told by name.
+/// A type is stored unchanged and replaced as a whole. Types are identified by name.
 pub async fn an_event_type_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let types = harness.event_types();
@@ -56,10 +56,10 @@ pub async fn an_event_type_is_kept_exactly(harness: &dyn Harness) {
     assert_eq!(types.remove(&full.name).await.unwrap(), RemovedType::NotFound);
     assert_eq!(types.all().await.unwrap().types, [capital, order, late]);
     let anew = plain("order.paid", now);
-    assert_eq!(types.put(&anew).await.unwrap(), None, "what was removed is forgotten");
+    assert_eq!(types.put(&anew).await.unwrap(), None, "a removed type is forgotten");
 }
 
-/// Of many who register a name at once, one makes it and the others change it.
+/// Of many concurrent registrations of a name, one creates the type and the others change it.
 pub async fn concurrent_registrations_make_a_type_once(harness: &dyn Harness) {
     let at = harness.now().await;
     let mut registrations = JoinSet::new();
@@ -77,8 +77,8 @@ pub async fn concurrent_registrations_make_a_type_once(harness: &dyn Harness) {
     assert_eq!((all.types.len(), all.types[0].created_at), (1, first));
 }
 
-/// A webhook that names a type keeps it, whether it is enabled or not; one that matches it by a pattern, or
-/// that is gone, does not.
+/// A webhook that names a type prevents its removal, enabled or not. A webhook that matches it by a pattern,
+/// or that is deleted, does not.
 pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let types = harness.event_types();
@@ -108,7 +108,7 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
     assert_eq!(types.remove(&paid.name).await.unwrap(), RemovedType::Removed);
 }
 
-/// The version rises with a registration, a change and a removal, and with nothing else.
+/// The version rises with each registration, change and removal, and with nothing else.
 pub async fn the_version_of_the_event_types_tells_of_changes(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let types = harness.event_types();

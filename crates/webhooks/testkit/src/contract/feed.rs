@@ -1,4 +1,4 @@
-//! `DeliveryFeed`.
+//! Tests of `DeliveryFeed`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ impl Scene<'_> {
         self.harness.feed().changed(after, limit).await.unwrap()
     }
 
-    /// The deliveries that have changed since a moment, in order.
+    /// Returns the deliveries that have changed since a moment, in order.
     async fn changed_since(&self, at: Timestamp) -> Vec<DeliveryId> {
         let changes = self.changed(ChangePoint::before(at), 1_000).await;
         assert!(!changes.has_more);
@@ -31,7 +31,7 @@ impl Scene<'_> {
     }
 }
 
-/// Unfinished deliveries are told in the order of their ids, finished ones not; in pages.
+/// Unfinished deliveries are reported in pages, in the order of their ids. Finished ones are not reported.
 pub async fn the_feed_tells_what_was_accepted(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, feed) = (scene.webhook().await, harness.feed());
@@ -48,7 +48,7 @@ pub async fn the_feed_tells_what_was_accepted(harness: &dyn Harness) {
     assert_eq!(feed.accepted(all[1], 2).await.unwrap(), all[2..]);
 }
 
-/// Every end and every failure is told, in the order in which it was recorded.
+/// Every end and every failure is reported, in the order of recording.
 pub async fn the_feed_tells_what_ended_or_failed_in_order(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -77,8 +77,8 @@ pub async fn the_feed_tells_what_ended_or_failed_in_order(harness: &dyn Harness)
     assert_eq!(scene.changed_since(since).await, [cancelled]);
 }
 
-/// What had ended and is put back, by a redelivery or a replay, is told until it has ended again; a retry that is
-/// brought forward is not put back.
+/// A finished delivery that a redelivery or a replay puts back is reported until it has ended again. A retry
+/// that is brought forward is not put back.
 pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -106,7 +106,7 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
     assert!(page.has_more);
     assert_eq!(page.points.iter().map(|point| point.delivery).collect::<Vec<_>>(), told[..2]);
 
-    // However long that takes, and whatever is pruned meanwhile.
+    // This holds however long it takes and whatever is pruned meanwhile.
     scene.advance(MINUTE * 60 * 24).await;
     scene.history.prune(30 * DAY).await.unwrap();
     assert_eq!(scene.changed_since(since).await, told);
@@ -121,11 +121,15 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
     }
     assert_eq!(ended.len(), 3);
     scene.history.prune(30 * DAY).await.unwrap();
-    assert_eq!(scene.changed_since(since).await, ended, "what has ended again is told as that alone");
+    assert_eq!(
+        scene.changed_since(since).await,
+        ended,
+        "a delivery that has ended again is reported only as ended"
+    );
     assert_eq!(scene.changed_since(again).await, ended);
 }
 
-/// Pages follow each other, however many changes were recorded at once.
+/// Pages follow each other without gaps, however many changes were recorded at once.
 pub async fn the_feed_is_paged(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -153,7 +157,8 @@ pub async fn the_feed_is_paged(harness: &dyn Harness) {
     assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), all);
 }
 
-/// A watcher that goes from one complete moment to the next, while many record, sees every end.
+/// A reader that continues from one complete moment to the next sees every end, while many record
+/// concurrently.
 pub async fn the_feed_misses_nothing_that_is_recorded_meanwhile(harness: &dyn Harness) {
     const SETTLERS: u32 = 4;
     const EACH: u32 = 25;
@@ -181,7 +186,7 @@ pub async fn the_feed_misses_nothing_that_is_recorded_meanwhile(harness: &dyn Ha
         settlers.join_all().await;
         ended.store(true, Ordering::Release);
     });
-    // Each look begins where the one before was complete, and remembers only what it saw from there on.
+    // Each read begins where the previous one was complete, and remembers only what it saw from there.
     let mut seen = BTreeSet::new();
     let mut from = BEGINNING;
     loop {
@@ -197,10 +202,11 @@ pub async fn the_feed_misses_nothing_that_is_recorded_meanwhile(harness: &dyn Ha
     settling.await.unwrap();
     assert_eq!(seen.len(), (SETTLERS * EACH) as usize);
     let late = scene.now().await.since(from);
-    assert!(late < Duration::from_secs(20), "what is complete follows the present: {late:?}");
+    assert!(late < Duration::from_secs(20), "the complete moment is too far behind: {late:?}");
 }
 
-/// A delivery is told as it is, with whose its webhook is; of what is not there nothing is told.
+/// A delivery is reported in its current state, with the projects of its webhook. A missing delivery is not
+/// reported.
 pub async fn the_feed_tells_whose_a_delivery_is(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, deleted) = (scene.webhook().await, scene.webhook().await);

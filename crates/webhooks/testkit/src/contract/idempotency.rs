@@ -1,4 +1,4 @@
-//! `IdempotencyRepository`.
+//! Tests of `IdempotencyRepository`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn answer(text: &'static [u8]) -> RememberedAnswer {
     RememberedAnswer(Bytes::from_static(text))
 }
 
-/// Asks for the administrator's key of that name, for the request of that text.
+/// Requests the administrator's key of this name for the request of this text.
 async fn request(scene: &Scene<'_>, name: &str, text: &str) -> KeyRequest {
     let entropy: &dyn Entropy = &scene.entropy;
     KeyRequest {
@@ -37,12 +37,12 @@ fn taken(request: &KeyRequest) -> KeyState {
     KeyState::Taken { operation: request.operation, repeats: false }
 }
 
-/// The key belongs to `later`, with what `first` was to do.
+/// Returns the state of a key that `later` has taken over, with the operation of `first`.
 fn taken_over(first: &KeyRequest) -> KeyState {
     KeyState::Taken { operation: first.operation, repeats: true }
 }
 
-/// Of all who ask at once one gets the key, and the others are told that it has it.
+/// Of all concurrent requests one gets the key, and the others learn that it is in use.
 pub async fn an_idempotency_key_is_taken_by_one(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for round in 0..5 {
@@ -64,7 +64,7 @@ pub async fn an_idempotency_key_is_taken_by_one(harness: &dyn Harness) {
         assert_eq!(states.iter().filter(|state| is_in_use(state)).count(), 7, "{states:?}");
     }
 
-    // So it is when the key was left by somebody else.
+    // The same holds for a key that another request has abandoned.
     let first = request(&scene, "left", "the same").await;
     assert_eq!(scene.idempotency.begin(&first).await.unwrap(), taken(&first));
     scene.advance(LEASE + MINUTE).await;
@@ -83,7 +83,7 @@ pub async fn an_idempotency_key_is_taken_by_one(harness: &dyn Harness) {
     assert_eq!(states.iter().filter(|state| is_in_use(state)).count(), 7, "{states:?}");
 }
 
-/// The same name is another key for another owner, and for none.
+/// The same name is a different key for each owner, and for no owner.
 pub async fn idempotency_keys_belong_to_their_owners(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let entropy: &dyn Entropy = &scene.entropy;
@@ -105,7 +105,7 @@ pub async fn idempotency_keys_belong_to_their_owners(harness: &dyn Harness) {
     }
 }
 
-/// What was answered is told as it was, whatever bytes it is of, and as often as it is asked for.
+/// A stored answer is returned unchanged, whatever bytes it contains, any number of times.
 pub async fn an_answer_is_remembered_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let every_byte: Vec<u8> = (0..=255).collect();
@@ -124,8 +124,8 @@ pub async fn an_answer_is_remembered_exactly(harness: &dyn Harness) {
     }
 }
 
-/// Another request is told from the first while that is under way, once it is answered, and when it was
-/// left; and the first goes on as if nothing had been.
+/// A different request is told apart from the first one while that is in progress, after it is answered, and
+/// after it is abandoned. The first request continues unaffected.
 pub async fn an_idempotency_key_is_for_one_request(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let keys = &scene.idempotency;
@@ -151,15 +151,15 @@ fn is_in_use(state: &KeyState) -> bool {
     matches!(state, KeyState::InUse { .. })
 }
 
-/// A key that was taken a moment ago cannot be had, for as long as its lease lasts.
+/// A key in use cannot be taken while its lease lasts.
 async fn assert_in_use(scene: &Scene<'_>, name: &str, what: &str) {
     let state = scene.idempotency.begin(&request(scene, name, what).await).await.unwrap();
     let KeyState::InUse { for_at_most } = state else { panic!("{state:?}") };
     assert!(for_at_most <= LEASE && for_at_most + TOLERANCE >= LEASE, "{for_at_most:?}");
 }
 
-/// A key comes to the next who asks when its lease has run out and when it was given up, time after time,
-/// with the operation that it was first taken for.
+/// The next request gets a key whose lease has expired or that was given up, repeatedly, with the operation
+/// that it was first taken for.
 pub async fn an_idempotency_key_that_was_left_is_taken_over(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let keys = &scene.idempotency;
@@ -179,7 +179,7 @@ pub async fn an_idempotency_key_that_was_left_is_taken_over(harness: &dyn Harnes
     }
 }
 
-/// The time counts from when the key was first taken, and what is asked then begins anew.
+/// The retention counts from the first time that the key was taken. A later request begins a new operation.
 pub async fn an_idempotency_key_is_forgotten_in_time(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let keys = &scene.idempotency;
@@ -209,8 +209,8 @@ pub async fn an_idempotency_key_is_forgotten_in_time(harness: &dyn Harness) {
     assert!(!keys.end(&left.key, over.token, &KeyEnd::Undone).await.unwrap());
 }
 
-/// The token decides: whoever comes too late, or a second time, changes nothing; whoever is late and was
-/// not missed is in time.
+/// The token decides: a holder that comes too late, or a second time, changes nothing. A holder with an
+/// expired lease that nobody took over is in time.
 pub async fn who_lost_an_idempotency_key_records_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let keys = &scene.idempotency;
@@ -233,7 +233,7 @@ pub async fn who_lost_an_idempotency_key_records_nothing(harness: &dyn Harness) 
     assert!(!keys.end(&unknown.key, unknown.token, &KeyEnd::Undone).await.unwrap());
 }
 
-/// A request that came to nothing leaves no trace: the key is free for any request.
+/// An undone request leaves no trace: the key is free for any request.
 pub async fn an_undone_request_leaves_its_idempotency_key_free(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let keys = &scene.idempotency;
@@ -245,7 +245,7 @@ pub async fn an_undone_request_leaves_its_idempotency_key_free(harness: &dyn Har
     assert_eq!(keys.begin(&other).await.unwrap(), taken(&other));
 }
 
-/// However many there are, all go whose time is over, whatever became of them, and the others stay.
+/// All keys past their retention are removed, however many and whatever their state, and the others stay.
 pub async fn pruning_removes_idempotency_keys_whose_time_is_over(harness: &dyn Harness) {
     const MANY: usize = 1_100;
     let scene = Scene::new(harness);

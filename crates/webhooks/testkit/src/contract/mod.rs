@@ -1,14 +1,14 @@
-//! The contract that every store keeps: one test for each MUST of the ports.
+//! The contract of the stores: one test for each MUST of the ports.
 //!
-//! A store's integration test makes a [`Harness`] and runs the suite on it:
+//! A store's integration test creates a [`Harness`] and runs the suite on it:
 //!
 //! ```text
 //! rdev_webhooks_testkit::contract_tests!(MyHarness::new().await);
 //! ```
 //!
-//! Each test gets a harness of its own, with an empty store behind it. The store may keep its time by a
-//! database's clock: so no test relies on that clock standing still, or compares it more finely than
-//! [`TOLERANCE`]; tests let time pass in whole minutes.
+//! Each test gets its own harness with an empty store. The store may use the clock of a database, so no test
+//! assumes that the clock stands still or compares times more finely than [`TOLERANCE`]. Tests let time pass
+//! in whole minutes.
 
 mod api_keys;
 mod browsing;
@@ -63,50 +63,50 @@ pub use statistics::*;
 pub use visibility::*;
 pub use webhooks::*;
 
-/// How far a store's time may be from what a test expects.
+/// Maximum difference between a store's time and the time that a test expects.
 pub const TOLERANCE: Duration = Duration::from_secs(20);
 
-/// How long one test may take in all.
+/// Deadline of one test.
 const TEST_DEADLINE: Duration = Duration::from_secs(180);
 
-/// An empty store to be tested, and its time.
+/// An empty store under test, and its time.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// The store's events.
+    /// Returns the store's events.
     fn events(&self) -> Arc<dyn EventRepository>;
 
-    /// The store's webhooks.
+    /// Returns the store's webhooks.
     fn webhooks(&self) -> Arc<dyn WebhookRepository>;
 
-    /// The store's queue. Several handles are used at once by the tests of concurrency.
+    /// Returns the store's queue. The tests of concurrency use several handles at once.
     fn queue(&self) -> Arc<dyn DeliveryQueue>;
 
-    /// The store's history.
+    /// Returns the store's history.
     fn history(&self) -> Arc<dyn DeliveryHistory>;
 
-    /// The store's API keys.
+    /// Returns the store's API keys.
     fn api_keys(&self) -> Arc<dyn ApiKeyRepository>;
-    /// The store's registered event types.
+    /// Returns the store's registered event types.
     fn event_types(&self) -> Arc<dyn EventTypeRepository>;
 
-    /// The store's idempotency keys.
+    /// Returns the store's idempotency keys.
     fn idempotency(&self) -> Arc<dyn IdempotencyRepository>;
 
-    /// The store's statistics.
+    /// Returns the store's statistics.
     fn statistics(&self) -> Arc<dyn StatisticsRepository>;
 
-    /// What tells of changes in the store.
+    /// Returns the store's feed of changes.
     fn feed(&self) -> Arc<dyn DeliveryFeed>;
 
-    /// The store's replays.
+    /// Returns the store's replays.
     fn replays(&self) -> Arc<dyn ReplayRepository>;
 
-    /// Lets the store's time pass: afterwards whatever was due at a moment, or leased until then, is so
-    /// that much earlier as seen from [`Self::now`]. So a store on a database's clock shifts what it has
-    /// stored (due times, resume times, both ends of leases) back.
+    /// Lets the store's time pass: afterwards every due time and every end of a lease is earlier by `by`,
+    /// relative to [`Self::now`]. So a store on a database's clock shifts its stored times (due times, resume
+    /// times, both ends of leases) back.
     async fn advance(&self, by: Duration);
 
-    /// The time that the store has now.
+    /// Returns the store's current time.
     async fn now(&self) -> Timestamp;
 }
 

@@ -1,8 +1,8 @@
-//! Random sequences of steps, on the store and on a model of it side by side.
+//! The model test: random sequences of steps on the store and on a model of it side by side.
 //!
-//! The model is the domain's [`Progress`] for every delivery, in a time of its own that moves in whole
-//! minutes only. The store's may run a little ahead of that; so what is compared is what that cannot
-//! change: states, counts, answers, and due times to within [`TOLERANCE`](super::TOLERANCE).
+//! The model is the domain's [`Progress`] for every delivery, with its own time that moves only in whole
+//! minutes. The store's time may run a little ahead of it. So the test compares only what that cannot change:
+//! states, counts, answers, and due times to within [`TOLERANCE`](super::TOLERANCE).
 
 mod expected;
 mod steps;
@@ -12,8 +12,8 @@ use steps::Run;
 
 const STEPS: usize = 250;
 
-/// Whatever happens in whatever order, every delivery stands where the rules say, and has the attempts
-/// that were made.
+/// After any steps in any order, every delivery has the state that the rules give and the attempts that were
+/// made.
 pub async fn any_sequence_of_steps_keeps_the_rules(harness: &dyn Harness) {
     for seed in 1..=4 {
         let mut run = Run::begin(harness, seed).await;

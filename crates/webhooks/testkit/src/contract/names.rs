@@ -1,9 +1,9 @@
-//! The one list of the suite's tests.
+//! The list of the suite's tests.
 
 /// Runs the store contract suite: one test for each function of [`contract`](crate::contract).
 ///
-/// It takes an expression that makes a [`Harness`](crate::contract::Harness) over an empty store, and
-/// may await. The crate that uses it needs tokio with `macros` and `rt-multi-thread`.
+/// It takes an expression that creates a [`Harness`](crate::contract::Harness) over an empty store and may
+/// await. The calling crate needs tokio with `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! contract_tests {
     ($harness:expr) => {
@@ -20,7 +20,7 @@ macro_rules! contract_tests {
     };
 }
 
-/// Hands the names of the suite's tests to a macro, behind the tokens given.
+/// Passes the names of the suite's tests to a macro, after the given tokens.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! contract_test_names {

@@ -1,4 +1,4 @@
-//! `DeliveryHistory::prune`, and what it clears up.
+//! Tests of `DeliveryHistory::prune` and of everything that it removes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::scene::{DAY, HOUR, LEASE, Scene, first};
 use super::webhooks::assert_cancelled;
 use crate::samples;
 
-/// Prunes until there is nothing more to remove, for a store may stop at a bound.
+/// Prunes until nothing is left to remove, since a store may stop at a bound.
 async fn prune(scene: &Scene<'_>, retention: Duration) -> Pruned {
     let mut all = Pruned::default();
     for _ in 0..100 {
@@ -28,10 +28,10 @@ async fn prune(scene: &Scene<'_>, retention: Duration) -> Pruned {
         all.events += pruned.events;
         all.deliveries += pruned.deliveries;
     }
-    panic!("pruning comes to an end");
+    panic!("pruning does not end");
 }
 
-/// Prunes when all that was published until now is old, whole days included.
+/// Lets everything published so far become old, whole days included, and prunes.
 async fn prune_all(scene: &Scene<'_>) -> Pruned {
     scene.advance(DAY + DAY / 2).await;
     prune(scene, Duration::ZERO).await
@@ -41,7 +41,7 @@ async fn is_there(scene: &Scene<'_>, event: EventId) -> bool {
     scene.events.get(event).await.unwrap().is_some()
 }
 
-/// What an enabled webhook still waits for is kept whatever its age, with all that belongs to it.
+/// An unfinished delivery of an enabled webhook is kept at any age, with everything that belongs to it.
 pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -49,12 +49,12 @@ pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     for status in [DeliveryStatus::InFlight, DeliveryStatus::Retrying, DeliveryStatus::Pending] {
         waiting.push(scene.delivery_in(status, webhook).await);
     }
-    // One of an event's two deliveries is finished.
+    // One of the event's two deliveries is finished.
     let (slow, quick) = (scene.webhook().await, scene.webhook().await);
     let event = scene.publish().await;
     let leased = scene.claim_one(quick).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
-    // And one waits for a webhook that takes nothing now.
+    // Another one waits for a disabled webhook.
     let disabled = scene.webhook().await;
     let held = scene.publish_to(disabled).await;
     let since = scene.now().await;
@@ -77,8 +77,7 @@ pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     assert_eq!(scene.claim_one(slow).await.event_id, event);
 }
 
-/// What is older than the bound and finished goes with its deliveries, its attempts and its key; what
-/// is newer stays.
+/// A finished event older than the bound is removed with its deliveries, attempts and key. A newer one stays.
 pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -105,7 +104,7 @@ pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     let leased = scene.claim_one(webhook).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
 
-    // Nothing is as old as this.
+    // No event is as old as this.
     assert_eq!(prune(&scene, 2 * DAY).await, Pruned::default());
     assert_eq!(scene.deliveries(&DeliveryFilter::default()).await.len(), 5);
     assert!(scene.publish_one(&keyed(scene.new_event().await)).await.duplicate);
@@ -135,8 +134,8 @@ pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     assert_eq!(again.deliveries, 1);
 }
 
-/// A delivery whose worker died after its webhook was deleted is cancelled, however new it is; one
-/// that a worker may still be sending is left to that.
+/// A delivery whose worker died after its webhook was deleted is cancelled, however new it is. A delivery
+/// that a worker may still be sending is left alone.
 pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, alive) = (scene.webhook().await, scene.webhook().await);
@@ -156,12 +155,11 @@ pub async fn pruning_cancels_what_a_dead_worker_left_of_a_deleted_webhook(harnes
     assert_eq!(scene.status(sent).await, DeliveryStatus::InFlight);
     scene.settle_held(&sending[0], Settled::Succeeded).await;
     assert_eq!(scene.status(sent).await, DeliveryStatus::Succeeded);
-    // An enabled webhook's waits to be taken over.
+    // The delivery of an enabled webhook waits to be taken over.
     assert_eq!(scene.claim_one(alive).await.lease.delivery, dead);
 }
 
-/// Events that are published at the very moment at which their webhook is deleted leave nothing that
-/// waits for it once the store was cleared up.
+/// Events published while their webhook is deleted leave no waiting delivery after pruning.
 pub async fn nothing_waits_for_good_for_a_deleted_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for _ in 0..5 {
@@ -178,7 +176,7 @@ pub async fn nothing_waits_for_good_for_a_deleted_webhook(harness: &dyn Harness)
     }
 }
 
-/// A replay goes when it has ended as long ago as an event that goes, and all that it had queued with it.
+/// A replay is removed when it and all its queued deliveries ended as long ago as a removed event.
 pub async fn pruning_removes_replays_that_ended_long_ago(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, busy) = (scene.webhook().await, scene.webhook().await);
@@ -200,7 +198,7 @@ pub async fn pruning_removes_replays_that_ended_long_ago(harness: &dyn Harness) 
     prune(&scene, DAY).await;
     assert_eq!(there().await, [true, true, true]);
     prune_all(&scene).await;
-    assert_eq!(there().await, [false, true, true], "what it has queued is still waiting");
+    assert_eq!(there().await, [false, true, true], "its queued deliveries still wait");
     let leased = scene.claim_one(busy).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     scene.replays.advance(cancelled).await.unwrap();
@@ -233,7 +231,8 @@ async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
     tasks.join_all().await;
 }
 
-/// A secret that was rotated away is forgotten once it signs no more, and no other; its webhook stays as it is.
+/// A rotated-out secret is removed once it no longer signs, and no other secret is. The webhook stays
+/// unchanged.
 pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let until = scene.now().await + HOUR;

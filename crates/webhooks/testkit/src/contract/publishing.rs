@@ -1,4 +1,4 @@
-//! `EventRepository::publish`.
+//! Tests of `EventRepository::publish`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::samples;
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// An event is stored as it was given, with one delivery for each subscriber, due at once; a batch of
-/// a thousand is answered in order; and one that nobody wants is stored all the same.
+/// An event is stored unchanged, with one delivery for each subscriber, due at once. The results of a batch
+/// of a thousand are in order. An event without subscribers is stored too.
 pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhooks = [scene.webhook().await, scene.webhook().await];
@@ -84,8 +84,8 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
     assert!(scene.events.get(unwanted.id).await.unwrap().is_some());
 }
 
-/// Patterns and projects say who gets an event; who matches twice gets it once, who is disabled or
-/// deleted not at all.
+/// Patterns and projects select the receivers of an event. A webhook that matches twice gets it once, and a
+/// disabled or deleted webhook does not get it.
 pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
@@ -130,8 +130,8 @@ pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     }
 }
 
-/// A key counts once within its project, the absence of a project being one of its own; what stands
-/// beside a repeat in the batch is published.
+/// A key counts once within its project; no project counts as a project of its own. The other events in the
+/// batch of a repeat are published.
 pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     scene.webhook().await;
@@ -154,7 +154,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     assert_eq!(told(published), expected);
     assert!(scene.events.get(repeat.id).await.unwrap().is_none());
 
-    // A repeat gets the first one's count, though there are more subscribers by now.
+    // A repeat gets the first event's count, although there are more subscribers by now.
     let second = scene.webhook().await;
     let of_a = keyed("k", Some("a")).await;
     let of_b = keyed("k", Some("b")).await;
@@ -173,8 +173,8 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     assert_eq!(record.event.body, once.body);
 }
 
-/// However many publish a key at once, one event comes of it, and what each published beside it is
-/// unharmed.
+/// Any number of concurrent publications of a key create one event, and the other events in their batches are
+/// unaffected.
 pub async fn concurrent_publishers_take_a_key_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -195,7 +195,7 @@ pub async fn concurrent_publishers_take_a_key_once(harness: &dyn Harness) {
     let answers = publishers.join_all().await;
     let shared: Vec<Published> = answers.iter().map(|answer| answer[1]).collect();
     let firsts: Vec<_> = shared.iter().filter(|one| !one.duplicate).collect();
-    assert_eq!(firsts.len(), 1, "one of them is the first");
+    assert_eq!(firsts.len(), 1, "exactly one of them is the first");
     for one in &shared {
         assert_eq!((one.id, one.deliveries), (firsts[0].id, 1));
     }
@@ -209,8 +209,8 @@ pub async fn concurrent_publishers_take_a_key_once(harness: &dyn Harness) {
     assert_eq!(all.len(), 8 * 2 + 1);
 }
 
-/// An event whose id is there is told of and otherwise left alone, though there are more subscribers by
-/// now; what stands beside it in the batch is published.
+/// An event whose id is stored already is reported as a duplicate and left unchanged, although there are more
+/// subscribers by now. The other events in the batch are published.
 pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -237,8 +237,8 @@ pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
     assert!(scene.claim(second, 10).await.iter().all(|one| one.event_id == fresh.id));
 }
 
-/// Events whose new deliveries exceed the limit leave nothing behind, neither events nor keys, and each is
-/// answered with its number of deliveries; what was stored before adds nothing to the count.
+/// Events whose new deliveries exceed the limit leave nothing behind, neither events nor keys, and the answer
+/// gives the number of deliveries of each. Events that were stored before add nothing to the count.
 pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for _ in 0..3 {
@@ -261,7 +261,7 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
         for limit in [0, 1, total - 1] {
             let outcome = scene.events.publish_within(batch, limit).await.unwrap();
             let PublishOutcome::TooLarge(told) = outcome else { panic!("{outcome:?} within {limit}") };
-            // Beyond the limit, the count may end.
+            // Beyond the limit, the count may stop.
             assert_eq!(told.len(), counts.len(), "{told:?}");
             assert!(told.iter().zip(&counts).all(|(told, count)| told <= count), "{told:?}");
             assert!(told.iter().sum::<u32>() > limit, "{told:?} within {limit}");
@@ -279,7 +279,7 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
     let PublishOutcome::Stored(published) = outcome else { panic!("{outcome:?}") };
     let told: Vec<_> = published.iter().map(|one| (one.deliveries, one.duplicate)).collect();
     assert_eq!(told, [(3, false), (3, false), (3, true), (4, false)]);
-    // The key is taken, so it adds nothing, whatever the limit.
+    // The key is used already, so the event adds nothing, whatever the limit.
     let again = NewEvent { id: scene.new_event().await.id, ..keyed.clone() };
     let outcome = scene.events.publish_within(&[again], 0).await.unwrap();
     let PublishOutcome::Stored(published) = outcome else { panic!("{outcome:?}") };
@@ -302,8 +302,8 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
     assert!(matches!(outcome, PublishOutcome::Stored(_)), "{outcome:?}");
 }
 
-/// A producer that is limited to projects is answered with the deliveries to webhooks that it sees, in a
-/// batch with others' events too; a repeat with those of the moment.
+/// A project-scoped producer gets the number of deliveries to webhooks that are visible to it, also in a
+/// batch with events of others. A repeat gets the current number.
 pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>();
@@ -338,8 +338,8 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
     assert!(published[0].duplicate);
 }
 
-/// A targeted event reaches its webhook alone, whatever that subscribes to, unless it is disabled or
-/// not there.
+/// A targeted event reaches only its webhook, whatever that subscribes to, unless the webhook is disabled or
+/// missing.
 pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.webhook().await;
@@ -369,7 +369,7 @@ pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     assert!(scene.events.get(event.id).await.unwrap().is_some());
 }
 
-/// What is meant for a webhook of one version reaches no other version, in one batch with others or alone.
+/// An event for one version of a webhook reaches no other version, in a batch or alone.
 pub async fn publish_to_a_version_reaches_no_other(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -391,7 +391,7 @@ pub async fn publish_to_a_version_reaches_no_other(harness: &dyn Harness) {
     assert_eq!(scene.publish_one(&at(3).await).await.deliveries, 1);
 }
 
-/// Publishing wakes a worker of the same process, one that waits and one that waits later.
+/// Publishing wakes a worker of the same process, whether it waits already or begins to wait later.
 pub async fn publishing_wakes_a_waiting_worker(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     scene.webhook().await;

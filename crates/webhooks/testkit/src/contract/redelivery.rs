@@ -1,4 +1,4 @@
-//! `DeliveryQueue::redeliver`.
+//! Tests of `DeliveryQueue::redeliver`.
 
 use rdev_webhooks_domain::ports::{Entropy, KeyRequest, KeyState, Redelivery};
 use rdev_webhooks_domain::{
@@ -11,26 +11,27 @@ use super::scene::{DAY, HOUR, LEASE, MINUTE, Scene};
 use super::{Harness, TOLERANCE};
 use crate::samples;
 
-/// Redelivers what can be, and gives the delivery as it was answered, which is as it is.
+/// Redelivers a delivery that allows it. Returns the answered delivery after comparing it with the stored
+/// one.
 async fn redeliver(scene: &Scene<'_>, id: DeliveryId, trigger: Trigger) -> Delivery {
     let answer = scene.queue.redeliver(id, &trigger.into()).await.unwrap();
     let Some(Redelivery::Queued(delivery)) = answer else {
-        panic!("a redelivery was answered with {answer:?}");
+        panic!("the redelivery returned {answer:?}");
     };
     assert_eq!(delivery, scene.delivery(id).await);
-    let due_at = delivery.state.next_attempt_at().expect("it waits");
+    let due_at = delivery.state.next_attempt_at().expect("the delivery waits");
     assert!(due_at <= scene.now().await + TOLERANCE, "{due_at} is not now");
     delivery
 }
 
-/// An attempt that was asked for while a retry waited leaves that where it was if it fails, and uses up
-/// no attempt of the policy; asking twice is no different.
+/// A manual attempt before a waiting retry leaves the retry's due time unchanged if it fails, and uses up no
+/// attempt of the retry policy. A second request makes no difference.
 pub async fn a_redelivery_leaves_the_automatic_retry_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
     let id = scene.publish_to(webhook).await;
 
-    // A first attempt that is due already is just that.
+    // A first attempt that is already due stays a first attempt.
     let first = redeliver(&scene, id, Trigger::Manual).await;
     assert_eq!(first.state.status(), DeliveryStatus::Pending);
     let leased = scene.claim_one(webhook).await;
@@ -48,7 +49,7 @@ pub async fn a_redelivery_leaves_the_automatic_retry_alone(harness: &dyn Harness
 
     let delivery = scene.delivery(id).await;
     assert_eq!(delivery.state.status(), DeliveryStatus::Retrying);
-    assert_eq!(delivery.state.next_attempt_at(), retry_at, "the retry stands");
+    assert_eq!(delivery.state.next_attempt_at(), retry_at, "the retry keeps its due time");
     assert!(scene.claim(webhook, 1).await.is_empty());
     scene.advance(HOUR - MINUTE).await;
     assert!(scene.claim(webhook, 1).await.is_empty());
@@ -59,7 +60,7 @@ pub async fn a_redelivery_leaves_the_automatic_retry_alone(harness: &dyn Harness
     let triggers: Vec<_> = scene.attempts(id).await.iter().map(|one| one.trigger).collect();
     assert_eq!(triggers, [Trigger::Manual, Trigger::Automatic]);
 
-    // Given back unused, the request still stands before the retry.
+    // After a release, the requested attempt still comes before the retry.
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
     redeliver(&scene, id, Trigger::Replay).await;
     let leased = scene.claim_one(webhook).await;
@@ -67,13 +68,13 @@ pub async fn a_redelivery_leaves_the_automatic_retry_alone(harness: &dyn Harness
     let leased = scene.claim_one(webhook).await;
     assert_eq!((leased.trigger, leased.resumes), (Trigger::Replay, true));
     assert_eq!((leased.attempt, leased.automatic_attempts), (4, 2));
-    // If it succeeds, there is no retry any more.
+    // If it succeeds, the retry is not needed.
     scene.settle_held(&leased, Settled::Succeeded).await;
     scene.advance(2 * HOUR).await;
     assert!(scene.claim(webhook, 1).await.is_empty());
 }
 
-/// A finished delivery is taken up again with its attempts, and ends again with one more.
+/// A finished delivery is reopened with its attempts, and ends again with one more.
 pub async fn a_finished_delivery_can_be_redelivered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -110,7 +111,8 @@ pub async fn a_finished_delivery_can_be_redelivered(harness: &dyn Harness) {
     }
 }
 
-/// A delivery in flight is left alone; once its worker is dead, it is not in flight.
+/// A delivery in flight is not redelivered. After the lease of a dead worker has expired, it is not in
+/// flight.
 pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -129,7 +131,7 @@ pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
     scene.settle_held(&next, Settled::Succeeded).await;
 }
 
-/// Nothing is sent to a webhook that is disabled or deleted, though somebody asks for it.
+/// A redelivery to a disabled or deleted webhook sends nothing.
 pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -155,7 +157,7 @@ pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
     }
 }
 
-/// A redelivery wakes a worker of the same process, one that waits and one that waits later.
+/// A redelivery wakes a worker of the same process, whether it waits already or begins to wait later.
 pub async fn a_redelivery_wakes_a_waiting_worker(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -166,8 +168,8 @@ pub async fn a_redelivery_wakes_a_waiting_worker(harness: &dyn Harness) {
     scene.expect_wake_ups(ask).await;
 }
 
-/// What is asked for twice under one key is made once, whatever has become of it by then, and of many who ask at
-/// once too; a refusal leaves it to be made.
+/// A redelivery requested twice under one key is made once, whatever the delivery's state by then, also for
+/// concurrent requests. A refused redelivery can be requested again.
 pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -179,7 +181,7 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
     };
     for id in [id, ended] {
         let key = take_key(&scene, &format!("one {id}")).await;
-        // Not while it is in flight.
+        // It is refused while the delivery is in flight.
         redeliver(&scene, id, Trigger::Manual).await;
         let leased = scene.claim_one(webhook).await;
         assert_eq!(asked(id, &key).await, Some(Redelivery::InFlight));
@@ -203,7 +205,7 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
             }
         }
         assert!(scene.claim(webhook, 1).await.is_empty());
-        // It is the key that tells, and for no longer than it is remembered.
+        // Only the key identifies the repeat, and only as long as it is kept.
         let other = take_key(&scene, &format!("another {id}")).await;
         assert!(matches!(asked(id, &other).await, Some(Redelivery::Queued(_))));
         let leased = scene.claim_one(webhook).await;

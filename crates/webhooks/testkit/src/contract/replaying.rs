@@ -1,4 +1,4 @@
-//! `ReplayRepository::advance`.
+//! Tests of `ReplayRepository::advance`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use super::Harness;
 use super::scene::{MINUTE, Scene};
 use crate::samples;
 
-/// The window of a webhook that takes one delivery at once.
+/// The window of a webhook that takes one delivery at a time.
 const SMALL_WINDOW: usize = 4;
 
 impl Scene<'_> {
-    /// A webhook whose replays have a window of [`SMALL_WINDOW`].
+    /// Creates a webhook whose replays have a window of [`SMALL_WINDOW`].
     async fn narrow_webhook(&self) -> WebhookId {
         let webhook = self.webhook().await;
         self.change(webhook, |webhook| webhook.max_in_flight = std::num::NonZeroU32::new(1)).await;
@@ -31,7 +31,7 @@ impl Scene<'_> {
         self.replays.advance(id).await.unwrap().expect("the replay is open")
     }
 
-    /// Sends all that is due, and says what that was, in the order of the ids.
+    /// Sends all due deliveries and returns them in the order of their ids.
     async fn send_all(&self, webhook: WebhookId, settled: Settled) -> Vec<DeliveryId> {
         let leased = self.claim(webhook, 1_000).await;
         let mut settlements = Vec::with_capacity(leased.len());
@@ -39,13 +39,13 @@ impl Scene<'_> {
             settlements.push(self.settlement(one, settled).await);
         }
         let recorded = self.queue.settle(&settlements).await.unwrap();
-        assert!(recorded.iter().all(|recorded| *recorded), "the leases are held");
+        assert!(recorded.iter().all(|recorded| *recorded), "the leases are current");
         let mut sent: Vec<_> = leased.iter().map(|one| one.lease.delivery).collect();
         sent.sort_unstable();
         sent
     }
 
-    /// Takes a replay to its end, where all succeed, and says what was sent.
+    /// Advances a replay to its end, with only successes, and returns the sent deliveries.
     async fn run_to_the_end(&self, id: ReplayId, webhook: WebhookId) -> Vec<DeliveryId> {
         let mut sent = Vec::new();
         for _ in 0..1_000 {
@@ -55,11 +55,11 @@ impl Scene<'_> {
                 return sent;
             }
         }
-        panic!("the replay comes to an end");
+        panic!("the replay does not end");
     }
 }
 
-/// A replay takes the deliveries of its webhook, range, outcome and projects, the oldest first, each once.
+/// A replay takes the deliveries of its webhook, range, outcome and projects, oldest first, each once.
 pub async fn a_replay_takes_just_what_its_selection_describes(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, other) = (scene.narrow_webhook().await, scene.webhook().await);
@@ -89,7 +89,7 @@ pub async fn a_replay_takes_just_what_its_selection_describes(harness: &dyn Harn
     assert_eq!(scene.send_all(webhook, Settled::Succeeded).await, expected[..4]);
     assert_eq!(scene.run_to_the_end(id, webhook).await, expected[4..]);
 
-    // What succeeded is replayed just as well, if that is what is asked for.
+    // Succeeded deliveries are replayed too, if the selection says so.
     let outcome = DeliveryOutcome::Succeeded;
     let selection =
         ReplaySelection { since: succeeded[0].time(), outcome, ..scene.all_failed(webhook).await };
@@ -100,8 +100,8 @@ pub async fn a_replay_takes_just_what_its_selection_describes(harness: &dyn Harn
     }
 }
 
-/// A delivery that was still on its way when the others were counted is none of the replay's, though it
-/// fails before the replay comes to it.
+/// A delivery that was unfinished when the others were counted is not part of the replay, even if it fails
+/// before the replay reaches it.
 pub async fn what_ends_later_is_not_replayed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -117,7 +117,7 @@ pub async fn what_ends_later_is_not_replayed(harness: &dyn Harness) {
     assert_eq!(scene.replay(id).await.queued, 2);
 }
 
-/// However many workers take a replay further at once, none of its deliveries is left out, none is queued
+/// With any number of workers that advance a replay concurrently, no delivery is skipped, none is queued
 /// twice, and no more wait than the window allows.
 pub async fn concurrent_steps_take_each_delivery_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -126,7 +126,7 @@ pub async fn concurrent_steps_take_each_delivery_once(harness: &dyn Harness) {
     let id = scene.begin(scene.all_failed(webhook).await).await;
     let mut sent = Vec::new();
     while scene.replay(id).await.state == ReplayState::Running {
-        assert!(sent.len() <= failed.len(), "it comes to an end");
+        assert!(sent.len() <= failed.len(), "the replay ends");
         let start = Arc::new(Barrier::new(6));
         let queued = Arc::new(Mutex::new(0));
         let mut tasks = JoinSet::new();
@@ -142,8 +142,8 @@ pub async fn concurrent_steps_take_each_delivery_once(harness: &dyn Harness) {
         }
         tasks.join_all().await;
         let due = scene.send_all(webhook, Settled::Succeeded).await;
-        assert_eq!(due.len(), *queued.lock().await, "what is said to be queued is");
-        assert!(due.len() <= SMALL_WINDOW, "{} wait", due.len());
+        assert_eq!(due.len(), *queued.lock().await, "the reported number is queued");
+        assert!(due.len() <= SMALL_WINDOW, "{} deliveries wait", due.len());
         sent.extend(due);
     }
     assert_eq!(sent, failed);
@@ -153,7 +153,7 @@ pub async fn concurrent_steps_take_each_delivery_once(harness: &dyn Harness) {
     }
 }
 
-/// A delivery that is replayed keeps its attempts and is attempted once more, whatever comes of it.
+/// A replayed delivery keeps its attempts and is attempted once more, whatever the outcome.
 pub async fn a_replayed_delivery_is_attempted_once_more(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -174,11 +174,11 @@ pub async fn a_replayed_delivery_is_attempted_once_more(harness: &dyn Harness) {
     assert_eq!(scene.status(delivery).await, DeliveryStatus::Failed);
     let made: Vec<_> = scene.attempts(delivery).await.iter().map(|one| (one.number, one.trigger)).collect();
     assert_eq!(made, [(2, Trigger::Replay), (1, Trigger::Automatic)]);
-    // It failed again, and the replay is past it.
+    // It failed again, and the replay has passed it.
     assert!(matches!(scene.step(id).await.state, ReplayState::Completed { .. }));
 }
 
-/// No more of a replay's deliveries wait than its window has room for, and the next follow as these end.
+/// No more deliveries of a replay wait than its window allows, and further ones follow as these end.
 pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -187,10 +187,10 @@ pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended, step.looked), (LEAST_WAITING, 0, true));
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended, step.looked), (0, 0, false), "there is no room");
+    assert_eq!((step.queued, step.ended, step.looked), (0, 0, false), "the window is full");
     let leased = scene.claim(webhook, 5).await;
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended), (0, 0), "what is in flight waits too");
+    assert_eq!((step.queued, step.ended), (0, 0), "deliveries in flight count too");
     for one in &leased {
         scene.settle_held(one, Settled::Succeeded).await;
     }
@@ -198,14 +198,14 @@ pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     assert_eq!((step.queued, step.ended), (7, 5), "twice as many as have ended may wait");
     assert_eq!(scene.replay(id).await.waiting, 10);
 
-    // The window of an endpoint that takes all of it grows, up to a bound.
+    // The window grows up to a bound while the endpoint takes all of it.
     for (ended, queued) in [(10, 20), (20, 40), (40, 45)] {
         assert_eq!(scene.send_all(webhook, Settled::Succeeded).await.len(), ended as usize);
         let step = scene.step(id).await;
         assert_eq!((step.queued, step.ended), (queued, ended));
     }
 
-    // One that takes less is left with less, as soon as that can be.
+    // It shrinks as soon as possible when the endpoint takes less.
     let webhook = scene.webhook().await;
     let failed = scene.failed(webhook, 40).await;
     let id = scene.begin(scene.all_failed(webhook).await).await;
@@ -228,7 +228,7 @@ pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     assert_eq!(rest, failed[30..]);
 }
 
-/// An event that is published while a replay goes on is claimed before what the replay queues after it.
+/// An event published during a replay is claimed before deliveries that the replay queues after it.
 pub async fn an_event_waits_behind_no_more_than_a_replays_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.narrow_webhook().await;
@@ -249,11 +249,11 @@ pub async fn an_event_waits_behind_no_more_than_a_replays_window(harness: &dyn H
         before += 1;
         assert!(before <= SMALL_WINDOW, "the event waits behind {before}");
     }
-    assert_eq!(before, SMALL_WINDOW, "the replay goes on beside it");
+    assert_eq!(before, SMALL_WINDOW, "the replay continues beside it");
     assert_eq!(scene.replay(id).await.state, ReplayState::Running);
 }
 
-/// A step passes over so many deliveries that are not to be taken, and leaves the rest to the next.
+/// A step skips a bounded number of deliveries that it does not take, and leaves the rest to the next step.
 pub async fn a_step_looks_at_so_many_deliveries_only(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -269,7 +269,7 @@ pub async fn a_step_looks_at_so_many_deliveries_only(harness: &dyn Harness) {
     assert_eq!(scene.run_to_the_end(id, webhook).await, failed[LOOK_AT as usize..]);
 }
 
-/// A replay tells what became of its deliveries, and is complete when the last has ended.
+/// A replay reports the outcomes of its deliveries, and is complete when the last one has ended.
 pub async fn a_replay_counts_what_became_of_its_deliveries(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -284,7 +284,7 @@ pub async fn a_replay_counts_what_became_of_its_deliveries(harness: &dyn Harness
     let replay = scene.replay(id).await;
     assert_eq!((replay.queued, replay.waiting), (3, 1));
     assert_eq!((replay.succeeded, replay.failed, replay.cancelled), (1, 1, 0));
-    assert_eq!(replay.looked_to, None, "there is nothing left to be looked for");
+    assert_eq!(replay.looked_to, None, "nothing is left to scan");
 
     scene.settle_held(&leased[2], Settled::Succeeded).await;
     let step = scene.step(id).await;
@@ -296,7 +296,7 @@ pub async fn a_replay_counts_what_became_of_its_deliveries(harness: &dyn Harness
     assert_eq!(scene.replays.advance(id).await.unwrap(), None);
 }
 
-/// While its webhook is disabled a replay queues nothing; then it goes on where it was.
+/// While its webhook is disabled, a replay queues nothing. Afterwards it continues where it was.
 pub async fn a_replay_pauses_while_its_webhook_is_disabled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.narrow_webhook().await;
@@ -319,7 +319,7 @@ pub async fn a_replay_pauses_while_its_webhook_is_disabled(harness: &dyn Harness
     assert_eq!(sent, failed.into_iter().collect());
 }
 
-/// With its webhook a replay ends; what was in flight is still counted.
+/// A replay ends when its webhook is deleted. A delivery in flight is still counted.
 pub async fn a_replay_of_a_deleted_webhook_ends(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.narrow_webhook().await;
@@ -339,8 +339,8 @@ pub async fn a_replay_of_a_deleted_webhook_ends(harness: &dyn Harness) {
     assert!(scene.replays.due(None, 10).await.unwrap().is_empty());
 }
 
-/// What a replay had queued when it was cancelled is sent all the same and counted; what it had not come to
-/// stays as it was.
+/// Deliveries that a replay had queued before its cancellation are still sent and counted. Deliveries that it
+/// had not reached stay unchanged.
 pub async fn a_cancelled_replay_queues_no_more(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.narrow_webhook().await;
@@ -361,7 +361,8 @@ pub async fn a_cancelled_replay_queues_no_more(harness: &dyn Harness) {
     }
 }
 
-/// A step that queues something wakes a worker of the same process, one that waits and one that waits later.
+/// A step that queues a delivery wakes a worker of the same process, whether it waits already or begins to
+/// wait later.
 pub async fn a_replay_wakes_a_waiting_worker(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let begun = Mutex::new(Vec::new());
@@ -371,7 +372,7 @@ pub async fn a_replay_wakes_a_waiting_worker(harness: &dyn Harness) {
         begun.lock().await.push(scene.begin(scene.all_failed(webhook).await).await);
     }
     let step = async || {
-        let id = begun.lock().await.pop().expect("there is one for each time");
+        let id = begun.lock().await.pop().expect("one replay is left for each call");
         assert_eq!(scene.step(id).await.queued, 1);
     };
     scene.expect_wake_ups(step).await;

@@ -1,4 +1,4 @@
-//! `ReplayRepository`, save taking replays further.
+//! Tests of `ReplayRepository` except `advance`.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::scene::{HOUR, MINUTE, Scene, all_pages, first};
 use crate::samples;
 
 impl Scene<'_> {
-    /// Events for one webhook that are not published yet, in the order of their ids.
+    /// Returns events for one webhook that are not published yet, in the order of their ids.
     pub(super) async fn new_events(&self, webhook: WebhookId, count: usize) -> Vec<NewEvent> {
         let mut events = Vec::with_capacity(count);
         for _ in 0..count {
@@ -26,7 +26,7 @@ impl Scene<'_> {
         events
     }
 
-    /// Publishes events for one webhook that has nothing due, and lets all their deliveries fail.
+    /// Publishes events for one webhook without due deliveries, and lets all their deliveries fail.
     pub(super) async fn fail_all(&self, webhook: WebhookId, events: &[NewEvent]) -> Vec<DeliveryId> {
         self.events.publish(events).await.unwrap();
         let count = u32::try_from(events.len()).unwrap();
@@ -42,13 +42,13 @@ impl Scene<'_> {
         events.iter().map(|event| DeliveryId::derive(event.id, webhook)).collect()
     }
 
-    /// So many failed deliveries, in the order of their ids.
+    /// Creates `count` failed deliveries. Returns them in the order of their ids.
     pub(super) async fn failed(&self, webhook: WebhookId, count: usize) -> Vec<DeliveryId> {
         let events = self.new_events(webhook, count).await;
         self.fail_all(webhook, &events).await
     }
 
-    /// All of a webhook's deliveries that failed.
+    /// Selects all failed deliveries of a webhook.
     pub(super) async fn all_failed(&self, webhook: WebhookId) -> ReplaySelection {
         ReplaySelection {
             webhook_id: webhook,
@@ -59,7 +59,7 @@ impl Scene<'_> {
         }
     }
 
-    /// A replay that has not begun.
+    /// Returns a replay that has not begun.
     pub(super) async fn new_replay(&self, selection: ReplaySelection) -> Replay {
         let matched = self.replays.count(&selection).await.unwrap();
         let entropy: &dyn Entropy = &self.entropy;
@@ -67,7 +67,7 @@ impl Scene<'_> {
         Replay::new(id, selection, matched)
     }
 
-    /// A replay that has begun.
+    /// Begins a replay and returns it.
     pub(super) async fn begin(&self, selection: ReplaySelection) -> ReplayId {
         let replay = self.new_replay(selection).await;
         assert_eq!(self.replays.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
@@ -75,7 +75,7 @@ impl Scene<'_> {
     }
 
     pub(super) async fn replay(&self, id: ReplayId) -> Replay {
-        self.replays.get(id).await.unwrap().expect("the replay is there")
+        self.replays.get(id).await.unwrap().expect("the replay exists")
     }
 
     pub(super) async fn disable(&self, webhook: WebhookId) {
@@ -84,8 +84,7 @@ impl Scene<'_> {
     }
 }
 
-/// A count is of the finished deliveries of the webhook, the range, the outcome and the projects that are
-/// asked for.
+/// A count contains exactly the finished deliveries of the selected webhook, range, outcome and projects.
 pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, other) = (scene.webhook().await, scene.webhook().await);
@@ -116,10 +115,10 @@ pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
     }
     let redelivered = scene.queue.redeliver(failed[0], &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(redelivered, Some(Redelivery::Queued(_))));
-    assert_eq!(scene.replays.count(&all).await.unwrap().deliveries, 2, "one is not finished any more");
+    assert_eq!(scene.replays.count(&all).await.unwrap().deliveries, 2, "one delivery is no longer finished");
 }
 
-/// A replay reads back as it was begun.
+/// A replay reads back unchanged.
 pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, other) = (scene.webhook().await, scene.webhook().await);
@@ -143,7 +142,7 @@ pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
     }
 }
 
-/// Of several that begin at once one does; the next may begin when it has ended.
+/// Of several replays that begin concurrently, one succeeds. The next may begin when it has ended.
 pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -167,7 +166,7 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
     let filter = ReplayFilter { webhook, projects: None };
     assert_eq!(scene.replays.list(&filter, first(10)).await.unwrap().items.len(), 1);
 
-    // Another webhook's is none of its business.
+    // A replay of another webhook is independent.
     let other = scene.webhook().await;
     scene.failed(other, 1).await;
     scene.begin(scene.all_failed(other).await).await;
@@ -175,7 +174,7 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
     scene.begin(all).await;
 }
 
-/// A replay of nothing has ended when it begins, keeps no other from running, and is kept by none.
+/// An empty replay is completed when it begins. It prevents no other replay, and no other prevents it.
 pub async fn a_replay_of_nothing_is_complete_at_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -192,7 +191,7 @@ pub async fn a_replay_of_nothing_is_complete_at_once(harness: &dyn Harness) {
     assert_eq!(scene.replays.due(None, 10).await.unwrap(), [running]);
 }
 
-/// A webhook that is disabled or gone is sent nothing.
+/// No replay begins for a disabled or deleted webhook.
 pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -232,7 +231,7 @@ pub async fn replays_are_paged_newest_first(harness: &dyn Harness) {
     assert_eq!(listed, ids);
 }
 
-/// Who sees some projects only is shown replays that are limited to some of them.
+/// A project-scoped caller sees only replays that are restricted to some of its projects.
 pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -261,7 +260,7 @@ pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
     }
 }
 
-/// Who is asked to cancel what has ended says so, and changes nothing.
+/// A cancellation of an ended replay reports that it has ended, and changes nothing.
 pub async fn a_replay_that_has_ended_is_not_cancelled(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -282,8 +281,8 @@ pub async fn a_replay_that_has_ended_is_not_cancelled(harness: &dyn Harness) {
     assert_eq!(scene.replays.cancel(unknown).await.unwrap(), None);
 }
 
-/// A replay is open while it runs, and until what it has queued has ended; they are listed in the order of
-/// their ids, a page at a time.
+/// A replay is open while it runs and until its queued deliveries have ended. Open replays are listed in the
+/// order of their ids, a page at a time.
 pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut ids = Vec::new();
@@ -298,7 +297,7 @@ pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) 
     assert_eq!(scene.replays.due(None, 2).await.unwrap(), ids[..2]);
     assert_eq!(scene.replays.due(Some(ids[1]), 2).await.unwrap(), ids[2..]);
 
-    // One is cancelled with something in the queue, one with nothing, and one goes on.
+    // One is cancelled with a queued delivery, one without, and one continues.
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().queued, 1);
     scene.replays.cancel(ids[0]).await.unwrap();
     scene.replays.cancel(ids[1]).await.unwrap();
@@ -307,11 +306,12 @@ pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) 
     scene.settle_held(&leased, Settled::Succeeded).await;
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().ended, 1);
     assert_eq!(scene.replays.due(None, 10).await.unwrap(), ids[2..]);
-    assert_eq!(scene.replays.advance(ids[0]).await.unwrap(), None, "there is nothing left to be done");
+    assert_eq!(scene.replays.advance(ids[0]).await.unwrap(), None, "nothing is left to do");
     assert_eq!(scene.replay(ids[0]).await.succeeded, 1);
 }
 
-/// A replay that waits for its webhook is due ever more seldom, and at once when the webhook is changed or deleted.
+/// A replay that waits for its webhook becomes due at growing intervals, and at once when the webhook is
+/// changed or deleted.
 pub async fn a_replay_that_gets_nowhere_is_due_ever_more_seldom(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (disabled, slow) = (scene.webhook().await, scene.webhook().await);
@@ -326,7 +326,7 @@ pub async fn a_replay_that_gets_nowhere_is_due_ever_more_seldom(harness: &dyn Ha
     assert_eq!(
         due().await,
         ids,
-        "one has just got on, and one was not looked at since its webhook was changed"
+        "one has just advanced, and one was not advanced since its webhook was changed"
     );
     scene.advance(5 * MINUTE).await;
     for id in &ids {
@@ -334,7 +334,7 @@ pub async fn a_replay_that_gets_nowhere_is_due_ever_more_seldom(harness: &dyn Ha
     }
     assert!(due().await.is_empty());
     scene.advance(2 * MINUTE).await;
-    assert_eq!(due().await, ids[1..], "a disabled webhook is asked for more seldom");
+    assert_eq!(due().await, ids[1..], "the replay of a disabled webhook is due less often");
     scene.step(ids[1]).await;
     scene.advance(HOUR).await;
     assert_eq!(due().await, ids);
@@ -347,8 +347,8 @@ pub async fn a_replay_that_gets_nowhere_is_due_ever_more_seldom(harness: &dyn Ha
     assert_eq!(due().await, ids);
 }
 
-/// No replay begins of a webhook that is not visible, as one that was moved to other projects a moment ago; of one
-/// that is, it does.
+/// A replay begins only if its webhook is visible to the caller. A webhook that has just been moved to other
+/// projects is not.
 pub async fn who_sees_no_webhook_replays_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for (of_webhook, limited_to, is_begun) in [

@@ -1,4 +1,4 @@
-//! What the tests of the suite have in common.
+//! The fixture of the suite's tests.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the leases of the suite last unless a test says otherwise.
+/// Duration of the suite's leases, unless a test says otherwise.
 pub(super) const LEASE: Duration = Duration::from_secs(5 * 60);
 
-/// How long a wake-up may take to arrive.
+/// Deadline for a wake-up.
 const WAKE_UP: Duration = Duration::from_secs(10);
 
-/// A harness, its ports, and shorthands for what most tests do with them.
+/// A harness, its ports, and shorthands for common operations.
 pub(super) struct Scene<'a> {
     pub(super) harness: &'a dyn Harness,
     pub(super) events: Arc<dyn EventRepository>,
@@ -70,14 +70,14 @@ impl<'a> Scene<'a> {
         self.harness.advance(by).await;
     }
 
-    /// About now, and at least a millisecond after the moment before: ids of successive moments are in
-    /// order.
+    /// Returns about the current time, at least a millisecond after the previous call, so that ids of
+    /// successive calls are in order.
     pub(super) async fn moment(&self) -> Timestamp {
         let nth = self.moments.fetch_add(1, Ordering::Relaxed);
         self.now().await + Duration::from_millis(nth)
     }
 
-    /// A webhook for everything that is not stored yet.
+    /// Returns a webhook for all events, not stored yet.
     pub(super) async fn new_webhook(&self) -> Webhook {
         samples::webhook(&self.entropy, self.moment().await)
     }
@@ -88,17 +88,17 @@ impl<'a> Scene<'a> {
         created.expect("a new webhook is stored");
     }
 
-    /// A stored webhook for everything.
+    /// Stores a webhook for all events.
     pub(super) async fn webhook(&self) -> WebhookId {
         let webhook = self.new_webhook().await;
         self.create(&webhook).await;
         webhook.id
     }
 
-    /// Changes a stored webhook, and gives what is stored then.
+    /// Changes a stored webhook and returns the result.
     pub(super) async fn change(&self, id: WebhookId, change: impl FnOnce(&mut Webhook) + Send) -> Webhook {
         let stored = self.webhooks.get(id).await.unwrap();
-        let mut webhook = stored.expect("the webhook is there");
+        let mut webhook = stored.expect("the webhook exists");
         change(&mut webhook);
         webhook.version += 1;
         webhook.updated_at = self.moment().await;
@@ -107,13 +107,13 @@ impl<'a> Scene<'a> {
         webhook
     }
 
-    /// Deletes a webhook that is there.
+    /// Deletes an existing webhook.
     pub(super) async fn delete(&self, id: WebhookId) {
         let deleted = self.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
         assert_eq!(deleted, Updated::Applied);
     }
 
-    /// An event that is not published yet.
+    /// Returns an event that is not published yet.
     pub(super) async fn new_event(&self) -> NewEvent {
         samples::event(&self.entropy, self.moment().await)
     }
@@ -121,7 +121,7 @@ impl<'a> Scene<'a> {
     pub(super) async fn publish_one(&self, event: &NewEvent) -> Published {
         let published = self.events.publish(std::slice::from_ref(event)).await;
         let published = published.expect("an event is published");
-        assert_eq!(published.len(), 1, "one answer for one event");
+        assert_eq!(published.len(), 1, "one result for one event");
         published[0]
     }
 
@@ -131,11 +131,11 @@ impl<'a> Scene<'a> {
         self.publish_one(&event).await.id
     }
 
-    /// Publishes one event to one webhook, and gives its delivery.
+    /// Publishes one event to one webhook and returns its delivery.
     pub(super) async fn publish_to(&self, webhook: WebhookId) -> DeliveryId {
         let event = NewEvent { target: Target::Webhook(webhook), ..self.new_event().await };
         let published = self.publish_one(&event).await;
-        assert_eq!(published.deliveries, 1, "the webhook takes the event");
+        assert_eq!(published.deliveries, 1, "the webhook receives the event");
         DeliveryId::derive(published.id, webhook)
     }
 
@@ -154,20 +154,20 @@ impl<'a> Scene<'a> {
             token: samples::token(&self.entropy),
             shares: vec![ClaimShare { webhook, take, lease_for }],
         };
-        // As a worker does: what has come due since is found by looking for it.
-        self.queue.discover(None, 10).await.expect("a discovery is answered");
-        self.queue.claim(&claim).await.expect("a claim is answered")
+        // As in a worker, a discovery finds the deliveries that have become due.
+        self.queue.discover(None, 10).await.expect("a discovery succeeds");
+        self.queue.claim(&claim).await.expect("a claim succeeds")
     }
 
-    /// Claims the one delivery that can be.
+    /// Claims the only claimable delivery.
     pub(super) async fn claim_one(&self, webhook: WebhookId) -> LeasedDelivery {
         let mut leased = self.claim(webhook, 10).await;
-        assert_eq!(leased.len(), 1, "just one can be claimed");
+        assert_eq!(leased.len(), 1, "exactly one delivery can be claimed");
         leased.remove(0)
     }
 
-    /// What a worker would report: an attempt that was answered 200 or 500, as `settled` says. Failures leave
-    /// the endpoint's health alone, so that any number of them opens no circuit.
+    /// Returns a worker's settlement: an attempt with a response of 200 or 500, by `settled`. Failures do not
+    /// affect the endpoint's health, so that any number of them opens no circuit.
     pub(super) async fn settlement(&self, leased: &LeasedDelivery, settled: Settled) -> Settlement {
         let (status, health) = match settled {
             Settled::Succeeded => (200, HealthEffect::Succeeded),
@@ -185,22 +185,22 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Settles one, and says whether that was recorded.
+    /// Settles a delivery. Returns true if the settlement was recorded.
     pub(super) async fn settle(&self, leased: &LeasedDelivery, settled: Settled) -> bool {
         let settlement = self.settlement(leased, settled).await;
         let recorded = self.queue.settle(&[settlement]).await;
-        let recorded = recorded.expect("a settlement is answered");
-        assert_eq!(recorded.len(), 1, "one answer for one settlement");
+        let recorded = recorded.expect("a settlement succeeds");
+        assert_eq!(recorded.len(), 1, "one result for one settlement");
         recorded[0]
     }
 
-    /// Settles one that is held.
+    /// Settles a delivery under a current lease.
     pub(super) async fn settle_held(&self, leased: &LeasedDelivery, settled: Settled) {
         let recorded = self.settle(leased, settled).await;
-        assert!(recorded, "the lease is held");
+        assert!(recorded, "the lease is current");
     }
 
-    /// A delivery to `webhook` in the state asked for. A cancelled one costs the webhook.
+    /// Creates a delivery to `webhook` in the given state. For a cancelled one it deletes the webhook.
     pub(super) async fn delivery_in(&self, status: DeliveryStatus, webhook: WebhookId) -> DeliveryId {
         let id = self.publish_to(webhook).await;
         match status {
@@ -230,28 +230,28 @@ impl<'a> Scene<'a> {
 
     pub(super) async fn delivery(&self, id: DeliveryId) -> Delivery {
         let record = self.history.get(id).await.unwrap();
-        record.expect("the delivery is there").delivery
+        record.expect("the delivery exists").delivery
     }
 
     pub(super) async fn status(&self, id: DeliveryId) -> DeliveryStatus {
         self.delivery(id).await.state.status()
     }
 
-    /// All attempts of a delivery, the last first.
+    /// Returns all attempts of a delivery, the last first.
     pub(super) async fn attempts(&self, id: DeliveryId) -> Vec<Attempt> {
         let page = self.history.attempts(id, first(100)).await.unwrap();
-        assert!(!page.has_more, "no test makes so many attempts");
+        assert!(!page.has_more, "a test makes fewer attempts");
         page.items
     }
 
-    /// All deliveries that pass a filter, newest first.
+    /// Returns all deliveries that pass a filter, newest first.
     pub(super) async fn deliveries(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
         let page = self.history.list(filter, first(10_000)).await.unwrap();
-        assert!(!page.has_more, "no test makes so many deliveries");
+        assert!(!page.has_more, "a test makes fewer deliveries");
         page.items
     }
 
-    /// The webhooks that got an event, in the order of their ids.
+    /// Returns the webhooks that received an event, in the order of their ids.
     pub(super) async fn receivers(&self, event: EventId) -> Vec<WebhookId> {
         let filter = DeliveryFilter { event: Some(event), ..DeliveryFilter::default() };
         let deliveries = self.deliveries(&filter).await;
@@ -260,7 +260,7 @@ impl<'a> Scene<'a> {
         webhooks
     }
 
-    /// Uses up the wake-ups that were kept, so that the next one is of what follows.
+    /// Consumes the stored wake-ups, so that the next one comes from a later operation.
     pub(super) async fn quieten(&self) {
         for _ in 0..100 {
             let quiet = tokio::select! {
@@ -272,7 +272,7 @@ impl<'a> Scene<'a> {
                 return;
             }
         }
-        panic!("wait_for_work resolves without end though nothing happens");
+        panic!("wait_for_work keeps resolving although nothing happens");
     }
 
     /// Fails unless [`DeliveryQueue::wait_for_work`] resolves soon.
@@ -280,12 +280,12 @@ impl<'a> Scene<'a> {
         tokio::time::timeout(WAKE_UP, self.queue.wait_for_work()).await.expect("a waiting worker is woken");
     }
 
-    /// Fails unless what `work` does wakes a worker, one that waits and one that waits later.
+    /// Fails unless `work` wakes a worker, whether it waits already or begins to wait later.
     pub(super) async fn expect_wake_ups(&self, work: impl AsyncFn()) {
         self.quieten().await;
         let queue = Arc::clone(&self.queue);
         let waiting = tokio::spawn(async move { queue.wait_for_work().await });
-        // Lets the worker begin to wait; should it not come to it, the wake-up is kept for it.
+        // Lets the worker begin to wait. If it does not, the wake-up is kept for it.
         tokio::task::yield_now().await;
         work().await;
         let woken = tokio::time::timeout(WAKE_UP, waiting).await;
@@ -297,13 +297,13 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The first page.
+/// Requests the first page.
 pub(super) const fn first<Id>(limit: u32) -> PageRequest<Id> {
     PageRequest { limit, before: None }
 }
 
-/// Goes through a list in pages of `limit`, and calls `between` after each but the last. Fails if the
-/// pages are not as they should be.
+/// Reads a list in pages of `limit` and calls `between` after each page but the last. Fails if a page is
+/// malformed.
 pub(super) async fn all_pages<T, Id: Copy + Ord + Debug>(
     limit: u32,
     id: impl Fn(&T) -> Id,
@@ -314,23 +314,23 @@ pub(super) async fn all_pages<T, Id: Copy + Ord + Debug>(
     let mut request = first(limit);
     loop {
         let page = fetch(request).await;
-        assert!(page.items.len() <= limit as usize, "a page is within limit");
+        assert!(page.items.len() <= limit as usize, "a page is within its limit");
         all.extend(page.items);
         if !page.has_more {
             break;
         }
         request.before = all.last().map(&id);
-        assert_eq!(all.len() % limit as usize, 0, "only the last is not full");
+        assert_eq!(all.len() % limit as usize, 0, "only the last page is not full");
         assert!(all.len() < 10_000, "the list ends");
         between().await;
     }
     let ids: Vec<Id> = all.iter().map(id).collect();
     let newest_first = ids.windows(2).all(|pair| pair[0] > pair[1]);
-    assert!(newest_first, "newest first, none twice: {ids:?}");
+    assert!(newest_first, "the list is not newest first, or contains duplicates: {ids:?}");
     all
 }
 
-/// Fails unless two moments are about the same.
+/// Fails unless two times are about the same.
 #[track_caller]
 pub(super) fn assert_near(got: Timestamp, expected: Timestamp) {
     let apart = got.since(expected).max(expected.since(got));
@@ -340,6 +340,6 @@ pub(super) fn assert_near(got: Timestamp, expected: Timestamp) {
 /// Fails unless two durations are about the same.
 #[track_caller]
 pub(super) fn assert_about(got: Option<Duration>, expected: Duration) {
-    let got = got.expect("there is a duration");
+    let got = got.expect("a duration is present");
     assert!(got.abs_diff(expected) <= TOLERANCE, "{got:?} is not about {expected:?}");
 }

@@ -1,4 +1,4 @@
-//! `WebhookRepository::rotate_secret`.
+//! Tests of `WebhookRepository::rotate_secret`.
 
 use rdev_webhooks_domain::ports::{Rotated, Updated};
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
@@ -11,7 +11,7 @@ use super::Harness;
 use super::scene::{DAY, HOUR, Scene, first};
 use crate::samples;
 
-/// A stored webhook of that scheme, with its secret.
+/// Stores a webhook of this scheme and returns it with its secret.
 async fn webhook(scene: &Scene<'_>, signing: SigningScheme) -> (Webhook, SigningSecret) {
     let secrets = SigningSecrets::new(samples::secret(&scene.entropy, signing));
     let mut webhook = Webhook { signing, ..scene.new_webhook().await };
@@ -20,7 +20,7 @@ async fn webhook(scene: &Scene<'_>, signing: SigningScheme) -> (Webhook, Signing
     (webhook, secrets.current)
 }
 
-/// A rotation to a new secret, whatever the webhook's version.
+/// Returns a rotation to a new secret, for any version of the webhook.
 async fn rotation(scene: &Scene<'_>, signing: SigningScheme, until: Option<Timestamp>) -> SecretRotation {
     SecretRotation {
         secret: samples::secret(&scene.entropy, signing),
@@ -31,7 +31,7 @@ async fn rotation(scene: &Scene<'_>, signing: SigningScheme, until: Option<Times
     }
 }
 
-/// Rotates what can be, and gives the webhook as it was answered, which is as it is.
+/// Rotates a secret that can be rotated. Returns the answered webhook after comparing it with the stored one.
 async fn rotate(scene: &Scene<'_>, id: WebhookId, rotation: &SecretRotation) -> Webhook {
     let answer = scene.webhooks.rotate_secret(id, rotation).await.unwrap();
     let Rotated::Applied(webhook) = answer else {
@@ -39,18 +39,18 @@ async fn rotate(scene: &Scene<'_>, id: WebhookId, rotation: &SecretRotation) -> 
     };
     assert_eq!(scene.webhooks.get(id).await.unwrap().as_ref(), Some(&*webhook));
     let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
-    assert!(listed.items.contains(&webhook), "a list tells the same");
+    assert!(listed.items.contains(&webhook), "a list shows the same webhook");
     *webhook
 }
 
-/// What signs a delivery that is published and claimed now.
+/// Returns the secrets that sign a delivery published and claimed now.
 async fn signing(scene: &Scene<'_>, id: WebhookId) -> SigningSecrets {
     scene.publish_to(id).await;
     scene.claim_one(id).await.target.secrets.clone()
 }
 
-/// What waits when a secret is rotated is signed with the new one and the one before, by a store that has just
-/// sent with the one before alone.
+/// A delivery that waits during a rotation is signed with both the new secret and the previous one, even by a
+/// store that has just used the previous one alone.
 pub async fn a_rotation_applies_to_what_is_claimed_after_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
@@ -69,7 +69,8 @@ pub async fn a_rotation_applies_to_what_is_claimed_after_it(harness: &dyn Harnes
     }
 }
 
-/// A second rotation during the overlap keeps the newer of the old secrets; one that leaves no time keeps none.
+/// A second rotation during the overlap keeps the newer of the old secrets. A rotation without an overlap
+/// keeps none.
 pub async fn a_rotation_drops_the_oldest_secret(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let scheme = SigningScheme::HmacSha256;
@@ -89,7 +90,7 @@ pub async fn a_rotation_drops_the_oldest_secret(harness: &dyn Harness) {
     assert_eq!((secrets.current, secrets.previous), (third.secret, None));
 }
 
-/// The answer tells the new version, and what verifies with both secrets where that is no secret.
+/// The result contains the new version, and for public-key schemes the public keys of both secrets.
 pub async fn a_rotation_is_told_of_the_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
@@ -109,7 +110,7 @@ pub async fn a_rotation_is_told_of_the_webhook(harness: &dyn Harness) {
     }
 }
 
-/// An update, whatever it says of the secrets, changes nothing of them.
+/// An update does not change the secrets, whatever it contains about them.
 pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let scheme = SigningScheme::Ed25519;
@@ -127,8 +128,8 @@ pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
     assert_eq!((secrets.current, secrets.previous), (rotation.secret, Some((old, until))));
 }
 
-/// A rotation that is meant for other versions than the stored one changes nothing, nor does one of a webhook
-/// that is not there.
+/// A rotation for versions other than the stored one changes nothing. A rotation for a missing webhook
+/// changes nothing either.
 pub async fn a_rotation_of_another_version_is_refused(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let scheme = SigningScheme::HmacSha256;
@@ -152,7 +153,8 @@ pub async fn a_rotation_of_another_version_is_refused(harness: &dyn Harness) {
     assert_eq!(answer, Rotated::NotFound);
 }
 
-/// Of many rotations that are meant for one version, one is made; without that, all of them one after another.
+/// Of many concurrent rotations for one version, one is made. Without a version, all are made, one after
+/// another.
 pub async fn concurrent_rotations_of_a_version_apply_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let scheme = SigningScheme::HmacSha256;
@@ -187,7 +189,7 @@ pub async fn concurrent_rotations_of_a_version_apply_once(harness: &dyn Harness)
     assert_eq!(versions, [3, 4, 5, 6]);
 }
 
-/// A rotation whose answer was lost is made again to no further effect, whatever version it was meant for.
+/// A repeated rotation has no further effect if the first answer was lost, whatever version it was for.
 pub async fn a_rotation_can_be_repeated(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {

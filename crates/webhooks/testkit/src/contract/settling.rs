@@ -1,4 +1,4 @@
-//! `DeliveryQueue::release` and `DeliveryQueue::settle`.
+//! Tests of `DeliveryQueue::release` and `DeliveryQueue::settle`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::samples;
 
 const RETRY_NOW: Settled = Settled::RetryAfter(Duration::ZERO);
 
-/// A claim that is given back never was: the delivery stands where it stood, and the next claim begins
-/// the same attempt.
+/// A released claim leaves no trace: the delivery is in its former state, and the next claim begins the same
+/// attempt.
 pub async fn a_released_delivery_is_claimable_at_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -40,7 +40,7 @@ pub async fn a_released_delivery_is_claimable_at_once(harness: &dyn Harness) {
     }
     assert_eq!(scene.attempts(id).await.len(), 1);
 
-    // Several at once, and nothing at all.
+    // Several leases at once, and none at all.
     scene.publish_to(webhook).await;
     let leased = scene.claim(webhook, 10).await;
     let leases: Vec<LeaseRef> = leased.iter().map(|one| one.lease).collect();
@@ -49,7 +49,7 @@ pub async fn a_released_delivery_is_claimable_at_once(harness: &dyn Harness) {
     assert_eq!(scene.claim(webhook, 10).await.len(), 2);
 }
 
-/// Who lost a lease, or has settled it, gives nothing back; the rest of the batch is given back.
+/// A lost or settled lease is not released. The rest of the batch is released.
 pub async fn a_lost_lease_releases_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -78,7 +78,7 @@ pub async fn a_lost_lease_releases_nothing(harness: &dyn Harness) {
     assert!(scene.claim(webhook, 1).await.is_empty());
 }
 
-/// A claim that is given back after its webhook was deleted leaves nothing waiting for it.
+/// A claim released after its webhook was deleted leaves no waiting delivery.
 pub async fn a_release_after_the_webhook_was_deleted_cancels(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -92,7 +92,7 @@ pub async fn a_release_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     assert!(scene.attempts(id).await.is_empty());
 }
 
-/// A delivery ends as its settlement says, with the reason and the time, and stays so; one that was
+/// A delivery ends as its settlement says, with the reason and the time, and stays so. A delivery that was
 /// given up without an attempt shows none.
 pub async fn a_settlement_ends_the_delivery_as_it_says(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -109,7 +109,7 @@ pub async fn a_settlement_ends_the_delivery_as_it_says(harness: &dyn Harness) {
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
 
         let delivery = scene.delivery(id).await;
-        let at = delivery.state.finished_at().expect("it is finished");
+        let at = delivery.state.finished_at().expect("the delivery is finished");
         assert_near(at, scene.now().await);
         let expected = match settled {
             Settled::Failed(reason) => DeliveryState::Failed { at, reason },
@@ -126,7 +126,7 @@ pub async fn a_settlement_ends_the_delivery_as_it_says(harness: &dyn Harness) {
     assert_eq!(scene.queue.settle(&[]).await.unwrap(), Vec::<bool>::new());
 }
 
-/// A lease that was settled is gone, whoever reports by it again and however many at once.
+/// A settled lease is over: later and concurrent reports under it change nothing.
 pub async fn a_settlement_counts_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -155,7 +155,7 @@ pub async fn a_settlement_counts_once(harness: &dyn Harness) {
     }
 }
 
-/// What a worker reports late counts as long as nobody else has taken the delivery.
+/// A late report counts unless another worker has taken over the delivery.
 pub async fn an_expired_lease_that_nobody_took_over_still_counts(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -171,7 +171,7 @@ pub async fn an_expired_lease_that_nobody_took_over_still_counts(harness: &dyn H
     assert_eq!(scene.attempts(id).await.len(), 2);
 }
 
-/// Of a batch, what was lost leaves no trace, and the rest is recorded, each answered in its place.
+/// In a batch, lost leases leave no trace and the rest is recorded. The results are in input order.
 pub async fn a_lost_lease_records_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -218,7 +218,7 @@ pub async fn a_lost_lease_records_nothing(harness: &dyn Harness) {
     }
 }
 
-/// A retry is due when its wait is over, counted from when the failure was recorded, and not before.
+/// A retry is due when its wait is over, counted from the recording of the failure, and not before.
 pub async fn a_retry_is_due_after_its_wait(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -243,8 +243,8 @@ pub async fn a_retry_is_due_after_its_wait(harness: &dyn Harness) {
     assert_eq!(scene.claim_one(webhook).await.attempt, 3);
 }
 
-/// An attempt that its worker cut off stands in the history, and the delivery as it stood before the claim: due at
-/// once, for the same reason, with as many attempts left.
+/// An interrupted attempt is in the history, and the delivery is as before the claim: due at once, with the
+/// same trigger, with as many attempts left.
 pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -257,7 +257,7 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
     assert_eq!((leased.attempt, leased.automatic_attempts, leased.takeovers), (2, 1, 0));
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
 
-    // One that was asked for stays one that was asked for, and the retry behind it stands.
+    // A manual attempt stays manual, and the retry after it stays.
     let retry_at = scene.delivery(id).await.state.next_attempt_at();
     scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
     let leased = scene.claim_one(webhook).await;
@@ -268,7 +268,7 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
     scene.settle_held(&leased, Settled::Resumed).await;
     assert_eq!(scene.delivery(id).await.state.next_attempt_at(), retry_at);
 
-    // A takeover costs nothing either, whether it is cut off or not.
+    // A takeover uses up no attempt either, whether it is interrupted or not.
     scene.advance(HOUR).await;
     scene.claim_one(webhook).await;
     scene.advance(LEASE + MINUTE).await;
@@ -282,8 +282,8 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
     assert_cancelled(&scene.delivery(id).await.state);
 }
 
-/// An endpoint that is gone disables its webhook once, and what still waits for it is held; a webhook
-/// that is disabled already keeps its reason.
+/// A gone endpoint disables its webhook once, and the waiting deliveries are held. A webhook that is already
+/// disabled keeps its reason.
 pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -312,7 +312,7 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
     let expected = Webhook { state: disabled.state, updated_at: disabled.updated_at, version: 2, ..before };
     assert_eq!(disabled, expected);
     assert!(scene.claim(id, 10).await.is_empty());
-    assert_eq!(gone(1).await, disabled, "it is disabled once");
+    assert_eq!(gone(1).await, disabled, "the webhook is disabled once");
 
     let reason = DisabledReason::Manual;
     let by_hand = WebhookState::Disabled { reason, since };
@@ -327,8 +327,8 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
     assert_eq!(scene.webhooks.get(id).await.unwrap().unwrap(), disabled);
 }
 
-/// Of a webhook that has been given another endpoint meanwhile, the old one's word disables nothing; what came
-/// of the delivery is recorded all the same.
+/// If a webhook's URL has changed meanwhile, a 410 of the old endpoint does not disable it. The outcome of
+/// the delivery is still recorded.
 pub async fn gone_says_nothing_of_a_webhook_that_was_changed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;

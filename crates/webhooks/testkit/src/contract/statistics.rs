@@ -1,4 +1,4 @@
-//! `StatisticsRepository`.
+//! Tests of `StatisticsRepository`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Scene<'_> {
         self.harness.statistics().add(&[(webhook, sums.clone())]).await.unwrap();
     }
 
-    /// Sums with something in each place.
+    /// Returns sums with a value in each field.
     async fn sums(&self) -> Sums {
         let now = self.now().await;
         let mut sums = Sums { cancelled: 3, ..Sums::default() };
@@ -51,7 +51,7 @@ impl Scene<'_> {
     }
 }
 
-/// What is added is read back exactly, place by place, and each webhook's apart.
+/// Added sums read back exactly, field by field, separately for each webhook.
 pub async fn sums_add_up_and_are_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (one, other) = (scene.webhook().await, scene.webhook().await);
@@ -75,7 +75,7 @@ pub async fn sums_add_up_and_are_kept_exactly(harness: &dyn Harness) {
     }
 }
 
-/// Of what many add at once nothing is lost.
+/// Concurrent additions all count.
 pub async fn sums_that_are_added_at_once_all_count(harness: &dyn Harness) {
     const ADDERS: u64 = 8;
     let scene = Scene::new(harness);
@@ -105,7 +105,7 @@ pub async fn sums_that_are_added_at_once_all_count(harness: &dyn Harness) {
     }
 }
 
-/// A window has what was recorded since it began, give or take a bucket, and nothing from before a bound.
+/// A window contains what was recorded since its begin, to within a bucket, and nothing from before a bound.
 pub async fn statistics_cover_their_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -133,8 +133,8 @@ pub async fn statistics_cover_their_window(harness: &dyn Harness) {
     assert!(read.span.since > bound);
 }
 
-/// What is unfinished counts in whatever state it is, and the oldest is told; to a caller that is limited to
-/// projects, that of these alone.
+/// Unfinished deliveries count in any state, and the oldest is reported. For a project-scoped caller only
+/// those of its projects count.
 pub async fn statistics_tell_of_what_is_unfinished(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
@@ -162,7 +162,7 @@ pub async fn statistics_tell_of_what_is_unfinished(harness: &dyn Harness) {
     }
 }
 
-/// What is older than the limit goes; of what is younger, the fine buckets go after two days.
+/// Sums older than the limit are removed. Of newer sums, the fine buckets are removed after two days.
 pub async fn old_statistics_are_removed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;

@@ -1,4 +1,4 @@
-//! What there is for who is limited to some projects.
+//! Tests of what a project-scoped caller sees and changes.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ use super::Harness;
 use super::scene::{DAY, Scene, all_pages, first};
 use crate::samples;
 
-/// A name that has to be quoted with care wherever it goes.
+/// A name that needs careful quoting everywhere.
 const ODD: &str = "b\"'{},\\ %_ é";
 
 fn names(names: &[&str]) -> BTreeSet<ProjectName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-/// A stored webhook that takes everything of some projects.
+/// Stores a webhook for all events of some projects.
 async fn webhook(scene: &Scene<'_>, projects: &[&str]) -> WebhookId {
     let webhook = Webhook { projects: names(projects), ..scene.new_webhook().await };
     scene.create(&webhook).await;
@@ -34,7 +34,7 @@ async fn publish(scene: &Scene<'_>, project: Option<&str>) -> EventId {
     scene.publish_one(&event).await.id
 }
 
-/// Webhooks of one project, of another, of both, and of none, oldest first.
+/// Creates webhooks of one project, of another, of both, and of none, oldest first.
 async fn four_webhooks(scene: &Scene<'_>) -> [WebhookId; 4] {
     let of_a = webhook(scene, &["a"]).await;
     let of_b = webhook(scene, &[ODD]).await;
@@ -42,7 +42,7 @@ async fn four_webhooks(scene: &Scene<'_>) -> [WebhookId; 4] {
     [of_a, of_b, of_both, webhook(scene, &[]).await]
 }
 
-/// Who is limited to projects is shown the webhooks that take the events of these and of nothing else.
+/// A project-scoped caller sees the webhooks that receive only events of its projects.
 pub async fn webhooks_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
@@ -70,8 +70,7 @@ pub async fn webhooks_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     assert_eq!(everything.items.len(), 4);
 }
 
-/// Who is limited to projects is shown the events of these, and of their deliveries those that there are
-/// for him.
+/// A project-scoped caller sees the events of its projects, and counts of only the deliveries visible to it.
 pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     four_webhooks(&scene).await;
@@ -96,7 +95,7 @@ pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
             assert_eq!(totals, deliveries, "{projects:?} in pages of {limit}");
         }
     }
-    // With other filters.
+    // Together with other filters.
     let visible = EventFilter { visible_to: Some(names(&["a"])), ..EventFilter::default() };
     for (filter, expected) in [
         (EventFilter { project: Some("a".parse().unwrap()), ..visible.clone() }, 3),
@@ -111,12 +110,12 @@ pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     }
 }
 
-/// Who is limited to projects is shown the deliveries of their events to the webhooks that there are for
-/// him, whatever became of either.
+/// A project-scoped caller sees the deliveries of its projects' events to the webhooks visible to it,
+/// whatever the state of either.
 pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let [of_a, of_b, of_both, _] = four_webhooks(&scene).await;
-    // Once it was for everything, and is for one project now.
+    // The webhook received everything at first, and now receives one project.
     let narrowed = webhook(&scene, &[]).await;
     let mut events = Vec::new();
     for project in [Some("a"), Some(ODD), None, Some("a")] {
@@ -124,7 +123,7 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
     }
     let now_of_a = names(&["a"]);
     scene.change(narrowed, |webhook| webhook.projects = now_of_a).await;
-    // One is finished, the other in flight; and a deleted webhook's are there like others.
+    // One is finished, the other in flight. Deliveries of a deleted webhook are visible like others.
     let leased = scene.claim_for(of_a, 2, DAY).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;
     scene.delete(of_both).await;
@@ -175,7 +174,7 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
     }
 }
 
-/// An event's deliveries are counted as far as there are any for who is limited to projects.
+/// The count of an event's deliveries contains only those visible to a project-scoped caller.
 pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let [of_a, _, of_both, _] = four_webhooks(&scene).await;
@@ -203,8 +202,8 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
     assert_eq!(scene.events.get(one).await.unwrap().unwrap().deliveries.total(), 3);
 }
 
-/// A webhook that is not visible, as one that was moved to other projects a moment ago, is neither deleted nor
-/// given another secret; one that is visible is.
+/// A webhook is deleted, and its secret rotated, only if it is visible to the caller. A webhook that has just
+/// been moved to other projects is not.
 pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
@@ -229,7 +228,7 @@ pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
         }
         assert_eq!(scene.webhooks.get(id).await.unwrap(), before);
         scene.publish_to(id).await;
-        assert_eq!(scene.claim_one(id).await.target.version, 1, "it takes deliveries as before");
+        assert_eq!(scene.claim_one(id).await.target.version, 1, "it receives deliveries as before");
     }
     for (id, projects) in [(of_a, &["a"][..]), (of_b, &["a", ODD, "c"]), (of_both, &["a", ODD])] {
         let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
@@ -241,8 +240,8 @@ pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
     }
 }
 
-/// A delivery that is not visible, for its event or for its webhook, which may have been moved a moment ago, is
-/// neither called off nor made again, whether it waits or has ended; one that is visible is.
+/// A delivery is cancelled or redelivered, waiting or finished, only if its event and its webhook are visible
+/// to the caller. A webhook that has just been moved to other projects is not.
 pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let request = |projects: &[&str]| RedeliveryRequest {
@@ -288,7 +287,7 @@ pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
             let answer = scene.queue.cancel(id, Some(&visible_to)).await.unwrap();
             assert!(matches!(answer, Some(Cancellation::Cancelled(_))), "{nth}: {answer:?}");
         }
-        // What was a deleted webhook's is as visible as before.
+        // Deliveries of a deleted webhook are as visible as before.
         for (visible_to, expected) in [(&["a"][..], Some(Redelivery::WebhookDeleted)), (&[ODD], None)] {
             scene.webhooks.delete(of_a, &WebhookDeletion::default()).await.unwrap();
             let answer = scene.queue.redeliver(ids[0], &request(visible_to)).await.unwrap();

@@ -1,4 +1,4 @@
-//! `WebhookRepository`.
+//! Tests of `WebhookRepository`.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::Harness;
 use super::scene::{DAY, HOUR, LEASE, Scene, all_pages, first};
 use crate::samples;
 
-/// Another value than the sample's in every field but the id and the version.
+/// Returns a webhook that differs from the sample in every field except the id and the version.
 async fn unusual(scene: &Scene<'_>) -> Webhook {
     let mut headers = CustomHeaders::default();
     headers.insert("x-token", "s3cret: \"value\"\twith; odd,, characters ").unwrap();
@@ -49,10 +49,10 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
 
 async fn stored(scene: &Scene<'_>, id: WebhookId) -> Webhook {
     let webhook = scene.webhooks.get(id).await.unwrap();
-    webhook.expect("the webhook is there")
+    webhook.expect("the webhook exists")
 }
 
-/// Every field reads back as it was, on its own and in a list, with and without what is optional.
+/// Every field reads back unchanged, from `get` and in a list, with and without optional fields.
 pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let plain = scene.new_webhook().await;
@@ -82,7 +82,7 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     assert!(!listed.has_more);
 }
 
-/// A webhook that is there already stays as it is, its secret too, and one that was deleted stays so.
+/// An existing webhook stays unchanged, its secret too, and a deleted one stays deleted.
 pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let first = scene.new_webhook().await;
@@ -94,7 +94,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     assert_eq!(stored(&scene, first.id).await, changed);
     scene.publish().await;
     let after = scene.claim_one(first.id).await.target;
-    assert!(after.secrets.current == before.secrets.current, "the secret is the first");
+    assert!(after.secrets.current == before.secrets.current, "the first secret is kept");
 
     scene.delete(first.id).await;
     scene.create(&first).await;
@@ -103,7 +103,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     assert_eq!(published[0].deliveries, 0);
 }
 
-/// Pages join without gaps and repetitions, while webhooks are added; deleted ones are not there.
+/// Pages join without gaps and repetitions while webhooks are added. Deleted webhooks are not listed.
 pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let mut expected = Vec::new();
@@ -130,7 +130,7 @@ pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
     assert_eq!(ids, expected);
 }
 
-/// Each filter is applied, and several together.
+/// Each filter is applied, alone and together with others.
 pub async fn webhooks_are_filtered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
@@ -170,14 +170,14 @@ pub async fn webhooks_are_filtered(harness: &dyn Harness) {
         let ids: Vec<_> = listed.items.iter().map(|one| one.id).collect();
         let expected: Vec<_> = expected.iter().map(|one| one.id).collect();
         assert_eq!(ids, expected, "{filter:?}");
-        // A page is full of what passes, however much does not.
+        // A page is full of matching webhooks, however many do not match.
         let one = scene.webhooks.list(&filter, first(1)).await.unwrap();
         assert_eq!(one.items.len(), expected.len().min(1));
         assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
     }
 }
 
-/// An update replaces every field, whether values are added, changed or taken away.
+/// An update replaces every field, whether values are added, changed or removed.
 pub async fn an_update_replaces_every_field(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let plain = scene.new_webhook().await;
@@ -198,7 +198,7 @@ pub async fn an_update_replaces_every_field(harness: &dyn Harness) {
     }
 }
 
-/// An update made of another version than the stored one changes nothing.
+/// An update based on another version than the stored one changes nothing.
 pub async fn an_update_of_an_old_version_is_refused(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -218,7 +218,7 @@ pub async fn an_update_of_an_old_version_is_refused(harness: &dyn Harness) {
     assert_eq!(scene.receivers(scene.publish().await).await, [id]);
 }
 
-/// Of many updates of one version, one is made.
+/// Of many concurrent updates of one version, one is applied.
 pub async fn concurrent_updates_of_a_version_apply_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -242,8 +242,8 @@ pub async fn concurrent_updates_of_a_version_apply_once(harness: &dyn Harness) {
     assert_eq!(stored(&scene, id).await, applied[0].1);
 }
 
-/// What was published before an update is sent as the update says; what is published after it goes to
-/// whom the update says.
+/// Deliveries published before an update are sent by its settings. Events published after it go to the
+/// webhooks that the update selects.
 pub async fn an_update_applies_to_what_is_claimed_after_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -271,7 +271,7 @@ pub async fn an_update_applies_to_what_is_claimed_after_it(harness: &dyn Harness
     assert_eq!(scene.receivers(other.id).await, [id]);
 }
 
-/// A disabled webhook's deliveries wait, however long, and go on once it is enabled.
+/// A disabled webhook's deliveries wait, however long, and continue when it is enabled.
 pub async fn a_disabled_webhook_holds_its_deliveries(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -286,7 +286,7 @@ pub async fn a_disabled_webhook_holds_its_deliveries(harness: &dyn Harness) {
     let reason = DisabledReason::Manual;
     let disabled = WebhookState::Disabled { reason, since };
     scene.change(id, |webhook| webhook.state = disabled).await;
-    // What is in flight may still be recorded or given back.
+    // A delivery in flight may still be settled or released.
     scene.queue.release(&[in_flight.lease]).await.unwrap();
     scene.advance(DAY).await;
     assert!(scene.claim(id, 10).await.is_empty());
@@ -304,7 +304,7 @@ pub async fn a_disabled_webhook_holds_its_deliveries(harness: &dyn Harness) {
     assert_eq!(claimed, [retrying, pending]);
 }
 
-/// Deleting a webhook cancels what waits, leaves what is finished and every attempt, and touches no
+/// Deleting a webhook cancels its waiting deliveries, keeps finished ones and every attempt, and affects no
 /// other webhook.
 pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness: &dyn Harness) {
     let scene = Scene::new(harness);
@@ -335,7 +335,7 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     assert!(scene.claim(id, 10).await.is_empty());
     assert_eq!(scene.claim_one(other).await.lease.delivery, others);
     let again = scene.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
-    assert_eq!(again, Updated::NotFound, "it is deleted once");
+    assert_eq!(again, Updated::NotFound, "a webhook is deleted only once");
     assert_eq!(scene.receivers(scene.publish().await).await, [other]);
 }
 
@@ -345,8 +345,8 @@ pub(super) fn assert_cancelled(state: &DeliveryState) {
     assert!(matches!(state, DeliveryState::Cancelled { reason, .. } if *reason == expected), "{state:?}");
 }
 
-/// An attempt in flight while its webhook is deleted is recorded; a failure cancels the delivery, a
-/// success is one.
+/// The outcome of an attempt in flight during the deletion of its webhook is recorded: after a failure the
+/// delivery is cancelled, after a success it has succeeded.
 pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -370,7 +370,7 @@ pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
     assert!(scene.claim(id, 10).await.is_empty());
 }
 
-/// A deletion that is meant for another version is refused, and the webhook goes on as before.
+/// A deletion for another version is refused, and the webhook continues as before.
 pub async fn a_deletion_of_another_version_is_refused(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
@@ -380,12 +380,12 @@ pub async fn a_deletion_of_another_version_is_refused(harness: &dyn Harness) {
         assert_eq!(refused, Updated::VersionMismatch);
     }
     scene.publish_to(id).await;
-    assert_eq!(scene.claim_one(id).await.target.version, 2, "it takes deliveries as before");
+    assert_eq!(scene.claim_one(id).await.target.version, 2, "it receives deliveries as before");
     assert_eq!(scene.webhooks.delete(id, &of_versions(vec![7, 2])).await.unwrap(), Updated::Applied);
     assert_eq!(scene.webhooks.delete(id, &of_versions(vec![2])).await.unwrap(), Updated::NotFound);
 }
 
-/// Of changes and a deletion that are meant for one version and come at once, one is made.
+/// Of concurrent updates and a deletion for one version, one is applied.
 pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for _ in 0..8 {
@@ -420,7 +420,7 @@ fn of_versions(versions: Vec<u64>) -> WebhookDeletion {
     WebhookDeletion { versions: Some(versions), visible_to: None }
 }
 
-/// Asking for what never was, or changing it, is answered and no error.
+/// Reading or changing a webhook that never existed is no error.
 pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.new_webhook().await;
@@ -444,5 +444,5 @@ pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     assert!(scene.attempts(delivery).await.is_empty());
     let redelivered = scene.queue.redeliver(delivery, &Trigger::Manual.into()).await;
     assert_eq!(redelivered.unwrap(), None::<Redelivery>);
-    scene.queue.check().await.expect("the store answers");
+    scene.queue.check().await.expect("the store is available");
 }

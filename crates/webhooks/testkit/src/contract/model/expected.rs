@@ -1,4 +1,4 @@
-//! The model: what a store should hold.
+//! The model: the expected content of a store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use rdev_webhooks_domain::{
     Trigger, WebhookId,
 };
 
-/// What a webhook is, as far as its deliveries go.
+/// A webhook, as far as its deliveries depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     Enabled,
@@ -21,7 +21,7 @@ pub(super) enum Standing {
 pub(super) struct Expected {
     pub(super) webhook: WebhookId,
     pub(super) phase: Phase,
-    /// The numbers of the attempts on record, and whether each was abandoned.
+    /// The numbers of the recorded attempts, and whether each was abandoned.
     pub(super) recorded: BTreeMap<u32, bool>,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Phase {
     Finished { state: DeliveryState, attempts: u32, automatic_attempts: u32 },
 }
 
-/// What a redelivery should be answered.
+/// The expected result of a redelivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Queued,
@@ -40,7 +40,7 @@ pub(super) enum Answer {
     WebhookDeleted,
 }
 
-/// What a cancellation should be answered.
+/// The expected result of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cancelled {
     Now,
@@ -98,14 +98,14 @@ impl Model {
         self.deliveries.insert(id, expected);
     }
 
-    /// The unfinished deliveries of a webhook.
+    /// Returns the unfinished deliveries of a webhook.
     pub(super) fn waiting(&self, webhook: WebhookId) -> impl Iterator<Item = (DeliveryId, &Progress)> {
         let of_webhook = self.deliveries.iter();
         let of_webhook = of_webhook.filter(move |(_, expected)| expected.webhook == webhook);
         of_webhook.filter_map(|(id, expected)| Some((*id, expected.unfinished()?)))
     }
 
-    /// Those that can be claimed now.
+    /// Returns the deliveries that can be claimed now.
     pub(super) fn claimable(&self, webhook: WebhookId) -> Vec<(DeliveryId, Progress)> {
         if self.webhooks[&webhook] != Standing::Enabled {
             return Vec::new();
@@ -115,13 +115,13 @@ impl Model {
         due.map(|(id, progress)| (id, *progress)).collect()
     }
 
-    /// Claims the same one that the store gave, and compares what it holds.
+    /// Claims the delivery that the store returned, and compares its content.
     pub(super) fn claimed(&mut self, leased: &LeasedDelivery, token: LeaseToken, lasts: Duration) {
         let now = self.now;
         let expected = self.deliveries.get_mut(&leased.lease.delivery);
-        let expected = expected.expect("a store gives only what was published");
+        let expected = expected.expect("a store returns only published deliveries");
         let Phase::Unfinished(progress) = &mut expected.phase else {
-            panic!("{} is finished and was claimed", leased.lease.delivery);
+            panic!("{} was claimed although it is finished", leased.lease.delivery);
         };
         if let Some(abandoned) = progress.claim(token, now, lasts) {
             expected.recorded.insert(abandoned.number, true);
@@ -142,7 +142,7 @@ impl Model {
             progress.trigger,
             progress.resume_at.is_some(),
         );
-        assert_eq!(got, wanted, "{} as claimed", leased.lease.delivery);
+        assert_eq!(got, wanted, "{} differs from the model when claimed", leased.lease.delivery);
     }
 
     pub(super) fn released(&mut self, lease: LeaseRef) {
@@ -159,7 +159,7 @@ impl Model {
         }
     }
 
-    /// Settles, and says whether that should be recorded.
+    /// Settles a delivery. Returns true if the store should record that.
     pub(super) fn settled(&mut self, settlement: &Settlement) -> bool {
         let now = self.now;
         let Some(expected) = self.deliveries.get_mut(&settlement.lease.delivery) else {
@@ -217,13 +217,14 @@ impl Model {
         Cancelled::Now
     }
 
-    /// Deletes a webhook of which no lease has expired: those may be cancelled now or later.
+    /// Deletes a webhook without expired leases: deliveries with expired leases may be cancelled now or
+    /// later.
     pub(super) fn deleted(&mut self, webhook: WebhookId) {
         self.webhooks.insert(webhook, Standing::Deleted);
         self.cancel(webhook, |progress, _| progress.lease.is_none());
     }
 
-    /// Cancels what dead workers left of deleted webhooks.
+    /// Cancels the deliveries of deleted webhooks whose workers died.
     pub(super) fn pruned(&mut self) {
         let webhooks = self.webhooks.iter();
         let deleted = webhooks.filter(|(_, standing)| **standing == Standing::Deleted);

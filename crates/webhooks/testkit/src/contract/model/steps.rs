@@ -1,4 +1,4 @@
-//! The steps, each made on the store and on the model, and the comparison of the two.
+//! The steps, each executed on the store and on the model, and the comparison of the two.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::contract::scene::{DAY, MINUTE, Scene, assert_about};
 use crate::contract::{Harness, TOLERANCE};
 use crate::samples;
 
-/// So many webhooks live at once, and so many deliveries are made in one run at the most.
+/// Number of webhooks at a time, and maximum number of deliveries per run.
 const WEBHOOKS: usize = 3;
 const DELIVERIES: usize = 120;
 
-/// How many claims are remembered, those lost, settled or released included.
+/// Number of remembered claims, including lost, settled and released ones.
 const REMEMBERED: usize = 24;
 
 pub(super) struct Run<'a> {
@@ -33,13 +33,13 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) async fn begin(harness: &'a dyn Harness, seed: u64) -> Self {
-        // Far from the seeds of whatever else draws ids.
+        // Far from the seeds of every other source of ids.
         let scene = Scene::seeded(harness, seed << 32);
         let model = Model { now: scene.now().await, webhooks: BTreeMap::new(), deliveries: BTreeMap::new() };
         let mut run = Self {
             scene,
             model,
-            // Of this run alone, so that webhooks of another one get nothing of it.
+            // A project of this run alone, so that webhooks of other runs do not receive its events.
             event_type: format!("model.run_{seed}").parse().unwrap(),
             claims: Vec::new(),
             seed,
@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
         run
     }
 
-    /// Makes one random step.
+    /// Executes one random step.
     pub(super) async fn step(&mut self) {
         let step = self.below(100);
         match step {
@@ -153,8 +153,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A share is as full as can be, of what can be claimed, and nothing was passed over for what is
-    /// due later. Between leases that ran out, the order is the store's.
+    /// Checks that a share contains as many claimable deliveries as possible and skips none for one that is
+    /// due later. The store may order expired leases freely.
     fn check_share(&self, share: ClaimShare, taken: &[DeliveryId]) {
         let claimable = self.model.claimable(share.webhook);
         let most = claimable.len().min(share.take as usize);
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Some of the claims, at most one of each delivery, lost and settled ones among them.
+    /// Returns some of the claims, at most one of each delivery, including lost and settled ones.
     fn some_claims(&self, at_most: usize) -> Vec<LeasedDelivery> {
         let mut some: BTreeMap<DeliveryId, LeasedDelivery> = BTreeMap::new();
         if !self.claims.is_empty() {
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         let expected = &self.model.deliveries[&id];
         let in_flight = matches!(expected.state(self.model.now), DeliveryState::InFlight { .. });
         if in_flight && self.model.webhooks[&expected.webhook] != Standing::Enabled {
-            // Which of the two a store says first is its own affair.
+            // A store may report either of the two.
             return;
         }
         self.note(format!("redeliver {id} {trigger:?}"));
@@ -262,7 +262,7 @@ impl<'a> Run<'a> {
         assert_eq!(answer, expected, "{}", self.context());
     }
 
-    /// Disables what is enabled, and the other way round.
+    /// Disables an enabled webhook, or enables a disabled one.
     async fn switch(&mut self) {
         let webhook = self.pick(&self.living());
         let since = self.scene.now().await;
@@ -298,7 +298,7 @@ impl<'a> Run<'a> {
         self.add_webhook().await;
     }
 
-    /// Compares all deliveries, and what discovery says.
+    /// Compares all deliveries and the result of a discovery.
     pub(super) async fn compare(&self) {
         let of_run =
             DeliveryFilter { event_type: Some(self.event_type.clone()), ..DeliveryFilter::default() };
@@ -334,7 +334,7 @@ impl<'a> Run<'a> {
             state => state.next_attempt_at(),
         };
         if let (Some(got), Some(wanted)) = (moment(delivery.state), moment(expected)) {
-            // Each as seen from its own now.
+            // Each is relative to its own current time.
             let got = got.as_micros() - store_now.as_micros();
             let wanted = wanted.as_micros() - self.model.now.as_micros();
             let apart = Duration::from_micros(got.abs_diff(wanted));
@@ -359,7 +359,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Compares the attempts of every delivery, and leaves nothing for the next run.
+    /// Compares the attempts of every delivery, and removes everything before the next run.
     pub(super) async fn end(mut self) {
         for (id, expected) in &self.model.deliveries {
             let attempts = self.scene.attempts(*id).await;
