@@ -1,6 +1,6 @@
-"""Uses the client that openapi-python-client generates, its errors included.
+"""Uses the client that openapi-python-client generates, including its errors.
 
-Called with the server's address, an administrator's key and the URL of a receiver that answers 200.
+Arguments: the server's address, an administrator key, and the URL of a receiver that responds with 200.
 """
 
 import datetime
@@ -38,7 +38,7 @@ def good(response, status=200):
 
 
 def problem(response, status, code, **place):
-    """An error is parsed, and says what is wrong and where."""
+    """Checks that an error is parsed, with its description and its place."""
     found = response.parsed
     assert response.status_code == status, (response.status_code, response.content)
     assert isinstance(found, models.Problem), (found, response.content)
@@ -57,7 +57,7 @@ def event(name="command.completed", **more):
     return models.NewEvent(event=name, data=data, **more)
 
 
-# What works.
+# Requests that succeed.
 assert good(check_liveness.sync_detailed(client=anybody)).status == "ok"
 assert good(check_readiness.sync_detailed(client=anybody)).status == "ok"
 assert "rdev" in good(get_metrics.sync_detailed(client=anybody))
@@ -103,7 +103,7 @@ reader = AuthenticatedClient(
     raise_on_unexpected_status=True,
 )
 
-# What does not.
+# Requests that fail.
 ftp = models.NewWebhook(url="ftp://example.com", events=["command.*"])
 problem(create_webhook.sync_detailed(client=client, body=ftp), 422, "validation_failed", pointer="/url")
 problem(list_deliveries.sync_detailed(client=client, cursor="none"), 422, "validation_failed", parameter="cursor")

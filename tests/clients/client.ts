@@ -1,6 +1,6 @@
-// Uses the client that @hey-api/openapi-ts generates, its errors included. The compiler checks that they have types.
+// Uses the client that @hey-api/openapi-ts generates, including its errors. The compiler checks their types.
 //
-// Called with the server's address, an administrator's key and the URL of a receiver that answers 200.
+// Arguments: the server's address, an administrator key, and the URL of a receiver that responds with 200.
 
 import { createClient } from './generated/client';
 import * as api from './generated/sdk.gen';
@@ -45,7 +45,7 @@ function problem(
 }
 
 async function main(): Promise<void> {
-  // What works.
+  // Requests that succeed.
   check(good(await api.checkLiveness({ client: anybody })).status === 'ok', 'alive');
   check(good(await api.getMetrics({ client: anybody })).includes('rdev'), 'metrics');
   const webhook = good(
@@ -79,7 +79,7 @@ async function main(): Promise<void> {
   const scopes = ['webhooks:read' as const];
   const reader = withKey(good(await api.createApiKey({ client, body: { scopes } }), 201).key);
 
-  // What does not.
+  // Requests that fail.
   const ftp = { url: 'ftp://example.com', events: ['command.*'] };
   problem(await api.createWebhook({ client, body: ftp }), 422, 'validation_failed', { pointer: '/url' });
   const query = { cursor: 'none' };

@@ -59,7 +59,10 @@ async fn use_client(mut program: Command, folder: &Path) {
 /// Runs a command in a folder; panics unless it succeeds.
 async fn run(mut command: Command, folder: &Path) {
     let output = command.current_dir(folder).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(Duration::from_secs(120), output).await.expect("it ends").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(120), output)
+        .await
+        .expect("the command ends in time")
+        .unwrap();
     let (told, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{told}\n{failed}");
 }
