@@ -50,7 +50,7 @@ impl Deadline {
         MAX_LOCAL_WAIT - self.lock().local_wait
     }
 
-    /// Returns when the deadline passes, as far as it is known now.
+    /// Returns when the deadline passes, unless a later wait stops it.
     pub(crate) fn at(&self) -> Instant {
         self.lock().at
     }

@@ -150,7 +150,7 @@ mod tests {
         counter.allowance.store(0, Ordering::Relaxed);
         counter.requested();
         assert!((0..FOR_REQUEST).all(|_| reader.feed(&ping, &counter)));
-        assert!(!reader.feed(&frame(DATA, b""), &counter), "an empty one counts");
+        assert!(!reader.feed(&frame(DATA, b""), &counter), "an empty frame counts");
         let mut reader = FrameReader::default();
         tokio::time::advance(REFILL_EVERY).await;
         assert!((0..REFILL).all(|_| reader.feed(&ping, &counter)));

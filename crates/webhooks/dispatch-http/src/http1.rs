@@ -67,7 +67,7 @@ impl Http1 {
             Err(mut error) => {
                 let was_written = error.take_message().is_none();
                 let error = error.into_error();
-                // An endpoint that closes an unused connection does not consider what is on its way.
+                // An endpoint that closes an unused connection ignores a request that is on its way.
                 let is_stale = self.is_reused && self.meter.bytes_read() == read_before;
                 let unprocessed = match was_written {
                     false if self.is_reused => Unprocessed::Certainly,

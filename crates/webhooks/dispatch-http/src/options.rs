@@ -87,7 +87,7 @@ pub enum OptionsError {
     Root {
         /// Its number, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: rustls::Error,
     },

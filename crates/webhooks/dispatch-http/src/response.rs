@@ -7,8 +7,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use rdev_webhooks_domain::{CapturedResponse, RESPONSE_BODY_LIMIT};
 
-/// The maximum total length of the names and values that are kept. The client limits the whole head to twice
-/// that, and a longer head is a failure; headers beyond this limit are only left out of what is kept.
+/// The maximum total length of the names and values that are kept. Headers beyond it are omitted. The client
+/// limits the whole head to twice that, and a longer head is a failure.
 const HEADERS_LIMIT: usize = 16 * 1024;
 
 /// The body of a response.
@@ -67,12 +67,12 @@ fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
 pub(crate) enum BodyEnd {
     /// The last byte was read.
     Complete,
-    /// The body is longer than what is read, or it broke off.
+    /// The body is longer than the limit, or it broke off.
     Early,
 }
 
-/// A response, as far as it has arrived. It is outside the future that reads it, so that what has arrived
-/// survives when the deadline ends that future.
+/// The received part of a response. It is outside the future that reads the response, so that it survives
+/// when the deadline ends that future.
 #[derive(Default)]
 pub(crate) struct Capture {
     head: Option<CapturedResponse>,

@@ -19,7 +19,7 @@ use crate::{Deadline, Purpose, Resolve, ResolveError};
 /// The time within which an answer counts as prompt. After that, the resolver itself is checked, and the name
 /// does not count as one that is answered promptly.
 const PROMPT: Duration = Duration::from_millis(500);
-/// How long the resolver may take for a query whose answer it always knows.
+/// Time limit of the query that checks the resolver, whose answer it always knows.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The system's own resolver: the hosts file, and DNS according to `/etc/resolv.conf`; both are read again

@@ -84,7 +84,7 @@ async fn concurrent_callers_for_a_name_share_one_look_up() {
     drop((first, second));
     assert_eq!(script.count.load(Ordering::SeqCst), 1);
     assert_eq!(resolve(&resolver, "a.example", Delivery).await.unwrap(), ANSWER);
-    assert_eq!(script.count.load(Ordering::SeqCst), 2, "an answer is not kept");
+    assert_eq!(script.count.load(Ordering::SeqCst), 2, "answers are not cached");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +177,7 @@ async fn a_silent_resolver_differs_from_a_silent_name() {
         script.is_alive.store(is_alive, Ordering::SeqCst);
         let began = Instant::now();
         let waiting = resolver.join("dead.example", Delivery);
-        assert!(!resolver.is_silent(began), "too soon to tell");
+        assert!(!resolver.is_silent(began), "the resolver has not been silent for long enough");
         tokio::time::sleep(2 * PROMPT).await;
         assert_eq!(resolver.is_silent(began), !is_alive);
         drop(waiting);

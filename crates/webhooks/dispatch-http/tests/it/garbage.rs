@@ -12,7 +12,7 @@ use rdev_webhooks_domain::{EndpointUrl, FailureClass, RESPONSE_BODY_LIMIT};
 use crate::receiver::{PATIENCE, Receiver};
 use crate::setup::{local, options, request};
 
-/// What the other end does in a case: writes these bytes, then closes or holds the connection.
+/// The behaviour of the other end in a case: it writes these bytes, then closes or holds the connection.
 #[derive(Debug, Clone, Default)]
 struct Act {
     bytes: Vec<u8>,
@@ -117,7 +117,7 @@ fn any_response_ends_in_time_and_with_a_class() {
             let class = class(report);
             let expected = [None, Some(C::Protocol), Some(C::Reset), Some(C::Status), Some(C::Timeout)];
             prop_assert!(expected.contains(&class), "{:?}", report.outcome);
-            prop_assert!(act.hold || class != Some(C::Timeout), "a closed connection is not waited for");
+            prop_assert!(act.hold || class != Some(C::Timeout), "a closed connection ends the exchange");
             // Empty lines before a response are skipped.
             let begin = act.bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0);
             let is_http = act.bytes[begin..].starts_with(b"HTTP/1.");
@@ -142,7 +142,7 @@ fn any_response_of_a_proxy_ends_in_time_and_with_a_class() {
                 prop_assert_eq!(&report.outcome.response, &None);
             }
             let early = act.hold || class(report) != Some(FailureClass::Timeout);
-            prop_assert!(early, "a closed connection is not waited for");
+            prop_assert!(early, "a closed connection ends the exchange");
             Ok(())
         },
     );

@@ -314,7 +314,7 @@ async fn a_dropped_delivery_ends_its_connection() {
     {
         let delivery = dispatcher.send(request(receiver.url("/")));
         tokio::select! {
-            _ = delivery => panic!("it was never answered"),
+            _ = delivery => panic!("the delivery ended without a response"),
             event = within(events.recv()) => assert_eq!(event, Some("asked")),
         }
     }

@@ -49,7 +49,7 @@ async fn a_name_that_turns_private_is_refused_at_its_second_connection() {
             failure(&second, FailureClass::RefusedDestination);
             assert_eq!(allowed.accepted(), 1);
         } else {
-            // A resolver may cache an answer that long, and the answer is still valid.
+            // A resolver may cache an answer that long, so the answer is still valid.
             assert!(second.outcome.is_success(), "{:?}", second.outcome.failure);
         }
         refused.assert_untouched().await;

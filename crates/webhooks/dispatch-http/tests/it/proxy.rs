@@ -1,4 +1,5 @@
-//! Deliveries through an egress proxy: what it gets, what it never sees, and how it fails.
+//! Deliveries through an egress proxy: the requests that it gets, the data that it never sees, and its
+//! failures.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -323,8 +324,8 @@ async fn the_next_address_is_tried_only_if_the_proxy_works() {
 
 #[tokio::test]
 async fn a_tunnel_begins_right_behind_the_proxys_head() {
-    // In pieces, with headers that have no meaning here, and with bytes that only the endpoint could send
-    // before it is asked: the tunnel must return those as the endpoint's own.
+    // First a head in pieces, with headers that have no meaning here; then a head followed by bytes that only
+    // the endpoint can have sent: the tunnel must return those as the endpoint's own.
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n";
     let in_pieces = deliver(PATIENCE, move |mut peer| async move {
         peer.head().await.unwrap();

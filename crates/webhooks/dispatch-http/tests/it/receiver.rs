@@ -134,5 +134,5 @@ impl Peer {
 
 /// Waits for an expected event, but not forever.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.expect("it happens within ten seconds")
+    tokio::time::timeout(PATIENCE, future).await.expect("the event happens within ten seconds")
 }
