@@ -43,7 +43,7 @@ pub fn fail(message: impl Display) -> ExitCode {
 pub enum UsageError {
     /// Help or the version was requested; [`clap::Error::exit`] shows it.
     Shown(clap::Error),
-    /// One line that says what is wrong. It never contains a secret.
+    /// One line that describes the error. It never contains a secret.
     Wrong(String),
 }
 

@@ -14,7 +14,7 @@ const SECONDS: [f64; 20] = [
 /// The buckets of counts: the sizes of batches.
 const COUNTS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0];
 
-/// How often observations are summed up without a request for them.
+/// The interval at which observations are summed up without a request for metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// All metrics of this process: those that its parts record, and those that the system reports about it.
@@ -30,8 +30,8 @@ pub struct Metrics {
 pub struct AlreadyCollected;
 
 impl Metrics {
-    /// Starts to collect what is recorded from now on. Histograms have buckets: of times if their names end
-    /// with `_seconds`, otherwise of counts.
+    /// Starts to collect observations. Histograms have buckets: of times if their names end with `_seconds`,
+    /// otherwise of counts.
     ///
     /// # Errors
     ///

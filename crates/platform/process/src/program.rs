@@ -7,7 +7,7 @@ use crate::{cli, telemetry};
 /// Runs a program on its own runtime and returns its exit code as soon as it ends. Does not wait for threads
 /// whose work cannot be cancelled (a name look-up, for example).
 ///
-/// First raises the limit of open files to what the system allows, because each connection is one. Must be
+/// First raises the limit of open files to the system's maximum, because each connection is one. Must be
 /// called after logging has started.
 pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
     allow_open_files();
@@ -19,7 +19,7 @@ pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
         }
     };
     let ended = runtime.block_on(program);
-    // Dropping it would wait for those threads, at a time when a second signal has no effect any more.
+    // A drop would wait for those threads, at a time when a second signal has no effect any more.
     runtime.shutdown_background();
     telemetry::flush();
     ended

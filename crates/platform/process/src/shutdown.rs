@@ -16,7 +16,7 @@ use crate::telemetry::{self, milliseconds};
 /// 1. `SIGTERM` or `SIGINT` cancels [`stopping`](Self::stopping): continue, but report that this process is
 ///    no longer ready.
 /// 2. After the grace period, or at once after [`request`](Self::request), [`drain`](Self::drain) is
-///    cancelled: accept nothing new, and finish what is in flight.
+///    cancelled: accept no new work, and finish the work in flight.
 /// 3. After the drain timeout, [`abort`](Self::abort) is cancelled too: abandon the rest now. `abort` is
 ///    never cancelled before `drain`, and `drain` never before `stopping`.
 /// 4. A second signal, at any time after the first, ends the process at once: exit code 143 for `SIGTERM`,
@@ -112,7 +112,7 @@ impl Shutdown {
         self.steps.stopping.clone()
     }
 
-    /// Returns the token that is cancelled when the process must finish what is in flight.
+    /// Returns the token that is cancelled when the process must finish its work in flight.
     pub fn drain(&self) -> CancellationToken {
         self.steps.drain.clone()
     }

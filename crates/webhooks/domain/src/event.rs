@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{Access, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
 
-/// An event to publish: what a store keeps, and what it needs to find the webhooks.
+/// An event to publish: the stored fields, and those by which a store finds the webhooks.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     /// The id, unless `key` was used before.

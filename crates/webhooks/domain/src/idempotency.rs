@@ -30,7 +30,7 @@ impl IdempotencyKey {
         }
     }
 
-    /// Creates a key from what a store has kept.
+    /// Creates a key from its stored form.
     #[must_use]
     pub const fn from_digest(owner: Option<ApiKeyId>, digest: [u8; 32]) -> Self {
         Self { owner, digest }

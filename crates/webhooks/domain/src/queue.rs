@@ -152,7 +152,7 @@ pub struct LeasedDelivery {
 pub struct DeliveryTarget {
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// The webhook's version, for caching what is derived from it.
+    /// The webhook's version, for caches of derived data.
     pub version: u64,
     /// The URL of the endpoint.
     pub url: EndpointUrl,

@@ -234,9 +234,9 @@ impl Replay {
     }
 
     /// Returns how many of a replay's deliveries may be in a webhook's queue at once, if `ended` have ended
-    /// since the last step. New events wait for these deliveries. The window is therefore at most what the
-    /// endpoint takes in about two seconds, or [`LEAST_WAITING`]; with a rate limit or a cap, also at most
-    /// what the limit allows in a second, or a few rounds of the cap.
+    /// since the last step. New events wait for these deliveries. The window is therefore at most the number
+    /// that the endpoint takes in about two seconds, or [`LEAST_WAITING`]; with a rate limit also at most the
+    /// number that it allows in a second, and with a cap at most a few rounds of it.
     #[must_use]
     pub fn window(rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32>, ended: Ended) -> u32 {
         // A rate is at most 10,000.

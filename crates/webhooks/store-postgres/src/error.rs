@@ -111,7 +111,7 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 fn is_passing(sqlstate: &str) -> bool {
     // Connection exceptions; insufficient resources; operator intervention, which includes cancelled
     // statements and servers that stop or start; a failing disk; conflicts between transactions; and a user
-    // who is refused temporarily, as while a password is changed.
+    // that is refused temporarily, as while a password is changed.
     ["08", "53", "57", "58", "40", "28"]
         .iter()
         .any(|class| sqlstate.starts_with(class))

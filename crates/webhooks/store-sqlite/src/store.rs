@@ -46,8 +46,8 @@ impl SqliteStore {
         open::open(options).await
     }
 
-    /// Writes what is waiting, folds the write-ahead log into the database, and releases the database. Every
-    /// later call fails as unavailable. Closing twice is harmless.
+    /// Completes the waiting writes, folds the write-ahead log into the database, and releases the database.
+    /// Every later call fails as unavailable. Closing twice is harmless.
     ///
     /// # Errors
     ///

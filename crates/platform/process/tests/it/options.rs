@@ -32,7 +32,7 @@ fn parse(args: &[&str]) -> Result<Options, UsageError> {
     parse_from(["program", "--api-key", KEY].iter().chain(args))
 }
 
-/// Returns the one line that says what is wrong, or the other result.
+/// Returns the line that describes the error, or the other result.
 fn line_of(result: Result<Options, UsageError>) -> String {
     match result {
         Err(UsageError::Wrong(line)) => line,
@@ -101,7 +101,7 @@ fn a_refused_secret_from_the_environment_is_not_shown_but_its_variable_is() {
 #[test]
 fn help_shows_the_programs_purpose_every_variable_and_default_and_no_secret() {
     let Err(UsageError::Shown(error)) = parse(&["--help"]) else {
-        panic!("--help is an answer of its own");
+        panic!("--help is not an error");
     };
     // The positions of line breaks depend on the terminal's width.
     let help = error.render().to_string();
@@ -181,7 +181,9 @@ fn a_secret_can_be_given_only_once() {
     let file = folder.path().join("key");
     std::fs::write(&file, KEY).unwrap();
     let args = ["program", "--api-key", KEY, "--api-key-file", file.to_str().unwrap()];
-    let Err(UsageError::Wrong(line)) = parse_from::<Secrets>(args) else { panic!("both were taken") };
+    let Err(UsageError::Wrong(line)) = parse_from::<Secrets>(args) else {
+        panic!("both options were accepted")
+    };
     assert!(line.contains("--api-key <") && line.contains("--api-key-file"), "{line}");
     assert!(!line.contains(KEY), "{line}");
 }

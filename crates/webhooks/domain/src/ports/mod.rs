@@ -1,4 +1,4 @@
-//! The ports: what the use cases need from outside, by role.
+//! The ports: the interfaces through which the use cases reach everything outside, by role.
 //!
 //! A method is one atomic step; no transaction crosses a port. The requirements of a method are numbered, and
 //! each names the test of the contract suite (`rdev_webhooks_testkit::contract`) that every store passes.

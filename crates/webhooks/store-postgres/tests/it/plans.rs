@@ -269,8 +269,8 @@ async fn replays_that_are_not_due_cost_nothing() {
     assert!(read < 500, "{read} rows were read");
 }
 
-/// Returns how many rows a new store reads during `work`. The server counts what a connection has read when
-/// the connection ends, so all others must have ended.
+/// Returns how many rows a new store reads during `work`. The server counts the rows that a connection has
+/// read when the connection ends, so all others must have ended.
 async fn rows_read(scene: &Scene, work: impl AsyncFnOnce(&PostgresStore)) -> i64 {
     scene.store.close().await;
     all_gone(scene).await;
