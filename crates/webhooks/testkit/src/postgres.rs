@@ -47,7 +47,7 @@ enum Kind {
     Given,
     Started(Cluster),
     #[cfg(feature = "postgres-container")]
-    Contained(#[expect(dead_code, reason = "it lives as long as this")] Box<container::Container>),
+    Contained(#[expect(dead_code, reason = "keeps the container running")] Box<container::Container>),
 }
 
 impl PostgresServer {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::DueWebhook;
 use tokio::time::Instant;
 
-/// Longest time between two discoveries. A delivery of another webhook waits no longer than this while busy
-/// webhooks are served.
+/// Longest time between two discoveries while busy webhooks are served. A due delivery of another webhook
+/// waits no longer than this.
 const DISCOVER_EVERY: Duration = Duration::from_millis(20);
 /// Time without a yielded delivery after which a webhook is not busy.
 const QUIET_AFTER: Duration = Duration::from_secs(1);

@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Recording {
-    /// Records the begin of a batch.
+    /// Records the start of a batch.
     pub(super) fn begin(&self) {
         self.change(|state| state.since = Some(Instant::now()));
     }

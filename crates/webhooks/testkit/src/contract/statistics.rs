@@ -105,7 +105,7 @@ pub async fn sums_that_are_added_at_once_all_count(harness: &dyn Harness) {
     }
 }
 
-/// A window contains what was recorded since its begin, to within a bucket, and nothing from before a bound.
+/// A window contains what was recorded since its start, to within a bucket, and nothing from before a bound.
 pub async fn statistics_cover_their_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;

@@ -21,7 +21,7 @@ pub(super) struct State {
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
     pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
-    /// Sums by webhook, and by the length in seconds and the begin of the bucket.
+    /// Sums by webhook, and by the length in seconds and the start of the bucket.
     pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
     pub(super) event_types: BTreeMap<EventType, RegisteredType>,
     pub(super) event_types_version: u64,

@@ -380,6 +380,6 @@ impl<'a> Run<'a> {
     fn context(&self) -> String {
         let last = self.log.len().saturating_sub(30);
         let steps = self.log[last..].join("\n  ");
-        format!("seed {}, after {} steps, of which the last:\n  {steps}", self.seed, self.log.len())
+        format!("seed {}, after {} steps; the last ones:\n  {steps}", self.seed, self.log.len())
     }
 }
