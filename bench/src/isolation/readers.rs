@@ -28,7 +28,8 @@ const SEARCH: &str = "/events?event=command.started&project=nobody&limit=100";
 /// A listing that matches the whole history.
 const PAGE: &str = "/events?event=command.started&limit=100";
 
-/// How long a reader waits for its response, leaves responses unread, or stays before it disconnects.
+/// The time for which a reader waits for its response, leaves responses unread, or stays before it
+/// disconnects.
 const WAIT: Duration = Duration::from_secs(12);
 const UNREAD: Duration = Duration::from_secs(2);
 const SHORT: Duration = Duration::from_millis(50);

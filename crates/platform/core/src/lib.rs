@@ -2,7 +2,7 @@
 //! and randomness. It does no I/O.
 //!
 //! Every existing value is valid: only the constructors (`FromStr`, `TryFrom`, `new`) create values, and
-//! their errors say what is wrong.
+//! their errors describe the fault.
 
 mod access;
 mod clock;

@@ -19,7 +19,7 @@ pub enum StoreError {
         column: &'static str,
         /// The id of the row.
         id: String,
-        /// What is wrong with the value.
+        /// The fault of the value.
         #[source]
         source: Source,
     },

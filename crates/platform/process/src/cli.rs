@@ -13,7 +13,7 @@ use clap::{Arg, Command, Parser};
 /// The exit code of a program with invalid options.
 const EXIT_USAGE: u8 = 2;
 
-/// How long printing may take.
+/// The longest duration of printing.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Parses the program's options from its arguments and environment.

@@ -36,9 +36,9 @@ pub struct Shutdown {
 /// The durations of the steps of a shutdown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StopTimes {
-    /// How long a process continues after the first signal before it drains.
+    /// The time from the first signal to the drain, during which the process continues.
     pub grace: Duration,
-    /// How long it drains.
+    /// The longest duration of the drain.
     pub drain_timeout: Duration,
 }
 

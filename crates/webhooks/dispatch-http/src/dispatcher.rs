@@ -25,7 +25,7 @@ use crate::{Options, OptionsError, Purpose, tls};
 
 /// Longer than any sensible deadline, and short enough to be added to a clock.
 const MAX_DEADLINE: Duration = Duration::from_secs(3_600);
-/// How long [`Dispatcher::vet`] waits for a look-up: a client is waiting for the response.
+/// The longest wait of [`Dispatcher::vet`] for a look-up: a client is waiting for the response.
 const VET_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Sends deliveries over one pool of connections. Create one per process and share it. It must be used within

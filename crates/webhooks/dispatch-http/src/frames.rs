@@ -10,9 +10,11 @@ use tokio::time::Instant;
 const HEADER: usize = 9;
 const DATA: u8 = 0;
 const GOAWAY: u8 = 7;
-/// How many frames without data a connection may send at once, additionally for each request, and over time.
+/// The number of frames without data that a connection may send at once.
 const BURST: i64 = 2_000;
+/// The additional number of such frames for each request.
 const FOR_REQUEST: i64 = 100;
+/// The additional number of such frames in each [`REFILL_EVERY`].
 const REFILL: i64 = 100;
 const REFILL_EVERY: Duration = Duration::from_secs(1);
 
@@ -81,7 +83,7 @@ pub(crate) struct FrameReader {
     known: usize,
     /// The number of bytes of the payload that are still to come.
     payload: usize,
-    /// How much of the last stream's id is known, within a GOAWAY frame.
+    /// The known part of the last stream's id, within a GOAWAY frame.
     last_stream: Option<(u32, usize)>,
 }
 

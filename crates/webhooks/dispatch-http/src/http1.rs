@@ -21,9 +21,10 @@ use crate::stream::{Meter, Stream};
 
 /// The maximum size of a response head, and the size of the buffer for reading it.
 pub(crate) const HEAD_LIMIT: usize = 32 * 1024;
-/// How long a connection may take to become ready again after a response.
+/// The longest time for a connection to become ready again after a response.
 const READY_WITHIN: Duration = Duration::from_millis(100);
-/// How much earlier than the endpoint this host gives up a connection; half of the time-out if that is short.
+/// The time by which this host closes an unused connection before the endpoint does; half of the time-out if
+/// that is short.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// A connection for one request at a time.
@@ -32,7 +33,7 @@ pub(crate) struct Http1 {
     meter: Arc<Meter>,
     /// When it is too old to be used.
     pub(crate) expires: Instant,
-    /// How long the endpoint keeps it unused.
+    /// The time for which the endpoint keeps it unused.
     keep_alive: Option<Duration>,
     is_reused: bool,
     _task: AbortOnDropHandle<()>,

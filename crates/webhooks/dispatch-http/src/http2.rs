@@ -23,8 +23,9 @@ use crate::stream::{Meter, Stream};
 
 /// The flow-control window of all streams together.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// How often a connection in use is pinged, and how long it may take to respond.
+/// The interval between pings on a connection in use.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// Time limit for the response to a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection for several concurrent requests.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How long a name counts as answered after its last answer.
+/// The time for which a name counts as answered after its last answer.
 const LATELY: Duration = Duration::from_secs(600);
 /// The maximum number of names that are kept.
 const MAX_NAMES: usize = 16_384;

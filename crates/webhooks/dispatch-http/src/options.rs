@@ -27,7 +27,7 @@ pub struct Options {
     /// The HTTP proxy of all deliveries. It gets judged addresses and never names; its own address is not
     /// judged. The default is none: the environment (`HTTPS_PROXY` and the like) is ignored.
     pub egress_proxy: Option<ProxyUrl>,
-    /// How long an unused connection is kept: by default 30 s, or less if the endpoint says so by
+    /// The time for which an unused connection is kept: by default 30 s, or less if the endpoint says so by
     /// `Keep-Alive`. Most servers keep theirs longer, so that they seldom close one just as a request is
     /// sent.
     pub pool_idle_timeout: Duration,

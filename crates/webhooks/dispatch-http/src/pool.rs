@@ -21,7 +21,7 @@ use crate::http1::Http1;
 use crate::http2::Http2;
 use crate::pool_state::State;
 
-/// How often unused connections are checked.
+/// The interval between checks of unused connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The limits of a pool.

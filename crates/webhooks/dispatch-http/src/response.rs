@@ -62,7 +62,7 @@ fn broke_off(error: &(dyn std::error::Error + 'static)) -> BrokeOff {
     BrokeOff
 }
 
-/// How the reading of a body ended.
+/// The way in which the reading of a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
     /// The last byte was read.

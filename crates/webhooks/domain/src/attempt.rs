@@ -16,7 +16,7 @@ pub const RESPONSE_BODY_LIMIT: usize = 16 * 1024;
 pub struct Attempt {
     /// The number of the attempt within its delivery, from 1, whatever the trigger.
     pub number: u32,
-    /// Why the attempt was made.
+    /// The reason why the attempt was made.
     pub trigger: Trigger,
     /// When it began.
     pub started_at: Timestamp,
@@ -103,7 +103,7 @@ pub struct Phases {
 pub struct AttemptOutcome {
     /// The response, as far as it arrived.
     pub response: Option<CapturedResponse>,
-    /// Why the attempt failed.
+    /// The failure; `None` if the attempt succeeded.
     pub failure: Option<AttemptFailure>,
 }
 

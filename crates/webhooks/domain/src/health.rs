@@ -13,8 +13,9 @@ use crate::{AttemptOutcome, FailureClass, Timestamp};
 /// The number of failures in a row that opens a circuit.
 pub const OPEN_AFTER: u32 = 50;
 
-/// How long an endpoint must have been failing before its circuit opens. A burst of failures at one moment
-/// says little; within this time the second attempts of the default policy can succeed.
+/// The shortest time for which an endpoint must have been failing before its circuit opens. A burst of
+/// failures at one moment says little; within this time the second attempts of the default policy can
+/// succeed.
 pub const OPEN_AFTER_FAILING_FOR: Duration = Duration::from_secs(10);
 
 /// The duration of the first wait of an open circuit.
@@ -46,7 +47,7 @@ pub struct Health {
     pub is_silent: bool,
 }
 
-/// How the last attempt of a webhook failed.
+/// The way in which the last attempt of a webhook failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastFailure {
     /// The attempt failed within [`SILENT_AFTER`].
@@ -81,7 +82,7 @@ impl Circuit {
     }
 }
 
-/// What an attempt says about its endpoint.
+/// The evidence of an attempt on the health of its endpoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HealthEffect {
     /// Nothing: there was no attempt.

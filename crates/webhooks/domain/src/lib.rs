@@ -3,7 +3,7 @@
 //!
 //! The domain does no I/O, reads no clock and draws no random numbers: times, ids and jitter are arguments.
 //! Every existing value is valid: only the constructors (`FromStr`, `TryFrom`, `new`) create values, and
-//! their errors say what is wrong.
+//! their errors describe the fault.
 //!
 //! # The life of an event
 //!

@@ -60,10 +60,10 @@ pub struct DueWebhook {
     pub rate_limit: Option<RateLimit>,
     /// The webhook's own deadline of one attempt.
     pub timeout: Option<Duration>,
-    /// How its last attempt failed; `None` if it succeeded or there was none. An abandoned attempt counts as
-    /// a failure as long as its delivery waits for a takeover.
+    /// The failure of its last attempt; `None` if it succeeded or there was none. An abandoned attempt counts
+    /// as a failure as long as its delivery waits for a takeover.
     pub last_failure: Option<LastFailure>,
-    /// For how long, approximately, its longest due delivery has been due.
+    /// The approximate time for which its longest due delivery has been due.
     pub overdue: Duration,
 }
 
@@ -72,7 +72,7 @@ pub struct DueWebhook {
 pub struct QueueSurvey {
     /// The number of unfinished deliveries, up to [`Self::MAX_COUNT`].
     pub unfinished: u64,
-    /// For how long the longest due claimable delivery has been due; `None` if nothing is claimable.
+    /// The time for which the longest due claimable delivery has been due; `None` if nothing is claimable.
     pub oldest_due: Option<Duration>,
     /// The circuits that are not closed, up to [`Self::MAX_CIRCUITS`].
     pub circuits: Vec<(WebhookId, Circuit)>,
@@ -139,7 +139,7 @@ pub struct LeasedDelivery {
     pub trigger: Trigger,
     /// Whether an automatic retry waits behind this attempt; see [`Settled::Resumed`].
     pub resumes: bool,
-    /// For how long it had been due when it was claimed.
+    /// The time for which it had been due when it was claimed.
     pub overdue: Duration,
     /// When it was claimed, by the store's clock.
     pub claimed_at: Timestamp,
@@ -194,7 +194,7 @@ pub struct Settlement {
     /// The webhook's version, if the endpoint responded with 410 Gone so that the webhook must be disabled.
     /// If the webhook has changed since, the response may have come from another endpoint.
     pub gone: Option<u64>,
-    /// What the attempt says about the endpoint.
+    /// The evidence of the attempt on the endpoint's health.
     pub health: HealthEffect,
 }
 

@@ -40,7 +40,7 @@ pub const DUE_IN_MAX_DISABLED: Duration = Duration::from_secs(60 * 60);
 /// workers hold ready.
 const ROUNDS_WAITING: u32 = 4;
 
-/// How a delivery ended.
+/// The outcome of a finished delivery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DeliveryOutcome {
     /// The endpoint accepted the delivery.

@@ -162,7 +162,7 @@ impl Bucket {
     /// Both lengths.
     pub const ALL: [Self; 2] = [Self::FiveMinutes, Self::Hour];
 
-    /// How long five-minute buckets are kept; hour buckets are kept as long as the history.
+    /// The time for which five-minute buckets are kept; hour buckets are kept as long as the history.
     pub const KEEP_FINE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
 
     /// Returns how long buckets of this length are kept if the history is kept for `retention`.

@@ -1,4 +1,4 @@
-//! The time that is known to have passed.
+//! The witnessed time: the time that has certainly passed.
 //!
 //! Old data is deleted permanently, so a clock alone must not decide what is old: a clock that is a month
 //! ahead when a process starts, or that jumps a month ahead, would delete everything at once. The witnessed
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// How long a clock must stay ahead of the witnessed time before it is accepted.
+/// The time for which a clock must stay ahead of the witnessed time before it is accepted.
 pub const TRUST_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The lead of a clock that is accepted at once: a process may have been stopped for that long.

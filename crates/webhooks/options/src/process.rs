@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long the last request for a worker's metrics may take.
+/// The longest duration of the last request for a worker's metrics.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
-/// How long a start waits before it tries the database again.
+/// The pause of a start before it tries the database again.
 const RETRY_OPEN: Duration = Duration::from_secs(1);
 
 /// Returns the exit code of a process: 0, or 1 after it prints the error in one line on standard error.

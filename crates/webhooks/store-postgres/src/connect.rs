@@ -31,7 +31,8 @@ use crate::{gauges, key_checks, public_keys, resealing, upkeep, wakeups};
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long upkeep waits for its connection, which another part of upkeep may hold for several statements.
+/// The longest wait of upkeep for its connection, which another part of upkeep may hold for several
+/// statements.
 const UPKEEP_WAIT: Duration = Duration::from_secs(60);
 
 /// The store ports on a Postgres database. Clones share all state.

@@ -15,7 +15,7 @@ pub struct PostgresOptions {
     pub keyring: Keyring,
     /// The sizes of the pools.
     pub pools: PoolSizes,
-    /// How long to wait for a free connection of a pool, and for a new connection.
+    /// The longest wait for a free connection of a pool, and for a new connection.
     pub acquire_timeout: Duration,
     /// Time limit of one statement, both on the server and waiting for locks. Listings have
     /// [`Self::listing_timeout`] instead, pruning [`Self::upkeep_timeout`].
@@ -26,7 +26,7 @@ pub struct PostgresOptions {
     pub browse_timeout: Duration,
     /// Time limit of one statement of pruning.
     pub upkeep_timeout: Duration,
-    /// How long a producer's event key is remembered; at most as long as its event is kept.
+    /// The time for which a producer's event key is kept; at most as long as its event.
     pub key_lifetime: Duration,
     /// Whether processes wake each other when there is work. If not, they find work by polling, and hold one
     /// connection less.

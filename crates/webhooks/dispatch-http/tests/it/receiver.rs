@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 pub(crate) const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-/// How long a test waits for an expected event.
+/// The longest wait of a test for an expected event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Receiver {

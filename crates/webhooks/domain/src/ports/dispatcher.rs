@@ -32,7 +32,7 @@ pub trait Dispatcher: Send + Sync + 'static {
     async fn send(&self, request: DispatchRequest) -> Result<DispatchReport, LocalFault>;
 }
 
-/// How long an attempt may wait for capacity of this host, on top of its deadline.
+/// The longest wait of an attempt for capacity of this host, in addition to its deadline.
 pub const MAX_LOCAL_WAIT: Duration = Duration::from_secs(10);
 
 /// The reason why this host could not make an attempt. Nothing was sent, and the endpoint has no part in it.

@@ -48,9 +48,9 @@ pub struct KeyRequest {
     pub operation: Operation,
     /// The token of the requester.
     pub token: LeaseToken,
-    /// How long the requester holds the key exclusively.
+    /// The time for which the requester holds the key exclusively.
     pub lease_for: Duration,
-    /// How long the key is kept from now on, unless it already exists.
+    /// The time for which a new key is kept.
     pub keep_for: Duration,
 }
 
@@ -75,13 +75,13 @@ pub enum KeyState {
     },
 }
 
-/// How the lease on a key ends.
+/// The end of the lease on a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyEnd {
-    /// With a response to record.
+    /// The request has a response, which is recorded.
     Answered(RememberedAnswer),
-    /// Without any effect.
+    /// The request had no effect.
     Undone,
-    /// With an unknown effect: the next requester finds out by executing the operation again.
+    /// The effect of the request is unknown: the next requester executes the operation again.
     Unsettled,
 }

@@ -20,7 +20,7 @@ const INTERRUPTED: i64 = -1;
 struct Columns {
     id: Vec<Uuid>,
     token: Vec<i64>,
-    /// How the delivery ended; `None` if it is not finished.
+    /// The outcome of the delivery; `None` if it is not finished.
     outcome: Vec<Option<&'static str>>,
     reason: Vec<Option<&'static str>>,
     /// The wait until the retry; `None` if a retry was waiting, [`INTERRUPTED`] if the attempt does not
