@@ -138,11 +138,12 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     let log = WriteAheadLog::new(lock.path(), Arc::clone(&gate), options.max_log_bytes);
     let listings = Listings::new(listings, gate, options.listing_timeout);
     let wake = Arc::default();
-    let options = writing(lock.path(), timeout);
+    let (options, checkpoints) = (writing(lock.path(), timeout), checkpointing(lock.path(), timeout));
     let lock = Arc::new(lock);
     let setup = Setup {
         conn,
         options,
+        checkpoints,
         clock: Arc::clone(&clock),
         wake: Arc::clone(&wake),
         log,
@@ -234,12 +235,15 @@ fn writing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
         // 64 MiB: the ends of the tables, where new rows go, and the unfinished deliveries.
         .pragma("cache_size", "-65536")
         .pragma("temp_store", "MEMORY")
-        // 16 MiB of 4 KiB pages: often enough to keep the log short, seldom enough that a page that many
-        // commits change is copied once.
-        .pragma("wal_autocheckpoint", "4096")
+        // In pages of 4 KiB: another connection copies the log; this limits what it can leave behind.
+        .pragma("wal_autocheckpoint", "16384")
         // The space that a burst has used is returned to the disk.
         .pragma("journal_size_limit", "67108864")
         .thread_name(|_| "sqlite-writer".to_owned())
+}
+
+fn checkpointing(path: &Path, timeout: Duration) -> SqliteConnectOptions {
+    writing(path, timeout).pragma("cache_size", "-1024").thread_name(|_| "sqlite-checkpoint".to_owned())
 }
 
 fn reading(path: &Path, timeout: Duration) -> SqliteConnectOptions {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::error;
 
+mod checkpoint;
 mod group;
 mod log;
 mod task;
@@ -258,7 +259,8 @@ mod tests {
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let setup = Setup { conn, options, clock, wake: Arc::default(), log, lock };
+        let checkpoints = options.clone();
+        let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_millis(500));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (reached, release) = (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
@@ -295,7 +297,8 @@ mod tests {
         let conn = SqliteConnection::connect_with(&options).await.unwrap();
         let log = WriteAheadLog::new(&path, Arc::default(), u64::MAX);
         let clock = Arc::new(StoreClock::new(Arc::new(Epoch)));
-        let setup = Setup { conn, options, clock, wake: Arc::default(), log, lock };
+        let checkpoints = options.clone();
+        let setup = Setup { conn, options, checkpoints, clock, wake: Arc::default(), log, lock };
         let writer = Writer::start(setup, Duration::from_secs(30));
         write(&writer, "CREATE TABLE t (x)").await.unwrap();
         let (small, large, other) = tokio::join!(

@@ -268,12 +268,12 @@ async fn a_batch_with_too_many_deliveries_is_rejected_with_the_number_that_fits(
     store.gate.add_permits(100);
     let refused = publisher.publish_all(vec![draft(); MAX_EVENTS]).await;
     let Err(PublishError::TooLarge(too_large)) = refused else { panic!("{refused:?}") };
-    let expected = TooLarge { events: 1_000, deliveries: 1_000_000, limit: 5_000, events_within: 5 };
+    let expected = TooLarge { events: 1_000, deliveries: 1_000_000, limit: 2_500, events_within: 2 };
     assert_eq!(too_large, expected);
     let text = too_large.to_string();
-    assert!(["1000000", "1000 events", "5000", "first 5"].iter().all(|part| text.contains(part)), "{text}");
+    assert!(["1000000", "1000 events", "2500", "first 2"].iter().all(|part| text.contains(part)), "{text}");
     assert_eq!(store.commits.load(Ordering::Relaxed), 0);
-    assert_eq!(publisher.publish_all(vec![draft(); 5]).await.unwrap().len(), 5);
+    assert_eq!(publisher.publish_all(vec![draft(); 2]).await.unwrap().len(), 2);
     assert_eq!(store.commits.load(Ordering::Relaxed), 1);
 }
 
@@ -295,7 +295,7 @@ async fn a_large_call_leaves_the_common_lanes_free() {
     let (store, publisher, _task) = gated_with(false, 1_000);
     let large = tokio::spawn({
         let publisher = publisher.clone();
-        async move { publisher.publish_all(vec![draft(); 4]).await.unwrap().len() }
+        async move { publisher.publish_all(vec![draft(); 2]).await.unwrap().len() }
     });
     begun(&store, 1).await;
     // The common lane rejects the call, and it begins in the lane for large calls.
@@ -312,7 +312,7 @@ async fn a_large_call_leaves_the_common_lanes_free() {
     }
     assert!(store.begun.load(Ordering::Relaxed) > 2, "other calls begin meanwhile");
     store.gate.add_permits(100);
-    assert_eq!(large.await.unwrap(), 4);
+    assert_eq!(large.await.unwrap(), 2);
     for call in small {
         call.await.unwrap();
     }
@@ -323,7 +323,7 @@ async fn the_lane_for_large_calls_rests_after_each() {
     let (store, publisher, _task) = gated_with(false, 1_000);
     let publish_large = || {
         let publisher = publisher.clone();
-        tokio::spawn(async move { publisher.publish_all(vec![draft(); 4]).await.unwrap().len() })
+        tokio::spawn(async move { publisher.publish_all(vec![draft(); 2]).await.unwrap().len() })
     };
     let first = publish_large();
     begun(&store, 1).await;
@@ -334,7 +334,7 @@ async fn the_lane_for_large_calls_rests_after_each() {
     let second = publish_large();
     begun(&store, 3).await;
     store.gate.add_permits(2);
-    assert_eq!(first.await.unwrap(), 4);
+    assert_eq!(first.await.unwrap(), 2);
     tokio::time::sleep(Duration::from_millis(198)).await;
     assert_eq!(
         store.begun.load(Ordering::Relaxed),
@@ -344,14 +344,14 @@ async fn the_lane_for_large_calls_rests_after_each() {
     tokio::time::sleep(Duration::from_millis(4)).await;
     assert_eq!(store.begun.load(Ordering::Relaxed), 4);
     store.gate.add_permits(1);
-    assert_eq!(second.await.unwrap(), 4);
+    assert_eq!(second.await.unwrap(), 2);
 }
 
 #[tokio::test]
 async fn calls_that_are_too_large_together_are_split() {
-    let (store, publisher, task) = gated_with(false, 1_000);
+    let (store, publisher, task) = gated_with(false, 250);
     store.gate.add_permits(10_000);
-    let calls: Vec<_> = [1, 2, 1, 5, 2, 1, 6, 2, 1]
+    let calls: Vec<_> = [1, 2, 1, 10, 2, 1, 11, 2, 1]
         .map(|count| {
             let publisher = publisher.clone();
             tokio::spawn(
@@ -363,8 +363,8 @@ async fn calls_that_are_too_large_together_are_split() {
     for call in calls {
         answers.push(call.await.unwrap().ok());
     }
-    assert_eq!(answers, [Some(1), Some(2), Some(1), Some(5), Some(2), Some(1), None, Some(2), Some(1)]);
-    assert!(store.largest.load(Ordering::Relaxed) <= 5);
+    assert_eq!(answers, [Some(1), Some(2), Some(1), Some(10), Some(2), Some(1), None, Some(2), Some(1)]);
+    assert!(store.largest.load(Ordering::Relaxed) <= 10);
     drop(publisher);
     task.await.unwrap();
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, PublishOutcome, Published, Timestamp};
+use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, PublishOutcome, Published, Timestamp, WebhookId};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -197,15 +197,21 @@ async fn published_before<'a>(
 struct Batch<'a> {
     events: Vec<EventRow<'a>>,
     bodies: Blobs,
-    deliveries: Vec<NewDelivery<'a>>,
+    deliveries: Vec<NewDelivery>,
     keys: Vec<(&'a str, &'a str, String, u32)>,
 }
 
 #[derive(Serialize)]
 struct EventRow<'a>(String, Option<&'a str>, &'a str, Option<&'a str>, i64, Option<String>, Place);
 
-#[derive(Serialize)]
-struct NewDelivery<'a>(String, String, String, &'a str, Option<&'a str>);
+/// A delivery to insert. They are ordered by webhook: the two largest indexes begin with it, so that the deliveries
+/// of a webhook change the same pages one after the other.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct NewDelivery {
+    webhook: WebhookId,
+    id: DeliveryId,
+    event: EventId,
+}
 
 impl<'a> Batch<'a> {
     fn for_events(events: &[&NewEvent]) -> Self {
@@ -220,13 +226,8 @@ impl<'a> Batch<'a> {
     fn add(&mut self, event: &'a NewEvent, receivers: &Receivers) {
         let project = event.project.as_ref().map(|project| project.as_str());
         for webhook in receivers.ids() {
-            self.deliveries.push(NewDelivery(
-                json::id(DeliveryId::derive(event.id, *webhook).as_uuid()),
-                json::id(event.id.as_uuid()),
-                json::id(webhook.as_uuid()),
-                event.event_type.as_str(),
-                project,
-            ));
+            let id = DeliveryId::derive(event.id, *webhook);
+            self.deliveries.push(NewDelivery { webhook: *webhook, id, event: event.id });
         }
         self.events.push(EventRow(
             json::id(event.id.as_uuid()),
@@ -244,7 +245,7 @@ impl<'a> Batch<'a> {
             insert_events(conn, &self.events, self.bodies).await?;
         }
         if !self.deliveries.is_empty() {
-            insert_deliveries(conn, &self.deliveries, now).await?;
+            insert_deliveries(conn, self.deliveries, now).await?;
         }
         if !self.keys.is_empty() {
             insert_keys(conn, &self.keys).await?;
@@ -274,22 +275,32 @@ async fn insert_events(
     Ok(())
 }
 
+/// Inserts deliveries of events that are there. Their ids are passed as bytes, not as JSON, which takes a third of
+/// the time: 16 bytes each for the delivery, its event and its webhook.
 async fn insert_deliveries(
     conn: &mut SqliteConnection,
-    deliveries: &[NewDelivery<'_>],
+    mut deliveries: Vec<NewDelivery>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let deliveries = json::rows(&deliveries)?;
+    deliveries.sort_unstable();
+    let count = i64::try_from(deliveries.len()).map_err(|_| error::internal("too many deliveries"))?;
+    let mut ids = Vec::with_capacity(deliveries.len() * 48);
+    for NewDelivery { webhook, id, event } in deliveries {
+        ids.extend_from_slice(id.as_uuid().as_bytes());
+        ids.extend_from_slice(event.as_uuid().as_bytes());
+        ids.extend_from_slice(webhook.as_uuid().as_bytes());
+    }
     let new = Progress::new(now);
     let (due_at, trigger) = (micros(new.due_at), new.trigger.as_str());
-    sqlx::query!(
-        r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
+    let inserted = sqlx::query!(
+        r#"WITH RECURSIVE batch (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM batch LIMIT ?1)
            INSERT INTO deliveries (id, event_id, webhook_id, event_type, project, status, attempts,
              automatic_attempts, takeovers, "trigger", due_at, claimable_at)
-           SELECT unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), value ->> 3, value ->> 4, ?2, ?3,
-             ?4, ?5, ?6, ?7, ?7
-           FROM batch"#,
-        deliveries,
+           SELECT substr(?2, n * 48 + 1, 16), e.id, substr(?2, n * 48 + 33, 16), e.event_type, e.project, ?3, ?4,
+             ?5, ?6, ?7, ?8, ?8
+           FROM batch CROSS JOIN events AS e ON e.id = substr(?2, n * 48 + 17, 16)"#,
+        count,
+        ids,
         UNFINISHED,
         new.attempts,
         new.automatic_attempts,
@@ -300,6 +311,9 @@ async fn insert_deliveries(
     .execute(conn)
     .await
     .map_err(error::database)?;
+    if i64::try_from(inserted.rows_affected()) != Ok(count) {
+        return Err(error::internal("a delivery was published without its event"));
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
+use super::checkpoint::Checkpoints;
 use super::group::{Closing, Group};
 use super::time::{LOOK_EVERY, Time};
 use super::{Answer, Begun, Message, WriteAheadLog};
@@ -19,6 +20,8 @@ use crate::files::Lock;
 pub(crate) struct Setup {
     pub(crate) conn: SqliteConnection,
     pub(crate) options: SqliteConnectOptions,
+    /// For the connection that copies the log.
+    pub(crate) checkpoints: SqliteConnectOptions,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) wake: Arc<Notify>,
     pub(crate) log: WriteAheadLog,
@@ -32,7 +35,8 @@ pub(super) async fn run(
     mut messages: mpsc::Receiver<Message>,
     begun: Begun,
 ) -> Result<(), StoreError> {
-    let Setup { conn, options, clock, wake, mut log, lock } = setup;
+    let Setup { conn, options, checkpoints, clock, wake, mut log, lock } = setup;
+    let checkpoints = Checkpoints::start(checkpoints);
     let mut conn = Some(conn);
     let mut time = Time::new(clock);
     let mut failing = false;
@@ -41,6 +45,7 @@ pub(super) async fn run(
         let first = tokio::select! {
             biased;
             no_listing = log.closed() => {
+                let _paused = checkpoints.pause().await;
                 if let Some(open) = &mut conn
                     && let Err(error) = log.fold(open).await
                 {
@@ -62,7 +67,11 @@ pub(super) async fn run(
             // The connection stays: a new one would open the files that have replaced the database.
             (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
             (Ok(()), Some(group)) if !group.is_empty() => {
-                write(&mut conn, &options, group, &begun, &mut time, &mut answers).await
+                let written = write(&mut conn, &options, group, &begun, &mut time, &mut answers).await;
+                if written.is_ok() {
+                    checkpoints.request();
+                }
+                written
             }
             _ => look(&mut conn, &mut time).await,
         };
@@ -90,6 +99,7 @@ pub(super) async fn run(
             wake.notify_one();
         }
     }
+    checkpoints.stop().await;
     let closed = match conn {
         Some(conn) => close(conn).await.map_err(error::database),
         None => Ok(()),
