@@ -26,15 +26,15 @@ use crate::measures::Publishing;
 
 /// How many events go into one commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
-/// How many deliveries a commit of the common lanes makes at most. A larger call goes to the lane for large calls,
-/// which leaves the database to the others for two thirds of the time.
-const MAX_SHARED_DELIVERIES: u32 = 500;
+/// Maximum number of deliveries per commit of the common lanes, unless each event makes one. A larger call goes to
+/// the lane for large calls, which leaves the database to the others for two thirds of the time.
+const MAX_SHARED_DELIVERIES: u32 = 512;
 /// How many commits of the common lanes may be under way at once.
 const LANES: usize = 2;
 /// How many bytes of bodies go into one commit, unless a single call brings more.
 const MAX_BATCH_BYTES: usize = 8 << 20;
-/// How many large calls may wait; further ones are told [`PublishError::Busy`].
-const MAX_LARGE_WAITING: usize = 64;
+/// Maximum number of large calls that wait. Further ones fail with [`PublishError::Busy`].
+const MAX_LARGE_WAITING: usize = 1_024;
 /// How long the lane for large calls rests after a commit, in times of what it took: meanwhile the database works for
 /// the others, and delivers what was published.
 const LARGE_REST: u32 = 2;
@@ -178,6 +178,11 @@ impl TooLarge {
     }
 }
 
+/// Returns how many deliveries a commit of the common lanes may make with this number of events.
+fn shared_limit(events: usize) -> u32 {
+    u32::try_from(events).unwrap_or(u32::MAX).max(MAX_SHARED_DELIVERIES)
+}
+
 /// A lane for calls that share commits.
 #[derive(Clone)]
 struct Common<'a> {
@@ -222,7 +227,7 @@ impl Common<'_> {
         let mut parts = vec![batch];
         while let Some(batch) = parts.pop() {
             let begun = Instant::now();
-            match self.store.publish_within(&batch.events, MAX_SHARED_DELIVERIES).await {
+            match self.store.publish_within(&batch.events, shared_limit(batch.events.len())).await {
                 Ok(PublishOutcome::Stored(published)) => {
                     self.learn(batch.events.len(), published.iter().map(|one| one.deliveries));
                     self.outages.worked("publish");
@@ -255,7 +260,7 @@ impl Common<'_> {
             let (own, rest) = counts.split_at(call.events.len().min(counts.len()));
             counts = rest;
             let fan_out: u64 = own.iter().map(|count| u64::from(*count)).sum();
-            if calls_before == 1 || fan_out > u64::from(MAX_SHARED_DELIVERIES) {
+            if calls_before == 1 || fan_out > u64::from(shared_limit(call.events.len())) {
                 self.hand_on(call, own);
                 is_divided = true;
                 continue;
