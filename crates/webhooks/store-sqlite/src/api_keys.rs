@@ -22,7 +22,7 @@ impl ApiKeyRepository for SqliteStore {
                 let (id, created_at) = (bytes(key.id), micros(key.created_at));
                 let (expires_at, last_used_at) = (key.expires_at.map(micros), key.last_used_at.map(micros));
                 sqlx::query!(
-                    "INSERT INTO api_keys (id, hash, hint, name, scopes, projects, created_at, expires_at,
+                    "INSERT INTO webhooks_api_keys (id, hash, hint, name, scopes, projects, created_at, expires_at,
                        last_used_at)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
                     id,
@@ -49,7 +49,7 @@ impl ApiKeyRepository for SqliteStore {
         let row = sqlx::query_as!(
             ApiKeyRow,
             "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM api_keys WHERE hash = ?1",
+             FROM webhooks_api_keys WHERE hash = ?1",
             hash
         )
         .fetch_optional(&self.readers)
@@ -63,7 +63,7 @@ impl ApiKeyRepository for SqliteStore {
         let row = sqlx::query_as!(
             ApiKeyRow,
             "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM api_keys WHERE id = ?1",
+             FROM webhooks_api_keys WHERE id = ?1",
             id
         )
         .fetch_optional(&self.readers)
@@ -78,7 +78,7 @@ impl ApiKeyRepository for SqliteStore {
         let rows = sqlx::query_as!(
             ApiKeyRow,
             "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM api_keys WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
+             FROM webhooks_api_keys WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
             before,
             limit
         )
@@ -93,7 +93,7 @@ impl ApiKeyRepository for SqliteStore {
         let id = bytes(id);
         self.write(move |conn, _| {
             Box::pin(async move {
-                let deleted = sqlx::query!("DELETE FROM api_keys WHERE id = ?1", id)
+                let deleted = sqlx::query!("DELETE FROM webhooks_api_keys WHERE id = ?1", id)
                     .execute(conn)
                     .await
                     .map_err(error::database)?;
@@ -108,7 +108,7 @@ impl ApiKeyRepository for SqliteStore {
         self.write(move |conn, _| {
             Box::pin(async move {
                 sqlx::query!(
-                    "UPDATE api_keys SET last_used_at = ?2
+                    "UPDATE webhooks_api_keys SET last_used_at = ?2
                      WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
                     id,
                     used_at

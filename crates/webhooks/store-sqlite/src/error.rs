@@ -1,4 +1,5 @@
-//! Maps SQLite's errors to the ports' errors.
+//! Maps SQLite's errors to the ports' errors. They name tables without the prefix `webhooks_`, as the other
+//! store names them.
 
 use std::fmt;
 use std::str::FromStr;

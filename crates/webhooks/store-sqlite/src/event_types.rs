@@ -23,7 +23,7 @@ impl EventTypeRepository for SqliteStore {
     }
 
     async fn version(&self) -> Result<u64, StoreError> {
-        let version = sqlx::query_scalar!("SELECT version FROM event_types_version")
+        let version = sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version")
             .fetch_one(&self.readers)
             .await
             .map_err(error::database)?;
@@ -33,12 +33,12 @@ impl EventTypeRepository for SqliteStore {
     async fn all(&self) -> Result<Registered, StoreError> {
         // One view for both queries.
         let mut snapshot = self.snapshot().await?;
-        let version = sqlx::query_scalar!("SELECT version FROM event_types_version")
+        let version = sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version")
             .fetch_one(&mut *snapshot)
             .await
             .map_err(error::database)?;
         let rows = sqlx::query!(
-            "SELECT name, description, schema, created_at, updated_at FROM event_types ORDER BY name"
+            "SELECT name, description, schema, created_at, updated_at FROM webhooks_event_types ORDER BY name"
         )
         .fetch_all(&mut *snapshot)
         .await
@@ -59,14 +59,14 @@ impl EventTypeRepository for SqliteStore {
 
 async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result<Option<i64>, StoreError> {
     let name = event_type.name.as_str();
-    let before = sqlx::query_scalar!("SELECT created_at FROM event_types WHERE name = ?1", name)
+    let before = sqlx::query_scalar!("SELECT created_at FROM webhooks_event_types WHERE name = ?1", name)
         .fetch_optional(&mut *conn)
         .await
         .map_err(error::database)?;
     let schema = event_type.schema.as_deref();
     let (created_at, updated_at) = (micros(event_type.created_at), micros(event_type.updated_at));
     sqlx::query!(
-        "INSERT INTO event_types (name, description, schema, created_at, updated_at)
+        "INSERT INTO webhooks_event_types (name, description, schema, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (name) DO UPDATE SET description = excluded.description, schema = excluded.schema,
            updated_at = excluded.updated_at",
@@ -86,10 +86,10 @@ async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result
 async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, StoreError> {
     let is_subscribed = sqlx::query_scalar!(
         r#"SELECT EXISTS (
-             SELECT 1 FROM webhooks AS w CROSS JOIN json_each(iif(json_valid(w.events), w.events, '[]')) AS pattern
+             SELECT 1 FROM webhooks_webhooks AS w CROSS JOIN json_each(iif(json_valid(w.events), w.events, '[]')) AS pattern
              WHERE w.deleted_at IS NULL AND pattern.value = ?1
            ) AS "is_subscribed!: bool"
-           FROM event_types WHERE name = ?1"#,
+           FROM webhooks_event_types WHERE name = ?1"#,
         name
     )
     .fetch_optional(&mut *conn)
@@ -100,7 +100,7 @@ async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, 
         Some(true) => return Ok(RemovedType::Subscribed),
         Some(false) => {}
     }
-    sqlx::query!("DELETE FROM event_types WHERE name = ?1", name)
+    sqlx::query!("DELETE FROM webhooks_event_types WHERE name = ?1", name)
         .execute(&mut *conn)
         .await
         .map_err(error::database)?;
@@ -109,7 +109,7 @@ async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, 
 }
 
 async fn next_version(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE event_types_version SET version = version + 1")
+    sqlx::query!("UPDATE webhooks_event_types_version SET version = version + 1")
         .execute(conn)
         .await
         .map_err(error::database)?;

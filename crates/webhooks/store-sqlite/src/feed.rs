@@ -18,7 +18,7 @@ impl DeliveryFeed for SqliteStore {
     async fn accepted(&self, after: DeliveryId, limit: u32) -> Result<Vec<DeliveryId>, StoreError> {
         let after = after.as_uuid().as_bytes().to_vec();
         let found = sqlx::query_scalar!(
-            "SELECT id FROM deliveries WHERE id > ?1 AND claimable_at IS NOT NULL ORDER BY id LIMIT ?2",
+            "SELECT id FROM webhooks_deliveries WHERE id > ?1 AND claimable_at IS NOT NULL ORDER BY id LIMIT ?2",
             after,
             limit
         )
@@ -35,16 +35,20 @@ impl DeliveryFeed for SqliteStore {
         let wanted = i64::from(limit) + 1;
         let mut rows = sqlx::query!(
             r#"SELECT at AS "at!: i64", id AS "id!: Vec<u8>" FROM (
-                 SELECT * FROM (SELECT finished_at AS at, id FROM deliveries INDEXED BY deliveries_by_end
+                 SELECT * FROM (SELECT finished_at AS at, id
+                   FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_finished_at_id
                    WHERE finished_at IS NOT NULL AND (finished_at, id) > (?1, ?2)
                    ORDER BY finished_at, id LIMIT ?3)
                  UNION
-                 SELECT * FROM (SELECT recorded_at, delivery_id FROM attempts INDEXED BY attempts_failed
+                 SELECT * FROM (SELECT recorded_at, delivery_id
+                   FROM webhooks_attempts INDEXED BY webhooks_attempts_by_recorded_at_delivery_id
                    WHERE failure_class IS NOT NULL AND (recorded_at, delivery_id) > (?1, ?2)
                    ORDER BY recorded_at, delivery_id LIMIT ?3)
                  UNION
-                 SELECT * FROM (SELECT at, delivery_id FROM reopened INDEXED BY reopened_by_time
-                   WHERE (at, delivery_id) > (?1, ?2) ORDER BY at, delivery_id LIMIT ?3))
+                 SELECT * FROM (SELECT reopened_at, delivery_id
+                   FROM webhooks_reopened_deliveries
+                     INDEXED BY webhooks_reopened_deliveries_by_reopened_at_delivery_id
+                   WHERE (reopened_at, delivery_id) > (?1, ?2) ORDER BY reopened_at, delivery_id LIMIT ?3))
                ORDER BY at, id LIMIT ?3"#,
             at,
             delivery,
@@ -64,7 +68,7 @@ impl DeliveryFeed for SqliteStore {
     }
 
     async fn set_back_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        let at: Option<i64> = sqlx::query_scalar!("SELECT set_back_at FROM clock")
+        let at: Option<i64> = sqlx::query_scalar!("SELECT set_back_at FROM webhooks_clock")
             .fetch_one(&self.readers)
             .await
             .map_err(error::database)?;
@@ -76,7 +80,7 @@ impl DeliveryFeed for SqliteStore {
         let ids = json::ids(ids.iter().map(DeliveryId::as_uuid))?;
         let mut snapshot = self.snapshot().await?;
         let rows = delivery_rows!(
-            "FROM deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
+            "FROM webhooks_deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
             ids
         )
         .fetch_all(&mut *snapshot)
@@ -102,7 +106,8 @@ pub(crate) async fn tell_reopened(
 ) -> Result<(), StoreError> {
     let at = micros(now);
     sqlx::query!(
-        "INSERT INTO reopened (at, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",
+        "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
+         SELECT ?1, unhex(value) FROM json_each(?2)",
         at,
         ids
     )
@@ -119,7 +124,7 @@ async fn projects_of(
 ) -> Result<HashMap<WebhookId, BTreeSet<ProjectName>>, StoreError> {
     let ids = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
     let rows = sqlx::query!(
-        "SELECT id, projects FROM webhooks
+        "SELECT id, projects FROM webhooks_webhooks
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
         ids
     )

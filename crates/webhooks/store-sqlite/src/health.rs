@@ -1,4 +1,4 @@
-//! The health of endpoints, stored in `webhook_health`. A webhook without a row is healthy.
+//! The health of endpoints, stored in `webhooks_endpoint_health`. A webhook without a row is healthy.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -18,9 +18,9 @@ pub(crate) async fn load(
 ) -> Result<HashMap<WebhookId, Health>, StoreError> {
     let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
     let found = sqlx::query!(
-        r#"SELECT webhook_id, consecutive_failures, openings, open_until, probing AS "probing: bool",
-             failing_since, last_failed_at, silent AS "silent: bool"
-           FROM webhook_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))"#,
+        r#"SELECT webhook_id, consecutive_failures, open_count, open_until, is_probing AS "is_probing: bool",
+             failing_since, last_failed_at, last_failure_silent AS "last_failure_silent: bool"
+           FROM webhooks_endpoint_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))"#,
         ids
     )
     .fetch_all(conn)
@@ -29,15 +29,15 @@ pub(crate) async fn load(
     let mut healths = HashMap::with_capacity(found.len());
     for row in found {
         let id = rows::webhook::id(&row.webhook_id)?;
-        let place = Row { table: "webhook_health", id: &id };
+        let place = Row { table: "endpoint_health", id: &id };
         let health = Health {
             consecutive_failures: place.number("consecutive_failures", row.consecutive_failures)?,
-            openings: place.number("openings", row.openings)?,
+            openings: place.number("open_count", row.open_count)?,
             open_until: row.open_until.map(Timestamp::from_micros),
-            probing: row.probing,
+            probing: row.is_probing,
             failing_since: Some(Timestamp::from_micros(row.failing_since)),
             last_failed_at: Some(Timestamp::from_micros(row.last_failed_at)),
-            is_silent: row.silent,
+            is_silent: row.last_failure_silent,
         };
         healths.insert(id, health);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn save(
     if !well.is_empty() {
         let well = json::ids(well)?;
         sqlx::query!(
-            "DELETE FROM webhook_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))",
+            "DELETE FROM webhooks_endpoint_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))",
             well
         )
         .execute(&mut *conn)
@@ -79,9 +79,9 @@ pub(crate) async fn save(
     if !unwell.is_empty() {
         let unwell = json::rows(&unwell)?;
         sqlx::query!(
-            "INSERT OR REPLACE INTO webhook_health
-               (webhook_id, consecutive_failures, openings, open_until, probing, failing_since,
-                last_failed_at, silent)
+            "INSERT OR REPLACE INTO webhooks_endpoint_health
+               (webhook_id, consecutive_failures, open_count, open_until, is_probing, failing_since,
+                last_failed_at, last_failure_silent)
              SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
                value ->> 6, value ->> 7
              FROM json_each(?1)",
@@ -109,14 +109,14 @@ pub(crate) async fn disable_failing(
     let disabled = sqlx::query!(
         r#"WITH failing AS MATERIALIZED (
              SELECT w.id, h.failing_since
-             FROM webhook_health AS h CROSS JOIN webhooks AS w ON w.id = h.webhook_id
+             FROM webhooks_endpoint_health AS h CROSS JOIN webhooks_webhooks AS w ON w.id = h.webhook_id
              WHERE h.failing_since <= ?1 AND h.failing_since + ?2 <= h.last_failed_at
-               AND w.disabled_since IS NULL AND w.deleted_at IS NULL
+               AND w.disabled_at IS NULL AND w.deleted_at IS NULL
              ORDER BY h.failing_since, w.id LIMIT ?3)
-           UPDATE webhooks SET disabled_reason = ?4, disabled_since = ?5, updated_at = ?5, version = version + 1
-           FROM failing WHERE webhooks.id = failing.id
-           RETURNING webhooks.id, (SELECT h.failing_since FROM webhook_health AS h
-             WHERE h.webhook_id = webhooks.id) AS "failing_since!: i64""#,
+           UPDATE webhooks_webhooks SET disabled_reason = ?4, disabled_at = ?5, updated_at = ?5, version = version + 1
+           FROM failing WHERE webhooks_webhooks.id = failing.id
+           RETURNING webhooks_webhooks.id, (SELECT h.failing_since FROM webhooks_endpoint_health AS h
+             WHERE h.webhook_id = webhooks_webhooks.id) AS "failing_since!: i64""#,
         before,
         half,
         limit,
@@ -136,7 +136,7 @@ pub(crate) async fn disable_failing(
 
 /// Deletes the health of one webhook.
 pub(crate) async fn forget(conn: &mut SqliteConnection, id: &[u8]) -> Result<(), StoreError> {
-    sqlx::query!("DELETE FROM webhook_health WHERE webhook_id = ?1", id)
+    sqlx::query!("DELETE FROM webhooks_endpoint_health WHERE webhook_id = ?1", id)
         .execute(conn)
         .await
         .map_err(error::database)?;

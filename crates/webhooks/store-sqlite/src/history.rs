@@ -22,7 +22,7 @@ impl DeliveryHistory for SqliteStore {
         let now = self.clock.now();
         let id = id.as_uuid().as_bytes().to_vec();
         let mut snapshot = self.listings.begin().await?;
-        let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", id)
+        let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", id)
             .fetch_optional(&mut *snapshot)
             .await
             .map_err(error::database)?;
@@ -30,7 +30,7 @@ impl DeliveryHistory for SqliteStore {
             return Ok(None);
         };
         let delivery = row.delivery(now)?;
-        let event = sqlx::query!("SELECT body, traceparent FROM events WHERE id = ?1", row.event_id)
+        let event = sqlx::query!("SELECT body, traceparent FROM webhooks_events WHERE id = ?1", row.event_id)
             .fetch_optional(&mut *snapshot)
             .await
             .map_err(error::database)?;
@@ -55,9 +55,9 @@ impl DeliveryHistory for SqliteStore {
         let rows = sqlx::query_as!(
             AttemptRow,
             r#"SELECT number, "trigger", started_at, duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns,
-                 signature, response_status, response_headers, response_body, truncated, failure_class,
+                 signature, response_status, response_headers, response_body, response_truncated, failure_class,
                  failure_detail
-               FROM attempts WHERE delivery_id = ?1 AND (?2 IS NULL OR number < ?2)
+               FROM webhooks_attempts WHERE delivery_id = ?1 AND (?2 IS NULL OR number < ?2)
                ORDER BY number DESC LIMIT ?3"#,
             bytes,
             page.before,

@@ -16,7 +16,7 @@ use crate::{SqliteStore, sealing};
 
 pub(crate) const TABLE: &str = "idempotency_keys";
 pub(crate) const OPERATION: &str = "operation";
-pub(crate) const ANSWER: &str = "answer";
+pub(crate) const RESPONSE: &str = "response";
 
 /// The maximum number of keys that one step deletes.
 const PRUNE_STEP: i64 = 500;
@@ -36,7 +36,7 @@ impl IdempotencyRepository for SqliteStore {
     async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
         let key = *key;
         let answer = match end {
-            KeyEnd::Answered(answer) => Some(seal(&self.keyring, ANSWER, &key, &answer.0)?),
+            KeyEnd::Answered(answer) => Some(seal(&self.keyring, RESPONSE, &key, &answer.0)?),
             KeyEnd::Undone => return self.forget(key, token).await,
             KeyEnd::Unsettled => None,
         };
@@ -63,8 +63,8 @@ impl SqliteStore {
             Box::pin(async move {
                 let (owner, digest, token) = (owner(&key), digest(&key), token.as_i64());
                 let forgotten = sqlx::query!(
-                    "DELETE FROM idempotency_keys
-                     WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND answer IS NULL",
+                    "DELETE FROM webhooks_idempotency_keys
+                     WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND response IS NULL",
                     owner,
                     digest,
                     token
@@ -89,10 +89,10 @@ async fn begin(
 ) -> Result<KeyState, StoreError> {
     let key = &request.key;
     let (owner, digest, token) = (owner(key), digest(key), request.token.as_i64());
-    let (lease_until, expires_at) = (after(now, request.lease_for), after(now, request.keep_for));
+    let (lease_expires_at, expires_at) = (after(now, request.lease_for), after(now, request.keep_for));
     let now = micros(now);
     let known = sqlx::query!(
-        "SELECT operation, answer, lease_until FROM idempotency_keys
+        "SELECT operation, response, lease_expires_at FROM webhooks_idempotency_keys
          WHERE owner = ?1 AND digest = ?2 AND expires_at > ?3",
         owner,
         digest,
@@ -103,14 +103,14 @@ async fn begin(
     .map_err(error::database)?;
     let Some(known) = known else {
         sqlx::query!(
-            "INSERT OR REPLACE INTO idempotency_keys
-               (owner, digest, operation, answer, lease_token, lease_until, expires_at)
+            "INSERT OR REPLACE INTO webhooks_idempotency_keys
+               (owner, digest, operation, response, lease_token, lease_expires_at, expires_at)
              VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6)",
             owner,
             digest,
             sealed,
             token,
-            lease_until,
+            lease_expires_at,
             expires_at
         )
         .execute(conn)
@@ -122,18 +122,18 @@ async fn begin(
     if operation.fingerprint != request.operation.fingerprint {
         return Ok(KeyState::OtherRequest);
     }
-    if let Some(answer) = known.answer {
-        return Ok(KeyState::Answered(open_answer(keyring, key, &answer)?));
+    if let Some(response) = known.response {
+        return Ok(KeyState::Answered(open_answer(keyring, key, &response)?));
     }
-    if let Some(left) = u64::try_from(known.lease_until - now).ok().filter(|left| *left > 0) {
+    if let Some(left) = u64::try_from(known.lease_expires_at - now).ok().filter(|left| *left > 0) {
         return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
     }
     sqlx::query!(
-        "UPDATE idempotency_keys SET lease_token = ?3, lease_until = ?4 WHERE owner = ?1 AND digest = ?2",
+        "UPDATE webhooks_idempotency_keys SET lease_token = ?3, lease_expires_at = ?4 WHERE owner = ?1 AND digest = ?2",
         owner,
         digest,
         token,
-        lease_until
+        lease_expires_at
     )
     .execute(conn)
     .await
@@ -151,8 +151,8 @@ async fn settle(
 ) -> Result<bool, StoreError> {
     let (owner, digest, token, now) = (owner(key), digest(key), token.as_i64(), micros(now));
     let settled = sqlx::query!(
-        "UPDATE idempotency_keys SET answer = ?4, lease_until = ?5
-         WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND answer IS NULL",
+        "UPDATE webhooks_idempotency_keys SET response = ?4, lease_expires_at = ?5
+         WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND response IS NULL",
         owner,
         digest,
         token,
@@ -168,8 +168,8 @@ async fn settle(
 async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
     let now = micros(now);
     let pruned = sqlx::query!(
-        "DELETE FROM idempotency_keys WHERE rowid IN
-           (SELECT rowid FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        "DELETE FROM webhooks_idempotency_keys WHERE rowid IN
+           (SELECT rowid FROM webhooks_idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
         now,
         PRUNE_STEP
     )
@@ -183,7 +183,7 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
 pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
     let (owner, digest) = (owner(key), digest(key));
     let done = sqlx::query_scalar!(
-        r#"SELECT done AS "done: bool" FROM idempotency_keys WHERE owner = ?1 AND digest = ?2"#,
+        r#"SELECT is_done AS "is_done: bool" FROM webhooks_idempotency_keys WHERE owner = ?1 AND digest = ?2"#,
         owner,
         digest
     )
@@ -196,10 +196,14 @@ pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -
 /// Records, with the other changes of this transaction, that the operation under a key was executed.
 pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
     let (owner, digest) = (owner(key), digest(key));
-    sqlx::query!("UPDATE idempotency_keys SET done = 1 WHERE owner = ?1 AND digest = ?2", owner, digest)
-        .execute(conn)
-        .await
-        .map_err(error::database)?;
+    sqlx::query!(
+        "UPDATE webhooks_idempotency_keys SET is_done = 1 WHERE owner = ?1 AND digest = ?2",
+        owner,
+        digest
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
     Ok(())
 }
 
@@ -246,8 +250,8 @@ fn open_answer(
     key: &IdempotencyKey,
     sealed: &[u8],
 ) -> Result<RememberedAnswer, StoreError> {
-    let place = sealing::associated_data(TABLE, ANSWER, key);
+    let place = sealing::associated_data(TABLE, RESPONSE, key);
     let plain = keyring.open(sealed, place.as_bytes());
-    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(ANSWER, error))?;
+    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(RESPONSE, error))?;
     Ok(RememberedAnswer(plain.to_vec().into()))
 }

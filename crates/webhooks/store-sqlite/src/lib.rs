@@ -20,6 +20,11 @@
 //! statement reads a batch of deliveries, the domain's transitions change them, and one statement writes them
 //! back. That is safe because there is only one writer.
 //!
+//! # Schema
+//!
+//! Tables and indexes have the prefix `webhooks_`, so that they can stand beside an application's own tables in
+//! one file. `webhooks_migrations` records which migrations were applied.
+//!
 //! # Secrets
 //!
 //! Signing secrets, custom headers, and the records of idempotency keys are sealed with the keyring before

@@ -11,7 +11,7 @@ use crate::sealing::{self, SealedSecrets};
 pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Result<(), sqlx::Error> {
     let scheme = SigningScheme::Ed25519.as_str();
     let lacking = sqlx::query!(
-        "SELECT id, secret, previous_secret, previous_until FROM webhooks
+        "SELECT id, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
          WHERE signing = ?1 AND public_key IS NULL AND deleted_at IS NULL",
         scheme
     )
@@ -21,7 +21,7 @@ pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Resu
         let sealed = SealedSecrets {
             current: row.secret,
             previous: row.previous_secret,
-            previous_until: row.previous_until,
+            previous_until: row.previous_secret_until,
             ..SealedSecrets::default()
         };
         let secrets = webhook::id(&row.id).and_then(|id| sealing::open_secrets(keyring, id, &sealed));
@@ -37,7 +37,8 @@ pub(crate) async fn fill(conn: &mut SqliteConnection, keyring: &Keyring) -> Resu
         let current = sealing::public_key(&secrets.current);
         let previous = secrets.previous.and_then(|(secret, _)| sealing::public_key(&secret));
         sqlx::query!(
-            "UPDATE webhooks SET public_key = ?2, previous_public_key = ?3, version = version + 1 WHERE id = ?1",
+            "UPDATE webhooks_webhooks SET public_key = ?2, previous_public_key = ?3, version = version + 1
+             WHERE id = ?1",
             row.id,
             current,
             previous

@@ -101,7 +101,7 @@ impl DeliveryQueue for SqliteStore {
         lock.verify().map_err(error::unwritable)?;
         lock.check_disk().map_err(error::unwritable)?;
         drop(lock);
-        sqlx::query_scalar!("SELECT count(*) FROM meta")
+        sqlx::query_scalar!("SELECT count(*) FROM webhooks_clock")
             .fetch_one(&self.readers)
             .await
             .map_err(error::database)?;
@@ -115,8 +115,8 @@ impl DeliveryQueue for SqliteStore {
 /// Writes the smallest possible change.
 async fn write_something(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO meta (name, value) VALUES ('write_probe', randomblob(8))
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO webhooks_write_probe (id, value) VALUES (1, randomblob(8))
+         ON CONFLICT (id) DO UPDATE SET value = excluded.value",
     )
     .execute(conn)
     .await

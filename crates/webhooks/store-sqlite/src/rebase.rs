@@ -24,15 +24,15 @@ pub(crate) async fn rebase(
     let (before, after) = (micros(before), micros(before).saturating_add(by));
     let from = before.min(after);
     sqlx::query!(
-        "UPDATE deliveries SET
+        "UPDATE webhooks_deliveries SET
            due_at = iif(due_at > ?1, due_at + ?3, min(due_at, ?2)),
-           resume_at = iif(resume_at > ?1, resume_at + ?3, min(resume_at, ?2)),
+           deferred_until = iif(deferred_until > ?1, deferred_until + ?3, min(deferred_until, ?2)),
            lease_taken_at = lease_taken_at + ?3,
            lease_expires_at = lease_expires_at + ?3,
            claimable_at = max(iif(due_at > ?1, due_at + ?3, min(due_at, ?2)),
              coalesce(lease_expires_at + ?3, iif(due_at > ?1, due_at + ?3, min(due_at, ?2))))
          WHERE claimable_at IS NOT NULL
-           AND (claimable_at > ?4 OR resume_at IS NOT NULL OR lease_token IS NOT NULL)",
+           AND (claimable_at > ?4 OR deferred_until IS NOT NULL OR lease_token IS NOT NULL)",
         before,
         after,
         by,
@@ -41,7 +41,7 @@ pub(crate) async fn rebase(
     .execute(&mut *tx)
     .await?;
     sqlx::query!(
-        "UPDATE webhook_health SET failing_since = failing_since + ?2,
+        "UPDATE webhooks_endpoint_health SET failing_since = failing_since + ?2,
            open_until = iif(open_until > ?1, open_until + ?2, open_until)",
         before,
         by
@@ -49,25 +49,28 @@ pub(crate) async fn rebase(
     .execute(&mut *tx)
     .await?;
     sqlx::query!(
-        "UPDATE idempotency_keys SET expires_at = expires_at + ?2,
-           lease_until = iif(lease_until > ?1, lease_until + ?2, lease_until)",
+        "UPDATE webhooks_idempotency_keys SET expires_at = expires_at + ?2,
+           lease_expires_at = iif(lease_expires_at > ?1, lease_expires_at + ?2, lease_expires_at)",
         before,
         by
     )
     .execute(&mut *tx)
     .await?;
     sqlx::query!(
-        "UPDATE webhooks SET previous_until = previous_until + ?2 WHERE previous_until > ?1",
+        "UPDATE webhooks_webhooks SET previous_secret_until = previous_secret_until + ?2 WHERE previous_secret_until > ?1",
         before,
         by
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("UPDATE replays SET look_at = ?1, progressed_at = ?1 WHERE look_at IS NOT NULL", after)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query!(
+        "UPDATE webhooks_replays SET next_step_at = ?1, progressed_at = ?1 WHERE next_step_at IS NOT NULL",
+        after
+    )
+    .execute(&mut *tx)
+    .await?;
     if by < 0 {
-        sqlx::query!("UPDATE clock SET set_back_at = ?1", after).execute(&mut *tx).await?;
+        sqlx::query!("UPDATE webhooks_clock SET set_back_at = ?1", after).execute(&mut *tx).await?;
     }
     tx.commit().await
 }
@@ -77,8 +80,8 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     let now = micros(now);
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
     let ended = sqlx::query!(
-        "UPDATE deliveries SET finished_at = ?1 WHERE id IN (
-           SELECT id FROM deliveries INDEXED BY deliveries_by_end
+        "UPDATE webhooks_deliveries SET finished_at = ?1 WHERE id IN (
+           SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_finished_at_id
            WHERE finished_at IS NOT NULL AND finished_at > ?1 LIMIT ?2)",
         now,
         CORRECTION_STEP
@@ -86,8 +89,8 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     .execute(&mut *tx)
     .await?;
     let failed = sqlx::query!(
-        "UPDATE attempts SET recorded_at = ?1 WHERE rowid IN (
-           SELECT rowid FROM attempts INDEXED BY attempts_failed
+        "UPDATE webhooks_attempts SET recorded_at = ?1 WHERE rowid IN (
+           SELECT rowid FROM webhooks_attempts INDEXED BY webhooks_attempts_by_recorded_at_delivery_id
            WHERE failure_class IS NOT NULL AND recorded_at > ?1 LIMIT ?2)",
         now,
         CORRECTION_STEP
@@ -95,8 +98,10 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
     .execute(&mut *tx)
     .await?;
     let reopened = sqlx::query!(
-        "UPDATE reopened SET at = ?1 WHERE rowid IN (
-           SELECT rowid FROM reopened INDEXED BY reopened_by_time WHERE at > ?1 LIMIT ?2)",
+        "UPDATE webhooks_reopened_deliveries SET reopened_at = ?1 WHERE rowid IN (
+           SELECT rowid FROM webhooks_reopened_deliveries
+             INDEXED BY webhooks_reopened_deliveries_by_reopened_at_delivery_id
+           WHERE reopened_at > ?1 LIMIT ?2)",
         now,
         CORRECTION_STEP
     )
@@ -111,11 +116,14 @@ pub(crate) async fn correct_some(conn: &mut SqliteConnection, now: Timestamp) ->
 /// was set when an attempt was recorded. If so, moves the waiting times.
 pub(crate) async fn rebase_at_open(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT (SELECT max(finished_at) FROM deliveries INDEXED BY deliveries_by_end
+        r#"SELECT (SELECT max(finished_at) FROM webhooks_deliveries
+          INDEXED BY webhooks_deliveries_by_finished_at_id
              WHERE finished_at IS NOT NULL) AS "ended: i64",
-           (SELECT max(recorded_at) FROM attempts INDEXED BY attempts_failed
+           (SELECT max(recorded_at) FROM webhooks_attempts
+             INDEXED BY webhooks_attempts_by_recorded_at_delivery_id
              WHERE failure_class IS NOT NULL) AS "failed: i64",
-           (SELECT max(lease_taken_at) FROM deliveries INDEXED BY deliveries_queue
+           (SELECT max(lease_taken_at) FROM webhooks_deliveries
+             INDEXED BY webhooks_deliveries_by_webhook_id_due_at
              WHERE claimable_at IS NOT NULL) AS "claimed: i64""#
     )
     .fetch_one(&mut *conn)

@@ -34,7 +34,7 @@ impl ReplayRepository for SqliteStore {
                FROM (
                  SELECT d.finished_at, d.project, row_number() OVER (ORDER BY d.id) AS place FROM (
                    SELECT x.id, x.finished_at, x.project
-                   FROM deliveries AS x INDEXED BY deliveries_by_webhook
+                   FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_status_id
                    WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
                    ORDER BY x.id LIMIT ?7) AS d) AS l"#,
             webhook,
@@ -110,8 +110,8 @@ impl ReplayRepository for SqliteStore {
         let after = after.map_or_else(Vec::new, bytes);
         let now = micros(self.clock.now());
         let ids = sqlx::query_scalar!(
-            "SELECT id FROM replays INDEXED BY replays_due
-             WHERE look_at IS NOT NULL AND look_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id FROM webhooks_replays INDEXED BY webhooks_replays_by_next_step_at
+             WHERE next_step_at IS NOT NULL AND next_step_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
             after,
             limit,
             now
@@ -162,7 +162,7 @@ async fn begin(
         return Ok(ReplayBegun::WebhookDeleted);
     }
     let enabled = sqlx::query_scalar!(
-        r#"SELECT disabled_since IS NULL AS "enabled!: bool" FROM webhooks
+        r#"SELECT disabled_at IS NULL AS "enabled!: bool" FROM webhooks_webhooks
            WHERE id = ?1 AND deleted_at IS NULL"#,
         webhook
     )
@@ -185,9 +185,9 @@ async fn begin(
     let open = replay.is_open();
     let (now, look_at) = (micros(now), open.then_some(micros(now)));
     let inserted = sqlx::query!(
-        "INSERT INTO replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
-           matched_at, looked_to, queued, waiting, succeeded, failed, cancelled, state, ended_at, open, look_at,
-           progressed_at)
+        "INSERT INTO webhooks_replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
+           matched_at, scan_cursor, queued, pending_count, succeeded, failed, cancelled, state, ended_at, is_open,
+           next_step_at, progressed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0, 0, 0, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
         id,

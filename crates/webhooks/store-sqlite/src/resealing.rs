@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 
+use crate::rows::webhook;
 use crate::sealing::{self, associated_data};
 use crate::{OpenError, idempotency, key_checks};
 
@@ -24,6 +25,7 @@ const MOST_PASSES: u32 = 10;
 
 /// A column of sealed values.
 struct Sealed {
+    /// Without the prefix.
     table: &'static str,
     column: &'static str,
     /// The primary key's columns, all of them blobs.
@@ -34,16 +36,21 @@ struct Sealed {
 
 /// All sealed columns; the tests compare the list with the schema.
 const SEALED: &[Sealed] = &[
-    Sealed { table: "webhooks", column: sealing::HEADERS, key: &["id"], id: webhook_id },
-    Sealed { table: "webhooks", column: sealing::SECRET, key: &["id"], id: webhook_id },
-    Sealed { table: "webhooks", column: sealing::PREVIOUS_SECRET, key: &["id"], id: webhook_id },
+    Sealed { table: webhook::TABLE, column: sealing::HEADERS, key: &["id"], id: webhook_id },
+    Sealed { table: webhook::TABLE, column: sealing::SECRET, key: &["id"], id: webhook_id },
+    Sealed { table: webhook::TABLE, column: sealing::PREVIOUS_SECRET, key: &["id"], id: webhook_id },
     Sealed {
         table: idempotency::TABLE,
         column: idempotency::OPERATION,
         key: IDEMPOTENCY,
         id: idempotency_key,
     },
-    Sealed { table: idempotency::TABLE, column: idempotency::ANSWER, key: IDEMPOTENCY, id: idempotency_key },
+    Sealed {
+        table: idempotency::TABLE,
+        column: idempotency::RESPONSE,
+        key: IDEMPOTENCY,
+        id: idempotency_key,
+    },
 ];
 
 const IDEMPOTENCY: &[&str] = &["owner", "digest"];
@@ -142,7 +149,7 @@ impl Sealed {
         // A sealed value contains the id of its key after its first byte. A deleted webhook's values are
         // empty.
         let statement = format!(
-            "SELECT {columns}, {column} FROM {table}
+            "SELECT {columns}, {column} FROM webhooks_{table}
              WHERE length({column}) > 0 AND substr({column}, 2, 4) <> ?1 {behind}
              ORDER BY {columns} LIMIT {STEP}"
         );
@@ -171,8 +178,9 @@ impl Sealed {
     ) -> Result<u64, sqlx::Error> {
         let Self { table, column, .. } = self;
         let (columns, values) = (self.key.join(", "), parameters(3, key.len()));
-        let statement =
-            format!("UPDATE {table} SET {column} = ?1 WHERE {column} = ?2 AND ({columns}) = ({values})");
+        let statement = format!(
+            "UPDATE webhooks_{table} SET {column} = ?1 WHERE {column} = ?2 AND ({columns}) = ({values})"
+        );
         let mut query = sqlx::query(AssertSqlSafe(statement)).bind(resealed).bind(sealed.to_vec());
         for part in key {
             query = query.bind(part.clone());

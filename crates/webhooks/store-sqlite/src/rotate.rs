@@ -23,7 +23,7 @@ pub(crate) async fn rotate(
         return Ok(Rotated::NotFound);
     }
     let stands = sqlx::query!(
-        "SELECT version, secret, previous_secret, previous_until FROM webhooks
+        "SELECT version, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
          WHERE id = ?1 AND deleted_at IS NULL",
         key
     )
@@ -37,7 +37,7 @@ pub(crate) async fn rotate(
     let sealed = SealedSecrets {
         current: stands.secret,
         previous: stands.previous_secret,
-        previous_until: stands.previous_until,
+        previous_until: stands.previous_secret_until,
         ..SealedSecrets::default()
     };
     let secrets = sealing::open_secrets(keyring, id, &sealed)?;
@@ -51,8 +51,8 @@ pub(crate) async fn rotate(
     let sealed = sealing::seal_secrets(keyring, id, &secrets)?;
     let at = micros(rotation.at);
     sqlx::query!(
-        "UPDATE webhooks SET version = version + 1, updated_at = ?2, secret = ?3, public_key = ?4,
-           previous_secret = ?5, previous_until = ?6, previous_public_key = ?7
+        "UPDATE webhooks_webhooks SET version = version + 1, updated_at = ?2, secret = ?3, public_key = ?4,
+           previous_secret = ?5, previous_secret_until = ?6, previous_public_key = ?7
          WHERE id = ?1",
         key,
         at,
@@ -72,9 +72,9 @@ async fn read(conn: &mut SqliteConnection, keyring: &Keyring, key: Vec<u8>) -> R
     let row = sqlx::query_as!(
         WebhookRow,
         "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
-           max_in_flight, signing, public_key, previous_public_key, previous_until, disabled_reason,
-           disabled_since, created_at, updated_at, version
-         FROM webhooks WHERE id = ?1",
+           max_in_flight, signing, public_key, previous_public_key, previous_secret_until, disabled_reason,
+           disabled_at, created_at, updated_at, version
+         FROM webhooks_webhooks WHERE id = ?1",
         key
     )
     .fetch_one(conn)

@@ -8,7 +8,8 @@ use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{CustomHeaders, SigningSecrets, Timestamp, WebhookId};
 use secrecy::ExposeSecret;
 
-use crate::error::{self, Row};
+use crate::error;
+use crate::rows::webhook;
 
 pub(crate) const HEADERS: &str = "headers";
 pub(crate) const SECRET: &str = "secret";
@@ -24,8 +25,6 @@ pub(crate) struct SealedSecrets {
     pub(crate) previous_public_key: Option<String>,
 }
 
-const TABLE: &str = "webhooks";
-
 /// Returns the associated data that binds a sealed value to its place: copied to another row or column, it
 /// does not open.
 pub(crate) fn associated_data(table: &str, column: &str, id: &dyn fmt::Display) -> String {
@@ -34,7 +33,7 @@ pub(crate) fn associated_data(table: &str, column: &str, id: &dyn fmt::Display) 
 
 fn seal(keyring: &Keyring, column: &str, id: WebhookId, plaintext: &str) -> Result<Vec<u8>, StoreError> {
     keyring
-        .seal(plaintext.as_bytes(), associated_data(TABLE, column, &id).as_bytes())
+        .seal(plaintext.as_bytes(), associated_data(webhook::TABLE, column, &id).as_bytes())
         .map_err(error::internal)
 }
 
@@ -45,9 +44,9 @@ fn open<T>(
     sealed: &[u8],
     parse: impl FnOnce(&str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<T, StoreError> {
-    let row = Row { table: TABLE, id: &id };
+    let row = webhook::row(&id);
     let plaintext = keyring
-        .open(sealed, associated_data(TABLE, column, &id).as_bytes())
+        .open(sealed, associated_data(webhook::TABLE, column, &id).as_bytes())
         .map_err(|error| row.corrupt(column, error))?;
     let text = std::str::from_utf8(&plaintext).map_err(|error| row.corrupt(column, error))?;
     parse(text).map_err(|error| row.corrupt(column, error))

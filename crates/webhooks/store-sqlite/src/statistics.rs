@@ -16,7 +16,7 @@ use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
 use crate::{SqliteStore, json};
 
-const TABLE: &str = "webhook_statistics";
+const TABLE: &str = "statistics";
 
 /// The maximum number of rows that one step deletes.
 const FORGET_STEP: i64 = 2_000;
@@ -112,7 +112,7 @@ async fn add(
     let known = sqlx::query_as!(
         SumsRow,
         "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
-         FROM webhook_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at = ?3",
+         FROM webhooks_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at = ?3",
         id,
         seconds,
         at
@@ -130,7 +130,7 @@ async fn add(
     let (latency, time_to_success) =
         (json::rows(&sum.latency.counts())?, json::rows(&sum.time_to_success.counts())?);
     sqlx::query!(
-        "INSERT OR REPLACE INTO webhook_statistics (webhook_id, bucket_seconds, bucket_at, succeeded, failed,
+        "INSERT OR REPLACE INTO webhooks_statistics (webhook_id, bucket_seconds, bucket_at, succeeded, failed,
            cancelled, retries, attempts, latency, time_to_success)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         id,
@@ -156,7 +156,7 @@ async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Re
     let rows = sqlx::query_as!(
         SumsRow,
         "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
-         FROM webhook_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at >= ?3",
+         FROM webhooks_statistics WHERE webhook_id = ?1 AND bucket_seconds = ?2 AND bucket_at >= ?3",
         id,
         seconds,
         since
@@ -180,7 +180,8 @@ async fn backlog(
     let (id, limit) = (webhook.as_uuid().as_bytes().to_vec(), Backlog::LIMIT + 1);
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!: i64", min(id) AS "oldest: Vec<u8>"
-           FROM (SELECT d.id FROM deliveries AS d INDEXED BY deliveries_by_webhook
+           FROM (SELECT d.id FROM webhooks_deliveries AS d
+             INDEXED BY webhooks_deliveries_by_webhook_id_status_id
              WHERE d.webhook_id = ?1 AND d.status = ?2
                AND (?3 IS NULL OR d.project IN (SELECT value FROM json_each(?3)))
              ORDER BY d.id LIMIT ?4)"#,
@@ -205,8 +206,8 @@ async fn forget_some(
 ) -> Result<bool, StoreError> {
     let (seconds, before) = (bucket.seconds(), micros(before));
     let removed = sqlx::query!(
-        "DELETE FROM webhook_statistics WHERE (webhook_id, bucket_seconds, bucket_at) IN
-           (SELECT webhook_id, bucket_seconds, bucket_at FROM webhook_statistics
+        "DELETE FROM webhooks_statistics WHERE (webhook_id, bucket_seconds, bucket_at) IN
+           (SELECT webhook_id, bucket_seconds, bucket_at FROM webhooks_statistics
             WHERE bucket_seconds = ?1 AND bucket_at < ?2 LIMIT ?3)",
         seconds,
         before,

@@ -96,7 +96,7 @@ impl SqliteStore {
         let seen_at: Option<i64> = self
             .write(|conn, _| {
                 Box::pin(async move {
-                    sqlx::query_scalar!("SELECT seen_at FROM clock")
+                    sqlx::query_scalar!("SELECT seen_at FROM webhooks_clock")
                         .fetch_one(conn)
                         .await
                         .map_err(error::database)

@@ -45,8 +45,8 @@ impl Targets {
         let missing = json::ids(missing.map(WebhookId::as_uuid))?;
         let rows = sqlx::query_as!(
             TargetRow,
-            "SELECT id, version, url, headers, secret, previous_secret, previous_until, retry, timeout_ns
-             FROM webhooks WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+            "SELECT id, version, url, headers, secret, previous_secret, previous_secret_until, retry, timeout_ns
+             FROM webhooks_webhooks WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
             missing
         )
         .fetch_all(conn)
@@ -110,7 +110,7 @@ struct TargetRow {
     headers: Vec<u8>,
     secret: Vec<u8>,
     previous_secret: Option<Vec<u8>>,
-    previous_until: Option<i64>,
+    previous_secret_until: Option<i64>,
     retry: String,
     timeout_ns: Option<i64>,
 }
@@ -122,7 +122,7 @@ impl TargetRow {
         let secrets = SealedSecrets {
             current: self.secret,
             previous: self.previous_secret,
-            previous_until: self.previous_until,
+            previous_until: self.previous_secret_until,
             ..SealedSecrets::default()
         };
         Ok(DeliveryTarget {

@@ -19,7 +19,8 @@ pub async fn is_unsealed(path: &Path) -> Result<bool, OpenError> {
     let mut conn = SqliteConnection::connect_with(&options).await.map_err(failed)?;
     // Without the tables this cannot be known.
     let tables: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'webhooks')",
+        "SELECT count(*) FROM sqlite_schema
+         WHERE type = 'table' AND name IN ('webhooks_encryption_keys', 'webhooks_webhooks')",
     )
     .fetch_one(&mut conn)
     .await
@@ -28,7 +29,7 @@ pub async fn is_unsealed(path: &Path) -> Result<bool, OpenError> {
         return Ok(false);
     }
     let sealed: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM meta WHERE name GLOB 'key_check*') + (SELECT count(*) FROM webhooks)",
+        "SELECT (SELECT count(*) FROM webhooks_encryption_keys) + (SELECT count(*) FROM webhooks_webhooks)",
     )
     .fetch_one(&mut conn)
     .await

@@ -17,7 +17,7 @@ pub(crate) async fn webhook(
         return Ok(true);
     };
     let found = sqlx::query_scalar!(
-        "SELECT count(*) FROM webhooks AS w
+        "SELECT count(*) FROM webhooks_webhooks AS w
          WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
            WHERE own.value NOT IN (SELECT value FROM json_each(?2)))",
         id,

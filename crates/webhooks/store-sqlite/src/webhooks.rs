@@ -27,9 +27,9 @@ impl WebhookRepository for SqliteStore {
             Box::pin(async move {
                 let (signing, created_at) = (columns.signing, columns.created_at);
                 let created = sqlx::query!(
-                    "INSERT INTO webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
-                       rate_limit, max_in_flight, signing, secret, previous_secret, previous_until,
-                       disabled_reason, disabled_since, created_at, updated_at, version, public_key,
+                    "INSERT INTO webhooks_webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
+                       rate_limit, max_in_flight, signing, secret, previous_secret, previous_secret_until,
+                       disabled_reason, disabled_at, created_at, updated_at, version, public_key,
                        previous_public_key)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
                        ?19, ?20, ?21)
@@ -49,7 +49,7 @@ impl WebhookRepository for SqliteStore {
                     sealed.previous,
                     sealed.previous_until,
                     columns.disabled_reason,
-                    columns.disabled_since,
+                    columns.disabled_at,
                     created_at,
                     columns.updated_at,
                     columns.version,
@@ -73,9 +73,9 @@ impl WebhookRepository for SqliteStore {
         let row = sqlx::query_as!(
             WebhookRow,
             "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
-               max_in_flight, signing, public_key, previous_public_key, previous_until, disabled_reason,
-               disabled_since, created_at, updated_at, version
-             FROM webhooks WHERE id = ?1 AND deleted_at IS NULL",
+               max_in_flight, signing, public_key, previous_public_key, previous_secret_until, disabled_reason,
+               disabled_at, created_at, updated_at, version
+             FROM webhooks_webhooks WHERE id = ?1 AND deleted_at IS NULL",
             id
         )
         .fetch_optional(&self.readers)
@@ -102,15 +102,15 @@ impl WebhookRepository for SqliteStore {
         let rows = sqlx::query_as!(
             WebhookRow,
             "SELECT id, url, description, events, projects, headers, retry, timeout_ns, rate_limit,
-               max_in_flight, signing, public_key, previous_public_key, previous_until, disabled_reason,
-               disabled_since, created_at, updated_at, version
-             FROM webhooks AS w
+               max_in_flight, signing, public_key, previous_public_key, previous_secret_until, disabled_reason,
+               disabled_at, created_at, updated_at, version
+             FROM webhooks_webhooks AS w
              WHERE deleted_at IS NULL
                AND (?1 IS NULL OR id < ?1)
-               AND (?2 IS NULL OR ?2 = (disabled_since IS NULL))
-               AND (?3 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
+               AND (?2 IS NULL OR ?2 = (disabled_at IS NULL))
+               AND (?3 IS NULL OR EXISTS (SELECT 1 FROM webhooks_subscriptions AS s WHERE s.webhook_id = w.id
                      AND s.pattern IN (SELECT value FROM json_each(?3))))
-               AND (?4 IS NULL OR EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.webhook_id = w.id
+               AND (?4 IS NULL OR EXISTS (SELECT 1 FROM webhooks_subscriptions AS s WHERE s.webhook_id = w.id
                      AND s.project IN ('', ?4)))
                AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                      WHERE own.value NOT IN (SELECT value FROM json_each(?5)))))
@@ -196,13 +196,13 @@ impl WebhookRepository for SqliteStore {
         let (after_at, after_id) = place(after);
         let found = sqlx::query_as!(
             DisabledRow,
-            r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_since AS "since!",
-                 (SELECT h.failing_since FROM webhook_health AS h WHERE h.webhook_id = w.id) AS failing_since
-               FROM webhooks AS w INDEXED BY webhooks_disabled
-               WHERE w.disabled_since IS NOT NULL AND w.deleted_at IS NULL AND w.disabled_since >= ?1
+            r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_at AS "since!",
+                 (SELECT h.failing_since FROM webhooks_endpoint_health AS h WHERE h.webhook_id = w.id) AS failing_since
+               FROM webhooks_webhooks AS w INDEXED BY webhooks_webhooks_by_disabled_at_id
+               WHERE w.disabled_at IS NOT NULL AND w.deleted_at IS NULL AND w.disabled_at >= ?1
                  AND w.disabled_reason IN (SELECT value FROM json_each(?5))
-                 AND (w.disabled_since, w.id) > (?2, ?3)
-               ORDER BY w.disabled_since, w.id LIMIT ?4"#,
+                 AND (w.disabled_at, w.id) > (?2, ?3)
+               ORDER BY w.disabled_at, w.id LIMIT ?4"#,
             since,
             after_at,
             after_id,
@@ -246,7 +246,7 @@ struct Columns {
     max_in_flight: Option<u32>,
     signing: &'static str,
     disabled_reason: Option<&'static str>,
-    disabled_since: Option<i64>,
+    disabled_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -272,7 +272,7 @@ impl Columns {
             max_in_flight: webhook.max_in_flight.map(u32::from),
             signing: webhook.signing.as_str(),
             disabled_reason: disabled.map(|(reason, _)| reason),
-            disabled_since: disabled.map(|(_, since)| since),
+            disabled_at: disabled.map(|(_, since)| since),
             created_at: micros(webhook.created_at),
             updated_at: micros(webhook.updated_at),
             version: i64::try_from(webhook.version).map_err(error::internal)?,
@@ -282,7 +282,7 @@ impl Columns {
     /// Creates the webhook's subscriptions, and keeps existing ones.
     async fn subscribe(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
         sqlx::query!(
-            "DELETE FROM subscriptions WHERE webhook_id = ?3
+            "DELETE FROM webhooks_subscriptions WHERE webhook_id = ?3
                AND (pattern NOT IN (SELECT value FROM json_each(?1))
                  OR CASE WHEN ?2 = '[]' THEN project <> ''
                       ELSE project NOT IN (SELECT value FROM json_each(?2)) END)",
@@ -294,7 +294,7 @@ impl Columns {
         .await
         .map_err(error::database)?;
         sqlx::query!(
-            "INSERT INTO subscriptions (pattern, project, webhook_id)
+            "INSERT INTO webhooks_subscriptions (pattern, project, webhook_id)
              SELECT pattern.value, coalesce(project.value, ''), ?3
              FROM json_each(?1) AS pattern LEFT JOIN json_each(?2) AS project
              WHERE true ON CONFLICT DO NOTHING",
@@ -317,22 +317,22 @@ async fn update(
     // Whether the change sets another URL or other projects, or enables the webhook: then the known health
     // of the endpoint no longer applies.
     let changes = sqlx::query!(
-        r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_since IS NOT NULL AND ?4 IS NULL)
+        r#"SELECT url <> ?2 OR projects <> ?3 OR (disabled_at IS NOT NULL AND ?4 IS NULL)
              AS "begins_anew!: bool", events <> ?5 OR projects <> ?3 AS "resubscribes!: bool"
-           FROM webhooks WHERE id = ?1"#,
+           FROM webhooks_webhooks WHERE id = ?1"#,
         columns.id,
         columns.url,
         columns.projects,
-        columns.disabled_since,
+        columns.disabled_at,
         columns.events
     )
     .fetch_optional(&mut *conn)
     .await
     .map_err(error::database)?;
     let updated = sqlx::query!(
-        "UPDATE webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6, retry = ?7,
+        "UPDATE webhooks_webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6, retry = ?7,
            timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
-           disabled_since = ?13, created_at = ?14, updated_at = ?15, version = ?16
+           disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16
          WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
         columns.id,
         columns.url,
@@ -346,7 +346,7 @@ async fn update(
         columns.max_in_flight,
         columns.signing,
         columns.disabled_reason,
-        columns.disabled_since,
+        columns.disabled_at,
         columns.created_at,
         columns.updated_at,
         columns.version,
@@ -364,11 +364,13 @@ async fn update(
         }
         return Ok(Updated::Applied);
     }
-    let there =
-        sqlx::query_scalar!("SELECT count(*) FROM webhooks WHERE id = ?1 AND deleted_at IS NULL", columns.id)
-            .fetch_one(conn)
-            .await
-            .map_err(error::database)?;
+    let there = sqlx::query_scalar!(
+        "SELECT count(*) FROM webhooks_webhooks WHERE id = ?1 AND deleted_at IS NULL",
+        columns.id
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(error::database)?;
     Ok(if there == 0 { Updated::NotFound } else { Updated::VersionMismatch })
 }
 
@@ -385,7 +387,7 @@ async fn mark_deleted(
         return Ok(Updated::NotFound);
     }
     let version = sqlx::query_scalar!(
-        r#"SELECT version AS "version: u64" FROM webhooks WHERE id = ?1 AND deleted_at IS NULL"#,
+        r#"SELECT version AS "version: u64" FROM webhooks_webhooks WHERE id = ?1 AND deleted_at IS NULL"#,
         webhook
     )
     .fetch_optional(&mut *conn)
@@ -398,8 +400,8 @@ async fn mark_deleted(
         return Ok(Updated::VersionMismatch);
     }
     sqlx::query!(
-        "UPDATE webhooks
-         SET deleted_at = ?2, headers = x'', secret = x'', previous_secret = NULL, previous_until = NULL
+        "UPDATE webhooks_webhooks
+         SET deleted_at = ?2, headers = x'', secret = x'', previous_secret = NULL, previous_secret_until = NULL
          WHERE id = ?1",
         webhook,
         at
@@ -407,7 +409,7 @@ async fn mark_deleted(
     .execute(&mut *conn)
     .await
     .map_err(error::database)?;
-    sqlx::query!("DELETE FROM subscriptions WHERE webhook_id = ?1", webhook)
+    sqlx::query!("DELETE FROM webhooks_subscriptions WHERE webhook_id = ?1", webhook)
         .execute(&mut *conn)
         .await
         .map_err(error::database)?;
@@ -426,10 +428,10 @@ async fn cancel_waiting(
 ) -> Result<bool, StoreError> {
     let (webhook, at) = (bytes(id), micros(now));
     let cancelled = sqlx::query!(
-        "UPDATE deliveries
+        "UPDATE webhooks_deliveries
          SET status = 'cancelled', reason = 'webhook_deleted', finished_at = ?2, claimable_at = NULL,
-           resume_at = NULL
-         WHERE id IN (SELECT id FROM deliveries INDEXED BY deliveries_queue
+           deferred_until = NULL
+         WHERE id IN (SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_due_at
            WHERE webhook_id = ?1 AND claimable_at IS NOT NULL AND lease_token IS NULL LIMIT ?3)",
         webhook,
         at,

@@ -141,8 +141,8 @@ async fn stored_before(
 ) -> Result<HashMap<EventId, Published>, StoreError> {
     let ids = json::ids(events.iter().map(|event| event.id.as_uuid()))?;
     let rows = sqlx::query!(
-        r#"SELECT e.id, (SELECT count(*) FROM deliveries AS d WHERE d.event_id = e.id) AS "deliveries!: i64"
-           FROM events AS e WHERE e.id IN (SELECT unhex(value) FROM json_each(?1))"#,
+        r#"SELECT e.id, (SELECT count(*) FROM webhooks_deliveries AS d WHERE d.event_id = e.id) AS "deliveries!: i64"
+           FROM webhooks_events AS e WHERE e.id IN (SELECT unhex(value) FROM json_each(?1))"#,
         ids
     )
     .fetch_all(conn)
@@ -175,7 +175,7 @@ async fn published_before<'a>(
     let lookups = json::rows(&keys)?;
     let rows = sqlx::query!(
         r#"SELECT CAST(lookup.key AS INTEGER) AS "lookup!: i64", k.event_id, k.deliveries
-           FROM json_each(?1) AS lookup CROSS JOIN event_keys AS k
+           FROM json_each(?1) AS lookup CROSS JOIN webhooks_event_keys AS k
              ON k.project = lookup.value ->> 0 AND k.key = lookup.value ->> 1"#,
         lookups
     )
@@ -262,7 +262,7 @@ async fn insert_events(
     let (events, bodies) = (json::rows(&events)?, bodies.into_bytes());
     sqlx::query!(
         "WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
-         INSERT INTO events (id, key, event_type, project, timestamp, traceparent, body)
+         INSERT INTO webhooks_events (id, key, event_type, project, timestamp, traceparent, body)
          SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
            coalesce(substr(?2, value ->> '$[6][0]', value ->> '$[6][1]'), x'')
          FROM batch",
@@ -294,11 +294,11 @@ async fn insert_deliveries(
     let (due_at, trigger) = (micros(new.due_at), new.trigger.as_str());
     let inserted = sqlx::query!(
         r#"WITH RECURSIVE batch (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM batch LIMIT ?1)
-           INSERT INTO deliveries (id, event_id, webhook_id, event_type, project, status, attempts,
-             automatic_attempts, takeovers, "trigger", due_at, claimable_at)
+           INSERT INTO webhooks_deliveries (id, event_id, webhook_id, event_type, project, status, attempts,
+             automatic_attempts, abandoned_count, "trigger", due_at, claimable_at)
            SELECT substr(?2, n * 48 + 1, 16), e.id, substr(?2, n * 48 + 33, 16), e.event_type, e.project, ?3, ?4,
              ?5, ?6, ?7, ?8, ?8
-           FROM batch CROSS JOIN events AS e ON e.id = substr(?2, n * 48 + 17, 16)"#,
+           FROM batch CROSS JOIN webhooks_events AS e ON e.id = substr(?2, n * 48 + 17, 16)"#,
         count,
         ids,
         UNFINISHED,
@@ -323,7 +323,7 @@ async fn insert_keys(
 ) -> Result<(), StoreError> {
     let keys = json::rows(&keys)?;
     sqlx::query!(
-        "INSERT INTO event_keys (project, key, event_id, deliveries)
+        "INSERT INTO webhooks_event_keys (project, key, event_id, deliveries)
          SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3 FROM json_each(?1)",
         keys
     )

@@ -52,7 +52,7 @@ macro_rules! event_rows {
         sqlx::query_as!(
             EventRow,
             "SELECT e.id, e.key, e.event_type, e.project, e.timestamp,
-               CASE WHEN length(e.body) <= ?6 THEN e.body ELSE x'' END AS \"body!: Vec<u8>\" FROM events AS e "
+               CASE WHEN length(e.body) <= ?6 THEN e.body ELSE x'' END AS \"body!: Vec<u8>\" FROM webhooks_events AS e "
                 + $from
                 + " AND e.id >= ?1 AND e.id < ?2 AND (?3 IS NULL OR e.event_type = ?3) "
                 + "AND (?4 IS NULL OR e.project = ?4) ORDER BY e.id DESC LIMIT ?5",
@@ -83,7 +83,7 @@ impl SqliteStore {
         let bytes = id.as_uuid().as_bytes().to_vec();
         let row = sqlx::query_as!(
             EventRow,
-            "SELECT id, key, event_type, project, timestamp, body FROM events WHERE id = ?1",
+            "SELECT id, key, event_type, project, timestamp, body FROM webhooks_events WHERE id = ?1",
             bytes
         )
         .fetch_optional(&mut *snapshot)
@@ -151,9 +151,13 @@ impl SqliteStore {
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, StoreError> {
     // A project is rarer than a type.
     let rows = if bounds.project.is_some() {
-        event_rows!("INDEXED BY events_by_project WHERE e.project = ?4", bounds).fetch_all(conn).await
+        event_rows!("INDEXED BY webhooks_events_by_project_id WHERE e.project = ?4", bounds)
+            .fetch_all(conn)
+            .await
     } else if bounds.event_type.is_some() {
-        event_rows!("INDEXED BY events_by_type WHERE e.event_type = ?3", bounds).fetch_all(conn).await
+        event_rows!("INDEXED BY webhooks_events_by_event_type_id WHERE e.event_type = ?3", bounds)
+            .fetch_all(conn)
+            .await
     } else {
         event_rows!("WHERE true", bounds).fetch_all(conn).await
     };
@@ -176,13 +180,13 @@ async fn count(
         r#"SELECT event_id,
              CASE WHEN status <> 'unfinished' THEN status
                WHEN lease_expires_at > ?2 THEN 'in_flight'
-               WHEN attempts > 0 AND ("trigger" = 'automatic' OR resume_at IS NOT NULL) THEN 'retrying'
+               WHEN attempts > 0 AND ("trigger" = 'automatic' OR deferred_until IS NOT NULL) THEN 'retrying'
                ELSE 'pending' END AS "status!: String",
              count(*) AS "count!: i64"
-           FROM deliveries INDEXED BY deliveries_by_event
+           FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_event_id
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
              AND (?3 IS NULL OR webhook_id IN (
-               SELECT w.id FROM webhooks AS w
+               SELECT w.id FROM webhooks_webhooks AS w
                WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                  WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,

@@ -135,7 +135,7 @@ async fn count_visible(
     let (webhooks, visible_to) =
         (json::ids(webhooks.iter().map(WebhookId::as_uuid))?, json::projects(visible_to)?);
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!: u32" FROM webhooks AS w
+        r#"SELECT count(*) AS "count!: u32" FROM webhooks_webhooks AS w
            WHERE w.id IN (SELECT unhex(value) FROM json_each(?1)) AND w.projects <> '[]'
              AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
                WHERE own.value NOT IN (SELECT value FROM json_each(?2)))"#,
@@ -150,8 +150,8 @@ async fn count_visible(
 /// Returns the enabled ones among the webhooks, with their versions.
 async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(WebhookId, u64)>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT id, version FROM webhooks
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
+        "SELECT id, version FROM webhooks_webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_at IS NULL AND deleted_at IS NULL",
         ids
     )
     .fetch_all(conn)
@@ -177,10 +177,10 @@ async fn subscribing(
         r#"SELECT DISTINCT CAST(lookup.key AS INTEGER) AS "lookup!: i64", w.id
            FROM json_each(?1) AS lookup
              CROSS JOIN json_each(lookup.value, '$[1]') AS pattern
-             CROSS JOIN subscriptions AS s
+             CROSS JOIN webhooks_subscriptions AS s
                ON s.pattern = pattern.value AND s.project IN ('', lookup.value ->> 0)
-             CROSS JOIN webhooks AS w
-               ON w.id = s.webhook_id AND w.disabled_since IS NULL AND w.deleted_at IS NULL
+             CROSS JOIN webhooks_webhooks AS w
+               ON w.id = s.webhook_id AND w.disabled_at IS NULL AND w.deleted_at IS NULL
            LIMIT ?2"#,
         lookups,
         limit

@@ -38,11 +38,11 @@ macro_rules! page {
                     AND (?5 IS NULL OR d.status = ?5)
                     AND (?6 IS NULL OR ?6 =
                       CASE WHEN d.lease_expires_at > ?7 THEN 'in_flight'
-                        WHEN d.attempts > 0 AND (d.\"trigger\" = 'automatic' OR d.resume_at IS NOT NULL)
+                        WHEN d.attempts > 0 AND (d.\"trigger\" = 'automatic' OR d.deferred_until IS NOT NULL)
                         THEN 'retrying' ELSE 'pending' END)
                     AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
                     AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
-                      AND d.webhook_id IN (SELECT w.id FROM webhooks AS w
+                      AND d.webhook_id IN (SELECT w.id FROM webhooks_webhooks AS w
                         WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
                           WHERE own.value NOT IN (SELECT value FROM json_each(?10))))))
                   ORDER BY d.id DESC LIMIT ?11",
@@ -122,22 +122,31 @@ const fn is_unfinished(status: DeliveryStatus) -> bool {
 /// Uses the index that leaves the fewest rows to read.
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
     let rows = if bounds.event.is_some() {
-        page!("FROM deliveries AS d INDEXED BY deliveries_by_event WHERE d.event_id = ?9", bounds)
-            .fetch_all(conn)
-            .await
+        page!(
+            "FROM webhooks_deliveries AS d
+          INDEXED BY webhooks_deliveries_by_event_id WHERE d.event_id = ?9",
+            bounds
+        )
+        .fetch_all(conn)
+        .await
     } else if bounds.webhook.is_some() && bounds.status.is_some() {
         page!(
-            "FROM deliveries AS d INDEXED BY deliveries_by_webhook WHERE d.webhook_id = ?8 AND d.status = ?5",
+            "FROM webhooks_deliveries AS d
+               INDEXED BY webhooks_deliveries_by_webhook_id_status_id WHERE d.webhook_id = ?8 AND d.status = ?5",
             bounds
         )
         .fetch_all(conn)
         .await
     } else if bounds.status.is_some() {
-        page!("FROM deliveries AS d INDEXED BY deliveries_by_status WHERE d.status = ?5", bounds)
-            .fetch_all(conn)
-            .await
+        page!(
+            "FROM webhooks_deliveries AS d
+          INDEXED BY webhooks_deliveries_by_status_id WHERE d.status = ?5",
+            bounds
+        )
+        .fetch_all(conn)
+        .await
     } else {
-        page!("FROM deliveries AS d WHERE true", bounds).fetch_all(conn).await
+        page!("FROM webhooks_deliveries AS d WHERE true", bounds).fetch_all(conn).await
     };
     rows.map_err(error::database)
 }

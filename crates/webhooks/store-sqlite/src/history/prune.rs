@@ -48,11 +48,12 @@ impl SqliteStore {
 async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, StoreError> {
     let now = micros(now);
     let cancelled = sqlx::query!(
-        "UPDATE deliveries
+        "UPDATE webhooks_deliveries
          SET status = 'cancelled', reason = 'webhook_deleted', finished_at = ?1, claimable_at = NULL,
-           resume_at = NULL, lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
+           deferred_until = NULL, lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
          WHERE id IN (SELECT d.id
-           FROM webhooks AS w CROSS JOIN deliveries AS d INDEXED BY deliveries_queue
+           FROM webhooks_webhooks AS w CROSS JOIN webhooks_deliveries AS d
+             INDEXED BY webhooks_deliveries_by_webhook_id_due_at
              ON d.webhook_id = w.id AND d.claimable_at <= ?1
            WHERE w.deleted_at IS NOT NULL LIMIT ?2)",
         now,
@@ -80,10 +81,10 @@ async fn prune_step(
     let bound = EventId::floor(before).as_uuid().as_bytes().to_vec();
     let old = sqlx::query!(
         r#"SELECT e.id,
-             EXISTS (SELECT 1 FROM deliveries AS d JOIN webhooks AS w ON w.id = d.webhook_id
+             EXISTS (SELECT 1 FROM webhooks_deliveries AS d JOIN webhooks_webhooks AS w ON w.id = d.webhook_id
                WHERE d.event_id = e.id AND d.claimable_at IS NOT NULL
-                 AND w.disabled_since IS NULL AND w.deleted_at IS NULL) AS "awaited!: bool"
-           FROM events AS e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3"#,
+                 AND w.disabled_at IS NULL AND w.deleted_at IS NULL) AS "awaited!: bool"
+           FROM webhooks_events AS e WHERE e.id > ?1 AND e.id < ?2 ORDER BY e.id LIMIT ?3"#,
         after,
         bound,
         EVENTS_STEP
@@ -103,42 +104,44 @@ async fn prune_step(
 /// Removes events with their keys, deliveries and attempts.
 async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, StoreError> {
     sqlx::query!(
-        "DELETE FROM attempts WHERE delivery_id IN
-           (SELECT id FROM deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1)))",
+        "DELETE FROM webhooks_attempts WHERE delivery_id IN
+           (SELECT id FROM webhooks_deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1)))",
         events
     )
     .execute(&mut *conn)
     .await
     .map_err(error::database)?;
     let deliveries = sqlx::query!(
-        "DELETE FROM deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))",
+        "DELETE FROM webhooks_deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))",
         events
     )
     .execute(&mut *conn)
     .await
     .map_err(error::database)?;
     sqlx::query!(
-        "DELETE FROM event_keys WHERE (project, key) IN
-           (SELECT coalesce(project, ''), key FROM events
+        "DELETE FROM webhooks_event_keys WHERE (project, key) IN
+           (SELECT coalesce(project, ''), key FROM webhooks_events
             WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND key IS NOT NULL)",
         events
     )
     .execute(&mut *conn)
     .await
     .map_err(error::database)?;
-    let events =
-        sqlx::query!("DELETE FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?1))", events)
-            .execute(conn)
-            .await
-            .map_err(error::database)?;
+    let events = sqlx::query!(
+        "DELETE FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+        events
+    )
+    .execute(conn)
+    .await
+    .map_err(error::database)?;
     Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected(), has_more: false })
 }
 
 /// Deletes some marks of reopened deliveries that have ended again, and returns whether there may be more.
 async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
     let forgotten = sqlx::query!(
-        "DELETE FROM reopened WHERE rowid IN (SELECT r.rowid FROM reopened AS r
-           WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d
+        "DELETE FROM webhooks_reopened_deliveries WHERE rowid IN (SELECT r.rowid FROM webhooks_reopened_deliveries AS r
+           WHERE NOT EXISTS (SELECT 1 FROM webhooks_deliveries AS d
              WHERE d.id = r.delivery_id AND d.claimable_at IS NOT NULL)
            LIMIT ?1)",
         REOPENED_STEP
@@ -153,8 +156,8 @@ async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError
 async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
     let now = micros(now);
     sqlx::query!(
-        "UPDATE webhooks SET previous_secret = NULL, previous_until = NULL, previous_public_key = NULL
-         WHERE previous_until <= ?1",
+        "UPDATE webhooks_webhooks SET previous_secret = NULL, previous_secret_until = NULL, previous_public_key = NULL
+         WHERE previous_secret_until <= ?1",
         now
     )
     .execute(conn)
@@ -167,9 +170,10 @@ async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) ->
 async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
     let before = micros(before);
     sqlx::query!(
-        "DELETE FROM webhooks WHERE deleted_at < ?1
-           AND NOT EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_queue
-             WHERE d.webhook_id = webhooks.id AND d.claimable_at IS NOT NULL)",
+        "DELETE FROM webhooks_webhooks WHERE deleted_at < ?1
+           AND NOT EXISTS (SELECT 1 FROM webhooks_deliveries AS d
+             INDEXED BY webhooks_deliveries_by_webhook_id_due_at
+             WHERE d.webhook_id = webhooks_webhooks.id AND d.claimable_at IS NOT NULL)",
         before
     )
     .execute(conn)
@@ -181,7 +185,7 @@ async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Resul
 /// Removes replays that ended long ago, unless a delivery that they queued has not ended.
 async fn prune_replays(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
     let before = micros(before);
-    sqlx::query!("DELETE FROM replays WHERE ended_at < ?1 AND NOT open", before)
+    sqlx::query!("DELETE FROM webhooks_replays WHERE ended_at < ?1 AND NOT is_open", before)
         .execute(conn)
         .await
         .map_err(error::database)?;

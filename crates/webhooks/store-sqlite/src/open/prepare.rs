@@ -9,7 +9,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use super::OpenError;
 use crate::rows::micros;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/webhooks/sqlite");
+static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Migrates the schema.
 pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
@@ -23,15 +23,17 @@ pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<
 
 /// Returns whether the schema is this version's. Unlike [`migrate`] it writes nothing.
 pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // The driver's own table, which does not exist before the first migration.
-    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
-        .fetch_one(&mut *conn)
-        .await?;
+    // The table that sqlx.toml names, which does not exist before the first migration.
+    let there: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'webhooks_migrations'")
+            .fetch_one(&mut *conn)
+            .await?;
     if there == 0 {
         return Ok(false);
     }
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(conn).await?;
+    let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM webhooks_migrations WHERE success")
+        .fetch_one(conn)
+        .await?;
     Ok(found == MIGRATIONS.iter().map(|migration| migration.version).max())
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx
 pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), sqlx::Error> {
     let now = micros(now);
     sqlx::query!(
-        "UPDATE deliveries
+        "UPDATE webhooks_deliveries
          SET lease_expires_at = min(lease_expires_at, ?1),
            claimable_at = max(due_at, min(lease_expires_at, ?1))
          WHERE status = 'unfinished' AND lease_token IS NOT NULL",
@@ -49,11 +51,15 @@ pub(super) async fn expire_leases(conn: &mut SqliteConnection, now: Timestamp) -
     .execute(&mut *conn)
     .await?;
     // This also ends the probes of half-open circuits, and the requests in progress.
-    sqlx::query!("UPDATE webhook_health SET open_until = ?1 WHERE probing AND open_until > ?1", now)
-        .execute(&mut *conn)
-        .await?;
     sqlx::query!(
-        "UPDATE idempotency_keys SET lease_until = ?1 WHERE answer IS NULL AND lease_until > ?1",
+        "UPDATE webhooks_endpoint_health SET open_until = ?1 WHERE is_probing AND open_until > ?1",
+        now
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE webhooks_idempotency_keys SET lease_expires_at = ?1
+         WHERE response IS NULL AND lease_expires_at > ?1",
         now
     )
     .execute(conn)

@@ -16,7 +16,7 @@ pub(super) async fn cancel(
     now: Timestamp,
 ) -> Result<Option<Cancellation>, StoreError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
-    let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", bytes)
+    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
         .fetch_optional(&mut *conn)
         .await
         .map_err(error::database)?;

@@ -92,7 +92,7 @@ async fn put_off(
     let due_at = micros(now + PUT_OFF_FOR);
     for id in deliveries {
         sqlx::query!(
-            "UPDATE deliveries SET due_at = ?2, claimable_at = ?2 WHERE id = ?1 AND claimable_at IS NOT NULL",
+            "UPDATE webhooks_deliveries SET due_at = ?2, claimable_at = ?2 WHERE id = ?1 AND claimable_at IS NOT NULL",
             id,
             due_at
         )
@@ -151,8 +151,8 @@ async fn enabled(
 ) -> Result<HashMap<WebhookId, u64>, StoreError> {
     let ids = json::ids(shares.iter().map(|share| share.webhook.as_uuid()))?;
     let rows = sqlx::query!(
-        "SELECT id, version FROM webhooks
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_since IS NULL AND deleted_at IS NULL",
+        "SELECT id, version FROM webhooks_webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_at IS NULL AND deleted_at IS NULL",
         ids
     )
     .fetch_all(conn)
@@ -183,8 +183,9 @@ async fn due(
     for (take, webhooks) in by_take {
         let webhooks = json::ids(webhooks.iter().map(WebhookId::as_uuid))?;
         let rows = delivery_rows!(
-            "FROM json_each(?1) AS share CROSS JOIN deliveries AS d
-               ON d.id IN (SELECT x.id FROM deliveries AS x INDEXED BY deliveries_queue
+            "FROM json_each(?1) AS share CROSS JOIN webhooks_deliveries AS d
+               ON d.id IN (SELECT x.id FROM webhooks_deliveries AS x
+                 INDEXED BY webhooks_deliveries_by_webhook_id_due_at
                  WHERE x.webhook_id = unhex(share.value) AND x.due_at <= ?2 AND x.claimable_at <= ?2
                  ORDER BY x.due_at, x.id LIMIT ?3)
              ORDER BY share.key, d.due_at, d.id",
@@ -224,7 +225,7 @@ async fn sent(
     ids.dedup();
     let ids = json::ids(ids)?;
     let rows = sqlx::query!(
-        "SELECT id, body, traceparent FROM events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+        "SELECT id, body, traceparent FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
         ids
     )
     .fetch_all(conn)

@@ -16,7 +16,7 @@ pub(super) async fn redeliver(
     now: Timestamp,
 ) -> Result<Option<Redelivery>, StoreError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
-    let row = delivery_rows!("FROM deliveries AS d WHERE d.id = ?1", bytes)
+    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
         .fetch_optional(&mut *conn)
         .await
         .map_err(error::database)?;
@@ -34,7 +34,7 @@ pub(super) async fn redeliver(
     }
     let trigger = request.trigger;
     let webhook = sqlx::query!(
-        r#"SELECT disabled_since IS NOT NULL AS "disabled!: bool" FROM webhooks
+        r#"SELECT disabled_at IS NOT NULL AS "disabled!: bool" FROM webhooks_webhooks
            WHERE id = ?1 AND deleted_at IS NULL"#,
         row.webhook_id
     )

@@ -121,8 +121,8 @@ async fn disable(
         // No webhook has a version beyond the database's numbers.
         let version = i64::try_from(version).unwrap_or(-1);
         let done = sqlx::query!(
-            "UPDATE webhooks SET disabled_reason = ?2, disabled_since = ?3, updated_at = ?3, version = version + 1
-             WHERE id = ?1 AND version = ?4 AND disabled_since IS NULL AND deleted_at IS NULL",
+            "UPDATE webhooks_webhooks SET disabled_reason = ?2, disabled_at = ?3, updated_at = ?3, version = version + 1
+             WHERE id = ?1 AND version = ?4 AND disabled_at IS NULL AND deleted_at IS NULL",
             id,
             reason,
             now,

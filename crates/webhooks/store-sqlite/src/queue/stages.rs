@@ -37,7 +37,7 @@ impl Stages {
     ) -> Result<Self, StoreError> {
         let ids = json::ids(ids.map(|id| id.as_uuid()))?;
         let rows = delivery_rows!(
-            "FROM deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
+            "FROM webhooks_deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
             ids
         )
         .fetch_all(&mut *conn)
@@ -93,7 +93,7 @@ async fn not_deleted(
 ) -> Result<Vec<WebhookId>, StoreError> {
     let ids = json::ids(ids.map(WebhookId::as_uuid))?;
     let rows = sqlx::query_scalar!(
-        "SELECT id FROM webhooks
+        "SELECT id FROM webhooks_webhooks
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
         ids
     )

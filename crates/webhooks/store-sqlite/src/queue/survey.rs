@@ -15,22 +15,25 @@ pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Resul
     let now_us = micros(now);
     let found = sqlx::query!(
         r#"WITH RECURSIVE queued (webhook_id) AS (
-             SELECT min(webhook_id) FROM deliveries INDEXED BY deliveries_queue
+             SELECT min(webhook_id) FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_due_at
              WHERE claimable_at IS NOT NULL
              UNION ALL
-             SELECT (SELECT min(d.webhook_id) FROM deliveries AS d INDEXED BY deliveries_queue
+             SELECT (SELECT min(d.webhook_id) FROM webhooks_deliveries AS d
+               INDEXED BY webhooks_deliveries_by_webhook_id_due_at
                      WHERE d.claimable_at IS NOT NULL AND d.webhook_id > queued.webhook_id)
              FROM queued WHERE queued.webhook_id IS NOT NULL)
            SELECT
-             (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_queue
+             (SELECT count(*) FROM (SELECT 1 FROM webhooks_deliveries
+               INDEXED BY webhooks_deliveries_by_webhook_id_due_at
                WHERE claimable_at IS NOT NULL LIMIT ?1)) AS "unfinished!: i64",
-             (SELECT min((SELECT d.due_at FROM deliveries AS d INDEXED BY deliveries_queue
+             (SELECT min((SELECT d.due_at FROM webhooks_deliveries AS d
+               INDEXED BY webhooks_deliveries_by_webhook_id_due_at
                  WHERE d.webhook_id = queued.webhook_id AND d.due_at <= ?2 AND d.claimable_at <= ?2
                  ORDER BY d.due_at LIMIT 1))
-               FROM queued CROSS JOIN webhooks AS w ON w.id = queued.webhook_id
-               WHERE w.disabled_since IS NULL AND w.deleted_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM webhook_health AS h
-                   WHERE h.webhook_id = w.id AND h.openings > 0 AND h.open_until > ?2)
+               FROM queued CROSS JOIN webhooks_webhooks AS w ON w.id = queued.webhook_id
+               WHERE w.disabled_at IS NULL AND w.deleted_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM webhooks_endpoint_health AS h
+                   WHERE h.webhook_id = w.id AND h.open_count > 0 AND h.open_until > ?2)
              ) AS "oldest_due_at: i64""#,
         most,
         now_us
@@ -41,8 +44,8 @@ pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Resul
 
     let limit = QueueSurvey::MAX_CIRCUITS;
     let rows = sqlx::query!(
-        r#"SELECT webhook_id, open_until AS "open_until!" FROM webhook_health
-           WHERE openings > 0 ORDER BY webhook_id LIMIT ?1"#,
+        r#"SELECT webhook_id, open_until AS "open_until!" FROM webhooks_endpoint_health
+           WHERE open_count > 0 ORDER BY webhook_id LIMIT ?1"#,
         limit
     )
     .fetch_all(conn)

@@ -64,7 +64,7 @@ enum Standing {
 async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Standing, StoreError> {
     let webhook = bytes_of_webhook(webhook);
     let row = sqlx::query!(
-        r#"SELECT disabled_since IS NULL AS "enabled!: bool", rate_limit, max_in_flight FROM webhooks
+        r#"SELECT disabled_at IS NULL AS "enabled!: bool", rate_limit, max_in_flight FROM webhooks_webhooks
            WHERE id = ?1 AND deleted_at IS NULL"#,
         webhook
     )
@@ -87,7 +87,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
     let id = bytes(id);
     let rows = sqlx::query!(
         r#"SELECT r.delivery_id, d.status AS "status?"
-           FROM replay_deliveries AS r LEFT JOIN deliveries AS d ON d.id = r.delivery_id
+           FROM webhooks_replay_deliveries AS r LEFT JOIN webhooks_deliveries AS d ON d.id = r.delivery_id
            WHERE r.replay_id = ?1 AND (d.status IS NULL OR d.status <> ?2)"#,
         id,
         UNFINISHED
@@ -106,7 +106,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
     }
     let ids = json::ids(ids)?;
     sqlx::query!(
-        "DELETE FROM replay_deliveries
+        "DELETE FROM webhooks_replay_deliveries
          WHERE replay_id = ?1 AND delivery_id IN (SELECT unhex(value) FROM json_each(?2))",
         id,
         ids
@@ -138,9 +138,10 @@ async fn take(
     let ended_by = micros(replay.matched.at);
     let projects = replay::projects(selection.projects.as_ref())?;
     let rows = delivery_rows!(
-        "FROM deliveries AS d WHERE d.id IN (
+        "FROM webhooks_deliveries AS d WHERE d.id IN (
            SELECT l.id FROM (
-             SELECT x.id, x.finished_at, x.project FROM deliveries AS x INDEXED BY deliveries_by_webhook
+             SELECT x.id, x.finished_at, x.project FROM webhooks_deliveries AS x
+               INDEXED BY webhooks_deliveries_by_webhook_id_status_id
              WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
              ORDER BY x.id LIMIT ?5) AS l
            WHERE l.finished_at <= ?6 AND (?7 IS NULL OR l.project IN (SELECT value FROM json_each(?7)))
@@ -178,7 +179,7 @@ async fn last_looked_at(
 ) -> Result<Option<DeliveryId>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!: u32", max(id) AS "last: Vec<u8>" FROM (
-             SELECT id FROM deliveries INDEXED BY deliveries_by_webhook
+             SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_status_id
              WHERE webhook_id = ?1 AND status = ?2 AND id > ?3 AND id < ?4
              ORDER BY id LIMIT ?5)"#,
         webhook,
@@ -216,7 +217,7 @@ async fn queue(
     feed::tell_reopened(&mut *conn, &ids, now).await?;
     let replay = bytes(replay);
     sqlx::query!(
-        "INSERT INTO replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",
+        "INSERT INTO webhooks_replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",
         replay,
         ids
     )

@@ -28,7 +28,7 @@ pub(crate) struct AttemptRow {
     pub(crate) response_status: Option<i64>,
     pub(crate) response_headers: Option<String>,
     pub(crate) response_body: Option<Vec<u8>>,
-    pub(crate) truncated: Option<i64>,
+    pub(crate) response_truncated: Option<i64>,
     pub(crate) failure_class: Option<String>,
     pub(crate) failure_detail: Option<String>,
 }
@@ -50,7 +50,7 @@ impl AttemptRow {
                     headers: serde_json::from_str(&headers)
                         .map_err(|error| row.corrupt("response_headers", error))?,
                     body: row.some("response_body", self.response_body)?.into(),
-                    truncated: self.truncated == Some(1),
+                    truncated: self.response_truncated == Some(1),
                 })
             }
         };
@@ -133,10 +133,10 @@ pub(crate) async fn record<'a>(
     let (recorded, bodies, now) = (json::rows(&recorded)?, bodies.into_bytes(), micros(now));
     sqlx::query!(
         r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
-           INSERT OR REPLACE INTO attempts (
+           INSERT OR REPLACE INTO webhooks_attempts (
              delivery_id, number, "trigger", started_at,
              duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature,
-             response_status, response_headers, response_body, truncated, failure_class, failure_detail,
+             response_status, response_headers, response_body, response_truncated, failure_class, failure_detail,
              recorded_at)
            SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3,
              value ->> '$[4][0]', value ->> '$[4][1]', value ->> '$[4][2]', value ->> '$[4][3]',

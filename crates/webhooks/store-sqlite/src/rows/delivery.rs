@@ -30,10 +30,10 @@ pub(crate) struct DeliveryRow {
     pub(crate) finished_at: Option<i64>,
     pub(crate) attempts: i64,
     pub(crate) automatic_attempts: i64,
-    pub(crate) takeovers: i64,
+    pub(crate) abandoned_count: i64,
     pub(crate) trigger: String,
     pub(crate) due_at: i64,
-    pub(crate) resume_at: Option<i64>,
+    pub(crate) deferred_until: Option<i64>,
     pub(crate) lease_token: Option<i64>,
     pub(crate) lease_taken_at: Option<i64>,
     pub(crate) lease_expires_at: Option<i64>,
@@ -45,7 +45,7 @@ macro_rules! delivery_rows {
         sqlx::query_as!(
             $crate::rows::delivery::DeliveryRow,
             "SELECT d.id, d.event_id, d.webhook_id, d.event_type, d.project, d.status, d.reason, d.finished_at, "
-                + "d.attempts, d.automatic_attempts, d.takeovers, d.\"trigger\", d.due_at, d.resume_at, "
+                + "d.attempts, d.automatic_attempts, d.abandoned_count, d.\"trigger\", d.due_at, d.deferred_until, "
                 + "d.lease_token, d.lease_taken_at, d.lease_expires_at "
                 + $from $(+ $more)*
             $(, $argument)*
@@ -97,10 +97,10 @@ impl DeliveryRow {
             return Ok(Stage::Unfinished(Progress {
                 attempts,
                 automatic_attempts,
-                takeovers: row.number("takeovers", self.takeovers)?,
+                takeovers: row.number("abandoned_count", self.abandoned_count)?,
                 trigger: row.name("trigger", &self.trigger, Trigger::parse)?,
                 due_at: Timestamp::from_micros(self.due_at),
-                resume_at: self.resume_at.map(Timestamp::from_micros),
+                resume_at: self.deferred_until.map(Timestamp::from_micros),
                 lease: self.lease(&row)?,
             }));
         }
@@ -234,19 +234,20 @@ pub(crate) async fn save(
     let saved = json::rows(&saved)?;
     sqlx::query!(
         r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
-           UPDATE deliveries SET
+           UPDATE webhooks_deliveries SET
              status = new.status, reason = new.reason, finished_at = new.finished_at,
-             attempts = new.attempts, automatic_attempts = new.automatic_attempts, takeovers = new.takeovers,
-             "trigger" = new."trigger", due_at = new.due_at, resume_at = new.resume_at,
+             attempts = new.attempts, automatic_attempts = new.automatic_attempts,
+             abandoned_count = new.abandoned_count, "trigger" = new."trigger", due_at = new.due_at,
+             deferred_until = new.deferred_until,
              lease_token = new.lease_token, lease_taken_at = new.lease_taken_at,
              lease_expires_at = new.lease_expires_at, claimable_at = new.claimable_at
            FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS status, value ->> 2 AS reason,
                    value ->> 3 AS finished_at, value ->> 4 AS attempts, value ->> 5 AS automatic_attempts,
-                   value ->> 6 AS takeovers, value ->> 7 AS "trigger", value ->> 8 AS due_at,
-                   value ->> 9 AS resume_at, value ->> 10 AS lease_token, value ->> 11 AS lease_taken_at,
+                   value ->> 6 AS abandoned_count, value ->> 7 AS "trigger", value ->> 8 AS due_at,
+                   value ->> 9 AS deferred_until, value ->> 10 AS lease_token, value ->> 11 AS lease_taken_at,
                    value ->> 12 AS lease_expires_at, value ->> 13 AS claimable_at
                  FROM batch) AS new
-           WHERE deliveries.id = new.id"#,
+           WHERE webhooks_deliveries.id = new.id"#,
         saved
     )
     .execute(conn)

@@ -26,9 +26,9 @@ pub(crate) struct ReplayRow {
     pub(crate) matched: i64,
     pub(crate) matched_exactly: bool,
     pub(crate) matched_at: i64,
-    pub(crate) looked_to: Option<Vec<u8>>,
+    pub(crate) scan_cursor: Option<Vec<u8>>,
     pub(crate) queued: i64,
-    pub(crate) waiting: i64,
+    pub(crate) pending_count: i64,
     pub(crate) succeeded: i64,
     pub(crate) failed: i64,
     pub(crate) cancelled: i64,
@@ -43,8 +43,9 @@ macro_rules! replay_rows {
         sqlx::query_as!(
             $crate::rows::replay::ReplayRow,
             "SELECT r.id, r.webhook_id, r.since, r.until, r.status, r.projects, r.matched, "
-                + "r.matched_exactly AS \"matched_exactly!: bool\", r.matched_at, r.looked_to, r.queued, r.waiting, "
-                + "r.succeeded, r.failed, r.cancelled, r.state, r.reason, r.ended_at FROM replays AS r "
+                + "r.matched_exactly AS \"matched_exactly!: bool\", r.matched_at, r.scan_cursor, r.queued, "
+                + "r.pending_count, "
+                + "r.succeeded, r.failed, r.cancelled, r.state, r.reason, r.ended_at FROM webhooks_replays AS r "
                 + $conditions
             $(, $argument)*
         )
@@ -68,7 +69,7 @@ impl ReplayRow {
     pub(crate) fn replay(&self) -> Result<Replay, StoreError> {
         let id = id(&self.id)?;
         let row = Row { table: TABLE, id: &id };
-        let looked_to = self.looked_to.as_deref().map(|bytes| error::uuid(TABLE, "looked_to", bytes));
+        let scan_cursor = self.scan_cursor.as_deref().map(|bytes| error::uuid(TABLE, "scan_cursor", bytes));
         Ok(Replay {
             id,
             selection: ReplaySelection {
@@ -83,9 +84,9 @@ impl ReplayRow {
                 is_exact: self.matched_exactly,
                 at: Timestamp::from_micros(self.matched_at),
             },
-            looked_to: looked_to.transpose()?.map(DeliveryId::from_uuid),
+            looked_to: scan_cursor.transpose()?.map(DeliveryId::from_uuid),
             queued: row.number("queued", self.queued)?,
-            waiting: row.number("waiting", self.waiting)?,
+            waiting: row.number("pending_count", self.pending_count)?,
             succeeded: row.number("succeeded", self.succeeded)?,
             failed: row.number("failed", self.failed)?,
             cancelled: row.number("cancelled", self.cancelled)?,
@@ -135,9 +136,9 @@ pub(crate) async fn save(
     let (ended_at, open) = (replay.state.ended_at().map(micros), replay.is_open());
     let now = micros(now);
     sqlx::query!(
-        "UPDATE replays SET looked_to = ?2, queued = ?3, waiting = ?4, succeeded = ?5, failed = ?6,
-           cancelled = ?7, state = ?8, reason = ?9, ended_at = ?10, open = ?11,
-           look_at = iif(?11, min(coalesce(look_at, ?12), ?12), NULL), progressed_at = ?12
+        "UPDATE webhooks_replays SET scan_cursor = ?2, queued = ?3, pending_count = ?4, succeeded = ?5,
+           failed = ?6, cancelled = ?7, state = ?8, reason = ?9, ended_at = ?10, is_open = ?11,
+           next_step_at = iif(?11, min(coalesce(next_step_at, ?12), ?12), NULL), progressed_at = ?12
          WHERE id = ?1",
         id,
         looked_to,
@@ -166,12 +167,12 @@ pub(crate) async fn postpone(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = id.as_uuid().as_bytes().to_vec();
-    let progressed_at = sqlx::query_scalar!("SELECT progressed_at FROM replays WHERE id = ?1", id)
+    let progressed_at = sqlx::query_scalar!("SELECT progressed_at FROM webhooks_replays WHERE id = ?1", id)
         .fetch_one(&mut *conn)
         .await;
     let idle_for = now.since(Timestamp::from_micros(progressed_at.map_err(error::database)?));
     let look_at = micros(now + Replay::due_in(idle_for, webhook_is_enabled));
-    sqlx::query!("UPDATE replays SET look_at = ?2 WHERE id = ?1", id, look_at)
+    sqlx::query!("UPDATE webhooks_replays SET next_step_at = ?2 WHERE id = ?1", id, look_at)
         .execute(conn)
         .await
         .map_err(error::database)?;
@@ -186,7 +187,8 @@ pub(crate) async fn hurry(
 ) -> Result<(), StoreError> {
     let now = micros(now);
     sqlx::query!(
-        "UPDATE replays SET look_at = ?2, progressed_at = ?2 WHERE webhook_id = ?1 AND look_at IS NOT NULL",
+        "UPDATE webhooks_replays SET next_step_at = ?2, progressed_at = ?2
+         WHERE webhook_id = ?1 AND next_step_at IS NOT NULL",
         webhook,
         now
     )

@@ -13,7 +13,7 @@ use super::set;
 use crate::error::{self, Row};
 use crate::sealing;
 
-const TABLE: &str = "webhooks";
+pub(crate) const TABLE: &str = "webhooks";
 
 /// The row of a webhook, without its secrets.
 pub(crate) struct WebhookRow {
@@ -30,9 +30,9 @@ pub(crate) struct WebhookRow {
     pub(crate) signing: String,
     pub(crate) public_key: Option<String>,
     pub(crate) previous_public_key: Option<String>,
-    pub(crate) previous_until: Option<i64>,
+    pub(crate) previous_secret_until: Option<i64>,
     pub(crate) disabled_reason: Option<String>,
-    pub(crate) disabled_since: Option<i64>,
+    pub(crate) disabled_at: Option<i64>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) version: i64,
@@ -120,12 +120,12 @@ impl WebhookRow {
 
     fn previous_secret(&self, row: &Row<'_>) -> Result<Option<PreviousSecret>, StoreError> {
         let public_key = key(row, "previous_public_key", self.previous_public_key.as_deref())?;
-        let until = self.previous_until.map(Timestamp::from_micros);
+        let until = self.previous_secret_until.map(Timestamp::from_micros);
         Ok(until.map(|until| PreviousSecret { until, public_key }))
     }
 
     fn state(&self, row: &Row<'_>) -> Result<WebhookState, StoreError> {
-        let Some(since) = self.disabled_since else {
+        let Some(since) = self.disabled_at else {
             return Ok(WebhookState::Enabled);
         };
         let reason = row.some("disabled_reason", self.disabled_reason.as_deref())?;

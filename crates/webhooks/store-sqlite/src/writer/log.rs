@@ -111,7 +111,7 @@ mod tests {
 
         let mut listing = store.listings.begin().await.unwrap();
         for _ in 0..3 {
-            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM events");
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM webhooks_events");
             count.fetch_one(&mut *listing).await.unwrap();
             while log_bytes() <= MAX_BYTES {
                 publish().await;

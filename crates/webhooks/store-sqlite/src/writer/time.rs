@@ -68,7 +68,7 @@ impl Time {
     /// Records up to when time has passed.
     async fn note(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
         let stored: Option<i64> =
-            sqlx::query_scalar!("SELECT seen_at FROM clock").fetch_one(&mut *conn).await?;
+            sqlx::query_scalar!("SELECT seen_at FROM webhooks_clock").fetch_one(&mut *conn).await?;
         let stored = stored.map(Timestamp::from_micros);
         let observed = self.witness.observe(stored, self.clock.now(), elapsed);
         if let Some(ahead) = observed.jumped {
@@ -78,7 +78,7 @@ impl Time {
             );
         }
         let at = micros(observed.at);
-        sqlx::query!("UPDATE clock SET seen_at = ?1", at).execute(conn).await?;
+        sqlx::query!("UPDATE webhooks_clock SET seen_at = ?1", at).execute(conn).await?;
         Ok(())
     }
 }

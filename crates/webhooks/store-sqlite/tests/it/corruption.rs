@@ -26,11 +26,11 @@ async fn an_unreadable_webhook_names_its_column() {
     let harness = SqliteHarness::new().await;
     let id = harness.webhook().await.id;
     for (statement, column) in [
-        ("UPDATE webhooks SET disabled_reason = 'boredom', disabled_since = 0", "disabled_reason"),
-        ("UPDATE webhooks SET headers = x'00'", "headers"),
-        ("UPDATE webhooks SET projects = '[\" \"]'", "projects"),
-        ("UPDATE webhooks SET events = '[command.*]'", "events"),
-        ("UPDATE webhooks SET url = 'ftp://example.com'", "url"),
+        ("UPDATE webhooks_webhooks SET disabled_reason = 'boredom', disabled_at = 0", "disabled_reason"),
+        ("UPDATE webhooks_webhooks SET headers = x'00'", "headers"),
+        ("UPDATE webhooks_webhooks SET projects = '[\" \"]'", "projects"),
+        ("UPDATE webhooks_webhooks SET events = '[command.*]'", "events"),
+        ("UPDATE webhooks_webhooks SET url = 'ftp://example.com'", "url"),
     ] {
         harness.tamper(statement).await;
         let got = WebhookRepository::get(&*harness.store, id).await;
@@ -47,8 +47,8 @@ async fn a_copied_secret_does_not_open_and_delays_no_other_webhook() {
     let (first, last) = (broken.id.min(whole.id), broken.id.max(whole.id));
     harness
         .tamper(
-            "UPDATE webhooks SET secret = (SELECT secret FROM webhooks ORDER BY id DESC LIMIT 1)
-             WHERE id = (SELECT min(id) FROM webhooks)",
+            "UPDATE webhooks_webhooks SET secret = (SELECT secret FROM webhooks_webhooks ORDER BY id DESC LIMIT 1)
+             WHERE id = (SELECT min(id) FROM webhooks_webhooks)",
         )
         .await;
     assert!(harness.store.claim(&harness.claim_of(first)).await.unwrap().is_empty());
@@ -68,14 +68,14 @@ async fn an_unreadable_delivery_names_its_column() {
     let id = harness.publish(webhook.id).await;
     let all = PageRequest { limit: 10, before: None };
     for (statement, column) in [
-        ("UPDATE deliveries SET \"trigger\" = 'boredom'", "trigger"),
-        ("UPDATE deliveries SET attempts = -1", "attempts"),
+        ("UPDATE webhooks_deliveries SET \"trigger\" = 'boredom'", "trigger"),
+        ("UPDATE webhooks_deliveries SET attempts = -1", "attempts"),
         (
-            "UPDATE deliveries SET status = 'lost', finished_at = 0, claimable_at = NULL, attempts = 0",
+            "UPDATE webhooks_deliveries SET status = 'lost', finished_at = 0, claimable_at = NULL, attempts = 0",
             "status",
         ),
-        ("UPDATE deliveries SET status = 'failed', reason = 'boredom'", "reason"),
-        ("UPDATE deliveries SET status = 'failed', reason = NULL", "reason"),
+        ("UPDATE webhooks_deliveries SET status = 'failed', reason = 'boredom'", "reason"),
+        ("UPDATE webhooks_deliveries SET status = 'failed', reason = NULL", "reason"),
     ] {
         harness.tamper(statement).await;
         let place = ("deliveries", column);
@@ -91,10 +91,10 @@ async fn an_unreadable_event_names_its_column() {
     let harness = SqliteHarness::new().await;
     let event = harness.event();
     harness.store.publish(std::slice::from_ref(&event)).await.unwrap();
-    harness.tamper("UPDATE events SET event_type = 'not a type'").await;
+    harness.tamper("UPDATE webhooks_events SET event_type = 'not a type'").await;
     let got = EventRepository::get(&*harness.store, event.id).await;
     assert_corrupt(got, ("events", "event_type"), &event.id.to_string());
-    harness.tamper("UPDATE events SET event_type = 'command.completed', id = x'0102'").await;
+    harness.tamper("UPDATE webhooks_events SET event_type = 'command.completed', id = x'0102'").await;
     let all = PageRequest { limit: 10, before: None };
     let listed = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();
     assert_eq!((listed.items.len(), listed.damaged.len()), (0, 1));
@@ -113,7 +113,7 @@ async fn an_unreadable_attempt_names_its_column() {
     let settlement =
         Settlement { lease, settled, attempt: Some(attempt), gone: None, health: HealthEffect::None };
     assert_eq!(harness.store.settle(&[settlement]).await.unwrap(), [true]);
-    harness.tamper("UPDATE attempts SET response_headers = 'x-token: sesame'").await;
+    harness.tamper("UPDATE webhooks_attempts SET response_headers = 'x-token: sesame'").await;
     let attempts =
         harness.store.attempts(lease.delivery, PageRequest { limit: 1, before: None }).await.unwrap();
     let id = rdev_webhooks_domain::AttemptId::derive(lease.delivery, 1);
@@ -129,7 +129,9 @@ async fn an_unreadable_webhook_affects_no_other() {
     for column in
         ["headers = x'00'", "url = 'x'", "projects = 'x'", "events = 'x'", "retry = 'x'", "signing = 'x'"]
     {
-        let statement = format!("UPDATE webhooks SET {column} WHERE id = (SELECT min(id) FROM webhooks)");
+        let statement = format!(
+            "UPDATE webhooks_webhooks SET {column} WHERE id = (SELECT min(id) FROM webhooks_webhooks)"
+        );
         harness.tamper(Box::leak(statement.into_boxed_str())).await;
         let all = PageRequest { limit: 10, before: None };
         let listed = WebhookRepository::list(&*harness.store, &WebhookFilter::default(), all).await.unwrap();
@@ -148,7 +150,9 @@ async fn an_unreadable_webhook_affects_no_other() {
         assert!(WebhookRepository::get(&*harness.store, broken.min(whole)).await.is_err());
     }
     let since = harness.clock.now();
-    harness.tamper("UPDATE webhooks SET disabled_reason = 'gone', disabled_since = 9000000000000000").await;
+    harness
+        .tamper("UPDATE webhooks_webhooks SET disabled_reason = 'gone', disabled_at = 9000000000000000")
+        .await;
     let disabled = harness.store.disabled(&[DisabledReason::Gone], since, None, 10).await.unwrap();
     assert_eq!(disabled.len(), 2);
     let deleted = harness.store.delete(broken.min(whole), &WebhookDeletion::default()).await.unwrap();
@@ -162,8 +166,8 @@ async fn an_unreadable_delivery_is_postponed_and_delays_no_other() {
     let (broken, whole) = (harness.publish(webhook).await, harness.publish(webhook).await);
     harness
         .tamper(
-            "UPDATE deliveries SET \"trigger\" = 'boredom', due_at = 0, claimable_at = 0
-                 WHERE id = (SELECT min(id) FROM deliveries)",
+            "UPDATE webhooks_deliveries SET \"trigger\" = 'boredom', due_at = 0, claimable_at = 0
+                 WHERE id = (SELECT min(id) FROM webhooks_deliveries)",
         )
         .await;
     let leased = harness.claim(webhook).await;
@@ -183,7 +187,7 @@ async fn an_unreadable_event_type_is_left_out() {
     let harness = SqliteHarness::new().await;
     harness
         .tamper(
-            "INSERT INTO event_types (name, created_at, updated_at) VALUES ('no name', 0, 0), ('a.b', 0, 0)",
+            "INSERT INTO webhooks_event_types (name, created_at, updated_at) VALUES ('no name', 0, 0), ('a.b', 0, 0)",
         )
         .await;
     let all = rdev_webhooks_domain::ports::EventTypeRepository::all(&*harness.store).await.unwrap();

@@ -1,6 +1,6 @@
 //! A store in a folder of its own, with a clock that the test moves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,15 +36,25 @@ pub(crate) fn key(number: u8) -> EncryptionKey {
 
 impl SqliteHarness {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), Duration::ZERO).await
+    }
+
+    /// Creates or opens the database in a folder, as late as that after the time at which [`Self::new`] creates
+    /// one.
+    pub(crate) async fn open_in(folder: TempDir, later: Duration) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let path = folder.path().join("data/rdev.db");
-        let store = open(path, key(1).into(), &clock).await.unwrap();
+        clock.advance(later);
+        let store = open(Self::path_in(folder.path()), key(1).into(), &clock).await.unwrap();
         Self { store: Arc::new(store), clock, entropy: SeededEntropy::new(1), folder }
     }
 
+    /// Returns the path of the database in a folder.
+    pub(crate) fn path_in(folder: &Path) -> PathBuf {
+        folder.join("data/rdev.db")
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("data/rdev.db")
+        Self::path_in(self.folder.path())
     }
 
     /// Opens the same database again while it is in use.

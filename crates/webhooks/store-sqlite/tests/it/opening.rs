@@ -1,7 +1,11 @@
 //! Opening and closing.
 
+use std::sync::Arc;
+
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use rdev_webhooks_store_sqlite::{OpenError, SqliteStore, migrate};
+use rdev_webhooks_testkit::ManualClock;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::harness::{SqliteHarness, key, options};
 
@@ -58,17 +62,39 @@ async fn only_the_owner_can_access_the_files() {
 }
 
 #[tokio::test]
+async fn the_schema_stands_beside_other_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rdev.db");
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let mut conn = SqliteConnection::connect(&url).await.unwrap();
+    let others = "CREATE TABLE _sqlx_migrations (version); CREATE TABLE webhooks (url);
+        CREATE TABLE events (id, at); CREATE INDEX events_by_id ON events (id);";
+    sqlx::raw_sql(others).execute(&mut conn).await.unwrap();
+    let clock = Arc::new(ManualClock::default());
+    let store = SqliteStore::open(options(path, key(1).into(), &clock)).await.unwrap();
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE name NOT GLOB 'webhooks_*' AND name NOT GLOB 'sqlite_autoindex_webhooks_*'
+         ORDER BY name",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(names, ["_sqlx_migrations", "events", "events_by_id", "webhooks"]);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_database_of_a_newer_version_is_refused() {
     let harness = SqliteHarness::new().await;
     harness.store.close().await.unwrap();
     harness
         .tamper(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-             VALUES (9999, 'later', true, x'00', 0)",
+            "INSERT INTO webhooks_migrations (version, description, success, checksum, execution_time)
+             VALUES (99990101000000, 'later', true, x'00', 0)",
         )
         .await;
     let refused = harness.open_again(key(1).into()).await.err().unwrap();
-    assert!(matches!(refused, OpenError::Newer { version: 9999, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer { version: 99990101000000, .. }), "{refused:?}");
     assert!(refused.to_string().contains("newer version of rdev-webhooks"), "{refused}");
 }
 
@@ -77,10 +103,10 @@ async fn migrate_accepts_a_current_database_in_use() {
     let harness = SqliteHarness::new().await;
     migrate(&harness.path()).await.unwrap();
     harness.store.check().await.unwrap();
-    harness.tamper("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").await;
+    harness.tamper("UPDATE webhooks_migrations SET version = version + 1").await;
     let refused = migrate(&harness.path()).await.err().unwrap();
     assert!(matches!(refused, OpenError::InUseByAnotherVersion { .. }), "{refused:?}");
-    harness.tamper("UPDATE _sqlx_migrations SET version = 1 WHERE version = 9999").await;
+    harness.tamper("UPDATE webhooks_migrations SET version = version - 1").await;
     harness.store.close().await.unwrap();
     migrate(&harness.path()).await.unwrap();
     harness.open_again(key(1).into()).await.unwrap();

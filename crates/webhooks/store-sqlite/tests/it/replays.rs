@@ -17,11 +17,11 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     harness
         .tamper(
             "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100001)
-             INSERT INTO deliveries (id, event_id, webhook_id, event_type, status, finished_at, attempts,
-               automatic_attempts, takeovers, \"trigger\", due_at)
+             INSERT INTO webhooks_deliveries (id, event_id, webhook_id, event_type, status, finished_at, attempts,
+               automatic_attempts, abandoned_count, \"trigger\", due_at)
              SELECT unhex(substr(hex(d.id), 1, 20) || printf('%012x', n)), d.event_id, d.webhook_id,
                d.event_type, 'succeeded', 0, 1, 1, 0, 'automatic', 0
-             FROM deliveries AS d, numbers WHERE d.status = 'unfinished'",
+             FROM webhooks_deliveries AS d, numbers WHERE d.status = 'unfinished'",
         )
         .await;
     let counted = async |projects: Option<&str>| {
@@ -36,7 +36,7 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     assert_eq!(counted(Some("none")).await, (0, false));
     harness
         .tamper(
-            "DELETE FROM deliveries WHERE id = (SELECT max(id) FROM deliveries WHERE status = 'succeeded')",
+            "DELETE FROM webhooks_deliveries WHERE id = (SELECT max(id) FROM webhooks_deliveries WHERE status = 'succeeded')",
         )
         .await;
     assert_eq!(counted(None).await, (100_000, true));

@@ -31,7 +31,7 @@ async fn a_circuit_that_opens_or_closes_is_logged_once() {
         assert_eq!(harness.store.settle(&[failed]).await.unwrap(), [true]);
     };
     fail(0).await;
-    harness.tamper("UPDATE webhook_health SET consecutive_failures = 60").await;
+    harness.tamper("UPDATE webhooks_endpoint_health SET consecutive_failures = 60").await;
     assert!(log.take("circuit").is_empty());
     harness.clock.advance(Duration::from_secs(60));
     fail(1).await;

@@ -56,7 +56,7 @@ async fn a_failed_job_fails_alone_in_its_group() {
     let webhook = harness.webhook().await;
     let first = harness.event();
     harness.store.publish(std::slice::from_ref(&first)).await.unwrap();
-    harness.tamper(r#"UPDATE deliveries SET "trigger" = 'nonsense'"#).await;
+    harness.tamper(r#"UPDATE webhooks_deliveries SET "trigger" = 'nonsense'"#).await;
     let (one, other) = (harness.event(), harness.event());
     // A repeated id is a defect of the caller, which the database refuses.
     let given = harness.event();
@@ -164,8 +164,8 @@ async fn an_unrelated_change_rewrites_no_subscription() {
     let webhook = harness.webhook().await;
     let mut intruder = harness.intruder().await;
     sqlx::raw_sql(
-        "CREATE TRIGGER untouched BEFORE DELETE ON subscriptions BEGIN SELECT raise(ABORT, 'deleted'); END;
-             CREATE TRIGGER unchanged BEFORE INSERT ON subscriptions BEGIN SELECT raise(ABORT, 'added'); END",
+        "CREATE TRIGGER untouched BEFORE DELETE ON webhooks_subscriptions BEGIN SELECT raise(ABORT, 'deleted'); END;
+             CREATE TRIGGER unchanged BEFORE INSERT ON webhooks_subscriptions BEGIN SELECT raise(ABORT, 'added'); END",
     )
     .execute(&mut intruder)
     .await
