@@ -21,6 +21,9 @@ use crate::stream::{Meter, Stream};
 
 /// The maximum size of a response head, and the size of the buffer for reading it.
 pub(crate) const HEAD_LIMIT: usize = 32 * 1024;
+/// The number of bytes that an endpoint may send before its response's head is complete: the head, informational
+/// responses before it, and what is read ahead of the body.
+const MAX_BYTES_UNTIL_HEAD: u64 = 8 * HEAD_LIMIT as u64;
 /// The longest time for a connection to become ready again after a response.
 const READY_WITHIN: Duration = Duration::from_millis(100);
 /// The time by which this host closes an unused connection before the endpoint does; half of the time-out if
@@ -60,8 +63,10 @@ impl Http1 {
         body: &Bytes,
     ) -> Result<Response<Incoming>, SendError> {
         let read_before = self.meter.bytes_read();
+        self.meter.await_head(MAX_BYTES_UNTIL_HEAD);
         match self.sender.try_send_request(request(uri, headers, body)).await {
             Ok(response) => {
+                self.meter.head_received();
                 self.keep_alive = keep_alive(response.headers());
                 Ok(response)
             }

@@ -17,6 +17,8 @@ use crate::frames::{FrameCounter, FrameReader};
 #[derive(Debug)]
 pub(crate) struct Meter {
     read: AtomicU64,
+    /// The count at which an HTTP/1.1 connection fails, because no head has come.
+    head_due: AtomicU64,
     pub(crate) frames: FrameCounter,
 }
 
@@ -24,6 +26,17 @@ impl Meter {
     /// Returns the number of bytes received so far; bytes below TLS are not counted.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Acquire)
+    }
+
+    /// Fails the connection, if it is HTTP/1.1, once it has received this many bytes before
+    /// [`Self::head_received`].
+    pub(crate) fn await_head(&self, max_bytes: u64) {
+        self.head_due.store(self.bytes_read().saturating_add(max_bytes), Ordering::Release);
+    }
+
+    /// Records that the head of the response has come.
+    pub(crate) fn head_received(&self) {
+        self.head_due.store(u64::MAX, Ordering::Release);
     }
 }
 
@@ -52,7 +65,11 @@ impl Stream {
     }
 
     fn new(transport: Transport, frames: Option<FrameReader>, place: OwnedSemaphorePermit) -> Self {
-        let meter = Arc::new(Meter { read: AtomicU64::new(0), frames: FrameCounter::new() });
+        let meter = Arc::new(Meter {
+            read: AtomicU64::new(0),
+            head_due: AtomicU64::new(u64::MAX),
+            frames: FrameCounter::new(),
+        });
         Self { transport, meter, frames, _place: place }
     }
 
@@ -84,14 +101,15 @@ impl AsyncRead for Stream {
         ready!(forward!(self.poll_read(cx, buf)))?;
         let Self { meter, frames, .. } = &mut *self;
         let read = &buf.filled()[before..];
-        meter.read.fetch_add(read.len() as u64, Ordering::Release);
-        if let Some(frames) = frames
-            && !frames.feed(read, &meter.frames)
-        {
-            let flood = "the endpoint floods the connection with HTTP/2 frames";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flood)));
-        }
-        Poll::Ready(Ok(()))
+        let received = meter.read.fetch_add(read.len() as u64, Ordering::Release) + read.len() as u64;
+        let flood = match frames {
+            Some(frames) => (!frames.feed(read, &meter.frames))
+                .then_some("the endpoint floods the connection with HTTP/2 frames"),
+            None => (received > meter.head_due.load(Ordering::Acquire))
+                .then_some("the endpoint floods the connection with informational responses"),
+        };
+        let Some(flood) = flood else { return Poll::Ready(Ok(())) };
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flood)))
     }
 }
 

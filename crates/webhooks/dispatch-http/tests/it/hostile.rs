@@ -105,19 +105,37 @@ async fn a_dripping_head_ends_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn silence_and_endless_interim_responses_end_at_the_deadline() {
+async fn silence_ends_at_the_deadline() {
     let silent = deliver(SHORT, Peer::hold).await;
-    let interim = deliver(SHORT, |mut peer| async move {
+    let detail = failure(&silent, FailureClass::Timeout);
+    assert!(detail.ends_with("while waiting for the response's head"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_flood_of_informational_responses_is_a_protocol_failure() {
+    const HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+    let flood = deliver(PATIENCE, |mut peer| async move {
         peer.request().await.unwrap();
-        while peer.send(b"HTTP/1.1 103 Early Hints\r\nx: y\r\n\r\n").await {
+        while peer.send(HINTS).await {
             tokio::task::yield_now().await;
         }
     })
     .await;
-    for report in [silent, interim] {
-        let detail = failure(&report, FailureClass::Timeout);
-        assert!(detail.ends_with("while waiting for the response's head"), "{detail}");
-    }
+    let detail = failure(&flood, FailureClass::Protocol);
+    assert!(detail.contains("floods"), "{detail}");
+
+    // Some of them, and a body beyond the bound, are in order.
+    let body = vec![b'x'; 1 << 20];
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    let few = deliver(PATIENCE, move |mut peer| {
+        let answer = [HINTS.repeat(100).as_slice(), head.as_bytes(), &body].concat();
+        async move {
+            peer.request().await.unwrap();
+            peer.send(&answer).await;
+        }
+    })
+    .await;
+    assert_eq!(few.outcome.failure, None);
 }
 
 #[tokio::test]
