@@ -118,7 +118,40 @@ fn explain_certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for a server"
         }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is signed with an algorithm that is not supported here"
+        }
+        CertificateError::UnhandledCriticalExtension => "has a critical extension that is not supported here",
+        // Its own text, without the types around it.
+        CertificateError::Other(other) => {
+            return format!("the endpoint's certificate chain cannot be verified: {}", other.0);
+        }
         other => return format!("the endpoint's certificate is invalid: {other}"),
     };
     format!("the endpoint's certificate {fault}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn unusual_certificate_errors_are_explained_without_type_names() {
+        let algorithm = CertificateError::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: vec![6, 8],
+            supported_algorithms: Vec::new(),
+        };
+        let other = CertificateError::Other(OtherError(Arc::new(io::Error::other("the chain is too long"))));
+        for (error, expected) in [
+            (algorithm, "the endpoint's certificate is signed with an algorithm that is not supported here"),
+            (other, "the endpoint's certificate chain cannot be verified: the chain is too long"),
+        ] {
+            assert_eq!(explain(&Error::InvalidCertificate(error)), expected);
+        }
+    }
 }
