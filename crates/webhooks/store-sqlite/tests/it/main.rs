@@ -9,6 +9,7 @@
 mod clock;
 mod corruption;
 mod durability;
+mod fixtures;
 mod harness;
 mod keys;
 mod opening;

@@ -20,6 +20,7 @@ mod feed;
 mod idempotency;
 mod model;
 mod names;
+pub mod populated;
 mod pruning;
 mod publishing;
 mod redelivery;

@@ -7,7 +7,7 @@ use rdev_webhooks_domain::ports::{
     ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
     EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
-use rdev_webhooks_testkit::contract::Harness;
+use rdev_webhooks_testkit::contract::{Harness, populated};
 use rdev_webhooks_testkit::{ManualClock, MemoryStore, contract_tests};
 
 struct MemoryHarness {
@@ -75,3 +75,11 @@ impl Harness for MemoryHarness {
 }
 
 contract_tests!(MemoryHarness::new());
+
+#[tokio::test]
+async fn a_populated_store_is_read() {
+    let harness = MemoryHarness::new();
+    populated::populate(&harness).await;
+    harness.advance(Duration::from_secs(2 * 24 * 60 * 60)).await;
+    populated::check(&harness).await;
+}

@@ -1,0 +1,261 @@
+//! A populated database, for the tests of migrations.
+//!
+//! [`populate`] stores something in every table through the ports. The result is kept as a fixture. [`check`]
+//! reads it through the ports after the current migrations, in a database of any store. It finds webhooks by
+//! their descriptions, because ids and times differ between the fixtures.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdev_webhooks_domain::feed::ChangePoint;
+use rdev_webhooks_domain::ports::{Entropy, KeyEnd, KeyRequest, KeyState};
+use rdev_webhooks_domain::replay::ReplayFilter;
+use rdev_webhooks_domain::signing::SigningScheme;
+use rdev_webhooks_domain::statistics::Sums;
+use rdev_webhooks_domain::{
+    ApiKey, ApiKeyHash, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, Fingerprint,
+    HealthEffect, IdempotencyKey, NewEvent, Operation, RateLimit, RegisteredType, RememberedAnswer,
+    ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
+};
+
+use super::Harness;
+use super::scene::{HOUR, Scene, first};
+use crate::{SeededEntropy, samples};
+
+/// A duration after which everything is still there.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+const SCHEMA: &str = r#"{"type":"object"}"#;
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Stores something in every table of an empty database, deliveries in every state among it.
+pub async fn populate(store: &dyn Harness) {
+    // Other random values than those of `check`, which stores something too.
+    let scene = Scene::seeded(store, 2);
+    complete_webhook(&scene).await;
+    for status in DeliveryStatus::ALL {
+        let webhook = named(&scene, status.as_str()).await;
+        scene.delivery_in(*status, webhook).await;
+    }
+    let disabled = named(&scene, "disabled").await;
+    let since = scene.now().await;
+    let state = WebhookState::Disabled { reason: DisabledReason::Failing, since };
+    scene.change(disabled, |webhook| webhook.state = state).await;
+
+    let failing = named(&scene, "failing").await;
+    scene.publish_to(failing).await;
+    let leased = scene.claim_one(failing).await;
+    let mut settlement = scene.settlement(&leased, Settled::RetryAfter(HOUR)).await;
+    settlement.health = HealthEffect::Unavailable;
+    assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
+
+    let replayed = named(&scene, "replayed").await;
+    scene.failed(replayed, 1).await;
+    let replay = scene.begin(scene.all_failed(replayed).await).await;
+    assert_eq!(scene.step(replay).await.queued, 1);
+
+    let (key, hash) = api_key(scene.now().await);
+    scene.api_keys.create(&key, &hash).await.unwrap();
+    let at = scene.now().await;
+    let registered = RegisteredType {
+        name: "order.paid".parse().unwrap(),
+        description: Some("An order was paid".to_owned()),
+        schema: Some(SCHEMA.into()),
+        created_at: at,
+        updated_at: at,
+    };
+    store.event_types().put(&registered).await.unwrap();
+    let answered = request("answered", at);
+    scene.idempotency.begin(&answered).await.unwrap();
+    let end = KeyEnd::Answered(answer());
+    assert!(scene.idempotency.end(&answered.key, answered.token, &end).await.unwrap());
+    scene.idempotency.begin(&request("abandoned", at)).await.unwrap();
+}
+
+/// Reads what [`populate`] has stored; fails if something is missing or different. Two days must have passed.
+pub async fn check(store: &dyn Harness) {
+    let scene = Scene::new(store);
+    let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
+    assert_eq!(listed.damaged, [], "every webhook can be read");
+    let webhooks: BTreeMap<_, _> =
+        listed.items.into_iter().map(|one| (one.description.clone().unwrap_or_default(), one)).collect();
+    check_complete_webhook(&scene, &webhooks["complete"]).await;
+    for status in DeliveryStatus::ALL {
+        check_delivery(&scene, *status, &webhooks).await;
+    }
+    let disabled = webhooks["disabled"].state;
+    assert!(
+        matches!(disabled, WebhookState::Disabled { reason: DisabledReason::Failing, .. }),
+        "{disabled:?}"
+    );
+    let health = scene.webhooks.health(&[webhooks["failing"].id]).await.unwrap();
+    assert_eq!(health[0].consecutive_failures, 1);
+
+    let replays = ReplayFilter { webhook: webhooks["replayed"].id, projects: None };
+    let replays = scene.replays.list(&replays, first(10)).await.unwrap();
+    assert_eq!((replays.items.len(), replays.items[0].queued), (1, 1));
+    assert_eq!(replays.items[0].state, ReplayState::Running);
+    scene.step(replays.items[0].id).await;
+
+    let (key, hash) = api_key(scene.now().await);
+    let found = scene.api_keys.find(&hash).await.unwrap().expect("the API key exists");
+    assert_eq!((found.name, found.access), (key.name, key.access));
+    let types = store.event_types().all().await.unwrap().types;
+    assert_eq!(types.len(), 1);
+    assert_eq!((types[0].name.as_str(), types[0].schema.as_deref()), ("order.paid", Some(SCHEMA)));
+    let at = scene.now().await;
+    let answered = scene.idempotency.begin(&request("answered", at)).await.unwrap();
+    assert_eq!(answered, KeyState::Answered(answer()));
+    let abandoned = scene.idempotency.begin(&request("abandoned", at)).await.unwrap();
+    let KeyState::Taken { operation, repeats: true } = abandoned else {
+        panic!("{abandoned:?}");
+    };
+    assert_eq!(operation.seed, request("abandoned", at).operation.seed);
+
+    let start = ChangePoint { at: Timestamp::EPOCH, delivery: DeliveryId::floor(Timestamp::EPOCH) };
+    let changes = store.feed().changed(start, 100).await.unwrap();
+    let seen: Vec<_> = changes.points.iter().map(|point| point.delivery).collect();
+    let present = store.feed().present(&seen).await.unwrap();
+    assert!(!present.is_empty(), "{changes:?}");
+}
+
+/// Stores a webhook with a value in every field, a delivery to it, and statistics.
+async fn complete_webhook(scene: &Scene<'_>) {
+    let webhook = complete(scene.new_webhook().await);
+    scene.webhooks.create(&webhook, &secrets()).await.unwrap();
+    let event = NewEvent {
+        key: Some("order-1".parse().unwrap()),
+        project: Some("alpha".parse().unwrap()),
+        traceparent: Some(TRACEPARENT.parse().unwrap()),
+        ..scene.new_event().await
+    };
+    assert_eq!(scene.publish_one(&event).await.deliveries, 1);
+    scene.harness.statistics().add(&[(webhook.id, sums())]).await.unwrap();
+}
+
+async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook) {
+    let expected = complete(Webhook { created_at: webhook.created_at, ..scene.new_webhook().await });
+    let expected = Webhook { id: webhook.id, updated_at: webhook.updated_at, ..expected };
+    assert_eq!(*webhook, expected);
+
+    let repeated = NewEvent {
+        key: Some("order-1".parse().unwrap()),
+        project: Some("alpha".parse().unwrap()),
+        ..scene.new_event().await
+    };
+    let published = scene.publish_one(&repeated).await;
+    assert!(published.duplicate, "the event's key is taken");
+    let event = scene.events.get(published.id).await.unwrap().expect("the event exists").event;
+    assert_eq!(event.project, repeated.project);
+
+    let leased = scene.claim_one(webhook.id).await;
+    assert_eq!((leased.event_id, &leased.body, leased.attempt), (event.id, &event.body, 1));
+    assert_eq!(leased.traceparent, Some(TRACEPARENT.parse().unwrap()));
+    assert_eq!(leased.target.headers, webhook.headers);
+    assert_eq!(leased.target.secrets.current, secrets().current);
+    assert_eq!(leased.target.secrets.previous, secrets().previous);
+    let window = "30d".parse().unwrap();
+    let statistics = scene.harness.statistics().read(webhook.id, window, None, None).await.unwrap();
+    assert_eq!(statistics.sums, sums());
+}
+
+/// Checks the delivery that is or was in this state.
+async fn check_delivery(scene: &Scene<'_>, status: DeliveryStatus, webhooks: &BTreeMap<String, Webhook>) {
+    if status == DeliveryStatus::Cancelled {
+        assert!(!webhooks.contains_key(status.as_str()), "its webhook is deleted");
+        let filter = DeliveryFilter { status: Some(status), ..DeliveryFilter::default() };
+        assert_eq!(scene.deliveries(&filter).await.len(), 1);
+        return;
+    }
+    let webhook = &webhooks[status.as_str()];
+    let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
+    let deliveries = scene.deliveries(&filter).await;
+    assert_eq!(deliveries.len(), 1, "{status:?}");
+    let delivery = &deliveries[0];
+    let statuses: Vec<_> = scene.attempts(delivery.id).await;
+    let statuses: Vec<_> =
+        statuses.iter().map(|one| one.outcome.response.as_ref().map(|response| response.status)).collect();
+    match status {
+        DeliveryStatus::InFlight => {
+            let leased = scene.claim_one(webhook.id).await;
+            assert_eq!((leased.attempt, leased.takeovers), (2, 1), "its lease has expired");
+            assert_eq!(scene.attempts(delivery.id).await.len(), 1, "the abandoned attempt is recorded");
+        }
+        DeliveryStatus::Pending => {
+            assert_eq!((delivery.state.status(), &*statuses), (status, &[][..]));
+            assert_eq!(scene.claim_one(webhook.id).await.attempt, 1);
+        }
+        DeliveryStatus::Succeeded => {
+            assert_eq!((delivery.state.status(), &*statuses), (status, &[Some(200)][..]));
+        }
+        _ => assert_eq!((delivery.state.status(), &*statuses), (status, &[Some(500)][..])),
+    }
+}
+
+/// Stores a webhook with this description, which takes only events that are sent to it alone.
+async fn named(scene: &Scene<'_>, description: &str) -> WebhookId {
+    let webhook = Webhook {
+        description: Some(description.to_owned()),
+        events: samples::patterns(["nothing.else"]),
+        ..scene.new_webhook().await
+    };
+    scene.create(&webhook).await;
+    webhook.id
+}
+
+/// Gives a webhook a value in every field.
+fn complete(webhook: Webhook) -> Webhook {
+    let mut webhook = Webhook {
+        url: "https://example.com/webhook?of=alpha".parse().unwrap(),
+        description: Some("complete".to_owned()),
+        events: samples::patterns(["command.*", "order.paid"]),
+        projects: samples::projects(["alpha", "beta"]),
+        retry: RetryPolicy::schedule(vec![Duration::from_secs(1), Duration::from_secs(60)]).unwrap(),
+        timeout: Some(Duration::from_millis(2_500)),
+        rate_limit: RateLimit::per_second(2.5),
+        max_in_flight: NonZeroU32::new(4),
+        signing: SigningScheme::Ed25519,
+        ..webhook
+    };
+    webhook.headers.insert("x-token", "sesame").unwrap();
+    webhook.tell_of(&secrets());
+    webhook
+}
+
+fn secrets() -> SigningSecrets {
+    let entropy = SeededEntropy::new(3);
+    let secret = || samples::secret(&entropy, SigningScheme::Ed25519);
+    let previous = secret();
+    SigningSecrets { previous: Some((previous, Timestamp::EPOCH + FOREVER)), ..SigningSecrets::new(secret()) }
+}
+
+fn sums() -> Sums {
+    Sums { succeeded: 5, failed: 7, cancelled: 3, ..Sums::default() }
+}
+
+fn api_key(at: Timestamp) -> (ApiKey, ApiKeyHash) {
+    let (mut key, hash) = samples::api_key(&SeededEntropy::new(4), at);
+    key.name = Some("a key".to_owned());
+    (key, hash)
+}
+
+/// Returns a request with this idempotency key, whose operation has a seed of its own.
+fn request(name: &str, at: Timestamp) -> KeyRequest {
+    let entropy = SeededEntropy::new(5);
+    let entropy: &dyn Entropy = &entropy;
+    KeyRequest {
+        key: IdempotencyKey::new(None, name.as_bytes()).unwrap(),
+        operation: Operation { fingerprint: Fingerprint::of(&[name.as_bytes()]), seed: entropy.bytes(), at },
+        token: samples::token(&SeededEntropy::new(6)),
+        lease_for: Duration::from_secs(60),
+        keep_for: FOREVER,
+    }
+}
+
+fn answer() -> RememberedAnswer {
+    RememberedAnswer(Bytes::from_static(b"the first answer"))
+}
