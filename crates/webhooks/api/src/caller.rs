@@ -16,7 +16,7 @@ use crate::idempotency;
 use crate::limits::{Limits, Turn};
 use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
-use crate::shares::Holder;
+use rdev_http::Holder;
 
 /// The caller of a guarded route, which [`crate::auth`] inserts into the request.
 #[derive(Clone)]

@@ -22,12 +22,12 @@ use tracing::Instrument;
 
 use crate::body::{self, linger};
 use crate::caller::Caller;
-use crate::deadline::{Deadline, WRITE_TIMEOUT};
 use crate::fault::Faults;
 use crate::observe;
 use crate::problem::{Problem, ProblemCode};
-use crate::request_id::RequestId;
 use crate::routes;
+use rdev_http::RequestId;
+use rdev_http::{Deadline, WRITE_TIMEOUT};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Response header that marks a repeated response.

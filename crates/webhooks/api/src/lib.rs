@@ -47,7 +47,6 @@ mod auth;
 mod body;
 mod caller;
 mod damage;
-mod deadline;
 mod failure;
 mod fault;
 mod idempotency;
@@ -57,14 +56,10 @@ mod openapi;
 mod options;
 mod page;
 mod path;
-mod patience;
 mod problem;
 mod query;
-mod request_id;
 mod routes;
-mod server;
 mod shared;
-mod shares;
 mod tag;
 mod views;
 
@@ -81,9 +76,9 @@ use shared::Shared;
 /// The router type, which [`router`] returns, for embedders.
 pub use axum::Router;
 pub use openapi::openapi_json;
-pub use options::{ApiOptions, MetricsSource, ServeOptions};
+pub use options::{ApiOptions, MetricsSource};
 pub use problem::ProblemCode;
-pub use server::serve;
+pub use rdev_http::{ServeOptions, serve};
 
 /// Request timeout of the health routes. Longer than the database check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

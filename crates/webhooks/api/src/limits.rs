@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::caller::Caller;
 use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
-use crate::shares::{Holder, Share, Shares};
+use rdev_http::{Holder, Share, Shares};
 
 /// Maximum number of requests that read from the database concurrently, in total and per key. With fewer
 /// processors a key gets half as many as there are processors, so that its requests leave the others free.

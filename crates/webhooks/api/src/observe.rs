@@ -16,13 +16,13 @@ use rdev_webhooks_domain::ports::{Entropy, StoreError};
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
-use crate::deadline::{Deadline, Passed, WRITE_TIMEOUT};
 use crate::idempotency;
 use crate::limits::Limits;
 use crate::problem::{Problem, ProblemCode};
-use crate::request_id::{RequestId, X_REQUEST_ID};
-use crate::server::ProbesOnly;
-use crate::shares::Holder;
+use rdev_http::Holder;
+use rdev_http::ProbesOnly;
+use rdev_http::{Deadline, Passed, WRITE_TIMEOUT};
+use rdev_http::{RequestId, X_REQUEST_ID};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");

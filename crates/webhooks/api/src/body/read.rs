@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 
 use super::batch::{Room, room};
 use super::linger::linger_over;
-use crate::deadline::{Deadline, Passed};
 use crate::problem::{Problem, ProblemCode};
+use rdev_http::{Deadline, Passed};
 
 /// Maximum bytes that are allocated before anything has arrived.
 const FIRST_ROOM: usize = 16 * 1024;

@@ -2,6 +2,7 @@
 
 mod connections;
 mod head;
+mod options;
 mod tracked;
 
 use std::convert::Infallible;
@@ -24,14 +25,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::ServeOptions;
 use crate::patience::Patient;
 use connections::{Connection, Connections, Phase, Place};
+pub use options::ServeOptions;
 use tracked::{Answer, Expiry, Limits, Tracked};
 
 /// Request extension: all other connections are busy, so only probes are answered.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ProbesOnly;
+pub struct ProbesOnly;
 
 /// Pause after a failure to accept a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

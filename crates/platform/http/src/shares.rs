@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rdev_webhooks_domain::ApiKeyId;
+use rdev_core::ApiKeyId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The holder of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Holder {
+pub enum Holder {
     /// The administrator key.
     Administrator,
     /// An API key.
@@ -19,13 +19,14 @@ pub(crate) enum Holder {
 
 impl Holder {
     /// Returns the holder for a key; `None` stands for the administrator key.
-    pub(crate) fn of(key: Option<ApiKeyId>) -> Self {
+    #[must_use]
+    pub fn of(key: Option<ApiKeyId>) -> Self {
         key.map_or(Self::Administrator, Self::Key)
     }
 }
 
 /// A number of units; one holder may have at most a part of them. Further requests wait in their order.
-pub(crate) struct Shares {
+pub struct Shares {
     all: Arc<Semaphore>,
     part: usize,
     holders: Mutex<HashMap<Holder, Weak<Semaphore>>>,
@@ -33,19 +34,21 @@ pub(crate) struct Shares {
 
 /// Some units; dropping it returns them.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     // `None` only if a semaphore is closed, which never happens.
     _own: Option<OwnedSemaphorePermit>,
     _all: Option<OwnedSemaphorePermit>,
 }
 
 impl Shares {
-    pub(crate) fn new(units: usize, part: usize) -> Self {
+    /// Creates shares of `units`, of which one holder may have `part`.
+    #[must_use]
+    pub fn new(units: usize, part: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(units)), part: part.min(units), holders: Mutex::default() }
     }
 
     /// Takes units, at most a holder's part, once that many are available to this holder.
-    pub(crate) async fn take(&self, holder: Holder, units: usize) -> Share {
+    pub async fn take(&self, holder: Holder, units: usize) -> Share {
         let units = u32::try_from(units.clamp(1, self.part)).unwrap_or(u32::MAX);
         let own = self.of(holder);
         // The holder's own units first: a holder that waits for its own requests delays no others.
@@ -73,7 +76,7 @@ mod tests {
     use std::time::Duration;
 
     use futures_util::FutureExt;
-    use rdev_webhooks_domain::Timestamp;
+    use rdev_core::Timestamp;
 
     use super::*;
 
