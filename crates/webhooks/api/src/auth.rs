@@ -15,7 +15,7 @@ use crate::body::linger;
 use crate::caller::{Caller, Once};
 use crate::idempotency;
 use crate::limits::Limits;
-use crate::problem::{Problem, ProblemCode};
+use rdev_http::{Problem, ProblemCode};
 
 /// Authenticates callers by their keys.
 struct Authenticator {
@@ -146,5 +146,5 @@ fn bearer(headers: &HeaderMap) -> Result<&[u8], Problem> {
 }
 
 fn refusal(detail: &'static str, challenge: HeaderValue) -> Problem {
-    Problem::new(ProblemCode::Unauthenticated, detail).with_header(WWW_AUTHENTICATE, challenge)
+    Problem::new(ProblemCode::UNAUTHENTICATED, detail).with_header(WWW_AUTHENTICATE, challenge)
 }

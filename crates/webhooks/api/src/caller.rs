@@ -14,9 +14,9 @@ use rdev_webhooks_domain::{Access, ApiKeyId, Scope};
 use crate::body::linger;
 use crate::idempotency;
 use crate::limits::{Limits, Turn};
-use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
 use rdev_http::Holder;
+use rdev_http::{Problem, ProblemCode};
 
 /// The caller of a guarded route, which [`crate::auth`] inserts into the request.
 #[derive(Clone)]
@@ -78,7 +78,7 @@ async fn admit(
     if let Some(scope) = scope.filter(|scope| !caller.access.allows(scope)) {
         linger(request);
         let detail = format!("The API key lacks the scope {scope}, which this request requires.");
-        return Err(Problem::new(ProblemCode::Forbidden, detail));
+        return Err(Problem::new(ProblemCode::FORBIDDEN, detail));
     }
     let mut response = match request.extensions_mut().remove::<Once>() {
         Some(Once(idempotency)) => idempotency::once(&idempotency, &caller, request, next).await?,

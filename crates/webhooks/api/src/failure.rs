@@ -1,5 +1,6 @@
-//! Conversion of the errors of use cases and ports into problems.
+//! The error of a handler, and the problem that each error of the use cases is.
 
+use axum::response::{IntoResponse, Response};
 use rdev_webhooks_app::{
     ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, ReplayError, SchemaFault,
     WebhookError, WebhookFault,
@@ -7,22 +8,51 @@ use rdev_webhooks_app::{
 use rdev_webhooks_domain::ports::StoreError;
 
 use crate::body::pointer;
-use crate::fault::Faults;
-use crate::problem::{Problem, ProblemCode};
+use crate::codes;
+use rdev_http::Faults;
+use rdev_http::{Problem, ProblemCode};
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        of_store(&error).caused_by(error)
+/// The error of a handler.
+#[derive(Debug)]
+pub(crate) struct Failure(Problem);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.into_response()
     }
 }
 
-impl From<PublishError> for Problem {
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self(faults.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<PublishError> for Failure {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Invalid(found) => {
                 let mut faults = Faults::default();
                 for found in &found {
-                    faults.of_event("", found);
+                    add_event_fault(&mut faults, "", found);
                 }
                 faults.into()
             }
@@ -36,22 +66,23 @@ impl From<PublishError> for Problem {
                 faults.at(if too_large.events == 1 { "/event" } else { "/events" }, too_large);
                 faults.into()
             }
-            PublishError::Busy | PublishError::Stopped => unavailable(
-                "Nothing was stored: too many requests are waiting, or the service is stopping. Try again.",
-            ),
+            PublishError::Busy | PublishError::Stopped => {
+                let detail = "Nothing was stored: too many requests are waiting, or the service is stopping. Try again.";
+                Problem::new(ProblemCode::UNAVAILABLE, detail).into()
+            }
             // The publisher has logged it once for all affected requests.
-            PublishError::Store(cause) => of_store(&cause),
-            other => Self::internal().caused_by(other),
+            PublishError::Store(cause) => Problem::from_store(&cause).into(),
+            other => Problem::internal().caused_by(other).into(),
         }
     }
 }
 
-impl From<WebhookError> for Problem {
+impl From<WebhookError> for Failure {
     fn from(error: WebhookError) -> Self {
         match error {
-            WebhookError::NotFound => Self::not_found("The webhook was not found."),
-            WebhookError::VersionMismatch => Self::version_mismatch(),
-            WebhookError::Disabled => webhook_disabled(),
+            WebhookError::NotFound => Problem::not_found("The webhook was not found.").into(),
+            WebhookError::VersionMismatch => version_mismatch().into(),
+            WebhookError::Disabled => webhook_disabled().into(),
             WebhookError::Invalid(found) => {
                 let mut faults = Faults::default();
                 for fault in found {
@@ -72,15 +103,15 @@ impl From<WebhookError> for Problem {
             }
             WebhookError::Publish(error) => error.into(),
             WebhookError::Store(error) => error.into(),
-            other => Self::internal().caused_by(other),
+            other => Problem::internal().caused_by(other).into(),
         }
     }
 }
 
-impl From<ApiKeyError> for Problem {
+impl From<ApiKeyError> for Failure {
     fn from(error: ApiKeyError) -> Self {
         match error {
-            ApiKeyError::NotFound => Self::not_found("The API key was not found."),
+            ApiKeyError::NotFound => Problem::not_found("The API key was not found.").into(),
             ApiKeyError::Invalid(found) => {
                 let mut faults = Faults::default();
                 for fault in found {
@@ -89,54 +120,54 @@ impl From<ApiKeyError> for Problem {
                 faults.into()
             }
             ApiKeyError::Store(error) => error.into(),
-            other => Self::internal().caused_by(other),
+            other => Problem::internal().caused_by(other).into(),
         }
     }
 }
 
-impl From<CatalogueError> for Problem {
+impl From<CatalogueError> for Failure {
     fn from(error: CatalogueError) -> Self {
-        let conflict = |code| Self::new(code, sentence(&error));
+        let conflict = |code| Self(Problem::new(code, sentence(&error)));
         match error {
-            CatalogueError::NotFound => Self::not_found(sentence(&error)),
+            CatalogueError::NotFound => Problem::not_found(sentence(&error)).into(),
             CatalogueError::Reserved => {
                 let mut faults = Faults::default();
                 faults.in_parameter("name", error);
                 faults.into()
             }
-            CatalogueError::BuiltIn => conflict(ProblemCode::EventTypeBuiltIn),
-            CatalogueError::Subscribed => conflict(ProblemCode::EventTypeSubscribed),
-            CatalogueError::Full => conflict(ProblemCode::TooManyEventTypes),
+            CatalogueError::BuiltIn => conflict(codes::EVENT_TYPE_BUILT_IN),
+            CatalogueError::Subscribed => conflict(codes::EVENT_TYPE_SUBSCRIBED),
+            CatalogueError::Full => conflict(codes::TOO_MANY_EVENT_TYPES),
             CatalogueError::Schema(found) => {
                 let mut faults = Faults::default();
-                faults.of_schema(&found);
+                add_schema_faults(&mut faults, &found);
                 faults.into()
             }
             CatalogueError::Store(error) => error.into(),
-            other => Self::internal().caused_by(other),
+            other => Problem::internal().caused_by(other).into(),
         }
     }
 }
 
-impl From<ReplayError> for Problem {
+impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
         match error {
-            ReplayError::NotFound => Self::not_found("The webhook has no such replay."),
+            ReplayError::NotFound => Problem::not_found("The webhook has no such replay.").into(),
             ReplayError::EmptyRange => {
                 let mut faults = Faults::default();
                 faults.at("/since", "must be in the past: later events are not replayed");
                 faults.into()
             }
             ReplayError::WebhookNotFound => WebhookError::NotFound.into(),
-            ReplayError::WebhookDisabled => webhook_disabled(),
+            ReplayError::WebhookDisabled => webhook_disabled().into(),
             ReplayError::AlreadyRunning => {
                 let detail = "Another replay of the webhook is running, perhaps one that this API key cannot see. Wait until it \
                      ends, or cancel it with a key that can see it.";
-                Self::new(ProblemCode::ReplayRunning, detail)
+                Problem::new(codes::REPLAY_RUNNING, detail).into()
             }
-            ReplayError::Ended => Self::new(ProblemCode::ReplayEnded, "The replay has already ended."),
+            ReplayError::Ended => Problem::new(codes::REPLAY_ENDED, "The replay has already ended.").into(),
             ReplayError::Store(error) => error.into(),
-            other => Self::internal().caused_by(other),
+            other => Problem::internal().caused_by(other).into(),
         }
     }
 }
@@ -150,20 +181,18 @@ pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
     }
 }
 
-impl Faults {
-    /// Records the faults of an event type's schema.
-    pub(crate) fn of_schema(&mut self, found: &[SchemaFault]) {
-        for fault in found {
-            self.at(format!("/schema{}", fault.pointer), &fault.detail);
-        }
+/// Records the faults of an event type's schema.
+pub(crate) fn add_schema_faults(faults: &mut Faults, found: &[SchemaFault]) {
+    for fault in found {
+        faults.at(format!("/schema{}", fault.pointer), &fault.detail);
     }
+}
 
-    /// Records a fault that the catalogue found in the event at `at` in the body.
-    pub(crate) fn of_event(&mut self, at: &str, found: &EventFault) {
-        match &found.fault {
-            DraftFault::Data { pointer, detail } => self.at(format!("{at}/data{pointer}"), detail),
-            fault => self.at(format!("{at}/event"), fault),
-        }
+/// Records a fault that the catalogue found in the event at `at` in the body.
+pub(crate) fn add_event_fault(faults: &mut Faults, at: &str, found: &EventFault) {
+    match &found.fault {
+        DraftFault::Data { pointer, detail } => faults.at(format!("{at}/data{pointer}"), detail),
+        fault => faults.at(format!("{at}/event"), fault),
     }
 }
 
@@ -175,33 +204,11 @@ fn sentence(error: &CatalogueError) -> String {
     first.chain(rest).chain(['.']).collect()
 }
 
-impl Problem {
-    pub(crate) fn version_mismatch() -> Self {
-        let detail = "The webhook was changed in the meantime. Get it again and retry with its new ETag.";
-        Self::new(ProblemCode::VersionMismatch, detail).in_header("If-Match")
-    }
+pub(crate) fn version_mismatch() -> Problem {
+    let detail = "The webhook was changed in the meantime. Get it again and retry with its new ETag.";
+    Problem::new(ProblemCode::VERSION_MISMATCH, detail).in_header("If-Match")
 }
 
 fn webhook_disabled() -> Problem {
-    Problem::new(ProblemCode::WebhookDisabled, "The webhook is disabled. Enable it first.")
-}
-
-fn of_store(error: &StoreError) -> Problem {
-    match error {
-        StoreError::Unavailable(_) => unavailable(
-            "The database did not respond, so the outcome of the request is unknown. Retry with the same \
-             Idempotency-Key or the same event id, so that it is not carried out twice.",
-        ),
-        StoreError::Corrupt { table, column, id, .. } => {
-            let detail = format!(
-                "{table}.{column} of {id} is damaged in the database and cannot be read. Nothing else is affected."
-            );
-            Problem::new(ProblemCode::InternalError, detail)
-        }
-        _ => Problem::internal(),
-    }
-}
-
-fn unavailable(detail: &'static str) -> Problem {
-    Problem::new(ProblemCode::Unavailable, detail)
+    Problem::new(codes::WEBHOOK_DISABLED, "The webhook is disabled. Enable it first.")
 }

@@ -22,12 +22,12 @@ use tracing::Instrument;
 
 use crate::body::{self, linger};
 use crate::caller::Caller;
-use crate::fault::Faults;
 use crate::observe;
-use crate::problem::{Problem, ProblemCode};
 use crate::routes;
+use rdev_http::Faults;
 use rdev_http::RequestId;
 use rdev_http::{Deadline, WRITE_TIMEOUT};
+use rdev_http::{Problem, ProblemCode};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Response header that marks a repeated response.
@@ -81,13 +81,14 @@ pub(crate) async fn once(
         }
         Begun::OtherRequest => {
             let detail = "The Idempotency-Key was used for a different request. Use a new one.";
-            Err(Problem::new(ProblemCode::IdempotencyKeyReused, detail).in_header("Idempotency-Key"))
+            Err(Problem::new(ProblemCode::IDEMPOTENCY_KEY_REUSED, detail).in_header("Idempotency-Key"))
         }
         Begun::InUse { for_at_most } => {
             let detail = "A request with this Idempotency-Key is being processed, or was interrupted. Repeat it after \
                 Retry-After seconds: once the first request has a response, the repeat gets the same one; once \
                 an interrupted request gives up its claim, the repeat is processed.";
-            let problem = Problem::new(ProblemCode::IdempotencyKeyInUse, detail).in_header("Idempotency-Key");
+            let problem =
+                Problem::new(ProblemCode::IDEMPOTENCY_KEY_IN_USE, detail).in_header("Idempotency-Key");
             Err(problem.with_header(RETRY_AFTER, HeaderValue::from(retry_after(lease_for, for_at_most))))
         }
     }

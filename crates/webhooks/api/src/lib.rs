@@ -46,9 +46,9 @@
 mod auth;
 mod body;
 mod caller;
+pub mod codes;
 mod damage;
 mod failure;
-mod fault;
 mod idempotency;
 mod limits;
 mod observe;
@@ -56,7 +56,6 @@ mod openapi;
 mod options;
 mod page;
 mod path;
-mod problem;
 mod query;
 mod routes;
 mod shared;
@@ -77,8 +76,7 @@ use shared::Shared;
 pub use axum::Router;
 pub use openapi::openapi_json;
 pub use options::{ApiOptions, MetricsSource};
-pub use problem::ProblemCode;
-pub use rdev_http::{ServeOptions, serve};
+pub use rdev_http::{ProblemCode, ServeOptions, serve};
 
 /// Request timeout of the health routes. Longer than the database check may take.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -14,9 +14,9 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::caller::Caller;
-use crate::problem::{Problem, ProblemCode};
 use crate::shared::Shared;
 use rdev_http::{Holder, Share, Shares};
+use rdev_http::{Problem, ProblemCode};
 
 /// Maximum number of requests that read from the database concurrently, in total and per key. With fewer
 /// processors a key gets half as many as there are processors, so that its requests leave the others free.
@@ -132,14 +132,14 @@ async fn read(caller: Caller, request: Request, next: Next) -> Result<Response, 
     // Dropping the request interrupts its database query.
     let mut response = timeout(READ_TIMEOUT, next.run(request)).await.map_err(|_| {
         let detail = "The query took too long. Narrow it: name a webhook, or give since and until.";
-        Problem::new(ProblemCode::DeadlineExceeded, detail)
+        Problem::new(ProblemCode::DEADLINE_EXCEEDED, detail)
     })?;
     response.extensions_mut().insert(Turn(Arc::new(turn)));
     Ok(response)
 }
 
 fn busy(what: &str) -> Problem {
-    Problem::new(ProblemCode::Unavailable, format!("{what}. Try again."))
+    Problem::new(ProblemCode::UNAVAILABLE, format!("{what}. Try again."))
 }
 
 #[cfg(test)]
@@ -176,6 +176,6 @@ mod tests {
         let limits = Limits::default();
         let _held = limits.hold(Holder::Anybody, answer(ANSWERS_OF_A_KEY_KIB * 1_024)).await.unwrap();
         let refused = limits.hold(Holder::Anybody, answer(UNCOUNTED + 1)).await.unwrap_err();
-        assert_eq!(refused.code(), ProblemCode::Unavailable);
+        assert_eq!(refused.code(), ProblemCode::UNAVAILABLE);
     }
 }

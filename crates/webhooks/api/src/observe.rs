@@ -18,10 +18,10 @@ use tracing::{Instrument, field};
 
 use crate::idempotency;
 use crate::limits::Limits;
-use crate::problem::{Problem, ProblemCode};
 use rdev_http::Holder;
 use rdev_http::ProbesOnly;
 use rdev_http::{Deadline, Passed, WRITE_TIMEOUT};
+use rdev_http::{Problem, ProblemCode};
 use rdev_http::{RequestId, X_REQUEST_ID};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -68,7 +68,7 @@ pub(crate) async fn observe(
 
     let response = if is_crowded_out(&request, route) {
         let detail = "All connections are busy. Try again.";
-        Problem::new(ProblemCode::Unavailable, detail).into_response()
+        Problem::new(ProblemCode::UNAVAILABLE, detail).into_response()
     } else {
         let answered = until.bound(next.run(request)).instrument(span.clone()).await;
         answered.unwrap_or_else(|Passed| too_slow().into_response())
@@ -123,7 +123,7 @@ pub(crate) fn path(extensions: &Extensions) -> Option<String> {
 
 pub(crate) fn too_slow() -> Problem {
     let detail = "The request was not processed in time; it may have been carried out.";
-    Problem::new(ProblemCode::DeadlineExceeded, detail)
+    Problem::new(ProblemCode::DEADLINE_EXCEEDED, detail)
 }
 
 /// Records a request's duration. Routes, methods and statuses are few, so the series are too.
@@ -170,7 +170,7 @@ fn log(problem: Option<&Problem>, outages: &Outages, method: &str, route: &str) 
             };
             tracing::debug!(code = code.as_str(), error = with_causes(cause), "request failed");
         }
-        None if code == ProblemCode::DeadlineExceeded => {
+        None if code == ProblemCode::DEADLINE_EXCEEDED => {
             outages.failed(&operation(), &std::io::Error::from(std::io::ErrorKind::TimedOut));
             tracing::debug!(code = code.as_str(), "request timed out");
         }

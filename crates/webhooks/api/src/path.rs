@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use rdev_webhooks_domain::{EventType, IdError};
 
-use crate::problem::Problem;
+use rdev_http::Problem;
 
 /// The id in a path. An id that is malformed or of another type is 404: no resource has it.
 pub(crate) struct PathId<T>(pub(crate) T);

@@ -9,9 +9,9 @@ use http::request::Parts;
 use rdev_webhooks_domain::{Timestamp, TimestampError};
 use url::form_urlencoded;
 
-use crate::fault::Faults;
 use crate::observe;
-use crate::problem::Problem;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// The parameters of a query, taken one by one; a parameter that is left over is a fault.
 pub(crate) struct Query {

@@ -9,7 +9,7 @@ use http::request::Parts;
 use super::document::MAX_DEPTH;
 use super::{BATCH_LIMIT, Document, LIMIT, linger, media_type, read};
 use crate::caller::Caller;
-use crate::problem::Problem;
+use rdev_http::Problem;
 use rdev_http::Share;
 
 /// Number of copies of a body's events in memory: as received, as parsed, and as stored.

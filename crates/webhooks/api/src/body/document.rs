@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::batch::Room;
 use super::{LIMIT, Value, media_type, read};
-use crate::fault::Faults;
-use crate::problem::{Problem, ProblemCode};
+use rdev_http::Faults;
+use rdev_http::{Problem, ProblemCode};
 
 /// Maximum nesting depth of a body. Most parsers stop at 100 to 128 levels, and a receiver must be able to
 /// parse what is delivered.
@@ -27,7 +27,7 @@ impl Document {
 
     /// Parses a text that may be nested `max_depth` levels deep.
     pub(super) fn parse(bytes: Vec<u8>, max_depth: usize) -> Result<Self, Problem> {
-        let malformed = |detail: String| Problem::new(ProblemCode::MalformedJson, detail);
+        let malformed = |detail: String| Problem::new(ProblemCode::MALFORMED_JSON, detail);
         if bytes.is_empty() {
             return Err(malformed("The body is empty; it must be a JSON object.".to_owned()));
         }

@@ -4,7 +4,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
 
-use crate::problem::{Problem, ProblemCode};
+use rdev_http::{Problem, ProblemCode};
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -12,7 +12,7 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Refuses a body that is not declared as JSON in UTF-8 without an encoding.
 pub(super) fn check(parts: &Parts) -> Result<(), Problem> {
     let accepted: &[&str] = if parts.method == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
-    let refuse = |detail: String| Err(Problem::new(ProblemCode::UnsupportedMediaType, detail));
+    let refuse = |detail: String| Err(Problem::new(ProblemCode::UNSUPPORTED_MEDIA_TYPE, detail));
     if !is_plain(&parts.headers) {
         return refuse("The body must not have a Content-Encoding.".to_owned());
     }

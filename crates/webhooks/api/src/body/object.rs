@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Value;
 use super::value::{decode_string, pointer};
-use crate::fault::Faults;
+use rdev_http::Faults;
 
 /// Maximum number of members of an object. No body of the usual size has room for more.
 const MAX_MEMBERS: usize = 65_536;

@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 
 use super::batch::{Room, room};
 use super::linger::linger_over;
-use crate::problem::{Problem, ProblemCode};
 use rdev_http::{Deadline, Passed};
+use rdev_http::{Problem, ProblemCode};
 
 /// Maximum bytes that are allocated before anything has arrived.
 const FIRST_ROOM: usize = 16 * 1024;
@@ -70,14 +70,14 @@ async fn collect(parts: &Parts, mut body: Body, limit: usize) -> Result<Vec<u8>,
 
 fn too_large(limit: usize) -> Problem {
     let detail = format!("The body must be at most {limit} bytes long.");
-    Problem::new(ProblemCode::BodyTooLarge, detail)
+    Problem::new(ProblemCode::BODY_TOO_LARGE, detail)
 }
 
 fn too_slow() -> Problem {
-    Problem::new(ProblemCode::RequestTimeout, "The body did not arrive in time.")
+    Problem::new(ProblemCode::REQUEST_TIMEOUT, "The body did not arrive in time.")
 }
 
 fn incomplete() -> Problem {
     let detail = "The connection ended before the body did, or the body's framing is broken.";
-    Problem::new(ProblemCode::IncompleteBody, detail)
+    Problem::new(ProblemCode::INCOMPLETE_BODY, detail)
 }

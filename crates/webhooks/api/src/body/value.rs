@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::Object;
 use super::readable::Readable;
-use crate::fault::Faults;
+use rdev_http::Faults;
 
 /// A value in a body. Each method that reads it returns the value, or records the fault and returns `None`.
 pub(crate) struct Value<'a> {

@@ -10,7 +10,8 @@ use utoipa::openapi::schema::{Ref, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 
 use super::{access, examples, problems};
-use crate::problem::ProblemCode;
+use crate::codes;
+use rdev_http::ProblemCode;
 
 /// The extension in which a handler names its specific error codes. It is removed from the document.
 const PROBLEMS: &str = "x-problems";
@@ -71,7 +72,7 @@ fn complete(operation: &mut Operation) {
     }
 }
 
-/// Returns the possible errors of an operation, in the order of [`ProblemCode::ALL`].
+/// Returns the possible errors of an operation, in the order of [`codes::ALL`].
 fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
     let named = operation.extensions.as_mut().and_then(|extensions| extensions.remove(PROBLEMS));
     operation.extensions.take_if(|extensions| extensions.is_empty());
@@ -87,23 +88,23 @@ fn problem_codes(operation: &mut Operation) -> Vec<ProblemCode> {
     let is_idempotent = operation.parameters.iter().flatten().any(|parameter| *parameter == key);
     let has_body = operation.request_body.is_some();
     let is_possible = |code: ProblemCode| match code {
-        ProblemCode::Unauthenticated | ProblemCode::Forbidden => is_guarded,
-        ProblemCode::NotFound => has(&ParameterIn::Path),
-        ProblemCode::IdempotencyKeyInUse | ProblemCode::IdempotencyKeyReused => is_idempotent,
-        ProblemCode::ValidationFailed => has_body || has(&ParameterIn::Query),
-        ProblemCode::MalformedJson
-        | ProblemCode::IncompleteBody
-        | ProblemCode::RequestTimeout
-        | ProblemCode::BodyTooLarge
-        | ProblemCode::UnsupportedMediaType => has_body,
-        ProblemCode::InternalError | ProblemCode::Unavailable | ProblemCode::DeadlineExceeded => true,
+        ProblemCode::UNAUTHENTICATED | ProblemCode::FORBIDDEN => is_guarded,
+        ProblemCode::NOT_FOUND => has(&ParameterIn::Path),
+        ProblemCode::IDEMPOTENCY_KEY_IN_USE | ProblemCode::IDEMPOTENCY_KEY_REUSED => is_idempotent,
+        ProblemCode::VALIDATION_FAILED => has_body || has(&ParameterIn::Query),
+        ProblemCode::MALFORMED_JSON
+        | ProblemCode::INCOMPLETE_BODY
+        | ProblemCode::REQUEST_TIMEOUT
+        | ProblemCode::BODY_TOO_LARGE
+        | ProblemCode::UNSUPPORTED_MEDIA_TYPE => has_body,
+        ProblemCode::INTERNAL_ERROR | ProblemCode::UNAVAILABLE | ProblemCode::DEADLINE_EXCEEDED => true,
         _ => false,
     };
     let is_named = |code: ProblemCode| {
         let mut names = named.iter().filter_map(Value::as_array).flatten();
         names.any(|name| name == code.as_str())
     };
-    let all = ProblemCode::ALL.iter().copied();
+    let all = codes::ALL.iter().copied();
     all.filter(|code| is_possible(*code) || is_named(*code)).collect()
 }
 

@@ -1,7 +1,5 @@
 //! Error responses, by the codes that they may contain.
 
-use std::borrow::Cow;
-
 use http::StatusCode;
 use serde_json::{Value, json};
 use utoipa::openapi::example::Example;
@@ -9,48 +7,43 @@ use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{Content, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::fault::{Fault, Place};
-use crate::problem::{Members, ProblemCode};
+use crate::codes;
+use rdev_http::{Fault, Place};
+use rdev_http::{ProblemBody, ProblemCode};
 
 /// The responses that many operations share, each with a name for references.
 const SHARED: [(&str, &[ProblemCode]); 12] = [
-    ("MalformedBody", &[ProblemCode::MalformedJson, ProblemCode::IncompleteBody]),
-    ("Unauthenticated", &[ProblemCode::Unauthenticated]),
-    ("Forbidden", &[ProblemCode::Forbidden]),
-    ("NotFound", &[ProblemCode::NotFound]),
-    ("RequestTimeout", &[ProblemCode::RequestTimeout]),
-    ("BodyTooLarge", &[ProblemCode::BodyTooLarge]),
-    ("UnsupportedMediaType", &[ProblemCode::UnsupportedMediaType]),
-    ("ValidationFailed", &[ProblemCode::ValidationFailed]),
-    ("Unprocessable", &[ProblemCode::IdempotencyKeyReused, ProblemCode::ValidationFailed]),
-    ("IdempotencyKeyInUse", &[ProblemCode::IdempotencyKeyInUse]),
-    ("InternalError", &[ProblemCode::InternalError]),
-    ("Unavailable", &[ProblemCode::Unavailable, ProblemCode::DeadlineExceeded]),
+    ("MalformedBody", &[ProblemCode::MALFORMED_JSON, ProblemCode::INCOMPLETE_BODY]),
+    ("Unauthenticated", &[ProblemCode::UNAUTHENTICATED]),
+    ("Forbidden", &[ProblemCode::FORBIDDEN]),
+    ("NotFound", &[ProblemCode::NOT_FOUND]),
+    ("RequestTimeout", &[ProblemCode::REQUEST_TIMEOUT]),
+    ("BodyTooLarge", &[ProblemCode::BODY_TOO_LARGE]),
+    ("UnsupportedMediaType", &[ProblemCode::UNSUPPORTED_MEDIA_TYPE]),
+    ("ValidationFailed", &[ProblemCode::VALIDATION_FAILED]),
+    ("Unprocessable", &[ProblemCode::IDEMPOTENCY_KEY_REUSED, ProblemCode::VALIDATION_FAILED]),
+    ("IdempotencyKeyInUse", &[ProblemCode::IDEMPOTENCY_KEY_IN_USE]),
+    ("InternalError", &[ProblemCode::INTERNAL_ERROR]),
+    ("Unavailable", &[ProblemCode::UNAVAILABLE, ProblemCode::DEADLINE_EXCEEDED]),
 ];
 
-impl PartialSchema for ProblemCode {
-    /// Describes a string without an enumeration, so that a client accepts the codes of later versions.
-    fn schema() -> RefOr<Schema> {
-        let codes: Vec<_> = Self::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
-        let meaning = format!(
-            "The machine-readable kind of problem. Later versions may add to these: {}.",
-            codes.join(", ")
-        );
-        let code = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z_]+$"));
-        code.description(Some(meaning)).examples([Value::from(Self::NotFound.as_str())]).into()
-    }
-}
-
-impl ToSchema for ProblemCode {
-    fn name() -> Cow<'static, str> {
-        Cow::Borrowed("ProblemCode")
-    }
+/// Returns the schema of a code, with all codes of this API.
+fn code_schema() -> RefOr<Schema> {
+    let codes: Vec<_> = codes::ALL.iter().map(|code| format!("`{}`", code.as_str())).collect();
+    let meaning = format!(
+        "The machine-readable kind of problem. Later versions may add to these: {}.",
+        codes.join(", ")
+    );
+    let code = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z_]+$"));
+    code.description(Some(meaning)).examples([Value::from(ProblemCode::NOT_FOUND.as_str())]).into()
 }
 
 /// Returns the schemas of a problem.
 pub(super) fn schemas() -> Vec<(String, RefOr<Schema>)> {
-    let mut schemas = vec![(Members::name().into_owned(), Members::schema())];
-    Members::schemas(&mut schemas);
+    let mut schemas = vec![(ProblemBody::name().into_owned(), ProblemBody::schema())];
+    ProblemBody::schemas(&mut schemas);
+    schemas.retain(|(name, _)| *name != ProblemCode::name());
+    schemas.push((ProblemCode::name().into_owned(), code_schema()));
     schemas
 }
 
@@ -70,7 +63,7 @@ fn response(codes: &[ProblemCode]) -> Response {
     let meanings: Vec<_> =
         codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning())).collect();
     // The schema is the same for every code, so that a client has one type of error.
-    let mut content = Content::builder().schema(Some(Ref::from_schema_name(Members::name())));
+    let mut content = Content::builder().schema(Some(Ref::from_schema_name(ProblemBody::name())));
     for code in codes {
         let example = Example::builder().summary(code.title()).value(Some(example(*code))).build();
         content = content.examples_from_iter([(code.as_str(), example)]);
@@ -91,7 +84,7 @@ fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
         ("WWW-Authenticate", all(StatusCode::UNAUTHORIZED)),
         (
             "Retry-After",
-            all(StatusCode::SERVICE_UNAVAILABLE) || codes.contains(&ProblemCode::IdempotencyKeyInUse),
+            all(StatusCode::SERVICE_UNAVAILABLE) || codes.contains(&ProblemCode::IDEMPOTENCY_KEY_IN_USE),
         ),
     ]
     .into_iter()
@@ -99,18 +92,19 @@ fn headers(codes: &[ProblemCode]) -> impl Iterator<Item = &'static str> {
 }
 
 fn example(code: ProblemCode) -> Value {
-    let place = match code {
-        ProblemCode::ValidationFailed => Some(Place::Pointer("/events/0".to_owned())),
-        ProblemCode::IdempotencyKeyInUse | ProblemCode::IdempotencyKeyReused => {
-            Some(Place::Header("Idempotency-Key"))
-        }
-        ProblemCode::VersionMismatch => Some(Place::Header("If-Match")),
-        _ => None,
+    let place = if code == ProblemCode::VALIDATION_FAILED {
+        Some(Place::Pointer("/events/0".to_owned()))
+    } else if [ProblemCode::IDEMPOTENCY_KEY_IN_USE, ProblemCode::IDEMPOTENCY_KEY_REUSED].contains(&code) {
+        Some(Place::Header("Idempotency-Key"))
+    } else if code == ProblemCode::VERSION_MISMATCH {
+        Some(Place::Header("If-Match"))
+    } else {
+        None
     };
     let errors: Vec<_> =
         place.map(|place| Fault { place, detail: code.meaning().to_owned() }).into_iter().collect();
-    json!(Members {
-        r#type: code.type_uri(),
+    json!(ProblemBody {
+        r#type: &code.type_uri(),
         title: code.title(),
         status: code.status().as_u16(),
         detail: code.meaning(),

@@ -4,7 +4,7 @@ use axum::extract::{OriginalUri, Request};
 use http::Method;
 
 use crate::body::linger;
-use crate::problem::{Problem, ProblemCode};
+use rdev_http::{Problem, ProblemCode};
 
 /// Responds to an unknown path.
 pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
@@ -22,11 +22,11 @@ pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Prob
     linger(request);
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("The path does not support {method}. Allow lists the methods that it supports.");
-    Problem::new(ProblemCode::MethodNotAllowed, detail)
+    Problem::new(ProblemCode::METHOD_NOT_ALLOWED, detail)
 }
 
 /// Responds on any path until the database is reached.
 pub(crate) async fn no_database_yet(request: Request) -> Problem {
     linger(request);
-    Problem::new(ProblemCode::Unavailable, "The process is waiting for its database. Try again later.")
+    Problem::new(ProblemCode::UNAVAILABLE, "The process is waiting for its database. Try again later.")
 }

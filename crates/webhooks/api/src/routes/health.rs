@@ -6,8 +6,8 @@ use rdev_webhooks_app::Services;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::problem::{Problem, ProblemCode};
 use crate::views;
+use rdev_http::{Problem, ProblemCode};
 
 /// The result of a successful check.
 #[derive(Serialize, ToSchema)]
@@ -49,7 +49,7 @@ pub(crate) async fn healthz() -> Response {
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
     match services.readiness().check().await {
         Ok(()) => Ok(views::json(&OK)),
-        Err(reason) => Err(Problem::new(ProblemCode::Unavailable, sentence(&reason.to_string()))),
+        Err(reason) => Err(Problem::new(ProblemCode::UNAVAILABLE, sentence(&reason.to_string()))),
     }
 }
 

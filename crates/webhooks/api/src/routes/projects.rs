@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rdev_webhooks_domain::{Access, ProjectName};
 
 use crate::body::Value;
-use crate::fault::Faults;
+use rdev_http::Faults;
 
 const MAX_PROJECTS: usize = 100;
 

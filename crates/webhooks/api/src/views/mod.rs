@@ -28,7 +28,7 @@ pub(crate) use statistics::StatisticsView;
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 
 use crate::page::ListOf;
-use crate::problem::Problem;
+use rdev_http::Problem;
 
 pub(crate) type ApiKeyList = ListOf<ApiKeyView<'static>>;
 pub(crate) type ReplayList = ListOf<ReplayView>;

@@ -87,8 +87,7 @@ impl Answer {
             assert_eq!(text("request_id"), self.header("x-request-id"));
         }
         assert!(!text("title").is_empty() && !text("detail").is_empty(), "{problem}");
-        let known =
-            rdev_webhooks_http_api::ProblemCode::ALL.iter().find(|code| code.as_str() == text("code"));
+        let known = rdev_webhooks_http_api::codes::ALL.iter().find(|code| code.as_str() == text("code"));
         assert_eq!(known.unwrap().status(), self.status, "{problem}");
         for error in problem["errors"].as_array().unwrap() {
             assert_eq!(error.as_object().unwrap().len(), 2, "{problem}");

@@ -153,12 +153,12 @@ async fn a_batch_with_too_many_deliveries_is_refused_with_advice_to_split_it() {
         let answer = scene.send(request).await.expect(422);
         assert_eq!(answer.places(), ["/events"]);
         let detail = answer.json()["errors"][0]["detail"].as_str().unwrap().to_owned();
-        for part in ["6000 deliveries", "1000 events", "at most 5000", "first 833 events"] {
+        for part in ["6000 deliveries", "1000 events", "at most 2500", "first 416 events"] {
             assert!(detail.contains(part), "{detail}");
         }
         assert_eq!(answer.header("idempotent-replayed"), replayed);
     }
     assert_eq!(stored(&scene).await, 0);
-    scene.post("/events/batch", batch([EVENT; 833])).await.expect(202);
-    assert_eq!(stored(&scene).await, 833);
+    scene.post("/events/batch", batch([EVENT; 416])).await.expect(202);
+    assert_eq!(stored(&scene).await, 416);
 }

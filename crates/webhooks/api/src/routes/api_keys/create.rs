@@ -9,7 +9,7 @@ use rdev_webhooks_app::Services;
 use super::new::{self, NewApiKeyBody};
 use crate::body::Document;
 use crate::caller::Caller;
-use crate::problem::Problem;
+use crate::failure::Failure;
 use crate::views::{self, CreatedApiKeyView};
 
 /// Create an API key
@@ -30,7 +30,7 @@ pub(crate) async fn create(
     OriginalUri(uri): OriginalUri,
     caller: Caller,
     document: Document,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let new = new::read(&document, &services.api_keys, &caller.access)?;
     let created = services.api_keys.create(new).await?;
 

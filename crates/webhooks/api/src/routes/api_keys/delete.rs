@@ -6,9 +6,9 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 
 /// Delete an API key
 ///
@@ -25,7 +25,7 @@ use crate::problem::Problem;
 pub(crate) async fn delete(
     State(services): State<Services>,
     PathId(id): PathId<ApiKeyId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Failure> {
     services.api_keys.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

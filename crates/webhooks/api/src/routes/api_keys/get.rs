@@ -5,9 +5,9 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::views::{self, ApiKeyView};
 
 /// Get an API key
@@ -23,7 +23,7 @@ use crate::views::{self, ApiKeyView};
 pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<ApiKeyId>,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let key = services.api_keys.get(id).await?;
     Ok(views::json(&ApiKeyView::from(&key)))
 }

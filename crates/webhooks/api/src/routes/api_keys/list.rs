@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 
+use crate::failure::Failure;
 use crate::page::{self, PageParameters};
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{ApiKeyList, ApiKeyView};
 
@@ -21,7 +21,7 @@ use crate::views::{ApiKeyList, ApiKeyView};
     params(PageParameters),
     responses((status = 200, description = "A page of API keys.", body = ApiKeyList, headers(("Link"))))
 )]
-pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
+pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Failure> {
     let request = page::request(&mut query);
     let given = query.finish()?;
     let found = services.api_keys.list(request).await?;

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 
 use crate::body::{Document, Object, Value};
 use crate::failure::place_of;
-use crate::fault::Faults;
 use crate::openapi::types;
-use crate::problem::Problem;
 use crate::routes::projects::projects;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;

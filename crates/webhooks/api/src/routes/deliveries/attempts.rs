@@ -10,9 +10,9 @@ use crate::caller::Caller;
 use crate::openapi::types;
 use crate::page::{self, AttemptNumber, PageParameters};
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{AttemptList, AttemptView};
+use rdev_http::Problem;
 
 /// List a delivery's attempts
 ///

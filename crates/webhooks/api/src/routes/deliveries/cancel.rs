@@ -9,10 +9,11 @@ use rdev_webhooks_domain::ports::Cancellation;
 
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::codes;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
+use rdev_http::{Problem, ProblemCode};
 
 /// Cancel a delivery
 ///
@@ -35,16 +36,16 @@ pub(crate) async fn cancel(
     _: Nothing,
 ) -> Result<Response, Problem> {
     let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref()).await? {
-        None => (ProblemCode::NotFound, "The delivery was not found."),
+        None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Cancellation::Cancelled(delivery)) => {
             return Ok(views::json(&DeliveryView::from(&delivery)));
         }
         Some(Cancellation::InFlight) => (
-            ProblemCode::DeliveryInFlight,
+            codes::DELIVERY_IN_FLIGHT,
             "The delivery is being sent. If it is retried, cancel it before the retry.",
         ),
         Some(Cancellation::Ended) => {
-            (ProblemCode::DeliveryFinished, "The delivery has ended and cannot be cancelled.")
+            (codes::DELIVERY_FINISHED, "The delivery has ended and cannot be cancelled.")
         }
     };
     Err(Problem::new(code, detail))

@@ -7,9 +7,9 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
 
 /// Get a delivery
@@ -28,7 +28,7 @@ pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,
     caller: Caller,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let record = find(&services, &caller.access, id).await?;
     let newest = PageRequest { limit: 1, before: None };
     let attempts = services.history.attempts(id, newest).await?;

@@ -10,9 +10,9 @@ use super::filter;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::page::{self, PageParameters};
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{DeliveryList, DeliveryView};
+use rdev_http::Problem;
 
 /// What `GET /deliveries` takes besides.
 #[derive(IntoParams)]

@@ -22,7 +22,7 @@ pub(super) use redeliver::redeliver;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, DeliveryRecord, PageRequest};
 
-use crate::problem::Problem;
+use rdev_http::Problem;
 
 /// Returns a delivery that the caller may see, or 404.
 async fn find(services: &Services, access: &Access, id: DeliveryId) -> Result<DeliveryRecord, Problem> {

@@ -10,10 +10,11 @@ use rdev_webhooks_domain::ports::Redelivery;
 
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::codes;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::{Problem, ProblemCode};
 use crate::views::{self, DeliveryView};
+use rdev_http::{Problem, ProblemCode};
 
 /// Redeliver
 ///
@@ -37,19 +38,19 @@ pub(crate) async fn redeliver(
 ) -> Result<Response, Problem> {
     let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone()).await?;
     let (code, detail) = match redelivered {
-        None => (ProblemCode::NotFound, "The delivery was not found."),
+        None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Redelivery::Queued(delivery)) => {
             let shown = views::json(&DeliveryView::from(&delivery));
             return Ok((StatusCode::ACCEPTED, shown).into_response());
         }
         Some(Redelivery::InFlight) => {
-            (ProblemCode::DeliveryInFlight, "The delivery is being sent. Wait for the result first.")
+            (codes::DELIVERY_IN_FLIGHT, "The delivery is being sent. Wait for the result first.")
         }
         Some(Redelivery::WebhookDisabled) => {
-            (ProblemCode::WebhookDisabled, "The delivery's webhook is disabled. Enable it first.")
+            (codes::WEBHOOK_DISABLED, "The delivery's webhook is disabled. Enable it first.")
         }
         Some(Redelivery::WebhookDeleted) => {
-            (ProblemCode::WebhookDeleted, "The delivery's webhook was deleted, so it cannot be redelivered.")
+            (codes::WEBHOOK_DELETED, "The delivery's webhook was deleted, so it cannot be redelivered.")
         }
     };
     Err(Problem::new(code, detail))

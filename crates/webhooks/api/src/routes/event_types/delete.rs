@@ -5,9 +5,9 @@ use axum::extract::State;
 use http::StatusCode;
 use rdev_webhooks_app::Services;
 
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathName;
-use crate::problem::Problem;
 
 /// Delete an event type
 ///
@@ -22,7 +22,7 @@ use crate::problem::Problem;
     responses((status = 204, description = "The event type was deleted.")),
     extensions(("x-problems" = json!(["event_type_built_in", "event_type_subscribed", "validation_failed"])))
 )]
-pub(crate) async fn delete(State(services): State<Services>, name: PathName) -> Result<StatusCode, Problem> {
+pub(crate) async fn delete(State(services): State<Services>, name: PathName) -> Result<StatusCode, Failure> {
     services.catalogue.remove(&name.of_something()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

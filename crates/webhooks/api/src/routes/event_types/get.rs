@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::{CatalogueError, Services};
 
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathName;
-use crate::problem::Problem;
 use crate::views::{self, EventTypeView};
 
 /// Get an event type
@@ -19,7 +19,7 @@ use crate::views::{self, EventTypeView};
     params(("name" = types::EventType, Path)),
     responses((status = 200, description = "The event type.", body = EventTypeView))
 )]
-pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Problem> {
+pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Failure> {
     let name = name.of_something()?;
     services.catalogue.refresh().await?;
     let event_type = services.catalogue.get(&name).ok_or(CatalogueError::NotFound)?;

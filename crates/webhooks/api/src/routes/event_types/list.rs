@@ -9,9 +9,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{EventType, Page};
 
 use crate::page::{self, PageParameters};
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{EventTypeList, EventTypeView};
+use rdev_http::Problem;
 
 /// List event types
 ///

@@ -9,12 +9,14 @@ use rdev_webhooks_app::{Catalogue, CatalogueError, MAX_SCHEMA_LEN, NewType, Serv
 use utoipa::ToSchema;
 
 use crate::body::{Document, Value};
-use crate::fault::Faults;
+use crate::failure;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathName;
-use crate::problem::Problem;
 use crate::routes::webhooks::description;
 use crate::views::{self, EventTypeView};
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// The definition of an event type. `null` means that an optional member is absent.
 #[derive(ToSchema)]
@@ -53,12 +55,12 @@ pub(crate) async fn put(
     OriginalUri(uri): OriginalUri,
     PathName(name): PathName,
     document: Document,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let mut faults = Faults::default();
     let name = name.map_err(|detail| faults.in_parameter("name", detail)).ok();
     let new = read(&document, &mut faults);
     let Some(name) = name.filter(|_| faults.is_empty()) else {
-        return Err(vet(new.schema, faults).await);
+        return Err(vet(new.schema, faults).await.into());
     };
     let (event_type, is_new) = services.catalogue.put(name, new).await?;
     let shown = views::json(&EventTypeView::from(&event_type));
@@ -95,7 +97,7 @@ async fn vet(schema: Option<String>, mut faults: Faults) -> Problem {
     };
     match Catalogue::vet_schema(schema.into()).await {
         Err(CatalogueError::Schema(found)) => {
-            faults.of_schema(&found);
+            failure::add_schema_faults(&mut faults, &found);
             faults.into()
         }
         _ => faults.into(),

@@ -16,9 +16,9 @@ use super::draft::{self, NewEventBody};
 use super::trace;
 use crate::body::{Batch, Document, LIMIT, pointer};
 use crate::caller::Caller;
-use crate::fault::Faults;
-use crate::problem::Problem;
 use crate::views;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// Events to publish together.
 #[derive(ToSchema)]

@@ -5,11 +5,13 @@ use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent
 use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
-use crate::fault::Faults;
+use crate::failure;
+use crate::failure::Failure;
 use crate::openapi::types;
-use crate::problem::Problem;
 use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// A new event. `null` means that an optional member is absent.
 #[derive(ToSchema)]
@@ -129,12 +131,12 @@ pub(super) fn explain(error: PublishError, places: &[String]) -> Problem {
             place(&found, places, &mut faults);
             faults.into()
         }
-        other => other.into(),
+        other => Failure::from(other).into(),
     }
 }
 
 fn place(found: &[EventFault], places: &[String], faults: &mut Faults) {
     for fault in found {
-        faults.of_event(places.get(fault.position).map_or("", String::as_str), fault);
+        failure::add_event_fault(faults, places.get(fault.position).map_or("", String::as_str), fault);
     }
 }

@@ -8,10 +8,11 @@ use rdev_webhooks_domain::{
 };
 
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::views::{self, EventDetail, Today};
+use rdev_http::Problem;
 
 /// Maximum number of deliveries shown; `GET /deliveries?event=` has the others.
 const MAX_DELIVERIES: u32 = 100;
@@ -35,7 +36,7 @@ pub(crate) async fn get(
     State(services): State<Services>,
     PathId(id): PathId<EventId>,
     caller: Caller,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let found = services.events.get(id).await?;
     let visible = found.filter(|record| record.event.is_visible_to(&caller.access));
     let mut record = visible.ok_or_else(|| Problem::not_found("The event was not found."))?;
@@ -55,7 +56,7 @@ pub(crate) async fn get(
 
 /// Returns the state of the visible webhooks that would receive the event now, as far as one page of them
 /// shows.
-async fn today(services: &Services, event: &Event, access: &Access) -> Result<Today, Problem> {
+async fn today(services: &Services, event: &Event, access: &Access) -> Result<Today, Failure> {
     let filter = WebhookFilter {
         event_type: Some(event.event_type.clone()),
         project: event.project.clone(),

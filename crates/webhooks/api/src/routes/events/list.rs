@@ -10,9 +10,9 @@ use utoipa::IntoParams;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::page::{self, PageParameters};
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{EventList, EventView};
+use rdev_http::Problem;
 
 /// The parameters of `GET /events`.
 #[derive(IntoParams)]

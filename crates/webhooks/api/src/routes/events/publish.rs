@@ -10,10 +10,10 @@ use super::draft::{self, NewEventBody};
 use super::trace;
 use crate::body::Document;
 use crate::caller::Caller;
-use crate::fault::Faults;
-use crate::problem::Problem;
+use crate::failure::Failure;
 use crate::shared::Shared;
 use crate::views;
+use rdev_http::Faults;
 
 /// Publish an event
 ///
@@ -34,7 +34,7 @@ pub(crate) async fn publish(
     caller: Caller,
     headers: HeaderMap,
     document: Document,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let mut faults = Faults::default();
     let traceparent = trace::parent(&headers);
     let draft = draft::read(&document.root(), &services.catalogue, &caller.access, traceparent, &mut faults);
@@ -43,7 +43,7 @@ pub(crate) async fn publish(
         Some(draft) if faults.is_empty() => draft,
         Some(draft) => {
             let drafts = (vec![String::new()], vec![draft]);
-            return Err(draft::vet(&services.catalogue, caller.key, drafts, faults).await);
+            return Err(draft::vet(&services.catalogue, caller.key, drafts, faults).await.into());
         }
         None => return Err(faults.into()),
     };

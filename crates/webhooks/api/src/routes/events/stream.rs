@@ -23,10 +23,10 @@ use crate::auth;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::page::{self, FeedCursor};
-use crate::problem::{Problem, ProblemCode};
 use crate::query::Query;
 use crate::routes::deliveries::filter;
 use crate::views::DeliveryView;
+use rdev_http::{Problem, ProblemCode};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const LAST_EVENT_ID: &str = "Last-Event-ID";
@@ -117,7 +117,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Timestamp>, Problem> {
 
 fn not_of_this_stream() -> Problem {
     let detail = "Last-Event-ID must be an event id of this stream, unchanged.";
-    Problem::new(ProblemCode::ValidationFailed, detail).in_header(LAST_EVENT_ID)
+    Problem::new(ProblemCode::VALIDATION_FAILED, detail).in_header(LAST_EVENT_ID)
 }
 
 fn refusal(error: WatchError) -> Problem {
@@ -131,7 +131,7 @@ fn refusal(error: WatchError) -> Problem {
         }
         _ => "The service is stopping. Try again.",
     };
-    Problem::new(ProblemCode::Unavailable, detail)
+    Problem::new(ProblemCode::UNAVAILABLE, detail)
 }
 
 /// An API key that is checked repeatedly.

@@ -11,9 +11,9 @@ use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object, Value};
-use crate::fault::Faults;
 use crate::openapi::types;
 use crate::routes::projects::projects;
+use rdev_http::Faults;
 
 /// A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.
 #[derive(ToSchema)]

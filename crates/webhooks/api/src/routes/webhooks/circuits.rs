@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{Health, Timestamp, Webhook, WebhookId};
 
-use crate::problem::Problem;
+use crate::failure::Failure;
 use crate::views::{CircuitView, WebhookView};
 
 /// The health of several webhooks at one moment.
@@ -27,7 +27,7 @@ impl Circuits {
 }
 
 /// Loads the health of several webhooks at once.
-pub(super) async fn circuits(services: &Services, ids: &[WebhookId]) -> Result<Circuits, Problem> {
+pub(super) async fn circuits(services: &Services, ids: &[WebhookId]) -> Result<Circuits, Failure> {
     let (healths, now) = services.webhooks.health(ids).await?;
     Ok(Circuits { known: ids.iter().copied().zip(healths).collect(), now })
 }

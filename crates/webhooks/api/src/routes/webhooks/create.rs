@@ -9,9 +9,9 @@ use rdev_webhooks_app::Services;
 use super::new::{self, NewWebhookBody};
 use crate::body::Document;
 use crate::caller::Caller;
-use crate::problem::Problem;
 use crate::tag::etag;
 use crate::views::{self, CreatedView};
+use rdev_http::Problem;
 
 /// Create a webhook
 ///

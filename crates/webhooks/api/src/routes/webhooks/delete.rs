@@ -7,9 +7,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{WebhookDeletion, WebhookId};
 
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::tag::IfMatch;
 
 /// Delete a webhook
@@ -30,7 +30,7 @@ pub(crate) async fn delete(
     PathId(id): PathId<WebhookId>,
     caller: Caller,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, Failure> {
     let versions = IfMatch::of(&headers).into_versions();
     let deletion = WebhookDeletion { versions, visible_to: caller.access.projects.clone() };
     services.webhooks.delete(id, &deletion).await?;

@@ -8,10 +8,10 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::page::{self, PageParameters};
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::routes::deliveries::filter;
 use crate::views::{DeliveryList, DeliveryView};
@@ -33,7 +33,7 @@ pub(crate) async fn deliveries(
     PathId(id): PathId<WebhookId>,
     caller: Caller,
     mut query: Query,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query, &caller.access) };
     let request = page::request(&mut query);
     let given = query.finish()?;
@@ -44,7 +44,7 @@ pub(crate) async fn deliveries(
     Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
 }
 
-async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Problem> {
+async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Failure> {
     match services.webhooks.get(id).await {
         Ok(webhook) if webhook.is_visible_to(access) => return Ok(()),
         Ok(_) => return Err(WebhookError::NotFound.into()),

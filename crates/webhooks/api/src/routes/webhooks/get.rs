@@ -13,9 +13,9 @@ use super::find;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::tag::{etag_of, is_known};
 use crate::views::{self, WebhookView};
+use rdev_http::Problem;
 
 /// Get a webhook
 #[utoipa::path(

@@ -8,9 +8,9 @@ use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::page::{self, PageParameters};
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::WebhookList;
 
@@ -44,7 +44,7 @@ pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
     mut query: Query,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let filter = WebhookFilter {
         event_type: query.value("event"),
         enabled: query.read("enabled", |text| text.parse().map_err(|_| "must be true or false".to_owned())),

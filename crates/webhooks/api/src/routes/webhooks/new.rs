@@ -11,9 +11,9 @@ use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
 use crate::body::{Document, Object};
-use crate::fault::Faults;
 use crate::openapi::types;
 use crate::routes::projects::projects;
+use rdev_http::Faults;
 
 /// A new webhook. `null` means that an optional member is absent.
 #[derive(ToSchema)]

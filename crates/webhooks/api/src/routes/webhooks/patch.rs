@@ -13,11 +13,12 @@ use super::circuits::circuits;
 use super::find;
 use crate::body::Document;
 use crate::caller::Caller;
+use crate::failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::{Problem, ProblemCode};
 use crate::tag::{IfMatch, etag_of};
 use crate::views::{self, WebhookView};
+use rdev_http::{Problem, ProblemCode};
 
 /// Maximum number of versions against which a change is read, if the webhook changes in between.
 const MAX_TRIES: u32 = 5;
@@ -58,7 +59,7 @@ pub(crate) async fn patch(
         }
     }
     let detail = "The webhook is being changed by other requests. Nothing was changed; try again.";
-    Err(Problem::new(ProblemCode::Unavailable, detail))
+    Err(Problem::new(ProblemCode::UNAVAILABLE, detail))
 }
 
 /// Makes the change. Returns `None` if the webhook changed in between and the client set no condition.
@@ -71,7 +72,7 @@ async fn try_once(
 ) -> Result<Option<Webhook>, Problem> {
     let present = find(services, access, id).await?;
     if !condition.holds(present.version) {
-        return Err(Problem::version_mismatch());
+        return Err(failure::version_mismatch());
     }
     let (subscription, read) = change::read(document, &present, &services.catalogue, access);
     let change = match read {

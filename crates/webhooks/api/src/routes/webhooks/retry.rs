@@ -7,7 +7,7 @@ use rdev_webhooks_domain::{RetryPolicy, RetryPolicyError};
 use utoipa::ToSchema;
 
 use crate::body::{Object, Value};
-use crate::fault::Faults;
+use rdev_http::Faults;
 
 type Parts = (u32, Duration, f64, Duration);
 

@@ -16,12 +16,12 @@ use super::circuits::circuits;
 use super::find;
 use crate::body::Optional;
 use crate::caller::Caller;
-use crate::fault::Faults;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::tag::{IfMatch, etag_of};
 use crate::views::{self, RotatedView};
+use rdev_http::Faults;
 
 /// Default overlap, during which both secrets sign: a day.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -62,7 +62,7 @@ pub(crate) async fn rotate(
     PathId(id): PathId<WebhookId>,
     headers: HeaderMap,
     body: Optional,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let visible_to = caller.access.projects.clone();
     if visible_to.is_some() {
         // A caller that may not see the webhook learns of no other fault.
@@ -78,7 +78,7 @@ pub(crate) async fn rotate(
     Ok((tag, views::json(&RotatedView::new(shown, &rotated.secret))).into_response())
 }
 
-fn read(body: &Optional) -> Result<Duration, Problem> {
+fn read(body: &Optional) -> Result<Duration, Failure> {
     let mut faults = Faults::default();
     let mut overlap = OVERLAP;
     if let Some(mut object) = body.0.as_ref().and_then(|document| document.root().object(&mut faults)) {

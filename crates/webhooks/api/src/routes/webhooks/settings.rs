@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, REDACTED, RateLimit};
 
 use crate::body::Value;
-use crate::fault::Faults;
+use rdev_http::Faults;
 
 const MAX_DESCRIPTION: usize = 1_000;
 const MAX_PATTERNS: usize = 100;

@@ -9,12 +9,13 @@ use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::caller::Caller;
-use crate::fault::Faults;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::views::{self, StatisticsView};
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// The parameter of `GET /webhooks/{id}/stats`.
 #[derive(IntoParams)]
@@ -43,7 +44,7 @@ pub(crate) async fn stats(
     caller: Caller,
     PathId(id): PathId<WebhookId>,
     mut query: Query,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let window = query.value("window").unwrap_or(StatisticsWindow::DAY);
     query.finish()?;
     let webhook = services.webhooks.get(id).await?;

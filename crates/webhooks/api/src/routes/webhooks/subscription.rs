@@ -6,9 +6,9 @@ use rdev_webhooks_app::{Catalogue, WebhookError, WebhookFault, Webhooks};
 use rdev_webhooks_domain::{EndpointUrl, EventPattern};
 
 use crate::body::pointer;
-use crate::fault::Faults;
-use crate::problem::Problem;
 use crate::routes::event_types::listed;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// The URL and the patterns of a body, as far as they could be read.
 pub(super) struct Subscription {
@@ -45,7 +45,7 @@ impl Subscription {
                 self.place(&found, &mut faults);
                 faults.into()
             }
-            other => other.into(),
+            other => crate::failure::Failure::from(other).into(),
         }
     }
 

@@ -9,9 +9,9 @@ use rdev_webhooks_domain::WebhookId;
 
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::views::{self, DeliveryView};
 
 /// Send a test delivery
@@ -33,7 +33,7 @@ pub(crate) async fn test(
     PathId(id): PathId<WebhookId>,
     caller: Caller,
     _: Nothing,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let delivery = services.webhooks.test(id, caller.access.projects.as_ref()).await?;
     Ok((StatusCode::ACCEPTED, views::json(&DeliveryView::from(&delivery))).into_response())
 }

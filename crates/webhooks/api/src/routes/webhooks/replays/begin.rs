@@ -12,9 +12,9 @@ use rdev_webhooks_domain::WebhookId;
 use super::request::{self, ReplayBody};
 use crate::body::Document;
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::routes::webhooks;
 use crate::views::{self, DryRunView, ReplayView};
 
@@ -42,7 +42,7 @@ pub(crate) async fn begin(
     PathId(id): PathId<WebhookId>,
     OriginalUri(uri): OriginalUri,
     document: Document,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     webhooks::find(&services, &caller.access, id).await?;
     let request = request::read(&document, id, &caller.access)?;
     if request.dry_run {

@@ -9,9 +9,9 @@ use rdev_webhooks_domain::{ReplayId, WebhookId};
 use super::find;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathIds;
-use crate::problem::Problem;
 use crate::views::{self, ReplayView};
 
 /// Cancel a replay
@@ -33,7 +33,7 @@ pub(crate) async fn cancel(
     caller: Caller,
     PathIds(webhook, id): PathIds<WebhookId, ReplayId>,
     _: Nothing,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     find(&services, &caller.access, webhook, id).await?;
     let replay = services.replays.cancel(id).await?;
     Ok(views::json(&ReplayView::from(&replay)))

@@ -9,8 +9,8 @@ use super::find;
 use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathIds;
-use crate::problem::Problem;
 use crate::views::{self, ReplayView};
+use rdev_http::Problem;
 
 /// Get a replay
 #[utoipa::path(

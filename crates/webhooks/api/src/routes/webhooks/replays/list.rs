@@ -6,10 +6,10 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayFilter, WebhookId};
 
 use crate::caller::Caller;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::page::{self, PageParameters};
 use crate::path::PathId;
-use crate::problem::Problem;
 use crate::query::Query;
 use crate::routes::webhooks;
 use crate::views::{ReplayList, ReplayView};
@@ -31,7 +31,7 @@ pub(crate) async fn list(
     caller: Caller,
     PathId(id): PathId<WebhookId>,
     mut query: Query,
-) -> Result<Response, Problem> {
+) -> Result<Response, Failure> {
     let request = page::request(&mut query);
     let given = query.finish()?;
     webhooks::find(&services, &caller.access, id).await?;

@@ -20,7 +20,7 @@ pub(in crate::routes) use list::list;
 use rdev_webhooks_app::{ReplayError, Services};
 use rdev_webhooks_domain::{Access, Replay, ReplayId, WebhookId};
 
-use crate::problem::Problem;
+use crate::failure::Failure;
 
 /// Returns a replay of a webhook, or 404.
 async fn find(
@@ -28,7 +28,7 @@ async fn find(
     access: &Access,
     webhook: WebhookId,
     id: ReplayId,
-) -> Result<Replay, Problem> {
+) -> Result<Replay, Failure> {
     super::find(services, access, webhook).await?;
     let replay = services.replays.get(id).await?;
     if replay.selection.webhook_id == webhook && replay.is_visible_to(access) {

@@ -5,9 +5,9 @@ use rdev_webhooks_domain::{Access, DeliveryOutcome, Timestamp, WebhookId};
 use utoipa::ToSchema;
 
 use crate::body::{Document, Object, Value};
-use crate::fault::Faults;
 use crate::openapi::types;
-use crate::problem::Problem;
+use rdev_http::Faults;
+use rdev_http::Problem;
 
 /// A requested replay.
 pub(super) struct Request {

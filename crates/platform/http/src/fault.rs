@@ -16,11 +16,12 @@ const MAX_TEXT: usize = 2_048;
 
 /// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Fault {
+pub struct Fault {
     #[serde(flatten)]
-    pub(crate) place: Place,
+    /// Where it is.
+    pub place: Place,
     /// What is wrong.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 impl PartialSchema for Fault {
@@ -45,7 +46,7 @@ impl ToSchema for Fault {}
 /// The place of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Place {
+pub enum Place {
     /// A JSON pointer into the body.
     Pointer(String),
     /// The name of a query or path parameter.
@@ -83,28 +84,30 @@ fn shortened(mut text: String) -> String {
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub struct Faults {
     listed: Vec<Fault>,
     unlisted: usize,
 }
 
 impl Faults {
     /// Records a fault of the body at a JSON pointer.
-    pub(crate) fn at(&mut self, pointer: impl Into<String>, detail: impl Display) {
+    pub fn at(&mut self, pointer: impl Into<String>, detail: impl Display) {
         self.push(Place::Pointer(pointer.into()), detail);
     }
 
     /// Records a fault of a query or path parameter.
-    pub(crate) fn in_parameter(&mut self, name: impl Into<String>, detail: impl Display) {
+    pub fn in_parameter(&mut self, name: impl Into<String>, detail: impl Display) {
         self.push(Place::Parameter(name.into()), detail);
     }
 
     /// Records a fault of a request header.
-    pub(crate) fn in_header(&mut self, name: &'static str, detail: impl Display) {
+    pub fn in_header(&mut self, name: &'static str, detail: impl Display) {
         self.push(Place::Header(name), detail);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether no fault was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.listed.is_empty()
     }
 
@@ -117,7 +120,11 @@ impl Faults {
     }
 
     /// Fails if there are any faults.
-    pub(crate) fn check(self) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    ///
+    /// 422 with all of them.
+    pub fn check(self) -> Result<(), Problem> {
         if self.is_empty() { Ok(()) } else { Err(self.into()) }
     }
 }
@@ -130,6 +137,6 @@ impl From<Faults> for Problem {
             _ if faults.unlisted == 0 => format!("The request has {found} faults; `errors` lists them."),
             _ => format!("The request has {found} faults; `errors` lists the first {MAX_LISTED}."),
         };
-        Self::new(ProblemCode::ValidationFailed, detail).with_faults(faults.listed)
+        Self::new(ProblemCode::VALIDATION_FAILED, detail).with_faults(faults.listed)
     }
 }
