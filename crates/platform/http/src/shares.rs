@@ -41,7 +41,7 @@ pub struct Share {
 }
 
 impl Shares {
-    /// Creates shares of `units`, of which one holder may have `part`.
+    /// Creates `units`; one holder may have at most `part` of them.
     #[must_use]
     pub fn new(units: usize, part: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(units)), part: part.min(units), holders: Mutex::default() }
