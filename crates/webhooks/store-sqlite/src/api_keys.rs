@@ -5,122 +5,113 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
 use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+use sqlx::SqliteConnection;
 
-use crate::error::{self, Row};
+use crate::error::{self, DbError, Row};
 use crate::rows::{micros, set};
 use crate::{SqliteStore, json};
 
 #[async_trait]
 impl ApiKeyRepository for SqliteStore {
     async fn create(&self, key: &ApiKey, hash: &ApiKeyHash) -> Result<(), StoreError> {
-        let scopes: Vec<_> = key.access.scopes.iter().map(|scope| scope.as_str()).collect();
-        let scopes = json::rows(&scopes)?;
-        let projects = key.access.projects.as_ref().map(json::projects).transpose()?;
         let (key, hash) = (key.clone(), hash.as_bytes().to_vec());
-        self.write(move |conn, _| {
-            Box::pin(async move {
-                let (id, created_at) = (bytes(key.id), micros(key.created_at));
-                let (expires_at, last_used_at) = (key.expires_at.map(micros), key.last_used_at.map(micros));
-                sqlx::query!(
-                    "INSERT INTO webhooks_api_keys (id, hash, hint, name, scopes, projects, created_at, expires_at,
-                       last_used_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
-                    id,
-                    hash,
-                    key.hint,
-                    key.name,
-                    scopes,
-                    projects,
-                    created_at,
-                    expires_at,
-                    last_used_at
-                )
-                .execute(conn)
-                .await
-                .map_err(error::database)?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(move |conn, _| Box::pin(async move { create(conn, &key, hash).await })).await
     }
 
     async fn find(&self, hash: &ApiKeyHash) -> Result<Option<ApiKey>, StoreError> {
-        let hash = hash.as_bytes().to_vec();
-        let row = sqlx::query_as!(
-            ApiKeyRow,
-            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM webhooks_api_keys WHERE hash = ?1",
-            hash
-        )
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(error::database)?;
-        row.map(ApiKeyRow::key).transpose()
+        Ok(find(&mut *self.reader().await?, hash.as_bytes()).await?)
     }
 
     async fn get(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-        let id = bytes(id);
-        let row = sqlx::query_as!(
-            ApiKeyRow,
-            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM webhooks_api_keys WHERE id = ?1",
-            id
-        )
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(error::database)?;
-        row.map(ApiKeyRow::key).transpose()
+        Ok(get(&mut *self.reader().await?, bytes(id)).await?)
     }
 
     async fn list(&self, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, StoreError> {
-        let (before, limit) = (page.before.map(bytes), i64::from(page.limit) + 1);
-        let mut snapshot = self.listings.begin().await?;
-        let rows = sqlx::query_as!(
-            ApiKeyRow,
-            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-             FROM webhooks_api_keys WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2",
-            before,
-            limit
-        )
-        .fetch_all(&mut *snapshot)
-        .await
-        .map_err(error::database)?;
-        let id = |row: &ApiKeyRow| error::id_text(&row.id, ApiKeyId::from_uuid);
-        Page::read(rows, page.limit, id, ApiKeyRow::key)
+        Ok(list(&mut *self.listings.begin().await?, page).await?)
     }
 
     async fn delete(&self, id: ApiKeyId) -> Result<bool, StoreError> {
-        let id = bytes(id);
-        self.write(move |conn, _| {
-            Box::pin(async move {
-                let deleted = sqlx::query!("DELETE FROM webhooks_api_keys WHERE id = ?1", id)
-                    .execute(conn)
-                    .await
-                    .map_err(error::database)?;
-                Ok(deleted.rows_affected() > 0)
-            })
-        })
-        .await
+        self.write(move |conn, _| Box::pin(async move { delete(conn, bytes(id)).await })).await
     }
 
     async fn touch(&self, id: ApiKeyId, used_at: Timestamp) -> Result<(), StoreError> {
-        let (id, used_at) = (bytes(id), micros(used_at));
-        self.write(move |conn, _| {
-            Box::pin(async move {
-                sqlx::query!(
-                    "UPDATE webhooks_api_keys SET last_used_at = ?2
-                     WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
-                    id,
-                    used_at
-                )
-                .execute(conn)
-                .await
-                .map_err(error::database)?;
-                Ok(())
-            })
-        })
-        .await
+        self.write(move |conn, _| Box::pin(async move { touch(conn, bytes(id), micros(used_at)).await }))
+            .await
     }
+}
+
+/// A query for [`ApiKeyRow`]s under the given conditions.
+macro_rules! api_key_rows {
+    ($conditions:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at "
+                + "FROM webhooks_api_keys "
+                + $conditions
+            $(, $argument)*
+        )
+    };
+}
+
+async fn create(conn: &mut SqliteConnection, key: &ApiKey, hash: Vec<u8>) -> Result<(), DbError> {
+    let scopes: Vec<_> = key.access.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes = json::rows(&scopes)?;
+    let projects = key.access.projects.as_ref().map(json::projects).transpose()?;
+    let (id, created_at) = (bytes(key.id), micros(key.created_at));
+    let (expires_at, last_used_at) = (key.expires_at.map(micros), key.last_used_at.map(micros));
+    sqlx::query!(
+        "INSERT INTO webhooks_api_keys (id, hash, hint, name, scopes, projects, created_at, expires_at,
+           last_used_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
+        id,
+        hash,
+        key.hint,
+        key.name,
+        scopes,
+        projects,
+        created_at,
+        expires_at,
+        last_used_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn find(conn: &mut SqliteConnection, hash: &[u8]) -> Result<Option<ApiKey>, DbError> {
+    let row = api_key_rows!("WHERE hash = ?1", hash).fetch_optional(conn).await?;
+    Ok(row.map(ApiKeyRow::key).transpose()?)
+}
+
+async fn get(conn: &mut SqliteConnection, id: Vec<u8>) -> Result<Option<ApiKey>, DbError> {
+    let row = api_key_rows!("WHERE id = ?1", id).fetch_optional(conn).await?;
+    Ok(row.map(ApiKeyRow::key).transpose()?)
+}
+
+async fn list(conn: &mut SqliteConnection, page: PageRequest<ApiKeyId>) -> Result<Page<ApiKey>, DbError> {
+    let (before, limit) = (page.before.map(bytes), i64::from(page.limit) + 1);
+    let rows = api_key_rows!("WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2", before, limit)
+        .fetch_all(conn)
+        .await?;
+    let id = |row: &ApiKeyRow| error::id_text(&row.id, ApiKeyId::from_uuid);
+    Ok(Page::read(rows, page.limit, id, ApiKeyRow::key)?)
+}
+
+async fn delete(conn: &mut SqliteConnection, id: Vec<u8>) -> Result<bool, DbError> {
+    let deleted = sqlx::query!("DELETE FROM webhooks_api_keys WHERE id = ?1", id).execute(conn).await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+async fn touch(conn: &mut SqliteConnection, id: Vec<u8>, used_at: i64) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE webhooks_api_keys SET last_used_at = ?2
+         WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+        id,
+        used_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 fn bytes(id: ApiKeyId) -> Vec<u8> {

@@ -24,6 +24,29 @@ const CANTOPEN: u32 = 14;
 const PROTOCOL: u32 = 15;
 const NOTADB: u32 = 26;
 
+/// An error within the store: what a port reports, or an error of the driver, which is mapped to it. Each port
+/// method converts it once.
+#[derive(Debug)]
+pub(crate) struct DbError(StoreError);
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(database(error))
+    }
+}
+
+impl From<StoreError> for DbError {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<DbError> for StoreError {
+    fn from(error: DbError) -> Self {
+        error.0
+    }
+}
+
 /// Maps an error of the driver.
 pub(crate) fn database(error: sqlx::Error) -> StoreError {
     use sqlx::Error as E;

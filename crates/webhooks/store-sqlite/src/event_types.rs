@@ -5,9 +5,9 @@ use rdev_webhooks_domain::ports::{EventTypeRepository, Registered, RemovedType, 
 use rdev_webhooks_domain::{EventType, RegisteredType, Timestamp};
 use sqlx::SqliteConnection;
 
-use crate::error::Row;
+use crate::error::{DbError, Row};
 use crate::rows::micros;
-use crate::{SqliteStore, damage, error};
+use crate::{SqliteStore, damage};
 
 #[async_trait]
 impl EventTypeRepository for SqliteStore {
@@ -23,46 +23,45 @@ impl EventTypeRepository for SqliteStore {
     }
 
     async fn version(&self) -> Result<u64, StoreError> {
-        let version = sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version")
-            .fetch_one(&self.readers)
-            .await
-            .map_err(error::database)?;
-        to_version(version)
+        Ok(version(&mut *self.reader().await?).await?)
     }
 
     async fn all(&self) -> Result<Registered, StoreError> {
         // One view for both queries.
-        let mut snapshot = self.snapshot().await?;
-        let version = sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version")
-            .fetch_one(&mut *snapshot)
-            .await
-            .map_err(error::database)?;
-        let rows = sqlx::query!(
-            "SELECT name, description, schema, created_at, updated_at FROM webhooks_event_types ORDER BY name"
-        )
-        .fetch_all(&mut *snapshot)
-        .await
-        .map_err(error::database)?;
-        let types = rows.into_iter().map(|row| {
-            Ok::<_, StoreError>(RegisteredType {
-                name: Row { table: "event_types", id: &row.name }.parse("name", &row.name)?,
-                description: row.description,
-                schema: row.schema.map(Into::into),
-                created_at: Timestamp::from_micros(row.created_at),
-                updated_at: Timestamp::from_micros(row.updated_at),
-            })
-        });
-        let types = types.filter_map(damage::leave_out);
-        Ok(Registered { version: to_version(version)?, types: types.collect() })
+        Ok(all(&mut *self.snapshot().await?).await?)
     }
 }
 
-async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result<Option<i64>, StoreError> {
+async fn version(conn: &mut SqliteConnection) -> Result<u64, DbError> {
+    let stored =
+        sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version").fetch_one(conn).await?;
+    Ok(Row { table: "event_types_version", id: &stored }.number("version", stored)?)
+}
+
+async fn all(conn: &mut SqliteConnection) -> Result<Registered, DbError> {
+    let version = version(&mut *conn).await?;
+    let rows = sqlx::query!(
+        "SELECT name, description, schema, created_at, updated_at FROM webhooks_event_types ORDER BY name"
+    )
+    .fetch_all(conn)
+    .await?;
+    let types = rows.into_iter().map(|row| {
+        Ok::<_, StoreError>(RegisteredType {
+            name: Row { table: "event_types", id: &row.name }.parse("name", &row.name)?,
+            description: row.description,
+            schema: row.schema.map(Into::into),
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+        })
+    });
+    Ok(Registered { version, types: types.filter_map(damage::leave_out).collect() })
+}
+
+async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result<Option<i64>, DbError> {
     let name = event_type.name.as_str();
     let before = sqlx::query_scalar!("SELECT created_at FROM webhooks_event_types WHERE name = ?1", name)
         .fetch_optional(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
     let schema = event_type.schema.as_deref();
     let (created_at, updated_at) = (micros(event_type.created_at), micros(event_type.updated_at));
     sqlx::query!(
@@ -77,45 +76,34 @@ async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result
         updated_at
     )
     .execute(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     next_version(conn).await?;
     Ok(before)
 }
 
-async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, StoreError> {
+async fn remove(conn: &mut SqliteConnection, name: &str) -> Result<RemovedType, DbError> {
     let is_subscribed = sqlx::query_scalar!(
         r#"SELECT EXISTS (
-             SELECT 1 FROM webhooks_webhooks AS w CROSS JOIN json_each(iif(json_valid(w.events), w.events, '[]')) AS pattern
+             SELECT 1 FROM webhooks_webhooks AS w
+               CROSS JOIN json_each(iif(json_valid(w.events), w.events, '[]')) AS pattern
              WHERE w.deleted_at IS NULL AND pattern.value = ?1
            ) AS "is_subscribed!: bool"
            FROM webhooks_event_types WHERE name = ?1"#,
         name
     )
     .fetch_optional(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     match is_subscribed {
         None => return Ok(RemovedType::NotFound),
         Some(true) => return Ok(RemovedType::Subscribed),
         Some(false) => {}
     }
-    sqlx::query!("DELETE FROM webhooks_event_types WHERE name = ?1", name)
-        .execute(&mut *conn)
-        .await
-        .map_err(error::database)?;
+    sqlx::query!("DELETE FROM webhooks_event_types WHERE name = ?1", name).execute(&mut *conn).await?;
     next_version(conn).await?;
     Ok(RemovedType::Removed)
 }
 
-async fn next_version(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query!("UPDATE webhooks_event_types_version SET version = version + 1")
-        .execute(conn)
-        .await
-        .map_err(error::database)?;
+async fn next_version(conn: &mut SqliteConnection) -> Result<(), DbError> {
+    sqlx::query!("UPDATE webhooks_event_types_version SET version = version + 1").execute(conn).await?;
     Ok(())
-}
-
-fn to_version(stored: i64) -> Result<u64, StoreError> {
-    Row { table: "event_types_version", id: &stored }.number("version", stored)
 }

@@ -26,7 +26,8 @@ impl EventRepository for SqliteStore {
     }
 
     async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
-        self.event(id).await
+        let now = self.clock.now();
+        Ok(read::get(&mut *self.listings.begin().await?, id, now).await?)
     }
 
     async fn list(
@@ -34,7 +35,8 @@ impl EventRepository for SqliteStore {
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
-        self.list_events(filter, page).await
+        let now = self.clock.now();
+        Ok(read::list(&mut *self.listings.begin().await?, filter, page, now).await?)
     }
 
     async fn count_visible(
@@ -42,6 +44,8 @@ impl EventRepository for SqliteStore {
         events: &[EventId],
         visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
-        self.count_events(events, visible_to).await
+        let now = self.clock.now();
+        let counts = read::count(&mut *self.snapshot().await?, events, Some(visible_to), now).await?;
+        Ok(events.iter().map(|event| counts.get(event).copied().unwrap_or_default()).collect())
     }
 }

@@ -10,9 +10,10 @@ use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, Reme
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::error::{self, Row};
+use crate::SqliteStore;
+use crate::error::{self, DbError, Row};
 use crate::rows::micros;
-use crate::{SqliteStore, sealing};
+use crate::secrets::sealing;
 
 pub(crate) const TABLE: &str = "idempotency_keys";
 pub(crate) const OPERATION: &str = "operation";
@@ -37,7 +38,11 @@ impl IdempotencyRepository for SqliteStore {
         let key = *key;
         let answer = match end {
             KeyEnd::Answered(answer) => Some(seal(&self.keyring, RESPONSE, &key, &answer.0)?),
-            KeyEnd::Undone => return self.forget(key, token).await,
+            KeyEnd::Undone => {
+                return self
+                    .write(move |conn, _| Box::pin(async move { forget(conn, &key, token).await }))
+                    .await;
+            }
             KeyEnd::Unsettled => None,
         };
         self.write(move |conn, now| Box::pin(async move { settle(conn, &key, token, answer, now).await }))
@@ -57,26 +62,23 @@ impl IdempotencyRepository for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    async fn forget(&self, key: IdempotencyKey, token: LeaseToken) -> Result<bool, StoreError> {
-        self.write(move |conn, _| {
-            Box::pin(async move {
-                let (owner, digest, token) = (owner(&key), digest(&key), token.as_i64());
-                let forgotten = sqlx::query!(
-                    "DELETE FROM webhooks_idempotency_keys
-                     WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND response IS NULL",
-                    owner,
-                    digest,
-                    token
-                )
-                .execute(conn)
-                .await
-                .map_err(error::database)?;
-                Ok(forgotten.rows_affected() == 1)
-            })
-        })
-        .await
-    }
+/// Deletes a key without a response.
+async fn forget(
+    conn: &mut SqliteConnection,
+    key: &IdempotencyKey,
+    token: LeaseToken,
+) -> Result<bool, DbError> {
+    let (owner, digest, token) = (owner(key), digest(key), token.as_i64());
+    let forgotten = sqlx::query!(
+        "DELETE FROM webhooks_idempotency_keys
+         WHERE owner = ?1 AND digest = ?2 AND lease_token = ?3 AND response IS NULL",
+        owner,
+        digest,
+        token
+    )
+    .execute(conn)
+    .await?;
+    Ok(forgotten.rows_affected() == 1)
 }
 
 /// Claims a key. There is no other writer, so the row is unchanged between the read and the write.
@@ -86,7 +88,7 @@ async fn begin(
     request: &KeyRequest,
     sealed: &[u8],
     now: Timestamp,
-) -> Result<KeyState, StoreError> {
+) -> Result<KeyState, DbError> {
     let key = &request.key;
     let (owner, digest, token) = (owner(key), digest(key), request.token.as_i64());
     let (lease_expires_at, expires_at) = (after(now, request.lease_for), after(now, request.keep_for));
@@ -99,8 +101,7 @@ async fn begin(
         now
     )
     .fetch_optional(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let Some(known) = known else {
         sqlx::query!(
             "INSERT OR REPLACE INTO webhooks_idempotency_keys
@@ -114,8 +115,7 @@ async fn begin(
             expires_at
         )
         .execute(conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
         return Ok(KeyState::Taken { operation: request.operation, repeats: false });
     };
     let operation = open_operation(keyring, key, &known.operation)?;
@@ -136,8 +136,7 @@ async fn begin(
         lease_expires_at
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(KeyState::Taken { operation, repeats: true })
 }
 
@@ -148,7 +147,7 @@ async fn settle(
     token: LeaseToken,
     answer: Option<Vec<u8>>,
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DbError> {
     let (owner, digest, token, now) = (owner(key), digest(key), token.as_i64(), micros(now));
     let settled = sqlx::query!(
         "UPDATE webhooks_idempotency_keys SET response = ?4, lease_expires_at = ?5
@@ -160,12 +159,11 @@ async fn settle(
         now
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(settled.rows_affected() == 1)
 }
 
-async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, StoreError> {
+async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, DbError> {
     let now = micros(now);
     let pruned = sqlx::query!(
         "DELETE FROM webhooks_idempotency_keys WHERE rowid IN
@@ -174,13 +172,12 @@ async fn prune_step(conn: &mut SqliteConnection, now: Timestamp) -> Result<u64, 
         PRUNE_STEP
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(pruned.rows_affected())
 }
 
 /// Returns whether the operation under a key was already executed.
-pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, StoreError> {
+pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<bool, DbError> {
     let (owner, digest) = (owner(key), digest(key));
     let done = sqlx::query_scalar!(
         r#"SELECT is_done AS "is_done: bool" FROM webhooks_idempotency_keys WHERE owner = ?1 AND digest = ?2"#,
@@ -188,13 +185,12 @@ pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -
         digest
     )
     .fetch_optional(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(done == Some(true))
 }
 
 /// Records, with the other changes of this transaction, that the operation under a key was executed.
-pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), StoreError> {
+pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), DbError> {
     let (owner, digest) = (owner(key), digest(key));
     sqlx::query!(
         "UPDATE webhooks_idempotency_keys SET is_done = 1 WHERE owner = ?1 AND digest = ?2",
@@ -202,8 +198,7 @@ pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey)
         digest
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }
 

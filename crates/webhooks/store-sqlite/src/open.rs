@@ -16,8 +16,9 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use crate::clock::StoreClock;
 use crate::files::{self, Lock};
 use crate::listing::{Gate, Listings};
+use crate::secrets::resealing;
 use crate::writer::{Setup, WriteAheadLog, Writer};
-use crate::{SqliteOptions, SqliteStore, public_keys, rebase, resealing};
+use crate::{SqliteOptions, SqliteStore, rebase};
 
 /// The reason why a database could not be opened; the messages address the operator.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +119,6 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
     if !resealed.is_complete() {
         tracing::error!(secrets = %resealed, "some secrets cannot be read; operations that need them will fail");
     }
-    public_keys::fill(&mut conn, &keyring).await.map_err(failed)?;
     rebase::rebase_at_open(&mut conn, clock.now()).await.map_err(failed)?;
     prepare::expire_leases(&mut conn, clock.now()).await.map_err(failed)?;
 

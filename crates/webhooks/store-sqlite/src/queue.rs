@@ -18,16 +18,16 @@ use rdev_webhooks_domain::{
     Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey, RedeliveryRequest,
     Settlement, WebhookId,
 };
-
 use sqlx::SqliteConnection;
 
-use crate::{SqliteStore, error, json};
+use crate::error::{self, DbError};
+use crate::{SqliteStore, json};
 
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
-        let mut conn = self.readers.acquire().await.map_err(error::database)?;
-        discover::discover(&mut conn, after, limit, &self.targets, self.clock.now()).await
+        let mut conn = self.reader().await?;
+        Ok(discover::discover(&mut conn, after, limit, &self.targets, self.clock.now()).await?)
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
@@ -74,8 +74,8 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn survey(&self) -> Result<QueueSurvey, StoreError> {
-        let mut conn = self.readers.acquire().await.map_err(error::database)?;
-        survey::survey(&mut conn, self.clock.now()).await
+        let mut conn = self.reader().await?;
+        Ok(survey::survey(&mut conn, self.clock.now()).await?)
     }
 
     async fn cancel(
@@ -101,10 +101,7 @@ impl DeliveryQueue for SqliteStore {
         lock.verify().map_err(error::unwritable)?;
         lock.check_disk().map_err(error::unwritable)?;
         drop(lock);
-        sqlx::query_scalar!("SELECT count(*) FROM webhooks_clock")
-            .fetch_one(&self.readers)
-            .await
-            .map_err(error::database)?;
+        read_something(&mut *self.reader().await?).await?;
         if self.writer.has_failed() {
             self.write(|conn, _| Box::pin(write_something(conn))).await?;
         }
@@ -112,14 +109,19 @@ impl DeliveryQueue for SqliteStore {
     }
 }
 
+/// Reads a small table.
+async fn read_something(conn: &mut SqliteConnection) -> Result<(), DbError> {
+    sqlx::query_scalar!("SELECT count(*) FROM webhooks_clock").fetch_one(conn).await?;
+    Ok(())
+}
+
 /// Writes the smallest possible change.
-async fn write_something(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn write_something(conn: &mut SqliteConnection) -> Result<(), DbError> {
     sqlx::query(
         "INSERT INTO webhooks_write_probe (id, value) VALUES (1, randomblob(8))
          ON CONFLICT (id) DO UPDATE SET value = excluded.value",
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }

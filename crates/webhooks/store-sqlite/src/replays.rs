@@ -1,6 +1,7 @@
 //! [`ReplayRepository`].
 
 mod advance;
+pub(crate) mod rows;
 
 use std::collections::BTreeSet;
 
@@ -13,46 +14,16 @@ use rdev_webhooks_domain::{
 };
 use sqlx::SqliteConnection;
 
+use self::rows::{projects, replay_rows};
+use crate::error::{self, DbError};
 use crate::rows::micros;
-use crate::rows::replay::{self, projects, replay_rows};
-use crate::{SqliteStore, damage, error, json, visible};
+use crate::{SqliteStore, damage, json, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
         let now = self.clock.now();
-        let webhook = bytes_of_webhook(selection.webhook_id);
-        let (after, until) = (floor(selection.since), floor(selection.until));
-        let (status, at) = (selection.outcome.as_str(), micros(now));
-        let projects = projects(selection.projects.as_ref())?;
-        // One more shows whether there are more; it is not counted.
-        let most = i64::from(COUNT_LIMIT) + 1;
-        let mut snapshot = self.listings.begin().await?;
-        let row = sqlx::query!(
-            r#"SELECT count(*) AS "looked_at!: i64", count(*) FILTER (WHERE l.place < ?7 AND l.finished_at <= ?5
-                 AND (?6 IS NULL OR l.project IN (SELECT value FROM json_each(?6)))) AS "matched!: i64"
-               FROM (
-                 SELECT d.finished_at, d.project, row_number() OVER (ORDER BY d.id) AS place FROM (
-                   SELECT x.id, x.finished_at, x.project
-                   FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_status_id
-                   WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
-                   ORDER BY x.id LIMIT ?7) AS d) AS l"#,
-            webhook,
-            status,
-            after,
-            until,
-            at,
-            projects,
-            most
-        )
-        .fetch_one(&mut *snapshot)
-        .await
-        .map_err(error::database)?;
-        Ok(Matched {
-            deliveries: u64::try_from(row.matched).unwrap_or(0),
-            is_exact: row.looked_at < most,
-            at: now,
-        })
+        Ok(count(&mut *self.listings.begin().await?, selection, now).await?)
     }
 
     async fn begin(
@@ -69,9 +40,7 @@ impl ReplayRepository for SqliteStore {
     }
 
     async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
-        let id = bytes(id);
-        let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(&self.readers).await;
-        row.map_err(error::database)?.map(|row| row.replay()).transpose()
+        Ok(find(&mut *self.reader().await?, id).await?)
     }
 
     async fn list(
@@ -79,27 +48,7 @@ impl ReplayRepository for SqliteStore {
         filter: &ReplayFilter,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
-        let webhook = bytes_of_webhook(filter.webhook);
-        let before = page.before.map(bytes);
-        let projects = projects(filter.projects.as_ref())?;
-        let limit = i64::from(page.limit) + 1;
-        let mut snapshot = self.listings.begin().await?;
-        let rows = replay_rows!(
-            "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
-               AND (?3 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
-                 SELECT 1 FROM json_each(r.projects) AS replayed
-                 WHERE replayed.value NOT IN (SELECT value FROM json_each(?3)))))
-             ORDER BY r.id DESC LIMIT ?4",
-            webhook,
-            before,
-            projects,
-            limit
-        )
-        .fetch_all(&mut *snapshot)
-        .await
-        .map_err(error::database)?;
-        let id = |row: &replay::ReplayRow| error::id_text(&row.id, ReplayId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.replay())
+        Ok(list(&mut *self.listings.begin().await?, filter, page).await?)
     }
 
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
@@ -107,19 +56,8 @@ impl ReplayRepository for SqliteStore {
     }
 
     async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
-        let after = after.map_or_else(Vec::new, bytes);
-        let now = micros(self.clock.now());
-        let ids = sqlx::query_scalar!(
-            "SELECT id FROM webhooks_replays INDEXED BY webhooks_replays_by_next_step_at
-             WHERE next_step_at IS NOT NULL AND next_step_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
-            after,
-            limit,
-            now
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(error::database)?;
-        Ok(ids.iter().map(|id| replay::id(id)).filter_map(damage::leave_out).collect())
+        let now = self.clock.now();
+        Ok(due(&mut *self.reader().await?, after, limit, now).await?)
     }
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
@@ -129,6 +67,88 @@ impl ReplayRepository for SqliteStore {
         )
         .await
     }
+}
+
+async fn count(
+    conn: &mut SqliteConnection,
+    selection: &ReplaySelection,
+    now: Timestamp,
+) -> Result<Matched, DbError> {
+    let webhook = bytes_of_webhook(selection.webhook_id);
+    let (after, until) = (floor(selection.since), floor(selection.until));
+    let (status, at) = (selection.outcome.as_str(), micros(now));
+    let projects = projects(selection.projects.as_ref())?;
+    // One more shows whether there are more; it is not counted.
+    let limit = i64::from(COUNT_LIMIT) + 1;
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "scanned!: i64", count(*) FILTER (WHERE l.place < ?7 AND l.finished_at <= ?5
+             AND (?6 IS NULL OR l.project IN (SELECT value FROM json_each(?6)))) AS "matched!: i64"
+           FROM (
+             SELECT d.finished_at, d.project, row_number() OVER (ORDER BY d.id) AS place FROM (
+               SELECT x.id, x.finished_at, x.project
+               FROM webhooks_deliveries AS x INDEXED BY webhooks_deliveries_by_webhook_id_status_id
+               WHERE x.webhook_id = ?1 AND x.status = ?2 AND x.id > ?3 AND x.id < ?4
+               ORDER BY x.id LIMIT ?7) AS d) AS l"#,
+        webhook,
+        status,
+        after,
+        until,
+        at,
+        projects,
+        limit
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Matched {
+        deliveries: u64::try_from(row.matched).unwrap_or(0),
+        is_exact: row.scanned < limit,
+        at: now,
+    })
+}
+
+async fn list(
+    conn: &mut SqliteConnection,
+    filter: &ReplayFilter,
+    page: PageRequest<ReplayId>,
+) -> Result<Page<Replay>, DbError> {
+    let webhook = bytes_of_webhook(filter.webhook);
+    let before = page.before.map(bytes);
+    let projects = projects(filter.projects.as_ref())?;
+    let limit = i64::from(page.limit) + 1;
+    let rows = replay_rows!(
+        "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
+           AND (?3 IS NULL OR (r.projects IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM json_each(r.projects) AS replayed
+             WHERE replayed.value NOT IN (SELECT value FROM json_each(?3)))))
+         ORDER BY r.id DESC LIMIT ?4",
+        webhook,
+        before,
+        projects,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let id = |row: &rows::ReplayRow| error::id_text(&row.id, ReplayId::from_uuid);
+    Ok(Page::read(rows, page.limit, id, |row| row.replay())?)
+}
+
+async fn due(
+    conn: &mut SqliteConnection,
+    after: Option<ReplayId>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<ReplayId>, DbError> {
+    let (after, now) = (after.map_or_else(Vec::new, bytes), micros(now));
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM webhooks_replays INDEXED BY webhooks_replays_by_next_step_at
+         WHERE next_step_at IS NOT NULL AND next_step_at <= ?3 AND id > ?1 ORDER BY id LIMIT ?2",
+        after,
+        limit,
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.iter().map(|id| rows::id(id)).filter_map(damage::leave_out).collect())
 }
 
 fn bytes(id: ReplayId) -> Vec<u8> {
@@ -143,11 +163,10 @@ fn floor(at: Timestamp) -> Vec<u8> {
     DeliveryId::floor(at).as_uuid().as_bytes().to_vec()
 }
 
-/// Reads one replay, on the writing connection.
-async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay>, DbError> {
     let id = bytes(id);
-    let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(conn).await;
-    row.map_err(error::database)?.map(|row| row.replay()).transpose()
+    let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.replay()).transpose()?)
 }
 
 async fn begin(
@@ -155,7 +174,7 @@ async fn begin(
     replay: &Replay,
     visible_to: Option<&str>,
     now: Timestamp,
-) -> Result<ReplayBegun, StoreError> {
+) -> Result<ReplayBegun, DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
     if !visible::webhook(conn, &webhook, visible_to).await? {
@@ -167,8 +186,7 @@ async fn begin(
         webhook
     )
     .fetch_optional(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     match enabled {
         None => return Ok(ReplayBegun::WebhookDeleted),
         Some(false) => return Ok(ReplayBegun::WebhookDisabled),
@@ -178,12 +196,12 @@ async fn begin(
     let (since, until) = (micros(selection.since), micros(selection.until));
     let status = selection.outcome.as_str();
     let projects = projects(selection.projects.as_ref())?;
-    let matched = replay::count(replay.matched.deliveries)?;
+    let matched = rows::count(replay.matched.deliveries)?;
     let matched_at = micros(replay.matched.at);
-    let looked_to = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
+    let scan_cursor = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
-    let open = replay.is_open();
-    let (now, look_at) = (micros(now), open.then_some(micros(now)));
+    let is_open = replay.is_open();
+    let (now, next_step_at) = (micros(now), is_open.then_some(micros(now)));
     let inserted = sqlx::query!(
         "INSERT INTO webhooks_replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
            matched_at, scan_cursor, queued, pending_count, succeeded, failed, cancelled, state, ended_at, is_open,
@@ -199,16 +217,15 @@ async fn begin(
         matched,
         replay.matched.is_exact,
         matched_at,
-        looked_to,
+        scan_cursor,
         state,
         ended_at,
-        open,
-        look_at,
+        is_open,
+        next_step_at,
         now
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(if inserted.rows_affected() == 0 { ReplayBegun::AlreadyRunning } else { ReplayBegun::Started })
 }
 
@@ -216,13 +233,13 @@ async fn cancel(
     conn: &mut SqliteConnection,
     id: ReplayId,
     now: Timestamp,
-) -> Result<Option<ReplayCancelled>, StoreError> {
+) -> Result<Option<ReplayCancelled>, DbError> {
     let Some(mut replay) = find(conn, id).await? else {
         return Ok(None);
     };
     if !replay.cancel(CancelReason::Requested, now) {
         return Ok(Some(ReplayCancelled::Ended(replay)));
     }
-    replay::save(conn, &replay, now).await?;
+    rows::save(conn, &replay, now).await?;
     Ok(Some(ReplayCancelled::Cancelled(replay)))
 }

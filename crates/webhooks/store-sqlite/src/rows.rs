@@ -2,8 +2,6 @@
 
 pub(crate) mod attempt;
 pub(crate) mod delivery;
-pub(crate) mod replay;
-pub(crate) mod webhook;
 
 use std::collections::BTreeSet;
 use std::str::FromStr;

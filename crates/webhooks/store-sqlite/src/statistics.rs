@@ -11,7 +11,7 @@ use rdev_webhooks_domain::statistics::{
 use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::error::{self, Row};
+use crate::error::{self, DbError, Row};
 use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
 use crate::{SqliteStore, json};
@@ -107,7 +107,7 @@ async fn add(
     bucket: Bucket,
     at: Timestamp,
     sums: &Sums,
-) -> Result<(), StoreError> {
+) -> Result<(), DbError> {
     let (id, seconds, at) = (webhook.as_uuid().as_bytes().to_vec(), bucket.seconds(), micros(at));
     let known = sqlx::query_as!(
         SumsRow,
@@ -118,8 +118,7 @@ async fn add(
         at
     )
     .fetch_optional(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut sum = sums.clone();
     if let Some(known) = known {
         sum.add(&known.sums(webhook)?);
@@ -145,12 +144,11 @@ async fn add(
         time_to_success
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }
 
-async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Sums, StoreError> {
+async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Sums, DbError> {
     let (id, seconds, since) =
         (webhook.as_uuid().as_bytes().to_vec(), span.bucket.seconds(), micros(span.since));
     let rows = sqlx::query_as!(
@@ -162,8 +160,7 @@ async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Re
         since
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut sums = Sums::default();
     for row in rows {
         sums.add(&row.sums(webhook)?);
@@ -176,7 +173,7 @@ async fn backlog(
     conn: &mut SqliteConnection,
     webhook: WebhookId,
     projects: Option<&str>,
-) -> Result<Backlog, StoreError> {
+) -> Result<Backlog, DbError> {
     let (id, limit) = (webhook.as_uuid().as_bytes().to_vec(), Backlog::LIMIT + 1);
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!: i64", min(id) AS "oldest: Vec<u8>"
@@ -191,8 +188,7 @@ async fn backlog(
         limit
     )
     .fetch_one(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let oldest = row.oldest.map(|id| error::uuid("deliveries", "id", &id)).transpose()?;
     // The limit bounds it.
     Ok(Backlog::of(u32::try_from(row.count).unwrap_or(u32::MAX), oldest.map(DeliveryId::from_uuid)))
@@ -203,7 +199,7 @@ async fn forget_some(
     conn: &mut SqliteConnection,
     bucket: Bucket,
     before: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DbError> {
     let (seconds, before) = (bucket.seconds(), micros(before));
     let removed = sqlx::query!(
         "DELETE FROM webhooks_statistics WHERE (webhook_id, bucket_seconds, bucket_at) IN
@@ -214,8 +210,7 @@ async fn forget_some(
         FORGET_STEP
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(removed.rows_affected() == FORGET_STEP.unsigned_abs())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::StoreError;
+use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Notify;
 
@@ -96,14 +97,16 @@ impl SqliteStore {
         let seen_at: Option<i64> = self
             .write(|conn, _| {
                 Box::pin(async move {
-                    sqlx::query_scalar!("SELECT seen_at FROM webhooks_clock")
-                        .fetch_one(conn)
-                        .await
-                        .map_err(error::database)
+                    Ok(sqlx::query_scalar!("SELECT seen_at FROM webhooks_clock").fetch_one(conn).await?)
                 })
             })
             .await?;
         Ok(seen_at.map_or_else(|| self.clock.now(), Timestamp::from_micros))
+    }
+
+    /// Returns a connection for reads.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.readers.acquire().await.map_err(error::database)
     }
 
     /// Returns one consistent view of the database, for several queries.

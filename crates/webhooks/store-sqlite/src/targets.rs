@@ -10,9 +10,10 @@ use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
-use crate::rows::webhook;
-use crate::sealing::{self, SealedSecrets};
-use crate::{damage, error, json};
+use crate::error::DbError;
+use crate::secrets::sealing::{self, SealedSecrets};
+use crate::webhooks::rows as webhook;
+use crate::{damage, json};
 
 /// Maximum number of targets kept.
 const CAPACITY: usize = 10_000;
@@ -36,7 +37,7 @@ impl Targets {
         conn: &mut SqliteConnection,
         keyring: &Keyring,
         versions: &HashMap<WebhookId, u64>,
-    ) -> Result<HashMap<WebhookId, Arc<DeliveryTarget>>, StoreError> {
+    ) -> Result<HashMap<WebhookId, Arc<DeliveryTarget>>, DbError> {
         let mut found = self.known(versions);
         if found.len() == versions.len() {
             return Ok(found);
@@ -50,8 +51,7 @@ impl Targets {
             missing
         )
         .fetch_all(conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
         for row in rows {
             let id = webhook::id(&row.id);
             match row.target(keyring) {

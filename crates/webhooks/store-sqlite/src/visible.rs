@@ -1,10 +1,9 @@
 //! Visibility checks for project-scoped callers before a change. There is only one writer, so the result
 //! holds until the change is made.
 
-use rdev_webhooks_domain::ports::StoreError;
 use sqlx::SqliteConnection;
 
-use crate::error;
+use crate::error::DbError;
 use crate::rows::delivery::DeliveryRow;
 
 /// Returns whether a webhook takes only events of these projects; always true without projects.
@@ -12,20 +11,19 @@ pub(crate) async fn webhook(
     conn: &mut SqliteConnection,
     id: &[u8],
     visible_to: Option<&str>,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DbError> {
     let Some(visible_to) = visible_to else {
         return Ok(true);
     };
     let found = sqlx::query_scalar!(
         "SELECT count(*) FROM webhooks_webhooks AS w
-         WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
-           WHERE own.value NOT IN (SELECT value FROM json_each(?2)))",
+         WHERE w.id = ?1 AND w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+           WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?2)))",
         id,
         visible_to
     )
     .fetch_one(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(found > 0)
 }
 
@@ -34,7 +32,7 @@ pub(crate) async fn delivery(
     conn: &mut SqliteConnection,
     row: &DeliveryRow,
     visible_to: Option<&str>,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DbError> {
     let Some(visible_to) = visible_to else {
         return Ok(true);
     };
@@ -44,8 +42,7 @@ pub(crate) async fn delivery(
         visible_to
     )
     .fetch_one(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     // `None` for an event without a project.
     Ok(of_theirs == Some(true) && webhook(conn, &row.webhook_id, Some(visible_to)).await?)
 }

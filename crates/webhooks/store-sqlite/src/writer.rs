@@ -11,7 +11,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::error;
+use crate::error::{self, DbError};
 
 mod checkpoint;
 mod group;
@@ -26,7 +26,7 @@ pub(crate) use task::Setup;
 const QUEUE_LEN: usize = 1_024;
 
 /// The work of a job on the writing connection.
-pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+pub(crate) type JobFuture<'c, T> = Pin<Box<dyn Future<Output = Result<T, DbError>> + Send + 'c>>;
 
 /// The response to a job's caller, after the group has committed or failed.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) -> Wake + Send>;
@@ -135,7 +135,7 @@ impl Writer {
                 if !begins.begin() {
                     return Outcome { keep: false, answer: Box::new(|_| false) };
                 }
-                let result = job(conn, now).await;
+                let result = job(conn, now).await.map_err(StoreError::from);
                 Outcome {
                     keep: result.is_ok(),
                     answer: Box::new(move |committed| {
@@ -241,7 +241,7 @@ mod tests {
 
     fn execute<'c>(conn: &'c mut SqliteConnection, sql: &'static str) -> JobFuture<'c, u64> {
         Box::pin(async move {
-            let done = sqlx::query(sql).execute(conn).await.map_err(error::database)?;
+            let done = sqlx::query(sql).execute(conn).await?;
             Ok(done.rows_affected())
         })
     }

@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, PublishOutcome, Published, Timestamp, WebhookId};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::subscribers::{Receivers, Subscribers};
-use crate::error::{self, Row};
+use crate::error::{self, DbError, Row};
 use crate::json::{self, Blobs, Place};
 use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
@@ -47,7 +46,7 @@ pub(crate) async fn publish(
     conn: &mut SqliteConnection,
     calls: &[Call<'_>],
     now: Timestamp,
-) -> Result<Option<Vec<PublishOutcome>>, StoreError> {
+) -> Result<Option<Vec<PublishOutcome>>, DbError> {
     let events: Vec<_> = calls.iter().flat_map(|call| call.events.iter().copied()).collect();
     let mut known = published_before(conn, &events).await?;
     let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
@@ -90,7 +89,8 @@ pub(crate) async fn publish(
             batch.add(event, receivers);
             if let Some(key @ (project, text)) = key {
                 known.insert(key, published);
-                batch.keys.push((project, text, json::id(event.id.as_uuid()), published.deliveries));
+                let event_id = json::id(event.id.as_uuid());
+                batch.keys.push(KeyRow { project, key: text, event_id, deliveries: published.deliveries });
             }
             answers.push(published);
         }
@@ -105,7 +105,7 @@ pub(crate) async fn publish_missing(
     conn: &mut SqliteConnection,
     call: &Call<'_>,
     now: Timestamp,
-) -> Result<PublishOutcome, StoreError> {
+) -> Result<PublishOutcome, DbError> {
     let mut there = stored_before(conn, &call.events).await?;
     let (stored, missing): (Vec<_>, Vec<_>) =
         call.events.iter().copied().partition(|event| there.contains_key(&event.id));
@@ -138,7 +138,7 @@ pub(crate) async fn publish_missing(
 async fn stored_before(
     conn: &mut SqliteConnection,
     events: &[&NewEvent],
-) -> Result<HashMap<EventId, Published>, StoreError> {
+) -> Result<HashMap<EventId, Published>, DbError> {
     let ids = json::ids(events.iter().map(|event| event.id.as_uuid()))?;
     let rows = sqlx::query!(
         r#"SELECT e.id, (SELECT count(*) FROM webhooks_deliveries AS d WHERE d.event_id = e.id) AS "deliveries!: i64"
@@ -146,8 +146,7 @@ async fn stored_before(
         ids
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut there = HashMap::with_capacity(rows.len());
     for row in rows {
         let id = error::uuid("events", "id", &row.id).map(EventId::from_uuid)?;
@@ -166,7 +165,7 @@ fn key(event: &NewEvent) -> Option<Key<'_>> {
 async fn published_before<'a>(
     conn: &mut SqliteConnection,
     events: &[&'a NewEvent],
-) -> Result<HashMap<Key<'a>, Published>, StoreError> {
+) -> Result<HashMap<Key<'a>, Published>, DbError> {
     let keys: Vec<_> = events.iter().filter_map(|event| key(event)).collect();
     let mut known = HashMap::new();
     if keys.is_empty() {
@@ -180,8 +179,7 @@ async fn published_before<'a>(
         lookups
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     for row in rows {
         let asked = usize::try_from(row.lookup).ok().and_then(|at| keys.get(at));
         let key = *asked.ok_or_else(|| error::internal("a lookup got a result that was not requested"))?;
@@ -198,11 +196,32 @@ struct Batch<'a> {
     events: Vec<EventRow<'a>>,
     bodies: Blobs,
     deliveries: Vec<NewDelivery>,
-    keys: Vec<(&'a str, &'a str, String, u32)>,
+    keys: Vec<KeyRow<'a>>,
 }
 
+/// An event to insert; the members have the names of the columns.
 #[derive(Serialize)]
-struct EventRow<'a>(String, Option<&'a str>, &'a str, Option<&'a str>, i64, Option<String>, Place);
+struct EventRow<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    event_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<&'a str>,
+    timestamp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    body: Place,
+}
+
+/// An event key to insert.
+#[derive(Serialize)]
+struct KeyRow<'a> {
+    project: &'a str,
+    key: &'a str,
+    event_id: String,
+    deliveries: u32,
+}
 
 /// A delivery to insert. They are ordered by webhook: the two largest indexes begin with it, so that the deliveries
 /// of a webhook change the same pages one after the other.
@@ -229,18 +248,18 @@ impl<'a> Batch<'a> {
             let id = DeliveryId::derive(event.id, *webhook);
             self.deliveries.push(NewDelivery { webhook: *webhook, id, event: event.id });
         }
-        self.events.push(EventRow(
-            json::id(event.id.as_uuid()),
-            event.key.as_ref().map(|key| key.as_str()),
-            event.event_type.as_str(),
+        self.events.push(EventRow {
+            id: json::id(event.id.as_uuid()),
+            key: event.key.as_ref().map(|key| key.as_str()),
+            event_type: event.event_type.as_str(),
             project,
-            micros(event.timestamp),
-            event.traceparent.map(|trace| trace.to_string()),
-            self.bodies.push(&event.body),
-        ));
+            timestamp: micros(event.timestamp),
+            traceparent: event.traceparent.map(|trace| trace.to_string()),
+            body: self.bodies.push(&event.body),
+        });
     }
 
-    async fn insert(self, conn: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+    async fn insert(self, conn: &mut SqliteConnection, now: Timestamp) -> Result<(), DbError> {
         if !self.events.is_empty() {
             insert_events(conn, &self.events, self.bodies).await?;
         }
@@ -258,20 +277,20 @@ async fn insert_events(
     conn: &mut SqliteConnection,
     events: &[EventRow<'_>],
     bodies: Blobs,
-) -> Result<(), StoreError> {
+) -> Result<(), DbError> {
     let (events, bodies) = (json::rows(&events)?, bodies.into_bytes());
     sqlx::query!(
         "WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
          INSERT INTO webhooks_events (id, key, event_type, project, timestamp, traceparent, body)
-         SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-           coalesce(substr(?2, value ->> '$[6][0]', value ->> '$[6][1]'), x'')
+         SELECT unhex(value ->> 'id'), value ->> 'key', value ->> 'event_type', value ->> 'project',
+           value ->> 'timestamp', value ->> 'traceparent',
+           coalesce(substr(?2, value ->> '$.body[0]', value ->> '$.body[1]'), x'')
          FROM batch",
         events,
         bodies
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }
 
@@ -281,7 +300,7 @@ async fn insert_deliveries(
     conn: &mut SqliteConnection,
     mut deliveries: Vec<NewDelivery>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), DbError> {
     deliveries.sort_unstable();
     let count = i64::try_from(deliveries.len()).map_err(|_| error::internal("too many deliveries"))?;
     let mut ids = Vec::with_capacity(deliveries.len() * 48);
@@ -309,26 +328,22 @@ async fn insert_deliveries(
         due_at
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     if i64::try_from(inserted.rows_affected()) != Ok(count) {
-        return Err(error::internal("a delivery was published without its event"));
+        return Err(error::internal("a delivery was published without its event").into());
     }
     Ok(())
 }
 
-async fn insert_keys(
-    conn: &mut SqliteConnection,
-    keys: &[(&str, &str, String, u32)],
-) -> Result<(), StoreError> {
+async fn insert_keys(conn: &mut SqliteConnection, keys: &[KeyRow<'_>]) -> Result<(), DbError> {
     let keys = json::rows(&keys)?;
     sqlx::query!(
         "INSERT INTO webhooks_event_keys (project, key, event_id, deliveries)
-         SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3 FROM json_each(?1)",
+         SELECT value ->> 'project', value ->> 'key', unhex(value ->> 'event_id'), value ->> 'deliveries'
+         FROM json_each(?1)",
         keys
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }

@@ -9,9 +9,9 @@ use rdev_webhooks_domain::{
 };
 use sqlx::SqliteConnection;
 
-use crate::error::{self, Row};
+use crate::error::{self, DbError, Row};
+use crate::json;
 use crate::rows::micros;
-use crate::{SqliteStore, json};
 
 /// The row of an event.
 struct EventRow {
@@ -76,79 +76,64 @@ struct Bounds<'a> {
     max_body: i64,
 }
 
-impl SqliteStore {
-    pub(super) async fn event(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
-        let now = self.clock.now();
-        let mut snapshot = self.listings.begin().await?;
-        let bytes = id.as_uuid().as_bytes().to_vec();
-        let row = sqlx::query_as!(
-            EventRow,
-            "SELECT id, key, event_type, project, timestamp, body FROM webhooks_events WHERE id = ?1",
-            bytes
-        )
-        .fetch_optional(&mut *snapshot)
-        .await
-        .map_err(error::database)?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let counts = count(&mut snapshot, &[id], None, now).await?;
-        row.record(&counts).map(Some)
-    }
-
-    pub(super) async fn list_events(
-        &self,
-        filter: &EventFilter,
-        page: PageRequest<EventId>,
-    ) -> Result<Page<EventRecord>, StoreError> {
-        let now = self.clock.now();
-        let bytes = |id: EventId| id.as_uuid().as_bytes().to_vec();
-        let until = filter.until.map(EventId::floor);
-        let high = [until, page.before].into_iter().flatten().min();
-        let mut bounds = Bounds {
-            low: filter.since.map(EventId::floor).map_or_else(Vec::new, bytes),
-            // One byte more than an id has sorts after every id.
-            high: high.map_or_else(|| vec![0xff; 17], bytes),
-            event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
-            project: filter.project.as_ref().map(|project| project.as_str()),
-            limit: i64::from(page.limit) + 1,
-            max_body: MAX_LISTED_BODY as i64,
-        };
-        let mut snapshot = self.listings.begin().await?;
-        let rows = match &filter.visible_to {
-            None => fetch(&mut snapshot, &bounds).await?,
-            Some(projects) => {
-                // The index has each project's events in order: take a page of each and merge them.
-                let mut rows = Vec::new();
-                for project in
-                    projects.iter().filter(|one| filter.project.as_ref().is_none_or(|it| it == *one))
-                {
-                    bounds.project = Some(project.as_str());
-                    rows.extend(fetch(&mut snapshot, &bounds).await?);
-                }
-                rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
-                rows
-            }
-        };
-        let ids: Vec<_> = rows.iter().filter_map(|row| row.id().ok()).collect();
-        let counts = count(&mut snapshot, &ids, filter.visible_to.as_ref(), now).await?;
-        let id = |row: &EventRow| error::id_text(&row.id, EventId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.record(&counts))
-    }
-
-    pub(super) async fn count_events(
-        &self,
-        events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
-    ) -> Result<Vec<DeliveryCounts>, StoreError> {
-        let now = self.clock.now();
-        let mut snapshot = self.snapshot().await?;
-        let counts = count(&mut snapshot, events, Some(visible_to), now).await?;
-        Ok(events.iter().map(|event| counts.get(event).copied().unwrap_or_default()).collect())
-    }
+pub(super) async fn get(
+    conn: &mut SqliteConnection,
+    id: EventId,
+    now: Timestamp,
+) -> Result<Option<EventRecord>, DbError> {
+    let bytes = id.as_uuid().as_bytes().to_vec();
+    let row = sqlx::query_as!(
+        EventRow,
+        "SELECT id, key, event_type, project, timestamp, body FROM webhooks_events WHERE id = ?1",
+        bytes
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let counts = count(conn, &[id], None, now).await?;
+    Ok(Some(row.record(&counts)?))
 }
 
-async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, StoreError> {
+pub(super) async fn list(
+    conn: &mut SqliteConnection,
+    filter: &EventFilter,
+    page: PageRequest<EventId>,
+    now: Timestamp,
+) -> Result<Page<EventRecord>, DbError> {
+    let bytes = |id: EventId| id.as_uuid().as_bytes().to_vec();
+    let until = filter.until.map(EventId::floor);
+    let high = [until, page.before].into_iter().flatten().min();
+    let mut bounds = Bounds {
+        low: filter.since.map(EventId::floor).map_or_else(Vec::new, bytes),
+        // One byte more than an id has sorts after every id.
+        high: high.map_or_else(|| vec![0xff; 17], bytes),
+        event_type: filter.event_type.as_ref().map(|event_type| event_type.as_str()),
+        project: filter.project.as_ref().map(|project| project.as_str()),
+        limit: i64::from(page.limit) + 1,
+        max_body: MAX_LISTED_BODY as i64,
+    };
+    let rows = match &filter.visible_to {
+        None => fetch(&mut *conn, &bounds).await?,
+        Some(projects) => {
+            // The index has each project's events in order: take a page of each and merge them.
+            let mut rows = Vec::new();
+            for project in projects.iter().filter(|one| filter.project.as_ref().is_none_or(|it| it == *one)) {
+                bounds.project = Some(project.as_str());
+                rows.extend(fetch(&mut *conn, &bounds).await?);
+            }
+            rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+            rows
+        }
+    };
+    let ids: Vec<_> = rows.iter().filter_map(|row| row.id().ok()).collect();
+    let counts = count(conn, &ids, filter.visible_to.as_ref(), now).await?;
+    let id = |row: &EventRow| error::id_text(&row.id, EventId::from_uuid);
+    Ok(Page::read(rows, page.limit, id, |row| row.record(&counts))?)
+}
+
+async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, DbError> {
     // A project is rarer than a type.
     let rows = if bounds.project.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_project_id WHERE e.project = ?4", bounds)
@@ -161,17 +146,17 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
     } else {
         event_rows!("WHERE true", bounds).fetch_all(conn).await
     };
-    rows.map_err(error::database)
+    Ok(rows?)
 }
 
 /// Counts the deliveries of events by their status at `now`; for a project-scoped caller, only the visible
 /// ones.
-async fn count(
+pub(super) async fn count(
     conn: &mut SqliteConnection,
     events: &[EventId],
     visible_to: Option<&BTreeSet<ProjectName>>,
     now: Timestamp,
-) -> Result<HashMap<EventId, DeliveryCounts>, StoreError> {
+) -> Result<HashMap<EventId, DeliveryCounts>, DbError> {
     let events = json::ids(events.iter().map(EventId::as_uuid))?;
     let visible_to = visible_to.map(json::projects).transpose()?;
     let now = micros(now);
@@ -187,16 +172,15 @@ async fn count(
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
              AND (?3 IS NULL OR webhook_id IN (
                SELECT w.id FROM webhooks_webhooks AS w
-               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
-                 WHERE own.value NOT IN (SELECT value FROM json_each(?3)))))
+               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+                 WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,
         events,
         now,
         visible_to
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut counts: HashMap<EventId, DeliveryCounts> = HashMap::new();
     for row in rows {
         let event = error::uuid("deliveries", "event_id", &row.event_id).map(EventId::from_uuid)?;

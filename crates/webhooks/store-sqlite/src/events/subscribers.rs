@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{NewEvent, ProjectName, Target, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::rows::webhook;
-use crate::{error, json};
+use crate::error::{self, DbError};
+use crate::json;
+use crate::webhooks::rows as webhook;
 
 /// The properties of an event that decide which webhooks receive it, and how many of these its producer sees.
 /// The events of a batch have few different combinations.
@@ -67,7 +67,7 @@ impl<'a> Subscribers<'a> {
         conn: &mut SqliteConnection,
         events: &[&'a NewEvent],
         limit: u64,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, DbError> {
         let mut found: HashMap<Address<'a>, Receivers> = HashMap::new();
         let mut subscribed: Vec<Address<'a>> = Vec::new();
         let mut lookups: Vec<(&str, Vec<String>)> = Vec::new();
@@ -128,35 +128,34 @@ async fn count_visible(
     conn: &mut SqliteConnection,
     webhooks: &[WebhookId],
     visible_to: &BTreeSet<ProjectName>,
-) -> Result<u32, StoreError> {
+) -> Result<u32, DbError> {
     if webhooks.is_empty() {
         return Ok(0);
     }
     let (webhooks, visible_to) =
         (json::ids(webhooks.iter().map(WebhookId::as_uuid))?, json::projects(visible_to)?);
-    sqlx::query_scalar!(
+    let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!: u32" FROM webhooks_webhooks AS w
            WHERE w.id IN (SELECT unhex(value) FROM json_each(?1)) AND w.projects <> '[]'
-             AND NOT EXISTS (SELECT 1 FROM json_each(w.projects) AS own
-               WHERE own.value NOT IN (SELECT value FROM json_each(?2)))"#,
+             AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+               WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?2)))"#,
         webhooks,
         visible_to
     )
     .fetch_one(conn)
-    .await
-    .map_err(error::database)
+    .await?;
+    Ok(count)
 }
 
 /// Returns the enabled ones among the webhooks, with their versions.
-async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(WebhookId, u64)>, StoreError> {
+async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(WebhookId, u64)>, DbError> {
     let rows = sqlx::query!(
         "SELECT id, version FROM webhooks_webhooks
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_at IS NULL AND deleted_at IS NULL",
         ids
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     rows.iter()
         .map(|row| {
             let id = webhook::id(&row.id)?;
@@ -171,7 +170,7 @@ async fn subscribing(
     conn: &mut SqliteConnection,
     lookups: String,
     limit: u64,
-) -> Result<Vec<(usize, WebhookId)>, StoreError> {
+) -> Result<Vec<(usize, WebhookId)>, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = sqlx::query!(
         r#"SELECT DISTINCT CAST(lookup.key AS INTEGER) AS "lookup!: i64", w.id
@@ -186,8 +185,7 @@ async fn subscribing(
         limit
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
         answers.push((usize::try_from(row.lookup).unwrap_or(usize::MAX), webhook::id(&row.id)?));

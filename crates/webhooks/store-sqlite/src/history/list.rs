@@ -6,9 +6,10 @@ use rdev_webhooks_domain::{
 };
 use sqlx::SqliteConnection;
 
+use crate::error::{self, DbError};
+use crate::json;
 use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
 use crate::rows::micros;
-use crate::{SqliteStore, error, json};
 
 /// The parameters of a query for a page.
 struct Bounds<'a> {
@@ -30,9 +31,10 @@ struct Bounds<'a> {
 
 /// A query for deliveries within bounds, by the given look-up.
 macro_rules! page {
-    ($from:literal, $bounds:expr) => {
+    ($look_up:literal, $bounds:expr) => {
         delivery_rows!(
-            $from
+            "FROM webhooks_deliveries AS d "
+                + $look_up
                 + " AND d.id >= ?1 AND d.id < ?2 AND (?3 IS NULL OR d.event_type = ?3)
                     AND (?4 IS NULL OR d.project = ?4)
                     AND (?5 IS NULL OR d.status = ?5)
@@ -43,8 +45,9 @@ macro_rules! page {
                     AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
                     AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
                       AND d.webhook_id IN (SELECT w.id FROM webhooks_webhooks AS w
-                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS own
-                          WHERE own.value NOT IN (SELECT value FROM json_each(?10))))))
+                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+                          WHERE own.webhook_id = w.id
+                            AND own.project NOT IN (SELECT value FROM json_each(?10))))))
                   ORDER BY d.id DESC LIMIT ?11",
             $bounds.low,
             $bounds.high,
@@ -61,31 +64,28 @@ macro_rules! page {
     };
 }
 
-impl SqliteStore {
-    pub(super) async fn list_deliveries(
-        &self,
-        filter: &DeliveryFilter,
-        page: PageRequest<DeliveryId>,
-    ) -> Result<Page<Delivery>, StoreError> {
-        let now = self.clock.now();
-        let mut bounds = Bounds::new(filter, page, now)?;
-        let mut snapshot = self.listings.begin().await?;
-        let rows = match (&bounds.event, &bounds.webhook, bounds.status) {
-            (None, Some(_), None) => {
-                // The index has each status of a webhook in order: take a page of each and merge them.
-                let mut rows = Vec::new();
-                for status in [UNFINISHED, "succeeded", "failed", "cancelled"] {
-                    bounds.status = Some(status);
-                    rows.extend(fetch(&mut snapshot, &bounds).await?);
-                }
-                rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
-                rows
+pub(super) async fn list(
+    conn: &mut SqliteConnection,
+    filter: &DeliveryFilter,
+    page: PageRequest<DeliveryId>,
+    now: Timestamp,
+) -> Result<Page<Delivery>, DbError> {
+    let mut bounds = Bounds::new(filter, page, now)?;
+    let rows = match (&bounds.event, &bounds.webhook, bounds.status) {
+        (None, Some(_), None) => {
+            // The index has each status of a webhook in order: take a page of each and merge them.
+            let mut rows = Vec::new();
+            for status in [UNFINISHED, "succeeded", "failed", "cancelled"] {
+                bounds.status = Some(status);
+                rows.extend(fetch(&mut *conn, &bounds).await?);
             }
-            _ => fetch(&mut snapshot, &bounds).await?,
-        };
-        let id = |row: &DeliveryRow| error::id_text(&row.id, DeliveryId::from_uuid);
-        Page::read(rows, page.limit, id, |row| row.delivery(now))
-    }
+            rows.sort_unstable_by(|one, other| other.id.cmp(&one.id));
+            rows
+        }
+        _ => fetch(&mut *conn, &bounds).await?,
+    };
+    let id = |row: &DeliveryRow| error::id_text(&row.id, DeliveryId::from_uuid);
+    Ok(Page::read(rows, page.limit, id, |row| row.delivery(now))?)
 }
 
 impl<'a> Bounds<'a> {
@@ -120,33 +120,22 @@ const fn is_unfinished(status: DeliveryStatus) -> bool {
 }
 
 /// Uses the index that leaves the fewest rows to read.
-async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<DeliveryRow>, StoreError> {
+async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<DeliveryRow>, DbError> {
     let rows = if bounds.event.is_some() {
-        page!(
-            "FROM webhooks_deliveries AS d
-          INDEXED BY webhooks_deliveries_by_event_id WHERE d.event_id = ?9",
-            bounds
-        )
-        .fetch_all(conn)
-        .await
+        page!("INDEXED BY webhooks_deliveries_by_event_id WHERE d.event_id = ?9", bounds)
+            .fetch_all(conn)
+            .await
     } else if bounds.webhook.is_some() && bounds.status.is_some() {
         page!(
-            "FROM webhooks_deliveries AS d
-               INDEXED BY webhooks_deliveries_by_webhook_id_status_id WHERE d.webhook_id = ?8 AND d.status = ?5",
+            "INDEXED BY webhooks_deliveries_by_webhook_id_status_id WHERE d.webhook_id = ?8 AND d.status = ?5",
             bounds
         )
         .fetch_all(conn)
         .await
     } else if bounds.status.is_some() {
-        page!(
-            "FROM webhooks_deliveries AS d
-          INDEXED BY webhooks_deliveries_by_status_id WHERE d.status = ?5",
-            bounds
-        )
-        .fetch_all(conn)
-        .await
+        page!("INDEXED BY webhooks_deliveries_by_status_id WHERE d.status = ?5", bounds).fetch_all(conn).await
     } else {
-        page!("FROM webhooks_deliveries AS d WHERE true", bounds).fetch_all(conn).await
+        page!("WHERE true", bounds).fetch_all(conn).await
     };
-    rows.map_err(error::database)
+    Ok(rows?)
 }

@@ -1,11 +1,12 @@
 //! Retention.
 
-use rdev_webhooks_domain::ports::{Pruned, StoreError};
+use rdev_webhooks_domain::ports::Pruned;
 use rdev_webhooks_domain::{EventId, Timestamp};
 use sqlx::SqliteConnection;
 
+use crate::error::{self, DbError};
 use crate::rows::micros;
-use crate::{SqliteStore, error, json};
+use crate::{SqliteStore, json};
 
 /// The maximum number of events that one step reads.
 const EVENTS_STEP: i64 = 200;
@@ -18,7 +19,7 @@ const CANCEL_STEP: i64 = 1_000;
 
 impl SqliteStore {
     /// Prunes in steps, between which other writes run.
-    pub(super) async fn prune_before(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+    pub(super) async fn prune_before(&self, before: Timestamp) -> Result<Pruned, DbError> {
         while self.write(|conn, now| Box::pin(cancel_left_behind(conn, now))).await? {}
         let mut pruned = Pruned::default();
         let mut after = Vec::new();
@@ -45,7 +46,7 @@ impl SqliteStore {
 
 /// Cancels some of the deleted webhooks' waiting deliveries that dead workers left behind, and returns
 /// whether there may be more.
-async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, StoreError> {
+async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Result<bool, DbError> {
     let now = micros(now);
     let cancelled = sqlx::query!(
         "UPDATE webhooks_deliveries
@@ -60,8 +61,7 @@ async fn cancel_left_behind(conn: &mut SqliteConnection, now: Timestamp) -> Resu
         CANCEL_STEP
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(cancelled.rows_affected() == CANCEL_STEP.unsigned_abs())
 }
 
@@ -73,11 +73,7 @@ struct Step {
 }
 
 /// Reads the next old events, and removes those without unfinished deliveries.
-async fn prune_step(
-    conn: &mut SqliteConnection,
-    after: Vec<u8>,
-    before: Timestamp,
-) -> Result<Step, StoreError> {
+async fn prune_step(conn: &mut SqliteConnection, after: Vec<u8>, before: Timestamp) -> Result<Step, DbError> {
     let bound = EventId::floor(before).as_uuid().as_bytes().to_vec();
     let old = sqlx::query!(
         r#"SELECT e.id,
@@ -90,8 +86,7 @@ async fn prune_step(
         EVENTS_STEP
     )
     .fetch_all(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let last = old.last().map(|event| event.id.clone());
     let mut ids = Vec::with_capacity(old.len());
     for event in old.iter().filter(|event| !event.awaited) {
@@ -102,22 +97,20 @@ async fn prune_step(
 }
 
 /// Removes events with their keys, deliveries and attempts.
-async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, StoreError> {
+async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, DbError> {
     sqlx::query!(
         "DELETE FROM webhooks_attempts WHERE delivery_id IN
            (SELECT id FROM webhooks_deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1)))",
         events
     )
     .execute(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let deliveries = sqlx::query!(
         "DELETE FROM webhooks_deliveries WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))",
         events
     )
     .execute(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     sqlx::query!(
         "DELETE FROM webhooks_event_keys WHERE (project, key) IN
            (SELECT coalesce(project, ''), key FROM webhooks_events
@@ -125,20 +118,18 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, S
         events
     )
     .execute(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let events = sqlx::query!(
         "DELETE FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
         events
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(Pruned { events: events.rows_affected(), deliveries: deliveries.rows_affected(), has_more: false })
 }
 
 /// Deletes some marks of reopened deliveries that have ended again, and returns whether there may be more.
-async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, DbError> {
     let forgotten = sqlx::query!(
         "DELETE FROM webhooks_reopened_deliveries WHERE rowid IN (SELECT r.rowid FROM webhooks_reopened_deliveries AS r
            WHERE NOT EXISTS (SELECT 1 FROM webhooks_deliveries AS d
@@ -147,13 +138,12 @@ async fn forget_reopened(conn: &mut SqliteConnection) -> Result<bool, StoreError
         REOPENED_STEP
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(forgotten.rows_affected() == REOPENED_STEP.unsigned_abs())
 }
 
 /// Deletes the previous secrets that no longer sign.
-async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) -> Result<(), DbError> {
     let now = micros(now);
     sqlx::query!(
         "UPDATE webhooks_webhooks SET previous_secret = NULL, previous_secret_until = NULL, previous_public_key = NULL
@@ -161,13 +151,12 @@ async fn forget_previous_secrets(conn: &mut SqliteConnection, now: Timestamp) ->
         now
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }
 
 /// Removes webhooks that were deleted long ago, unless a delivery of theirs is still in flight.
-async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
+async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), DbError> {
     let before = micros(before);
     sqlx::query!(
         "DELETE FROM webhooks_webhooks WHERE deleted_at < ?1
@@ -177,17 +166,15 @@ async fn prune_webhooks(conn: &mut SqliteConnection, before: Timestamp) -> Resul
         before
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }
 
 /// Removes replays that ended long ago, unless a delivery that they queued has not ended.
-async fn prune_replays(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), StoreError> {
+async fn prune_replays(conn: &mut SqliteConnection, before: Timestamp) -> Result<(), DbError> {
     let before = micros(before);
     sqlx::query!("DELETE FROM webhooks_replays WHERE ended_at < ?1 AND NOT is_open", before)
         .execute(conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
     Ok(())
 }

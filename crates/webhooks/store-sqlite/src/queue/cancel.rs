@@ -1,12 +1,13 @@
 //! Cancellation on request.
 
-use rdev_webhooks_domain::ports::{Cancellation, StoreError};
+use rdev_webhooks_domain::ports::Cancellation;
 use rdev_webhooks_domain::{Attempt, DeliveryId, Timestamp};
 use sqlx::SqliteConnection;
 
+use crate::error::DbError;
 use crate::rows::attempt;
 use crate::rows::delivery::{self, Stage, delivery_rows};
-use crate::{error, visible};
+use crate::visible;
 
 /// Cancels a pending or retrying delivery, or returns the reason why it cannot.
 pub(super) async fn cancel(
@@ -14,12 +15,11 @@ pub(super) async fn cancel(
     id: DeliveryId,
     visible_to: Option<&str>,
     now: Timestamp,
-) -> Result<Option<Cancellation>, StoreError> {
+) -> Result<Option<Cancellation>, DbError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
     let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
         .fetch_optional(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
     let Some(row) = row else {
         return Ok(None);
     };

@@ -14,11 +14,12 @@ use rdev_webhooks_domain::{
 };
 use sqlx::SqliteConnection;
 
-use crate::error::{self, Row};
+use crate::error::{DbError, Row};
 use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
-use crate::rows::{attempt, micros, webhook};
+use crate::rows::{attempt, micros};
 use crate::targets::Targets;
-use crate::{damage, health, json};
+use crate::webhooks::{health, rows as webhook};
+use crate::{damage, json};
 
 /// The time for which an unreadable delivery is postponed.
 const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +32,7 @@ pub(super) async fn claim(
     targets: &Targets,
     keyring: &Keyring,
     now: Timestamp,
-) -> Result<Vec<LeasedDelivery>, StoreError> {
+) -> Result<Vec<LeasedDelivery>, DbError> {
     let versions = enabled(conn, &claim.shares).await?;
     let found = targets.get(conn, keyring, &versions).await?;
     let shares = claim.shares.iter().filter_map(|share| {
@@ -84,11 +85,7 @@ pub(super) async fn claim(
 }
 
 /// Postpones unreadable deliveries.
-async fn put_off(
-    conn: &mut SqliteConnection,
-    deliveries: &[&[u8]],
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn put_off(conn: &mut SqliteConnection, deliveries: &[&[u8]], now: Timestamp) -> Result<(), DbError> {
     let due_at = micros(now + PUT_OFF_FOR);
     for id in deliveries {
         sqlx::query!(
@@ -97,8 +94,7 @@ async fn put_off(
             due_at
         )
         .execute(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
     }
     Ok(())
 }
@@ -148,7 +144,7 @@ fn lease(
 async fn enabled(
     conn: &mut SqliteConnection,
     shares: &[ClaimShare],
-) -> Result<HashMap<WebhookId, u64>, StoreError> {
+) -> Result<HashMap<WebhookId, u64>, DbError> {
     let ids = json::ids(shares.iter().map(|share| share.webhook.as_uuid()))?;
     let rows = sqlx::query!(
         "SELECT id, version FROM webhooks_webhooks
@@ -156,8 +152,7 @@ async fn enabled(
         ids
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut versions = HashMap::with_capacity(rows.len());
     for row in rows {
         let read =
@@ -173,7 +168,7 @@ async fn due(
     conn: &mut SqliteConnection,
     shares: impl Iterator<Item = ClaimShare>,
     now: Timestamp,
-) -> Result<Vec<DeliveryRow>, StoreError> {
+) -> Result<Vec<DeliveryRow>, DbError> {
     let mut by_take: BTreeMap<u32, Vec<WebhookId>> = BTreeMap::new();
     for share in shares {
         by_take.entry(share.take).or_default().push(share.webhook);
@@ -194,8 +189,7 @@ async fn due(
             take
         )
         .fetch_all(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
         due.extend(rows);
     }
     Ok(due)
@@ -217,7 +211,7 @@ impl Sent {
 async fn sent(
     conn: &mut SqliteConnection,
     deliveries: &[DeliveryRow],
-) -> Result<HashMap<Vec<u8>, Sent>, StoreError> {
+) -> Result<HashMap<Vec<u8>, Sent>, DbError> {
     let mut ids = Vec::with_capacity(deliveries.len());
     // A delivery whose event id cannot be read is detected when it is leased.
     ids.extend(deliveries.iter().filter_map(|delivery| Some(delivery.event_id().ok()?.as_uuid())));
@@ -229,8 +223,7 @@ async fn sent(
         ids
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let sent = |body: Vec<u8>, traceparent| Sent { body: body.into(), traceparent };
     Ok(rows.into_iter().map(|row| (row.id, sent(row.body, row.traceparent))).collect())
 }

@@ -1,12 +1,13 @@
 //! Redelivery on request.
 
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::ports::{Redelivery, StoreError};
+use rdev_webhooks_domain::ports::Redelivery;
 use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
+use crate::error::DbError;
 use crate::rows::delivery::{self, Stage, delivery_rows};
-use crate::{error, feed, idempotency, json, visible};
+use crate::{feed, idempotency, json, visible};
 
 /// Makes an attempt due now, or returns the reason why it cannot.
 pub(super) async fn redeliver(
@@ -14,12 +15,11 @@ pub(super) async fn redeliver(
     id: DeliveryId,
     request: &RedeliveryRequest,
     now: Timestamp,
-) -> Result<Option<Redelivery>, StoreError> {
+) -> Result<Option<Redelivery>, DbError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
     let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
         .fetch_optional(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -39,8 +39,7 @@ pub(super) async fn redeliver(
         row.webhook_id
     )
     .fetch_optional(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     match webhook {
         None => return Ok(Some(Redelivery::WebhookDeleted)),
         Some(webhook) if webhook.disabled => return Ok(Some(Redelivery::WebhookDisabled)),

@@ -1,10 +1,10 @@
 //! Release of claims.
 
-use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{LeaseRef, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::stages::Stages;
+use crate::error::DbError;
 use crate::rows::delivery::Stage;
 
 /// Releases leases, and returns whether that makes anything claimable. A delivery of a webhook that was
@@ -13,7 +13,7 @@ pub(super) async fn release(
     conn: &mut SqliteConnection,
     leases: &[LeaseRef],
     now: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DbError> {
     let mut stages = Stages::load(conn, leases.iter().map(|lease| lease.delivery)).await?;
     let mut claimable = false;
     for lease in leases {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use rdev_webhooks_domain::health::Tally;
-use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settlement, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::stages::Stages;
+use crate::error::DbError;
 use crate::rows::delivery::Stage;
 use crate::rows::{attempt, micros};
 use crate::transitions::Transition;
-use crate::{error, health};
+use crate::webhooks::health;
 
 /// A decision about a webhook, and the position of the settlement that caused it.
 pub(super) struct Decided {
@@ -24,7 +24,7 @@ pub(super) async fn settle(
     conn: &mut SqliteConnection,
     settlements: &[Settlement],
     now: Timestamp,
-) -> Result<(Vec<bool>, Vec<(WebhookId, Decided)>), StoreError> {
+) -> Result<(Vec<bool>, Vec<(WebhookId, Decided)>), DbError> {
     let deliveries = settlements.iter().map(|one| one.lease.delivery);
     let mut stages = Stages::load(conn, deliveries).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
@@ -68,7 +68,7 @@ async fn record_health(
     conn: &mut SqliteConnection,
     tallies: &BTreeMap<WebhookId, Tally>,
     now: Timestamp,
-) -> Result<Vec<(WebhookId, Transition)>, StoreError> {
+) -> Result<Vec<(WebhookId, Transition)>, DbError> {
     let mut transitions = Vec::new();
     if tallies.is_empty() {
         return Ok(transitions);
@@ -113,7 +113,7 @@ async fn disable(
     conn: &mut SqliteConnection,
     webhooks: BTreeMap<WebhookId, u64>,
     now: Timestamp,
-) -> Result<Vec<WebhookId>, StoreError> {
+) -> Result<Vec<WebhookId>, DbError> {
     let mut disabled = Vec::new();
     let (reason, now) = (DisabledReason::Gone.as_str(), micros(now));
     for (webhook, version) in webhooks {
@@ -129,8 +129,7 @@ async fn disable(
             version
         )
         .execute(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
         if done.rows_affected() > 0 {
             disabled.push(webhook);
         }

@@ -7,9 +7,10 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, WebhookId};
 use sqlx::SqliteConnection;
 
+use crate::error::DbError;
 use crate::rows::delivery::{self, Stage, delivery_rows};
-use crate::rows::webhook;
-use crate::{damage, error, json};
+use crate::webhooks::rows as webhook;
+use crate::{damage, json};
 
 /// The deliveries of a batch.
 pub(super) struct Stages(HashMap<DeliveryId, Entry>);
@@ -34,15 +35,14 @@ impl Stages {
     pub(super) async fn load(
         conn: &mut SqliteConnection,
         ids: impl Iterator<Item = DeliveryId>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, DbError> {
         let ids = json::ids(ids.map(|id| id.as_uuid()))?;
         let rows = delivery_rows!(
             "FROM webhooks_deliveries AS d WHERE d.id IN (SELECT unhex(value) FROM json_each(?1))",
             ids
         )
         .fetch_all(&mut *conn)
-        .await
-        .map_err(error::database)?;
+        .await?;
         let mut entries = HashMap::with_capacity(rows.len());
         let mut there: HashMap<WebhookId, bool> = HashMap::new();
         for row in &rows {
@@ -73,7 +73,7 @@ impl Stages {
     }
 
     /// Stores the changed deliveries.
-    pub(super) async fn save(self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) async fn save(self, conn: &mut SqliteConnection) -> Result<(), DbError> {
         let changed = self.0.into_iter().filter(|(_, entry)| entry.changed);
         delivery::save(conn, changed.map(|(id, entry)| (id, entry.stage))).await
     }
@@ -90,7 +90,7 @@ impl Unfinished<'_> {
 async fn not_deleted(
     conn: &mut SqliteConnection,
     ids: impl Iterator<Item = &WebhookId>,
-) -> Result<Vec<WebhookId>, StoreError> {
+) -> Result<Vec<WebhookId>, DbError> {
     let ids = json::ids(ids.map(WebhookId::as_uuid))?;
     let rows = sqlx::query_scalar!(
         "SELECT id FROM webhooks_webhooks
@@ -98,7 +98,6 @@ async fn not_deleted(
         ids
     )
     .fetch_all(conn)
-    .await
-    .map_err(error::database)?;
-    rows.iter().map(|id| webhook::id(id)).collect()
+    .await?;
+    Ok(rows.iter().map(|id| webhook::id(id)).collect::<Result<_, _>>()?)
 }

@@ -3,24 +3,25 @@
 use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::ports::{Advance, StoreError};
+use rdev_webhooks_domain::ports::Advance;
 use rdev_webhooks_domain::replay::{Ended, LOOK_AT};
 use rdev_webhooks_domain::{
     CancelReason, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
 };
 use sqlx::SqliteConnection;
 
-use super::{bytes, bytes_of_webhook, find, floor};
+use super::{bytes, bytes_of_webhook, find, floor, rows};
+use crate::error::{self, DbError};
 use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows};
-use crate::rows::{micros, replay};
-use crate::{error, feed, json};
+use crate::rows::micros;
+use crate::{feed, json};
 
 /// Makes one step. There is no concurrent step, because there is only one writer.
 pub(super) async fn advance(
     conn: &mut SqliteConnection,
     id: ReplayId,
     now: Timestamp,
-) -> Result<Option<Advance>, StoreError> {
+) -> Result<Option<Advance>, DbError> {
     let Some(mut replay) = find(&mut *conn, id).await?.filter(Replay::is_open) else {
         return Ok(None);
     };
@@ -47,9 +48,9 @@ pub(super) async fn advance(
     }
     replay.complete(now);
     if replay == before {
-        replay::postpone(conn, id, is_enabled, now).await?;
+        rows::postpone(conn, id, is_enabled, now).await?;
     } else {
-        replay::save(conn, &replay, now).await?;
+        rows::save(conn, &replay, now).await?;
     }
     Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
 }
@@ -61,7 +62,7 @@ enum Standing {
     Deleted,
 }
 
-async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Standing, StoreError> {
+async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Standing, DbError> {
     let webhook = bytes_of_webhook(webhook);
     let row = sqlx::query!(
         r#"SELECT disabled_at IS NULL AS "enabled!: bool", rate_limit, max_in_flight FROM webhooks_webhooks
@@ -69,8 +70,7 @@ async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Sta
         webhook
     )
     .fetch_optional(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(match row {
         None => Standing::Deleted,
         Some(row) if !row.enabled => Standing::Disabled,
@@ -83,7 +83,7 @@ async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Sta
 }
 
 /// Removes the finished and the deleted deliveries from the replay, and counts their outcomes.
-async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ended, StoreError> {
+async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ended, DbError> {
     let id = bytes(id);
     let rows = sqlx::query!(
         r#"SELECT r.delivery_id, d.status AS "status?"
@@ -93,8 +93,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
         UNFINISHED
     )
     .fetch_all(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let mut ended = Ended::default();
     if rows.is_empty() {
         return Ok(ended);
@@ -112,8 +111,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
         ids
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(ended)
 }
 
@@ -129,15 +127,15 @@ async fn take(
     replay: &Replay,
     room: u32,
     now: Timestamp,
-) -> Result<Found, StoreError> {
+) -> Result<Found, DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
     let status = selection.outcome.as_str();
     let until = floor(selection.until);
     let after = replay.looked_to.map_or_else(|| until.clone(), |id| id.as_uuid().as_bytes().to_vec());
     let ended_by = micros(replay.matched.at);
-    let projects = replay::projects(selection.projects.as_ref())?;
-    let rows = delivery_rows!(
+    let projects = rows::projects(selection.projects.as_ref())?;
+    let found = delivery_rows!(
         "FROM webhooks_deliveries AS d WHERE d.id IN (
            SELECT l.id FROM (
              SELECT x.id, x.finished_at, x.project FROM webhooks_deliveries AS x
@@ -157,15 +155,14 @@ async fn take(
         room
     )
     .fetch_all(&mut *conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     // The query takes no more than `room` of them.
-    let taken = u32::try_from(rows.len()).unwrap_or(room);
-    let looked_to = match rows.last().filter(|_| taken == room) {
+    let taken = u32::try_from(found.len()).unwrap_or(room);
+    let looked_to = match found.last().filter(|_| taken == room) {
         Some(last) => Some(last.id()?),
         None => last_looked_at(&mut *conn, &webhook, status, &after, &until).await?,
     };
-    queue(conn, replay.id, &rows, now).await?;
+    queue(conn, replay.id, &found, now).await?;
     Ok(Found { taken, looked_to })
 }
 
@@ -176,7 +173,7 @@ async fn last_looked_at(
     status: &str,
     after: &[u8],
     until: &[u8],
-) -> Result<Option<DeliveryId>, StoreError> {
+) -> Result<Option<DeliveryId>, DbError> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!: u32", max(id) AS "last: Vec<u8>" FROM (
              SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_status_id
@@ -189,10 +186,9 @@ async fn last_looked_at(
         LOOK_AT
     )
     .fetch_one(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     let last = row.last.filter(|_| row.count >= LOOK_AT);
-    last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()
+    Ok(last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()?)
 }
 
 /// Makes finished deliveries due now, and adds them to the replay.
@@ -201,7 +197,7 @@ async fn queue(
     replay: ReplayId,
     rows: &[DeliveryRow],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), DbError> {
     let mut stages = Vec::with_capacity(rows.len());
     for row in rows {
         if let Stage::Finished { attempts, automatic_attempts, .. } = row.stage()? {
@@ -222,7 +218,6 @@ async fn queue(
         ids
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, AttemptFailure, AttemptId, AttemptOutcome, CapturedResponse, DeliveryId, FailureClass, Phases,
-    Timestamp, Trigger,
+    Attempt, AttemptFailure, AttemptId, AttemptOutcome, CapturedResponse, DeliveryId, FailureClass, Page,
+    PageRequest, Phases, Timestamp, Trigger,
 };
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::{micros, nanos};
-use crate::error::{self, Row};
+use crate::error::{DbError, Row};
 use crate::json::{self, Blobs, Place};
 
 /// The row of an attempt.
@@ -78,42 +78,86 @@ impl AttemptRow {
     }
 }
 
-/// The columns in the order in which [`record`] reads them.
+/// An attempt as [`record`] reads it: the members have the names of the columns.
 #[derive(Serialize)]
-struct Recorded<'a>(
-    String,
-    u32,
-    &'static str,
-    i64,
-    [Option<i64>; 5],
-    &'a str,
-    Option<(u16, String, Place, bool)>,
-    Option<(&'static str, &'a str)>,
-);
+struct NewAttempt<'a> {
+    delivery_id: String,
+    number: u32,
+    trigger: &'static str,
+    started_at: i64,
+    duration_ns: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ns: Option<i64>,
+    signature: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_headers: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_body: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_truncated: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_detail: Option<&'a str>,
+}
 
-impl<'a> Recorded<'a> {
+impl<'a> NewAttempt<'a> {
     fn new(delivery: DeliveryId, attempt: &'a Attempt, bodies: &mut Blobs) -> Result<Self, StoreError> {
         let Phases { dns, connect, tls, first_byte } = attempt.phases;
-        let response = match &attempt.outcome.response {
-            None => None,
-            Some(response) => {
-                let headers = json::rows(&response.headers)?;
-                let place = bodies.push(&response.body);
-                Some((response.status, headers, place, response.truncated))
-            }
-        };
+        let response = attempt.outcome.response.as_ref();
         let failure = attempt.outcome.failure.as_ref();
-        Ok(Self(
-            json::id(delivery.as_uuid()),
-            attempt.number,
-            attempt.trigger.as_str(),
-            micros(attempt.started_at),
-            [Some(attempt.duration), dns, connect, tls, first_byte].map(|part| part.map(nanos)),
-            &attempt.signature,
-            response,
-            failure.map(|failure| (failure.class.as_str(), failure.detail.as_str())),
-        ))
+        Ok(Self {
+            delivery_id: json::id(delivery.as_uuid()),
+            number: attempt.number,
+            trigger: attempt.trigger.as_str(),
+            started_at: micros(attempt.started_at),
+            duration_ns: nanos(attempt.duration),
+            dns_ns: dns.map(nanos),
+            connect_ns: connect.map(nanos),
+            tls_ns: tls.map(nanos),
+            first_byte_ns: first_byte.map(nanos),
+            signature: &attempt.signature,
+            response_status: response.map(|response| response.status),
+            response_headers: response.map(|response| json::rows(&response.headers)).transpose()?,
+            response_body: response.map(|response| bodies.push(&response.body)),
+            response_truncated: response.map(|response| response.truncated),
+            failure_class: failure.map(|failure| failure.class.as_str()),
+            failure_detail: failure.map(|failure| failure.detail.as_str()),
+        })
     }
+}
+
+/// Returns a delivery's attempts, the last first.
+pub(crate) async fn list(
+    conn: &mut SqliteConnection,
+    delivery: DeliveryId,
+    page: PageRequest<u32>,
+) -> Result<Page<Attempt>, DbError> {
+    let (id, limit) = (delivery.as_uuid().as_bytes().to_vec(), i64::from(page.limit) + 1);
+    let rows = sqlx::query_as!(
+        AttemptRow,
+        r#"SELECT number, "trigger", started_at, duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns,
+             signature, response_status, response_headers, response_body, response_truncated, failure_class,
+             failure_detail
+           FROM webhooks_attempts WHERE delivery_id = ?1 AND (?2 IS NULL OR number < ?2)
+           ORDER BY number DESC LIMIT ?3"#,
+        id,
+        page.before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let number = |row: &AttemptRow| u32::try_from(row.number).unwrap_or_default();
+    let name = |row: &AttemptRow| AttemptId::derive(delivery, number(row)).to_string();
+    Ok(Page::read(rows, page.limit, name, |row| row.attempt(delivery))?)
 }
 
 /// Records attempts as of now. An attempt replaces an existing one of the same number.
@@ -121,11 +165,11 @@ pub(crate) async fn record<'a>(
     conn: &mut SqliteConnection,
     now: Timestamp,
     attempts: impl IntoIterator<Item = (DeliveryId, &'a Attempt)>,
-) -> Result<(), StoreError> {
+) -> Result<(), DbError> {
     let mut bodies = Blobs::default();
     let recorded = attempts
         .into_iter()
-        .map(|(delivery, attempt)| Recorded::new(delivery, attempt, &mut bodies))
+        .map(|(delivery, attempt)| NewAttempt::new(delivery, attempt, &mut bodies))
         .collect::<Result<Vec<_>, _>>()?;
     if recorded.is_empty() {
         return Ok(());
@@ -134,24 +178,22 @@ pub(crate) async fn record<'a>(
     sqlx::query!(
         r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
            INSERT OR REPLACE INTO webhooks_attempts (
-             delivery_id, number, "trigger", started_at,
-             duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns, signature,
-             response_status, response_headers, response_body, response_truncated, failure_class, failure_detail,
-             recorded_at)
-           SELECT unhex(value ->> 0), value ->> 1, value ->> 2, value ->> 3,
-             value ->> '$[4][0]', value ->> '$[4][1]', value ->> '$[4][2]', value ->> '$[4][3]',
-             value ->> '$[4][4]', value ->> 5,
-             value ->> '$[6][0]', value ->> '$[6][1]',
-             CASE WHEN value ->> 6 IS NOT NULL
-               THEN coalesce(substr(?2, value ->> '$[6][2][0]', value ->> '$[6][2][1]'), x'') END,
-             value ->> '$[6][3]', value ->> '$[7][0]', value ->> '$[7][1]', ?3
+             delivery_id, number, "trigger", started_at, duration_ns, dns_ns, connect_ns, tls_ns, first_byte_ns,
+             signature, response_status, response_headers, response_body, response_truncated, failure_class,
+             failure_detail, recorded_at)
+           SELECT unhex(value ->> 'delivery_id'), value ->> 'number', value ->> 'trigger', value ->> 'started_at',
+             value ->> 'duration_ns', value ->> 'dns_ns', value ->> 'connect_ns', value ->> 'tls_ns',
+             value ->> 'first_byte_ns', value ->> 'signature', value ->> 'response_status',
+             value ->> 'response_headers',
+             CASE WHEN value ->> 'response_body' IS NOT NULL THEN
+               coalesce(substr(?2, value ->> '$.response_body[0]', value ->> '$.response_body[1]'), x'') END,
+             value ->> 'response_truncated', value ->> 'failure_class', value ->> 'failure_detail', ?3
            FROM batch"#,
         recorded,
         bodies,
         now
     )
     .execute(conn)
-    .await
-    .map_err(error::database)?;
+    .await?;
     Ok(())
 }

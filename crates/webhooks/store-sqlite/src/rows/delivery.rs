@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use super::micros;
-use crate::error::{self, Row};
+use crate::error::{self, DbError, Row};
 use crate::json;
 
 const TABLE: &str = "deliveries";
@@ -155,68 +155,69 @@ impl DeliveryRow {
     }
 }
 
-/// The columns that a transition changes, in the order in which [`save`] reads them.
-#[derive(Serialize)]
-struct Saved(
-    String,
-    &'static str,
-    Option<&'static str>,
-    Option<i64>,
-    u32,
-    u32,
-    u32,
-    &'static str,
-    i64,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-);
+/// The columns that a transition changes, as [`save`] reads them.
+#[derive(Default, Serialize)]
+struct SavedDelivery {
+    id: String,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<i64>,
+    attempts: u32,
+    automatic_attempts: u32,
+    abandoned_count: u32,
+    trigger: &'static str,
+    due_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deferred_until: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_token: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_taken_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease_expires_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claimable_at: Option<i64>,
+}
 
-impl Saved {
+impl SavedDelivery {
     fn new(id: DeliveryId, stage: &Stage) -> Self {
         let id = json::id(id.as_uuid());
         match stage {
-            Stage::Unfinished(progress) => Self(
+            Stage::Unfinished(progress) => Self {
                 id,
-                UNFINISHED,
-                None,
-                None,
-                progress.attempts,
-                progress.automatic_attempts,
-                progress.takeovers,
-                progress.trigger.as_str(),
-                micros(progress.due_at),
-                progress.resume_at.map(micros),
-                progress.lease.map(|lease| lease.token.as_i64()),
-                progress.lease.map(|lease| micros(lease.taken_at)),
-                progress.lease.map(|lease| micros(lease.expires_at)),
-                Some(micros(progress.claimable_at())),
-            ),
+                status: UNFINISHED,
+                reason: None,
+                finished_at: None,
+                attempts: progress.attempts,
+                automatic_attempts: progress.automatic_attempts,
+                abandoned_count: progress.takeovers,
+                trigger: progress.trigger.as_str(),
+                due_at: micros(progress.due_at),
+                deferred_until: progress.resume_at.map(micros),
+                lease_token: progress.lease.map(|lease| lease.token.as_i64()),
+                lease_taken_at: progress.lease.map(|lease| micros(lease.taken_at)),
+                lease_expires_at: progress.lease.map(|lease| micros(lease.expires_at)),
+                claimable_at: Some(micros(progress.claimable_at())),
+            },
             Stage::Finished { state, attempts, automatic_attempts } => {
-                let reason = match state {
-                    DeliveryState::Failed { reason, .. } => Some(reason.as_str()),
-                    DeliveryState::Cancelled { reason, .. } => Some(reason.as_str()),
-                    _ => None,
-                };
-                let at = state.finished_at().map(micros);
-                Self(
+                let finished_at = state.finished_at().map(micros);
+                Self {
                     id,
-                    state.status().as_str(),
-                    reason,
-                    at,
-                    *attempts,
-                    *automatic_attempts,
-                    0,
-                    Trigger::Automatic.as_str(),
-                    at.unwrap_or_default(),
-                    None,
-                    None,
-                    None,
-                    None,
-                    None,
-                )
+                    status: state.status().as_str(),
+                    reason: match state {
+                        DeliveryState::Failed { reason, .. } => Some(reason.as_str()),
+                        DeliveryState::Cancelled { reason, .. } => Some(reason.as_str()),
+                        _ => None,
+                    },
+                    finished_at,
+                    attempts: *attempts,
+                    automatic_attempts: *automatic_attempts,
+                    trigger: Trigger::Automatic.as_str(),
+                    due_at: finished_at.unwrap_or_default(),
+                    ..Self::default()
+                }
             }
         }
     }
@@ -226,32 +227,12 @@ impl Saved {
 pub(crate) async fn save(
     conn: &mut SqliteConnection,
     stages: impl IntoIterator<Item = (DeliveryId, Stage)>,
-) -> Result<(), StoreError> {
-    let saved: Vec<_> = stages.into_iter().map(|(id, stage)| Saved::new(id, &stage)).collect();
+) -> Result<(), DbError> {
+    let saved: Vec<_> = stages.into_iter().map(|(id, stage)| SavedDelivery::new(id, &stage)).collect();
     if saved.is_empty() {
         return Ok(());
     }
     let saved = json::rows(&saved)?;
-    sqlx::query!(
-        r#"WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
-           UPDATE webhooks_deliveries SET
-             status = new.status, reason = new.reason, finished_at = new.finished_at,
-             attempts = new.attempts, automatic_attempts = new.automatic_attempts,
-             abandoned_count = new.abandoned_count, "trigger" = new."trigger", due_at = new.due_at,
-             deferred_until = new.deferred_until,
-             lease_token = new.lease_token, lease_taken_at = new.lease_taken_at,
-             lease_expires_at = new.lease_expires_at, claimable_at = new.claimable_at
-           FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS status, value ->> 2 AS reason,
-                   value ->> 3 AS finished_at, value ->> 4 AS attempts, value ->> 5 AS automatic_attempts,
-                   value ->> 6 AS abandoned_count, value ->> 7 AS "trigger", value ->> 8 AS due_at,
-                   value ->> 9 AS deferred_until, value ->> 10 AS lease_token, value ->> 11 AS lease_taken_at,
-                   value ->> 12 AS lease_expires_at, value ->> 13 AS claimable_at
-                 FROM batch) AS new
-           WHERE webhooks_deliveries.id = new.id"#,
-        saved
-    )
-    .execute(conn)
-    .await
-    .map_err(error::database)?;
+    sqlx::query_file!("src/rows/save_deliveries.sql", saved).execute(conn).await?;
     Ok(())
 }

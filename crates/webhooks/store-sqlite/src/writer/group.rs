@@ -102,7 +102,7 @@ async fn publish_together(
         } else {
             savepoint.rollback().await?;
         }
-        answers.push(answer(outcome, reply));
+        answers.push(answer(outcome.map_err(Into::into), reply));
     }
     Ok(())
 }

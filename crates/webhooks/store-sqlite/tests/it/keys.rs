@@ -1,12 +1,10 @@
 //! Encryption keys.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Updated, WebhookRepository};
-use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{SigningSecrets, Webhook, WebhookDeletion};
+use rdev_webhooks_domain::{SigningSecrets, WebhookDeletion};
 use rdev_webhooks_store_sqlite::{OpenError, rekey};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
@@ -164,44 +162,4 @@ async fn a_rotation_without_a_key_names_it_and_changes_nothing() {
     harness.store.close().await.unwrap();
     let refused = harness.open_again(key(2).into()).await.err().unwrap();
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(1).id()), "{refused:?}");
-}
-
-/// The webhooks are as they were created before public keys were stored.
-#[tokio::test]
-async fn open_stores_missing_public_keys() {
-    let mut harness = SqliteHarness::new().await;
-    let mut made = Vec::new();
-    for rotates in [false, true] {
-        let secret = || samples::secret(&harness.entropy, SigningScheme::Ed25519);
-        let now = harness.clock.now();
-        let mut secrets = SigningSecrets::new(secret());
-        if rotates {
-            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
-        }
-        let mut webhook =
-            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&harness.entropy, now) };
-        webhook.tell_of(&secrets);
-        harness.create(&webhook, &secrets).await;
-        made.push(webhook);
-    }
-    let (other, _) = webhooks(&harness, 1).await.remove(0);
-    harness.tamper("UPDATE webhooks_webhooks SET public_key = NULL, previous_public_key = NULL").await;
-    let (damaged, _) = webhooks(&harness, 1).await.remove(0);
-    let damage = "UPDATE webhooks_webhooks SET signing = 'ed25519',
-        secret = (SELECT secret FROM webhooks_webhooks ORDER BY id LIMIT 1) WHERE id = ?1";
-    let id = damaged.id.as_uuid().as_bytes().to_vec();
-    sqlx::query(damage).bind(id).execute(&mut harness.intruder().await).await.unwrap();
-    let get = async |harness: &SqliteHarness, id| {
-        WebhookRepository::get(&*harness.store, id).await.unwrap().unwrap()
-    };
-    assert_eq!(get(&harness, made[0].id).await.public_key, None);
-
-    harness.reopen().await;
-    for webhook in made {
-        // The visible webhook has changed, and so has its version.
-        let told = Webhook { version: webhook.version + 1, ..webhook };
-        assert_eq!(get(&harness, told.id).await, told);
-    }
-    assert_eq!(get(&harness, other.id).await, other);
-    assert_eq!(get(&harness, damaged.id).await.public_key, None);
 }

@@ -1,0 +1,74 @@
+//! Rotation of a webhook's signing secret.
+
+use rdev_keyring::Keyring;
+use rdev_webhooks_domain::ports::Rotated;
+use rdev_webhooks_domain::{SecretRotation, Webhook, WebhookId};
+use sqlx::SqliteConnection;
+
+use crate::rows::micros;
+
+use super::rows::{self, webhook_rows};
+use crate::error::DbError;
+use crate::secrets::sealing::{self, SealedSecrets};
+use crate::{json, visible};
+
+/// Replaces a webhook's secret. There is no other writer meanwhile.
+pub(crate) async fn rotate(
+    conn: &mut SqliteConnection,
+    keyring: &Keyring,
+    id: WebhookId,
+    rotation: SecretRotation,
+) -> Result<Rotated, DbError> {
+    let key = id.as_uuid().as_bytes().to_vec();
+    let visible_to = rotation.visible_to.as_ref().map(json::projects).transpose()?;
+    if !visible::webhook(conn, &key, visible_to.as_deref()).await? {
+        return Ok(Rotated::NotFound);
+    }
+    let stands = sqlx::query!(
+        "SELECT version, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
+         WHERE id = ?1 AND deleted_at IS NULL",
+        key
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(stands) = stands else {
+        return Ok(Rotated::NotFound);
+    };
+    let version: u64 = rows::row(&id).number("version", stands.version)?;
+    let sealed = SealedSecrets {
+        current: stands.secret,
+        previous: stands.previous_secret,
+        previous_until: stands.previous_secret_until,
+        ..SealedSecrets::default()
+    };
+    let secrets = sealing::open_secrets(keyring, id, &sealed)?;
+    if secrets.current == rotation.secret {
+        return Ok(Rotated::Applied(Box::new(read(conn, keyring, key).await?)));
+    }
+    if rotation.versions.is_some_and(|versions| !versions.contains(&version)) {
+        return Ok(Rotated::VersionMismatch);
+    }
+    let secrets = secrets.rotated(rotation.secret, rotation.previous_until);
+    let sealed = sealing::seal_secrets(keyring, id, &secrets)?;
+    let at = micros(rotation.at);
+    sqlx::query!(
+        "UPDATE webhooks_webhooks SET version = version + 1, updated_at = ?2, secret = ?3, public_key = ?4,
+           previous_secret = ?5, previous_secret_until = ?6, previous_public_key = ?7
+         WHERE id = ?1",
+        key,
+        at,
+        sealed.current,
+        sealed.public_key,
+        sealed.previous,
+        sealed.previous_until,
+        sealed.previous_public_key
+    )
+    .execute(&mut *conn)
+    .await?;
+    Ok(Rotated::Applied(Box::new(read(conn, keyring, key).await?)))
+}
+
+async fn read(conn: &mut SqliteConnection, keyring: &Keyring, key: Vec<u8>) -> Result<Webhook, DbError> {
+    let row = webhook_rows!("WHERE w.id = ?1", key).fetch_one(conn).await?;
+    Ok(row.webhook(keyring)?)
+}

@@ -1,0 +1,157 @@
+//! Rows of `webhooks`.
+
+use std::time::Duration;
+
+use rdev_keyring::Keyring;
+use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
+use rdev_webhooks_domain::signing::PublicKey;
+use rdev_webhooks_domain::{
+    DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookState,
+};
+
+use crate::error::{self, Row};
+use crate::rows::set;
+use crate::secrets::sealing;
+
+pub(crate) const TABLE: &str = "webhooks";
+
+/// The row of a webhook, without its secrets.
+pub(crate) struct WebhookRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) url: String,
+    pub(crate) description: Option<String>,
+    pub(crate) events: String,
+    pub(crate) projects: String,
+    pub(crate) headers: Vec<u8>,
+    pub(crate) retry: String,
+    pub(crate) timeout_ns: Option<i64>,
+    pub(crate) rate_limit: Option<f64>,
+    pub(crate) max_in_flight: Option<i64>,
+    pub(crate) signing: String,
+    pub(crate) public_key: Option<String>,
+    pub(crate) previous_public_key: Option<String>,
+    pub(crate) previous_secret_until: Option<i64>,
+    pub(crate) disabled_reason: Option<String>,
+    pub(crate) disabled_at: Option<i64>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    pub(crate) version: i64,
+}
+
+/// A query for [`WebhookRow`]s of `webhooks AS w` under the given conditions.
+macro_rules! webhook_rows {
+    ($conditions:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::webhooks::rows::WebhookRow,
+            "SELECT w.id, w.url, w.description, w.events, w.projects, w.headers, w.retry, w.timeout_ns, "
+                + "w.rate_limit, w.max_in_flight, w.signing, w.public_key, w.previous_public_key, "
+                + "w.previous_secret_until, w.disabled_reason, w.disabled_at, w.created_at, w.updated_at, w.version "
+                + "FROM webhooks_webhooks AS w "
+                + $conditions
+            $(, $argument)*
+        )
+    };
+}
+pub(crate) use webhook_rows;
+
+/// The row of a disabled webhook, with the columns that its owner is notified of.
+pub(crate) struct DisabledRow {
+    pub(crate) id: Vec<u8>,
+    pub(crate) projects: String,
+    pub(crate) reason: String,
+    pub(crate) disabled_at: i64,
+    pub(crate) failing_since: Option<i64>,
+}
+
+impl DisabledRow {
+    pub(crate) fn webhook(&self) -> Result<DisabledWebhook, StoreError> {
+        let id = id(&self.id)?;
+        let row = row(&id);
+        Ok(DisabledWebhook {
+            id,
+            projects: set(&row, "projects", &self.projects).unwrap_or_default(),
+            reason: row.name("disabled_reason", &self.reason, DisabledReason::parse)?,
+            since: Timestamp::from_micros(self.disabled_at),
+            failing_since: self.failing_since.map(Timestamp::from_micros),
+        })
+    }
+}
+
+/// Returns the row of a webhook, for errors.
+pub(crate) fn row(id: &WebhookId) -> Row<'_> {
+    Row { table: TABLE, id }
+}
+
+/// Parses a webhook's id.
+pub(crate) fn id(bytes: &[u8]) -> Result<WebhookId, StoreError> {
+    error::uuid(TABLE, "id", bytes).map(WebhookId::from_uuid)
+}
+
+/// Converts a webhook's own deadline.
+pub(crate) fn timeout(row: &Row<'_>, ns: Option<i64>) -> Result<Option<Duration>, StoreError> {
+    ns.map(|ns| row.number("timeout_ns", ns).map(Duration::from_nanos)).transpose()
+}
+
+/// Converts a webhook's rate limit.
+pub(crate) fn rate_limit(row: &Row<'_>, rate: Option<f64>) -> Result<Option<RateLimit>, StoreError> {
+    rate.map(|rate| row.some("rate_limit", RateLimit::per_second(rate))).transpose()
+}
+
+/// Converts a webhook's own limit of deliveries in flight.
+pub(crate) fn max_in_flight<T>(row: &Row<'_>, cap: Option<i64>) -> Result<Option<T>, StoreError>
+where
+    T: TryFrom<u32, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    cap.map(|cap| {
+        let cap: u32 = row.number("max_in_flight", cap)?;
+        T::try_from(cap).map_err(|error| row.corrupt("max_in_flight", error))
+    })
+    .transpose()
+}
+
+impl WebhookRow {
+    pub(crate) fn webhook(&self, keyring: &Keyring) -> Result<Webhook, StoreError> {
+        let id = id(&self.id)?;
+        let row = row(&id);
+        Ok(Webhook {
+            id,
+            url: row.parse("url", &self.url)?,
+            description: self.description.clone(),
+            events: set(&row, "events", &self.events)?,
+            projects: set(&row, "projects", &self.projects)?,
+            headers: sealing::open_headers(keyring, id, &self.headers)?,
+            retry: row.parse("retry", &self.retry)?,
+            timeout: timeout(&row, self.timeout_ns)?,
+            rate_limit: rate_limit(&row, self.rate_limit)?,
+            max_in_flight: max_in_flight(&row, self.max_in_flight)?,
+            signing: row.parse("signing", &self.signing)?,
+            public_key: key(&row, "public_key", self.public_key.as_deref())?,
+            previous_secret: self.previous_secret(&row)?,
+            state: self.state(&row)?,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+            version: row.number("version", self.version)?,
+        })
+    }
+
+    fn previous_secret(&self, row: &Row<'_>) -> Result<Option<PreviousSecret>, StoreError> {
+        let public_key = key(row, "previous_public_key", self.previous_public_key.as_deref())?;
+        let until = self.previous_secret_until.map(Timestamp::from_micros);
+        Ok(until.map(|until| PreviousSecret { until, public_key }))
+    }
+
+    fn state(&self, row: &Row<'_>) -> Result<WebhookState, StoreError> {
+        let Some(since) = self.disabled_at else {
+            return Ok(WebhookState::Enabled);
+        };
+        let reason = row.some("disabled_reason", self.disabled_reason.as_deref())?;
+        Ok(WebhookState::Disabled {
+            reason: row.name("disabled_reason", reason, DisabledReason::parse)?,
+            since: Timestamp::from_micros(since),
+        })
+    }
+}
+
+fn key(row: &Row<'_>, column: &'static str, text: Option<&str>) -> Result<Option<PublicKey>, StoreError> {
+    text.map(|text| row.parse(column, text)).transpose()
+}
