@@ -5,11 +5,15 @@
 //! queue like all others, but only a [window](Replay::window) of them at a time, so that a new event waits
 //! behind few of them.
 
+mod step;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
+
+pub use step::{FinishedStep, ReplayStep, Scan, WebhookStatus};
 
 /// The largest window: the maximum number of a replay's deliveries in the queue.
 pub const MOST_WAITING: u32 = 100;

@@ -101,7 +101,7 @@ async fn present(
 }
 
 /// Records, for watchers, that finished deliveries are put back into the queue.
-pub(crate) async fn tell_reopened(
+pub(crate) async fn record_reopened(
     conn: &mut SqliteConnection,
     ids: &str,
     now: Timestamp,

@@ -76,7 +76,7 @@ impl Lock {
 
     /// Checks that the paths still lead to the open files: writes to replaced files would be lost.
     pub(crate) fn verify(&self) -> Result<(), Unwritable> {
-        if identity_of(&self.path) != Identity::of(&self.database).ok() {
+        if identity_of(&self.path) != Identity::from_file(&self.database).ok() {
             return Err(Unwritable::Database);
         }
         let found = identity_of(&with_ending(&self.path, "-wal"));
@@ -116,7 +116,7 @@ impl Identity {
         Self(0, 0)
     }
 
-    fn of(file: &File) -> io::Result<Self> {
+    fn from_file(file: &File) -> io::Result<Self> {
         Ok(Self::new(&file.metadata()?))
     }
 }
@@ -135,7 +135,7 @@ fn lock_file(path: &Path) -> io::Result<Option<File>> {
             Err(TryLockError::Error(source)) => return Err(source),
         }
         // The file may have been removed between the two.
-        if identity_of(path) == Some(Identity::of(&lock)?) {
+        if identity_of(path) == Some(Identity::from_file(&lock)?) {
             return Ok(Some(lock));
         }
     }

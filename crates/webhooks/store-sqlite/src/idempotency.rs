@@ -190,7 +190,7 @@ pub(crate) async fn is_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -
 }
 
 /// Records, with the other changes of this transaction, that the operation under a key was executed.
-pub(crate) async fn note_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), DbError> {
+pub(crate) async fn record_done(conn: &mut SqliteConnection, key: &IdempotencyKey) -> Result<(), DbError> {
     let (owner, digest) = (owner(key), digest(key));
     sqlx::query!(
         "UPDATE webhooks_idempotency_keys SET is_done = 1 WHERE owner = ?1 AND digest = ?2",

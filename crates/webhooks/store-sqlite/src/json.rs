@@ -39,7 +39,7 @@ pub(crate) fn id(id: Uuid) -> String {
 pub(crate) struct Blobs(Vec<u8>);
 
 /// The position and length of a row's bytes; positions count from 1 as `substr` in SQL does.
-pub(crate) type Place = (usize, usize);
+pub(crate) type ByteRange = (usize, usize);
 
 impl Blobs {
     /// Returns an empty value with this capacity.
@@ -48,7 +48,7 @@ impl Blobs {
     }
 
     /// Appends a row's bytes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Place {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> ByteRange {
         let place = (self.0.len() + 1, bytes.len());
         self.0.extend_from_slice(bytes);
         place

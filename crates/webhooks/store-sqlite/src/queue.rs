@@ -1,12 +1,12 @@
 //! [`DeliveryQueue`].
 
+mod batch;
 mod cancel;
 mod claim;
 mod discover;
 mod redeliver;
 mod release;
 mod settle;
-mod stages;
 mod survey;
 
 use std::collections::BTreeSet;

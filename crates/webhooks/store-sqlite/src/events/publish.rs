@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 
 use super::subscribers::{Receivers, Subscribers};
 use crate::error::{self, DbError, Row};
-use crate::json::{self, Blobs, Place};
+use crate::json::{self, Blobs, ByteRange};
 use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
 
@@ -52,13 +52,13 @@ pub(crate) async fn publish(
     let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
     let fresh: Vec<_> = events.iter().copied().filter(|event| !is_known(event)).collect();
     let limit = calls.iter().map(|call| u64::from(call.max_deliveries)).sum();
-    let subscribers = Subscribers::of(conn, &fresh, limit).await?;
+    let subscribers = Subscribers::load(conn, &fresh, limit).await?;
     if subscribers.is_cut() && calls.len() > 1 {
         return Ok(None);
     }
     let repeats: Vec<_> =
         events.iter().copied().filter(|event| event.visible_to.is_some() && is_known(event)).collect();
-    let of_repeats = Subscribers::of(conn, &repeats, u64::MAX).await?;
+    let of_repeats = Subscribers::load(conn, &repeats, u64::MAX).await?;
     let mut batch = Batch::for_events(&events);
     let mut outcomes = Vec::with_capacity(calls.len());
     for call in calls {
@@ -110,7 +110,7 @@ pub(crate) async fn publish_missing(
     let (stored, missing): (Vec<_>, Vec<_>) =
         call.events.iter().copied().partition(|event| there.contains_key(&event.id));
     let limited: Vec<_> = stored.into_iter().filter(|event| event.visible_to.is_some()).collect();
-    let visible = Subscribers::of(conn, &limited, u64::MAX).await?;
+    let visible = Subscribers::load(conn, &limited, u64::MAX).await?;
     for event in limited {
         let count = visible.get(event).visible();
         there.entry(event.id).and_modify(|published| published.visible_deliveries = count);
@@ -211,7 +211,7 @@ struct EventRow<'a> {
     timestamp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
-    body: Place,
+    body: ByteRange,
 }
 
 /// An event key to insert.

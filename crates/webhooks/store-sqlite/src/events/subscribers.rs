@@ -18,7 +18,7 @@ enum Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    fn of(event: &'a NewEvent) -> Self {
+    fn new(event: &'a NewEvent) -> Self {
         match event.target {
             Target::Webhook(id) => Self::Webhook(id, None),
             Target::WebhookAt(id, version) => Self::Webhook(id, Some(version)),
@@ -63,7 +63,7 @@ pub(crate) struct Subscribers<'a> {
 
 impl<'a> Subscribers<'a> {
     /// Looks up the webhooks for all events, up to one more than `limit` in all.
-    pub(crate) async fn of(
+    pub(crate) async fn load(
         conn: &mut SqliteConnection,
         events: &[&'a NewEvent],
         limit: u64,
@@ -73,7 +73,7 @@ impl<'a> Subscribers<'a> {
         let mut lookups: Vec<(&str, Vec<String>)> = Vec::new();
         let mut targets = Vec::new();
         for event in events {
-            let address = Address::of(event);
+            let address = Address::new(event);
             if found.insert(address, Receivers::default()).is_some() {
                 continue;
             }
@@ -119,7 +119,7 @@ impl<'a> Subscribers<'a> {
 
     /// Returns the webhooks for one of the events.
     pub(crate) fn get(&self, event: &'a NewEvent) -> &Receivers {
-        self.by_address.get(&Address::of(event)).unwrap_or(Receivers::NONE)
+        self.by_address.get(&Address::new(event)).unwrap_or(Receivers::NONE)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::DbError;
 use crate::rows::attempt;
-use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::rows::delivery::{self, StoredState, delivery_rows};
 use crate::visible;
 
 /// Cancels a pending or retrying delivery, or returns the reason why it cannot.
@@ -26,15 +26,15 @@ pub(super) async fn cancel(
     if !visible::delivery(conn, &row, visible_to).await? {
         return Ok(None);
     }
-    let Stage::Unfinished(progress) = row.stage()? else {
+    let StoredState::Unfinished(progress) = row.state()? else {
         return Ok(Some(Cancellation::Ended));
     };
     let Ok((cancelled, abandoned)) = progress.cancel(now) else {
         return Ok(Some(Cancellation::InFlight));
     };
-    let stage = Stage::ended(&progress, cancelled);
-    delivery::save(&mut *conn, [(id, stage)]).await?;
+    let state = StoredState::ended(&progress, cancelled);
+    delivery::save(&mut *conn, [(id, state)]).await?;
     let abandoned = abandoned.map(|lost| (id, Attempt::abandoned(lost, now)));
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
-    Ok(Some(Cancellation::Cancelled(row.delivery_at(&stage, now)?)))
+    Ok(Some(Cancellation::Cancelled(row.delivery_at(&state, now)?)))
 }

@@ -15,14 +15,14 @@ use rdev_webhooks_domain::{
 use sqlx::SqliteConnection;
 
 use crate::error::{DbError, Row};
-use crate::rows::delivery::{self, DeliveryRow, Stage, delivery_rows};
+use crate::rows::delivery::{self, DeliveryRow, StoredState, delivery_rows};
 use crate::rows::{attempt, micros};
 use crate::targets::Targets;
 use crate::webhooks::{health, rows as webhook};
 use crate::{damage, json};
 
 /// The time for which an unreadable delivery is postponed.
-const PUT_OFF_FOR: Duration = Duration::from_secs(60 * 60);
+const POSTPONE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Leases the due deliveries of each share. An unreadable webhook is skipped for a while, and an unreadable
 /// delivery is postponed, so that neither holds up the rest.
@@ -53,13 +53,13 @@ pub(super) async fn claim(
     let events = sent(conn, &rows).await?;
 
     let mut leased = Vec::with_capacity(rows.len());
-    let mut stages = Vec::with_capacity(rows.len());
+    let mut states = Vec::with_capacity(rows.len());
     let mut abandoned = Vec::new();
     let mut damaged = Vec::new();
     let mut probed = BTreeMap::new();
     for row in &rows {
         match lease(row, claim, &shares, &events, now) {
-            Ok(Some((delivery, stage, lost))) => {
+            Ok(Some((delivery, state, lost))) => {
                 let id = delivery.lease.delivery;
                 let webhook = delivery.target.webhook_id;
                 if let (Some(health), Some((share, _))) = (healths.get_mut(&webhook), shares.get(&webhook)) {
@@ -67,7 +67,7 @@ pub(super) async fn claim(
                     probed.insert(webhook, *health);
                 }
                 abandoned.extend(lost.map(|lost| (id, Attempt::abandoned(lost, now))));
-                stages.push((id, stage));
+                states.push((id, state));
                 leased.push(delivery);
             }
             Ok(None) => {}
@@ -77,16 +77,16 @@ pub(super) async fn claim(
             }
         }
     }
-    put_off(conn, &damaged, now).await?;
-    delivery::save(conn, stages).await?;
+    postpone(conn, &damaged, now).await?;
+    delivery::save(conn, states).await?;
     health::save(conn, &probed).await?;
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
 }
 
 /// Postpones unreadable deliveries.
-async fn put_off(conn: &mut SqliteConnection, deliveries: &[&[u8]], now: Timestamp) -> Result<(), DbError> {
-    let due_at = micros(now + PUT_OFF_FOR);
+async fn postpone(conn: &mut SqliteConnection, deliveries: &[&[u8]], now: Timestamp) -> Result<(), DbError> {
+    let due_at = micros(now + POSTPONE_FOR);
     for id in deliveries {
         sqlx::query!(
             "UPDATE webhooks_deliveries SET due_at = ?2, claimable_at = ?2 WHERE id = ?1 AND claimable_at IS NOT NULL",
@@ -102,7 +102,7 @@ async fn put_off(conn: &mut SqliteConnection, deliveries: &[&[u8]], now: Timesta
 type Shares<'a> = HashMap<WebhookId, (&'a ClaimShare, Arc<DeliveryTarget>)>;
 
 /// A lease, the state of its delivery, and the lease of a dead worker that it takes over.
-type Leased = (LeasedDelivery, Stage, Option<AbandonedAttempt>);
+type Leased = (LeasedDelivery, StoredState, Option<AbandonedAttempt>);
 
 fn lease(
     row: &DeliveryRow,
@@ -113,8 +113,8 @@ fn lease(
 ) -> Result<Option<Leased>, StoreError> {
     let delivery = row.delivery(now)?;
     let place = Row { table: "deliveries", id: &delivery.id };
-    let (Stage::Unfinished(mut progress), Some((share, target))) =
-        (row.stage()?, shares.get(&delivery.webhook_id))
+    let (StoredState::Unfinished(mut progress), Some((share, target))) =
+        (row.state()?, shares.get(&delivery.webhook_id))
     else {
         return Ok(None);
     };
@@ -137,7 +137,7 @@ fn lease(
         claimed_at: now,
         target: Arc::clone(target),
     };
-    Ok(Some((leased, Stage::Unfinished(progress), lost)))
+    Ok(Some((leased, StoredState::Unfinished(progress), lost)))
 }
 
 /// Returns the versions of the shares' webhooks that take deliveries.

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
-use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::rows::delivery::{self, StoredState, delivery_rows};
 use crate::{feed, idempotency, json, visible};
 
 /// Makes an attempt due now, or returns the reason why it cannot.
@@ -45,22 +45,22 @@ pub(super) async fn redeliver(
         Some(webhook) if webhook.disabled => return Ok(Some(Redelivery::WebhookDisabled)),
         Some(_) => {}
     }
-    let progress = match row.stage()? {
-        Stage::Unfinished(mut progress) => {
+    let progress = match row.state()? {
+        StoredState::Unfinished(mut progress) => {
             if progress.redeliver(trigger, now).is_err() {
                 return Ok(Some(Redelivery::InFlight));
             }
             progress
         }
-        Stage::Finished { attempts, automatic_attempts, .. } => {
-            feed::tell_reopened(&mut *conn, &json::ids([id.as_uuid()])?, now).await?;
+        StoredState::Finished { attempts, automatic_attempts, .. } => {
+            feed::record_reopened(&mut *conn, &json::ids([id.as_uuid()])?, now).await?;
             Progress::reopened(attempts, automatic_attempts, trigger, now)
         }
     };
-    let stage = Stage::Unfinished(progress);
-    delivery::save(&mut *conn, [(id, stage)]).await?;
+    let state = StoredState::Unfinished(progress);
+    delivery::save(&mut *conn, [(id, state)]).await?;
     if let Some(key) = &request.key {
-        idempotency::note_done(conn, key).await?;
+        idempotency::record_done(conn, key).await?;
     }
-    Ok(Some(Redelivery::Queued(row.delivery_at(&stage, now)?)))
+    Ok(Some(Redelivery::Queued(row.delivery_at(&state, now)?)))
 }

@@ -3,9 +3,9 @@
 use rdev_webhooks_domain::{LeaseRef, Timestamp};
 use sqlx::SqliteConnection;
 
-use super::stages::Stages;
+use super::batch::DeliveryBatch;
 use crate::error::DbError;
-use crate::rows::delivery::Stage;
+use crate::rows::delivery::StoredState;
 
 /// Releases leases, and returns whether that makes anything claimable. A delivery of a webhook that was
 /// deleted meanwhile is not sent any more.
@@ -14,10 +14,10 @@ pub(super) async fn release(
     leases: &[LeaseRef],
     now: Timestamp,
 ) -> Result<bool, DbError> {
-    let mut stages = Stages::load(conn, leases.iter().map(|lease| lease.delivery)).await?;
+    let mut deliveries = DeliveryBatch::load(conn, leases.iter().map(|lease| lease.delivery)).await?;
     let mut claimable = false;
     for lease in leases {
-        let Some(mut delivery) = stages.unfinished(lease.delivery) else {
+        let Some(mut delivery) = deliveries.unfinished(lease.delivery) else {
             continue;
         };
         if delivery.progress.release(lease.token).is_err() {
@@ -25,12 +25,12 @@ pub(super) async fn release(
         }
         let progress = delivery.progress;
         if delivery.webhook_deleted {
-            delivery.set(Stage::cancelled(&progress, now));
+            delivery.set(StoredState::cancelled(&progress, now));
         } else {
-            delivery.set(Stage::Unfinished(progress));
+            delivery.set(StoredState::Unfinished(progress));
             claimable = true;
         }
     }
-    stages.save(conn).await?;
+    deliveries.save(conn).await?;
     Ok(claimable)
 }

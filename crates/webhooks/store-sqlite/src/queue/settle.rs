@@ -6,9 +6,9 @@ use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settlement, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
-use super::stages::Stages;
+use super::batch::DeliveryBatch;
 use crate::error::DbError;
-use crate::rows::delivery::Stage;
+use crate::rows::delivery::StoredState;
 use crate::rows::{attempt, micros};
 use crate::transitions::Transition;
 use crate::webhooks::health;
@@ -25,15 +25,15 @@ pub(super) async fn settle(
     settlements: &[Settlement],
     now: Timestamp,
 ) -> Result<(Vec<bool>, Vec<(WebhookId, Decided)>), DbError> {
-    let deliveries = settlements.iter().map(|one| one.lease.delivery);
-    let mut stages = Stages::load(conn, deliveries).await?;
+    let leased = settlements.iter().map(|one| one.lease.delivery);
+    let mut deliveries = DeliveryBatch::load(conn, leased).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
     let mut attempts = Vec::with_capacity(settlements.len());
     let mut gone = BTreeMap::new();
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
     let mut last_failures = BTreeMap::new();
-    for (place, settlement) in settlements.iter().enumerate() {
-        let Some((webhook, deleted)) = settle_one(&mut stages, settlement, now) else {
+    for (index, settlement) in settlements.iter().enumerate() {
+        let Some((webhook, deleted)) = settle_one(&mut deliveries, settlement, now) else {
             recorded.push(false);
             continue;
         };
@@ -41,16 +41,16 @@ pub(super) async fn settle(
         attempts.extend(settlement.attempt.iter().map(|attempt| (settlement.lease.delivery, attempt)));
         if let Some(version) = settlement.gone {
             gone.insert(webhook, version);
-            last_failures.insert(webhook, place);
+            last_failures.insert(webhook, index);
         }
         if settlement.health != HealthEffect::None && !deleted {
             tallies.entry(webhook).or_default().add(settlement.health);
             if settlement.health != HealthEffect::Succeeded {
-                last_failures.insert(webhook, place);
+                last_failures.insert(webhook, index);
             }
         }
     }
-    stages.save(conn).await?;
+    deliveries.save(conn).await?;
     attempt::record(conn, now, attempts).await?;
     let mut transitions = record_health(conn, &tallies, now).await?;
     for webhook in disable(conn, gone, now).await? {
@@ -94,15 +94,19 @@ async fn record_health(
 
 /// Makes the transition, and returns the delivery's webhook and whether that was deleted; `None` if the lease
 /// was lost.
-fn settle_one(stages: &mut Stages, settlement: &Settlement, now: Timestamp) -> Option<(WebhookId, bool)> {
-    let mut delivery = stages.unfinished(settlement.lease.delivery)?;
+fn settle_one(
+    deliveries: &mut DeliveryBatch,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Option<(WebhookId, bool)> {
+    let mut delivery = deliveries.unfinished(settlement.lease.delivery)?;
     let webhook = delivery.webhook;
     let deleted = delivery.webhook_deleted;
     let ended = delivery.progress.settle(settlement.lease.token, settlement.settled, now, deleted).ok()?;
     let progress = delivery.progress;
     delivery.set(match ended {
-        Some(state) => Stage::ended(&progress, state),
-        None => Stage::Unfinished(progress),
+        Some(state) => StoredState::ended(&progress, state),
+        None => StoredState::Unfinished(progress),
     });
     Some((webhook, deleted))
 }

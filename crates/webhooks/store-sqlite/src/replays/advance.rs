@@ -4,15 +4,15 @@ use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::Advance;
-use rdev_webhooks_domain::replay::{Ended, LOOK_AT};
+use rdev_webhooks_domain::replay::{Ended, FinishedStep, LOOK_AT, ReplayStep, Scan, WebhookStatus};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
+    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
 };
 use sqlx::SqliteConnection;
 
 use super::{bytes, bytes_of_webhook, find, floor, rows};
 use crate::error::{self, DbError};
-use crate::rows::delivery::{self, DeliveryRow, Stage, UNFINISHED, delivery_rows};
+use crate::rows::delivery::{self, DeliveryRow, StoredState, UNFINISHED, delivery_rows};
 use crate::rows::micros;
 use crate::{feed, json};
 
@@ -22,47 +22,25 @@ pub(super) async fn advance(
     id: ReplayId,
     now: Timestamp,
 ) -> Result<Option<Advance>, DbError> {
-    let Some(mut replay) = find(&mut *conn, id).await?.filter(Replay::is_open) else {
+    let Some(replay) = find(&mut *conn, id).await?.filter(Replay::is_open) else {
         return Ok(None);
     };
-    let before = replay.clone();
     let ended = collect_ended(&mut *conn, id).await?;
-    replay.settle(ended);
-    let standing = standing(&mut *conn, replay.selection.webhook_id).await?;
-    let is_enabled = matches!(standing, Standing::Enabled { .. });
-    let room = match standing {
-        Standing::Enabled { rate_limit, max_in_flight } => {
-            replay.room(Replay::window(rate_limit, max_in_flight, ended))
-        }
-        Standing::Disabled => 0,
-        Standing::Deleted => {
-            replay.cancel(CancelReason::WebhookDeleted, now);
-            0
-        }
-    };
-    let mut queued = 0;
-    if room > 0 {
-        let found = take(&mut *conn, &replay, room, now).await?;
-        queued = found.taken;
-        replay.queue(found.taken, found.looked_to);
+    let webhook = webhook_status(&mut *conn, replay.selection.webhook_id).await?;
+    let mut step = ReplayStep::begin(replay, ended, webhook, now);
+    if step.room() > 0 {
+        let scan = take(&mut *conn, step.replay(), step.room(), now).await?;
+        step.scanned(scan);
     }
-    replay.complete(now);
-    if replay == before {
-        rows::postpone(conn, id, is_enabled, now).await?;
-    } else {
-        rows::save(conn, &replay, now).await?;
+    let FinishedStep { replay, advance, postponed } = step.finish(now);
+    match postponed {
+        Some(is_enabled) => rows::postpone(conn, id, is_enabled, now).await?,
+        None => rows::save(conn, &replay, now).await?,
     }
-    Ok(Some(Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state }))
+    Ok(Some(advance))
 }
 
-/// The state of a replay's webhook.
-enum Standing {
-    Enabled { rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32> },
-    Disabled,
-    Deleted,
-}
-
-async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Standing, DbError> {
+async fn webhook_status(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<WebhookStatus, DbError> {
     let webhook = bytes_of_webhook(webhook);
     let row = sqlx::query!(
         r#"SELECT disabled_at IS NULL AS "enabled!: bool", rate_limit, max_in_flight FROM webhooks_webhooks
@@ -72,12 +50,12 @@ async fn standing(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<Sta
     .fetch_optional(conn)
     .await?;
     Ok(match row {
-        None => Standing::Deleted,
-        Some(row) if !row.enabled => Standing::Disabled,
+        None => WebhookStatus::Deleted,
+        Some(row) if !row.enabled => WebhookStatus::Disabled,
         Some(row) => {
             let cap = row.max_in_flight.and_then(|cap| u32::try_from(cap).ok());
             let rate_limit = row.rate_limit.and_then(RateLimit::per_second);
-            Standing::Enabled { rate_limit, max_in_flight: cap.and_then(NonZeroU32::new) }
+            WebhookStatus::Enabled { rate_limit, max_in_flight: cap.and_then(NonZeroU32::new) }
         }
     })
 }
@@ -115,19 +93,13 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
     Ok(ended)
 }
 
-struct Found {
-    taken: u32,
-    /// `None` if there is nothing more to scan.
-    looked_to: Option<DeliveryId>,
-}
-
 /// Queues the next deliveries, up to `room` of them.
 async fn take(
     conn: &mut SqliteConnection,
     replay: &Replay,
     room: u32,
     now: Timestamp,
-) -> Result<Found, DbError> {
+) -> Result<Scan, DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
     let status = selection.outcome.as_str();
@@ -157,13 +129,13 @@ async fn take(
     .fetch_all(&mut *conn)
     .await?;
     // The query takes no more than `room` of them.
-    let taken = u32::try_from(found.len()).unwrap_or(room);
-    let looked_to = match found.last().filter(|_| taken == room) {
+    let queued = u32::try_from(found.len()).unwrap_or(room);
+    let looked_to = match found.last().filter(|_| queued == room) {
         Some(last) => Some(last.id()?),
         None => last_looked_at(&mut *conn, &webhook, status, &after, &until).await?,
     };
     queue(conn, replay.id, &found, now).await?;
-    Ok(Found { taken, looked_to })
+    Ok(Scan { queued, looked_to })
 }
 
 /// Returns the last delivery that a step scans if it takes fewer than it may; `None` if there are no more.
@@ -198,19 +170,19 @@ async fn queue(
     rows: &[DeliveryRow],
     now: Timestamp,
 ) -> Result<(), DbError> {
-    let mut stages = Vec::with_capacity(rows.len());
+    let mut states = Vec::with_capacity(rows.len());
     for row in rows {
-        if let Stage::Finished { attempts, automatic_attempts, .. } = row.stage()? {
+        if let StoredState::Finished { attempts, automatic_attempts, .. } = row.state()? {
             let progress = Progress::reopened(attempts, automatic_attempts, Trigger::Replay, now);
-            stages.push((row.id()?, Stage::Unfinished(progress)));
+            states.push((row.id()?, StoredState::Unfinished(progress)));
         }
     }
-    if stages.is_empty() {
+    if states.is_empty() {
         return Ok(());
     }
-    let ids = json::ids(stages.iter().map(|(id, _)| id.as_uuid()))?;
-    delivery::save(&mut *conn, stages).await?;
-    feed::tell_reopened(&mut *conn, &ids, now).await?;
+    let ids = json::ids(states.iter().map(|(id, _)| id.as_uuid()))?;
+    delivery::save(&mut *conn, states).await?;
+    feed::record_reopened(&mut *conn, &ids, now).await?;
     let replay = bytes(replay);
     sqlx::query!(
         "INSERT INTO webhooks_replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",

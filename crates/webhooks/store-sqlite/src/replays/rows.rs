@@ -178,7 +178,7 @@ pub(crate) async fn postpone(
 }
 
 /// Makes the open replays of a changed or deleted webhook due.
-pub(crate) async fn hurry(
+pub(crate) async fn make_due(
     conn: &mut SqliteConnection,
     webhook: &[u8],
     now: Timestamp,

@@ -12,7 +12,7 @@ use sqlx::SqliteConnection;
 
 use super::{micros, nanos};
 use crate::error::{DbError, Row};
-use crate::json::{self, Blobs, Place};
+use crate::json::{self, Blobs, ByteRange};
 
 /// The row of an attempt.
 pub(crate) struct AttemptRow {
@@ -100,7 +100,7 @@ struct NewAttempt<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response_headers: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_body: Option<Place>,
+    response_body: Option<ByteRange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_truncated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -56,12 +56,12 @@ pub(crate) use delivery_rows;
 
 /// The state of a delivery, with all that the next transition needs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Stage {
+pub(crate) enum StoredState {
     Unfinished(Progress),
     Finished { state: DeliveryState, attempts: u32, automatic_attempts: u32 },
 }
 
-impl Stage {
+impl StoredState {
     /// Returns the state of an unfinished delivery after it has ended.
     pub(crate) fn ended(progress: &Progress, state: DeliveryState) -> Self {
         Self::Finished { state, attempts: progress.attempts, automatic_attempts: progress.automatic_attempts }
@@ -88,13 +88,13 @@ impl DeliveryRow {
     }
 
     /// Returns the stored state.
-    pub(crate) fn stage(&self) -> Result<Stage, StoreError> {
+    pub(crate) fn state(&self) -> Result<StoredState, StoreError> {
         let id = self.id()?;
         let row = Row { table: TABLE, id: &id };
         let attempts = row.number("attempts", self.attempts)?;
         let automatic_attempts = row.number("automatic_attempts", self.automatic_attempts)?;
         if self.status == UNFINISHED {
-            return Ok(Stage::Unfinished(Progress {
+            return Ok(StoredState::Unfinished(Progress {
                 attempts,
                 automatic_attempts,
                 takeovers: row.number("abandoned_count", self.abandoned_count)?,
@@ -116,7 +116,7 @@ impl DeliveryRow {
             }
             other => return Err(row.corrupt("status", format!("unknown status {other:?}"))),
         };
-        Ok(Stage::Finished { state, attempts, automatic_attempts })
+        Ok(StoredState::Finished { state, attempts, automatic_attempts })
     }
 
     fn lease(&self, row: &Row<'_>) -> Result<Option<Lease>, StoreError> {
@@ -132,16 +132,16 @@ impl DeliveryRow {
 
     /// Returns the delivery at `now`.
     pub(crate) fn delivery(&self, now: Timestamp) -> Result<Delivery, StoreError> {
-        self.delivery_at(&self.stage()?, now)
+        self.delivery_at(&self.state()?, now)
     }
 
     /// Returns the delivery as it would be at `now` in another state.
-    pub(crate) fn delivery_at(&self, stage: &Stage, now: Timestamp) -> Result<Delivery, StoreError> {
+    pub(crate) fn delivery_at(&self, state: &StoredState, now: Timestamp) -> Result<Delivery, StoreError> {
         let id = self.id()?;
         let row = Row { table: TABLE, id: &id };
-        let (attempts, state) = match stage {
-            Stage::Unfinished(progress) => (progress.attempts, progress.state(now)),
-            Stage::Finished { state, attempts, .. } => (*attempts, *state),
+        let (attempts, state) = match state {
+            StoredState::Unfinished(progress) => (progress.attempts, progress.state(now)),
+            StoredState::Finished { state, attempts, .. } => (*attempts, *state),
         };
         Ok(Delivery {
             id,
@@ -182,10 +182,10 @@ struct SavedDelivery {
 }
 
 impl SavedDelivery {
-    fn new(id: DeliveryId, stage: &Stage) -> Self {
+    fn new(id: DeliveryId, state: &StoredState) -> Self {
         let id = json::id(id.as_uuid());
-        match stage {
-            Stage::Unfinished(progress) => Self {
+        match state {
+            StoredState::Unfinished(progress) => Self {
                 id,
                 status: UNFINISHED,
                 reason: None,
@@ -201,7 +201,7 @@ impl SavedDelivery {
                 lease_expires_at: progress.lease.map(|lease| micros(lease.expires_at)),
                 claimable_at: Some(micros(progress.claimable_at())),
             },
-            Stage::Finished { state, attempts, automatic_attempts } => {
+            StoredState::Finished { state, attempts, automatic_attempts } => {
                 let finished_at = state.finished_at().map(micros);
                 Self {
                     id,
@@ -226,9 +226,9 @@ impl SavedDelivery {
 /// Stores the new states of deliveries.
 pub(crate) async fn save(
     conn: &mut SqliteConnection,
-    stages: impl IntoIterator<Item = (DeliveryId, Stage)>,
+    states: impl IntoIterator<Item = (DeliveryId, StoredState)>,
 ) -> Result<(), DbError> {
-    let saved: Vec<_> = stages.into_iter().map(|(id, stage)| SavedDelivery::new(id, &stage)).collect();
+    let saved: Vec<_> = states.into_iter().map(|(id, state)| SavedDelivery::new(id, &state)).collect();
     if saved.is_empty() {
         return Ok(());
     }

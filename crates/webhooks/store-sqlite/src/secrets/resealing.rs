@@ -22,7 +22,7 @@ const STEP: usize = 200;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The maximum number of passes: a process could seal with another key forever.
-const MOST_PASSES: u32 = 10;
+const MAX_PASSES: u32 = 10;
 
 /// A column of sealed values.
 struct Sealed {
@@ -92,7 +92,7 @@ pub(crate) async fn reseal(
                 tokio::time::sleep(PAUSE).await;
             }
             resealed += tally.resealed;
-            if tally.resealed == 0 || pass == MOST_PASSES {
+            if tally.resealed == 0 || pass == MAX_PASSES {
                 let place = format!("{}.{}", column.table, column.column);
                 report.places.push((place, RotationTally { resealed, ..tally }));
                 break;

@@ -49,7 +49,7 @@ pub(super) async fn mark_deleted(
         .execute(&mut *conn)
         .await?;
     health::forget(&mut *conn, &webhook).await?;
-    replays::rows::hurry(&mut *conn, &webhook, now).await?;
+    replays::rows::make_due(&mut *conn, &webhook, now).await?;
     cancel_waiting(conn, id, now).await?;
     Ok(Updated::Applied)
 }

@@ -5,10 +5,9 @@ use rdev_webhooks_domain::ports::Rotated;
 use rdev_webhooks_domain::{SecretRotation, Webhook, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::rows::micros;
-
 use super::rows::{self, webhook_rows};
 use crate::error::DbError;
+use crate::rows::micros;
 use crate::secrets::sealing::{self, SealedSecrets};
 use crate::{json, visible};
 

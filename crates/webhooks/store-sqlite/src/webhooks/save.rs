@@ -178,7 +178,7 @@ pub(super) async fn update(
         if changes.as_ref().is_some_and(|changes| changes.begins_anew) {
             health::forget(&mut *conn, &columns.id).await?;
         }
-        replays::rows::hurry(&mut *conn, &columns.id, now).await?;
+        replays::rows::make_due(&mut *conn, &columns.id, now).await?;
         if changes.is_some_and(|changes| changes.resubscribes) {
             columns.subscribe(conn).await?;
         }

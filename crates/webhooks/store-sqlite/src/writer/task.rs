@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::checkpoint::Checkpoints;
 use super::group::{Closing, Group};
-use super::time::{LOOK_EVERY, Time};
+use super::time::{CHECK_INTERVAL, Time};
 use super::{Answer, Begun, Message, WriteAheadLog};
 use crate::clock::StoreClock;
 use crate::error;
@@ -41,7 +41,7 @@ pub(super) async fn run(
     let mut time = Time::new(clock);
     let mut failing = false;
     loop {
-        let wait = if time.is_busy() { Duration::ZERO } else { LOOK_EVERY };
+        let wait = if time.is_busy() { Duration::ZERO } else { CHECK_INTERVAL };
         let first = tokio::select! {
             biased;
             no_listing = log.closed() => {

@@ -12,23 +12,23 @@ use crate::rebase;
 use crate::rows::micros;
 
 /// The interval between checks of the clock while nothing is written.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The interval between records of the elapsed time.
-const NOTE_EVERY: Duration = Duration::from_secs(60);
+const RECORD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The writer's part of the store's time.
 pub(super) struct Time {
     clock: Arc<StoreClock>,
     witness: Witness,
-    noted_at: Option<Duration>,
+    recorded_at: Option<Duration>,
     /// Whether recorded times may lie in the future.
     to_correct: bool,
 }
 
 impl Time {
     pub(super) fn new(clock: Arc<StoreClock>) -> Self {
-        Self { clock, witness: Witness::default(), noted_at: None, to_correct: false }
+        Self { clock, witness: Witness::default(), recorded_at: None, to_correct: false }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -52,10 +52,10 @@ impl Time {
             self.to_correct = rebase::correct_some(&mut *conn, self.clock.now()).await?;
         }
         let elapsed = self.clock.elapsed();
-        if self.noted_at.is_none_or(|noted_at| elapsed.saturating_sub(noted_at) >= NOTE_EVERY) {
-            self.noted_at = Some(elapsed);
+        if self.recorded_at.is_none_or(|recorded_at| elapsed.saturating_sub(recorded_at) >= RECORD_INTERVAL) {
+            self.recorded_at = Some(elapsed);
             // A failure does no harm: while the time is not recorded, nothing is removed.
-            if let Err(error) = self.note(conn, elapsed).await {
+            if let Err(error) = self.record(conn, elapsed).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "cannot record the elapsed time; will retry"
@@ -66,7 +66,7 @@ impl Time {
     }
 
     /// Records up to when time has passed.
-    async fn note(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
+    async fn record(&mut self, conn: &mut SqliteConnection, elapsed: Duration) -> Result<(), sqlx::Error> {
         let stored: Option<i64> =
             sqlx::query_scalar!("SELECT seen_at FROM webhooks_clock").fetch_one(&mut *conn).await?;
         let stored = stored.map(Timestamp::from_micros);

@@ -6,7 +6,9 @@ use std::ops::Bound;
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
-use rdev_webhooks_domain::replay::{COUNT_LIMIT, Ended, LOOK_AT, ReplayFilter};
+use rdev_webhooks_domain::replay::{
+    COUNT_LIMIT, Ended, LOOK_AT, ReplayFilter, ReplayStep, Scan, WebhookStatus,
+};
 use rdev_webhooks_domain::{
     CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, ProjectName,
     Replay, ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger,
@@ -135,7 +137,6 @@ impl ReplayRepository for MemoryStore {
 }
 
 fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Advance {
-    let before = stored.replay.clone();
     let StoredReplay { replay, waiting, .. } = stored;
     let mut ended = Ended::default();
     waiting.retain(|id| {
@@ -148,37 +149,30 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
         ended.add(outcome);
         false
     });
-    replay.settle(ended);
-
-    let mut room = 0;
-    let mut is_enabled = false;
-    match state.webhook(replay.selection.webhook_id) {
-        Some(webhook) if webhook.is_enabled() => {
-            let webhook = &webhook.webhook;
-            is_enabled = true;
-            room = replay.room(Replay::window(webhook.rate_limit, webhook.max_in_flight, ended));
-        }
-        Some(_) => {}
-        None => {
-            replay.cancel(CancelReason::WebhookDeleted, now);
-        }
-    }
-    let mut queued = 0;
-    if room > 0 {
-        let (taken, looked_to) = take(state, replay, room, now);
+    let webhook = match state.webhook(replay.selection.webhook_id) {
+        Some(webhook) if webhook.is_enabled() => WebhookStatus::Enabled {
+            rate_limit: webhook.webhook.rate_limit,
+            max_in_flight: webhook.webhook.max_in_flight,
+        },
+        Some(_) => WebhookStatus::Disabled,
+        None => WebhookStatus::Deleted,
+    };
+    let mut step = ReplayStep::begin(replay.clone(), ended, webhook, now);
+    if step.room() > 0 {
+        let (taken, looked_to) = take(state, step.replay(), step.room(), now);
         // At most `room`.
-        queued = taken.len() as u32;
+        step.scanned(Scan { queued: taken.len() as u32, looked_to });
         waiting.extend(taken);
-        replay.queue(queued, looked_to);
     }
-    replay.complete(now);
-    let step = Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state };
-    if *replay == before {
-        stored.due_at = now + Replay::due_in(now.since(stored.progressed_at), is_enabled);
-    } else {
-        stored.hurry(now);
+    let finished = step.finish(now);
+    *replay = finished.replay;
+    match finished.postponed {
+        Some(is_enabled) => {
+            stored.due_at = now + Replay::due_in(now.since(stored.progressed_at), is_enabled);
+        }
+        None => stored.hurry(now),
     }
-    step
+    finished.advance
 }
 
 /// Queues the next deliveries. Returns them and the position up to which it has scanned.

@@ -8,17 +8,17 @@ use rdev_webhooks_domain::{DeliveryId, WebhookId};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
-use crate::rows::delivery::{self, Stage, delivery_rows};
+use crate::rows::delivery::{self, StoredState, delivery_rows};
 use crate::webhooks::rows as webhook;
 use crate::{damage, json};
 
 /// The deliveries of a batch.
-pub(super) struct Stages(HashMap<DeliveryId, Entry>);
+pub(super) struct DeliveryBatch(HashMap<DeliveryId, Entry>);
 
 struct Entry {
     webhook: WebhookId,
     webhook_deleted: bool,
-    stage: Stage,
+    state: StoredState,
     changed: bool,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Unfinished<'a> {
     entry: &'a mut Entry,
 }
 
-impl Stages {
+impl DeliveryBatch {
     /// Reads deliveries; omits missing ones.
     pub(super) async fn load(
         conn: &mut SqliteConnection,
@@ -46,12 +46,12 @@ impl Stages {
         let mut entries = HashMap::with_capacity(rows.len());
         let mut there: HashMap<WebhookId, bool> = HashMap::new();
         for row in &rows {
-            let read = || Ok::<_, StoreError>((row.id()?, row.webhook_id()?, row.stage()?));
-            let Some((id, webhook, stage)) = damage::leave_out(read()) else {
+            let read = || Ok::<_, StoreError>((row.id()?, row.webhook_id()?, row.state()?));
+            let Some((id, webhook, state)) = damage::leave_out(read()) else {
                 continue;
             };
             there.insert(webhook, false);
-            entries.insert(id, Entry { webhook, webhook_deleted: true, stage, changed: false });
+            entries.insert(id, Entry { webhook, webhook_deleted: true, state, changed: false });
         }
         for id in not_deleted(conn, there.keys()).await? {
             there.insert(id, true);
@@ -65,7 +65,7 @@ impl Stages {
     /// Returns one of the deliveries, if it is unfinished.
     pub(super) fn unfinished(&mut self, id: DeliveryId) -> Option<Unfinished<'_>> {
         let entry = self.0.get_mut(&id)?;
-        let Stage::Unfinished(progress) = entry.stage else {
+        let StoredState::Unfinished(progress) = entry.state else {
             return None;
         };
         let (webhook, webhook_deleted) = (entry.webhook, entry.webhook_deleted);
@@ -75,14 +75,14 @@ impl Stages {
     /// Stores the changed deliveries.
     pub(super) async fn save(self, conn: &mut SqliteConnection) -> Result<(), DbError> {
         let changed = self.0.into_iter().filter(|(_, entry)| entry.changed);
-        delivery::save(conn, changed.map(|(id, entry)| (id, entry.stage))).await
+        delivery::save(conn, changed.map(|(id, entry)| (id, entry.state))).await
     }
 }
 
 impl Unfinished<'_> {
     /// Sets the state of the delivery.
-    pub(super) fn set(self, stage: Stage) {
-        self.entry.stage = stage;
+    pub(super) fn set(self, state: StoredState) {
+        self.entry.state = state;
         self.entry.changed = true;
     }
 }
