@@ -8,7 +8,8 @@ use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError, WebhookRepository
 use rdev_webhooks_domain::{DisabledReason, EventType, Target, Timestamp, WebhookId};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Ambient, EventDraft, Outages, Publisher};
+use crate::periodic::{Periodic, repeat};
+use crate::{Ambient, EventDraft, Outages, Publisher, Stagger};
 
 /// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -36,6 +37,7 @@ pub struct Disabling {
     /// What this process has published; only of recently disabled webhooks.
     told: HashSet<(WebhookId, Timestamp)>,
     outages: Outages,
+    stagger: Stagger,
 }
 
 impl Disabling {
@@ -47,7 +49,8 @@ impl Disabling {
         ambient: Ambient,
         after: Duration,
     ) -> Self {
-        Self { webhooks, publisher, ambient, after, told: HashSet::new(), outages: Outages::default() }
+        let (outages, stagger) = (Outages::default(), Stagger::default());
+        Self { webhooks, publisher, ambient, after, told: HashSet::new(), outages, stagger }
     }
 
     /// Reports failures of the database to `outages`.
@@ -57,18 +60,17 @@ impl Disabling {
         self
     }
 
+    /// Delays the first pass.
+    #[must_use]
+    pub fn with_stagger(mut self, stagger: Stagger) -> Self {
+        self.stagger = stagger;
+        self
+    }
+
     /// Runs one pass a minute until `drain`. The next pass repeats what a pass failed to do.
-    pub async fn run(mut self, drain: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = self.pass() => {}
-            }
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
-        }
+    pub async fn run(self, drain: CancellationToken) {
+        let delay = self.stagger.delay(INTERVAL);
+        repeat(self, delay, &drain).await;
     }
 
     /// Disables failing webhooks, and publishes the events of disabled ones.
@@ -149,5 +151,12 @@ impl Disabling {
                 "cannot publish the event of a disabled webhook yet"
             ),
         }
+    }
+}
+
+impl Periodic for Disabling {
+    async fn run_once(&mut self) -> Duration {
+        self.pass().await;
+        INTERVAL
     }
 }

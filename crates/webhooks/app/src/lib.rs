@@ -25,6 +25,7 @@ mod gather;
 mod idempotency;
 mod measures;
 mod outages;
+mod periodic;
 mod publish;
 mod readiness;
 mod replaying;
@@ -50,6 +51,7 @@ pub use deliveries::Deliveries;
 pub use disabling::Disabling;
 pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
 pub use outages::{Outages, with_causes};
+pub use periodic::Stagger;
 pub use publish::{
     EventDraft, MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, MAX_EVENTS, Producer, PublishError, Publisher,
     PublisherTask, TooLarge,

@@ -7,7 +7,8 @@ use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{ReplayId, ReplayState};
 use tokio_util::sync::CancellationToken;
 
-use crate::Outages;
+use crate::periodic::{Periodic, repeat};
+use crate::{Outages, Stagger};
 
 /// The interval at which due replays are read. What finishes between two reads bounds how many deliveries
 /// may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).
@@ -27,13 +28,14 @@ const PAGE: u32 = 100;
 pub struct Replaying {
     replays: Arc<dyn ReplayRepository>,
     outages: Outages,
+    stagger: Stagger,
 }
 
 impl Replaying {
     /// Creates a task that runs these replays.
     #[must_use]
     pub fn new(replays: Arc<dyn ReplayRepository>) -> Self {
-        Self { replays, outages: Outages::default() }
+        Self { replays, outages: Outages::default(), stagger: Stagger::default() }
     }
 
     /// Reports failures of the database to `outages`.
@@ -43,19 +45,17 @@ impl Replaying {
         self
     }
 
+    /// Delays the first pass.
+    #[must_use]
+    pub fn with_stagger(mut self, stagger: Stagger) -> Self {
+        self.stagger = stagger;
+        self
+    }
+
     /// Runs until `drain`. A step that is interrupted or fails has no effect, and is repeated.
     pub async fn run(self, drain: CancellationToken) {
-        loop {
-            let busy = tokio::select! {
-                () = drain.cancelled() => return,
-                busy = self.pass() => busy,
-            };
-            let pause = if busy { PACE } else { INTERVAL };
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        let delay = self.stagger.delay(INTERVAL);
+        repeat(self, delay, &drain).await;
     }
 
     /// Advances each open replay by a step, and returns true if one of them made progress.
@@ -102,6 +102,12 @@ impl Replaying {
                 false
             }
         }
+    }
+}
+
+impl Periodic for Replaying {
+    async fn run_once(&mut self) -> Duration {
+        if self.pass().await { PACE } else { INTERVAL }
     }
 }
 

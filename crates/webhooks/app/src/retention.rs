@@ -6,7 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{DeliveryHistory, IdempotencyRepository, StatisticsRepository};
 use tokio_util::sync::CancellationToken;
 
-use crate::Outages;
+use crate::periodic::{Periodic, repeat};
+use crate::{Outages, Stagger};
 
 /// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -22,6 +23,7 @@ pub struct Retention {
     statistics: Arc<dyn StatisticsRepository>,
     keep: Duration,
     outages: Outages,
+    stagger: Stagger,
 }
 
 impl Retention {
@@ -33,7 +35,8 @@ impl Retention {
         statistics: Arc<dyn StatisticsRepository>,
         keep: Duration,
     ) -> Self {
-        Self { history, keys, statistics, keep, outages: Outages::default() }
+        let (outages, stagger) = (Outages::default(), Stagger::default());
+        Self { history, keys, statistics, keep, outages, stagger }
     }
 
     /// Reports failures of the database to `outages`.
@@ -43,19 +46,17 @@ impl Retention {
         self
     }
 
+    /// Delays the first pass.
+    #[must_use]
+    pub fn with_stagger(mut self, stagger: Stagger) -> Self {
+        self.stagger = stagger;
+        self
+    }
+
     /// Runs until `drain`. A pass that fails is repeated an hour later.
     pub async fn run(self, drain: CancellationToken) {
-        loop {
-            let has_more = tokio::select! {
-                () = drain.cancelled() => return,
-                has_more = self.pass() => has_more,
-            };
-            let pause = if has_more { INTERVAL_BEHIND } else { INTERVAL };
-            tokio::select! {
-                () = drain.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
+        let delay = self.stagger.delay(INTERVAL);
+        repeat(self, delay, &drain).await;
     }
 
     /// Removes expired data, and returns true if a further pass is needed soon.
@@ -93,5 +94,11 @@ impl Retention {
             }
         }
         has_more
+    }
+}
+
+impl Periodic for Retention {
+    async fn run_once(&mut self) -> Duration {
+        if self.pass().await { INTERVAL_BEHIND } else { INTERVAL }
     }
 }

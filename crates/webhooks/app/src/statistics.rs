@@ -151,18 +151,16 @@ impl StatisticsTask {
     /// Stores the counters until `stop`, then once more.
     pub async fn run(self, stop: CancellationToken) {
         let mut gather = GATHER;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = self.gathered.begun.notified() => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = tokio::time::sleep(gather) => {}
-            }
+        while stop.run_until_cancelled(self.gather_for(gather)).await.is_some() {
             gather = if self.store().await { GATHER } else { (gather * 2).min(LONGEST_GATHER) };
         }
         self.store().await;
+    }
+
+    /// Waits for the first counter, then for as long.
+    async fn gather_for(&self, duration: Duration) {
+        self.gathered.begun.notified().await;
+        tokio::time::sleep(duration).await;
     }
 
     /// Stores the counters. Those that cannot be stored because the database is unavailable wait for the

@@ -10,7 +10,8 @@ use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::Outages;
+use crate::periodic::{Periodic, repeat};
+use crate::{Outages, Stagger};
 
 /// The interval between two surveys.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -28,7 +29,9 @@ pub struct Watch {
     survey_age: Gauge,
     /// When the last survey succeeded, and for how long a delivery had been due then.
     surveyed: (Instant, Duration),
+    next_survey: Instant,
     outages: Outages,
+    stagger: Stagger,
     /// The circuits that were not closed at the last survey.
     circuits: BTreeMap<WebhookId, Gauge>,
 }
@@ -65,32 +68,38 @@ impl Watch {
             half_open: gauge!("rdev_webhooks_circuits", "state" => "half_open"),
             survey_age: gauge!("rdev_webhooks_queue_survey_age_seconds"),
             surveyed: (Instant::now(), Duration::ZERO),
+            next_survey: Instant::now(),
             outages,
+            stagger: Stagger::default(),
             circuits: BTreeMap::new(),
         }
     }
 
-    /// Runs until `drain`.
-    pub async fn run(self, drain: CancellationToken) {
-        drain.run_until_cancelled_owned(self.survey()).await;
+    /// Delays the first survey.
+    #[must_use]
+    pub fn with_stagger(mut self, stagger: Stagger) -> Self {
+        self.stagger = stagger;
+        self
     }
 
-    async fn survey(mut self) {
-        loop {
-            let queue = Arc::clone(&self.queue);
-            // The ages grow however long the database takes.
-            let surveyed = self.ageing(queue.survey()).await;
-            match surveyed {
-                Ok(survey) => {
-                    self.outages.worked("survey");
-                    self.surveyed = (Instant::now(), survey.oldest_due.unwrap_or_default());
-                    self.show(&survey);
-                }
-                Err(error) => {
-                    self.outages.store_failed("survey", &error);
-                }
+    /// Runs until `drain`.
+    pub async fn run(mut self, drain: CancellationToken) {
+        self.next_survey = Instant::now() + self.stagger.delay(INTERVAL);
+        repeat(self, Duration::ZERO, &drain).await;
+    }
+
+    async fn survey(&mut self) {
+        let queue = Arc::clone(&self.queue);
+        // The ages grow however long the database takes.
+        match self.ageing(queue.survey()).await {
+            Ok(survey) => {
+                self.outages.worked("survey");
+                self.surveyed = (Instant::now(), survey.oldest_due.unwrap_or_default());
+                self.show(&survey);
             }
-            self.ageing(tokio::time::sleep(INTERVAL)).await;
+            Err(error) => {
+                self.outages.store_failed("survey", &error);
+            }
         }
     }
 
@@ -145,5 +154,16 @@ impl Watch {
         }
         self.open.set(open);
         self.half_open.set(half_open);
+    }
+}
+
+impl Periodic for Watch {
+    async fn run_once(&mut self) -> Duration {
+        self.show_ages();
+        if Instant::now() >= self.next_survey {
+            self.survey().await;
+            self.next_survey = Instant::now() + INTERVAL;
+        }
+        TICK.min(self.next_survey.saturating_duration_since(Instant::now()))
     }
 }

@@ -10,7 +10,7 @@ use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
     Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, Disabling, EventDraft, PublishError,
-    PublisherTask, Replaying, Replays, Retention, Services, StatisticsTask, Watch, Webhooks,
+    PublisherTask, Replaying, Replays, Retention, Services, Stagger, StatisticsTask, Watch, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -82,9 +82,12 @@ impl RdevWebhooks {
         let needed = Needed { drain: drain.clone(), failed: services.heartbeat.failed().clone() };
         tasks.spawn(needed.task("feed", watching.run(drain.clone())));
         let outages = services.outages.clone();
-        let catalogue = CatalogueTask::new(services.catalogue.clone()).with_outages(outages.clone());
+        let stagger = Stagger::random(Arc::clone(&ambient.entropy));
+        let catalogue = CatalogueTask::new(services.catalogue.clone())
+            .with_outages(outages.clone())
+            .with_stagger(stagger.clone());
         tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
-        let watch = Watch::new(Arc::clone(&store.queue), outages);
+        let watch = Watch::new(Arc::clone(&store.queue), outages).with_stagger(stagger);
         tasks.spawn(needed.task("watch", watch.run(drain.clone())));
         tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
         let publishing = needed.task("publisher", publishing.run());
@@ -202,13 +205,17 @@ impl RdevWebhooks {
         let needed = Needed { drain: self.drain.clone(), failed: self.failed() };
         let working = worker.run(self.drain.clone(), self.abort.clone());
         self.tasks.spawn(needed.task("worker", working));
-        let replaying = Replaying::new(Arc::clone(&self.store.replays)).with_outages(outages.clone());
+        let stagger = Stagger::random(Arc::clone(&self.ambient.entropy));
+        let replaying = Replaying::new(Arc::clone(&self.store.replays))
+            .with_outages(outages.clone())
+            .with_stagger(stagger.clone());
         self.tasks.spawn(needed.task("replaying", replaying.run(self.drain.clone())));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);
-        let retention =
-            Retention::new(history, keys, statistics, self.upkeep.retention).with_outages(outages.clone());
+        let retention = Retention::new(history, keys, statistics, self.upkeep.retention)
+            .with_outages(outages.clone())
+            .with_stagger(stagger.clone());
         self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
         let disabling = Disabling::new(
             Arc::clone(&self.store.webhooks),
@@ -216,7 +223,8 @@ impl RdevWebhooks {
             self.ambient.clone(),
             self.upkeep.disable_after,
         )
-        .with_outages(outages.clone());
+        .with_outages(outages.clone())
+        .with_stagger(stagger);
         self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
     }
 
