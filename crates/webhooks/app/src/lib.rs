@@ -31,6 +31,7 @@ mod readiness;
 mod replaying;
 mod replays;
 mod retention;
+mod spans;
 mod statistics;
 mod watch;
 mod webhooks;

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{ReplayId, ReplayState};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use crate::periodic::{Periodic, repeat};
+use crate::spans::{record_duration, unless_in};
 use crate::{Outages, Stagger};
 
 /// The interval at which due replays are read. What finishes between two reads bounds how many deliveries
@@ -78,7 +81,14 @@ impl Replaying {
         loop {
             let page = self.replays.due(after, PAGE).await?;
             for id in &page {
-                busy |= self.step(*id).await;
+                let span = tracing::debug_span!(
+                    "replay.step",
+                    replay = %id,
+                    queued = field::Empty,
+                    ended = field::Empty,
+                    duration_ms = field::Empty
+                );
+                busy |= self.step(*id).instrument(span).await;
             }
             after = page.last().copied();
             if page.len() < PAGE as usize {
@@ -89,16 +99,20 @@ impl Replaying {
 
     /// Makes one step; a replay that fails does not delay the others.
     async fn step(&self, id: ReplayId) -> bool {
+        let begun = Instant::now();
         match self.replays.advance(id).await {
             Ok(Some(step)) => {
                 self.outages.worked("advance a replay");
-                tell(id, &step);
+                let span = Span::current();
+                span.record("queued", step.queued).record("ended", step.ended);
+                record_duration(&span, begun.elapsed());
+                log(&span, id, &step);
                 step.queued > 0 || step.ended > 0 || step.looked
             }
             Ok(None) => false,
             Err(error) => {
                 self.outages.store_failed("advance a replay", &error);
-                tracing::debug!(replay = %id, "cannot advance replay; will retry");
+                tracing::debug!("cannot advance replay; will retry");
                 false
             }
         }
@@ -111,11 +125,11 @@ impl Periodic for Replaying {
     }
 }
 
-fn tell(id: ReplayId, step: &Advance) {
+fn log(span: &Span, id: ReplayId, step: &Advance) {
     match step.state {
-        ReplayState::Completed { .. } => tracing::info!(replay = %id, "replay completed"),
-        ReplayState::Running | ReplayState::Cancelled { .. } => {
-            tracing::debug!(replay = %id, queued = step.queued, ended = step.ended, "replay advanced");
+        ReplayState::Completed { .. } => {
+            tracing::info!(replay = unless_in(span, id), "replay completed");
         }
+        ReplayState::Running | ReplayState::Cancelled { .. } => tracing::debug!("replay advanced"),
     }
 }

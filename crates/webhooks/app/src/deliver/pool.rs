@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use rdev_webhooks_domain::delivery::MAX_TAKEOVERS;
-use rdev_webhooks_domain::ports::Dispatcher;
+use rdev_webhooks_domain::ports::{DispatchReport, Dispatcher};
 use rdev_webhooks_domain::{
     Attempt, AttemptOutcome, FailureClass, FailureReason, HealthEffect, LeaseRef, LeasedDelivery, Phases,
     Settled, Settlement, Timestamp, WebhookId,
@@ -16,12 +16,14 @@ use rdev_webhooks_domain::{
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use super::flights::Underway;
 use super::local_faults::LocalFaults;
 use super::redact::redact;
 use super::{decide, prepare};
 use crate::measures::Attempts;
+use crate::spans::{milliseconds, record_duration, record_phase, unless_in};
 use crate::{Ambient, Statistics};
 
 /// A claimed delivery with the begin and the end of its lease, by this process's own clock.
@@ -103,16 +105,20 @@ impl PoolTask {
         let webhook = job.leased.target.webhook_id;
         let lease = job.leased.lease;
         let (flight, underway) = (job.flight, job.underway.clone());
+        let span = span(&job.leased);
+        let sending = self.send(job, cut_off, &span).instrument(span.clone());
         // A panic in one attempt must not end the task and its other deliveries.
-        let action = AssertUnwindSafe(self.send(job, cut_off)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(delivery = %lease.delivery, "attempt panicked; delivery will be retried when its lease expires");
+        let action = AssertUnwindSafe(sending).catch_unwind().await.unwrap_or_else(|_| {
+            let delivery = unless_in(&span, lease.delivery);
+            let _entered = span.enter();
+            tracing::error!(delivery, "attempt panicked; delivery will be retried when its lease expires");
             Action::Forget
         });
         underway.end();
         Outcome { webhook, flight, action }
     }
 
-    async fn send(&self, mut job: Job, cut_off: &CancellationToken) -> Action {
+    async fn send(&self, mut job: Job, cut_off: &CancellationToken, span: &Span) -> Action {
         let leased = &job.leased;
         let lease = leased.lease;
         if leased.takeovers > 0 {
@@ -161,7 +167,8 @@ impl PoolTask {
         let store_now = leased.claimed_at + job.claimed.elapsed();
         let jitter = self.ambient.entropy.fraction();
         let decision = decide(leased, &report.outcome, report.duration, store_now, jitter);
-        log(leased, &report.outcome, report.duration, decision.settled);
+        record(span, &report);
+        log(span, leased, &report, decision.settled);
         if let Some(response) = &mut report.outcome.response {
             redact(response, report.outcome.failure.is_some(), &leased.target.headers);
         }
@@ -209,16 +216,39 @@ fn interrupted(
     }
 }
 
-fn log(
-    leased: &LeasedDelivery,
-    outcome: &rdev_webhooks_domain::AttemptOutcome,
-    duration: Duration,
-    settled: Settled,
-) {
-    let duration_ms = milliseconds(duration);
-    let (delivery, webhook, attempt) = (leased.lease.delivery, leased.target.webhook_id, leased.attempt);
-    match &outcome.failure {
-        None => tracing::debug!(%delivery, %webhook, attempt, duration_ms, "attempt succeeded"),
+/// Creates the span of an attempt. [`record`] adds how it ended.
+fn span(leased: &LeasedDelivery) -> Span {
+    let (delivery, webhook) = (leased.lease.delivery, leased.target.webhook_id);
+    tracing::debug_span!(
+        "delivery.attempt",
+        %delivery,
+        %webhook,
+        attempt = leased.attempt,
+        outcome = field::Empty,
+        duration_ms = field::Empty,
+        dns_ms = field::Empty,
+        connect_ms = field::Empty,
+        tls_ms = field::Empty,
+        first_byte_ms = field::Empty,
+    )
+}
+
+fn record(span: &Span, report: &DispatchReport) {
+    if span.is_disabled() {
+        return;
+    }
+    let failure = report.outcome.failure.as_ref();
+    span.record("outcome", failure.map_or("success", |failure| failure.class.as_str()));
+    record_duration(span, report.duration);
+    record_phase(span, "dns_ms", report.phases.dns);
+    record_phase(span, "connect_ms", report.phases.connect);
+    record_phase(span, "tls_ms", report.phases.tls);
+    record_phase(span, "first_byte_ms", report.phases.first_byte);
+}
+
+fn log(span: &Span, leased: &LeasedDelivery, report: &DispatchReport, settled: Settled) {
+    match &report.outcome.failure {
+        None => tracing::debug!("attempt succeeded"),
         Some(failure) => {
             let (next, retry_in_ms) = match settled {
                 Settled::RetryAfter(wait) => ("retry", Some(milliseconds(wait))),
@@ -226,15 +256,19 @@ fn log(
                 Settled::Failed(reason) => (reason.as_str(), None),
                 Settled::Succeeded => ("none", None),
             };
+            let (delivery, webhook) = (leased.lease.delivery, leased.target.webhook_id);
+            let outside = span.is_disabled();
             tracing::info!(
-                %delivery, %webhook, attempt, duration_ms, class = failure.class.as_str(),
-                detail = failure.detail, next, retry_in_ms, "attempt failed"
+                delivery = unless_in(span, delivery),
+                webhook = unless_in(span, webhook),
+                attempt = outside.then_some(leased.attempt),
+                duration_ms = outside.then(|| milliseconds(report.duration)),
+                class = failure.class.as_str(),
+                detail = failure.detail,
+                next,
+                retry_in_ms,
+                "attempt failed"
             );
         }
     }
-}
-
-/// Returns a duration in milliseconds for the log.
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_micros() as f64 / 1_000.0
 }

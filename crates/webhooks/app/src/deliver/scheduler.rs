@@ -9,6 +9,7 @@ use rdev_webhooks_domain::{Claim, ClaimShare, DueWebhook, LeaseRef, LeasedDelive
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use super::busy::Busy;
 use super::flights::{Flight, Flights, Underway};
@@ -20,6 +21,7 @@ use super::settler::Freed;
 use super::share::{Allowance, Ration, Shares};
 use super::{Heartbeat, WorkerOptions};
 use crate::measures::Scheduling;
+use crate::spans::record_duration;
 use crate::{Ambient, Outages};
 
 /// Number of webhooks per discovery.
@@ -266,7 +268,16 @@ impl Scheduler {
         self.shares.forget_idle(now);
         let (shares, rationed) = self.ration(&wanted, share, now);
         self.round.short_of_slots |= rationed;
-        let gave = self.claim(shares).await?;
+        let span = match shares.len() {
+            0 => Span::none(),
+            webhooks => tracing::debug_span!(
+                "queue.claim",
+                webhooks,
+                deliveries = field::Empty,
+                duration_ms = field::Empty
+            ),
+        };
+        let gave = self.claim(shares).instrument(span).await?;
         for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
             self.busy.gave(webhook, now);
         }
@@ -321,6 +332,9 @@ impl Scheduler {
         let claim = Claim { token: self.ambient.lease_token(), shares };
         let claimed = self.queue.claim(&claim).await?;
         self.measures.claimed(claimed.len());
+        let span = Span::current();
+        span.record("deliveries", claimed.len());
+        record_duration(&span, claimed_at.elapsed());
         let lease_for: HashMap<_, _> =
             claim.shares.iter().map(|share| (share.webhook, share.lease_for)).collect();
         let mut counts: HashMap<WebhookId, u32> = HashMap::with_capacity(claim.shares.len());

@@ -8,12 +8,14 @@ use rdev_webhooks_domain::{LeaseRef, Settled, Settlement, WebhookId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
 
 use super::pool::{Action, Outcome};
 use super::recording::Recording;
 use super::standing::Experience;
 use crate::gather::Gather;
 use crate::measures::Settling;
+use crate::spans::record_duration;
 use crate::{Outages, Statistics};
 
 /// Maximum number of outcomes per transaction.
@@ -100,7 +102,12 @@ impl Settler {
                 slots.push(Freed { flight, due_in, experience, not_attempted });
             }
             self.recording.begin();
-            left.extend(self.settle(&settlements, &webhooks, &abort).await);
+            let span = tracing::debug_span!(
+                "queue.settle",
+                outcomes = settlements.len(),
+                duration_ms = field::Empty
+            );
+            left.extend(self.settle(&settlements, &webhooks, &abort).instrument(span).await);
             self.release(&releases).await;
             self.recording.end(outcomes.is_empty());
             // When the worker drains, the scheduler has ended and the slots are not needed.
@@ -121,10 +128,7 @@ impl Settler {
             Persisted::Done => return Vec::new(),
             Persisted::GivenUp => return settlements.iter().map(|settlement| settlement.lease).collect(),
             Persisted::Refused(_) if settlements.len() > 1 => {
-                tracing::debug!(
-                    outcomes = settlements.len(),
-                    "database rejected a batch of results; recording them one by one"
-                );
+                tracing::debug!("database rejected a batch of results; recording them one by one");
             }
             Persisted::Refused(error) => {
                 self.refused(&settlements[0], &error);
@@ -157,6 +161,7 @@ impl Settler {
             match self.queue.settle(settlements).await {
                 Ok(applied) => {
                     self.measures.recorded(settlements.len(), begun.elapsed());
+                    record_duration(&Span::current(), begun.elapsed());
                     self.outages.worked("record outcomes");
                     self.recorded(settlements, webhooks, &applied);
                     break;

@@ -18,11 +18,13 @@ use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
 
 use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
 use crate::Outages;
 use crate::gather::Gather;
 use crate::measures::Publishing;
+use crate::spans::record_duration;
 
 /// How many events go into one commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
@@ -227,7 +229,8 @@ impl Common<'_> {
         let mut parts = vec![batch];
         while let Some(batch) = parts.pop() {
             let begun = Instant::now();
-            match self.store.publish_within(&batch.events, shared_limit(batch.events.len())).await {
+            let limit = shared_limit(batch.events.len());
+            match store(self.store, &batch.events, limit).await {
                 Ok(PublishOutcome::Stored(published)) => {
                     self.learn(batch.events.len(), published.iter().map(|one| one.deliveries));
                     self.outages.worked("publish");
@@ -305,13 +308,40 @@ impl Common<'_> {
     }
 }
 
+/// Commits events in a span of their own.
+async fn store(
+    store: &dyn EventRepository,
+    events: &[NewEvent],
+    max_deliveries: u32,
+) -> Result<PublishOutcome, StoreError> {
+    let span = tracing::debug_span!(
+        "events.commit",
+        events = events.len(),
+        deliveries = field::Empty,
+        duration_ms = field::Empty
+    );
+    let begun = Instant::now();
+    let outcome = store.publish_within(events, max_deliveries).instrument(span.clone()).await;
+    if let Ok(PublishOutcome::Stored(published)) = &outcome {
+        record(&span, published, begun.elapsed());
+    }
+    outcome
+}
+
+fn record(span: &Span, published: &[Published], duration: Duration) {
+    if !span.is_disabled() {
+        span.record("deliveries", published.iter().map(|one| u64::from(one.deliveries)).sum::<u64>());
+        record_duration(span, duration);
+    }
+}
+
 /// Commits one large call.
 async fn commit_large(store: &dyn EventRepository, measures: &Publishing, outages: &Outages, call: Call) {
     let Some(call) = call.begin() else {
         return;
     };
     let begun = Instant::now();
-    match store.publish_within(&call.events, call.limit()).await {
+    match self::store(store, &call.events, call.limit()).await {
         Ok(PublishOutcome::Stored(published)) => {
             outages.worked("publish");
             measures.stored(&published, begun.elapsed());

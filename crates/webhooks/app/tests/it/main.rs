@@ -12,6 +12,7 @@ mod local_faults;
 mod model;
 mod publishing;
 mod replays;
+mod spans;
 mod statistics;
 mod support;
 mod webhooks;

@@ -91,7 +91,12 @@ impl Dispatcher for ScriptedDispatcher {
             }
             None => AttemptOutcome::failed(rdev_webhooks_domain::FailureClass::Timeout, "too late"),
         };
-        Ok(DispatchReport { outcome, duration: started.elapsed(), phases: Phases::default() })
+        let phases = Phases {
+            connect: Some(Duration::from_micros(2_500)),
+            first_byte: Some(Duration::from_millis(10)),
+            ..Phases::default()
+        };
+        Ok(DispatchReport { outcome, duration: started.elapsed(), phases })
     }
 }
 
