@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdev_process::program;
 use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks::{Ambient, Database, EventDraft, NewWebhook, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database, EventDraft, Ids, NewWebhook, RdevWebhooks, WorkerOptions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -55,7 +55,8 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let receiver = Receiver::listen(seen).await?;
     say(&format!("A receiver listens on {}. It responds with 500, 500 and then 200.", receiver.url()));
     let events = ["command.completed".parse()?, "command.failed".parse()?];
-    let created = system.webhooks().create(NewWebhook::new(receiver.url().parse()?, events)).await?;
+    let created =
+        system.webhooks().create(NewWebhook::new(receiver.url().parse()?, events), Ids::fresh()).await?;
     receiver.trust(&created.secret);
     say(&format!("Webhook {} subscribes to command.completed and command.failed.", created.webhook.id));
 

@@ -1,20 +1,21 @@
 //! `Idempotency-Key` on every POST: a repeated request is executed once and gets the same response again.
 //!
-//! This layer stands before the routes, so a route needs no code for it. A route must keep the promise of the
-//! use cases: an operation that is executed again with the same time and randomness finds what it created.
+//! This layer stands before the routes. A route takes the operation's [`OperationIds`] and passes them to the
+//! use case: an operation that is executed again with the same ids finds what it created.
 
 mod answer;
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{OriginalUri, Request};
+use axum::extract::{FromRequestParts, OriginalUri, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use rdev_webhooks_app::{Begun, Idempotency, OperationRun};
+use rdev_webhooks_app::{Begun, Idempotency, Ids, OperationRun};
 use rdev_webhooks_domain::ports::KeyEnd;
 use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
 use tokio::time::Instant;
@@ -38,6 +39,17 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 /// A key is held for this much longer than its operation may take, so that the response can be recorded.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// The ids of what a request creates. A repeated request under an `Idempotency-Key` has the same ones.
+pub(crate) struct OperationIds(pub(crate) Ids);
+
+impl<S: Send + Sync> FromRequestParts<S> for OperationIds {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().copied().unwrap_or_else(Ids::fresh)))
+    }
+}
 
 /// Returns whether a request is executed only once: a POST with an `Idempotency-Key`.
 pub(crate) fn concerns(method: &Method, headers: &HeaderMap) -> bool {
@@ -128,10 +140,11 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
 }
 
 /// Executes the request, and records the response before it is sent.
-async fn perform(run: OperationRun, request: Request, next: Next, until: Instant) -> Response {
+async fn perform(run: OperationRun, mut request: Request, next: Next, until: Instant) -> Response {
     let instance = observe::path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let request_id = request.extensions().get::<RequestId>().cloned();
-    let answering = run.scope(observe::contain_panics(request, next));
+    request.extensions_mut().insert(run.ids());
+    let answering = observe::contain_panics(request, next);
     let Ok(response) = tokio::time::timeout_at(until, answering).await else {
         run.end(KeyEnd::Unsettled).await;
         return observe::too_slow().into_response();

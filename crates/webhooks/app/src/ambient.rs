@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
 use rdev_webhooks_domain::ports::{Clock, Entropy};
-use rdev_webhooks_domain::{ApiKeyId, EventId, LeaseToken, ReplayId, Timestamp, WebhookId};
+use rdev_webhooks_domain::{LeaseToken, Timestamp};
 
 /// The clock and the randomness of the use cases.
 #[derive(Clone)]
@@ -25,22 +25,6 @@ impl Ambient {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    pub(crate) fn event_id(&self) -> EventId {
-        EventId::from_parts(self.now(), self.entropy.bytes())
-    }
-
-    pub(crate) fn webhook_id(&self) -> WebhookId {
-        WebhookId::from_parts(self.now(), self.entropy.bytes())
-    }
-
-    pub(crate) fn api_key_id(&self) -> ApiKeyId {
-        ApiKeyId::from_parts(self.now(), self.entropy.bytes())
-    }
-
-    pub(crate) fn replay_id(&self) -> ReplayId {
-        ReplayId::from_parts(self.now(), self.entropy.bytes())
     }
 
     pub(crate) fn lease_token(&self) -> LeaseToken {

@@ -8,8 +8,7 @@ use rdev_webhooks_domain::{
     CancelReason, Delivery, DeliveryId, DeliveryState, ProjectName, RedeliveryRequest, Trigger,
 };
 
-use crate::Statistics;
-use crate::idempotency::{current_key, is_repeated};
+use crate::{Ids, Statistics};
 
 /// Redelivers and cancels deliveries. Cheap to clone.
 #[derive(Clone)]
@@ -36,8 +35,9 @@ impl Deliveries {
         &self,
         id: DeliveryId,
         visible_to: Option<BTreeSet<ProjectName>>,
+        ids: Ids,
     ) -> Result<Option<Redelivery>, StoreError> {
-        let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to, key: current_key() };
+        let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to, key: ids.key() };
         self.queue.redeliver(id, &request).await
     }
 
@@ -46,11 +46,12 @@ impl Deliveries {
         &self,
         id: DeliveryId,
         visible_to: Option<&BTreeSet<ProjectName>>,
+        ids: Ids,
     ) -> Result<Option<Cancellation>, StoreError> {
         let answer = self.queue.cancel(id, visible_to).await?;
         match &answer {
             Some(Cancellation::Cancelled(delivery)) => self.statistics.cancelled(delivery.webhook_id),
-            Some(Cancellation::Ended) if is_repeated() => {
+            Some(Cancellation::Ended) if ids.may_exist() => {
                 let ended = self.history.get(id).await?.map(|record| record.delivery);
                 // Most likely by the same request, which was interrupted before its response.
                 if let Some(delivery) = ended.filter(was_asked_for) {

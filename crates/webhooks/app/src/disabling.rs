@@ -9,7 +9,7 @@ use rdev_webhooks_domain::{DisabledReason, EventType, Target, Timestamp, Webhook
 use tokio_util::sync::CancellationToken;
 
 use crate::periodic::{Periodic, repeat};
-use crate::{Ambient, EventDraft, Outages, Publisher, Stagger};
+use crate::{Ambient, EventDraft, Ids, Outages, Publisher, Stagger};
 
 /// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -142,7 +142,7 @@ impl Disabling {
             ),
             traceparent: None,
         };
-        match self.publisher.publish_to(draft, Target::Subscribers).await {
+        match self.publisher.publish_to(draft, Target::Subscribers, Ids::fresh(), 0).await {
             Ok(_) => {
                 self.told.insert((*id, *since));
             }

@@ -2,10 +2,10 @@
 //!
 //! A process may die between the start of an operation and the record of its response; then it is unknown
 //! what was done. When the request is repeated, the operation runs again with its first inputs: its time,
-//! and a seed from which all its randomness is derived. So it creates the same ids and the same secrets,
-//! finds what it created before, and gives the same response.
+//! and a seed from which its ids and secrets are derived. So it creates the same ids and the same secrets,
+//! finds what it created before, and gives the same response. The use cases take these inputs as [`Ids`].
 
-mod operation;
+mod ids;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, LeaseToken, Operation, R
 
 use crate::{Ambient, Outages};
 
-pub(crate) use operation::{current_key, is_repeated};
+pub use ids::Ids;
 
 /// How long an idempotency key is remembered.
 pub const KEEP_KEYS_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,10 +93,9 @@ pub struct OperationRun {
 }
 
 impl OperationRun {
-    /// Runs the work with the time and the randomness of the operation, as far as it uses
-    /// [`Ambient::of_operations`] and does not pass to another task.
-    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
-        operation::scope(self.key, &self.operation, self.repeats, work).await
+    /// Returns the ids of the operation, for the use case that executes it.
+    pub fn ids(&self) -> Ids {
+        Ids::new(self.key, self.operation, self.repeats)
     }
 
     /// Records the result. If that fails, the lease expires, and a repeated request runs the operation

@@ -50,7 +50,7 @@ pub use catalogue::{
 };
 pub use deliveries::Deliveries;
 pub use disabling::Disabling;
-pub use idempotency::{Begun, Idempotency, KEEP_KEYS_FOR, OperationRun};
+pub use idempotency::{Begun, Idempotency, Ids, KEEP_KEYS_FOR, OperationRun};
 pub use outages::{Outages, with_causes};
 pub use periodic::Stagger;
 pub use publish::{

@@ -14,9 +14,8 @@ use rdev_webhooks_domain::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::idempotency::is_repeated;
 use crate::measures::Publishing;
-use crate::{Ambient, Catalogue, EventFault, Outages};
+use crate::{Ambient, Catalogue, EventFault, Ids, Outages};
 use lanes::Call;
 
 pub use lanes::PublisherTask;
@@ -178,35 +177,39 @@ impl Publisher {
 
     /// Stores an event with all its deliveries. Both are on disk when this returns.
     pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
-        self.publish_as(&Producer::default(), draft).await
+        self.publish_as(&Producer::default(), draft, Ids::fresh()).await
     }
 
-    /// Stores a producer's event as [`Self::publish`] does.
+    /// Stores a producer's event as [`Self::publish`] does. Under an idempotency key, a repeated request stores
+    /// it once.
     pub async fn publish_as(
         &self,
         producer: &Producer,
         draft: EventDraft,
+        ids: Ids,
     ) -> Result<Published, PublishError> {
         if draft.event_type.is_built_in() {
-            let event = self.event_of(producer, draft, Target::Subscribers);
-            return self.store_one(event).await;
+            let event = self.event_of(producer, draft, Target::Subscribers, ids, 0);
+            return self.store_one(event, ids).await;
         }
         // The answer has one entry for each event.
-        self.publish_all_as(producer, vec![draft]).await?.first().copied().ok_or(PublishError::Stopped)
+        self.publish_all_as(producer, vec![draft], ids).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
     /// Stores events with all their deliveries in one transaction, all or none. Returns one entry for each
     /// event, in input order. An event with a repeated key, even within these events, is a duplicate as in
     /// [`Self::publish`].
     pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
-        self.publish_all_as(&Producer::default(), drafts).await
+        self.publish_all_as(&Producer::default(), drafts, Ids::fresh()).await
     }
 
-    /// Stores a producer's events as [`Self::publish_all`] does.
+    /// Stores a producer's events as [`Self::publish_all`] does, under an idempotency key as
+    /// [`Self::publish_as`].
     pub async fn publish_all_as(
         &self,
         producer: &Producer,
         drafts: Vec<EventDraft>,
+        ids: Ids,
     ) -> Result<Vec<Published>, PublishError> {
         if drafts.len() > MAX_EVENTS {
             return Err(PublishError::TooMany(drafts.len()));
@@ -219,24 +222,35 @@ impl Publisher {
                 self.outages.store_failed("publish", cause);
             }
         })?;
-        let events = drafts.into_iter().map(|draft| self.event_of(producer, draft, Target::Subscribers));
-        self.store(events.collect()).await
+        let events = drafts.into_iter().enumerate();
+        let events =
+            events.map(|(index, draft)| self.event_of(producer, draft, Target::Subscribers, ids, index));
+        self.store(events.collect(), ids).await
     }
 
-    /// Stores an event of the service itself for `target`.
+    /// Stores an event of the service itself for `target`: the `index`-th event of an operation.
     pub(crate) async fn publish_to(
         &self,
         draft: EventDraft,
         target: Target,
+        ids: Ids,
+        index: usize,
     ) -> Result<Published, PublishError> {
-        let event = self.event_of(&Producer::default(), draft, target);
-        self.store_one(event).await
+        let event = self.event_of(&Producer::default(), draft, target, ids, index);
+        self.store_one(event, ids).await
     }
 
-    fn event_of(&self, producer: &Producer, draft: EventDraft, target: Target) -> NewEvent {
-        let timestamp = draft.timestamp.unwrap_or_else(|| self.ambient.now().truncated_to_millis());
+    fn event_of(
+        &self,
+        producer: &Producer,
+        draft: EventDraft,
+        target: Target,
+        ids: Ids,
+        index: usize,
+    ) -> NewEvent {
+        let timestamp = draft.timestamp.unwrap_or_else(|| ids.now(&self.ambient).truncated_to_millis());
         NewEvent {
-            id: self.ambient.event_id(),
+            id: ids.event_id(&self.ambient, index),
             body: render_body(&draft.event_type, timestamp, &draft.data),
             key: draft.key,
             event_type: draft.event_type,
@@ -248,13 +262,13 @@ impl Publisher {
         }
     }
 
-    async fn store_one(&self, event: NewEvent) -> Result<Published, PublishError> {
+    async fn store_one(&self, event: NewEvent, ids: Ids) -> Result<Published, PublishError> {
         // The answer has one entry for each event.
-        self.store(vec![event]).await?.first().copied().ok_or(PublishError::Stopped)
+        self.store(vec![event], ids).await?.first().copied().ok_or(PublishError::Stopped)
     }
 
-    async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
-        if is_repeated() { self.store_missing(events).await } else { self.hand_over(events).await }
+    async fn store(&self, events: Vec<NewEvent>, ids: Ids) -> Result<Vec<Published>, PublishError> {
+        if ids.may_exist() { self.store_missing(events).await } else { self.hand_over(events).await }
     }
 
     /// Stores the events that are not stored yet. A stored event has all its deliveries: they were added with

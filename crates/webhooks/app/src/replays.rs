@@ -9,8 +9,7 @@ use rdev_webhooks_domain::{
     ReplaySelection, ReplayState, Timestamp, WebhookId,
 };
 
-use crate::Ambient;
-use crate::idempotency::is_repeated;
+use crate::{Ambient, Ids};
 
 /// The parameters of a new replay.
 #[derive(Debug, Clone)]
@@ -69,8 +68,8 @@ impl Replays {
     }
 
     /// Counts what a replay would redeliver, without starting it.
-    pub async fn count(&self, new: NewReplay) -> Result<(ReplaySelection, Matched), ReplayError> {
-        let selection = self.selection(new)?;
+    pub async fn count(&self, new: NewReplay, ids: Ids) -> Result<(ReplaySelection, Matched), ReplayError> {
+        let selection = self.selection(new, ids)?;
         let matched = self.repository.count(&selection).await?;
         Ok((selection, matched))
     }
@@ -81,14 +80,15 @@ impl Replays {
         &self,
         new: NewReplay,
         visible_to: Option<&BTreeSet<ProjectName>>,
+        ids: Ids,
     ) -> Result<Replay, ReplayError> {
-        let id = self.ambient.replay_id();
-        if is_repeated()
+        let id = ids.replay_id(&self.ambient);
+        if ids.may_exist()
             && let Some(begun) = self.repository.get(id).await?
         {
             return Ok(begun);
         }
-        let (selection, matched) = self.count(new).await?;
+        let (selection, matched) = self.count(new, ids).await?;
         let replay = Replay::new(id, selection, matched);
         match self.repository.begin(&replay, visible_to).await? {
             ReplayBegun::Started => {
@@ -117,11 +117,11 @@ impl Replays {
     }
 
     /// Cancels a running replay: it queues no more deliveries; those already queued go on.
-    pub async fn cancel(&self, id: ReplayId) -> Result<Replay, ReplayError> {
+    pub async fn cancel(&self, id: ReplayId, ids: Ids) -> Result<Replay, ReplayError> {
         match self.repository.cancel(id).await? {
             None => Err(ReplayError::NotFound),
             // Most likely by the same request, which was interrupted before its response.
-            Some(ReplayCancelled::Ended(replay)) if is_repeated() && was_asked_for(&replay) => Ok(replay),
+            Some(ReplayCancelled::Ended(replay)) if ids.may_exist() && was_asked_for(&replay) => Ok(replay),
             Some(ReplayCancelled::Ended(_)) => Err(ReplayError::Ended),
             Some(ReplayCancelled::Cancelled(replay)) => {
                 tracing::info!(replay = %id, webhook = %replay.selection.webhook_id, "replay cancelled");
@@ -130,8 +130,8 @@ impl Replays {
         }
     }
 
-    fn selection(&self, new: NewReplay) -> Result<ReplaySelection, ReplayError> {
-        let now = self.ambient.now();
+    fn selection(&self, new: NewReplay, ids: Ids) -> Result<ReplaySelection, ReplayError> {
+        let now = ids.now(&self.ambient);
         let until = new.until.map_or(now, |until| until.min(now));
         if new.since >= until {
             return Err(ReplayError::EmptyRange);

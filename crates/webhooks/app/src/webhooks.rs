@@ -15,15 +15,14 @@ use rdev_webhooks_domain::{
 };
 use rdev_webhooks_signing::{SigningScheme, SigningSecret};
 
-use crate::idempotency::is_repeated;
-use crate::{Ambient, Catalogue, EventDraft, PublishError, Publisher};
+use crate::{Ambient, Catalogue, EventDraft, Ids, PublishError, Publisher};
 
 /// How often an update is tried if other requests change the webhook in the meantime.
 const MAX_UPDATE_TRIES: u32 = 5;
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
 /// meantime.
-const MAX_TEST_TRIES: u32 = 3;
+const MAX_TEST_TRIES: usize = 3;
 
 /// The settings of a new webhook.
 #[derive(Debug, Clone)]
@@ -212,12 +211,12 @@ impl Webhooks {
     }
 
     /// Creates a webhook with a new secret.
-    pub async fn create(&self, new: NewWebhook) -> Result<WebhookCreated, WebhookError> {
-        let now = self.ambient.now();
-        let secret = SigningSecret::generate(new.signing, self.ambient.entropy.bytes());
-        let id = self.ambient.webhook_id();
+    pub async fn create(&self, new: NewWebhook, ids: Ids) -> Result<WebhookCreated, WebhookError> {
+        let now = ids.now(&self.ambient);
+        let secret = SigningSecret::generate(new.signing, ids.secret(&self.ambient));
+        let id = ids.webhook_id(&self.ambient);
         // A repeated request must succeed even if its settings have become invalid since.
-        let was_made = is_repeated() && self.repository.get(id).await?.is_some();
+        let was_made = ids.may_exist() && self.repository.get(id).await?.is_some();
         let mut faults = if was_made { Vec::new() } else { self.vet(Some(&new.url), &new.events).await };
         if !was_made {
             faults.extend(too_many_subscriptions(&new.events, &new.projects));
@@ -321,10 +320,11 @@ impl Webhooks {
         overlap: Duration,
         versions: Option<Vec<u64>>,
         visible_to: Option<BTreeSet<ProjectName>>,
+        ids: Ids,
     ) -> Result<SecretRotated, WebhookError> {
         let signing = self.get(id).await?.signing;
-        let secret = SigningSecret::generate(signing, self.ambient.entropy.bytes());
-        let at = self.ambient.now();
+        let secret = SigningSecret::generate(signing, ids.secret(&self.ambient));
+        let at = ids.now(&self.ambient);
         let previous_until = (!overlap.is_zero()).then(|| at + overlap);
         let rotation = SecretRotation { secret, previous_until, at, versions, visible_to };
         match self.repository.rotate_secret(id, &rotation).await? {
@@ -355,8 +355,9 @@ impl Webhooks {
         &self,
         id: WebhookId,
         visible_to: Option<&BTreeSet<ProjectName>>,
+        ids: Ids,
     ) -> Result<Delivery, WebhookError> {
-        for _ in 0..MAX_TEST_TRIES {
+        for index in 0..MAX_TEST_TRIES {
             let webhook = self.get(id).await?;
             if visible_to.is_some_and(|mine| !webhook.is_confined_to(mine)) {
                 return Err(WebhookError::NotFound);
@@ -366,7 +367,7 @@ impl Webhooks {
                 None => Target::Webhook(id),
                 Some(_) => Target::WebhookAt(id, webhook.version),
             };
-            if let Some(delivery) = self.try_test(&webhook, target).await? {
+            if let Some(delivery) = self.try_test(&webhook, target, ids, index).await? {
                 return Ok(delivery);
             }
         }
@@ -375,7 +376,13 @@ impl Webhooks {
     }
 
     /// Sends a test event; returns `None` if it reached no webhook.
-    async fn try_test(&self, webhook: &Webhook, target: Target) -> Result<Option<Delivery>, WebhookError> {
+    async fn try_test(
+        &self,
+        webhook: &Webhook,
+        target: Target,
+        ids: Ids,
+        index: usize,
+    ) -> Result<Option<Delivery>, WebhookError> {
         let id = webhook.id;
         if webhook.state != WebhookState::Enabled {
             return Err(WebhookError::Disabled);
@@ -390,7 +397,7 @@ impl Webhooks {
             traceparent: None,
         };
         let project = draft.project.clone();
-        let published = self.publisher.publish_to(draft, target).await?;
+        let published = self.publisher.publish_to(draft, target, ids, index).await?;
         if published.deliveries == 0 {
             return Ok(None);
         }
@@ -406,7 +413,7 @@ impl Webhooks {
             project,
             webhook_id: id,
             attempts: 0,
-            state: DeliveryState::Pending { due_at: self.ambient.now() },
+            state: DeliveryState::Pending { due_at: ids.now(&self.ambient) },
         }))
     }
 

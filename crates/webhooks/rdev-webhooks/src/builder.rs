@@ -96,9 +96,8 @@ impl Builder {
         let store =
             Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;
 
-        // The store keeps its own time, whatever the operation.
         let clock = store.clock(self.ambient.clock);
-        let ambient = Ambient { clock, entropy: self.ambient.entropy }.of_operations();
+        let ambient = Ambient { clock, entropy: self.ambient.entropy };
         let outages = Outages::default();
         let catalogue = Catalogue::new(Arc::clone(&store.event_types), ambient.clone());
         catalogue.refresh().await.map_err(OpenError::EventTypes)?;

@@ -40,7 +40,7 @@ pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
-    DraftFault, EventDraft, EventFault, MAX_EVENTS, NewApiKey, NewReplay, NewType, NewWebhook, Origin,
+    DraftFault, EventDraft, EventFault, Ids, MAX_EVENTS, NewApiKey, NewReplay, NewType, NewWebhook, Origin,
     PublishError, Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics,
     StatisticsError, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };

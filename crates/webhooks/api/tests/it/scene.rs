@@ -100,7 +100,7 @@ impl Scene {
         let clock = Arc::new(ManualClock::default());
         let entropy = Arc::new(SeededEntropy::new(7));
         let store = Arc::new(MemoryStore::new(clock.clone()));
-        let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() }.of_operations();
+        let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
         let catalogue = Catalogue::new(store.clone(), ambient.clone());
         let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), catalogue.clone());
         tokio::spawn(task.run());

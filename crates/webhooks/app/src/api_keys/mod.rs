@@ -12,7 +12,7 @@ use rdev_webhooks_domain::{
 };
 use tokio::sync::mpsc;
 
-use crate::Ambient;
+use crate::{Ambient, Ids};
 use cache::Cache;
 pub use uses::ApiKeyUses;
 
@@ -113,9 +113,9 @@ impl ApiKeys {
     /// Returns all violations in the settings of a new key. [`Self::create`] makes the same check; this is
     /// for a caller who has found other violations and wants to report all at once.
     #[must_use]
-    pub fn vet(&self, new: &NewApiKey) -> Vec<ApiKeyFault> {
+    pub fn vet(&self, new: &NewApiKey, ids: Ids) -> Vec<ApiKeyFault> {
         let Access { scopes, projects } = &new.access;
-        let is_past = new.expires_at.is_some_and(|expires_at| expires_at <= self.ambient.now());
+        let is_past = new.expires_at.is_some_and(|expires_at| expires_at <= ids.now(&self.ambient));
         let found = [
             (scopes.is_empty(), ApiKeyFault::NoScope),
             (projects.as_ref().is_some_and(|projects| projects.is_empty()), ApiKeyFault::NoProject),
@@ -126,18 +126,18 @@ impl ApiKeys {
     }
 
     /// Creates a key. It is valid at once in every process.
-    pub async fn create(&self, new: NewApiKey) -> Result<ApiKeyCreated, ApiKeyError> {
-        let faults = self.vet(&new);
+    pub async fn create(&self, new: NewApiKey, ids: Ids) -> Result<ApiKeyCreated, ApiKeyError> {
+        let faults = self.vet(&new, ids);
         if !faults.is_empty() {
             return Err(ApiKeyError::Invalid(faults));
         }
-        let secret = ApiKeySecret::generate(self.ambient.entropy.bytes());
+        let secret = ApiKeySecret::generate(ids.secret(&self.ambient));
         let key = ApiKey {
-            id: self.ambient.api_key_id(),
+            id: ids.api_key_id(&self.ambient),
             name: new.name,
             hint: secret.hint(),
             access: Arc::new(new.access),
-            created_at: self.ambient.now(),
+            created_at: ids.now(&self.ambient),
             expires_at: new.expires_at,
             last_used_at: None,
         };

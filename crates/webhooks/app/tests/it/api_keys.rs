@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_app::{Ambient, ApiKeyCreated, ApiKeys, AuthenticationError, NewApiKey};
+use rdev_webhooks_app::{Ambient, ApiKeyCreated, ApiKeys, AuthenticationError, Ids, NewApiKey};
 use rdev_webhooks_domain::ports::{ApiKeyRepository, Clock, StoreError};
 use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
 use rdev_webhooks_testkit::{MemoryStore, SeededEntropy, TokioClock};
@@ -79,7 +79,7 @@ impl Process {
     async fn create(&self, expires_in: Option<Duration>) -> ApiKeyCreated {
         let expires_at = expires_in.map(|wait| self.ambient.clock.now() + wait);
         let new = NewApiKey { name: None, access: Access::administrator(), expires_at };
-        self.api_keys.create(new).await.unwrap()
+        self.api_keys.create(new, Ids::fresh()).await.unwrap()
     }
 
     /// Returns true if a key is accepted.

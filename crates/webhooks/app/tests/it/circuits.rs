@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdev_webhooks_app::Disabling;
 use rdev_webhooks_app::deliver::WorkerOptions;
+use rdev_webhooks_app::{Disabling, Ids};
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
     Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest, RetryPolicy,
@@ -93,7 +93,7 @@ async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_ava
     assert!(published.elapsed() < Duration::from_millis(50), "{:?}", published.elapsed());
 
     // A test delivery waits like all others.
-    let asked = world.webhooks.test(away.id, None).await.unwrap();
+    let asked = world.webhooks.test(away.id, None, Ids::fresh()).await.unwrap();
     let probes = sent(1);
     pass(Duration::from_secs(1)).await;
     assert!(sent(1) <= probes + 1);

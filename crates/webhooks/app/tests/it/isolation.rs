@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdev_webhooks_app::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::{DeliveryStatus, EventPattern, RetryPolicy, Webhook};
 use tokio::time::Instant;
@@ -79,7 +80,7 @@ impl Scene {
     async fn delivers(&self, webhook: &Webhook, what: &str) {
         let port = webhook.url.port();
         let before = self.arrived(port);
-        self.world.webhooks.test(webhook.id, None).await.unwrap();
+        self.world.webhooks.test(webhook.id, None, Ids::fresh()).await.unwrap();
         let waited = self.until(port, before + 1).await;
         assert!(waited < LIMIT, "{what} waited {waited:?} in a pool of {}", self.options.workers);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{NewReplay, ReplayError, Replaying, Replays};
+use rdev_webhooks_app::{Ids, NewReplay, ReplayError, Replaying, Replays};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository};
 use rdev_webhooks_domain::replay::MOST_WAITING;
 use rdev_webhooks_domain::{
@@ -28,7 +28,7 @@ impl World {
     async fn replay_all(&self, webhook: WebhookId) -> Result<Replay, ReplayError> {
         let outcome = DeliveryOutcome::Failed;
         let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, outcome, projects: None };
-        self.replays().begin(new, None).await
+        self.replays().begin(new, None, Ids::fresh()).await
     }
 
     /// Starts the task that runs replays; the token ends it.
@@ -198,9 +198,9 @@ async fn a_replay_of_an_empty_range_is_refused() {
     };
     let later = now + DAY;
     for (since, until) in [(now, None), (later, Some(later + DAY)), (now - DAY, Some(now - DAY))] {
-        let refused = world.replays().begin(new(since, until), None).await;
+        let refused = world.replays().begin(new(since, until), None, Ids::fresh()).await;
         assert!(matches!(refused, Err(ReplayError::EmptyRange)), "{refused:?}");
     }
-    let replay = world.replays().begin(new(now - DAY, Some(later)), None).await.unwrap();
+    let replay = world.replays().begin(new(now - DAY, Some(later)), None, Ids::fresh()).await.unwrap();
     assert_eq!(replay.selection.until, now, "events accepted later are not replayed");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{NewWebhook, WebhookChange, WebhookError, WebhookFault};
+use rdev_webhooks_app::{Ids, NewWebhook, WebhookChange, WebhookError, WebhookFault};
 use rdev_webhooks_domain::{DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookState};
 use rdev_webhooks_testkit::samples;
 
@@ -22,7 +22,7 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     let world = world();
     let events = samples::patterns(["command.completed", "command.exploded", "nothing.*"]);
     let wrong = NewWebhook { events, ..new("http://169.254.169.254/latest") };
-    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong).await else {
+    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, Ids::fresh()).await else {
         panic!("it was created");
     };
     let unknown = |text: &str| WebhookFault::UnknownEvent(text.parse().unwrap());
@@ -35,7 +35,7 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
 #[tokio::test(start_paused = true)]
 async fn an_update_requires_the_expected_version() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
     let describe =
         |text: &str| WebhookChange { description: Some(Some(text.to_owned())), ..WebhookChange::default() };
     let changed = world.webhooks.update(made.id, &describe("one"), Some(1)).await.unwrap();
@@ -49,7 +49,7 @@ async fn an_update_requires_the_expected_version() {
 #[tokio::test(start_paused = true)]
 async fn headers_are_updated_one_by_one() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
     let change = |headers: &[(&str, Option<&str>)], clear_headers| WebhookChange {
         headers: headers.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
         clear_headers,
@@ -69,11 +69,11 @@ async fn headers_are_updated_one_by_one() {
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_disabled_manually_and_enabled_again() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
+    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
     let enabled = |on| WebhookChange { enabled: Some(on), ..WebhookChange::default() };
     let off = world.webhooks.update(made.id, &enabled(false), None).await.unwrap();
     assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
-    assert!(matches!(world.webhooks.test(made.id, None).await, Err(WebhookError::Disabled)));
+    assert!(matches!(world.webhooks.test(made.id, None, Ids::fresh()).await, Err(WebhookError::Disabled)));
     let on = world.webhooks.update(made.id, &enabled(true), None).await.unwrap();
     assert_eq!(on.state, WebhookState::Enabled);
 }
@@ -81,10 +81,10 @@ async fn a_webhook_is_disabled_manually_and_enabled_again() {
 #[tokio::test(start_paused = true)]
 async fn a_test_delivery_goes_only_to_its_webhook() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/")).await.unwrap().webhook;
-    world.webhooks.create(new("https://example.com/other")).await.unwrap();
+    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
+    world.webhooks.create(new("https://example.com/other"), Ids::fresh()).await.unwrap();
     let worker = world.start_worker(WorkerOptions::default());
-    let delivery = world.webhooks.test(made.id, None).await.unwrap();
+    let delivery = world.webhooks.test(made.id, None, Ids::fresh()).await.unwrap();
     assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));
     world.until_all(DeliveryStatus::Succeeded).await;
     worker.stop().await;

@@ -10,6 +10,7 @@ use super::new::{self, NewApiKeyBody};
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::views::{self, CreatedApiKeyView};
 
 /// Create an API key
@@ -29,10 +30,11 @@ pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     document: Document,
 ) -> Result<Response, Failure> {
-    let new = new::read(&document, &services.api_keys, &caller.access)?;
-    let created = services.api_keys.create(new).await?;
+    let new = new::read(&document, &services.api_keys, &caller.access, ids)?;
+    let created = services.api_keys.create(new, ids).await?;
 
     let shown = views::json(&CreatedApiKeyView::from(&created));
     let mut response = (StatusCode::CREATED, shown).into_response();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rdev_webhooks_app::{ApiKeys, NewApiKey};
+use rdev_webhooks_app::{ApiKeys, Ids, NewApiKey};
 use rdev_webhooks_domain::{Access, Scope, scopes};
 use utoipa::ToSchema;
 
@@ -37,11 +37,16 @@ pub(super) struct NewApiKeyBody {
 }
 
 /// Reads the whole body. Returns the new key, or all faults of the body.
-pub(super) fn read(document: &Document, api_keys: &ApiKeys, access: &Access) -> Result<NewApiKey, Problem> {
+pub(super) fn read(
+    document: &Document,
+    api_keys: &ApiKeys,
+    access: &Access,
+    ids: Ids,
+) -> Result<NewApiKey, Problem> {
     let mut faults = Faults::default();
     let object = document.root().object(&mut faults);
     let new = object.map(|object| members(object, access, &mut faults));
-    for fault in new.iter().flat_map(|new| api_keys.vet(new)) {
+    for fault in new.iter().flat_map(|new| api_keys.vet(new, ids)) {
         faults.at(place_of(fault), fault);
     }
     match new {

@@ -10,6 +10,7 @@ use rdev_webhooks_domain::ports::Cancellation;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::codes;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::views::{self, DeliveryView};
@@ -32,10 +33,11 @@ use rdev_http::{Problem, ProblemCode};
 pub(crate) async fn cancel(
     State(services): State<Services>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     PathId(id): PathId<DeliveryId>,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref()).await? {
+    let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref(), ids).await? {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Cancellation::Cancelled(delivery)) => {
             return Ok(views::json(&DeliveryView::from(&delivery)));

@@ -11,6 +11,7 @@ use rdev_webhooks_domain::ports::Redelivery;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::codes;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::views::{self, DeliveryView};
@@ -34,9 +35,10 @@ pub(crate) async fn redeliver(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone()).await?;
+    let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone(), ids).await?;
     let (code, detail) = match redelivered {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Redelivery::Queued(delivery)) => {

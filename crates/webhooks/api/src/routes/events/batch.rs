@@ -16,6 +16,7 @@ use super::draft::{self, NewEventBody};
 use super::trace;
 use crate::body::{Batch, Document, LIMIT, pointer};
 use crate::caller::Caller;
+use crate::idempotency::OperationIds;
 use crate::views;
 use rdev_http::Faults;
 use rdev_http::Problem;
@@ -54,6 +55,7 @@ struct AllAccepted {
 pub(crate) async fn batch(
     State(services): State<Services>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     headers: HeaderMap,
     batch: Batch,
 ) -> Result<Response, Problem> {
@@ -69,7 +71,7 @@ pub(crate) async fn batch(
         return Err(draft::vet(&services.catalogue, caller.key, read, faults).await);
     }
     let (places, drafts) = read;
-    let published = services.publisher.publish_all_as(&caller.producer(), drafts).await;
+    let published = services.publisher.publish_all_as(&caller.producer(), drafts, ids).await;
     let published = published.map_err(|error| draft::explain(error, &places))?;
     let events = Accepted::of(&services, &caller.access, &published).await;
     Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())

@@ -11,6 +11,7 @@ use super::trace;
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::shared::Shared;
 use crate::views;
 use rdev_http::Faults;
@@ -32,6 +33,7 @@ use rdev_http::Faults;
 pub(crate) async fn publish(
     State(services): State<Shared>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     headers: HeaderMap,
     document: Document,
 ) -> Result<Response, Failure> {
@@ -47,7 +49,7 @@ pub(crate) async fn publish(
         }
         None => return Err(faults.into()),
     };
-    let published = services.publisher.publish_as(&caller.producer(), draft).await?;
+    let published = services.publisher.publish_as(&caller.producer(), draft, ids).await?;
     let accepted = Accepted::of(&services, &caller.access, &[published]).await;
     Ok((StatusCode::ACCEPTED, views::json(&accepted[0])).into_response())
 }

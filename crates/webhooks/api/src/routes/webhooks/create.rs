@@ -9,6 +9,7 @@ use rdev_webhooks_app::Services;
 use super::new::{self, NewWebhookBody};
 use crate::body::Document;
 use crate::caller::Caller;
+use crate::idempotency::OperationIds;
 use crate::tag::etag;
 use crate::views::{self, CreatedView};
 use rdev_http::Problem;
@@ -34,6 +35,7 @@ pub(crate) async fn create(
     State(services): State<Services>,
     OriginalUri(uri): OriginalUri,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     document: Document,
 ) -> Result<Response, Problem> {
     let (subscription, read) = new::read(&document, &services.catalogue, &caller.access);
@@ -41,7 +43,7 @@ pub(crate) async fn create(
         Ok(new) => new,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
     };
-    let created = services.webhooks.create(new).await;
+    let created = services.webhooks.create(new, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;
 
     let mut response = (StatusCode::CREATED, views::json(&CreatedView::from(&created))).into_response();

@@ -17,6 +17,7 @@ use super::find;
 use crate::body::Optional;
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{IfMatch, etag_of};
@@ -59,6 +60,7 @@ struct RotationBody {
 pub(crate) async fn rotate(
     State(services): State<Services>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     PathId(id): PathId<WebhookId>,
     headers: HeaderMap,
     body: Optional,
@@ -72,7 +74,7 @@ pub(crate) async fn rotate(
     let versions = IfMatch::of(&headers).into_versions();
     // Queried first: after the rotation, no failure may keep the response from showing the secret.
     let circuits = circuits(&services, &[id]).await?;
-    let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to).await?;
+    let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to, ids).await?;
     let shown = circuits.show(&rotated.webhook);
     let tag = [(ETAG, etag_of(&shown))];
     Ok((tag, views::json(&RotatedView::new(shown, &rotated.secret))).into_response())

@@ -10,6 +10,7 @@ use rdev_webhooks_domain::WebhookId;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::views::{self, DeliveryView};
@@ -32,8 +33,9 @@ pub(crate) async fn test(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     _: Nothing,
 ) -> Result<Response, Failure> {
-    let delivery = services.webhooks.test(id, caller.access.projects.as_ref()).await?;
+    let delivery = services.webhooks.test(id, caller.access.projects.as_ref(), ids).await?;
     Ok((StatusCode::ACCEPTED, views::json(&DeliveryView::from(&delivery))).into_response())
 }

@@ -13,6 +13,7 @@ use super::request::{self, ReplayBody};
 use crate::body::Document;
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::routes::webhooks;
@@ -39,6 +40,7 @@ use crate::views::{self, DryRunView, ReplayView};
 pub(crate) async fn begin(
     State(services): State<Services>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     PathId(id): PathId<WebhookId>,
     OriginalUri(uri): OriginalUri,
     document: Document,
@@ -46,10 +48,10 @@ pub(crate) async fn begin(
     webhooks::find(&services, &caller.access, id).await?;
     let request = request::read(&document, id, &caller.access)?;
     if request.dry_run {
-        let (selection, matched) = services.replays.count(request.new).await?;
+        let (selection, matched) = services.replays.count(request.new, ids).await?;
         return Ok(views::json(&DryRunView::new(&selection, matched)));
     }
-    let replay = services.replays.begin(request.new, caller.access.projects.as_ref()).await?;
+    let replay = services.replays.begin(request.new, caller.access.projects.as_ref(), ids).await?;
     let mut response = (StatusCode::ACCEPTED, views::json(&ReplayView::from(&replay))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
         response.headers_mut().insert(LOCATION, location);

@@ -10,6 +10,7 @@ use super::find;
 use crate::body::{EmptyBody, Nothing};
 use crate::caller::Caller;
 use crate::failure::Failure;
+use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathIds;
 use crate::views::{self, ReplayView};
@@ -31,10 +32,11 @@ use crate::views::{self, ReplayView};
 pub(crate) async fn cancel(
     State(services): State<Services>,
     caller: Caller,
+    OperationIds(ids): OperationIds,
     PathIds(webhook, id): PathIds<WebhookId, ReplayId>,
     _: Nothing,
 ) -> Result<Response, Failure> {
     find(&services, &caller.access, webhook, id).await?;
-    let replay = services.replays.cancel(id).await?;
+    let replay = services.replays.cancel(id, ids).await?;
     Ok(views::json(&ReplayView::from(&replay)))
 }
