@@ -9,8 +9,9 @@
 //! - [`ApiKeys`] creates, deletes and authenticates API keys.
 //! - [`Idempotency`] executes a repeated request once.
 //! - [`Replays`] starts, counts and cancels replays.
-//! - [`deliver::Worker`] sends due deliveries, [`Replaying`] runs replays, [`Retention`] removes expired
-//!   data, [`Disabling`] disables failing webhooks, and [`Watch`] updates the gauges of the queue.
+//! - [`deliver::Worker`] sends due deliveries, [`ReplayRunner`] runs replays, [`Pruner`] removes expired
+//!   data, [`FailingWebhookDisabler`] disables failing webhooks, and [`QueueMonitor`] updates the gauges of
+//!   the queue.
 //!
 //! [`Services`] is what an API needs. An API reads from the ports directly if a use case would add nothing.
 
@@ -19,21 +20,21 @@ mod api_keys;
 mod catalogue;
 pub mod deliver;
 mod deliveries;
-mod disabling;
+mod disabler;
 pub mod feed;
 mod gather;
 mod idempotency;
 mod measures;
 mod outages;
 mod periodic;
+mod pruner;
 mod publish;
+mod queue_monitor;
 mod readiness;
-mod replaying;
+mod replay_runner;
 mod replays;
-mod retention;
 mod spans;
 mod statistics;
-mod watch;
 mod webhooks;
 
 use std::sync::Arc;
@@ -49,20 +50,20 @@ pub use catalogue::{
     MAX_TYPES, NewType, Origin, SchemaFault,
 };
 pub use deliveries::Deliveries;
-pub use disabling::Disabling;
+pub use disabler::FailingWebhookDisabler;
 pub use idempotency::{Begun, Idempotency, Ids, KEEP_KEYS_FOR, OperationRun};
 pub use outages::{Outages, with_causes};
 pub use periodic::Stagger;
+pub use pruner::Pruner;
 pub use publish::{
     EventDraft, MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, MAX_EVENTS, Producer, PublishError, Publisher,
     PublisherTask, TooLarge,
 };
+pub use queue_monitor::QueueMonitor;
 pub use readiness::{NotReady, Readiness};
-pub use replaying::Replaying;
+pub use replay_runner::ReplayRunner;
 pub use replays::{NewReplay, ReplayError, Replays};
-pub use retention::Retention;
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
-pub use watch::Watch;
 pub use webhooks::{
     MAX_SUBSCRIPTIONS, NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault,
     Webhooks,

@@ -53,7 +53,7 @@ pub enum ReplayError {
     Store(#[from] StoreError),
 }
 
-/// Starts, reads and cancels replays; [`Replaying`](crate::Replaying) runs them. Cheap to clone.
+/// Starts, reads and cancels replays; [`ReplayRunner`](crate::ReplayRunner) runs them. Cheap to clone.
 #[derive(Clone)]
 pub struct Replays {
     repository: Arc<dyn ReplayRepository>,

@@ -9,8 +9,9 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, Disabling, EventDraft, PublishError,
-    PublisherTask, Replaying, Replays, Retention, Services, Stagger, StatisticsTask, Watch, Webhooks,
+    Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, EventDraft, FailingWebhookDisabler, Pruner,
+    PublishError, PublisherTask, QueueMonitor, ReplayRunner, Replays, Services, Stagger, StatisticsTask,
+    Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -87,8 +88,8 @@ impl RdevWebhooks {
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
         tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
-        let watch = Watch::new(Arc::clone(&store.queue), outages).with_stagger(stagger);
-        tasks.spawn(needed.task("watch", watch.run(drain.clone())));
+        let monitor = QueueMonitor::new(Arc::clone(&store.queue), outages).with_stagger(stagger);
+        tasks.spawn(needed.task("queue monitor", monitor.run(drain.clone())));
         tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
         let publishing = needed.task("publisher", publishing.run());
         let noting = needed.task("uses of API keys", noting.run());
@@ -206,18 +207,18 @@ impl RdevWebhooks {
         let working = worker.run(self.drain.clone(), self.abort.clone());
         self.tasks.spawn(needed.task("worker", working));
         let stagger = Stagger::random(Arc::clone(&self.ambient.entropy));
-        let replaying = Replaying::new(Arc::clone(&self.store.replays))
+        let runner = ReplayRunner::new(Arc::clone(&self.store.replays))
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
-        self.tasks.spawn(needed.task("replaying", replaying.run(self.drain.clone())));
+        self.tasks.spawn(needed.task("replay runner", runner.run(self.drain.clone())));
         let history = Arc::clone(&self.store.history);
         let keys = Arc::clone(&self.store.idempotency);
         let statistics = Arc::clone(&self.store.statistics);
-        let retention = Retention::new(history, keys, statistics, self.upkeep.retention)
+        let pruner = Pruner::new(history, keys, statistics, self.upkeep.retention)
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
-        self.tasks.spawn(needed.task("retention", retention.run(self.drain.clone())));
-        let disabling = Disabling::new(
+        self.tasks.spawn(needed.task("pruner", pruner.run(self.drain.clone())));
+        let disabler = FailingWebhookDisabler::new(
             Arc::clone(&self.store.webhooks),
             self.services.publisher.clone(),
             self.ambient.clone(),
@@ -225,7 +226,7 @@ impl RdevWebhooks {
         )
         .with_outages(outages.clone())
         .with_stagger(stagger);
-        self.tasks.spawn(needed.task("disabling", disabling.run(self.drain.clone())));
+        self.tasks.spawn(needed.task("webhook disabler", disabler.run(self.drain.clone())));
     }
 
     /// Returns a token that is cancelled once the system has failed: one of its tasks ended unexpectedly,

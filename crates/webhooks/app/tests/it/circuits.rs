@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Disabling, Ids};
+use rdev_webhooks_app::{FailingWebhookDisabler, Ids};
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
     Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest, RetryPolicy,
@@ -35,8 +35,8 @@ impl World {
         WebhookRepository::get(&*self.store, id).await.unwrap().unwrap()
     }
 
-    fn disabling(&self, after: Duration) -> Disabling {
-        Disabling::new(self.store.clone(), self.publisher.clone(), self.ambient.clone(), after)
+    fn disabling(&self, after: Duration) -> FailingWebhookDisabler {
+        FailingWebhookDisabler::new(self.store.clone(), self.publisher.clone(), self.ambient.clone(), after)
     }
 
     /// Returns the events of disabled webhooks, newest first.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, NewReplay, ReplayError, Replaying, Replays};
+use rdev_webhooks_app::{Ids, NewReplay, ReplayError, ReplayRunner, Replays};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository};
 use rdev_webhooks_domain::replay::MOST_WAITING;
 use rdev_webhooks_domain::{
@@ -34,7 +34,7 @@ impl World {
     /// Starts the task that runs replays; the token ends it.
     fn start_replaying(&self) -> (JoinHandle<()>, CancellationToken) {
         let drain = CancellationToken::new();
-        (tokio::spawn(Replaying::new(self.store.clone()).run(drain.clone())), drain)
+        (tokio::spawn(ReplayRunner::new(self.store.clone()).run(drain.clone())), drain)
     }
 
     /// Lets time pass until a replay has ended.

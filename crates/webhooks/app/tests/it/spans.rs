@@ -7,7 +7,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, NewReplay, Replaying, Replays};
+use rdev_webhooks_app::{Ids, NewReplay, ReplayRunner, Replays};
 use rdev_webhooks_domain::{Delivery, DeliveryOutcome, DeliveryStatus, RetryPolicy, Timestamp, Webhook};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -128,7 +128,7 @@ async fn failed_attempt(debug: bool) -> (Webhook, Delivery, Recording) {
         projects: None,
     };
     Replays::new(world.store.clone(), world.ambient.clone()).begin(new, None, Ids::fresh()).await.unwrap();
-    Replaying::new(world.store.clone()).pass().await;
+    ReplayRunner::new(world.store.clone()).pass().await;
     let delivery = world.deliveries().await.remove(0);
     (webhook, delivery, RECORDING.take().unwrap())
 }

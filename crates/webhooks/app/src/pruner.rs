@@ -17,7 +17,7 @@ const INTERVAL_BEHIND: Duration = Duration::from_secs(60);
 
 /// Removes events, deliveries, attempts and statistics that are older than the retention, and expired
 /// idempotency keys, once an hour.
-pub struct Retention {
+pub struct Pruner {
     history: Arc<dyn DeliveryHistory>,
     keys: Arc<dyn IdempotencyRepository>,
     statistics: Arc<dyn StatisticsRepository>,
@@ -26,7 +26,7 @@ pub struct Retention {
     stagger: Stagger,
 }
 
-impl Retention {
+impl Pruner {
     /// Creates a task that keeps what is younger than `keep`.
     #[must_use]
     pub fn new(
@@ -97,7 +97,7 @@ impl Retention {
     }
 }
 
-impl Periodic for Retention {
+impl Periodic for Pruner {
     async fn run_once(&mut self) -> Duration {
         if self.pass().await { INTERVAL_BEHIND } else { INTERVAL }
     }

@@ -15,32 +15,32 @@ use crate::{Ambient, EventDraft, Ids, Outages, Publisher, Stagger};
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The number of webhooks that one statement reads.
-const PAGE: u32 = 1_000;
+const PAGE_SIZE: u32 = 1_000;
 
 /// The reasons for which `webhook.disabled` is published.
-const NEWS: [DisabledReason; 2] = [DisabledReason::Failing, DisabledReason::Gone];
+const ANNOUNCED_REASONS: [DisabledReason; 2] = [DisabledReason::Failing, DisabledReason::Gone];
 
 /// How recently a webhook must have been disabled to be published. Well within the time for which an
 /// event's key is remembered, so that publishing again adds nothing.
-const NEWS_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const ANNOUNCED_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Disables webhooks whose attempts have all failed for too long, and publishes `webhook.disabled` for each
 /// webhook that was disabled for this reason, or because its endpoint is gone.
 ///
 /// Any number of processes may run this at the same time: a webhook is disabled once, by its version, and
 /// its event is stored once, by its key.
-pub struct Disabling {
+pub struct FailingWebhookDisabler {
     webhooks: Arc<dyn WebhookRepository>,
     publisher: Publisher,
     ambient: Ambient,
     after: Duration,
     /// What this process has published; only of recently disabled webhooks.
-    told: HashSet<(WebhookId, Timestamp)>,
+    announced: HashSet<(WebhookId, Timestamp)>,
     outages: Outages,
     stagger: Stagger,
 }
 
-impl Disabling {
+impl FailingWebhookDisabler {
     /// Creates a task that disables webhooks after they have failed for `after`.
     #[must_use]
     pub fn new(
@@ -50,7 +50,7 @@ impl Disabling {
         after: Duration,
     ) -> Self {
         let (outages, stagger) = (Outages::default(), Stagger::default());
-        Self { webhooks, publisher, ambient, after, told: HashSet::new(), outages, stagger }
+        Self { webhooks, publisher, ambient, after, announced: HashSet::new(), outages, stagger }
     }
 
     /// Reports failures of the database to `outages`.
@@ -76,12 +76,12 @@ impl Disabling {
     /// Disables failing webhooks, and publishes the events of disabled ones.
     pub async fn pass(&mut self) {
         let disabled = self.disable_failing().await;
-        self.note("disable failing webhooks", disabled);
-        let told = self.tell().await;
-        self.note("read disabled webhooks", told);
+        self.report("disable failing webhooks", disabled);
+        let announced = self.announce_all().await;
+        self.report("read disabled webhooks", announced);
     }
 
-    fn note(&self, operation: &str, done: Result<(), StoreError>) {
+    fn report(&self, operation: &str, done: Result<(), StoreError>) {
         match done {
             Ok(()) => self.outages.worked(operation),
             Err(error) => {
@@ -92,40 +92,40 @@ impl Disabling {
 
     async fn disable_failing(&self) -> Result<(), StoreError> {
         loop {
-            let disabled = self.webhooks.disable_failing(self.after, PAGE).await?;
+            let disabled = self.webhooks.disable_failing(self.after, PAGE_SIZE).await?;
             for (id, since) in &disabled {
                 tracing::warn!(webhook = %id, failing_since = %since, "webhook disabled: its deliveries failed for too long");
             }
-            if disabled.len() < PAGE as usize {
+            if disabled.len() < PAGE_SIZE as usize {
                 return Ok(());
             }
         }
     }
 
     /// Publishes an event for each recently disabled webhook; this process publishes each once.
-    async fn tell(&mut self) -> Result<(), StoreError> {
-        let news_since = self.ambient.now() - NEWS_FOR;
-        self.told.retain(|(_, since)| *since >= news_since);
+    async fn announce_all(&mut self) -> Result<(), StoreError> {
+        let not_before = self.ambient.now() - ANNOUNCED_AGE;
+        self.announced.retain(|(_, since)| *since >= not_before);
         let mut after = None;
         loop {
-            let disabled = self.webhooks.disabled(&NEWS, news_since, after, PAGE).await?;
+            let disabled = self.webhooks.disabled(&ANNOUNCED_REASONS, not_before, after, PAGE_SIZE).await?;
             for webhook in &disabled {
-                if self.is_news(webhook) {
-                    self.tell_of(webhook).await;
+                if self.is_unannounced(webhook) {
+                    self.announce(webhook).await;
                 }
             }
             after = disabled.last().map(|webhook| (webhook.id, webhook.since));
-            if disabled.len() < PAGE as usize {
+            if disabled.len() < PAGE_SIZE as usize {
                 return Ok(());
             }
         }
     }
 
-    fn is_news(&self, webhook: &DisabledWebhook) -> bool {
-        !self.told.contains(&(webhook.id, webhook.since))
+    fn is_unannounced(&self, webhook: &DisabledWebhook) -> bool {
+        !self.announced.contains(&(webhook.id, webhook.since))
     }
 
-    async fn tell_of(&mut self, webhook: &DisabledWebhook) {
+    async fn announce(&mut self, webhook: &DisabledWebhook) {
         let DisabledWebhook { id, reason, since, failing_since, .. } = webhook;
         let failing_since = failing_since.map_or_else(|| "null".to_owned(), |at| format!("\"{at}\""));
         let draft = EventDraft {
@@ -144,7 +144,7 @@ impl Disabling {
         };
         match self.publisher.publish_to(draft, Target::Subscribers, Ids::fresh(), 0).await {
             Ok(_) => {
-                self.told.insert((*id, *since));
+                self.announced.insert((*id, *since));
             }
             Err(error) => tracing::warn!(
                 webhook = %id, error = &error as &dyn std::error::Error,
@@ -154,7 +154,7 @@ impl Disabling {
     }
 }
 
-impl Periodic for Disabling {
+impl Periodic for FailingWebhookDisabler {
     async fn run_once(&mut self) -> Duration {
         self.pass().await;
         INTERVAL

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(1);
 
 /// Updates the gauges of the queue and of the circuits. Every process does so, each for the whole database.
-pub struct Watch {
+pub struct QueueMonitor {
     queue: Arc<dyn DeliveryQueue>,
     unfinished: Gauge,
     oldest_due: Gauge,
@@ -36,7 +36,7 @@ pub struct Watch {
     circuits: BTreeMap<WebhookId, Gauge>,
 }
 
-impl Watch {
+impl QueueMonitor {
     /// Creates a task that surveys a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn DeliveryQueue>, outages: Outages) -> Self {
@@ -157,7 +157,7 @@ impl Watch {
     }
 }
 
-impl Periodic for Watch {
+impl Periodic for QueueMonitor {
     async fn run_once(&mut self) -> Duration {
         self.show_ages();
         if Instant::now() >= self.next_survey {

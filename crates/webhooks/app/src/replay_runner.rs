@@ -19,22 +19,22 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pause between the steps of a replay that makes progress. With the whole window of a hundred that is
 /// up to two thousand deliveries a second.
-const PACE: Duration = Duration::from_millis(50);
+const STEP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The number of replays that one statement reads.
-const PAGE: u32 = 100;
+const PAGE_SIZE: u32 = 100;
 
 /// Advances every open replay step by step, all in turn.
 ///
 /// Any number of processes may run this at the same time: each step is made by one of them. The store holds
 /// what is left to do, so that another process continues where a killed one stopped.
-pub struct Replaying {
+pub struct ReplayRunner {
     replays: Arc<dyn ReplayRepository>,
     outages: Outages,
     stagger: Stagger,
 }
 
-impl Replaying {
+impl ReplayRunner {
     /// Creates a task that runs these replays.
     #[must_use]
     pub fn new(replays: Arc<dyn ReplayRepository>) -> Self {
@@ -64,9 +64,9 @@ impl Replaying {
     /// Advances each open replay by a step, and returns true if one of them made progress.
     pub async fn pass(&self) -> bool {
         match self.steps().await {
-            Ok(busy) => {
+            Ok(has_progress) => {
                 self.outages.worked("read replays");
-                busy
+                has_progress
             }
             Err(error) => {
                 self.outages.store_failed("read replays", &error);
@@ -76,10 +76,10 @@ impl Replaying {
     }
 
     async fn steps(&self) -> Result<bool, StoreError> {
-        let mut busy = false;
+        let mut has_progress = false;
         let mut after = None;
         loop {
-            let page = self.replays.due(after, PAGE).await?;
+            let page = self.replays.due(after, PAGE_SIZE).await?;
             for id in &page {
                 let span = tracing::debug_span!(
                     "replay.step",
@@ -88,11 +88,11 @@ impl Replaying {
                     ended = field::Empty,
                     duration_ms = field::Empty
                 );
-                busy |= self.step(*id).instrument(span).await;
+                has_progress |= self.step(*id).instrument(span).await;
             }
             after = page.last().copied();
-            if page.len() < PAGE as usize {
-                return Ok(busy);
+            if page.len() < PAGE_SIZE as usize {
+                return Ok(has_progress);
             }
         }
     }
@@ -119,9 +119,9 @@ impl Replaying {
     }
 }
 
-impl Periodic for Replaying {
+impl Periodic for ReplayRunner {
     async fn run_once(&mut self) -> Duration {
-        if self.pass().await { PACE } else { INTERVAL }
+        if self.pass().await { STEP_INTERVAL } else { INTERVAL }
     }
 }
 
