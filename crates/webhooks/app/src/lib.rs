@@ -24,7 +24,7 @@ mod disabler;
 pub mod feed;
 mod gather;
 mod idempotency;
-mod measures;
+mod metrics;
 mod outages;
 mod periodic;
 mod pruner;

@@ -14,7 +14,7 @@ use rdev_webhooks_domain::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::measures::Publishing;
+use crate::metrics::Publishing;
 use crate::{Ambient, Catalogue, EventFault, Ids, Outages};
 use lanes::Call;
 
@@ -163,16 +163,16 @@ impl Publisher {
         outages: Outages,
     ) -> (Self, PublisherTask) {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
-        let measures = Publishing::new();
+        let metrics = Publishing::new();
         let publisher = Self {
             calls: sender,
             store: Arc::clone(&store),
             ambient,
             catalogue,
             outages: outages.clone(),
-            busy: measures.busy(),
+            busy: metrics.busy(),
         };
-        (publisher, PublisherTask { calls, store, measures, outages })
+        (publisher, PublisherTask { calls, store, metrics, outages })
     }
 
     /// Stores an event with all its deliveries. Both are on disk when this returns.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 use tokio::time::Instant;
 
-use crate::measures::LocalFaultCounters;
+use crate::metrics::LocalFaultCounters;
 
 /// Time without a fault of the same cause after which an outage is over: longer than the longest pause
 /// between two attempts of one webhook.

@@ -22,7 +22,7 @@ use super::flights::Underway;
 use super::local_faults::LocalFaults;
 use super::redact::redact;
 use super::{decide, prepare};
-use crate::measures::Attempts;
+use crate::metrics::Attempts;
 use crate::spans::{milliseconds, record_duration, record_phase, unless_in};
 use crate::{Ambient, Statistics};
 
@@ -61,7 +61,7 @@ pub(super) struct PoolTask {
     pub(super) ambient: Ambient,
     pub(super) delivery_timeout: Duration,
     pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) measures: Arc<Attempts>,
+    pub(super) metrics: Arc<Attempts>,
     pub(super) local_faults: Arc<LocalFaults>,
     pub(super) statistics: Statistics,
 }
@@ -141,7 +141,7 @@ impl PoolTask {
         if Instant::now() + prepared.request.deadline > job.lease_ends {
             return Action::Release(lease);
         }
-        self.measures.claimed(leased.overdue);
+        self.metrics.claimed(leased.overdue);
         // The request holds the body as long as it is needed. A parked attempt may last longer.
         job.leased.body = Bytes::new();
         let leased = &job.leased;
@@ -162,7 +162,7 @@ impl PoolTask {
         };
         self.local_faults.attempted();
         let ended_at = self.ambient.now();
-        self.measures.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
+        self.metrics.ended(&report.outcome, report.duration, ended_at.since(leased.event_id.time()));
         // Due times are by the store's clock, so `Retry-After` counts by it too.
         let store_now = leased.claimed_at + job.claimed.elapsed();
         let jitter = self.ambient.entropy.fraction();

@@ -20,7 +20,7 @@ use super::round::Round;
 use super::settler::Freed;
 use super::share::{Allowance, Ration, Shares};
 use super::{Heartbeat, WorkerOptions};
-use crate::measures::Scheduling;
+use crate::metrics::Scheduling;
 use crate::spans::record_duration;
 use crate::{Ambient, Outages};
 
@@ -78,7 +78,7 @@ pub(super) struct Scheduler {
     /// then not for the busy webhooks alone.
     is_short: bool,
     round: Round,
-    measures: Scheduling,
+    metrics: Scheduling,
     outages: Outages,
 }
 
@@ -102,7 +102,7 @@ impl Scheduler {
         let shares =
             Shares::new(options.max_in_flight_per_webhook.max(1), options.slots(), options.max_parked);
         let flights = Flights::new(options.max_parked);
-        let measures = Scheduling::new(options.slots());
+        let metrics = Scheduling::new(options.slots());
         Self {
             queue,
             ambient,
@@ -118,7 +118,7 @@ impl Scheduler {
             looked_when_full: None,
             is_short: false,
             round: Round::default(),
-            measures,
+            metrics,
             outages,
         }
     }
@@ -331,7 +331,7 @@ impl Scheduler {
         let claimed_at = Instant::now();
         let claim = Claim { token: self.ambient.lease_token(), shares };
         let claimed = self.queue.claim(&claim).await?;
-        self.measures.claimed(claimed.len());
+        self.metrics.claimed(claimed.len());
         let span = Span::current();
         span.record("deliveries", claimed.len());
         record_duration(&span, claimed_at.elapsed());
@@ -374,7 +374,7 @@ impl Scheduler {
         task.jobs.try_send(job).map_err(|_| lease)?;
         task.in_flight += 1;
         self.flights.begin(Flight { webhook, task: index, begun: Instant::now(), underway });
-        self.measures.in_flight(self.flights.in_slots(), self.flights.parked());
+        self.metrics.in_flight(self.flights.in_slots(), self.flights.parked());
         Ok(())
     }
 
@@ -391,7 +391,7 @@ impl Scheduler {
                 task.in_flight = task.in_flight.saturating_sub(1);
             }
         }
-        self.measures.in_flight(self.flights.in_slots(), self.flights.parked());
+        self.metrics.in_flight(self.flights.in_slots(), self.flights.parked());
     }
 
     /// Waits for the time or the slot that `next` names, for a wake-up, or for `drain`.

@@ -14,7 +14,7 @@ use super::pool::{Action, Outcome};
 use super::recording::Recording;
 use super::standing::Experience;
 use crate::gather::Gather;
-use crate::measures::Settling;
+use crate::metrics::Settling;
 use crate::spans::record_duration;
 use crate::{Outages, Statistics};
 
@@ -41,7 +41,7 @@ pub(super) struct Freed {
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
     freed: mpsc::Sender<Vec<Freed>>,
-    measures: Settling,
+    metrics: Settling,
     statistics: Statistics,
     outages: Outages,
     recording: Recording,
@@ -55,7 +55,7 @@ impl Settler {
         outages: Outages,
         recording: Recording,
     ) -> Self {
-        Self { queue, freed, measures: Settling::new(), statistics, outages, recording }
+        Self { queue, freed, metrics: Settling::new(), statistics, outages, recording }
     }
 
     /// Runs until the pool has ended and every outcome is recorded. While the database is unavailable it
@@ -160,7 +160,7 @@ impl Settler {
             let begun = Instant::now();
             match self.queue.settle(settlements).await {
                 Ok(applied) => {
-                    self.measures.recorded(settlements.len(), begun.elapsed());
+                    self.metrics.recorded(settlements.len(), begun.elapsed());
                     record_duration(&Span::current(), begun.elapsed());
                     self.outages.worked("record outcomes");
                     self.recorded(settlements, webhooks, &applied);
@@ -184,7 +184,7 @@ impl Settler {
     /// Counts the recorded outcomes and logs those that came too late.
     fn recorded(&self, settlements: &[Settlement], webhooks: &[WebhookId], applied: &[bool]) {
         for (settlement, applied) in settlements.iter().zip(applied) {
-            self.measures.settled(settlement.settled, *applied);
+            self.metrics.settled(settlement.settled, *applied);
             if !applied {
                 tracing::warn!(delivery = %settlement.lease.delivery, "lease lost to another worker; result discarded");
             }
@@ -206,7 +206,7 @@ impl Settler {
     /// Counts and reports an outcome that the database rejects. The delivery is sent again when its lease
     /// ends.
     fn refused(&self, settlement: &Settlement, error: &StoreError) {
-        self.measures.refused();
+        self.metrics.refused();
         self.outages.store_failed("record outcomes", error);
         tracing::debug!(
             delivery = %settlement.lease.delivery,

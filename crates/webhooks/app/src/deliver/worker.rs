@@ -16,7 +16,7 @@ use super::pool::PoolTask;
 use super::recording::Recording;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
-use crate::measures::Attempts;
+use crate::metrics::Attempts;
 use crate::{Ambient, Outages, Statistics};
 
 /// Deadline of the last database call of an aborted worker.
@@ -127,7 +127,7 @@ impl Worker {
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
         let (freed, freed_in) = mpsc::channel(capacity);
 
-        let measures = Arc::new(Attempts::new());
+        let metrics = Arc::new(Attempts::new());
         let local_faults = Arc::new(LocalFaults::new());
         let mut pool = JoinSet::new();
         let mut slots = Vec::new();
@@ -139,7 +139,7 @@ impl Worker {
                 ambient: self.ambient.clone(),
                 delivery_timeout: self.options.delivery_timeout,
                 outcomes: outcomes.clone(),
-                measures: Arc::clone(&measures),
+                metrics: Arc::clone(&metrics),
                 local_faults: Arc::clone(&local_faults),
                 statistics: self.statistics.clone(),
             };

@@ -23,7 +23,7 @@ use tracing::{Instrument, Span, field};
 use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
 use crate::Outages;
 use crate::gather::Gather;
-use crate::measures::Publishing;
+use crate::metrics::Publishing;
 use crate::spans::record_duration;
 
 /// How many events go into one commit, unless a single call brings more.
@@ -58,7 +58,7 @@ pub(super) struct Call {
 pub struct PublisherTask {
     pub(super) calls: mpsc::Receiver<Call>,
     pub(super) store: Arc<dyn EventRepository>,
-    pub(super) measures: Publishing,
+    pub(super) metrics: Publishing,
     pub(super) outages: Outages,
 }
 
@@ -66,7 +66,7 @@ impl PublisherTask {
     /// Stores what is brought until the last [`Publisher`](super::Publisher) is gone and everything it brought
     /// is answered.
     pub async fn run(self) {
-        let Self { calls, store, measures, outages } = self;
+        let Self { calls, store, metrics, outages } = self;
         let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
         let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
         let common = Common {
@@ -74,7 +74,7 @@ impl PublisherTask {
             limit: &limit,
             large,
             store: &*store,
-            measures: &measures,
+            metrics: &metrics,
             outages: &outages,
         };
         let lanes = [(); LANES].map(|()| common.clone().run());
@@ -86,7 +86,7 @@ impl PublisherTask {
                     tokio::time::sleep_until(rested).await;
                 }
                 let begun = Instant::now();
-                commit_large(&*store, &measures, &outages, call).await;
+                commit_large(&*store, &metrics, &outages, call).await;
                 rested = Instant::now() + begun.elapsed() * LARGE_REST;
             }
         };
@@ -195,7 +195,7 @@ struct Common<'a> {
     /// Where calls go that are too large to share a commit.
     large: mpsc::Sender<Call>,
     store: &'a dyn EventRepository,
-    measures: &'a Publishing,
+    metrics: &'a Publishing,
     outages: &'a Outages,
 }
 
@@ -234,7 +234,7 @@ impl Common<'_> {
                 Ok(PublishOutcome::Stored(published)) => {
                     self.learn(batch.events.len(), published.iter().map(|one| one.deliveries));
                     self.outages.worked("publish");
-                    self.measures.stored(&published, begun.elapsed());
+                    self.metrics.stored(&published, begun.elapsed());
                     batch.answer(published);
                 }
                 Ok(PublishOutcome::TooLarge(counts)) => {
@@ -246,7 +246,7 @@ impl Common<'_> {
                         self.learn_limit(batch.events.len() / 2);
                     }
                     self.outages.store_failed("publish", &error);
-                    self.measures.failed(batch.events.len(), &error);
+                    self.metrics.failed(batch.events.len(), &error);
                     batch.fail(&PublishError::Store(Arc::new(error)));
                 }
             }
@@ -336,7 +336,7 @@ fn record(span: &Span, published: &[Published], duration: Duration) {
 }
 
 /// Commits one large call.
-async fn commit_large(store: &dyn EventRepository, measures: &Publishing, outages: &Outages, call: Call) {
+async fn commit_large(store: &dyn EventRepository, metrics: &Publishing, outages: &Outages, call: Call) {
     let Some(call) = call.begin() else {
         return;
     };
@@ -344,7 +344,7 @@ async fn commit_large(store: &dyn EventRepository, measures: &Publishing, outage
     match self::store(store, &call.events, call.limit()).await {
         Ok(PublishOutcome::Stored(published)) => {
             outages.worked("publish");
-            measures.stored(&published, begun.elapsed());
+            metrics.stored(&published, begun.elapsed());
             let _ = call.answer.send(Ok(published));
         }
         Ok(PublishOutcome::TooLarge(counts)) => {
@@ -353,7 +353,7 @@ async fn commit_large(store: &dyn EventRepository, measures: &Publishing, outage
         }
         Err(error) => {
             outages.store_failed("publish", &error);
-            measures.failed(call.events.len(), &error);
+            metrics.failed(call.events.len(), &error);
             call.refuse(PublishError::Store(Arc::new(error)));
         }
     }
