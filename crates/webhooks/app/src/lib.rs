@@ -17,12 +17,12 @@
 
 mod ambient;
 mod api_keys;
+mod batcher;
 mod catalogue;
 pub mod deliver;
 mod deliveries;
 mod disabler;
 pub mod feed;
-mod gather;
 mod idempotency;
 mod metrics;
 mod outages;

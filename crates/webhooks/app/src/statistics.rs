@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Outages;
 
-/// How long counters are gathered before they are stored; the second while the database is unavailable.
-const GATHER: Duration = Duration::from_secs(1);
-const LONGEST_GATHER: Duration = Duration::from_secs(30);
+/// How long counters are buffered before they are stored; the second while the database is unavailable.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+const MAX_FLUSH_INTERVAL: Duration = Duration::from_secs(30);
 /// The number of webhooks whose counters one step stores.
 const MAX_BATCH: usize = 256;
 /// The number of webhooks whose counters may wait while the database is unavailable; further webhooks are
@@ -50,26 +50,26 @@ fn text(keep: Duration) -> String {
 #[derive(Clone)]
 pub struct Statistics {
     repository: Arc<dyn StatisticsRepository>,
-    gathered: Arc<Gathered>,
+    buffer: Arc<Buffer>,
     keep: Duration,
 }
 
 /// The task behind [`Statistics`]. The caller runs and joins it.
 pub struct StatisticsTask {
     repository: Arc<dyn StatisticsRepository>,
-    gathered: Arc<Gathered>,
+    buffer: Arc<Buffer>,
     outages: Outages,
 }
 
 /// The counters that are not stored yet.
 #[derive(Default)]
-struct Gathered {
+struct Buffer {
     sums: Mutex<HashMap<WebhookId, Sums>>,
     /// Notified when the first counter is added.
-    begun: Notify,
+    first_counter: Notify,
 }
 
-impl Gathered {
+impl Buffer {
     fn lock(&self) -> MutexGuard<'_, HashMap<WebhookId, Sums>> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +88,7 @@ impl Gathered {
             }
         }
         if was_empty && !sums.is_empty() {
-            self.begun.notify_one();
+            self.first_counter.notify_one();
         }
     }
 }
@@ -98,30 +98,30 @@ impl Statistics {
     /// them.
     #[must_use]
     pub fn new(repository: Arc<dyn StatisticsRepository>, keep: Duration) -> (Self, StatisticsTask) {
-        let gathered = Arc::<Gathered>::default();
+        let buffer = Arc::<Buffer>::default();
         let task = StatisticsTask {
             repository: Arc::clone(&repository),
-            gathered: Arc::clone(&gathered),
+            buffer: Arc::clone(&buffer),
             outages: Outages::default(),
         };
-        (Self { repository, gathered, keep }, task)
+        (Self { repository, buffer, keep }, task)
     }
 
     /// Counts settlements, each with its webhook.
     pub(crate) fn settled<'a>(&self, settlements: impl Iterator<Item = (WebhookId, &'a Settlement)>) {
         let counts =
             settlements.map(|(webhook, settlement)| (webhook, |sums: &mut Sums| sums.settled(settlement)));
-        self.gathered.count_all(counts);
+        self.buffer.count_all(counts);
     }
 
     /// Counts an abandoned attempt.
     pub(crate) fn abandoned(&self, webhook: WebhookId) {
-        self.gathered.count(webhook, Sums::abandoned);
+        self.buffer.count(webhook, Sums::abandoned);
     }
 
     /// Counts a delivery that was cancelled on request.
     pub fn cancelled(&self, webhook: WebhookId) {
-        self.gathered.count(webhook, |sums| sums.cancelled = sums.cancelled.saturating_add(1));
+        self.buffer.count(webhook, |sums| sums.cancelled = sums.cancelled.saturating_add(1));
     }
 
     /// Returns the statistics of a webhook, without those recorded before `not_before`. With `visible_to`,
@@ -150,16 +150,17 @@ impl StatisticsTask {
 
     /// Stores the counters until `stop`, then once more.
     pub async fn run(self, stop: CancellationToken) {
-        let mut gather = GATHER;
-        while stop.run_until_cancelled(self.gather_for(gather)).await.is_some() {
-            gather = if self.store().await { GATHER } else { (gather * 2).min(LONGEST_GATHER) };
+        let mut interval = FLUSH_INTERVAL;
+        while stop.run_until_cancelled(self.wait_to_flush(interval)).await.is_some() {
+            interval =
+                if self.store().await { FLUSH_INTERVAL } else { (interval * 2).min(MAX_FLUSH_INTERVAL) };
         }
         self.store().await;
     }
 
     /// Waits for the first counter, then for as long.
-    async fn gather_for(&self, duration: Duration) {
-        self.gathered.begun.notified().await;
+    async fn wait_to_flush(&self, duration: Duration) {
+        self.buffer.first_counter.notified().await;
         tokio::time::sleep(duration).await;
     }
 
@@ -167,7 +168,7 @@ impl StatisticsTask {
     /// next time; returns true if there are none of these. They count twice if the database stored them
     /// without an answer.
     async fn store(&self) -> bool {
-        let mut sums: Vec<_> = std::mem::take(&mut *self.gathered.lock()).into_iter().collect();
+        let mut sums: Vec<_> = std::mem::take(&mut *self.buffer.lock()).into_iter().collect();
         while !sums.is_empty() {
             let batch = sums.split_off(sums.len().saturating_sub(MAX_BATCH));
             match self.repository.add(&batch).await {
@@ -176,7 +177,7 @@ impl StatisticsTask {
                     self.outages.store_failed("store statistics", &error);
                     tracing::debug!("statistics not stored yet; will retry");
                     let waiting = sums.into_iter().chain(batch);
-                    self.gathered.count_all(
+                    self.buffer.count_all(
                         waiting.map(|(webhook, more)| (webhook, move |sums: &mut Sums| sums.add(&more))),
                     );
                     return false;

@@ -119,7 +119,7 @@ async fn the_number_of_waiting_webhooks_is_bounded() {
         statistics.cancelled(webhook(number));
     }
     statistics.cancelled(webhook(0));
-    let waiting = statistics.gathered.lock();
+    let waiting = statistics.buffer.lock();
     assert_eq!(waiting.len(), MAX_WEBHOOKS);
     assert_eq!(waiting[&webhook(0)].cancelled, 2);
 }

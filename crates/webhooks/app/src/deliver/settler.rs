@@ -13,7 +13,7 @@ use tracing::{Instrument, Span, field};
 use super::pool::{Action, Outcome};
 use super::recording::Recording;
 use super::standing::Experience;
-use crate::gather::Gather;
+use crate::batcher::Batcher;
 use crate::metrics::Settling;
 use crate::spans::record_duration;
 use crate::{Outages, Statistics};
@@ -68,8 +68,8 @@ impl Settler {
     ) -> Vec<LeaseRef> {
         let mut left = Vec::new();
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        let mut gather = Gather::default();
-        while gather.next(&mut outcomes, &mut batch, MAX_BATCH).await > 0 {
+        let mut batcher = Batcher::default();
+        while batcher.next(&mut outcomes, &mut batch, MAX_BATCH).await > 0 {
             let mut settlements = Vec::with_capacity(batch.len());
             let mut webhooks = Vec::with_capacity(batch.len());
             let mut releases = Vec::new();

@@ -22,7 +22,7 @@ use tracing::{Instrument, Span, field};
 
 use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
 use crate::Outages;
-use crate::gather::Gather;
+use crate::batcher::Batcher;
 use crate::metrics::Publishing;
 use crate::spans::record_duration;
 
@@ -67,7 +67,7 @@ impl PublisherTask {
     /// is answered.
     pub async fn run(self) {
         let Self { calls, store, metrics, outages } = self;
-        let (calls, limit) = (Mutex::new((calls, Gather::default())), AtomicUsize::new(MAX_BATCH));
+        let (calls, limit) = (Mutex::new((calls, Batcher::default())), AtomicUsize::new(MAX_BATCH));
         let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
         let common = Common {
             calls: &calls,
@@ -189,7 +189,7 @@ fn shared_limit(events: usize) -> u32 {
 #[derive(Clone)]
 struct Common<'a> {
     /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
-    calls: &'a Mutex<(mpsc::Receiver<Call>, Gather)>,
+    calls: &'a Mutex<(mpsc::Receiver<Call>, Batcher)>,
     /// How many events go into one commit for now.
     limit: &'a AtomicUsize,
     /// Where calls go that are too large to share a commit.
@@ -202,7 +202,7 @@ struct Common<'a> {
 impl Common<'_> {
     async fn run(self) {
         let mut calls = Vec::new();
-        while self.gather(&mut calls).await > 0 {
+        while self.next_calls(&mut calls).await > 0 {
             let mut calls = calls.drain(..).peekable();
             while calls.peek().is_some() {
                 let mut batch = Batch::default();
@@ -219,9 +219,9 @@ impl Common<'_> {
         }
     }
 
-    async fn gather(&self, calls: &mut Vec<Call>) -> usize {
-        let (receiver, gather) = &mut *self.calls.lock().await;
-        gather.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
+    async fn next_calls(&self, calls: &mut Vec<Call>) -> usize {
+        let (receiver, batcher) = &mut *self.calls.lock().await;
+        batcher.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
     }
 
     /// Commits a batch, in parts if it makes too many deliveries.
