@@ -43,7 +43,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 
 pub use ambient::{Ambient, SystemClock, SystemEntropy};
 pub use api_keys::{
-    ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeyUses, ApiKeys, AuthenticationError, NewApiKey,
+    ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, AuthenticationError, LastUsedRecorder, NewApiKey,
 };
 pub use catalogue::{
     Catalogue, CatalogueError, CatalogueTask, CatalogueType, DraftFault, EventFault, MAX_SCHEMA_LEN,

@@ -1,6 +1,6 @@
 //! Publication of events: many callers share one commit.
 
-mod lanes;
+mod commits;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use crate::metrics::Publishing;
 use crate::{Ambient, Catalogue, EventFault, Ids, Outages};
-use lanes::Call;
+use commits::Call;
 
-pub use lanes::PublisherTask;
+pub use commits::PublisherTask;
 
 /// Maximum number of calls that wait for a commit. Further calls fail with [`PublishError::Busy`].
 const MAX_WAITING: usize = 4_096;

@@ -9,7 +9,7 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    Ambient, ApiKeyUses, ApiKeys, Catalogue, CatalogueTask, EventDraft, FailingWebhookDisabler, Pruner,
+    Ambient, ApiKeys, Catalogue, CatalogueTask, EventDraft, FailingWebhookDisabler, LastUsedRecorder, Pruner,
     PublishError, PublisherTask, QueueMonitor, ReplayRunner, Replays, Services, Stagger, StatisticsTask,
     Webhooks,
 };
@@ -72,7 +72,7 @@ impl RdevWebhooks {
     pub(crate) fn start(
         store: Store,
         services: Services,
-        (publishing, noting, counting, watching): (PublisherTask, ApiKeyUses, StatisticsTask, FeedTask),
+        (publishing, noting, counting, watching): (PublisherTask, LastUsedRecorder, StatisticsTask, FeedTask),
         dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
         upkeep: Upkeep,

@@ -9,18 +9,18 @@ use rdev_webhooks_domain::{ApiKey, ApiKeyHash, ApiKeyId};
 use tokio::time::Instant;
 
 /// The lifetime of a cache entry.
-const LIFETIME: Duration = Duration::from_secs(1);
+const ENTRY_TTL: Duration = Duration::from_secs(1);
 /// The maximum number of entries, unknown keys included.
-const MOST: usize = 10_000;
+const MAX_ENTRIES: usize = 10_000;
 /// The number of keys that may be read at the same time.
-const LANES: usize = 64;
+const SHARDS: usize = 64;
 
 /// A cache of keys by their hashes. It holds unknown hashes too, so that a client that keeps using a
 /// deleted key causes no load.
 pub(super) struct Cache {
     entries: Mutex<Entries>,
     /// Held while a key is read: of concurrent requests with the same key, one reads it.
-    lanes: [tokio::sync::Mutex<()>; LANES],
+    shards: [tokio::sync::Mutex<()>; SHARDS],
 }
 
 #[derive(Default)]
@@ -38,13 +38,13 @@ struct Entry {
 /// The result of looking a hash up.
 pub(super) struct Found {
     pub(super) key: Option<Arc<ApiKey>>,
-    /// Whether this look-up read it from the database.
-    pub(super) is_read_anew: bool,
+    /// True if this look-up read it from the database.
+    pub(super) is_fresh: bool,
 }
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { entries: Mutex::default(), lanes: std::array::from_fn(|_| tokio::sync::Mutex::default()) }
+        Self { entries: Mutex::default(), shards: std::array::from_fn(|_| tokio::sync::Mutex::default()) }
     }
 }
 
@@ -55,13 +55,13 @@ impl Cache {
         repository: &dyn ApiKeyRepository,
         hash: &ApiKeyHash,
     ) -> Result<Found, StoreError> {
-        if let Some(known) = self.known(hash) {
-            return Ok(known);
+        if let Some(cached) = self.cached(hash) {
+            return Ok(cached);
         }
-        let lane = usize::from(hash.as_bytes()[0]) % LANES;
-        let _turn = self.lanes[lane].lock().await;
-        if let Some(known) = self.known(hash) {
-            return Ok(known);
+        let shard = usize::from(hash.as_bytes()[0]) % SHARDS;
+        let _turn = self.shards[shard].lock().await;
+        if let Some(cached) = self.cached(hash) {
+            return Ok(cached);
         }
         let read_at = Instant::now();
         let deletions = self.lock().deletions;
@@ -70,20 +70,20 @@ impl Cache {
         if entries.deletions == deletions && entries.make_room() {
             entries.by_hash.insert(*hash, Entry { key: key.clone(), read_at });
         }
-        Ok(Found { key, is_read_anew: true })
+        Ok(Found { key, is_fresh: true })
     }
 
     /// Evicts a deleted key.
-    pub(super) fn forget(&self, id: ApiKeyId) {
+    pub(super) fn evict(&self, id: ApiKeyId) {
         let mut entries = self.lock();
         entries.deletions += 1;
         entries.by_hash.retain(|_, entry| entry.key.as_ref().is_none_or(|key| key.id != id));
     }
 
-    fn known(&self, hash: &ApiKeyHash) -> Option<Found> {
+    fn cached(&self, hash: &ApiKeyHash) -> Option<Found> {
         let entries = self.lock();
-        let entry = entries.by_hash.get(hash).filter(|entry| entry.holds())?;
-        Some(Found { key: entry.key.clone(), is_read_anew: false })
+        let entry = entries.by_hash.get(hash).filter(|entry| entry.is_valid())?;
+        Some(Found { key: entry.key.clone(), is_fresh: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -95,16 +95,16 @@ impl Entries {
     /// Makes room for an entry, and returns whether there is room. Evicts unknown keys first: a client can
     /// create any number of them.
     fn make_room(&mut self) -> bool {
-        if self.by_hash.len() >= MOST {
-            self.by_hash.retain(|_, entry| entry.holds() && entry.key.is_some());
+        if self.by_hash.len() >= MAX_ENTRIES {
+            self.by_hash.retain(|_, entry| entry.is_valid() && entry.key.is_some());
         }
-        self.by_hash.len() < MOST
+        self.by_hash.len() < MAX_ENTRIES
     }
 }
 
 impl Entry {
-    fn holds(&self) -> bool {
-        self.read_at.elapsed() < LIFETIME
+    fn is_valid(&self) -> bool {
+        self.read_at.elapsed() < ENTRY_TTL
     }
 }
 
@@ -121,11 +121,11 @@ mod tests {
             rdev_webhooks_domain::Timestamp::EPOCH,
         );
         entries.by_hash.insert(key.1, Entry { key: Some(Arc::new(key.0)), read_at });
-        for made_up in 0..3 * MOST {
+        for unknown in 0..3 * MAX_ENTRIES {
             assert!(entries.make_room());
-            let hash = ApiKeyHash::of(&made_up.to_le_bytes());
+            let hash = ApiKeyHash::of(&unknown.to_le_bytes());
             entries.by_hash.insert(hash, Entry { key: None, read_at });
-            assert!(entries.by_hash.len() <= MOST);
+            assert!(entries.by_hash.len() <= MAX_ENTRIES);
         }
         assert!(entries.by_hash.contains_key(&key.1));
     }

@@ -1,7 +1,7 @@
 //! Creates, deletes and authenticates API keys.
 
 mod cache;
-mod uses;
+mod last_used;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use tokio::sync::mpsc;
 
 use crate::{Ambient, Ids};
 use cache::Cache;
-pub use uses::ApiKeyUses;
+pub use last_used::LastUsedRecorder;
 
 /// The interval at which the last use of a key is recorded.
-const NOTE_EVERY: Duration = Duration::from_secs(60);
+const USE_INTERVAL: Duration = Duration::from_secs(60);
 /// The number of uses that may wait to be recorded; a further one is recorded at the key's next use.
-const MAX_USES: usize = 1_024;
+const MAX_UNRECORDED_USES: usize = 1_024;
 
 /// The settings of a new API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,10 +104,10 @@ pub struct ApiKeys {
 impl ApiKeys {
     /// Creates the use cases over this port, and the task that must run to record the uses of keys.
     #[must_use]
-    pub fn new(repository: Arc<dyn ApiKeyRepository>, ambient: Ambient) -> (Self, ApiKeyUses) {
-        let (sender, uses) = mpsc::channel(MAX_USES);
-        let noting = ApiKeyUses::new(uses, Arc::clone(&repository));
-        (Self { repository, ambient, cache: Arc::default(), uses: sender }, noting)
+    pub fn new(repository: Arc<dyn ApiKeyRepository>, ambient: Ambient) -> (Self, LastUsedRecorder) {
+        let (sender, uses) = mpsc::channel(MAX_UNRECORDED_USES);
+        let recorder = LastUsedRecorder::new(uses, Arc::clone(&repository));
+        (Self { repository, ambient, cache: Arc::default(), uses: sender }, recorder)
     }
 
     /// Returns all violations in the settings of a new key. [`Self::create`] makes the same check; this is
@@ -160,7 +160,7 @@ impl ApiKeys {
     pub async fn delete(&self, id: ApiKeyId) -> Result<(), ApiKeyError> {
         let deleted = self.repository.delete(id).await;
         // Even if this failed: the database may have deleted the key all the same.
-        self.cache.forget(id);
+        self.cache.evict(id);
         if !deleted? {
             return Err(ApiKeyError::NotFound);
         }
@@ -176,7 +176,7 @@ impl ApiKeys {
         if key.has_expired(now) {
             return Err(AuthenticationError::Expired);
         }
-        if found.is_read_anew && key.last_used_at.is_none_or(|last| last + NOTE_EVERY <= now) {
+        if found.is_fresh && key.last_used_at.is_none_or(|last| last + USE_INTERVAL <= now) {
             // If the channel is full or closed, only a little precision is lost.
             let _ = self.uses.try_send((key.id, now));
         }

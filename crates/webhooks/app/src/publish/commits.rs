@@ -1,13 +1,12 @@
 //! The commits of events.
 //!
-//! A lane gathers whatever callers have brought while earlier batches were being committed, and commits it as
-//! the next. A lone caller waits for its own commit only; under load the batches grow by themselves. Two lanes
-//! commit at once, so that the database works on one batch while the other waits for the disk, or its callers
-//! are on their way back.
+//! A committer takes all calls that arrived during earlier commits, and commits them as the next batch. A single
+//! caller waits for its own commit only; under load the batches grow by themselves. Two committers work at once,
+//! so that the database works on one batch while the other waits for the disk or for returning callers.
 //!
 //! The store refuses a batch that would make too many deliveries, so a commit is short whatever the events are.
-//! A refused batch is divided; a call that is too large by itself goes to a lane of its own, which commits one
-//! call at a time, so that the others wait for no more than one of them.
+//! A refused batch is divided; a call that is too large by itself goes to the committer of large calls, which
+//! commits one call at a time, so that the others wait for no more than one of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,24 +25,24 @@ use crate::batcher::Batcher;
 use crate::metrics::Publishing;
 use crate::spans::record_duration;
 
-/// How many events go into one commit, unless a single call brings more.
+/// Maximum number of events per commit, unless a single call brings more.
 const MAX_BATCH: usize = 512;
-/// Maximum number of deliveries per commit of the common lanes, unless each event makes one. A larger call goes to
-/// the lane for large calls, which leaves the database to the others for two thirds of the time.
+/// Maximum number of deliveries per shared commit, unless each event makes one. A larger call goes to the
+/// committer of large calls, which leaves the database to the others for two thirds of the time.
 const MAX_SHARED_DELIVERIES: u32 = 512;
-/// How many commits of the common lanes may be under way at once.
-const LANES: usize = 2;
-/// How many bytes of bodies go into one commit, unless a single call brings more.
+/// Maximum number of concurrent shared commits.
+const MAX_CONCURRENT_COMMITS: usize = 2;
+/// Maximum number of bytes of bodies per commit, unless a single call brings more.
 const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Maximum number of large calls that wait. Further ones fail with [`PublishError::Busy`].
 const MAX_LARGE_WAITING: usize = 1_024;
-/// How long the lane for large calls rests after a commit, in times of what it took: meanwhile the database works for
-/// the others, and delivers what was published.
-const LARGE_REST: u32 = 2;
-/// How long a call waits for its commit to begin. One that has begun is waited for.
+/// Pause of the committer of large calls after a commit, as a multiple of the duration of the commit. Meanwhile the
+/// database works for the others, and for the deliveries of what was published.
+const LARGE_CALL_PAUSE: u32 = 2;
+/// Maximum wait of a call for its commit to begin. A commit that has begun is not abandoned.
 const MAX_WAIT: Duration = Duration::from_secs(8);
 
-/// The way back to a caller.
+/// The channel of a caller's answer.
 type Answer = oneshot::Sender<Result<Vec<Published>, PublishError>>;
 
 /// The events of one caller.
@@ -54,7 +53,7 @@ pub(super) struct Call {
     pub(super) since: Instant,
 }
 
-/// The task behind a [`Publisher`](super::Publisher), to be run and joined by whoever made it.
+/// The task behind a [`Publisher`](super::Publisher). The caller runs and joins it.
 pub struct PublisherTask {
     pub(super) calls: mpsc::Receiver<Call>,
     pub(super) store: Arc<dyn EventRepository>,
@@ -63,13 +62,12 @@ pub struct PublisherTask {
 }
 
 impl PublisherTask {
-    /// Stores what is brought until the last [`Publisher`](super::Publisher) is gone and everything it brought
-    /// is answered.
+    /// Stores events until the last [`Publisher`](super::Publisher) is dropped and all its calls are answered.
     pub async fn run(self) {
         let Self { calls, store, metrics, outages } = self;
         let (calls, limit) = (Mutex::new((calls, Batcher::default())), AtomicUsize::new(MAX_BATCH));
         let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
-        let common = Common {
+        let common = SharedCommitter {
             calls: &calls,
             limit: &limit,
             large,
@@ -77,7 +75,7 @@ impl PublisherTask {
             metrics: &metrics,
             outages: &outages,
         };
-        let lanes = [(); LANES].map(|()| common.clone().run());
+        let committers = [(); MAX_CONCURRENT_COMMITS].map(|()| common.clone().run());
         drop(common);
         let large = async {
             let mut rested = Instant::now();
@@ -87,19 +85,19 @@ impl PublisherTask {
                 }
                 let begun = Instant::now();
                 commit_large(&*store, &metrics, &outages, call).await;
-                rested = Instant::now() + begun.elapsed() * LARGE_REST;
+                rested = Instant::now() + begun.elapsed() * LARGE_CALL_PAUSE;
             }
         };
-        tokio::join!(join_all(lanes), large);
+        tokio::join!(join_all(committers), large);
     }
 }
 
-/// What goes into one commit.
+/// The events of one commit.
 #[derive(Default)]
 struct Batch {
     events: Vec<NewEvent>,
     bytes: usize,
-    /// Who brought how many of the events, and when.
+    /// The calls: the number of events, the channel of the answer, and the time of the call.
     waiting: Vec<(usize, Answer, Instant)>,
 }
 
@@ -128,7 +126,7 @@ impl Batch {
     fn answer(self, published: Vec<Published>) {
         let mut published = published.into_iter();
         for (count, answer, _) in self.waiting {
-            // Nobody listens any more if the caller went away; the event is stored all the same.
+            // Fails if the caller went away; the event is stored all the same.
             let _ = answer.send(Ok(published.by_ref().take(count).collect()));
         }
     }
@@ -145,8 +143,8 @@ impl Call {
         self.events.iter().map(|event| event.body.len()).sum()
     }
 
-    /// Gives the call back unless it is over before it begins: its caller went away, or was told that it has
-    /// waited for too long. Nothing is stored of such a call.
+    /// Returns the call, or `None` if it ends before it begins: its caller went away, or it has waited for too
+    /// long, which its caller learns. Nothing is stored of such a call.
     fn begin(self) -> Option<Self> {
         if self.answer.is_closed() {
             return None;
@@ -162,7 +160,7 @@ impl Call {
         let _ = self.answer.send(Err(error));
     }
 
-    /// How many deliveries the call may make.
+    /// Returns the maximum number of deliveries of the call.
     fn limit(&self) -> u32 {
         if self.events.len() == 1 { MAX_EVENT_DELIVERIES } else { MAX_BATCH_DELIVERIES }
     }
@@ -180,26 +178,26 @@ impl TooLarge {
     }
 }
 
-/// Returns how many deliveries a commit of the common lanes may make with this number of events.
+/// Returns the maximum number of deliveries of a shared commit with this number of events.
 fn shared_limit(events: usize) -> u32 {
     u32::try_from(events).unwrap_or(u32::MAX).max(MAX_SHARED_DELIVERIES)
 }
 
-/// A lane for calls that share commits.
+/// A committer of calls that share commits.
 #[derive(Clone)]
-struct Common<'a> {
-    /// Whoever gathers has the lock, and nobody else has a use for it meanwhile.
+struct SharedCommitter<'a> {
+    /// The committer that takes calls holds the lock. The others have no use for it meanwhile.
     calls: &'a Mutex<(mpsc::Receiver<Call>, Batcher)>,
-    /// How many events go into one commit for now.
+    /// The present maximum number of events per commit.
     limit: &'a AtomicUsize,
-    /// Where calls go that are too large to share a commit.
+    /// The channel of calls that are too large to share a commit.
     large: mpsc::Sender<Call>,
     store: &'a dyn EventRepository,
     metrics: &'a Publishing,
     outages: &'a Outages,
 }
 
-impl Common<'_> {
+impl SharedCommitter<'_> {
     async fn run(self) {
         let mut calls = Vec::new();
         while self.next_calls(&mut calls).await > 0 {
@@ -286,7 +284,7 @@ impl Common<'_> {
         parts.extend(divided.into_iter().rev());
     }
 
-    /// Hands a call on to the lane for large ones, unless it is too large for that too.
+    /// Hands a call on to the committer of large calls, unless it is too large for that too.
     fn hand_on(&self, call: Call, counts: &[u32]) {
         let too_large = TooLarge::new(counts, call.limit());
         if too_large.deliveries > u64::from(too_large.limit) {

@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use crate::Outages;
 
 /// The task that records the last uses of keys. The caller runs and joins it.
-pub struct ApiKeyUses {
+pub struct LastUsedRecorder {
     uses: mpsc::Receiver<(ApiKeyId, Timestamp)>,
     repository: Arc<dyn ApiKeyRepository>,
     outages: Outages,
 }
 
-impl ApiKeyUses {
+impl LastUsedRecorder {
     pub(super) fn new(
         uses: mpsc::Receiver<(ApiKeyId, Timestamp)>,
         repository: Arc<dyn ApiKeyRepository>,
