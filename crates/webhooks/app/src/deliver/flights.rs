@@ -8,8 +8,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::WebhookId;
 use tokio::time::Instant;
 
-use super::share::Shares;
-use super::standing::{LASTING, Standing};
+use super::share::FairShares;
+use super::standing::{MAX_SLOW_DURATION, Standing};
 
 /// An attempt that has no answer after this time is parked: it goes on, and its slot is free.
 const PARKED_AFTER: Duration = Duration::from_millis(800);
@@ -104,9 +104,9 @@ impl Flights {
     }
 
     /// Parks what has no answer for long, and notes whose attempts last.
-    pub(super) fn sweep(&mut self, now: Instant, shares: &mut Shares) {
+    pub(super) fn sweep(&mut self, now: Instant, shares: &mut FairShares) {
         self.park_after(PARKED_AFTER, usize::MAX, now, shares, |_| true);
-        let lasting = underway_for(LASTING, &self.parked, now);
+        let lasting = underway_for(MAX_SLOW_DURATION, &self.parked, now);
         for number in lasting.map(|(number, _)| *number).collect::<Vec<_>>() {
             if let Some(flight) = self.parked.remove(&number) {
                 shares.lasts(flight.webhook);
@@ -121,7 +121,7 @@ impl Flights {
         count: usize,
         only_unproven: bool,
         now: Instant,
-        shares: &mut Shares,
+        shares: &mut FairShares,
     ) -> usize {
         let may = |standing| !only_unproven || standing != Standing::Proven;
         let (since, before) = match self.early {
@@ -153,7 +153,7 @@ impl Flights {
         age: Duration,
         count: usize,
         now: Instant,
-        shares: &mut Shares,
+        shares: &mut FairShares,
         may: impl Fn(Standing) -> bool,
     ) -> usize {
         let room = self.max_parked.saturating_sub(self.parked());

@@ -7,7 +7,7 @@
 //! frees their slots. An attempt that this host could not make is not recorded: the settler releases the
 //! delivery, and the scheduler pauses the webhook for a moment.
 
-mod busy;
+mod active_webhooks;
 mod decide;
 mod flights;
 mod heartbeat;

@@ -37,7 +37,7 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
     let target = &leased.target;
     let id = leased.event_id.to_string();
     let signature = sign_all(target.secrets.active(now), &id, now.as_unix_seconds(), &leased.body);
-    let facts = Facts {
+    let values = HeaderValues {
         event_id: leased.event_id,
         event_type: &leased.event_type,
         delivery: leased.lease.delivery,
@@ -46,7 +46,7 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
         signature: &signature,
         traceparent: leased.traceparent,
     };
-    let mut headers = facts.headers();
+    let mut headers = values.to_map();
     headers.extend(target.headers.as_map().iter().map(|(name, value)| (name.clone(), value.clone())));
     Prepared {
         request: DispatchRequest {
@@ -68,7 +68,7 @@ pub fn sent_headers(
     attempt: &Attempt,
     custom: &CustomHeaders,
 ) -> Vec<(String, String)> {
-    let facts = Facts {
+    let values = HeaderValues {
         event_id: delivery.event_id,
         event_type: &delivery.event_type,
         delivery: delivery.id,
@@ -77,14 +77,14 @@ pub fn sent_headers(
         signature: &attempt.signature,
         traceparent,
     };
-    let ours = facts.headers();
+    let ours = values.to_map();
     let ours =
         ours.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     ours.chain(custom.names().map(|name| (name.to_owned(), REDACTED.to_owned()))).collect()
 }
 
 /// The values in the headers of an attempt.
-struct Facts<'a> {
+struct HeaderValues<'a> {
     event_id: EventId,
     event_type: &'a EventType,
     delivery: DeliveryId,
@@ -94,8 +94,8 @@ struct Facts<'a> {
     traceparent: Option<TraceParent>,
 }
 
-impl Facts<'_> {
-    fn headers(&self) -> HeaderMap {
+impl HeaderValues<'_> {
+    fn to_map(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(16);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(USER_AGENT, AGENT);

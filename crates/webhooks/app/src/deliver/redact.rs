@@ -8,11 +8,11 @@ use memchr::memmem;
 use rdev_webhooks_domain::{CapturedResponse, CustomHeaders, REDACTED, RESPONSE_BODY_LIMIT};
 
 /// Shortest value to redact. A shorter one is no secret and may occur anywhere.
-const SHORTEST: usize = 8;
+const MIN_SECRET_LEN: usize = 8;
 /// Maximum number of values to search for, whole values first: other deliveries wait for the search.
-const MOST: usize = 128;
+const MAX_SECRETS: usize = 128;
 /// Shortest prefix of a value to redact at the end of a cut body.
-const SHORTEST_PIECE: usize = 4;
+const MIN_PIECE_LEN: usize = 4;
 
 /// Redacts the values of a webhook's custom headers in its response: each value as sent, each of its words,
 /// and the JSON encoding of both. Values shorter than eight bytes stay, and so do values that an endpoint
@@ -43,7 +43,7 @@ fn secrets(sent: &CustomHeaders) -> Vec<Cow<'_, str>> {
     let values = || sent.as_map().values().filter_map(|value: &HeaderValue| value.to_str().ok());
     let texts = values().chain(values().flat_map(str::split_ascii_whitespace));
     let mut secrets: Vec<Cow<'_, str>> = Vec::new();
-    for text in texts.filter(|text| text.len() >= SHORTEST).take(MOST) {
+    for text in texts.filter(|text| text.len() >= MIN_SECRET_LEN).take(MAX_SECRETS) {
         secrets.push(Cow::Borrowed(text));
         if let Ok(json) = serde_json::to_string(text)
             && json.len() > text.len() + 2
@@ -87,7 +87,7 @@ fn without(text: &[u8], secrets: &[memmem::Finder<'_>], is_cut: bool) -> Option<
 /// Returns the number of bytes at the end of the text that are a proper prefix of the secret.
 fn piece_at_end(text: &[u8], secret: &[u8]) -> usize {
     let longest = secret.len().saturating_sub(1).min(text.len());
-    (SHORTEST_PIECE..=longest).rev().find(|length| text.ends_with(&secret[..*length])).unwrap_or(0)
+    (MIN_PIECE_LEN..=longest).rev().find(|length| text.ends_with(&secret[..*length])).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -11,21 +11,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use super::busy::Busy;
+use super::active_webhooks::ActiveWebhooks;
 use super::flights::{Flight, Flights, Underway};
 use super::pauses::Pauses;
 use super::pool::Job;
 use super::recording::Recording;
 use super::round::Round;
-use super::settler::Freed;
-use super::share::{Allowance, Ration, Shares};
+use super::settler::ReleasedSlot;
+use super::share::{Allocation, FairShares, Quota};
 use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
 use crate::spans::record_duration;
 use crate::{Ambient, Outages};
 
 /// Number of webhooks per discovery.
-const PAGE: u32 = 256;
+const DISCOVERY_PAGE_SIZE: u32 = 256;
 /// Maximum number of pages per round while webhooks wait for slots.
 const MAX_SHORT_PAGES: u32 = 8;
 /// Number of free slots from which a page leaves some to the pages behind it. Fewer slots go to the pages in
@@ -34,15 +34,15 @@ const MIN_DIVIDED_SLOTS: usize = 16;
 /// Time that a lease lasts beyond the deadline of its attempt, for waiting and recording.
 const LEASE_MARGIN: Duration = Duration::from_secs(30);
 /// Shortest and longest wait between two tries while the database is unavailable.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MIN_RETRY_WAIT: Duration = Duration::from_millis(100);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 
 /// Shortest wait for a slot before the next look at the queue.
 const SLOT_WAIT: Duration = Duration::from_millis(10);
 /// Wait between two checks whether the recording of outcomes has caught up.
 const RECORDING_WAIT: Duration = Duration::from_millis(50);
 /// Interval between two looks at the queue while no slot is free.
-const LOOK_WHEN_FULL_EVERY: Duration = Duration::from_millis(20);
+const FULL_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The scheduler's view of a pool task.
 pub(super) struct TaskSlots {
@@ -65,9 +65,9 @@ pub(super) struct Scheduler {
     flights: Flights,
     /// The settler's backlog.
     recording: Recording,
-    shares: Shares,
+    shares: FairShares,
     pauses: Pauses,
-    busy: Busy,
+    active: ActiveWebhooks,
     /// The webhook after which the next round begins, so that the webhooks that the last round skipped get
     /// their turn.
     begin_after: Option<WebhookId>,
@@ -75,7 +75,7 @@ pub(super) struct Scheduler {
     taken_of_page: usize,
     looked_when_full: Option<Instant>,
     /// True if at the last discovery some webhook got nothing for lack of slots. Slots that become free are
-    /// then not for the busy webhooks alone.
+    /// then not for the active webhooks alone.
     is_short: bool,
     round: Round,
     metrics: Scheduling,
@@ -100,7 +100,7 @@ impl Scheduler {
         outages: Outages,
     ) -> Self {
         let shares =
-            Shares::new(options.max_in_flight_per_webhook.max(1), options.slots(), options.max_parked);
+            FairShares::new(options.max_in_flight_per_webhook.max(1), options.slots(), options.max_parked);
         let flights = Flights::new(options.max_parked);
         let metrics = Scheduling::new(options.slots());
         Self {
@@ -112,7 +112,7 @@ impl Scheduler {
             recording,
             shares,
             pauses: Pauses::default(),
-            busy: Busy::default(),
+            active: ActiveWebhooks::default(),
             begin_after: None,
             taken_of_page: 0,
             looked_when_full: None,
@@ -127,39 +127,39 @@ impl Scheduler {
     /// pool's tasks.
     pub(super) async fn run(
         mut self,
-        mut freed: mpsc::Receiver<Vec<Freed>>,
+        mut released: mpsc::Receiver<Vec<ReleasedSlot>>,
         drain: CancellationToken,
         heartbeat: &Heartbeat,
     ) {
         heartbeat.beat();
-        let mut failing_wait = FIRST_WAIT;
+        let mut failing_wait = MIN_RETRY_WAIT;
         while !drain.is_cancelled() {
-            while let Ok(slots) = freed.try_recv() {
+            while let Ok(slots) = released.try_recv() {
                 self.free(&slots);
             }
             if self.recording.is_behind(Instant::now()) {
-                self.pause(RECORDING_WAIT, &mut freed, &drain).await;
+                self.pause(RECORDING_WAIT, &mut released, &drain).await;
                 continue;
             }
             let next = match self.pass().await {
                 Ok(next) => {
                     heartbeat.beat();
                     self.outages.worked("claim deliveries");
-                    failing_wait = FIRST_WAIT;
+                    failing_wait = MIN_RETRY_WAIT;
                     next
                 }
                 Err(error) => {
                     self.outages.store_failed("claim deliveries", &error);
-                    self.pause(failing_wait, &mut freed, &drain).await;
-                    failing_wait = (failing_wait * 2).min(LONGEST_WAIT);
+                    self.pause(failing_wait, &mut released, &drain).await;
+                    failing_wait = (failing_wait * 2).min(MAX_RETRY_WAIT);
                     continue;
                 }
             };
-            self.wait(next, &mut freed, &drain).await;
+            self.wait(next, &mut released, &drain).await;
         }
     }
 
-    /// Makes one claim: from the busy webhooks, or else from a page of webhooks with due deliveries.
+    /// Makes one claim: from the active webhooks, or else from a page of webhooks with due deliveries.
     async fn pass(&mut self) -> Result<Next, StoreError> {
         let now = Instant::now();
         let poll_at = now + self.options.poll_interval;
@@ -171,12 +171,12 @@ impl Scheduler {
         }
         if !self.round.is_under_way
             && !self.is_short
-            && let Some((busy, discover_at)) = self.busy.known(now)
+            && let Some((active, discover_at)) = self.active.candidates(now)
         {
-            let taken = self.take(&busy, usize::MAX, now).await?;
-            // Busy webhooks at their caps continue as soon as they may. All other webhooks wait until
+            let taken = self.take(&active, usize::MAX, now).await?;
+            // ActiveWebhooks webhooks at their caps continue as soon as they may. All other webhooks wait until
             // `discover_at` in either case.
-            if taken > 0 || self.round.short_of_slots && self.busy.is_at_it(now) {
+            if taken > 0 || self.round.short_of_slots && self.active.has_recent_yield(now) {
                 return Ok(self.end_of_round(now, discover_at));
             }
             self.round = Round::default();
@@ -186,12 +186,12 @@ impl Scheduler {
             self.round.after = self.begin_after;
             self.round.began_after = self.begin_after.take();
         }
-        let discovery = self.queue.discover(self.round.after, PAGE).await?;
+        let discovery = self.queue.discover(self.round.after, DISCOVERY_PAGE_SIZE).await?;
         let now = Instant::now();
         if let Some(due_in) = discovery.next_due_in {
             self.round.due(now + due_in);
         }
-        self.busy.discovered(&discovery.due, now);
+        self.active.record_discovery(&discovery.due, now);
         // A page leaves half of many slots to the pages behind it, so that no page waits until all pages
         // before it are served.
         let free = self.free_slots();
@@ -228,7 +228,7 @@ impl Scheduler {
     /// Returns when to look at the queue although no slot is free, or `None` for now: a webhook may wait for
     /// a slot while an attempt can be parked.
     fn look_when_full(&mut self, now: Instant) -> Option<Instant> {
-        let look_at = self.looked_when_full.map_or(now, |at| at + LOOK_WHEN_FULL_EVERY);
+        let look_at = self.looked_when_full.map_or(now, |at| at + FULL_POLL_INTERVAL);
         match self.flights.slot_at(true) {
             None => Some(now + self.options.poll_interval),
             Some(parkable_at) if now < parkable_at.max(look_at) => Some(parkable_at.max(look_at)),
@@ -259,14 +259,14 @@ impl Scheduler {
                 self.round.due(now + wait);
                 continue;
             }
-            match self.shares.allowance(due, now) {
-                Allowance::Take(most) => wanted.push((due, most)),
-                Allowance::AtCap => self.round.short_of_slots = true,
-                Allowance::TooFast(wait) => self.round.due(now + wait),
+            match self.shares.quota(due, now) {
+                Quota::Take(most) => wanted.push((due, most)),
+                Quota::AtCap => self.round.short_of_slots = true,
+                Quota::RateLimited(wait) => self.round.due(now + wait),
             }
         }
         self.shares.forget_idle(now);
-        let (shares, rationed) = self.ration(&wanted, share, now);
+        let (shares, rationed) = self.allocate(&wanted, share, now);
         self.round.short_of_slots |= rationed;
         let span = match shares.len() {
             0 => Span::none(),
@@ -277,37 +277,37 @@ impl Scheduler {
                 duration_ms = field::Empty
             ),
         };
-        let gave = self.claim(shares).instrument(span).await?;
-        for webhook in due.iter().filter(|due| gave.contains_key(&due.id)) {
-            self.busy.gave(webhook, now);
+        let yielded = self.claim(shares).instrument(span).await?;
+        for webhook in due.iter().filter(|due| yielded.contains_key(&due.id)) {
+            self.active.record_yield(webhook, now);
         }
-        Ok(gave.values().map(|count| *count as usize).sum())
+        Ok(yielded.values().map(|count| *count as usize).sum())
     }
 
     /// Divides the free slots among the webhooks. The second value is true if some webhook got less than it
     /// may take. Parks attempts for webhooks that hold no slot and got none.
-    fn ration(
+    fn allocate(
         &mut self,
         wanted: &[(&DueWebhook, u32)],
         share: usize,
         now: Instant,
     ) -> (Vec<ClaimShare>, bool) {
         let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
-        let mut ration = self.shares.ration(&most, self.free_slots().min(share));
-        if self.lacks_slots(&ration) {
-            let (count, unproven) = (ration.waiting, ration.only_unproven_wait);
+        let mut allocation = self.shares.allocate(&most, self.free_slots().min(share));
+        if self.lacks_slots(&allocation) {
+            let (count, unproven) = (allocation.waiting, allocation.only_unproven_wait);
             if self.flights.park_early(count, unproven, now, &mut self.shares) > 0 {
-                ration = self.shares.ration(&most, self.free_slots().min(share));
+                allocation = self.shares.allocate(&most, self.free_slots().min(share));
             }
         }
-        self.shares.pass_turn(&ration);
-        let lacks_slots = self.lacks_slots(&ration);
+        self.shares.record_turns(&allocation);
+        let lacks_slots = self.lacks_slots(&allocation);
         self.round.waits_for_slot |= lacks_slots;
         // A page that has used its share serves its other webhooks in the next round.
-        self.round.more |= ration.waiting > 0 && !lacks_slots;
-        self.round.lanes = ration.lanes;
-        let rationed = ration.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
-        let takes = ration.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
+        self.round.more |= allocation.waiting > 0 && !lacks_slots;
+        self.round.lanes = allocation.lanes;
+        let rationed = allocation.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
+        let takes = allocation.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
         let shares = takes.map(|(take, (due, _))| {
             let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
             ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
@@ -317,9 +317,9 @@ impl Scheduler {
 
     /// True if some webhook gets nothing because no slot is left, rather than because the page's share is
     /// used.
-    fn lacks_slots(&self, ration: &Ration) -> bool {
-        let taken: u32 = ration.takes.iter().sum();
-        ration.waiting > 0 && (ration.only_unproven_wait || taken as usize >= self.free_slots())
+    fn lacks_slots(&self, allocation: &Allocation) -> bool {
+        let taken: u32 = allocation.takes.iter().sum();
+        allocation.waiting > 0 && (allocation.only_unproven_wait || taken as usize >= self.free_slots())
     }
 
     /// Claims deliveries and hands them out. Returns the number per webhook. Sets `round.more` if some
@@ -378,13 +378,13 @@ impl Scheduler {
         Ok(())
     }
 
-    fn free(&mut self, slots: &[Freed]) {
+    fn free(&mut self, slots: &[ReleasedSlot]) {
         for slot in slots {
             let Some((flight, was_parked)) = self.flights.end(slot.flight) else { continue };
-            self.shares.freed(flight.webhook, was_parked, slot.experience);
+            self.shares.freed(flight.webhook, was_parked, slot.observation);
             if slot.not_attempted {
                 self.pauses.pause(flight.webhook, Instant::now());
-            } else if slot.experience.is_some() {
+            } else if slot.observation.is_some() {
                 self.pauses.end(flight.webhook);
             }
             if let Some(task) = self.tasks.get_mut(flight.task) {
@@ -395,7 +395,12 @@ impl Scheduler {
     }
 
     /// Waits for the time or the slot that `next` names, for a wake-up, or for `drain`.
-    async fn wait(&mut self, next: Next, freed: &mut mpsc::Receiver<Vec<Freed>>, drain: &CancellationToken) {
+    async fn wait(
+        &mut self,
+        next: Next,
+        released: &mut mpsc::Receiver<Vec<ReleasedSlot>>,
+        drain: &CancellationToken,
+    ) {
         let mut until = next.at;
         let queue = Arc::clone(&self.queue);
         let wake_up = queue.wait_for_work();
@@ -405,7 +410,7 @@ impl Scheduler {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
                 () = &mut wake_up => return,
-                Some(slots) = freed.recv() => {
+                Some(slots) = released.recv() => {
                     self.free(&slots);
                     if next.when_freed {
                         return;
@@ -422,7 +427,7 @@ impl Scheduler {
     async fn pause(
         &mut self,
         wait: Duration,
-        freed: &mut mpsc::Receiver<Vec<Freed>>,
+        released: &mut mpsc::Receiver<Vec<ReleasedSlot>>,
         drain: &CancellationToken,
     ) {
         let until = Instant::now() + wait;
@@ -430,7 +435,7 @@ impl Scheduler {
             tokio::select! {
                 () = drain.cancelled() => return,
                 () = tokio::time::sleep_until(until) => return,
-                Some(slots) = freed.recv() => self.free(&slots),
+                Some(slots) = released.recv() => self.free(&slots),
             }
         }
     }

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span, field};
 
 use super::pool::{Action, Outcome};
 use super::recording::Recording;
-use super::standing::Experience;
+use super::standing::Observation;
 use crate::batcher::Batcher;
 use crate::metrics::Settling;
 use crate::spans::record_duration;
@@ -21,17 +21,17 @@ use crate::{Outages, Statistics};
 /// Maximum number of outcomes per transaction.
 const MAX_BATCH: usize = 256;
 /// Shortest and longest wait between two tries while the database is unavailable.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const MIN_RETRY_WAIT: Duration = Duration::from_millis(50);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 
 /// A released slot.
-pub(super) struct Freed {
+pub(super) struct ReleasedSlot {
     /// The number of the flight that held the slot.
     pub(super) flight: u64,
     /// Time until the same delivery is due again, if known.
     pub(super) due_in: Option<Duration>,
     /// How the endpoint responded, if an attempt was made.
-    pub(super) experience: Option<Experience>,
+    pub(super) observation: Option<Observation>,
     /// True if this host could not make the attempt.
     pub(super) not_attempted: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Freed {
 /// unrecorded outcomes. A batch begins as soon as the previous one ends, or under load a moment later.
 pub(super) struct Settler {
     queue: Arc<dyn DeliveryQueue>,
-    freed: mpsc::Sender<Vec<Freed>>,
+    released: mpsc::Sender<Vec<ReleasedSlot>>,
     metrics: Settling,
     statistics: Statistics,
     outages: Outages,
@@ -50,12 +50,12 @@ pub(super) struct Settler {
 impl Settler {
     pub(super) fn new(
         queue: Arc<dyn DeliveryQueue>,
-        freed: mpsc::Sender<Vec<Freed>>,
+        released: mpsc::Sender<Vec<ReleasedSlot>>,
         statistics: Statistics,
         outages: Outages,
         recording: Recording,
     ) -> Self {
-        Self { queue, freed, metrics: Settling::new(), statistics, outages, recording }
+        Self { queue, released, metrics: Settling::new(), statistics, outages, recording }
     }
 
     /// Runs until the pool has ended and every outcome is recorded. While the database is unavailable it
@@ -75,15 +75,15 @@ impl Settler {
             let mut releases = Vec::new();
             let mut slots = Vec::with_capacity(batch.len());
             for Outcome { webhook, flight, action } in batch.drain(..) {
-                let mut experience = None;
+                let mut observation = None;
                 let mut not_attempted = false;
                 let due_in = match action {
                     Action::Settle(settlement) => {
                         let due_in = due_in(settlement.settled);
-                        experience = settlement
+                        observation = settlement
                             .attempt
                             .as_ref()
-                            .map(|attempt| Experience::new(attempt, settlement.health));
+                            .map(|attempt| Observation::new(attempt, settlement.health));
                         settlements.push(*settlement);
                         webhooks.push(webhook);
                         due_in
@@ -99,7 +99,7 @@ impl Settler {
                     }
                     Action::Forget => None,
                 };
-                slots.push(Freed { flight, due_in, experience, not_attempted });
+                slots.push(ReleasedSlot { flight, due_in, observation, not_attempted });
             }
             self.recording.begin();
             let span = tracing::debug_span!(
@@ -111,7 +111,7 @@ impl Settler {
             self.release(&releases).await;
             self.recording.end(outcomes.is_empty());
             // When the worker drains, the scheduler has ended and the slots are not needed.
-            let _ = self.freed.send(slots).await;
+            let _ = self.released.send(slots).await;
         }
         left
     }
@@ -155,7 +155,7 @@ impl Settler {
         webhooks: &[WebhookId],
         abort: &CancellationToken,
     ) -> Persisted {
-        let mut wait = FIRST_WAIT;
+        let mut wait = MIN_RETRY_WAIT;
         while !settlements.is_empty() {
             let begun = Instant::now();
             match self.queue.settle(settlements).await {
@@ -173,7 +173,7 @@ impl Settler {
                         () = tokio::time::sleep(wait) => {}
                         () = abort.cancelled() => return Persisted::GivenUp,
                     }
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    wait = (wait * 2).min(MAX_RETRY_WAIT);
                 }
                 Err(error) => return Persisted::Refused(error),
             }

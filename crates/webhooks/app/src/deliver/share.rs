@@ -8,7 +8,7 @@ use rdev_webhooks_domain::{DueWebhook, HealthEffect, RateLimit, WebhookId};
 use tokio::time::Instant;
 
 use super::rate::TokenBucket;
-use super::standing::{Experience, Holdings, Lack, Standing};
+use super::standing::{Holdings, Lack, Observation, Standing};
 use super::window::{FIRST_WINDOW, Window};
 
 /// Maximum number of remembered webhooks. Above it, [`FORGOTTEN`] idle webhooks are forgotten, the least
@@ -30,7 +30,7 @@ const NEWEST_PROVEN: usize = Standing::COUNT + 1;
 /// bounded ([`Holdings`]). Free slots go to each standing in turn, and within a standing to the webhooks that
 /// hold fewest.
 #[derive(Debug)]
-pub(super) struct Shares {
+pub(super) struct FairShares {
     /// The cap of a webhook without a cap of its own.
     default_cap: u32,
     loads: HashMap<WebhookId, Load>,
@@ -59,18 +59,18 @@ struct Load {
 
 /// The number of deliveries that a webhook may take now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allowance {
+pub(super) enum Quota {
     /// This number, at least one.
     Take(u32),
     /// None until a delivery in flight ends.
     AtCap,
     /// None until this time has passed.
-    TooFast(Duration),
+    RateLimited(Duration),
 }
 
 /// A division of the free slots.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ration {
+pub(super) struct Allocation {
     /// Number of slots for each webhook, in input order.
     pub(super) takes: Vec<u32>,
     /// Number of webhooks that got none for lack of slots. A webhook that already holds a slot counts only if
@@ -103,7 +103,7 @@ impl Turns {
     }
 }
 
-impl Shares {
+impl FairShares {
     /// Creates the shares of a pool of `slots` slots and at most `max_parked` parked attempts.
     pub(super) fn new(default_cap: u32, slots: usize, max_parked: usize) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl Shares {
     }
 
     /// Returns the number of deliveries that `due` may take at `now`.
-    pub(super) fn allowance(&mut self, due: &DueWebhook, now: Instant) -> Allowance {
+    pub(super) fn quota(&mut self, due: &DueWebhook, now: Instant) -> Quota {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
         let is_crowded = self.holdings.is_crowded();
         let at_first = || Load::new(Standing::at_first(due.last_failure));
@@ -131,20 +131,20 @@ impl Shares {
         let free = cap.min(window).saturating_sub(load.in_flight);
         load.set_rate(due.rate_limit, now);
         let Some(bucket) = &mut load.bucket else {
-            return if free == 0 { Allowance::AtCap } else { Allowance::Take(free) };
+            return if free == 0 { Quota::AtCap } else { Quota::Take(free) };
         };
         bucket.refill(now);
         let tokens = bucket.whole_tokens();
         match (free, tokens) {
-            (0, _) => Allowance::AtCap,
-            (_, 0) => Allowance::TooFast(bucket.wait()),
-            _ => Allowance::Take(free.min(tokens)),
+            (0, _) => Quota::AtCap,
+            (_, 0) => Quota::RateLimited(bucket.wait()),
+            _ => Quota::Take(free.min(tokens)),
         }
     }
 
     /// Divides `free` slots among webhooks, each with the number it wants. The lanes take turns. In its turn
     /// a lane gives one slot to the webhook that holds fewest, or among equals to the least recently served.
-    pub(super) fn ration(&mut self, wanted: &[(WebhookId, u32)], free: usize) -> Ration {
+    pub(super) fn allocate(&mut self, wanted: &[(WebhookId, u32)], free: usize) -> Allocation {
         let mut lanes: [BinaryHeap<_>; LANES] = Default::default();
         for (place, (webhook, most)) in wanted.iter().enumerate() {
             if *most > 0
@@ -202,12 +202,12 @@ impl Shares {
                 waiting += usize::from(!lacks_a_place && (load.in_slots == 0 || shares_slots));
             }
         }
-        Ration { takes, waiting, lanes: in_lanes, only_unproven_wait: left > 0, turns }
+        Allocation { takes, waiting, lanes: in_lanes, only_unproven_wait: left > 0, turns }
     }
 
     /// Records the lanes' turns of a division that is about to be claimed.
-    pub(super) fn pass_turn(&mut self, ration: &Ration) {
-        self.turns = ration.turns;
+    pub(super) fn record_turns(&mut self, allocation: &Allocation) {
+        self.turns = allocation.turns;
     }
 
     /// Returns the standing of a webhook.
@@ -244,15 +244,15 @@ impl Shares {
         self.change(webhook, |load| load.standing = Standing::Silent);
     }
 
-    /// Records the end of a delivery, with its experience if an attempt was made.
-    pub(super) fn freed(&mut self, webhook: WebhookId, was_parked: bool, experience: Option<Experience>) {
+    /// Records the end of a delivery, with its observation if an attempt was made.
+    pub(super) fn freed(&mut self, webhook: WebhookId, was_parked: bool, observation: Option<Observation>) {
         let cap = self.default_cap.max(FIRST_WINDOW);
         self.change(webhook, |load| {
             load.in_flight -= 1;
             load.in_slots -= u32::from(!was_parked);
-            let Some(experience) = experience else { return };
-            load.standing = experience.standing;
-            match experience.effect {
+            let Some(observation) = observation else { return };
+            load.standing = observation.standing;
+            match observation.effect {
                 HealthEffect::Succeeded => load.window.succeeded(cap),
                 HealthEffect::Unavailable | HealthEffect::Silent => load.window.failed(),
                 // The outcome does not depend on the number of concurrent requests.

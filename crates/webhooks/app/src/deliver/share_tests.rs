@@ -18,27 +18,27 @@ fn due(max_in_flight: Option<u32>, rate: Option<f64>) -> DueWebhook {
 const SLOTS: usize = 320;
 const PARKED: usize = 4_096;
 
-fn shares(default_cap: u32) -> Shares {
-    Shares::new(default_cap, SLOTS, PARKED)
+fn shares(default_cap: u32) -> FairShares {
+    FairShares::new(default_cap, SLOTS, PARKED)
 }
 
-const fn experience(standing: Standing) -> Experience {
+const fn observation(standing: Standing) -> Observation {
     let effect = match standing {
         Standing::Proven | Standing::Slow | Standing::Unknown => HealthEffect::Succeeded,
         Standing::Failing => HealthEffect::Unavailable,
         Standing::Silent => HealthEffect::Silent,
     };
-    Experience { standing, effect }
+    Observation { standing, effect }
 }
 
-const QUICK: Experience = experience(Standing::Proven);
-const FAILED: Experience = experience(Standing::Failing);
+const FAST: Observation = observation(Standing::Proven);
+const FAILED: Observation = observation(Standing::Failing);
 
 /// Sends `count` deliveries, one after the other.
-fn send(shares: &mut Shares, webhook: WebhookId, count: u32, experience: Experience) {
+fn send(shares: &mut FairShares, webhook: WebhookId, count: u32, observation: Observation) {
     for _ in 0..count {
         shares.claimed(webhook);
-        shares.freed(webhook, false, Some(experience));
+        shares.freed(webhook, false, Some(observation));
     }
 }
 
@@ -47,21 +47,21 @@ fn numbered(n: u128) -> DueWebhook {
 }
 
 /// Returns the number of deliveries that each webhook wants.
-fn wanted(shares: &mut Shares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)> {
+fn wanted(shares: &mut FairShares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)> {
     let now = Instant::now();
-    let mut most = |webhook| match shares.allowance(webhook, now) {
-        Allowance::Take(most) => most,
+    let mut most = |webhook| match shares.quota(webhook, now) {
+        Quota::Take(most) => most,
         _ => 0,
     };
     webhooks.iter().map(|webhook| (webhook.id, most(webhook))).collect()
 }
 
 /// Makes one claim from all webhooks with `free` slots. Returns the number of slots that each got.
-fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> {
+fn claim(shares: &mut FairShares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> {
     let wanted = wanted(shares, webhooks);
-    let ration = shares.ration(&wanted, free);
-    shares.pass_turn(&ration);
-    let takes = ration.takes;
+    let allocation = shares.allocate(&wanted, free);
+    shares.record_turns(&allocation);
+    let takes = allocation.takes;
     for (webhook, take) in webhooks.iter().zip(&takes) {
         (0..*take).for_each(|_| shares.claimed(webhook.id));
     }
@@ -70,7 +70,7 @@ fn claim(shares: &mut Shares, webhooks: &[DueWebhook], free: usize) -> Vec<u32> 
 
 /// Claims from all webhooks repeatedly and parks each attempt at once. Returns the number of claimed
 /// deliveries.
-fn crowd(shares: &mut Shares, webhooks: &[DueWebhook]) -> u32 {
+fn crowd(shares: &mut FairShares, webhooks: &[DueWebhook]) -> u32 {
     let mut held = 0;
     loop {
         let takes = claim(shares, webhooks, SLOTS);
@@ -90,20 +90,20 @@ fn a_proven_endpoint_gets_the_smaller_of_both_caps() {
     let now = Instant::now();
     for (own, expected) in [(None, 32), (Some(2), 2), (Some(100), 32)] {
         let (mut shares, due) = (shares(32), due(own, None));
-        assert_eq!(shares.allowance(&due, now), Allowance::Take(expected.min(FIRST_WINDOW)));
-        send(&mut shares, due.id, 100, QUICK);
-        assert_eq!(shares.allowance(&due, now), Allowance::Take(expected));
+        assert_eq!(shares.quota(&due, now), Quota::Take(expected.min(FIRST_WINDOW)));
+        send(&mut shares, due.id, 100, FAST);
+        assert_eq!(shares.quota(&due, now), Quota::Take(expected));
         send(&mut shares, due.id, 10, FAILED);
-        assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
+        assert_eq!(shares.quota(&due, now), Quota::Take(1));
     }
 }
 
 #[test]
 fn a_rejection_does_not_change_the_window() {
     let (mut shares, due) = (shares(32), due(None, None));
-    send(&mut shares, due.id, 100, QUICK);
-    send(&mut shares, due.id, 10, Experience { effect: HealthEffect::Rejected, ..FAILED });
-    assert_eq!(shares.allowance(&due, Instant::now()), Allowance::Take(32));
+    send(&mut shares, due.id, 100, FAST);
+    send(&mut shares, due.id, 10, Observation { effect: HealthEffect::Rejected, ..FAILED });
+    assert_eq!(shares.quota(&due, Instant::now()), Quota::Take(32));
 }
 
 #[test]
@@ -111,19 +111,19 @@ fn a_silent_endpoint_gets_one_delivery_at_a_time() {
     let now = Instant::now();
     let silent = DueWebhook { last_failure: Some(LastFailure::Silent), ..due(None, None) };
     assert_eq!(
-        shares(32).allowance(&silent, now),
-        Allowance::Take(1),
+        shares(32).quota(&silent, now),
+        Quota::Take(1),
         "a newly started worker knows that it is silent"
     );
     let (mut shares, due) = (shares(32), due(None, None));
-    shares.allowance(&due, now);
+    shares.quota(&due, now);
     shares.claimed(due.id);
     shares.parked(due.id);
-    assert_eq!(shares.allowance(&due, now), Allowance::Take(3));
+    assert_eq!(shares.quota(&due, now), Quota::Take(3));
     shares.lasts(due.id);
-    assert_eq!(shares.allowance(&due, now), Allowance::AtCap, "it gets no more even before the attempt ends");
-    shares.freed(due.id, true, Some(QUICK));
-    assert_eq!(shares.allowance(&due, now), Allowance::Take(5));
+    assert_eq!(shares.quota(&due, now), Quota::AtCap, "it gets no more even before the attempt ends");
+    shares.freed(due.id, true, Some(FAST));
+    assert_eq!(shares.quota(&due, now), Quota::Take(5));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn unproven_webhooks_hold_at_most_half_of_the_slots() {
         let mut shares = shares(32);
         let crowd: Vec<_> = (1..=1_000).map(|n| DueWebhook { last_failure, ..numbered(n) }).collect();
         assert_eq!(claim(&mut shares, &crowd, SLOTS).iter().sum::<u32>(), 160);
-        send(&mut shares, numbered(0).id, 100, QUICK);
+        send(&mut shares, numbered(0).id, 100, FAST);
         assert_eq!(claim(&mut shares, &[numbered(0)], 160), [32], "a proven webhook is not affected");
     }
 }
@@ -145,8 +145,8 @@ fn a_crowd_of_one_kind_leaves_slots_for_every_other_kind() {
     for of_crowd in kinds {
         let mut shares = shares(32);
         let others: Vec<_> = (0..2).map(numbered).collect();
-        send(&mut shares, others[0].id, 40, QUICK);
-        send(&mut shares, others[1].id, 40, experience(Standing::Slow));
+        send(&mut shares, others[0].id, 40, FAST);
+        send(&mut shares, others[1].id, 40, observation(Standing::Slow));
         let members =
             |count: u128| (10..10 + count).map(|n| DueWebhook { last_failure: of_crowd, ..numbered(n) });
         let members: Vec<_> = members(10_000).collect();
@@ -189,7 +189,7 @@ fn a_thousand_silent_endpoints_leave_room_for_every_other_kind() {
 #[test]
 fn a_later_webhook_does_not_wait_for_a_crowd() {
     // Only one slot is for unproven webhooks.
-    let mut shares = Shares::new(32, 2, PARKED);
+    let mut shares = FairShares::new(32, 2, PARKED);
     let crowd: Vec<_> = (10..1_000).map(numbered).collect();
     assert_eq!(claim(&mut shares, &crowd, 1).iter().sum::<u32>(), 1);
     let mut all = crowd.clone();
@@ -208,7 +208,7 @@ fn proven_endpoints_that_turn_silent_cannot_fill_the_parking() {
     let mut shares = shares(32);
     let turncoats: Vec<_> = (10..1_010).map(numbered).collect();
     for webhook in &turncoats {
-        send(&mut shares, webhook.id, 100, QUICK);
+        send(&mut shares, webhook.id, 100, FAST);
     }
     let held = crowd(&mut shares, &turncoats[..130]);
     assert!(held < 2_000, "{held}");
@@ -218,31 +218,34 @@ fn proven_endpoints_that_turn_silent_cannot_fill_the_parking() {
 
 #[test]
 fn waiting_counts_webhooks_without_a_slot_and_not_those_without_a_place() {
-    let mut shares = Shares::new(32, 4, 0);
+    let mut shares = FairShares::new(32, 4, 0);
     let webhooks: Vec<_> = (0..5).map(numbered).collect();
     let wants = wanted(&mut shares, &webhooks);
-    let ration = shares.ration(&wants, 4);
-    assert_eq!((ration.takes.iter().sum::<u32>(), ration.waiting), (2, 0), "nothing can be parked");
-    let mut shares = Shares::new(32, 4, 64);
+    let allocation = shares.allocate(&wants, 4);
+    assert_eq!((allocation.takes.iter().sum::<u32>(), allocation.waiting), (2, 0), "nothing can be parked");
+    let mut shares = FairShares::new(32, 4, 64);
     let wants = wanted(&mut shares, &webhooks);
-    let ration = shares.ration(&wants, 4);
-    assert_eq!((ration.takes.iter().sum::<u32>(), ration.waiting, ration.only_unproven_wait), (2, 3, true));
-    let ration = shares.ration(&wants, 0);
-    assert_eq!((ration.waiting, ration.only_unproven_wait), (5, false));
+    let allocation = shares.allocate(&wants, 4);
+    assert_eq!(
+        (allocation.takes.iter().sum::<u32>(), allocation.waiting, allocation.only_unproven_wait),
+        (2, 3, true)
+    );
+    let allocation = shares.allocate(&wants, 0);
+    assert_eq!((allocation.waiting, allocation.only_unproven_wait), (5, false));
 }
 
 #[test]
 fn free_slots_go_to_the_webhooks_that_hold_fewest() {
-    let mut shares = Shares::new(32, 64, 0);
+    let mut shares = FairShares::new(32, 64, 0);
     let (one, other, third) = (numbered(1), numbered(2), numbered(3));
     for webhook in [one, other, third] {
-        send(&mut shares, webhook.id, 100, QUICK);
+        send(&mut shares, webhook.id, 100, FAST);
     }
     assert_eq!(claim(&mut shares, &[one, other], 64), [32, 32]);
     // The pool is full. A webhook that holds nothing gets each free slot until all hold as many.
     for freed in 1..=40 {
         let busier = if freed % 2 == 0 { one } else { other };
-        shares.freed(busier.id, false, Some(QUICK));
+        shares.freed(busier.id, false, Some(FAST));
         let takes = claim(&mut shares, &[one, other, third], 1);
         assert_eq!(takes.iter().sum::<u32>(), 1);
         if freed <= 21 {
@@ -258,14 +261,14 @@ fn free_slots_go_to_the_webhooks_that_hold_fewest() {
 fn deliveries_in_flight_count_under_the_current_standing() {
     let (mut shares, due) = (shares(32), due(None, None));
     (0..4).for_each(|_| shares.claimed(due.id));
-    let held = |shares: &Shares, standing| {
+    let held = |shares: &FairShares, standing| {
         let held = shares.holdings.of(standing);
         (held.slots, held.places, held.webhooks)
     };
     assert_eq!(held(&shares, Standing::Unknown), (4, 4, 1));
     shares.parked(due.id);
     assert_eq!(held(&shares, Standing::Unknown), (3, 4, 1));
-    shares.freed(due.id, false, Some(QUICK));
+    shares.freed(due.id, false, Some(FAST));
     assert_eq!(held(&shares, Standing::Unknown), (0, 0, 0));
     assert_eq!(held(&shares, Standing::Proven), (2, 3, 1));
     shares.lasts(due.id);
@@ -282,26 +285,26 @@ fn deliveries_in_flight_count_under_the_current_standing() {
 fn the_least_recently_served_idle_webhooks_are_forgotten() {
     let (mut shares, now) = (shares(32), Instant::now());
     let limited = DueWebhook { rate_limit: RateLimit::per_second(0.01), ..numbered(0) };
-    assert_eq!(shares.allowance(&limited, now), Allowance::Take(1));
-    send(&mut shares, limited.id, 1, QUICK);
+    assert_eq!(shares.quota(&limited, now), Quota::Take(1));
+    send(&mut shares, limited.id, 1, FAST);
     for n in 1..=MAX_REMEMBERED as u128 {
-        send(&mut shares, numbered(n).id, 1, QUICK);
+        send(&mut shares, numbered(n).id, 1, FAST);
     }
     shares.forget_idle(now);
     assert_eq!(shares.loads.len(), MAX_REMEMBERED + 1 - FORGOTTEN);
     assert!(shares.loads.contains_key(&numbered(MAX_REMEMBERED as u128).id));
     assert!(!shares.loads.contains_key(&numbered(1).id));
-    assert!(matches!(shares.allowance(&limited, now), Allowance::TooFast(_)), "its rate is remembered");
+    assert!(matches!(shares.quota(&limited, now), Quota::RateLimited(_)), "its rate is remembered");
 }
 
 #[test]
 fn a_freed_slot_can_be_taken_again() {
     let (mut shares, now, due) = (shares(1), Instant::now(), due(None, None));
-    assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
+    assert_eq!(shares.quota(&due, now), Quota::Take(1));
     shares.claimed(due.id);
-    assert_eq!(shares.allowance(&due, now), Allowance::AtCap);
-    shares.freed(due.id, false, Some(QUICK));
-    assert_eq!(shares.allowance(&due, now), Allowance::Take(1));
+    assert_eq!(shares.quota(&due, now), Quota::AtCap);
+    shares.freed(due.id, false, Some(FAST));
+    assert_eq!(shares.quota(&due, now), Quota::Take(1));
 }
 
 #[test]
@@ -310,10 +313,10 @@ fn a_rate_limit_holds_over_any_second() {
     let mut sent = Vec::new();
     for millisecond in 0..5_000 {
         let now = start + Duration::from_millis(millisecond);
-        if let Allowance::Take(most) = shares.allowance(&due, now) {
+        if let Quota::Take(most) = shares.quota(&due, now) {
             for _ in 0..most {
                 shares.claimed(due.id);
-                shares.freed(due.id, false, Some(QUICK));
+                shares.freed(due.id, false, Some(FAST));
                 sent.push(millisecond);
             }
         }
@@ -328,19 +331,19 @@ fn a_rate_limit_holds_over_any_second() {
 #[test]
 fn too_fast_contains_the_wait() {
     let (mut shares, now, due) = (shares(32), Instant::now(), due(None, Some(0.5)));
-    shares.allowance(&due, now);
+    shares.quota(&due, now);
     shares.claimed(due.id);
-    shares.freed(due.id, false, Some(QUICK));
-    assert_eq!(shares.allowance(&due, now), Allowance::TooFast(Duration::from_secs(2)));
-    assert_eq!(shares.allowance(&due, now + Duration::from_secs(2)), Allowance::Take(1));
+    shares.freed(due.id, false, Some(FAST));
+    assert_eq!(shares.quota(&due, now), Quota::RateLimited(Duration::from_secs(2)));
+    assert_eq!(shares.quota(&due, now + Duration::from_secs(2)), Quota::Take(1));
 }
 
 #[test]
 fn a_changed_rate_takes_effect_at_once() {
     let (mut shares, now) = (shares(32), Instant::now());
     let (slow, fast) = (due(None, Some(1.0)), due(None, Some(30.0)));
-    shares.allowance(&slow, now);
+    shares.quota(&slow, now);
     shares.claimed(slow.id);
-    assert!(matches!(shares.allowance(&slow, now), Allowance::TooFast(_)));
-    assert_eq!(shares.allowance(&fast, now), Allowance::Take(3));
+    assert!(matches!(shares.quota(&slow, now), Quota::RateLimited(_)));
+    assert_eq!(shares.quota(&fast, now), Quota::Take(3));
 }

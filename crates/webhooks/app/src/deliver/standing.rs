@@ -6,16 +6,16 @@ use rdev_webhooks_domain::health::SILENT_AFTER;
 use rdev_webhooks_domain::{Attempt, HealthEffect, LastFailure};
 
 /// Longest duration of a quick attempt.
-const QUICK: Duration = SILENT_AFTER;
+const MAX_FAST_DURATION: Duration = SILENT_AFTER;
 /// Duration above which an attempt counts as silent, as if the endpoint never responded.
-pub(super) const LASTING: Duration = Duration::from_secs(5);
+pub(super) const MAX_SLOW_DURATION: Duration = Duration::from_secs(5);
 
 /// The standing of a webhook's endpoint by its last attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The attempt succeeded quickly.
     Proven,
-    /// The endpoint responded within [`LASTING`].
+    /// The endpoint responded within [`MAX_SLOW_DURATION`].
     Slow,
     /// The attempt failed quickly.
     Failing,
@@ -40,18 +40,20 @@ impl Standing {
 
 /// How an endpoint responded to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Experience {
+pub(super) struct Observation {
     pub(super) standing: Standing,
     pub(super) effect: HealthEffect,
 }
 
-impl Experience {
-    /// Returns the experience of an attempt with this effect on the webhook's health.
+impl Observation {
+    /// Returns the observation of an attempt with this effect on the webhook's health.
     pub(super) fn new(attempt: &Attempt, effect: HealthEffect) -> Self {
         let standing = match attempt.outcome.is_success() {
-            true if attempt.duration <= QUICK => Standing::Proven,
-            false if attempt.duration <= QUICK => Standing::Failing,
-            _ if attempt.outcome.response.is_some() && attempt.duration <= LASTING => Standing::Slow,
+            true if attempt.duration <= MAX_FAST_DURATION => Standing::Proven,
+            false if attempt.duration <= MAX_FAST_DURATION => Standing::Failing,
+            _ if attempt.outcome.response.is_some() && attempt.duration <= MAX_SLOW_DURATION => {
+                Standing::Slow
+            }
             _ => Standing::Silent,
         };
         Self { standing, effect }

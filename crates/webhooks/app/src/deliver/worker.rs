@@ -125,7 +125,7 @@ impl Worker {
         let capacity = self.options.slots() + self.options.max_parked;
         // Each channel holds at most one message per delivery in flight, so senders never wait.
         let (outcomes, outcomes_in) = mpsc::channel(capacity);
-        let (freed, freed_in) = mpsc::channel(capacity);
+        let (released, released_in) = mpsc::channel(capacity);
 
         let metrics = Arc::new(Attempts::new());
         let local_faults = Arc::new(LocalFaults::new());
@@ -149,7 +149,7 @@ impl Worker {
 
         let recording = Recording::default();
         let (queue, outages) = (Arc::clone(&self.queue), self.outages.clone());
-        let settler = Settler::new(queue, freed, self.statistics, outages, recording.clone());
+        let settler = Settler::new(queue, released, self.statistics, outages, recording.clone());
         let mut settling = JoinSet::new();
         settling.spawn(settler.run(outcomes_in, abort));
 
@@ -163,7 +163,7 @@ impl Worker {
                 recording,
                 self.outages,
             );
-            let mut scheduling = pin!(scheduler.run(freed_in, drain.clone(), &self.heartbeat));
+            let mut scheduling = pin!(scheduler.run(released_in, drain.clone(), &self.heartbeat));
             loop {
                 let ended = tokio::select! {
                     () = &mut scheduling => break,

@@ -1,0 +1,136 @@
+//! The webhooks that the scheduler claims from without a discovery.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::DueWebhook;
+use tokio::time::Instant;
+
+/// Longest time between two discoveries while active webhooks are served. A due delivery of another webhook
+/// waits no longer than this.
+const DISCOVERY_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a webhook is active after it yielded a delivery.
+const ACTIVE_FOR: Duration = Duration::from_secs(1);
+/// Maximum number of active webhooks. Of more, most have nothing due at any moment, and a discovery costs less
+/// than to try each.
+const MAX_ACTIVE: usize = 64;
+
+/// The webhooks that yielded deliveries recently, as the last discovery described them. They may have changed
+/// since. The claim checks whether they may receive anything.
+#[derive(Debug, Default)]
+pub(super) struct ActiveWebhooks {
+    webhooks: Vec<(DueWebhook, Instant)>,
+    discovered_at: Option<Instant>,
+    /// When any of them last yielded a delivery.
+    yielded_at: Option<Instant>,
+}
+
+impl ActiveWebhooks {
+    /// Returns the webhooks to claim from and the time of the next discovery, or `None` if the next discovery
+    /// is now.
+    pub(super) fn candidates(&mut self, now: Instant) -> Option<(Vec<DueWebhook>, Instant)> {
+        let discover_at = self.discovered_at? + DISCOVERY_INTERVAL;
+        self.webhooks.retain(|(_, yielded_at)| now < *yielded_at + ACTIVE_FOR);
+        if now >= discover_at || self.webhooks.is_empty() || self.webhooks.len() > MAX_ACTIVE {
+            return None;
+        }
+        Some((self.webhooks.iter().map(|(webhook, _)| *webhook).collect(), discover_at))
+    }
+
+    /// True if any webhook yielded a delivery since the last discovery or just before it.
+    pub(super) fn has_recent_yield(&self, now: Instant) -> bool {
+        self.yielded_at.is_some_and(|yielded_at| now < yielded_at + DISCOVERY_INTERVAL)
+    }
+
+    /// Records a discovery and the webhooks that it found.
+    pub(super) fn record_discovery(&mut self, due: &[DueWebhook], now: Instant) {
+        self.discovered_at = Some(now);
+        for (known, _) in &mut self.webhooks {
+            // The search is cheap: `webhooks` is bounded, and a page is sorted.
+            if let Ok(index) = due.binary_search_by_key(&known.id, |found| found.id) {
+                *known = due[index];
+            }
+        }
+    }
+
+    /// Records that this webhook yielded a delivery.
+    pub(super) fn record_yield(&mut self, webhook: &DueWebhook, now: Instant) {
+        self.yielded_at = Some(now);
+        match self.webhooks.iter().position(|(known, _)| known.id == webhook.id) {
+            Some(index) => self.webhooks[index].1 = now,
+            // One webhook above the maximum is enough to show that there are too many.
+            None if self.webhooks.len() <= MAX_ACTIVE => self.webhooks.push((*webhook, now)),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdev_webhooks_domain::{Timestamp, WebhookId};
+
+    use super::*;
+
+    fn webhook(n: u8) -> DueWebhook {
+        let id = WebhookId::from_parts(Timestamp::from_millis(1), [n; 10]);
+        DueWebhook {
+            id,
+            max_in_flight: None,
+            rate_limit: None,
+            timeout: None,
+            last_failure: None,
+            overdue: Duration::ZERO,
+        }
+    }
+
+    fn candidates(active: &mut ActiveWebhooks) -> Option<Vec<DueWebhook>> {
+        active.candidates(Instant::now()).map(|(webhooks, _)| webhooks)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn active_webhooks_do_not_postpone_a_discovery() {
+        let mut active = ActiveWebhooks::default();
+        assert_eq!(active.candidates(Instant::now()), None);
+        let discovered_at = Instant::now();
+        active.record_discovery(&[webhook(1)], discovered_at);
+        assert_eq!(active.candidates(Instant::now()), None);
+        active.record_yield(&webhook(1), Instant::now());
+        tokio::time::advance(DISCOVERY_INTERVAL / 2).await;
+        active.record_yield(&webhook(1), Instant::now());
+        let found = active.candidates(Instant::now());
+        assert_eq!(found, Some((vec![webhook(1)], discovered_at + DISCOVERY_INTERVAL)));
+        tokio::time::advance(DISCOVERY_INTERVAL / 2).await;
+        assert_eq!(active.candidates(Instant::now()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_that_yields_nothing_stops_being_active() {
+        let mut active = ActiveWebhooks::default();
+        active.record_yield(&webhook(1), Instant::now());
+        active.record_yield(&webhook(2), Instant::now());
+        tokio::time::advance(ACTIVE_FOR / 2).await;
+        active.record_yield(&webhook(2), Instant::now());
+        tokio::time::advance(ACTIVE_FOR / 2).await;
+        // A discovery alone does not make a webhook active: a webhook at its cap yields nothing.
+        active.record_discovery(&[webhook(1), webhook(2)], Instant::now());
+        assert_eq!(candidates(&mut active), Some(vec![webhook(2)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_discovery_updates_the_active_webhooks() {
+        let mut active = ActiveWebhooks::default();
+        active.record_yield(&webhook(1), Instant::now());
+        let changed = DueWebhook { timeout: Some(Duration::from_secs(1)), ..webhook(1) };
+        active.record_discovery(&[changed, webhook(2)], Instant::now());
+        assert_eq!(candidates(&mut active), Some(vec![changed]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_active_webhooks_are_left_to_discovery() {
+        let mut active = ActiveWebhooks::default();
+        active.record_discovery(&[], Instant::now());
+        for n in 0..200 {
+            active.record_yield(&webhook(n), Instant::now());
+            assert_eq!(candidates(&mut active).is_some(), usize::from(n) < MAX_ACTIVE);
+        }
+    }
+}
