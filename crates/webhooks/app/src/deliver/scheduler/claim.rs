@@ -1,0 +1,152 @@
+//! The claim: the division of the free slots, and the handing out of deliveries.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Claim, ClaimShare, DueWebhook, LeaseRef, LeasedDelivery, WebhookId};
+use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
+
+use super::super::flights::{Flight, Underway};
+use super::super::pool::Job;
+use super::super::share::{Allocation, Quota};
+use super::Scheduler;
+use crate::spans::record_duration;
+
+/// Time that a lease lasts beyond the deadline of its attempt, for waiting and recording.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
+impl Scheduler {
+    /// Claims what each of these webhooks may take. Returns the number of claimed deliveries.
+    pub(super) async fn take(
+        &mut self,
+        due: &[DueWebhook],
+        share: usize,
+        now: Instant,
+    ) -> Result<usize, StoreError> {
+        let mut wanted = Vec::with_capacity(due.len());
+        for due in due {
+            if let Some(wait) = self.pauses.remaining(due.id, now) {
+                self.round.due(now + wait);
+                continue;
+            }
+            match self.shares.quota(due, now) {
+                Quota::Take(most) => wanted.push((due, most)),
+                Quota::AtCap => self.round.short_of_slots = true,
+                Quota::RateLimited(wait) => self.round.due(now + wait),
+            }
+        }
+        self.shares.forget_idle(now);
+        let (shares, rationed) = self.allocate(&wanted, share, now);
+        self.round.short_of_slots |= rationed;
+        let span = match shares.len() {
+            0 => Span::none(),
+            webhooks => tracing::debug_span!(
+                "queue.claim",
+                webhooks,
+                deliveries = field::Empty,
+                duration_ms = field::Empty
+            ),
+        };
+        let yielded = self.claim(shares).instrument(span).await?;
+        for webhook in due.iter().filter(|due| yielded.contains_key(&due.id)) {
+            self.active.record_yield(webhook, now);
+        }
+        Ok(yielded.values().map(|count| *count as usize).sum())
+    }
+
+    /// Divides the free slots among the webhooks. The second value is true if some webhook got less than it
+    /// may take. Parks attempts for webhooks that hold no slot and got none.
+    fn allocate(
+        &mut self,
+        wanted: &[(&DueWebhook, u32)],
+        share: usize,
+        now: Instant,
+    ) -> (Vec<ClaimShare>, bool) {
+        let most: Vec<_> = wanted.iter().map(|(due, most)| (due.id, *most)).collect();
+        let mut allocation = self.shares.allocate(&most, self.free_slots().min(share));
+        if self.lacks_slots(&allocation) {
+            let (count, unproven) = (allocation.waiting, allocation.only_unproven_wait);
+            if self.flights.park_early(count, unproven, now, &mut self.shares) > 0 {
+                allocation = self.shares.allocate(&most, self.free_slots().min(share));
+            }
+        }
+        self.shares.record_turns(&allocation);
+        let lacks_slots = self.lacks_slots(&allocation);
+        self.round.waits_for_slot |= lacks_slots;
+        // A page that has used its share serves its other webhooks in the next round.
+        self.round.more |= allocation.waiting > 0 && !lacks_slots;
+        self.round.lanes = allocation.lanes;
+        let rationed = allocation.takes.iter().zip(wanted).any(|(take, (_, most))| take < most);
+        let takes = allocation.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
+        let shares = takes.map(|(take, (due, _))| {
+            let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
+            ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
+        });
+        (shares.collect(), rationed)
+    }
+
+    /// True if some webhook gets nothing because no slot is left, rather than because the page's share is
+    /// used.
+    fn lacks_slots(&self, allocation: &Allocation) -> bool {
+        let taken: u32 = allocation.takes.iter().sum();
+        allocation.waiting > 0 && (allocation.only_unproven_wait || taken as usize >= self.free_slots())
+    }
+
+    /// Claims deliveries and hands them out. Returns the number per webhook. Sets `round.more` if some
+    /// webhook yielded as many deliveries as the claim asked for, since it may have more.
+    async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<HashMap<WebhookId, u32>, StoreError> {
+        if shares.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let claimed_at = Instant::now();
+        let claim = Claim { token: self.ambient.lease_token(), shares };
+        let claimed = self.queue.claim(&claim).await?;
+        self.metrics.claimed(claimed.len());
+        let span = Span::current();
+        span.record("deliveries", claimed.len());
+        record_duration(&span, claimed_at.elapsed());
+        let lease_for: HashMap<_, _> =
+            claim.shares.iter().map(|share| (share.webhook, share.lease_for)).collect();
+        let mut counts: HashMap<WebhookId, u32> = HashMap::with_capacity(claim.shares.len());
+        let mut refused = Vec::new();
+        for leased in claimed {
+            let webhook = leased.target.webhook_id;
+            let lease_for = lease_for.get(&webhook).copied().unwrap_or(LEASE_MARGIN);
+            *counts.entry(webhook).or_default() += 1;
+            match self.hand_out(leased, claimed_at, lease_for) {
+                Ok(()) => self.shares.claimed(webhook),
+                Err(lease) => refused.push(lease),
+            }
+        }
+        if !refused.is_empty() {
+            self.queue.release(&refused).await?;
+        }
+        self.round.more |= claim.shares.iter().any(|share| counts.get(&share.webhook) == Some(&share.take));
+        Ok(counts)
+    }
+
+    /// Hands a delivery to the least busy task.
+    ///
+    /// # Errors
+    /// Fails with the delivery's lease if that task has ended.
+    fn hand_out(
+        &mut self,
+        leased: LeasedDelivery,
+        claimed: Instant,
+        lease_for: Duration,
+    ) -> Result<(), LeaseRef> {
+        let (lease, webhook) = (leased.lease, leased.target.webhook_id);
+        let (index, task) =
+            self.tasks.iter_mut().enumerate().min_by_key(|(_, task)| task.in_flight).ok_or(lease)?;
+        let (flight, underway) = (self.flights.next(), Underway::new());
+        let lease_ends = claimed + lease_for;
+        let job = Job { leased, claimed, lease_ends, flight, underway: underway.clone() };
+        task.jobs.try_send(job).map_err(|_| lease)?;
+        task.in_flight += 1;
+        self.flights.begin(Flight { webhook, task: index, begun: Instant::now(), underway });
+        self.metrics.in_flight(self.flights.in_slots(), self.flights.parked());
+        Ok(())
+    }
+}
