@@ -1,21 +1,19 @@
 //! The spans of the worker, and the log lines in them.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Once;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_app::{Ids, NewReplay, ReplayRunner, Replays};
 use rdev_webhooks_domain::{Delivery, DeliveryOutcome, DeliveryStatus, RetryPolicy, Timestamp, Webhook};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::support::{Answer, World};
 
@@ -44,11 +42,10 @@ struct Recording {
 }
 
 impl Recording {
+    /// Returns the first span with this name.
     fn span(&self, name: &str) -> &Recorded {
-        let mut named = self.spans.iter().filter(|span| span.name == name);
-        let span = named.next().unwrap_or_else(|| panic!("{name} is missing in {:?}", self.spans));
-        assert!(named.next().is_none(), "{name} was created twice");
-        span
+        let found = self.spans.iter().find(|span| span.name == name);
+        found.unwrap_or_else(|| panic!("{name} is missing in {:?}", self.spans))
     }
 
     fn line(&self, message: &str) -> &Recorded {
@@ -57,63 +54,39 @@ impl Recording {
     }
 }
 
-thread_local! {
-    /// What the test of this thread has recorded; its runtime has no other thread. `None` records nothing.
-    static RECORDING: RefCell<Option<Recording>> = const { RefCell::new(None) };
-    static MAX_LEVEL: Cell<Level> = const { Cell::new(Level::INFO) };
-}
-
-struct Recorder;
+/// A layer that records what this thread's runtime, which has no other thread, creates.
+struct Recorder(Arc<Mutex<Recording>>);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        RECORDING.with_borrow_mut(|recording| {
-            if let Some(recording) = recording {
-                let name = attributes.metadata().name().to_owned();
-                let mut span = Recorded { name, span: Some(id.into_u64()), ..Recorded::default() };
-                attributes.record(&mut span);
-                recording.spans.push(span);
-            }
-        });
+        let name = attributes.metadata().name().to_owned();
+        let mut span = Recorded { name, span: Some(id.into_u64()), ..Recorded::default() };
+        attributes.record(&mut span);
+        self.0.lock().unwrap().spans.push(span);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        RECORDING.with_borrow_mut(|recording| {
-            let spans = recording.iter_mut().flat_map(|recording| recording.spans.iter_mut().rev());
-            if let Some(span) = spans.into_iter().find(|span| span.span == Some(id.into_u64())) {
-                values.record(span);
-            }
-        });
+        let mut recording = self.0.lock().unwrap();
+        let mut latest = recording.spans.iter_mut().rev();
+        if let Some(span) = latest.find(|span| span.span == Some(id.into_u64())) {
+            values.record(span);
+        }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        RECORDING.with_borrow_mut(|recording| {
-            if let Some(recording) = recording {
-                let span = context.event_span(event).map(|span| span.id().into_u64());
-                let mut line = Recorded { span, ..Recorded::default() };
-                event.record(&mut line);
-                line.name = line.fields.remove("message").unwrap_or_default();
-                recording.lines.push(line);
-            }
-        });
+        let span = context.event_span(event).map(|span| span.id().into_u64());
+        let mut line = Recorded { span, ..Recorded::default() };
+        event.record(&mut line);
+        line.name = line.fields.remove("message").unwrap_or_default();
+        self.0.lock().unwrap().lines.push(line);
     }
 }
 
-/// Records the spans and lines of one failed attempt and of one step of its replay, those of `DEBUG` only if `debug`.
-///
-/// The subscriber is the one of the whole process: one for each test could miss the spans that another test
-/// has created first.
-async fn failed_attempt(debug: bool) -> (Webhook, Delivery, Recording) {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let is_recorded = dynamic_filter_fn(|metadata, _| match RECORDING.with_borrow(Option::is_some) {
-            true => *metadata.level() <= MAX_LEVEL.get(),
-            false => false,
-        });
-        tracing_subscriber::registry().with(Recorder.with_filter(is_recorded)).init();
-    });
-    MAX_LEVEL.set(if debug { Level::DEBUG } else { Level::INFO });
-    RECORDING.set(Some(Recording::default()));
+/// Records the spans and lines of one failed attempt and of one step of its replay, up to this level.
+async fn failed_attempt(level: LevelFilter) -> (Webhook, Delivery, Recording) {
+    let recording = Arc::<Mutex<Recording>>::default();
+    let subscriber = tracing_subscriber::registry().with(level).with(Recorder(Arc::clone(&recording)));
+    let _guard = tracing::subscriber::set_default(subscriber);
     let world = World::new(|_, _| Answer::StatusAfter(500, Duration::from_millis(250)));
     let webhook = world.webhook(|webhook| webhook.retry = RetryPolicy::schedule(Vec::new()).unwrap()).await;
     world.publish().await;
@@ -130,13 +103,15 @@ async fn failed_attempt(debug: bool) -> (Webhook, Delivery, Recording) {
     Replays::new(world.store.clone(), world.ambient.clone()).begin(new, None, Ids::fresh()).await.unwrap();
     ReplayRunner::new(world.store.clone()).pass().await;
     let delivery = world.deliveries().await.remove(0);
-    (webhook, delivery, RECORDING.take().unwrap())
+    let recording = std::mem::take(&mut *recording.lock().unwrap());
+    (webhook, delivery, recording)
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_log_lines_of_an_attempt_are_in_its_span() {
-    let (webhook, delivery, recording) = failed_attempt(true).await;
+    let (webhook, delivery, recording) = failed_attempt(LevelFilter::DEBUG).await;
     let attempt = recording.span("delivery.attempt");
+    assert_eq!(recording.spans.iter().filter(|span| span.name == attempt.name).count(), 1);
     let expected = [
         ("delivery", delivery.id.to_string()),
         ("webhook", webhook.id.to_string()),
@@ -169,7 +144,7 @@ async fn the_log_lines_of_an_attempt_are_in_its_span() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_line_outside_a_span_has_its_fields() {
-    let (webhook, delivery, recording) = failed_attempt(false).await;
+    let (webhook, delivery, recording) = failed_attempt(LevelFilter::INFO).await;
     assert!(recording.spans.is_empty(), "{:?}", recording.spans);
     let line = recording.line("attempt failed");
     assert_eq!(line.span, None);
