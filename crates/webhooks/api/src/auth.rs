@@ -11,10 +11,11 @@ use rdev_webhooks_app::{ApiKeys, AuthenticationError, Idempotency, Services};
 use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeyId, ApiKeySecret, ApiKeySecretError};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::body::linger;
-use crate::caller::{Caller, Once};
+use crate::caller::Once;
 use crate::idempotency;
-use crate::limits::Limits;
+use rdev_http::Caller;
+use rdev_http::body::linger;
+use rdev_http::limits::Limits;
 use rdev_http::{Problem, ProblemCode};
 
 /// Authenticates callers by their keys.

@@ -1,57 +1,25 @@
-//! The caller of a request and its rights.
+//! The rights that a route requires.
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use http::request::Parts;
 use rdev_webhooks_app::{Idempotency, Producer};
-use rdev_webhooks_domain::{Access, ApiKeyId, Scope};
+use rdev_webhooks_domain::Scope;
 
-use crate::body::linger;
 use crate::idempotency;
-use crate::limits::{Limits, Turn};
 use crate::shared::Shared;
-use rdev_http::Holder;
+use rdev_http::Caller;
+use rdev_http::body::linger;
+use rdev_http::limits::Turn;
 use rdev_http::{Problem, ProblemCode};
 
-/// The caller of a guarded route, which [`crate::auth`] inserts into the request.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    /// The API key; `None` for the administrator key.
-    pub(crate) key: Option<ApiKeyId>,
-    /// The scopes of the key and the projects that it may see.
-    pub(crate) access: Arc<Access>,
-    /// The limits that all callers share.
-    pub(crate) limits: Arc<Limits>,
-}
-
-impl Caller {
-    /// Returns the holder whose shares the caller's requests use.
-    pub(crate) fn holder(&self) -> Holder {
-        Holder::of(self.key)
-    }
-}
-
-impl Caller {
-    /// Returns the caller as a producer of events.
-    pub(crate) fn producer(&self) -> Producer {
-        let is_limited = self.access.projects.is_some();
-        Producer { key: self.key, access: is_limited.then(|| Arc::clone(&self.access)) }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller: Result<Extension<Self>, _> = Extension::from_request_parts(parts, state).await;
-        // Only an unguarded route has no caller.
-        caller.map(|Extension(caller)| caller).map_err(|_| Problem::internal())
-    }
+/// Returns a caller as a producer of events.
+pub(crate) fn producer(caller: &Caller) -> Producer {
+    let is_limited = caller.access.projects.is_some();
+    Producer { key: caller.key, access: is_limited.then(|| Arc::clone(&caller.access)) }
 }
 
 /// Requires the scope for these methods; other callers get 403 before any of the body is read. Every guarded

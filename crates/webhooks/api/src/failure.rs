@@ -7,9 +7,9 @@ use rdev_webhooks_app::{
 };
 use rdev_webhooks_domain::ports::StoreError;
 
-use crate::body::pointer;
 use crate::codes;
 use rdev_http::Faults;
+use rdev_http::body::pointer;
 use rdev_http::{Problem, ProblemCode};
 
 /// The error of a handler.

@@ -21,12 +21,12 @@ use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::body::{self, linger};
-use crate::caller::Caller;
 use crate::observe;
 use crate::routes;
+use rdev_http::Caller;
 use rdev_http::Faults;
 use rdev_http::RequestId;
+use rdev_http::body::{self, linger};
 use rdev_http::{Deadline, WRITE_TIMEOUT};
 use rdev_http::{Problem, ProblemCode};
 
@@ -141,7 +141,8 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
 
 /// Executes the request, and records the response before it is sent.
 async fn perform(run: OperationRun, mut request: Request, next: Next, until: Instant) -> Response {
-    let instance = observe::path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+    let instance =
+        rdev_http::requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let request_id = request.extensions().get::<RequestId>().cloned();
     request.extensions_mut().insert(run.ids());
     let answering = observe::contain_panics(request, next);

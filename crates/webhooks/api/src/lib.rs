@@ -44,19 +44,15 @@
 //!   event's `data` may contain neither halves of surrogate pairs nor numbers beyond the range of a double.
 
 mod auth;
-mod body;
 mod caller;
 pub mod codes;
-mod damage;
 mod failure;
 mod idempotency;
-mod limits;
+mod keys;
 mod observe;
 mod openapi;
 mod options;
-mod page;
 mod path;
-mod query;
 mod routes;
 mod shared;
 mod tag;
@@ -66,8 +62,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::middleware::{from_fn, from_fn_with_state};
-use limits::Limits;
 use observe::Observer;
+use rdev_http::limits::Limits;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Entropy;
 use shared::Shared;

@@ -4,12 +4,12 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use http::{Extensions, Method, StatusCode};
+use http::{Method, StatusCode};
 use metrics::histogram;
 use rdev_webhooks_app::{Outages, with_causes};
 use rdev_webhooks_domain::ports::{Entropy, StoreError};
@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use tracing::{Instrument, field};
 
 use crate::idempotency;
-use crate::limits::Limits;
-use rdev_http::Holder;
 use rdev_http::ProbesOnly;
+use rdev_http::limits::Limits;
 use rdev_http::{Deadline, Passed, WRITE_TIMEOUT};
+use rdev_http::{Holder, requested_path};
 use rdev_http::{Problem, ProblemCode};
 use rdev_http::{RequestId, X_REQUEST_ID};
 
@@ -44,7 +44,7 @@ pub(crate) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &*observer.entropy);
-    let instance = path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+    let instance = requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let method = method(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
@@ -113,12 +113,6 @@ pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
             Problem::internal().into_response()
         }
     }
-}
-
-/// Returns the path that the client requested, wherever the router is nested.
-pub(crate) fn path(extensions: &Extensions) -> Option<String> {
-    let OriginalUri(uri) = extensions.get()?;
-    Some(uri.path().to_owned())
 }
 
 pub(crate) fn too_slow() -> Problem {

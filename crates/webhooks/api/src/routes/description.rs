@@ -9,9 +9,9 @@ use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
-use crate::limits::Counted;
 use crate::openapi::{self, page};
 use crate::tag::is_known;
+use rdev_http::limits::Counted;
 
 #[derive(OpenApi)]
 #[openapi(paths(openapi_json, docs))]

@@ -3,7 +3,7 @@
 use axum::extract::{OriginalUri, Request};
 use http::Method;
 
-use crate::body::linger;
+use rdev_http::body::linger;
 use rdev_http::{Problem, ProblemCode};
 
 /// Responds to an unknown path.

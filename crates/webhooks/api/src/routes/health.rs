@@ -6,7 +6,6 @@ use rdev_webhooks_app::Services;
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::views;
 use rdev_http::{Problem, ProblemCode};
 
 /// The result of a successful check.
@@ -32,7 +31,7 @@ pub(super) struct Described;
     responses((status = 200, description = "The process is alive.", body = Status))
 )]
 pub(crate) async fn healthz() -> Response {
-    views::json(&OK)
+    rdev_http::json(&OK)
 }
 
 /// Readiness probe
@@ -48,7 +47,7 @@ pub(crate) async fn healthz() -> Response {
 )]
 pub(crate) async fn readyz(State(services): State<Services>) -> Result<Response, Problem> {
     match services.readiness().check().await {
-        Ok(()) => Ok(views::json(&OK)),
+        Ok(()) => Ok(rdev_http::json(&OK)),
         Err(reason) => Err(Problem::new(ProblemCode::UNAVAILABLE, sentence(&reason.to_string()))),
     }
 }

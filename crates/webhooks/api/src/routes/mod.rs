@@ -18,11 +18,11 @@ use http::Extensions;
 use rdev_webhooks_domain::{Scope, scopes};
 use utoipa::OpenApi;
 
-use crate::body;
 use crate::caller::{any_key, needs};
-use crate::limits::bounded_reads;
 use crate::options::MetricsSource;
 use crate::shared::Shared;
+use rdev_http::body;
+use rdev_http::limits::bounded_reads;
 use webhooks::replays;
 
 /// Returns the handlers' own descriptions.

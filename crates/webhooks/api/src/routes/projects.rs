@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_domain::{Access, ProjectName};
 
-use crate::body::Value;
 use rdev_http::Faults;
+use rdev_http::body::Value;
 
 const MAX_PROJECTS: usize = 100;
 

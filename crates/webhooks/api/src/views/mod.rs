@@ -13,8 +13,6 @@ mod webhook;
 use std::fmt::Display;
 use std::time::Duration;
 
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::{Serialize, Serializer};
 
 pub(crate) use api_key::{ApiKeyView, CreatedApiKeyView};
@@ -27,8 +25,7 @@ pub(crate) use replay::{DryRunView, ReplayView};
 pub(crate) use statistics::StatisticsView;
 pub(crate) use webhook::{CreatedView, RotatedView, WebhookView};
 
-use crate::page::ListOf;
-use rdev_http::Problem;
+use rdev_http::ListOf;
 
 pub(crate) type ApiKeyList = ListOf<ApiKeyView<'static>>;
 pub(crate) type ReplayList = ListOf<ReplayView>;
@@ -37,23 +34,6 @@ pub(crate) type WebhookList = ListOf<WebhookView<'static>>;
 pub(crate) type EventList = ListOf<EventView<'static>>;
 pub(crate) type DeliveryList = ListOf<DeliveryView<'static>>;
 pub(crate) type AttemptList = ListOf<AttemptView<'static>>;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// Returns a JSON response.
-pub(crate) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => json_text(body),
-        Err(error) => Problem::internal().caused_by(error).into_response(),
-    }
-}
-
-/// Returns a response whose JSON is already text.
-pub(crate) fn json_text(text: Vec<u8>) -> Response {
-    let mut response = text.into_response();
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
-}
 
 /// A value that is shown as its text.
 #[derive(Clone, Copy)]

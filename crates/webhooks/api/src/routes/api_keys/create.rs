@@ -7,11 +7,11 @@ use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
 use super::new::{self, NewApiKeyBody};
-use crate::body::Document;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
-use crate::views::{self, CreatedApiKeyView};
+use crate::views::CreatedApiKeyView;
+use rdev_http::Caller;
+use rdev_http::body::Document;
 
 /// Create an API key
 ///
@@ -36,7 +36,7 @@ pub(crate) async fn create(
     let new = new::read(&document, &services.api_keys, &caller.access, ids)?;
     let created = services.api_keys.create(new, ids).await?;
 
-    let shown = views::json(&CreatedApiKeyView::from(&created));
+    let shown = rdev_http::json(&CreatedApiKeyView::from(&created));
     let mut response = (StatusCode::CREATED, shown).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{}/{}", uri.path(), created.key.id)) {
         response.headers_mut().insert(LOCATION, location);

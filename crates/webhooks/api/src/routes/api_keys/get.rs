@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ApiKeyId;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, ApiKeyView};
+use crate::views::ApiKeyView;
 
 /// Get an API key
 #[utoipa::path(
@@ -25,5 +25,5 @@ pub(crate) async fn get(
     PathId(id): PathId<ApiKeyId>,
 ) -> Result<Response, Failure> {
     let key = services.api_keys.get(id).await?;
-    Ok(views::json(&ApiKeyView::from(&key)))
+    Ok(rdev_http::json(&ApiKeyView::from(&key)))
 }

@@ -5,9 +5,9 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 
 use crate::failure::Failure;
-use crate::page::{self, PageParameters};
-use crate::query::Query;
 use crate::views::{ApiKeyList, ApiKeyView};
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// List API keys
 ///

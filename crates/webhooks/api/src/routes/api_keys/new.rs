@@ -6,12 +6,12 @@ use rdev_webhooks_app::{ApiKeys, Ids, NewApiKey};
 use rdev_webhooks_domain::{Access, Scope, scopes};
 use utoipa::ToSchema;
 
-use crate::body::{Document, Object, Value};
 use crate::failure::place_of;
 use crate::openapi::types;
 use crate::routes::projects::projects;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::{Document, Object, Value};
 
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;

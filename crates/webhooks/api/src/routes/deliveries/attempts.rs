@@ -6,13 +6,14 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
-use crate::caller::Caller;
+use crate::keys::AttemptNumber;
 use crate::openapi::types;
-use crate::page::{self, AttemptNumber, PageParameters};
 use crate::path::PathId;
-use crate::query::Query;
 use crate::views::{AttemptList, AttemptView};
+use rdev_http::Caller;
 use rdev_http::Problem;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// List a delivery's attempts
 ///

@@ -7,13 +7,13 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Cancellation;
 
-use crate::body::{EmptyBody, Nothing};
-use crate::caller::Caller;
 use crate::codes;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, DeliveryView};
+use crate::views::DeliveryView;
+use rdev_http::Caller;
+use rdev_http::body::{EmptyBody, Nothing};
 use rdev_http::{Problem, ProblemCode};
 
 /// Cancel a delivery
@@ -40,7 +40,7 @@ pub(crate) async fn cancel(
     let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref(), ids).await? {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Cancellation::Cancelled(delivery)) => {
-            return Ok(views::json(&DeliveryView::from(&delivery)));
+            return Ok(rdev_http::json(&DeliveryView::from(&delivery)));
         }
         Some(Cancellation::InFlight) => (
             codes::DELIVERY_IN_FLIGHT,

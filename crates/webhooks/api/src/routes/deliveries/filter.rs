@@ -4,7 +4,7 @@ use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryStatus, EventId};
 use utoipa::IntoParams;
 
 use crate::openapi::types;
-use crate::query::Query;
+use rdev_http::query::Query;
 
 /// The same for the API's description.
 #[derive(IntoParams)]

@@ -6,11 +6,11 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, AttemptView, DeliveryDetail, DeliveryView, RequestView};
+use crate::views::{AttemptView, DeliveryDetail, DeliveryView, RequestView};
+use rdev_http::Caller;
 
 /// Get a delivery
 ///
@@ -38,7 +38,7 @@ pub(crate) async fn get(
         Err(WebhookError::NotFound) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(views::json(&DeliveryDetail {
+    Ok(rdev_http::json(&DeliveryDetail {
         delivery: DeliveryView::from(&record.delivery),
         request: RequestView::new(&record, webhook.as_ref(), last),
         last_attempt: last.map(|attempt| AttemptView::new(&record.delivery, attempt)),

@@ -7,12 +7,12 @@ use rdev_webhooks_app::Services;
 use utoipa::IntoParams;
 
 use super::filter;
-use crate::caller::Caller;
 use crate::openapi::types;
-use crate::page::{self, PageParameters};
-use crate::query::Query;
 use crate::views::{DeliveryList, DeliveryView};
+use rdev_http::Caller;
 use rdev_http::Problem;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// What `GET /deliveries` takes besides.
 #[derive(IntoParams)]

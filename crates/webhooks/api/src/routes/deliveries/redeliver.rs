@@ -8,13 +8,13 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Redelivery;
 
-use crate::body::{EmptyBody, Nothing};
-use crate::caller::Caller;
 use crate::codes;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, DeliveryView};
+use crate::views::DeliveryView;
+use rdev_http::Caller;
+use rdev_http::body::{EmptyBody, Nothing};
 use rdev_http::{Problem, ProblemCode};
 
 /// Redeliver
@@ -42,7 +42,7 @@ pub(crate) async fn redeliver(
     let (code, detail) = match redelivered {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Redelivery::Queued(delivery)) => {
-            let shown = views::json(&DeliveryView::from(&delivery));
+            let shown = rdev_http::json(&DeliveryView::from(&delivery));
             return Ok((StatusCode::ACCEPTED, shown).into_response());
         }
         Some(Redelivery::InFlight) => {

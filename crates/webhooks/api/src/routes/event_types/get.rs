@@ -7,7 +7,7 @@ use rdev_webhooks_app::{CatalogueError, Services};
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathName;
-use crate::views::{self, EventTypeView};
+use crate::views::EventTypeView;
 
 /// Get an event type
 #[utoipa::path(
@@ -23,5 +23,5 @@ pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Res
     let name = name.of_something()?;
     services.catalogue.refresh().await?;
     let event_type = services.catalogue.get(&name).ok_or(CatalogueError::NotFound)?;
-    Ok(views::json(&EventTypeView::from(&event_type)))
+    Ok(rdev_http::json(&EventTypeView::from(&event_type)))
 }

@@ -8,10 +8,10 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{EventType, Page};
 
-use crate::page::{self, PageParameters};
-use crate::query::Query;
 use crate::views::{EventTypeList, EventTypeView};
 use rdev_http::Problem;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// List event types
 ///

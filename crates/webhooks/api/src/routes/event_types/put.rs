@@ -8,15 +8,15 @@ use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::{Catalogue, CatalogueError, MAX_SCHEMA_LEN, NewType, Services};
 use utoipa::ToSchema;
 
-use crate::body::{Document, Value};
 use crate::failure;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathName;
 use crate::routes::webhooks::description;
-use crate::views::{self, EventTypeView};
+use crate::views::EventTypeView;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::{Document, Value};
 
 /// The definition of an event type. `null` means that an optional member is absent.
 #[derive(ToSchema)]
@@ -63,7 +63,7 @@ pub(crate) async fn put(
         return Err(vet(new.schema, faults).await.into());
     };
     let (event_type, is_new) = services.catalogue.put(name, new).await?;
-    let shown = views::json(&EventTypeView::from(&event_type));
+    let shown = rdev_http::json(&EventTypeView::from(&event_type));
     if !is_new {
         return Ok(shown);
     }

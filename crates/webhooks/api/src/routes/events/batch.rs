@@ -14,12 +14,11 @@ use utoipa::ToSchema;
 use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
 use super::trace;
-use crate::body::{Batch, Document, LIMIT, pointer};
-use crate::caller::Caller;
 use crate::idempotency::OperationIds;
-use crate::views;
+use rdev_http::Caller;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::{Batch, Document, LIMIT, pointer};
 
 /// Events to publish together.
 #[derive(ToSchema)]
@@ -71,10 +70,10 @@ pub(crate) async fn batch(
         return Err(draft::vet(&services.catalogue, caller.key, read, faults).await);
     }
     let (places, drafts) = read;
-    let published = services.publisher.publish_all_as(&caller.producer(), drafts, ids).await;
+    let published = services.publisher.publish_all_as(&crate::caller::producer(&caller), drafts, ids).await;
     let published = published.map_err(|error| draft::explain(error, &places))?;
     let events = Accepted::of(&services, &caller.access, &published).await;
-    Ok((StatusCode::ACCEPTED, views::json(&AllAccepted { events })).into_response())
+    Ok((StatusCode::ACCEPTED, rdev_http::json(&AllAccepted { events })).into_response())
 }
 
 /// Reads the events, each with its place in the body, and records the faults of form of each.

@@ -4,7 +4,6 @@ use rdev_webhooks_app::{Catalogue, EventDraft, EventFault, PublishError};
 use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent};
 use utoipa::ToSchema;
 
-use crate::body::{Object, Value};
 use crate::failure;
 use crate::failure::Failure;
 use crate::openapi::types;
@@ -12,6 +11,7 @@ use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::{Object, Value};
 
 /// A new event. `null` means that an optional member is absent.
 #[derive(ToSchema)]

@@ -7,11 +7,11 @@ use rdev_webhooks_domain::{
     Access, DeliveryFilter, Event, EventId, PageRequest, Webhook, WebhookFilter, WebhookState,
 };
 
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, EventDetail, Today};
+use crate::views::{EventDetail, Today};
+use rdev_http::Caller;
 use rdev_http::Problem;
 
 /// Maximum number of deliveries shown; `GET /deliveries?event=` has the others.
@@ -51,7 +51,7 @@ pub(crate) async fn get(
         0 => today(&services, &record.event, &caller.access).await?,
         _ => Today::Unknown,
     };
-    Ok(views::json(&EventDetail::new(&record, &deliveries, today)))
+    Ok(rdev_http::json(&EventDetail::new(&record, &deliveries, today)))
 }
 
 /// Returns the state of the visible webhooks that would receive the event now, as far as one page of them

@@ -7,12 +7,12 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::EventFilter;
 use utoipa::IntoParams;
 
-use crate::caller::Caller;
 use crate::openapi::types;
-use crate::page::{self, PageParameters};
-use crate::query::Query;
 use crate::views::{EventList, EventView};
+use rdev_http::Caller;
 use rdev_http::Problem;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// The parameters of `GET /events`.
 #[derive(IntoParams)]

@@ -8,13 +8,12 @@ use http::{HeaderMap, StatusCode};
 use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
 use super::trace;
-use crate::body::Document;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::shared::Shared;
-use crate::views;
+use rdev_http::Caller;
 use rdev_http::Faults;
+use rdev_http::body::Document;
 
 /// Publish an event
 ///
@@ -49,7 +48,7 @@ pub(crate) async fn publish(
         }
         None => return Err(faults.into()),
     };
-    let published = services.publisher.publish_as(&caller.producer(), draft, ids).await?;
+    let published = services.publisher.publish_as(&crate::caller::producer(&caller), draft, ids).await?;
     let accepted = Accepted::of(&services, &caller.access, &[published]).await;
-    Ok((StatusCode::ACCEPTED, views::json(&accepted[0])).into_response())
+    Ok((StatusCode::ACCEPTED, rdev_http::json(&accepted[0])).into_response())
 }

@@ -20,12 +20,13 @@ use tokio::time::Instant;
 use utoipa::IntoParams;
 
 use crate::auth;
-use crate::caller::Caller;
+use crate::keys::FeedCursor;
 use crate::openapi::types;
-use crate::page::{self, FeedCursor};
-use crate::query::Query;
 use crate::routes::deliveries::filter;
 use crate::views::DeliveryView;
+use rdev_http::Caller;
+use rdev_http::page;
+use rdev_http::query::Query;
 use rdev_http::{Problem, ProblemCode};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
-use crate::body::{Document, Object, Value};
 use crate::openapi::types;
 use crate::routes::projects::projects;
 use rdev_http::Faults;
+use rdev_http::body::{Document, Object, Value};
 
 /// A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.
 #[derive(ToSchema)]

@@ -7,12 +7,12 @@ use http::header::{ETAG, HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
 use super::new::{self, NewWebhookBody};
-use crate::body::Document;
-use crate::caller::Caller;
 use crate::idempotency::OperationIds;
 use crate::tag::etag;
-use crate::views::{self, CreatedView};
+use crate::views::CreatedView;
+use rdev_http::Caller;
 use rdev_http::Problem;
+use rdev_http::body::Document;
 
 /// Create a webhook
 ///
@@ -46,7 +46,7 @@ pub(crate) async fn create(
     let created = services.webhooks.create(new, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;
 
-    let mut response = (StatusCode::CREATED, views::json(&CreatedView::from(&created))).into_response();
+    let mut response = (StatusCode::CREATED, rdev_http::json(&CreatedView::from(&created))).into_response();
     let location = format!("{}/{}", uri.path(), created.webhook.id);
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::try_from(location) {

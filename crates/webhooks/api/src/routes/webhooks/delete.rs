@@ -6,11 +6,11 @@ use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{WebhookDeletion, WebhookId};
 
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::IfMatch;
+use rdev_http::Caller;
 
 /// Delete a webhook
 ///

@@ -7,14 +7,14 @@ use axum::response::Response;
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
-use crate::page::{self, PageParameters};
 use crate::path::PathId;
-use crate::query::Query;
 use crate::routes::deliveries::filter;
 use crate::views::{DeliveryList, DeliveryView};
+use rdev_http::Caller;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// List a webhook's deliveries
 ///

@@ -10,11 +10,11 @@ use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
 use super::find;
-use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{etag_of, is_known};
-use crate::views::{self, WebhookView};
+use crate::views::WebhookView;
+use rdev_http::Caller;
 use rdev_http::Problem;
 
 /// Get a webhook
@@ -41,7 +41,7 @@ pub(crate) async fn get(
     let tag = etag_of(&shown);
     let is_known = is_known(&headers, &tag);
     let tag = [(ETAG, tag)];
-    let shown = views::json(&shown);
+    let shown = rdev_http::json(&shown);
     if is_known {
         // A length in this response must be that of the body that is not sent.
         let length = [(CONTENT_LENGTH, HeaderValue::from(shown.body().size_hint().lower()))];

@@ -7,12 +7,12 @@ use rdev_webhooks_domain::WebhookFilter;
 use utoipa::IntoParams;
 
 use super::circuits::circuits;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
-use crate::page::{self, PageParameters};
-use crate::query::Query;
 use crate::views::WebhookList;
+use rdev_http::Caller;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// The parameters of `GET /webhooks`.
 #[derive(IntoParams)]

@@ -10,10 +10,10 @@ use utoipa::ToSchema;
 use super::retry::{RetryBody, retry};
 use super::settings;
 use super::subscription::Subscription;
-use crate::body::{Document, Object};
 use crate::openapi::types;
 use crate::routes::projects::projects;
 use rdev_http::Faults;
+use rdev_http::body::{Document, Object};
 
 /// A new webhook. `null` means that an optional member is absent.
 #[derive(ToSchema)]

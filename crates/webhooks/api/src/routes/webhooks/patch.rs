@@ -11,13 +11,13 @@ use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 use super::change::{self, WebhookPatchBody};
 use super::circuits::circuits;
 use super::find;
-use crate::body::Document;
-use crate::caller::Caller;
 use crate::failure;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{IfMatch, etag_of};
-use crate::views::{self, WebhookView};
+use crate::views::WebhookView;
+use rdev_http::Caller;
+use rdev_http::body::Document;
 use rdev_http::{Problem, ProblemCode};
 
 /// Maximum number of versions against which a change is read, if the webhook changes in between.
@@ -55,7 +55,7 @@ pub(crate) async fn patch(
         if let Some(webhook) = try_once(&services, &caller.access, id, &condition, &document).await? {
             // The webhook is updated already, so the response does not depend on this query.
             let shown = circuits(&services, &[id]).await.unwrap_or(before).show(&webhook);
-            return Ok(([(ETAG, etag_of(&shown))], views::json(&shown)).into_response());
+            return Ok(([(ETAG, etag_of(&shown))], rdev_http::json(&shown)).into_response());
         }
     }
     let detail = "The webhook is being changed by other requests. Nothing was changed; try again.";

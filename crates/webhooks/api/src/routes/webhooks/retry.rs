@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::{RetryPolicy, RetryPolicyError};
 use utoipa::ToSchema;
 
-use crate::body::{Object, Value};
 use rdev_http::Faults;
+use rdev_http::body::{Object, Value};
 
 type Parts = (u32, Duration, f64, Duration);
 

@@ -14,15 +14,15 @@ use utoipa::ToSchema;
 
 use super::circuits::circuits;
 use super::find;
-use crate::body::Optional;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{IfMatch, etag_of};
-use crate::views::{self, RotatedView};
+use crate::views::RotatedView;
+use rdev_http::Caller;
 use rdev_http::Faults;
+use rdev_http::body::Optional;
 
 /// Default overlap, during which both secrets sign: a day.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -77,7 +77,7 @@ pub(crate) async fn rotate(
     let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to, ids).await?;
     let shown = circuits.show(&rotated.webhook);
     let tag = [(ETAG, etag_of(&shown))];
-    Ok((tag, views::json(&RotatedView::new(shown, &rotated.secret))).into_response())
+    Ok((tag, rdev_http::json(&RotatedView::new(shown, &rotated.secret))).into_response())
 }
 
 fn read(body: &Optional) -> Result<Duration, Failure> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, EventPattern, REDACTED, RateLimit};
 
-use crate::body::Value;
 use rdev_http::Faults;
+use rdev_http::body::Value;
 
 const MAX_DESCRIPTION: usize = 1_000;
 const MAX_PATTERNS: usize = 100;

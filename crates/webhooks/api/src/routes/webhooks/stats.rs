@@ -8,14 +8,14 @@ use rdev_webhooks_domain::statistics::StatisticsWindow;
 use utoipa::IntoParams;
 
 use super::circuits::circuits;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::query::Query;
-use crate::views::{self, StatisticsView};
+use crate::views::StatisticsView;
+use rdev_http::Caller;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::query::Query;
 
 /// The parameter of `GET /webhooks/{id}/stats`.
 #[derive(IntoParams)]
@@ -56,7 +56,7 @@ pub(crate) async fn stats(
     let not_before = visible_to.map(|_| webhook.updated_at);
     let read = services.statistics.read(id, window, not_before, visible_to).await.map_err(problem)?;
     let circuit = circuits(&services, &[id]).await?.of(id);
-    Ok(views::json(&StatisticsView::new(id, &read, circuit)))
+    Ok(rdev_http::json(&StatisticsView::new(id, &read, circuit)))
 }
 
 fn problem(error: StatisticsError) -> Problem {

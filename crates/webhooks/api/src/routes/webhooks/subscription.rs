@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use rdev_webhooks_app::{Catalogue, WebhookError, WebhookFault, Webhooks};
 use rdev_webhooks_domain::{EndpointUrl, EventPattern};
 
-use crate::body::pointer;
 use crate::routes::event_types::listed;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::pointer;
 
 /// The URL and the patterns of a body, as far as they could be read.
 pub(super) struct Subscription {

@@ -7,13 +7,13 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
-use crate::body::{EmptyBody, Nothing};
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::views::{self, DeliveryView};
+use crate::views::DeliveryView;
+use rdev_http::Caller;
+use rdev_http::body::{EmptyBody, Nothing};
 
 /// Send a test delivery
 ///
@@ -37,5 +37,5 @@ pub(crate) async fn test(
     _: Nothing,
 ) -> Result<Response, Failure> {
     let delivery = services.webhooks.test(id, caller.access.projects.as_ref(), ids).await?;
-    Ok((StatusCode::ACCEPTED, views::json(&DeliveryView::from(&delivery))).into_response())
+    Ok((StatusCode::ACCEPTED, rdev_http::json(&DeliveryView::from(&delivery))).into_response())
 }

@@ -10,14 +10,14 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use super::request::{self, ReplayBody};
-use crate::body::Document;
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::routes::webhooks;
-use crate::views::{self, DryRunView, ReplayView};
+use crate::views::{DryRunView, ReplayView};
+use rdev_http::Caller;
+use rdev_http::body::Document;
 
 /// Start a replay
 ///
@@ -49,10 +49,10 @@ pub(crate) async fn begin(
     let request = request::read(&document, id, &caller.access)?;
     if request.dry_run {
         let (selection, matched) = services.replays.count(request.new, ids).await?;
-        return Ok(views::json(&DryRunView::new(&selection, matched)));
+        return Ok(rdev_http::json(&DryRunView::new(&selection, matched)));
     }
     let replay = services.replays.begin(request.new, caller.access.projects.as_ref(), ids).await?;
-    let mut response = (StatusCode::ACCEPTED, views::json(&ReplayView::from(&replay))).into_response();
+    let mut response = (StatusCode::ACCEPTED, rdev_http::json(&ReplayView::from(&replay))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
         response.headers_mut().insert(LOCATION, location);
     }

@@ -7,13 +7,13 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
-use crate::body::{EmptyBody, Nothing};
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathIds;
-use crate::views::{self, ReplayView};
+use crate::views::ReplayView;
+use rdev_http::Caller;
+use rdev_http::body::{EmptyBody, Nothing};
 
 /// Cancel a replay
 ///
@@ -38,5 +38,5 @@ pub(crate) async fn cancel(
 ) -> Result<Response, Failure> {
     find(&services, &caller.access, webhook, id).await?;
     let replay = services.replays.cancel(id, ids).await?;
-    Ok(views::json(&ReplayView::from(&replay)))
+    Ok(rdev_http::json(&ReplayView::from(&replay)))
 }

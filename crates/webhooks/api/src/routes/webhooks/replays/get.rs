@@ -6,10 +6,10 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
-use crate::caller::Caller;
 use crate::openapi::types;
 use crate::path::PathIds;
-use crate::views::{self, ReplayView};
+use crate::views::ReplayView;
+use rdev_http::Caller;
 use rdev_http::Problem;
 
 /// Get a replay
@@ -28,5 +28,5 @@ pub(crate) async fn get(
     PathIds(webhook, id): PathIds<WebhookId, ReplayId>,
 ) -> Result<Response, Problem> {
     let replay = find(&services, &caller.access, webhook, id).await?;
-    Ok(views::json(&ReplayView::from(&replay)))
+    Ok(rdev_http::json(&ReplayView::from(&replay)))
 }

@@ -5,14 +5,14 @@ use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayFilter, WebhookId};
 
-use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::openapi::types;
-use crate::page::{self, PageParameters};
 use crate::path::PathId;
-use crate::query::Query;
 use crate::routes::webhooks;
 use crate::views::{ReplayList, ReplayView};
+use rdev_http::Caller;
+use rdev_http::page::{self, PageParameters};
+use rdev_http::query::Query;
 
 /// List a webhook's replays
 ///

@@ -4,10 +4,10 @@ use rdev_webhooks_app::NewReplay;
 use rdev_webhooks_domain::{Access, DeliveryOutcome, Timestamp, WebhookId};
 use utoipa::ToSchema;
 
-use crate::body::{Document, Object, Value};
 use crate::openapi::types;
 use rdev_http::Faults;
 use rdev_http::Problem;
+use rdev_http::body::{Document, Object, Value};
 
 /// A requested replay.
 pub(super) struct Request {

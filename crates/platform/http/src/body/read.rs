@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 
 use super::batch::{Room, room};
 use super::linger::linger_over;
-use rdev_http::{Deadline, Passed};
-use rdev_http::{Problem, ProblemCode};
+use crate::{Deadline, Passed};
+use crate::{Problem, ProblemCode};
 
 /// Maximum bytes that are allocated before anything has arrived.
 const FIRST_ROOM: usize = 16 * 1024;

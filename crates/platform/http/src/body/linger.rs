@@ -15,7 +15,7 @@ const MAX_TIME: Duration = Duration::from_secs(5);
 
 /// Reads and discards what a refused client is still sending while it gets its response. If a connection is
 /// closed while the client is sending, it is reset, and the response may be lost.
-pub(crate) fn linger(request: Request) {
+pub fn linger(request: Request) {
     let (parts, body) = request.into_parts();
     linger_over(&parts.headers, body);
 }

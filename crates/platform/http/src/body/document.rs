@@ -6,22 +6,22 @@ use utoipa::ToSchema;
 
 use super::batch::Room;
 use super::{LIMIT, Value, media_type, read};
-use rdev_http::Faults;
-use rdev_http::{Problem, ProblemCode};
+use crate::Faults;
+use crate::{Problem, ProblemCode};
 
 /// Maximum nesting depth of a body. Most parsers stop at 100 to 128 levels, and a receiver must be able to
 /// parse what is delivered.
 pub(super) const MAX_DEPTH: usize = 100;
 
 /// A body of any JSON, with its text as it was sent.
-pub(crate) struct Document {
+pub struct Document {
     raw: Box<RawValue>,
     room: Option<Room>,
 }
 
 impl Document {
     /// Returns the body's value.
-    pub(crate) fn root(&self) -> Value<'_> {
+    pub fn root(&self) -> Value<'_> {
         Value::new(String::new(), &self.raw)
     }
 
@@ -66,10 +66,10 @@ impl<S: Send + Sync> FromRequest<S> for Document {
 /// An empty object. The body may be omitted.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EmptyBody {}
+pub struct EmptyBody {}
 
 /// A JSON body that may be omitted. An empty body counts as omitted, whatever its media type.
-pub(crate) struct Optional(pub(crate) Option<Document>);
+pub struct Optional(pub Option<Document>);
 
 impl<S: Send + Sync> FromRequest<S> for Optional {
     type Rejection = Problem;
@@ -86,7 +86,7 @@ impl<S: Send + Sync> FromRequest<S> for Optional {
 }
 
 /// An empty body: absent, or an empty JSON object.
-pub(crate) struct Nothing;
+pub struct Nothing;
 
 impl<S: Send + Sync> FromRequest<S> for Nothing {
     type Rejection = Problem;

@@ -13,10 +13,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::caller::Caller;
-use crate::shared::Shared;
-use rdev_http::{Holder, Share, Shares};
-use rdev_http::{Problem, ProblemCode};
+use crate::Caller;
+use crate::{Holder, Share, Shares};
+use crate::{Problem, ProblemCode};
 
 /// Maximum number of requests that read from the database concurrently, in total and per key. With fewer
 /// processors a key gets half as many as there are processors, so that its requests leave the others free.
@@ -39,7 +38,7 @@ const WAIT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The limits that all requests to a router share.
-pub(crate) struct Limits {
+pub struct Limits {
     reads: Shares,
     bodies: Shares,
     answers: Shares,
@@ -63,7 +62,7 @@ fn reads_of_a_key() -> usize {
 impl Limits {
     /// Reserves memory for `copies` copies of a body of `bytes` bytes, waiting if necessary. Returns `None`
     /// for a small body.
-    pub(crate) async fn room_for_body(
+    pub async fn room_for_body(
         &self,
         holder: Holder,
         bytes: usize,
@@ -79,7 +78,7 @@ impl Limits {
 
     /// Reserves memory for a response that waits for its client, waiting if necessary. The response keeps it
     /// until it is sent. A stream reserves none.
-    pub(crate) async fn hold(&self, holder: Holder, response: Response) -> Result<Response, Problem> {
+    pub async fn hold(&self, holder: Holder, response: Response) -> Result<Response, Problem> {
         let Some(bytes) = response.body().size_hint().exact().filter(|bytes| *bytes > UNCOUNTED as u64)
         else {
             return Ok(response);
@@ -102,12 +101,12 @@ impl Limits {
 
 /// Response extension: the response's memory is counted already, or is shared with other responses.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Counted;
+pub struct Counted;
 
 /// Response extension: the read permit of the request, which is released once the response has reserved its
 /// memory.
 #[derive(Debug, Clone)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "what counts is that it is there")] Arc<Share>);
+pub struct Turn(#[expect(dead_code, reason = "what counts is that it is there")] Arc<Share>);
 
 /// Bytes that keep their reserved memory as long as they exist.
 struct Held {
@@ -122,7 +121,7 @@ impl AsRef<[u8]> for Held {
 }
 
 /// Limits how many requests to these methods read from the database concurrently, and for how long.
-pub(crate) fn bounded_reads(methods: MethodRouter<Shared>) -> MethodRouter<Shared> {
+pub fn bounded_reads<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
     methods.route_layer(from_fn(read))
 }
 

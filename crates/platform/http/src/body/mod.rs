@@ -10,14 +10,14 @@ mod read;
 mod readable;
 mod value;
 
-pub(crate) use batch::{Batch, read_any};
-pub(crate) use document::{Document, EmptyBody, Nothing, Optional};
-pub(crate) use linger::linger;
-pub(crate) use object::Object;
-pub(crate) use value::{Value, pointer};
+pub use batch::{Batch, read_any};
+pub use document::{Document, EmptyBody, Nothing, Optional};
+pub use linger::linger;
+pub use object::Object;
+pub use value::{Value, pointer};
 
 /// Maximum bytes of a body: 256 KiB.
-pub(crate) const LIMIT: usize = 256 * 1024;
+pub const LIMIT: usize = 256 * 1024;
 
 /// Maximum bytes of a body with several items: 16 MiB.
-pub(crate) const BATCH_LIMIT: usize = 16 * 1024 * 1024;
+pub const BATCH_LIMIT: usize = 16 * 1024 * 1024;

@@ -8,9 +8,9 @@ use http::request::Parts;
 
 use super::document::MAX_DEPTH;
 use super::{BATCH_LIMIT, Document, LIMIT, linger, media_type, read};
-use crate::caller::Caller;
-use rdev_http::Problem;
-use rdev_http::Share;
+use crate::Caller;
+use crate::Problem;
+use crate::Share;
 
 /// Number of copies of a body's events in memory: as received, as parsed, and as stored.
 const COPIES: usize = 3;
@@ -19,14 +19,14 @@ const COPIES: usize = 3;
 const LEVELS_AROUND: usize = 2;
 
 /// A body of at most [`BATCH_LIMIT`] bytes, to be parsed as JSON.
-pub(crate) struct Batch {
+pub struct Batch {
     bytes: Vec<u8>,
     room: Option<Room>,
 }
 
 impl Batch {
     /// Parses the body. A long body is parsed on a separate thread, so that it delays no other request.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub async fn read<T: Send + 'static>(
         self,
         read: impl FnOnce(&Document) -> T + Send + 'static,
     ) -> Result<(T, Option<Room>), Problem> {
@@ -48,7 +48,7 @@ impl Batch {
 
 /// The memory reserved for a body, to be kept until its content has been processed.
 #[derive(Debug, Clone)]
-pub(crate) struct Room {
+pub struct Room {
     _share: Arc<Share>,
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Pr
 
 /// Reads a body before its route does, with the same limit. The request keeps the reserved memory for the
 /// route.
-pub(crate) async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+pub async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let (bytes, room) = read::read_in_room(parts, body, limit).await?;
     if let Some(room) = room {
         parts.extensions.insert(room);

@@ -1,7 +1,7 @@
 //! Pages of lists: the parameters `limit` and `cursor`, and the response with a link to the next page.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
@@ -9,15 +9,16 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
-use rdev_webhooks_domain::{Damaged, Page, PageRequest, Timestamp};
+use rdev_core::{Damaged, Page, PageRequest};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
+use crate::Problem;
+use crate::damage;
 use crate::query::{Given, Query};
-use crate::{damage, views};
-use rdev_http::Problem;
+use crate::response::json_text;
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -31,7 +32,7 @@ const CURSOR_VERSION: &str = "1:";
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `request` reads")]
-pub(crate) struct PageParameters {
+pub struct PageParameters {
     /// The maximum number of items. A page of large items may hold fewer although `has_more` is true.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
@@ -41,7 +42,7 @@ pub(crate) struct PageParameters {
 
 /// Reads the parameters `limit` and `cursor`. `K` is the sort key of the list; its text distinguishes a
 /// cursor of this list from that of another.
-pub(crate) fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K> {
+pub fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K> {
     let limit = query.read("limit", |text| match text.parse() {
         Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
         _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
@@ -50,7 +51,7 @@ pub(crate) fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K>
 }
 
 /// Returns a page: `view` renders an item, `key` returns its sort key.
-pub(crate) fn answer<'a, T, V, K>(
+pub fn answer<'a, T, V, K>(
     page: &'a Page<T>,
     given: &Given,
     view: impl Fn(&'a T) -> V,
@@ -79,7 +80,7 @@ where
         let next = given.with("cursor", cursor);
         HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok()
     });
-    let mut response = views::json_text(list.finish(has_more, next_cursor.as_deref(), &page.damaged));
+    let mut response = json_text(list.finish(has_more, next_cursor.as_deref(), &page.damaged));
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
@@ -125,7 +126,7 @@ impl List {
 }
 
 /// The schema of a [`List`] of `V` in the API description, under its own name.
-pub(crate) struct ListOf<V>(PhantomData<V>);
+pub struct ListOf<V>(PhantomData<V>);
 
 impl<V: ToSchema> PartialSchema for ListOf<V> {
     fn schema() -> RefOr<Schema> {
@@ -162,12 +163,13 @@ impl<V: ToSchema> ToSchema for ListOf<V> {
     }
 }
 
-pub(crate) fn encode(key: &impl Display) -> String {
+/// Returns the cursor of a sort key.
+pub fn encode(key: &impl Display) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(format!("{CURSOR_VERSION}{key}"))
 }
 
 /// Decodes a cursor. Accepts only what [`encode`] returns: a number in another notation is not a cursor.
-pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
+pub fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
     const NO_CURSOR: &str = "is not a cursor: use the next_cursor of a page unchanged";
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
@@ -176,61 +178,25 @@ pub(crate) fn decode<K: Display + FromStr>(cursor: &str) -> Result<K, String> {
     if encode(&key) == cursor { Ok(key) } else { Err(NO_CURSOR.to_owned()) }
 }
 
-/// The position of a subscriber in the delivery stream.
-pub(crate) struct FeedCursor(pub(crate) Timestamp);
-
-impl Display for FeedCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "feed@{}", self.0.as_micros())
-    }
-}
-
-impl FromStr for FeedCursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let micros = text.strip_prefix("feed@").ok_or(())?;
-        micros.parse().map(Timestamp::from_micros).map(Self).map_err(|_| ())
-    }
-}
-
-/// The sort key of a delivery's attempts.
-pub(crate) struct AttemptNumber(pub(crate) u32);
-
-impl Display for AttemptNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "att#{}", self.0)
-    }
-}
-
-impl FromStr for AttemptNumber {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let number = text.strip_prefix("att#").ok_or(())?;
-        number.parse().map(Self).map_err(|_| ())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rdev_webhooks_domain::{EventId, Timestamp, WebhookId};
+    use rdev_core::{ApiKeyId, Timestamp};
 
     use super::*;
 
     #[test]
     fn a_cursor_decodes_only_in_its_own_list() {
-        let id = EventId::from_parts(Timestamp::from_millis(1_736_937_000_123), [7; 10]);
+        let id = ApiKeyId::from_parts(Timestamp::from_millis(1_736_937_000_123), [7; 10]);
         let cursor = encode(&id);
-        assert_eq!(decode::<EventId>(&cursor), Ok(id));
-        assert_eq!(decode::<WebhookId>(&cursor), Err("is a cursor of another list".to_owned()));
+        assert_eq!(decode::<ApiKeyId>(&cursor), Ok(id));
+        assert_eq!(decode::<u32>(&cursor), Err("is a cursor of another list".to_owned()));
     }
 
     proptest! {
         #[test]
         fn any_text_is_a_cursor_or_refused(text in ".{0,60}") {
-            if let Ok(id) = decode::<EventId>(&text) {
+            if let Ok(id) = decode::<ApiKeyId>(&text) {
                 prop_assert_eq!(encode(&id), text);
             }
         }

@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 
 use super::Value;
 use super::value::{decode_string, pointer};
-use rdev_http::Faults;
+use crate::Faults;
 
 /// Maximum number of members of an object. No body of the usual size has room for more.
 const MAX_MEMBERS: usize = 65_536;
 
 /// An object whose members are taken one by one; a member that is left over is a fault.
-pub(crate) struct Object<'a> {
+pub struct Object<'a> {
     at: String,
     members: Vec<(String, &'a RawValue)>,
     known: Vec<&'static str>,
@@ -45,7 +45,7 @@ impl<'a> Object<'a> {
     }
 
     /// Takes a member, if it is present.
-    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
+    pub fn take(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.known.push(name);
         let place = self.members.iter().position(|(given, _)| given == name)?;
         let (_, raw) = self.members.remove(place);
@@ -53,7 +53,7 @@ impl<'a> Object<'a> {
     }
 
     /// Takes a required member.
-    pub(crate) fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
+    pub fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
         let value = self.take(name);
         if value.is_none() {
             faults.at(pointer(&self.at, name), "is required");
@@ -62,22 +62,22 @@ impl<'a> Object<'a> {
     }
 
     /// Takes an optional member; `null` means that it is absent.
-    pub(crate) fn optional(&mut self, name: &'static str) -> Option<Value<'a>> {
+    pub fn optional(&mut self, name: &'static str) -> Option<Value<'a>> {
         self.take(name).filter(|value| !value.is_null())
     }
 
     /// Takes a member of a merge patch: `None` if it is absent, `Some(None)` if it is `null`.
-    pub(crate) fn patch(&mut self, name: &'static str) -> Option<Option<Value<'a>>> {
+    pub fn patch(&mut self, name: &'static str) -> Option<Option<Value<'a>>> {
         self.take(name).map(|value| Some(value).filter(|value| !value.is_null()))
     }
 
     /// Records a fault of a member, whether it is present or not.
-    pub(crate) fn fault(&self, name: &str, detail: impl fmt::Display, faults: &mut Faults) {
+    pub fn fault(&self, name: &str, detail: impl fmt::Display, faults: &mut Faults) {
         faults.at(pointer(&self.at, name), detail);
     }
 
     /// Returns the members that are left, whatever their names.
-    pub(crate) fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
+    pub fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
         let at = self.at;
         self.members.into_iter().map(move |(name, raw)| {
             let value = Value::new(pointer(&at, &name), raw);
@@ -86,7 +86,7 @@ impl<'a> Object<'a> {
     }
 
     /// Finishes reading: a member that was not taken is a fault.
-    pub(crate) fn finish(self, faults: &mut Faults) {
+    pub fn finish(self, faults: &mut Faults) {
         for (name, _) in &self.members {
             let at = pointer(&self.at, name);
             if self.known.is_empty() {

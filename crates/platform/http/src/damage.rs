@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use rdev_webhooks_domain::Damaged;
+use rdev_core::Damaged;
 
 /// Maximum number of remembered ids.
 const MAX_LOGGED: usize = 1_000;

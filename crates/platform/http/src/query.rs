@@ -6,15 +6,14 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use rdev_webhooks_domain::{Timestamp, TimestampError};
+use rdev_core::{Timestamp, TimestampError};
 use url::form_urlencoded;
 
-use crate::observe;
-use rdev_http::Faults;
-use rdev_http::Problem;
+use crate::Faults;
+use crate::Problem;
 
 /// The parameters of a query, taken one by one; a parameter that is left over is a fault.
-pub(crate) struct Query {
+pub struct Query {
     path: String,
     pairs: Vec<(String, String)>,
     known: Vec<&'static str>,
@@ -26,7 +25,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
-        let path = observe::path(&parts.extensions);
+        let path = crate::requested_path(&parts.extensions);
         Ok(Self {
             path: path.unwrap_or_else(|| parts.uri.path().to_owned()),
             pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
@@ -38,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
 impl Query {
     /// Takes the text of a parameter. A parameter that is given twice is a fault.
-    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         let mut given = self.pairs.iter().filter(|(given, _)| given == name);
         let (_, text) = given.next()?;
@@ -55,7 +54,7 @@ impl Query {
     }
 
     /// Takes a parameter and parses it.
-    pub(crate) fn value<T>(&mut self, name: &'static str) -> Option<T>
+    pub fn value<T>(&mut self, name: &'static str) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
@@ -64,7 +63,7 @@ impl Query {
 
     /// Takes a timestamp. A `+` that the client did not escape arrives as a space; before an offset it is
     /// read as `+`.
-    pub(crate) fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
+    pub fn moment(&mut self, name: &'static str) -> Option<Timestamp> {
         self.read(name, |text| {
             match text.rsplit_once(' ') {
                 Some((moment, offset)) if is_offset(offset) => format!("{moment}+{offset}").parse(),
@@ -75,11 +74,7 @@ impl Query {
     }
 
     /// Takes a parameter and converts its text by `read`.
-    pub(crate) fn read<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub fn read<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         match read(&text) {
             Ok(value) => Some(value),
@@ -91,7 +86,7 @@ impl Query {
     }
 
     /// Finishes reading. Fails with all faults found, and with every parameter that was not taken.
-    pub(crate) fn finish(mut self) -> Result<Given, Problem> {
+    pub fn finish(mut self) -> Result<Given, Problem> {
         let mut unknown: Vec<&String> = self.pairs.iter().map(|(name, _)| name).collect();
         unknown.retain(|name| !self.known.contains(&name.as_str()));
         unknown.sort_unstable();
@@ -112,14 +107,14 @@ fn is_offset(text: &str) -> bool {
 }
 
 /// A valid path and query.
-pub(crate) struct Given {
+pub struct Given {
     path: String,
     pairs: Vec<(String, String)>,
 }
 
 impl Given {
     /// Returns the path and query with another value of one parameter.
-    pub(crate) fn with(&self, name: &str, value: &str) -> String {
+    pub fn with(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.pairs.iter().filter(|(given, _)| given != name));
         query.append_pair(name, value);

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use super::Object;
 use super::readable::Readable;
-use rdev_http::Faults;
+use crate::Faults;
 
 /// A value in a body. Each method that reads it returns the value, or records the fault and returns `None`.
-pub(crate) struct Value<'a> {
+pub struct Value<'a> {
     at: String,
     raw: &'a RawValue,
 }
@@ -23,33 +23,36 @@ impl<'a> Value<'a> {
     }
 
     /// Returns the text, byte for byte as it was sent.
-    pub(crate) fn text(&self) -> &'a str {
+    pub fn text(&self) -> &'a str {
         self.raw.get()
     }
 
-    pub(crate) fn is_null(&self) -> bool {
+    /// Returns whether the value is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
         self.kind() == Kind::Null
     }
 
     /// Records a fault of the value.
-    pub(crate) fn fault(&self, faults: &mut Faults, detail: impl Display) {
+    pub fn fault(&self, faults: &mut Faults, detail: impl Display) {
         faults.at(self.at.as_str(), detail);
     }
 
     /// Records a fault of the value and returns `None`.
-    pub(crate) fn refuse<T>(&self, faults: &mut Faults, detail: impl Display) -> Option<T> {
+    pub fn refuse<T>(&self, faults: &mut Faults, detail: impl Display) -> Option<T> {
         self.fault(faults, detail);
         None
     }
 
-    pub(crate) fn object(&self, faults: &mut Faults) -> Option<Object<'a>> {
+    /// Returns the members of an object; anything else is a fault.
+    pub fn object(&self, faults: &mut Faults) -> Option<Object<'a>> {
         self.must_be(Kind::Object, faults)?;
         Some(Object::read(self.at.clone(), self.raw, faults))
     }
 
     /// Returns the elements of an array of at most `at_most`. Reads a longer one only up to the first element
     /// too many.
-    pub(crate) fn array(&self, at_most: usize, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
+    pub fn array(&self, at_most: usize, faults: &mut Faults) -> Option<Vec<Value<'a>>> {
         self.must_be(Kind::Array, faults)?;
         let mut elements = Vec::new();
         let reader = Elements { elements: &mut elements, at_most: at_most + 1 };
@@ -59,7 +62,8 @@ impl<'a> Value<'a> {
         Some(elements.map(|(index, raw)| Self::new(pointer(&self.at, &index.to_string()), raw)).collect())
     }
 
-    pub(crate) fn string(&self, faults: &mut Faults) -> Option<String> {
+    /// Returns a string; anything else is a fault.
+    pub fn string(&self, faults: &mut Faults) -> Option<String> {
         self.must_be(Kind::String, faults)?;
         match decode_string(self.raw) {
             Some(text) => Some(text),
@@ -68,7 +72,7 @@ impl<'a> Value<'a> {
     }
 
     /// Parses a string as a `T`.
-    pub(crate) fn parsed<T>(&self, faults: &mut Faults) -> Option<T>
+    pub fn parsed<T>(&self, faults: &mut Faults) -> Option<T>
     where
         T: FromStr<Err: Display>,
     {
@@ -78,13 +82,14 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn boolean(&self, faults: &mut Faults) -> Option<bool> {
+    /// Returns a boolean; anything else is a fault.
+    pub fn boolean(&self, faults: &mut Faults) -> Option<bool> {
         self.must_be(Kind::Boolean, faults)?;
         Some(self.text() == "true")
     }
 
     /// Checks that every JSON parser can read the value, at any depth: see [`Readable`].
-    pub(crate) fn readable(&self, faults: &mut Faults) -> Option<()> {
+    pub fn readable(&self, faults: &mut Faults) -> Option<()> {
         match serde_json::from_str::<Readable>(self.text()) {
             Ok(Readable) => Some(()),
             Err(error) => {
@@ -95,7 +100,7 @@ impl<'a> Value<'a> {
     }
 
     /// Reads a finite number.
-    pub(crate) fn number(&self, faults: &mut Faults) -> Option<f64> {
+    pub fn number(&self, faults: &mut Faults) -> Option<f64> {
         self.must_be(Kind::Number, faults)?;
         match self.text().parse::<f64>() {
             Ok(number) if number.is_finite() => Some(number),
@@ -104,7 +109,7 @@ impl<'a> Value<'a> {
     }
 
     /// Reads a whole number in a range; `3.0` and `3e0` are 3.
-    pub(crate) fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
+    pub fn integer(&self, range: RangeInclusive<u32>, faults: &mut Faults) -> Option<u32> {
         self.must_be(Kind::Number, faults)?;
         let number = self.text().parse::<f64>().ok().filter(|number| number.fract() == 0.0);
         let bounds = f64::from(*range.start())..=f64::from(*range.end());
@@ -193,7 +198,7 @@ pub(super) fn decode_string(raw: &RawValue) -> Option<String> {
 }
 
 /// Returns the JSON pointer to a member or an element of the value at `parent`.
-pub(crate) fn pointer(parent: &str, name: &str) -> String {
+pub fn pointer(parent: &str, name: &str) -> String {
     let mut pointer = String::with_capacity(parent.len() + name.len() + 1);
     pointer.push_str(parent);
     pointer.push('/');
