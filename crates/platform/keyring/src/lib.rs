@@ -69,14 +69,19 @@
 
 mod encryption_key;
 mod envelope;
+pub mod key_check;
 mod key_id;
 mod keyring;
 mod parse;
+mod reseal;
 mod rotation;
+mod sealed_column;
 
 pub use encryption_key::{EncryptionKey, EncryptionKeyError};
 pub use envelope::OVERHEAD;
 pub use key_id::KeyId;
 pub use keyring::{Keyring, OpenError, ResealError, SealError};
 pub use parse::KeyringError;
+pub use reseal::{Replacement, STEP as RESEAL_STEP, SealedStore, SealedValue, reseal};
 pub use rotation::{RotationReport, RotationTally};
+pub use sealed_column::SealedColumn;

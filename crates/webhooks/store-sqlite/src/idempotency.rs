@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_keyring::Keyring;
+use rdev_keyring::{Keyring, SealedColumn};
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer, Timestamp};
 use sqlx::SqliteConnection;
@@ -13,11 +13,10 @@ use uuid::Uuid;
 use crate::SqliteStore;
 use crate::error::{self, DbError, Row};
 use crate::rows::micros;
-use crate::secrets::sealing;
 
 pub(crate) const TABLE: &str = "idempotency_keys";
-pub(crate) const OPERATION: &str = "operation";
-pub(crate) const RESPONSE: &str = "response";
+pub(crate) const OPERATION: SealedColumn = SealedColumn::new(TABLE, "operation");
+pub(crate) const RESPONSE: SealedColumn = SealedColumn::new(TABLE, "response");
 
 /// The maximum number of keys that one step deletes.
 const PRUNE_STEP: i64 = 500;
@@ -225,19 +224,19 @@ fn after(now: Timestamp, wait: Duration) -> i64 {
 
 fn seal(
     keyring: &Keyring,
-    column: &'static str,
+    column: SealedColumn,
     key: &IdempotencyKey,
     plain: &[u8],
 ) -> Result<Vec<u8>, StoreError> {
-    let place = sealing::associated_data(TABLE, column, key);
-    keyring.seal(plain, place.as_bytes()).map_err(error::internal)
+    column.seal(keyring, key, plain).map_err(error::internal)
 }
 
 fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Result<Operation, StoreError> {
-    let row = Row { table: TABLE, id: key };
-    let place = sealing::associated_data(TABLE, OPERATION, key);
-    let plain = keyring.open(sealed, place.as_bytes()).map_err(|error| row.corrupt(OPERATION, error))?;
-    Operation::from_bytes(&plain).ok_or_else(|| row.corrupt(OPERATION, "has the wrong length"))
+    let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| {
+        Row { table: TABLE, id: key }.corrupt(OPERATION.column, source)
+    };
+    let plain = OPERATION.open(keyring, key, sealed).map_err(|error| corrupt(error.into()))?;
+    Operation::from_bytes(&plain).ok_or_else(|| corrupt("has the wrong length".into()))
 }
 
 fn open_answer(
@@ -245,8 +244,7 @@ fn open_answer(
     key: &IdempotencyKey,
     sealed: &[u8],
 ) -> Result<RememberedAnswer, StoreError> {
-    let place = sealing::associated_data(TABLE, RESPONSE, key);
-    let plain = keyring.open(sealed, place.as_bytes());
-    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(RESPONSE, error))?;
+    let plain = RESPONSE.open(keyring, key, sealed);
+    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(RESPONSE.column, error))?;
     Ok(RememberedAnswer(plain.to_vec().into()))
 }

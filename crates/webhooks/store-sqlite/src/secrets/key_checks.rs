@@ -3,15 +3,10 @@
 
 use std::path::Path;
 
-use rdev_keyring::{Keyring, OpenError as UnsealError};
+use rdev_keyring::{Keyring, OpenError as UnsealError, key_check};
 use sqlx::SqliteConnection;
 
 use crate::OpenError;
-
-/// The sealed text. Its content is public; that it opens proves the key.
-const TEXT: &[u8] = b"rdev-webhooks";
-
-const ASSOCIATED_DATA: &[u8] = b"encryption_keys.key_check";
 
 /// Checks that the keyring has every key that the database needs, and records that the database needs the
 /// primary key from now on; a new database takes it as its own.
@@ -23,7 +18,7 @@ pub(crate) async fn admit(
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let mut is_noted = false;
     for check in read(conn).await.map_err(failed)? {
-        keyring.open(&check.key_check, ASSOCIATED_DATA).map_err(|error| match error {
+        key_check::verify(keyring, &check.key_check).map_err(|error| match error {
             UnsealError::UnknownKey { key_id } => {
                 OpenError::WrongKey { path: path.to_owned(), needed: key_id }
             }
@@ -34,8 +29,7 @@ pub(crate) async fn admit(
     if is_noted {
         return Ok(());
     }
-    let sealed =
-        keyring.seal(TEXT, ASSOCIATED_DATA).map_err(|error| OpenError::sealing(path.to_owned(), &error))?;
+    let sealed = key_check::seal(keyring).map_err(|error| OpenError::sealing(path.to_owned(), &error))?;
     let key_id = keyring.primary_key_id().as_bytes().to_vec();
     sqlx::query!(
         "INSERT OR REPLACE INTO webhooks_encryption_keys (key_id, key_check) VALUES (?1, ?2)",

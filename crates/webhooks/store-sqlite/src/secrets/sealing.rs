@@ -1,8 +1,6 @@
 //! Sealing and opening of secrets.
 
-use std::fmt;
-
-use rdev_keyring::Keyring;
+use rdev_keyring::{Keyring, SealedColumn};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{CustomHeaders, SigningSecrets, Timestamp, WebhookId};
@@ -11,9 +9,9 @@ use secrecy::ExposeSecret;
 use crate::error;
 use crate::webhooks::rows as webhook;
 
-pub(crate) const HEADERS: &str = "headers";
-pub(crate) const SECRET: &str = "secret";
-pub(crate) const PREVIOUS_SECRET: &str = "previous_secret";
+pub(crate) const HEADERS: SealedColumn = SealedColumn::new(webhook::TABLE, "headers");
+pub(crate) const SECRET: SealedColumn = SealedColumn::new(webhook::TABLE, "secret");
+pub(crate) const PREVIOUS_SECRET: SealedColumn = SealedColumn::new(webhook::TABLE, "previous_secret");
 
 /// A webhook's signing secrets as they are stored, with their public parts.
 #[derive(Default)]
@@ -25,31 +23,26 @@ pub(crate) struct SealedSecrets {
     pub(crate) previous_public_key: Option<String>,
 }
 
-/// Returns the associated data that binds a sealed value to its place: copied to another row or column, it
-/// does not open.
-pub(crate) fn associated_data(table: &str, column: &str, id: &dyn fmt::Display) -> String {
-    format!("{table}.{column} {id}")
-}
-
-fn seal(keyring: &Keyring, column: &str, id: WebhookId, plaintext: &str) -> Result<Vec<u8>, StoreError> {
-    keyring
-        .seal(plaintext.as_bytes(), associated_data(webhook::TABLE, column, &id).as_bytes())
-        .map_err(error::internal)
+fn seal(
+    keyring: &Keyring,
+    column: SealedColumn,
+    id: WebhookId,
+    plaintext: &str,
+) -> Result<Vec<u8>, StoreError> {
+    column.seal(keyring, &id, plaintext.as_bytes()).map_err(error::internal)
 }
 
 fn open<T>(
     keyring: &Keyring,
-    column: &'static str,
+    column: SealedColumn,
     id: WebhookId,
     sealed: &[u8],
     parse: impl FnOnce(&str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<T, StoreError> {
     let row = webhook::row(&id);
-    let plaintext = keyring
-        .open(sealed, associated_data(webhook::TABLE, column, &id).as_bytes())
-        .map_err(|error| row.corrupt(column, error))?;
-    let text = std::str::from_utf8(&plaintext).map_err(|error| row.corrupt(column, error))?;
-    parse(text).map_err(|error| row.corrupt(column, error))
+    let plaintext = column.open(keyring, &id, sealed).map_err(|error| row.corrupt(column.column, error))?;
+    let text = std::str::from_utf8(&plaintext).map_err(|error| row.corrupt(column.column, error))?;
+    parse(text).map_err(|error| row.corrupt(column.column, error))
 }
 
 /// Seals a webhook's custom headers, names included.
