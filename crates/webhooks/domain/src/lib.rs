@@ -16,6 +16,7 @@ mod api_key;
 mod attempt;
 pub mod delivery;
 mod destination;
+pub mod endpoint_cache;
 mod endpoint_url;
 mod event;
 mod event_type;

@@ -53,7 +53,6 @@ mod rows;
 mod secrets;
 mod statistics;
 mod store;
-mod targets;
 mod transitions;
 mod unsealed;
 mod visible;

@@ -155,7 +155,7 @@ pub(crate) async fn open(options: SqliteOptions) -> Result<SqliteStore, OpenErro
         listings,
         clock,
         keyring,
-        targets: Arc::default(),
+        endpoints: Arc::default(),
         wake,
         lock: Arc::downgrade(&lock),
         timeout,

@@ -27,14 +27,14 @@ use crate::{SqliteStore, json};
 impl DeliveryQueue for SqliteStore {
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError> {
         let mut conn = self.reader().await?;
-        Ok(discover::discover(&mut conn, after, limit, &self.targets, self.clock.now()).await?)
+        Ok(discover::discover(&mut conn, after, limit, &self.endpoints, self.clock.now()).await?)
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError> {
         let claim = claim.clone();
-        let (targets, keyring) = (Arc::clone(&self.targets), Arc::clone(&self.keyring));
+        let (endpoints, keyring) = (Arc::clone(&self.endpoints), Arc::clone(&self.keyring));
         self.write(move |conn, now| {
-            Box::pin(async move { claim::claim(conn, &claim, &targets, &keyring, now).await })
+            Box::pin(async move { claim::claim(conn, &claim, &endpoints, &keyring, now).await })
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
@@ -13,7 +14,6 @@ use tokio::sync::Notify;
 use crate::clock::StoreClock;
 use crate::files::Lock;
 use crate::listing::Listings;
-use crate::targets::Targets;
 use crate::writer::{JobFuture, Writer};
 use crate::{OpenError, SqliteOptions, error, open};
 
@@ -28,7 +28,7 @@ pub struct SqliteStore {
     pub(crate) listings: Listings,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) keyring: Arc<Keyring>,
-    pub(crate) targets: Arc<Targets>,
+    pub(crate) endpoints: Arc<EndpointCache>,
     pub(crate) wake: Arc<Notify>,
     /// The writer's lock, which the writer releases when it ends.
     pub(crate) lock: Weak<Lock>,

@@ -1,6 +1,7 @@
 //! [`WebhookRepository`].
 
 mod delete;
+pub(crate) mod endpoints;
 pub(crate) mod health;
 mod list;
 mod rotate;

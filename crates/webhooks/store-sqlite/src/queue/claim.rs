@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::delivery::AbandonedAttempt;
+use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, Timestamp,
@@ -17,8 +18,7 @@ use sqlx::SqliteConnection;
 use crate::error::{DbError, Row};
 use crate::rows::delivery::{self, DeliveryRow, StoredState, delivery_rows};
 use crate::rows::{attempt, micros};
-use crate::targets::Targets;
-use crate::webhooks::{health, rows as webhook};
+use crate::webhooks::{endpoints, health, rows as webhook};
 use crate::{damage, json};
 
 /// The time for which an unreadable delivery is postponed.
@@ -29,12 +29,12 @@ const POSTPONE_FOR: Duration = Duration::from_secs(60 * 60);
 pub(super) async fn claim(
     conn: &mut SqliteConnection,
     claim: &Claim,
-    targets: &Targets,
+    cache: &EndpointCache,
     keyring: &Keyring,
     now: Timestamp,
 ) -> Result<Vec<LeasedDelivery>, DbError> {
     let versions = enabled(conn, &claim.shares).await?;
-    let found = targets.get(conn, keyring, &versions).await?;
+    let found = endpoints::load(conn, cache, keyring, &versions).await?;
     let shares = claim.shares.iter().filter_map(|share| {
         let target = found.get(&share.webhook)?;
         Some((share.webhook, (share, Arc::clone(target))))

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
+use tokio::time::Instant;
 
 use crate::damage;
 use crate::error::DbError;
 use crate::rows::micros;
-use crate::targets::Targets;
 use crate::webhooks::rows as webhook;
 
 /// Walks over the webhooks that have unfinished deliveries, from one to the next by the index, and stops as
@@ -23,7 +24,7 @@ pub(super) async fn discover(
     conn: &mut SqliteConnection,
     after: Option<WebhookId>,
     limit: u32,
-    targets: &Targets,
+    cache: &EndpointCache,
     now: Timestamp,
 ) -> Result<Discovery, DbError> {
     // Every id sorts after the empty one.
@@ -59,7 +60,7 @@ pub(super) async fn discover(
                 })
             };
             let due = damage::leave_out(read(&row.id));
-            discovery.due.extend(due.filter(|due| !targets.is_unreadable(due.id)));
+            discovery.due.extend(due.filter(|due| !cache.is_unreadable(due.id, Instant::now().into_std())));
         }
     }
     Ok(discovery)
