@@ -57,7 +57,8 @@ pub(crate) async fn rebase(
     .execute(&mut *tx)
     .await?;
     sqlx::query!(
-        "UPDATE webhooks_webhooks SET previous_secret_until = previous_secret_until + ?2 WHERE previous_secret_until > ?1",
+        "UPDATE webhooks_webhooks SET previous_secret_until = previous_secret_until + ?2
+         WHERE previous_secret_until > ?1",
         before,
         by
     )
