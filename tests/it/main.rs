@@ -18,6 +18,7 @@ mod deploy;
 mod description;
 mod logs;
 mod metrics;
+mod modules;
 mod operating;
 mod plaintext;
 mod postgres;

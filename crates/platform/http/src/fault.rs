@@ -7,18 +7,16 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::problem::{Problem, ProblemCode};
-
 /// Maximum number of faults in a response.
-const MAX_LISTED: usize = 100;
+pub(crate) const MAX_LISTED: usize = 100;
 /// Maximum bytes of a place or a detail, which may quote the request.
 const MAX_TEXT: usize = 2_048;
 
 /// One fault and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    #[serde(flatten)]
     /// Where it is.
+    #[serde(flatten)]
     pub place: Place,
     /// What is wrong.
     pub detail: String,
@@ -64,7 +62,7 @@ impl Place {
         }
     }
 
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Pointer(pointer) if pointer.is_empty() => "the body",
             Self::Pointer(text) | Self::Parameter(text) => text,
@@ -85,8 +83,8 @@ fn shortened(mut text: String) -> String {
 /// The faults found so far.
 #[derive(Debug, Default)]
 pub struct Faults {
-    listed: Vec<Fault>,
-    unlisted: usize,
+    pub(crate) listed: Vec<Fault>,
+    pub(crate) unlisted: usize,
 }
 
 impl Faults {
@@ -117,26 +115,5 @@ impl Faults {
         } else {
             self.unlisted += 1;
         }
-    }
-
-    /// Fails if there are any faults.
-    ///
-    /// # Errors
-    ///
-    /// 422 with all of them.
-    pub fn check(self) -> Result<(), Problem> {
-        if self.is_empty() { Ok(()) } else { Err(self.into()) }
-    }
-}
-
-impl From<Faults> for Problem {
-    fn from(faults: Faults) -> Self {
-        let found = faults.listed.len() + faults.unlisted;
-        let detail = match faults.listed.as_slice() {
-            [one] => format!("{}: {}", one.place.as_str(), one.detail),
-            _ if faults.unlisted == 0 => format!("The request has {found} faults; `errors` lists them."),
-            _ => format!("The request has {found} faults; `errors` lists the first {MAX_LISTED}."),
-        };
-        Self::new(ProblemCode::VALIDATION_FAILED, detail).with_faults(faults.listed)
     }
 }

@@ -13,7 +13,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::fault::{Fault, Place};
+use crate::fault::{Fault, Faults, MAX_LISTED, Place};
 
 /// The kind of a problem: stable, so that programs can distinguish errors. Each API adds its own kinds to the
 /// general ones with [`problem_codes!`].
@@ -301,5 +301,28 @@ impl PartialSchema for ProblemCode {
 impl ToSchema for ProblemCode {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("ProblemCode")
+    }
+}
+
+impl Faults {
+    /// Fails if there are any faults.
+    ///
+    /// # Errors
+    ///
+    /// 422 with all of them.
+    pub fn check(self) -> Result<(), Problem> {
+        if self.is_empty() { Ok(()) } else { Err(self.into()) }
+    }
+}
+
+impl From<Faults> for Problem {
+    fn from(faults: Faults) -> Self {
+        let found = faults.listed.len() + faults.unlisted;
+        let detail = match faults.listed.as_slice() {
+            [one] => format!("{}: {}", one.place.as_str(), one.detail),
+            _ if faults.unlisted == 0 => format!("The request has {found} faults; `errors` lists them."),
+            _ => format!("The request has {found} faults; `errors` lists the first {MAX_LISTED}."),
+        };
+        Self::new(ProblemCode::VALIDATION_FAILED, detail).with_faults(faults.listed)
     }
 }

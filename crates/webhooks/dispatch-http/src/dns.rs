@@ -24,7 +24,7 @@ use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
 use tokio::time::timeout;
 
 use crate::fault::{fault, of_resources};
-use crate::system_resolver::{LookUp, LookUpError};
+use crate::look_up::{LookUp, LookUpError};
 
 /// The maximum duration of one look-up, whatever `resolv.conf` says.
 const MAX_LOOK_UP: Duration = Duration::from_secs(20);

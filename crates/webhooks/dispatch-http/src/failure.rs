@@ -7,7 +7,22 @@ use std::time::Duration;
 use rdev_webhooks_domain::{AttemptFailure, FailureClass};
 
 use crate::progress::Stage;
-use crate::tls;
+use crate::tls_error;
+
+/// The reason why no response arrived.
+pub(crate) struct SendError {
+    pub(crate) failure: AttemptFailure,
+    pub(crate) unprocessed: Unprocessed,
+}
+
+/// Whether the endpoint has left a request unprocessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unprocessed {
+    /// The request was not processed, so it may be sent again.
+    Certainly,
+    /// The request may have been processed.
+    Unknown,
+}
 
 pub(crate) fn failure(class: FailureClass, detail: impl Into<String>) -> AttemptFailure {
     AttemptFailure { class, detail: detail.into() }
@@ -63,8 +78,8 @@ pub(crate) fn of_request(error: &(dyn Error + 'static)) -> AttemptFailure {
 }
 
 fn of_io(error: &io::Error) -> AttemptFailure {
-    if let Some(error) = tls::inner(error) {
-        return failure(FailureClass::Tls, tls::explain(error));
+    if let Some(error) = tls_error::inner(error) {
+        return failure(FailureClass::Tls, tls_error::explain(error));
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof => closed(),

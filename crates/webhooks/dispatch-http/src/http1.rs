@@ -15,8 +15,7 @@ use rdev_webhooks_domain::AttemptFailure;
 use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::failure;
-use crate::pool::{SendError, Unprocessed};
+use crate::failure::{self, SendError, Unprocessed};
 use crate::stream::{Meter, Stream};
 
 /// The maximum size of a response head, and the size of the buffer for reading it.

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure;
+use crate::failure::{SendError, Unprocessed};
 use crate::http1::HEAD_LIMIT;
-use crate::pool::{SendError, Unprocessed};
 use crate::stream::{Meter, Stream};
 
 /// The flow-control window of all streams together.

@@ -33,6 +33,7 @@ mod guard;
 mod http1;
 mod http2;
 mod lanes;
+mod look_up;
 mod options;
 mod pool;
 mod pool_state;
@@ -43,6 +44,7 @@ mod response;
 mod stream;
 mod system_resolver;
 mod tls;
+mod tls_error;
 mod tunnel;
 
 pub use deadline::Deadline;

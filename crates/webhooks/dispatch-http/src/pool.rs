@@ -8,9 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use http::Uri;
-use http::uri::Authority;
-use rdev_webhooks_domain::AttemptFailure;
 use rdev_webhooks_domain::ports::LocalFault;
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, interval};
@@ -19,53 +16,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::deadline::Deadline;
 use crate::http1::Http1;
 use crate::http2::Http2;
-use crate::pool_state::State;
+use crate::pool_state::{Limits, Origin, State};
 
 /// The interval between checks of unused connections.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The limits of a pool.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) connections: usize,
-    pub(crate) idle: usize,
-    pub(crate) idle_per_origin: usize,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) max_age: Duration,
-}
-
-/// The origin of a request, for which a connection is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    pub(crate) is_https: bool,
-    authority: Authority,
-}
-
-impl Origin {
-    /// Returns the origin of a URL's URI, which has an authority.
-    pub(crate) fn of(uri: &Uri) -> Self {
-        let authority = uri.authority().cloned();
-        Self {
-            is_https: uri.scheme_str() == Some("https"),
-            authority: authority.unwrap_or_else(|| Authority::from_static("invalid")),
-        }
-    }
-}
-
-/// The reason why no response arrived.
-pub(crate) struct SendError {
-    pub(crate) failure: AttemptFailure,
-    pub(crate) unprocessed: Unprocessed,
-}
-
-/// Whether the endpoint has left a request unprocessed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unprocessed {
-    /// The request was not processed, so it may be sent again.
-    Certainly,
-    /// The request may have been processed.
-    Unknown,
-}
 
 /// A connection for one request.
 pub(crate) enum Lease {

@@ -2,13 +2,43 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use http::Uri;
+use http::uri::Authority;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use crate::http1::Http1;
 use crate::http2::Http2;
-use crate::pool::{Limits, Origin};
+
+/// The limits of a pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) idle: usize,
+    pub(crate) idle_per_origin: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_age: Duration,
+}
+
+/// The origin of a request, for which a connection is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Origin {
+    pub(crate) is_https: bool,
+    authority: Authority,
+}
+
+impl Origin {
+    /// Returns the origin of a URL's URI, which has an authority.
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let authority = uri.authority().cloned();
+        Self {
+            is_https: uri.scheme_str() == Some("https"),
+            authority: authority.unwrap_or_else(|| Authority::from_static("invalid")),
+        }
+    }
+}
 
 /// The maximum number of origins whose protocol is kept.
 const MAX_PROTOCOLS: usize = 16_384;

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{LocalCause, LocalFault};
+use rdev_webhooks_domain::ports::LocalCause;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::dns::SystemNames;
 use crate::fault::fault;
 use crate::lanes::{Answered, Lane, Lanes};
+use crate::look_up::{LookUp, LookUpError};
 use crate::{Deadline, Purpose, Resolve, ResolveError};
 
 /// The time within which an answer counts as prompt. After that, the resolver itself is checked, and the name
@@ -40,26 +41,6 @@ struct Inner {
     answered: Mutex<Answered>,
     under_way: Mutex<UnderWay>,
     health: Health,
-}
-
-/// Looks one name up.
-#[async_trait]
-pub(crate) trait LookUp: Send + Sync + 'static {
-    async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, LookUpError>;
-
-    /// Returns whether the resolver answers a query that is not about a particular name.
-    async fn is_alive(&self) -> bool;
-}
-
-/// The reason why a look-up found nothing.
-#[derive(Debug, Clone)]
-pub(crate) enum LookUpError {
-    /// The name does not exist.
-    Name(String),
-    /// The name's servers do not respond, or this host's resolver does not.
-    Unanswered(String),
-    /// This host could not ask.
-    Local(LocalFault),
 }
 
 #[derive(Debug, Clone)]

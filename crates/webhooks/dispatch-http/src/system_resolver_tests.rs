@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Semaphore;
 
+use rdev_webhooks_domain::ports::LocalFault;
+
 use super::*;
 use crate::Purpose::{Delivery, EgressProxy, Vetting};
 
