@@ -11,6 +11,10 @@ run *args:
 test *args:
     scripts/test {{args}}
 
+# Run the tests in their long form: TIMES (10) as many cases and kills, then the arguments of `just test`
+soak *args:
+    scripts/soak {{args}}
+
 # Everything that must hold before a change is taken
 ci:
     .ci/run

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::Entropy;
-use rdev_webhooks_testkit::SeededEntropy;
 use rdev_webhooks_testkit::receiver::Receiver;
+use rdev_webhooks_testkit::{SeededEntropy, soak};
 use rdev_webhooks_tests::{AllInOne, Client};
 
 const KILLS: usize = 6;
 const PUBLISHERS: usize = 8;
+const SEED: u64 = 20_250_115;
 
 /// Publishes one event after the other until the server is gone; returns the ids of the accepted events.
 async fn publish_until_killed(client: Client) -> Vec<String> {
@@ -23,7 +24,13 @@ async fn publish_until_killed(client: Client) -> Vec<String> {
 
 #[tokio::test]
 async fn every_accepted_event_is_delivered_across_repeated_kills() {
-    let entropy = SeededEntropy::new(20_250_115);
+    for round in 0..soak(1) {
+        lose_no_event_across_kills(SEED + round as u64).await;
+    }
+}
+
+async fn lose_no_event_across_kills(seed: u64) {
+    let entropy = SeededEntropy::new(seed);
     let entropy: &dyn Entropy = &entropy;
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::accepting().await;
@@ -54,7 +61,11 @@ async fn every_accepted_event_is_delivered_across_repeated_kills() {
     }
     let lost: Vec<_> = accepted.iter().filter(|id| !deliveries.contains_key(*id)).collect();
     let repeated = deliveries.values().filter(|count| **count > 1).count();
-    println!("{} accepted, {} lost, {repeated} repeated over {KILLS} kills", accepted.len(), lost.len());
+    println!(
+        "seed {seed}: {} accepted, {} lost, {repeated} repeated over {KILLS} kills",
+        accepted.len(),
+        lost.len()
+    );
     assert!(accepted.len() > 100, "only {} were accepted: too few for the test", accepted.len());
     assert_eq!(lost, Vec::<&String>::new());
     // Only deliveries in flight at a kill may arrive twice: at most as many as the pool has slots.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
+use rdev_webhooks_testkit::soak;
 use rdev_webhooks_tests::{AllInOne, Client, Deployment, Process};
 use serde_json::Value;
 
@@ -205,10 +206,14 @@ async fn race(two: &Two) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_clients_get_allowed_results_on_the_embedded_database() {
-    race(&Two::embedded().await).await;
+    for _ in 0..soak(1) {
+        race(&Two::embedded().await).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_clients_get_allowed_results_on_postgres() {
-    race(&Two::apart().await).await;
+    for _ in 0..soak(1) {
+        race(&Two::apart().await).await;
+    }
 }

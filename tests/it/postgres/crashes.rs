@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rdev_webhooks_testkit::{Receiver, SeededEntropy};
+use rdev_webhooks_testkit::{Receiver, SeededEntropy, soak};
 use rdev_webhooks_tests::{Deployment, Process};
 use tokio::time::Instant;
 
@@ -31,6 +31,12 @@ async fn reach(progress: &AtomicUsize, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_of_workers_api_and_postgres_lose_no_event() {
+    for round in 0..soak(1) {
+        lose_no_event_across_kills(SEED + round as u64).await;
+    }
+}
+
+async fn lose_no_event_across_kills(seed: u64) {
     let deployment = Deployment::start().await;
     let receiver = Receiver::accepting().await;
     let mut api = deployment.api().await;
@@ -42,7 +48,7 @@ async fn kills_of_workers_api_and_postgres_lose_no_event() {
     let counted = Arc::clone(&progress);
     let publishing = tokio::spawn(async move { publish(&client, EVENTS, &counted).await });
 
-    let chance = SeededEntropy::new(SEED);
+    let chance = SeededEntropy::new(seed);
     let mut at = 0;
     let mut next = |step: usize| {
         at += step / 2 + chance.below(step);
@@ -66,7 +72,7 @@ async fn kills_of_workers_api_and_postgres_lose_no_event() {
     settled(&deployment.client()).await;
     let tally = tally(&receiver, &["/a", "/b"], &accepted, Duration::from_secs(90)).await;
     println!(
-        "{} accepted, {} lost, {} duplicates over 3 worker kills, 1 API kill and 1 Postgres crash; all there \
+        "seed {seed}: {} accepted, {} lost, {} duplicates over 3 worker kills, 1 API kill and 1 Postgres crash; all there \
          {:.1} s after the last was published (a lease is 32 s)",
         accepted.len(),
         tally.lost,

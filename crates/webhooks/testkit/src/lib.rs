@@ -7,6 +7,7 @@
 //! - [`samples`]: webhooks, events and attempts, for tests that need one particular field.
 //! - [`Receiver`]: an HTTP endpoint that answers by script and keeps its requests; [`Hostile`]: a hostile
 //!   endpoint.
+//! - [`soak()`]: how often a test repeats itself.
 //!
 //! Each of these fails a test by a panic.
 
@@ -26,9 +27,11 @@ mod memory;
 pub mod postgres;
 pub mod receiver;
 pub mod samples;
+mod soak;
 
 pub use clock::{ManualClock, TokioClock};
 pub use entropy::SeededEntropy;
 pub use hostile::{Hostile, Malice};
 pub use memory::MemoryStore;
 pub use receiver::Receiver;
+pub use soak::soak;

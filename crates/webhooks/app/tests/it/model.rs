@@ -12,6 +12,7 @@ use rdev_webhooks_domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, FailureClass, FailureReason, PageRequest, Timestamp,
     Trigger,
 };
+use rdev_webhooks_testkit::soak;
 
 use crate::support::{Answer, Running, World, pass};
 
@@ -187,7 +188,7 @@ async fn run(steps: Vec<Step>, answers: Vec<Answer>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: soak(100).try_into().unwrap(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_delivery_ends_by_its_retry_policy_whatever_happens(steps in steps(), answers in answers()) {
