@@ -324,6 +324,6 @@ mod tests {
         assert_eq!(line["level"], "ERROR");
         assert_eq!(line["message"], "thread panicked");
         assert_eq!(line["panic"], "out of cheese");
-        assert!(line["location"].as_str().unwrap().contains("telemetry/mod.rs:"));
+        assert!(line["location"].as_str().unwrap().contains("telemetry.rs:"));
     }
 }
