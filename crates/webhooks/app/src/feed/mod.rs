@@ -13,8 +13,8 @@
 //! reported already; a stream that resumes begins at the last cursor that its client has seen. A change
 //! that becomes visible late is reported twice at worst.
 
+mod permits;
 mod poller;
-mod seats;
 mod subscription;
 
 use std::collections::HashMap;
@@ -26,8 +26,8 @@ use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
+use permits::{StreamPermit, StreamPermits};
 pub use poller::FeedTask;
-use seats::{Seat, Seats};
 pub use subscription::Subscription;
 
 /// How far a cursor may be ahead of all that was reported. One further ahead dates from before the store's
@@ -78,7 +78,7 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn DeliveryFeed>,
-    seats: Arc<Seats>,
+    permits: Arc<StreamPermits>,
     catching_up: Semaphore,
     /// `None` once the task has ended.
     batches: Mutex<Option<broadcast::Sender<Arc<FeedBatch>>>>,
@@ -93,7 +93,7 @@ impl Feed {
         let (sender, _) = broadcast::channel(MAX_BEHIND);
         let shared = Arc::new(Shared {
             store,
-            seats: Arc::default(),
+            permits: Arc::default(),
             catching_up: Semaphore::new(MAX_CATCHING_UP),
             batches: Mutex::new(Some(sender.clone())),
             begun: Notify::new(),
@@ -109,7 +109,7 @@ impl Feed {
         key: Option<ApiKeyId>,
         since: Option<Timestamp>,
     ) -> Result<Subscription, WatchError> {
-        let seat = Seat::take(&self.0.seats, key)?;
+        let permit = StreamPermit::take(&self.0.permits, key)?;
         let mut batches = self.0.subscribe().ok_or(WatchError::Stopped)?;
         self.0.begun.notify_one();
         let first = batches.recv().await.map_err(|_| WatchError::Stopped)?;
@@ -117,7 +117,7 @@ impl Feed {
             Some(since) if since > first.cursor + MAX_AHEAD => Some(self.0.set_back_at().await?),
             since => since,
         };
-        Ok(Subscription::new(Arc::clone(&self.0), seat, batches, first, since))
+        Ok(Subscription::new(Arc::clone(&self.0), permit, batches, first, since))
     }
 }
 

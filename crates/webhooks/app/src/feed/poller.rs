@@ -16,17 +16,17 @@ use crate::Outages;
 
 /// The interval between two reads of the changes. Under load it grows, so that reading takes at most a
 /// quarter of the time.
-const EVERY: Duration = Duration::from_millis(250);
-const SHARE_OF_TIME: u32 = 4;
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const MIN_INTERVAL_FACTOR: u32 = 4;
 /// The wait after a failure of the database.
-const AWAY: Duration = Duration::from_secs(2);
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// The number of ids that one statement reads.
-const LOOK_UP: u32 = 5_000;
+const PAGE_SIZE: u32 = 5_000;
 /// The number of remembered ids, changes and states. Beyond it all are dropped, and some changes may be
 /// reported twice.
 const MAX_REMEMBERED: usize = 200_000;
 /// The number of polls for which the last reported state of a delivery is remembered.
-const REMEMBER_STATES_FOR: u64 = 60;
+const REMEMBERED_POLLS: u64 = 60;
 
 /// The task behind a [`Feed`](super::Feed). The caller runs and joins it.
 pub struct FeedTask {
@@ -62,47 +62,47 @@ impl FeedTask {
 
     /// Polls until no stream is open.
     async fn poll(&self) {
-        let mut looking: Option<Looking> = None;
+        let mut state: Option<PollState> = None;
         while self.batches.receiver_count() > 0 {
             let began = Instant::now();
-            let looked = self.look(&mut looking).await;
-            let wait = match looked {
+            let polled = self.poll_once(&mut state).await;
+            let wait = match polled {
                 Ok(()) => {
                     self.outages.worked("read delivery changes");
-                    EVERY.max(began.elapsed() * SHARE_OF_TIME)
+                    POLL_INTERVAL.max(began.elapsed() * MIN_INTERVAL_FACTOR)
                 }
                 Err(error) => {
                     self.outages.store_failed("read delivery changes", &error);
-                    AWAY
+                    RETRY_INTERVAL
                 }
             };
             tokio::time::sleep_until(began + wait).await;
         }
     }
 
-    async fn look(&self, looking: &mut Option<Looking>) -> Result<(), StoreError> {
-        let looking = match looking {
-            Some(looking) => looking,
-            None => looking.insert(Looking::begin(&self.shared).await?),
+    async fn poll_once(&self, state: &mut Option<PollState>) -> Result<(), StoreError> {
+        let state = match state {
+            Some(state) => state,
+            None => state.insert(PollState::begin(&self.shared).await?),
         };
-        looking.look(&self.shared, &self.batches).await
+        state.poll_once(&self.shared, &self.batches).await
     }
 }
 
 /// The position of the poller, and what it reported recently.
-struct Looking {
+struct PollState {
     from: Timestamp,
     accepted: BTreeSet<DeliveryId>,
     changed: BTreeSet<ChangePoint>,
     /// The last reported state of each delivery, and the poll that reported it.
-    told: HashMap<DeliveryId, (Seen, u64)>,
+    reported: HashMap<DeliveryId, (ReportedState, u64)>,
     number: u64,
 }
 
 /// The state of a delivery whose change is worth a report.
-type Seen = (DeliveryStatus, u32);
+type ReportedState = (DeliveryStatus, u32);
 
-impl Looking {
+impl PollState {
     /// Begins at the present.
     async fn begin(shared: &Shared) -> Result<Self, StoreError> {
         let now = shared.store.changed(ChangePoint::before(Timestamp::from_micros(i64::MAX)), 1).await?;
@@ -110,13 +110,13 @@ impl Looking {
             from: now.complete_until,
             accepted: BTreeSet::new(),
             changed: BTreeSet::new(),
-            told: HashMap::new(),
+            reported: HashMap::new(),
             number: 0,
         })
     }
 
     /// Polls once, and reports what is new.
-    async fn look(
+    async fn poll_once(
         &mut self,
         shared: &Shared,
         batches: &broadcast::Sender<Arc<FeedBatch>>,
@@ -126,12 +126,12 @@ impl Looking {
         self.accepted = self.accepted.split_off(&bound);
         let mut after = bound;
         loop {
-            let ids = shared.store.accepted(after, LOOK_UP).await?;
-            let is_last = ids.len() < LOOK_UP as usize;
+            let ids = shared.store.accepted(after, PAGE_SIZE).await?;
+            let is_last = ids.len() < PAGE_SIZE as usize;
             after = ids.last().copied().unwrap_or(after);
             let new: Vec<_> = ids.into_iter().filter(|id| !self.accepted.contains(id)).collect();
             for ids in new.chunks(BATCH as usize) {
-                self.tell(shared, batches, ids).await?;
+                self.report(shared, batches, ids).await?;
                 self.accepted.extend(ids);
             }
             if is_last {
@@ -142,14 +142,14 @@ impl Looking {
         let mut after = ChangePoint::before(self.from);
         let mut complete_until = None;
         loop {
-            let changes = shared.store.changed(after, LOOK_UP).await?;
+            let changes = shared.store.changed(after, PAGE_SIZE).await?;
             complete_until.get_or_insert(changes.complete_until);
             after = changes.points.last().copied().unwrap_or(after);
             let new: Vec<_> =
                 changes.points.into_iter().filter(|point| !self.changed.contains(point)).collect();
             for points in new.chunks(BATCH as usize) {
                 let ids: Vec<_> = points.iter().map(|point| point.delivery).collect();
-                self.tell(shared, batches, &ids).await?;
+                self.report(shared, batches, &ids).await?;
                 self.changed.extend(points);
             }
             if !changes.has_more {
@@ -170,14 +170,14 @@ impl Looking {
         Ok(())
     }
 
-    async fn tell(
+    async fn report(
         &mut self,
         shared: &Shared,
         batches: &broadcast::Sender<Arc<FeedBatch>>,
         ids: &[DeliveryId],
     ) -> Result<(), StoreError> {
         let mut present = shared.present(ids).await?;
-        present.retain(|one| self.is_news(one));
+        present.retain(|one| self.is_new(one));
         if !present.is_empty() {
             // Fails if no stream is open any more.
             let _ = batches.send(Arc::new(FeedBatch { changes: present, cursor: self.from }));
@@ -187,28 +187,28 @@ impl Looking {
 
     /// Returns true if a delivery's change is to be reported, and remembers it as reported. The poller does
     /// not look for the start of an attempt: it reports an attempt in flight only for a new delivery.
-    fn is_news(&mut self, one: &Watched) -> bool {
+    fn is_new(&mut self, one: &Watched) -> bool {
         let delivery = &one.delivery;
         let seen = (delivery.state.status(), delivery.attempts);
-        let before = self.told.get(&delivery.id).map(|(seen, _)| *seen);
-        let is_news = match before {
+        let before = self.reported.get(&delivery.id).map(|(seen, _)| *seen);
+        let is_new = match before {
             _ if seen.0 == DeliveryStatus::InFlight => before.is_none() && seen.1 <= 1,
             Some(before) => before != seen,
             None => true,
         };
-        if is_news {
-            self.told.insert(delivery.id, (seen, self.number));
+        if is_new {
+            self.reported.insert(delivery.id, (seen, self.number));
         }
-        is_news
+        is_new
     }
 
     fn forget(&mut self) {
         let number = self.number;
-        self.told.retain(|_, (_, told_in)| *told_in + REMEMBER_STATES_FOR > number);
-        if self.accepted.len() + self.changed.len() + self.told.len() > MAX_REMEMBERED {
+        self.reported.retain(|_, (_, reported_in)| *reported_in + REMEMBERED_POLLS > number);
+        if self.accepted.len() + self.changed.len() + self.reported.len() > MAX_REMEMBERED {
             self.accepted.clear();
             self.changed.clear();
-            self.told.clear();
+            self.reported.clear();
         }
     }
 }

@@ -8,12 +8,12 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use tokio::sync::broadcast;
 
-use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Seat, Shared};
+use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Shared, StreamPermit};
 
 /// An open stream; dropping it closes it.
 pub struct Subscription {
     shared: Arc<Shared>,
-    seat: Seat,
+    permit: StreamPermit,
     batches: broadcast::Receiver<Arc<FeedBatch>>,
     stage: Stage,
 }
@@ -34,7 +34,7 @@ enum Stage {
 impl Subscription {
     pub(super) fn new(
         shared: Arc<Shared>,
-        seat: Seat,
+        permit: StreamPermit,
         batches: broadcast::Receiver<Arc<FeedBatch>>,
         first: Arc<FeedBatch>,
         since: Option<Timestamp>,
@@ -46,7 +46,7 @@ impl Subscription {
             }
             _ => Stage::First(first),
         };
-        Self { shared, seat, batches, stage }
+        Self { shared, permit, batches, stage }
     }
 
     /// Returns the next batch. Returns `None` once the process drains, if the stream is too far behind, or
@@ -60,11 +60,11 @@ impl Subscription {
         if matches!(self.stage, Stage::Live) {
             return Ok(tokio::select! {
                 biased;
-                () = self.seat.lost() => None,
+                () = self.permit.lost() => None,
                 batch = self.batches.recv() => batch.ok(),
             });
         }
-        if self.shared.is_closed() || self.seat.is_lost() {
+        if self.shared.is_closed() || self.permit.is_lost() {
             return Ok(None);
         }
         // The progress changes after the last wait only.
