@@ -155,7 +155,7 @@ impl Catalogue {
             return Ok(());
         }
         // The comparison of schemas may take a moment if there are many large ones.
-        let comparing = tokio::task::spawn_blocking(move || Snapshot::of(registered, &known));
+        let comparing = tokio::task::spawn_blocking(move || Snapshot::new(registered, &known));
         let Ok(next) = comparing.await else {
             return Err(StoreError::Internal("reading the event types was interrupted".into()));
         };

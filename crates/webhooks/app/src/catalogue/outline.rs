@@ -50,7 +50,7 @@ pub(super) struct Outline {
 impl Outline {
     /// Visits every part of a schema. A schema that has violations of form, too, is visited as far as it
     /// makes sense.
-    pub(super) fn of(schema: &Value) -> Self {
+    pub(super) fn new(schema: &Value) -> Self {
         let mut survey = Survey::new(schema);
         survey.part(schema, String::new());
         while let Some(next) = survey.ahead.pop_front() {

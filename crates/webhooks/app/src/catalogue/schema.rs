@@ -92,13 +92,13 @@ impl DataSchema {
         members.remove("$id");
 
         let nothing_matches = excludes_objects(members);
-        let outline = Outline::of(&schema);
+        let outline = Outline::new(&schema);
         // The meta-schema compiles the patterns too.
         let mut faults = if outline.has_large_pattern { Vec::new() } else { violations(&schema) };
         for fault in outline.faults {
-            let is_told =
+            let is_listed =
                 fault.detail == UNUSABLE_PATTERN && faults.iter().any(|it| it.pointer == fault.pointer);
-            if !is_told {
+            if !is_listed {
                 faults.push(fault);
             }
         }

@@ -31,7 +31,7 @@ impl Snapshot {
 
     /// Returns these and the registered types. A schema that is the same as in `before` keeps its
     /// allocation, by which its compiled form is found.
-    pub(super) fn of(registered: Registered, before: &Self) -> Self {
+    pub(super) fn new(registered: Registered, before: &Self) -> Self {
         let Self { mut types, .. } = Self::built_in();
         for RegisteredType { name, description, schema, created_at, updated_at } in registered.types {
             let known = before.types.get(&name).map(|known| &known.schema);

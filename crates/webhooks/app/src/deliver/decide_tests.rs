@@ -78,11 +78,11 @@ fn a_410_fails_the_delivery_and_disables_the_webhook() {
 #[test]
 fn an_attempt_counts_for_health_whatever_its_trigger() {
     for trigger in [Trigger::Automatic, Trigger::Manual, Trigger::Replay] {
-        let told =
+        let effect =
             |outcome: &AttemptOutcome| decide(&leased(trigger, 1, false), outcome, SOON, NOW, 0.0).health;
-        assert_eq!(told(&answered(200, &[])), HealthEffect::Succeeded);
-        assert_eq!(told(&answered(404, &[])), HealthEffect::Rejected);
-        assert_eq!(told(&answered(503, &[])), HealthEffect::Unavailable);
+        assert_eq!(effect(&answered(200, &[])), HealthEffect::Succeeded);
+        assert_eq!(effect(&answered(404, &[])), HealthEffect::Rejected);
+        assert_eq!(effect(&answered(503, &[])), HealthEffect::Unavailable);
     }
 }
 

@@ -262,7 +262,7 @@ fn deliveries_in_flight_count_under_the_current_standing() {
     let (mut shares, due) = (shares(32), due(None, None));
     (0..4).for_each(|_| shares.claimed(due.id));
     let held = |shares: &FairShares, standing| {
-        let held = shares.holdings.of(standing);
+        let held = shares.holdings.held_by(standing);
         (held.slots, held.places, held.webhooks)
     };
     assert_eq!(held(&shares, Standing::Unknown), (4, 4, 1));

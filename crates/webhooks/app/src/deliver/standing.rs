@@ -153,7 +153,7 @@ impl Holdings {
     }
 
     #[cfg(test)]
-    pub(super) fn of(&self, standing: Standing) -> Held {
+    pub(super) fn held_by(&self, standing: Standing) -> Held {
         self.held[standing as usize]
     }
 

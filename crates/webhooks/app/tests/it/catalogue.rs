@@ -41,13 +41,13 @@ async fn faults(world: &World, data: &Value) -> Vec<(String, String)> {
         Err(PublishError::Invalid(faults)) => faults,
         Err(error) => panic!("{error:?}"),
     };
-    let told = refused.into_iter().map(|found| match found.fault {
+    let listed = refused.into_iter().map(|found| match found.fault {
         DraftFault::Data { pointer, detail } => (pointer, detail),
         other => panic!("{other:?}"),
     });
-    let mut told: Vec<_> = told.collect();
-    told.sort();
-    told
+    let mut listed: Vec<_> = listed.collect();
+    listed.sort();
+    listed
 }
 
 async fn pointers(world: &World, data: &Value) -> Vec<String> {
@@ -59,9 +59,9 @@ async fn refusal(schema: &Value) -> Vec<(String, String)> {
     match Catalogue::vet_schema(schema.to_string().into()).await {
         Ok(()) => Vec::new(),
         Err(CatalogueError::Schema(faults)) => {
-            let mut told: Vec<_> = faults.into_iter().map(|fault| (fault.pointer, fault.detail)).collect();
-            told.sort();
-            told
+            let mut listed: Vec<_> = faults.into_iter().map(|fault| (fault.pointer, fault.detail)).collect();
+            listed.sort();
+            listed
         }
         Err(error) => panic!("{error:?}"),
     }
@@ -306,8 +306,8 @@ async fn an_unusable_schema_is_refused_at_its_place() {
     ] {
         let found = refusal(&schema).await;
         let at: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
-        let is_told_briefly = found.iter().all(|(_, detail)| (1..400).contains(&detail.len()));
-        if at != places || !is_told_briefly {
+        let is_brief = found.iter().all(|(_, detail)| (1..400).contains(&detail.len()));
+        if at != places || !is_brief {
             let text = schema.to_string();
             surprises.push(format!("{}: {found:?}", &text[..text.len().min(200)]));
         }

@@ -158,9 +158,9 @@ async fn a_failing_webhook_is_disabled_and_published_once() {
     assert_eq!(body["data"]["webhook_id"], broken.id.to_string());
     assert_eq!(body["data"]["reason"], "failing");
     assert_eq!(body["data"]["disabled_at"], since.to_string());
-    let told_since: rdev_webhooks_domain::Timestamp =
+    let announced_since: rdev_webhooks_domain::Timestamp =
         body["data"]["failing_since"].as_str().unwrap().parse().unwrap();
-    assert!(told_since.since(failing_since) < HOUR, "{told_since}");
+    assert!(announced_since.since(failing_since) < HOUR, "{announced_since}");
     assert_eq!((notices[0].deliveries.succeeded, notices[0].deliveries.total()), (1, 1));
     assert_eq!(world.deliveries_of(&observer).await.len(), 1, "`webhook.*` matches it, `*` does not");
     assert_eq!(world.deliveries_of(&everything).await.len(), 4);
@@ -262,13 +262,13 @@ async fn a_project_receives_the_events_of_its_own_webhooks() {
     pass(Duration::from_secs(1)).await;
     world.disabling(5 * DAY).pass().await;
 
-    let told: Vec<_> = world.notices().await.into_iter().map(|notice| notice.event).collect();
+    let announced: Vec<_> = world.notices().await.into_iter().map(|notice| notice.event).collect();
     let about = |webhook: &Webhook| {
         let id = webhook.id.to_string();
-        let found = told.iter().find(|event| String::from_utf8_lossy(&event.body).contains(&id));
+        let found = announced.iter().find(|event| String::from_utf8_lossy(&event.body).contains(&id));
         found.unwrap().project.as_ref().map(ToString::to_string)
     };
-    assert_eq!(told.len(), 2);
+    assert_eq!(announced.len(), 2);
     assert_eq!((about(&of_a).as_deref(), about(&of_both)), (Some("a"), None));
     for (observer, expected) in [(by_name, 1), (by_prefix, 1), (of_b, 0), (of_all, 2)] {
         assert_eq!(world.deliveries_of(&observer).await.len(), expected, "{:?}", observer.projects);

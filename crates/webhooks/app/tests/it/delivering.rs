@@ -55,10 +55,10 @@ async fn a_delivery_fails_after_three_attempts_and_can_be_redelivered() {
     worker.stop().await;
     let page = PageRequest { limit: 10, before: None };
     let attempts = world.store.attempts(delivery.id, page).await.unwrap().items;
-    let told: Vec<_> =
+    let made: Vec<_> =
         attempts.iter().map(|attempt| (attempt.number, attempt.trigger, attempt.outcome.status())).collect();
     let automatic = |number| (number, Trigger::Automatic, Some(500));
-    assert_eq!(told, [(4, Trigger::Manual, Some(200)), automatic(3), automatic(2), automatic(1)]);
+    assert_eq!(made, [(4, Trigger::Manual, Some(200)), automatic(3), automatic(2), automatic(1)]);
 }
 
 #[tokio::test(start_paused = true)]

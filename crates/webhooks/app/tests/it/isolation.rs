@@ -87,7 +87,7 @@ impl Scene {
 
     /// Checks that each other webhook gets its delivery in time, and the slow one `at_once` deliveries before
     /// it responds to any.
-    async fn nobody_waits(&mut self, when: &str, at_once: u32) {
+    async fn no_webhook_waits(&mut self, when: &str, at_once: u32) {
         self.delivers(&self.good, &format!("{when}: a good one")).await;
         for _ in 0..at_once {
             self.delivers(&self.slow, &format!("{when}: a slow one")).await;
@@ -118,7 +118,7 @@ fn pools() -> [WorkerOptions; 2] {
     [WorkerOptions::default(), small]
 }
 
-async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answer, events: u32) {
+async fn no_webhook_waits_beside(crowd: usize, options: WorkerOptions, answer: Answer, events: u32) {
     let mut scene = Scene::new(crowd, options, answer).await;
     let worker = scene.start();
     scene.delivers(&scene.slow, "the first").await;
@@ -127,8 +127,8 @@ async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answe
         scene.world.publish().await;
     }
     pass(Duration::from_millis(10)).await;
-    scene.nobody_waits("at first", 3).await;
-    scene.nobody_waits("later", 3).await;
+    scene.no_webhook_waits("at first", 3).await;
+    scene.no_webhook_waits("later", 3).await;
     worker.kill().await;
     // The deliveries of the killed worker become claimable when its leases end, all at once.
     pass(PATIENCE + MINUTE).await;
@@ -136,30 +136,30 @@ async fn nobody_waits_beside(crowd: usize, options: WorkerOptions, answer: Answe
     // The new worker does not know the slow webhook. Its second delivery comes after the first ones of all
     // others.
     let at_once = if scene.options.workers == 1 { 1 } else { 3 };
-    scene.nobody_waits("after a crash", at_once).await;
+    scene.no_webhook_waits("after a crash", at_once).await;
     pass(PATIENCE + Duration::from_secs(1)).await;
-    scene.nobody_waits("when the retries of all are due", 3).await;
+    scene.no_webhook_waits("when the retries of all are due", 3).await;
     worker.kill().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_hundred_silent_endpoints_delay_no_other_webhook() {
     for options in pools() {
-        nobody_waits_beside(200, options, Answer::Hang, 5).await;
+        no_webhook_waits_beside(200, options, Answer::Hang, 5).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_silent_endpoints_delay_no_other_webhook() {
     for options in pools() {
-        nobody_waits_beside(1_000, options, Answer::Hang, 1).await;
+        no_webhook_waits_beside(1_000, options, Answer::Hang, 1).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn endpoints_that_use_almost_their_whole_deadline_delay_no_other_webhook() {
     let answer = Answer::StatusAfter(200, PATIENCE - Duration::from_secs(1));
-    nobody_waits_beside(300, WorkerOptions::default(), answer, 4).await;
+    no_webhook_waits_beside(300, WorkerOptions::default(), answer, 4).await;
 }
 
 #[tokio::test(start_paused = true)]
