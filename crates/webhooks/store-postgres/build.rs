@@ -1,5 +1,5 @@
 //! Recompiles when a migration is added: `migrate!` alone only sees changes of existing ones.
 
 fn main() {
-    println!("cargo:rerun-if-changed=../../../migrations/webhooks/postgres");
+    println!("cargo:rerun-if-changed=migrations");
 }

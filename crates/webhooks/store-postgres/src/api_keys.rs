@@ -12,9 +12,22 @@ use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
 use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, texts, to_sql_time};
 use crate::error::corrupt;
+use crate::store::PostgresStore;
+
+/// A query for [`ApiKeyRow`]s under the given conditions.
+macro_rules! api_key_rows {
+    ($conditions:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            ApiKeyRow,
+            "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at "
+                + "FROM rdev_webhooks.api_keys "
+                + $conditions
+            $(, $argument)*
+        )
+    };
+}
 
 #[async_trait]
 impl ApiKeyRepository for PostgresStore {
@@ -50,14 +63,7 @@ impl ApiKeyRepository for PostgresStore {
             .inner
             .write()
             .run(async |conn| {
-                sqlx::query_as!(
-                    ApiKeyRow,
-                    "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-                     FROM rdev_webhooks.api_keys WHERE hash = $1",
-                    hash.as_bytes()
-                )
-                .fetch_optional(&mut **conn)
-                .await
+                api_key_rows!("WHERE hash = $1", hash.as_bytes()).fetch_optional(&mut **conn).await
             })
             .await?;
         row.map(ApiKeyRow::key).transpose()
@@ -67,16 +73,7 @@ impl ApiKeyRepository for PostgresStore {
         let row = self
             .inner
             .browse()
-            .run(async |conn| {
-                sqlx::query_as!(
-                    ApiKeyRow,
-                    "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-                     FROM rdev_webhooks.api_keys WHERE id = $1",
-                    id.as_uuid()
-                )
-                .fetch_optional(&mut **conn)
-                .await
-            })
+            .run(async |conn| api_key_rows!("WHERE id = $1", id.as_uuid()).fetch_optional(&mut **conn).await)
             .await?;
         row.map(ApiKeyRow::key).transpose()
     }
@@ -86,10 +83,8 @@ impl ApiKeyRepository for PostgresStore {
             .inner
             .listings()
             .run(async |conn| {
-                sqlx::query_as!(
-                    ApiKeyRow,
-                    "SELECT id, hint, name, scopes, projects, created_at, expires_at, last_used_at
-                     FROM rdev_webhooks.api_keys WHERE $1::uuid IS NULL OR id < $1
+                api_key_rows!(
+                    "WHERE $1::uuid IS NULL OR id < $1
                      ORDER BY id DESC LIMIT $2",
                     page.before.map(|before| before.as_uuid()),
                     i64::from(page.limit) + 1,

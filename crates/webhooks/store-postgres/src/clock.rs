@@ -16,9 +16,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connect::Pool;
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::error::describe;
+use crate::pool::Pool;
 
 /// The interval between two readings of the database's clock.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -6,7 +6,24 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 
-use crate::connect::ConnectFailure;
+/// An error within a transaction: one of the driver, or one of the store's own checks.
+#[derive(Debug)]
+pub(crate) enum DbError {
+    Driver(sqlx::Error),
+    Store(StoreError),
+}
+
+impl From<sqlx::Error> for DbError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<StoreError> for DbError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// The server's error for a statement, without its `DETAIL`, which may quote a row.
 #[derive(Debug)]
@@ -32,17 +49,6 @@ impl StdError for Refusal {}
 pub(crate) fn is_out_of_space(error: &sqlx::Error) -> bool {
     let refused = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     refused.is_some_and(|code| ["53100", "58030"].contains(&&*code))
-}
-
-/// Returns the error for a failed connection.
-pub(crate) fn connect_error(failure: ConnectFailure) -> StoreError {
-    match failure {
-        ConnectFailure::Driver(error) => store_error(error),
-        ConnectFailure::Host { cause, host } => {
-            StoreError::unavailable(PublicCause::with_source(cause.to_string(), host))
-        }
-        other => StoreError::unavailable(PublicCause::new(other.to_string())),
-    }
 }
 
 /// Returns the error for a server that did not respond in time.

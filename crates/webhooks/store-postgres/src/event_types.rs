@@ -6,10 +6,10 @@ use rdev_webhooks_domain::ports::{EventTypeRepository, Registered, RemovedType, 
 use rdev_webhooks_domain::{EventType, RegisteredType, Timestamp};
 use sqlx::{Connection, PgConnection};
 
-use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::damage;
 use crate::error::corrupt;
+use crate::store::PostgresStore;
 
 #[async_trait]
 impl EventTypeRepository for PostgresStore {

@@ -6,11 +6,12 @@ use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use uuid::Uuid;
 
-use crate::connect::{APPLICATION_NAME, PostgresStore};
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::damage;
 use crate::error::corrupt;
+use crate::pool::server::APPLICATION_NAME;
 use crate::rows::{DeliveryRow, to_delivery};
+use crate::store::PostgresStore;
 
 #[async_trait]
 impl DeliveryFeed for PostgresStore {
@@ -65,9 +66,9 @@ impl DeliveryFeed for PostgresStore {
                            WHERE (a.recorded_at, a.delivery_id) > ($1, $2) AND a.failure_class IS NOT NULL
                            ORDER BY a.recorded_at, a.delivery_id LIMIT $3)
                            UNION ALL
-                           (SELECT r.at, r.delivery_id FROM rdev_webhooks.reopened r
-                           WHERE (r.at, r.delivery_id) > ($1, $2)
-                           ORDER BY r.at, r.delivery_id LIMIT $3)
+                           (SELECT r.reopened_at, r.delivery_id FROM rdev_webhooks.reopened_deliveries r
+                           WHERE (r.reopened_at, r.delivery_id) > ($1, $2)
+                           ORDER BY r.reopened_at, r.delivery_id LIMIT $3)
                        ) x
                        GROUP BY x.at, x.id ORDER BY x.at, x.id LIMIT $3"#,
                     to_sql_time(after.at),
@@ -111,9 +112,9 @@ impl DeliveryFeed for PostgresStore {
                         FROM unnest($1::uuid[]) AS g(id)
                         JOIN rdev_webhooks.delivery_queue q ON q.id = g.id
                         CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
-                            q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status) s
+                            q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status) s
                         UNION ALL
-                        SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.outcome, d.finished_at, d.reason
+                        SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.status, d.finished_at, d.reason
                         FROM unnest($1::uuid[]) AS g(id)
                         JOIN rdev_webhooks.deliveries d ON d.id = g.id
                     ) x

@@ -1,5 +1,7 @@
 //! [`DeliveryHistory`] on Postgres.
 
+mod prune;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,11 +12,10 @@ use rdev_webhooks_domain::{
 };
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::{to_i32, to_u32};
 use crate::error::corrupt;
-use crate::prune::prune;
 use crate::rows::{AttemptRow, DeliveryRow, to_attempt, to_delivery};
+use crate::store::PostgresStore;
 use crate::visible::{self, Range};
 
 #[async_trait]
@@ -77,17 +78,17 @@ impl DeliveryHistory for PostgresStore {
                     AttemptRow,
                     r#"SELECT number AS "number!", trigger::text AS "trigger!", started_at AS "started_at!",
                          duration_ns AS "duration_ns!", dns_ns, connect_ns, tls_ns, first_byte_ns,
-                         signature AS "signature!", status, response_headers, response_body,
+                         signature AS "signature!", response_status, response_headers, response_body,
                          response_truncated, failure_class, failure_detail
                      FROM (
                          SELECT number, trigger, started_at, duration_ns, dns_ns, connect_ns, tls_ns,
-                             first_byte_ns, signature, status, response_headers, response_body,
+                             first_byte_ns, signature, response_status, response_headers, response_body,
                              response_truncated, failure_class, failure_detail
                          FROM rdev_webhooks.attempts WHERE delivery_id = $1
                          UNION ALL
                          SELECT attempts, success_trigger, success_started_at, success_duration_ns,
                              success_dns_ns, success_connect_ns, success_tls_ns,
-                             success_first_byte_ns, success_signature, success_status,
+                             success_first_byte_ns, success_signature, success_response_status,
                              success_response_headers, success_response_body,
                              success_response_truncated, NULL, NULL
                          FROM rdev_webhooks.deliveries
@@ -108,7 +109,7 @@ impl DeliveryHistory for PostgresStore {
     }
 
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
-        prune(self.inner.upkeep(), &self.inner.time, self.inner.key_lifetime, retention).await
+        prune::prune(self.inner.upkeep(), &self.inner.time, self.inner.key_lifetime, retention).await
     }
 }
 
@@ -146,44 +147,9 @@ async fn select(
         .inner
         .listings()
         .run(async |conn| {
-            sqlx::query_as!(
+            sqlx::query_file_as!(
                 DeliveryRow,
-                r#"
-                SELECT x.id AS "id!", x.event_id AS "event_id!", e.event_type, e.project,
-                    x.webhook_id AS "webhook_id!", x.attempts AS "attempts!", x.status AS "status!",
-                    x.at AS "at!", x.reason
-                FROM (
-                    (SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
-                        CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
-                        NULL AS reason
-                    FROM rdev_webhooks.delivery_queue q
-                    CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
-                        q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status) s
-                    WHERE q.id BETWEEN $1 AND $2
-                        AND ($3::uuid IS NULL OR q.webhook_id = $3)
-                        AND ($4::uuid IS NULL OR q.event_id = $4)
-                        AND ($5::text IS NULL AND $6::text IS NULL OR (
-                            SELECT ($5 IS NULL OR e.event_type = $5) AND ($6 IS NULL OR e.project = $6)
-                            FROM rdev_webhooks.events e WHERE e.id = q.event_id))
-                        AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
-                            AND s.status = $7))
-                    ORDER BY q.id DESC LIMIT $8)
-                    UNION ALL
-                    (SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.outcome, d.finished_at, d.reason
-                    FROM rdev_webhooks.deliveries d
-                    WHERE d.id BETWEEN $1 AND $2
-                        AND ($3::uuid IS NULL OR d.webhook_id = $3)
-                        AND ($4::uuid IS NULL OR d.event_id = $4)
-                        AND ($5::text IS NULL AND $6::text IS NULL OR (
-                            SELECT ($5 IS NULL OR e.event_type = $5) AND ($6 IS NULL OR e.project = $6)
-                            FROM rdev_webhooks.events e WHERE e.id = d.event_id))
-                        AND ($7::text IS NULL OR d.outcome = $7)
-                    ORDER BY d.id DESC LIMIT $8)
-                    ORDER BY id DESC LIMIT $8
-                ) x
-                JOIN rdev_webhooks.events e ON e.id = x.event_id
-                ORDER BY x.id DESC
-                "#,
+                "src/history/list.sql",
                 range.from,
                 range.to,
                 filter.webhook.map(|webhook| webhook.as_uuid()),

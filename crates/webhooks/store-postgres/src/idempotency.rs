@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_keyring::Keyring;
+use rdev_keyring::{Keyring, SealedColumn};
 use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::connect::{Inner, PostgresStore};
 use crate::convert::to_micros_up;
-use crate::error::corrupt;
-use crate::sealing::place;
+use crate::error::{DbError, corrupt};
+use crate::store::{Inner, PostgresStore};
 
 pub(crate) const TABLE: &str = "idempotency_keys";
-pub(crate) const OPERATION: &str = "operation";
-pub(crate) const ANSWER: &str = "answer";
+pub(crate) const OPERATION: SealedColumn = SealedColumn::new(TABLE, "operation");
+pub(crate) const RESPONSE: SealedColumn = SealedColumn::new(TABLE, "response");
 
 /// The maximum number of keys that one statement deletes.
 const PRUNE_STEP: i64 = 1_000;
@@ -31,19 +30,19 @@ impl IdempotencyRepository for PostgresStore {
         }
         self.inner
             .write()
-            .run(async |conn| {
+            .run_checked(async |conn| {
                 let mut tx = conn.begin().await?;
                 let state = take_over(&mut tx, keyring, request, &sealed).await?;
                 tx.commit().await?;
                 Ok(state)
             })
-            .await?
+            .await
     }
 
     async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
         let keyring = &self.inner.keyring;
         let answer = match end {
-            KeyEnd::Answered(answer) => Some(seal(keyring, ANSWER, key, &answer.0)?),
+            KeyEnd::Answered(answer) => Some(seal(keyring, RESPONSE, key, &answer.0)?),
             KeyEnd::Undone => return forget(&self.inner, key, token).await,
             KeyEnd::Unsettled => None,
         };
@@ -53,8 +52,8 @@ impl IdempotencyRepository for PostgresStore {
             .run(async |conn| {
                 sqlx::query!(
                     "UPDATE rdev_webhooks.idempotency_keys
-                     SET answer = $4, lease_until = rdev_webhooks.now()
-                     WHERE owner = $1 AND digest = $2 AND lease_token = $3 AND answer IS NULL",
+                     SET response = $4, lease_expires_at = rdev_webhooks.now()
+                     WHERE owner = $1 AND digest = $2 AND lease_token = $3 AND response IS NULL",
                     owner(key),
                     key.digest(),
                     token.as_i64(),
@@ -102,7 +101,7 @@ async fn take(store: &Inner, request: &KeyRequest, sealed: &[u8]) -> Result<bool
         .run(async |conn| {
             sqlx::query!(
                 "INSERT INTO rdev_webhooks.idempotency_keys
-                     (owner, digest, operation, lease_token, lease_until, expires_at)
+                     (owner, digest, operation, lease_token, lease_expires_at, expires_at)
                  VALUES ($1, $2, $3, $4,
                      rdev_webhooks.now() + $5::int8 * interval '1 microsecond',
                      rdev_webhooks.now() + $6::int8 * interval '1 microsecond')
@@ -128,11 +127,11 @@ async fn take_over(
     keyring: &Keyring,
     request: &KeyRequest,
     sealed: &[u8],
-) -> Result<Result<KeyState, StoreError>, sqlx::Error> {
+) -> Result<KeyState, DbError> {
     let key = &request.key;
     let known = sqlx::query!(
-        r#"SELECT operation, answer,
-               (extract(epoch FROM lease_until - rdev_webhooks.now()) * 1000000)::int8 AS "left_us!",
+        r#"SELECT operation, response,
+               (extract(epoch FROM lease_expires_at - rdev_webhooks.now()) * 1000000)::int8 AS "left_us!",
                expires_at <= rdev_webhooks.now() AS "expired!"
            FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE"#,
         owner(key),
@@ -142,33 +141,30 @@ async fn take_over(
     .await?;
     let Some(known) = known else {
         // The key was deleted at this moment: its holder had it just now.
-        return Ok(Ok(KeyState::InUse { for_at_most: Duration::ZERO }));
+        return Ok(KeyState::InUse { for_at_most: Duration::ZERO });
     };
     let (operation, state) = if known.expired {
         (sealed, KeyState::Taken { operation: request.operation, repeats: false })
     } else {
-        let operation = match open_operation(keyring, key, &known.operation) {
-            Ok(operation) => operation,
-            Err(error) => return Ok(Err(error)),
-        };
+        let operation = open_operation(keyring, key, &known.operation)?;
         if operation.fingerprint != request.operation.fingerprint {
-            return Ok(Ok(KeyState::OtherRequest));
+            return Ok(KeyState::OtherRequest);
         }
-        if let Some(answer) = known.answer {
-            return Ok(open_answer(keyring, key, &answer).map(KeyState::Answered));
+        if let Some(answer) = known.response {
+            return Ok(KeyState::Answered(open_answer(keyring, key, &answer)?));
         }
         if let Some(left) = u64::try_from(known.left_us).ok().filter(|left| *left > 0) {
-            return Ok(Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) }));
+            return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
         }
         (known.operation.as_slice(), KeyState::Taken { operation, repeats: true })
     };
     sqlx::query!(
         "UPDATE rdev_webhooks.idempotency_keys
-         SET operation = $3, answer = NULL, lease_token = $4,
-             lease_until = rdev_webhooks.now() + $5::int8 * interval '1 microsecond',
+         SET operation = $3, response = NULL, lease_token = $4,
+             lease_expires_at = rdev_webhooks.now() + $5::int8 * interval '1 microsecond',
              expires_at = CASE WHEN $7 THEN rdev_webhooks.now() + $6::int8 * interval '1 microsecond'
                  ELSE expires_at END,
-             done = done AND NOT $7
+             is_done = is_done AND NOT $7
          WHERE owner = $1 AND digest = $2",
         owner(key),
         key.digest(),
@@ -180,7 +176,7 @@ async fn take_over(
     )
     .execute(conn)
     .await?;
-    Ok(Ok(state))
+    Ok(state)
 }
 
 async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Result<bool, StoreError> {
@@ -189,7 +185,7 @@ async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Resul
         .run(async |conn| {
             sqlx::query!(
                 "DELETE FROM rdev_webhooks.idempotency_keys
-                 WHERE owner = $1 AND digest = $2 AND lease_token = $3 AND answer IS NULL",
+                 WHERE owner = $1 AND digest = $2 AND lease_token = $3 AND response IS NULL",
                 owner(key),
                 key.digest(),
                 token.as_i64(),
@@ -205,7 +201,7 @@ async fn forget(store: &Inner, key: &IdempotencyKey, token: LeaseToken) -> Resul
 /// transaction ends.
 pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<bool, sqlx::Error> {
     let done = sqlx::query_scalar!(
-        "SELECT done FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE",
+        "SELECT is_done FROM rdev_webhooks.idempotency_keys WHERE owner = $1 AND digest = $2 FOR UPDATE",
         owner(key),
         key.digest(),
     )
@@ -217,7 +213,7 @@ pub(crate) async fn is_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Resu
 /// Records that this transaction executes the operation under a key.
 pub(crate) async fn note_done(tx: &mut PgConnection, key: &IdempotencyKey) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE rdev_webhooks.idempotency_keys SET done = true WHERE owner = $1 AND digest = $2",
+        "UPDATE rdev_webhooks.idempotency_keys SET is_done = true WHERE owner = $1 AND digest = $2",
         owner(key),
         key.digest(),
     )
@@ -243,17 +239,19 @@ pub(crate) fn key(owner: Uuid, digest: &str) -> Option<IdempotencyKey> {
     Some(IdempotencyKey::from_digest(owner, bytes))
 }
 
-fn seal(keyring: &Keyring, column: &str, key: &IdempotencyKey, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-    keyring
-        .seal(plain, place(TABLE, column, key).as_bytes())
-        .map_err(|error| StoreError::Internal(error.into()))
+fn seal(
+    keyring: &Keyring,
+    column: SealedColumn,
+    key: &IdempotencyKey,
+    plain: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    column.seal(keyring, key, plain).map_err(|error| StoreError::Internal(error.into()))
 }
 
 fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Result<Operation, StoreError> {
-    let plain = keyring
-        .open(sealed, place(TABLE, OPERATION, key).as_bytes())
-        .map_err(|error| corrupt(TABLE, OPERATION, key, error))?;
-    Operation::from_bytes(&plain).ok_or_else(|| corrupt(TABLE, OPERATION, key, "has the wrong length"))
+    let column = OPERATION.column;
+    let plain = OPERATION.open(keyring, key, sealed).map_err(|error| corrupt(TABLE, column, key, error))?;
+    Operation::from_bytes(&plain).ok_or_else(|| corrupt(TABLE, column, key, "has the wrong length"))
 }
 
 fn open_answer(
@@ -261,8 +259,7 @@ fn open_answer(
     key: &IdempotencyKey,
     sealed: &[u8],
 ) -> Result<RememberedAnswer, StoreError> {
-    let plain = keyring
-        .open(sealed, place(TABLE, ANSWER, key).as_bytes())
-        .map_err(|error| corrupt(TABLE, ANSWER, key, error))?;
+    let plain =
+        RESPONSE.open(keyring, key, sealed).map_err(|error| corrupt(TABLE, RESPONSE.column, key, error))?;
     Ok(RememberedAnswer(plain.to_vec().into()))
 }

@@ -1,51 +1,21 @@
 //! The readiness check: whether the database supports everything that this program does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 use sqlx::{Connection, PgConnection};
 
-use crate::connect::Inner;
-use crate::error::is_out_of_space;
 use crate::schema::{SchemaState, read_version};
+use crate::store::Inner;
 
 /// The time for which a successful test write is valid, unless a statement has failed since.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
-/// The known state of the database, besides the pools' knowledge of its connections.
-#[derive(Default)]
-pub(crate) struct Readiness {
-    /// When the last check succeeded.
-    checked: Mutex<Option<Instant>>,
-    /// Whether a statement found the server's disk full.
-    out_of_space: AtomicBool,
-}
-
-impl Readiness {
-    /// Records the error of a failed statement.
-    pub(crate) fn note(&self, error: &sqlx::Error) {
-        if is_out_of_space(error) {
-            self.out_of_space.store(true, Ordering::Relaxed);
-        }
-        *self.checked() = None;
-    }
-
-    /// Records that a statement got no connection.
-    pub(crate) fn note_unreachable(&self) {
-        *self.checked() = None;
-    }
-
-    fn checked(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Checks that this program knows the schema, that no privilege is missing, that a commit reaches the disk,
 /// and that the disk has room.
 pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
-    let readiness = inner.readiness();
+    let readiness = &inner.readiness;
     let is_fresh = readiness.checked().is_some_and(|at| at.elapsed() < TRUSTED_FOR);
     let begun = Instant::now();
     let (version, missing) = inner

@@ -14,8 +14,8 @@ use rdev_webhooks_domain::{
 use sqlx::Connection;
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, texts, to_sql_time};
+use crate::store::PostgresStore;
 pub(crate) use rows::hurry;
 use rows::{replay_rows, save, to_i64, to_replay};
 
@@ -31,21 +31,21 @@ impl ReplayRepository for PostgresStore {
             .run(async |conn| {
                 sqlx::query!(
                     r#"
-                    SELECT rdev_webhooks.now() AS "at!", count(*) AS "looked_at!",
-                        count(*) FILTER (WHERE l.place < $6 AND l.outcome = $2
+                    SELECT rdev_webhooks.now() AS "at!", count(*) AS "scanned!",
+                        count(*) FILTER (WHERE l.position < $6 AND l.status = $2
                             AND l.finished_at <= rdev_webhooks.now()
                             AND ($5::text[] IS NULL OR (SELECT e.project
                                 FROM rdev_webhooks.events e WHERE e.id = l.event_id) = ANY($5))) AS "matched!"
                     FROM (
-                        SELECT d.event_id, d.outcome, d.finished_at, row_number() OVER (ORDER BY d.id) AS place
+                        SELECT d.event_id, d.status, d.finished_at, row_number() OVER (ORDER BY d.id) AS position
                         FROM (
-                            (SELECT d.id, d.event_id, d.outcome, d.finished_at
+                            (SELECT d.id, d.event_id, d.status, d.finished_at
                             FROM rdev_webhooks.deliveries d
-                            WHERE $2 <> 'succeeded' AND d.webhook_id = $1 AND d.outcome = $2
-                                AND d.outcome <> 'succeeded' AND d.id > $3 AND d.id < $4
+                            WHERE $2 <> 'succeeded' AND d.webhook_id = $1 AND d.status = $2
+                                AND d.status <> 'succeeded' AND d.id > $3 AND d.id < $4
                             ORDER BY d.id LIMIT $6)
                             UNION ALL
-                            (SELECT d.id, d.event_id, d.outcome, d.finished_at
+                            (SELECT d.id, d.event_id, d.status, d.finished_at
                             FROM rdev_webhooks.deliveries d
                             WHERE $2 = 'succeeded' AND d.webhook_id = $1 AND d.id > $3 AND d.id < $4
                             ORDER BY d.id LIMIT $6)
@@ -65,7 +65,7 @@ impl ReplayRepository for PostgresStore {
             .await?;
         Ok(Matched {
             deliveries: u64::try_from(row.matched).unwrap_or(0),
-            is_exact: row.looked_at < most,
+            is_exact: row.scanned < most,
             at: from_sql_time(row.at),
         })
     }
@@ -85,7 +85,7 @@ impl ReplayRepository for PostgresStore {
                 // The row's lock prevents that the webhook is disabled, moved or deleted before the
                 // transaction ends.
                 let enabled = sqlx::query_scalar!(
-                    r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
+                    r#"SELECT disabled_at IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
                      WHERE id = $1 AND deleted_at IS NULL
                          AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2)) FOR SHARE"#,
                     selection.webhook_id.as_uuid(),
@@ -99,9 +99,9 @@ impl ReplayRepository for PostgresStore {
                     Some(true) => {}
                 }
                 let inserted = sqlx::query!(
-                    "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, projects,
-                         matched, matched_exactly, matched_at, looked_to, queued, waiting, succeeded,
-                         failed, cancelled, state, ended_at, open, look_at)
+                    "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, status, projects,
+                         matched, matched_exactly, matched_at, scan_cursor, queued, pending_count, succeeded,
+                         failed, cancelled, state, ended_at, is_open, next_step_at)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, 0, $11, $12, $13,
                          CASE WHEN $13 THEN rdev_webhooks.now() END)
                      ON CONFLICT (webhook_id) WHERE state = 'running' DO NOTHING",
@@ -169,25 +169,22 @@ impl ReplayRepository for PostgresStore {
     async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
         self.inner
             .write()
-            .run(async |conn| {
+            .run_checked(async |conn| {
                 let mut tx = conn.begin().await?;
                 let row = replay_rows!("WHERE r.id = $1 FOR UPDATE", id.as_uuid());
                 let Some(row) = row.fetch_optional(&mut *tx).await? else {
-                    return Ok(Ok(None));
+                    return Ok(None);
                 };
                 let now = from_sql_time(row.now);
-                let mut replay = match to_replay(row) {
-                    Ok(replay) => replay,
-                    Err(error) => return Ok(Err(error)),
-                };
+                let mut replay = to_replay(row)?;
                 if !replay.cancel(CancelReason::Requested, now) {
-                    return Ok(Ok(Some(ReplayCancelled::Ended(replay))));
+                    return Ok(Some(ReplayCancelled::Ended(replay)));
                 }
                 save(&mut tx, &replay).await?;
                 tx.commit().await?;
-                Ok(Ok(Some(ReplayCancelled::Cancelled(replay))))
+                Ok(Some(ReplayCancelled::Cancelled(replay)))
             })
-            .await?
+            .await
     }
 
     async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
@@ -198,7 +195,7 @@ impl ReplayRepository for PostgresStore {
             .run(async |conn| {
                 sqlx::query_scalar!(
                     "SELECT id FROM rdev_webhooks.replays
-                     WHERE look_at <= rdev_webhooks.now() AND id > $1 ORDER BY id LIMIT $2",
+                     WHERE next_step_at <= rdev_webhooks.now() AND id > $1 ORDER BY id LIMIT $2",
                     after,
                     i64::from(limit)
                 )

@@ -16,7 +16,7 @@ use crate::error::corrupt;
 /// The row of an event, with its deliveries counted.
 pub(crate) struct EventRow {
     pub(crate) id: Uuid,
-    pub(crate) occurred_at: DateTime<Utc>,
+    pub(crate) timestamp: DateTime<Utc>,
     pub(crate) event_type: String,
     pub(crate) project: Option<String>,
     pub(crate) key: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) struct AttemptRow {
     pub(crate) tls_ns: Option<i64>,
     pub(crate) first_byte_ns: Option<i64>,
     pub(crate) signature: String,
-    pub(crate) status: Option<i32>,
+    pub(crate) response_status: Option<i32>,
     pub(crate) response_headers: Option<String>,
     pub(crate) response_body: Option<Vec<u8>>,
     pub(crate) response_truncated: Option<bool>,
@@ -76,7 +76,7 @@ pub(crate) fn to_event(row: EventRow) -> Result<EventRecord, StoreError> {
                 .project
                 .map(|project| project.parse().map_err(|e| unreadable("project")(boxed(e))))
                 .transpose()?,
-            timestamp: from_sql_time(row.occurred_at),
+            timestamp: from_sql_time(row.timestamp),
             body: row.body.into(),
         },
         deliveries: DeliveryCounts {
@@ -117,7 +117,7 @@ fn to_state(id: DeliveryId, row: &DeliveryRow) -> Result<DeliveryState, StoreErr
     let reason = row.reason.as_deref().unwrap_or_default();
     let unknown = || corrupt("deliveries", "reason", id, "an unknown reason");
     let status = DeliveryStatus::parse(&row.status)
-        .ok_or_else(|| corrupt("deliveries", "outcome", id, "an unknown outcome"))?;
+        .ok_or_else(|| corrupt("deliveries", "status", id, "an unknown status"))?;
     Ok(match status {
         DeliveryStatus::Pending => DeliveryState::Pending { due_at: at },
         DeliveryStatus::InFlight => DeliveryState::InFlight { lease_expires_at: at },
@@ -135,10 +135,10 @@ fn to_state(id: DeliveryId, row: &DeliveryRow) -> Result<DeliveryState, StoreErr
 /// Converts the row of an attempt.
 pub(crate) fn to_attempt(id: DeliveryId, row: AttemptRow) -> Result<Attempt, StoreError> {
     let unreadable = |column, source| corrupt("attempts", column, id, source);
-    let response = match row.status {
+    let response = match row.response_status {
         None => None,
         Some(status) => Some(CapturedResponse {
-            status: u16::try_from(status).map_err(|e| unreadable("status", boxed(e)))?,
+            status: u16::try_from(status).map_err(|e| unreadable("response_status", boxed(e)))?,
             headers: serde_json::from_str(row.response_headers.as_deref().unwrap_or("[]"))
                 .map_err(|e| unreadable("response_headers", boxed(e)))?,
             body: Bytes::from(row.response_body.unwrap_or_default()),

@@ -8,8 +8,9 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 
-use crate::connect::{Purpose, Server, Session};
-use crate::error::{connect_error, store_error, timed_out};
+use crate::error::{store_error, timed_out};
+use crate::pool::server::Server;
+use crate::pool::session::{Purpose, Session};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -122,7 +123,7 @@ pub async fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
 
 async fn connect(server: &Server, purpose: Purpose) -> Result<PgConnection, StoreError> {
     let session = Session::new(purpose, MIGRATE_TIMEOUT);
-    let (conn, _) = server.connect(&session, CONNECT_TIMEOUT).await.map_err(connect_error)?;
+    let (conn, _) = server.connect(&session, CONNECT_TIMEOUT).await?;
     Ok(conn)
 }
 

@@ -13,8 +13,8 @@ use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time};
+use crate::store::PostgresStore;
 
 /// The maximum number of rows that one statement deletes.
 const STEP: i64 = 10_000;
@@ -74,8 +74,8 @@ impl PostgresStore {
             .browse()
             .run(async |conn| {
                 sqlx::query!(
-                    "DELETE FROM rdev_webhooks.webhook_statistics WHERE ctid = ANY(ARRAY(
-                         SELECT ctid FROM rdev_webhooks.webhook_statistics
+                    "DELETE FROM rdev_webhooks.statistics WHERE ctid = ANY(ARRAY(
+                         SELECT ctid FROM rdev_webhooks.statistics
                          WHERE bucket_seconds = $1 AND bucket_at < (SELECT seen_at FROM rdev_webhooks.retention)
                              - $2::int8 * interval '1 microsecond'
                          LIMIT $3))",
@@ -123,7 +123,7 @@ impl Columns {
 
 async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "INSERT INTO rdev_webhooks.webhook_statistics AS s (webhook_id, bucket_seconds, bucket_at,
+        "INSERT INTO rdev_webhooks.statistics AS s (webhook_id, bucket_seconds, bucket_at,
              succeeded, failed, cancelled, retries, attempts, latency, time_to_success)
          SELECT g.webhook_id, w.seconds,
              date_bin(w.seconds * interval '1 second', rdev_webhooks.now(), 'epoch'),
@@ -160,7 +160,7 @@ async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Resu
 async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
-         FROM rdev_webhooks.webhook_statistics
+         FROM rdev_webhooks.statistics
          WHERE webhook_id = $1 AND bucket_seconds = $2 AND bucket_at >= $3",
         webhook,
         seconds(span.bucket),

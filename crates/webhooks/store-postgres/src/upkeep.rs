@@ -9,9 +9,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connect::Pool;
 use crate::error::describe;
-use crate::queue::cancel;
+use crate::pool::Pool;
+use crate::queue::sweep;
 
 /// The number of future days with partitions.
 const DAYS_AHEAD: i32 = 3;
@@ -32,7 +32,7 @@ pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, pool: Pool) {
                 // Partitions exist for some days ahead, and a default partition for any other day.
                 tracing::warn!(error = %describe(&error), "cannot create partitions; will retry");
             }
-            if let Err(error) = cancel::sweep_deleted(&pool).await {
+            if let Err(error) = sweep::sweep_deleted(&pool).await {
                 tracing::warn!(error = %describe(&error), "cannot cancel the remaining deliveries of deleted webhooks; will retry");
             }
         }

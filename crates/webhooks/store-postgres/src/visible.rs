@@ -13,10 +13,10 @@ use rdev_webhooks_domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::texts;
 use crate::error::corrupt;
 use crate::rows::{DeliveryRow, EventRow};
+use crate::store::PostgresStore;
 
 /// A range of ids, both ends included.
 #[derive(Clone, Copy)]
@@ -46,14 +46,14 @@ pub(crate) async fn events(
             sqlx::query_as!(
                 EventRow,
                 r#"
-                SELECT x.id AS "id!", x.occurred_at AS "occurred_at!", x.event_type AS "event_type!",
+                SELECT x.id AS "id!", x.timestamp AS "timestamp!", x.event_type AS "event_type!",
                     x.project, x.key,
                     CASE WHEN octet_length(x.body) <= $6 THEN x.body ELSE ''::bytea END AS "body!", 0::int8 AS "pending!", 0::int8 AS "in_flight!",
                     0::int8 AS "retrying!", 0::int8 AS "succeeded!", 0::int8 AS "failed!",
                     0::int8 AS "cancelled!"
                 FROM unnest($3::text[]) AS own(project)
                 CROSS JOIN LATERAL (
-                    SELECT e.id, e.occurred_at, e.event_type, e.project, e.key, e.body
+                    SELECT e.id, e.timestamp, e.event_type, e.project, e.key, e.body
                     FROM rdev_webhooks.events e
                     WHERE e.project = own.project AND e.id BETWEEN $1 AND $2
                         AND ($4::text IS NULL OR e.event_type = $4)
@@ -91,12 +91,12 @@ pub(crate) async fn counts(
                 FROM unnest($1::uuid[]) WITH ORDINALITY AS g(id, n)
                 CROSS JOIN LATERAL (
                     SELECT q.webhook_id, rdev_webhooks.status(
-                        q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status
+                        q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status
                     FROM rdev_webhooks.delivery_queue q
                     WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
                         AND q.event_id = g.id
                     UNION ALL
-                    SELECT d.webhook_id, d.outcome
+                    SELECT d.webhook_id, d.status
                     FROM rdev_webhooks.deliveries d
                     WHERE d.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
                         AND d.event_id = g.id
@@ -118,7 +118,7 @@ pub(crate) async fn counts(
         let place = usize::try_from(row.n - 1).ok().and_then(|place| counts.get_mut(place));
         let status = DeliveryStatus::parse(&row.status);
         let (Some(counts), Some(status)) = (place, status) else {
-            return Err(corrupt("deliveries", "outcome", row.n, "an unknown outcome"));
+            return Err(corrupt("deliveries", "status", row.n, "an unknown status"));
         };
         *counts.of_mut(status) = u64::try_from(row.count).unwrap_or(0);
     }
@@ -139,44 +139,9 @@ pub(crate) async fn deliveries(
         .inner
         .listings()
         .run(async |conn| {
-            sqlx::query_as!(
+            sqlx::query_file_as!(
                 DeliveryRow,
-                r#"
-                SELECT x.id AS "id!", x.event_id AS "event_id!", e.event_type, e.project,
-                    x.webhook_id AS "webhook_id!", x.attempts AS "attempts!", x.status AS "status!",
-                    x.at AS "at!", x.reason
-                FROM (
-                    SELECT y.* FROM rdev_webhooks.webhooks w
-                    CROSS JOIN LATERAL (
-                        (SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
-                            CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
-                            NULL AS reason
-                        FROM rdev_webhooks.delivery_queue q
-                        CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
-                            q.lease_expires_at, q.attempts, q.trigger, q.resume_at) AS status) s
-                        WHERE q.webhook_id = w.id AND q.id BETWEEN $1 AND $2
-                            AND ($4::uuid IS NULL OR q.event_id = $4)
-                            AND (SELECT ($5::text IS NULL OR e.event_type = $5) AND e.project = ANY($6::text[])
-                                FROM rdev_webhooks.events e WHERE e.id = q.event_id)
-                            AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
-                                AND s.status = $7))
-                        ORDER BY q.id DESC LIMIT $8)
-                        UNION ALL
-                        (SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.outcome, d.finished_at, d.reason
-                        FROM rdev_webhooks.deliveries d
-                        WHERE d.webhook_id = w.id AND d.id BETWEEN $1 AND $2
-                            AND ($4::uuid IS NULL OR d.event_id = $4)
-                            AND (SELECT ($5 IS NULL OR e.event_type = $5) AND e.project = ANY($6)
-                                FROM rdev_webhooks.events e WHERE e.id = d.event_id)
-                            AND ($7::text IS NULL OR d.outcome = $7)
-                        ORDER BY d.id DESC LIMIT $8)
-                    ) y
-                    WHERE w.projects <> '{}' AND w.projects <@ $9 AND ($3::uuid IS NULL OR w.id = $3)
-                    ORDER BY y.id DESC LIMIT $8
-                ) x
-                JOIN rdev_webhooks.events e ON e.id = x.event_id
-                ORDER BY x.id DESC
-                "#,
+                "src/visible/deliveries.sql",
                 range.from,
                 range.to,
                 filter.webhook.map(|webhook| webhook.as_uuid()),

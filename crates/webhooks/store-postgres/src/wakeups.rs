@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connect::{Pool, Purpose, Server, Session};
+use crate::pool::Pool;
+use crate::pool::server::Server;
+use crate::pool::session::{Purpose, Session};
 
 const CHANNEL: &str = "rdev_webhooks_work";
 

@@ -1,5 +1,11 @@
 //! [`WebhookRepository`] on Postgres.
 
+mod health;
+mod rotate;
+pub(crate) mod rows;
+pub(crate) mod target_cache;
+pub(crate) mod targets;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,25 +17,24 @@ use rdev_webhooks_domain::{
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::convert::{texts, to_nanos, to_sql_time};
 use crate::error::describe;
-use crate::health;
-use crate::queue::cancel;
+use crate::queue::sweep;
 use crate::replays;
-use crate::rotate::{self, public_key};
-use crate::sealing::{Sealed, seal_headers, seal_secret};
-use crate::webhook_rows::{WebhookRow, to_webhook};
+use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, seal_headers, seal_secret};
+use crate::store::PostgresStore;
+use rotate::public_key;
+use rows::{WebhookRow, to_webhook, webhook_rows};
 
 #[async_trait]
 impl WebhookRepository for PostgresStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
         let columns = Columns::of(self, webhook)?;
         let keyring = &self.inner.keyring;
-        let secret = seal_secret(keyring, Sealed::Secret, webhook.id, &secrets.current)?;
+        let secret = seal_secret(keyring, SECRET, webhook.id, &secrets.current)?;
         let previous = secrets.previous.as_ref();
         let previous_secret = previous
-            .map(|(secret, _)| seal_secret(keyring, Sealed::PreviousSecret, webhook.id, secret))
+            .map(|(secret, _)| seal_secret(keyring, PREVIOUS_SECRET, webhook.id, secret))
             .transpose()?;
         let previous_until = previous.map(|(_, until)| to_sql_time(*until));
         self.inner
@@ -39,7 +44,7 @@ impl WebhookRepository for PostgresStore {
                 let created = sqlx::query!(
                     "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
                          retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
-                         previous_secret, previous_secret_until, disabled_reason, disabled_since,
+                         previous_secret, previous_secret_until, disabled_reason, disabled_at,
                          created_at, updated_at, public_key, previous_public_key)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                          $18, $19, $20, $21)
@@ -60,7 +65,7 @@ impl WebhookRepository for PostgresStore {
                     previous_secret,
                     previous_until,
                     columns.disabled_reason,
-                    columns.disabled_since,
+                    columns.disabled_at,
                     to_sql_time(webhook.created_at),
                     to_sql_time(webhook.updated_at),
                     public_key(&secrets.current),
@@ -81,13 +86,9 @@ impl WebhookRepository for PostgresStore {
             .inner
             .browse()
             .run(async |conn| {
-                sqlx::query_as!(
-                    WebhookRow,
-                    "SELECT id, version, url, description, events, projects, retry, timeout_ns,
-                         rate_limit, max_in_flight, signing, public_key, previous_public_key,
-                         previous_secret_until, headers, disabled_reason, disabled_since, created_at,
-                         updated_at
-                     FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
+                webhook_rows!(
+                    "SELECT",
+                    "FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL",
                     id.as_uuid()
                 )
                 .fetch_optional(&mut **conn)
@@ -109,18 +110,14 @@ impl WebhookRepository for PostgresStore {
             .inner
             .listings()
             .run(async |conn| {
-                sqlx::query_as!(
-                    WebhookRow,
-                    "SELECT id, version, url, description, events, projects, retry, timeout_ns,
-                         rate_limit, max_in_flight, signing, public_key, previous_public_key,
-                         previous_secret_until, headers, disabled_reason, disabled_since, created_at,
-                         updated_at
-                     FROM rdev_webhooks.webhooks
+                webhook_rows!(
+                    "SELECT",
+                    "FROM rdev_webhooks.webhooks
                      WHERE deleted_at IS NULL
                          AND ($1::uuid IS NULL OR id < $1)
                          AND ($2::text[] IS NULL OR events && $2)
                          AND ($3::text IS NULL OR projects = '{}' OR $3 = ANY(projects))
-                         AND ($4::bool IS NULL OR (disabled_reason IS NULL) = $4)
+                         AND ($4::bool IS NULL OR (disabled_at IS NULL) = $4)
                          AND ($6::text[] IS NULL OR (projects <> '{}' AND projects <@ $6))
                      ORDER BY id DESC LIMIT $5",
                     page.before.map(|before| before.as_uuid()),
@@ -168,7 +165,7 @@ impl WebhookRepository for PostgresStore {
                     "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
                          events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
                          max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
-                         disabled_since = $14, created_at = $15, updated_at = $16
+                         disabled_at = $14, created_at = $15, updated_at = $16
                      WHERE id = $1",
                     webhook.id.as_uuid(),
                     columns.version,
@@ -183,7 +180,7 @@ impl WebhookRepository for PostgresStore {
                     webhook.signing.to_string(),
                     columns.headers,
                     columns.disabled_reason,
-                    columns.disabled_since,
+                    columns.disabled_at,
                     to_sql_time(webhook.created_at),
                     to_sql_time(webhook.updated_at),
                 )
@@ -255,7 +252,7 @@ impl WebhookRepository for PostgresStore {
         if deleted == Updated::Applied {
             // Only after the commit do published events no longer find the webhook. The upkeep cancels
             // deliveries that were being published or settled at this moment.
-            let cancelled = cancel::cancel_waiting(self.inner.browse(), id).await;
+            let cancelled = sweep::cancel_waiting(self.inner.browse(), id).await;
             if let Err(error) = cancelled {
                 tracing::warn!(webhook = %id, error = %describe(&error), "webhook deleted; its deliveries will be cancelled later");
             }
@@ -297,12 +294,12 @@ struct Columns {
     max_in_flight: Option<i64>,
     headers: Option<Vec<u8>>,
     disabled_reason: Option<&'static str>,
-    disabled_since: Option<chrono::DateTime<chrono::Utc>>,
+    disabled_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 impl Columns {
     fn of(store: &PostgresStore, webhook: &Webhook) -> Result<Self, StoreError> {
-        let (disabled_reason, disabled_since) = match webhook.state {
+        let (disabled_reason, disabled_at) = match webhook.state {
             WebhookState::Enabled => (None, None),
             WebhookState::Disabled { reason, since } => (Some(reason.as_str()), Some(to_sql_time(since))),
         };
@@ -316,7 +313,7 @@ impl Columns {
             max_in_flight: webhook.max_in_flight.map(|cap| cap.get().into()),
             headers: seal_headers(&store.inner.keyring, webhook.id, &webhook.headers)?,
             disabled_reason,
-            disabled_since,
+            disabled_at,
         })
     }
 }
@@ -370,7 +367,7 @@ fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
 }
 
 async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM rdev_webhooks.webhook_health WHERE webhook_id = $1", webhook)
+    sqlx::query!("DELETE FROM rdev_webhooks.endpoint_health WHERE webhook_id = $1", webhook)
         .execute(conn)
         .await?;
     Ok(())

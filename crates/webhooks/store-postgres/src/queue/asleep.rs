@@ -10,8 +10,8 @@ use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::StoreError;
 use uuid::Uuid;
 
-use crate::connect::Inner;
 use crate::convert::from_micros;
+use crate::store::Inner;
 
 /// The maximum number of deliveries that one statement wakes or puts to sleep.
 const STEP: i64 = 1_000;
@@ -26,49 +26,7 @@ pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreEr
         let found = store
             .claim()
             .run(async |conn| {
-                sqlx::query!(
-                    r#"
-                    WITH due AS MATERIALIZED (
-                        SELECT q.id FROM rdev_webhooks.delivery_queue q
-                        WHERE q.wake_at < 'infinity' AND q.wake_at <= rdev_webhooks.now()
-                        ORDER BY q.wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
-                    ),
-                    woken AS (
-                        UPDATE rdev_webhooks.delivery_queue q SET wake_at = NULL
-                        FROM due WHERE q.id = due.id
-                        RETURNING q.webhook_id, q.due_at < rdev_webhooks.now() - interval '1 second' AS is_late
-                    ),
-                    next AS MATERIALIZED (
-                        SELECT n.webhook_id, ceil(extract(epoch FROM greatest(n.wake_at, h.open_until)
-                            - rdev_webhooks.now()) * 1000000)::int8 AS in_us
-                        FROM (
-                            SELECT q.wake_at, q.webhook_id FROM rdev_webhooks.delivery_queue q
-                            WHERE q.wake_at < 'infinity' AND q.wake_at > rdev_webhooks.now()
-                            ORDER BY q.wake_at LIMIT $2
-                        ) n
-                        CROSS JOIN LATERAL (SELECT EXISTS (
-                            SELECT FROM rdev_webhooks.webhooks w
-                            WHERE w.id = n.webhook_id AND w.disabled_reason IS NULL AND w.deleted_at IS NULL
-                        ) AS is_enabled OFFSET 0) w
-                        CROSS JOIN LATERAL (SELECT (
-                            SELECT h.open_until FROM rdev_webhooks.webhook_health h
-                            WHERE h.webhook_id = n.webhook_id AND h.openings > 0
-                        ) AS open_until OFFSET 0) h
-                        WHERE w.is_enabled
-                    )
-                    SELECT (SELECT count(*) FROM woken) AS "woken!",
-                        ARRAY(SELECT DISTINCT webhook_id FROM woken WHERE is_late) AS "late!",
-                        EXISTS (SELECT FROM rdev_webhooks.webhooks w
-                            WHERE w.holds_deliveries AND w.disabled_reason IS NULL AND w.deleted_at IS NULL)
-                            AS "is_held!",
-                        ARRAY(SELECT webhook_id FROM next ORDER BY webhook_id, in_us) AS "next_webhooks!",
-                        ARRAY(SELECT in_us FROM next ORDER BY webhook_id, in_us) AS "next_in_us!"
-                    "#,
-                    STEP,
-                    NEXT
-                )
-                .fetch_one(&mut **conn)
-                .await
+                sqlx::query_file!("src/queue/wake.sql", STEP, NEXT).fetch_one(&mut **conn).await
             })
             .await?;
         forget_marks(store, found.late);
@@ -91,7 +49,7 @@ async fn wake_held(store: &Inner) -> Result<(), StoreError> {
                 r#"
                 WITH enabled AS MATERIALIZED (
                     SELECT w.id FROM rdev_webhooks.webhooks w
-                    WHERE w.holds_deliveries AND w.disabled_reason IS NULL AND w.deleted_at IS NULL
+                    WHERE w.holds_deliveries AND w.disabled_at IS NULL AND w.deleted_at IS NULL
                     ORDER BY w.id LIMIT 100 FOR UPDATE SKIP LOCKED
                 ),
                 held AS MATERIALIZED (
@@ -107,7 +65,7 @@ async fn wake_held(store: &Inner) -> Result<(), StoreError> {
                     SET wake_at = CASE WHEN q.due_at > rdev_webhooks.now() THEN q.due_at END
                     FROM held h WHERE q.id = h.id
                 ),
-                done AS (
+                emptied AS (
                     UPDATE rdev_webhooks.webhooks w SET holds_deliveries = false FROM enabled e
                     WHERE w.id = e.id AND NOT EXISTS (
                         SELECT FROM rdev_webhooks.delivery_queue q
@@ -134,7 +92,7 @@ pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreEr
             sqlx::query!(
                 "WITH disabled AS MATERIALIZED (
                      SELECT w.id FROM rdev_webhooks.webhooks w
-                     WHERE w.id = ANY($1) AND w.disabled_reason IS NOT NULL AND w.deleted_at IS NULL
+                     WHERE w.id = ANY($1) AND w.disabled_at IS NOT NULL AND w.deleted_at IS NULL
                      ORDER BY w.id LIMIT $2 FOR UPDATE SKIP LOCKED
                  ),
                  waiting AS MATERIALIZED (

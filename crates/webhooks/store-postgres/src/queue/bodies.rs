@@ -1,51 +1,36 @@
-//! The look-up of the events' bodies by a claim.
-//!
-//! A statement on a partitioned table opens every partition each time it runs, even if it needs only one;
-//! with a month of days that costs more than the rest of a claim. Nearly all claimed deliveries were
-//! published the same day. Therefore a claim names one partition, the one with most events of the last claim,
-//! and looks up the missing events afterwards.
+//! The look-up of the events' bodies that a claim did not find in the partition that it names.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DeliveryId, LeaseRef, LeaseToken};
 use uuid::Uuid;
 
-use super::claim::ClaimedRow;
-use crate::connect::Inner;
+use crate::store::Inner;
 
-const STATEMENT: &str = include_str!("claim.sql");
-
-/// The partition that [`STATEMENT`] names: it always exists, and is usually empty.
-const DEFAULT_PARTITION: &str = "rdev_webhooks.events_default";
-
-/// The claiming statement, with the name of its partition.
-#[derive(Debug)]
-pub(crate) struct ClaimStatement(Mutex<Arc<str>>);
-
-impl Default for ClaimStatement {
-    fn default() -> Self {
-        Self(Mutex::new(STATEMENT.into()))
-    }
+/// A leased delivery, with its event if the claim's partition held that.
+#[derive(sqlx::FromRow)]
+pub(super) struct ClaimedRow {
+    pub(super) id: Uuid,
+    pub(super) event_id: Uuid,
+    pub(super) webhook_id: Uuid,
+    pub(super) webhook_version: i64,
+    pub(super) due_at: DateTime<Utc>,
+    pub(super) claimed_at: DateTime<Utc>,
+    pub(super) attempts: i32,
+    pub(super) automatic_attempts: i32,
+    pub(super) abandoned_count: i32,
+    pub(super) trigger: String,
+    pub(super) resumes: bool,
+    pub(super) event_type: Option<String>,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) traceparent: Option<String>,
 }
 
-impl ClaimStatement {
-    pub(super) fn text(&self) -> Arc<str> {
-        Arc::clone(&self.lock())
-    }
-
-    /// Returns to the partition that always exists.
-    pub(super) fn forget_partition(&self) {
-        *self.lock() = STATEMENT.into();
-    }
-
-    /// Uses a partition, given as an identifier in the schema, as SQL quotes it.
-    fn use_partition(&self, partition: &str) {
-        *self.lock() = STATEMENT.replace(DEFAULT_PARTITION, &format!("rdev_webhooks.{partition}")).into();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<str>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl ClaimedRow {
+    pub(super) fn lease(&self, token: LeaseToken) -> LeaseRef {
+        LeaseRef { delivery: DeliveryId::from_uuid(self.id), token }
     }
 }
 
@@ -67,8 +52,8 @@ pub(super) async fn complete(store: &Inner, claimed: &mut [ClaimedRow]) -> Resul
                 SELECT e.id, e.event_type, e.body, e.traceparent, (
                     SELECT quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE c.oid = e.tableoid
                 ) AS "partition!"
-                FROM unnest($1::uuid[]) AS wanted(id)
-                JOIN rdev_webhooks.events e ON e.id = wanted.id
+                FROM unnest($1::uuid[]) AS input(id)
+                JOIN rdev_webhooks.events e ON e.id = input.id
                 "#,
                 &wanted
             )

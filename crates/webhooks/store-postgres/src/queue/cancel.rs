@@ -1,98 +1,129 @@
-//! Cancellation of a deleted webhook's deliveries.
+//! Cancellation of one delivery on request.
 
-use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{CancelReason, DeliveryStatus, WebhookId};
+use std::collections::BTreeSet;
 
-use crate::connect::Pool;
+use rdev_webhooks_domain::ports::{Cancellation, StoreError};
+use rdev_webhooks_domain::{Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass, ProjectName};
+use sqlx::{Connection, PgConnection};
 
-/// The maximum number of deliveries that one statement cancels.
-const STEP: i64 = 2_000;
+use crate::rows::{DeliveryRow, to_delivery};
+use crate::store::Inner;
+use crate::visible;
 
-/// Cancels a deleted webhook's deliveries, except those that are or were being sent.
-pub(crate) async fn cancel_waiting(pool: &Pool, webhook: WebhookId) -> Result<u64, StoreError> {
-    let mut cancelled = 0;
-    loop {
-        let done = pool
-            .run(async |conn| {
-                sqlx::query_scalar!(
-                    r#"
-                    WITH waiting AS MATERIALIZED (
-                        SELECT q.id FROM rdev_webhooks.delivery_queue q
-                        WHERE q.webhook_id = $1 AND q.lease_token IS NULL
-                        ORDER BY q.id LIMIT $2 FOR UPDATE SKIP LOCKED
-                    ),
-                    cancelled AS (
-                        DELETE FROM rdev_webhooks.delivery_queue q USING waiting w WHERE q.id = w.id
-                        RETURNING q.*
-                    ),
-                    recorded AS (
-                        INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                            attempts, automatic_attempts, outcome, reason)
-                        SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts,
-                            c.automatic_attempts, $3, $4
-                        FROM cancelled c
-                        RETURNING 1
-                    )
-                    SELECT count(*) AS "count!" FROM recorded
-                    "#,
-                    webhook.as_uuid(),
-                    STEP,
-                    DeliveryStatus::Cancelled.as_str(),
-                    CancelReason::WebhookDeleted.as_str(),
-                )
-                .fetch_one(&mut **conn)
-                .await
-            })
-            .await?;
-        cancelled += u64::try_from(done).unwrap_or(0);
-        if done < STEP {
-            return Ok(cancelled);
-        }
-    }
+/// The maximum number of searches: another transaction may reopen a delivery during one.
+const TRIES: u32 = 3;
+
+enum Found {
+    Nothing,
+    InFlight,
+    Ended,
+    Cancelled(DeliveryRow),
+    Pruned,
+    Hidden,
 }
 
-/// Cancels all deliveries left for deleted webhooks: those whose worker died, and those that were published
-/// or settled at the moment of the deletion.
-pub(crate) async fn sweep_deleted(pool: &Pool) -> Result<u64, StoreError> {
-    let mut cancelled = 0;
-    loop {
-        let done = pool
+/// Cancels a pending or retrying delivery, or returns the reason why it cannot.
+pub(crate) async fn cancel(
+    store: &Inner,
+    id: DeliveryId,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+) -> Result<Option<Cancellation>, StoreError> {
+    for _ in 0..TRIES {
+        let found = store
+            .write()
             .run(async |conn| {
-                sqlx::query_scalar!(
-                    r#"
-                    WITH left_over AS MATERIALIZED (
-                        SELECT q.id FROM rdev_webhooks.webhooks w
-                        JOIN rdev_webhooks.delivery_queue q ON q.webhook_id = w.id
-                        WHERE w.deleted_at IS NOT NULL AND (q.lease_expires_at IS NULL
-                            OR q.lease_expires_at <= rdev_webhooks.now())
-                        LIMIT $1 FOR UPDATE OF q SKIP LOCKED
-                    ),
-                    cancelled AS (
-                        DELETE FROM rdev_webhooks.delivery_queue q USING left_over l
-                        WHERE q.id = l.id
-                        RETURNING q.*
-                    ),
-                    recorded AS (
-                        INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                            attempts, automatic_attempts, outcome, reason)
-                        SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts,
-                            c.automatic_attempts, $2, $3
-                        FROM cancelled c
-                        RETURNING 1
-                    )
-                    SELECT count(*) AS "count!" FROM recorded
-                    "#,
-                    STEP,
-                    DeliveryStatus::Cancelled.as_str(),
-                    CancelReason::WebhookDeleted.as_str(),
-                )
-                .fetch_one(&mut **conn)
-                .await
+                let mut tx = conn.begin().await?;
+                let found = attempt(&mut tx, id, visible_to).await?;
+                // The rollback does not wait for the connection's return to its pool: until then claims would
+                // skip the row.
+                match found {
+                    Found::Cancelled(_) => tx.commit().await?,
+                    _ => tx.rollback().await?,
+                }
+                Ok(found)
             })
             .await?;
-        cancelled += u64::try_from(done).unwrap_or(0);
-        if done < STEP {
-            return Ok(cancelled);
-        }
+        return Ok(Some(match found {
+            Found::Nothing => continue,
+            Found::Pruned | Found::Hidden => return Ok(None),
+            Found::InFlight => Cancellation::InFlight,
+            Found::Ended => Cancellation::Ended,
+            Found::Cancelled(row) => Cancellation::Cancelled(to_delivery(row)?),
+        }));
     }
+    Ok(None)
+}
+
+/// Tries once. The row's lock comes first: a claim skips a locked row, and a row that a claim has locked is
+/// read as the claim leaves it.
+async fn attempt(
+    tx: &mut PgConnection,
+    id: DeliveryId,
+    visible_to: Option<&BTreeSet<ProjectName>>,
+) -> Result<Found, sqlx::Error> {
+    let waiting = sqlx::query!(
+        r#"SELECT webhook_id, event_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
+         FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(waiting) = waiting else {
+        let ended = sqlx::query!(
+            "SELECT webhook_id, event_id FROM rdev_webhooks.deliveries WHERE id = $1",
+            id.as_uuid()
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        return Ok(match ended {
+            None => Found::Nothing,
+            Some(ended) if visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? => {
+                Found::Ended
+            }
+            Some(_) => Found::Hidden,
+        });
+    };
+    if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
+        return Ok(Found::Hidden);
+    }
+    if waiting.in_flight {
+        return Ok(Found::InFlight);
+    }
+    let row = sqlx::query_as!(
+        DeliveryRow,
+        r#"
+        WITH cancelled AS (
+            DELETE FROM rdev_webhooks.delivery_queue WHERE id = $1 RETURNING *
+        ),
+        recorded AS (
+            INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at, attempts,
+                automatic_attempts, status, reason)
+            SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts, $2, $3
+            FROM cancelled
+            RETURNING *
+        ),
+        abandoned AS (
+            INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at, duration_ns,
+                signature, failure_class, failure_detail)
+            SELECT id, attempts, trigger, lease_taken_at,
+                greatest(0, (extract(epoch FROM rdev_webhooks.now() - lease_taken_at) * 1000000)::int8)
+                    * 1000,
+                '', $4, $5
+            FROM cancelled WHERE lease_taken_at IS NOT NULL
+            ON CONFLICT (delivery_id, number) DO NOTHING
+        )
+        SELECT r.id, r.event_id, e.event_type, e.project, r.webhook_id, r.attempts, r.status,
+            r.finished_at AS at, r.reason
+        FROM recorded r JOIN rdev_webhooks.events e ON e.id = r.event_id
+        "#,
+        id.as_uuid(),
+        DeliveryStatus::Cancelled.as_str(),
+        CancelReason::Requested.as_str(),
+        FailureClass::Abandoned.as_str(),
+        Attempt::ABANDONED,
+    )
+    .fetch_optional(tx)
+    .await?;
+    // The event was pruned at this moment, and its delivery with it.
+    Ok(row.map_or(Found::Pruned, Found::Cancelled))
 }

@@ -5,51 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, Claim, DeliveryId, EventId, FailureClass, LeaseRef, LeaseToken, LeasedDelivery, Trigger,
-    WebhookId,
+    Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
 };
 use sqlx::AssertSqlSafe;
-use uuid::Uuid;
 
-use super::bodies;
+use super::bodies::{self, ClaimedRow};
 use super::release::{release, remove_eventless};
-use crate::connect::Inner;
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
 use crate::damage;
 use crate::error::{corrupt, describe, timed_out, unless_gone};
-use crate::targets;
-use crate::webhook_rows::version;
+use crate::store::Inner;
+use crate::webhooks::rows::version;
+use crate::webhooks::targets;
 
 /// The longest wait to release leases that a claim cannot use; after it they expire by themselves.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
-
-/// A leased delivery, with its event if the claim's partition held that.
-#[derive(sqlx::FromRow)]
-pub(super) struct ClaimedRow {
-    id: Uuid,
-    pub(super) event_id: Uuid,
-    webhook_id: Uuid,
-    webhook_version: i64,
-    due_at: DateTime<Utc>,
-    claimed_at: DateTime<Utc>,
-    attempts: i32,
-    automatic_attempts: i32,
-    takeovers: i32,
-    trigger: String,
-    resumes: bool,
-    pub(super) event_type: Option<String>,
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) traceparent: Option<String>,
-}
-
-impl ClaimedRow {
-    fn lease(&self, token: LeaseToken) -> LeaseRef {
-        LeaseRef { delivery: DeliveryId::from_uuid(self.id), token }
-    }
-}
 
 /// The leases that a claim took, by their use.
 #[derive(Default)]
@@ -204,7 +176,7 @@ fn to_leased(
             .map_err(|error| corrupt_event(event_id, "traceparent", error))?,
         attempt: to_u32(row.attempts),
         automatic_attempts: to_u32(row.automatic_attempts),
-        takeovers: to_u32(row.takeovers),
+        takeovers: to_u32(row.abandoned_count),
         trigger: Trigger::parse(&row.trigger)
             .ok_or_else(|| corrupt("delivery_queue", "trigger", lease.delivery, "an unknown trigger"))?,
         resumes: row.resumes,

@@ -7,9 +7,9 @@ picked AS MATERIALIZED (
         h.webhook_id IS NOT NULL AS is_probe
     FROM share s
     JOIN rdev_webhooks.webhooks w ON w.id = s.webhook_id
-        AND w.deleted_at IS NULL AND w.disabled_reason IS NULL
-    LEFT JOIN rdev_webhooks.webhook_health h ON h.webhook_id = s.webhook_id
-        AND h.openings > 0
+        AND w.deleted_at IS NULL AND w.disabled_at IS NULL
+    LEFT JOIN rdev_webhooks.endpoint_health h ON h.webhook_id = s.webhook_id
+        AND h.open_count > 0
     CROSS JOIN LATERAL (
         SELECT q.id, q.attempts, q.trigger, q.lease_taken_at
         FROM rdev_webhooks.delivery_queue q
@@ -25,11 +25,11 @@ picked AS MATERIALIZED (
     WHERE h.webhook_id IS NULL OR h.open_until <= rdev_webhooks.now()
 ),
 probed AS (
-    UPDATE rdev_webhooks.webhook_health h SET probing = true,
+    UPDATE rdev_webhooks.endpoint_health h SET is_probing = true,
         open_until = rdev_webhooks.now() + p.lease_us * interval '1 microsecond'
     FROM picked p
     WHERE p.is_probe AND h.webhook_id = p.webhook_id
-        AND h.openings > 0 AND h.open_until <= rdev_webhooks.now()
+        AND h.open_count > 0 AND h.open_until <= rdev_webhooks.now()
     RETURNING h.webhook_id
 ),
 taken AS MATERIALIZED (
@@ -44,11 +44,11 @@ claimed AS (
         attempts = q.attempts + 1,
         automatic_attempts = q.automatic_attempts
             + (p.lease_taken_at IS NULL AND q.trigger = 'automatic')::int4,
-        takeovers = q.takeovers + (p.lease_taken_at IS NOT NULL)::int4
+        abandoned_count = q.abandoned_count + (p.lease_taken_at IS NOT NULL)::int4
     FROM taken p WHERE q.id = p.id
     RETURNING q.id, q.event_id, q.webhook_id, q.due_at, q.attempts,
-        q.automatic_attempts, q.takeovers, q.trigger,
-        q.resume_at IS NOT NULL AS resumes, p.version
+        q.automatic_attempts, q.abandoned_count, q.trigger,
+        q.deferred_until IS NOT NULL AS resumes, p.version
 ),
 abandoned AS (
     INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at,
@@ -61,6 +61,6 @@ abandoned AS (
     ON CONFLICT (delivery_id, number) DO NOTHING
 )
 SELECT c.id, c.event_id, c.webhook_id, c.version AS webhook_version, c.due_at,
-    rdev_webhooks.now() AS claimed_at, c.attempts, c.automatic_attempts, c.takeovers, c.trigger::text AS trigger,
+    rdev_webhooks.now() AS claimed_at, c.attempts, c.automatic_attempts, c.abandoned_count, c.trigger::text AS trigger,
     c.resumes, e.event_type, e.body, e.traceparent
 FROM claimed c LEFT JOIN rdev_webhooks.events_default e ON e.id = c.event_id

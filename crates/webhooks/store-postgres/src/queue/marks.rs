@@ -30,11 +30,11 @@ const LOOK_AGAIN_AFTER_SHORT: Duration = Duration::from_secs(1);
 const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Maximum number of webhooks remembered.
-const MOST: usize = 20_000;
+const MAX_WEBHOOKS: usize = 20_000;
 
 /// The marks of the webhooks that have, or recently had, deliveries in the queue.
 #[derive(Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct LowWaterMarks {
     known: Mutex<BTreeMap<WebhookId, Mark>>,
 }
 
@@ -59,7 +59,7 @@ impl Mark {
     }
 }
 
-impl Marks {
+impl LowWaterMarks {
     /// Returns the first `most` known webhooks after one, in order, each with the start of its scan.
     pub(crate) fn after(&self, after: WebhookId, most: usize) -> Vec<(WebhookId, Option<DateTime<Utc>>)> {
         let now = Instant::now();
@@ -80,7 +80,7 @@ impl Marks {
     pub(crate) fn put(&self, id: WebhookId, since: DateTime<Utc>, from_beginning: bool, busy: bool) {
         let now = Instant::now();
         let mut known = self.lock();
-        let has_room = known.len() < MOST;
+        let has_room = known.len() < MAX_WEBHOOKS;
         let Some(mark) = known.get_mut(&id) else {
             // If the mark was forgotten meanwhile, a new one is valid only if it covers the whole queue.
             if from_beginning && busy && has_room {
@@ -132,7 +132,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_mark_is_used_for_five_seconds_and_for_one_after_a_short_claim() {
-        let marks = Marks::default();
+        let marks = LowWaterMarks::default();
         marks.put(id(1), MARK, true, true);
         tokio::time::advance(Duration::from_millis(4_900)).await;
         assert_eq!(marks.get(id(1)), Some(MARK));
@@ -149,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_webhook_with_a_long_empty_queue_is_forgotten() {
-        let marks = Marks::default();
+        let marks = LowWaterMarks::default();
         marks.put(id(1), MARK, true, true);
         marks.put(id(2), MARK, true, false);
         assert_eq!(marks.after(id(0), 10).len(), 1);

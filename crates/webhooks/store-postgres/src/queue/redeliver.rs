@@ -5,9 +5,9 @@ use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::connect::PostgresStore;
 use crate::idempotency;
 use crate::rows::{DeliveryRow, to_delivery};
+use crate::store::PostgresStore;
 use crate::visible;
 
 /// The maximum number of searches: a delivery may end, be reopened by another transaction, or be pruned
@@ -130,7 +130,7 @@ async fn attempt(
 /// not deleted before the transaction ends.
 async fn refusal(tx: &mut PgConnection, webhook: Uuid) -> Result<Option<Found>, sqlx::Error> {
     let enabled = sqlx::query_scalar!(
-        r#"SELECT disabled_reason IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
+        r#"SELECT disabled_at IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
          WHERE id = $1 AND deleted_at IS NULL FOR SHARE"#,
         webhook
     )
@@ -160,8 +160,8 @@ async fn hold_event(tx: &mut PgConnection, event: Uuid) -> Result<bool, sqlx::Er
 async fn bring_forward(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.delivery_queue SET
-             resume_at = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
-                 THEN due_at ELSE resume_at END,
+             deferred_until = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
+                 THEN due_at ELSE deferred_until END,
              trigger = CASE WHEN attempts > 0 AND trigger = 'automatic' AND lease_token IS NULL
                  THEN ($2::text)::rdev_webhooks.attempt_trigger ELSE trigger END,
              due_at = least(due_at, rdev_webhooks.now()), wake_at = NULL
@@ -180,16 +180,16 @@ async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Resu
         "WITH ended AS (DELETE FROM rdev_webhooks.deliveries WHERE id = $1 RETURNING *),
          logged AS (
              INSERT INTO rdev_webhooks.attempts (delivery_id, number, trigger, started_at, duration_ns,
-                 dns_ns, connect_ns, tls_ns, first_byte_ns, signature, status, response_headers,
+                 dns_ns, connect_ns, tls_ns, first_byte_ns, signature, response_status, response_headers,
                  response_body, response_truncated)
              SELECT id, attempts, success_trigger, success_started_at, success_duration_ns,
                  success_dns_ns, success_connect_ns, success_tls_ns, success_first_byte_ns,
-                 success_signature, success_status, success_response_headers, success_response_body,
+                 success_signature, success_response_status, success_response_headers, success_response_body,
                  success_response_truncated
              FROM ended WHERE success_started_at IS NOT NULL
              ON CONFLICT (delivery_id, number) DO NOTHING
          ),
-         told AS (INSERT INTO rdev_webhooks.reopened (at, delivery_id)
+         announced AS (INSERT INTO rdev_webhooks.reopened_deliveries (reopened_at, delivery_id)
              SELECT rdev_webhooks.now(), id FROM ended)
          INSERT INTO rdev_webhooks.delivery_queue
              (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
@@ -215,7 +215,7 @@ async fn queued(
     let row = sqlx::query_as!(
         DeliveryRow,
         r#"SELECT q.id, q.event_id, e.event_type, e.project, q.webhook_id, q.attempts,
-             rdev_webhooks.status(q.lease_expires_at, q.attempts, q.trigger, q.resume_at)
+             rdev_webhooks.status(q.lease_expires_at, q.attempts, q.trigger, q.deferred_until)
                  AS "status!",
              q.due_at AS at, NULL::text AS reason
          FROM rdev_webhooks.delivery_queue q JOIN rdev_webhooks.events e ON e.id = q.event_id

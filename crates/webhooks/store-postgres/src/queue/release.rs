@@ -3,7 +3,7 @@
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{CancelReason, DeliveryStatus, LeaseRef};
 
-use crate::connect::Inner;
+use crate::store::Inner;
 
 /// Releases unused claims in one statement; a released delivery of a deleted webhook is cancelled.
 pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), StoreError> {
@@ -19,11 +19,11 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
         .write()
         .run(async |conn| {
             sqlx::query!(
-                "WITH given AS (
+                "WITH input AS (
                      SELECT * FROM unnest($1::uuid[], $2::int8[]) AS g(id, token)
                  ),
                  cancelled AS (
-                     DELETE FROM rdev_webhooks.delivery_queue q USING given g
+                     DELETE FROM rdev_webhooks.delivery_queue q USING input g
                      WHERE q.id = g.id AND q.lease_token = g.token
                          AND NOT EXISTS (SELECT FROM rdev_webhooks.webhooks w
                              WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)
@@ -31,7 +31,7 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
                  ),
                  recorded AS (
                      INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                         attempts, automatic_attempts, outcome, reason)
+                         attempts, automatic_attempts, status, reason)
                      SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts - 1,
                          c.automatic_attempts - (c.trigger = 'automatic')::int4, $3, $4
                      FROM cancelled c
@@ -40,7 +40,7 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
                      lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL,
                      attempts = q.attempts - 1,
                      automatic_attempts = q.automatic_attempts - (q.trigger = 'automatic')::int4
-                 FROM given g
+                 FROM input g
                  WHERE q.id = g.id AND q.lease_token = g.token
                      AND EXISTS (SELECT FROM rdev_webhooks.webhooks w
                          WHERE w.id = q.webhook_id AND w.deleted_at IS NULL)",
@@ -76,7 +76,7 @@ pub(super) async fn remove_eventless(store: &Inner, leases: &[LeaseRef]) -> Resu
                         AND NOT EXISTS (SELECT FROM rdev_webhooks.events e WHERE e.id = q.event_id)
                     RETURNING q.id
                 ),
-                tried AS (
+                deleted_attempts AS (
                     DELETE FROM rdev_webhooks.attempts a USING removed r WHERE a.delivery_id = r.id
                 )
                 SELECT count(*) AS "removed!" FROM removed

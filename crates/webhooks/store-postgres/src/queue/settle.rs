@@ -1,10 +1,10 @@
 //! Recording of attempts.
 //!
-//! Usually all attempts of a batch have succeeded: for such batches there is a [`plain`] statement, at little
-//! more than half the cost of the statement for [`any`] batch.
+//! Usually all attempts of a batch have succeeded: for such batches there is a statement on the [fast path](fast_path), at little
+//! more than half the cost of the [general] statement.
 
-mod any;
-mod plain;
+mod fast_path;
+mod general;
 
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ use rdev_webhooks_domain::{Settlement, WebhookId};
 
 use uuid::Uuid;
 
-use crate::connect::Inner;
+use crate::store::Inner;
 use crate::transitions::Transition;
 
 /// A recorded settlement, or a decision about a webhook that it caused, with the position of the settlement.
@@ -36,9 +36,9 @@ pub(crate) async fn settle(store: &Inner, settlements: &[Settlement]) -> Result<
     // All transactions lock rows in one order, so that none deadlock.
     order.sort_unstable_by_key(|place| settlements[*place].lease.delivery);
     let ordered = || order.iter().map(|place| &settlements[*place]);
-    let applied = match plain::apply(store, ordered()).await? {
+    let applied = match fast_path::apply(store, ordered()).await? {
         Some(applied) => applied,
-        None => any::apply(store, ordered()).await?,
+        None => general::apply(store, ordered()).await?,
     };
     let mut answers = vec![false; settlements.len()];
     for Recorded { n, webhook_id, transition } in applied {

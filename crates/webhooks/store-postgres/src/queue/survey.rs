@@ -3,8 +3,8 @@
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
 
-use crate::connect::Inner;
 use crate::convert::{from_micros, from_sql_time};
+use crate::store::Inner;
 
 /// Returns the queue's statistics: a bounded count, and one step of the queue's index for each enabled
 /// webhook. The statement runs with the claims' planner settings, which keep each step an index step.
@@ -24,10 +24,10 @@ pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
                         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= rdev_webhooks.now())
                     ORDER BY q.due_at LIMIT 1
                 ) oldest
-                WHERE w.deleted_at IS NULL AND w.disabled_reason IS NULL
+                WHERE w.deleted_at IS NULL AND w.disabled_at IS NULL
                     AND NOT EXISTS (
-                        SELECT FROM rdev_webhooks.webhook_health h
-                        WHERE h.webhook_id = w.id AND h.openings > 0
+                        SELECT FROM rdev_webhooks.endpoint_health h
+                        WHERE h.webhook_id = w.id AND h.open_count > 0
                             AND h.open_until > rdev_webhooks.now())
                 ) AS oldest_due_us
             "#,
@@ -41,7 +41,7 @@ pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
             r#"
             SELECT webhook_id, open_until AS "open_until!",
                 open_until > rdev_webhooks.now() AS "is_open!"
-            FROM rdev_webhooks.webhook_health WHERE openings > 0 ORDER BY webhook_id LIMIT $1
+            FROM rdev_webhooks.endpoint_health WHERE open_count > 0 ORDER BY webhook_id LIMIT $1
             "#,
             i64::from(QueueSurvey::MAX_CIRCUITS)
         )

@@ -22,14 +22,14 @@ pub(super) struct ReplayRow {
     pub(super) webhook_id: Uuid,
     pub(super) since: DateTime<Utc>,
     pub(super) until: DateTime<Utc>,
-    pub(super) outcome: String,
+    pub(super) status: String,
     pub(super) projects: Option<Vec<String>>,
     pub(super) matched: i64,
     pub(super) matched_exactly: bool,
     pub(super) matched_at: DateTime<Utc>,
-    pub(super) looked_to: Option<Uuid>,
+    pub(super) scan_cursor: Option<Uuid>,
     pub(super) queued: i64,
-    pub(super) waiting: i32,
+    pub(super) pending_count: i32,
     pub(super) succeeded: i64,
     pub(super) failed: i64,
     pub(super) cancelled: i64,
@@ -44,8 +44,8 @@ macro_rules! replay_rows {
     ($conditions:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::replays::rows::ReplayRow,
-            "SELECT r.id, r.webhook_id, r.since, r.until, r.outcome, r.projects, r.matched, r.matched_exactly, "
-                + "r.matched_at, r.looked_to, r.queued, r.waiting, r.succeeded, r.failed, r.cancelled, r.state, "
+            "SELECT r.id, r.webhook_id, r.since, r.until, r.status, r.projects, r.matched, r.matched_exactly, "
+                + "r.matched_at, r.scan_cursor, r.queued, r.pending_count, r.succeeded, r.failed, r.cancelled, r.state, "
                 + "r.reason, r.ended_at, rdev_webhooks.now() AS \"now!\" FROM rdev_webhooks.replays r "
                 + $conditions
             $(, $argument)*
@@ -76,7 +76,7 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
             webhook_id: WebhookId::from_uuid(row.webhook_id),
             since: from_sql_time(row.since),
             until: from_sql_time(row.until),
-            outcome: DeliveryOutcome::parse(&row.outcome).ok_or_else(|| unknown("outcome"))?,
+            outcome: DeliveryOutcome::parse(&row.status).ok_or_else(|| unknown("status"))?,
             projects: projects.transpose().map_err(|error| corrupt(TABLE, "projects", id, error))?,
         },
         matched: Matched {
@@ -84,9 +84,9 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
             is_exact: row.matched_exactly,
             at: from_sql_time(row.matched_at),
         },
-        looked_to: row.looked_to.map(DeliveryId::from_uuid),
+        looked_to: row.scan_cursor.map(DeliveryId::from_uuid),
         queued: count(row.queued),
-        waiting: to_u32(row.waiting),
+        waiting: to_u32(row.pending_count),
         succeeded: count(row.succeeded),
         failed: count(row.failed),
         cancelled: count(row.cancelled),
@@ -101,9 +101,9 @@ pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(),
         ReplayState::Running | ReplayState::Completed { .. } => None,
     };
     sqlx::query!(
-        "UPDATE rdev_webhooks.replays SET looked_to = $2, queued = $3, waiting = $4, succeeded = $5,
-             failed = $6, cancelled = $7, state = $8, reason = $9, ended_at = $10, open = $11,
-             look_at = CASE WHEN $11 THEN least(look_at, rdev_webhooks.now()) END,
+        "UPDATE rdev_webhooks.replays SET scan_cursor = $2, queued = $3, pending_count = $4, succeeded = $5,
+             failed = $6, cancelled = $7, state = $8, reason = $9, ended_at = $10, is_open = $11,
+             next_step_at = CASE WHEN $11 THEN least(next_step_at, rdev_webhooks.now()) END,
              progressed_at = rdev_webhooks.now()
          WHERE id = $1",
         replay.id.as_uuid(),
@@ -132,7 +132,7 @@ pub(super) async fn postpone(
     let (min, max) = (Duration::ZERO, Duration::MAX);
     let (min, max) = (Replay::due_in(min, webhook_is_enabled), Replay::due_in(max, webhook_is_enabled));
     sqlx::query!(
-        "UPDATE rdev_webhooks.replays SET look_at = rdev_webhooks.now() + least(
+        "UPDATE rdev_webhooks.replays SET next_step_at = rdev_webhooks.now() + least(
              greatest(rdev_webhooks.now() - progressed_at, $2::int8 * interval '1 microsecond'),
              $3::int8 * interval '1 microsecond')
          WHERE id = $1",
@@ -148,8 +148,8 @@ pub(super) async fn postpone(
 /// Makes the open replays of a changed or deleted webhook due.
 pub(crate) async fn hurry(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE rdev_webhooks.replays SET look_at = rdev_webhooks.now(), progressed_at = rdev_webhooks.now()
-         WHERE webhook_id = $1 AND look_at IS NOT NULL",
+        "UPDATE rdev_webhooks.replays SET next_step_at = rdev_webhooks.now(), progressed_at = rdev_webhooks.now()
+         WHERE webhook_id = $1 AND next_step_at IS NOT NULL",
         webhook
     )
     .execute(conn)

@@ -37,7 +37,7 @@ async fn two_stores_never_lease_the_same_delivery() {
     assert_eq!(one.len() + two.len(), EVENTS);
     assert_eq!(one.iter().chain(&two).collect::<HashSet<_>>().len(), EVENTS);
     assert_eq!(
-        scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE outcome = 'succeeded'").await,
+        scene.count("SELECT count(*) FROM rdev_webhooks.deliveries WHERE status = 'succeeded'").await,
         600
     );
 }
@@ -217,13 +217,13 @@ async fn claims_lock_circuits_in_one_order() {
     scene.publish(1).await;
     scene
         .execute(
-            "INSERT INTO rdev_webhooks.webhook_health
-                 (webhook_id, consecutive_failures, openings, open_until, probing, failing_since)
+            "INSERT INTO rdev_webhooks.endpoint_health
+                 (webhook_id, consecutive_failures, open_count, open_until, is_probing, failing_since)
              SELECT id, 5, 1, now() - interval '1 second', false, now() FROM rdev_webhooks.webhooks",
         )
         .await;
     let mut held = scene
-        .holding("SELECT FROM rdev_webhooks.webhook_health ORDER BY webhook_id LIMIT 1 FOR UPDATE")
+        .holding("SELECT FROM rdev_webhooks.endpoint_health ORDER BY webhook_id LIMIT 1 FOR UPDATE")
         .await;
     let mut claim = scene.claim(ids[1], 1);
     claim.shares.push(ClaimShare { webhook: ids[0], ..claim.shares[0] });
@@ -232,7 +232,7 @@ async fn claims_lock_circuits_in_one_order() {
     scene.somebody_waits().await;
     // The other circuit is not marked before the first.
     held.execute(
-        "SELECT FROM rdev_webhooks.webhook_health ORDER BY webhook_id DESC LIMIT 1 FOR UPDATE NOWAIT;
+        "SELECT FROM rdev_webhooks.endpoint_health ORDER BY webhook_id DESC LIMIT 1 FOR UPDATE NOWAIT;
          COMMIT",
     )
     .await

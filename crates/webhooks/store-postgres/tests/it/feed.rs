@@ -9,7 +9,7 @@ use crate::store::{Scene, now};
 
 const END: &str = "
     INSERT INTO rdev_webhooks.deliveries
-        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome)
+        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status)
     VALUES (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), rdev_webhooks.now(), 1, 1, 'succeeded')";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,7 +47,7 @@ async fn the_feed_reads_new_changes_and_not_the_history() {
     scene
         .execute(
             "INSERT INTO rdev_webhooks.deliveries
-                 (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome)
+                 (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status)
              SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
                  now() - interval '1 hour' + n * interval '1 millisecond', 1, 1, 'succeeded'
              FROM generate_series(1, 40000) n;

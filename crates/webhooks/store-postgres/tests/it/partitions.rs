@@ -129,7 +129,7 @@ async fn a_large_day_is_dropped_without_being_counted() {
     scene
         .execute(
             "INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at, attempts,
-                 automatic_attempts, outcome, reason)
+                 automatic_attempts, status, reason)
              SELECT overlay(d.id::text PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, event_id,
                  webhook_id, finished_at, 0, 0, 'cancelled', 'requested'
              FROM rdev_webhooks.deliveries d, generate_series(1, 12000) AS n;

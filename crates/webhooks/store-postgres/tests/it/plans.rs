@@ -49,11 +49,11 @@ const HISTORY: &str = "
         FROM generate_series(1, 40000) n
     ),
     stored AS (
-        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, project, body)
+        INSERT INTO rdev_webhooks.events (id, timestamp, event_type, project, body)
         SELECT id, now(), 'a.b', project, '{}' FROM made
     )
     INSERT INTO rdev_webhooks.deliveries
-        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome, reason)
+        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status, reason)
     SELECT rdev_webhooks.delivery_id(id, webhook_id), id, webhook_id, now(), 1, 1,
         CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END,
         CASE WHEN n % 1000 = 0 THEN 'gone' END
@@ -182,7 +182,7 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     scene
         .execute(
             "INSERT INTO rdev_webhooks.deliveries
-                 (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, outcome)
+                 (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status)
              SELECT encode(substring(uuid_send(rdev_webhooks.id_floor(now())) FOR 6)
                      || '\\x7000'::bytea || '\\x8000'::bytea || substring(int8send(n) FROM 3), 'hex')::uuid,
                  gen_random_uuid(), w.id, now(), 1, 1, 'succeeded'
@@ -209,15 +209,15 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
 const CROWD: &str = "
     ALTER TABLE rdev_webhooks.delivery_queue SET (autovacuum_enabled = off);
     INSERT INTO rdev_webhooks.webhooks (id, version, url, events, projects, retry, signing, secret, created_at,
-        updated_at, disabled_reason, disabled_since)
+        updated_at, disabled_reason, disabled_at)
     SELECT overlay('00000000-0000-7000-8000-000000000000' PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid, 1,
         'https://example.com/', '{*}', '{}', '', '', '', now(), now(), CASE WHEN n <= 2000 THEN 'failing' END,
         CASE WHEN n <= 2000 THEN now() END
     FROM generate_series(1, 4000) n;
     INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at, wake_at)
     SELECT gen_random_uuid(), gen_random_uuid(), w.id,
-        CASE WHEN w.disabled_reason IS NULL THEN now() + interval '1 hour' ELSE now() END,
-        CASE WHEN w.disabled_reason IS NULL THEN now() + interval '1 hour' END
+        CASE WHEN w.disabled_at IS NULL THEN now() + interval '1 hour' ELSE now() END,
+        CASE WHEN w.disabled_at IS NULL THEN now() + interval '1 hour' END
     FROM rdev_webhooks.webhooks w WHERE w.url = 'https://example.com/'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,7 +244,7 @@ async fn discovery_does_not_read_deliveries_that_cannot_be_claimed_yet() {
     assert!(read < 30_000, "{read} rows were read to find one webhook among 4,000 ten times");
 
     // Once the webhooks are enabled, deliveries continue, for any number of webhooks.
-    scene.execute("UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_since = NULL").await;
+    scene.execute("UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_at = NULL").await;
     let store = scene.another().await;
     for _ in 0..30 {
         store.discover(None, 10).await.unwrap();
@@ -258,8 +258,8 @@ async fn replays_that_are_not_due_cost_nothing() {
     let scene = Scene::new().await;
     scene
         .execute(
-            "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, outcome, matched, matched_exactly,
-                 matched_at, queued, waiting, succeeded, failed, cancelled, state, open, look_at)
+            "INSERT INTO rdev_webhooks.replays (id, webhook_id, since, until, status, matched, matched_exactly,
+                 matched_at, queued, pending_count, succeeded, failed, cancelled, state, is_open, next_step_at)
              SELECT gen_random_uuid(), gen_random_uuid(), now(), now(), 'failed', 1, true, now(), 0, 0, 0, 0, 0,
                  'running', true, now() + interval '1 hour' FROM generate_series(1, 3000);
              ANALYZE rdev_webhooks.replays",

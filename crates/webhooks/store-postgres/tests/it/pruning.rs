@@ -71,7 +71,8 @@ async fn pruning_skips_a_delivery_that_is_being_redelivered() {
     let now = scene.now().await;
     let asked_for = failed(&scene, webhook.id, now - 400 * DAY).await;
     // A redelivery has reopened a delivery that is to be pruned, and waits to record it for the feed.
-    let mut held = scene.holding("LOCK TABLE rdev_webhooks.reopened IN SHARE ROW EXCLUSIVE MODE").await;
+    let mut held =
+        scene.holding("LOCK TABLE rdev_webhooks.reopened_deliveries IN SHARE ROW EXCLUSIVE MODE").await;
     let store = scene.store.clone();
     let redelivering = tokio::spawn(async move { store.redeliver(asked_for, &Trigger::Manual.into()).await });
     scene.somebody_waits().await;
@@ -98,7 +99,7 @@ async fn a_day_is_kept_during_a_concurrent_redelivery() {
 
     let mut held = scene
         .holding(
-            "UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_since = NULL;
+            "UPDATE rdev_webhooks.webhooks SET disabled_reason = NULL, disabled_at = NULL;
          SELECT FROM rdev_webhooks.events FOR KEY SHARE;
          UPDATE rdev_webhooks.delivery_queue SET due_at = due_at - interval '1 second'",
         )
@@ -122,7 +123,7 @@ const AWAITED: &str = "
         FROM generate_series(1, 50001) n
     ),
     stored AS (
-        INSERT INTO rdev_webhooks.events (id, occurred_at, event_type, body)
+        INSERT INTO rdev_webhooks.events (id, timestamp, event_type, body)
         SELECT id, now(), 'a.b', '{}' FROM made
     )
     INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at)

@@ -48,11 +48,11 @@ async fn connect_and_migrate_refuse_a_newer_schema() {
     scene
         .execute(
             "INSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)
-             VALUES (99, 'from the future', true, '', 0)",
+             VALUES (99991231000000, 'from the future', true, '', 0)",
         )
         .await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
-    let ConnectError::Schema(newer @ SchemaState::Newer { found: 99, .. }) = refused else {
+    let ConnectError::Schema(newer @ SchemaState::Newer { found: 99_991_231_000_000, .. }) = refused else {
         panic!("{refused:?}");
     };
     assert!(refused.to_string().contains("newer release"), "{refused}");
@@ -94,7 +94,7 @@ async fn a_store_is_ready_on_a_newer_schema_and_not_on_an_older_one() {
     scene
         .execute(
             "INSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)
-             VALUES (99, 'from the future', true, '', 0)",
+             VALUES (99991231000000, 'from the future', true, '', 0)",
         )
         .await;
     scene.store.check().await.unwrap();

@@ -1,13 +1,8 @@
 //! Secrets at rest.
 
-use std::time::Duration;
-
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
-use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{
-    DisabledReason, Discovery, PageRequest, SigningSecrets, Timestamp, Webhook, WebhookFilter,
-};
+use rdev_webhooks_domain::{DisabledReason, Discovery, PageRequest, Timestamp, WebhookFilter};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
 
@@ -111,43 +106,6 @@ async fn an_unreadable_webhook_keeps_its_deliveries_and_affects_no_other() {
     assert_eq!(elsewhere.len(), 1);
 }
 
-/// The webhooks are as they were created before public keys were stored.
-#[tokio::test]
-async fn connect_stores_missing_public_keys() {
-    let scene = Scene::new().await;
-    let mut made = Vec::new();
-    for rotates in [false, true] {
-        let secret = || samples::secret(&scene.entropy, SigningScheme::Ed25519);
-        let now = scene.now().await;
-        let mut secrets = SigningSecrets::new(secret());
-        if rotates {
-            secrets = secrets.rotated(secret(), Some(now + Duration::from_secs(60)));
-        }
-        let mut webhook =
-            Webhook { signing: SigningScheme::Ed25519, ..samples::webhook(&scene.entropy, now) };
-        webhook.tell_of(&secrets);
-        scene.store.create(&webhook, &secrets).await.unwrap();
-        made.push(webhook);
-    }
-    let other = scene.webhook().await;
-    scene.execute("UPDATE rdev_webhooks.webhooks SET public_key = NULL, previous_public_key = NULL").await;
-    let damaged = scene.webhook().await;
-    let damage = "UPDATE rdev_webhooks.webhooks SET signing = 'ed25519', secret = previous.secret
-        FROM (SELECT secret FROM rdev_webhooks.webhooks ORDER BY id LIMIT 1) previous WHERE id = $1";
-    let mut conn = scene.database.connect().await;
-    sqlx::query(damage).bind(damaged.id.as_uuid()).execute(&mut conn).await.unwrap();
-    assert_eq!(scene.store.get(made[0].id).await.unwrap().unwrap().public_key, None);
-
-    let store = scene.another().await;
-    for webhook in made {
-        // The visible webhook has changed, and so has its version.
-        let told = Webhook { version: webhook.version + 1, ..webhook };
-        assert_eq!(store.get(told.id).await.unwrap(), Some(told));
-    }
-    assert_eq!(store.get(other.id).await.unwrap(), Some(other));
-    assert_eq!(store.get(damaged.id).await.unwrap().unwrap().public_key, None);
-}
-
 #[tokio::test]
 async fn an_unreadable_webhook_affects_no_other() {
     let scene = Scene::new().await;
@@ -168,7 +126,7 @@ async fn an_unreadable_webhook_affects_no_other() {
     }
     scene
         .execute(
-            "UPDATE rdev_webhooks.webhooks SET disabled_reason = 'gone', disabled_since = now();
+            "UPDATE rdev_webhooks.webhooks SET disabled_reason = 'gone', disabled_at = now();
              INSERT INTO rdev_webhooks.event_types VALUES ('no name', NULL, NULL, now(), now()),
                  ('a.b', NULL, NULL, now(), now())",
         )

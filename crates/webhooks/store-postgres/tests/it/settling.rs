@@ -29,7 +29,7 @@ async fn disabling_as_gone_removes_concurrently_added_subscriptions() {
     let settling = tokio::spawn(async move { store.settle(&[gone]).await });
     scene.somebody_waits().await;
     held.execute(
-        "DELETE FROM rdev_webhooks.webhook_health;
+        "DELETE FROM rdev_webhooks.endpoint_health;
          DELETE FROM rdev_webhooks.subscriptions;
          INSERT INTO rdev_webhooks.subscriptions (pattern, project, webhook_id)
              SELECT '*', '', id FROM rdev_webhooks.webhooks;
@@ -68,12 +68,12 @@ async fn a_concurrent_success_prevents_disabling() {
     let webhook = scene.webhook().await;
     scene
         .execute(
-            "INSERT INTO rdev_webhooks.webhook_health (webhook_id, consecutive_failures, openings, probing,
+            "INSERT INTO rdev_webhooks.endpoint_health (webhook_id, consecutive_failures, open_count, is_probing,
                  failing_since, last_failed_at)
              SELECT id, 5, 0, false, now() - interval '6 days', now() FROM rdev_webhooks.webhooks",
         )
         .await;
-    let mut held = scene.holding("DELETE FROM rdev_webhooks.webhook_health").await;
+    let mut held = scene.holding("DELETE FROM rdev_webhooks.endpoint_health").await;
     let store = scene.store.clone();
     let after = Duration::from_secs(5 * 24 * 60 * 60);
     let disabling = tokio::spawn(async move { store.disable_failing(after, 10).await });

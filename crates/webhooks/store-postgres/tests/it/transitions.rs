@@ -29,7 +29,7 @@ async fn a_circuit_that_opens_or_closes_is_logged_once() {
         assert_eq!(scene.store.settle(&[failed]).await.unwrap(), [true]);
     };
     fail(0).await;
-    let long = "UPDATE rdev_webhooks.webhook_health SET consecutive_failures = 60,
+    let long = "UPDATE rdev_webhooks.endpoint_health SET consecutive_failures = 60,
         failing_since = failing_since - interval '1 minute'";
     scene.execute(long).await;
     assert!(log.take("circuit").is_empty());
@@ -38,7 +38,7 @@ async fn a_circuit_that_opens_or_closes_is_logged_once() {
     assert_eq!(opened.len(), 1, "{opened:?}");
     assert!(opened[0].contains(&webhook.id.to_string()) && opened[0].contains("status=503"), "{opened:?}");
     // The wait is over, and the probe fails: that is the same outage.
-    scene.execute("UPDATE rdev_webhooks.webhook_health SET open_until = rdev_webhooks.now()").await;
+    scene.execute("UPDATE rdev_webhooks.endpoint_health SET open_until = rdev_webhooks.now()").await;
     fail(2).await;
     assert!(log.take("circuit").is_empty());
     for nth in [3, 4] {
@@ -58,7 +58,7 @@ async fn a_circuit_that_closes_in_a_mixed_batch_is_logged() {
     let retry = Settled::RetryAfter(Duration::from_secs(60));
     scene.store.settle(&[settlement(&leased[0], retry, HealthEffect::Unavailable)]).await.unwrap();
     scene
-        .execute("UPDATE rdev_webhooks.webhook_health SET openings = 1, open_until = rdev_webhooks.now()")
+        .execute("UPDATE rdev_webhooks.endpoint_health SET open_count = 1, open_until = rdev_webhooks.now()")
         .await;
     let log = Captured::begin();
     let batch = [

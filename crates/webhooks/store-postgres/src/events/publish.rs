@@ -1,0 +1,180 @@
+//! Publishing: one statement for any number of events.
+//!
+//! Most batches hold only new events without keys for all subscribers: for them there is a statement on
+//! the [fast path](fast_path), at little more than half the cost of the [general] statement.
+
+mod fast_path;
+mod general;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{EventKey, EventType, NewEvent, ProjectName, PublishOutcome, Published, Target};
+
+use crate::error::may_have_committed;
+use crate::store::Inner;
+
+/// Stores events with all their deliveries, and wakes the waiting workers.
+pub(crate) async fn publish(
+    store: &Inner,
+    events: &[NewEvent],
+    max_deliveries: u32,
+) -> Result<PublishOutcome, StoreError> {
+    if events.is_empty() {
+        return Ok(PublishOutcome::Stored(Vec::new()));
+    }
+    let plan = Plan::of(events, max_deliveries);
+    let sent = AtomicBool::new(false);
+    let mut inserted = insert(store, events, &plan, &sent).await;
+    if let Err(error) = &inserted
+        && sent.load(Ordering::Relaxed)
+        && may_have_committed(error)
+    {
+        // The connection broke before the response arrived. Events that were stored are found by their ids
+        // and stay unchanged; the others are stored now.
+        match insert(store, events, &plan, &sent).await {
+            Ok(Inserted::Answers(answers)) => inserted = Ok(Inserted::Answers(answers)),
+            Ok(Inserted::TooLarge(_)) | Err(_) => {}
+        }
+    }
+    let answers = match inserted? {
+        Inserted::Answers(answers) => answers,
+        Inserted::TooLarge(counts) => return Ok(PublishOutcome::TooLarge(plan.spread_counts(&counts))),
+    };
+    let fresh = answers.iter().filter(|answer| !answer.duplicate);
+    let deliveries: u64 = fresh.map(|answer| u64::from(answer.deliveries)).sum();
+    if deliveries > 0 {
+        store.wakeups.wake(deliveries);
+    }
+    Ok(PublishOutcome::Stored(plan.spread(&answers)))
+}
+
+async fn insert(
+    store: &Inner,
+    events: &[NewEvent],
+    plan: &Plan,
+    sent: &AtomicBool,
+) -> Result<Inserted, StoreError> {
+    match fast_path::insert(store, events, plan, sent).await? {
+        Some(inserted) => Ok(inserted),
+        None => general::insert(store, events, plan, sent).await,
+    }
+}
+
+/// The result for the events that a plan stores, in the order of [`Plan::firsts`].
+enum Inserted {
+    Answers(Vec<Published>),
+    /// Nothing was stored; the number of deliveries that each event would have.
+    TooLarge(Vec<u32>),
+}
+
+/// The maximum number of pattern matches that a statement examines per delivery that it may create: a webhook
+/// with overlapping patterns is found more than once.
+const MAX_MATCHES_PER_DELIVERY: i64 = 4;
+/// The number of pattern matches that a statement may examine in any case.
+const MIN_MATCHES: i64 = 10_000;
+
+/// A batch, prepared for its statement.
+#[derive(Default)]
+struct Plan {
+    /// The positions of the events to store: all but those that repeat a key of the batch.
+    firsts: Vec<usize>,
+    /// For each event of the batch, the index in `firsts` of its result, and whether it repeats that event.
+    answered_by: Vec<(usize, bool)>,
+    /// For each of `firsts`, the index of its combination of type and project, if it goes to subscribers.
+    routes: Vec<Option<i32>>,
+    /// The number of `firsts` of each combination.
+    events_of_route: Vec<i32>,
+    /// The subscriptions that match each combination: combination, pattern, and project ('' for all).
+    route: Vec<i32>,
+    pattern: Vec<String>,
+    project: Vec<String>,
+    /// The projects visible to the project-scoped producers of a combination.
+    limited_route: Vec<i32>,
+    visible_project: Vec<String>,
+    /// The maximum number of deliveries.
+    max_deliveries: i64,
+    /// The maximum number of pattern matches that are examined; reaching it is already too many.
+    max_matches: i64,
+}
+
+/// The common properties of events with the same webhooks and the same visibility to their producers.
+type Kind<'a> = (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>);
+
+impl Plan {
+    fn of(events: &[NewEvent], max_deliveries: u32) -> Self {
+        let max_deliveries = i64::from(max_deliveries);
+        let max_matches = max_deliveries * MAX_MATCHES_PER_DELIVERY + MIN_MATCHES;
+        let mut plan = Self { max_deliveries, max_matches, ..Self::default() };
+        let mut by_key: HashMap<(Option<&ProjectName>, &EventKey), usize> = HashMap::new();
+        let mut by_kind: HashMap<Kind<'_>, i32> = HashMap::new();
+        for (position, event) in events.iter().enumerate() {
+            let project = event.project.as_ref();
+            let next = plan.firsts.len();
+            if let Some(key) = &event.key {
+                let first = *by_key.entry((project, key)).or_insert(next);
+                if first != next {
+                    plan.answered_by.push((first, true));
+                    continue;
+                }
+            }
+            plan.answered_by.push((next, false));
+            plan.firsts.push(position);
+            let route = (event.target == Target::Subscribers).then(|| {
+                let fresh = i32::try_from(by_kind.len()).unwrap_or(i32::MAX);
+                let visible_to = event.visible_to.as_ref().and_then(|access| access.projects.as_ref());
+                *by_kind.entry((&event.event_type, project, visible_to)).or_insert_with(|| {
+                    plan.add_route(fresh, event, visible_to);
+                    fresh
+                })
+            });
+            if let Some(events) =
+                route.and_then(|route| plan.events_of_route.get_mut(usize::try_from(route).ok()?))
+            {
+                *events += 1;
+            }
+            plan.routes.push(route);
+        }
+        plan
+    }
+
+    fn add_route(&mut self, route: i32, event: &NewEvent, visible_to: Option<&BTreeSet<ProjectName>>) {
+        self.events_of_route.push(0);
+        for project in visible_to.into_iter().flatten() {
+            self.limited_route.push(route);
+            self.visible_project.push(project.to_string());
+        }
+        for pattern in event.event_type.matching_patterns() {
+            let own = event.project.as_ref().map(ProjectName::as_str);
+            for project in std::iter::once("").chain(own) {
+                self.route.push(route);
+                self.pattern.push(pattern.clone());
+                self.project.push(project.to_owned());
+            }
+        }
+    }
+
+    /// Returns whether an event that goes to subscribers has a project-scoped producer.
+    fn is_limited(&self) -> bool {
+        !self.limited_route.is_empty()
+    }
+
+    /// Returns the results for all events of the batch.
+    fn spread(&self, answers: &[Published]) -> Vec<Published> {
+        let spread = self.answered_by.iter().filter_map(|(first, repeats)| {
+            // There is one result for each of `firsts`.
+            let published = answers.get(*first)?;
+            Some(Published { duplicate: published.duplicate || *repeats, ..*published })
+        });
+        spread.collect()
+    }
+
+    /// Returns the numbers of deliveries for all events of the batch.
+    fn spread_counts(&self, counts: &[u32]) -> Vec<u32> {
+        let count = |(first, repeats): &(usize, bool)| {
+            if *repeats { 0 } else { counts.get(*first).copied().unwrap_or(0) }
+        };
+        self.answered_by.iter().map(count).collect()
+    }
+}

@@ -1,0 +1,89 @@
+WITH RECURSIVE walk AS (
+    SELECT $1::uuid AS webhook_id, 1 AS place, NULL::timestamptz AS mark, 0 AS found,
+        false AS enabled, NULL::timestamptz AS first_due_at, false AS claimable,
+        false AS abandoned,
+        NULL::timestamptz AS next_at
+    UNION ALL
+    SELECT next.webhook_id, next.place, next.mark, w.found + state.claimable::int4,
+        state.enabled, state.first_due_at, state.claimable, state.abandoned, state.next_at
+    FROM walk w
+    CROSS JOIN LATERAL (
+        SELECT coalesce(stranger.webhook_id, ($3::uuid[])[w.place]) AS webhook_id,
+            w.place + (stranger.webhook_id IS NULL)::int4 AS place,
+            CASE WHEN stranger.webhook_id IS NULL
+                THEN ($4::timestamptz[])[w.place] END AS mark
+        FROM (SELECT (
+            SELECT q.webhook_id FROM rdev_webhooks.delivery_queue q
+            WHERE q.webhook_id > w.webhook_id AND q.wake_at IS NULL
+                AND q.webhook_id < coalesce(($3::uuid[])[w.place],
+                    'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            ORDER BY q.webhook_id, q.due_at LIMIT 1
+        ) AS webhook_id OFFSET 0) stranger
+    ) next
+    CROSS JOIN LATERAL (
+        SELECT webhook.enabled, oldest.first_due_at,
+            free.claimable AND circuit.open_until IS NULL AS claimable,
+            coalesce(free.leased, false) AS abandoned,
+            CASE WHEN oldest.first_due_at IS NULL OR NOT webhook.enabled THEN NULL
+                WHEN free.claimable THEN circuit.open_until
+                WHEN oldest.first_due_at > rdev_webhooks.now()
+                    THEN greatest(oldest.first_due_at, circuit.open_until)
+                ELSE greatest(circuit.open_until, least(
+                    (SELECT q.due_at FROM rdev_webhooks.delivery_queue q
+                    WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+                        AND q.due_at > rdev_webhooks.now()
+                    ORDER BY q.due_at LIMIT 1),
+                    (SELECT min(q.lease_expires_at)
+                    FROM rdev_webhooks.delivery_queue q
+                    WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+                        AND q.due_at >= coalesce(next.mark, '-infinity')
+                        AND q.due_at <= rdev_webhooks.now())
+                )) END AS next_at
+        FROM (SELECT EXISTS (
+            SELECT FROM rdev_webhooks.webhooks wh
+            WHERE wh.id = next.webhook_id AND wh.deleted_at IS NULL
+                AND wh.disabled_at IS NULL
+        ) AS enabled OFFSET 0) webhook
+        CROSS JOIN LATERAL (SELECT (
+            SELECT h.open_until FROM rdev_webhooks.endpoint_health h
+            WHERE webhook.enabled AND h.webhook_id = next.webhook_id
+                AND h.open_count > 0 AND h.open_until > rdev_webhooks.now()
+        ) AS open_until OFFSET 0) circuit
+        CROSS JOIN LATERAL (SELECT (
+            SELECT q.due_at FROM rdev_webhooks.delivery_queue q
+            WHERE webhook.enabled AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+                AND q.due_at >= coalesce(next.mark, '-infinity')
+            ORDER BY q.due_at LIMIT 1
+        ) AS first_due_at OFFSET 0) oldest
+        CROSS JOIN LATERAL (SELECT f.leased IS NOT NULL AS claimable, f.leased
+            FROM (SELECT (
+                SELECT q.lease_expires_at IS NOT NULL
+                FROM rdev_webhooks.delivery_queue q
+                WHERE oldest.first_due_at <= rdev_webhooks.now()
+                    AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+                    AND q.due_at >= oldest.first_due_at
+                    AND q.due_at <= rdev_webhooks.now()
+                    AND (q.lease_expires_at IS NULL
+                        OR q.lease_expires_at <= rdev_webhooks.now())
+                ORDER BY q.due_at LIMIT 1
+        ) AS leased OFFSET 0) f OFFSET 0) free
+        OFFSET 0
+    ) state
+    WHERE next.webhook_id IS NOT NULL AND w.found <= $2
+)
+SELECT k.webhook_id AS "webhook_id!", k.mark IS NULL AS "from_beginning!",
+    k.enabled AS "enabled!", k.claimable AS "claimable!",
+    k.abandoned AS "abandoned!", h.last_failure_silent AS "last_failure_silent?",
+    (extract(epoch FROM rdev_webhooks.now() - k.first_due_at) * 1000000)::int8
+        AS overdue_us,
+    k.first_due_at IS NOT NULL AS "busy!",
+    least(k.first_due_at,
+        rdev_webhooks.now() - $5::int8 * interval '1 microsecond') AS "since!",
+    ceil(extract(epoch FROM k.next_at - rdev_webhooks.now()) * 1000000)::int8
+        AS next_in_us,
+    w.max_in_flight AS "max_in_flight?", w.rate_limit AS "rate_limit?",
+    w.timeout_ns AS "timeout_ns?"
+FROM walk k
+LEFT JOIN rdev_webhooks.webhooks w ON w.id = k.webhook_id AND k.claimable
+LEFT JOIN rdev_webhooks.endpoint_health h ON h.webhook_id = k.webhook_id AND k.claimable
+WHERE k.webhook_id > $1

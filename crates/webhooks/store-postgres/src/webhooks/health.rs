@@ -1,0 +1,168 @@
+//! The health of endpoints, stored in `endpoint_health`. A webhook without a row is healthy. The rules are
+//! [`Health`]'s, in the statements that settle and claim.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
+use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
+use sqlx::Connection;
+use uuid::Uuid;
+
+use crate::convert::{from_sql_time, to_micros_up, to_sql_time, to_u32};
+use crate::error::corrupt;
+use crate::store::Inner;
+
+/// Returns the health of webhooks, in the same order.
+pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {
+    let wanted: Vec<Uuid> = ids.iter().map(WebhookId::as_uuid).collect();
+    let rows = store
+        .browse()
+        .run(async |conn| {
+            sqlx::query!(
+                "SELECT webhook_id, consecutive_failures, open_count, open_until, is_probing, failing_since,
+                     last_failed_at, last_failure_silent
+                 FROM rdev_webhooks.endpoint_health WHERE webhook_id = ANY($1)",
+                &wanted
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+    let known: HashMap<Uuid, Health> = rows
+        .into_iter()
+        .map(|row| {
+            let health = Health {
+                consecutive_failures: to_u32(row.consecutive_failures),
+                openings: to_u32(row.open_count),
+                open_until: row.open_until.map(from_sql_time),
+                probing: row.is_probing,
+                failing_since: Some(from_sql_time(row.failing_since)),
+                last_failed_at: Some(from_sql_time(row.last_failed_at)),
+                is_silent: row.last_failure_silent,
+            };
+            (row.webhook_id, health)
+        })
+        .collect();
+    Ok(wanted.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
+}
+
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
+/// since when they had failed.
+///
+/// The webhooks are locked before the health is read, in the order of all transactions that lock both. The
+/// statement reads a locked row as its last writer left it: it waits for a success that is being recorded,
+/// and then does not disable that webhook.
+pub(crate) async fn disable_failing(
+    store: &Inner,
+    after: Duration,
+    limit: u32,
+) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
+    let after_us = to_micros_up(after);
+    let rows = store
+        .write()
+        .run(async |conn| {
+            let mut tx = conn.begin().await?;
+            let held = sqlx::query_scalar!(
+                "WITH failing AS MATERIALIZED (
+                     SELECT h.webhook_id
+                     FROM rdev_webhooks.endpoint_health h
+                     JOIN rdev_webhooks.webhooks w ON w.id = h.webhook_id
+                         AND w.deleted_at IS NULL AND w.disabled_at IS NULL
+                     WHERE h.failing_since <= rdev_webhooks.now() - $1::int8 * interval '1 microsecond'
+                         AND h.failing_since + $1 / 2 * interval '1 microsecond' <= h.last_failed_at
+                     ORDER BY h.failing_since, h.webhook_id LIMIT $2
+                 )
+                 SELECT id FROM rdev_webhooks.webhooks
+                 WHERE id = ANY(ARRAY(SELECT webhook_id FROM failing))
+                     AND deleted_at IS NULL AND disabled_at IS NULL
+                 ORDER BY id FOR UPDATE",
+                after_us,
+                i64::from(limit)
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            if held.is_empty() {
+                return Ok(Vec::new());
+            }
+            let disabled = sqlx::query!(
+                "WITH failing AS MATERIALIZED (
+                     SELECT h.webhook_id, h.failing_since
+                     FROM rdev_webhooks.endpoint_health h
+                     WHERE h.webhook_id = ANY($1)
+                         AND h.failing_since <= rdev_webhooks.now() - $2::int8 * interval '1 microsecond'
+                         AND h.failing_since + $2 / 2 * interval '1 microsecond' <= h.last_failed_at
+                     ORDER BY h.webhook_id FOR UPDATE
+                 ),
+                 unsubscribed AS (
+                     DELETE FROM rdev_webhooks.subscriptions s USING failing f
+                     WHERE s.webhook_id = f.webhook_id
+                 )
+                 UPDATE rdev_webhooks.webhooks w SET disabled_reason = $3,
+                     disabled_at = rdev_webhooks.now(), updated_at = rdev_webhooks.now(),
+                     version = w.version + 1
+                 FROM failing f WHERE w.id = f.webhook_id
+                 RETURNING w.id, f.failing_since",
+                &held,
+                after_us,
+                DisabledReason::Failing.as_str()
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(disabled)
+        })
+        .await?;
+    let disabled = rows.into_iter();
+    let mut disabled: Vec<_> =
+        disabled.map(|row| (WebhookId::from_uuid(row.id), from_sql_time(row.failing_since))).collect();
+    disabled.sort_unstable_by_key(|(id, since)| (*since, *id));
+    Ok(disabled)
+}
+
+/// Returns webhooks that were disabled for these reasons since a moment, the longest disabled first.
+pub(crate) async fn disabled(
+    store: &Inner,
+    reasons: &[DisabledReason],
+    since: Timestamp,
+    after: Option<(WebhookId, Timestamp)>,
+    limit: u32,
+) -> Result<Vec<DisabledWebhook>, StoreError> {
+    let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
+    // No webhook has the smallest id.
+    let (after_id, after_at) = after.unwrap_or((WebhookId::from_uuid(Uuid::nil()), since));
+    let rows = store
+        .browse()
+        .run(async |conn| {
+            sqlx::query!(
+                r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_at AS "since!",
+                     (SELECT h.failing_since FROM rdev_webhooks.endpoint_health h
+                     WHERE h.webhook_id = w.id) AS failing_since
+                 FROM rdev_webhooks.webhooks w
+                 WHERE w.disabled_at IS NOT NULL AND w.deleted_at IS NULL
+                     AND (w.disabled_at, w.id) > ($1, $2) AND w.disabled_reason = ANY($4)
+                 ORDER BY w.disabled_at, w.id LIMIT $3"#,
+                to_sql_time(after_at),
+                after_id.as_uuid(),
+                i64::from(limit),
+                &reasons,
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = WebhookId::from_uuid(row.id);
+            let projects: Result<_, _> = row.projects.iter().map(|name| name.parse()).collect();
+            Ok(DisabledWebhook {
+                id,
+                projects: projects.unwrap_or_default(),
+                reason: DisabledReason::parse(&row.reason)
+                    .ok_or_else(|| corrupt("webhooks", "disabled_reason", id, "an unknown reason"))?,
+                since: from_sql_time(row.since),
+                failing_since: row.failing_since.map(from_sql_time),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,174 @@
+//! Conversion of rows of `webhooks` to the domain's types.
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use rdev_keyring::Keyring;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{
+    DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
+    WebhookState,
+};
+use uuid::Uuid;
+
+use crate::convert::{from_nanos, from_sql_time};
+use crate::error::corrupt;
+use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, open_headers, open_secret};
+
+const TABLE: &str = "webhooks";
+
+/// The columns of a [`Webhook`].
+pub(crate) struct WebhookRow {
+    pub(crate) id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) url: String,
+    pub(crate) description: Option<String>,
+    pub(crate) events: Vec<String>,
+    pub(crate) projects: Vec<String>,
+    pub(crate) retry: String,
+    pub(crate) timeout_ns: Option<i64>,
+    pub(crate) rate_limit: Option<f64>,
+    pub(crate) max_in_flight: Option<i64>,
+    pub(crate) signing: String,
+    pub(crate) public_key: Option<String>,
+    pub(crate) previous_public_key: Option<String>,
+    pub(crate) previous_secret_until: Option<DateTime<Utc>>,
+    pub(crate) headers: Option<Vec<u8>>,
+    pub(crate) disabled_reason: Option<String>,
+    pub(crate) disabled_at: Option<DateTime<Utc>>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+/// A statement that returns [`WebhookRow`]s: the part before its columns, and the part behind them.
+macro_rules! webhook_rows {
+    ($before:literal, $behind:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::webhooks::rows::WebhookRow,
+            $before
+                + " id, version, url, description, events, projects, retry, timeout_ns, rate_limit, max_in_flight, "
+                + "signing, public_key, previous_public_key, previous_secret_until, headers, disabled_reason, "
+                + "disabled_at, created_at, updated_at "
+                + $behind
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use webhook_rows;
+
+/// The columns of a [`DeliveryTarget`].
+pub(crate) struct TargetRow {
+    pub(crate) id: Uuid,
+    pub(crate) version: i64,
+    pub(crate) url: String,
+    pub(crate) retry: String,
+    pub(crate) timeout_ns: Option<i64>,
+    pub(crate) headers: Option<Vec<u8>>,
+    pub(crate) secret: Vec<u8>,
+    pub(crate) previous_secret: Option<Vec<u8>>,
+    pub(crate) previous_secret_until: Option<DateTime<Utc>>,
+}
+
+/// Opens the secrets of a webhook and converts its row.
+pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, StoreError> {
+    let id = WebhookId::from_uuid(row.id);
+    Ok(Webhook {
+        id,
+        url: parse(id, "url", &row.url)?,
+        description: row.description,
+        events: row.events.iter().map(|text| parse(id, "events", text)).collect::<Result<_, _>>()?,
+        projects: row.projects.iter().map(|text| parse(id, "projects", text)).collect::<Result<_, _>>()?,
+        headers: open_headers(keyring, id, row.headers.as_deref())?,
+        retry: parse(id, "retry", &row.retry)?,
+        timeout: row.timeout_ns.map(from_nanos),
+        rate_limit: rate_limit(id, row.rate_limit)?,
+        max_in_flight: max_in_flight(id, row.max_in_flight)?,
+        signing: parse(id, "signing", &row.signing)?,
+        public_key: row.public_key.map(|text| parse(id, "public_key", &text)).transpose()?,
+        previous_secret: previous_secret(id, row.previous_secret_until, row.previous_public_key.as_deref())?,
+        state: state(id, row.disabled_reason, row.disabled_at)?,
+        created_at: from_sql_time(row.created_at),
+        updated_at: from_sql_time(row.updated_at),
+        version: version(id, row.version)?,
+    })
+}
+
+/// Opens the secrets of a webhook and converts its row for a worker.
+pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTarget, StoreError> {
+    let id = WebhookId::from_uuid(row.id);
+    let current = open_secret(keyring, SECRET, id, &row.secret)?;
+    let previous = row
+        .previous_secret
+        .zip(row.previous_secret_until)
+        .map(|(sealed, until)| {
+            let secret = open_secret(keyring, PREVIOUS_SECRET, id, &sealed)?;
+            Ok::<_, StoreError>((secret, from_sql_time(until)))
+        })
+        .transpose()?;
+    Ok(DeliveryTarget {
+        webhook_id: id,
+        version: version(id, row.version)?,
+        url: parse(id, "url", &row.url)?,
+        headers: open_headers(keyring, id, row.headers.as_deref())?,
+        secrets: SigningSecrets { current, previous },
+        retry: parse(id, "retry", &row.retry)?,
+        timeout: row.timeout_ns.map(from_nanos),
+    })
+}
+
+/// Converts a webhook's own rate limit.
+pub(crate) fn rate_limit(id: WebhookId, stored: Option<f64>) -> Result<Option<RateLimit>, StoreError> {
+    stored
+        .map(|rate| {
+            RateLimit::per_second(rate).ok_or_else(|| corrupt(TABLE, "rate_limit", id, "out of range"))
+        })
+        .transpose()
+}
+
+/// Converts a webhook's own limit of deliveries in flight.
+pub(crate) fn max_in_flight(id: WebhookId, stored: Option<i64>) -> Result<Option<NonZeroU32>, StoreError> {
+    stored
+        .map(|cap| {
+            u32::try_from(cap)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .ok_or_else(|| corrupt(TABLE, "max_in_flight", id, "out of range"))
+        })
+        .transpose()
+}
+
+/// Converts a webhook's version.
+pub(crate) fn version(id: WebhookId, stored: i64) -> Result<u64, StoreError> {
+    u64::try_from(stored).map_err(|error| corrupt(TABLE, "version", id, error))
+}
+
+fn previous_secret(
+    id: WebhookId,
+    until: Option<DateTime<Utc>>,
+    public_key: Option<&str>,
+) -> Result<Option<PreviousSecret>, StoreError> {
+    let public_key = public_key.map(|text| parse(id, "previous_public_key", text)).transpose()?;
+    Ok(until.map(|until| PreviousSecret { until: from_sql_time(until), public_key }))
+}
+
+fn state(
+    id: WebhookId,
+    reason: Option<String>,
+    since: Option<DateTime<Utc>>,
+) -> Result<WebhookState, StoreError> {
+    let Some((reason, since)) = reason.zip(since) else {
+        return Ok(WebhookState::Enabled);
+    };
+    let reason = DisabledReason::parse(&reason)
+        .ok_or_else(|| corrupt(TABLE, "disabled_reason", id, "an unknown reason"))?;
+    Ok(WebhookState::Disabled { reason, since: from_sql_time(since) })
+}
+
+fn parse<T>(id: WebhookId, column: &'static str, text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|error: T::Err| corrupt(TABLE, column, id, error))
+}
