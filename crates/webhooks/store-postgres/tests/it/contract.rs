@@ -16,14 +16,18 @@ use tokio::sync::Mutex;
 use crate::store::Scene;
 
 /// Advances time by moving the database's clock, which every statement of the store uses.
-struct PostgresHarness {
+pub(crate) struct PostgresHarness {
     scene: Scene,
     passed: Mutex<Duration>,
 }
 
 impl PostgresHarness {
     async fn new() -> Self {
-        Self { scene: Scene::new().await, passed: Mutex::default() }
+        Self::on(Scene::new().await)
+    }
+
+    pub(crate) fn on(scene: Scene) -> Self {
+        Self { scene, passed: Mutex::default() }
     }
 }
 

@@ -6,6 +6,7 @@ mod claims;
 mod clocks;
 mod contract;
 mod feed;
+mod fixtures;
 mod ids;
 mod keys;
 mod listings;
