@@ -37,10 +37,10 @@ fn leased(scheme: SigningScheme) -> LeasedDelivery {
         target: Arc::new(DeliveryTarget {
             webhook_id: webhook.id,
             version: 1,
-            url: webhook.url,
-            headers: webhook.headers,
+            url: webhook.settings.url,
+            headers: webhook.settings.headers,
             secrets: SigningSecrets::new(samples::secret(&entropy, scheme)),
-            retry: webhook.retry,
+            retry: webhook.settings.retry,
             timeout: None,
         }),
     }

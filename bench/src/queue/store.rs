@@ -7,7 +7,7 @@ use rdev_webhooks_app::{SystemClock, SystemEntropy};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Entropy, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
     Claim, ClaimShare, Discovery, EventType, HealthEffect, LeasedDelivery, NewEvent, Settled, Settlement,
-    Webhook, WebhookId,
+    WebhookId,
 };
 use rdev_webhooks_testkit::samples;
 
@@ -35,10 +35,9 @@ impl Store {
 
     /// Creates a webhook for one event type.
     pub(super) async fn webhook(&self, event_type: &str) -> Outcome<WebhookId> {
-        let webhook = Webhook {
-            events: [event_type.parse()?].into(),
-            ..samples::webhook(&*self.entropy, SystemClock.now())
-        };
+        let events = [event_type.parse()?].into();
+        let webhook = samples::webhook(&*self.entropy, SystemClock.now());
+        let webhook = samples::with_settings(webhook, |settings| settings.events = events);
         self.webhooks.create(&webhook, &samples::secrets(&*self.entropy)).await?;
         Ok(webhook.id)
     }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rdev_process::program;
-use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest};
+use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest, WebhookSettings};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks::{Ambient, Database, EventDraft, Ids, NewWebhook, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database, EventDraft, Ids, RdevWebhooks, WorkerOptions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -55,8 +55,10 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let receiver = Receiver::listen(seen).await?;
     say(&format!("A receiver listens on {}. It responds with 500, 500 and then 200.", receiver.url()));
     let events = ["command.completed".parse()?, "command.failed".parse()?];
-    let created =
-        system.webhooks().create(NewWebhook::new(receiver.url().parse()?, events), Ids::fresh()).await?;
+    let created = system
+        .webhooks()
+        .create(WebhookSettings::new(receiver.url().parse()?, events), true, Ids::fresh())
+        .await?;
     receiver.trust(&created.secret);
     say(&format!("Webhook {} subscribes to command.completed and command.failed.", created.webhook.id));
 

@@ -9,7 +9,6 @@ use rdev_webhooks_domain::ports::StoreError;
 
 use crate::codes;
 use rdev_http::Faults;
-use rdev_http::body::pointer;
 use rdev_http::{Problem, ProblemCode};
 
 /// The error of a handler.
@@ -94,11 +93,6 @@ impl From<WebhookError> for Failure {
                     };
                     faults.at(place, fault);
                 }
-                faults.into()
-            }
-            WebhookError::Header(name, fault) => {
-                let mut faults = Faults::default();
-                faults.at(pointer("/headers", &name), fault);
                 faults.into()
             }
             WebhookError::Publish(error) => error.into(),

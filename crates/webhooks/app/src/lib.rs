@@ -64,10 +64,7 @@ pub use readiness::{NotReady, Readiness};
 pub use replay_runner::ReplayRunner;
 pub use replays::{NewReplay, ReplayError, Replays};
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
-pub use webhooks::{
-    MAX_SUBSCRIPTIONS, NewWebhook, SecretRotated, WebhookChange, WebhookCreated, WebhookError, WebhookFault,
-    Webhooks,
-};
+pub use webhooks::{MAX_SUBSCRIPTIONS, SecretRotated, WebhookCreated, WebhookError, WebhookFault, Webhooks};
 
 /// All services that an API needs. Cheap to clone.
 #[derive(Clone)]

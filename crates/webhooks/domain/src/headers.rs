@@ -97,9 +97,22 @@ impl CustomHeaders {
         Ok(())
     }
 
-    /// Removes a header, if it exists.
-    pub fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+    /// Sets the given headers, and removes those without a value. Fails with the name of a header that cannot
+    /// be set.
+    pub fn merge<'a>(
+        &mut self,
+        changes: &'a [(String, Option<String>)],
+    ) -> Result<(), (&'a str, CustomHeadersError)> {
+        // Removed headers make room for new ones.
+        for (name, _) in changes {
+            self.0.remove(name.as_str());
+        }
+        for (name, value) in changes {
+            if let Some(value) = value {
+                self.insert(name, value).map_err(|error| (name.as_str(), error))?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether there are no headers.
@@ -176,6 +189,20 @@ mod tests {
             assert_eq!(refused, Err(CustomHeadersError::Value), "{value:?}");
         }
         assert_eq!(CustomHeaders::default().insert("x token", "a"), Err(CustomHeadersError::Name));
+    }
+
+    #[test]
+    fn headers_are_merged_one_by_one() {
+        let changes = |changes: &[(&str, Option<&str>)]| -> Vec<(String, Option<String>)> {
+            changes.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect()
+        };
+        let mut headers = CustomHeaders::default();
+        headers.merge(&changes(&[("x-a", Some("1")), ("x-b", Some("2"))])).unwrap();
+        headers.merge(&changes(&[("X-A", None), ("x-b", Some("3"))])).unwrap();
+        assert_eq!(headers.names().collect::<Vec<_>>(), ["x-b"]);
+        assert_eq!(headers.as_map()["x-b"], "3");
+        let wrong = changes(&[("host", Some("x"))]);
+        assert_eq!(headers.merge(&wrong), Err(("host", CustomHeadersError::Reserved)));
     }
 
     #[test]

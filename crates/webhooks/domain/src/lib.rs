@@ -66,7 +66,7 @@ pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
-pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookState};
+pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookSettings, WebhookState};
 
 pub use rdev_core::{
     Access, ApiKeyId, Damaged, IdError, Page, PageRequest, ProjectName, ProjectNameError, Scope, ScopeError,

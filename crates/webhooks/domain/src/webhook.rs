@@ -17,6 +17,26 @@ use crate::{
 pub struct Webhook {
     /// The id.
     pub id: WebhookId,
+    /// What its owner has set.
+    pub settings: WebhookSettings,
+    /// The key that verifies its signatures, if they are ed25519 signatures.
+    pub public_key: Option<PublicKey>,
+    /// The secret before the last rotation, if that rotation has an overlap.
+    pub previous_secret: Option<PreviousSecret>,
+    /// Whether it is enabled.
+    pub state: WebhookState,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// The version, which rises by one with every change, including changes of its secrets.
+    pub version: u64,
+}
+
+/// What the owner of a webhook sets. A request that creates a webhook and one that changes it are read into this
+/// type, and a store keeps it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WebhookSettings {
     /// The URL of the endpoint.
     pub url: EndpointUrl,
     /// The owner's description of the webhook.
@@ -37,18 +57,26 @@ pub struct Webhook {
     pub max_in_flight: Option<NonZeroU32>,
     /// The signing scheme.
     pub signing: SigningScheme,
-    /// The key that verifies its signatures, if they are ed25519 signatures.
-    pub public_key: Option<PublicKey>,
-    /// The secret before the last rotation, if that rotation has an overlap.
-    pub previous_secret: Option<PreviousSecret>,
-    /// Whether it is enabled.
-    pub state: WebhookState,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-    /// The version, which rises by one with every change, including changes of its secrets.
-    pub version: u64,
+}
+
+impl WebhookSettings {
+    /// Creates the settings of a webhook for these events of every project, with the default retry policy and
+    /// without limits of its own.
+    #[must_use]
+    pub fn new(url: EndpointUrl, events: impl IntoIterator<Item = EventPattern>) -> Self {
+        Self {
+            url,
+            description: None,
+            events: events.into_iter().collect(),
+            projects: BTreeSet::new(),
+            headers: CustomHeaders::default(),
+            retry: RetryPolicy::default(),
+            timeout: None,
+            rate_limit: None,
+            max_in_flight: None,
+            signing: SigningScheme::HmacSha256,
+        }
+    }
 }
 
 impl Webhook {
@@ -69,14 +97,15 @@ impl Webhook {
     #[must_use]
     pub fn wants(&self, event_type: &EventType, project: Option<&ProjectName>) -> bool {
         self.state == WebhookState::Enabled
-            && self.events.iter().any(|pattern| pattern.matches(event_type))
-            && (self.projects.is_empty() || project.is_some_and(|project| self.projects.contains(project)))
+            && self.settings.events.iter().any(|pattern| pattern.matches(event_type))
+            && (self.settings.projects.is_empty()
+                || project.is_some_and(|project| self.settings.projects.contains(project)))
     }
 
     /// Returns whether the webhook takes only events of some of these projects.
     #[must_use]
     pub fn is_confined_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
-        !self.projects.is_empty() && self.projects.is_subset(projects)
+        !self.settings.projects.is_empty() && self.settings.projects.is_subset(projects)
     }
 }
 

@@ -40,9 +40,9 @@ pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
     Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
-    DraftFault, EventDraft, EventFault, Ids, MAX_EVENTS, NewApiKey, NewReplay, NewType, NewWebhook, Origin,
-    PublishError, Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics,
-    StatisticsError, WebhookChange, WebhookCreated, WebhookError, WebhookFault, Webhooks,
+    DraftFault, EventDraft, EventFault, Ids, MAX_EVENTS, NewApiKey, NewReplay, NewType, Origin, PublishError,
+    Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics, StatisticsError,
+    WebhookCreated, WebhookError, WebhookFault, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// Webhooks, events and deliveries, and the ports for storing and sending them.

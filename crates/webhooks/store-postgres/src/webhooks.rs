@@ -51,15 +51,15 @@ impl WebhookRepository for PostgresStore {
                      ON CONFLICT (id) DO NOTHING",
                     webhook.id.as_uuid(),
                     columns.version,
-                    webhook.url.as_str(),
-                    webhook.description,
+                    webhook.settings.url.as_str(),
+                    webhook.settings.description,
                     &columns.events,
                     &columns.projects,
                     columns.retry,
                     columns.timeout_ns,
                     columns.rate_limit,
                     columns.max_in_flight,
-                    webhook.signing.to_string(),
+                    webhook.settings.signing.to_string(),
                     columns.headers,
                     secret,
                     previous_secret,
@@ -157,7 +157,7 @@ impl WebhookRepository for PostgresStore {
                     return Ok(Updated::VersionMismatch);
                 }
                 let is_enabled_again = stored.disabled_reason.is_some() && columns.disabled_reason.is_none();
-                let leads_elsewhere = stored.url != webhook.url.as_str();
+                let leads_elsewhere = stored.url != webhook.settings.url.as_str();
                 if is_enabled_again || leads_elsewhere || stored.projects != columns.projects {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
@@ -169,15 +169,15 @@ impl WebhookRepository for PostgresStore {
                      WHERE id = $1",
                     webhook.id.as_uuid(),
                     columns.version,
-                    webhook.url.as_str(),
-                    webhook.description,
+                    webhook.settings.url.as_str(),
+                    webhook.settings.description,
                     &columns.events,
                     &columns.projects,
                     columns.retry,
                     columns.timeout_ns,
                     columns.rate_limit,
                     columns.max_in_flight,
-                    webhook.signing.to_string(),
+                    webhook.settings.signing.to_string(),
                     columns.headers,
                     columns.disabled_reason,
                     columns.disabled_at,
@@ -305,13 +305,13 @@ impl Columns {
         };
         Ok(Self {
             version: i64::try_from(webhook.version).map_err(|error| StoreError::Internal(error.into()))?,
-            events: texts(&webhook.events),
-            projects: texts(&webhook.projects),
-            retry: webhook.retry.to_string(),
-            timeout_ns: webhook.timeout.map(to_nanos),
-            rate_limit: webhook.rate_limit.map(|rate| rate.as_per_second()),
-            max_in_flight: webhook.max_in_flight.map(|cap| cap.get().into()),
-            headers: seal_headers(&store.inner.keyring, webhook.id, &webhook.headers)?,
+            events: texts(&webhook.settings.events),
+            projects: texts(&webhook.settings.projects),
+            retry: webhook.settings.retry.to_string(),
+            timeout_ns: webhook.settings.timeout.map(to_nanos),
+            rate_limit: webhook.settings.rate_limit.map(|rate| rate.as_per_second()),
+            max_in_flight: webhook.settings.max_in_flight.map(|cap| cap.get().into()),
+            headers: seal_headers(&store.inner.keyring, webhook.id, &webhook.settings.headers)?,
             disabled_reason,
             disabled_at,
         })
@@ -359,11 +359,11 @@ fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
     if webhook.state != WebhookState::Enabled {
         return (Vec::new(), Vec::new());
     }
-    let projects = match webhook.projects.is_empty() {
+    let projects = match webhook.settings.projects.is_empty() {
         true => vec![String::new()],
-        false => texts(&webhook.projects),
+        false => texts(&webhook.settings.projects),
     };
-    (texts(&webhook.events), projects)
+    (texts(&webhook.settings.events), projects)
 }
 
 async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {

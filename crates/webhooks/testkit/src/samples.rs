@@ -18,9 +18,9 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
-    Access, ApiKey, ApiKeyHash, ApiKeyId, ApiKeySecret, Attempt, AttemptOutcome, CapturedResponse,
-    CustomHeaders, EventId, EventPattern, LeaseToken, NewEvent, Phases, ProjectName, RetryPolicy,
-    SigningSecrets, Target, Timestamp, Trigger, Webhook, WebhookId, WebhookState, render_body,
+    Access, ApiKey, ApiKeyHash, ApiKeyId, ApiKeySecret, Attempt, AttemptOutcome, CapturedResponse, EventId,
+    EventPattern, LeaseToken, NewEvent, Phases, ProjectName, SigningSecrets, Target, Timestamp, Trigger,
+    Webhook, WebhookId, WebhookSettings, WebhookState, render_body,
 };
 
 /// The data of the example in the API contract.
@@ -33,16 +33,7 @@ pub const DATA: &str =
 pub fn webhook(entropy: &dyn Entropy, now: Timestamp) -> Webhook {
     Webhook {
         id: WebhookId::from_parts(now, entropy.bytes()),
-        url: "https://example.com/webhook".parse().unwrap(),
-        description: None,
-        events: patterns(["*"]),
-        projects: BTreeSet::new(),
-        headers: CustomHeaders::default(),
-        retry: RetryPolicy::default(),
-        timeout: None,
-        rate_limit: None,
-        max_in_flight: None,
-        signing: SigningScheme::HmacSha256,
+        settings: settings(),
         public_key: None,
         previous_secret: None,
         state: WebhookState::Enabled,
@@ -50,6 +41,18 @@ pub fn webhook(entropy: &dyn Entropy, now: Timestamp) -> Webhook {
         updated_at: now,
         version: 1,
     }
+}
+
+fn settings() -> WebhookSettings {
+    let url = "https://example.com/webhook".parse().unwrap();
+    WebhookSettings::new(url, patterns(["*"]))
+}
+
+/// Returns the webhook with changed settings.
+#[must_use]
+pub fn with_settings(mut webhook: Webhook, change: impl FnOnce(&mut WebhookSettings)) -> Webhook {
+    change(&mut webhook.settings);
+    webhook
 }
 
 /// Returns signing secrets with one random symmetric secret.

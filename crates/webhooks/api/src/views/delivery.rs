@@ -128,12 +128,12 @@ impl<'a> RequestView<'a> {
         last_attempt: Option<&Attempt>,
     ) -> Self {
         let none = CustomHeaders::default();
-        let custom = webhook.map_or(&none, |webhook| &webhook.headers);
+        let custom = webhook.map_or(&none, |webhook| &webhook.settings.headers);
         let headers =
             last_attempt.map(|attempt| sent_headers(&record.delivery, record.traceparent, attempt, custom));
         Self {
             method: "POST",
-            url: webhook.map(|webhook| Text(&webhook.url)),
+            url: webhook.map(|webhook| Text(&webhook.settings.url)),
             headers: headers.map(SentHeaders),
             body: Utf8(&record.body),
         }

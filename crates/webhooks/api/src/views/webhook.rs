@@ -81,6 +81,7 @@ pub(crate) struct WebhookView<'a> {
 impl<'a> WebhookView<'a> {
     /// Returns the webhook as it is at `now`.
     pub(crate) fn new(webhook: &'a Webhook, circuit: CircuitView, now: Timestamp) -> Self {
+        let settings = &webhook.settings;
         let previous = webhook.previous_secret_at(now);
         let disabled = match webhook.state {
             WebhookState::Enabled => None,
@@ -88,16 +89,16 @@ impl<'a> WebhookView<'a> {
         };
         Self {
             id: Text(webhook.id),
-            url: Text(&webhook.url),
-            description: webhook.description.as_deref(),
-            events: webhook.events.iter().map(Text).collect(),
-            projects: webhook.projects.iter().map(Text).collect(),
-            headers: HeadersView(&webhook.headers),
-            retry: RetryView::from(&webhook.retry),
-            rate_limit: webhook.rate_limit.map(|rate| Number(rate.as_per_second())),
-            max_in_flight: webhook.max_in_flight,
-            timeout_ms: webhook.timeout.as_ref().map(Duration::as_millis),
-            signing: webhook.signing.as_str(),
+            url: Text(&settings.url),
+            description: settings.description.as_deref(),
+            events: settings.events.iter().map(Text).collect(),
+            projects: settings.projects.iter().map(Text).collect(),
+            headers: HeadersView(&settings.headers),
+            retry: RetryView::from(&settings.retry),
+            rate_limit: settings.rate_limit.map(|rate| Number(rate.as_per_second())),
+            max_in_flight: settings.max_in_flight,
+            timeout_ms: settings.timeout.as_ref().map(Duration::as_millis),
+            signing: settings.signing.as_str(),
             public_key: webhook.public_key.map(Text),
             previous_secret_expires_at: previous.map(|previous| Text(previous.until)),
             previous_public_key: previous.and_then(|previous| previous.public_key).map(Text),

@@ -119,7 +119,7 @@ impl WebhookRepository for Contended {
             self.1.store(left - 1, Ordering::Relaxed);
             let mut other = WebhookRepository::get(&*self.0, webhook.id).await?.unwrap();
             other.version += 1;
-            other.description = Some(format!("theirs, {left}"));
+            other.settings.description = Some(format!("theirs, {left}"));
             assert_eq!(self.0.update(&other).await?, Updated::Applied);
         }
         self.0.update(webhook).await

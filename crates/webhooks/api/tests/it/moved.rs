@@ -118,8 +118,8 @@ impl World {
 #[tokio::test]
 async fn an_action_fails_on_a_concurrently_moved_webhook() {
     let moves: [fn(&mut Webhook); 2] = [
-        |webhook| webhook.projects = samples::projects(["theirs"]),
-        |webhook| webhook.projects = samples::projects(["mine", "theirs"]),
+        |webhook| webhook.settings.projects = samples::projects(["theirs"]),
+        |webhook| webhook.settings.projects = samples::projects(["mine", "theirs"]),
     ];
     for action in ["/test", "/secret/rotate", "/replay"] {
         for move_away in moves {
@@ -137,7 +137,7 @@ async fn an_action_fails_on_a_concurrently_moved_webhook() {
 #[tokio::test]
 async fn an_action_succeeds_after_other_concurrent_changes() {
     for action in [("/test", 202), ("/secret/rotate", 200), ("/replay", 202)] {
-        let world = World::new(|webhook| webhook.description = Some("changed".to_owned())).await;
+        let world = World::new(|webhook| webhook.settings.description = Some("changed".to_owned())).await;
         world.act(action.0).await.expect(action.1);
         assert!(!world.armed.load(Ordering::Relaxed), "the webhook was not changed");
     }

@@ -231,7 +231,7 @@ impl Scene {
         let hidden: Vec<_> = webhooks
             .items
             .iter()
-            .map(|webhook| (webhook.url.to_string(), webhook.headers.as_map().len()))
+            .map(|webhook| (webhook.settings.url.to_string(), webhook.settings.headers.as_map().len()))
             .collect();
         let types = store.all().await.unwrap();
         format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?} {types:?}")

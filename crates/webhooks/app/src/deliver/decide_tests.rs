@@ -32,10 +32,10 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
         target: Arc::new(DeliveryTarget {
             webhook_id: webhook.id,
             version: 1,
-            url: webhook.url,
-            headers: webhook.headers,
+            url: webhook.settings.url,
+            headers: webhook.settings.headers,
             secrets: samples::secrets(&entropy),
-            retry: webhook.retry,
+            retry: webhook.settings.retry,
             timeout: None,
         }),
     }

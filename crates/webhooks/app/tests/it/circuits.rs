@@ -56,8 +56,8 @@ async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_ava
         1 if !answer.load(Ordering::Relaxed) => Answer::Status(503),
         _ => Answer::Status(200),
     });
-    let away = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
-    let well = world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    let away = world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let well = world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap()).await;
     let worker = world.start_worker(WorkerOptions::default());
     let sent = |port: u16| world.dispatcher.sent().iter().filter(|(_, one)| one.url.port() == port).count();
 
@@ -116,7 +116,7 @@ async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_ava
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_refuses_still_receives_every_attempt() {
     let world = World::new(|_, _| Answer::Status(400));
-    world.webhook(|webhook| webhook.retry = RetryPolicy::default()).await;
+    world.webhook(|webhook| webhook.settings.retry = RetryPolicy::default()).await;
     let worker = world.start_worker(WorkerOptions::default());
     for _ in 0..100 {
         world.publish().await;
@@ -129,9 +129,10 @@ async fn an_endpoint_that_refuses_still_receives_every_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_webhook_is_disabled_and_published_once() {
     let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 500 } else { 200 }));
-    let broken = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let broken = world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     let everything = world.webhook(|_| {}).await;
-    let observer = world.webhook(|webhook| webhook.events = ["webhook.*".parse().unwrap()].into()).await;
+    let observer =
+        world.webhook(|webhook| webhook.settings.events = ["webhook.*".parse().unwrap()].into()).await;
     let worker = world.start_worker(patient());
     let drain = CancellationToken::new();
     let disabling = tokio::spawn(world.disabling(5 * DAY).run(drain.clone()));
@@ -172,8 +173,8 @@ async fn a_failing_webhook_is_disabled_and_published_once() {
     assert_eq!(world.notices().await.len(), 1);
 
     // Once it is enabled again, it may fail again.
-    let change = rdev_webhooks_app::WebhookChange { enabled: Some(true), ..Default::default() };
-    world.webhooks.update(broken.id, &change, None).await.unwrap();
+    let disabled = world.stored(broken.id).await;
+    world.webhooks.update(&disabled, disabled.settings.clone(), true).await.unwrap();
     let mut disabling = world.disabling(5 * DAY);
     disabling.pass().await;
     assert_eq!(world.stored(broken.id).await.state, WebhookState::Enabled, "the five days begin again");
@@ -209,10 +210,9 @@ async fn a_single_failure_followed_by_silence_disables_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_gone_webhook_is_published_and_a_manually_disabled_one_is_not() {
     let world = World::new(|request, _| Answer::Status(if request.url.port() == 1 { 410 } else { 200 }));
-    let gone = world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let gone = world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     let manual = world.webhook(|_| {}).await;
-    let change = rdev_webhooks_app::WebhookChange { enabled: Some(false), ..Default::default() };
-    world.webhooks.update(manual.id, &change, None).await.unwrap();
+    world.webhooks.update(&manual, manual.settings.clone(), false).await.unwrap();
     let worker = world.start_worker(patient());
     world.publish().await;
     pass(Duration::from_secs(1)).await;
@@ -238,15 +238,15 @@ async fn a_project_receives_the_events_of_its_own_webhooks() {
     let gone = async |projects: &[&str]| {
         let projects = projects.iter().map(|name| name.parse().unwrap()).collect();
         let webhook = world.webhook(|webhook| {
-            webhook.url = "http://127.0.0.1:1/".parse().unwrap();
-            webhook.projects = projects;
+            webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap();
+            webhook.settings.projects = projects;
         });
         webhook.await
     };
     let observer = async |project: Option<&str>, pattern: &str| {
         let webhook = world.webhook(|webhook| {
-            webhook.events = [pattern.parse().unwrap()].into();
-            webhook.projects = project.iter().map(|name| name.parse().unwrap()).collect();
+            webhook.settings.events = [pattern.parse().unwrap()].into();
+            webhook.settings.projects = project.iter().map(|name| name.parse().unwrap()).collect();
         });
         webhook.await
     };
@@ -271,7 +271,7 @@ async fn a_project_receives_the_events_of_its_own_webhooks() {
     assert_eq!(announced.len(), 2);
     assert_eq!((about(&of_a).as_deref(), about(&of_both)), (Some("a"), None));
     for (observer, expected) in [(by_name, 1), (by_prefix, 1), (of_b, 0), (of_all, 2)] {
-        assert_eq!(world.deliveries_of(&observer).await.len(), expected, "{:?}", observer.projects);
+        assert_eq!(world.deliveries_of(&observer).await.len(), expected, "{:?}", observer.settings.projects);
     }
     worker.stop().await;
 }

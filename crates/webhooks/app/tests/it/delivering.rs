@@ -67,12 +67,12 @@ async fn a_hundred_silent_webhooks_do_not_delay_a_working_one() {
         1 => Answer::Hang,
         _ => Answer::Status(200),
     });
-    world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap()).await;
     let worker = world.start_worker(WorkerOptions::default());
     world.publish().await;
     world.until_all(DeliveryStatus::Succeeded).await;
     for _ in 0..100 {
-        world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+        world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     }
     let sent_to = |port| world.dispatcher.sent().iter().filter(|(_, sent)| sent.url.port() == port).count();
     let mut slowest = Duration::ZERO;
@@ -96,8 +96,8 @@ async fn a_silent_webhook_delays_no_other() {
         1 => Answer::Hang,
         _ => Answer::Status(200),
     });
-    world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
-    world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap()).await;
     let worker = world.start_worker(WorkerOptions { workers: 2, ..WorkerOptions::default() });
     let mut slowest = Duration::ZERO;
     for number in 1..=200 {
@@ -116,7 +116,7 @@ async fn a_silent_webhook_delays_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_webhooks_own_cap_is_respected() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_secs(1)));
-    world.webhook(|webhook| webhook.max_in_flight = NonZeroU32::new(2)).await;
+    world.webhook(|webhook| webhook.settings.max_in_flight = NonZeroU32::new(2)).await;
     let worker = world.start_worker(WorkerOptions::default());
     let started = Instant::now();
     for _ in 0..10 {
@@ -131,7 +131,7 @@ async fn a_webhooks_own_cap_is_respected() {
 #[tokio::test(start_paused = true)]
 async fn a_rate_limit_is_respected_and_fully_used() {
     let world = World::new(|_, _| Answer::Status(200));
-    world.webhook(|webhook| webhook.rate_limit = RateLimit::per_second(10.0)).await;
+    world.webhook(|webhook| webhook.settings.rate_limit = RateLimit::per_second(10.0)).await;
     let worker = world.start_worker(WorkerOptions::default());
     let started = Instant::now();
     for _ in 0..51 {

@@ -201,7 +201,7 @@ async fn polling_works_without_wake_ups() {
 async fn an_idle_worker_makes_few_calls() {
     let world = World::new(|_, _| Answer::Hang);
     // Deliveries that wait for a slot, for a rate or for their time must not keep the worker busy either.
-    world.webhook(|webhook| webhook.max_in_flight = std::num::NonZeroU32::new(1)).await;
+    world.webhook(|webhook| webhook.settings.max_in_flight = std::num::NonZeroU32::new(1)).await;
     let queue = Faulty::around(world.store.clone(), false);
     let worker = world.start_worker_on(queue.clone(), WorkerOptions::default());
     world.publish().await;

@@ -48,8 +48,8 @@ impl Scene {
         });
         for _ in 0..crowd {
             let member = |webhook: &mut Webhook| {
-                webhook.url = url(CROWD);
-                webhook.timeout = Some(PATIENCE);
+                webhook.settings.url = url(CROWD);
+                webhook.settings.timeout = Some(PATIENCE);
             };
             world.webhook(member).await;
         }
@@ -78,7 +78,7 @@ impl Scene {
     }
 
     async fn delivers(&self, webhook: &Webhook, what: &str) {
-        let port = webhook.url.port();
+        let port = webhook.settings.url.port();
         let before = self.arrived(port);
         self.world.webhooks.test(webhook.id, None, Ids::fresh()).await.unwrap();
         let waited = self.until(port, before + 1).await;
@@ -107,8 +107,8 @@ impl Scene {
 
 async fn other(world: &World, port: u16) -> Webhook {
     let change = |webhook: &mut Webhook| {
-        webhook.url = url(port);
-        webhook.events = ["command.started".parse::<EventPattern>().unwrap()].into();
+        webhook.settings.url = url(port);
+        webhook.settings.events = ["command.started".parse::<EventPattern>().unwrap()].into();
     };
     world.webhook(change).await
 }
@@ -217,7 +217,7 @@ async fn a_receiver_of_one_request_at_a_time_gets_every_event() {
     let queues = serial(takes, |wait| Answer::StatusAfter(200, wait));
     let refuses = serial(takes, |_| Answer::Status(503));
     for world in [queues, refuses] {
-        world.webhook(|webhook| webhook.timeout = Some(Duration::from_secs(3))).await;
+        world.webhook(|webhook| webhook.settings.timeout = Some(Duration::from_secs(3))).await;
         let worker = world.start_worker(WorkerOptions::default());
         for _ in 0..16 {
             world.publish().await;

@@ -50,8 +50,8 @@ async fn a_local_fault_of_one_webhook_pauses_no_other() {
         1 => Answer::LocalFault,
         _ => Answer::Status(200),
     });
-    world.webhook(|webhook| webhook.url = "http://127.0.0.1:1/".parse().unwrap()).await;
-    world.webhook(|webhook| webhook.url = "http://127.0.0.1:2/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap()).await;
     let worker = world.start_worker(WorkerOptions::default());
     for n in 1..=50 {
         world.publish().await;

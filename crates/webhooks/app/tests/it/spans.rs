@@ -88,7 +88,8 @@ async fn failed_attempt(level: LevelFilter) -> (Webhook, Delivery, Recording) {
     let subscriber = tracing_subscriber::registry().with(level).with(Recorder(Arc::clone(&recording)));
     let _guard = tracing::subscriber::set_default(subscriber);
     let world = World::new(|_, _| Answer::StatusAfter(500, Duration::from_millis(250)));
-    let webhook = world.webhook(|webhook| webhook.retry = RetryPolicy::schedule(Vec::new()).unwrap()).await;
+    let webhook =
+        world.webhook(|webhook| webhook.settings.retry = RetryPolicy::schedule(Vec::new()).unwrap()).await;
     world.publish().await;
     let worker = world.start_worker(WorkerOptions::default());
     world.until_all(DeliveryStatus::Failed).await;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, NewWebhook, WebhookChange, WebhookError, WebhookFault};
-use rdev_webhooks_domain::{DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookState};
+use rdev_webhooks_app::{Ids, WebhookError, WebhookFault};
+use rdev_webhooks_domain::{
+    DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookSettings, WebhookState,
+};
 use rdev_webhooks_testkit::samples;
 
 use crate::support::{Answer, World};
 
-fn new(url: &str) -> NewWebhook {
-    NewWebhook::new(url.parse().unwrap(), samples::patterns(["command.completed", "command.failed"]))
+fn new(url: &str) -> WebhookSettings {
+    WebhookSettings::new(url.parse().unwrap(), samples::patterns(["command.completed", "command.failed"]))
 }
 
 fn world() -> World {
@@ -21,8 +23,8 @@ fn world() -> World {
 async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     let world = world();
     let events = samples::patterns(["command.completed", "command.exploded", "nothing.*"]);
-    let wrong = NewWebhook { events, ..new("http://169.254.169.254/latest") };
-    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, Ids::fresh()).await else {
+    let wrong = WebhookSettings { events, ..new("http://169.254.169.254/latest") };
+    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, true, Ids::fresh()).await else {
         panic!("it was created");
     };
     let unknown = |text: &str| WebhookFault::UnknownEvent(text.parse().unwrap());
@@ -35,54 +37,33 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
 #[tokio::test(start_paused = true)]
 async fn an_update_requires_the_expected_version() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
+    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
     let describe =
-        |text: &str| WebhookChange { description: Some(Some(text.to_owned())), ..WebhookChange::default() };
-    let changed = world.webhooks.update(made.id, &describe("one"), Some(1)).await.unwrap();
-    assert_eq!((changed.version, changed.description.as_deref()), (2, Some("one")));
-    let late = world.webhooks.update(made.id, &describe("two"), Some(1)).await;
+        |text: &str| WebhookSettings { description: Some(text.to_owned()), ..new("https://example.com/") };
+    let changed = world.webhooks.update(&made, describe("one"), true).await.unwrap();
+    assert_eq!((changed.version, changed.settings.description.as_deref()), (2, Some("one")));
+    let late = world.webhooks.update(&made, describe("two"), true).await;
     assert!(matches!(late, Err(WebhookError::VersionMismatch)));
-    let same = world.webhooks.update(made.id, &describe("one"), None).await.unwrap();
+    let same = world.webhooks.update(&changed, describe("one"), true).await.unwrap();
     assert_eq!(same.version, 2, "an update without a change keeps the version");
-}
-
-#[tokio::test(start_paused = true)]
-async fn headers_are_updated_one_by_one() {
-    let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
-    let change = |headers: &[(&str, Option<&str>)], clear_headers| WebhookChange {
-        headers: headers.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
-        clear_headers,
-        ..WebhookChange::default()
-    };
-    let both = change(&[("x-a", Some("1")), ("x-b", Some("2"))], false);
-    world.webhooks.update(made.id, &both, None).await.unwrap();
-    let one = change(&[("X-A", None), ("x-b", Some("3"))], false);
-    let changed = world.webhooks.update(made.id, &one, None).await.unwrap();
-    assert_eq!(changed.headers.names().collect::<Vec<_>>(), ["x-b"]);
-    assert_eq!(changed.headers.as_map()["x-b"], "3");
-    let wrong = world.webhooks.update(made.id, &change(&[("host", Some("x"))], true), None).await;
-    assert!(matches!(wrong, Err(WebhookError::Header(name, _)) if name == "host"));
-    assert_eq!(world.webhooks.get(made.id).await.unwrap(), changed, "an update is all or nothing");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_disabled_manually_and_enabled_again() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
-    let enabled = |on| WebhookChange { enabled: Some(on), ..WebhookChange::default() };
-    let off = world.webhooks.update(made.id, &enabled(false), None).await.unwrap();
+    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
+    let off = world.webhooks.update(&made, made.settings.clone(), false).await.unwrap();
     assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
     assert!(matches!(world.webhooks.test(made.id, None, Ids::fresh()).await, Err(WebhookError::Disabled)));
-    let on = world.webhooks.update(made.id, &enabled(true), None).await.unwrap();
+    let on = world.webhooks.update(&off, off.settings.clone(), true).await.unwrap();
     assert_eq!(on.state, WebhookState::Enabled);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_test_delivery_goes_only_to_its_webhook() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), Ids::fresh()).await.unwrap().webhook;
-    world.webhooks.create(new("https://example.com/other"), Ids::fresh()).await.unwrap();
+    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
+    world.webhooks.create(new("https://example.com/other"), true, Ids::fresh()).await.unwrap();
     let worker = world.start_worker(WorkerOptions::default());
     let delivery = world.webhooks.test(made.id, None, Ids::fresh()).await.unwrap();
     assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));

@@ -8,7 +8,7 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
-    WebhookState,
+    WebhookSettings, WebhookState,
 };
 use uuid::Uuid;
 
@@ -75,16 +75,22 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
     let id = WebhookId::from_uuid(row.id);
     Ok(Webhook {
         id,
-        url: parse(id, "url", &row.url)?,
-        description: row.description,
-        events: row.events.iter().map(|text| parse(id, "events", text)).collect::<Result<_, _>>()?,
-        projects: row.projects.iter().map(|text| parse(id, "projects", text)).collect::<Result<_, _>>()?,
-        headers: open_headers(keyring, id, row.headers.as_deref())?,
-        retry: parse(id, "retry", &row.retry)?,
-        timeout: row.timeout_ns.map(from_nanos),
-        rate_limit: rate_limit(id, row.rate_limit)?,
-        max_in_flight: max_in_flight(id, row.max_in_flight)?,
-        signing: parse(id, "signing", &row.signing)?,
+        settings: WebhookSettings {
+            url: parse(id, "url", &row.url)?,
+            description: row.description,
+            events: row.events.iter().map(|text| parse(id, "events", text)).collect::<Result<_, _>>()?,
+            projects: row
+                .projects
+                .iter()
+                .map(|text| parse(id, "projects", text))
+                .collect::<Result<_, _>>()?,
+            headers: open_headers(keyring, id, row.headers.as_deref())?,
+            retry: parse(id, "retry", &row.retry)?,
+            timeout: row.timeout_ns.map(from_nanos),
+            rate_limit: rate_limit(id, row.rate_limit)?,
+            max_in_flight: max_in_flight(id, row.max_in_flight)?,
+            signing: parse(id, "signing", &row.signing)?,
+        },
         public_key: row.public_key.map(|text| parse(id, "public_key", &text)).transpose()?,
         previous_secret: previous_secret(id, row.previous_secret_until, row.previous_public_key.as_deref())?,
         state: state(id, row.disabled_reason, row.disabled_at)?,

@@ -122,7 +122,7 @@ async fn webhooks(scene: &Scene, store: &PostgresStore, count: usize) -> Vec<Web
     let mut made = Vec::new();
     for _ in 0..count {
         let mut webhook = samples::webhook(&scene.entropy, scene.now().await);
-        webhook.headers.insert("x-token", "sesame").unwrap();
+        webhook.settings.headers.insert("x-token", "sesame").unwrap();
         let old: SigningSecrets = samples::secrets(&scene.entropy);
         let secrets = old.rotated(samples::secrets(&scene.entropy).current, Some(webhook.created_at));
         webhook.tell_of(&secrets);

@@ -14,7 +14,7 @@ const TOKEN: &str = "Bearer 5up3r-s3cret-t0ken";
 async fn the_database_holds_no_plaintext_secret() {
     let scene = Scene::new().await;
     let mut webhook = samples::webhook(&scene.entropy, scene.now().await);
-    webhook.headers.insert("authorization", TOKEN).unwrap();
+    webhook.settings.headers.insert("authorization", TOKEN).unwrap();
     let mut secrets = samples::secrets(&scene.entropy);
     let old = samples::secrets(&scene.entropy).current;
     secrets.previous = Some((old, webhook.created_at));

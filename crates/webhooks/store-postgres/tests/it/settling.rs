@@ -56,9 +56,13 @@ async fn an_unrelated_change_rewrites_no_subscription() {
                  FOR EACH ROW EXECUTE FUNCTION untouched()",
         )
         .await;
-    let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
+    let described = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
+        settings.description = Some("new".to_owned())
+    });
     assert_eq!(scene.store.update(&described).await.unwrap(), Updated::Applied);
-    let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
+    let elsewhere = samples::with_settings(Webhook { version: 3, ..described }, |settings| {
+        settings.projects = samples::projects(["a"])
+    });
     assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger fires");
 }
 

@@ -6,7 +6,7 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
 use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
-    DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookState,
+    DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookSettings, WebhookState,
 };
 
 use crate::error::{self, Row};
@@ -115,16 +115,18 @@ impl WebhookRow {
         let row = row(&id);
         Ok(Webhook {
             id,
-            url: row.parse("url", &self.url)?,
-            description: self.description.clone(),
-            events: set(&row, "events", &self.events)?,
-            projects: set(&row, "projects", &self.projects)?,
-            headers: sealing::open_headers(keyring, id, &self.headers)?,
-            retry: row.parse("retry", &self.retry)?,
-            timeout: timeout(&row, self.timeout_ns)?,
-            rate_limit: rate_limit(&row, self.rate_limit)?,
-            max_in_flight: max_in_flight(&row, self.max_in_flight)?,
-            signing: row.parse("signing", &self.signing)?,
+            settings: WebhookSettings {
+                url: row.parse("url", &self.url)?,
+                description: self.description.clone(),
+                events: set(&row, "events", &self.events)?,
+                projects: set(&row, "projects", &self.projects)?,
+                headers: sealing::open_headers(keyring, id, &self.headers)?,
+                retry: row.parse("retry", &self.retry)?,
+                timeout: timeout(&row, self.timeout_ns)?,
+                rate_limit: rate_limit(&row, self.rate_limit)?,
+                max_in_flight: max_in_flight(&row, self.max_in_flight)?,
+                signing: row.parse("signing", &self.signing)?,
+            },
             public_key: key(&row, "public_key", self.public_key.as_deref())?,
             previous_secret: self.previous_secret(&row)?,
             state: self.state(&row)?,

@@ -30,7 +30,7 @@ async fn open_refuses_another_key() {
 async fn after_a_rotation_the_old_key_can_be_dropped() {
     let harness = SqliteHarness::new().await;
     let mut webhook = samples::webhook(&harness.entropy, harness.clock.now());
-    webhook.headers.insert("x-token", "sesame").unwrap();
+    webhook.settings.headers.insert("x-token", "sesame").unwrap();
     let mut secrets = samples::secrets(&harness.entropy);
     let previous = samples::secrets(&harness.entropy).current;
     secrets.previous = Some((previous, webhook.created_at));
@@ -48,7 +48,7 @@ async fn after_a_rotation_the_old_key_can_be_dropped() {
     let claim = harness.claim_of(webhook.id);
     let leased = store.claim(&claim).await.unwrap();
     let target = &leased[0].target;
-    assert_eq!(target.headers, webhook.headers);
+    assert_eq!(target.headers, webhook.settings.headers);
     assert_eq!(target.secrets.current, secrets.current);
     assert_eq!(target.secrets.previous, secrets.previous);
 }
@@ -96,7 +96,7 @@ async fn webhooks(
     let mut made = Vec::new();
     for _ in 0..count {
         let mut webhook = samples::webhook(&harness.entropy, harness.clock.now());
-        webhook.headers.insert("x-token", "sesame").unwrap();
+        webhook.settings.headers.insert("x-token", "sesame").unwrap();
         let old = samples::secrets(&harness.entropy);
         let secrets = old.rotated(samples::secrets(&harness.entropy).current, Some(webhook.created_at));
         webhook.tell_of(&secrets);

@@ -16,13 +16,13 @@ async fn the_files_hold_no_plaintext_secret_or_header_value() {
     let (first_value, second_value) = (harness.needle(), harness.needle());
     let mut webhook = samples::webhook(&harness.entropy, now);
     let description = harness.needle();
-    webhook.description = Some(description.clone());
-    webhook.headers.insert("authorization", &first_value).unwrap();
+    webhook.settings.description = Some(description.clone());
+    webhook.settings.headers.insert("authorization", &first_value).unwrap();
     let mut secrets = samples::secrets(&harness.entropy);
     let previous = samples::secret(&harness.entropy, SigningScheme::Ed25519);
     secrets.previous = Some((previous.clone(), now));
     harness.create(&webhook, &secrets).await;
-    webhook.headers.insert("x-token", &second_value).unwrap();
+    webhook.settings.headers.insert("x-token", &second_value).unwrap();
     webhook.version += 1;
     harness.store.update(&webhook).await.unwrap();
     harness.publish(webhook.id).await;

@@ -171,8 +171,12 @@ async fn an_unrelated_change_rewrites_no_subscription() {
     .await
     .unwrap();
     intruder.close().await.unwrap();
-    let described = Webhook { description: Some("new".to_owned()), version: 2, ..webhook.clone() };
+    let described = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
+        settings.description = Some("new".to_owned())
+    });
     assert_eq!(harness.store.update(&described).await.unwrap(), Updated::Applied);
-    let elsewhere = Webhook { projects: samples::projects(["a"]), version: 3, ..described };
+    let elsewhere = samples::with_settings(Webhook { version: 3, ..described }, |settings| {
+        settings.projects = samples::projects(["a"])
+    });
     assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers fire");
 }

@@ -181,7 +181,7 @@ pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dy
             if !matches!(status, DeliveryStatus::Cancelled) {
                 // The webhook must not receive later events.
                 let narrow = samples::patterns(["nothing"]);
-                scene.change(webhook, |webhook| webhook.events = narrow).await;
+                scene.change(webhook, |webhook| webhook.settings.events = narrow).await;
             }
         }
     }

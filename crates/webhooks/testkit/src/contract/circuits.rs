@@ -279,21 +279,21 @@ pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dy
     let scene = Scene::new(harness);
     let webhook = scene.broken_webhook().await;
     let health = scene.health(webhook).await;
-    scene.change(webhook, |webhook| webhook.description = Some("another".to_owned())).await;
+    scene.change(webhook, |webhook| webhook.settings.description = Some("another".to_owned())).await;
     assert_eq!(scene.health(webhook).await, health);
-    scene.change(webhook, |webhook| webhook.url = "https://other.example/".parse().unwrap()).await;
+    scene.change(webhook, |webhook| webhook.settings.url = "https://other.example/".parse().unwrap()).await;
     assert_eq!(scene.health(webhook).await, Health::default());
     assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);
 
     let webhook = scene.broken_webhook().await;
     for projects in [samples::projects(["a", "b"]), samples::projects(["a"]), samples::projects([])] {
-        scene.change(webhook, |webhook| webhook.projects = projects.clone()).await;
+        scene.change(webhook, |webhook| webhook.settings.projects = projects.clone()).await;
         assert_eq!(scene.health(webhook).await, Health::default(), "{projects:?}");
         let leased = scene.claim(webhook, 1).await;
         scene.settle_as(&leased, HealthEffect::Unavailable).await;
         let health = scene.health(webhook).await;
         assert_eq!(health.consecutive_failures, 1);
-        scene.change(webhook, |webhook| webhook.description = Some(format!("{projects:?}"))).await;
+        scene.change(webhook, |webhook| webhook.settings.description = Some(format!("{projects:?}"))).await;
         assert_eq!(scene.health(webhook).await, health);
     }
 
@@ -435,7 +435,7 @@ pub async fn disabled_webhooks_are_listed(harness: &dyn Harness) {
         let project = samples::projects(["a"]);
         scene
             .change(webhook, |webhook| {
-                webhook.projects.clone_from(&project);
+                webhook.settings.projects.clone_from(&project);
                 webhook.state = WebhookState::Disabled { reason, since };
             })
             .await;

@@ -9,7 +9,7 @@ use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, DueWebhook, FailureClass,
     LastFailure, LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets, Target, Trigger,
-    Webhook, WebhookId, WebhookState,
+    WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -28,12 +28,11 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     assert_eq!(scene.claim(expired, 1).await.len(), 1);
     scene.advance(LEASE).await;
 
-    let limited = Webhook {
-        timeout: Some(Duration::from_millis(1_500)),
-        rate_limit: RateLimit::per_second(2.5),
-        max_in_flight: NonZeroU32::new(4),
-        ..scene.new_webhook().await
-    };
+    let limited = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.timeout = Some(Duration::from_millis(1_500));
+        settings.rate_limit = RateLimit::per_second(2.5);
+        settings.max_in_flight = NonZeroU32::new(4);
+    });
     scene.create(&limited).await;
     scene.publish_to(limited.id).await;
     scene.delivery_in(DeliveryStatus::Pending, limited.id).await;
@@ -70,9 +69,9 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     };
     let with_limits = DueWebhook {
         id: limited.id,
-        max_in_flight: limited.max_in_flight,
-        rate_limit: limited.rate_limit,
-        timeout: limited.timeout,
+        max_in_flight: limited.settings.max_in_flight,
+        rate_limit: limited.settings.rate_limit,
+        timeout: limited.settings.timeout,
         last_failure: None,
         overdue: Duration::ZERO,
     };
@@ -189,14 +188,13 @@ pub async fn discovery_goes_through_the_webhooks_in_pages(harness: &dyn Harness)
 /// A claim returns the event, the current webhook and its signing secrets, whatever they contain.
 pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     let scene = Scene::new(harness);
-    let mut webhook = Webhook {
-        url: "https://example.com/a?b=c".parse().unwrap(),
-        retry: RetryPolicy::schedule(vec![MINUTE, HOUR]).unwrap(),
-        timeout: Some(Duration::from_secs(3)),
-        signing: SigningScheme::Ed25519,
-        ..scene.new_webhook().await
-    };
-    webhook.headers.insert("x-token", "s3cret").unwrap();
+    let mut webhook = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.url = "https://example.com/a?b=c".parse().unwrap();
+        settings.retry = RetryPolicy::schedule(vec![MINUTE, HOUR]).unwrap();
+        settings.timeout = Some(Duration::from_secs(3));
+        settings.signing = SigningScheme::Ed25519;
+    });
+    webhook.settings.headers.insert("x-token", "s3cret").unwrap();
     let old = samples::secret(&scene.entropy, SigningScheme::HmacSha256);
     let secrets = SigningSecrets {
         current: samples::secret(&scene.entropy, SigningScheme::Ed25519),
@@ -228,10 +226,10 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert_eq!((one.attempt, one.automatic_attempts, one.takeovers), (1, 1, 0));
     assert_eq!((one.trigger, one.resumes), (Trigger::Automatic, false));
     assert_eq!((one.target.webhook_id, one.target.version), (webhook.id, 1));
-    assert_eq!(one.target.url, webhook.url);
-    assert_eq!(one.target.headers, webhook.headers);
-    assert_eq!(one.target.retry, webhook.retry);
-    assert_eq!(one.target.timeout, webhook.timeout);
+    assert_eq!(one.target.url, webhook.settings.url);
+    assert_eq!(one.target.headers, webhook.settings.headers);
+    assert_eq!(one.target.retry, webhook.settings.retry);
+    assert_eq!(one.target.timeout, webhook.settings.timeout);
     assert_eq!(one.target.secrets.current, secrets.current);
     assert_eq!(one.target.secrets.previous, secrets.previous);
 

@@ -83,14 +83,22 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let types = harness.event_types();
     let at = scene.now().await;
-    let by_pattern = Webhook { events: samples::patterns(["*", "order.*"]), ..scene.new_webhook().await };
-    let of_another = Webhook { events: samples::patterns(["order.paid.late"]), ..scene.new_webhook().await };
-    let disabled = Webhook {
-        events: samples::patterns(["order.paid", "order.sent"]),
-        state: WebhookState::Disabled { reason: DisabledReason::Manual, since: at },
-        ..scene.new_webhook().await
-    };
-    let enabled = Webhook { events: samples::patterns(["order.paid"]), ..scene.new_webhook().await };
+    let by_pattern = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["*", "order.*"])
+    });
+    let of_another = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["order.paid.late"])
+    });
+    let disabled = samples::with_settings(
+        Webhook {
+            state: WebhookState::Disabled { reason: DisabledReason::Manual, since: at },
+            ..scene.new_webhook().await
+        },
+        |settings| settings.events = samples::patterns(["order.paid", "order.sent"]),
+    );
+    let enabled = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["order.paid"])
+    });
     for webhook in [&by_pattern, &of_another, &disabled, &enabled] {
         scene.create(webhook).await;
     }
@@ -103,7 +111,7 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
     assert_eq!(types.remove(&paid.name).await.unwrap(), RemovedType::Subscribed);
     assert_eq!(types.all().await.unwrap(), Registered { version, types: vec![paid.clone()] });
 
-    scene.change(disabled.id, |webhook| webhook.events = samples::patterns(["order.sent"])).await;
+    scene.change(disabled.id, |webhook| webhook.settings.events = samples::patterns(["order.sent"])).await;
     assert_eq!(types.remove(&name("order.sent")).await.unwrap(), RemovedType::NotFound);
     assert_eq!(types.remove(&paid.name).await.unwrap(), RemovedType::Removed);
 }

@@ -211,7 +211,7 @@ pub async fn the_feed_tells_whose_a_delivery_is(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (webhook, deleted) = (scene.webhook().await, scene.webhook().await);
     let projects = samples::projects(["one", "two"]);
-    scene.change(webhook, |webhook| webhook.projects.clone_from(&projects)).await;
+    scene.change(webhook, |webhook| webhook.settings.projects.clone_from(&projects)).await;
     let event = NewEvent {
         project: Some("one".parse().unwrap()),
         target: Target::Webhook(webhook),

@@ -81,8 +81,11 @@ pub async fn check(store: &dyn Harness) {
     let scene = Scene::new(store);
     let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
     assert_eq!(listed.damaged, [], "every webhook can be read");
-    let webhooks: BTreeMap<_, _> =
-        listed.items.into_iter().map(|one| (one.description.clone().unwrap_or_default(), one)).collect();
+    let webhooks: BTreeMap<_, _> = listed
+        .items
+        .into_iter()
+        .map(|one| (one.settings.description.clone().unwrap_or_default(), one))
+        .collect();
     check_complete_webhook(&scene, &webhooks["complete"]).await;
     for status in DeliveryStatus::ALL {
         check_delivery(&scene, *status, &webhooks).await;
@@ -155,7 +158,7 @@ async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook) {
     let leased = scene.claim_one(webhook.id).await;
     assert_eq!((leased.event_id, &leased.body, leased.attempt), (event.id, &event.body, 1));
     assert_eq!(leased.traceparent, Some(TRACEPARENT.parse().unwrap()));
-    assert_eq!(leased.target.headers, webhook.headers);
+    assert_eq!(leased.target.headers, webhook.settings.headers);
     assert_eq!(leased.target.secrets.current, secrets().current);
     assert_eq!(leased.target.secrets.previous, secrets().previous);
     let window = "30d".parse().unwrap();
@@ -198,30 +201,29 @@ async fn check_delivery(scene: &Scene<'_>, status: DeliveryStatus, webhooks: &BT
 
 /// Stores a webhook with this description, which takes only events that are sent to it alone.
 async fn named(scene: &Scene<'_>, description: &str) -> WebhookId {
-    let webhook = Webhook {
-        description: Some(description.to_owned()),
-        events: samples::patterns(["nothing.else"]),
-        ..scene.new_webhook().await
-    };
+    let webhook = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.description = Some(description.to_owned());
+        settings.events = samples::patterns(["nothing.else"]);
+    });
     scene.create(&webhook).await;
     webhook.id
 }
 
 /// Gives a webhook a value in every field.
 fn complete(webhook: Webhook) -> Webhook {
-    let mut webhook = Webhook {
-        url: "https://example.com/webhook?of=alpha".parse().unwrap(),
-        description: Some("complete".to_owned()),
-        events: samples::patterns(["command.*", "order.paid"]),
-        projects: samples::projects(["alpha", "beta"]),
-        retry: RetryPolicy::schedule(vec![Duration::from_secs(1), Duration::from_secs(60)]).unwrap(),
-        timeout: Some(Duration::from_millis(2_500)),
-        rate_limit: RateLimit::per_second(2.5),
-        max_in_flight: NonZeroU32::new(4),
-        signing: SigningScheme::Ed25519,
-        ..webhook
-    };
-    webhook.headers.insert("x-token", "sesame").unwrap();
+    let mut webhook = samples::with_settings(webhook, |settings| {
+        settings.url = "https://example.com/webhook?of=alpha".parse().unwrap();
+        settings.description = Some("complete".to_owned());
+        settings.events = samples::patterns(["command.*", "order.paid"]);
+        settings.projects = samples::projects(["alpha", "beta"]);
+        settings.retry =
+            RetryPolicy::schedule(vec![Duration::from_secs(1), Duration::from_secs(60)]).unwrap();
+        settings.timeout = Some(Duration::from_millis(2_500));
+        settings.rate_limit = RateLimit::per_second(2.5);
+        settings.max_in_flight = NonZeroU32::new(4);
+        settings.signing = SigningScheme::Ed25519;
+    });
+    webhook.settings.headers.insert("x-token", "sesame").unwrap();
     webhook.tell_of(&secrets());
     webhook
 }

@@ -239,7 +239,8 @@ pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
         let secret = || samples::secret(&scene.entropy, scheme);
         let secrets = SigningSecrets::new(secret()).rotated(secret(), Some(until));
-        let mut webhook = Webhook { signing: scheme, ..scene.new_webhook().await };
+        let mut webhook =
+            samples::with_settings(scene.new_webhook().await, |settings| settings.signing = scheme);
         webhook.tell_of(&secrets);
         scene.webhooks.create(&webhook, &secrets).await.unwrap();
         scene.history.prune(DAY).await.unwrap();

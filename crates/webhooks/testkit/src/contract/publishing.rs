@@ -89,14 +89,19 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
 pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
-    let exact = Webhook { events: samples::patterns(["command.completed"]), ..scene.new_webhook().await };
-    let twice = Webhook {
-        events: samples::patterns(["command.completed", "command.*", "*"]),
-        projects: samples::projects(["a", "b"]),
-        ..scene.new_webhook().await
-    };
-    let prefix = Webhook { events: samples::patterns(["command.*"]), ..scene.new_webhook().await };
-    let other_project = Webhook { projects: samples::projects(["b"]), ..scene.new_webhook().await };
+    let exact = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["command.completed"])
+    });
+    let twice = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["command.completed", "command.*", "*"]);
+        settings.projects = samples::projects(["a", "b"]);
+    });
+    let prefix = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["command.*"])
+    });
+    let other_project = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.projects = samples::projects(["b"])
+    });
     let disabled = Webhook {
         state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
         ..scene.new_webhook().await
@@ -244,11 +249,10 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
     for _ in 0..3 {
         scene.webhook().await;
     }
-    let twice = Webhook {
-        events: samples::patterns(["command.completed", "command.*"]),
-        projects: samples::projects(["a", "b"]),
-        ..scene.new_webhook().await
-    };
+    let twice = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["command.completed", "command.*"]);
+        settings.projects = samples::projects(["a", "b"]);
+    });
     scene.create(&twice).await;
     let keyed = NewEvent { key: Some("k".parse().unwrap()), ..scene.new_event().await };
     let repeat = NewEvent { id: scene.new_event().await.id, ..keyed.clone() };
@@ -309,7 +313,11 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
     let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<BTreeSet<_>>();
     for projects in [&["a"][..], &["a", "b"], &["a", "c"], &["b"], &[]] {
         let projects = names(projects);
-        scene.create(&Webhook { projects, ..scene.new_webhook().await }).await;
+        scene
+            .create(&samples::with_settings(scene.new_webhook().await, |settings| {
+                settings.projects = projects
+            }))
+            .await;
     }
     let limited = |projects: &[&str]| {
         Some(Arc::new(Access { projects: Some(names(projects)), ..Access::administrator() }))
@@ -343,11 +351,10 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
 pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.webhook().await;
-    let narrow = Webhook {
-        events: samples::patterns(["other"]),
-        projects: samples::projects(["other"]),
-        ..scene.new_webhook().await
-    };
+    let narrow = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["other"]);
+        settings.projects = samples::projects(["other"]);
+    });
     scene.create(&narrow).await;
     let targeted = async || NewEvent { target: Target::Webhook(narrow.id), ..scene.new_event().await };
 
@@ -373,7 +380,7 @@ pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
 pub async fn publish_to_a_version_reaches_no_other(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
-    scene.change(webhook, |webhook| webhook.description = None).await;
+    scene.change(webhook, |webhook| webhook.settings.description = None).await;
     let at =
         async |version| NewEvent { target: Target::WebhookAt(webhook, version), ..scene.new_event().await };
     for (version, deliveries) in [(1, 0), (2, 1), (3, 0), (u64::MAX, 0)] {
@@ -386,7 +393,7 @@ pub async fn publish_to_a_version_reaches_no_other(harness: &dyn Harness) {
     for (event, published) in batch.iter().zip(published) {
         assert_eq!(scene.receivers(event.id).await.len(), published.deliveries as usize);
     }
-    scene.change(webhook, |webhook| webhook.description = None).await;
+    scene.change(webhook, |webhook| webhook.settings.description = None).await;
     assert_eq!(scene.publish_one(&at(2).await).await.deliveries, 0);
     assert_eq!(scene.publish_one(&at(3).await).await.deliveries, 1);
 }

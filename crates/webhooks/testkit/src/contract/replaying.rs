@@ -23,7 +23,7 @@ impl Scene<'_> {
     /// Creates a webhook whose replays have a window of [`SMALL_WINDOW`].
     async fn narrow_webhook(&self) -> WebhookId {
         let webhook = self.webhook().await;
-        self.change(webhook, |webhook| webhook.max_in_flight = std::num::NonZeroU32::new(1)).await;
+        self.change(webhook, |webhook| webhook.settings.max_in_flight = std::num::NonZeroU32::new(1)).await;
         webhook
     }
 
@@ -219,7 +219,7 @@ pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
         let step = scene.step(id).await;
         assert_eq!((step.queued, step.ended), (queued, ended));
     }
-    scene.change(webhook, |webhook| webhook.rate_limit = RateLimit::per_second(2.0)).await;
+    scene.change(webhook, |webhook| webhook.settings.rate_limit = RateLimit::per_second(2.0)).await;
     let sent = scene.send_all(webhook, Settled::Succeeded).await;
     assert_eq!(sent.len(), 13);
     let step = scene.step(id).await;

@@ -6,8 +6,8 @@ use rdev_webhooks_domain::ports::{Entropy, Redelivery, ReplayBegun, ReplayCancel
 use rdev_webhooks_domain::replay::ReplayFilter;
 use rdev_webhooks_domain::{
     CancelReason, DeliveryId, DeliveryOutcome, DeliveryStatus, DisabledReason, FailureReason, Matched,
-    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, Webhook,
-    WebhookId, WebhookState,
+    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, WebhookId,
+    WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -360,7 +360,9 @@ pub async fn who_sees_no_webhook_replays_none(harness: &dyn Harness) {
         (&["a"], &["a", "b"], true),
     ] {
         let projects = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-        let webhook = Webhook { projects: projects(of_webhook), ..scene.new_webhook().await };
+        let webhook = samples::with_settings(scene.new_webhook().await, |settings| {
+            settings.projects = projects(of_webhook)
+        });
         scene.create(&webhook).await;
         let replay = scene.new_replay(scene.all_failed(webhook.id).await).await;
         let begun = scene.replays.begin(&replay, Some(&projects(limited_to))).await.unwrap();

@@ -14,7 +14,8 @@ use crate::samples;
 /// Stores a webhook of this scheme and returns it with its secret.
 async fn webhook(scene: &Scene<'_>, signing: SigningScheme) -> (Webhook, SigningSecret) {
     let secrets = SigningSecrets::new(samples::secret(&scene.entropy, signing));
-    let mut webhook = Webhook { signing, ..scene.new_webhook().await };
+    let mut webhook =
+        samples::with_settings(scene.new_webhook().await, |settings| settings.signing = signing);
     webhook.tell_of(&secrets);
     scene.webhooks.create(&webhook, &secrets).await.unwrap();
     (webhook, secrets.current)
@@ -118,12 +119,14 @@ pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
     let until = scene.now().await + DAY;
     let rotation = rotation(&scene, scheme, Some(until)).await;
     let rotated = rotate(&scene, before.id, &rotation).await;
-    let update = Webhook { description: Some("changed".to_owned()), version: 3, ..before };
+    let update = samples::with_settings(Webhook { version: 3, ..before }, |settings| {
+        settings.description = Some("changed".to_owned())
+    });
     assert_eq!(scene.webhooks.update(&update).await.unwrap(), Updated::Applied);
     let stored = scene.webhooks.get(update.id).await.unwrap().unwrap();
     assert_eq!(stored.public_key, rotated.public_key);
     assert_eq!(stored.previous_secret, rotated.previous_secret);
-    assert_eq!(stored.description, update.description);
+    assert_eq!(stored.settings.description, update.settings.description);
     let secrets = signing(&scene, update.id).await;
     assert_eq!((secrets.current, secrets.previous), (rotation.secret, Some((old, until))));
 }

@@ -335,7 +335,7 @@ pub async fn gone_says_nothing_of_a_webhook_that_was_changed(harness: &dyn Harne
     let delivery = scene.publish_to(id).await;
     let leased = scene.claim_one(id).await;
     let moved = "https://elsewhere.example/".parse().unwrap();
-    let changed = scene.change(id, |webhook| webhook.url = moved).await;
+    let changed = scene.change(id, |webhook| webhook.settings.url = moved).await;
     let settlement = Settlement {
         gone: Some(leased.target.version),
         ..scene.settlement(&leased, Settled::Failed(FailureReason::Gone)).await

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::ports::{Cancellation, Redelivery, Rotated, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
     DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
-    NewEvent, PageRequest, ProjectName, RedeliveryRequest, SecretRotation, Settled, Target, Trigger, Webhook,
+    NewEvent, PageRequest, ProjectName, RedeliveryRequest, SecretRotation, Settled, Target, Trigger,
     WebhookDeletion, WebhookFilter, WebhookId,
 };
 
@@ -23,7 +23,8 @@ fn names(names: &[&str]) -> BTreeSet<ProjectName> {
 
 /// Stores a webhook for all events of some projects.
 async fn webhook(scene: &Scene<'_>, projects: &[&str]) -> WebhookId {
-    let webhook = Webhook { projects: names(projects), ..scene.new_webhook().await };
+    let webhook =
+        samples::with_settings(scene.new_webhook().await, |settings| settings.projects = names(projects));
     scene.create(&webhook).await;
     webhook.id
 }
@@ -122,7 +123,7 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
         events.push(publish(&scene, project).await);
     }
     let now_of_a = names(&["a"]);
-    scene.change(narrowed, |webhook| webhook.projects = now_of_a).await;
+    scene.change(narrowed, |webhook| webhook.settings.projects = now_of_a).await;
     // One is finished, the other in flight. Deliveries of a deleted webhook are visible like others.
     let leased = scene.claim_for(of_a, 2, DAY).await;
     scene.settle_held(&leased[0], Settled::Succeeded).await;

@@ -25,26 +25,31 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
     headers.insert("authorization", "Basic dXNlcjpwYXNz").unwrap();
     headers.insert("x-empty", "").unwrap();
     let week = Duration::from_secs(7 * 24 * 60 * 60);
-    Webhook {
-        url: "http://user-agent.example:8443/a/b%20c?d=e&f='g'".parse().unwrap(),
-        description: Some("Ünïcödé 🦀, 'quotes' and\nlines".to_owned()),
-        events: samples::patterns(["command.*", "command.completed", "other_1.two"]),
-        projects: samples::projects(["my-project", "Projekt é", "100%_"]),
-        headers,
-        retry: RetryPolicy::exponential(7, Duration::from_millis(1_250), 1.7, Duration::from_secs(3_600))
-            .unwrap(),
-        timeout: Some(Duration::from_millis(7_250)),
-        rate_limit: RateLimit::per_second(0.3),
-        max_in_flight: NonZeroU32::new(3),
-        signing: SigningScheme::Ed25519,
-        state: WebhookState::Disabled {
-            reason: DisabledReason::Failing,
-            since: "2025-01-15T10:30:00.654321Z".parse().unwrap(),
+    samples::with_settings(
+        Webhook {
+            state: WebhookState::Disabled {
+                reason: DisabledReason::Failing,
+                since: "2025-01-15T10:30:00.654321Z".parse().unwrap(),
+            },
+            created_at: scene.now().await - week + Duration::from_micros(1),
+            updated_at: scene.now().await - HOUR + Duration::from_micros(7),
+            ..scene.new_webhook().await
         },
-        created_at: scene.now().await - week + Duration::from_micros(1),
-        updated_at: scene.now().await - HOUR + Duration::from_micros(7),
-        ..scene.new_webhook().await
-    }
+        |settings| {
+            settings.url = "http://user-agent.example:8443/a/b%20c?d=e&f='g'".parse().unwrap();
+            settings.description = Some("Ünïcödé 🦀, 'quotes' and\nlines".to_owned());
+            settings.events = samples::patterns(["command.*", "command.completed", "other_1.two"]);
+            settings.projects = samples::projects(["my-project", "Projekt é", "100%_"]);
+            settings.headers = headers;
+            settings.retry =
+                RetryPolicy::exponential(7, Duration::from_millis(1_250), 1.7, Duration::from_secs(3_600))
+                    .unwrap();
+            settings.timeout = Some(Duration::from_millis(7_250));
+            settings.rate_limit = RateLimit::per_second(0.3);
+            settings.max_in_flight = NonZeroU32::new(3);
+            settings.signing = SigningScheme::Ed25519;
+        },
+    )
 }
 
 async fn stored(scene: &Scene<'_>, id: WebhookId) -> Webhook {
@@ -56,12 +61,19 @@ async fn stored(scene: &Scene<'_>, id: WebhookId) -> Webhook {
 pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let plain = scene.new_webhook().await;
-    let scheduled = Webhook {
-        retry: RetryPolicy::schedule(vec![Duration::ZERO, Duration::from_millis(1), DAY]).unwrap(),
-        state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
-        ..scene.new_webhook().await
-    };
-    let single = Webhook { retry: RetryPolicy::schedule(vec![]).unwrap(), ..scene.new_webhook().await };
+    let scheduled = samples::with_settings(
+        Webhook {
+            state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
+            ..scene.new_webhook().await
+        },
+        |settings| {
+            settings.retry =
+                RetryPolicy::schedule(vec![Duration::ZERO, Duration::from_millis(1), DAY]).unwrap()
+        },
+    );
+    let single = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.retry = RetryPolicy::schedule(vec![]).unwrap()
+    });
     let unusual = unusual(&scene).await;
     for webhook in [&plain, &scheduled, &single] {
         scene.create(webhook).await;
@@ -89,8 +101,13 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
     scene.create(&first).await;
     scene.publish().await;
     let before = scene.claim_one(first.id).await.target;
-    let changed = scene.change(first.id, |webhook| webhook.description = Some("changed".to_owned())).await;
-    scene.create(&Webhook { events: samples::patterns(["other"]), ..first.clone() }).await;
+    let changed =
+        scene.change(first.id, |webhook| webhook.settings.description = Some("changed".to_owned())).await;
+    scene
+        .create(&samples::with_settings(first.clone(), |settings| {
+            settings.events = samples::patterns(["other"])
+        }))
+        .await;
     assert_eq!(stored(&scene, first.id).await, changed);
     scene.publish().await;
     let after = scene.claim_one(first.id).await.target;
@@ -134,15 +151,22 @@ pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
 pub async fn webhooks_are_filtered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
-    let of_a = Webhook { projects: samples::projects(["a", "b"]), ..scene.new_webhook().await };
-    let commands =
-        Webhook { events: samples::patterns(["command.*", "command.failed"]), ..scene.new_webhook().await };
-    let disabled = Webhook {
-        events: samples::patterns(["command.failed"]),
-        projects: samples::projects(["c"]),
-        state: WebhookState::Disabled { reason: DisabledReason::Gone, since: scene.now().await },
-        ..scene.new_webhook().await
-    };
+    let of_a = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.projects = samples::projects(["a", "b"])
+    });
+    let commands = samples::with_settings(scene.new_webhook().await, |settings| {
+        settings.events = samples::patterns(["command.*", "command.failed"])
+    });
+    let disabled = samples::with_settings(
+        Webhook {
+            state: WebhookState::Disabled { reason: DisabledReason::Gone, since: scene.now().await },
+            ..scene.new_webhook().await
+        },
+        |settings| {
+            settings.events = samples::patterns(["command.failed"]);
+            settings.projects = samples::projects(["c"]);
+        },
+    );
     for webhook in [&everything, &of_a, &commands, &disabled] {
         scene.create(webhook).await;
     }
@@ -184,15 +208,17 @@ pub async fn an_update_replaces_every_field(harness: &dyn Harness) {
     scene.create(&plain).await;
     let unusual = unusual(&scene).await;
     for (version, fields) in [(2, &unusual), (3, &plain), (4, &unusual)] {
-        let next = Webhook {
-            id: plain.id,
-            created_at: plain.created_at,
-            signing: plain.signing,
-            public_key: plain.public_key,
-            previous_secret: plain.previous_secret,
-            version,
-            ..fields.clone()
-        };
+        let next = samples::with_settings(
+            Webhook {
+                id: plain.id,
+                created_at: plain.created_at,
+                public_key: plain.public_key,
+                previous_secret: plain.previous_secret,
+                version,
+                ..fields.clone()
+            },
+            |settings| settings.signing = plain.settings.signing,
+        );
         assert_eq!(scene.webhooks.update(&next).await.unwrap(), Updated::Applied);
         assert_eq!(stored(&scene, plain.id).await, next);
     }
@@ -205,12 +231,10 @@ pub async fn an_update_of_an_old_version_is_refused(harness: &dyn Harness) {
     let kept = scene.change(id, |_| {}).await;
     assert_eq!(kept.version, 2);
     for version in [1, 2, 4, 100] {
-        let update = Webhook {
-            description: Some("lost".to_owned()),
-            events: samples::patterns(["lost"]),
-            version,
-            ..kept.clone()
-        };
+        let update = samples::with_settings(Webhook { version, ..kept.clone() }, |settings| {
+            settings.description = Some("lost".to_owned());
+            settings.events = samples::patterns(["lost"]);
+        });
         let refused = scene.webhooks.update(&update).await.unwrap();
         assert_eq!(refused, Updated::VersionMismatch, "{version}");
         assert_eq!(stored(&scene, id).await, kept);
@@ -225,12 +249,10 @@ pub async fn concurrent_updates_of_a_version_apply_once(harness: &dyn Harness) {
     let before = stored(&scene, id).await;
     let mut updates = JoinSet::new();
     for n in 0..8 {
-        let update = Webhook {
-            description: Some(n.to_string()),
-            events: samples::patterns([["a", "b", "c", "d", "e", "f", "g", "h"][n]]),
-            version: 2,
-            ..before.clone()
-        };
+        let update = samples::with_settings(Webhook { version: 2, ..before.clone() }, |settings| {
+            settings.description = Some(n.to_string());
+            settings.events = samples::patterns([["a", "b", "c", "d", "e", "f", "g", "h"][n]]);
+        });
         let webhooks = harness.webhooks();
         updates.spawn(async move { (webhooks.update(&update).await.unwrap(), update) });
     }
@@ -250,20 +272,20 @@ pub async fn an_update_applies_to_what_is_claimed_after_it(harness: &dyn Harness
     let waiting = scene.publish_to(id).await;
     let changed = scene
         .change(id, |webhook| {
-            webhook.url = "https://example.com/moved".parse().unwrap();
-            webhook.events = samples::patterns(["other.*"]);
-            webhook.headers.insert("x-new", "value").unwrap();
-            webhook.retry = RetryPolicy::schedule(vec![HOUR]).unwrap();
-            webhook.timeout = Some(Duration::from_secs(3));
+            webhook.settings.url = "https://example.com/moved".parse().unwrap();
+            webhook.settings.events = samples::patterns(["other.*"]);
+            webhook.settings.headers.insert("x-new", "value").unwrap();
+            webhook.settings.retry = RetryPolicy::schedule(vec![HOUR]).unwrap();
+            webhook.settings.timeout = Some(Duration::from_secs(3));
         })
         .await;
     let leased = scene.claim_one(id).await;
     assert_eq!(leased.lease.delivery, waiting);
     assert_eq!(leased.target.version, 2);
-    assert_eq!(leased.target.url, changed.url);
-    assert_eq!(leased.target.headers, changed.headers);
-    assert_eq!(leased.target.retry, changed.retry);
-    assert_eq!(leased.target.timeout, changed.timeout);
+    assert_eq!(leased.target.url, changed.settings.url);
+    assert_eq!(leased.target.headers, changed.settings.headers);
+    assert_eq!(leased.target.retry, changed.settings.retry);
+    assert_eq!(leased.target.timeout, changed.settings.timeout);
 
     assert_eq!(scene.receivers(scene.publish().await).await, []);
     let other = NewEvent { event_type: "other.thing".parse().unwrap(), ..scene.new_event().await };
@@ -374,7 +396,7 @@ pub async fn a_failure_after_the_webhook_was_deleted_cancels(harness: &dyn Harne
 pub async fn a_deletion_of_another_version_is_refused(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let id = scene.webhook().await;
-    scene.change(id, |webhook| webhook.description = Some("second".to_owned())).await;
+    scene.change(id, |webhook| webhook.settings.description = Some("second".to_owned())).await;
     for versions in [vec![], vec![1], vec![0, 1, 3]] {
         let refused = scene.webhooks.delete(id, &of_versions(versions)).await.unwrap();
         assert_eq!(refused, Updated::VersionMismatch);
@@ -396,7 +418,9 @@ pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harnes
         let mut tasks = JoinSet::new();
         for nth in 0..4 {
             let (webhooks, start) = (harness.webhooks(), Arc::clone(&start));
-            let next = Webhook { version: 2, description: Some(format!("{nth}")), ..webhook.clone() };
+            let next = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
+                settings.description = Some(format!("{nth}"))
+            });
             tasks.spawn(async move {
                 start.wait().await;
                 match nth {

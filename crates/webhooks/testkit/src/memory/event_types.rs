@@ -25,7 +25,9 @@ impl EventTypeRepository for MemoryStore {
         }
         let mut webhooks = state.webhooks.values().filter(|stored| stored.deleted_at.is_none());
         let by_name = |pattern: &str| pattern == name.as_str();
-        if webhooks.any(|stored| stored.webhook.events.iter().any(|pattern| by_name(pattern.as_str()))) {
+        if webhooks
+            .any(|stored| stored.webhook.settings.events.iter().any(|pattern| by_name(pattern.as_str())))
+        {
             return Ok(RemovedType::Subscribed);
         }
         state.event_types.remove(name);

@@ -47,7 +47,7 @@ impl DeliveryFeed for MemoryStore {
         let (state, now) = self.step();
         let watched = ids.iter().filter_map(|id| state.delivery(*id, now)).map(|delivery| {
             let webhook = state.webhook(delivery.webhook_id);
-            let webhook_projects = webhook.map(|stored| stored.webhook.projects.clone());
+            let webhook_projects = webhook.map(|stored| stored.webhook.settings.projects.clone());
             Watched { delivery, webhook_projects }
         });
         Ok(watched.collect())

@@ -45,9 +45,9 @@ impl DeliveryQueue for MemoryStore {
             } else {
                 discovery.due.push(DueWebhook {
                     id: *id,
-                    max_in_flight: stored.webhook.max_in_flight,
-                    rate_limit: stored.webhook.rate_limit,
-                    timeout: stored.webhook.timeout,
+                    max_in_flight: stored.webhook.settings.max_in_flight,
+                    rate_limit: stored.webhook.settings.rate_limit,
+                    timeout: stored.webhook.settings.timeout,
                     last_failure: match is_abandoned {
                         true => Some(LastFailure::Silent),
                         false => stored.health.last_failure(),
@@ -213,11 +213,11 @@ fn claim_share(
     let target = Arc::new(DeliveryTarget {
         webhook_id: webhook.id,
         version: webhook.version,
-        url: webhook.url.clone(),
-        headers: webhook.headers.clone(),
+        url: webhook.settings.url.clone(),
+        headers: webhook.settings.headers.clone(),
         secrets: stored.secrets.clone(),
-        retry: webhook.retry.clone(),
-        timeout: webhook.timeout,
+        retry: webhook.settings.retry.clone(),
+        timeout: webhook.settings.timeout,
     });
     let mut due: Vec<_> = state
         .unfinished(share.webhook)

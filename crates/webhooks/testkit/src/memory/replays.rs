@@ -151,8 +151,8 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     });
     let webhook = match state.webhook(replay.selection.webhook_id) {
         Some(webhook) if webhook.is_enabled() => WebhookStatus::Enabled {
-            rate_limit: webhook.webhook.rate_limit,
-            max_in_flight: webhook.webhook.max_in_flight,
+            rate_limit: webhook.webhook.settings.rate_limit,
+            max_in_flight: webhook.webhook.settings.max_in_flight,
         },
         Some(_) => WebhookStatus::Disabled,
         None => WebhookStatus::Deleted,

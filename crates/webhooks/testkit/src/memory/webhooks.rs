@@ -63,7 +63,10 @@ impl WebhookRepository for MemoryStore {
         let was_disabled = stored.webhook.state != WebhookState::Enabled;
         let is_enabled_again = was_disabled && webhook.state == WebhookState::Enabled;
         let before = &stored.webhook;
-        if is_enabled_again || before.url != webhook.url || before.projects != webhook.projects {
+        if is_enabled_again
+            || before.settings.url != webhook.settings.url
+            || before.settings.projects != webhook.settings.projects
+        {
             stored.health = Health::default();
         }
         stored.webhook = webhook.clone();
@@ -154,7 +157,7 @@ impl WebhookRepository for MemoryStore {
             WebhookState::Enabled => None,
             WebhookState::Disabled { reason, since } => Some(DisabledWebhook {
                 id: *id,
-                projects: stored.webhook.projects.clone(),
+                projects: stored.webhook.settings.projects.clone(),
                 reason,
                 since,
                 failing_since: stored.health.failing_since,
@@ -172,10 +175,10 @@ impl WebhookRepository for MemoryStore {
 
 fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {
     let subscribes = |event_type| {
-        let mut patterns = webhook.events.iter();
+        let mut patterns = webhook.settings.events.iter();
         patterns.any(|pattern| pattern.matches(event_type))
     };
-    let takes = |project| webhook.projects.is_empty() || webhook.projects.contains(project);
+    let takes = |project| webhook.settings.projects.is_empty() || webhook.settings.projects.contains(project);
     let enabled = webhook.state == WebhookState::Enabled;
     filter.event_type.as_ref().is_none_or(subscribes)
         && filter.project.as_ref().is_none_or(takes)

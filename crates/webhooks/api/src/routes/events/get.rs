@@ -65,7 +65,7 @@ async fn today(services: &Services, event: &Event, access: &Access) -> Result<To
     };
     let page = services.webhooks.list(&filter, PageRequest { limit: MAX_WEBHOOKS, before: None }).await?;
     // Without a project the filter also admits webhooks that receive only the events of some projects.
-    let takes = |webhook: &&Webhook| event.project.is_some() || webhook.projects.is_empty();
+    let takes = |webhook: &&Webhook| event.project.is_some() || webhook.settings.projects.is_empty();
     let mut would = page.items.iter().filter(takes).map(|webhook| webhook.state).peekable();
     let is_any = would.peek().is_some();
     Ok(match would.any(|state| state != WebhookState::Enabled) {

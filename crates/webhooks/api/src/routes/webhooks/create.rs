@@ -6,7 +6,8 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
-use super::new::{self, NewWebhookBody};
+use super::new::NewWebhookBody;
+use super::request;
 use crate::idempotency::OperationIds;
 use crate::tag::etag;
 use crate::views::CreatedView;
@@ -38,12 +39,12 @@ pub(crate) async fn create(
     OperationIds(ids): OperationIds,
     document: Document,
 ) -> Result<Response, Problem> {
-    let (subscription, read) = new::read(&document, &services.catalogue, &caller.access);
-    let new = match read {
-        Ok(new) => new,
+    let (subscription, read) = request::read(&document, None, &services.catalogue, &caller.access);
+    let request = match read {
+        Ok(request) => request,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
     };
-    let created = services.webhooks.create(new, ids).await;
+    let created = services.webhooks.create(request.settings, request.enabled, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;
 
     let mut response = (StatusCode::CREATED, rdev_http::json(&CreatedView::from(&created))).into_response();

@@ -10,6 +10,7 @@ mod list;
 mod new;
 mod patch;
 pub(super) mod replays;
+mod request;
 mod retry;
 mod rotate;
 mod settings;

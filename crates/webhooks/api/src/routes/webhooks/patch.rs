@@ -8,9 +8,9 @@ use http::header::ETAG;
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
-use super::change::{self, WebhookPatchBody};
+use super::change::WebhookPatchBody;
 use super::circuits::circuits;
-use super::find;
+use super::{find, request};
 use crate::failure;
 use crate::openapi::types;
 use crate::path::PathId;
@@ -20,8 +20,8 @@ use rdev_http::Caller;
 use rdev_http::body::Document;
 use rdev_http::{Problem, ProblemCode};
 
-/// Maximum number of versions against which a change is read, if the webhook changes in between.
-const MAX_TRIES: u32 = 5;
+/// Maximum number of versions over which a body is merged, if the webhook changes in between.
+const MAX_TRIES: u32 = 25;
 
 /// Update a webhook
 ///
@@ -62,7 +62,8 @@ pub(crate) async fn patch(
     Err(Problem::new(ProblemCode::UNAVAILABLE, detail))
 }
 
-/// Makes the change. Returns `None` if the webhook changed in between and the client set no condition.
+/// Merges the body over the present version and updates that. Returns `None` if the webhook changed in between
+/// and the client set no condition.
 async fn try_once(
     services: &Services,
     access: &Access,
@@ -74,15 +75,16 @@ async fn try_once(
     if !condition.holds(present.version) {
         return Err(failure::version_mismatch());
     }
-    let (subscription, read) = change::read(document, &present, &services.catalogue, access);
-    let change = match read {
-        Ok(change) => change,
+    let (subscription, read) = request::read(document, Some(&present), &services.catalogue, access);
+    let request = match read {
+        Ok(request) => request,
         Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
     };
-    // The webhook must not have moved to other projects by the time of the change, either.
-    let is_bound = change.is_relative || *condition != IfMatch::Any || access.projects.is_some();
-    let expected = is_bound.then_some(present.version);
-    match services.webhooks.update(id, &change.webhook, expected).await {
+    // The update checks what it changes. What the body repeats must be as valid.
+    if subscription.repeats(&present.settings) {
+        subscription.check(&services.webhooks).await?;
+    }
+    match services.webhooks.update(&present, request.settings, request.enabled).await {
         Ok(webhook) => Ok(Some(webhook)),
         Err(WebhookError::VersionMismatch) if *condition == IfMatch::Any => Ok(None),
         Err(error) => Err(subscription.explain(error)),

@@ -83,18 +83,6 @@ pub(super) fn headers(
     Some(headers)
 }
 
-/// Returns the headers in the form in which they are sent; [`headers`] has checked them.
-pub(super) fn custom(headers: &[(String, Option<String>)]) -> CustomHeaders {
-    let mut custom = CustomHeaders::default();
-    for (name, value) in headers {
-        if let Some(value) = value {
-            // `headers` has already inserted each of them once.
-            let _ = custom.insert(name, value);
-        }
-    }
-    custom
-}
-
 pub(super) fn rate_limit(value: &Value<'_>, faults: &mut Faults) -> Option<RateLimit> {
     match RateLimit::per_second(value.number(faults)?) {
         Some(rate) => Some(rate),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rdev_webhooks_app::{Catalogue, WebhookError, WebhookFault, Webhooks};
-use rdev_webhooks_domain::{EndpointUrl, EventPattern};
+use rdev_webhooks_domain::{EndpointUrl, EventPattern, WebhookSettings};
 
 use crate::routes::event_types::listed;
 use rdev_http::Faults;
@@ -27,6 +27,20 @@ impl Subscription {
     /// Returns the patterns without their places.
     pub(super) fn events(&self) -> BTreeSet<EventPattern> {
         self.patterns.iter().map(|(_, pattern)| pattern.clone()).collect()
+    }
+
+    /// Returns whether the body names the present URL or the present patterns.
+    pub(super) fn repeats(&self, present: &WebhookSettings) -> bool {
+        self.url.as_ref() == Some(&present.url) || self.events() == present.events
+    }
+
+    /// Fails with all semantic faults.
+    pub(super) async fn check(&self, webhooks: &Webhooks) -> Result<(), Problem> {
+        let patterns = self.patterns.iter().map(|(_, pattern)| pattern);
+        let found = webhooks.vet(self.url.as_ref(), patterns).await;
+        let mut faults = Faults::default();
+        self.place(&found, &mut faults);
+        faults.check()
     }
 
     /// Adds the semantic faults to the faults of form, so that the response lists all of them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{Cancellation, Redelivery};
 use rdev_webhooks_domain::{
     Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, EventType,
-    FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp, Trigger, Webhook,
+    FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp, Trigger,
     WebhookId, WebhookState,
 };
 
@@ -91,10 +91,9 @@ impl<'a> Run<'a> {
     }
 
     async fn add_webhook(&mut self) {
-        let webhook = Webhook {
-            events: [self.event_type.as_str().parse().unwrap()].into(),
-            ..self.scene.new_webhook().await
-        };
+        let webhook = samples::with_settings(self.scene.new_webhook().await, |settings| {
+            settings.events = [self.event_type.as_str().parse().unwrap()].into()
+        });
         self.scene.create(&webhook).await;
         self.model.webhooks.insert(webhook.id, Standing::Enabled);
     }
