@@ -30,6 +30,9 @@
 //! # }
 //! ```
 
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+compile_error!("the crate needs a database: enable its feature `postgres` or `sqlite`");
+
 mod builder;
 mod database;
 mod store;
