@@ -57,11 +57,11 @@ async fn an_unrelated_change_rewrites_no_subscription() {
         )
         .await;
     let described = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
-        settings.description = Some("new".to_owned())
+        settings.description = Some("new".to_owned());
     });
     assert_eq!(scene.store.update(&described).await.unwrap(), Updated::Applied);
     let elsewhere = samples::with_settings(Webhook { version: 3, ..described }, |settings| {
-        settings.projects = samples::projects(["a"])
+        settings.projects = samples::projects(["a"]);
     });
     assert!(scene.store.update(&elsewhere).await.is_err(), "the trigger fires");
 }

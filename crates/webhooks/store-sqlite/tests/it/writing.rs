@@ -172,11 +172,11 @@ async fn an_unrelated_change_rewrites_no_subscription() {
     .unwrap();
     intruder.close().await.unwrap();
     let described = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
-        settings.description = Some("new".to_owned())
+        settings.description = Some("new".to_owned());
     });
     assert_eq!(harness.store.update(&described).await.unwrap(), Updated::Applied);
     let elsewhere = samples::with_settings(Webhook { version: 3, ..described }, |settings| {
-        settings.projects = samples::projects(["a"])
+        settings.projects = samples::projects(["a"]);
     });
     assert!(harness.store.update(&elsewhere).await.is_err(), "the triggers fire");
 }

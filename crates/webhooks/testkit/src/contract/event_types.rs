@@ -84,10 +84,10 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
     let types = harness.event_types();
     let at = scene.now().await;
     let by_pattern = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["*", "order.*"])
+        settings.events = samples::patterns(["*", "order.*"]);
     });
     let of_another = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["order.paid.late"])
+        settings.events = samples::patterns(["order.paid.late"]);
     });
     let disabled = samples::with_settings(
         Webhook {
@@ -97,7 +97,7 @@ pub async fn an_event_type_that_is_subscribed_to_stays(harness: &dyn Harness) {
         |settings| settings.events = samples::patterns(["order.paid", "order.sent"]),
     );
     let enabled = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["order.paid"])
+        settings.events = samples::patterns(["order.paid"]);
     });
     for webhook in [&by_pattern, &of_another, &disabled, &enabled] {
         scene.create(webhook).await;

@@ -90,17 +90,17 @@ pub async fn publish_reaches_just_those_that_want_it(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
     let exact = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["command.completed"])
+        settings.events = samples::patterns(["command.completed"]);
     });
     let twice = samples::with_settings(scene.new_webhook().await, |settings| {
         settings.events = samples::patterns(["command.completed", "command.*", "*"]);
         settings.projects = samples::projects(["a", "b"]);
     });
     let prefix = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["command.*"])
+        settings.events = samples::patterns(["command.*"]);
     });
     let other_project = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.projects = samples::projects(["b"])
+        settings.projects = samples::projects(["b"]);
     });
     let disabled = Webhook {
         state: WebhookState::Disabled { reason: DisabledReason::Manual, since: scene.now().await },
@@ -315,7 +315,7 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
         let projects = names(projects);
         scene
             .create(&samples::with_settings(scene.new_webhook().await, |settings| {
-                settings.projects = projects
+                settings.projects = projects;
             }))
             .await;
     }

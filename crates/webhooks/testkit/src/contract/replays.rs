@@ -361,7 +361,7 @@ pub async fn who_sees_no_webhook_replays_none(harness: &dyn Harness) {
     ] {
         let projects = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
         let webhook = samples::with_settings(scene.new_webhook().await, |settings| {
-            settings.projects = projects(of_webhook)
+            settings.projects = projects(of_webhook);
         });
         scene.create(&webhook).await;
         let replay = scene.new_replay(scene.all_failed(webhook.id).await).await;

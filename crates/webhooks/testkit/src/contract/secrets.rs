@@ -120,7 +120,7 @@ pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
     let rotation = rotation(&scene, scheme, Some(until)).await;
     let rotated = rotate(&scene, before.id, &rotation).await;
     let update = samples::with_settings(Webhook { version: 3, ..before }, |settings| {
-        settings.description = Some("changed".to_owned())
+        settings.description = Some("changed".to_owned());
     });
     assert_eq!(scene.webhooks.update(&update).await.unwrap(), Updated::Applied);
     let stored = scene.webhooks.get(update.id).await.unwrap().unwrap();

@@ -68,11 +68,11 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
         },
         |settings| {
             settings.retry =
-                RetryPolicy::schedule(vec![Duration::ZERO, Duration::from_millis(1), DAY]).unwrap()
+                RetryPolicy::schedule(vec![Duration::ZERO, Duration::from_millis(1), DAY]).unwrap();
         },
     );
     let single = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.retry = RetryPolicy::schedule(vec![]).unwrap()
+        settings.retry = RetryPolicy::schedule(vec![]).unwrap();
     });
     let unusual = unusual(&scene).await;
     for webhook in [&plain, &scheduled, &single] {
@@ -105,7 +105,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
         scene.change(first.id, |webhook| webhook.settings.description = Some("changed".to_owned())).await;
     scene
         .create(&samples::with_settings(first.clone(), |settings| {
-            settings.events = samples::patterns(["other"])
+            settings.events = samples::patterns(["other"]);
         }))
         .await;
     assert_eq!(stored(&scene, first.id).await, changed);
@@ -152,10 +152,10 @@ pub async fn webhooks_are_filtered(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let everything = scene.new_webhook().await;
     let of_a = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.projects = samples::projects(["a", "b"])
+        settings.projects = samples::projects(["a", "b"]);
     });
     let commands = samples::with_settings(scene.new_webhook().await, |settings| {
-        settings.events = samples::patterns(["command.*", "command.failed"])
+        settings.events = samples::patterns(["command.*", "command.failed"]);
     });
     let disabled = samples::with_settings(
         Webhook {
@@ -419,7 +419,7 @@ pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harnes
         for nth in 0..4 {
             let (webhooks, start) = (harness.webhooks(), Arc::clone(&start));
             let next = samples::with_settings(Webhook { version: 2, ..webhook.clone() }, |settings| {
-                settings.description = Some(format!("{nth}"))
+                settings.description = Some(format!("{nth}"));
             });
             tasks.spawn(async move {
                 start.wait().await;

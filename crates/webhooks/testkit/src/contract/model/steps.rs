@@ -92,7 +92,7 @@ impl<'a> Run<'a> {
 
     async fn add_webhook(&mut self) {
         let webhook = samples::with_settings(self.scene.new_webhook().await, |settings| {
-            settings.events = [self.event_type.as_str().parse().unwrap()].into()
+            settings.events = [self.event_type.as_str().parse().unwrap()].into();
         });
         self.scene.create(&webhook).await;
         self.model.webhooks.insert(webhook.id, Standing::Enabled);
