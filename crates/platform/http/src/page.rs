@@ -125,7 +125,7 @@ impl List {
     }
 }
 
-/// The schema of a [`List`] of `V` in the API description, under its own name.
+/// The schema of a list of `V` in the API description, under its own name.
 pub struct ListOf<V>(PhantomData<V>);
 
 impl<V: ToSchema> PartialSchema for ListOf<V> {

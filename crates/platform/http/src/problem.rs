@@ -16,7 +16,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::fault::{Fault, Faults, MAX_LISTED, Place};
 
 /// The kind of a problem: stable, so that programs can distinguish errors. Each API adds its own kinds to the
-/// general ones with [`problem_codes!`].
+/// general ones with [`problem_codes!`](crate::problem_codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProblemCode {
     code: &'static str,

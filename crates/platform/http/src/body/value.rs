@@ -88,7 +88,7 @@ impl<'a> Value<'a> {
         Some(self.text() == "true")
     }
 
-    /// Checks that every JSON parser can read the value, at any depth: see [`Readable`].
+    /// Checks that every JSON parser can read the value, at any depth.
     pub fn readable(&self, faults: &mut Faults) -> Option<()> {
         match serde_json::from_str::<Readable>(self.text()) {
             Ok(Readable) => Some(()),
