@@ -22,6 +22,7 @@ mod clock;
 pub mod contract;
 mod entropy;
 mod hostile;
+mod logs;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -32,6 +33,7 @@ mod soak;
 pub use clock::{ManualClock, TokioClock};
 pub use entropy::SeededEntropy;
 pub use hostile::{Hostile, Malice};
+pub use logs::subscribe_thread;
 pub use memory::MemoryStore;
 pub use receiver::Receiver;
 pub use soak::soak;

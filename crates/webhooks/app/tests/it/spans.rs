@@ -86,7 +86,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 async fn failed_attempt(level: LevelFilter) -> (Webhook, Delivery, Recording) {
     let recording = Arc::<Mutex<Recording>>::default();
     let subscriber = tracing_subscriber::registry().with(level).with(Recorder(Arc::clone(&recording)));
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = rdev_webhooks_testkit::subscribe_thread(subscriber);
     let world = World::new(|_, _| Answer::StatusAfter(500, Duration::from_millis(250)));
     let webhook =
         world.webhook(|webhook| webhook.settings.retry = RetryPolicy::schedule(Vec::new()).unwrap()).await;

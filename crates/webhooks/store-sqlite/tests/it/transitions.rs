@@ -81,7 +81,7 @@ impl Captured {
         let sink = Arc::clone(&text);
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || Sink(Arc::clone(&sink))).finish();
-        Self { text, _logging: tracing::subscriber::set_default(subscriber) }
+        Self { text, _logging: rdev_webhooks_testkit::subscribe_thread(subscriber) }
     }
 
     /// Returns the lines with that message since the last call.
