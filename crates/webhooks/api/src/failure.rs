@@ -2,8 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 use rdev_webhooks_app::{
-    ApiKeyError, ApiKeyFault, CatalogueError, DraftFault, EventFault, PublishError, ReplayError, SchemaFault,
-    WebhookError, WebhookFault,
+    ApiKeyError, ApiKeyViolation, DraftViolation, EventTypeError, EventViolation, PublishError, ReplayError,
+    SchemaViolation, WebhookError, WebhookViolation,
 };
 use rdev_webhooks_domain::ports::StoreError;
 
@@ -86,8 +86,8 @@ impl From<WebhookError> for Failure {
                 let mut faults = Faults::default();
                 for fault in found {
                     let place = match fault {
-                        WebhookFault::Destination(_) => "/url",
-                        WebhookFault::UnknownEvent(_) | WebhookFault::TooManySubscriptions { .. } => {
+                        WebhookViolation::Destination(_) => "/url",
+                        WebhookViolation::UnknownEvent(_) | WebhookViolation::TooManySubscriptions { .. } => {
                             "/events"
                         }
                     };
@@ -119,25 +119,25 @@ impl From<ApiKeyError> for Failure {
     }
 }
 
-impl From<CatalogueError> for Failure {
-    fn from(error: CatalogueError) -> Self {
+impl From<EventTypeError> for Failure {
+    fn from(error: EventTypeError) -> Self {
         let conflict = |code| Self(Problem::new(code, sentence(&error)));
         match error {
-            CatalogueError::NotFound => Problem::not_found(sentence(&error)).into(),
-            CatalogueError::Reserved => {
+            EventTypeError::NotFound => Problem::not_found(sentence(&error)).into(),
+            EventTypeError::Reserved => {
                 let mut faults = Faults::default();
                 faults.in_parameter("name", error);
                 faults.into()
             }
-            CatalogueError::BuiltIn => conflict(codes::EVENT_TYPE_BUILT_IN),
-            CatalogueError::Subscribed => conflict(codes::EVENT_TYPE_SUBSCRIBED),
-            CatalogueError::Full => conflict(codes::TOO_MANY_EVENT_TYPES),
-            CatalogueError::Schema(found) => {
+            EventTypeError::BuiltIn => conflict(codes::EVENT_TYPE_BUILT_IN),
+            EventTypeError::Subscribed => conflict(codes::EVENT_TYPE_SUBSCRIBED),
+            EventTypeError::Full => conflict(codes::TOO_MANY_EVENT_TYPES),
+            EventTypeError::Schema(found) => {
                 let mut faults = Faults::default();
                 add_schema_faults(&mut faults, &found);
                 faults.into()
             }
-            CatalogueError::Store(error) => error.into(),
+            EventTypeError::Store(error) => error.into(),
             other => Problem::internal().caused_by(other).into(),
         }
     }
@@ -167,31 +167,31 @@ impl From<ReplayError> for Failure {
 }
 
 /// Returns the JSON pointer of the member that a fault of an API key concerns.
-pub(crate) const fn place_of(fault: ApiKeyFault) -> &'static str {
+pub(crate) const fn place_of(fault: ApiKeyViolation) -> &'static str {
     match fault {
-        ApiKeyFault::NoScope => "/scopes",
-        ApiKeyFault::NoProject | ApiKeyFault::LimitedAdministrator => "/projects",
-        ApiKeyFault::Expired => "/expires_at",
+        ApiKeyViolation::NoScope => "/scopes",
+        ApiKeyViolation::NoProject | ApiKeyViolation::LimitedAdministrator => "/projects",
+        ApiKeyViolation::Expired => "/expires_at",
     }
 }
 
 /// Records the faults of an event type's schema.
-pub(crate) fn add_schema_faults(faults: &mut Faults, found: &[SchemaFault]) {
+pub(crate) fn add_schema_faults(faults: &mut Faults, found: &[SchemaViolation]) {
     for fault in found {
         faults.at(format!("/schema{}", fault.pointer), &fault.detail);
     }
 }
 
-/// Records a fault that the catalogue found in the event at `at` in the body.
-pub(crate) fn add_event_fault(faults: &mut Faults, at: &str, found: &EventFault) {
-    match &found.fault {
-        DraftFault::Data { pointer, detail } => faults.at(format!("{at}/data{pointer}"), detail),
+/// Records a fault that the registry found in the event at `at` in the body.
+pub(crate) fn add_event_fault(faults: &mut Faults, at: &str, found: &EventViolation) {
+    match &found.violation {
+        DraftViolation::Data { pointer, detail } => faults.at(format!("{at}/data{pointer}"), detail),
         fault => faults.at(format!("{at}/event"), fault),
     }
 }
 
 /// Returns an error's text as a sentence.
-fn sentence(error: &CatalogueError) -> String {
+fn sentence(error: &EventTypeError) -> String {
     let text = error.to_string();
     let mut rest = text.chars();
     let first = rest.next().into_iter().flat_map(char::to_uppercase);

@@ -1,7 +1,7 @@
 //! The use cases of rdev webhooks, over the ports of the domain.
 //!
 //! - [`Publisher`] stores events with their deliveries, those of many callers in one commit.
-//! - [`Catalogue`] holds the event types and the schemas that the data of their events must match.
+//! - [`EventTypeRegistry`] holds the event types and the schemas that the data of their events must match.
 //! - [`Webhooks`] creates, updates, deletes and tests webhooks.
 //! - [`Deliveries`] redelivers and cancels deliveries on request.
 //! - [`Statistics`] records and reports the statistics of webhooks.
@@ -18,10 +18,10 @@
 mod ambient;
 mod api_keys;
 mod batcher;
-mod catalogue;
 pub mod deliver;
 mod deliveries;
 mod disabler;
+mod event_types;
 pub mod feed;
 mod idempotency;
 mod metrics;
@@ -43,14 +43,14 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 
 pub use ambient::{Ambient, SystemClock, SystemEntropy};
 pub use api_keys::{
-    ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, AuthenticationError, LastUsedRecorder, NewApiKey,
-};
-pub use catalogue::{
-    Catalogue, CatalogueError, CatalogueTask, CatalogueType, DraftFault, EventFault, MAX_SCHEMA_LEN,
-    MAX_TYPES, NewType, Origin, SchemaFault,
+    ApiKeyCreated, ApiKeyError, ApiKeyViolation, ApiKeys, AuthenticationError, LastUsedRecorder, NewApiKey,
 };
 pub use deliveries::Deliveries;
 pub use disabler::FailingWebhookDisabler;
+pub use event_types::{
+    DraftViolation, EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry, EventViolation,
+    MAX_EVENT_TYPES, MAX_SCHEMA_LEN, NewEventType, RegistryRefresher, SchemaViolation,
+};
 pub use idempotency::{Begun, Idempotency, Ids, KEEP_KEYS_FOR, OperationRun};
 pub use outages::{Outages, with_causes};
 pub use periodic::Stagger;
@@ -64,7 +64,9 @@ pub use readiness::{NotReady, Readiness};
 pub use replay_runner::ReplayRunner;
 pub use replays::{NewReplay, ReplayError, Replays};
 pub use statistics::{Statistics, StatisticsError, StatisticsTask};
-pub use webhooks::{MAX_SUBSCRIPTIONS, SecretRotated, WebhookCreated, WebhookError, WebhookFault, Webhooks};
+pub use webhooks::{
+    MAX_SUBSCRIPTIONS, SecretRotated, WebhookCreated, WebhookError, WebhookViolation, Webhooks,
+};
 
 /// All services that an API needs. Cheap to clone.
 #[derive(Clone)]
@@ -78,7 +80,7 @@ pub struct Services {
     /// Manages replays.
     pub replays: Replays,
     /// Holds the event types.
-    pub catalogue: Catalogue,
+    pub event_types: EventTypeRegistry,
     /// Reads events.
     pub events: Arc<dyn EventRepository>,
     /// Reads deliveries.

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::metrics::Publishing;
-use crate::{Ambient, Catalogue, EventFault, Ids, Outages};
+use crate::{Ambient, EventTypeRegistry, EventViolation, Ids, Outages};
 use commits::Call;
 
 pub use commits::PublisherTask;
@@ -42,7 +42,7 @@ pub struct Producer {
 /// An event to publish, as its producer submits it.
 #[derive(Debug, Clone)]
 pub struct EventDraft {
-    /// The event type. It must be in the catalogue and must not be operational.
+    /// The event type. It must be in the registry and must not be operational.
     pub event_type: EventType,
     /// When the event happened. Without it, the time of publication.
     pub timestamp: Option<Timestamp>,
@@ -61,9 +61,9 @@ pub struct EventDraft {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The events do not meet the catalogue's rules for their types. Contains all faults, up to a hundred.
-    #[error("{}", of_faults(.0))]
-    Invalid(Vec<EventFault>),
+    /// The events do not meet the registry's rules for their types. Contains all violations, up to a hundred.
+    #[error("{}", of_violations(.0))]
+    Invalid(Vec<EventViolation>),
     /// The call contains more than [`MAX_EVENTS`] events.
     #[error("must contain at most {MAX_EVENTS} events, not {0}")]
     TooMany(usize),
@@ -124,11 +124,11 @@ impl fmt::Display for TooLarge {
     }
 }
 
-fn of_faults(faults: &[EventFault]) -> String {
-    let first = faults.first().map(|first| first.fault.to_string()).unwrap_or_default();
-    match faults.len() {
+fn of_violations(violations: &[EventViolation]) -> String {
+    let first = violations.first().map(|first| first.violation.to_string()).unwrap_or_default();
+    match violations.len() {
         0 | 1 => first,
-        more => format!("{first}, and {} more faults", more - 1),
+        more => format!("{first}, and {} more violations", more - 1),
     }
 }
 
@@ -138,7 +138,7 @@ pub struct Publisher {
     calls: mpsc::Sender<Call>,
     store: Arc<dyn EventRepository>,
     ambient: Ambient,
-    catalogue: Catalogue,
+    event_types: EventTypeRegistry,
     outages: Outages,
     busy: Counter,
 }
@@ -149,9 +149,9 @@ impl Publisher {
     pub fn new(
         store: Arc<dyn EventRepository>,
         ambient: Ambient,
-        catalogue: Catalogue,
+        event_types: EventTypeRegistry,
     ) -> (Self, PublisherTask) {
-        Self::with_outages(store, ambient, catalogue, Outages::default())
+        Self::with_outages(store, ambient, event_types, Outages::default())
     }
 
     /// Creates a publisher as [`Self::new`] does. It reports database failures to `outages`.
@@ -159,7 +159,7 @@ impl Publisher {
     pub fn with_outages(
         store: Arc<dyn EventRepository>,
         ambient: Ambient,
-        catalogue: Catalogue,
+        event_types: EventTypeRegistry,
         outages: Outages,
     ) -> (Self, PublisherTask) {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
@@ -168,7 +168,7 @@ impl Publisher {
             calls: sender,
             store: Arc::clone(&store),
             ambient,
-            catalogue,
+            event_types,
             outages: outages.clone(),
             busy: metrics.busy(),
         };
@@ -217,7 +217,7 @@ impl Publisher {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let drafts = self.catalogue.vet(producer.key, drafts).await.inspect_err(|error| {
+        let drafts = self.event_types.validate(producer.key, drafts).await.inspect_err(|error| {
             if let PublishError::Store(cause) = error {
                 self.outages.store_failed("publish", cause);
             }

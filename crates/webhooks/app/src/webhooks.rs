@@ -17,8 +17,8 @@ use rdev_webhooks_domain::{
 use rdev_webhooks_signing::SigningSecret;
 
 use self::error::too_many_subscriptions;
-pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookFault};
-use crate::{Ambient, Catalogue, EventDraft, Ids, Publisher};
+pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
+use crate::{Ambient, EventDraft, EventTypeRegistry, Ids, Publisher};
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
 /// meantime.
@@ -49,7 +49,7 @@ pub struct Webhooks {
     history: Arc<dyn DeliveryHistory>,
     dispatcher: Arc<dyn Dispatcher>,
     publisher: Publisher,
-    catalogue: Catalogue,
+    event_types: EventTypeRegistry,
     ambient: Ambient,
 }
 
@@ -61,26 +61,28 @@ impl Webhooks {
         history: Arc<dyn DeliveryHistory>,
         dispatcher: Arc<dyn Dispatcher>,
         publisher: Publisher,
-        catalogue: Catalogue,
+        event_types: EventTypeRegistry,
         ambient: Ambient,
     ) -> Self {
-        Self { repository, history, dispatcher, publisher, catalogue, ambient }
+        Self { repository, history, dispatcher, publisher, event_types, ambient }
     }
 
     /// Returns all violations of a URL and of patterns, as far as they are given. [`Self::create`] and
     /// [`Self::update`] make the same check; this is for a caller who has found other violations and wants
     /// to report all at once.
-    pub async fn vet<'a>(
+    pub async fn validate<'a>(
         &self,
         url: Option<&EndpointUrl>,
         events: impl IntoIterator<Item = &'a EventPattern> + Send,
-    ) -> Vec<WebhookFault> {
-        let unknown = events.into_iter().filter(|pattern| !self.catalogue.matches_any(pattern));
-        let mut faults: Vec<_> = unknown.cloned().map(WebhookFault::UnknownEvent).collect();
+    ) -> Vec<WebhookViolation> {
+        let unknown = events.into_iter().filter(|pattern| !self.event_types.matches_any(pattern));
+        let mut violations: Vec<_> = unknown.cloned().map(WebhookViolation::UnknownEvent).collect();
         if let Some(url) = url {
-            faults.extend(self.dispatcher.vet(url).await.err().map(WebhookFault::Destination));
+            violations.extend(
+                self.dispatcher.check_destination(url).await.err().map(WebhookViolation::Destination),
+            );
         }
-        faults
+        violations
     }
 
     /// Creates a webhook with a new secret; disabled if it is not `enabled`.
@@ -95,13 +97,13 @@ impl Webhooks {
         let id = ids.webhook_id(&self.ambient);
         // A repeated request must succeed even if its settings have become invalid since.
         let was_made = ids.may_exist() && self.repository.get(id).await?.is_some();
-        let mut faults =
-            if was_made { Vec::new() } else { self.vet(Some(&settings.url), &settings.events).await };
+        let mut violations =
+            if was_made { Vec::new() } else { self.validate(Some(&settings.url), &settings.events).await };
         if !was_made {
-            faults.extend(too_many_subscriptions(&settings));
+            violations.extend(too_many_subscriptions(&settings));
         }
-        if !faults.is_empty() {
-            return Err(WebhookError::Invalid(faults));
+        if !violations.is_empty() {
+            return Err(WebhookError::Invalid(violations));
         }
         let secrets = SigningSecrets::new(secret.clone());
         let mut webhook = Webhook {
@@ -166,12 +168,12 @@ impl Webhooks {
         let before = &current.settings;
         let has_other_events = settings.events != before.events;
         let url = (settings.url != before.url).then_some(&settings.url);
-        let mut faults = self.vet(url, settings.events.iter().filter(|_| has_other_events)).await;
+        let mut violations = self.validate(url, settings.events.iter().filter(|_| has_other_events)).await;
         if has_other_events || settings.projects != before.projects {
-            faults.extend(too_many_subscriptions(&settings));
+            violations.extend(too_many_subscriptions(&settings));
         }
-        if !faults.is_empty() {
-            return Err(WebhookError::Invalid(faults));
+        if !violations.is_empty() {
+            return Err(WebhookError::Invalid(violations));
         }
         let version = current.version + 1;
         let next = Webhook { settings, state, version, updated_at: now, ..current.clone() };

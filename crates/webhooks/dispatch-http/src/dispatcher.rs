@@ -27,8 +27,8 @@ use crate::{Options, OptionsError, Purpose, tls};
 
 /// Longer than any sensible deadline, and short enough to be added to a clock.
 const MAX_DEADLINE: Duration = Duration::from_secs(3_600);
-/// The longest wait of [`Dispatcher::vet`] for a look-up: a client is waiting for the response.
-const VET_DEADLINE: Duration = Duration::from_secs(2);
+/// The longest wait of [`Dispatcher::check_destination`] for a look-up: a client is waiting for the response.
+const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Sends deliveries over one pool of connections. Create one per process and share it. It must be used within
 /// a tokio runtime.
@@ -191,11 +191,12 @@ impl Attempt<'_> {
 
 #[async_trait]
 impl Dispatcher for HttpDispatcher {
-    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
+    async fn check_destination(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
         self.judge_scheme(url)?;
-        let deadline = Deadline::new(VET_DEADLINE);
+        let deadline = Deadline::new(CHECK_DEADLINE);
         let host = url.host();
-        match timeout(VET_DEADLINE, self.guard.addresses(&host, Purpose::Vetting, &deadline)).await {
+        match timeout(CHECK_DEADLINE, self.guard.addresses(&host, Purpose::DestinationCheck, &deadline)).await
+        {
             Ok(Err(NoAddress::Refused(refused))) => Err(refused),
             Ok(Ok(_) | Err(NoAddress::LookUp(_) | NoAddress::Local(_))) | Err(_) => Ok(()),
         }

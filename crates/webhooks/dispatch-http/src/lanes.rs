@@ -20,7 +20,7 @@ pub(crate) enum Lane {
     /// All other names of deliveries.
     Other,
     /// Names that are to be judged.
-    Vetting,
+    DestinationCheck,
     /// The name of the egress proxy.
     EgressProxy,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Lane {
 pub(crate) struct Lanes {
     answered: Arc<Semaphore>,
     other: Arc<Semaphore>,
-    vetting: Arc<Semaphore>,
+    destination_checks: Arc<Semaphore>,
     egress_proxy: Arc<Semaphore>,
     /// The lane for look-ups that are not answered promptly, which makes room in the others.
     pub(crate) overdue: Arc<Semaphore>,
@@ -39,14 +39,20 @@ impl Lanes {
     /// Divides this many look-ups among the lanes.
     pub(crate) fn new(look_ups: usize) -> Self {
         let part = |of: usize| Arc::new(Semaphore::new((look_ups / of).clamp(2, Semaphore::MAX_PERMITS)));
-        Self { answered: part(4), other: part(4), vetting: part(8), egress_proxy: part(16), overdue: part(2) }
+        Self {
+            answered: part(4),
+            other: part(4),
+            destination_checks: part(8),
+            egress_proxy: part(16),
+            overdue: part(2),
+        }
     }
 
     pub(crate) fn get(&self, lane: Lane) -> &Arc<Semaphore> {
         match lane {
             Lane::Answered => &self.answered,
             Lane::Other => &self.other,
-            Lane::Vetting => &self.vetting,
+            Lane::DestinationCheck => &self.destination_checks,
             Lane::EgressProxy => &self.egress_proxy,
         }
     }

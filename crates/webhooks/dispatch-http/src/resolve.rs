@@ -39,7 +39,7 @@ pub enum Purpose {
     /// To connect to an endpoint.
     Delivery,
     /// To judge a URL before it is stored.
-    Vetting,
+    DestinationCheck,
     /// To connect to the egress proxy.
     EgressProxy,
 }

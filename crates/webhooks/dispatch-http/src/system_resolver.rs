@@ -75,7 +75,7 @@ impl SystemResolver {
         match purpose {
             Purpose::Delivery if lock(&self.inner.answered).knows(name) => Lane::Answered,
             Purpose::Delivery => Lane::Other,
-            Purpose::Vetting => Lane::Vetting,
+            Purpose::DestinationCheck => Lane::DestinationCheck,
             Purpose::EgressProxy => Lane::EgressProxy,
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use rdev_webhooks_domain::ports::LocalFault;
 
 use super::*;
-use crate::Purpose::{Delivery, EgressProxy, Vetting};
+use crate::Purpose::{Delivery, DestinationCheck, EgressProxy};
 
 const ANSWER: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 const LOOK_UPS: usize = 64;
@@ -115,7 +115,7 @@ async fn unanswered_names_delay_only_each_other() {
     assert_eq!(resolver.inner.lanes.get(Lane::Other).available_permits(), 0);
     let began = Instant::now();
     assert_eq!(resolve(&resolver, "good.example", Delivery).await.unwrap(), ANSWER);
-    assert_eq!(resolve(&resolver, "new.example", Vetting).await.unwrap(), ANSWER);
+    assert_eq!(resolve(&resolver, "new.example", DestinationCheck).await.unwrap(), ANSWER);
     assert_eq!(resolve(&resolver, "proxy.example", EgressProxy).await.unwrap(), ANSWER);
     // The name was checked before.
     assert_eq!(resolve(&resolver, "new.example", Delivery).await.unwrap(), ANSWER);

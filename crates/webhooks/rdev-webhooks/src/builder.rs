@@ -7,8 +7,8 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Outages, Publisher, Replays, Services, Statistics,
-    Webhooks,
+    Ambient, ApiKeys, Deliveries, EventTypeRegistry, Idempotency, Outages, Publisher, Replays, Services,
+    Statistics, Webhooks,
 };
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
@@ -99,12 +99,12 @@ impl Builder {
         let clock = store.clock(self.ambient.clock);
         let ambient = Ambient { clock, entropy: self.ambient.entropy };
         let outages = Outages::default();
-        let catalogue = Catalogue::new(Arc::clone(&store.event_types), ambient.clone());
-        catalogue.refresh().await.map_err(OpenError::EventTypes)?;
+        let event_types = EventTypeRegistry::new(Arc::clone(&store.event_types), ambient.clone());
+        event_types.refresh().await.map_err(OpenError::EventTypes)?;
         let (publisher, publishing) = Publisher::with_outages(
             Arc::clone(&store.events),
             ambient.clone(),
-            catalogue.clone(),
+            event_types.clone(),
             outages.clone(),
         );
         let webhooks = Webhooks::new(
@@ -112,7 +112,7 @@ impl Builder {
             Arc::clone(&store.history),
             Arc::clone(&dispatcher),
             publisher.clone(),
-            catalogue.clone(),
+            event_types.clone(),
             ambient.clone(),
         );
         let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
@@ -123,7 +123,7 @@ impl Builder {
             webhooks,
             api_keys,
             replays: Replays::new(Arc::clone(&store.replays), ambient.clone()),
-            catalogue,
+            event_types,
             events: Arc::clone(&store.events),
             history: Arc::clone(&store.history),
             deliveries: Deliveries::new(

@@ -42,10 +42,11 @@ mod system;
 pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyFault, ApiKeys, Catalogue, CatalogueError, CatalogueType,
-    DraftFault, EventDraft, EventFault, Ids, MAX_EVENTS, NewApiKey, NewReplay, NewType, Origin, PublishError,
-    Publisher, ReplayError, Replays, SchemaFault, SecretRotated, Services, Statistics, StatisticsError,
-    WebhookCreated, WebhookError, WebhookFault, Webhooks,
+    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyViolation, ApiKeys, DraftViolation, EventDraft,
+    EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry, EventViolation, Ids, MAX_EVENTS,
+    NewApiKey, NewEventType, NewReplay, PublishError, Publisher, ReplayError, Replays, SchemaViolation,
+    SecretRotated, Services, Statistics, StatisticsError, WebhookCreated, WebhookError, WebhookViolation,
+    Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// Webhooks, events and deliveries, and the ports for storing and sending them.

@@ -9,9 +9,9 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, CatalogueTask, EventDraft, FailingWebhookDisabler, LastUsedRecorder, Pruner,
-    PublishError, PublisherTask, QueueMonitor, ReplayRunner, Replays, Services, Stagger, StatisticsTask,
-    Webhooks,
+    Ambient, ApiKeys, EventDraft, EventTypeRegistry, FailingWebhookDisabler, LastUsedRecorder, Pruner,
+    PublishError, PublisherTask, QueueMonitor, RegistryRefresher, ReplayRunner, Replays, Services, Stagger,
+    StatisticsTask, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
@@ -84,10 +84,10 @@ impl RdevWebhooks {
         tasks.spawn(needed.task("feed", watching.run(drain.clone())));
         let outages = services.outages.clone();
         let stagger = Stagger::random(Arc::clone(&ambient.entropy));
-        let catalogue = CatalogueTask::new(services.catalogue.clone())
+        let event_types = RegistryRefresher::new(services.event_types.clone())
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
-        tasks.spawn(needed.task("catalogue", catalogue.run(drain.clone())));
+        tasks.spawn(needed.task("event_types", event_types.run(drain.clone())));
         let monitor = QueueMonitor::new(Arc::clone(&store.queue), outages).with_stagger(stagger);
         tasks.spawn(needed.task("queue monitor", monitor.run(drain.clone())));
         tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
@@ -145,8 +145,8 @@ impl RdevWebhooks {
 
     /// Returns the service that lists and registers event types.
     #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.services.catalogue
+    pub fn event_types(&self) -> &EventTypeRegistry {
+        &self.services.event_types
     }
 
     /// Returns the service that replays ranges of deliveries.

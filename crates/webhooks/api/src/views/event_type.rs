@@ -1,6 +1,6 @@
 //! An event type as the API shows it.
 
-use rdev_webhooks_app::{CatalogueType, Origin};
+use rdev_webhooks_app::{EventTypeDefinition, EventTypeOrigin};
 use rdev_webhooks_domain::{EventType, Timestamp};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -31,12 +31,14 @@ pub(crate) struct EventTypeView<'a> {
     updated_at: Option<Text<Timestamp>>,
 }
 
-impl<'a> From<&'a CatalogueType> for EventTypeView<'a> {
-    fn from(event_type: &'a CatalogueType) -> Self {
+impl<'a> From<&'a EventTypeDefinition> for EventTypeView<'a> {
+    fn from(event_type: &'a EventTypeDefinition) -> Self {
         let (origin, times) = match event_type.origin {
-            Origin::BuiltIn => ("built_in", None),
-            Origin::Operational => ("operational", None),
-            Origin::Registered { created_at, updated_at } => ("registered", Some((created_at, updated_at))),
+            EventTypeOrigin::BuiltIn => ("built_in", None),
+            EventTypeOrigin::Operational => ("operational", None),
+            EventTypeOrigin::Registered { created_at, updated_at } => {
+                ("registered", Some((created_at, updated_at)))
+            }
         };
         Self {
             name: Text(&event_type.name),

@@ -176,7 +176,7 @@ fn broken(how: Broken) -> Scene {
         };
         let store: Arc<dyn EventRepository> = Arc::new(how);
         let (publisher, task) =
-            rdev_webhooks_app::Publisher::new(store.clone(), ambient, services.catalogue.clone());
+            rdev_webhooks_app::Publisher::new(store.clone(), ambient, services.event_types.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
         services.events = store;

@@ -292,7 +292,7 @@ async fn an_event_is_published_once_after_the_response_of_its_commit_was_lost() 
     let lost = Arc::new(AtomicU32::new(1));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
-        let (publisher, task) = Publisher::new(store, ambient, services.catalogue.clone());
+        let (publisher, task) = Publisher::new(store, ambient, services.event_types.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
     });
@@ -315,7 +315,7 @@ async fn a_batch_is_published_once_after_the_response_of_its_commit_was_lost() {
     let lost = Arc::new(AtomicU32::new(0));
     let scene = Scene::with_store(|services, store, ambient| {
         let store: Arc<dyn EventRepository> = Arc::new(Lossy { store, lost: Arc::clone(&lost) });
-        let (publisher, task) = Publisher::new(store, ambient, services.catalogue.clone());
+        let (publisher, task) = Publisher::new(store, ambient, services.event_types.clone());
         tokio::spawn(task.run());
         services.publisher = publisher;
     });

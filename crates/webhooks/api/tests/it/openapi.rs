@@ -158,7 +158,7 @@ fn every_operation_is_documented() {
         let is_open = ["description", "health"].iter().any(|tag| operation["tags"][0] == *tag);
         let expected = if is_open { json!([]) } else { json!([{ "api_key": [] }]) };
         assert_eq!(operation["security"], expected, "{name}: the required key");
-        // Reading the catalogue requires any key.
+        // Reading the registry requires any key.
         let has_scope = !is_open && !name.starts_with("GET /event-types");
         let scope = operation["x-required-scope"].as_str();
         assert_eq!(scope.is_some(), has_scope, "{name}: the required scope");

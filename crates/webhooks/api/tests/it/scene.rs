@@ -10,7 +10,8 @@ use axum::http::Request;
 use http_body_util::BodyExt;
 use rdev_webhooks_app::feed::Feed;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, Catalogue, Deliveries, Idempotency, Publisher, Replays, Services, Statistics, Webhooks,
+    Ambient, ApiKeys, Deliveries, EventTypeRegistry, Idempotency, Publisher, Replays, Services, Statistics,
+    Webhooks,
 };
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
@@ -44,7 +45,7 @@ pub(crate) struct Guard;
 
 #[async_trait]
 impl Dispatcher for Guard {
-    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
+    async fn check_destination(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
         let host = url.host().to_string();
         match host.as_str() {
             "panic.example" => panic!("a panic with s3cret particulars"),
@@ -101,8 +102,8 @@ impl Scene {
         let entropy = Arc::new(SeededEntropy::new(7));
         let store = Arc::new(MemoryStore::new(clock.clone()));
         let ambient = Ambient { clock: clock.clone(), entropy: entropy.clone() };
-        let catalogue = Catalogue::new(store.clone(), ambient.clone());
-        let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), catalogue.clone());
+        let event_types = EventTypeRegistry::new(store.clone(), ambient.clone());
+        let (publisher, task) = Publisher::new(store.clone(), ambient.clone(), event_types.clone());
         tokio::spawn(task.run());
         let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
         tokio::spawn(noting.run());
@@ -118,11 +119,11 @@ impl Scene {
                 store.clone(),
                 Arc::new(Guard),
                 publisher,
-                catalogue.clone(),
+                event_types.clone(),
                 ambient.clone(),
             ),
             api_keys,
-            catalogue,
+            event_types,
             events: store.clone(),
             history: store.clone(),
             deliveries: Deliveries::new(store.clone(), store.clone(), statistics.clone()),

@@ -43,14 +43,14 @@ pub struct ApiKeyCreated {
 
 /// A violation in the settings of a new key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ApiKeyFault {
+pub enum ApiKeyViolation {
     /// The key would have no right.
     #[error("must contain at least one scope")]
     NoScope,
     /// The key would see nothing.
     #[error("must contain at least one project; omit the list for a key without a restriction")]
     NoProject,
-    /// An administrator cannot be project-scoped: the API keys and the catalogue of event types have no
+    /// An administrator cannot be project-scoped: the API keys and the registry of event types have no
     /// project.
     #[error("cannot be combined with the scope admin: an administrator cannot be restricted")]
     LimitedAdministrator,
@@ -68,7 +68,7 @@ pub enum ApiKeyError {
     NotFound,
     /// The settings are invalid; all violations at once.
     #[error("the API key is invalid")]
-    Invalid(Vec<ApiKeyFault>),
+    Invalid(Vec<ApiKeyViolation>),
     /// The database failed.
     #[error("the API key could not be read or stored")]
     Store(#[from] StoreError),
@@ -113,23 +113,23 @@ impl ApiKeys {
     /// Returns all violations in the settings of a new key. [`Self::create`] makes the same check; this is
     /// for a caller who has found other violations and wants to report all at once.
     #[must_use]
-    pub fn vet(&self, new: &NewApiKey, ids: Ids) -> Vec<ApiKeyFault> {
+    pub fn validate(&self, new: &NewApiKey, ids: Ids) -> Vec<ApiKeyViolation> {
         let Access { scopes, projects } = &new.access;
         let is_past = new.expires_at.is_some_and(|expires_at| expires_at <= ids.now(&self.ambient));
         let found = [
-            (scopes.is_empty(), ApiKeyFault::NoScope),
-            (projects.as_ref().is_some_and(|projects| projects.is_empty()), ApiKeyFault::NoProject),
-            (scopes.contains(&Scope::ADMIN) && projects.is_some(), ApiKeyFault::LimitedAdministrator),
-            (is_past, ApiKeyFault::Expired),
+            (scopes.is_empty(), ApiKeyViolation::NoScope),
+            (projects.as_ref().is_some_and(|projects| projects.is_empty()), ApiKeyViolation::NoProject),
+            (scopes.contains(&Scope::ADMIN) && projects.is_some(), ApiKeyViolation::LimitedAdministrator),
+            (is_past, ApiKeyViolation::Expired),
         ];
-        found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, fault)| fault).collect()
+        found.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, violation)| violation).collect()
     }
 
     /// Creates a key. It is valid at once in every process.
     pub async fn create(&self, new: NewApiKey, ids: Ids) -> Result<ApiKeyCreated, ApiKeyError> {
-        let faults = self.vet(&new, ids);
-        if !faults.is_empty() {
-            return Err(ApiKeyError::Invalid(faults));
+        let violations = self.validate(&new, ids);
+        if !violations.is_empty() {
+            return Err(ApiKeyError::Invalid(violations));
         }
         let secret = ApiKeySecret::generate(ids.secret(&self.ambient));
         let key = ApiKey {

@@ -10,7 +10,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// A violation in a webhook's settings, beyond their form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WebhookFault {
+pub enum WebhookViolation {
     /// The destination policy refuses the URL.
     #[error(transparent)]
     Destination(#[from] RefusedDestination),
@@ -39,7 +39,7 @@ pub enum WebhookError {
     NotFound,
     /// The settings are invalid; all violations at once.
     #[error("the webhook's settings are invalid")]
-    Invalid(Vec<WebhookFault>),
+    Invalid(Vec<WebhookViolation>),
     /// The webhook has another version than expected.
     #[error("the webhook was changed in the meantime")]
     VersionMismatch,
@@ -55,8 +55,8 @@ pub enum WebhookError {
 }
 
 /// Returns a violation if there are too many subscriptions; each is a row in the store.
-pub(super) fn too_many_subscriptions(settings: &WebhookSettings) -> Option<WebhookFault> {
+pub(super) fn too_many_subscriptions(settings: &WebhookSettings) -> Option<WebhookViolation> {
     let (patterns, projects) = (settings.events.len(), settings.projects.len());
     let is_too_many = patterns * projects.max(1) > MAX_SUBSCRIPTIONS;
-    is_too_many.then_some(WebhookFault::TooManySubscriptions { patterns, projects })
+    is_too_many.then_some(WebhookViolation::TooManySubscriptions { patterns, projects })
 }

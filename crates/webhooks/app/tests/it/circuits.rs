@@ -281,7 +281,7 @@ async fn operational_types_can_be_subscribed_to_but_not_published() {
     let world = World::new(|_, _| Answer::Status(200));
     for (pattern, known) in [("webhook.disabled", true), ("webhook.*", true), ("webhook.test", false)] {
         let patterns = [pattern.parse().unwrap()];
-        assert_eq!(world.webhooks.vet(None, &patterns).await.is_empty(), known, "{pattern}");
+        assert_eq!(world.webhooks.validate(None, &patterns).await.is_empty(), known, "{pattern}");
     }
     let mut event = draft();
     event.event_type = EventType::webhook_disabled();

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api_keys;
-mod catalogue;
 mod circuits;
 mod delivering;
+mod event_types;
 mod faults;
 mod isolation;
 mod local_faults;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_app::{
-    Ambient, Catalogue, EventDraft, MAX_EVENT_DELIVERIES, MAX_EVENTS, PublishError, Publisher, TooLarge,
+    Ambient, EventDraft, EventTypeRegistry, MAX_EVENT_DELIVERIES, MAX_EVENTS, PublishError, Publisher,
+    TooLarge,
 };
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
@@ -91,8 +92,8 @@ fn gated_with(failing: bool, fan_out: u32) -> (Arc<Gated>, Publisher, tokio::tas
     });
     let ambient = Ambient::system();
     let types = Arc::new(MemoryStore::new(ambient.clock.clone()));
-    let catalogue = Catalogue::new(types, ambient.clone());
-    let (publisher, task) = Publisher::new(store.clone(), ambient, catalogue);
+    let event_types = EventTypeRegistry::new(types, ambient.clone());
+    let (publisher, task) = Publisher::new(store.clone(), ambient, event_types);
     (store, publisher, tokio::spawn(task.run()))
 }
 

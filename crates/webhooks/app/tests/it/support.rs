@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_app::deliver::{Heartbeat, Worker, WorkerOptions};
-use rdev_webhooks_app::{Ambient, Catalogue, EventDraft, Publisher, Statistics, Webhooks};
+use rdev_webhooks_app::{Ambient, EventDraft, EventTypeRegistry, Publisher, Statistics, Webhooks};
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     LocalCause, LocalFault, WebhookRepository,
@@ -53,7 +53,7 @@ impl ScriptedDispatcher {
 
 #[async_trait]
 impl Dispatcher for ScriptedDispatcher {
-    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
+    async fn check_destination(&self, url: &EndpointUrl) -> Result<(), RefusedDestination> {
         rdev_webhooks_domain::DestinationPolicy::default().judge_host(&url.host())
     }
 
@@ -105,7 +105,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) dispatcher: Arc<ScriptedDispatcher>,
     pub(crate) ambient: Ambient,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) event_types: EventTypeRegistry,
     pub(crate) publisher: Publisher,
     pub(crate) webhooks: Webhooks,
     pub(crate) statistics: Statistics,
@@ -145,20 +145,20 @@ impl World {
         let store = Arc::new(MemoryStore::new(clock));
         let dispatcher = Arc::new(ScriptedDispatcher { script: Box::new(script), sent: Mutex::default() });
         let events: Arc<dyn EventRepository> = store.clone();
-        let catalogue = Catalogue::new(store.clone(), ambient.clone());
-        let (publisher, task) = Publisher::new(events, ambient.clone(), catalogue.clone());
+        let event_types = EventTypeRegistry::new(store.clone(), ambient.clone());
+        let (publisher, task) = Publisher::new(events, ambient.clone(), event_types.clone());
         tokio::spawn(task.run());
         let webhooks = Webhooks::new(
             store.clone(),
             store.clone(),
             dispatcher.clone(),
             publisher.clone(),
-            catalogue.clone(),
+            event_types.clone(),
             ambient.clone(),
         );
         let (statistics, task) = Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60));
         tokio::spawn(task.run(CancellationToken::new()));
-        Self { store, dispatcher, ambient, catalogue, publisher, webhooks, statistics }
+        Self { store, dispatcher, ambient, event_types, publisher, webhooks, statistics }
     }
 
     pub(crate) fn start_worker(&self, options: WorkerOptions) -> Running {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, WebhookError, WebhookFault};
+use rdev_webhooks_app::{Ids, WebhookError, WebhookViolation};
 use rdev_webhooks_domain::{
     DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookSettings, WebhookState,
 };
@@ -27,9 +27,9 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, true, Ids::fresh()).await else {
         panic!("it was created");
     };
-    let unknown = |text: &str| WebhookFault::UnknownEvent(text.parse().unwrap());
+    let unknown = |text: &str| WebhookViolation::UnknownEvent(text.parse().unwrap());
     assert!(faults.contains(&unknown("command.exploded")) && faults.contains(&unknown("nothing.*")));
-    assert!(faults.iter().any(|fault| matches!(fault, WebhookFault::Destination(_))));
+    assert!(faults.iter().any(|fault| matches!(fault, WebhookViolation::Destination(_))));
     let page = PageRequest { limit: 10, before: None };
     assert!(world.webhooks.list(&WebhookFilter::default(), page).await.unwrap().items.is_empty());
 }

@@ -49,7 +49,7 @@ async fn watch() -> Receiver {
 }
 
 async fn assert_refused(dispatcher: &HttpDispatcher, url: EndpointUrl) {
-    let refused = dispatcher.vet(&url).await.expect_err(url.as_str());
+    let refused = dispatcher.check_destination(&url).await.expect_err(url.as_str());
     let report = send(dispatcher, url).await;
     assert_eq!(failure(&report, FailureClass::RefusedDestination), refused.to_string());
     assert_eq!(report.phases.connect, None);

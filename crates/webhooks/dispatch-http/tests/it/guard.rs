@@ -38,7 +38,7 @@ async fn a_refused_literal_is_not_connected_to() {
         let report = send(&dispatcher, url.clone()).await;
         let detail = failure(&report, FailureClass::RefusedDestination);
         assert!(detail.contains("loopback"), "{detail}");
-        assert!(dispatcher.vet(&url).await.is_err());
+        assert!(dispatcher.check_destination(&url).await.is_err());
         assert_eq!(report.phases.connect, None);
         receiver.assert_untouched().await;
     }
@@ -70,7 +70,7 @@ async fn a_name_with_one_refused_address_among_its_answers_is_refused() {
              not reach"
         );
         assert!(report.phases.dns.is_some());
-        assert_eq!(dispatcher.vet(&url).await.unwrap_err().to_string(), detail);
+        assert_eq!(dispatcher.check_destination(&url).await.unwrap_err().to_string(), detail);
         allowed.assert_untouched().await;
         refused.assert_untouched().await;
     }
@@ -100,7 +100,7 @@ async fn a_url_that_vet_accepted_is_judged_again_when_it_is_sent() {
     let answers = [Addresses(&["8.8.8.8"]), Addresses(&["127.0.0.1"])];
     let dispatcher = named(&[], "hooks.example.com", &answers);
     let url = url("hooks.example.com", refused.address.port());
-    assert_eq!(dispatcher.vet(&url).await, Ok(()));
+    assert_eq!(dispatcher.check_destination(&url).await, Ok(()));
     failure(&send(&dispatcher, url).await, FailureClass::RefusedDestination);
     refused.assert_untouched().await;
 }
@@ -115,7 +115,7 @@ async fn a_look_up_that_fails_or_finds_nothing_is_a_dns_failure() {
         assert!(detail.starts_with("the name hooks.example.com could not be resolved"));
         assert!(report.phases.dns.is_some());
         assert_eq!(report.phases.connect, None);
-        assert_eq!(dispatcher.vet(&url).await, Ok(()), "the look-up may work when it is sent");
+        assert_eq!(dispatcher.check_destination(&url).await, Ok(()), "the look-up may work when it is sent");
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_look_up_that_never_ends_is_bounded_by_the_deadline() {
     assert_eq!(report.phases.dns, Some(Duration::from_secs(10)));
 
     let asked = tokio::time::Instant::now();
-    assert_eq!(dispatcher.vet(&url).await, Ok(()));
+    assert_eq!(dispatcher.check_destination(&url).await, Ok(()));
     assert_eq!(asked.elapsed().as_secs(), 2);
 }
 
@@ -141,7 +141,7 @@ async fn localhost_is_reached_without_a_look_up_where_loopback_is_open() {
         for host in ["localhost", "LOCALHOST", "hooks.localhost"] {
             let dispatcher = dispatcher(open);
             let url = url(host, receiver.address.port());
-            assert_eq!(dispatcher.vet(&url).await, Ok(()));
+            assert_eq!(dispatcher.check_destination(&url).await, Ok(()));
             let report = send(&dispatcher, url).await;
             assert!(report.outcome.is_success(), "{:?}", report.outcome.failure);
         }
@@ -154,11 +154,11 @@ async fn https_can_be_required() {
     let dispatcher =
         HttpDispatcher::new(Options { require_https: true, ..options(&["127.0.0.0/8"]) }).unwrap();
     let url = receiver.url(SECRET_PATH);
-    let detail = dispatcher.vet(&url).await.unwrap_err().to_string();
+    let detail = dispatcher.check_destination(&url).await.unwrap_err().to_string();
     assert!(detail.contains("https://"), "{detail}");
     failure(&send(&dispatcher, url).await, FailureClass::RefusedDestination);
     let https = "https://8.8.8.8/".parse().unwrap();
-    assert_eq!(dispatcher.vet(&https).await, Ok(()));
+    assert_eq!(dispatcher.check_destination(&https).await, Ok(()));
     receiver.assert_untouched().await;
 }
 

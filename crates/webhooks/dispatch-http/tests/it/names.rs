@@ -89,7 +89,7 @@ async fn one_refused_record_refuses_a_name_however_it_is_reached() {
         let server = NameServer::start(vec![zone]).await;
         let dispatcher = asking(&server, &["127.0.0.1"]);
         let url = url(receiver.address.port());
-        let refused = dispatcher.vet(&url).await.unwrap_err().to_string();
+        let refused = dispatcher.check_destination(&url).await.unwrap_err().to_string();
         let report = send(&dispatcher, url).await;
         assert_eq!(failure(&report, FailureClass::RefusedDestination), refused);
         let expected = "hooks.example.com is not an allowed destination: it resolves to an address that \

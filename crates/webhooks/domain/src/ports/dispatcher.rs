@@ -12,7 +12,7 @@ pub trait Dispatcher: Send + Sync + 'static {
     /// Checks whether deliveries may be sent to a URL, so that the caller that sets it learns it early.
     /// Judges a literal address; resolves a name and judges all its addresses. Accepts a name that cannot be
     /// resolved; [`Self::send`] judges again.
-    async fn vet(&self, url: &EndpointUrl) -> Result<(), RefusedDestination>;
+    async fn check_destination(&self, url: &EndpointUrl) -> Result<(), RefusedDestination>;
 
     /// Sends one `POST` and reports its outcome. A failure of the endpoint is a report, not an error.
     ///

@@ -46,7 +46,7 @@ pub(super) fn read(
     let mut faults = Faults::default();
     let object = document.root().object(&mut faults);
     let new = object.map(|object| members(object, access, &mut faults));
-    for fault in new.iter().flat_map(|new| api_keys.vet(new, ids)) {
+    for fault in new.iter().flat_map(|new| api_keys.validate(new, ids)) {
         faults.at(place_of(fault), fault);
     }
     match new {

@@ -23,6 +23,6 @@ use crate::path::PathName;
     extensions(("x-problems" = json!(["event_type_built_in", "event_type_subscribed", "validation_failed"])))
 )]
 pub(crate) async fn delete(State(services): State<Services>, name: PathName) -> Result<StatusCode, Failure> {
-    services.catalogue.remove(&name.of_something()?).await?;
+    services.event_types.remove(&name.of_something()?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use rdev_webhooks_app::{CatalogueError, Services};
+use rdev_webhooks_app::{EventTypeError, Services};
 
 use crate::failure::Failure;
 use crate::openapi::types;
@@ -21,7 +21,7 @@ use crate::views::EventTypeView;
 )]
 pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Failure> {
     let name = name.of_something()?;
-    services.catalogue.refresh().await?;
-    let event_type = services.catalogue.get(&name).ok_or(CatalogueError::NotFound)?;
+    services.event_types.refresh().await?;
+    let event_type = services.event_types.get(&name).ok_or(EventTypeError::NotFound)?;
     Ok(rdev_http::json(&EventTypeView::from(&event_type)))
 }

@@ -28,9 +28,9 @@ use rdev_http::query::Query;
 pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
     let request = page::request::<Name>(&mut query);
     let given = query.finish()?;
-    services.catalogue.refresh().await?;
+    services.event_types.refresh().await?;
     let after = request.before.map(|Name(after)| after);
-    let found = services.catalogue.list(after.as_ref(), request.limit as usize + 1);
+    let found = services.event_types.list(after.as_ref(), request.limit as usize + 1);
     let found = Page::of(found, request.limit);
     Ok(page::answer(&found, &given, EventTypeView::from, |one| Name(one.name.clone())))
 }

@@ -1,4 +1,4 @@
-//! The catalogue of event types.
+//! The registry of event types.
 
 mod delete;
 mod get;

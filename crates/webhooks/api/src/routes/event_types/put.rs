@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use rdev_webhooks_app::{Catalogue, CatalogueError, MAX_SCHEMA_LEN, NewType, Services};
+use rdev_webhooks_app::{EventTypeError, EventTypeRegistry, MAX_SCHEMA_LEN, NewEventType, Services};
 use utoipa::ToSchema;
 
 use crate::failure;
@@ -60,9 +60,9 @@ pub(crate) async fn put(
     let name = name.map_err(|detail| faults.in_parameter("name", detail)).ok();
     let new = read(&document, &mut faults);
     let Some(name) = name.filter(|_| faults.is_empty()) else {
-        return Err(vet(new.schema, faults).await.into());
+        return Err(validate(new.schema, faults).await.into());
     };
-    let (event_type, is_new) = services.catalogue.put(name, new).await?;
+    let (event_type, is_new) = services.event_types.put(name, new).await?;
     let shown = rdev_http::json(&EventTypeView::from(&event_type));
     if !is_new {
         return Ok(shown);
@@ -71,14 +71,14 @@ pub(crate) async fn put(
     Ok((StatusCode::CREATED, location.ok(), shown).into_response())
 }
 
-fn read(document: &Document, faults: &mut Faults) -> NewType {
+fn read(document: &Document, faults: &mut Faults) -> NewEventType {
     let Some(mut object) = document.root().object(faults) else {
-        return NewType::default();
+        return NewEventType::default();
     };
     let description = object.optional("description").and_then(|value| description(&value, faults));
     let schema = object.optional("schema").and_then(|value| schema(&value, faults));
     object.finish(faults);
-    NewType { description, schema }
+    NewEventType { description, schema }
 }
 
 fn schema(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
@@ -91,12 +91,12 @@ fn schema(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
 }
 
 /// Adds the semantic faults of the schema to the faults of form, so that the response lists all of them.
-async fn vet(schema: Option<String>, mut faults: Faults) -> Problem {
+async fn validate(schema: Option<String>, mut faults: Faults) -> Problem {
     let Some(schema) = schema else {
         return faults.into();
     };
-    match Catalogue::vet_schema(schema.into()).await {
-        Err(CatalogueError::Schema(found)) => {
+    match EventTypeRegistry::validate_schema(schema.into()).await {
+        Err(EventTypeError::Schema(found)) => {
             failure::add_schema_faults(&mut faults, &found);
             faults.into()
         }

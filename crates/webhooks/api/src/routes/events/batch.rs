@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use rdev_webhooks_app::{Catalogue, EventDraft, MAX_EVENTS, Services};
+use rdev_webhooks_app::{EventDraft, EventTypeRegistry, MAX_EVENTS, Services};
 use rdev_webhooks_domain::{Access, TraceParent};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,16 +58,16 @@ pub(crate) async fn batch(
     headers: HeaderMap,
     batch: Batch,
 ) -> Result<Response, Problem> {
-    let (catalogue, traceparent) = (services.catalogue.clone(), trace::parent(&headers));
+    let (event_types, traceparent) = (services.event_types.clone(), trace::parent(&headers));
     let access = Arc::clone(&caller.access);
     let reading = batch.read(move |document| {
         let mut faults = Faults::default();
-        let read = read(document, &catalogue, &access, traceparent, &mut faults);
+        let read = read(document, &event_types, &access, traceparent, &mut faults);
         (read.unwrap_or_default(), faults)
     });
     let ((read, faults), _room) = reading.await?;
     if !faults.is_empty() {
-        return Err(draft::vet(&services.catalogue, caller.key, read, faults).await);
+        return Err(draft::validate(&services.event_types, caller.key, read, faults).await);
     }
     let (places, drafts) = read;
     let published = services.publisher.publish_all_as(&crate::caller::producer(&caller), drafts, ids).await;
@@ -79,7 +79,7 @@ pub(crate) async fn batch(
 /// Reads the events, each with its place in the body, and records the faults of form of each.
 fn read(
     document: &Document,
-    catalogue: &Catalogue,
+    event_types: &EventTypeRegistry,
     access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
@@ -100,7 +100,7 @@ fn read(
         if element.text().len() > LIMIT {
             return element.refuse(faults, format_args!("must be at most {LIMIT} bytes long"));
         }
-        let draft = draft::read(element, catalogue, access, traceparent, faults)?;
+        let draft = draft::read(element, event_types, access, traceparent, faults)?;
         Some((pointer("/events", &index.to_string()), draft))
     });
     Some(read.unzip())

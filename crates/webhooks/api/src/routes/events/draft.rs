@@ -1,6 +1,6 @@
 //! An event in a request body.
 
-use rdev_webhooks_app::{Catalogue, EventDraft, EventFault, PublishError};
+use rdev_webhooks_app::{EventDraft, EventTypeRegistry, EventViolation, PublishError};
 use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent};
 use utoipa::ToSchema;
 
@@ -49,23 +49,23 @@ pub(crate) struct NewEventData {
 /// then if its meaning can be checked.
 pub(super) fn read(
     value: &Value<'_>,
-    catalogue: &Catalogue,
+    event_types: &EventTypeRegistry,
     access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
 ) -> Option<EventDraft> {
-    members(value.object(faults)?, catalogue, access, traceparent, faults)
+    members(value.object(faults)?, event_types, access, traceparent, faults)
 }
 
 fn members(
     mut object: Object<'_>,
-    catalogue: &Catalogue,
+    event_types: &EventTypeRegistry,
     access: &Access,
     traceparent: Option<TraceParent>,
     faults: &mut Faults,
 ) -> Option<EventDraft> {
     let event_type = object.required("event", faults);
-    let event_type = event_type.and_then(|value| known_type(&value, catalogue, faults));
+    let event_type = event_type.and_then(|value| known_type(&value, event_types, faults));
     let timestamp = object.optional("timestamp").and_then(|value| value.parsed(faults));
     let data = object.required("data", faults);
     let inner = data.as_ref().and_then(|data| data.object(faults));
@@ -95,9 +95,9 @@ fn own_project(data: &mut Object<'_>, access: &Access, faults: &mut Faults) -> O
     if access.sees_project(Some(&project)) { Some(project) } else { value.refuse(faults, NOT_YOURS) }
 }
 
-fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> Option<EventType> {
+fn known_type(value: &Value<'_>, event_types: &EventTypeRegistry, faults: &mut Faults) -> Option<EventType> {
     let event_type: EventType = value.parsed(faults)?;
-    if catalogue.is_known(&event_type) {
+    if event_types.is_known(&event_type) {
         return Some(event_type);
     }
     if event_type.is_reserved() {
@@ -105,19 +105,19 @@ fn known_type(value: &Value<'_>, catalogue: &Catalogue, faults: &mut Faults) -> 
             "cannot be published: event types that begin with `webhook.` are reserved for the system";
         return value.refuse(faults, detail);
     }
-    let known = listed(&catalogue.publishable());
+    let known = listed(&event_types.publishable());
     value.refuse(faults, format_args!("`{event_type}` is not a known event type; known event types: {known}"))
 }
 
 /// Adds the semantic faults of events, each with its place, to the faults of form, so that the response lists
 /// all of them.
-pub(super) async fn vet(
-    catalogue: &Catalogue,
+pub(super) async fn validate(
+    event_types: &EventTypeRegistry,
     key: Option<ApiKeyId>,
     (places, drafts): (Vec<String>, Vec<EventDraft>),
     mut faults: Faults,
 ) -> Problem {
-    if let Err(PublishError::Invalid(found)) = catalogue.vet(key, drafts).await {
+    if let Err(PublishError::Invalid(found)) = event_types.validate(key, drafts).await {
         place(&found, &places, &mut faults);
     }
     faults.into()
@@ -135,7 +135,7 @@ pub(super) fn explain(error: PublishError, places: &[String]) -> Problem {
     }
 }
 
-fn place(found: &[EventFault], places: &[String], faults: &mut Faults) {
+fn place(found: &[EventViolation], places: &[String], faults: &mut Faults) {
     for fault in found {
         failure::add_event_fault(faults, places.get(fault.position).map_or("", String::as_str), fault);
     }

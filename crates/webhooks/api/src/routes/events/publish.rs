@@ -38,13 +38,14 @@ pub(crate) async fn publish(
 ) -> Result<Response, Failure> {
     let mut faults = Faults::default();
     let traceparent = trace::parent(&headers);
-    let draft = draft::read(&document.root(), &services.catalogue, &caller.access, traceparent, &mut faults);
+    let draft =
+        draft::read(&document.root(), &services.event_types, &caller.access, traceparent, &mut faults);
     drop(document);
     let draft = match draft {
         Some(draft) if faults.is_empty() => draft,
         Some(draft) => {
             let drafts = (vec![String::new()], vec![draft]);
-            return Err(draft::vet(&services.catalogue, caller.key, drafts, faults).await.into());
+            return Err(draft::validate(&services.event_types, caller.key, drafts, faults).await.into());
         }
         None => return Err(faults.into()),
     };

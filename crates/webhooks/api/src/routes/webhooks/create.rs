@@ -39,10 +39,10 @@ pub(crate) async fn create(
     OperationIds(ids): OperationIds,
     document: Document,
 ) -> Result<Response, Problem> {
-    let (subscription, read) = request::read(&document, None, &services.catalogue, &caller.access);
+    let (subscription, read) = request::read(&document, None, &services.event_types, &caller.access);
     let request = match read {
         Ok(request) => request,
-        Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
+        Err(faults) => return Err(subscription.validate(&services.webhooks, faults).await),
     };
     let created = services.webhooks.create(request.settings, request.enabled, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;

@@ -75,10 +75,10 @@ async fn try_once(
     if !condition.holds(present.version) {
         return Err(failure::version_mismatch());
     }
-    let (subscription, read) = request::read(document, Some(&present), &services.catalogue, access);
+    let (subscription, read) = request::read(document, Some(&present), &services.event_types, access);
     let request = match read {
         Ok(request) => request,
-        Err(faults) => return Err(subscription.vet(&services.webhooks, faults).await),
+        Err(faults) => return Err(subscription.validate(&services.webhooks, faults).await),
     };
     // The update checks what it changes. What the body repeats must be as valid.
     if subscription.repeats(&present.settings) {

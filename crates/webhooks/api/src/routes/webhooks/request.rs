@@ -1,6 +1,6 @@
 //! Reads the body that creates a webhook and the merge patch (RFC 7396) that updates one.
 
-use rdev_webhooks_app::Catalogue;
+use rdev_webhooks_app::EventTypeRegistry;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{Access, CustomHeaders, Webhook, WebhookSettings, WebhookState};
 
@@ -25,11 +25,11 @@ pub(super) struct Request {
 pub(super) fn read(
     document: &Document,
     present: Option<&Webhook>,
-    catalogue: &Catalogue,
+    event_types: &EventTypeRegistry,
     access: &Access,
 ) -> (Subscription, Result<Request, Faults>) {
     let mut faults = Faults::default();
-    let mut subscription = Subscription::new(catalogue);
+    let mut subscription = Subscription::new(event_types);
     let object = document.root().object(&mut faults);
     let request = object.and_then(|object| members(object, present, access, &mut subscription, &mut faults));
     let read = match request {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rdev_webhooks_app::{Catalogue, WebhookError, WebhookFault, Webhooks};
+use rdev_webhooks_app::{EventTypeRegistry, WebhookError, WebhookViolation, Webhooks};
 use rdev_webhooks_domain::{EndpointUrl, EventPattern, WebhookSettings};
 
 use crate::routes::event_types::listed;
@@ -16,12 +16,12 @@ pub(super) struct Subscription {
     /// Each pattern has its place in the body's array.
     pub(super) patterns: Vec<(usize, EventPattern)>,
     /// The source of the known event types, for error messages.
-    catalogue: Catalogue,
+    event_types: EventTypeRegistry,
 }
 
 impl Subscription {
-    pub(super) fn new(catalogue: &Catalogue) -> Self {
-        Self { url: None, patterns: Vec::new(), catalogue: catalogue.clone() }
+    pub(super) fn new(event_types: &EventTypeRegistry) -> Self {
+        Self { url: None, patterns: Vec::new(), event_types: event_types.clone() }
     }
 
     /// Returns the patterns without their places.
@@ -37,16 +37,16 @@ impl Subscription {
     /// Fails with all semantic faults.
     pub(super) async fn check(&self, webhooks: &Webhooks) -> Result<(), Problem> {
         let patterns = self.patterns.iter().map(|(_, pattern)| pattern);
-        let found = webhooks.vet(self.url.as_ref(), patterns).await;
+        let found = webhooks.validate(self.url.as_ref(), patterns).await;
         let mut faults = Faults::default();
         self.place(&found, &mut faults);
         faults.check()
     }
 
     /// Adds the semantic faults to the faults of form, so that the response lists all of them.
-    pub(super) async fn vet(&self, webhooks: &Webhooks, mut faults: Faults) -> Problem {
+    pub(super) async fn validate(&self, webhooks: &Webhooks, mut faults: Faults) -> Problem {
         let patterns = self.patterns.iter().map(|(_, pattern)| pattern);
-        let found = webhooks.vet(self.url.as_ref(), patterns).await;
+        let found = webhooks.validate(self.url.as_ref(), patterns).await;
         self.place(&found, &mut faults);
         faults.into()
     }
@@ -63,21 +63,21 @@ impl Subscription {
         }
     }
 
-    fn place(&self, found: &[WebhookFault], faults: &mut Faults) {
+    fn place(&self, found: &[WebhookViolation], faults: &mut Faults) {
         // A pattern that is given twice may be reported twice, and gets one fault at each place.
         let is_unknown = |pattern: &EventPattern| {
-            found.iter().any(|fault| matches!(fault, WebhookFault::UnknownEvent(it) if it == pattern))
+            found.iter().any(|fault| matches!(fault, WebhookViolation::UnknownEvent(it) if it == pattern))
         };
         for (index, pattern) in self.patterns.iter().filter(|(_, pattern)| is_unknown(pattern)) {
-            let known = listed(&self.catalogue.subscribable());
+            let known = listed(&self.event_types.subscribable());
             let detail = format!("`{pattern}` matches no known event type; known event types: {known}");
             faults.at(pointer("/events", &index.to_string()), detail);
         }
         for fault in found {
             match fault {
-                WebhookFault::Destination(refused) => faults.at("/url", refused),
-                WebhookFault::TooManySubscriptions { .. } => faults.at("/events", fault),
-                WebhookFault::UnknownEvent(_) => {}
+                WebhookViolation::Destination(refused) => faults.at("/url", refused),
+                WebhookViolation::TooManySubscriptions { .. } => faults.at("/events", fault),
+                WebhookViolation::UnknownEvent(_) => {}
             }
         }
     }

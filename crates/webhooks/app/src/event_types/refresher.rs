@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Catalogue;
+use super::EventTypeRegistry;
 use crate::periodic::{Periodic, repeat};
 use crate::{Outages, Stagger};
 
 /// The interval at which the version of the registered types is read.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// The task that loads the changes of other processes into a [`Catalogue`] within a second.
-pub struct CatalogueTask {
-    catalogue: Catalogue,
+/// The task that loads the changes of other processes into a [`EventTypeRegistry`] within a second.
+pub struct RegistryRefresher {
+    event_types: EventTypeRegistry,
     outages: Outages,
     stagger: Stagger,
 }
 
-impl CatalogueTask {
-    /// Creates the task of this catalogue and its clones.
+impl RegistryRefresher {
+    /// Creates the task of this registry and its clones.
     #[must_use]
-    pub fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, outages: Outages::default(), stagger: Stagger::default() }
+    pub fn new(event_types: EventTypeRegistry) -> Self {
+        Self { event_types, outages: Outages::default(), stagger: Stagger::default() }
     }
 
     /// Reports failures of the database to `outages`.
@@ -39,16 +39,16 @@ impl CatalogueTask {
         self
     }
 
-    /// Runs until `stop`. While the database is unavailable, the catalogue stays as it is.
+    /// Runs until `stop`. While the database is unavailable, the registry stays as it is.
     pub async fn run(self, stop: CancellationToken) {
         let delay = INTERVAL + self.stagger.delay(INTERVAL);
         repeat(self, delay, &stop).await;
     }
 }
 
-impl Periodic for CatalogueTask {
+impl Periodic for RegistryRefresher {
     async fn run_once(&mut self) -> Duration {
-        match self.catalogue.refresh().await {
+        match self.event_types.refresh().await {
             Ok(()) => self.outages.worked("read event types"),
             Err(error) => {
                 self.outages.store_failed("read event types", &error);

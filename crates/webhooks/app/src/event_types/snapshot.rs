@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use rdev_webhooks_domain::ports::Registered;
 use rdev_webhooks_domain::{EventType, RegisteredType, builtin};
 
-use super::{CatalogueType, Origin};
+use super::{EventTypeDefinition, EventTypeOrigin};
 
 /// All event types at a moment.
 pub(super) struct Snapshot {
     /// The version of the registered types; `None` before they are first loaded.
     pub(super) version: Option<u64>,
-    types: BTreeMap<EventType, CatalogueType>,
+    types: BTreeMap<EventType, EventTypeDefinition>,
 }
 
 impl Snapshot {
@@ -21,11 +21,12 @@ impl Snapshot {
             // The names are constants of the domain, whose tests check that they are valid.
             let name: EventType = name.parse().ok()?;
             let description = Some(description.to_owned());
-            let event_type = CatalogueType { name: name.clone(), description, schema: None, origin };
+            let event_type = EventTypeDefinition { name: name.clone(), description, schema: None, origin };
             Some((name, event_type))
         };
-        let commands = builtin::COMMANDS.into_iter().filter_map(|one| of(one, Origin::BuiltIn));
-        let operational = builtin::OPERATIONAL.into_iter().filter_map(|one| of(one, Origin::Operational));
+        let commands = builtin::COMMANDS.into_iter().filter_map(|one| of(one, EventTypeOrigin::BuiltIn));
+        let operational =
+            builtin::OPERATIONAL.into_iter().filter_map(|one| of(one, EventTypeOrigin::Operational));
         Self { version: None, types: commands.chain(operational).collect() }
     }
 
@@ -36,8 +37,8 @@ impl Snapshot {
         for RegisteredType { name, description, schema, created_at, updated_at } in registered.types {
             let known = before.types.get(&name).map(|known| &known.schema);
             let schema = known.filter(|known| **known == schema).cloned().unwrap_or(schema);
-            let origin = Origin::Registered { created_at, updated_at };
-            let event_type = CatalogueType { name: name.clone(), description, schema, origin };
+            let origin = EventTypeOrigin::Registered { created_at, updated_at };
+            let event_type = EventTypeDefinition { name: name.clone(), description, schema, origin };
             // A registered name that has become the system's own is the system's.
             types.entry(name).or_insert(event_type);
         }
@@ -45,21 +46,21 @@ impl Snapshot {
     }
 
     /// Returns all types, by name.
-    pub(super) fn types(&self) -> impl Iterator<Item = &CatalogueType> {
+    pub(super) fn types(&self) -> impl Iterator<Item = &EventTypeDefinition> {
         self.types.values()
     }
 
-    pub(super) fn get(&self, name: &EventType) -> Option<&CatalogueType> {
+    pub(super) fn get(&self, name: &EventType) -> Option<&EventTypeDefinition> {
         self.types.get(name)
     }
 
     /// Returns a type if producers may publish it.
-    pub(super) fn publishable(&self, name: &EventType) -> Option<&CatalogueType> {
-        self.get(name).filter(|event_type| event_type.origin != Origin::Operational)
+    pub(super) fn publishable(&self, name: &EventType) -> Option<&EventTypeDefinition> {
+        self.get(name).filter(|event_type| event_type.origin != EventTypeOrigin::Operational)
     }
 
     /// Returns the number of registered types.
     pub(super) fn registered(&self) -> usize {
-        self.types().filter(|one| matches!(one.origin, Origin::Registered { .. })).count()
+        self.types().filter(|one| matches!(one.origin, EventTypeOrigin::Registered { .. })).count()
     }
 }

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::compiled::Usable;
 use super::schema::DataSchema;
 use super::snapshot::Snapshot;
-use super::{Catalogue, CatalogueType};
+use super::{EventTypeDefinition, EventTypeRegistry};
 use crate::{EventDraft, PublishError};
 
 /// The maximum number of reported violations.
-const MAX_FAULTS: usize = 100;
+const MAX_VIOLATIONS: usize = 100;
 
 /// The effort up to which a check takes less time than handing it to another thread.
 const INLINE_EFFORT: u64 = 16 * 1_024;
@@ -21,17 +21,17 @@ const MAX_EFFORT: u64 = 192 << 20;
 
 /// A violation in one of several events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventFault {
+pub struct EventViolation {
     /// The position of the event.
     pub position: usize,
     /// The violation.
-    pub fault: DraftFault,
+    pub violation: DraftViolation,
 }
 
 /// A violation in an event, beyond its form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum DraftFault {
+pub enum DraftViolation {
     /// The type does not exist.
     #[error("`{0}` is not a known event type")]
     UnknownType(EventType),
@@ -48,14 +48,14 @@ pub enum DraftFault {
     },
 }
 
-impl Catalogue {
+impl EventTypeRegistry {
     /// Returns the drafts of a key if they match their types; otherwise fails with all violations, up to a
     /// hundred. [`Publisher`](crate::Publisher) makes the same check; this is for a caller who has found
     /// other violations and wants to report all at once.
     ///
     /// A check that takes more than a moment runs on another thread, in turns of the keys. If the call is
     /// dropped, the check ends before the next event.
-    pub async fn vet(
+    pub async fn validate(
         &self,
         key: Option<ApiKeyId>,
         drafts: Vec<EventDraft>,
@@ -67,8 +67,8 @@ impl Catalogue {
         if let Some(checks) = snapshot.checks(&drafts, |name, text| compiled.get(name, text))
             && effort(&drafts, &checks) <= INLINE_EFFORT
         {
-            let faults = faults(&drafts, &checks, || false);
-            return if faults.is_empty() { Ok(drafts) } else { Err(PublishError::Invalid(faults)) };
+            let violations = violations(&drafts, &checks, || false);
+            return if violations.is_empty() { Ok(drafts) } else { Err(PublishError::Invalid(violations)) };
         }
         let turn = self.inner.checks.turn(key).await.ok_or(PublishError::Busy)?;
         let abandoned = CancellationToken::new();
@@ -81,12 +81,12 @@ impl Catalogue {
             let checked = match snapshot.checks(&drafts, compile) {
                 None => Err(PublishError::Stopped),
                 Some(checks) if effort(&drafts, &checks) > MAX_EFFORT => Err(PublishError::TooMuchWork),
-                Some(checks) => Ok(faults(&drafts, &checks, || abandoned.is_cancelled())),
+                Some(checks) => Ok(violations(&drafts, &checks, || abandoned.is_cancelled())),
             };
             drop(turn);
             match checked {
-                Ok(faults) if faults.is_empty() => Ok(drafts),
-                Ok(faults) => Err(PublishError::Invalid(faults)),
+                Ok(violations) if violations.is_empty() => Ok(drafts),
+                Ok(violations) => Err(PublishError::Invalid(violations)),
                 Err(error) => Err(error),
             }
         });
@@ -122,8 +122,8 @@ impl Snapshot {
     ) -> Option<Vec<Check>> {
         let check = |draft: &EventDraft| match self.publishable(&draft.event_type) {
             None => Some(Check::Unknown),
-            Some(CatalogueType { schema: None, .. }) => Some(Check::Nothing),
-            Some(CatalogueType { name, schema: Some(text), .. }) => {
+            Some(EventTypeDefinition { schema: None, .. }) => Some(Check::Nothing),
+            Some(EventTypeDefinition { name, schema: Some(text), .. }) => {
                 Some(find(name, text)?.map_or(Check::Unusable, Check::Schema))
             }
         };
@@ -141,23 +141,23 @@ fn effort(drafts: &[EventDraft], checks: &[Check]) -> u64 {
 }
 
 /// Returns the violations of the drafts that are found until `is_over`.
-fn faults(drafts: &[EventDraft], checks: &[Check], is_over: impl Fn() -> bool) -> Vec<EventFault> {
-    let mut faults = Vec::new();
+fn violations(drafts: &[EventDraft], checks: &[Check], is_over: impl Fn() -> bool) -> Vec<EventViolation> {
+    let mut violations = Vec::new();
     for (position, (draft, check)) in drafts.iter().zip(checks).enumerate() {
-        if faults.len() >= MAX_FAULTS || is_over() {
+        if violations.len() >= MAX_VIOLATIONS || is_over() {
             break;
         }
-        let fault = match check {
+        let violation = match check {
             Check::Nothing => continue,
-            Check::Unknown => DraftFault::UnknownType(draft.event_type.clone()),
-            Check::Unusable => DraftFault::UnusableType(draft.event_type.clone()),
+            Check::Unknown => DraftViolation::UnknownType(draft.event_type.clone()),
+            Check::Unusable => DraftViolation::UnusableType(draft.event_type.clone()),
             Check::Schema(schema) => {
-                let found = schema.check(&draft.data, MAX_FAULTS - faults.len());
-                faults.extend(found.into_iter().map(|fault| EventFault { position, fault }));
+                let found = schema.check(&draft.data, MAX_VIOLATIONS - violations.len());
+                violations.extend(found.into_iter().map(|violation| EventViolation { position, violation }));
                 continue;
             }
         };
-        faults.push(EventFault { position, fault });
+        violations.push(EventViolation { position, violation });
     }
-    faults
+    violations
 }

@@ -58,9 +58,9 @@ impl Compiled {
         }
         let schema = match DataSchema::parse(text) {
             Ok(schema) => Some(Arc::new(schema)),
-            Err(faults) => {
-                let fault = faults.first().map(ToString::to_string).unwrap_or_default();
-                tracing::error!(event_type = %name, fault, "event type has an unusable schema; refusing its events until it is registered again");
+            Err(violations) => {
+                let violation = violations.first().map(ToString::to_string).unwrap_or_default();
+                tracing::error!(event_type = %name, violation, "event type has an unusable schema; refusing its events until it is registered again");
                 None
             }
         };

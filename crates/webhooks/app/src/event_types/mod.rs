@@ -6,10 +6,10 @@ mod effort;
 mod manage;
 mod outline;
 mod pattern;
+mod refresher;
 mod schema;
 mod snapshot;
-mod vet;
-mod watch;
+mod validate;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,18 +22,18 @@ use checks::Checks;
 use compiled::Compiled;
 use snapshot::Snapshot;
 
-pub use manage::{CatalogueError, MAX_TYPES, NewType};
-pub use schema::{MAX_SCHEMA_LEN, SchemaFault};
-pub use vet::{DraftFault, EventFault};
-pub use watch::CatalogueTask;
+pub use manage::{EventTypeError, MAX_EVENT_TYPES, NewEventType};
+pub use refresher::RegistryRefresher;
+pub use schema::{MAX_SCHEMA_LEN, SchemaViolation};
+pub use validate::{DraftViolation, EventViolation};
 
 /// The event types that may be published and subscribed to. Cheap to clone; all clones share one state.
 ///
 /// It works on a snapshot of the registered types, so that publishing needs no query. The snapshot includes
 /// the changes by [`Self::put`] and [`Self::remove`] at once, and those by other processes after a
-/// [`Self::refresh`], which its [`CatalogueTask`] runs twice a second.
+/// [`Self::refresh`], which its [`RegistryRefresher`] runs twice a second.
 #[derive(Clone)]
-pub struct Catalogue {
+pub struct EventTypeRegistry {
     inner: Arc<Inner>,
 }
 
@@ -49,7 +49,7 @@ struct Inner {
 
 /// An event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CatalogueType {
+pub struct EventTypeDefinition {
     /// The name.
     pub name: EventType,
     /// The description.
@@ -57,12 +57,12 @@ pub struct CatalogueType {
     /// The text of the JSON Schema that the data of its events must match, as it was registered.
     pub schema: Option<Arc<str>>,
     /// The origin.
-    pub origin: Origin,
+    pub origin: EventTypeOrigin,
 }
 
 /// The origin of an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum EventTypeOrigin {
     /// The type is built in, and may be published.
     BuiltIn,
     /// The type is operational: only the service publishes it.
@@ -76,8 +76,8 @@ pub enum Origin {
     },
 }
 
-impl Catalogue {
-    /// Creates a catalogue of the built-in and operational types; it holds the registered types from the
+impl EventTypeRegistry {
+    /// Creates a registry of the built-in and operational types; it holds the registered types from the
     /// first [`Self::refresh`] on.
     #[must_use]
     pub fn new(store: Arc<dyn EventTypeRepository>, ambient: Ambient) -> Self {
@@ -117,7 +117,7 @@ impl Catalogue {
     #[must_use]
     pub fn publishable(&self) -> Vec<EventType> {
         let snapshot = self.snapshot();
-        let types = snapshot.types().filter(|one| one.origin != Origin::Operational);
+        let types = snapshot.types().filter(|one| one.origin != EventTypeOrigin::Operational);
         types.map(|one| one.name.clone()).collect()
     }
 
@@ -130,13 +130,13 @@ impl Catalogue {
 
     /// Returns a type.
     #[must_use]
-    pub fn get(&self, name: &EventType) -> Option<CatalogueType> {
+    pub fn get(&self, name: &EventType) -> Option<EventTypeDefinition> {
         self.snapshot().get(name).cloned()
     }
 
     /// Returns the first `limit` types whose names come after `after`, by name.
     #[must_use]
-    pub fn list(&self, after: Option<&EventType>, limit: usize) -> Vec<CatalogueType> {
+    pub fn list(&self, after: Option<&EventType>, limit: usize) -> Vec<EventTypeDefinition> {
         let snapshot = self.snapshot();
         let later = snapshot.types().filter(|one| after.is_none_or(|after| one.name > *after));
         later.take(limit).cloned().collect()

@@ -1,11 +1,11 @@
-//! The catalogue: registration, checks of data, and changes by other processes.
+//! The registry of event types: registration, checks of data, and changes by other processes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdev_webhooks_app::{
-    Catalogue, CatalogueError, CatalogueTask, DraftFault, EventDraft, MAX_TYPES, NewType, Origin,
-    PublishError,
+    DraftViolation, EventDraft, EventTypeError, EventTypeOrigin, EventTypeRegistry, MAX_EVENT_TYPES,
+    NewEventType, PublishError, RegistryRefresher,
 };
 use rdev_webhooks_domain::ports::EventTypeRepository;
 use rdev_webhooks_domain::{EventType, RegisteredType};
@@ -22,12 +22,12 @@ fn name(text: &str) -> EventType {
     text.parse().unwrap()
 }
 
-fn with(schema: &Value) -> NewType {
-    NewType { description: None, schema: Some(schema.to_string()) }
+fn with(schema: &Value) -> NewEventType {
+    NewEventType { description: None, schema: Some(schema.to_string()) }
 }
 
 async fn put(world: &World, schema: &Value) {
-    world.catalogue.put(name("order.paid"), with(schema)).await.unwrap();
+    world.event_types.put(name("order.paid"), with(schema)).await.unwrap();
 }
 
 fn paid(data: impl Into<String>) -> EventDraft {
@@ -35,14 +35,14 @@ fn paid(data: impl Into<String>) -> EventDraft {
 }
 
 /// Returns the pointers and details of the violations in the data of an `order.paid`.
-async fn faults(world: &World, data: &Value) -> Vec<(String, String)> {
+async fn violations(world: &World, data: &Value) -> Vec<(String, String)> {
     let refused = match world.publisher.publish(paid(data.to_string())).await {
         Ok(_) => return Vec::new(),
-        Err(PublishError::Invalid(faults)) => faults,
+        Err(PublishError::Invalid(violations)) => violations,
         Err(error) => panic!("{error:?}"),
     };
-    let listed = refused.into_iter().map(|found| match found.fault {
-        DraftFault::Data { pointer, detail } => (pointer, detail),
+    let listed = refused.into_iter().map(|found| match found.violation {
+        DraftViolation::Data { pointer, detail } => (pointer, detail),
         other => panic!("{other:?}"),
     });
     let mut listed: Vec<_> = listed.collect();
@@ -51,15 +51,16 @@ async fn faults(world: &World, data: &Value) -> Vec<(String, String)> {
 }
 
 async fn pointers(world: &World, data: &Value) -> Vec<String> {
-    faults(world, data).await.into_iter().map(|(pointer, _)| pointer).collect()
+    violations(world, data).await.into_iter().map(|(pointer, _)| pointer).collect()
 }
 
 /// Returns the pointers and details of the violations in a schema.
 async fn refusal(schema: &Value) -> Vec<(String, String)> {
-    match Catalogue::vet_schema(schema.to_string().into()).await {
+    match EventTypeRegistry::validate_schema(schema.to_string().into()).await {
         Ok(()) => Vec::new(),
-        Err(CatalogueError::Schema(faults)) => {
-            let mut listed: Vec<_> = faults.into_iter().map(|fault| (fault.pointer, fault.detail)).collect();
+        Err(EventTypeError::Schema(violations)) => {
+            let mut listed: Vec<_> =
+                violations.into_iter().map(|violation| (violation.pointer, violation.detail)).collect();
             listed.sort();
             listed
         }
@@ -71,22 +72,22 @@ async fn refusal(schema: &Value) -> Vec<(String, String)> {
 async fn a_registered_type_can_be_published_until_it_is_removed() {
     let world = world();
     let unknown = world.publisher.publish(paid("{}")).await.unwrap_err();
-    assert!(matches!(&unknown, PublishError::Invalid(faults)
-        if matches!(&faults[..], [one] if one.fault == DraftFault::UnknownType(name("order.paid")))));
-    let new = NewType { description: Some("An order was paid.".to_owned()), schema: None };
-    let (made, is_new) = world.catalogue.put(name("order.paid"), new).await.unwrap();
-    assert!(is_new && matches!(made.origin, Origin::Registered { .. }));
+    assert!(matches!(&unknown, PublishError::Invalid(violations)
+        if matches!(&violations[..], [one] if one.violation == DraftViolation::UnknownType(name("order.paid")))));
+    let new = NewEventType { description: Some("An order was paid.".to_owned()), schema: None };
+    let (made, is_new) = world.event_types.put(name("order.paid"), new).await.unwrap();
+    assert!(is_new && matches!(made.origin, EventTypeOrigin::Registered { .. }));
     world.publisher.publish(paid(r#"{"anything":[]}"#)).await.unwrap();
     pass(Duration::from_secs(1)).await;
-    let (changed, is_new) = world.catalogue.put(name("order.paid"), NewType::default()).await.unwrap();
-    let Origin::Registered { created_at, updated_at } = changed.origin else {
+    let (changed, is_new) = world.event_types.put(name("order.paid"), NewEventType::default()).await.unwrap();
+    let EventTypeOrigin::Registered { created_at, updated_at } = changed.origin else {
         panic!("{changed:?}");
     };
     assert!(!is_new && updated_at == created_at + Duration::from_secs(1));
-    world.catalogue.remove(&name("order.paid")).await.unwrap();
+    world.event_types.remove(&name("order.paid")).await.unwrap();
     assert!(matches!(world.publisher.publish(paid("{}")).await, Err(PublishError::Invalid(_))));
-    let gone = world.catalogue.remove(&name("order.paid")).await;
-    assert!(matches!(gone, Err(CatalogueError::NotFound)));
+    let gone = world.event_types.remove(&name("order.paid")).await;
+    assert!(matches!(gone, Err(EventTypeError::NotFound)));
 }
 
 #[tokio::test]
@@ -99,45 +100,45 @@ async fn built_in_and_reserved_types_cannot_be_changed() {
         ("webhook.mine", true),
         ("webhook", true),
     ] {
-        let put = world.catalogue.put(name(text), NewType::default()).await.map(drop);
-        let removed = world.catalogue.remove(&name(text)).await;
+        let put = world.event_types.put(name(text), NewEventType::default()).await.map(drop);
+        let removed = world.event_types.remove(&name(text)).await;
         for refused in [put, removed] {
             match refused.unwrap_err() {
-                CatalogueError::Reserved => assert!(is_system, "{text}"),
-                CatalogueError::BuiltIn => assert!(!is_system, "{text}"),
+                EventTypeError::Reserved => assert!(is_system, "{text}"),
+                EventTypeError::BuiltIn => assert!(!is_system, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
         }
     }
-    let names: Vec<_> = world.catalogue.subscribable().iter().map(ToString::to_string).collect();
+    let names: Vec<_> = world.event_types.subscribable().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["command.completed", "command.failed", "command.started", "webhook.disabled"]);
-    assert_eq!(world.catalogue.publishable().len(), 3);
-    assert!(!world.catalogue.is_known(&EventType::webhook_disabled()));
+    assert_eq!(world.event_types.publishable().len(), 3);
+    assert!(!world.event_types.is_known(&EventType::webhook_disabled()));
 }
 
 #[tokio::test]
 async fn the_number_of_types_is_bounded() {
     let world = world();
     let now = world.ambient.clock.now();
-    for number in 0..MAX_TYPES {
+    for number in 0..MAX_EVENT_TYPES {
         let name = name(&format!("type.n{number}"));
         let one = RegisteredType { name, description: None, schema: None, created_at: now, updated_at: now };
         EventTypeRepository::put(&*world.store, &one).await.unwrap();
     }
-    world.catalogue.refresh().await.unwrap();
-    let full = world.catalogue.put(name("order.paid"), NewType::default()).await;
-    assert!(matches!(full, Err(CatalogueError::Full)));
-    world.catalogue.put(name("type.n0"), NewType::default()).await.unwrap();
-    world.catalogue.remove(&name("type.n0")).await.unwrap();
-    world.catalogue.put(name("order.paid"), NewType::default()).await.unwrap();
+    world.event_types.refresh().await.unwrap();
+    let full = world.event_types.put(name("order.paid"), NewEventType::default()).await;
+    assert!(matches!(full, Err(EventTypeError::Full)));
+    world.event_types.put(name("type.n0"), NewEventType::default()).await.unwrap();
+    world.event_types.remove(&name("type.n0")).await.unwrap();
+    world.event_types.put(name("order.paid"), NewEventType::default()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_process_sees_a_change_within_a_second() {
     let world = world();
-    let elsewhere = Catalogue::new(world.store.clone(), world.ambient.clone());
+    let elsewhere = EventTypeRegistry::new(world.store.clone(), world.ambient.clone());
     let stop = CancellationToken::new();
-    let task = tokio::spawn(CatalogueTask::new(elsewhere.clone()).run(stop.clone()));
+    let task = tokio::spawn(RegistryRefresher::new(elsewhere.clone()).run(stop.clone()));
     put(&world, &json!({"required": ["id"]})).await;
     assert!(!elsewhere.is_known(&name("order.paid")));
     let known = async {
@@ -146,9 +147,9 @@ async fn another_process_sees_a_change_within_a_second() {
         }
     };
     tokio::time::timeout(Duration::from_secs(1), known).await.unwrap();
-    assert!(elsewhere.vet(None, vec![paid("{}")]).await.is_err(), "it has the schema");
+    assert!(elsewhere.validate(None, vec![paid("{}")]).await.is_err(), "it has the schema");
 
-    world.catalogue.remove(&name("order.paid")).await.unwrap();
+    world.event_types.remove(&name("order.paid")).await.unwrap();
     let forgotten = async {
         while elsewhere.is_known(&name("order.paid")) {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -181,11 +182,11 @@ async fn every_violation_is_reported_at_its_place() {
     put(&world, &schema).await;
     let good =
         json!({"order_id": "ord-1", "amount": 5, "paid_at": "2025-01-15T10:30:00Z", "lines": [{"sku": 1}]});
-    assert_eq!(faults(&world, &good).await, []);
+    assert_eq!(violations(&world, &good).await, []);
     let bad = json!({
         "order_id": "1", "paid_at": "yesterday", "a/b~c": 2, "lines": [{"sku": 1}, {}, 7], "x/y": null,
     });
-    let found = faults(&world, &bad).await;
+    let found = violations(&world, &bad).await;
     let places: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
     let expected = ["/amount", "/a~1b~0c", "/lines/1/sku", "/lines/2", "/order_id", "/paid_at", "/x~1y"];
     assert_eq!(places, expected, "{found:?}");
@@ -198,17 +199,17 @@ async fn the_number_of_violations_is_bounded() {
     let world = world();
     put(&world, &json!({"additionalProperties": {"type": "string"}, "maxProperties": 1})).await;
     let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("m{n}"), json!(n))).collect();
-    assert_eq!(faults(&world, &Value::Object(many)).await.len(), 100);
+    assert_eq!(violations(&world, &Value::Object(many)).await.len(), 100);
 
     // Listing them all would be too much work.
     put(&world, &json!({"properties": {"n": {"items": {"allOf": vec![json!({"type": "string"}); 100]}}}}))
         .await;
-    let found = faults(&world, &json!({"n": vec![0; 50_000]})).await;
+    let found = violations(&world, &json!({"n": vec![0; 50_000]})).await;
     assert!(
         matches!(&found[..], [(at, detail)] if at.is_empty() && detail.contains("too large")),
         "{found:?}"
     );
-    assert_eq!(faults(&world, &json!({"n": vec!["a"; 50_000]})).await, []);
+    assert_eq!(violations(&world, &json!({"n": vec!["a"; 50_000]})).await, []);
     assert_eq!(pointers(&world, &json!({"n": [0]})).await, ["/n/0"]);
 }
 
@@ -217,7 +218,7 @@ async fn details_are_short() {
     let world = world();
     let names: Vec<_> = (0..1_000).map(|n| format!("a-rather-long-name-{n}")).collect();
     put(&world, &json!({"properties": {"a": {"enum": names}}})).await;
-    let found = faults(&world, &json!({"a": "x".repeat(10_000)})).await;
+    let found = violations(&world, &json!({"a": "x".repeat(10_000)})).await;
     assert!(found[0].1.len() < 400, "{found:?}");
 }
 
@@ -397,10 +398,10 @@ async fn a_schema_that_is_no_longer_usable_accepts_no_event() {
     let stored =
         RegisteredType { name: name.clone(), description: None, schema, created_at: now, updated_at: now };
     EventTypeRepository::put(&*world.store, &stored).await.unwrap();
-    world.catalogue.refresh().await.unwrap();
-    let refused = world.catalogue.vet(None, vec![paid("{}")]).await.unwrap_err();
+    world.event_types.refresh().await.unwrap();
+    let refused = world.event_types.validate(None, vec![paid("{}")]).await.unwrap_err();
     assert!(
-        matches!(&refused, PublishError::Invalid(faults) if faults[0].fault == DraftFault::UnusableType(name))
+        matches!(&refused, PublishError::Invalid(violations) if violations[0].violation == DraftViolation::UnusableType(name))
     );
 }
 
@@ -414,10 +415,10 @@ async fn publishing_races_with_removing() {
             let world = Arc::clone(&world);
             tokio::spawn(async move { world.publisher.publish_all(vec![paid("{}"); 3]).await })
         };
-        world.catalogue.remove(&name("order.paid")).await.unwrap();
+        world.event_types.remove(&name("order.paid")).await.unwrap();
         match publishing.await.unwrap() {
             Ok(published) => assert_eq!(published.len(), 3),
-            Err(PublishError::Invalid(faults)) => assert_eq!(faults.len(), 3),
+            Err(PublishError::Invalid(violations)) => assert_eq!(violations.len(), 3),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -458,7 +459,7 @@ async fn costly(world: &World, bytes: usize) -> EventDraft {
 async fn a_long_check_does_not_block_the_thread() {
     let world = world();
     let draft = costly(&world, 20_000).await;
-    let mut checking = Box::pin(world.catalogue.vet(None, vec![draft]));
+    let mut checking = Box::pin(world.event_types.validate(None, vec![draft]));
     let is_done = futures_util::poll!(&mut checking).is_ready();
     assert!(!is_done, "it runs on another thread");
     assert!(matches!(checking.await, Err(PublishError::Invalid(_))));
@@ -469,11 +470,11 @@ async fn a_check_is_abandoned_when_its_call_is_dropped() {
     let world = world();
     let draft = costly(&world, 20_000).await;
     let many = vec![draft.clone(); 24];
-    let mut checking = Box::pin(world.catalogue.vet(None, many));
+    let mut checking = Box::pin(world.event_types.validate(None, many));
     assert!(futures_util::poll!(&mut checking).is_pending());
     drop(checking);
     // The key has one turn at a time, for which this call waits at most some seconds.
-    let again = world.catalogue.vet(None, vec![draft]).await;
+    let again = world.event_types.validate(None, vec![draft]).await;
     assert!(matches!(again, Err(PublishError::Invalid(_))), "{again:?}");
 }
 
@@ -481,6 +482,6 @@ async fn a_check_is_abandoned_when_its_call_is_dropped() {
 async fn a_batch_that_requires_too_much_work_is_refused() {
     let world = world();
     let draft = costly(&world, 200_000).await;
-    let refused = world.catalogue.vet(None, vec![draft; 10]).await;
+    let refused = world.event_types.validate(None, vec![draft; 10]).await;
     assert!(matches!(refused, Err(PublishError::TooMuchWork)), "{refused:?}");
 }

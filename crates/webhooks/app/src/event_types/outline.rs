@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::effort::{self, Part, Steps};
 use super::pattern;
-use super::schema::{SchemaFault, UNUSABLE_PATTERN};
+use super::schema::{SchemaViolation, UNUSABLE_PATTERN};
 
 /// The maximum number of patterns of a schema; each takes memory once it is compiled.
 const MAX_PATTERNS: usize = 64;
@@ -42,7 +42,7 @@ pub(super) struct Outline {
     pub(super) steps: u64,
     /// The memory of its compiled patterns.
     pub(super) pattern_bytes: u64,
-    pub(super) faults: Vec<SchemaFault>,
+    pub(super) violations: Vec<SchemaViolation>,
     /// Whether a pattern is too large to be compiled.
     pub(super) has_large_pattern: bool,
 }
@@ -54,34 +54,34 @@ impl Outline {
         let mut survey = Survey::new(schema);
         survey.part(schema, String::new());
         while let Some(next) = survey.ahead.pop_front() {
-            survey.look_at(next);
+            survey.visit(next);
         }
         survey.resolve_anchors();
         let count = survey.pattern_count;
         if count > MAX_PATTERNS {
-            survey.fault("", format!("contains {count} patterns; at most {MAX_PATTERNS} are allowed"));
+            survey.violation("", format!("contains {count} patterns; at most {MAX_PATTERNS} are allowed"));
         }
         if survey.pattern_bytes > pattern::MAX_BYTES {
-            survey.fault("", "contains patterns that take too much memory together");
+            survey.violation("", "contains patterns that take too much memory together");
         }
         let (pattern_bytes, has_large_pattern) = (survey.pattern_bytes, survey.has_large_pattern);
         let counted = effort::visits(&survey.parts, |part| part.own).and_then(|visits| {
             let steps = effort::visits(&survey.parts, |part| part.own + part.patterns)?;
             Ok((visits, steps))
         });
-        let mut faults = survey.faults;
+        let mut violations = survey.violations;
         let (visits, steps) = match counted {
             Ok(counted) => counted,
             Err((part, reason)) => {
                 // With other violations the count may be wrong because of them.
-                if faults.is_empty() {
+                if violations.is_empty() {
                     let pointer = survey.places.swap_remove(part);
-                    faults.push(SchemaFault { pointer, detail: reason.to_owned() });
+                    violations.push(SchemaViolation { pointer, detail: reason.to_owned() });
                 }
                 (0, 0)
             }
         };
-        Self { visits, steps, pattern_bytes, faults, has_large_pattern }
+        Self { visits, steps, pattern_bytes, violations, has_large_pattern }
     }
 }
 
@@ -101,7 +101,7 @@ struct Survey<'a> {
     pattern_count: usize,
     pattern_bytes: u64,
     has_large_pattern: bool,
-    faults: Vec<SchemaFault>,
+    violations: Vec<SchemaViolation>,
 }
 
 impl<'a> Survey<'a> {
@@ -117,12 +117,12 @@ impl<'a> Survey<'a> {
             pattern_count: 0,
             pattern_bytes: 0,
             has_large_pattern: false,
-            faults: Vec::new(),
+            violations: Vec::new(),
         }
     }
 
-    fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.faults.push(SchemaFault { pointer: pointer.into(), detail: detail.into() });
+    fn violation(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.violations.push(SchemaViolation { pointer: pointer.into(), detail: detail.into() });
     }
 
     /// Returns the part of a value; a new one is visited later.
@@ -138,16 +138,16 @@ impl<'a> Survey<'a> {
         part
     }
 
-    fn look_at(&mut self, (part, members): (usize, &'a Map<String, Value>)) {
+    fn visit(&mut self, (part, members): (usize, &'a Map<String, Value>)) {
         let place = self.places[part].clone();
         if !place.is_empty() && members.get("$id").is_some_and(Value::is_string) {
-            self.fault(below(&place, "$id"), "is supported only at the top of a schema");
+            self.violation(below(&place, "$id"), "is supported only at the top of a schema");
         }
         for name in ANCHORS {
             if let Some(anchor) = members.get(name).and_then(Value::as_str)
                 && self.anchors.insert(anchor, part).is_some_and(|other| other != part)
             {
-                self.fault(below(&place, name), "is given twice in this schema");
+                self.violation(below(&place, name), "is given twice in this schema");
             }
         }
         let lists = LISTS.iter().filter_map(|name| members.get(*name));
@@ -199,11 +199,11 @@ impl<'a> Survey<'a> {
         }
         if pattern.len() > pattern::MAX_LEN {
             self.has_large_pattern = true;
-            self.fault(place, format!("must be at most {} bytes long", pattern::MAX_LEN));
+            self.violation(place, format!("must be at most {} bytes long", pattern::MAX_LEN));
             return 0;
         }
         let Some(cost) = pattern::cost(pattern) else {
-            self.fault(place, UNUSABLE_PATTERN);
+            self.violation(place, UNUSABLE_PATTERN);
             return 0;
         };
         if cost.steps > pattern::MAX_STEPS {
@@ -214,7 +214,7 @@ impl<'a> Survey<'a> {
                 cost.steps,
                 pattern::MAX_STEPS
             );
-            self.fault(place, detail);
+            self.violation(place, detail);
             return 0;
         }
         self.pattern_bytes = self.pattern_bytes.saturating_add(cost.bytes);
@@ -270,7 +270,7 @@ impl<'a> Survey<'a> {
             };
             let Some(fragment) = reference.strip_prefix('#') else {
                 let detail = "leads out of this schema: only references that begin with # are supported";
-                self.fault(below(place, keyword), detail);
+                self.violation(below(place, keyword), detail);
                 continue;
             };
             if !fragment.is_empty() && !fragment.starts_with('/') {
@@ -280,7 +280,7 @@ impl<'a> Survey<'a> {
             let pointer = percent_decode_str(fragment).decode_utf8_lossy();
             match self.root.pointer(&pointer) {
                 Some(value) => found.push(self.part(value, pointer.into_owned())),
-                None => self.fault(below(place, keyword), "does not resolve within this schema"),
+                None => self.violation(below(place, keyword), "does not resolve within this schema"),
             }
         }
         found
@@ -292,7 +292,7 @@ impl<'a> Survey<'a> {
                 Some(target) => self.parts[part].same.push(*target),
                 None => {
                     let place = below(&self.places[part], keyword);
-                    self.fault(place, "does not resolve within this schema");
+                    self.violation(place, "does not resolve within this schema");
                 }
             }
         }

@@ -7,28 +7,28 @@ use rdev_webhooks_domain::{EventType, RegisteredType};
 
 use tokio::sync::Semaphore;
 
-use super::schema::{DataSchema, SchemaFault};
-use super::{Catalogue, CatalogueType, Origin};
+use super::schema::{DataSchema, SchemaViolation};
+use super::{EventTypeDefinition, EventTypeOrigin, EventTypeRegistry};
 
 /// One schema is parsed at a time, so that concurrent requests take no more memory than one.
 static PARSING: Semaphore = Semaphore::const_new(1);
 
 /// The maximum number of registered types.
-pub const MAX_TYPES: usize = 1_000;
+pub const MAX_EVENT_TYPES: usize = 1_000;
 
 /// The settings of an event type.
 #[derive(Debug, Clone, Default)]
-pub struct NewType {
+pub struct NewEventType {
     /// The description.
     pub description: Option<String>,
     /// The text of the JSON Schema that the data of its events must match.
     pub schema: Option<String>,
 }
 
-/// An error of a change of the catalogue.
+/// An error of a change of an event type.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CatalogueError {
+pub enum EventTypeError {
     /// The type does not exist.
     #[error("the event type was not found")]
     NotFound,
@@ -41,28 +41,32 @@ pub enum CatalogueError {
     /// A webhook subscribes to the type by name.
     #[error("a webhook subscribes to the event type by name")]
     Subscribed,
-    /// [`MAX_TYPES`] types are registered.
-    #[error("at most {MAX_TYPES} event types can be registered")]
+    /// [`MAX_EVENT_TYPES`] types are registered.
+    #[error("at most {MAX_EVENT_TYPES} event types can be registered")]
     Full,
     /// The schema cannot be used; all violations at once, as far as they can be found.
     #[error("the schema is invalid")]
-    Schema(Vec<SchemaFault>),
+    Schema(Vec<SchemaViolation>),
     /// The database failed.
     #[error("the event type could not be read or stored")]
     Store(#[from] StoreError),
 }
 
-impl Catalogue {
+impl EventTypeRegistry {
     /// Registers a type, or replaces the registered one of this name. Also returns whether it is new.
-    pub async fn put(&self, name: EventType, new: NewType) -> Result<(CatalogueType, bool), CatalogueError> {
+    pub async fn put(
+        &self,
+        name: EventType,
+        new: NewEventType,
+    ) -> Result<(EventTypeDefinition, bool), EventTypeError> {
         changeable(&name)?;
         let schema: Option<Arc<str>> = new.schema.map(Into::into);
         if let Some(schema) = schema.clone() {
-            Self::vet_schema(schema).await?;
+            Self::validate_schema(schema).await?;
         }
         let known = self.snapshot();
-        if known.get(&name).is_none() && known.registered() >= MAX_TYPES {
-            return Err(CatalogueError::Full);
+        if known.get(&name).is_none() && known.registered() >= MAX_EVENT_TYPES {
+            return Err(EventTypeError::Full);
         }
         let now = self.inner.ambient.now();
         let description = new.description;
@@ -71,13 +75,13 @@ impl Catalogue {
         tracing::info!(event_type = %put.name, "event type registered");
         self.take_in().await;
         let RegisteredType { name, description, schema, updated_at, .. } = put;
-        let origin = Origin::Registered { created_at: before.unwrap_or(now), updated_at };
-        Ok((CatalogueType { name, description, schema, origin }, before.is_none()))
+        let origin = EventTypeOrigin::Registered { created_at: before.unwrap_or(now), updated_at };
+        Ok((EventTypeDefinition { name, description, schema, origin }, before.is_none()))
     }
 
     /// Returns the violations of a schema as an error. [`Self::put`] makes the same check; this is for a
     /// caller who has found other violations and wants to report all at once.
-    pub async fn vet_schema(schema: Arc<str>) -> Result<(), CatalogueError> {
+    pub async fn validate_schema(schema: Arc<str>) -> Result<(), EventTypeError> {
         // The semaphore is never closed.
         let turn = PARSING.acquire().await.ok();
         let parsing = tokio::task::spawn_blocking(move || {
@@ -87,16 +91,16 @@ impl Catalogue {
         });
         let parsed =
             parsing.await.map_err(|_| StoreError::Internal("parsing the schema was interrupted".into()))?;
-        parsed.map_err(CatalogueError::Schema)
+        parsed.map_err(EventTypeError::Schema)
     }
 
     /// Removes a registered type, unless a webhook subscribes to it by name. Its published events stay.
-    pub async fn remove(&self, name: &EventType) -> Result<(), CatalogueError> {
+    pub async fn remove(&self, name: &EventType) -> Result<(), EventTypeError> {
         changeable(name)?;
         match self.inner.store.remove(name).await? {
             RemovedType::Removed => {}
-            RemovedType::NotFound => return Err(CatalogueError::NotFound),
-            RemovedType::Subscribed => return Err(CatalogueError::Subscribed),
+            RemovedType::NotFound => return Err(EventTypeError::NotFound),
+            RemovedType::Subscribed => return Err(EventTypeError::Subscribed),
         }
         tracing::info!(event_type = %name, "event type deleted");
         self.take_in().await;
@@ -114,10 +118,10 @@ impl Catalogue {
     }
 }
 
-fn changeable(name: &EventType) -> Result<(), CatalogueError> {
+fn changeable(name: &EventType) -> Result<(), EventTypeError> {
     match name {
-        name if name.is_reserved() => Err(CatalogueError::Reserved),
-        name if name.is_built_in() => Err(CatalogueError::BuiltIn),
+        name if name.is_reserved() => Err(EventTypeError::Reserved),
+        name if name.is_built_in() => Err(EventTypeError::BuiltIn),
         _ => Ok(()),
     }
 }

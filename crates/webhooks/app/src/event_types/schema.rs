@@ -7,13 +7,13 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::outline::Outline;
-use super::vet::DraftFault;
+use super::validate::DraftViolation;
 
 /// The maximum length of a schema, in bytes: 64 KiB.
 pub const MAX_SCHEMA_LEN: usize = 64 * 1_024;
 
 /// The maximum number of reported violations of a schema.
-const MAX_FAULTS: usize = 100;
+const MAX_VIOLATIONS: usize = 100;
 /// The maximum length of the detail of a violation, in characters.
 const MAX_DETAIL: usize = 300;
 
@@ -45,14 +45,14 @@ const VERSIONS: [&str; 4] = [
 
 /// A violation in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaFault {
+pub struct SchemaViolation {
     /// The place: a JSON pointer into the schema.
     pub pointer: String,
     /// The violation.
     pub detail: String,
 }
 
-impl fmt::Display for SchemaFault {
+impl fmt::Display for SchemaViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.pointer, self.detail)
     }
@@ -72,21 +72,22 @@ pub(super) struct DataSchema {
 
 impl DataSchema {
     /// Parses a schema; fails with all of its violations.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<SchemaFault>> {
-        let fault = |pointer: &str, detail: String| vec![SchemaFault { pointer: pointer.to_owned(), detail }];
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<SchemaViolation>> {
+        let violation =
+            |pointer: &str, detail: String| vec![SchemaViolation { pointer: pointer.to_owned(), detail }];
         if text.len() > MAX_SCHEMA_LEN {
-            return Err(fault("", format!("must be at most {MAX_SCHEMA_LEN} bytes long")));
+            return Err(violation("", format!("must be at most {MAX_SCHEMA_LEN} bytes long")));
         }
         let mut schema: Value =
-            serde_json::from_str(text).map_err(|error| fault("", format!("is not JSON: {error}")))?;
+            serde_json::from_str(text).map_err(|error| violation("", format!("is not JSON: {error}")))?;
         let Some(members) = schema.as_object_mut() else {
-            return Err(fault("", "must be an object".to_owned()));
+            return Err(violation("", "must be an object".to_owned()));
         };
         let version = members.get("$schema").unwrap_or(&Value::Null);
         let is_known =
             |version: &str| VERSIONS.iter().any(|known| without_hash(known) == without_hash(version));
         if !version.is_null() && !version.as_str().is_some_and(is_known) {
-            return Err(fault("/$schema", format!("must be one of {}", VERSIONS.join(", "))));
+            return Err(violation("/$schema", format!("must be one of {}", VERSIONS.join(", "))));
         }
         // Nothing refers to it, and it would only give everything else another base.
         members.remove("$id");
@@ -94,23 +95,23 @@ impl DataSchema {
         let nothing_matches = excludes_objects(members);
         let outline = Outline::new(&schema);
         // The meta-schema compiles the patterns too.
-        let mut faults = if outline.has_large_pattern { Vec::new() } else { violations(&schema) };
-        for fault in outline.faults {
-            let is_listed =
-                fault.detail == UNUSABLE_PATTERN && faults.iter().any(|it| it.pointer == fault.pointer);
+        let mut violations = if outline.has_large_pattern { Vec::new() } else { violations(&schema) };
+        for violation in outline.violations {
+            let is_listed = violation.detail == UNUSABLE_PATTERN
+                && violations.iter().any(|it| it.pointer == violation.pointer);
             if !is_listed {
-                faults.push(fault);
+                violations.push(violation);
             }
         }
-        faults.extend(nothing_matches.then(|| SchemaFault {
+        violations.extend(nothing_matches.then(|| SchemaViolation {
             pointer: "/type".to_owned(),
             detail: "accepts no object, but the data of an event is always an object".to_owned(),
         }));
-        if !faults.is_empty() {
-            faults.truncate(MAX_FAULTS);
-            return Err(faults);
+        if !violations.is_empty() {
+            violations.truncate(MAX_VIOLATIONS);
+            return Err(violations);
         }
-        let validator = options().build(&schema).map_err(|error| vec![schema_fault(&error)])?;
+        let validator = options().build(&schema).map_err(|error| vec![schema_violation(&error)])?;
         let bytes = text.len() as u64 * BYTES_PER_BYTE + outline.pattern_bytes;
         Ok(Self { validator, visits: outline.visits, steps: outline.steps, bytes })
     }
@@ -126,9 +127,9 @@ impl DataSchema {
     }
 
     /// Returns the first `limit` violations of some data.
-    pub(super) fn check(&self, data: &str, limit: usize) -> Vec<DraftFault> {
+    pub(super) fn check(&self, data: &str, limit: usize) -> Vec<DraftViolation> {
         let at_all =
-            |detail: &str| vec![DraftFault::Data { pointer: String::new(), detail: detail.to_owned() }];
+            |detail: &str| vec![DraftViolation::Data { pointer: String::new(), detail: detail.to_owned() }];
         let Ok(value) = serde_json::from_str::<Value>(data) else {
             return at_all("is not JSON");
         };
@@ -138,15 +139,15 @@ impl DataSchema {
         if self.visits.saturating_mul(data.len() as u64) > MAX_LISTING_VISITS {
             return at_all("does not match the event type's schema; it is too large to say where");
         }
-        let mut faults = Vec::new();
+        let mut violations = Vec::new();
         for error in self.validator.iter_errors(&value) {
-            if faults.len() >= limit {
+            if violations.len() >= limit {
                 break;
             }
-            data_faults(&error, &mut faults);
+            data_violations(&error, &mut violations);
         }
-        faults.truncate(limit);
-        faults
+        violations.truncate(limit);
+        violations
     }
 }
 
@@ -184,34 +185,34 @@ fn options<'a>() -> jsonschema::ValidationOptions<'a> {
 
 /// Returns the violations of a schema against the meta-schema of its version. Some places are checked
 /// several times with the same result, which is returned once.
-fn violations(schema: &Value) -> Vec<SchemaFault> {
+fn violations(schema: &Value) -> Vec<SchemaViolation> {
     let mut found = Vec::new();
     match jsonschema::meta::validator_for(schema) {
         Ok(validator) => {
-            for fault in validator.iter_errors(schema).map(|error| schema_fault(&error)) {
-                if found.len() < MAX_FAULTS && !found.contains(&fault) {
-                    found.push(fault);
+            for violation in validator.iter_errors(schema).map(|error| schema_violation(&error)) {
+                if found.len() < MAX_VIOLATIONS && !found.contains(&violation) {
+                    found.push(violation);
                 }
             }
         }
-        Err(error) => found.push(schema_fault(&error)),
+        Err(error) => found.push(schema_violation(&error)),
     }
     found
 }
 
-fn schema_fault(error: &ValidationError<'_>) -> SchemaFault {
-    SchemaFault { pointer: error.instance_path().to_string(), detail: detail(error) }
+fn schema_violation(error: &ValidationError<'_>) -> SchemaViolation {
+    SchemaViolation { pointer: error.instance_path().to_string(), detail: detail(error) }
 }
 
 /// Adds the violations that an error amounts to: a member that is missing or not allowed is a violation at
 /// its own place.
-fn data_faults(error: &ValidationError<'_>, faults: &mut Vec<DraftFault>) {
+fn data_violations(error: &ValidationError<'_>, violations: &mut Vec<DraftViolation>) {
     let at = error.instance_path();
     let mut add = |pointer: String, detail: String| {
-        let fault = DraftFault::Data { pointer, detail };
+        let violation = DraftViolation::Data { pointer, detail };
         // Several parts of a schema may require the same.
-        if !faults.contains(&fault) {
-            faults.push(fault);
+        if !violations.contains(&violation) {
+            violations.push(violation);
         }
     };
     match error.kind() {
