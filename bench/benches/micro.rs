@@ -29,7 +29,7 @@ fn leased(scheme: SigningScheme) -> LeasedDelivery {
         traceparent: None,
         attempt: 1,
         automatic_attempts: 1,
-        takeovers: 0,
+        abandoned_count: 0,
         trigger: Trigger::Automatic,
         resumes: false,
         overdue: Duration::ZERO,

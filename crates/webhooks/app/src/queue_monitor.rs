@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metrics::{Gauge, Unit, describe_gauge, gauge};
 use rdev_webhooks_domain::ports::DeliveryQueue;
-use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
+use rdev_webhooks_domain::{Circuit, QueueStats, WebhookId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -126,7 +126,7 @@ impl QueueMonitor {
         }
     }
 
-    fn show(&mut self, survey: &QueueSurvey) {
+    fn show(&mut self, survey: &QueueStats) {
         self.unfinished.set(survey.unfinished as f64);
         self.oldest_due.set(survey.oldest_due.unwrap_or_default());
         let mut before = std::mem::take(&mut self.circuits);

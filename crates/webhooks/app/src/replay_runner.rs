@@ -107,7 +107,7 @@ impl ReplayRunner {
                 span.record("queued", step.queued).record("ended", step.ended);
                 record_duration(&span, begun.elapsed());
                 log(&span, id, &step);
-                step.queued > 0 || step.ended > 0 || step.looked
+                step.queued > 0 || step.ended > 0 || step.scanned
             }
             Ok(None) => false,
             Err(error) => {

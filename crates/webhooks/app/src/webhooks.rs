@@ -120,7 +120,7 @@ impl Webhooks {
             updated_at: now,
             version: 1,
         };
-        webhook.tell_of(&secrets);
+        webhook.set_public_keys(&secrets);
         self.repository.create(&webhook, &secrets).await?;
         tracing::info!(webhook = %webhook.id, "webhook created");
         Ok(WebhookCreated { webhook, secret })

@@ -205,21 +205,21 @@ pub struct Progress {
     /// The automatic attempts that have begun and count for the retry policy. An abandoned attempt is
     /// repeated and does not count.
     pub automatic_attempts: u32,
-    /// The number of takeovers in a row after an expired lease; at most [`MAX_TAKEOVERS`].
-    pub takeovers: u32,
+    /// The number of workers in a row whose lease expired while they sent it; at most [`MAX_ABANDONED`].
+    pub abandoned_count: u32,
     /// The trigger of the attempt that is due or being made.
     pub trigger: Trigger,
     /// When that attempt is or was due.
     pub due_at: Timestamp,
     /// When the automatic retry that waits behind a requested attempt is due.
-    pub resume_at: Option<Timestamp>,
+    pub deferred_until: Option<Timestamp>,
     /// The lease of the worker that is sending it.
     pub lease: Option<Lease>,
 }
 
 /// The number of workers in a row that may end while they send one delivery, before the delivery fails as
 /// [`FailureReason::Abandoned`].
-pub const MAX_TAKEOVERS: u32 = 5;
+pub const MAX_ABANDONED: u32 = 5;
 
 /// An attempt whose worker ended before it recorded the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,10 +249,10 @@ impl Progress {
         Self {
             attempts: 0,
             automatic_attempts: 0,
-            takeovers: 0,
+            abandoned_count: 0,
             trigger: Trigger::Automatic,
             due_at: now,
-            resume_at: None,
+            deferred_until: None,
             lease: None,
         }
     }
@@ -270,7 +270,9 @@ impl Progress {
             Some(lease) if now < lease.expires_at => {
                 DeliveryState::InFlight { lease_expires_at: lease.expires_at }
             }
-            _ if self.attempts > 0 && (self.trigger == Trigger::Automatic || self.resume_at.is_some()) => {
+            _ if self.attempts > 0
+                && (self.trigger == Trigger::Automatic || self.deferred_until.is_some()) =>
+            {
                 DeliveryState::Retrying { due_at: self.due_at }
             }
             _ => DeliveryState::Pending { due_at: self.due_at },
@@ -295,7 +297,7 @@ impl Progress {
         self.lease = Some(Lease { token, taken_at: now, expires_at: now + lease_for });
         self.attempts += 1;
         match abandoned {
-            Some(_) => self.takeovers += 1,
+            Some(_) => self.abandoned_count += 1,
             None if self.trigger == Trigger::Automatic => self.automatic_attempts += 1,
             None => {}
         }
@@ -327,7 +329,7 @@ impl Progress {
             Settled::Succeeded => return Ok(Some(DeliveryState::Succeeded { at: now })),
             Settled::Failed(reason) => return Ok(Some(DeliveryState::Failed { at: now, reason })),
             Settled::RetryAfter(wait) => now + wait,
-            Settled::Resumed => self.resume_at.unwrap_or(now),
+            Settled::Resumed => self.deferred_until.unwrap_or(now),
             Settled::Interrupted => self.due_at,
         };
         if webhook_deleted {
@@ -343,8 +345,8 @@ impl Progress {
         }
         self.due_at = next_due;
         self.trigger = Trigger::Automatic;
-        self.takeovers = 0;
-        self.resume_at = None;
+        self.abandoned_count = 0;
+        self.deferred_until = None;
         self.lease = None;
         Ok(None)
     }
@@ -356,7 +358,7 @@ impl Progress {
             return Err(InFlight);
         }
         if self.attempts > 0 && self.trigger == Trigger::Automatic && self.lease.is_none() {
-            self.resume_at = Some(self.due_at);
+            self.deferred_until = Some(self.due_at);
             self.trigger = trigger;
         }
         self.due_at = self.due_at.min(now);

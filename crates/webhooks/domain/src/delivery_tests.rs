@@ -60,7 +60,7 @@ fn an_abandoned_attempt_costs_no_retry() {
     let abandoned = progress.claim(token(2), START + LEASE, LEASE);
     let expected = AbandonedAttempt { number: 1, trigger: Trigger::Automatic, started_at: START };
     assert_eq!(abandoned, Some(expected));
-    assert_eq!((progress.attempts, progress.automatic_attempts, progress.takeovers), (2, 1, 1));
+    assert_eq!((progress.attempts, progress.automatic_attempts, progress.abandoned_count), (2, 1, 1));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_second_redelivery_keeps_the_automatic_retry() {
     let retry_at = progress.due_at;
     progress.redeliver(Trigger::Manual, START).unwrap();
     progress.redeliver(Trigger::Manual, START + Duration::from_secs(1)).unwrap();
-    assert_eq!(progress.resume_at, Some(retry_at));
+    assert_eq!(progress.deferred_until, Some(retry_at));
     assert_eq!(progress.due_at, START);
 }
 
@@ -167,7 +167,7 @@ proptest! {
                     }
                 }
                 Step::Retry { stale } => {
-                    let settled = match progress.resume_at {
+                    let settled = match progress.deferred_until {
                         Some(_) => Settled::Resumed,
                         None => Settled::RetryAfter(Duration::from_secs(5)),
                     };
@@ -185,8 +185,8 @@ proptest! {
                 }
             }
             // A retry is never lost behind a requested attempt, and never counted twice.
-            if before.resume_at.is_some() && progress.resume_at.is_none() {
-                prop_assert_eq!(Some(progress.due_at), before.resume_at);
+            if before.deferred_until.is_some() && progress.deferred_until.is_none() {
+                prop_assert_eq!(Some(progress.due_at), before.deferred_until);
             }
             let open = u32::from(progress.lease.is_some() && progress.trigger == Trigger::Automatic);
             prop_assert_eq!(progress.automatic_attempts, settled_automatic + open);

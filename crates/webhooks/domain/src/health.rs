@@ -34,11 +34,11 @@ pub struct Health {
     /// The number of attempts in a row that found the endpoint unavailable.
     pub consecutive_failures: u32,
     /// The number of times that the circuit has opened since it was last closed.
-    pub openings: u32,
+    pub open_count: u32,
     /// Until when nothing is sent, except the probe.
     pub open_until: Option<Timestamp>,
     /// Whether a probe has been let through and its result is not yet known.
-    pub probing: bool,
+    pub is_probing: bool,
     /// When the current series of failed attempts, of any class, began.
     pub failing_since: Option<Timestamp>,
     /// When the last failed attempt was recorded.
@@ -190,8 +190,8 @@ impl Health {
     pub fn rejected(&mut self, now: Timestamp) {
         self.failing_since.get_or_insert(now);
         self.last_failed_at = Some(now);
-        if self.probing {
-            self.probing = false;
+        if self.is_probing {
+            self.is_probing = false;
             self.open_until = Some(now);
         }
     }
@@ -202,12 +202,12 @@ impl Health {
         let failing_for = now.since(*self.failing_since.get_or_insert(now));
         self.last_failed_at = Some(now);
         self.consecutive_failures = self.consecutive_failures.saturating_add(times);
-        let is_open = !self.probing && matches!(self.circuit(now), Circuit::Open { .. });
+        let is_open = !self.is_probing && matches!(self.circuit(now), Circuit::Open { .. });
         let has_reason = self.consecutive_failures >= OPEN_AFTER && failing_for >= OPEN_AFTER_FAILING_FOR;
         if has_reason && !is_open {
-            self.openings = self.openings.saturating_add(1);
-            self.open_until = Some(now + open_for(self.openings));
-            self.probing = false;
+            self.open_count = self.open_count.saturating_add(1);
+            self.open_until = Some(now + open_for(self.open_count));
+            self.is_probing = false;
         }
     }
 
@@ -215,8 +215,8 @@ impl Health {
     #[must_use]
     pub fn circuit(&self, now: Timestamp) -> Circuit {
         match self.open_until {
-            Some(until) if self.openings > 0 && now < until => Circuit::Open { until },
-            _ if self.openings > 0 => Circuit::HalfOpen,
+            Some(until) if self.open_count > 0 && now < until => Circuit::Open { until },
+            _ if self.open_count > 0 => Circuit::HalfOpen,
             _ => Circuit::Closed,
         }
     }
@@ -224,16 +224,16 @@ impl Health {
     /// Lets a probe through a half-open circuit. No other probe is sent until its lease ends or its result is
     /// known.
     pub fn probe(&mut self, now: Timestamp, lease_for: Duration) {
-        self.probing = true;
+        self.is_probing = true;
         self.open_until = Some(now + lease_for);
     }
 }
 
 /// Returns how long the circuit stays open the nth time.
 #[must_use]
-pub fn open_for(openings: u32) -> Duration {
+pub fn open_for(open_count: u32) -> Duration {
     // After ten doublings the wait has reached its maximum.
-    let doublings = openings.saturating_sub(1).min(10);
+    let doublings = open_count.saturating_sub(1).min(10);
     (FIRST_OPEN * (1 << doublings)).min(LONGEST_OPEN)
 }
 

@@ -74,7 +74,7 @@ fn a_rejected_probe_lets_the_next_follow() {
     health.probe(now, LEASE);
     health.rejected(now);
     assert_eq!(health.circuit(now), Circuit::HalfOpen);
-    assert_eq!((health.openings, health.consecutive_failures), (1, OPEN_AFTER));
+    assert_eq!((health.open_count, health.consecutive_failures), (1, OPEN_AFTER));
 }
 
 #[test]
@@ -142,7 +142,7 @@ proptest! {
                 Step::Probe if health.circuit(now) == Circuit::HalfOpen => {
                     health.probe(now, LEASE);
                     prop_assert_eq!(health.circuit(now), Circuit::Open { until: now + LEASE });
-                    prop_assert_eq!(health.openings, before.openings);
+                    prop_assert_eq!(health.open_count, before.open_count);
                 }
                 Step::Probe => {}
                 Step::Record { succeeded, rejected, unavailable } => {
@@ -153,17 +153,17 @@ proptest! {
                     } else if tally != Tally::default() {
                         prop_assert_eq!(health.failing_since, before.failing_since.or(Some(now)));
                         prop_assert_eq!(health.consecutive_failures, before.consecutive_failures + unavailable);
-                        prop_assert!(health.openings - before.openings <= 1);
+                        prop_assert!(health.open_count - before.open_count <= 1);
                     } else {
                         prop_assert_eq!(health, before);
                     }
                 }
             }
             // The circuit is open if, and only if, there was a reason, and never forever.
-            prop_assert!(health.openings == 0 || health.consecutive_failures >= OPEN_AFTER);
-            prop_assert_eq!(health.openings > 0, health.open_until.is_some());
+            prop_assert!(health.open_count == 0 || health.consecutive_failures >= OPEN_AFTER);
+            prop_assert_eq!(health.open_count > 0, health.open_until.is_some());
             prop_assert!(health.open_until.is_none_or(|until| until <= now + LONGEST_OPEN.max(LEASE)));
-            prop_assert!(health.openings == 0 || health.failing_since.is_some());
+            prop_assert!(health.open_count == 0 || health.failing_since.is_some());
         }
     }
 

@@ -58,7 +58,7 @@ pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};
 pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
-    QueueSurvey, RedeliveryRequest, Settled, Settlement,
+    QueueStats, RedeliveryRequest, Settled, Settlement,
 };
 pub use registered_type::RegisteredType;
 pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};

@@ -69,7 +69,7 @@ pub struct DueWebhook {
 
 /// Statistics of the whole queue, for monitoring.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QueueSurvey {
+pub struct QueueStats {
     /// The number of unfinished deliveries, up to [`Self::MAX_COUNT`].
     pub unfinished: u64,
     /// The time for which the longest due claimable delivery has been due; `None` if nothing is claimable.
@@ -78,7 +78,7 @@ pub struct QueueSurvey {
     pub circuits: Vec<(WebhookId, Circuit)>,
 }
 
-impl QueueSurvey {
+impl QueueStats {
     /// The number at which counting stops.
     pub const MAX_COUNT: u64 = 1_000_000;
 
@@ -134,7 +134,7 @@ pub struct LeasedDelivery {
     /// automatic.
     pub automatic_attempts: u32,
     /// The number of workers in a row that ended while they were sending it.
-    pub takeovers: u32,
+    pub abandoned_count: u32,
     /// Why the attempt is made.
     pub trigger: Trigger,
     /// Whether an automatic retry waits behind this attempt; see [`Settled::Resumed`].

@@ -16,18 +16,18 @@ use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestam
 pub use step::{FinishedStep, ReplayStep, Scan, WebhookStatus};
 
 /// The largest window: the maximum number of a replay's deliveries in the queue.
-pub const MOST_WAITING: u32 = 100;
+pub const MAX_WINDOW: u32 = 100;
 
 /// The smallest window, however slow the endpoint is.
-pub const LEAST_WAITING: u32 = 8;
+pub const MIN_WINDOW: u32 = 8;
 
 /// The window as a multiple of what ended since the last step. While deliveries end, steps are at most about
 /// a second apart, so the endpoint takes the waiting deliveries in about that many seconds or less. The
 /// factor is greater than 1, so that the window of an endpoint that emptied it grows.
-const STEPS_WAITING: u32 = 2;
+const WINDOW_STEPS: u32 = 2;
 
 /// The number of deliveries that one step looks at, whether it takes them or not.
-pub const LOOK_AT: u32 = 500;
+pub const SCAN_LIMIT: u32 = 500;
 
 /// The number of deliveries that a count looks at, whether the replay would take them or not.
 pub const COUNT_LIMIT: u32 = 100_000;
@@ -42,7 +42,7 @@ pub const DUE_IN_MAX_DISABLED: Duration = Duration::from_secs(60 * 60);
 
 /// The largest window as a multiple of a webhook's cap: one round that is being sent, and those that several
 /// workers hold ready.
-const ROUNDS_WAITING: u32 = 4;
+const WINDOW_ROUNDS: u32 = 4;
 
 /// The outcome of a finished delivery.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -113,7 +113,7 @@ pub struct Replay {
     /// The number of deliveries, and when they were counted: deliveries that ended later are left out.
     pub matched: Matched,
     /// The last delivery that it has examined, in the order of the ids; `None` once it has examined all.
-    pub looked_to: Option<DeliveryId>,
+    pub scan_cursor: Option<DeliveryId>,
     /// The number of deliveries that it has queued so far.
     pub queued: u64,
     /// The number of queued deliveries that have not ended yet.
@@ -149,7 +149,7 @@ pub enum ReplayState {
 
 /// The results of queued deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ended {
+pub struct FinishedCounts {
     /// The number that succeeded.
     pub succeeded: u32,
     /// The number that failed.
@@ -190,7 +190,7 @@ impl ReplayState {
     }
 }
 
-impl Ended {
+impl FinishedCounts {
     /// Counts one more delivery.
     pub fn add(&mut self, outcome: Option<DeliveryOutcome>) {
         *match outcome {
@@ -212,7 +212,7 @@ impl Replay {
     /// Creates a replay of the counted deliveries. It is complete at once if there are none.
     #[must_use]
     pub fn new(id: ReplayId, selection: ReplaySelection, matched: Matched) -> Self {
-        let (looked_to, state) = match matched.deliveries {
+        let (scan_cursor, state) = match matched.deliveries {
             0 => (None, ReplayState::Completed { at: matched.at }),
             // No delivery has the smallest id of a millisecond.
             _ => (Some(DeliveryId::floor(selection.since)), ReplayState::Running),
@@ -221,7 +221,7 @@ impl Replay {
             id,
             selection,
             matched,
-            looked_to,
+            scan_cursor,
             queued: 0,
             waiting: 0,
             succeeded: 0,
@@ -239,15 +239,19 @@ impl Replay {
 
     /// Returns how many of a replay's deliveries may be in a webhook's queue at once, if `ended` have ended
     /// since the last step. New events wait for these deliveries. The window is therefore at most the number
-    /// that the endpoint takes in about two seconds, or [`LEAST_WAITING`]; with a rate limit also at most the
+    /// that the endpoint takes in about two seconds, or [`MIN_WINDOW`]; with a rate limit also at most the
     /// number that it allows in a second, and with a cap at most a few rounds of it.
     #[must_use]
-    pub fn window(rate_limit: Option<RateLimit>, max_in_flight: Option<NonZeroU32>, ended: Ended) -> u32 {
+    pub fn window(
+        rate_limit: Option<RateLimit>,
+        max_in_flight: Option<NonZeroU32>,
+        ended: FinishedCounts,
+    ) -> u32 {
         // A rate is at most 10,000.
         let by_rate = rate_limit.map(|rate| rate.as_per_second().ceil() as u32);
-        let by_rounds = max_in_flight.map(|cap| cap.get().saturating_mul(ROUNDS_WAITING));
-        let by_pace = ended.total().saturating_mul(STEPS_WAITING).max(LEAST_WAITING);
-        by_rate.into_iter().chain(by_rounds).chain([by_pace]).fold(MOST_WAITING, u32::min).max(1)
+        let by_rounds = max_in_flight.map(|cap| cap.get().saturating_mul(WINDOW_ROUNDS));
+        let by_pace = ended.total().saturating_mul(WINDOW_STEPS).max(MIN_WINDOW);
+        by_rate.into_iter().chain(by_rounds).chain([by_pace]).fold(MAX_WINDOW, u32::min).max(1)
     }
 
     /// Returns when a replay is due again after a step that made no progress, if the last step with progress
@@ -261,14 +265,14 @@ impl Replay {
     /// Returns how many deliveries it may queue now with this window; zero if none remain to be examined.
     #[must_use]
     pub fn room(&self, window: u32) -> u32 {
-        match (self.state, self.looked_to) {
+        match (self.state, self.scan_cursor) {
             (ReplayState::Running, Some(_)) => window.saturating_sub(self.waiting),
             _ => 0,
         }
     }
 
     /// Records the results of queued deliveries.
-    pub fn settle(&mut self, ended: Ended) {
+    pub fn settle(&mut self, ended: FinishedCounts) {
         self.succeeded += u64::from(ended.succeeded);
         self.failed += u64::from(ended.failed);
         self.cancelled += u64::from(ended.cancelled);
@@ -277,15 +281,15 @@ impl Replay {
 
     /// Records that `count` more deliveries were queued, and the last examined delivery; `None` once all are
     /// examined.
-    pub fn queue(&mut self, count: u32, looked_to: Option<DeliveryId>) {
+    pub fn queue(&mut self, count: u32, scan_cursor: Option<DeliveryId>) {
         self.queued += u64::from(count);
         self.waiting += count;
-        self.looked_to = looked_to;
+        self.scan_cursor = scan_cursor;
     }
 
     /// Completes the replay if no work remains.
     pub fn complete(&mut self, now: Timestamp) {
-        if self.state == ReplayState::Running && self.looked_to.is_none() && self.waiting == 0 {
+        if self.state == ReplayState::Running && self.scan_cursor.is_none() && self.waiting == 0 {
             self.state = ReplayState::Completed { at: now };
         }
     }

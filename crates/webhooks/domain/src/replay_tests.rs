@@ -28,7 +28,7 @@ fn delivery(nth: u8) -> DeliveryId {
 #[test]
 fn a_window_follows_the_endpoints_pace_and_the_limits() {
     let rate = |per_second| Some(RateLimit::per_second(per_second).unwrap());
-    let ended = |count| Ended { succeeded: count, ..Ended::default() };
+    let ended = |count| FinishedCounts { succeeded: count, ..FinishedCounts::default() };
     for (rate_limit, max_in_flight, expected) in [
         (None, None, 100),
         (rate(10_000.0), NonZeroU32::new(1_000), 100),
@@ -45,15 +45,18 @@ fn a_window_follows_the_endpoints_pace_and_the_limits() {
         assert_eq!(Replay::window(None, None, ended(count)), expected, "{count}");
     }
     assert_eq!(Replay::window(rate(2.5), None, ended(0)), 3);
-    assert_eq!(Replay::window(None, None, Ended { succeeded: 1, failed: 4, cancelled: 2, removed: 3 }), 20);
+    assert_eq!(
+        Replay::window(None, None, FinishedCounts { succeeded: 1, failed: 4, cancelled: 2, removed: 3 }),
+        20
+    );
 }
 
 /// Counts the deliveries per step to an endpoint that accepts its whole window at once.
 #[test]
 fn an_emptied_window_soon_grows_to_its_maximum() {
-    let mut windows = vec![Replay::window(None, None, Ended::default())];
+    let mut windows = vec![Replay::window(None, None, FinishedCounts::default())];
     for _ in 0..5 {
-        let ended = Ended { failed: windows[windows.len() - 1], ..Ended::default() };
+        let ended = FinishedCounts { failed: windows[windows.len() - 1], ..FinishedCounts::default() };
         windows.push(Replay::window(None, None, ended));
     }
     assert_eq!(windows, [8, 16, 32, 64, 100, 100]);
@@ -63,21 +66,21 @@ fn an_emptied_window_soon_grows_to_its_maximum() {
 fn a_replay_of_nothing_completes_at_once() {
     let replay = replay_of(0);
     assert_eq!(replay.state, ReplayState::Completed { at: START });
-    assert_eq!((replay.looked_to, replay.room(100), replay.is_open()), (None, 0, false));
+    assert_eq!((replay.scan_cursor, replay.room(100), replay.is_open()), (None, 0, false));
 }
 
 #[test]
 fn a_replay_completes_when_all_deliveries_have_ended() {
     let mut replay = replay();
     replay.queue(2, Some(delivery(1)));
-    replay.settle(Ended { succeeded: 2, ..Ended::default() });
+    replay.settle(FinishedCounts { succeeded: 2, ..FinishedCounts::default() });
     replay.complete(START);
     assert_eq!(replay.state, ReplayState::Running, "there may be more deliveries");
     replay.queue(3, None);
     replay.complete(START);
     assert_eq!(replay.state, ReplayState::Running, "three deliveries have not ended");
     assert_eq!(replay.room(100), 0, "no delivery remains to be examined");
-    replay.settle(Ended { succeeded: 0, failed: 1, cancelled: 1, removed: 1 });
+    replay.settle(FinishedCounts { succeeded: 0, failed: 1, cancelled: 1, removed: 1 });
     replay.complete(START);
     assert_eq!(replay.state, ReplayState::Completed { at: START });
     assert_eq!((replay.queued, replay.succeeded, replay.failed, replay.cancelled), (5, 2, 1, 1));
@@ -92,7 +95,7 @@ fn a_cancelled_replay_is_open_until_its_queued_deliveries_have_ended() {
     assert!(replay.cancel(CancelReason::Requested, START));
     assert!(!replay.cancel(CancelReason::WebhookDeleted, START), "it is cancelled only once");
     assert_eq!((replay.room(100), replay.is_open()), (0, true));
-    replay.settle(Ended { failed: 2, ..Ended::default() });
+    replay.settle(FinishedCounts { failed: 2, ..FinishedCounts::default() });
     replay.complete(START);
     let expected = ReplayState::Cancelled { at: START, reason: CancelReason::Requested };
     assert_eq!((replay.state, replay.is_open()), (expected, false));
@@ -117,7 +120,7 @@ proptest! {
             replay.queue(room, Some(delivery(1)));
             prop_assert!(replay.waiting <= before.max(window));
             let ended = ended.min(replay.waiting);
-            replay.settle(Ended { failed: ended, ..Ended::default() });
+            replay.settle(FinishedCounts { failed: ended, ..FinishedCounts::default() });
             prop_assert_eq!(replay.queued, u64::from(replay.waiting) + replay.failed);
         }
     }

@@ -81,7 +81,7 @@ impl WebhookSettings {
 
 impl Webhook {
     /// Copies the public parts of these secrets onto the webhook.
-    pub fn tell_of(&mut self, secrets: &SigningSecrets) {
+    pub fn set_public_keys(&mut self, secrets: &SigningSecrets) {
         self.public_key = secrets.current.public_key();
         self.previous_secret = secrets.previous_known();
     }

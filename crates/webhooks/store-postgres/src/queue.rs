@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey, RedeliveryRequest,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats, RedeliveryRequest,
     Settlement, WebhookId,
 };
 
@@ -51,7 +51,7 @@ impl DeliveryQueue for PostgresStore {
         redeliver::redeliver(self, id, request).await
     }
 
-    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+    async fn survey(&self) -> Result<QueueStats, StoreError> {
         survey::survey(&self.inner).await
     }
 

@@ -114,7 +114,7 @@ impl ReplayRepository for PostgresStore {
                     to_i64(replay.matched.deliveries),
                     replay.matched.is_exact,
                     to_sql_time(replay.matched.at),
-                    replay.looked_to.map(|id| id.as_uuid()),
+                    replay.scan_cursor.map(|id| id.as_uuid()),
                     replay.state.as_str(),
                     replay.state.ended_at().map(to_sql_time),
                     replay.is_open(),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey, RedeliveryRequest,
+    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats, RedeliveryRequest,
     Settlement, WebhookId,
 };
 use sqlx::SqliteConnection;
@@ -73,7 +73,7 @@ impl DeliveryQueue for SqliteStore {
         .await
     }
 
-    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+    async fn survey(&self) -> Result<QueueStats, StoreError> {
         let mut conn = self.reader().await?;
         Ok(survey::survey(&mut conn, self.clock.now()).await?)
     }

@@ -198,7 +198,7 @@ async fn begin(
     let projects = projects(selection.projects.as_ref())?;
     let matched = rows::count(replay.matched.deliveries)?;
     let matched_at = micros(replay.matched.at);
-    let scan_cursor = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
+    let scan_cursor = replay.scan_cursor.map(|id| id.as_uuid().as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
     let is_open = replay.is_open();
     let (now, next_step_at) = (micros(now), is_open.then_some(micros(now)));

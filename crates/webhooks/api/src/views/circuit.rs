@@ -30,7 +30,7 @@ impl CircuitView {
     pub(crate) fn new(health: &Health, now: Timestamp) -> Self {
         let circuit = match health.circuit(now) {
             // The circuit waits for the result of the probe.
-            Circuit::Open { .. } if health.probing => Circuit::HalfOpen,
+            Circuit::Open { .. } if health.is_probing => Circuit::HalfOpen,
             circuit => circuit,
         };
         let open_until = match circuit {

@@ -15,7 +15,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::{
     ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId,
     DeliveryRecord, Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page,
-    PageRequest, ProjectName, PublishOutcome, QueueSurvey, RedeliveryRequest, Settlement, Timestamp,
+    PageRequest, ProjectName, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp,
     WebhookId,
 };
 
@@ -146,7 +146,7 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
-    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+    async fn survey(&self) -> Result<QueueStats, StoreError> {
         self.fail().await
     }
 

@@ -24,7 +24,7 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
         traceparent: None,
         attempt: automatic_attempts,
         automatic_attempts,
-        takeovers: 0,
+        abandoned_count: 0,
         trigger,
         resumes,
         overdue: Duration::ZERO,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use rdev_webhooks_domain::delivery::MAX_TAKEOVERS;
+use rdev_webhooks_domain::delivery::MAX_ABANDONED;
 use rdev_webhooks_domain::ports::{DispatchReport, Dispatcher};
 use rdev_webhooks_domain::{
     Attempt, AttemptOutcome, FailureClass, FailureReason, HealthEffect, LeaseRef, LeasedDelivery, Phases,
@@ -121,11 +121,11 @@ impl PoolTask {
     async fn send(&self, mut job: Job, cut_off: &CancellationToken, span: &Span) -> Action {
         let leased = &job.leased;
         let lease = leased.lease;
-        if leased.takeovers > 0 {
+        if leased.abandoned_count > 0 {
             // The claim has recorded the abandoned attempt of the other worker.
             self.statistics.abandoned(leased.target.webhook_id);
         }
-        if leased.takeovers > MAX_TAKEOVERS {
+        if leased.abandoned_count > MAX_ABANDONED {
             let settled = Settled::Failed(FailureReason::Abandoned);
             return Action::Settle(Box::new(Settlement {
                 lease,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey,
+    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats,
     RedeliveryRequest, Settlement, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
@@ -69,7 +69,7 @@ impl DeliveryQueue for Faulty {
         self.call()?.redeliver(id, request).await
     }
 
-    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+    async fn survey(&self) -> Result<QueueStats, StoreError> {
         self.call()?.survey().await
     }
 

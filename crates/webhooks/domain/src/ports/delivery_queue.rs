@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueSurvey,
+    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats,
     RedeliveryRequest, Settlement, WebhookId,
 };
 
@@ -103,7 +103,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    claimable. A delivery is not claimable if it is leased, its webhook is disabled, or its circuit is
     ///    open. (`a_survey_tells_what_waits`)
     /// 2. MUST list the circuits that are not closed. (`a_survey_lists_open_circuits`)
-    async fn survey(&self) -> Result<QueueSurvey, StoreError>;
+    async fn survey(&self) -> Result<QueueStats, StoreError>;
 
     /// Cancels a pending or retrying delivery, even if its webhook is disabled. Returns `None` if the
     /// delivery does not exist or, with `visible_to`, is not visible to a caller that is scoped to these

@@ -72,7 +72,7 @@ pub trait ReplayRepository: Send + Sync + 'static {
     ///    (`a_replayed_delivery_is_attempted_once_more`)
     /// 3. MUST keep no more of them in the queue than the [window](Replay::window).
     ///    (`a_replay_keeps_within_its_window`, `an_event_waits_behind_no_more_than_a_replays_window`)
-    /// 4. MUST look at no more than [`LOOK_AT`](crate::replay::LOOK_AT) deliveries.
+    /// 4. MUST look at no more than [`SCAN_LIMIT`](crate::replay::SCAN_LIMIT) deliveries.
     ///    (`a_step_looks_at_so_many_deliveries_only`)
     /// 5. MUST count the result of each, and complete the replay when all have ended.
     ///    (`a_replay_counts_what_became_of_its_deliveries`)
@@ -114,7 +114,7 @@ pub struct Advance {
     /// The number of queued deliveries that have ended.
     pub ended: u32,
     /// Whether the step looked at deliveries that it could take, so that there may be more of them.
-    pub looked: bool,
+    pub scanned: bool,
     /// The state after the step.
     pub state: ReplayState,
 }

@@ -58,7 +58,7 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// 2. MUST delete the secret before the replaced one, and the replaced one too if the rotation has no
     ///    overlap. (`a_rotation_drops_the_oldest_secret`)
     /// 3. MUST raise the version by one and return the webhook as it is then, with the public parts of both
-    ///    secrets. (`a_rotation_is_told_of_the_webhook`)
+    ///    secrets. (`a_rotation_updates_the_public_keys`)
     /// 4. MUST change nothing and report it if the version is not one of the rotation's `versions`. Of
     ///    several concurrent rotations of one version, exactly one applies.
     ///    (`a_rotation_of_another_version_is_refused`, `concurrent_rotations_of_a_version_apply_once`)

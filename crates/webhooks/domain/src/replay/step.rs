@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Ended, Replay};
+use super::{FinishedCounts, Replay};
 use crate::ports::Advance;
 use crate::{CancelReason, DeliveryId, RateLimit, Timestamp};
 
@@ -28,7 +28,7 @@ pub struct Scan {
     /// The number of deliveries that were queued.
     pub queued: u32,
     /// The last examined delivery; `None` once all are examined.
-    pub looked_to: Option<DeliveryId>,
+    pub scan_cursor: Option<DeliveryId>,
 }
 
 /// A step in progress. The store begins it with what it has read, scans for at most [`room`](Self::room)
@@ -37,7 +37,7 @@ pub struct Scan {
 pub struct ReplayStep {
     before: Replay,
     replay: Replay,
-    ended: Ended,
+    ended: FinishedCounts,
     is_enabled: bool,
     room: u32,
     queued: u32,
@@ -59,7 +59,7 @@ impl ReplayStep {
     /// Begins a step of an open replay: records the deliveries that have ended since the last one, and cancels
     /// the replay of a deleted webhook.
     #[must_use]
-    pub fn begin(before: Replay, ended: Ended, webhook: WebhookStatus, now: Timestamp) -> Self {
+    pub fn begin(before: Replay, ended: FinishedCounts, webhook: WebhookStatus, now: Timestamp) -> Self {
         let mut replay = before.clone();
         replay.settle(ended);
         let room = match webhook {
@@ -91,7 +91,7 @@ impl ReplayStep {
     /// Records a scan.
     pub fn scanned(&mut self, scan: Scan) {
         self.queued += scan.queued;
-        self.replay.queue(scan.queued, scan.looked_to);
+        self.replay.queue(scan.queued, scan.scan_cursor);
     }
 
     /// Ends the step: completes the replay if no work remains.
@@ -99,7 +99,7 @@ impl ReplayStep {
     pub fn finish(self, now: Timestamp) -> FinishedStep {
         let Self { before, mut replay, ended, is_enabled, room, queued } = self;
         replay.complete(now);
-        let advance = Advance { queued, ended: ended.total(), looked: room > 0, state: replay.state };
+        let advance = Advance { queued, ended: ended.total(), scanned: room > 0, state: replay.state };
         FinishedStep { postponed: (replay == before).then_some(is_enabled), replay, advance }
     }
 }
@@ -123,18 +123,18 @@ mod tests {
     #[test]
     fn a_step_queues_what_it_scans_and_a_later_one_completes_the_replay() {
         let now = Timestamp::from_micros(2_000_000);
-        let mut step = ReplayStep::begin(replay(), Ended::default(), ENABLED, now);
+        let mut step = ReplayStep::begin(replay(), FinishedCounts::default(), ENABLED, now);
         assert!(step.room() > 0);
-        step.scanned(Scan { queued: 2, looked_to: None });
+        step.scanned(Scan { queued: 2, scan_cursor: None });
         let finished = step.finish(now);
         assert_eq!((finished.advance.queued, finished.postponed), (2, None));
         assert_eq!(finished.advance.state, ReplayState::Running);
 
-        let ended = Ended { succeeded: 2, ..Ended::default() };
+        let ended = FinishedCounts { succeeded: 2, ..FinishedCounts::default() };
         let step = ReplayStep::begin(finished.replay, ended, ENABLED, now);
         assert_eq!(step.room(), 0, "nothing is left to scan");
         let finished = step.finish(now);
-        assert_eq!((finished.advance.ended, finished.advance.looked), (2, false));
+        assert_eq!((finished.advance.ended, finished.advance.scanned), (2, false));
         assert_eq!(finished.replay.state, ReplayState::Completed { at: now });
     }
 
@@ -142,18 +142,19 @@ mod tests {
     fn a_step_without_progress_is_postponed() {
         let now = Timestamp::from_micros(2_000_000);
         let finished =
-            ReplayStep::begin(replay(), Ended::default(), WebhookStatus::Disabled, now).finish(now);
-        assert_eq!((finished.postponed, finished.advance.looked), (Some(false), false));
+            ReplayStep::begin(replay(), FinishedCounts::default(), WebhookStatus::Disabled, now).finish(now);
+        assert_eq!((finished.postponed, finished.advance.scanned), (Some(false), false));
         let mut waiting = replay();
         waiting.queue(3, None);
-        let finished = ReplayStep::begin(waiting, Ended::default(), ENABLED, now).finish(now);
+        let finished = ReplayStep::begin(waiting, FinishedCounts::default(), ENABLED, now).finish(now);
         assert_eq!(finished.postponed, Some(true));
     }
 
     #[test]
     fn the_replay_of_a_deleted_webhook_is_cancelled() {
         let now = Timestamp::from_micros(2_000_000);
-        let finished = ReplayStep::begin(replay(), Ended::default(), WebhookStatus::Deleted, now).finish(now);
+        let finished =
+            ReplayStep::begin(replay(), FinishedCounts::default(), WebhookStatus::Deleted, now).finish(now);
         let reason = CancelReason::WebhookDeleted;
         assert_eq!(finished.advance.state, ReplayState::Cancelled { at: now, reason });
         assert_eq!(finished.postponed, None);

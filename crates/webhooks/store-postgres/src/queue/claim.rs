@@ -176,7 +176,7 @@ fn to_leased(
             .map_err(|error| corrupt_event(event_id, "traceparent", error))?,
         attempt: to_u32(row.attempts),
         automatic_attempts: to_u32(row.automatic_attempts),
-        takeovers: to_u32(row.abandoned_count),
+        abandoned_count: to_u32(row.abandoned_count),
         trigger: Trigger::parse(&row.trigger)
             .ok_or_else(|| corrupt("delivery_queue", "trigger", lease.delivery, "an unknown trigger"))?,
         resumes: row.resumes,

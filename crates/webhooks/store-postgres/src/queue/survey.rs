@@ -1,15 +1,15 @@
 //! Statistics of the whole queue.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Circuit, QueueSurvey, WebhookId};
+use rdev_webhooks_domain::{Circuit, QueueStats, WebhookId};
 
 use crate::convert::{from_micros, from_sql_time};
 use crate::store::Inner;
 
 /// Returns the queue's statistics: a bounded count, and one step of the queue's index for each enabled
 /// webhook. The statement runs with the claims' planner settings, which keep each step an index step.
-pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
-    let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
+pub(super) async fn survey(store: &Inner) -> Result<QueueStats, StoreError> {
+    let most = i64::try_from(QueueStats::MAX_COUNT).unwrap_or(i64::MAX);
     let totals = async |conn: &mut sqlx::PgConnection| {
         sqlx::query!(
             r#"
@@ -43,7 +43,7 @@ pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
                 open_until > rdev_webhooks.now() AS "is_open!"
             FROM rdev_webhooks.endpoint_health WHERE open_count > 0 ORDER BY webhook_id LIMIT $1
             "#,
-            i64::from(QueueSurvey::MAX_CIRCUITS)
+            i64::from(QueueStats::MAX_CIRCUITS)
         )
         .fetch_all(conn)
         .await
@@ -55,7 +55,7 @@ pub(super) async fn survey(store: &Inner) -> Result<QueueSurvey, StoreError> {
         let circuit = if row.is_open { Circuit::Open { until } } else { Circuit::HalfOpen };
         (WebhookId::from_uuid(row.webhook_id), circuit)
     });
-    Ok(QueueSurvey {
+    Ok(QueueStats {
         unfinished: u64::try_from(totals.unfinished).unwrap_or(0),
         oldest_due: totals.oldest_due_us.map(from_micros),
         circuits: circuits.collect(),

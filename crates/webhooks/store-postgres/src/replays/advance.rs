@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::ports::{Advance, StoreError};
-use rdev_webhooks_domain::replay::{Ended, FinishedStep, LOOK_AT, ReplayStep, Scan, WebhookStatus};
+use rdev_webhooks_domain::replay::{
+    FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+};
 use rdev_webhooks_domain::{DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Trigger, WebhookId};
 use sqlx::{Connection, PgConnection};
 
@@ -67,7 +69,7 @@ async fn webhook_status(tx: &mut PgConnection, webhook: WebhookId) -> Result<Web
 }
 
 /// Removes the deliveries that have left the queue from the replay, and counts their outcomes.
-async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<Ended, sqlx::Error> {
+async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<FinishedCounts, sqlx::Error> {
     let statuses = sqlx::query_scalar!(
         r#"
         WITH ended AS MATERIALIZED (
@@ -87,7 +89,7 @@ async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<Ended, sql
     )
     .fetch_all(tx)
     .await?;
-    let mut ended = Ended::default();
+    let mut ended = FinishedCounts::default();
     for status in statuses {
         ended.add(status.as_deref().and_then(DeliveryOutcome::parse));
     }
@@ -107,9 +109,9 @@ async fn scan(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Scan,
         "src/replays/scan.sql",
         selection.webhook_id.as_uuid(),
         selection.outcome.as_str(),
-        replay.looked_to.unwrap_or(DeliveryId::floor(selection.until)).as_uuid(),
+        replay.scan_cursor.unwrap_or(DeliveryId::floor(selection.until)).as_uuid(),
         DeliveryId::floor(selection.until).as_uuid(),
-        i64::from(LOOK_AT),
+        i64::from(SCAN_LIMIT),
         to_sql_time(replay.matched.at),
         projects.as_deref(),
         i64::from(room),
@@ -118,12 +120,12 @@ async fn scan(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Scan,
     )
     .fetch_one(tx)
     .await?;
-    let looked_to = if to_u32(row.selected) >= room {
+    let scan_cursor = if to_u32(row.selected) >= room {
         row.last_selected
-    } else if to_u32(row.scanned) >= LOOK_AT {
+    } else if to_u32(row.scanned) >= SCAN_LIMIT {
         row.last_scanned
     } else {
         None
     };
-    Ok(Scan { queued: to_u32(row.taken), looked_to: looked_to.map(DeliveryId::from_uuid) })
+    Ok(Scan { queued: to_u32(row.taken), scan_cursor: scan_cursor.map(DeliveryId::from_uuid) })
 }

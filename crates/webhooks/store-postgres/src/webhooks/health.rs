@@ -34,9 +34,9 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
         .map(|row| {
             let health = Health {
                 consecutive_failures: to_u32(row.consecutive_failures),
-                openings: to_u32(row.open_count),
+                open_count: to_u32(row.open_count),
                 open_until: row.open_until.map(from_sql_time),
-                probing: row.is_probing,
+                is_probing: row.is_probing,
                 failing_since: Some(from_sql_time(row.failing_since)),
                 last_failed_at: Some(from_sql_time(row.last_failed_at)),
                 is_silent: row.last_failure_silent,

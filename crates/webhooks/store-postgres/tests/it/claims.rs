@@ -86,7 +86,7 @@ async fn a_failed_claim_releases_its_leases() {
     assert!(scene.store.claim(&scene.claim(webhook.id, 2)).await.is_err());
     scene.execute("ALTER TABLE rdev_webhooks.webhooks RENAME hidden TO previous_secret").await;
     let leased = scene.store.claim(&scene.claim(webhook.id, 2)).await.unwrap();
-    let leased: Vec<_> = leased.iter().map(|one| (one.attempt, one.takeovers)).collect();
+    let leased: Vec<_> = leased.iter().map(|one| (one.attempt, one.abandoned_count)).collect();
     assert_eq!(leased, [(1, 0), (1, 0)]);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 0);
 }

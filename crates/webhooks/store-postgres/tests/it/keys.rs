@@ -125,7 +125,7 @@ async fn webhooks(scene: &Scene, store: &PostgresStore, count: usize) -> Vec<Web
         webhook.settings.headers.insert("x-token", "sesame").unwrap();
         let old: SigningSecrets = samples::secrets(&scene.entropy);
         let secrets = old.rotated(samples::secrets(&scene.entropy).current, Some(webhook.created_at));
-        webhook.tell_of(&secrets);
+        webhook.set_public_keys(&secrets);
         store.create(&webhook, &secrets).await.unwrap();
         made.push(webhook);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, Entropy, EventRepository, ReplayBegun, ReplayRepository,
 };
-use rdev_webhooks_domain::replay::LEAST_WAITING;
+use rdev_webhooks_domain::replay::MIN_WINDOW;
 use rdev_webhooks_domain::{
     DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
     ReplaySelection, Settled, Settlement, Timestamp, WebhookId,
@@ -164,13 +164,13 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
         let replay = Replay::new(id, selection, counted);
         assert_eq!(scene.another().await.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
         let read = rows_read(&scene, async |store| {
-            for queued in [LEAST_WAITING, 0] {
+            for queued in [MIN_WINDOW, 0] {
                 let step = store.advance(id).await.unwrap().unwrap();
                 assert_eq!(step.queued, queued);
             }
         })
         .await;
-        assert!(read < limit, "{read} rows were read to replay {LEAST_WAITING} that {}", outcome.as_str());
+        assert!(read < limit, "{read} rows were read to replay {MIN_WINDOW} that {}", outcome.as_str());
         ReplayRepository::cancel(&scene.another().await, id).await.unwrap();
     }
 }

@@ -323,7 +323,7 @@ async fn insert_deliveries(
         UNFINISHED,
         new.attempts,
         new.automatic_attempts,
-        new.takeovers,
+        new.abandoned_count,
         trigger,
         due_at
     )

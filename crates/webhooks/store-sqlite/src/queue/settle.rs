@@ -82,7 +82,7 @@ async fn record_health(
         if health != before {
             changed.insert(*webhook, health);
         }
-        match (before.openings, health.openings) {
+        match (before.open_count, health.open_count) {
             (0, 1..) => transitions.push((*webhook, Transition::Opened)),
             (1.., 0) => transitions.push((*webhook, Transition::Closed)),
             _ => {}

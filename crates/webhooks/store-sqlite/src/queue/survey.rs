@@ -1,6 +1,6 @@
 //! Statistics of the whole queue.
 
-use rdev_webhooks_domain::{Circuit, QueueSurvey, Timestamp};
+use rdev_webhooks_domain::{Circuit, QueueStats, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::damage;
@@ -10,12 +10,12 @@ use crate::webhooks::rows as webhook;
 
 /// Returns the queue's statistics: a count by the index, and one step of the index for each webhook with
 /// unfinished deliveries.
-pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Result<QueueSurvey, DbError> {
-    let most = i64::try_from(QueueSurvey::MAX_COUNT).unwrap_or(i64::MAX);
+pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Result<QueueStats, DbError> {
+    let most = i64::try_from(QueueStats::MAX_COUNT).unwrap_or(i64::MAX);
     let now_us = micros(now);
     let found = sqlx::query_file!("src/queue/survey.sql", most, now_us).fetch_one(&mut *conn).await?;
 
-    let limit = QueueSurvey::MAX_CIRCUITS;
+    let limit = QueueStats::MAX_CIRCUITS;
     let rows = sqlx::query!(
         r#"SELECT webhook_id, open_until AS "open_until!" FROM webhooks_endpoint_health
            WHERE open_count > 0 ORDER BY webhook_id LIMIT ?1"#,
@@ -30,7 +30,7 @@ pub(super) async fn survey(conn: &mut SqliteConnection, now: Timestamp) -> Resul
         circuits.extend(damage::leave_out(webhook::id(&row.webhook_id)).map(|id| (id, circuit)));
     }
     let place = Row { table: "deliveries", id: &"the queue" };
-    Ok(QueueSurvey {
+    Ok(QueueStats {
         unfinished: place.number("count", found.unfinished)?,
         oldest_due: found.oldest_due_at.map(|at| now.since(Timestamp::from_micros(at))),
         circuits,

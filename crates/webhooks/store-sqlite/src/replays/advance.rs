@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::Advance;
-use rdev_webhooks_domain::replay::{Ended, FinishedStep, LOOK_AT, ReplayStep, Scan, WebhookStatus};
+use rdev_webhooks_domain::replay::{
+    FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+};
 use rdev_webhooks_domain::{
     DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
 };
@@ -61,7 +63,7 @@ async fn webhook_status(conn: &mut SqliteConnection, webhook: WebhookId) -> Resu
 }
 
 /// Removes the finished and the deleted deliveries from the replay, and counts their outcomes.
-async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ended, DbError> {
+async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<FinishedCounts, DbError> {
     let id = bytes(id);
     let rows = sqlx::query!(
         r#"SELECT r.delivery_id, d.status AS "status?"
@@ -72,7 +74,7 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Ende
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut ended = Ended::default();
+    let mut ended = FinishedCounts::default();
     if rows.is_empty() {
         return Ok(ended);
     }
@@ -104,7 +106,7 @@ async fn take(
     let webhook = bytes_of_webhook(selection.webhook_id);
     let status = selection.outcome.as_str();
     let until = floor(selection.until);
-    let after = replay.looked_to.map_or_else(|| until.clone(), |id| id.as_uuid().as_bytes().to_vec());
+    let after = replay.scan_cursor.map_or_else(|| until.clone(), |id| id.as_uuid().as_bytes().to_vec());
     let ended_by = micros(replay.matched.at);
     let projects = rows::projects(selection.projects.as_ref())?;
     let found = delivery_rows!(
@@ -121,7 +123,7 @@ async fn take(
         status,
         after,
         until,
-        LOOK_AT,
+        SCAN_LIMIT,
         ended_by,
         projects,
         room
@@ -130,12 +132,12 @@ async fn take(
     .await?;
     // The query takes no more than `room` of them.
     let queued = u32::try_from(found.len()).unwrap_or(room);
-    let looked_to = match found.last().filter(|_| queued == room) {
+    let scan_cursor = match found.last().filter(|_| queued == room) {
         Some(last) => Some(last.id()?),
         None => last_looked_at(&mut *conn, &webhook, status, &after, &until).await?,
     };
     queue(conn, replay.id, &found, now).await?;
-    Ok(Scan { queued, looked_to })
+    Ok(Scan { queued, scan_cursor })
 }
 
 /// Returns the last delivery that a step scans if it takes fewer than it may; `None` if there are no more.
@@ -155,11 +157,11 @@ async fn last_looked_at(
         status,
         after,
         until,
-        LOOK_AT
+        SCAN_LIMIT
     )
     .fetch_one(conn)
     .await?;
-    let last = row.last.filter(|_| row.count >= LOOK_AT);
+    let last = row.last.filter(|_| row.count >= SCAN_LIMIT);
     Ok(last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()?)
 }
 

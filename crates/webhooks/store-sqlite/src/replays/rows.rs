@@ -84,7 +84,7 @@ impl ReplayRow {
                 is_exact: self.matched_exactly,
                 at: Timestamp::from_micros(self.matched_at),
             },
-            looked_to: scan_cursor.transpose()?.map(DeliveryId::from_uuid),
+            scan_cursor: scan_cursor.transpose()?.map(DeliveryId::from_uuid),
             queued: row.number("queued", self.queued)?,
             waiting: row.number("pending_count", self.pending_count)?,
             succeeded: row.number("succeeded", self.succeeded)?,
@@ -124,7 +124,7 @@ pub(crate) async fn save(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let id = replay.id.as_uuid().as_bytes().to_vec();
-    let scan_cursor = replay.looked_to.map(|id| id.as_uuid().as_bytes().to_vec());
+    let scan_cursor = replay.scan_cursor.map(|id| id.as_uuid().as_bytes().to_vec());
     let queued = count(replay.queued)?;
     let (succeeded, failed) = (count(replay.succeeded)?, count(replay.failed)?);
     let cancelled = count(replay.cancelled)?;

@@ -97,10 +97,10 @@ impl DeliveryRow {
             return Ok(StoredState::Unfinished(Progress {
                 attempts,
                 automatic_attempts,
-                takeovers: row.number("abandoned_count", self.abandoned_count)?,
+                abandoned_count: row.number("abandoned_count", self.abandoned_count)?,
                 trigger: row.name("trigger", &self.trigger, Trigger::parse)?,
                 due_at: Timestamp::from_micros(self.due_at),
-                resume_at: self.deferred_until.map(Timestamp::from_micros),
+                deferred_until: self.deferred_until.map(Timestamp::from_micros),
                 lease: self.lease(&row)?,
             }));
         }
@@ -192,10 +192,10 @@ impl SavedDelivery {
                 finished_at: None,
                 attempts: progress.attempts,
                 automatic_attempts: progress.automatic_attempts,
-                abandoned_count: progress.takeovers,
+                abandoned_count: progress.abandoned_count,
                 trigger: progress.trigger.as_str(),
                 due_at: micros(progress.due_at),
-                deferred_until: progress.resume_at.map(micros),
+                deferred_until: progress.deferred_until.map(micros),
                 lease_token: progress.lease.map(|lease| lease.token.as_i64()),
                 lease_taken_at: progress.lease.map(|lease| micros(lease.taken_at)),
                 lease_expires_at: progress.lease.map(|lease| micros(lease.expires_at)),

@@ -31,9 +31,9 @@ pub(crate) async fn load(
         let place = Row { table: "endpoint_health", id: &id };
         let health = Health {
             consecutive_failures: place.number("consecutive_failures", row.consecutive_failures)?,
-            openings: place.number("open_count", row.open_count)?,
+            open_count: place.number("open_count", row.open_count)?,
             open_until: row.open_until.map(Timestamp::from_micros),
-            probing: row.is_probing,
+            is_probing: row.is_probing,
             failing_since: Some(Timestamp::from_micros(row.failing_since)),
             last_failed_at: Some(Timestamp::from_micros(row.last_failed_at)),
             is_silent: row.last_failure_silent,
@@ -73,9 +73,9 @@ pub(crate) async fn save(
             failing_since: micros(failing_since),
             last_failed_at: micros(health.last_failed_at.unwrap_or(failing_since)),
             last_failure_silent: health.is_silent,
-            open_count: health.openings,
+            open_count: health.open_count,
             open_until: health.open_until.map(micros),
-            is_probing: health.probing,
+            is_probing: health.is_probing,
         });
     }
     if !healthy.is_empty() {

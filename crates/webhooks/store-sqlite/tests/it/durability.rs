@@ -51,7 +51,7 @@ async fn leases_of_a_dead_process_are_taken_over_at_once() {
     let discovery = harness.store.discover(None, 10).await.unwrap();
     assert_eq!(discovery.due.len(), 1);
     let leased = harness.claim(webhook.id).await;
-    assert_eq!((leased[0].attempt, leased[0].automatic_attempts, leased[0].takeovers), (2, 1, 1));
+    assert_eq!((leased[0].attempt, leased[0].automatic_attempts, leased[0].abandoned_count), (2, 1, 1));
     let attempts = harness.store.attempts(id, PageRequest { limit: 10, before: None }).await.unwrap();
     let failure = attempts.items[0].outcome.failure.as_ref().unwrap();
     assert_eq!((attempts.items.len(), failure.class), (1, FailureClass::Abandoned));

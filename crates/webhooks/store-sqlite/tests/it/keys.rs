@@ -34,7 +34,7 @@ async fn after_a_rotation_the_old_key_can_be_dropped() {
     let mut secrets = samples::secrets(&harness.entropy);
     let previous = samples::secrets(&harness.entropy).current;
     secrets.previous = Some((previous, webhook.created_at));
-    webhook.tell_of(&secrets);
+    webhook.set_public_keys(&secrets);
     harness.create(&webhook, &secrets).await;
     harness.publish(webhook.id).await;
     harness.store.close().await.unwrap();
@@ -99,7 +99,7 @@ async fn webhooks(
         webhook.settings.headers.insert("x-token", "sesame").unwrap();
         let old = samples::secrets(&harness.entropy);
         let secrets = old.rotated(samples::secrets(&harness.entropy).current, Some(webhook.created_at));
-        webhook.tell_of(&secrets);
+        webhook.set_public_keys(&secrets);
         harness.create(&webhook, &secrets).await;
         made.push((webhook, secrets));
     }

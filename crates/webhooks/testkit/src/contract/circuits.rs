@@ -23,7 +23,7 @@ const LONG_ENOUGH: std::time::Duration = OPEN_AFTER_FAILING_FOR;
 
 /// Number of failed probes after which a circuit stays open for the longest time, so that no test depends on
 /// speed.
-const OPENINGS: u32 = 7;
+const OPEN_COUNT: u32 = 7;
 
 impl Scene<'_> {
     async fn health(&self, webhook: WebhookId) -> Health {
@@ -66,7 +66,7 @@ impl Scene<'_> {
         self.settle_as(first, HealthEffect::Unavailable).await;
         self.advance(LONG_ENOUGH).await;
         self.settle_as(rest, HealthEffect::Unavailable).await;
-        for _ in 1..OPENINGS {
+        for _ in 1..OPEN_COUNT {
             self.advance(LONGEST_OPEN + MINUTE).await;
             let probe = self.claim(webhook, 10).await;
             assert_eq!(probe.len(), 1, "a half-open circuit lets one delivery through");
@@ -107,18 +107,21 @@ pub async fn failures_in_a_row_open_the_circuit(harness: &dyn Harness) {
 
     scene.settle_as(std::slice::from_ref(last), HealthEffect::Unavailable).await;
     let health = scene.health(webhook).await;
-    assert_eq!((health.consecutive_failures, health.openings, health.probing), (OPEN_AFTER, 1, false));
+    assert_eq!((health.consecutive_failures, health.open_count, health.is_probing), (OPEN_AFTER, 1, false));
     assert_eq!(health.failing_since, Some(first_at));
     assert_near(health.open_until.expect("the circuit is open"), scene.now().await);
 
-    for openings in 2..=OPENINGS + 1 {
+    for open_count in 2..=OPEN_COUNT + 1 {
         scene.advance(LONGEST_OPEN + MINUTE).await;
         assert_eq!(scene.circuit(webhook).await, Circuit::HalfOpen);
         let probe = scene.claim(webhook, 10).await;
         scene.settle_as(&probe, HealthEffect::Unavailable).await;
         let health = scene.health(webhook).await;
-        assert_eq!((health.consecutive_failures, health.openings), (OPEN_AFTER + openings - 1, openings));
-        let waits = rdev_webhooks_domain::health::open_for(openings);
+        assert_eq!(
+            (health.consecutive_failures, health.open_count),
+            (OPEN_AFTER + open_count - 1, open_count)
+        );
+        let waits = rdev_webhooks_domain::health::open_for(open_count);
         assert_near(health.open_until.expect("the circuit is open"), scene.now().await + waits);
     }
     assert_eq!(scene.webhooks.health(&[other, webhook]).await.unwrap()[0], Health::default());
@@ -263,7 +266,7 @@ pub async fn a_rejection_neither_opens_nor_closes_the_circuit(harness: &dyn Harn
     for _ in 0..3 {
         let probe = scene.claim(webhook, 10).await;
         assert_eq!(probe.len(), 1, "the next probe follows at once");
-        assert!(scene.health(webhook).await.probing);
+        assert!(scene.health(webhook).await.is_probing);
         scene.settle_as(&probe, HealthEffect::Rejected).await;
         let health = scene.health(webhook).await;
         let (open_until, last_failed_at) = (before.open_until, before.last_failed_at);
@@ -301,7 +304,7 @@ pub async fn a_new_url_other_projects_and_enabling_reset_the_health(harness: &dy
     let since = scene.now().await;
     let reason = DisabledReason::Failing;
     scene.change(webhook, |webhook| webhook.state = WebhookState::Disabled { reason, since }).await;
-    assert_eq!(scene.health(webhook).await.openings, OPENINGS);
+    assert_eq!(scene.health(webhook).await.open_count, OPEN_COUNT);
     scene.change(webhook, |webhook| webhook.state = WebhookState::Enabled).await;
     assert_eq!(scene.health(webhook).await, Health::default());
     assert_eq!(scene.claim(webhook, 100).await.len(), OPEN_AFTER as usize);

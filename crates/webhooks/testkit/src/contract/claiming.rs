@@ -122,7 +122,7 @@ pub async fn discovery_tells_when_the_next_is_due(harness: &dyn Harness) {
 pub async fn a_survey_tells_what_waits(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let survey = async || scene.queue.survey().await.unwrap();
-    assert_eq!(survey().await, rdev_webhooks_domain::QueueSurvey::default());
+    assert_eq!(survey().await, rdev_webhooks_domain::QueueStats::default());
 
     let webhook = scene.webhook().await;
     let statuses = [DeliveryStatus::Succeeded, DeliveryStatus::InFlight, DeliveryStatus::Retrying];
@@ -223,7 +223,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert_eq!(one.body, event.body);
     assert!(event.traceparent.is_some());
     assert_eq!(one.traceparent, event.traceparent);
-    assert_eq!((one.attempt, one.automatic_attempts, one.takeovers), (1, 1, 0));
+    assert_eq!((one.attempt, one.automatic_attempts, one.abandoned_count), (1, 1, 0));
     assert_eq!((one.trigger, one.resumes), (Trigger::Automatic, false));
     assert_eq!((one.target.webhook_id, one.target.version), (webhook.id, 1));
     assert_eq!(one.target.url, webhook.settings.url);
@@ -239,7 +239,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert_near(lease_expires_at, scene.now().await + HOUR);
     scene.settle_held(one, Settled::RetryAfter(Duration::ZERO)).await;
     let again = scene.claim_one(webhook.id).await;
-    assert_eq!((again.attempt, again.automatic_attempts, again.takeovers), (2, 2, 0));
+    assert_eq!((again.attempt, again.automatic_attempts, again.abandoned_count), (2, 2, 0));
     assert_eq!(again.body, event.body);
 
     let nothing = Claim { shares: Vec::new(), ..claim };
@@ -266,7 +266,7 @@ pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
     assert_eq!(claimed.len(), EACH * 3, "every delivery was claimed");
     for (id, leases) in &claimed {
         assert_eq!(leases.len(), 1, "{id} was claimed more than once");
-        assert_eq!((leases[0].attempt, leases[0].takeovers), (1, 0));
+        assert_eq!((leases[0].attempt, leases[0].abandoned_count), (1, 0));
     }
 
     scene.advance(LEASE).await;
@@ -274,7 +274,7 @@ pub async fn concurrent_claims_share_nothing(harness: &dyn Harness) {
     assert_eq!(taken_over.len(), EACH * 3, "every delivery was taken over");
     for (id, leases) in &taken_over {
         assert_eq!(leases.len(), 1, "{id} was taken over more than once");
-        assert_eq!((leases[0].attempt, leases[0].takeovers), (2, 1));
+        assert_eq!((leases[0].attempt, leases[0].abandoned_count), (2, 1));
     }
     for id in taken_over.keys().step_by(17) {
         assert_eq!(scene.attempts(*id).await.len(), 1, "the attempt is abandoned once");
@@ -405,7 +405,7 @@ pub async fn an_expired_lease_is_taken_over_and_its_attempt_recorded(harness: &d
         leased = scene.claim_one(webhook).await;
         assert_eq!(leased.lease.delivery, id);
         assert_ne!(leased.lease.token, lost.lease.token);
-        assert_eq!((leased.attempt, leased.takeovers), (takeover + 1, takeover));
+        assert_eq!((leased.attempt, leased.abandoned_count), (takeover + 1, takeover));
         assert_eq!(leased.automatic_attempts, 1);
         assert_eq!(scene.delivery(id).await.attempts, takeover + 1);
 
@@ -424,5 +424,5 @@ pub async fn an_expired_lease_is_taken_over_and_its_attempt_recorded(harness: &d
     }
     scene.settle_held(&leased, Settled::RetryAfter(Duration::ZERO)).await;
     let next = scene.claim_one(webhook).await;
-    assert_eq!((next.attempt, next.automatic_attempts, next.takeovers), (5, 2, 0));
+    assert_eq!((next.attempt, next.automatic_attempts, next.abandoned_count), (5, 2, 0));
 }

@@ -56,7 +56,7 @@ macro_rules! contract_test_names {
             // secrets
             a_rotation_applies_to_what_is_claimed_after_it
             a_rotation_drops_the_oldest_secret
-            a_rotation_is_told_of_the_webhook
+            a_rotation_updates_the_public_keys
             an_update_leaves_the_secrets_alone
             a_rotation_of_another_version_is_refused
             concurrent_rotations_of_a_version_apply_once

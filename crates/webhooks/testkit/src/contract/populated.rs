@@ -185,7 +185,7 @@ async fn check_delivery(scene: &Scene<'_>, status: DeliveryStatus, webhooks: &BT
     match status {
         DeliveryStatus::InFlight => {
             let leased = scene.claim_one(webhook.id).await;
-            assert_eq!((leased.attempt, leased.takeovers), (2, 1), "its lease has expired");
+            assert_eq!((leased.attempt, leased.abandoned_count), (2, 1), "its lease has expired");
             assert_eq!(scene.attempts(delivery.id).await.len(), 1, "the abandoned attempt is recorded");
         }
         DeliveryStatus::Pending => {
@@ -224,7 +224,7 @@ fn complete(webhook: Webhook) -> Webhook {
         settings.signing = SigningScheme::Ed25519;
     });
     webhook.settings.headers.insert("x-token", "sesame").unwrap();
-    webhook.tell_of(&secrets());
+    webhook.set_public_keys(&secrets());
     webhook
 }
 

@@ -241,7 +241,7 @@ pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
         let secrets = SigningSecrets::new(secret()).rotated(secret(), Some(until));
         let mut webhook =
             samples::with_settings(scene.new_webhook().await, |settings| settings.signing = scheme);
-        webhook.tell_of(&secrets);
+        webhook.set_public_keys(&secrets);
         scene.webhooks.create(&webhook, &secrets).await.unwrap();
         scene.history.prune(DAY).await.unwrap();
         assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));

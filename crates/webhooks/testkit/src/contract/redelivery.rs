@@ -126,7 +126,7 @@ pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
     scene.advance(LEASE).await;
     redeliver(&scene, id, Trigger::Manual).await;
     let next = scene.claim_one(webhook).await;
-    assert_eq!((next.attempt, next.takeovers), (2, 1));
+    assert_eq!((next.attempt, next.abandoned_count), (2, 1));
     assert!(!scene.settle(&leased, Settled::Succeeded).await);
     scene.settle_held(&next, Settled::Succeeded).await;
 }

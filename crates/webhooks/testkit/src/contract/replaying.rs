@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::Advance;
-use rdev_webhooks_domain::replay::{LEAST_WAITING, LOOK_AT};
+use rdev_webhooks_domain::replay::{MIN_WINDOW, SCAN_LIMIT};
 use rdev_webhooks_domain::{
     CancelReason, DeliveryFilter, DeliveryId, DeliveryOutcome, DeliveryStatus, FailureReason, RateLimit,
     ReplayId, ReplaySelection, ReplayState, Settled, Trigger, WebhookId, WebhookState,
@@ -85,7 +85,7 @@ pub async fn a_replay_takes_just_what_its_selection_describes(harness: &dyn Harn
     let id = scene.begin(selection).await;
     assert_eq!(scene.replay(id).await.matched.deliveries, 7);
     let first = scene.step(id).await;
-    assert_eq!((first.queued, first.looked), (4, true));
+    assert_eq!((first.queued, first.scanned), (4, true));
     assert_eq!(scene.send_all(webhook, Settled::Succeeded).await, expected[..4]);
     assert_eq!(scene.run_to_the_end(id, webhook).await, expected[4..]);
 
@@ -185,9 +185,9 @@ pub async fn a_replay_keeps_within_its_window(harness: &dyn Harness) {
     scene.failed(webhook, 120).await;
     let id = scene.begin(scene.all_failed(webhook).await).await;
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended, step.looked), (LEAST_WAITING, 0, true));
+    assert_eq!((step.queued, step.ended, step.scanned), (MIN_WINDOW, 0, true));
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.ended, step.looked), (0, 0, false), "the window is full");
+    assert_eq!((step.queued, step.ended, step.scanned), (0, 0, false), "the window is full");
     let leased = scene.claim(webhook, 5).await;
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended), (0, 0), "deliveries in flight count too");
@@ -257,16 +257,16 @@ pub async fn an_event_waits_behind_no_more_than_a_replays_window(harness: &dyn H
 pub async fn a_step_looks_at_so_many_deliveries_only(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
-    let mut events = scene.new_events(webhook, LOOK_AT as usize + 1).await;
-    events[LOOK_AT as usize].project = Some("a".parse().unwrap());
+    let mut events = scene.new_events(webhook, SCAN_LIMIT as usize + 1).await;
+    events[SCAN_LIMIT as usize].project = Some("a".parse().unwrap());
     let failed = scene.fail_all(webhook, &events).await;
     let projects = Some(samples::projects(["a"]));
     let id = scene.begin(ReplaySelection { projects, ..scene.all_failed(webhook).await }).await;
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.looked, step.state), (0, true, ReplayState::Running));
-    assert_eq!(scene.replay(id).await.looked_to, Some(failed[LOOK_AT as usize - 1]));
+    assert_eq!((step.queued, step.scanned, step.state), (0, true, ReplayState::Running));
+    assert_eq!(scene.replay(id).await.scan_cursor, Some(failed[SCAN_LIMIT as usize - 1]));
     assert_eq!(scene.step(id).await.queued, 1);
-    assert_eq!(scene.run_to_the_end(id, webhook).await, failed[LOOK_AT as usize..]);
+    assert_eq!(scene.run_to_the_end(id, webhook).await, failed[SCAN_LIMIT as usize..]);
 }
 
 /// A replay reports the outcomes of its deliveries, and is complete when the last one has ended.
@@ -284,7 +284,7 @@ pub async fn a_replay_counts_what_became_of_its_deliveries(harness: &dyn Harness
     let replay = scene.replay(id).await;
     assert_eq!((replay.queued, replay.waiting), (3, 1));
     assert_eq!((replay.succeeded, replay.failed, replay.cancelled), (1, 1, 0));
-    assert_eq!(replay.looked_to, None, "nothing is left to scan");
+    assert_eq!(replay.scan_cursor, None, "nothing is left to scan");
 
     scene.settle_held(&leased[2], Settled::Succeeded).await;
     let step = scene.step(id).await;
@@ -309,7 +309,7 @@ pub async fn a_replay_pauses_while_its_webhook_is_disabled(harness: &dyn Harness
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.ended, step.state), (0, 1, ReplayState::Running));
     let step = scene.step(id).await;
-    assert_eq!((step.queued, step.looked), (0, false));
+    assert_eq!((step.queued, step.scanned), (0, false));
     assert!(scene.claim(webhook, 10).await.is_empty());
 
     scene.change(webhook, |webhook| webhook.state = WebhookState::Enabled).await;

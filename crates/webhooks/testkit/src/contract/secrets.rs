@@ -16,7 +16,7 @@ async fn webhook(scene: &Scene<'_>, signing: SigningScheme) -> (Webhook, Signing
     let secrets = SigningSecrets::new(samples::secret(&scene.entropy, signing));
     let mut webhook =
         samples::with_settings(scene.new_webhook().await, |settings| settings.signing = signing);
-    webhook.tell_of(&secrets);
+    webhook.set_public_keys(&secrets);
     scene.webhooks.create(&webhook, &secrets).await.unwrap();
     (webhook, secrets.current)
 }
@@ -92,7 +92,7 @@ pub async fn a_rotation_drops_the_oldest_secret(harness: &dyn Harness) {
 }
 
 /// The result contains the new version, and for public-key schemes the public keys of both secrets.
-pub async fn a_rotation_is_told_of_the_webhook(harness: &dyn Harness) {
+pub async fn a_rotation_updates_the_public_keys(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
         let (before, old) = webhook(&scene, scheme).await;

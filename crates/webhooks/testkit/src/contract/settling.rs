@@ -164,7 +164,7 @@ pub async fn an_expired_lease_that_nobody_took_over_still_counts(harness: &dyn H
     scene.advance(LEASE + HOUR).await;
     scene.settle_held(&leased, RETRY_NOW).await;
     let leased = scene.claim_one(webhook).await;
-    assert_eq!((leased.attempt, leased.takeovers), (2, 0));
+    assert_eq!((leased.attempt, leased.abandoned_count), (2, 0));
     scene.advance(LEASE).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
     assert_eq!(scene.status(id).await, DeliveryStatus::Succeeded);
@@ -254,7 +254,7 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
     assert_eq!(scene.status(id).await, DeliveryStatus::Retrying);
     assert_eq!(scene.attempts(id).await.len(), 1);
     let leased = scene.claim_one(webhook).await;
-    assert_eq!((leased.attempt, leased.automatic_attempts, leased.takeovers), (2, 1, 0));
+    assert_eq!((leased.attempt, leased.automatic_attempts, leased.abandoned_count), (2, 1, 0));
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
 
     // A manual attempt stays manual, and the retry after it stays.
@@ -273,10 +273,10 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
     scene.claim_one(webhook).await;
     scene.advance(LEASE + MINUTE).await;
     let leased = scene.claim_one(webhook).await;
-    assert_eq!((leased.automatic_attempts, leased.takeovers), (2, 1));
+    assert_eq!((leased.automatic_attempts, leased.abandoned_count), (2, 1));
     scene.settle_held(&leased, Settled::Interrupted).await;
     let leased = scene.claim_one(webhook).await;
-    assert_eq!((leased.attempt, leased.automatic_attempts, leased.takeovers), (7, 2, 1));
+    assert_eq!((leased.attempt, leased.automatic_attempts, leased.abandoned_count), (7, 2, 1));
     scene.delete(webhook).await;
     scene.settle_held(&leased, Settled::Interrupted).await;
     assert_cancelled(&scene.delivery(id).await.state);

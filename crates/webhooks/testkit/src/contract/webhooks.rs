@@ -82,7 +82,7 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
     let key_pair = || samples::secret(&scene.entropy, SigningScheme::Ed25519);
     let secrets = SigningSecrets::new(key_pair()).rotated(key_pair(), Some(until));
     let mut unusual = unusual;
-    unusual.tell_of(&secrets);
+    unusual.set_public_keys(&secrets);
     assert!(unusual.public_key.is_some() && unusual.previous_secret.is_some());
     scene.webhooks.create(&unusual, &secrets).await.unwrap();
     for webhook in [&plain, &scheduled, &single, &unusual] {

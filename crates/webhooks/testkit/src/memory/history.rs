@@ -71,7 +71,7 @@ impl DeliveryHistory for MemoryStore {
         }
         for stored in state.webhooks.values_mut() {
             stored.secrets.previous.take_if(|(_, until)| *until <= now);
-            stored.webhook.tell_of(&stored.secrets);
+            stored.webhook.set_public_keys(&stored.secrets);
         }
         let mut reopened = std::mem::take(&mut state.reopened);
         reopened.retain(|point| state.in_progress(point.delivery).is_some());

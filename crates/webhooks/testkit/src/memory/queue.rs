@@ -11,7 +11,7 @@ use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, Store
 use rdev_webhooks_domain::{
     Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
     DisabledReason, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken, LeasedDelivery, ProjectName,
-    QueueSurvey, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
+    QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -142,9 +142,9 @@ impl DeliveryQueue for MemoryStore {
         Ok(queued)
     }
 
-    async fn survey(&self) -> Result<QueueSurvey, StoreError> {
+    async fn survey(&self) -> Result<QueueStats, StoreError> {
         let (state, now) = self.step();
-        let mut survey = QueueSurvey::default();
+        let mut survey = QueueStats::default();
         for (id, stored) in &state.webhooks {
             survey.unfinished += state.unfinished(*id).count() as u64;
             let circuit = stored.health.circuit(now);
@@ -254,9 +254,9 @@ fn claim_share(
             traceparent: event.traceparent,
             attempt: progress.attempts,
             automatic_attempts: progress.automatic_attempts,
-            takeovers: progress.takeovers,
+            abandoned_count: progress.abandoned_count,
             trigger: progress.trigger,
-            resumes: progress.resume_at.is_some(),
+            resumes: progress.deferred_until.is_some(),
             overdue,
             claimed_at: now,
             target: Arc::clone(&target),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{
-    COUNT_LIMIT, Ended, LOOK_AT, ReplayFilter, ReplayStep, Scan, WebhookStatus,
+    COUNT_LIMIT, FinishedCounts, ReplayFilter, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
     CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, ProjectName,
@@ -138,7 +138,7 @@ impl ReplayRepository for MemoryStore {
 
 fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Advance {
     let StoredReplay { replay, waiting, .. } = stored;
-    let mut ended = Ended::default();
+    let mut ended = FinishedCounts::default();
     waiting.retain(|id| {
         let phase = state.deliveries.get(id).map(|delivery| &delivery.phase);
         let outcome = match phase {
@@ -159,9 +159,9 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     };
     let mut step = ReplayStep::begin(replay.clone(), ended, webhook, now);
     if step.room() > 0 {
-        let (taken, looked_to) = take(state, step.replay(), step.room(), now);
+        let (taken, scan_cursor) = take(state, step.replay(), step.room(), now);
         // At most `room`.
-        step.scanned(Scan { queued: taken.len() as u32, looked_to });
+        step.scanned(Scan { queued: taken.len() as u32, scan_cursor });
         waiting.extend(taken);
     }
     let finished = step.finish(now);
@@ -182,11 +182,11 @@ fn take(
     room: u32,
     now: Timestamp,
 ) -> (Vec<DeliveryId>, Option<DeliveryId>) {
-    let Some(after) = replay.looked_to else {
+    let Some(after) = replay.scan_cursor else {
         return (Vec::new(), None);
     };
     let looked_at: Vec<DeliveryId> =
-        candidates(state, &replay.selection, after).take(LOOK_AT as usize).collect();
+        candidates(state, &replay.selection, after).take(SCAN_LIMIT as usize).collect();
     let mut taken: Vec<DeliveryId> = looked_at.clone();
     taken.retain(|id| takes(state, &replay.selection, *id, replay.matched.at));
     taken.truncate(room as usize);
@@ -198,14 +198,14 @@ fn take(
             state.reopen(*id, progress, now);
         }
     }
-    let looked_to = if taken.len() == room as usize {
+    let scan_cursor = if taken.len() == room as usize {
         taken.last().copied()
-    } else if looked_at.len() == LOOK_AT as usize {
+    } else if looked_at.len() == SCAN_LIMIT as usize {
         looked_at.last().copied()
     } else {
         None
     };
-    (taken, looked_to)
+    (taken, scan_cursor)
 }
 
 /// Returns the webhook's deliveries after a given one with a wanted outcome, in the order of their ids.

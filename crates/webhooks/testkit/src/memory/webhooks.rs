@@ -17,7 +17,7 @@ use super::state::StoredWebhook;
 impl WebhookRepository for MemoryStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
         let mut webhook = webhook.clone();
-        webhook.tell_of(secrets);
+        webhook.set_public_keys(secrets);
         let id = webhook.id;
         let stored =
             StoredWebhook { webhook, secrets: secrets.clone(), deleted_at: None, health: Health::default() };
@@ -70,7 +70,7 @@ impl WebhookRepository for MemoryStore {
             stored.health = Health::default();
         }
         stored.webhook = webhook.clone();
-        stored.webhook.tell_of(&stored.secrets);
+        stored.webhook.set_public_keys(&stored.secrets);
         state.hurry_replays(webhook.id, now);
         drop(state);
         // The webhook may just have been enabled, with waiting deliveries.
@@ -95,7 +95,7 @@ impl WebhookRepository for MemoryStore {
         stored.secrets = stored.secrets.clone().rotated(rotation.secret.clone(), rotation.previous_until);
         stored.webhook.version += 1;
         stored.webhook.updated_at = rotation.at;
-        stored.webhook.tell_of(&stored.secrets);
+        stored.webhook.set_public_keys(&stored.secrets);
         Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 

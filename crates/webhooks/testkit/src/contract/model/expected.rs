@@ -130,7 +130,7 @@ impl Model {
             leased.lease.token,
             leased.attempt,
             leased.automatic_attempts,
-            leased.takeovers,
+            leased.abandoned_count,
             leased.trigger,
             leased.resumes,
         );
@@ -138,9 +138,9 @@ impl Model {
             token,
             progress.attempts,
             progress.automatic_attempts,
-            progress.takeovers,
+            progress.abandoned_count,
             progress.trigger,
-            progress.resume_at.is_some(),
+            progress.deferred_until.is_some(),
         );
         assert_eq!(got, wanted, "{} differs from the model when claimed", leased.lease.delivery);
     }
