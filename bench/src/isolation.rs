@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rdev_webhooks_app::SystemClock;
+use rdev_app::SystemClock;
 use rdev_webhooks_domain::ports::Clock;
 use serde_json::{Value, json};
 

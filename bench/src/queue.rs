@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rdev_app::SystemClock;
 use rdev_keyring::Keyring;
-use rdev_webhooks_app::SystemClock;
 use rdev_webhooks_domain::ports::Clock;
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore, migrate};
 use rdev_webhooks_store_sqlite::{SqliteOptions, SqliteStore};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rdev_webhooks_app::SystemClock;
+use rdev_app::SystemClock;
 use rdev_webhooks_domain::ports::Clock;
 
 use crate::database::Database;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_app::{SystemClock, SystemEntropy};
+use rdev_app::{SystemClock, SystemEntropy};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Entropy, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
     Claim, ClaimShare, Discovery, EventType, HealthEffect, LeasedDelivery, NewEvent, Settled, Settlement,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rdev_process::options::{api_key, warn_if_exposed};
 use rdev_webhooks::Ambient;
-use rdev_webhooks::domain::ApiKeySecret;
+use rdev_webhooks::access::ApiKeySecret;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use secrecy::{ExposeSecret, SecretString};
 

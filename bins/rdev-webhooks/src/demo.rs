@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use rdev_process::program;
+use rdev_webhooks::access::Ids;
 use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest, WebhookSettings};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks::{Ambient, Database, EventDraft, Ids, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database, EventDraft, RdevWebhooks, WorkerOptions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

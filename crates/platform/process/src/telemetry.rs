@@ -19,7 +19,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-pub use json::with_causes;
+pub use rdev_core::with_causes;
 pub use writer::{dropped_lines, flush};
 
 /// The module whose events report every statement.

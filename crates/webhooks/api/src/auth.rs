@@ -7,8 +7,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use rdev_webhooks_app::{ApiKeys, AuthenticationError, Idempotency, Services};
-use rdev_webhooks_domain::{Access, ApiKeyHash, ApiKeyId, ApiKeySecret, ApiKeySecretError};
+use rdev_access::{ApiKeyHash, ApiKeySecret, ApiKeySecretError};
+use rdev_access::{ApiKeys, AuthenticationError, Idempotency};
+use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::{Access, ApiKeyId};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::caller::Once;

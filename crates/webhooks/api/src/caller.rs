@@ -6,7 +6,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use rdev_webhooks_app::{Idempotency, Producer};
+use rdev_access::Idempotency;
+use rdev_webhooks_app::Producer;
 use rdev_webhooks_domain::Scope;
 
 use crate::idempotency;

@@ -1,9 +1,10 @@
 //! The error of a handler, and the problem that each error of the use cases is.
 
 use axum::response::{IntoResponse, Response};
+use rdev_access::{ApiKeyError, ApiKeyViolation};
 use rdev_webhooks_app::{
-    ApiKeyError, ApiKeyViolation, DraftViolation, EventTypeError, EventViolation, PublishError, ReplayError,
-    SchemaViolation, WebhookError, WebhookViolation,
+    DraftViolation, EventTypeError, EventViolation, PublishError, ReplayError, SchemaViolation, WebhookError,
+    WebhookViolation,
 };
 use rdev_webhooks_domain::ports::StoreError;
 

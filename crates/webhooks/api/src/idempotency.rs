@@ -15,9 +15,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::{HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use rdev_webhooks_app::{Begun, Idempotency, Ids, OperationRun};
-use rdev_webhooks_domain::ports::KeyEnd;
-use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, IdempotencyKeyError};
+use rdev_access::Fingerprint;
+use rdev_access::ports::KeyEnd;
+use rdev_access::{Begun, Idempotency, Ids, OperationRun};
+use rdev_webhooks_domain::{IdempotencyKey, IdempotencyKeyError};
 use tokio::time::Instant;
 use tracing::Instrument;
 

@@ -112,7 +112,7 @@ pub fn health_router(
 /// Builds a router for a process that waits for its database: `/healthz`, `/metrics` with a source of
 /// metrics, and 503 for everything else, including `/readyz`. `entropy` generates the request ids.
 pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>) -> Router {
-    let outages = rdev_webhooks_app::Outages::default();
+    let outages = rdev_app::Outages::default();
     let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
     observed(routes::waiting(metrics), observer)
 }

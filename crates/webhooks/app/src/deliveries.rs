@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rdev_access::Ids;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryHistory, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     CancelReason, Delivery, DeliveryId, DeliveryState, ProjectName, RedeliveryRequest, Trigger,
 };
 
-use crate::{Ids, Statistics};
+use crate::Statistics;
 
 /// Redelivers and cancels deliveries. Cheap to clone.
 #[derive(Clone)]

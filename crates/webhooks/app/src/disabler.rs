@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_access::Ids;
+use rdev_app::periodic::{Periodic, Stagger, repeat};
+use rdev_app::{Ambient, Outages};
 use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError, WebhookRepository};
 use rdev_webhooks_domain::{DisabledReason, EventType, Target, Timestamp, WebhookId};
 use tokio_util::sync::CancellationToken;
 
-use crate::periodic::{Periodic, repeat};
-use crate::{Ambient, EventDraft, Ids, Outages, Publisher, Stagger};
+use crate::{EventDraft, Publisher};
 
 /// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -6,8 +6,6 @@
 //! - [`Deliveries`] redelivers and cancels deliveries on request.
 //! - [`Statistics`] records and reports the statistics of webhooks.
 //! - [`feed::Feed`] streams the changes of deliveries.
-//! - [`ApiKeys`] creates, deletes and authenticates API keys.
-//! - [`Idempotency`] executes a repeated request once.
 //! - [`Replays`] starts, counts and cancels replays.
 //! - [`deliver::Worker`] sends due deliveries, [`ReplayRunner`] runs replays, [`Pruner`] removes expired
 //!   data, [`FailingWebhookDisabler`] disables failing webhooks, and [`QueueMonitor`] updates the gauges of
@@ -15,18 +13,13 @@
 //!
 //! [`Services`] is what an API needs. An API reads from the ports directly if a use case would add nothing.
 
-mod ambient;
-mod api_keys;
 mod batcher;
 pub mod deliver;
 mod deliveries;
 mod disabler;
 mod event_types;
 pub mod feed;
-mod idempotency;
 mod metrics;
-mod outages;
-mod periodic;
 mod pruner;
 mod publish;
 mod queue_monitor;
@@ -39,21 +32,16 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use rdev_access::{ApiKeys, Idempotency};
+use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
 
-pub use ambient::{Ambient, SystemClock, SystemEntropy};
-pub use api_keys::{
-    ApiKeyCreated, ApiKeyError, ApiKeyViolation, ApiKeys, AuthenticationError, LastUsedRecorder, NewApiKey,
-};
 pub use deliveries::Deliveries;
 pub use disabler::FailingWebhookDisabler;
 pub use event_types::{
     DraftViolation, EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry, EventViolation,
     MAX_EVENT_TYPES, MAX_SCHEMA_LEN, NewEventType, RegistryRefresher, SchemaViolation,
 };
-pub use idempotency::{Begun, Idempotency, Ids, KEEP_KEYS_FOR, OperationRun};
-pub use outages::{Outages, with_causes};
-pub use periodic::Stagger;
 pub use pruner::Pruner;
 pub use publish::{
     EventDraft, MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, MAX_EVENTS, Producer, PublishError, Publisher,

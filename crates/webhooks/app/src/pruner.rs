@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DeliveryHistory, IdempotencyRepository, StatisticsRepository};
+use rdev_access::ports::IdempotencyRepository;
+use rdev_app::Outages;
+use rdev_app::periodic::{Periodic, Stagger, repeat};
+use rdev_webhooks_domain::ports::{DeliveryHistory, StatisticsRepository};
 use tokio_util::sync::CancellationToken;
-
-use crate::periodic::{Periodic, repeat};
-use crate::{Outages, Stagger};
 
 /// The interval between two passes.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);

@@ -6,16 +6,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use metrics::Counter;
+use rdev_access::Ids;
+use rdev_app::{Ambient, Outages};
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    Access, ApiKeyId, EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp, TraceParent,
-    render_body,
+    Access, ApiKeyId, EventId, EventKey, EventType, NewEvent, ProjectName, Published, Target, Timestamp,
+    TraceParent, render_body,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::metrics::Publishing;
-use crate::{Ambient, EventTypeRegistry, EventViolation, Ids, Outages};
+use crate::{EventTypeRegistry, EventViolation};
 use commits::Call;
 
 pub use commits::PublisherTask;
@@ -250,7 +252,7 @@ impl Publisher {
     ) -> NewEvent {
         let timestamp = draft.timestamp.unwrap_or_else(|| ids.now(&self.ambient).truncated_to_millis());
         NewEvent {
-            id: ids.event_id(&self.ambient, index),
+            id: ids.id(&self.ambient, "event", index, EventId::from_parts),
             body: render_body(&draft.event_type, timestamp, &draft.data),
             key: draft.key,
             event_type: draft.event_type,

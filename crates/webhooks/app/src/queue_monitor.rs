@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Gauge, Unit, describe_gauge, gauge};
+use rdev_app::Outages;
+use rdev_app::periodic::{Periodic, Stagger, repeat};
 use rdev_webhooks_domain::ports::DeliveryQueue;
 use rdev_webhooks_domain::{Circuit, QueueStats, WebhookId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use crate::periodic::{Periodic, repeat};
-use crate::{Outages, Stagger};
 
 /// The interval between two surveys.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Gauge, describe_gauge, gauge};
+use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::Outages;
 use crate::deliver::Heartbeat;
 
 /// The timeout of the database check.

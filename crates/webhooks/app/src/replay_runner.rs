@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_app::Outages;
+use rdev_app::periodic::{Periodic, Stagger, repeat};
 use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{ReplayId, ReplayState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
-use crate::periodic::{Periodic, repeat};
 use crate::spans::{record_duration, unless_in};
-use crate::{Outages, Stagger};
 
 /// The interval at which due replays are read. What finishes between two reads bounds how many deliveries
 /// may wait, see [`Replay::window`](rdev_webhooks_domain::Replay::window).

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rdev_access::Ids;
+use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{
     CancelReason, DeliveryOutcome, Matched, Page, PageRequest, ProjectName, Replay, ReplayFilter, ReplayId,
     ReplaySelection, ReplayState, Timestamp, WebhookId,
 };
-
-use crate::{Ambient, Ids};
 
 /// The parameters of a new replay.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ impl Replays {
         visible_to: Option<&BTreeSet<ProjectName>>,
         ids: Ids,
     ) -> Result<Replay, ReplayError> {
-        let id = ids.replay_id(&self.ambient);
+        let id = ids.id(&self.ambient, "replay", 0, ReplayId::from_parts);
         if ids.may_exist()
             && let Some(begun) = self.repository.get(id).await?
         {

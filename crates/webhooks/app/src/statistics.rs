@@ -8,13 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{StatisticsWindow, Sums};
 use rdev_webhooks_domain::{ProjectName, Settlement, Timestamp, WebhookId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-
-use crate::Outages;
 
 /// How long counters are buffered before they are stored; the second while the database is unavailable.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);

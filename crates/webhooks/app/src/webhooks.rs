@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_access::Ids;
+use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, Dispatcher, Rotated, StoreError, Updated, WebhookRepository,
 };
@@ -18,7 +20,7 @@ use rdev_webhooks_signing::SigningSecret;
 
 use self::error::too_many_subscriptions;
 pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
-use crate::{Ambient, EventDraft, EventTypeRegistry, Ids, Publisher};
+use crate::{EventDraft, EventTypeRegistry, Publisher};
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
 /// meantime.
@@ -94,7 +96,7 @@ impl Webhooks {
     ) -> Result<WebhookCreated, WebhookError> {
         let now = ids.now(&self.ambient);
         let secret = SigningSecret::generate(settings.signing, ids.secret(&self.ambient));
-        let id = ids.webhook_id(&self.ambient);
+        let id = ids.id(&self.ambient, "webhook", 0, WebhookId::from_parts);
         // A repeated request must succeed even if its settings have become invalid since.
         let was_made = ids.may_exist() && self.repository.get(id).await?.is_some();
         let mut violations =

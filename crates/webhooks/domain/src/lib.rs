@@ -12,7 +12,6 @@
 //! deliveries, claims each under a [`Lease`](delivery::Lease), passes it to the [`ports::Dispatcher`], and
 //! settles the outcome. [`delivery::Progress`] holds the rules.
 
-mod api_key;
 mod attempt;
 pub mod delivery;
 mod destination;
@@ -25,7 +24,6 @@ mod filter;
 mod headers;
 pub mod health;
 mod id;
-mod idempotency;
 pub mod ports;
 mod queue;
 mod registered_type;
@@ -38,7 +36,6 @@ mod visibility;
 mod webhook;
 pub mod witness;
 
-pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
     Trigger,
@@ -55,10 +52,9 @@ pub use filter::{DeliveryFilter, EventFilter, WebhookFilter};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};
 pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};
-pub use idempotency::{Fingerprint, IdempotencyKey, IdempotencyKeyError, Operation, RememberedAnswer};
 pub use queue::{
-    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeaseToken, LeasedDelivery,
-    QueueStats, RedeliveryRequest, Settled, Settlement,
+    Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeasedDelivery, QueueStats,
+    RedeliveryRequest, Settled, Settlement,
 };
 pub use registered_type::RegisteredType;
 pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};
@@ -69,7 +65,7 @@ pub use visibility::{scopes, sees_delivery, sees_webhook_of};
 pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookSettings, WebhookState};
 
 pub use rdev_core::{
-    Access, ApiKeyId, Damaged, IdError, Page, PageRequest, ProjectName, ProjectNameError, Scope, ScopeError,
-    Timestamp, TimestampError,
+    Access, ApiKeyId, Damaged, IdError, IdempotencyKey, IdempotencyKeyError, LeaseToken, Page, PageRequest,
+    ProjectName, ProjectNameError, Scope, ScopeError, Timestamp, TimestampError,
 };
 pub use rdev_webhooks_signing as signing;

@@ -10,26 +10,22 @@
 //! Stores keep their own time (the database's, or a [`Clock`] that they are given). Due times and leases are
 //! passed as durations, so that a worker with a wrong clock does no harm.
 
-mod api_key_repository;
 mod delivery_feed;
 mod delivery_history;
 mod delivery_queue;
 mod dispatcher;
 mod event_repository;
 mod event_type_repository;
-mod idempotency_repository;
 mod replay_repository;
 mod statistics_repository;
 mod webhook_repository;
 
-pub use api_key_repository::ApiKeyRepository;
 pub use delivery_feed::DeliveryFeed;
 pub use delivery_history::{DeliveryHistory, Pruned};
 pub use delivery_queue::{Cancellation, DeliveryQueue, Redelivery};
 pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, LocalFault, MAX_LOCAL_WAIT};
 pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
-pub use idempotency_repository::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 pub use rdev_core::{Clock, Entropy, PublicCause, StoreError};
 pub use replay_repository::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;

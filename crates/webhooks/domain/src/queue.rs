@@ -1,7 +1,6 @@
 //! The messages between workers and the delivery queue.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,33 +9,9 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, LastFailure, ProjectName, RateLimit, RetryPolicy, SigningSecrets,
-    Timestamp, TraceParent, Trigger, WebhookId,
+    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, ProjectName, RateLimit, RetryPolicy,
+    SigningSecrets, Timestamp, TraceParent, Trigger, WebhookId,
 };
-
-/// The fencing token of a lease: a random number, new for every claim.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseToken(i64);
-
-impl LeaseToken {
-    /// Creates a token from random bits.
-    #[must_use]
-    pub const fn new(random: i64) -> Self {
-        Self(random)
-    }
-
-    /// Returns the number, for a store.
-    #[must_use]
-    pub const fn as_i64(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Debug for LeaseToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// The webhooks with claimable deliveries.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_access::{ApiKeys, Idempotency};
+use rdev_app::{Ambient, Outages};
 use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::Heartbeat;
 use rdev_webhooks_app::feed::Feed;
-use rdev_webhooks_app::{
-    Ambient, ApiKeys, Deliveries, EventTypeRegistry, Idempotency, Outages, Publisher, Replays, Services,
-    Statistics, Webhooks,
-};
+use rdev_webhooks_app::{Deliveries, EventTypeRegistry, Publisher, Replays, Services, Statistics, Webhooks};
 use rdev_webhooks_dispatch_http::{HttpDispatcher, Options as DispatchOptions, ProxyUrl};
 use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;

@@ -38,15 +38,17 @@ mod database;
 mod store;
 mod system;
 
+/// API keys and idempotent requests.
+pub use rdev_access as access;
+pub use rdev_app::Ambient;
 /// Encryption of secrets at rest.
 pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    Ambient, ApiKeyCreated, ApiKeyError, ApiKeyViolation, ApiKeys, DraftViolation, EventDraft,
-    EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry, EventViolation, Ids, MAX_EVENTS,
-    NewApiKey, NewEventType, NewReplay, PublishError, Publisher, ReplayError, Replays, SchemaViolation,
-    SecretRotated, Services, Statistics, StatisticsError, WebhookCreated, WebhookError, WebhookViolation,
-    Webhooks,
+    DraftViolation, EventDraft, EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry,
+    EventViolation, MAX_EVENTS, NewEventType, NewReplay, PublishError, Publisher, ReplayError, Replays,
+    SchemaViolation, SecretRotated, Services, Statistics, StatisticsError, WebhookCreated, WebhookError,
+    WebhookViolation, Webhooks,
 };
 pub use rdev_webhooks_dispatch_http::{ProxyUrl, ProxyUrlError};
 /// Webhooks, events and deliveries, and the ports for storing and sending them.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository,
-    EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, StoreError,
-    WebhookRepository,
+    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
+    ReplayRepository, StatisticsRepository, StoreError, WebhookRepository,
 };
 #[cfg(feature = "postgres")]
 use rdev_webhooks_store_postgres::{PostgresOptions, PostgresStore};

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rdev_access::{ApiKeys, LastUsedRecorder};
+use rdev_app::Ambient;
+use rdev_app::periodic::Stagger;
 use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    Ambient, ApiKeys, EventDraft, EventTypeRegistry, FailingWebhookDisabler, LastUsedRecorder, Pruner,
-    PublishError, PublisherTask, QueueMonitor, RegistryRefresher, ReplayRunner, Replays, Services, Stagger,
-    StatisticsTask, Webhooks,
+    EventDraft, EventTypeRegistry, FailingWebhookDisabler, Pruner, PublishError, PublisherTask, QueueMonitor,
+    RegistryRefresher, ReplayRunner, Replays, Services, StatisticsTask, Webhooks,
 };
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};

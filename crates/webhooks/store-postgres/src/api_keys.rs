@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
-use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+use rdev_access::ports::ApiKeyRepository;
+use rdev_access::{ApiKey, ApiKeyHash};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Access, ApiKeyId, Page, PageRequest, Timestamp};
 use uuid::Uuid;
 
 use crate::convert::{from_sql_time, texts, to_sql_time};

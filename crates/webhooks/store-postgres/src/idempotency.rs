@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+use rdev_access::{Operation, RememberedAnswer};
 use rdev_keyring::{Keyring, SealedColumn};
-use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
-use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 

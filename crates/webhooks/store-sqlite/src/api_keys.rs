@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
-use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+use rdev_access::ports::ApiKeyRepository;
+use rdev_access::{ApiKey, ApiKeyHash};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Access, ApiKeyId, Page, PageRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError, Row};

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+use rdev_access::{Operation, RememberedAnswer};
 use rdev_keyring::{Keyring, SealedColumn};
-use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
-use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Operation, RememberedAnswer, Timestamp};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Timestamp};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 

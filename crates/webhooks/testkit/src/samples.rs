@@ -15,12 +15,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rdev_access::{ApiKey, ApiKeyHash, ApiKeySecret};
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
-    Access, ApiKey, ApiKeyHash, ApiKeyId, ApiKeySecret, Attempt, AttemptOutcome, CapturedResponse, EventId,
-    EventPattern, LeaseToken, NewEvent, Phases, ProjectName, SigningSecrets, Target, Timestamp, Trigger,
-    Webhook, WebhookId, WebhookSettings, WebhookState, render_body,
+    Access, ApiKeyId, Attempt, AttemptOutcome, CapturedResponse, EventId, EventPattern, LeaseToken, NewEvent,
+    Phases, ProjectName, SigningSecrets, Target, Timestamp, Trigger, Webhook, WebhookId, WebhookSettings,
+    WebhookState, render_body,
 };
 
 /// The data of the example in the API contract.

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
+use rdev_core::with_causes;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -117,19 +118,4 @@ impl<O: SerializeMap> Visit for Fields<O> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.write(field, &format!("{value:?}"));
     }
-}
-
-/// Returns an error and its causes as one text. Omits a cause that its error already contains.
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        source = cause.source();
-    }
-    text
 }

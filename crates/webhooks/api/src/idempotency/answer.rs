@@ -5,7 +5,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use rdev_webhooks_domain::RememberedAnswer;
+use rdev_access::RememberedAnswer;
 use serde::{Deserialize, Serialize};
 
 /// Maximum bytes of a stored body. No response to a POST comes near to it.

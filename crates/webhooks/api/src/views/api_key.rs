@@ -1,7 +1,8 @@
 //! An API key as the API shows it.
 
-use rdev_webhooks_app::ApiKeyCreated;
-use rdev_webhooks_domain::{ApiKey, ApiKeyId, ProjectName, Scope, Timestamp};
+use rdev_access::ApiKey;
+use rdev_access::ApiKeyCreated;
+use rdev_webhooks_domain::{ApiKeyId, ProjectName, Scope, Timestamp};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use utoipa::ToSchema;

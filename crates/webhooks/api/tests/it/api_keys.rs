@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_app::{Ambient, ApiKeys};
-use rdev_webhooks_domain::ApiKeySecret;
+use rdev_access::ApiKeySecret;
+use rdev_access::ApiKeys;
+use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::Clock;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -7,16 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body;
 use futures_util::stream;
+use rdev_access::ports::ApiKeyRepository;
+use rdev_access::{ApiKey, ApiKeyHash};
 use rdev_webhooks_app::Deliveries;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery,
-    StoreError,
+    Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
 };
 use rdev_webhooks_domain::{
-    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId,
-    DeliveryRecord, Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page,
-    PageRequest, ProjectName, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp,
-    WebhookId,
+    ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
+    Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest,
+    ProjectName, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -170,7 +170,7 @@ const DELIVERY_ID: &str = "dlv_01h455vb4pex5vsknk084sn02q";
 
 fn broken(how: Broken) -> Scene {
     Scene::with(|services| {
-        let ambient = rdev_webhooks_app::Ambient {
+        let ambient = rdev_app::Ambient {
             clock: Arc::new(rdev_webhooks_testkit::ManualClock::default()),
             entropy: Arc::new(rdev_webhooks_testkit::SeededEntropy::new(1)),
         };

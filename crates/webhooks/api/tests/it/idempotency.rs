@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
-use rdev_webhooks_app::{Idempotency, Publisher};
-use rdev_webhooks_domain::ports::{
-    Clock, EventRepository, IdempotencyRepository, KeyEnd, KeyRequest, KeyState, Rotated, StoreError,
-    Updated, WebhookRepository,
-};
+use rdev_access::Idempotency;
+use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+use rdev_webhooks_app::Publisher;
+use rdev_webhooks_domain::ports::{Clock, EventRepository, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
     DeliveryCounts, EventFilter, EventId, EventRecord, FailureReason, Health, IdempotencyKey, LeaseToken,
     NewEvent, Page, PageRequest, ProjectName, PublishOutcome, SecretRotation, Settled, SigningSecrets,

@@ -8,11 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
+use rdev_access::{ApiKeys, Idempotency};
+use rdev_app::Ambient;
 use rdev_webhooks_app::feed::Feed;
-use rdev_webhooks_app::{
-    Ambient, ApiKeys, Deliveries, EventTypeRegistry, Idempotency, Publisher, Replays, Services, Statistics,
-    Webhooks,
-};
+use rdev_webhooks_app::{Deliveries, EventTypeRegistry, Publisher, Replays, Services, Statistics, Webhooks};
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     EventTypeRepository, LocalFault, WebhookRepository,
@@ -132,7 +131,7 @@ impl Scene {
             statistics,
             feed,
             heartbeat: rdev_webhooks_app::deliver::Heartbeat::default(),
-            outages: rdev_webhooks_app::Outages::default(),
+            outages: rdev_app::Outages::default(),
         };
         change(&mut services, store.clone(), ambient);
         let options = ApiOptions {

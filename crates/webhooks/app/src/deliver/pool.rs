@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use rdev_app::Ambient;
 use rdev_webhooks_domain::delivery::MAX_ABANDONED;
 use rdev_webhooks_domain::ports::{DispatchReport, Dispatcher};
 use rdev_webhooks_domain::{
@@ -22,9 +23,9 @@ use super::flights::Underway;
 use super::local_faults::LocalFaults;
 use super::redact::redact;
 use super::{decide, prepare};
+use crate::Statistics;
 use crate::metrics::Attempts;
 use crate::spans::{milliseconds, record_duration, record_phase, unless_in};
-use crate::{Ambient, Statistics};
 
 /// A claimed delivery with the begin and the end of its lease, by this process's own clock.
 pub(super) struct Job {

@@ -5,6 +5,7 @@ mod claim;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_app::{Ambient, Outages};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use tokio::sync::mpsc;
@@ -21,7 +22,6 @@ use super::settler::ReleasedSlot;
 use super::share::FairShares;
 use super::{Heartbeat, WorkerOptions};
 use crate::metrics::Scheduling;
-use crate::{Ambient, Outages};
 
 /// Number of webhooks per discovery.
 const DISCOVERY_PAGE_SIZE: u32 = 256;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use rdev_webhooks_domain::{LeaseRef, Settled, Settlement, WebhookId};
 use tokio::sync::mpsc;
@@ -13,10 +14,10 @@ use tracing::{Instrument, Span, field};
 use super::pool::{Action, Outcome};
 use super::recording::Recording;
 use super::standing::Observation;
+use crate::Statistics;
 use crate::batcher::Batcher;
 use crate::metrics::Settling;
 use crate::spans::record_duration;
-use crate::{Outages, Statistics};
 
 /// Maximum number of outcomes per transaction.
 const MAX_BATCH: usize = 256;

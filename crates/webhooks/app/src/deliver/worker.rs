@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_app::{Ambient, Outages};
 use rdev_webhooks_domain::LeaseRef;
 use rdev_webhooks_domain::ports::{DeliveryQueue, Dispatcher};
 use tokio::sync::mpsc;
@@ -16,8 +17,8 @@ use super::pool::PoolTask;
 use super::recording::Recording;
 use super::scheduler::{Scheduler, TaskSlots};
 use super::settler::Settler;
+use crate::Statistics;
 use crate::metrics::Attempts;
-use crate::{Ambient, Outages, Statistics};
 
 /// Deadline of the last database call of an aborted worker.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);

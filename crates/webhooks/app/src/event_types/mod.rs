@@ -13,11 +13,11 @@ mod validate;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{EventTypeRepository, StoreError};
 use rdev_webhooks_domain::{EventPattern, EventType, Timestamp};
 use tokio::sync::Mutex;
 
-use crate::Ambient;
 use checks::Checks;
 use compiled::Compiled;
 use snapshot::Snapshot;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use rdev_app::Outages;
+use rdev_app::periodic::{Periodic, Stagger, repeat};
 use tokio_util::sync::CancellationToken;
 
 use super::EventTypeRegistry;
-use crate::periodic::{Periodic, repeat};
-use crate::{Outages, Stagger};
 
 /// The interval at which the version of the registered types is read.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdev_app::Outages;
 use rdev_webhooks_domain::feed::{ChangePoint, Watched};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, DeliveryStatus, Timestamp};
@@ -12,7 +13,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ACCEPTED_LATE, BATCH, FeedBatch, MAX_AHEAD, Shared};
-use crate::Outages;
 
 /// The interval between two reads of the changes. Under load it grows, so that reading takes at most a
 /// quarter of the time.

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
-use crate::Outages;
 use crate::batcher::Batcher;
 use crate::metrics::Publishing;
 use crate::spans::record_duration;

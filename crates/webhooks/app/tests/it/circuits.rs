@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rdev_access::Ids;
+use rdev_webhooks_app::FailingWebhookDisabler;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{FailingWebhookDisabler, Ids};
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
     Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest, RetryPolicy,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rdev_webhooks_app::Ids;
+use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::{DeliveryStatus, EventPattern, RetryPolicy, Webhook};
 use tokio::time::Instant;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_app::Ambient;
 use rdev_webhooks_app::{
-    Ambient, EventDraft, EventTypeRegistry, MAX_EVENT_DELIVERIES, MAX_EVENTS, PublishError, Publisher,
-    TooLarge,
+    EventDraft, EventTypeRegistry, MAX_EVENT_DELIVERIES, MAX_EVENTS, PublishError, Publisher, TooLarge,
 };
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, NewReplay, ReplayError, ReplayRunner, Replays};
+use rdev_webhooks_app::{NewReplay, ReplayError, ReplayRunner, Replays};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository};
 use rdev_webhooks_domain::replay::MAX_WINDOW;
 use rdev_webhooks_domain::{

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, NewReplay, ReplayRunner, Replays};
+use rdev_webhooks_app::{NewReplay, ReplayRunner, Replays};
 use rdev_webhooks_domain::{Delivery, DeliveryOutcome, DeliveryStatus, RetryPolicy, Timestamp, Webhook};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_app::Ambient;
 use rdev_webhooks_app::deliver::{Heartbeat, Worker, WorkerOptions};
-use rdev_webhooks_app::{Ambient, EventDraft, EventTypeRegistry, Publisher, Statistics, Webhooks};
+use rdev_webhooks_app::{EventDraft, EventTypeRegistry, Publisher, Statistics, Webhooks};
 use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, DispatchReport, DispatchRequest, Dispatcher, EventRepository,
     LocalCause, LocalFault, WebhookRepository,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_app::{Ids, WebhookError, WebhookViolation};
+use rdev_webhooks_app::{WebhookError, WebhookViolation};
 use rdev_webhooks_domain::{
     DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookSettings, WebhookState,
 };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
-    IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
+    DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository, ReplayRepository,
+    StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};

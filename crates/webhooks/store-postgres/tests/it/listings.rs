@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
-};
-use rdev_webhooks_domain::{ApiKeyHash, DeliveryFilter, EventFilter, PageRequest, WebhookFilter};
+use rdev_access::ApiKeyHash;
+use rdev_access::ports::ApiKeyRepository;
+use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
+use rdev_webhooks_domain::{DeliveryFilter, EventFilter, PageRequest, WebhookFilter};
 use tokio::time::timeout;
 
 use crate::store::Scene;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository,
-    EventTypeRepository, IdempotencyRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
+    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, EventTypeRepository,
+    ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::{Access, ApiKey, ApiKeyHash, ApiKeyId, PageRequest, scopes};
+use rdev_access::{ApiKey, ApiKeyHash};
+use rdev_webhooks_domain::{Access, ApiKeyId, PageRequest, scopes};
 
 use super::Harness;
 use super::scene::{DAY, HOUR, MINUTE, Scene, all_pages, first};

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdev_webhooks_domain::ports::{Entropy, KeyEnd, KeyRequest, KeyState};
-use rdev_webhooks_domain::{ApiKeyId, Fingerprint, IdempotencyKey, Operation, RememberedAnswer};
+use rdev_access::ports::{KeyEnd, KeyRequest, KeyState};
+use rdev_access::{Fingerprint, Operation, RememberedAnswer};
+use rdev_webhooks_domain::ports::Entropy;
+use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 

@@ -9,16 +9,17 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rdev_access::ports::{KeyEnd, KeyRequest, KeyState};
+use rdev_access::{ApiKey, ApiKeyHash, Fingerprint, Operation, RememberedAnswer};
 use rdev_webhooks_domain::feed::ChangePoint;
-use rdev_webhooks_domain::ports::{Entropy, KeyEnd, KeyRequest, KeyState};
+use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::replay::ReplayFilter;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
-    ApiKey, ApiKeyHash, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, Fingerprint,
-    HealthEffect, IdempotencyKey, NewEvent, Operation, RateLimit, RegisteredType, RememberedAnswer,
-    ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
-    WebhookState,
+    DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect, IdempotencyKey, NewEvent,
+    RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::Harness;

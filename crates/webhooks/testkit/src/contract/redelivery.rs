@@ -1,9 +1,11 @@
 //! Tests of `DeliveryQueue::redeliver`.
 
-use rdev_webhooks_domain::ports::{Entropy, KeyRequest, KeyState, Redelivery};
+use rdev_access::ports::{KeyRequest, KeyState};
+use rdev_access::{Fingerprint, Operation};
+use rdev_webhooks_domain::ports::{Entropy, Redelivery};
 use rdev_webhooks_domain::{
-    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, Fingerprint, IdempotencyKey,
-    Operation, RedeliveryRequest, Settled, Trigger, WebhookState,
+    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, IdempotencyKey, RedeliveryRequest,
+    Settled, Trigger, WebhookState,
 };
 use tokio::task::JoinSet;
 

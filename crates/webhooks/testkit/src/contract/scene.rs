@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_webhooks_domain::ports::{
-    ApiKeyRepository, DeliveryHistory, DeliveryQueue, EventRepository, IdempotencyRepository,
-    ReplayRepository, Updated, WebhookRepository,
+    DeliveryHistory, DeliveryQueue, EventRepository, ReplayRepository, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,

@@ -1,8 +1,10 @@
 //! [`ApiKeyRepository`] in memory.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
-use rdev_webhooks_domain::{ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+use rdev_access::ports::ApiKeyRepository;
+use rdev_access::{ApiKey, ApiKeyHash};
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{ApiKeyId, Page, PageRequest, Timestamp};
 
 use super::MemoryStore;
 

@@ -1,7 +1,8 @@
 //! [`IdempotencyRepository`] in memory.
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
+use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{IdempotencyKey, LeaseToken};
 
 use super::MemoryStore;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use rdev_access::{ApiKey, ApiKeyHash, Operation, RememberedAnswer};
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
-    ApiKey, ApiKeyHash, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey,
-    EventType, Health, IdempotencyKey, LeaseToken, Operation, ProjectName, Published, RegisteredType,
-    RememberedAnswer, ReplayId, SigningSecrets, Timestamp, TraceParent, Webhook, WebhookId, WebhookState,
+    ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, EventType, Health,
+    IdempotencyKey, LeaseToken, ProjectName, Published, RegisteredType, ReplayId, SigningSecrets, Timestamp,
+    TraceParent, Webhook, WebhookId, WebhookState,
 };
 
 use super::replays::StoredReplay;

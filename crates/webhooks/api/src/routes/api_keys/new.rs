@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rdev_webhooks_app::{ApiKeys, Ids, NewApiKey};
+use rdev_access::{ApiKeys, Ids, NewApiKey};
 use rdev_webhooks_domain::{Access, Scope, scopes};
 use utoipa::ToSchema;
 

@@ -12,10 +12,12 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use rdev_access::ApiKeyHash;
+use rdev_access::{ApiKeys, AuthenticationError};
+use rdev_webhooks_app::Services;
 use rdev_webhooks_app::feed::{FeedBatch, Subscription, WatchError};
-use rdev_webhooks_app::{ApiKeys, AuthenticationError, Services};
 use rdev_webhooks_domain::feed::Watched;
-use rdev_webhooks_domain::{ApiKeyHash, DeliveryFilter, Timestamp};
+use rdev_webhooks_domain::{DeliveryFilter, Timestamp};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 

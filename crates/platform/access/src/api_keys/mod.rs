@@ -6,13 +6,12 @@ mod last_used;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
-use rdev_webhooks_domain::{
-    Access, ApiKey, ApiKeyHash, ApiKeyId, ApiKeySecret, Page, PageRequest, Scope, Timestamp,
-};
+use rdev_app::Ambient;
+use rdev_core::{Access, ApiKeyId, Page, PageRequest, Scope, StoreError, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::{Ambient, Ids};
+use crate::ports::ApiKeyRepository;
+use crate::{ApiKey, ApiKeyHash, ApiKeySecret, Ids};
 use cache::Cache;
 pub use last_used::LastUsedRecorder;
 
@@ -133,7 +132,7 @@ impl ApiKeys {
         }
         let secret = ApiKeySecret::generate(ids.secret(&self.ambient));
         let key = ApiKey {
-            id: ids.api_key_id(&self.ambient),
+            id: ids.id(&self.ambient, "api key", 0, ApiKeyId::from_parts),
             name: new.name,
             hint: secret.hint(),
             access: Arc::new(new.access),

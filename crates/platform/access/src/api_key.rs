@@ -5,11 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
+use rdev_core::{Access, ApiKeyId, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-
-use crate::{Access, ApiKeyId, Timestamp};
 
 const PREFIX: &str = "rdev_";
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

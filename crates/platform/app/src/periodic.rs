@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::Entropy;
+use rdev_core::Entropy;
 use tokio_util::sync::CancellationToken;
 
 /// The longest random delay of a first pass.
@@ -26,21 +26,22 @@ impl Stagger {
     }
 
     /// Returns the delay of a task that runs at this interval.
-    pub(crate) fn delay(&self, interval: Duration) -> Duration {
+    #[must_use]
+    pub fn delay(&self, interval: Duration) -> Duration {
         let fraction = self.entropy.as_ref().map_or(0.0, |entropy| entropy.fraction());
         (interval / MAX_DELAY_OF_INTERVAL).min(MAX_DELAY).mul_f64(fraction)
     }
 }
 
 /// Work that is repeated.
-pub(crate) trait Periodic: Send {
+pub trait Periodic: Send {
     /// Runs one pass, and returns the pause until the next one. It must be safe to drop at any time.
     fn run_once(&mut self) -> impl Future<Output = Duration> + Send;
 }
 
 /// Runs the first pass after `delay`, and further ones after their pauses, until `drain`. It ends at once
 /// then, even within a pass.
-pub(crate) async fn repeat(mut work: impl Periodic, delay: Duration, drain: &CancellationToken) {
+pub async fn repeat(mut work: impl Periodic, delay: Duration, drain: &CancellationToken) {
     let passes = async {
         sleep(delay).await;
         loop {

@@ -10,10 +10,11 @@ mod ids;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState, StoreError};
-use rdev_webhooks_domain::{Fingerprint, IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
+use rdev_app::{Ambient, Outages};
+use rdev_core::{IdempotencyKey, LeaseToken, StoreError};
 
-use crate::{Ambient, Outages};
+use crate::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
+use crate::{Fingerprint, Operation, RememberedAnswer};
 
 pub use ids::Ids;
 

@@ -1,9 +1,10 @@
 //! The ids, the secrets and the time of an operation.
 
-use rdev_webhooks_domain::{ApiKeyId, EventId, IdempotencyKey, Operation, ReplayId, Timestamp, WebhookId};
+use rdev_app::Ambient;
+use rdev_core::{IdempotencyKey, Timestamp};
 use sha2::{Digest, Sha256};
 
-use crate::Ambient;
+use crate::Operation;
 
 /// The source of an operation's ids and secrets, and its time. The use cases that create something take it as
 /// an argument.
@@ -21,29 +22,6 @@ struct Execution {
     is_repeated: bool,
 }
 
-/// The purpose of derived bytes. Bytes for different purposes are independent.
-#[derive(Debug, Clone, Copy)]
-enum Purpose {
-    ApiKey,
-    Event,
-    Replay,
-    Secret,
-    Webhook,
-}
-
-impl Purpose {
-    /// Returns the label that is hashed. It never changes: a newer program may run an operation again.
-    const fn label(self) -> &'static [u8] {
-        match self {
-            Self::ApiKey => b"api key",
-            Self::Event => b"event",
-            Self::Replay => b"replay",
-            Self::Secret => b"secret",
-            Self::Webhook => b"webhook",
-        }
-    }
-}
-
 impl Ids {
     /// Returns a source without an idempotency key.
     #[must_use]
@@ -57,60 +35,60 @@ impl Ids {
     }
 
     /// Returns the idempotency key.
-    pub(crate) fn key(&self) -> Option<IdempotencyKey> {
+    #[must_use]
+    pub fn key(&self) -> Option<IdempotencyKey> {
         self.0.map(|execution| execution.key)
     }
 
     /// Returns true if the operation may have been executed before, perhaps only in part.
-    pub(crate) fn may_exist(&self) -> bool {
+    #[must_use]
+    pub fn may_exist(&self) -> bool {
         self.0.is_some_and(|execution| execution.is_repeated)
     }
 
     /// Returns the time of the operation: under a key always that of its first execution.
-    pub(crate) fn now(&self, ambient: &Ambient) -> Timestamp {
+    #[must_use]
+    pub fn now(&self, ambient: &Ambient) -> Timestamp {
         self.0.map_or_else(|| ambient.now(), |execution| execution.operation.at)
     }
 
-    /// Returns the id of the `index`-th event of the operation.
-    pub(crate) fn event_id(&self, ambient: &Ambient, index: usize) -> EventId {
-        EventId::from_parts(self.now(ambient), self.bytes(ambient, Purpose::Event, index))
-    }
-
-    pub(crate) fn webhook_id(&self, ambient: &Ambient) -> WebhookId {
-        WebhookId::from_parts(self.now(ambient), self.bytes(ambient, Purpose::Webhook, 0))
-    }
-
-    pub(crate) fn api_key_id(&self, ambient: &Ambient) -> ApiKeyId {
-        ApiKeyId::from_parts(self.now(ambient), self.bytes(ambient, Purpose::ApiKey, 0))
-    }
-
-    pub(crate) fn replay_id(&self, ambient: &Ambient) -> ReplayId {
-        ReplayId::from_parts(self.now(ambient), self.bytes(ambient, Purpose::Replay, 0))
+    /// Returns the `index`-th id of the operation with this label. `from_parts` creates the id from its time
+    /// and its random bytes. Ids with different labels are independent. A label never changes: a newer program
+    /// may run an operation again.
+    pub fn id<T>(
+        &self,
+        ambient: &Ambient,
+        label: &'static str,
+        index: usize,
+        from_parts: impl FnOnce(Timestamp, [u8; 10]) -> T,
+    ) -> T {
+        from_parts(self.now(ambient), self.bytes(ambient, label, index))
     }
 
     /// Returns the random bytes of the operation's secret.
-    pub(crate) fn secret<const N: usize>(&self, ambient: &Ambient) -> [u8; N] {
-        self.bytes(ambient, Purpose::Secret, 0)
+    #[must_use]
+    pub fn secret<const N: usize>(&self, ambient: &Ambient) -> [u8; N] {
+        self.bytes(ambient, "secret", 0)
     }
 
-    fn bytes<const N: usize>(&self, ambient: &Ambient, purpose: Purpose, index: usize) -> [u8; N] {
+    fn bytes<const N: usize>(&self, ambient: &Ambient, label: &str, index: usize) -> [u8; N] {
         match &self.0 {
             None => ambient.entropy.bytes(),
-            Some(execution) => derive(&execution.operation.seed, purpose, index),
+            Some(execution) => derive(&execution.operation.seed, label, index),
         }
     }
 }
 
 /// Derives bytes in blocks of `SHA-256(seed ‖ index ‖ block ‖ label)`. It uses no library's generator, whose
 /// output may change in its next release.
-fn derive<const N: usize>(seed: &[u8], purpose: Purpose, index: usize) -> [u8; N] {
+fn derive<const N: usize>(seed: &[u8], label: &str, index: usize) -> [u8; N] {
     let mut bytes = [0; N];
     for (block, chunk) in (0_u64..).zip(bytes.chunks_mut(32)) {
         let digest = Sha256::new()
             .chain_update(seed)
             .chain_update((index as u64).to_be_bytes())
             .chain_update(block.to_be_bytes())
-            .chain_update(purpose.label())
+            .chain_update(label)
             .finalize();
         chunk.copy_from_slice(&digest[..chunk.len()]);
     }
@@ -119,9 +97,10 @@ fn derive<const N: usize>(seed: &[u8], purpose: Purpose, index: usize) -> [u8; N
 
 #[cfg(test)]
 mod tests {
-    use rdev_webhooks_domain::Fingerprint;
+    use rdev_core::ApiKeyId;
 
     use super::*;
+    use crate::Fingerprint;
 
     fn operation(seed: u8) -> Operation {
         let at = Timestamp::from_millis(1_736_937_000_123);
@@ -136,9 +115,13 @@ mod tests {
     fn a_repeated_operation_has_the_same_ids_secrets_and_time() {
         let ambient = Ambient::system();
         let created = |ids: Ids| {
-            let keys = (ids.webhook_id(&ambient), ids.api_key_id(&ambient), ids.replay_id(&ambient));
-            let events = [0, 1, 2].map(|index| ids.event_id(&ambient, index));
-            (ids.now(&ambient), keys, events, ids.secret::<70>(&ambient))
+            let id = |label, index| ids.id(&ambient, label, index, ApiKeyId::from_parts);
+            (
+                ids.now(&ambient),
+                id("one", 0),
+                [0, 1, 2].map(|index| id("many", index)),
+                ids.secret::<70>(&ambient),
+            )
         };
         let (one, again, other) = (created(ids(1, false)), created(ids(1, true)), created(ids(2, false)));
         assert_eq!(one, again);
@@ -146,7 +129,7 @@ mod tests {
         assert!(one.1 != other.1 && one.2 != other.2 && one.3 != other.3);
         assert!(one.2[0] != one.2[1] && one.2[1] != one.2[2], "each event has an id of its own");
         assert_ne!(one.3[..32], one.3[32..64], "no block repeats");
-        assert_ne!(derive::<32>(&[1; 32], Purpose::Webhook, 0), derive::<32>(&[1; 32], Purpose::Event, 0));
+        assert_ne!(one.1, one.2[0], "each label has ids of its own");
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
-use rdev_webhooks_domain::ports::{Clock, Entropy};
-use rdev_webhooks_domain::{LeaseToken, Timestamp};
+use rdev_core::{Clock, Entropy, LeaseToken, Timestamp};
 
 /// The clock and the randomness of the use cases.
 #[derive(Clone)]
@@ -23,11 +22,15 @@ impl Ambient {
         Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
+    /// Returns the time of the clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub(crate) fn lease_token(&self) -> LeaseToken {
+    /// Returns a new token of a lease.
+    #[must_use]
+    pub fn lease_token(&self) -> LeaseToken {
         LeaseToken::new(i64::from_le_bytes(self.entropy.bytes()))
     }
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
+use rdev_core::{ApiKeyId, Page, PageRequest, StoreError, Timestamp};
 
-use super::StoreError;
-use crate::{ApiKey, ApiKeyHash, ApiKeyId, Page, PageRequest, Timestamp};
+use crate::{ApiKey, ApiKeyHash};
 
 /// The stored API keys: their rights, and the hashes by which they are found.
 #[async_trait]

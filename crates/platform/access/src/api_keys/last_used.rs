@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use rdev_webhooks_domain::ports::ApiKeyRepository;
-use rdev_webhooks_domain::{ApiKeyId, Timestamp};
+use rdev_app::Outages;
+use rdev_core::{ApiKeyId, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::Outages;
+use crate::ports::ApiKeyRepository;
 
 /// The task that records the last uses of keys. The caller runs and joins it.
 pub struct LastUsedRecorder {

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{ApiKeyRepository, StoreError};
-use rdev_webhooks_domain::{ApiKey, ApiKeyHash, ApiKeyId};
+use rdev_core::{ApiKeyId, StoreError};
 use tokio::time::Instant;
+
+use crate::ports::ApiKeyRepository;
+use crate::{ApiKey, ApiKeyHash};
 
 /// The lifetime of a cache entry.
 const ENTRY_TTL: Duration = Duration::from_secs(1);
@@ -110,23 +112,32 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use rdev_core::{Access, Timestamp};
+
     use super::*;
+    use crate::ApiKeySecret;
 
     #[tokio::test(start_paused = true)]
     async fn unknown_keys_take_limited_room_and_evict_no_known_key() {
         let mut entries = Entries::default();
         let read_at = Instant::now();
-        let key = rdev_webhooks_testkit::samples::api_key(
-            &rdev_webhooks_testkit::SeededEntropy::new(1),
-            rdev_webhooks_domain::Timestamp::EPOCH,
-        );
-        entries.by_hash.insert(key.1, Entry { key: Some(Arc::new(key.0)), read_at });
+        let secret = ApiKeySecret::generate([1; 24]);
+        let key = ApiKey {
+            id: ApiKeyId::from_parts(Timestamp::EPOCH, [1; 10]),
+            name: None,
+            hint: secret.hint(),
+            access: Arc::new(Access::administrator()),
+            created_at: Timestamp::EPOCH,
+            expires_at: None,
+            last_used_at: None,
+        };
+        entries.by_hash.insert(secret.hash(), Entry { key: Some(Arc::new(key)), read_at });
         for unknown in 0..3 * MAX_ENTRIES {
             assert!(entries.make_room());
             let hash = ApiKeyHash::of(&unknown.to_le_bytes());
             entries.by_hash.insert(hash, Entry { key: None, read_at });
             assert!(entries.by_hash.len() <= MAX_ENTRIES);
         }
-        assert!(entries.by_hash.contains_key(&key.1));
+        assert!(entries.by_hash.contains_key(&secret.hash()));
     }
 }

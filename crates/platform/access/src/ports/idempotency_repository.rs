@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rdev_core::{IdempotencyKey, LeaseToken, StoreError};
 
-use super::StoreError;
-use crate::{IdempotencyKey, LeaseToken, Operation, RememberedAnswer};
+use crate::{Operation, RememberedAnswer};
 
 /// The stored idempotency keys, with the request and the response of each.
 #[async_trait]

@@ -1,0 +1,20 @@
+//! API keys and idempotent requests, for every domain of rdev.
+//!
+//! - [`ApiKeys`] creates, deletes and authenticates API keys.
+//! - [`Idempotency`] executes a repeated request once. The use cases of a domain take the [`Ids`] of the
+//!   request's operation.
+//!
+//! A store implements the [`ports`].
+
+mod api_key;
+mod api_keys;
+mod idempotency;
+mod operation;
+pub mod ports;
+
+pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
+pub use api_keys::{
+    ApiKeyCreated, ApiKeyError, ApiKeyViolation, ApiKeys, AuthenticationError, LastUsedRecorder, NewApiKey,
+};
+pub use idempotency::{Begun, Idempotency, Ids, KEEP_KEYS_FOR, OperationRun};
+pub use operation::{Fingerprint, Operation, RememberedAnswer};
