@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rdev_process::program;
 use rdev_webhooks::access::Ids;
-use rdev_webhooks::domain::{DeliveryId, DeliveryState, DestinationPolicy, PageRequest, WebhookSettings};
+use rdev_webhooks::domain::{
+    Access, DeliveryId, DeliveryState, DestinationPolicy, PageRequest, WebhookSettings,
+};
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Ambient, Database, EventDraft, RdevWebhooks, WorkerOptions};
 use tokio::sync::mpsc;
@@ -108,7 +110,8 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
 /// Waits until the attempt is recorded, and describes the next step.
 async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Result<String, Box<dyn Error>> {
     loop {
-        let record = system.services().history.get(id).await?.ok_or("the delivery was not found")?;
+        let found = system.services().history.get(Access::everything(), id).await?;
+        let record = found.ok_or("the delivery was not found")?;
         match record.delivery.state {
             DeliveryState::Pending { .. } | DeliveryState::InFlight { .. } => {
                 tokio::time::sleep(Duration::from_millis(5)).await;

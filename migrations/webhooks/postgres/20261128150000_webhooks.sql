@@ -80,6 +80,12 @@ CREATE INDEX webhooks_by_disabled_at_id ON rdev_webhooks.webhooks (disabled_at, 
 CREATE INDEX webhooks_by_id ON rdev_webhooks.webhooks (id)
     WHERE holds_deliveries AND disabled_at IS NULL AND deleted_at IS NULL;
 
+-- Returns whether a caller sees a webhook that takes the events of `projects`, '{}' standing for all. A caller
+-- with `visible_to` sees those that take only events of these projects; every other caller sees all.
+CREATE FUNCTION rdev_webhooks.is_visible(projects text[], visible_to text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT visible_to IS NULL OR (projects <> '{}' AND projects <@ visible_to) $$;
+
 -- Subscriptions: a row for each pattern and project of an enabled webhook, '' standing for all projects.
 -- Derived from the row in `webhooks` and changed with it; publishing reads nothing else.
 CREATE TABLE rdev_webhooks.subscriptions (

@@ -104,10 +104,11 @@ CREATE TABLE webhooks_webhooks (
 CREATE INDEX webhooks_webhooks_by_disabled_at_id ON webhooks_webhooks (disabled_at, id)
     WHERE disabled_at IS NOT NULL AND deleted_at IS NULL;
 
--- The projects of each webhook. A list that cannot be read counts as one unknown project.
+-- The projects of each webhook. A webhook that takes the events of all projects, or whose list cannot be read,
+-- counts as one of an unknown project: a project-scoped caller sees the webhooks that are all of its projects.
 CREATE VIEW webhooks_webhook_projects (webhook_id, project) AS
     SELECT w.id, p.value
-    FROM webhooks_webhooks AS w, json_each(iif(json_valid(w.projects), w.projects, '[0]')) AS p;
+    FROM webhooks_webhooks AS w, json_each(iif(json_valid(w.projects) AND w.projects <> '[]', w.projects, '[0]')) AS p;
 
 -- The subscriptions of the webhooks that are not deleted, by the properties of an event.
 CREATE TABLE webhooks_subscriptions (

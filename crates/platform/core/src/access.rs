@@ -85,6 +85,14 @@ pub struct Access {
 }
 
 impl Access {
+    /// Returns the access of the service itself, which sees everything. It has no scopes: only requests need
+    /// them.
+    #[must_use]
+    pub fn everything() -> &'static Self {
+        static EVERYTHING: Access = Access { scopes: BTreeSet::new(), projects: None };
+        &EVERYTHING
+    }
+
     /// Returns the access of an administrator: to everything.
     #[must_use]
     pub fn administrator() -> Self {

@@ -1,12 +1,11 @@
 //! Redelivers and cancels deliveries on request.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rdev_access::Ids;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryHistory, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    CancelReason, Delivery, DeliveryId, DeliveryState, ProjectName, RedeliveryRequest, Trigger,
+    Access, CancelReason, Delivery, DeliveryId, DeliveryState, RedeliveryRequest, Trigger,
 };
 
 use crate::Statistics;
@@ -31,29 +30,29 @@ impl Deliveries {
     }
 
     /// Makes an attempt due now, only once under one idempotency key. Returns `None` if the delivery does
-    /// not exist, or if a caller with the projects `visible_to` cannot see it.
+    /// not exist, or if the caller does not see it.
     pub async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
-        visible_to: Option<BTreeSet<ProjectName>>,
         ids: Ids,
     ) -> Result<Option<Redelivery>, StoreError> {
-        let request = RedeliveryRequest { trigger: Trigger::Manual, visible_to, key: ids.key() };
-        self.queue.redeliver(id, &request).await
+        let request = RedeliveryRequest { trigger: Trigger::Manual, key: ids.key() };
+        self.queue.redeliver(access, id, &request).await
     }
 
     /// Cancels a pending or retrying delivery. Returns `None` as [`Self::redeliver`] does.
     pub async fn cancel(
         &self,
+        access: &Access,
         id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
         ids: Ids,
     ) -> Result<Option<Cancellation>, StoreError> {
-        let answer = self.queue.cancel(id, visible_to).await?;
+        let answer = self.queue.cancel(access, id).await?;
         match &answer {
             Some(Cancellation::Cancelled(delivery)) => self.statistics.cancelled(delivery.webhook_id),
             Some(Cancellation::Ended) if ids.may_exist() => {
-                let ended = self.history.get(id).await?.map(|record| record.delivery);
+                let ended = self.history.get(access, id).await?.map(|record| record.delivery);
                 // Most likely by the same request, which was interrupted before its response.
                 if let Some(delivery) = ended.filter(was_asked_for) {
                     return Ok(Some(Cancellation::Cancelled(delivery)));

@@ -260,7 +260,7 @@ impl Publisher {
             timestamp,
             traceparent: draft.traceparent,
             target,
-            visible_to: producer.access.clone(),
+            producer: producer.access.clone(),
         }
     }
 
@@ -278,7 +278,7 @@ impl Publisher {
     async fn store_missing(&self, events: Vec<NewEvent>) -> Result<Vec<Published>, PublishError> {
         let (mut before, mut missing) = (Vec::with_capacity(events.len()), Vec::new());
         for event in events {
-            let found = self.store.get(event.id).await;
+            let found = self.store.get(Access::everything(), event.id).await;
             let found = found.map_err(|error| {
                 self.outages.store_failed("publish", &error);
                 PublishError::Store(Arc::new(error))

@@ -7,7 +7,7 @@ use rdev_access::Ids;
 use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryOutcome, Matched, Page, PageRequest, ProjectName, Replay, ReplayFilter, ReplayId,
+    Access, CancelReason, DeliveryOutcome, Matched, Page, PageRequest, ProjectName, Replay, ReplayId,
     ReplaySelection, ReplayState, Timestamp, WebhookId,
 };
 
@@ -74,23 +74,18 @@ impl Replays {
         Ok((selection, matched))
     }
 
-    /// Starts a replay; with `visible_to`, only if a caller with these projects can see the webhook. A
-    /// repeated request under an idempotency key returns the replay that it started before.
-    pub async fn begin(
-        &self,
-        new: NewReplay,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-        ids: Ids,
-    ) -> Result<Replay, ReplayError> {
+    /// Starts a replay of a webhook that the caller sees. A repeated request under an idempotency key returns the
+    /// replay that it started before.
+    pub async fn begin(&self, access: &Access, new: NewReplay, ids: Ids) -> Result<Replay, ReplayError> {
         let id = ids.id(&self.ambient, "replay", 0, ReplayId::from_parts);
         if ids.may_exist()
-            && let Some(begun) = self.repository.get(id).await?
+            && let Some(begun) = self.repository.get(access, id).await?
         {
             return Ok(begun);
         }
         let (selection, matched) = self.count(new, ids).await?;
         let replay = Replay::new(id, selection, matched);
-        match self.repository.begin(&replay, visible_to).await? {
+        match self.repository.begin(access, &replay).await? {
             ReplayBegun::Started => {
                 let webhook = replay.selection.webhook_id;
                 tracing::info!(replay = %replay.id, %webhook, deliveries = matched.deliveries, "replay started");
@@ -102,23 +97,24 @@ impl Replays {
         }
     }
 
-    /// Returns a replay.
-    pub async fn get(&self, id: ReplayId) -> Result<Replay, ReplayError> {
-        self.repository.get(id).await?.ok_or(ReplayError::NotFound)
+    /// Returns a replay that the caller sees.
+    pub async fn get(&self, access: &Access, id: ReplayId) -> Result<Replay, ReplayError> {
+        self.repository.get(access, id).await?.ok_or(ReplayError::NotFound)
     }
 
-    /// Returns a page of replays, newest first.
+    /// Returns a page of the webhook's replays that the caller sees, newest first.
     pub async fn list(
         &self,
-        filter: &ReplayFilter,
+        access: &Access,
+        webhook: WebhookId,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, ReplayError> {
-        Ok(self.repository.list(filter, page).await?)
+        Ok(self.repository.list(access, webhook, page).await?)
     }
 
     /// Cancels a running replay: it queues no more deliveries; those already queued go on.
-    pub async fn cancel(&self, id: ReplayId, ids: Ids) -> Result<Replay, ReplayError> {
-        match self.repository.cancel(id).await? {
+    pub async fn cancel(&self, access: &Access, id: ReplayId, ids: Ids) -> Result<Replay, ReplayError> {
+        match self.repository.cancel(access, id).await? {
             None => Err(ReplayError::NotFound),
             // Most likely by the same request, which was interrupted before its response.
             Some(ReplayCancelled::Ended(replay)) if ids.may_exist() && was_asked_for(&replay) => Ok(replay),

@@ -4,14 +4,14 @@
 //! cost a delivery next to nothing. A process that is killed loses the last second of its statistics, and
 //! nothing else.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{StatisticsWindow, Sums};
-use rdev_webhooks_domain::{ProjectName, Settlement, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Access, Settlement, Timestamp, WebhookId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -123,19 +123,19 @@ impl Statistics {
         self.buffer.count(webhook, |sums| sums.cancelled = sums.cancelled.saturating_add(1));
     }
 
-    /// Returns the statistics of a webhook, without those recorded before `not_before`. With `visible_to`,
-    /// the backlog counts only events of these projects.
+    /// Returns the statistics of a webhook, without those recorded before `not_before`. The backlog
+    /// counts only events that the caller sees.
     pub async fn read(
         &self,
+        access: &Access,
         webhook: WebhookId,
         window: StatisticsWindow,
         not_before: Option<Timestamp>,
-        visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<rdev_webhooks_domain::statistics::Statistics, StatisticsError> {
         if window.as_duration() > self.keep {
             return Err(StatisticsError::WindowTooLong(self.keep));
         }
-        Ok(self.repository.read(webhook, window, not_before, visible_to).await?)
+        Ok(self.repository.read(access, webhook, window, not_before).await?)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::statistics;
+use rdev_webhooks_domain::{Access, statistics};
 
 use super::*;
 
@@ -27,10 +27,10 @@ impl StatisticsRepository for Repository {
 
     async fn read(
         &self,
+        _: &Access,
         _: WebhookId,
         _: StatisticsWindow,
         _: Option<Timestamp>,
-        _: Option<&BTreeSet<ProjectName>>,
     ) -> Result<statistics::Statistics, StoreError> {
         unreachable!("nothing is read here")
     }
@@ -127,7 +127,7 @@ async fn the_number_of_waiting_webhooks_is_bounded() {
 #[tokio::test]
 async fn a_window_beyond_the_retention_is_refused() {
     let (_, statistics, _task) = over(Vec::new());
-    let refused = statistics.read(webhook(1), StatisticsWindow::DAY, None, None).await;
+    let refused = statistics.read(Access::everything(), webhook(1), StatisticsWindow::DAY, None).await;
     let refused = refused.unwrap_err();
     assert!(matches!(refused, StatisticsError::WindowTooLong(_)));
     assert_eq!(refused.to_string(), "must not exceed the retention of 1h");

@@ -2,7 +2,6 @@
 
 mod error;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, Dispatcher, Rotated, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Delivery, DeliveryId, DeliveryState, DisabledReason, EndpointUrl, EventPattern, EventType, Health, Page,
-    PageRequest, ProjectName, SecretRotation, SigningSecrets, Target, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId, WebhookSettings, WebhookState,
+    Access, Delivery, DeliveryId, DeliveryState, DisabledReason, EndpointUrl, EventPattern, EventType,
+    Health, Page, PageRequest, SecretRotation, SigningSecrets, Target, Timestamp, Webhook, WebhookFilter,
+    WebhookId, WebhookSettings, WebhookState,
 };
 use rdev_webhooks_signing::SigningSecret;
 
@@ -98,7 +97,7 @@ impl Webhooks {
         let secret = SigningSecret::generate(settings.signing, ids.secret(&self.ambient));
         let id = ids.id(&self.ambient, "webhook", 0, WebhookId::from_parts);
         // A repeated request must succeed even if its settings have become invalid since.
-        let was_made = ids.may_exist() && self.repository.get(id).await?.is_some();
+        let was_made = ids.may_exist() && self.repository.get(Access::everything(), id).await?.is_some();
         let mut violations =
             if was_made { Vec::new() } else { self.validate(Some(&settings.url), &settings.events).await };
         if !was_made {
@@ -128,18 +127,19 @@ impl Webhooks {
         Ok(WebhookCreated { webhook, secret })
     }
 
-    /// Returns a webhook.
-    pub async fn get(&self, id: WebhookId) -> Result<Webhook, WebhookError> {
-        self.repository.get(id).await?.ok_or(WebhookError::NotFound)
+    /// Returns a webhook that the caller sees.
+    pub async fn get(&self, access: &Access, id: WebhookId) -> Result<Webhook, WebhookError> {
+        self.repository.get(access, id).await?.ok_or(WebhookError::NotFound)
     }
 
-    /// Returns a page of webhooks, newest first.
+    /// Returns a page of the webhooks that the caller sees, newest first.
     pub async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, WebhookError> {
-        Ok(self.repository.list(filter, page).await?)
+        Ok(self.repository.list(access, filter, page).await?)
     }
 
     /// Returns the health of the webhooks' endpoints in the same order, and the time at which it holds.
@@ -187,22 +187,21 @@ impl Webhooks {
     }
 
     /// Rotates a webhook's secret; the previous one signs as well for `overlap`. With `versions`, fails
-    /// unless the webhook has one of these versions, which its caller has seen; with `visible_to`, fails
-    /// unless a caller with these projects can see the webhook.
+    /// unless the webhook has one of these versions, which its caller has seen.
     pub async fn rotate_secret(
         &self,
+        access: &Access,
         id: WebhookId,
         overlap: Duration,
         versions: Option<Vec<u64>>,
-        visible_to: Option<BTreeSet<ProjectName>>,
         ids: Ids,
     ) -> Result<SecretRotated, WebhookError> {
-        let signing = self.get(id).await?.settings.signing;
+        let signing = self.get(access, id).await?.settings.signing;
         let secret = SigningSecret::generate(signing, ids.secret(&self.ambient));
         let at = ids.now(&self.ambient);
         let previous_until = (!overlap.is_zero()).then(|| at + overlap);
-        let rotation = SecretRotation { secret, previous_until, at, versions, visible_to };
-        match self.repository.rotate_secret(id, &rotation).await? {
+        let rotation = SecretRotation { secret, previous_until, at, versions };
+        match self.repository.rotate_secret(access, id, &rotation).await? {
             Rotated::Applied(webhook) => {
                 tracing::info!(webhook = %id, "webhook secret rotated");
                 Ok(SecretRotated { webhook: *webhook, secret: rotation.secret })
@@ -212,9 +211,15 @@ impl Webhooks {
         }
     }
 
-    /// Deletes a webhook: its waiting deliveries are cancelled, its history stays.
-    pub async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<(), WebhookError> {
-        match self.repository.delete(id, deletion).await? {
+    /// Deletes a webhook: its waiting deliveries are cancelled, its history stays. With `versions`, fails unless
+    /// the webhook has one of these versions.
+    pub async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<(), WebhookError> {
+        match self.repository.delete(access, id, versions).await? {
             Updated::Applied => {
                 tracing::info!(webhook = %id, "webhook deleted");
                 Ok(())
@@ -224,25 +229,16 @@ impl Webhooks {
         }
     }
 
-    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to. With `visible_to`,
-    /// fails unless a caller with these projects can see the webhook.
-    pub async fn test(
-        &self,
-        id: WebhookId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-        ids: Ids,
-    ) -> Result<Delivery, WebhookError> {
+    /// Sends a signed `webhook.test` event to one webhook, whatever it subscribes to.
+    pub async fn test(&self, access: &Access, id: WebhookId, ids: Ids) -> Result<Delivery, WebhookError> {
         for index in 0..MAX_TEST_TRIES {
-            let webhook = self.get(id).await?;
-            if visible_to.is_some_and(|mine| !webhook.is_confined_to(mine)) {
-                return Err(WebhookError::NotFound);
-            }
+            let webhook = self.get(access, id).await?;
             // Its projects may change before the event is stored: send it to the version that was checked.
-            let target = match visible_to {
+            let target = match access.projects {
                 None => Target::Webhook(id),
                 Some(_) => Target::WebhookAt(id, webhook.version),
             };
-            if let Some(delivery) = self.try_test(&webhook, target, ids, index).await? {
+            if let Some(delivery) = self.try_test(access, &webhook, target, ids, index).await? {
                 return Ok(delivery);
             }
         }
@@ -253,6 +249,7 @@ impl Webhooks {
     /// Sends a test event; returns `None` if it reached no webhook.
     async fn try_test(
         &self,
+        access: &Access,
         webhook: &Webhook,
         target: Target,
         ids: Ids,
@@ -278,7 +275,7 @@ impl Webhooks {
         }
         let delivery = DeliveryId::derive(published.id, id);
         // The delivery is stored by now, so the response does not depend on reading it.
-        if let Ok(Some(record)) = self.history.get(delivery).await {
+        if let Ok(Some(record)) = self.history.get(access, delivery).await {
             return Ok(Some(record.delivery));
         }
         Ok(Some(Delivery {

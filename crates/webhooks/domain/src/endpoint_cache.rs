@@ -28,13 +28,24 @@ enum Entry {
 }
 
 impl EndpointCache {
-    /// Returns a webhook's target, if its version is acceptable.
+    /// Returns the targets of these webhooks in these versions, and the webhooks that must be read. No other
+    /// version is returned: a newer one may be of a transaction that was rolled back.
     #[must_use]
-    pub fn get(&self, id: WebhookId, accepts: impl FnOnce(u64) -> bool) -> Option<Arc<DeliveryTarget>> {
-        match self.lock().get(&id)? {
-            Entry::Readable(target) if accepts(target.version) => Some(Arc::clone(target)),
-            _ => None,
+    pub fn get_all(
+        &self,
+        versions: &HashMap<WebhookId, u64>,
+    ) -> (HashMap<WebhookId, Arc<DeliveryTarget>>, Vec<WebhookId>) {
+        let (mut found, mut missing) = (HashMap::with_capacity(versions.len()), Vec::new());
+        let entries = self.lock();
+        for (id, version) in versions {
+            match entries.get(id) {
+                Some(Entry::Readable(target)) if target.version == *version => {
+                    found.insert(*id, Arc::clone(target));
+                }
+                _ => missing.push(*id),
+            }
         }
+        (found, missing)
     }
 
     /// Returns whether a webhook is unreadable, so that a claim for it is pointless.
@@ -43,9 +54,11 @@ impl EndpointCache {
         matches!(self.lock().get(&id), Some(Entry::Unreadable { until }) if now < *until)
     }
 
-    /// Adds a target, which replaces the one of another version.
-    pub fn insert(&self, target: Arc<DeliveryTarget>) {
-        self.put(target.webhook_id, Entry::Readable(target));
+    /// Adds a target, which replaces the one of another version, and returns it.
+    pub fn insert(&self, target: DeliveryTarget) -> Arc<DeliveryTarget> {
+        let target = Arc::new(target);
+        self.put(target.webhook_id, Entry::Readable(Arc::clone(&target)));
+        target
     }
 
     /// Records that a webhook is unreadable. It is skipped for a while.
@@ -77,8 +90,8 @@ mod tests {
         WebhookId::from_parts(Timestamp::EPOCH, [number; 10])
     }
 
-    fn target(number: u8, version: u64) -> Arc<DeliveryTarget> {
-        Arc::new(DeliveryTarget {
+    fn target(number: u8, version: u64) -> DeliveryTarget {
+        DeliveryTarget {
             webhook_id: id(number),
             version,
             url: "https://example.com/webhook".parse().unwrap(),
@@ -86,19 +99,27 @@ mod tests {
             secrets: SigningSecrets::new(SigningSecret::generate(SigningScheme::HmacSha256, [7; 32])),
             retry: RetryPolicy::default(),
             timeout: None,
-        })
+        }
+    }
+
+    fn get(cache: &EndpointCache, number: u8, version: u64) -> Option<Arc<DeliveryTarget>> {
+        let (mut found, missing) = cache.get_all(&HashMap::from([(id(number), version)]));
+        assert_eq!(found.len() + missing.len(), 1);
+        found.remove(&id(number))
     }
 
     #[test]
-    fn a_target_is_returned_in_an_acceptable_version_only() {
+    fn a_target_is_returned_in_the_requested_version_only() {
         let cache = EndpointCache::default();
-        assert!(cache.get(id(1), |_| true).is_none());
+        assert!(get(&cache, 1, 2).is_none());
         cache.insert(target(1, 2));
-        assert!(cache.get(id(1), |version| version == 3).is_none());
-        assert_eq!(cache.get(id(1), |version| version >= 1).map(|target| target.version), Some(2));
+        assert!(get(&cache, 1, 1).is_none());
+        assert!(get(&cache, 1, 3).is_none());
+        assert_eq!(get(&cache, 1, 2).map(|target| target.version), Some(2));
         cache.insert(target(1, 3));
-        assert!(cache.get(id(1), |version| version == 3).is_some());
-        assert!(cache.get(id(2), |_| true).is_none());
+        assert!(get(&cache, 1, 2).is_none());
+        assert!(get(&cache, 1, 3).is_some());
+        assert!(get(&cache, 2, 3).is_none());
     }
 
     #[test]
@@ -108,6 +129,6 @@ mod tests {
         assert!(cache.is_unreadable(id(1), now + UNREADABLE_FOR / 2));
         assert!(!cache.is_unreadable(id(1), now + UNREADABLE_FOR));
         assert!(!cache.is_unreadable(id(2), now));
-        assert!(cache.get(id(1), |_| true).is_none());
+        assert!(get(&cache, 1, 1).is_none());
     }
 }

@@ -27,8 +27,9 @@ pub struct NewEvent {
     pub traceparent: Option<TraceParent>,
     /// The webhooks that receive it.
     pub target: Target,
-    /// The access of a project-scoped producer, for [`Published::visible_deliveries`].
-    pub visible_to: Option<Arc<Access>>,
+    /// The access of a project-scoped producer, for [`Published::visible_deliveries`]. A batch holds the events
+    /// of many producers, most of which see everything: for these it is `None`, which costs nothing.
+    pub producer: Option<Arc<Access>>,
 }
 
 /// The webhooks that receive an event.
@@ -49,7 +50,7 @@ pub struct Published {
     pub id: EventId,
     /// The number of its deliveries; for a repeated key, the number at the first time.
     pub deliveries: u32,
-    /// The number of webhooks visible to [`NewEvent::visible_to`] that receive such an event now; equal to
+    /// The number of webhooks visible to [`NewEvent::producer`] that receive such an event now; equal to
     /// `deliveries` if that is `None`.
     pub visible_deliveries: u32,
     /// Whether the key had been used before, so that nothing was added.

@@ -1,7 +1,5 @@
 //! The filters of lists.
 
-use std::collections::BTreeSet;
-
 use crate::{Delivery, DeliveryId, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, WebhookId};
 
 /// A filter of webhooks. A `None` field does not filter.
@@ -13,8 +11,6 @@ pub struct WebhookFilter {
     pub enabled: Option<bool>,
     /// Webhooks that take this project's events.
     pub project: Option<ProjectName>,
-    /// Webhooks that take only events of some of these projects.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 /// A filter of events. A `None` field does not filter.
@@ -28,9 +24,6 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Events accepted before this moment.
     pub until: Option<Timestamp>,
-    /// Events of one of these projects. Of their deliveries, only those to webhooks that are visible to the
-    /// same projects are counted.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 /// A filter of deliveries. A `None` field does not filter.
@@ -50,14 +43,10 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Deliveries of events accepted before this moment.
     pub until: Option<Timestamp>,
-    /// Deliveries of events of one of these projects, to webhooks that are visible to the same projects. A
-    /// deleted webhook counts with its last projects.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 impl DeliveryFilter {
-    /// Returns whether a delivery matches, as far as the delivery shows it: the visibility of its webhook is
-    /// not checked.
+    /// Returns whether a delivery matches.
     #[must_use]
     pub fn matches(&self, delivery: &Delivery) -> bool {
         fn is<T: PartialEq>(wanted: Option<&T>, given: &T) -> bool {
@@ -68,9 +57,6 @@ impl DeliveryFilter {
             && is(self.event_type.as_ref(), &delivery.event_type)
             && is(self.status.as_ref(), &delivery.state.status())
             && (self.project.is_none() || self.project == delivery.project)
-            && self.visible_to.as_ref().is_none_or(|visible| {
-                delivery.project.as_ref().is_some_and(|project| visible.contains(project))
-            })
             && self.since.is_none_or(|since| delivery.id >= DeliveryId::floor(since))
             && self.until.is_none_or(|until| delivery.id < DeliveryId::floor(until))
     }

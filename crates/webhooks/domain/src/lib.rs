@@ -57,12 +57,12 @@ pub use queue::{
     RedeliveryRequest, Settled, Settlement,
 };
 pub use registered_type::RegisteredType;
-pub use replay::{DeliveryOutcome, Matched, Replay, ReplayFilter, ReplaySelection, ReplayState};
+pub use replay::{DeliveryOutcome, Matched, Replay, ReplaySelection, ReplayState};
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
-pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookDeletion, WebhookSettings, WebhookState};
+pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookSettings, WebhookState};
 
 pub use rdev_core::{
     Access, ApiKeyId, Damaged, IdError, IdempotencyKey, IdempotencyKeyError, LeaseToken, Page, PageRequest,

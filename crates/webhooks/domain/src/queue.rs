@@ -1,6 +1,5 @@
 //! The messages between workers and the delivery queue.
 
-use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, ProjectName, RateLimit, RetryPolicy,
-    SigningSecrets, Timestamp, TraceParent, Trigger, WebhookId,
+    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, RateLimit, RetryPolicy, SigningSecrets, Timestamp,
+    TraceParent, Trigger, WebhookId,
 };
 
 /// The webhooks with claimable deliveries.
@@ -178,15 +177,13 @@ pub struct Settlement {
 pub struct RedeliveryRequest {
     /// Why the attempt is made.
     pub trigger: Trigger,
-    /// The projects of a project-scoped caller; a delivery that is not visible to them does not exist.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
     /// The idempotency key of the request.
     pub key: Option<IdempotencyKey>,
 }
 
 impl From<Trigger> for RedeliveryRequest {
-    /// Creates the request of a caller that sees everything, without an idempotency key.
+    /// Creates a request without an idempotency key.
     fn from(trigger: Trigger) -> Self {
-        Self { trigger, visible_to: None, key: None }
+        Self { trigger, key: None }
     }
 }

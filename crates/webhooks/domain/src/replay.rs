@@ -160,15 +160,6 @@ pub struct FinishedCounts {
     pub removed: u32,
 }
 
-/// A filter of replays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplayFilter {
-    /// Replays of this webhook.
-    pub webhook: WebhookId,
-    /// Replays that are restricted to some of these projects; `None` for all replays.
-    pub projects: Option<BTreeSet<ProjectName>>,
-}
-
 impl ReplayState {
     /// Returns the state's name in the API and in stores.
     #[must_use]

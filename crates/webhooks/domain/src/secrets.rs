@@ -1,10 +1,8 @@
 //! The signing secrets of a webhook.
 
-use std::collections::BTreeSet;
-
 use rdev_webhooks_signing::{PublicKey, SigningSecret};
 
-use crate::{ProjectName, Timestamp};
+use crate::Timestamp;
 
 /// A webhook's current secret, and the previous one during the overlap of a rotation.
 #[derive(Debug, Clone)]
@@ -63,6 +61,4 @@ pub struct SecretRotation {
     pub at: Timestamp,
     /// The versions of the webhook to which the rotation applies; `None` for any.
     pub versions: Option<Vec<u64>>,
-    /// The projects of a project-scoped caller; a webhook that is not visible to them does not exist.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
 }

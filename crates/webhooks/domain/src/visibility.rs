@@ -36,7 +36,7 @@ impl Webhook {
     /// Returns whether the caller sees the webhook.
     #[must_use]
     pub fn is_visible_to(&self, access: &Access) -> bool {
-        access.projects.as_ref().is_none_or(|mine| self.is_confined_to(mine))
+        sees_webhook_of(access, &self.settings.projects)
     }
 }
 

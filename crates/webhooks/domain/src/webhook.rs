@@ -101,21 +101,6 @@ impl Webhook {
             && (self.settings.projects.is_empty()
                 || project.is_some_and(|project| self.settings.projects.contains(project)))
     }
-
-    /// Returns whether the webhook takes only events of some of these projects.
-    #[must_use]
-    pub fn is_confined_to(&self, projects: &BTreeSet<ProjectName>) -> bool {
-        !self.settings.projects.is_empty() && self.settings.projects.is_subset(projects)
-    }
-}
-
-/// The conditions of a deletion; by default there are none.
-#[derive(Debug, Clone, Default)]
-pub struct WebhookDeletion {
-    /// The versions of the webhook to which the deletion applies; `None` for any.
-    pub versions: Option<Vec<u64>>,
-    /// The projects of a project-scoped caller; a webhook that is not visible to them does not exist.
-    pub visible_to: Option<BTreeSet<ProjectName>>,
 }
 
 /// Whether a webhook is enabled.

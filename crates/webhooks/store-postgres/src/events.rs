@@ -2,13 +2,11 @@
 
 pub(crate) mod publish;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page, PageRequest,
-    ProjectName, PublishOutcome,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page, PageRequest,
+    PublishOutcome,
 };
 use uuid::Uuid;
 
@@ -27,14 +25,20 @@ impl EventRepository for PostgresStore {
         publish(&self.inner, events, max_deliveries).await
     }
 
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
         let rows = select(self, &EventFilter::default(), one, 1, i32::MAX).await?;
-        rows.into_iter().next().map(to_event).transpose()
+        let found = rows.into_iter().next().map(to_event).transpose()?;
+        let mut visible = found.filter(|record| record.event.is_visible_to(access));
+        if let Some(record) = &mut visible {
+            count_visible(self, access, std::slice::from_mut(record)).await?;
+        }
+        Ok(visible)
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
@@ -42,29 +46,39 @@ impl EventRepository for PostgresStore {
             return Ok(Page::of(Vec::new(), page.limit));
         };
         let limit = i64::from(page.limit) + 1;
-        let rows = match &filter.visible_to {
+        let rows = match &access.projects {
             None => select(self, filter, range, limit, MAX_LISTED_BODY as i32).await?,
             Some(projects) => visible::events(self, filter, projects, range, limit).await?,
         };
         let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
         let mut page = Page::read(rows, page.limit, id, to_event)?;
-        if let Some(projects) = &filter.visible_to {
-            let ids: Vec<_> = page.items.iter().map(|record: &EventRecord| record.event.id).collect();
-            let counts = visible::counts(self, &ids, projects).await?;
-            for (record, counts) in page.items.iter_mut().zip(counts) {
-                record.deliveries = counts;
-            }
-        }
+        count_visible(self, access, &mut page.items).await?;
         Ok(page)
     }
 
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        access: &Access,
         events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
-        visible::counts(self, events, visible_to).await
+        visible::counts(self, access, events).await
     }
+}
+
+/// Replaces the counts of all deliveries by those of the deliveries that a project-scoped caller sees.
+async fn count_visible(
+    store: &PostgresStore,
+    access: &Access,
+    records: &mut [EventRecord],
+) -> Result<(), StoreError> {
+    if access.projects.is_some() {
+        let ids: Vec<_> = records.iter().map(|record| record.event.id).collect();
+        let counts = visible::counts(store, access, &ids).await?;
+        for (record, counts) in records.iter_mut().zip(counts) {
+            record.deliveries = counts;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the range of ids that can be in a list; `None` if there can be none.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
-    TraceParentError,
+    Access, Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    TraceParentError, WebhookId,
 };
 use uuid::Uuid;
 
@@ -20,9 +20,14 @@ use crate::visible::{self, Range};
 
 #[async_trait]
 impl DeliveryHistory for PostgresStore {
-    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
-        let rows = select(self, &DeliveryFilter::default(), one, 1).await?;
+        let mut rows = select(self, &DeliveryFilter::default(), one, 1).await?;
+        if let (Some(row), Some(projects)) = (rows.first(), &access.projects) {
+            let webhook = Some(WebhookId::from_uuid(row.webhook_id));
+            let of_webhook = DeliveryFilter { webhook, ..DeliveryFilter::default() };
+            rows = visible::deliveries(self, &of_webhook, projects, one, 1).await?;
+        }
         let Some(row) = rows.into_iter().next() else {
             return Ok(None);
         };
@@ -54,6 +59,7 @@ impl DeliveryHistory for PostgresStore {
 
     async fn list(
         &self,
+        access: &Access,
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
@@ -61,7 +67,7 @@ impl DeliveryHistory for PostgresStore {
             return Ok(Page::of(Vec::new(), page.limit));
         };
         let limit = i64::from(page.limit) + 1;
-        let rows = match &filter.visible_to {
+        let rows = match &access.projects {
             None => select(self, filter, range, limit).await?,
             Some(projects) => visible::deliveries(self, filter, projects, range, limit).await?,
         };

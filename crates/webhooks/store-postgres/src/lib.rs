@@ -25,6 +25,7 @@
 
 mod api_keys;
 mod clock;
+mod connect_error;
 mod convert;
 mod damage;
 mod error;
@@ -51,7 +52,7 @@ mod visible;
 mod wakeups;
 mod webhooks;
 
-pub use open::error::ConnectError;
+pub use connect_error::ConnectError;
 pub use open::rekey;
 pub use options::{PoolSizes, PostgresOptions};
 pub use schema::{MigrateError, SchemaState, migrate, schema_state};

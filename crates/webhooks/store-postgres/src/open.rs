@@ -1,30 +1,28 @@
 //! Opening a database: connecting, the checks before anything is served, and the store's own tasks.
 
-pub(crate) mod error;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_keyring::{Keyring, RotationReport};
+use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{self, Time};
+use crate::connect_error::ConnectError;
 use crate::options::PostgresOptions;
 use crate::pool::gauges;
 use crate::pool::listings::Listings;
 use crate::pool::server::Server;
 use crate::pool::session::Purpose;
 use crate::pool::{Place, Pool, PoolLimits};
-use crate::queue::claim_statement::ClaimStatement;
-use crate::queue::marks::LowWaterMarks;
 use crate::schema::{SchemaState, read_state};
 use crate::secrets::{key_checks, resealing};
+use crate::store::claim_statement::ClaimStatement;
+use crate::store::low_water_marks::LowWaterMarks;
 use crate::store::{Inner, Pools, PostgresStore};
 use crate::upkeep;
 use crate::wakeups::{self, Wakeups};
-use crate::webhooks::target_cache::TargetCache;
-use error::ConnectError;
 
 /// The longest wait of upkeep for its connection, which another part of upkeep may hold for several
 /// statements.
@@ -107,7 +105,7 @@ impl PostgresStore {
                 readiness: place.readiness,
                 keyring: options.keyring,
                 key_lifetime: options.key_lifetime,
-                targets: TargetCache::default(),
+                endpoints: EndpointCache::default(),
                 marks: LowWaterMarks::default(),
                 claim_statement: ClaimStatement::default(),
                 wakeups,

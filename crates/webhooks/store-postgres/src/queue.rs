@@ -4,21 +4,16 @@ mod asleep;
 mod bodies;
 mod cancel;
 mod claim;
-pub(crate) mod claim_statement;
 mod discover;
-pub(crate) mod marks;
 mod redeliver;
 mod release;
 mod settle;
 mod survey;
-pub(crate) mod sweep;
-
-use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats, RedeliveryRequest,
+    Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
     Settlement, WebhookId,
 };
 
@@ -45,22 +40,19 @@ impl DeliveryQueue for PostgresStore {
 
     async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
-        redeliver::redeliver(self, id, request).await
+        redeliver::redeliver(self, access, id, request).await
     }
 
     async fn survey(&self) -> Result<QueueStats, StoreError> {
         survey::survey(&self.inner).await
     }
 
-    async fn cancel(
-        &self,
-        id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError> {
-        cancel::cancel(&self.inner, id, visible_to).await
+    async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        cancel::cancel(&self.inner, access, id).await
     }
 
     async fn wait_for_work(&self) {

@@ -3,19 +3,19 @@
 mod advance;
 mod rows;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
-use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
+use rdev_webhooks_domain::replay::COUNT_LIMIT;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection,
+    Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
+    WebhookId,
 };
 use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::convert::{from_sql_time, texts, to_sql_time};
 use crate::store::PostgresStore;
+use crate::visible;
 pub(crate) use rows::hurry;
 use rows::{replay_rows, save, to_i64, to_replay};
 
@@ -70,13 +70,9 @@ impl ReplayRepository for PostgresStore {
         })
     }
 
-    async fn begin(
-        &self,
-        replay: &Replay,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<ReplayBegun, StoreError> {
+    async fn begin(&self, access: &Access, replay: &Replay) -> Result<ReplayBegun, StoreError> {
         let selection = &replay.selection;
-        let visible_to = visible_to.map(texts);
+        let visible_to = visible::projects(access);
         let projects = projects(selection);
         self.inner
             .write()
@@ -86,8 +82,8 @@ impl ReplayRepository for PostgresStore {
                 // transaction ends.
                 let enabled = sqlx::query_scalar!(
                     r#"SELECT disabled_at IS NULL AS "enabled!" FROM rdev_webhooks.webhooks
-                     WHERE id = $1 AND deleted_at IS NULL
-                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2)) FOR SHARE"#,
+                     WHERE id = $1 AND deleted_at IS NULL AND rdev_webhooks.is_visible(projects, $2)
+                     FOR SHARE"#,
                     selection.webhook_id.as_uuid(),
                     visible_to.as_deref(),
                 )
@@ -130,21 +126,23 @@ impl ReplayRepository for PostgresStore {
             .await
     }
 
-    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+    async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError> {
         let row = self
             .inner
             .browse()
             .run(async |conn| replay_rows!("WHERE r.id = $1", id.as_uuid()).fetch_optional(&mut **conn).await)
             .await?;
-        row.map(to_replay).transpose()
+        let replay = row.map(to_replay).transpose()?;
+        Ok(replay.filter(|replay| replay.is_visible_to(access)))
     }
 
     async fn list(
         &self,
-        filter: &ReplayFilter,
+        access: &Access,
+        webhook: WebhookId,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
-        let projects = filter.projects.as_ref().map(texts);
+        let projects = visible::projects(access);
         let rows = self
             .inner
             .listings()
@@ -153,7 +151,7 @@ impl ReplayRepository for PostgresStore {
                     "WHERE r.webhook_id = $1 AND ($2::uuid IS NULL OR r.id < $2)
                          AND ($3::text[] IS NULL OR r.projects <@ $3)
                      ORDER BY r.id DESC LIMIT $4",
-                    filter.webhook.as_uuid(),
+                    webhook.as_uuid(),
                     page.before.map(|before| before.as_uuid()),
                     projects.as_deref(),
                     i64::from(page.limit) + 1,
@@ -166,7 +164,7 @@ impl ReplayRepository for PostgresStore {
         Page::read(rows, page.limit, id, to_replay)
     }
 
-    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+    async fn cancel(&self, access: &Access, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
         self.inner
             .write()
             .run_checked(async |conn| {
@@ -177,6 +175,9 @@ impl ReplayRepository for PostgresStore {
                 };
                 let now = from_sql_time(row.now);
                 let mut replay = to_replay(row)?;
+                if !replay.is_visible_to(access) {
+                    return Ok(None);
+                }
                 if !replay.cancel(CancelReason::Requested, now) {
                     return Ok(Some(ReplayCancelled::Ended(replay)));
                 }

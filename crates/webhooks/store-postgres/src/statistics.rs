@@ -1,6 +1,5 @@
 //! [`StatisticsRepository`] on Postgres.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +8,13 @@ use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
     AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
 };
-use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::convert::{from_sql_time, to_micros_up, to_sql_time};
 use crate::store::PostgresStore;
+use crate::visible;
 
 /// The maximum number of rows that one statement deletes.
 const STEP: i64 = 10_000;
@@ -36,14 +36,13 @@ impl StatisticsRepository for PostgresStore {
 
     async fn read(
         &self,
+        access: &Access,
         webhook: WebhookId,
         window: StatisticsWindow,
         not_before: Option<Timestamp>,
-        visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError> {
         let id = webhook.as_uuid();
-        let projects: Option<Vec<String>> =
-            visible_to.map(|projects| projects.iter().map(|project| project.as_str().to_owned()).collect());
+        let projects = visible::projects(access);
         self.inner
             .listings()
             .run(async |conn| {

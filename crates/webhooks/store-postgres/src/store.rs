@@ -1,10 +1,14 @@
 //! The store: the state that all its ports share, and how it is closed.
 
+pub(crate) mod claim_statement;
+pub(crate) mod low_water_marks;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_keyring::Keyring;
+use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::Clock;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -13,10 +17,9 @@ use crate::clock::Time;
 use crate::pool::Pool;
 use crate::pool::listings::Listings;
 use crate::pool::readiness::Readiness;
-use crate::queue::claim_statement::ClaimStatement;
-use crate::queue::marks::LowWaterMarks;
 use crate::wakeups::Wakeups;
-use crate::webhooks::target_cache::TargetCache;
+use claim_statement::ClaimStatement;
+use low_water_marks::LowWaterMarks;
 
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) keyring: Keyring,
     pub(crate) key_lifetime: Duration,
-    pub(crate) targets: TargetCache,
+    pub(crate) endpoints: EndpointCache,
     pub(crate) marks: LowWaterMarks,
     pub(crate) claim_statement: ClaimStatement,
     pub(crate) wakeups: Arc<Wakeups>,

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::describe;
 use crate::pool::Pool;
-use crate::queue::sweep;
+use crate::webhooks::sweep;
 
 /// The number of future days with partitions.
 const DAYS_AHEAD: i32 = 3;

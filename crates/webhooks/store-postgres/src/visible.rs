@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, MAX_LISTED_BODY, ProjectName,
+    Access, DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, MAX_LISTED_BODY,
+    ProjectName,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,6 +24,11 @@ use crate::store::PostgresStore;
 pub(crate) struct Range {
     pub(crate) from: Uuid,
     pub(crate) to: Uuid,
+}
+
+/// Returns the projects of a project-scoped caller, as a parameter.
+pub(crate) fn projects(access: &Access) -> Option<Vec<String>> {
+    access.projects.as_ref().map(texts)
 }
 
 /// Returns the visible projects that match a filter.
@@ -74,13 +80,14 @@ pub(crate) async fn events(
         .await
 }
 
-/// Counts the events' deliveries to webhooks of the projects, in the same order.
+/// Counts the events' deliveries to webhooks that the caller sees, in the same order.
 pub(crate) async fn counts(
     store: &PostgresStore,
+    access: &Access,
     events: &[EventId],
-    visible_to: &BTreeSet<ProjectName>,
 ) -> Result<Vec<DeliveryCounts>, StoreError> {
     let ids: Vec<Uuid> = events.iter().map(EventId::as_uuid).collect();
+    let projects = projects(access);
     let rows = store
         .inner
         .browse()
@@ -101,12 +108,12 @@ pub(crate) async fn counts(
                     WHERE d.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
                         AND d.event_id = g.id
                 ) x
-                JOIN rdev_webhooks.webhooks w ON w.id = x.webhook_id
-                WHERE w.projects <> '{}' AND w.projects <@ $2
+                LEFT JOIN rdev_webhooks.webhooks w ON w.id = x.webhook_id
+                WHERE rdev_webhooks.is_visible(w.projects, $2)
                 GROUP BY g.n, x.status
                 "#,
                 &ids,
-                &texts(visible_to),
+                projects.as_deref(),
             )
             .fetch_all(&mut **conn)
             .await
@@ -158,24 +165,24 @@ pub(crate) async fn deliveries(
         .await
 }
 
-/// Returns whether a delivery is visible to a caller; a caller without projects sees all deliveries. Locks
-/// the webhook's row, so that the result holds until the transaction ends.
+/// Returns whether the caller sees a delivery. Locks the webhook's row of a project-scoped caller, so that the
+/// result holds until the transaction ends.
 pub(crate) async fn is_shown(
     tx: &mut PgConnection,
+    access: &Access,
     webhook: Uuid,
     event: Uuid,
-    visible_to: Option<&BTreeSet<ProjectName>>,
 ) -> Result<bool, sqlx::Error> {
-    let Some(visible_to) = visible_to else {
+    let Some(projects) = projects(access) else {
         return Ok(true);
     };
     let shown = sqlx::query_scalar!(
-        r#"SELECT projects <> '{}' AND projects <@ $3
+        r#"SELECT rdev_webhooks.is_visible(projects, $3)
              AND (SELECT e.project = ANY($3) FROM rdev_webhooks.events e WHERE e.id = $2) AS shown
          FROM rdev_webhooks.webhooks WHERE id = $1 FOR SHARE"#,
         webhook,
         event,
-        &texts(visible_to),
+        &projects,
     )
     .fetch_optional(tx)
     .await?;

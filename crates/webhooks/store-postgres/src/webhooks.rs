@@ -1,28 +1,28 @@
 //! [`WebhookRepository`] on Postgres.
 
+pub(crate) mod endpoints;
 mod health;
 mod rotate;
 pub(crate) mod rows;
-pub(crate) mod target_cache;
-pub(crate) mod targets;
+pub(crate) mod sweep;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Access, DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::convert::{texts, to_nanos, to_sql_time};
 use crate::error::describe;
-use crate::queue::sweep;
 use crate::replays;
 use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, seal_headers, seal_secret};
 use crate::store::PostgresStore;
+use crate::visible;
 use rotate::public_key;
 use rows::{WebhookRow, to_webhook, webhook_rows};
 
@@ -81,7 +81,7 @@ impl WebhookRepository for PostgresStore {
             .await
     }
 
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
         let row = self
             .inner
             .browse()
@@ -95,17 +95,19 @@ impl WebhookRepository for PostgresStore {
                 .await
             })
             .await?;
-        row.map(|row| to_webhook(&self.inner.keyring, row)).transpose()
+        let webhook = row.map(|row| to_webhook(&self.inner.keyring, row)).transpose()?;
+        Ok(webhook.filter(|webhook| webhook.is_visible_to(access)))
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError> {
         let patterns: Option<Vec<String>> =
             filter.event_type.as_ref().map(|event_type| event_type.matching_patterns().collect());
-        let visible_to = filter.visible_to.as_ref().map(texts);
+        let visible_to = visible::projects(access);
         let rows = self
             .inner
             .listings()
@@ -118,7 +120,7 @@ impl WebhookRepository for PostgresStore {
                          AND ($2::text[] IS NULL OR events && $2)
                          AND ($3::text IS NULL OR projects = '{}' OR $3 = ANY(projects))
                          AND ($4::bool IS NULL OR (disabled_at IS NULL) = $4)
-                         AND ($6::text[] IS NULL OR (projects <> '{}' AND projects <@ $6))
+                         AND rdev_webhooks.is_visible(projects, $6)
                      ORDER BY id DESC LIMIT $5",
                     page.before.map(|before| before.as_uuid()),
                     patterns.as_deref(),
@@ -206,13 +208,22 @@ impl WebhookRepository for PostgresStore {
         Ok(updated)
     }
 
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
-        rotate::rotate(self, id, rotation).await
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError> {
+        rotate::rotate(self, access, id, rotation).await
     }
 
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
-        let visible_to = deletion.visible_to.as_ref().map(texts);
-        let versions = deletion.versions.as_deref();
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError> {
+        let visible_to = visible::projects(access);
         let deleted = self
             .inner
             .write()
@@ -221,8 +232,7 @@ impl WebhookRepository for PostgresStore {
                 // The row's lock excludes all other changes of this webhook until the end.
                 let stored = sqlx::query_scalar!(
                     "SELECT version FROM rdev_webhooks.webhooks
-                     WHERE id = $1 AND deleted_at IS NULL
-                         AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))
+                     WHERE id = $1 AND deleted_at IS NULL AND rdev_webhooks.is_visible(projects, $2)
                      FOR UPDATE",
                     id.as_uuid(),
                     visible_to.as_deref(),

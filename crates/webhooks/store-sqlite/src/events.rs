@@ -4,13 +4,10 @@ pub(crate) mod publish;
 mod read;
 mod subscribers;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
-    PublishOutcome,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, PublishOutcome,
 };
 
 use crate::SqliteStore;
@@ -25,27 +22,28 @@ impl EventRepository for SqliteStore {
         self.writer.publish(events.to_vec(), max_deliveries).await
     }
 
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let now = self.clock.now();
-        Ok(read::get(&mut *self.listings.begin().await?, id, now).await?)
+        Ok(read::get(&mut *self.listings.begin().await?, access, id, now).await?)
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
         let now = self.clock.now();
-        Ok(read::list(&mut *self.listings.begin().await?, filter, page, now).await?)
+        Ok(read::list(&mut *self.listings.begin().await?, access, filter, page, now).await?)
     }
 
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        access: &Access,
         events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
         let now = self.clock.now();
-        let counts = read::count(&mut *self.snapshot().await?, events, Some(visible_to), now).await?;
+        let counts = read::count(&mut *self.snapshot().await?, access, events, now).await?;
         Ok(events.iter().map(|event| counts.get(event).copied().unwrap_or_default()).collect())
     }
 }

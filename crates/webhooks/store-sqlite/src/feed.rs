@@ -100,24 +100,6 @@ async fn present(
     Ok(watched.collect())
 }
 
-/// Records, for watchers, that finished deliveries are put back into the queue.
-pub(crate) async fn record_reopened(
-    conn: &mut SqliteConnection,
-    ids: &str,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let at = micros(now);
-    sqlx::query!(
-        "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
-         SELECT ?1, unhex(value) FROM json_each(?2)",
-        at,
-        ids
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// Returns the projects of webhooks, without the deleted webhooks.
 async fn projects_of(
     conn: &mut SqliteConnection,

@@ -8,29 +8,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest, Timestamp,
 };
 use sqlx::SqliteConnection;
 
-use crate::SqliteStore;
 use crate::error::{DbError, Row};
 use crate::rows::attempt;
 use crate::rows::delivery::delivery_rows;
+use crate::{SqliteStore, visible};
 
 #[async_trait]
 impl DeliveryHistory for SqliteStore {
-    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let now = self.clock.now();
-        Ok(get(&mut *self.listings.begin().await?, id, now).await?)
+        Ok(get(&mut *self.listings.begin().await?, access, id, now).await?)
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
         let now = self.clock.now();
-        Ok(list::list(&mut *self.listings.begin().await?, filter, page, now).await?)
+        Ok(list::list(&mut *self.listings.begin().await?, access, filter, page, now).await?)
     }
 
     async fn attempts(&self, id: DeliveryId, page: PageRequest<u32>) -> Result<Page<Attempt>, StoreError> {
@@ -44,6 +45,7 @@ impl DeliveryHistory for SqliteStore {
 
 async fn get(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<DeliveryRecord>, DbError> {
@@ -54,6 +56,9 @@ async fn get(
     let Some(row) = row else {
         return Ok(None);
     };
+    if !visible::delivery(conn, access, &row).await? {
+        return Ok(None);
+    }
     let delivery = row.delivery(now)?;
     let event = sqlx::query!("SELECT body, traceparent FROM webhooks_events WHERE id = ?1", row.event_id)
         .fetch_optional(conn)

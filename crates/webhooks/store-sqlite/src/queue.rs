@@ -9,19 +9,18 @@ mod release;
 mod settle;
 mod survey;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats, RedeliveryRequest,
+    Access, Claim, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
     Settlement, WebhookId,
 };
 use sqlx::SqliteConnection;
 
+use crate::SqliteStore;
 use crate::error::{self, DbError};
-use crate::{SqliteStore, json};
 
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
@@ -62,12 +61,15 @@ impl DeliveryQueue for SqliteStore {
 
     async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
-        let request = request.clone();
+        let (access, request) = (access.clone(), request.clone());
         self.write_and_wake(
-            move |conn, now| Box::pin(async move { redeliver::redeliver(conn, id, &request, now).await }),
+            move |conn, now| {
+                Box::pin(async move { redeliver::redeliver(conn, &access, id, &request, now).await })
+            },
             |answer| matches!(answer, Some(Redelivery::Queued(_))),
         )
         .await
@@ -78,16 +80,10 @@ impl DeliveryQueue for SqliteStore {
         Ok(survey::survey(&mut conn, self.clock.now()).await?)
     }
 
-    async fn cancel(
-        &self,
-        id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError> {
-        let visible_to = visible_to.map(json::projects).transpose()?;
-        self.write(move |conn, now| {
-            Box::pin(async move { cancel::cancel(conn, id, visible_to.as_deref(), now).await })
-        })
-        .await
+    async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        let access = access.clone();
+        self.write(move |conn, now| Box::pin(async move { cancel::cancel(conn, &access, id, now).await }))
+            .await
     }
 
     async fn wait_for_work(&self) {

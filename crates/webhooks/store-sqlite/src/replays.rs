@@ -3,13 +3,11 @@
 mod advance;
 pub(crate) mod rows;
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
-use rdev_webhooks_domain::replay::{COUNT_LIMIT, ReplayFilter};
+use rdev_webhooks_domain::replay::COUNT_LIMIT;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection,
+    Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
     Timestamp, WebhookId,
 };
 use sqlx::SqliteConnection;
@@ -17,7 +15,7 @@ use sqlx::SqliteConnection;
 use self::rows::{projects, replay_rows};
 use crate::error::{self, DbError};
 use crate::rows::micros;
-use crate::{SqliteStore, damage, json, visible};
+use crate::{SqliteStore, damage, visible};
 
 #[async_trait]
 impl ReplayRepository for SqliteStore {
@@ -26,33 +24,27 @@ impl ReplayRepository for SqliteStore {
         Ok(count(&mut *self.listings.begin().await?, selection, now).await?)
     }
 
-    async fn begin(
-        &self,
-        replay: &Replay,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<ReplayBegun, StoreError> {
-        let replay = replay.clone();
-        let visible_to = visible_to.map(json::projects).transpose()?;
-        self.write(move |conn, now| {
-            Box::pin(async move { begin(conn, &replay, visible_to.as_deref(), now).await })
-        })
-        .await
+    async fn begin(&self, access: &Access, replay: &Replay) -> Result<ReplayBegun, StoreError> {
+        let (access, replay) = (access.clone(), replay.clone());
+        self.write(move |conn, now| Box::pin(async move { begin(conn, &access, &replay, now).await })).await
     }
 
-    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
-        Ok(find(&mut *self.reader().await?, id).await?)
+    async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+        Ok(find(&mut *self.reader().await?, access, id).await?)
     }
 
     async fn list(
         &self,
-        filter: &ReplayFilter,
+        access: &Access,
+        webhook: WebhookId,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
-        Ok(list(&mut *self.listings.begin().await?, filter, page).await?)
+        Ok(list(&mut *self.listings.begin().await?, access, webhook, page).await?)
     }
 
-    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
-        self.write(move |conn, now| Box::pin(async move { cancel(conn, id, now).await })).await
+    async fn cancel(&self, access: &Access, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+        let access = access.clone();
+        self.write(move |conn, now| Box::pin(async move { cancel(conn, &access, id, now).await })).await
     }
 
     async fn due(&self, after: Option<ReplayId>, limit: u32) -> Result<Vec<ReplayId>, StoreError> {
@@ -108,12 +100,13 @@ async fn count(
 
 async fn list(
     conn: &mut SqliteConnection,
-    filter: &ReplayFilter,
+    access: &Access,
+    webhook: WebhookId,
     page: PageRequest<ReplayId>,
 ) -> Result<Page<Replay>, DbError> {
-    let webhook = bytes_of_webhook(filter.webhook);
+    let webhook = bytes_of_webhook(webhook);
     let before = page.before.map(bytes);
-    let projects = projects(filter.projects.as_ref())?;
+    let projects = visible::projects(access)?;
     let limit = i64::from(page.limit) + 1;
     let rows = replay_rows!(
         "WHERE r.webhook_id = ?1 AND (?2 IS NULL OR r.id < ?2)
@@ -163,21 +156,22 @@ fn floor(at: Timestamp) -> Vec<u8> {
     DeliveryId::floor(at).as_uuid().as_bytes().to_vec()
 }
 
-async fn find(conn: &mut SqliteConnection, id: ReplayId) -> Result<Option<Replay>, DbError> {
+async fn find(conn: &mut SqliteConnection, access: &Access, id: ReplayId) -> Result<Option<Replay>, DbError> {
     let id = bytes(id);
     let row = replay_rows!("WHERE r.id = ?1", id).fetch_optional(conn).await?;
-    Ok(row.map(|row| row.replay()).transpose()?)
+    let replay = row.map(|row| row.replay()).transpose()?;
+    Ok(replay.filter(|replay| replay.is_visible_to(access)))
 }
 
 async fn begin(
     conn: &mut SqliteConnection,
+    access: &Access,
     replay: &Replay,
-    visible_to: Option<&str>,
     now: Timestamp,
 ) -> Result<ReplayBegun, DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
-    if !visible::webhook(conn, &webhook, visible_to).await? {
+    if !visible::webhook(conn, access, &webhook).await? {
         return Ok(ReplayBegun::WebhookDeleted);
     }
     let enabled = sqlx::query_scalar!(
@@ -231,10 +225,11 @@ async fn begin(
 
 async fn cancel(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: ReplayId,
     now: Timestamp,
 ) -> Result<Option<ReplayCancelled>, DbError> {
-    let Some(mut replay) = find(conn, id).await? else {
+    let Some(mut replay) = find(conn, access, id).await? else {
         return Ok(None);
     };
     if !replay.cancel(CancelReason::Requested, now) {

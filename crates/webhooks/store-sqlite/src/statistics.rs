@@ -1,6 +1,5 @@
 //! [`StatisticsRepository`].
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,13 +7,13 @@ use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
     AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
 };
-use rdev_webhooks_domain::{DeliveryId, ProjectName, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError, Row};
 use crate::rows::delivery::UNFINISHED;
 use crate::rows::micros;
-use crate::{SqliteStore, json};
+use crate::{SqliteStore, json, visible};
 
 const TABLE: &str = "statistics";
 
@@ -43,15 +42,13 @@ impl StatisticsRepository for SqliteStore {
 
     async fn read(
         &self,
+        access: &Access,
         webhook: WebhookId,
         window: StatisticsWindow,
         not_before: Option<Timestamp>,
-        visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError> {
         let span = window.span(self.clock.now(), not_before);
-        let projects = visible_to
-            .map(|projects| json::rows(&projects.iter().map(ProjectName::as_str).collect::<Vec<_>>()))
-            .transpose()?;
+        let projects = visible::projects(access)?;
         let mut snapshot = self.listings.begin().await?;
         let sums = sums(&mut snapshot, webhook, span).await?;
         let backlog = backlog(&mut snapshot, webhook, projects.as_deref()).await?;

@@ -14,12 +14,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookDeletion, WebhookFilter, WebhookId,
+    Access, DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
+    WebhookFilter, WebhookId,
 };
 
+use crate::SqliteStore;
 use crate::secrets::sealing;
-use crate::{SqliteStore, json};
 
 #[async_trait]
 impl WebhookRepository for SqliteStore {
@@ -29,17 +29,19 @@ impl WebhookRepository for SqliteStore {
         self.write(move |conn, _| Box::pin(async move { save::create(conn, columns, sealed).await })).await
     }
 
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
         let row = list::get(&mut *self.reader().await?, id).await?;
-        row.map(|row| row.webhook(&self.keyring)).transpose()
+        let webhook = row.map(|row| row.webhook(&self.keyring)).transpose()?;
+        Ok(webhook.filter(|webhook| webhook.is_visible_to(access)))
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError> {
-        Ok(list::list(&mut *self.listings.begin().await?, &self.keyring, filter, page).await?)
+        Ok(list::list(&mut *self.listings.begin().await?, &self.keyring, access, filter, page).await?)
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
@@ -52,18 +54,29 @@ impl WebhookRepository for SqliteStore {
         .await
     }
 
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
-        let (rotation, keyring) = (rotation.clone(), Arc::clone(&self.keyring));
-        self.write(move |conn, _| Box::pin(async move { rotate::rotate(conn, &keyring, id, rotation).await }))
-            .await
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError> {
+        let (access, rotation, keyring) = (access.clone(), rotation.clone(), Arc::clone(&self.keyring));
+        self.write(move |conn, _| {
+            Box::pin(async move { rotate::rotate(conn, &keyring, &access, id, rotation).await })
+        })
+        .await
     }
 
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
-        let versions = deletion.versions.clone();
-        let visible_to = deletion.visible_to.as_ref().map(json::projects).transpose()?;
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError> {
+        let (access, versions) = (access.clone(), versions.map(<[u64]>::to_vec));
         let deleted = self
             .write(move |conn, now| {
-                Box::pin(async move { delete::mark_deleted(conn, id, versions, visible_to, now).await })
+                Box::pin(async move { delete::mark_deleted(conn, &access, id, versions, now).await })
             })
             .await?;
         // A long queue is cancelled in steps that let other writes run. If a step fails, or the process dies

@@ -97,7 +97,7 @@ pub fn event(entropy: &dyn Entropy, now: Timestamp) -> NewEvent {
         timestamp: now,
         traceparent: None,
         target: Target::Subscribers,
-        visible_to: None,
+        producer: None,
     }
 }
 
@@ -131,4 +131,10 @@ pub fn patterns<const N: usize>(texts: [&str; N]) -> BTreeSet<EventPattern> {
 #[must_use]
 pub fn projects<const N: usize>(texts: [&str; N]) -> BTreeSet<ProjectName> {
     texts.map(|text| text.parse().unwrap()).into()
+}
+
+/// Returns the access of an administrator of some projects alone.
+#[must_use]
+pub fn access(projects: BTreeSet<ProjectName>) -> Access {
+    Access { projects: Some(projects), ..Access::administrator() }
 }

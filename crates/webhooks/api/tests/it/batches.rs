@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use rdev_webhooks_domain::{EventFilter, PageRequest, ports::EventRepository};
+use rdev_webhooks_domain::{Access, EventFilter, PageRequest, ports::EventRepository};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -30,7 +30,11 @@ fn ids(answer: &Answer) -> Vec<String> {
 
 async fn stored(scene: &Scene) -> usize {
     let all = PageRequest { limit: 10_000, before: None };
-    EventRepository::list(&*scene.store, &EventFilter::default(), all).await.unwrap().items.len()
+    EventRepository::list(&*scene.store, Access::everything(), &EventFilter::default(), all)
+        .await
+        .unwrap()
+        .items
+        .len()
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
 
@@ -101,23 +101,25 @@ impl WebhookRepository for Contended {
         self.0.create(webhook, secrets).await
     }
 
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-        WebhookRepository::get(&*self.0, id).await
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        WebhookRepository::get(&*self.0, access, id).await
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError> {
-        WebhookRepository::list(&*self.0, filter, page).await
+        WebhookRepository::list(&*self.0, access, filter, page).await
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
         let left = self.1.load(Ordering::Relaxed);
         if left > 0 {
             self.1.store(left - 1, Ordering::Relaxed);
-            let mut other = WebhookRepository::get(&*self.0, webhook.id).await?.unwrap();
+            let mut other =
+                WebhookRepository::get(&*self.0, Access::everything(), webhook.id).await?.unwrap();
             other.version += 1;
             other.settings.description = Some(format!("theirs, {left}"));
             assert_eq!(self.0.update(&other).await?, Updated::Applied);
@@ -125,12 +127,22 @@ impl WebhookRepository for Contended {
         self.0.update(webhook).await
     }
 
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
-        self.0.rotate_secret(id, rotation).await
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError> {
+        self.0.rotate_secret(access, id, rotation).await
     }
 
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
-        self.0.delete(id, deletion).await
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError> {
+        self.0.delete(access, id, versions).await
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

@@ -1,6 +1,5 @@
 //! Responses when something behind the API fails.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +13,9 @@ use rdev_webhooks_domain::ports::{
     Cancellation, DeliveryHistory, DeliveryQueue, EventRepository, Pruned, Redelivery, StoreError,
 };
 use rdev_webhooks_domain::{
-    ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
+    Access, ApiKeyId, Attempt, Claim, Delivery, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryRecord,
     Discovery, EventFilter, EventId, EventRecord, LeaseRef, LeasedDelivery, NewEvent, Page, PageRequest,
-    ProjectName, PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
+    PublishOutcome, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId,
 };
 
 use crate::scene::{EVENT, Scene, WEBHOOK, request};
@@ -53,19 +52,20 @@ impl EventRepository for Broken {
         self.fail().await
     }
 
-    async fn get(&self, _: EventId) -> Result<Option<EventRecord>, StoreError> {
+    async fn get(&self, _: &Access, _: EventId) -> Result<Option<EventRecord>, StoreError> {
         self.fail().await
     }
 
-    async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
-        self.fail().await
-    }
-
-    async fn count_visible(
+    async fn list(
         &self,
-        _: &[EventId],
-        _: &BTreeSet<ProjectName>,
-    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+        _: &Access,
+        _: &EventFilter,
+        _: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
+        self.fail().await
+    }
+
+    async fn count_deliveries(&self, _: &Access, _: &[EventId]) -> Result<Vec<DeliveryCounts>, StoreError> {
         self.fail().await
     }
 }
@@ -99,12 +99,13 @@ impl ApiKeyRepository for Broken {
 
 #[async_trait]
 impl DeliveryHistory for Broken {
-    async fn get(&self, _: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn get(&self, _: &Access, _: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         self.fail().await
     }
 
     async fn list(
         &self,
+        _: &Access,
         _: &DeliveryFilter,
         _: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
@@ -140,6 +141,7 @@ impl DeliveryQueue for Broken {
 
     async fn redeliver(
         &self,
+        _: &Access,
         _: DeliveryId,
         _: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
@@ -150,11 +152,7 @@ impl DeliveryQueue for Broken {
         self.fail().await
     }
 
-    async fn cancel(
-        &self,
-        _: DeliveryId,
-        _: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError> {
+    async fn cancel(&self, _: &Access, _: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
         self.fail().await
     }
 

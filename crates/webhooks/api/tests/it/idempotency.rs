@@ -1,6 +1,5 @@
 //! `Idempotency-Key`: a repeated POST is executed once and gets the same response again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,9 +11,9 @@ use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 use rdev_webhooks_app::Publisher;
 use rdev_webhooks_domain::ports::{Clock, EventRepository, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, FailureReason, Health, IdempotencyKey, LeaseToken,
-    NewEvent, Page, PageRequest, ProjectName, PublishOutcome, SecretRotation, Settled, SigningSecrets,
-    Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, FailureReason, Health, IdempotencyKey,
+    LeaseToken, NewEvent, Page, PageRequest, PublishOutcome, SecretRotation, Settled, SigningSecrets,
+    Timestamp, Webhook, WebhookFilter, WebhookId,
 };
 use rdev_webhooks_testkit::{MemoryStore, samples};
 
@@ -537,24 +536,25 @@ impl EventRepository for Lossy {
         Ok(published)
     }
 
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
-        EventRepository::get(&*self.store, id).await
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        EventRepository::get(&*self.store, access, id).await
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
-        EventRepository::list(&*self.store, filter, page).await
+        EventRepository::list(&*self.store, access, filter, page).await
     }
 
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        access: &Access,
         events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
-        self.store.count_visible(events, visible_to).await
+        self.store.count_deliveries(access, events).await
     }
 }
 
@@ -568,16 +568,17 @@ macro_rules! webhook_repository {
                 $create
             }
 
-            async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-                WebhookRepository::get(&*self.store, id).await
+            async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+                WebhookRepository::get(&*self.store, access, id).await
             }
 
             async fn list(
                 &self,
+                access: &Access,
                 filter: &WebhookFilter,
                 page: PageRequest<WebhookId>,
             ) -> Result<Page<Webhook>, StoreError> {
-                WebhookRepository::list(&*self.store, filter, page).await
+                WebhookRepository::list(&*self.store, access, filter, page).await
             }
 
             async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
@@ -586,14 +587,20 @@ macro_rules! webhook_repository {
 
             async fn rotate_secret(
                 &self,
+                access: &Access,
                 id: WebhookId,
                 rotation: &SecretRotation,
             ) -> Result<Rotated, StoreError> {
-                self.store.rotate_secret(id, rotation).await
+                self.store.rotate_secret(access, id, rotation).await
             }
 
-            async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
-                self.store.delete(id, deletion).await
+            async fn delete(
+                &self,
+                access: &Access,
+                id: WebhookId,
+                versions: Option<&[u64]>,
+            ) -> Result<Updated, StoreError> {
+                self.store.delete(access, id, versions).await
             }
 
             async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

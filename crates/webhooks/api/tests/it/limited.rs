@@ -1,11 +1,8 @@
 //! Webhooks and events of a project-scoped key.
 
-use std::collections::BTreeSet;
-
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
-    PublishOutcome,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, PublishOutcome,
 };
 use serde_json::{Value, json};
 
@@ -172,23 +169,20 @@ impl EventRepository for Uncounted {
         self.0.publish_within(events, max).await
     }
 
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
-        EventRepository::get(&*self.0, id).await
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+        EventRepository::get(&*self.0, access, id).await
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
-        EventRepository::list(&*self.0, filter, page).await
+        EventRepository::list(&*self.0, access, filter, page).await
     }
 
-    async fn count_visible(
-        &self,
-        _: &[EventId],
-        _: &BTreeSet<ProjectName>,
-    ) -> Result<Vec<DeliveryCounts>, StoreError> {
+    async fn count_deliveries(&self, _: &Access, _: &[EventId]) -> Result<Vec<DeliveryCounts>, StoreError> {
         Err(StoreError::Unavailable("the readers are busy".into()))
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookDeletion,
-    WebhookFilter, WebhookId,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId,
 };
 use rdev_webhooks_testkit::{MemoryStore, samples};
 use serde_json::json;
@@ -29,8 +29,8 @@ impl WebhookRepository for Moving {
         self.store.create(webhook, secrets).await
     }
 
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
-        let found = WebhookRepository::get(&*self.store, id).await?;
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+        let found = WebhookRepository::get(&*self.store, access, id).await?;
         if self.armed.swap(false, Ordering::Relaxed) {
             let mut moved = found.clone().unwrap();
             (self.change)(&mut moved);
@@ -42,22 +42,33 @@ impl WebhookRepository for Moving {
 
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError> {
-        WebhookRepository::list(&*self.store, filter, page).await
+        WebhookRepository::list(&*self.store, access, filter, page).await
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
         self.store.update(webhook).await
     }
 
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
-        self.store.rotate_secret(id, rotation).await
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError> {
+        self.store.rotate_secret(access, id, rotation).await
     }
 
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
-        self.store.delete(id, deletion).await
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError> {
+        self.store.delete(access, id, versions).await
     }
 
     async fn health(&self, ids: &[WebhookId]) -> Result<Vec<Health>, StoreError> {

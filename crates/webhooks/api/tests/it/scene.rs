@@ -17,7 +17,7 @@ use rdev_webhooks_domain::ports::{
     EventTypeRepository, LocalFault, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, HealthEffect, PageRequest,
+    Access, Attempt, Claim, ClaimShare, DeliveryFilter, EndpointUrl, EventFilter, HealthEffect, PageRequest,
     RefusedDestination, Settled, Settlement, WebhookFilter,
 };
 use rdev_webhooks_http_api::{ApiOptions, router};
@@ -224,9 +224,15 @@ impl Scene {
             PageRequest { limit: 1_000, before: None }
         }
         let store = &*self.store;
-        let webhooks = WebhookRepository::list(store, &WebhookFilter::default(), all()).await.unwrap();
-        let events = EventRepository::list(store, &EventFilter::default(), all()).await.unwrap();
-        let deliveries = DeliveryHistory::list(store, &DeliveryFilter::default(), all()).await.unwrap();
+        let webhooks = WebhookRepository::list(store, Access::everything(), &WebhookFilter::default(), all())
+            .await
+            .unwrap();
+        let events =
+            EventRepository::list(store, Access::everything(), &EventFilter::default(), all()).await.unwrap();
+        let deliveries =
+            DeliveryHistory::list(store, Access::everything(), &DeliveryFilter::default(), all())
+                .await
+                .unwrap();
         // `Debug` hides the paths of URLs and the values of headers.
         let hidden: Vec<_> = webhooks
             .items

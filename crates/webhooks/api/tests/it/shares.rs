@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use futures_util::stream;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
 };
 
 use crate::answer::Answer;
@@ -30,12 +30,13 @@ impl Drop for Going {
 
 #[async_trait]
 impl DeliveryHistory for Endless {
-    async fn get(&self, _: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn get(&self, _: &Access, _: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         Ok(None)
     }
 
     async fn list(
         &self,
+        _: &Access,
         _: &DeliveryFilter,
         _: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {

@@ -10,8 +10,8 @@ use rdev_webhooks_app::FailingWebhookDisabler;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
-    Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest, RetryPolicy,
-    Webhook, WebhookId, WebhookState,
+    Access, Delivery, DeliveryStatus, DisabledReason, EventFilter, EventRecord, EventType, PageRequest,
+    RetryPolicy, Webhook, WebhookId, WebhookState,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ impl World {
     }
 
     async fn stored(&self, id: WebhookId) -> Webhook {
-        WebhookRepository::get(&*self.store, id).await.unwrap().unwrap()
+        WebhookRepository::get(&*self.store, Access::everything(), id).await.unwrap().unwrap()
     }
 
     fn disabling(&self, after: Duration) -> FailingWebhookDisabler {
@@ -45,7 +45,7 @@ impl World {
         let filter =
             EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
         let page = PageRequest { limit: 100, before: None };
-        EventRepository::list(&*self.store, &filter, page).await.unwrap().items
+        EventRepository::list(&*self.store, Access::everything(), &filter, page).await.unwrap().items
     }
 }
 
@@ -94,11 +94,12 @@ async fn an_unavailable_endpoint_gets_few_requests_and_everything_once_it_is_ava
     assert!(published.elapsed() < Duration::from_millis(50), "{:?}", published.elapsed());
 
     // A test delivery waits like all others.
-    let asked = world.webhooks.test(away.id, None, Ids::fresh()).await.unwrap();
+    let asked = world.webhooks.test(Access::everything(), away.id, Ids::fresh()).await.unwrap();
     let probes = sent(1);
     pass(Duration::from_secs(1)).await;
     assert!(sent(1) <= probes + 1);
-    let asked_state = DeliveryHistory::get(&*world.store, asked.id).await.unwrap().unwrap().delivery;
+    let asked_state =
+        DeliveryHistory::get(&*world.store, Access::everything(), asked.id).await.unwrap().unwrap().delivery;
     assert_eq!(asked_state.state.status(), DeliveryStatus::Pending);
 
     let failed_before =

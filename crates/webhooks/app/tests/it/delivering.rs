@@ -7,7 +7,8 @@ use std::time::Duration;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryState, DeliveryStatus, FailureClass, FailureReason, PageRequest, RateLimit, Trigger, WebhookState,
+    Access, DeliveryState, DeliveryStatus, FailureClass, FailureReason, PageRequest, RateLimit, Trigger,
+    WebhookState,
 };
 use rdev_webhooks_testkit::TokioClock;
 use tokio::time::Instant;
@@ -50,7 +51,7 @@ async fn a_delivery_fails_after_three_attempts_and_can_be_redelivered() {
     assert_eq!(delivery.attempts, 3);
     assert!(matches!(delivery.state, DeliveryState::Failed { reason: FailureReason::AttemptsExhausted, .. }));
 
-    world.store.redeliver(delivery.id, &Trigger::Manual.into()).await.unwrap().unwrap();
+    world.store.redeliver(Access::everything(), delivery.id, &Trigger::Manual.into()).await.unwrap().unwrap();
     world.until_all(DeliveryStatus::Succeeded).await;
     worker.stop().await;
     let page = PageRequest { limit: 10, before: None };
@@ -165,7 +166,8 @@ async fn gone_disables_the_webhook() {
     world.publish().await;
     world.until_all(DeliveryStatus::Failed).await;
     worker.stop().await;
-    let webhook = WebhookRepository::get(&*world.store, webhook.id).await.unwrap().unwrap();
+    let webhook =
+        WebhookRepository::get(&*world.store, Access::everything(), webhook.id).await.unwrap().unwrap();
     assert!(matches!(webhook.state, WebhookState::Disabled { .. }));
     assert_eq!(world.dispatcher.sent().len(), 1);
 }

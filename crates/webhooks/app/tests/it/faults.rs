@@ -1,6 +1,5 @@
 //! The worker while the database is unavailable.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use async_trait::async_trait;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats,
+    Access, Claim, DeliveryId, DeliveryStatus, Discovery, LeaseRef, LeasedDelivery, QueueStats,
     RedeliveryRequest, Settlement, WebhookId,
 };
 use rdev_webhooks_testkit::MemoryStore;
@@ -63,22 +62,19 @@ impl DeliveryQueue for Faulty {
 
     async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
-        self.call()?.redeliver(id, request).await
+        self.call()?.redeliver(access, id, request).await
     }
 
     async fn survey(&self) -> Result<QueueStats, StoreError> {
         self.call()?.survey().await
     }
 
-    async fn cancel(
-        &self,
-        id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError> {
-        self.call()?.cancel(id, visible_to).await
+    async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
+        self.call()?.cancel(access, id).await
     }
 
     async fn wait_for_work(&self) {

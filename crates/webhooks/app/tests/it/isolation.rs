@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_domain::{DeliveryStatus, EventPattern, RetryPolicy, Webhook};
+use rdev_webhooks_domain::{Access, DeliveryStatus, EventPattern, RetryPolicy, Webhook};
 use tokio::time::Instant;
 
 use crate::support::{Answer, Running, World, pass};
@@ -80,7 +80,7 @@ impl Scene {
     async fn delivers(&self, webhook: &Webhook, what: &str) {
         let port = webhook.settings.url.port();
         let before = self.arrived(port);
-        self.world.webhooks.test(webhook.id, None, Ids::fresh()).await.unwrap();
+        self.world.webhooks.test(Access::everything(), webhook.id, Ids::fresh()).await.unwrap();
         let waited = self.until(port, before + 1).await;
         assert!(waited < LIMIT, "{what} waited {waited:?} in a pool of {}", self.options.workers);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::WebhookRepository;
-use rdev_webhooks_domain::{DeliveryStatus, Health, WebhookState};
+use rdev_webhooks_domain::{Access, DeliveryStatus, Health, WebhookState};
 
 use crate::support::{Answer, World, pass};
 
@@ -31,7 +31,8 @@ async fn a_local_fault_costs_no_attempt_and_is_retried_at_a_bounded_rate() {
     for delivery in world.deliveries().await {
         assert_eq!((delivery.state.status(), delivery.attempts), (DeliveryStatus::Pending, 0));
     }
-    let stored = WebhookRepository::get(&*world.store, webhook.id).await.unwrap().unwrap();
+    let stored =
+        WebhookRepository::get(&*world.store, Access::everything(), webhook.id).await.unwrap().unwrap();
     assert_eq!(stored.state, WebhookState::Enabled);
     let health = world.store.health(&[webhook.id]).await.unwrap();
     assert_eq!(health, [Health::default()], "the endpoint's health is unaffected");

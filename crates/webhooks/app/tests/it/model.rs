@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{Clock, DeliveryHistory, DeliveryQueue, Redelivery};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, FailureClass, FailureReason, PageRequest, Timestamp,
-    Trigger,
+    Access, Attempt, Delivery, DeliveryId, DeliveryState, FailureClass, FailureReason, PageRequest,
+    Timestamp, Trigger,
 };
 use rdev_webhooks_testkit::soak;
 
@@ -96,8 +96,13 @@ impl Run {
                 let deliveries = self.world.deliveries().await;
                 if !deliveries.is_empty() {
                     let id = which.get(&deliveries).id;
-                    let answer =
-                        self.world.store.redeliver(id, &Trigger::Manual.into()).await.unwrap().unwrap();
+                    let answer = self
+                        .world
+                        .store
+                        .redeliver(Access::everything(), id, &Trigger::Manual.into())
+                        .await
+                        .unwrap()
+                        .unwrap();
                     if matches!(answer, Redelivery::Queued(_)) {
                         *self.asked.entry(id).or_default() += 1;
                     }

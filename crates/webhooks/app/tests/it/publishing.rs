@@ -1,6 +1,5 @@
 //! Publishing: durable before the answer, many callers per commit.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,8 +11,8 @@ use rdev_webhooks_app::{
 };
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
-    PublishOutcome, Published,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, PublishOutcome,
+    Published,
 };
 use rdev_webhooks_testkit::MemoryStore;
 use tokio::sync::Semaphore;
@@ -60,18 +59,23 @@ impl EventRepository for Gated {
         Ok(PublishOutcome::Stored(published.collect()))
     }
 
-    async fn get(&self, _: EventId) -> Result<Option<EventRecord>, StoreError> {
+    async fn get(&self, _: &Access, _: EventId) -> Result<Option<EventRecord>, StoreError> {
         Ok(None)
     }
 
-    async fn list(&self, _: &EventFilter, _: PageRequest<EventId>) -> Result<Page<EventRecord>, StoreError> {
+    async fn list(
+        &self,
+        _: &Access,
+        _: &EventFilter,
+        _: PageRequest<EventId>,
+    ) -> Result<Page<EventRecord>, StoreError> {
         Ok(Page::of(Vec::new(), 1))
     }
 
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        _: &Access,
         events: &[EventId],
-        _: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
         Ok(vec![DeliveryCounts::default(); events.len()])
     }

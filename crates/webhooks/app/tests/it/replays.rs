@@ -8,8 +8,8 @@ use rdev_webhooks_app::{NewReplay, ReplayError, ReplayRunner, Replays};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository};
 use rdev_webhooks_domain::replay::MAX_WINDOW;
 use rdev_webhooks_domain::{
-    Claim, ClaimShare, DeliveryOutcome, DeliveryStatus, FailureReason, HealthEffect, NewEvent, Replay,
-    ReplayState, Settled, Settlement, Target, Timestamp, WebhookId,
+    Access, Claim, ClaimShare, DeliveryOutcome, DeliveryStatus, FailureReason, HealthEffect, NewEvent,
+    Replay, ReplayState, Settled, Settlement, Target, Timestamp, WebhookId,
 };
 use rdev_webhooks_testkit::samples;
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ impl World {
     async fn replay_all(&self, webhook: WebhookId) -> Result<Replay, ReplayError> {
         let outcome = DeliveryOutcome::Failed;
         let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, outcome, projects: None };
-        self.replays().begin(new, None, Ids::fresh()).await
+        self.replays().begin(Access::everything(), new, Ids::fresh()).await
     }
 
     /// Starts the task that runs replays; the token ends it.
@@ -42,7 +42,7 @@ impl World {
     async fn until_ended(&self, replay: &Replay) -> Replay {
         let ended = async {
             loop {
-                let replay = self.replays().get(replay.id).await.unwrap();
+                let replay = self.replays().get(Access::everything(), replay.id).await.unwrap();
                 if replay.state != ReplayState::Running {
                     return replay;
                 }
@@ -138,7 +138,7 @@ async fn a_live_event_waits_behind_few_deliveries_of_a_replay_that_a_slow_endpoi
         let sent = world.dispatcher.sent();
         assert!(sent[before..].iter().any(|(_, request)| request.body == body), "it was sent within 15 s");
     }
-    let so_far = world.replays().get(replay.id).await.unwrap();
+    let so_far = world.replays().get(Access::everything(), replay.id).await.unwrap();
     assert!(so_far.failed > 100 && so_far.state == ReplayState::Running, "the replay goes on: {so_far:?}");
     drain.cancel();
     replaying.await.unwrap();
@@ -172,7 +172,7 @@ async fn another_process_continues_a_replay_where_a_killed_one_stopped() {
         replaying.abort();
         assert!(replaying.await.is_err_and(|error| error.is_cancelled()));
     }
-    let so_far = world.replays().get(replay.id).await.unwrap();
+    let so_far = world.replays().get(Access::everything(), replay.id).await.unwrap();
     assert!((100..1_000).contains(&so_far.queued), "the replay has begun and not ended: {so_far:?}");
     let (replaying, drain) = world.start_replaying();
     let replay = world.until_ended(&replay).await;
@@ -199,9 +199,10 @@ async fn a_replay_of_an_empty_range_is_refused() {
     };
     let later = now + DAY;
     for (since, until) in [(now, None), (later, Some(later + DAY)), (now - DAY, Some(now - DAY))] {
-        let refused = world.replays().begin(new(since, until), None, Ids::fresh()).await;
+        let refused = world.replays().begin(Access::everything(), new(since, until), Ids::fresh()).await;
         assert!(matches!(refused, Err(ReplayError::EmptyRange)), "{refused:?}");
     }
-    let replay = world.replays().begin(new(now - DAY, Some(later)), None, Ids::fresh()).await.unwrap();
+    let replay =
+        world.replays().begin(Access::everything(), new(now - DAY, Some(later)), Ids::fresh()).await.unwrap();
     assert_eq!(replay.selection.until, now, "events accepted later are not replayed");
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_app::{NewReplay, ReplayRunner, Replays};
-use rdev_webhooks_domain::{Delivery, DeliveryOutcome, DeliveryStatus, RetryPolicy, Timestamp, Webhook};
+use rdev_webhooks_domain::{
+    Access, Delivery, DeliveryOutcome, DeliveryStatus, RetryPolicy, Timestamp, Webhook,
+};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -102,7 +104,10 @@ async fn failed_attempt(level: LevelFilter) -> (Webhook, Delivery, Recording) {
         outcome: DeliveryOutcome::Failed,
         projects: None,
     };
-    Replays::new(world.store.clone(), world.ambient.clone()).begin(new, None, Ids::fresh()).await.unwrap();
+    Replays::new(world.store.clone(), world.ambient.clone())
+        .begin(Access::everything(), new, Ids::fresh())
+        .await
+        .unwrap();
     ReplayRunner::new(world.store.clone()).pass().await;
     let delivery = world.deliveries().await.remove(0);
     let recording = std::mem::take(&mut *recording.lock().unwrap());

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::statistics::{StatisticsWindow, Sums};
-use rdev_webhooks_domain::{DeliveryStatus, FailureClass, WebhookId};
+use rdev_webhooks_domain::{Access, DeliveryStatus, FailureClass, WebhookId};
 
 use crate::support::{Answer, World, pass};
 
 async fn sums(world: &World, webhook: WebhookId) -> Sums {
-    world.statistics.read(webhook, StatisticsWindow::DAY, None, None).await.unwrap().sums
+    world.statistics.read(Access::everything(), webhook, StatisticsWindow::DAY, None).await.unwrap().sums
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,8 @@ use rdev_webhooks_domain::ports::{
     LocalCause, LocalFault, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    AttemptOutcome, CapturedResponse, Delivery, DeliveryFilter, DeliveryStatus, EndpointUrl, PageRequest,
-    Phases, RefusedDestination, Webhook,
+    Access, AttemptOutcome, CapturedResponse, Delivery, DeliveryFilter, DeliveryStatus, EndpointUrl,
+    PageRequest, Phases, RefusedDestination, Webhook,
 };
 use rdev_webhooks_testkit::{MemoryStore, SeededEntropy, TokioClock, samples};
 use tokio::task::JoinHandle;
@@ -195,7 +195,10 @@ impl World {
 
     pub(crate) async fn deliveries(&self) -> Vec<Delivery> {
         let page = PageRequest { limit: 10_000, before: None };
-        DeliveryHistory::list(&*self.store, &DeliveryFilter::default(), page).await.unwrap().items
+        DeliveryHistory::list(&*self.store, Access::everything(), &DeliveryFilter::default(), page)
+            .await
+            .unwrap()
+            .items
     }
 
     /// Lets time pass until every delivery has this status.

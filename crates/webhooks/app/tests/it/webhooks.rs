@@ -6,7 +6,7 @@ use rdev_access::Ids;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_app::{WebhookError, WebhookViolation};
 use rdev_webhooks_domain::{
-    DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookSettings, WebhookState,
+    Access, DeliveryStatus, DisabledReason, PageRequest, WebhookFilter, WebhookSettings, WebhookState,
 };
 use rdev_webhooks_testkit::samples;
 
@@ -32,7 +32,15 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     assert!(faults.contains(&unknown("command.exploded")) && faults.contains(&unknown("nothing.*")));
     assert!(faults.iter().any(|fault| matches!(fault, WebhookViolation::Destination(_))));
     let page = PageRequest { limit: 10, before: None };
-    assert!(world.webhooks.list(&WebhookFilter::default(), page).await.unwrap().items.is_empty());
+    assert!(
+        world
+            .webhooks
+            .list(Access::everything(), &WebhookFilter::default(), page)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +63,10 @@ async fn a_webhook_is_disabled_manually_and_enabled_again() {
     let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
     let off = world.webhooks.update(&made, made.settings.clone(), false).await.unwrap();
     assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
-    assert!(matches!(world.webhooks.test(made.id, None, Ids::fresh()).await, Err(WebhookError::Disabled)));
+    assert!(matches!(
+        world.webhooks.test(Access::everything(), made.id, Ids::fresh()).await,
+        Err(WebhookError::Disabled)
+    ));
     let on = world.webhooks.update(&off, off.settings.clone(), true).await.unwrap();
     assert_eq!(on.state, WebhookState::Enabled);
 }
@@ -66,7 +77,7 @@ async fn a_test_delivery_goes_only_to_its_webhook() {
     let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
     world.webhooks.create(new("https://example.com/other"), true, Ids::fresh()).await.unwrap();
     let worker = world.start_worker(WorkerOptions::default());
-    let delivery = world.webhooks.test(made.id, None, Ids::fresh()).await.unwrap();
+    let delivery = world.webhooks.test(Access::everything(), made.id, Ids::fresh()).await.unwrap();
     assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));
     world.until_all(DeliveryStatus::Succeeded).await;
     worker.stop().await;

@@ -3,15 +3,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest};
+use crate::{Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest};
 
 /// All deliveries, finished or not, for reading.
 #[async_trait]
 pub trait DeliveryHistory: Send + Sync + 'static {
-    /// Returns one delivery and its body.
-    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
+    /// Returns one delivery and its body; `None` if the caller does not see it.
+    ///
+    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    ///    (`deliveries_are_shown_to_their_projects_alone`)
+    async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError>;
 
-    /// Returns a page of deliveries, those of the newest events first.
+    /// Returns a page of the visible deliveries, those of the newest events first. A deleted webhook counts with
+    /// its last projects.
     ///
     /// 1. MUST return finished and unfinished deliveries in one order.
     ///    (`deliveries_are_paged_newest_first_whatever_their_state`)
@@ -19,6 +23,7 @@ pub trait DeliveryHistory: Send + Sync + 'static {
     ///    `deliveries_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
+        access: &Access,
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError>;

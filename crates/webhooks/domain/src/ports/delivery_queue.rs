@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, ProjectName, QueueStats,
-    RedeliveryRequest, Settlement, WebhookId,
+    Access, Claim, Delivery, DeliveryId, Discovery, LeaseRef, LeasedDelivery, QueueStats, RedeliveryRequest,
+    Settlement, WebhookId,
 };
 
 /// The queue of unfinished deliveries. [`Progress`](crate::delivery::Progress) has the rules.
@@ -78,14 +76,15 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`an_interrupted_attempt_is_recorded_and_costs_nothing`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 
-    /// Makes an attempt at one delivery due now. Returns `None` if the delivery does not exist.
+    /// Makes an attempt at one delivery due now. Returns `None` if the delivery does not exist, or if the
+    /// caller does not see it.
     ///
     /// 1. MUST return a finished delivery to the queue and keep its attempts.
     ///    (`a_finished_delivery_can_be_redelivered`)
     /// 2. MUST refuse while the delivery is in flight. (`redelivery_is_refused_in_flight`)
     /// 3. MUST refuse if the webhook is disabled or deleted. (`redelivery_needs_an_enabled_webhook`)
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
-    /// 5. MUST NOT find a delivery that the project-scoped caller cannot see at that moment.
+    /// 5. MUST NOT find a delivery that the caller cannot see at that moment.
     ///    (`who_sees_no_delivery_changes_none`)
     /// 6. MUST make the delivery due only once per idempotency key, as long as
     ///    [`IdempotencyRepository`](super::IdempotencyRepository) keeps the key. MUST return
@@ -93,6 +92,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`a_redelivery_is_made_once_under_a_key`)
     async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError>;
@@ -106,8 +106,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     async fn survey(&self) -> Result<QueueStats, StoreError>;
 
     /// Cancels a pending or retrying delivery, even if its webhook is disabled. Returns `None` if the
-    /// delivery does not exist or, with `visible_to`, is not visible to a caller that is scoped to these
-    /// projects.
+    /// delivery does not exist, or if the caller does not see it.
     ///
     /// 1. MUST cancel a pending or retrying delivery with the reason
     ///    [`Requested`](crate::CancelReason::Requested), and keep its attempts.
@@ -122,11 +121,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`concurrent_claims_and_cancellations_share_nothing`)
     /// 7. MUST NOT find a delivery that the caller cannot see at the moment of the cancellation.
     ///    (`who_sees_no_delivery_changes_none`)
-    async fn cancel(
-        &self,
-        id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError>;
+    async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError>;
 
     /// Resolves when there may be new work since the last time it resolved. This is only a hint: polling must
     /// suffice. A wake-up without a waiting caller is kept for the next call. Safe to drop.

@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, ProjectName,
-    PublishOutcome, Published,
+    Access, DeliveryCounts, EventFilter, EventId, EventRecord, NewEvent, Page, PageRequest, PublishOutcome,
+    Published,
 };
 
 /// The stored events: publishing and reading.
@@ -50,12 +48,13 @@ pub trait EventRepository: Send + Sync + 'static {
         }
     }
 
-    /// Returns one event and the counts of its deliveries.
+    /// Returns one event and the counts of its visible deliveries; `None` if the caller does not see it.
     ///
-    /// 1. MUST count all deliveries of the event by status. (`an_event_tells_what_became_of_it`)
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError>;
+    /// 1. MUST count all these deliveries by status. (`an_event_tells_what_became_of_it`,
+    ///    `events_are_shown_to_their_projects_alone`)
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError>;
 
-    /// Returns a page of events, newest first.
+    /// Returns a page of the visible events, newest first, with the counts of their visible deliveries.
     ///
     /// 1. MUST page without gaps and repetitions while events are added. (`events_are_paged_newest_first`)
     /// 2. MUST apply every given filter. (`events_are_filtered`, `events_are_shown_to_their_projects_alone`)
@@ -66,17 +65,18 @@ pub trait EventRepository: Send + Sync + 'static {
     /// only other list queries. (the stores' own tests)
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError>;
 
-    /// Counts the deliveries of each event, in input order, to webhooks that are visible to a caller that is
-    /// scoped to `visible_to`. A deleted webhook counts with its last projects.
+    /// Counts the deliveries of each event, in input order, to webhooks that the caller sees. A deleted webhook
+    /// counts with its last projects.
     ///
     /// 1. MUST count all of these and no others. (`deliveries_are_counted_for_their_projects_alone`)
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        access: &Access,
         events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError>;
 }

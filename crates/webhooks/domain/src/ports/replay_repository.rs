@@ -1,10 +1,7 @@
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::replay::ReplayFilter;
-use crate::{Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection, ReplayState};
+use crate::{Access, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, ReplayState, WebhookId};
 
 /// The stored replays and their steps. [`Replay`] has the rules.
 #[async_trait]
@@ -17,7 +14,7 @@ pub trait ReplayRepository: Send + Sync + 'static {
     ///    match, and report whether there are more. (the stores' own tests)
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError>;
 
-    /// Stores a new replay; with `visible_to`, of a webhook that a caller scoped to these projects can see.
+    /// Stores a new replay of a webhook that the caller sees.
     ///
     /// 1. MUST keep every field exactly. (`a_replay_is_kept_exactly`)
     /// 2. MUST refuse while another replay of the same webhook is running, under any concurrency, unless the
@@ -26,31 +23,32 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// 3. MUST refuse if the webhook is disabled or deleted. (`a_replay_needs_an_enabled_webhook`)
     /// 4. MUST NOT find a webhook that the caller cannot see at the moment when the replay begins.
     ///    (`who_sees_no_webhook_replays_none`)
-    async fn begin(
-        &self,
-        replay: &Replay,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<ReplayBegun, StoreError>;
+    async fn begin(&self, access: &Access, replay: &Replay) -> Result<ReplayBegun, StoreError>;
 
-    /// Returns one replay.
-    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError>;
+    /// Returns one replay; `None` if the caller does not see it.
+    ///
+    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    ///    (`replays_are_filtered_by_project`)
+    async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError>;
 
-    /// Returns a page of replays, newest first.
+    /// Returns a page of the webhook's replays, newest first.
     ///
     /// 1. MUST page without gaps and repetitions. (`replays_are_paged_newest_first`)
-    /// 2. MUST omit replays that may cover projects outside the filter. (`replays_are_filtered_by_project`)
+    /// 2. MUST omit replays that may cover projects that the caller does not see. (`replays_are_filtered_by_project`)
     async fn list(
         &self,
-        filter: &ReplayFilter,
+        access: &Access,
+        webhook: WebhookId,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError>;
 
-    /// Cancels a replay. Returns `None` if it does not exist.
+    /// Cancels a replay. Returns `None` if it does not exist, or if the caller does not see it.
     ///
     /// 1. MUST queue no more deliveries. Those already queued are delivered and counted.
     ///    (`a_cancelled_replay_queues_no_more`)
     /// 2. MUST NOT change a replay that has ended. (`a_replay_that_has_ended_is_not_cancelled`)
-    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError>;
+    /// 3. MUST NOT find a replay that the caller does not see. (`replays_are_filtered_by_project`)
+    async fn cancel(&self, access: &Access, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError>;
 
     /// Returns the first `limit` [open](Replay::is_open) replays that are due for a step, with an id after
     /// `after`, in the order of their ids.

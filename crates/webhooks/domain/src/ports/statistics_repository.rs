@@ -1,11 +1,10 @@
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::statistics::{Statistics, StatisticsWindow, Sums};
-use crate::{ProjectName, Timestamp, WebhookId};
+use crate::{Access, Timestamp, WebhookId};
 
 /// The stored statistics of deliveries.
 #[async_trait]
@@ -17,18 +16,18 @@ pub trait StatisticsRepository: Send + Sync + 'static {
     async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError>;
 
     /// Returns the statistics of one webhook: the sums over the window's [span](StatisticsWindow::span), by
-    /// the store's own time, and the backlog. With `visible_to`, the backlog contains only events of these
-    /// projects.
+    /// the store's own time, and the backlog, which contains only events that the caller
+    /// sees.
     ///
     /// 1. MUST contain all that was added within the span and nothing else. (`statistics_cover_their_window`)
     /// 2. MUST count the unfinished deliveries in every state, up to the limit, and return the oldest.
     ///    (`statistics_tell_of_what_is_unfinished`)
     async fn read(
         &self,
+        access: &Access,
         webhook: WebhookId,
         window: StatisticsWindow,
         not_before: Option<Timestamp>,
-        visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError>;
 
     /// Deletes buckets that began longer ago than the retention, by the store's own time, and five-minute

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    DisabledReason, Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets, Timestamp,
-    Webhook, WebhookDeletion, WebhookFilter, WebhookId,
+    Access, DisabledReason, Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets,
+    Timestamp, Webhook, WebhookFilter, WebhookId,
 };
 
 /// The stored webhooks.
@@ -21,16 +21,20 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    id as associated data. (the stores' own tests)
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError>;
 
-    /// Returns one webhook; `None` if it does not exist or was deleted.
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError>;
+    /// Returns one webhook; `None` if it does not exist, was deleted, or is not visible to the caller.
+    ///
+    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    ///    (`webhooks_are_shown_to_their_projects_alone`)
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError>;
 
-    /// Returns a page of webhooks, newest first, without deleted ones.
+    /// Returns a page of the visible webhooks, newest first, without deleted ones.
     ///
     /// 1. MUST page without gaps and repetitions. (`webhooks_are_paged_newest_first`)
     /// 2. MUST apply every given filter. (`webhooks_are_filtered`,
     ///    `webhooks_are_shown_to_their_projects_alone`)
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError>;
@@ -64,22 +68,32 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`a_rotation_of_another_version_is_refused`, `concurrent_rotations_of_a_version_apply_once`)
     /// 5. MUST change nothing, and return the result of a new rotation, if the webhook already has the new
     ///    secret, so that a rotation whose response was lost can be repeated. (`a_rotation_can_be_repeated`)
-    /// 6. MUST NOT find a webhook that the project-scoped caller cannot see at the moment of the rotation.
+    /// 6. MUST NOT find a webhook that the caller cannot see at the moment of the rotation.
     ///    (`who_sees_no_webhook_changes_none`)
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError>;
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError>;
 
-    /// Deletes a webhook.
+    /// Deletes a webhook; with `versions`, only one of these versions.
     ///
     /// 1. MUST cancel its waiting deliveries and keep the history.
     ///    (`deleting_a_webhook_cancels_what_waits_and_keeps_the_history`)
     /// 2. MUST record an attempt in flight; a delivery that would be retried is cancelled.
     ///    (`a_failure_after_the_webhook_was_deleted_cancels`)
-    /// 3. MUST NOT find a webhook that the project-scoped caller cannot see at the moment of the deletion.
+    /// 3. MUST NOT find a webhook that the caller cannot see at the moment of the deletion.
     ///    (`who_sees_no_webhook_changes_none`)
-    /// 4. MUST change nothing and report it if the version is not one of the deletion's `versions`. Of
+    /// 4. MUST change nothing and report it if the version is not one of `versions`. Of
     ///    several concurrent changes and deletions of one version, exactly one applies.
     ///    (`a_deletion_of_another_version_is_refused`, `a_deletion_and_updates_of_a_version_apply_once`)
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError>;
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError>;
 
     /// Returns the endpoint health of each webhook, in input order. A webhook with no recorded failure is
     /// healthy.

@@ -123,7 +123,7 @@ impl Plan {
             plan.firsts.push(position);
             let route = (event.target == Target::Subscribers).then(|| {
                 let fresh = i32::try_from(by_kind.len()).unwrap_or(i32::MAX);
-                let visible_to = event.visible_to.as_ref().and_then(|access| access.projects.as_ref());
+                let visible_to = event.producer.as_ref().and_then(|access| access.projects.as_ref());
                 *by_kind.entry((&event.event_type, project, visible_to)).or_insert_with(|| {
                     plan.add_route(fresh, event, visible_to);
                     fresh

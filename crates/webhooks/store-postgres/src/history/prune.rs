@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::clock::Time;
 use crate::convert::{from_sql_time, to_micros_up};
 use crate::pool::Pool;
-use crate::queue::sweep::sweep_deleted;
 use crate::upkeep;
+use crate::webhooks::sweep::sweep_deleted;
 
 /// The maximum number of events, or keys, that one statement deletes.
 const BATCH_SIZE: i64 = 1_000;

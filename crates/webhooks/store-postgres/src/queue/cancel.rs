@@ -1,9 +1,7 @@
 //! Cancellation of one delivery on request.
 
-use std::collections::BTreeSet;
-
 use rdev_webhooks_domain::ports::{Cancellation, StoreError};
-use rdev_webhooks_domain::{Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass, ProjectName};
+use rdev_webhooks_domain::{Access, Attempt, CancelReason, DeliveryId, DeliveryStatus, FailureClass};
 use sqlx::{Connection, PgConnection};
 
 use crate::rows::{DeliveryRow, to_delivery};
@@ -25,15 +23,15 @@ enum Found {
 /// Cancels a pending or retrying delivery, or returns the reason why it cannot.
 pub(crate) async fn cancel(
     store: &Inner,
+    access: &Access,
     id: DeliveryId,
-    visible_to: Option<&BTreeSet<ProjectName>>,
 ) -> Result<Option<Cancellation>, StoreError> {
     for _ in 0..TRIES {
         let found = store
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let found = attempt(&mut tx, id, visible_to).await?;
+                let found = attempt(&mut tx, access, id).await?;
                 // The rollback does not wait for the connection's return to its pool: until then claims would
                 // skip the row.
                 match found {
@@ -56,11 +54,7 @@ pub(crate) async fn cancel(
 
 /// Tries once. The row's lock comes first: a claim skips a locked row, and a row that a claim has locked is
 /// read as the claim leaves it.
-async fn attempt(
-    tx: &mut PgConnection,
-    id: DeliveryId,
-    visible_to: Option<&BTreeSet<ProjectName>>,
-) -> Result<Found, sqlx::Error> {
+async fn attempt(tx: &mut PgConnection, access: &Access, id: DeliveryId) -> Result<Found, sqlx::Error> {
     let waiting = sqlx::query!(
         r#"SELECT webhook_id, event_id, coalesce(lease_expires_at > rdev_webhooks.now(), false) AS "in_flight!"
          FROM rdev_webhooks.delivery_queue WHERE id = $1 FOR UPDATE"#,
@@ -77,13 +71,13 @@ async fn attempt(
         .await?;
         return Ok(match ended {
             None => Found::Nothing,
-            Some(ended) if visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? => {
+            Some(ended) if visible::is_shown(tx, access, ended.webhook_id, ended.event_id).await? => {
                 Found::Ended
             }
             Some(_) => Found::Hidden,
         });
     };
-    if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
+    if !visible::is_shown(tx, access, waiting.webhook_id, waiting.event_id).await? {
         return Ok(Found::Hidden);
     }
     if waiting.in_flight {

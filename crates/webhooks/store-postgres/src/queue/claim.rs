@@ -10,6 +10,7 @@ use rdev_webhooks_domain::{
     Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
 };
 use sqlx::AssertSqlSafe;
+use tokio::time::Instant;
 
 use super::bodies::{self, ClaimedRow};
 use super::release::{release, remove_eventless};
@@ -17,8 +18,8 @@ use crate::convert::{from_sql_time, to_micros_up, to_u32};
 use crate::damage;
 use crate::error::{corrupt, describe, timed_out, unless_gone};
 use crate::store::Inner;
+use crate::webhooks::endpoints;
 use crate::webhooks::rows::version;
-use crate::webhooks::targets;
 
 /// The longest wait to release leases that a claim cannot use; after it they expire by themselves.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
         let id = WebhookId::from_uuid(row.webhook_id);
         versions.extend(damage::leave_out(version(id, row.webhook_version)).map(|version| (id, version)));
     }
-    let targets = targets::load(store, &versions).await?;
+    let targets = endpoints::load(store, &versions).await?;
     bodies::complete(store, &mut rows).await?;
     rows.sort_unstable_by_key(|row| (row.due_at, row.id));
     let mut completed = Completed { leased: Vec::with_capacity(rows.len()), ..Completed::default() };
@@ -104,11 +105,12 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+    let now = Instant::now().into_std();
     // All transactions lock rows in one order, so that none deadlock; this includes the circuits' rows.
     let mut shares: Vec<_> = claim.shares.iter().collect();
     shares.sort_unstable_by_key(|share| share.webhook);
     for share in shares {
-        if share.take == 0 || store.targets.is_unreadable(share.webhook) {
+        if share.take == 0 || store.endpoints.is_unreadable(share.webhook, now) {
             continue;
         }
         webhooks.push(share.webhook.as_uuid());

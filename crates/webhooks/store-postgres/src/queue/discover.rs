@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, WebhookId};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::asleep;
-use super::marks::MARGIN_MICROS;
 use crate::convert::{from_nanos, to_i32};
 use crate::damage;
 use crate::store::Inner;
+use crate::store::low_water_marks::MARGIN_MICROS;
 use crate::webhooks::rows::{max_in_flight, rate_limit};
 
 /// Returns a page of webhooks with claimable deliveries.
@@ -45,7 +46,7 @@ pub(crate) async fn discover(
         })
         .await?;
 
-    let mut discovery = Discovery::default();
+    let (mut discovery, now) = (Discovery::default(), Instant::now().into_std());
     let (mut claimable, mut disabled, mut last) = (BTreeSet::new(), Vec::new(), after.as_uuid());
     for row in rows {
         let id = WebhookId::from_uuid(row.webhook_id);
@@ -62,7 +63,7 @@ pub(crate) async fn discover(
         if !row.claimable {
             let wait = row.next_in_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0)));
             discovery.next_due_in = [discovery.next_due_in, wait].into_iter().flatten().min();
-        } else if store.targets.is_unreadable(id) {
+        } else if store.endpoints.is_unreadable(id, now) {
             // Nothing could be sent: it waits until its secret can be read, or until the next check.
         } else if discovery.due.len() == limit as usize {
             discovery.has_more = true;

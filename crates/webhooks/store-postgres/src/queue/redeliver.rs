@@ -1,7 +1,7 @@
 //! Redelivery on request.
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, Redelivery, StoreError};
-use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Trigger};
+use rdev_webhooks_domain::{Access, DeliveryId, RedeliveryRequest, Trigger};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ enum Found {
 /// Makes an attempt at one delivery due now.
 pub(crate) async fn redeliver(
     store: &PostgresStore,
+    access: &Access,
     id: DeliveryId,
     request: &RedeliveryRequest,
 ) -> Result<Option<Redelivery>, StoreError> {
@@ -36,7 +37,7 @@ pub(crate) async fn redeliver(
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let found = attempt(&mut tx, id, request).await?;
+                let found = attempt(&mut tx, access, id, request).await?;
                 // The rollback does not wait for the connection's return to its pool: until then claims would
                 // skip the row.
                 match found {
@@ -50,7 +51,7 @@ pub(crate) async fn redeliver(
             Found::Nothing => continue,
             Found::Hidden => return Ok(None),
             Found::Done => {
-                let record = store.get(id).await?;
+                let record = store.get(access, id).await?;
                 return Ok(record.map(|record| Redelivery::Queued(record.delivery)));
             }
             Found::InFlight => Redelivery::InFlight,
@@ -67,10 +68,11 @@ pub(crate) async fn redeliver(
 
 async fn attempt(
     tx: &mut PgConnection,
+    access: &Access,
     id: DeliveryId,
     request: &RedeliveryRequest,
 ) -> Result<Found, sqlx::Error> {
-    let (trigger, visible_to) = (request.trigger, request.visible_to.as_ref());
+    let trigger = request.trigger;
     let is_done = match &request.key {
         Some(key) => idempotency::is_done(tx, key).await?,
         None => false,
@@ -83,7 +85,7 @@ async fn attempt(
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(waiting) = waiting {
-        if !visible::is_shown(tx, waiting.webhook_id, waiting.event_id, visible_to).await? {
+        if !visible::is_shown(tx, access, waiting.webhook_id, waiting.event_id).await? {
             return Ok(Found::Hidden);
         }
         if is_done {
@@ -110,7 +112,7 @@ async fn attempt(
     let Some(ended) = ended else {
         return Ok(Found::Nothing);
     };
-    if !visible::is_shown(tx, ended.webhook_id, ended.event_id, visible_to).await? {
+    if !visible::is_shown(tx, access, ended.webhook_id, ended.event_id).await? {
         return Ok(Found::Hidden);
     }
     if is_done {

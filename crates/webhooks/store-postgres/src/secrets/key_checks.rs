@@ -8,7 +8,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::sealing::SECRET;
-use crate::open::error::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::pool::Pool;
 
 /// The maximum number of tries: another process may record its key between the read and the write, and then

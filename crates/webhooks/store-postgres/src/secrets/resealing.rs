@@ -10,8 +10,8 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 use uuid::Uuid;
 
 use super::{key_checks, sealing};
+use crate::connect_error::ConnectError;
 use crate::idempotency;
-use crate::open::error::ConnectError;
 use crate::pool::Pool;
 
 /// All sealed columns; the tests compare the list with the schema.

@@ -27,7 +27,7 @@ FROM (
             AND ($7::text IS NULL OR d.status = $7)
         ORDER BY d.id DESC LIMIT $8)
     ) y
-    WHERE w.projects <> '{}' AND w.projects <@ $9 AND ($3::uuid IS NULL OR w.id = $3)
+    WHERE rdev_webhooks.is_visible(w.projects, $9) AND ($3::uuid IS NULL OR w.id = $3)
     ORDER BY y.id DESC LIMIT $8
 ) x
 JOIN rdev_webhooks.events e ON e.id = x.event_id

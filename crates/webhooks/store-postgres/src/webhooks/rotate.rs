@@ -2,11 +2,12 @@
 
 use rdev_webhooks_domain::ports::{Rotated, StoreError, WebhookRepository};
 use rdev_webhooks_domain::signing::SigningSecret;
-use rdev_webhooks_domain::{SecretRotation, WebhookId};
+use rdev_webhooks_domain::{Access, SecretRotation, WebhookId};
 
-use crate::convert::{texts, to_sql_time};
+use crate::convert::to_sql_time;
 use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, open_secret, seal_secret};
 use crate::store::{Inner, PostgresStore};
+use crate::visible;
 use crate::webhooks::rows::{WebhookRow, to_webhook, version, webhook_rows};
 
 /// The maximum number of tries: another transaction may change the webhook between the read and the write.
@@ -27,17 +28,18 @@ pub(crate) fn public_key(secret: &SigningSecret) -> Option<String> {
 /// meanwhile; the version shows whether the read is still current.
 pub(crate) async fn rotate(
     store: &PostgresStore,
+    access: &Access,
     id: WebhookId,
     rotation: &SecretRotation,
 ) -> Result<Rotated, StoreError> {
     let inner = &*store.inner;
     for _ in 0..TRIES {
-        let Some(stands) = read(inner, id, rotation).await? else {
+        let Some(stands) = read(inner, access, id).await? else {
             return Ok(Rotated::NotFound);
         };
         let current = open_secret(&inner.keyring, SECRET, id, &stands.secret)?;
         if current == rotation.secret {
-            let webhook = store.get(id).await?;
+            let webhook = store.get(access, id).await?;
             return Ok(webhook.map_or(Rotated::NotFound, |webhook| Rotated::Applied(Box::new(webhook))));
         }
         let known = version(id, stands.version)?;
@@ -53,15 +55,15 @@ pub(crate) async fn rotate(
 
 /// Returns the current secret, if the caller can see the webhook. The visibility holds as long as the version
 /// does.
-async fn read(store: &Inner, id: WebhookId, rotation: &SecretRotation) -> Result<Option<Stands>, StoreError> {
-    let visible_to = rotation.visible_to.as_ref().map(texts);
+async fn read(store: &Inner, access: &Access, id: WebhookId) -> Result<Option<Stands>, StoreError> {
+    let visible_to = visible::projects(access);
     store
         .write()
         .run(async |conn| {
             sqlx::query_as!(
                 Stands,
-                "SELECT version, secret FROM rdev_webhooks.webhooks WHERE id = $1 AND deleted_at IS NULL
-                     AND ($2::text[] IS NULL OR (projects <> '{}' AND projects <@ $2))",
+                "SELECT version, secret FROM rdev_webhooks.webhooks
+                 WHERE id = $1 AND deleted_at IS NULL AND rdev_webhooks.is_visible(projects, $2)",
                 id.as_uuid(),
                 visible_to.as_deref(),
             )

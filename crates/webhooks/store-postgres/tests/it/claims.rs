@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventRepository, Redelivery, Updated, WebhookRepository};
-use rdev_webhooks_domain::{ClaimShare, HealthEffect, Settled, Settlement, Trigger, WebhookDeletion};
+use rdev_webhooks_domain::{Access, ClaimShare, HealthEffect, Settled, Settlement, Trigger};
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
 use sqlx::Executor;
@@ -155,7 +155,7 @@ async fn deleting_a_webhook_cancels_more_deliveries_than_one_statement_can() {
     for _ in 0..5 {
         scene.publish(900).await;
     }
-    let deleted = scene.store.delete(webhook.id, &WebhookDeletion::default()).await.unwrap();
+    let deleted = scene.store.delete(Access::everything(), webhook.id, None).await.unwrap();
     assert_eq!(deleted, Updated::Applied);
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.delivery_queue").await, 0);
     assert_eq!(
@@ -203,7 +203,11 @@ async fn a_success_is_recorded_and_redelivered_although_its_attempt_exists() {
     // Each attempt is stored in its delivery's row, until that is removed.
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
     for one in &leased {
-        let again = scene.store.redeliver(one.lease.delivery, &Trigger::Manual.into()).await.unwrap();
+        let again = scene
+            .store
+            .redeliver(Access::everything(), one.lease.delivery, &Trigger::Manual.into())
+            .await
+            .unwrap();
         assert!(matches!(again, Some(Redelivery::Queued(_))), "{again:?}");
     }
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 2);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository};
+use rdev_webhooks_domain::{Access, Timestamp};
 use rdev_webhooks_testkit::{ManualClock, samples};
 
 use crate::store::Scene;
@@ -36,12 +36,12 @@ async fn a_step_of_the_databases_clock_removes_nothing() {
         .await;
     for store in [scene.store.clone(), scene.another().await] {
         store.prune(30 * DAY).await.unwrap();
-        assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
+        assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_some());
     }
     // Time that other processes have seen passing counts.
     scene.execute("UPDATE rdev_webhooks.retention SET seen_at = rdev_webhooks.now()").await;
     for _ in 0..2 {
         scene.store.prune(30 * DAY).await.unwrap();
     }
-    assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_none());
+    assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_none());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rdev_keyring::{EncryptionKey, Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{StoreError, WebhookRepository};
-use rdev_webhooks_domain::{SigningSecrets, Webhook};
+use rdev_webhooks_domain::{Access, SigningSecrets, Webhook};
 use rdev_webhooks_store_postgres::{ConnectError, PostgresStore, rekey};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
@@ -163,7 +163,7 @@ async fn keys_rotate_while_processes_serve() {
     let after = connect(&scene, &[8]).await.unwrap();
     for webhook in made {
         for store in [&old_first, &after] {
-            assert_eq!(store.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
+            assert_eq!(store.get(Access::everything(), webhook.id).await.unwrap().as_ref(), Some(&webhook));
         }
     }
 }

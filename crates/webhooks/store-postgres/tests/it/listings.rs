@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdev_access::ApiKeyHash;
 use rdev_access::ports::ApiKeyRepository;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
-use rdev_webhooks_domain::{DeliveryFilter, EventFilter, PageRequest, WebhookFilter};
+use rdev_webhooks_domain::{Access, DeliveryFilter, EventFilter, PageRequest, WebhookFilter};
 use tokio::time::timeout;
 
 use crate::store::Scene;
@@ -29,15 +29,14 @@ async fn an_abandoned_listing_leaves_its_connection_free() {
     for _ in 0..2 {
         let page = PageRequest { limit: 9, before: None };
         let store = scene.store.clone();
-        let listing =
-            tokio::spawn(
-                async move { DeliveryHistory::list(&store, &DeliveryFilter::default(), page).await },
-            );
+        let listing = tokio::spawn(async move {
+            DeliveryHistory::list(&store, Access::everything(), &DeliveryFilter::default(), page).await
+        });
         scene.somebody_waits().await;
         listing.abort();
         let page = PageRequest { limit: 9, before: None };
         let all = WebhookFilter::default();
-        let other = WebhookRepository::list(&scene.store, &all, page);
+        let other = WebhookRepository::list(&scene.store, Access::everything(), &all, page);
         let found = timeout(Duration::from_secs(20), other).await.expect("the connection is still busy");
         assert!(found.unwrap().items.is_empty());
     }
@@ -49,8 +48,9 @@ async fn only_listings_wait_for_listings() {
     let _held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
     let page = PageRequest { limit: 9, before: None };
     let store = scene.store.clone();
-    let listing =
-        tokio::spawn(async move { EventRepository::list(&store, &EventFilter::default(), page).await });
+    let listing = tokio::spawn(async move {
+        EventRepository::list(&store, Access::everything(), &EventFilter::default(), page).await
+    });
     scene.somebody_waits().await;
     let work = async {
         let webhook = scene.webhook().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, StoreError};
-use rdev_webhooks_domain::{DeliveryFilter, PageRequest, Settled};
+use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, Settled};
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::Executor;
 use tokio::time::Instant;
@@ -66,7 +66,7 @@ async fn a_server_crash_loses_no_answered_write() {
     server.restart().await;
     recovers(async || scene.store.check().await).await;
     for event in &published {
-        assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
+        assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_some());
     }
     let rest = recovers(async || scene.store.claim(&scene.claim(webhook.id, 100)).await).await;
     assert_eq!(rest.len(), 6);
@@ -100,8 +100,9 @@ async fn waiting_listings_do_not_make_the_store_unready() {
     let mut held = scene.holding("LOCK TABLE rdev_webhooks.deliveries IN ACCESS EXCLUSIVE MODE").await;
     let store = scene.store.clone();
     let page = PageRequest { limit: 9, before: None };
-    let listing =
-        tokio::spawn(async move { DeliveryHistory::list(&store, &DeliveryFilter::default(), page).await });
+    let listing = tokio::spawn(async move {
+        DeliveryHistory::list(&store, Access::everything(), &DeliveryFilter::default(), page).await
+    });
     scene.somebody_waits().await;
     scene.store.check().await.unwrap();
     held.execute("COMMIT").await.unwrap();

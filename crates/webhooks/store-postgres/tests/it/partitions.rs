@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
-use rdev_webhooks_domain::{NewEvent, PageRequest, Settled, Timestamp};
+use rdev_webhooks_domain::{Access, NewEvent, PageRequest, Settled, Timestamp};
 use rdev_webhooks_testkit::samples;
 
 use crate::store::{Scene, settlement, since_midnight};
@@ -33,7 +33,8 @@ async fn surrounding_days_and_the_default_have_partitions() {
     let now = scene.now().await;
     for at in [now - 400 * DAY, now - DAY, now, now + DAY, now + 400 * DAY] {
         let event = delivered(&scene, webhook.id, at).await;
-        let found = EventRepository::get(&scene.store, event.id).await.unwrap().unwrap();
+        let found =
+            EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().unwrap();
         assert_eq!(found.deliveries.succeeded, 1);
     }
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.events_default").await, 2);
@@ -96,7 +97,7 @@ async fn rows_move_from_the_default_to_their_days_new_partition() {
                 .unwrap();
         assert_eq!(rows, 0, "{table}");
     }
-    assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
+    assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_some());
     // Five more days, those around the new today.
     assert_eq!(scene.count(PARTITIONS).await, 18 + 15);
 }
@@ -112,8 +113,8 @@ async fn days_before_the_limit_are_dropped_as_partitions() {
     let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 1));
     assert_eq!(scene.count(PARTITIONS).await, 15);
-    assert!(EventRepository::get(&scene.store, yesterday.id).await.unwrap().is_none());
-    assert!(EventRepository::get(&scene.store, today.id).await.unwrap().is_some());
+    assert!(EventRepository::get(&scene.store, Access::everything(), yesterday.id).await.unwrap().is_none());
+    assert!(EventRepository::get(&scene.store, Access::everything(), today.id).await.unwrap().is_some());
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.attempts").await, 1);
     // The upkeep recreates yesterday's partition, as a late event may still have its time.
     scene.store.prune(retention).await.unwrap();
@@ -158,7 +159,14 @@ async fn a_day_keeps_only_its_unfinished_deliveries() {
     assert_eq!(leased.iter().map(|one| one.event_id).collect::<Vec<_>>(), [waiting.id]);
     assert_eq!(scene.store.settle(&[settlement(&leased[0], Settled::Succeeded)]).await.unwrap(), [true]);
     let page = PageRequest { limit: 9, before: None };
-    assert_eq!(DeliveryHistory::list(&scene.store, &Default::default(), page).await.unwrap().items.len(), 1);
+    assert_eq!(
+        DeliveryHistory::list(&scene.store, Access::everything(), &Default::default(), page)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     let pruned = scene.store.prune(retention).await.unwrap();
     assert_eq!((pruned.events, pruned.deliveries), (1, 1));
 }

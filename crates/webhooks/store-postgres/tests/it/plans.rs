@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{
 };
 use rdev_webhooks_domain::replay::MIN_WINDOW;
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
+    Access, DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
     ReplaySelection, Settled, Settlement, Timestamp, WebhookId,
 };
 use rdev_webhooks_store_postgres::PostgresStore;
@@ -91,7 +91,9 @@ async fn listing_reads_little_more_than_a_page() {
     scene.execute("ANALYZE rdev_webhooks.events; ANALYZE rdev_webhooks.deliveries").await;
     let webhook = "00000000-0000-7000-8000-000000000001".parse().map(WebhookId::from_uuid).unwrap();
     let page = PageRequest { limit: 20, before: None };
-    let newest = DeliveryHistory::list(&scene.store, &DeliveryFilter::default(), page).await.unwrap();
+    let newest = DeliveryHistory::list(&scene.store, Access::everything(), &DeliveryFilter::default(), page)
+        .await
+        .unwrap();
     let filters = [
         DeliveryFilter::default(),
         DeliveryFilter { webhook: Some(webhook), ..DeliveryFilter::default() },
@@ -109,28 +111,25 @@ async fn listing_reads_little_more_than_a_page() {
             ..DeliveryFilter::default()
         },
         DeliveryFilter { until: Some(newest.items[19].id.time()), ..DeliveryFilter::default() },
-        DeliveryFilter {
-            visible_to: Some(samples::projects(["ours", "another"])),
-            ..DeliveryFilter::default()
-        },
     ];
-    for filter in filters {
+    let limited = samples::access(samples::projects(["ours", "another"]));
+    let everything = filters.into_iter().map(|filter| (Access::everything(), filter));
+    for (access, filter) in everything.chain([(&limited, DeliveryFilter::default())]) {
         let read = rows_read(&scene, async |store| {
-            let found = DeliveryHistory::list(store, &filter, page).await.unwrap();
+            let found = DeliveryHistory::list(store, access, &filter, page).await.unwrap();
             assert!(!found.items.is_empty(), "{filter:?}");
         })
         .await;
-        assert!(read < 500, "{read} rows were read for {filter:?}");
+        assert!(read < 500, "{read} rows were read for {access:?} {filter:?}");
     }
-    for visible_to in [None, Some(samples::projects(["ours", "another"]))] {
-        let filter = EventFilter { visible_to, ..EventFilter::default() };
+    for access in [Access::everything(), &limited] {
         let read = rows_read(&scene, async |store| {
             let page = PageRequest { limit: 20, before: None };
-            let found = EventRepository::list(store, &filter, page).await.unwrap();
+            let found = EventRepository::list(store, access, &EventFilter::default(), page).await.unwrap();
             assert!(found.items.len() == 20 && found.items.iter().all(|event| event.deliveries.total() == 1));
         })
         .await;
-        assert!(read < 1_000, "{read} rows were read for a page of events with {filter:?}");
+        assert!(read < 1_000, "{read} rows were read for a page of events with {access:?}");
     }
 }
 
@@ -162,7 +161,10 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
         let entropy: &dyn Entropy = &scene.entropy;
         let id = ReplayId::from_parts(scene.now().await, entropy.bytes());
         let replay = Replay::new(id, selection, counted);
-        assert_eq!(scene.another().await.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(
+            scene.another().await.begin(Access::everything(), &replay).await.unwrap(),
+            ReplayBegun::Started
+        );
         let read = rows_read(&scene, async |store| {
             for queued in [MIN_WINDOW, 0] {
                 let step = store.advance(id).await.unwrap().unwrap();
@@ -171,7 +173,7 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
         })
         .await;
         assert!(read < limit, "{read} rows were read to replay {MIN_WINDOW} that {}", outcome.as_str());
-        ReplayRepository::cancel(&scene.another().await, id).await.unwrap();
+        ReplayRepository::cancel(&scene.another().await, Access::everything(), id).await.unwrap();
     }
 }
 

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{
 };
 use rdev_webhooks_domain::replay::DeliveryOutcome;
 use rdev_webhooks_domain::{
-    DeliveryId, DisabledReason, FailureReason, Replay, ReplayId, ReplaySelection, Settled, Timestamp,
+    Access, DeliveryId, DisabledReason, FailureReason, Replay, ReplayId, ReplaySelection, Settled, Timestamp,
     Trigger, WebhookId, WebhookState,
 };
 use rdev_webhooks_testkit::samples;
@@ -48,14 +48,15 @@ async fn redelivery_refuses_a_delivery_that_is_being_pruned() {
     let matched = scene.store.count(&selection).await.unwrap();
     assert_eq!(matched.deliveries, 1);
     let replay = Replay::new(ReplayId::from_parts(now, [7; 10]), selection, matched);
-    assert_eq!(scene.store.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
+    assert_eq!(scene.store.begin(Access::everything(), &replay).await.unwrap(), ReplayBegun::Started);
 
     // Pruning waits for the first of the two, and has read both.
     let mut held = scene.holding("SELECT FROM rdev_webhooks.deliveries ORDER BY id LIMIT 1 FOR UPDATE").await;
     let store = scene.store.clone();
     let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });
     scene.somebody_waits().await;
-    let redelivered = scene.store.redeliver(asked_for, &Trigger::Manual.into()).await.unwrap();
+    let redelivered =
+        scene.store.redeliver(Access::everything(), asked_for, &Trigger::Manual.into()).await.unwrap();
     assert!(redelivered.is_none(), "{redelivered:?}");
     assert_eq!(scene.store.advance(replay.id).await.unwrap().unwrap().queued, 0);
     held.execute("COMMIT").await.unwrap();
@@ -74,7 +75,9 @@ async fn pruning_skips_a_delivery_that_is_being_redelivered() {
     let mut held =
         scene.holding("LOCK TABLE rdev_webhooks.reopened_deliveries IN SHARE ROW EXCLUSIVE MODE").await;
     let store = scene.store.clone();
-    let redelivering = tokio::spawn(async move { store.redeliver(asked_for, &Trigger::Manual.into()).await });
+    let redelivering = tokio::spawn(async move {
+        store.redeliver(Access::everything(), asked_for, &Trigger::Manual.into()).await
+    });
     scene.somebody_waits().await;
     let store = scene.store.clone();
     let pruning = tokio::spawn(async move { store.prune(300 * DAY).await });

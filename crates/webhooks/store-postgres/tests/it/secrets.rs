@@ -2,7 +2,7 @@
 
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
-use rdev_webhooks_domain::{DisabledReason, Discovery, PageRequest, Timestamp, WebhookFilter};
+use rdev_webhooks_domain::{Access, DisabledReason, Discovery, PageRequest, Timestamp, WebhookFilter};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
 
@@ -63,7 +63,7 @@ async fn a_secret_does_not_open_in_another_row_or_column() {
     assert_eq!(leased.len(), 1);
     assert_eq!(leased[0].target.webhook_id, one.id.min(two.id));
     scene.execute("UPDATE rdev_webhooks.webhooks SET headers = secret").await;
-    let refused = scene.store.get(one.id.min(two.id)).await;
+    let refused = scene.store.get(Access::everything(), one.id.min(two.id)).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { column: "headers", .. })), "{refused:?}");
 }
 
@@ -118,10 +118,13 @@ async fn an_unreadable_webhook_affects_no_other() {
         );
         scene.execute(Box::leak(statement.into_boxed_str())).await;
         let page = PageRequest { limit: 10, before: None };
-        let listed = WebhookRepository::list(&scene.store, &WebhookFilter::default(), page).await.unwrap();
+        let listed =
+            WebhookRepository::list(&scene.store, Access::everything(), &WebhookFilter::default(), page)
+                .await
+                .unwrap();
         assert_eq!(listed.items.iter().map(|one| one.id).collect::<Vec<_>>(), [whole], "{column}");
         assert_eq!(listed.damaged.iter().map(|one| &one.id).collect::<Vec<_>>(), [&broken.to_string()]);
-        let got = WebhookRepository::get(&scene.store, broken).await;
+        let got = WebhookRepository::get(&scene.store, Access::everything(), broken).await;
         assert!(matches!(got, Err(StoreError::Corrupt { .. })), "{got:?}");
     }
     scene

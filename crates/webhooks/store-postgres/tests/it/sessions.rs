@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
-use rdev_webhooks_domain::{DeliveryFilter, PageRequest};
+use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest};
 use rdev_webhooks_store_postgres::{PostgresStore, SchemaState, migrate, schema_state};
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::{AssertSqlSafe, Executor};
@@ -67,7 +67,14 @@ async fn settings_are_set_and_never_inherited() {
     assert_eq!(store.publish(std::slice::from_ref(&event)).await.unwrap()[0].deliveries, 1);
     assert_eq!(store.claim(&scene.claim(webhook.id, 5)).await.unwrap().len(), 1);
     let page = PageRequest { limit: 9, before: None };
-    assert_eq!(DeliveryHistory::list(&store, &DeliveryFilter::default(), page).await.unwrap().items.len(), 1);
+    assert_eq!(
+        DeliveryHistory::list(&store, Access::everything(), &DeliveryFilter::default(), page)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     store.check().await.unwrap();
     let noted: BTreeMap<String, String> = sqlx::query_as("SELECT name, value FROM public.noted")
         .fetch_all(&mut conn)

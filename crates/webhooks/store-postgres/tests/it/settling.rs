@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryQueue, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    DisabledReason, FailureReason, HealthEffect, Settled, Settlement, Webhook, WebhookState,
+    Access, DisabledReason, FailureReason, HealthEffect, Settled, Settlement, Webhook, WebhookState,
 };
 use rdev_webhooks_testkit::samples;
 use sqlx::Executor;
@@ -38,7 +38,7 @@ async fn disabling_as_gone_removes_concurrently_added_subscriptions() {
     .await
     .unwrap();
     assert_eq!(settling.await.unwrap().unwrap(), [true]);
-    let changed = scene.store.get(webhook.id).await.unwrap().unwrap();
+    let changed = scene.store.get(Access::everything(), webhook.id).await.unwrap().unwrap();
     assert!(matches!(changed.state, WebhookState::Disabled { reason: DisabledReason::Gone, .. }));
     assert_eq!(scene.count("SELECT count(*) FROM rdev_webhooks.subscriptions").await, 0);
     assert_eq!(scene.publish(1).await[0].deliveries, 0);
@@ -84,5 +84,8 @@ async fn a_concurrent_success_prevents_disabling() {
     scene.somebody_waits().await;
     held.execute("COMMIT").await.unwrap();
     assert_eq!(disabling.await.unwrap().unwrap(), []);
-    assert_eq!(scene.store.get(webhook.id).await.unwrap().unwrap().state, WebhookState::Enabled);
+    assert_eq!(
+        scene.store.get(Access::everything(), webhook.id).await.unwrap().unwrap().state,
+        WebhookState::Enabled
+    );
 }

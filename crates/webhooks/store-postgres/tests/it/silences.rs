@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, StoreError};
-use rdev_webhooks_domain::{DeliveryFilter, PageRequest};
+use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest};
 use rdev_webhooks_store_postgres::{ConnectError, PostgresOptions, PostgresStore};
 use rdev_webhooks_testkit::postgres::{PostgresServer, Relay};
 use sqlx::Executor;
@@ -24,7 +24,7 @@ fn cause(result: Result<(), StoreError>) -> String {
 }
 
 async fn list(store: &PostgresStore) -> Result<(), StoreError> {
-    DeliveryHistory::list(store, &DeliveryFilter::default(), PAGE).await.map(|_| ())
+    DeliveryHistory::list(store, Access::everything(), &DeliveryFilter::default(), PAGE).await.map(|_| ())
 }
 
 /// Publishes and lists with all available connections, and returns once all of them wait for a lock.
@@ -154,7 +154,7 @@ async fn the_store_moves_from_a_demoted_primary_to_the_new_one() {
     let store = PostgresStore::connect(PostgresOptions::new(url, keyring())).await.unwrap();
     let event = scene.event().await;
     store.publish(std::slice::from_ref(&event)).await.unwrap();
-    assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_some());
+    assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_some());
 
     old.stop_immediate().await;
     old.restart_as_standby().await;
@@ -166,7 +166,7 @@ async fn the_store_moves_from_a_demoted_primary_to_the_new_one() {
     recovers(async || store.check().await).await;
     scene.execute("SELECT pg_promote()").await;
     recovers(async || scene.store.check().await).await;
-    assert!(EventRepository::get(&scene.store, event.id).await.unwrap().is_none());
+    assert!(EventRepository::get(&scene.store, Access::everything(), event.id).await.unwrap().is_none());
 }
 
 fn samples(scene: &Scene) -> rdev_webhooks_domain::NewEvent {

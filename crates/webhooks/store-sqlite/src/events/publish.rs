@@ -57,7 +57,7 @@ pub(crate) async fn publish(
         return Ok(None);
     }
     let repeats: Vec<_> =
-        events.iter().copied().filter(|event| event.visible_to.is_some() && is_known(event)).collect();
+        events.iter().copied().filter(|event| event.producer.is_some() && is_known(event)).collect();
     let of_repeats = Subscribers::load(conn, &repeats, u64::MAX).await?;
     let mut batch = Batch::for_events(&events);
     let mut outcomes = Vec::with_capacity(calls.len());
@@ -72,7 +72,7 @@ pub(crate) async fn publish(
         for event in call.events.iter().copied() {
             let key = key(event);
             if let Some(first) = key.and_then(|key| known.get(&key)) {
-                let visible = match &event.visible_to {
+                let visible = match &event.producer {
                     None => first.deliveries,
                     Some(_) => subscribers.get(event).visible().max(of_repeats.get(event).visible()),
                 };
@@ -109,7 +109,7 @@ pub(crate) async fn publish_missing(
     let mut there = stored_before(conn, &call.events).await?;
     let (stored, missing): (Vec<_>, Vec<_>) =
         call.events.iter().copied().partition(|event| there.contains_key(&event.id));
-    let limited: Vec<_> = stored.into_iter().filter(|event| event.visible_to.is_some()).collect();
+    let limited: Vec<_> = stored.into_iter().filter(|event| event.producer.is_some()).collect();
     let visible = Subscribers::load(conn, &limited, u64::MAX).await?;
     for event in limited {
         let count = visible.get(event).visible();

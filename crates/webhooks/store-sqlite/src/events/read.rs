@@ -1,17 +1,17 @@
 //! Reading of events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, Page,
-    PageRequest, ProjectName, Timestamp,
+    Access, DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, Page,
+    PageRequest, Timestamp,
 };
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError, Row};
-use crate::json;
 use crate::rows::micros;
+use crate::{json, visible};
 
 /// The row of an event.
 struct EventRow {
@@ -78,6 +78,7 @@ struct Bounds<'a> {
 
 pub(super) async fn get(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: EventId,
     now: Timestamp,
 ) -> Result<Option<EventRecord>, DbError> {
@@ -92,12 +93,13 @@ pub(super) async fn get(
     let Some(row) = row else {
         return Ok(None);
     };
-    let counts = count(conn, &[id], None, now).await?;
-    Ok(Some(row.record(&counts)?))
+    let counts = count(conn, access, &[id], now).await?;
+    Ok(Some(row.record(&counts)?).filter(|record| record.event.is_visible_to(access)))
 }
 
 pub(super) async fn list(
     conn: &mut SqliteConnection,
+    access: &Access,
     filter: &EventFilter,
     page: PageRequest<EventId>,
     now: Timestamp,
@@ -114,7 +116,7 @@ pub(super) async fn list(
         limit: i64::from(page.limit) + 1,
         max_body: MAX_LISTED_BODY as i64,
     };
-    let rows = match &filter.visible_to {
+    let rows = match &access.projects {
         None => fetch(&mut *conn, &bounds).await?,
         Some(projects) => {
             // The index has each project's events in order: take a page of each and merge them.
@@ -128,7 +130,7 @@ pub(super) async fn list(
         }
     };
     let ids: Vec<_> = rows.iter().filter_map(|row| row.id().ok()).collect();
-    let counts = count(conn, &ids, filter.visible_to.as_ref(), now).await?;
+    let counts = count(conn, access, &ids, now).await?;
     let id = |row: &EventRow| error::id_text(&row.id, EventId::from_uuid);
     Ok(Page::read(rows, page.limit, id, |row| row.record(&counts))?)
 }
@@ -149,16 +151,15 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
     Ok(rows?)
 }
 
-/// Counts the deliveries of events by their status at `now`; for a project-scoped caller, only the visible
-/// ones.
+/// Counts the visible deliveries of events by their status at `now`.
 pub(super) async fn count(
     conn: &mut SqliteConnection,
+    access: &Access,
     events: &[EventId],
-    visible_to: Option<&BTreeSet<ProjectName>>,
     now: Timestamp,
 ) -> Result<HashMap<EventId, DeliveryCounts>, DbError> {
     let events = json::ids(events.iter().map(EventId::as_uuid))?;
-    let visible_to = visible_to.map(json::projects).transpose()?;
+    let visible_to = visible::projects(access)?;
     let now = micros(now);
     // The status of an unfinished delivery follows `Progress::state`.
     let rows = sqlx::query!(
@@ -172,7 +173,7 @@ pub(super) async fn count(
            WHERE event_id IN (SELECT unhex(value) FROM json_each(?1))
              AND (?3 IS NULL OR webhook_id IN (
                SELECT w.id FROM webhooks_webhooks AS w
-               WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+               WHERE NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                  WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?3)))))
            GROUP BY 1, 2"#,
         events,

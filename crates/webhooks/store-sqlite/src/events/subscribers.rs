@@ -25,7 +25,7 @@ impl<'a> Address<'a> {
             Target::Subscribers => Self::Subscribers {
                 event_type: event.event_type.as_str(),
                 project: event.project.as_ref().map_or("", |project| project.as_str()),
-                visible_to: event.visible_to.as_ref().and_then(|access| access.projects.as_ref()),
+                visible_to: event.producer.as_ref().and_then(|access| access.projects.as_ref()),
             },
         }
     }
@@ -136,7 +136,7 @@ async fn count_visible(
         (json::ids(webhooks.iter().map(WebhookId::as_uuid))?, json::projects(visible_to)?);
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!: u32" FROM webhooks_webhooks AS w
-           WHERE w.id IN (SELECT unhex(value) FROM json_each(?1)) AND w.projects <> '[]'
+           WHERE w.id IN (SELECT unhex(value) FROM json_each(?1))
              AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?2)))"#,
         webhooks,

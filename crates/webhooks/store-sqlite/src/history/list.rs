@@ -2,14 +2,14 @@
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, Page, PageRequest, Timestamp,
+    Access, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, Page, PageRequest, Timestamp,
 };
 use sqlx::SqliteConnection;
 
 use crate::error::{self, DbError};
-use crate::json;
 use crate::rows::delivery::{DeliveryRow, UNFINISHED, delivery_rows};
 use crate::rows::micros;
+use crate::visible;
 
 /// The parameters of a query for a page.
 struct Bounds<'a> {
@@ -45,7 +45,7 @@ macro_rules! page {
                     AND (?8 IS NULL OR d.webhook_id = ?8) AND (?9 IS NULL OR d.event_id = ?9)
                     AND (?10 IS NULL OR (d.project IN (SELECT value FROM json_each(?10))
                       AND d.webhook_id IN (SELECT w.id FROM webhooks_webhooks AS w
-                        WHERE w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+                        WHERE NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                           WHERE own.webhook_id = w.id
                             AND own.project NOT IN (SELECT value FROM json_each(?10))))))
                   ORDER BY d.id DESC LIMIT ?11",
@@ -66,11 +66,12 @@ macro_rules! page {
 
 pub(super) async fn list(
     conn: &mut SqliteConnection,
+    access: &Access,
     filter: &DeliveryFilter,
     page: PageRequest<DeliveryId>,
     now: Timestamp,
 ) -> Result<Page<Delivery>, DbError> {
-    let mut bounds = Bounds::new(filter, page, now)?;
+    let mut bounds = Bounds::new(access, filter, page, now)?;
     let rows = match (&bounds.event, &bounds.webhook, bounds.status) {
         (None, Some(_), None) => {
             // The index has each status of a webhook in order: take a page of each and merge them.
@@ -90,6 +91,7 @@ pub(super) async fn list(
 
 impl<'a> Bounds<'a> {
     fn new(
+        access: &Access,
         filter: &'a DeliveryFilter,
         page: PageRequest<DeliveryId>,
         now: Timestamp,
@@ -109,7 +111,7 @@ impl<'a> Bounds<'a> {
             now: micros(now),
             webhook: filter.webhook.map(|id| id.as_uuid().as_bytes().to_vec()),
             event: filter.event.map(|id| id.as_uuid().as_bytes().to_vec()),
-            visible_to: filter.visible_to.as_ref().map(json::projects).transpose()?,
+            visible_to: visible::projects(access)?,
             limit: i64::from(page.limit) + 1,
         })
     }

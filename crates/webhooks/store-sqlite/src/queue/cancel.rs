@@ -1,7 +1,7 @@
 //! Cancellation on request.
 
 use rdev_webhooks_domain::ports::Cancellation;
-use rdev_webhooks_domain::{Attempt, DeliveryId, Timestamp};
+use rdev_webhooks_domain::{Access, Attempt, DeliveryId, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
@@ -12,8 +12,8 @@ use crate::visible;
 /// Cancels a pending or retrying delivery, or returns the reason why it cannot.
 pub(super) async fn cancel(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: DeliveryId,
-    visible_to: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<Cancellation>, DbError> {
     let bytes = id.as_uuid().as_bytes().to_vec();
@@ -23,7 +23,7 @@ pub(super) async fn cancel(
     let Some(row) = row else {
         return Ok(None);
     };
-    if !visible::delivery(conn, &row, visible_to).await? {
+    if !visible::delivery(conn, access, &row).await? {
         return Ok(None);
     }
     let StoredState::Unfinished(progress) = row.state()? else {

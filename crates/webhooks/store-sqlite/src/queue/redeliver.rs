@@ -2,16 +2,17 @@
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::Redelivery;
-use rdev_webhooks_domain::{DeliveryId, RedeliveryRequest, Timestamp};
+use rdev_webhooks_domain::{Access, DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
 use crate::rows::delivery::{self, StoredState, delivery_rows};
-use crate::{feed, idempotency, json, visible};
+use crate::{idempotency, json, visible};
 
 /// Makes an attempt due now, or returns the reason why it cannot.
 pub(super) async fn redeliver(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: DeliveryId,
     request: &RedeliveryRequest,
     now: Timestamp,
@@ -23,8 +24,7 @@ pub(super) async fn redeliver(
     let Some(row) = row else {
         return Ok(None);
     };
-    let visible_to = request.visible_to.as_ref().map(json::projects).transpose()?;
-    if !visible::delivery(conn, &row, visible_to.as_deref()).await? {
+    if !visible::delivery(conn, access, &row).await? {
         return Ok(None);
     }
     if let Some(key) = &request.key
@@ -53,7 +53,7 @@ pub(super) async fn redeliver(
             progress
         }
         StoredState::Finished { attempts, automatic_attempts, .. } => {
-            feed::record_reopened(&mut *conn, &json::ids([id.as_uuid()])?, now).await?;
+            delivery::record_reopened(&mut *conn, &json::ids([id.as_uuid()])?, now).await?;
             Progress::reopened(attempts, automatic_attempts, trigger, now)
         }
     };

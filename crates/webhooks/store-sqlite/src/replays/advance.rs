@@ -8,15 +8,15 @@ use rdev_webhooks_domain::replay::{
     FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
+    Access, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
 };
 use sqlx::SqliteConnection;
 
 use super::{bytes, bytes_of_webhook, find, floor, rows};
 use crate::error::{self, DbError};
+use crate::json;
 use crate::rows::delivery::{self, DeliveryRow, StoredState, UNFINISHED, delivery_rows};
 use crate::rows::micros;
-use crate::{feed, json};
 
 /// Makes one step. There is no concurrent step, because there is only one writer.
 pub(super) async fn advance(
@@ -24,7 +24,7 @@ pub(super) async fn advance(
     id: ReplayId,
     now: Timestamp,
 ) -> Result<Option<Advance>, DbError> {
-    let Some(replay) = find(&mut *conn, id).await?.filter(Replay::is_open) else {
+    let Some(replay) = find(&mut *conn, Access::everything(), id).await?.filter(Replay::is_open) else {
         return Ok(None);
     };
     let ended = collect_ended(&mut *conn, id).await?;
@@ -184,7 +184,7 @@ async fn queue(
     }
     let ids = json::ids(states.iter().map(|(id, _)| id.as_uuid()))?;
     delivery::save(&mut *conn, states).await?;
-    feed::record_reopened(&mut *conn, &ids, now).await?;
+    delivery::record_reopened(&mut *conn, &ids, now).await?;
     let replay = bytes(replay);
     sqlx::query!(
         "INSERT INTO webhooks_replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",

@@ -236,3 +236,21 @@ pub(crate) async fn save(
     sqlx::query_file!("src/rows/save_deliveries.sql", saved).execute(conn).await?;
     Ok(())
 }
+
+/// Records, for watchers, that finished deliveries are put back into the queue.
+pub(crate) async fn record_reopened(
+    conn: &mut SqliteConnection,
+    ids: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let at = micros(now);
+    sqlx::query!(
+        "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
+         SELECT ?1, unhex(value) FROM json_each(?2)",
+        at,
+        ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

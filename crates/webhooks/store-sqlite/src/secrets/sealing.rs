@@ -6,12 +6,11 @@ use rdev_webhooks_domain::signing::SigningSecret;
 use rdev_webhooks_domain::{CustomHeaders, SigningSecrets, Timestamp, WebhookId};
 use secrecy::ExposeSecret;
 
-use crate::error;
-use crate::webhooks::rows as webhook;
+use crate::error::{self, Row};
 
-pub(crate) const HEADERS: SealedColumn = SealedColumn::new(webhook::TABLE, "headers");
-pub(crate) const SECRET: SealedColumn = SealedColumn::new(webhook::TABLE, "secret");
-pub(crate) const PREVIOUS_SECRET: SealedColumn = SealedColumn::new(webhook::TABLE, "previous_secret");
+pub(crate) const HEADERS: SealedColumn = SealedColumn::new("webhooks", "headers");
+pub(crate) const SECRET: SealedColumn = SealedColumn::new("webhooks", "secret");
+pub(crate) const PREVIOUS_SECRET: SealedColumn = SealedColumn::new("webhooks", "previous_secret");
 
 /// A webhook's signing secrets as they are stored, with their public parts.
 #[derive(Default)]
@@ -39,7 +38,7 @@ fn open<T>(
     sealed: &[u8],
     parse: impl FnOnce(&str) -> Result<T, Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<T, StoreError> {
-    let row = webhook::row(&id);
+    let row = Row { table: column.table, id: &id };
     let plaintext = column.open(keyring, &id, sealed).map_err(|error| row.corrupt(column.column, error))?;
     let text = std::str::from_utf8(&plaintext).map_err(|error| row.corrupt(column.column, error))?;
     parse(text).map_err(|error| row.corrupt(column.column, error))

@@ -1,7 +1,7 @@
 //! Deletion of webhooks.
 
 use rdev_webhooks_domain::ports::Updated;
-use rdev_webhooks_domain::{Timestamp, WebhookId};
+use rdev_webhooks_domain::{Access, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::{bytes, health};
@@ -15,13 +15,13 @@ const CANCEL_STEP: i64 = 5_000;
 /// Marks a webhook as deleted, and deletes its secrets permanently.
 pub(super) async fn mark_deleted(
     conn: &mut SqliteConnection,
+    access: &Access,
     id: WebhookId,
     versions: Option<Vec<u64>>,
-    visible_to: Option<String>,
     now: Timestamp,
 ) -> Result<Updated, DbError> {
     let (webhook, at) = (bytes(id), micros(now));
-    if !visible::webhook(conn, &webhook, visible_to.as_deref()).await? {
+    if !visible::webhook(conn, access, &webhook).await? {
         return Ok(Updated::NotFound);
     }
     let version = sqlx::query_scalar!(

@@ -23,15 +23,11 @@ pub(crate) async fn load(
     keyring: &Keyring,
     versions: &HashMap<WebhookId, u64>,
 ) -> Result<HashMap<WebhookId, Arc<DeliveryTarget>>, DbError> {
-    // No other version: a newer one in the cache may be of a transaction that was rolled back.
-    let cached =
-        |(id, version): (&WebhookId, &u64)| Some((*id, cache.get(*id, |cached| cached == *version)?));
-    let mut found: HashMap<_, _> = versions.iter().filter_map(cached).collect();
-    if found.len() == versions.len() {
+    let (mut found, missing) = cache.get_all(versions);
+    if missing.is_empty() {
         return Ok(found);
     }
-    let missing = versions.keys().filter(|id| !found.contains_key(id));
-    let missing = json::ids(missing.map(WebhookId::as_uuid))?;
+    let missing = json::ids(missing.iter().map(WebhookId::as_uuid))?;
     let rows = sqlx::query_as!(
         TargetRow,
         "SELECT id, version, url, headers, secret, previous_secret, previous_secret_until, retry, timeout_ns
@@ -44,9 +40,7 @@ pub(crate) async fn load(
         let id = webhook::id(&row.id);
         match row.target(keyring) {
             Ok(target) => {
-                let target = Arc::new(target);
-                cache.insert(Arc::clone(&target));
-                found.insert(target.webhook_id, target);
+                found.insert(target.webhook_id, cache.insert(target));
             }
             Err(error) => {
                 damage::log(&error);

@@ -2,14 +2,16 @@
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::DisabledWebhook;
-use rdev_webhooks_domain::{DisabledReason, Page, PageRequest, Timestamp, Webhook, WebhookFilter, WebhookId};
+use rdev_webhooks_domain::{
+    Access, DisabledReason, Page, PageRequest, Timestamp, Webhook, WebhookFilter, WebhookId,
+};
 use sqlx::SqliteConnection;
 
 use super::bytes;
 use super::rows::{DisabledRow, WebhookRow, webhook_rows};
 use crate::error::{self, DbError};
-use crate::json;
 use crate::rows::micros;
+use crate::{json, visible};
 
 pub(super) async fn get(conn: &mut SqliteConnection, id: WebhookId) -> Result<Option<WebhookRow>, DbError> {
     let id = bytes(id);
@@ -19,6 +21,7 @@ pub(super) async fn get(conn: &mut SqliteConnection, id: WebhookId) -> Result<Op
 pub(super) async fn list(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
+    access: &Access,
     filter: &WebhookFilter,
     page: PageRequest<WebhookId>,
 ) -> Result<Page<Webhook>, DbError> {
@@ -29,7 +32,7 @@ pub(super) async fn list(
     });
     let patterns = patterns.transpose()?;
     let project = filter.project.as_ref().map(|project| project.as_str());
-    let visible_to = filter.visible_to.as_ref().map(json::projects).transpose()?;
+    let visible_to = visible::projects(access)?;
     let limit = i64::from(page.limit) + 1;
     let rows = webhook_rows!(
         "WHERE w.deleted_at IS NULL
@@ -39,8 +42,8 @@ pub(super) async fn list(
                  AND s.pattern IN (SELECT value FROM json_each(?3))))
            AND (?4 IS NULL OR EXISTS (SELECT 1 FROM webhooks_subscriptions AS s WHERE s.webhook_id = w.id
                  AND s.project IN ('', ?4)))
-           AND (?5 IS NULL OR (w.projects <> '[]' AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
-                 WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?5)))))
+           AND (?5 IS NULL OR NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+                 WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?5))))
          ORDER BY w.id DESC LIMIT ?6",
         before,
         filter.enabled,

@@ -2,25 +2,25 @@
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::Rotated;
-use rdev_webhooks_domain::{SecretRotation, Webhook, WebhookId};
+use rdev_webhooks_domain::{Access, SecretRotation, Webhook, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::rows::{self, webhook_rows};
 use crate::error::DbError;
 use crate::rows::micros;
 use crate::secrets::sealing::{self, SealedSecrets};
-use crate::{json, visible};
+use crate::visible;
 
 /// Replaces a webhook's secret. There is no other writer meanwhile.
 pub(crate) async fn rotate(
     conn: &mut SqliteConnection,
     keyring: &Keyring,
+    access: &Access,
     id: WebhookId,
     rotation: SecretRotation,
 ) -> Result<Rotated, DbError> {
     let key = id.as_uuid().as_bytes().to_vec();
-    let visible_to = rotation.visible_to.as_ref().map(json::projects).transpose()?;
-    if !visible::webhook(conn, &key, visible_to.as_deref()).await? {
+    if !visible::webhook(conn, access, &key).await? {
         return Ok(Rotated::NotFound);
     }
     let stands = sqlx::query!(

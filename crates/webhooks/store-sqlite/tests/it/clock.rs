@@ -7,7 +7,7 @@ use rdev_webhooks_domain::ports::{
     Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Circuit, DeliveryStatus, FailureReason, HealthEffect, Settled, Settlement, Timestamp, WebhookId,
+    Access, Circuit, DeliveryStatus, FailureReason, HealthEffect, Settled, Settlement, Timestamp, WebhookId,
 };
 
 use crate::harness::SqliteHarness;
@@ -121,10 +121,16 @@ async fn a_step_of_the_clock_removes_nothing() {
     let now = harness.clock.now();
     let is_there = async |harness: &SqliteHarness| {
         harness.store.prune(30 * DAY).await.unwrap();
-        let found = WebhookRepository::get(&*harness.store, webhook).await.unwrap().is_some();
+        let found =
+            WebhookRepository::get(&*harness.store, Access::everything(), webhook).await.unwrap().is_some();
         let filter = rdev_webhooks_domain::EventFilter::default();
         let page = rdev_webhooks_domain::PageRequest { limit: 10, before: None };
-        found && !EventRepository::list(&*harness.store, &filter, page).await.unwrap().items.is_empty()
+        found
+            && !EventRepository::list(&*harness.store, Access::everything(), &filter, page)
+                .await
+                .unwrap()
+                .items
+                .is_empty()
     };
     harness.store.prune(30 * DAY).await.unwrap();
     harness.store.close().await.unwrap();
@@ -154,7 +160,7 @@ async fn setting_the_clock_back_hides_no_change_from_a_watcher() {
     let leased = harness.claim(webhook).await;
     harness.clock.advance(WAIT);
     harness.store.settle(&[settlement(&leased[0], Settled::Succeeded)]).await.unwrap();
-    let record = DeliveryHistory::get(&*harness.store, id).await.unwrap().unwrap();
+    let record = DeliveryHistory::get(&*harness.store, Access::everything(), id).await.unwrap().unwrap();
     assert_eq!(record.delivery.state.status(), DeliveryStatus::Succeeded);
 
     set(&harness, now + WAIT).await;

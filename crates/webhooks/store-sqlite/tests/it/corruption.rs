@@ -4,8 +4,8 @@ use rdev_webhooks_domain::ports::{
     Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryFilter, DisabledReason, EventFilter, HealthEffect, PageRequest, Settled, Settlement,
-    WebhookDeletion, WebhookFilter,
+    Access, DeliveryFilter, DisabledReason, EventFilter, HealthEffect, PageRequest, Settled, Settlement,
+    WebhookFilter,
 };
 use rdev_webhooks_testkit::samples;
 
@@ -33,7 +33,7 @@ async fn an_unreadable_webhook_names_its_column() {
         ("UPDATE webhooks_webhooks SET url = 'ftp://example.com'", "url"),
     ] {
         harness.tamper(statement).await;
-        let got = WebhookRepository::get(&*harness.store, id).await;
+        let got = WebhookRepository::get(&*harness.store, Access::everything(), id).await;
         assert_corrupt(got, ("webhooks", column), &id.to_string());
     }
 }
@@ -79,8 +79,15 @@ async fn an_unreadable_delivery_names_its_column() {
     ] {
         harness.tamper(statement).await;
         let place = ("deliveries", column);
-        assert_corrupt(DeliveryHistory::get(&*harness.store, id).await, place, &id.to_string());
-        let listed = DeliveryHistory::list(&*harness.store, &DeliveryFilter::default(), all).await.unwrap();
+        assert_corrupt(
+            DeliveryHistory::get(&*harness.store, Access::everything(), id).await,
+            place,
+            &id.to_string(),
+        );
+        let listed =
+            DeliveryHistory::list(&*harness.store, Access::everything(), &DeliveryFilter::default(), all)
+                .await
+                .unwrap();
         assert_eq!((listed.items.len(), listed.damaged.len()), (0, 1));
         assert_eq!(listed.damaged[0].id, id.to_string());
     }
@@ -92,11 +99,13 @@ async fn an_unreadable_event_names_its_column() {
     let event = harness.event();
     harness.store.publish(std::slice::from_ref(&event)).await.unwrap();
     harness.tamper("UPDATE webhooks_events SET event_type = 'not a type'").await;
-    let got = EventRepository::get(&*harness.store, event.id).await;
+    let got = EventRepository::get(&*harness.store, Access::everything(), event.id).await;
     assert_corrupt(got, ("events", "event_type"), &event.id.to_string());
     harness.tamper("UPDATE webhooks_events SET event_type = 'command.completed', id = x'0102'").await;
     let all = PageRequest { limit: 10, before: None };
-    let listed = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();
+    let listed = EventRepository::list(&*harness.store, Access::everything(), &EventFilter::default(), all)
+        .await
+        .unwrap();
     assert_eq!((listed.items.len(), listed.damaged.len()), (0, 1));
     assert_eq!(listed.damaged[0].id, "[01, 02]");
 }
@@ -134,7 +143,10 @@ async fn an_unreadable_webhook_affects_no_other() {
         );
         harness.tamper(Box::leak(statement.into_boxed_str())).await;
         let all = PageRequest { limit: 10, before: None };
-        let listed = WebhookRepository::list(&*harness.store, &WebhookFilter::default(), all).await.unwrap();
+        let listed =
+            WebhookRepository::list(&*harness.store, Access::everything(), &WebhookFilter::default(), all)
+                .await
+                .unwrap();
         assert_eq!(
             listed.items.iter().map(|one| one.id).collect::<Vec<_>>(),
             [broken.max(whole)],
@@ -144,10 +156,12 @@ async fn an_unreadable_webhook_affects_no_other() {
             listed.damaged.iter().map(|one| &one.id).collect::<Vec<_>>(),
             [&broken.min(whole).to_string()]
         );
-        let limited =
-            WebhookFilter { visible_to: Some(samples::projects(["a"])), ..WebhookFilter::default() };
-        assert_eq!(WebhookRepository::list(&*harness.store, &limited, all).await.unwrap().damaged, []);
-        assert!(WebhookRepository::get(&*harness.store, broken.min(whole)).await.is_err());
+        let limited = samples::access(samples::projects(["a"]));
+        let listed = WebhookRepository::list(&*harness.store, &limited, &WebhookFilter::default(), all).await;
+        assert_eq!(listed.unwrap().damaged, []);
+        assert!(
+            WebhookRepository::get(&*harness.store, Access::everything(), broken.min(whole)).await.is_err()
+        );
     }
     let since = harness.clock.now();
     harness
@@ -155,7 +169,7 @@ async fn an_unreadable_webhook_affects_no_other() {
         .await;
     let disabled = harness.store.disabled(&[DisabledReason::Gone], since, None, 10).await.unwrap();
     assert_eq!(disabled.len(), 2);
-    let deleted = harness.store.delete(broken.min(whole), &WebhookDeletion::default()).await.unwrap();
+    let deleted = harness.store.delete(Access::everything(), broken.min(whole), None).await.unwrap();
     assert_eq!(deleted, Updated::Applied);
 }
 

@@ -2,7 +2,8 @@
 
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryStatus, EventFilter, FailureClass, HealthEffect, PageRequest, Settled, Settlement,
+    Access, DeliveryFilter, DeliveryStatus, EventFilter, FailureClass, HealthEffect, PageRequest, Settled,
+    Settlement,
 };
 use rdev_webhooks_store_sqlite::SqliteStore;
 use rdev_webhooks_testkit::samples;
@@ -22,18 +23,27 @@ async fn a_reopened_store_has_everything() {
         Settlement { lease, settled, attempt: Some(attempt.clone()), gone: None, health: HealthEffect::None };
     harness.store.settle(&[settlement]).await.unwrap();
     let all = PageRequest { limit: 10, before: None };
-    let events = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();
+    let events = EventRepository::list(&*harness.store, Access::everything(), &EventFilter::default(), all)
+        .await
+        .unwrap();
     assert_eq!(events.items.len(), 1);
     let filter = DeliveryFilter::default();
     let all_deliveries = PageRequest { limit: 10, before: None };
-    let deliveries = DeliveryHistory::list(&*harness.store, &filter, all_deliveries).await.unwrap();
+    let deliveries =
+        DeliveryHistory::list(&*harness.store, Access::everything(), &filter, all_deliveries).await.unwrap();
     assert_eq!(deliveries.items[0].state.status(), DeliveryStatus::Succeeded);
 
     harness.reopen().await;
-    assert_eq!(WebhookRepository::get(&*harness.store, webhook.id).await.unwrap(), Some(webhook));
-    let again = EventRepository::list(&*harness.store, &EventFilter::default(), all).await.unwrap();
+    assert_eq!(
+        WebhookRepository::get(&*harness.store, Access::everything(), webhook.id).await.unwrap(),
+        Some(webhook)
+    );
+    let again = EventRepository::list(&*harness.store, Access::everything(), &EventFilter::default(), all)
+        .await
+        .unwrap();
     assert_eq!(again, events);
-    let again = DeliveryHistory::list(&*harness.store, &filter, all_deliveries).await.unwrap();
+    let again =
+        DeliveryHistory::list(&*harness.store, Access::everything(), &filter, all_deliveries).await.unwrap();
     assert_eq!(again, deliveries);
     let attempts = harness.store.attempts(lease.delivery, PageRequest { limit: 10, before: None }).await;
     assert_eq!(attempts.unwrap().items, [attempt]);

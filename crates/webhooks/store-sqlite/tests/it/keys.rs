@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::ports::{Clock, DeliveryQueue, Updated, WebhookRepository};
-use rdev_webhooks_domain::{SigningSecrets, WebhookDeletion};
+use rdev_webhooks_domain::{Access, SigningSecrets};
 use rdev_webhooks_store_sqlite::{OpenError, rekey};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
@@ -44,7 +44,10 @@ async fn after_a_rotation_the_old_key_can_be_dropped() {
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(2).id()), "{refused:?}");
 
     let store = harness.open_again(key(2).into()).await.unwrap();
-    assert_eq!(WebhookRepository::get(&store, webhook.id).await.unwrap(), Some(webhook.clone()));
+    assert_eq!(
+        WebhookRepository::get(&store, Access::everything(), webhook.id).await.unwrap(),
+        Some(webhook.clone())
+    );
     let claim = harness.claim_of(webhook.id);
     let leased = store.claim(&claim).await.unwrap();
     let target = &leased[0].target;
@@ -122,7 +125,7 @@ async fn keys_rotate_while_the_database_is_in_use() {
     // More than fit one step.
     let made = webhooks(&harness, 450).await;
     let deleted = webhooks(&harness, 1).await.remove(0).0.id;
-    let answer = harness.store.delete(deleted, &WebhookDeletion::default()).await.unwrap();
+    let answer = harness.store.delete(Access::everything(), deleted, None).await.unwrap();
     assert_eq!(answer, Updated::Applied);
 
     let report = rekey(&harness.path(), &keys([2, 1])).await.unwrap();
@@ -132,7 +135,7 @@ async fn keys_rotate_while_the_database_is_in_use() {
     assert_eq!((again.resealed(), again.is_complete()), (0, true));
     // A store that has the database open can still read.
     for (webhook, _) in made.iter().step_by(100) {
-        let stored = WebhookRepository::get(&*harness.store, webhook.id).await.unwrap();
+        let stored = WebhookRepository::get(&*harness.store, Access::everything(), webhook.id).await.unwrap();
         assert_eq!(stored.as_ref(), Some(webhook));
     }
     harness.store.close().await.unwrap();
@@ -140,7 +143,10 @@ async fn keys_rotate_while_the_database_is_in_use() {
     assert!(matches!(refused, OpenError::WrongKey { needed, .. } if needed == key(2).id()), "{refused:?}");
     let store = harness.open_again(key(2).into()).await.unwrap();
     for (webhook, _) in &made {
-        assert_eq!(WebhookRepository::get(&store, webhook.id).await.unwrap().as_ref(), Some(webhook));
+        assert_eq!(
+            WebhookRepository::get(&store, Access::everything(), webhook.id).await.unwrap().as_ref(),
+            Some(webhook)
+        );
     }
 }
 

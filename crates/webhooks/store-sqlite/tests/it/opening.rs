@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rdev_webhooks_domain::Access;
 use rdev_webhooks_domain::ports::{DeliveryQueue, StoreError};
 use rdev_webhooks_store_sqlite::{OpenError, SqliteStore, migrate};
 use rdev_webhooks_testkit::ManualClock;
@@ -177,7 +178,10 @@ mod names {
         let store = SqliteStore::open(options(name, key(1).into(), &harness.clock)).await.unwrap();
         let refused = harness.open_again(key(1).into()).await.err().unwrap();
         assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
-        let found = rdev_webhooks_domain::ports::WebhookRepository::get(&store, webhook.id).await.unwrap();
+        let found =
+            rdev_webhooks_domain::ports::WebhookRepository::get(&store, Access::everything(), webhook.id)
+                .await
+                .unwrap();
         assert_eq!(found, Some(webhook));
     }
 

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger, Webhook,
+    Access, DeliveryId, EventId, HealthEffect, LeaseToken, PageRequest, Settled, Settlement, Trigger, Webhook,
 };
 use rdev_webhooks_testkit::samples;
 use sqlx::Connection;
@@ -69,7 +69,7 @@ async fn a_failed_job_fails_alone_in_its_group() {
         harness.store.publish(std::slice::from_ref(&one)),
         harness.store.publish(&twice),
         harness.store.publish(std::slice::from_ref(&other)),
-        harness.store.redeliver(unreadable, &asked),
+        harness.store.redeliver(Access::everything(), unreadable, &asked),
         harness.store.create(&fresh, &secrets),
     );
     assert_eq!(before.unwrap()[0].id, one.id);
@@ -78,11 +78,11 @@ async fn a_failed_job_fails_alone_in_its_group() {
     assert!(matches!(corrupt, Err(StoreError::Corrupt { .. })), "{corrupt:?}");
     created.unwrap();
 
-    let event = |id| EventRepository::get(&*harness.store, id);
+    let event = |id| EventRepository::get(&*harness.store, Access::everything(), id);
     assert!(event(twice[0].id).await.unwrap().is_none(), "the failed job leaves nothing");
     assert!(event(one.id).await.unwrap().is_some());
     assert!(event(other.id).await.unwrap().is_some());
-    assert!(WebhookRepository::get(&*harness.store, fresh.id).await.unwrap().is_some());
+    assert!(WebhookRepository::get(&*harness.store, Access::everything(), fresh.id).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -99,7 +99,9 @@ async fn a_dropped_call_affects_no_other() {
         }
     }
     let id = harness.publish(webhook.id).await;
-    assert!(harness.store.redeliver(id, &Trigger::Manual.into()).await.unwrap().is_some());
+    assert!(
+        harness.store.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap().is_some()
+    );
 }
 
 #[tokio::test]

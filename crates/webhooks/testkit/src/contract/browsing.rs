@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::{
-    Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter, DeliveryId,
-    DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason, HealthEffect,
-    MAX_LISTED_BODY, NewEvent, PageRequest, Phases, ProjectName, RESPONSE_BODY_LIMIT, ReplaySelection,
-    Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
+    Access, Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, DeliveryCounts, DeliveryFilter,
+    DeliveryId, DeliveryOutcome, DeliveryStatus, EventFilter, EventId, FailureClass, FailureReason,
+    HealthEffect, MAX_LISTED_BODY, NewEvent, PageRequest, Phases, ProjectName, RESPONSE_BODY_LIMIT,
+    ReplaySelection, Settled, Settlement, Target, Timestamp, Trigger, WebhookId,
 };
 
 use super::Harness;
@@ -21,7 +21,7 @@ pub async fn an_event_tells_what_became_of_it(harness: &dyn Harness) {
         webhooks.push(scene.webhook().await);
     }
     let event = scene.publish().await;
-    let counts = async || scene.events.get(event).await.unwrap().unwrap().deliveries;
+    let counts = async || scene.events.get(Access::everything(), event).await.unwrap().unwrap().deliveries;
     let all_pending = DeliveryCounts { pending: 7, ..DeliveryCounts::default() };
     assert_eq!(counts().await, all_pending);
 
@@ -46,12 +46,12 @@ pub async fn an_event_tells_what_became_of_it(harness: &dyn Harness) {
     scene.advance(DAY).await;
     let expected = DeliveryCounts { in_flight: 0, retrying: 2, ..expected };
     assert_eq!(counts().await, expected);
-    let listed = scene.events.list(&EventFilter::default(), first(1)).await.unwrap();
+    let listed = scene.events.list(Access::everything(), &EventFilter::default(), first(1)).await.unwrap();
     assert_eq!(listed.items[0].deliveries, expected);
     // The deliveries of another event are not counted.
     let other = scene.publish().await;
     assert_eq!(counts().await, expected);
-    let record = scene.events.get(other).await.unwrap().unwrap();
+    let record = scene.events.get(Access::everything(), other).await.unwrap().unwrap();
     assert_eq!(record.deliveries.total(), 6);
 }
 
@@ -70,7 +70,9 @@ pub async fn events_are_paged_newest_first(harness: &dyn Harness) {
     newest_first.sort_unstable_by(|a, b| b.cmp(a));
 
     let filter = EventFilter::default();
-    let fetch = async |page: PageRequest<EventId>| scene.events.list(&filter, page).await.unwrap();
+    let fetch = async |page: PageRequest<EventId>| {
+        scene.events.list(Access::everything(), &filter, page).await.unwrap()
+    };
     let publish = async || {
         scene.publish().await;
     };
@@ -134,11 +136,11 @@ pub async fn events_are_filtered(harness: &dyn Harness) {
         ),
     ];
     for (filter, expected) in cases {
-        let page = scene.events.list(&filter, first(10)).await.unwrap();
+        let page = scene.events.list(Access::everything(), &filter, first(10)).await.unwrap();
         let listed: Vec<_> = page.items.iter().map(|record| record.event.id).collect();
         let expected: Vec<_> = expected.into_iter().map(|n| ids[n]).collect();
         assert_eq!(listed, expected, "{filter:?}");
-        let one = scene.events.list(&filter, first(1)).await.unwrap();
+        let one = scene.events.list(Access::everything(), &filter, first(1)).await.unwrap();
         assert_eq!(one.items[0].event.id, expected[0]);
         assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
     }
@@ -156,15 +158,14 @@ pub async fn a_list_of_events_leaves_out_large_bodies(harness: &dyn Harness) {
         scene.publish_one(&event).await;
         bodies.push((event.id, event.body));
     }
-    let limited = EventFilter { visible_to: Some([project].into()), ..EventFilter::default() };
-    for filter in [EventFilter::default(), limited] {
-        let page = scene.events.list(&filter, first(10)).await.unwrap();
+    for access in [Access::everything(), &samples::access([project].into())] {
+        let page = scene.events.list(access, &EventFilter::default(), first(10)).await.unwrap();
         let listed = |id| page.items.iter().find(|record| record.event.id == id).unwrap();
         assert_eq!(listed(bodies[0].0).event.body, bodies[0].1);
         assert!(listed(bodies[1].0).event.body.is_empty());
     }
     for (id, body) in bodies {
-        assert_eq!(scene.events.get(id).await.unwrap().unwrap().event.body, body);
+        assert_eq!(scene.events.get(Access::everything(), id).await.unwrap().unwrap().event.body, body);
     }
 }
 
@@ -195,7 +196,7 @@ pub async fn deliveries_are_paged_newest_first_whatever_their_state(harness: &dy
 
     let filter = DeliveryFilter::default();
     let fetch = async |page: PageRequest<DeliveryId>| {
-        let page = scene.history.list(&filter, page).await;
+        let page = scene.history.list(Access::everything(), &filter, page).await;
         page.unwrap()
     };
     for limit in [1, 2, 5, 100] {
@@ -226,7 +227,7 @@ pub async fn deliveries_are_filtered(harness: &dyn Harness) {
         let mut expected: Vec<_> = expected.iter().map(|(n, whk)| delivery(*n, *whk)).collect();
         expected.sort_unstable_by(|a, b| b.cmp(a));
         assert_eq!(listed, expected, "{filter:?}");
-        let page = scene.history.list(&filter, first(1)).await.unwrap();
+        let page = scene.history.list(Access::everything(), &filter, first(1)).await.unwrap();
         assert_eq!(page.items.len(), expected.len().min(1));
         assert_eq!(page.has_more, expected.len() > 1, "{filter:?}");
     };
@@ -393,7 +394,7 @@ pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
         assert_eq!(scene.attempts(id).await, expected);
         if n == 1 {
-            scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+            scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
         } else if n == 2 {
             let selection =
                 ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..scene.all_failed(webhook).await };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery};
 use rdev_webhooks_domain::{
-    CancelReason, Claim, ClaimShare, Delivery, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason,
-    FailureClass, Settled, Trigger, WebhookState,
+    Access, CancelReason, Claim, ClaimShare, Delivery, DeliveryId, DeliveryState, DeliveryStatus,
+    DisabledReason, FailureClass, Settled, Trigger, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -15,7 +15,7 @@ use crate::samples;
 
 /// Cancels a cancellable delivery. Returns the answered delivery after comparing it with the stored one.
 async fn cancel(scene: &Scene<'_>, id: DeliveryId) -> Delivery {
-    let answer = scene.queue.cancel(id, None).await.unwrap();
+    let answer = scene.queue.cancel(Access::everything(), id).await.unwrap();
     let Some(Cancellation::Cancelled(delivery)) = answer else {
         panic!("the cancellation returned {answer:?}");
     };
@@ -49,10 +49,10 @@ pub async fn what_waits_can_be_cancelled(harness: &dyn Harness) {
     scene.advance(2 * DAY).await;
     assert_eq!(scene.claim_one(webhook).await.lease.delivery, kept);
     let event = scene.delivery(pending).await.event_id;
-    let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+    let counts = scene.events.get(Access::everything(), event).await.unwrap().unwrap().deliveries;
     assert_eq!((counts.cancelled, counts.total()), (1, 1));
     let nobodys = DeliveryId::from_parts(scene.now().await, [7; 10]);
-    assert_eq!(scene.queue.cancel(nobodys, None).await.unwrap(), None);
+    assert_eq!(scene.queue.cancel(Access::everything(), nobodys).await.unwrap(), None);
 }
 
 /// A delivery in flight is not cancelled, and its outcome is recorded.
@@ -62,7 +62,7 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
     let before = scene.delivery(id).await;
-    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::InFlight));
+    assert_eq!(scene.queue.cancel(Access::everything(), id).await.unwrap(), Some(Cancellation::InFlight));
     assert_eq!(scene.delivery(id).await, before);
     // A delivery that is released unused waits again.
     scene.queue.release(&[leased.lease]).await.unwrap();
@@ -70,7 +70,7 @@ pub async fn cancelling_is_refused_in_flight(harness: &dyn Harness) {
 
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
-    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::InFlight));
+    assert_eq!(scene.queue.cancel(Access::everything(), id).await.unwrap(), Some(Cancellation::InFlight));
     scene.settle_held(&leased, Settled::RetryAfter(HOUR)).await;
     assert_eq!(cancel(&scene, id).await.attempts, 1);
 }
@@ -105,12 +105,12 @@ pub async fn what_has_ended_is_not_cancelled(harness: &dyn Harness) {
     for status in [DeliveryStatus::Succeeded, DeliveryStatus::Failed, DeliveryStatus::Cancelled] {
         let id = scene.delivery_in(status, webhook).await;
         let before = scene.delivery(id).await;
-        assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::Ended));
+        assert_eq!(scene.queue.cancel(Access::everything(), id).await.unwrap(), Some(Cancellation::Ended));
         assert_eq!(scene.delivery(id).await, before);
     }
     let id = scene.publish_to(scene.webhook().await).await;
     cancel(&scene, id).await;
-    assert_eq!(scene.queue.cancel(id, None).await.unwrap(), Some(Cancellation::Ended));
+    assert_eq!(scene.queue.cancel(Access::everything(), id).await.unwrap(), Some(Cancellation::Ended));
 }
 
 /// A cancelled delivery can be redelivered and keeps its attempts, like any finished delivery.
@@ -119,7 +119,7 @@ pub async fn a_cancelled_delivery_can_be_redelivered(harness: &dyn Harness) {
     let webhook = scene.webhook().await;
     let id = scene.delivery_in(DeliveryStatus::Retrying, webhook).await;
     cancel(&scene, id).await;
-    let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+    let answer = scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(answer, Some(Redelivery::Queued(_))), "{answer:?}");
     let leased = scene.claim_one(webhook).await;
     assert_eq!((leased.lease.delivery, leased.attempt), (id, 2));
@@ -148,7 +148,7 @@ pub async fn concurrent_claims_and_cancellations_share_nothing(harness: &dyn Har
     let mut cancelling = JoinSet::new();
     for id in ids.iter().copied() {
         let queue = harness.queue();
-        cancelling.spawn(async move { (id, queue.cancel(id, None).await.unwrap()) });
+        cancelling.spawn(async move { (id, queue.cancel(Access::everything(), id).await.unwrap()) });
     }
     let token = || samples::token(&scene.entropy);
     let (first, second, answers) = tokio::join!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::{
-    Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
+    Access, Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
     LastFailure, LeasedDelivery, PageRequest, Settled, Settlement, Timestamp, Trigger, WebhookId,
     WebhookState,
 };
@@ -150,7 +150,7 @@ pub async fn an_open_circuit_holds_deliveries_without_using_attempts(harness: &d
     let webhook = scene.broken_webhook().await;
     let new = scene.publish_to(webhook).await;
     let retried = scene.publish_to(webhook).await;
-    scene.queue.redeliver(retried, &Trigger::Manual.into()).await.unwrap();
+    scene.queue.redeliver(Access::everything(), retried, &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(scene.circuit(webhook).await, Circuit::Open { .. }));
 
     assert!(scene.claim(webhook, 100).await.is_empty());
@@ -342,9 +342,9 @@ pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
         fail(*webhook).await;
     }
     assert!(disable(4, 10).await.is_empty());
-    let before = scene.webhooks.get(webhooks[0]).await.unwrap().unwrap();
+    let before = scene.webhooks.get(Access::everything(), webhooks[0]).await.unwrap().unwrap();
     assert_eq!(disable(2, 1).await, webhooks[..1]);
-    let disabled = scene.webhooks.get(webhooks[0]).await.unwrap().unwrap();
+    let disabled = scene.webhooks.get(Access::everything(), webhooks[0]).await.unwrap().unwrap();
     assert_eq!(disabled.version, before.version + 1);
     let WebhookState::Disabled { reason: DisabledReason::Failing, since } = disabled.state else {
         panic!("the webhook is not disabled as failing: {:?}", disabled.state);
@@ -352,7 +352,10 @@ pub async fn webhooks_that_fail_are_disabled(harness: &dyn Harness) {
     assert_near(since, scene.now().await);
     assert!(scene.claim(webhooks[0], 1).await.is_empty());
     let event = scene.publish().await;
-    let deliveries = scene.history.list(&Default::default(), PageRequest { limit: 100, before: None }).await;
+    let deliveries = scene
+        .history
+        .list(Access::everything(), &Default::default(), PageRequest { limit: 100, before: None })
+        .await;
     let deliveries = deliveries.unwrap().items;
     let of_event: Vec<_> =
         deliveries.iter().filter(|one| one.event_id == event).map(|one| one.webhook_id).collect();

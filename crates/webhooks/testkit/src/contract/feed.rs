@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::feed::{ChangePoint, Changes};
 use rdev_webhooks_domain::{
-    DeliveryId, DeliveryStatus, FailureReason, NewEvent, Settled, Target, Timestamp, Trigger,
+    Access, DeliveryId, DeliveryStatus, FailureReason, NewEvent, Settled, Target, Timestamp, Trigger,
 };
 use tokio::task::JoinSet;
 
@@ -89,7 +89,7 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
     scene.advance(MINUTE * 2).await;
     let since = scene.now().await - MINUTE;
     let redeliver = async |id| {
-        scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap().unwrap();
+        scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap().unwrap();
     };
     redeliver(retrying).await;
     assert_eq!(scene.changed_since(since).await, []);

@@ -13,13 +13,12 @@ use rdev_access::ports::{KeyEnd, KeyRequest, KeyState};
 use rdev_access::{ApiKey, ApiKeyHash, Fingerprint, Operation, RememberedAnswer};
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::Entropy;
-use rdev_webhooks_domain::replay::ReplayFilter;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect, IdempotencyKey, NewEvent,
-    RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp, Webhook,
-    WebhookFilter, WebhookId, WebhookState,
+    Access, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect, IdempotencyKey,
+    NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp,
+    Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::Harness;
@@ -80,7 +79,8 @@ pub async fn populate(store: &dyn Harness) {
 /// Reads what [`populate`] has stored; fails if something is missing or different. Two days must have passed.
 pub async fn check(store: &dyn Harness) {
     let scene = Scene::new(store);
-    let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
+    let listed =
+        scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(100)).await.unwrap();
     assert_eq!(listed.damaged, [], "every webhook can be read");
     let webhooks: BTreeMap<_, _> = listed
         .items
@@ -99,8 +99,8 @@ pub async fn check(store: &dyn Harness) {
     let health = scene.webhooks.health(&[webhooks["failing"].id]).await.unwrap();
     assert_eq!(health[0].consecutive_failures, 1);
 
-    let replays = ReplayFilter { webhook: webhooks["replayed"].id, projects: None };
-    let replays = scene.replays.list(&replays, first(10)).await.unwrap();
+    let replayed = webhooks["replayed"].id;
+    let replays = scene.replays.list(Access::everything(), replayed, first(10)).await.unwrap();
     assert_eq!((replays.items.len(), replays.items[0].queued), (1, 1));
     assert_eq!(replays.items[0].state, ReplayState::Running);
     scene.step(replays.items[0].id).await;
@@ -153,7 +153,8 @@ async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook) {
     };
     let published = scene.publish_one(&repeated).await;
     assert!(published.duplicate, "the event's key is taken");
-    let event = scene.events.get(published.id).await.unwrap().expect("the event exists").event;
+    let event =
+        scene.events.get(Access::everything(), published.id).await.unwrap().expect("the event exists").event;
     assert_eq!(event.project, repeated.project);
 
     let leased = scene.claim_one(webhook.id).await;
@@ -163,7 +164,8 @@ async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook) {
     assert_eq!(leased.target.secrets.current, secrets().current);
     assert_eq!(leased.target.secrets.previous, secrets().previous);
     let window = "30d".parse().unwrap();
-    let statistics = scene.harness.statistics().read(webhook.id, window, None, None).await.unwrap();
+    let statistics =
+        scene.harness.statistics().read(Access::everything(), webhook.id, window, None).await.unwrap();
     assert_eq!(statistics.sums, sums());
 }
 

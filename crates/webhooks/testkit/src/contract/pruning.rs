@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdev_webhooks_domain::ports::{Pruned, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent, PageRequest,
-    Settled, SigningSecrets, Target, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Access, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter, EventId, NewEvent,
+    PageRequest, Settled, SigningSecrets, Target, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -38,7 +38,7 @@ async fn prune_all(scene: &Scene<'_>) -> Pruned {
 }
 
 async fn is_there(scene: &Scene<'_>, event: EventId) -> bool {
-    scene.events.get(event).await.unwrap().is_some()
+    scene.events.get(Access::everything(), event).await.unwrap().is_some()
 }
 
 /// An unfinished delivery of an enabled webhook is kept at any age, with everything that belongs to it.
@@ -65,13 +65,13 @@ pub async fn pruning_keeps_what_is_unfinished(harness: &dyn Harness) {
     let pruned = prune_all(&scene).await;
     let expected = Pruned { events: 1, deliveries: 1, has_more: false };
     assert_eq!(pruned, expected);
-    assert!(scene.history.get(held).await.unwrap().is_none());
+    assert!(scene.history.get(Access::everything(), held).await.unwrap().is_none());
     for id in &waiting {
         let delivery = scene.delivery(*id).await;
         assert!(is_there(&scene, delivery.event_id).await);
         assert_eq!(scene.attempts(*id).await.len(), usize::from(*id == waiting[1]));
     }
-    let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+    let counts = scene.events.get(Access::everything(), event).await.unwrap().unwrap().deliveries;
     assert_eq!((counts.pending, counts.succeeded), (2, 1));
     assert_eq!(scene.attempts(DeliveryId::derive(event, quick)).await.len(), 1);
     assert_eq!(scene.claim_one(slow).await.event_id, event);
@@ -113,21 +113,21 @@ pub async fn pruning_removes_what_is_old(harness: &dyn Harness) {
     let expected = Pruned { events: 5, deliveries: 4, has_more: false };
     assert_eq!(pruned, expected);
     for id in old {
-        assert!(scene.history.get(id).await.unwrap().is_none());
+        assert!(scene.history.get(Access::everything(), id).await.unwrap().is_none());
         assert!(scene.attempts(id).await.is_empty());
     }
     for id in [event.id, unwanted.id] {
         assert!(!is_there(&scene, id).await);
     }
     let page: PageRequest<EventId> = first(10);
-    let events = scene.events.list(&EventFilter::default(), page).await.unwrap();
+    let events = scene.events.list(Access::everything(), &EventFilter::default(), page).await.unwrap();
     let left: Vec<_> = events.items.iter().map(|record| record.event.id).collect();
     assert_eq!(left, [new.id]);
     let deliveries = scene.deliveries(&DeliveryFilter::default()).await;
     assert_eq!(deliveries.len(), 1);
     assert_eq!(deliveries[0].id, leased.lease.delivery);
     assert_eq!(scene.attempts(leased.lease.delivery).await.len(), 1);
-    assert!(scene.webhooks.get(webhook).await.unwrap().is_some());
+    assert!(scene.webhooks.get(Access::everything(), webhook).await.unwrap().is_some());
 
     let again = scene.publish_one(&keyed(scene.new_event().await)).await;
     assert!(!again.duplicate, "the key is free again");
@@ -186,12 +186,12 @@ pub async fn pruning_removes_replays_that_ended_long_ago(harness: &dyn Harness) 
     scene.failed(busy, 1).await;
     let cancelled = scene.begin(scene.all_failed(busy).await).await;
     scene.replays.advance(cancelled).await.unwrap();
-    scene.replays.cancel(cancelled).await.unwrap();
+    scene.replays.cancel(Access::everything(), cancelled).await.unwrap();
 
     let there = async || {
         let mut there = Vec::new();
         for id in [completed, running, cancelled] {
-            there.push(scene.replays.get(id).await.unwrap().is_some());
+            there.push(scene.replays.get(Access::everything(), id).await.unwrap().is_some());
         }
         there
     };
@@ -225,7 +225,7 @@ async fn publish_while_deleting(scene: &Scene<'_>, webhook: WebhookId) {
     let webhooks = scene.harness.webhooks();
     tasks.spawn(async move {
         start.wait().await;
-        let deleted = webhooks.delete(webhook, &WebhookDeletion::default()).await.unwrap();
+        let deleted = webhooks.delete(Access::everything(), webhook, None).await.unwrap();
         assert_eq!(deleted, Updated::Applied);
     });
     tasks.join_all().await;
@@ -244,12 +244,17 @@ pub async fn pruning_forgets_secrets_that_sign_no_more(harness: &dyn Harness) {
         webhook.set_public_keys(&secrets);
         scene.webhooks.create(&webhook, &secrets).await.unwrap();
         scene.history.prune(DAY).await.unwrap();
-        assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
+        assert_eq!(
+            scene.webhooks.get(Access::everything(), webhook.id).await.unwrap().as_ref(),
+            Some(&webhook)
+        );
     }
-    let newest = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
+    let newest =
+        scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(10)).await.unwrap().items;
     scene.advance(2 * HOUR).await;
     scene.history.prune(DAY).await.unwrap();
-    let pruned = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap().items;
+    let pruned =
+        scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(10)).await.unwrap().items;
     let forgotten = newest.into_iter().map(|webhook| Webhook { previous_secret: None, ..webhook });
     assert_eq!(pruned, forgotten.collect::<Vec<_>>());
     let id = pruned[0].id;

@@ -32,7 +32,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
     let expected = Published { id: event.id, deliveries: 2, visible_deliveries: 2, duplicate: false };
     assert_eq!(published, expected);
 
-    let record = scene.events.get(event.id).await.unwrap().unwrap();
+    let record = scene.events.get(Access::everything(), event.id).await.unwrap().unwrap();
     let stored = Event {
         id: event.id,
         key: event.key.clone(),
@@ -47,7 +47,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
 
     for webhook in webhooks {
         let id = DeliveryId::derive(event.id, webhook);
-        let record = scene.history.get(id).await.unwrap().unwrap();
+        let record = scene.history.get(Access::everything(), id).await.unwrap().unwrap();
         assert_eq!((&record.body, record.traceparent), (&event.body, event.traceparent));
         let delivery = record.delivery;
         assert_eq!((delivery.id, delivery.event_id), (id, event.id));
@@ -81,7 +81,7 @@ pub async fn publish_stores_the_event_and_a_delivery_for_each_subscriber(harness
     }
     let unwanted = scene.new_event().await;
     assert_eq!(scene.publish_one(&unwanted).await.deliveries, 0);
-    assert!(scene.events.get(unwanted.id).await.unwrap().is_some());
+    assert!(scene.events.get(Access::everything(), unwanted.id).await.unwrap().is_some());
 }
 
 /// Patterns and projects select the receivers of an event. A webhook that matches twice gets it once, and a
@@ -157,7 +157,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let published = scene.events.publish(&batch).await.unwrap();
     let expected = [answer(&once, false), answer(&once, true), answer(&plain, false)];
     assert_eq!(told(published), expected);
-    assert!(scene.events.get(repeat.id).await.unwrap().is_none());
+    assert!(scene.events.get(Access::everything(), repeat.id).await.unwrap().is_none());
 
     // A repeat gets the first event's count, although there are more subscribers by now.
     let second = scene.webhook().await;
@@ -174,7 +174,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     assert!(!scene.receivers(once.id).await.contains(&second));
     let all = scene.deliveries(&DeliveryFilter::default()).await;
     assert_eq!(all.len(), 2 + 3 * 2);
-    let record = scene.events.get(once.id).await.unwrap().unwrap();
+    let record = scene.events.get(Access::everything(), once.id).await.unwrap().unwrap();
     assert_eq!(record.event.body, once.body);
 }
 
@@ -235,7 +235,10 @@ pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
     assert_eq!(told, [(plain.id, true), (fresh.id, false), (keyed.id, true)]);
     for event in [&plain, &keyed] {
         assert_eq!(scene.receivers(event.id).await, [webhook]);
-        assert_eq!(scene.events.get(event.id).await.unwrap().unwrap().event.body, event.body);
+        assert_eq!(
+            scene.events.get(Access::everything(), event.id).await.unwrap().unwrap().event.body,
+            event.body
+        );
     }
     assert_eq!(scene.receivers(fresh.id).await.len(), 2);
     assert_eq!(scene.status(leased.lease.delivery).await, DeliveryStatus::Succeeded);
@@ -273,7 +276,7 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
                 assert_eq!(told, counts);
             }
             for event in batch {
-                assert!(scene.events.get(event.id).await.unwrap().is_none());
+                assert!(scene.events.get(Access::everything(), event.id).await.unwrap().is_none());
             }
         }
     }
@@ -292,7 +295,7 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
     let nobody = NewEvent { event_type: "other".parse().unwrap(), ..scene.new_event().await };
     let everybody: Vec<_> = scene
         .webhooks
-        .list(&Default::default(), PageRequest { limit: 10, before: None })
+        .list(Access::everything(), &Default::default(), PageRequest { limit: 10, before: None })
         .await
         .unwrap()
         .items
@@ -319,13 +322,11 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
             }))
             .await;
     }
-    let limited = |projects: &[&str]| {
-        Some(Arc::new(Access { projects: Some(names(projects)), ..Access::administrator() }))
-    };
-    let event = async |project: &str, key: Option<&str>, visible_to| NewEvent {
+    let limited = |projects: &[&str]| Some(Arc::new(samples::access(names(projects))));
+    let event = async |project: &str, key: Option<&str>, producer| NewEvent {
         project: Some(project.parse().unwrap()),
         key: key.map(|key| key.parse().unwrap()),
-        visible_to,
+        producer,
         ..scene.new_event().await
     };
     for key in [None, Some("k")] {
@@ -373,7 +374,7 @@ pub async fn publish_to_one_webhook_reaches_it_alone(harness: &dyn Harness) {
     let event = targeted().await;
     assert_eq!(scene.publish_one(&event).await.deliveries, 0);
     assert_eq!(scene.receivers(event.id).await, []);
-    assert!(scene.events.get(event.id).await.unwrap().is_some());
+    assert!(scene.events.get(Access::everything(), event.id).await.unwrap().is_some());
 }
 
 /// An event for one version of a webhook reaches no other version, in a batch or alone.

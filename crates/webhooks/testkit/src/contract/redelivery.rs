@@ -4,8 +4,8 @@ use rdev_access::ports::{KeyRequest, KeyState};
 use rdev_access::{Fingerprint, Operation};
 use rdev_webhooks_domain::ports::{Entropy, Redelivery};
 use rdev_webhooks_domain::{
-    Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, IdempotencyKey, RedeliveryRequest,
-    Settled, Trigger, WebhookState,
+    Access, Delivery, DeliveryId, DeliveryStatus, DisabledReason, FailureReason, IdempotencyKey,
+    RedeliveryRequest, Settled, Trigger, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -16,7 +16,7 @@ use crate::samples;
 /// Redelivers a delivery that allows it. Returns the answered delivery after comparing it with the stored
 /// one.
 async fn redeliver(scene: &Scene<'_>, id: DeliveryId, trigger: Trigger) -> Delivery {
-    let answer = scene.queue.redeliver(id, &trigger.into()).await.unwrap();
+    let answer = scene.queue.redeliver(Access::everything(), id, &trigger.into()).await.unwrap();
     let Some(Redelivery::Queued(delivery)) = answer else {
         panic!("the redelivery returned {answer:?}");
     };
@@ -88,7 +88,7 @@ pub async fn a_finished_delivery_can_be_redelivered(harness: &dyn Harness) {
         scene.advance(HOUR).await;
         let queued = redeliver(&scene, id, trigger).await;
         assert_eq!((queued.state.status(), queued.attempts), (DeliveryStatus::Pending, 1));
-        let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+        let counts = scene.events.get(Access::everything(), event).await.unwrap().unwrap().deliveries;
         assert_eq!((counts.pending, counts.total()), (1, 1));
         assert_eq!(scene.attempts(id).await.len(), 1);
 
@@ -121,7 +121,7 @@ pub async fn redelivery_is_refused_in_flight(harness: &dyn Harness) {
     let id = scene.publish_to(webhook).await;
     let leased = scene.claim_one(webhook).await;
     let before = scene.delivery(id).await;
-    let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+    let answer = scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
     assert_eq!(answer, Some(Redelivery::InFlight));
     assert_eq!(scene.delivery(id).await, before);
 
@@ -145,7 +145,7 @@ pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
     scene.change(webhook, |webhook| webhook.state = state).await;
     for id in [failed, retrying] {
         let before = scene.delivery(id).await;
-        let answer = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+        let answer = scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
         assert_eq!(answer, Some(Redelivery::WebhookDisabled));
         assert_eq!(scene.delivery(id).await, before);
     }
@@ -153,7 +153,7 @@ pub async fn redelivery_needs_an_enabled_webhook(harness: &dyn Harness) {
     for id in [failed, retrying] {
         let before = scene.delivery(id).await;
         assert!(before.state.finished_at().is_some());
-        let answer = scene.queue.redeliver(id, &Trigger::Replay.into()).await.unwrap();
+        let answer = scene.queue.redeliver(Access::everything(), id, &Trigger::Replay.into()).await.unwrap();
         assert_eq!(answer, Some(Redelivery::WebhookDeleted));
         assert_eq!(scene.delivery(id).await, before);
     }
@@ -179,7 +179,7 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
     let ended = scene.delivery_in(DeliveryStatus::Failed, webhook).await;
     let asked = async |id, key: &KeyRequest| {
         let request = RedeliveryRequest { key: Some(key.key), ..Trigger::Manual.into() };
-        scene.queue.redeliver(id, &request).await.unwrap()
+        scene.queue.redeliver(Access::everything(), id, &request).await.unwrap()
     };
     for id in [id, ended] {
         let key = take_key(&scene, &format!("one {id}")).await;
@@ -197,7 +197,11 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
             match status {
                 DeliveryStatus::Pending => assert_eq!(scene.claim_one(webhook).await.attempt, made + 1),
                 DeliveryStatus::InFlight => {
-                    let held = scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+                    let held = scene
+                        .queue
+                        .redeliver(Access::everything(), id, &Trigger::Manual.into())
+                        .await
+                        .unwrap();
                     assert_eq!(held, Some(Redelivery::InFlight), "without the key it is refused");
                     scene.advance(LEASE).await;
                     let leased = scene.claim_one(webhook).await;
@@ -224,7 +228,7 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
     for _ in 0..8 {
         let queue = harness.queue();
         let request = RedeliveryRequest { key: Some(key), ..Trigger::Manual.into() };
-        asking.spawn(async move { queue.redeliver(ended, &request).await.unwrap() });
+        asking.spawn(async move { queue.redeliver(Access::everything(), ended, &request).await.unwrap() });
     }
     let made = scene.delivery(ended).await.attempts;
     for answer in asking.join_all().await {
@@ -234,7 +238,7 @@ pub async fn a_redelivery_is_made_once_under_a_key(harness: &dyn Harness) {
     assert_eq!(leased.attempt, made + 1);
     scene.settle_held(&leased, Settled::Succeeded).await;
     let request = RedeliveryRequest { key: Some(key), ..Trigger::Manual.into() };
-    let answer = scene.queue.redeliver(ended, &request).await.unwrap();
+    let answer = scene.queue.redeliver(Access::everything(), ended, &request).await.unwrap();
     assert_eq!(answer, Some(Redelivery::Queued(scene.delivery(ended).await)));
     assert!(scene.claim(webhook, 1).await.is_empty());
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rdev_webhooks_domain::ports::Advance;
 use rdev_webhooks_domain::replay::{MIN_WINDOW, SCAN_LIMIT};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryFilter, DeliveryId, DeliveryOutcome, DeliveryStatus, FailureReason, RateLimit,
-    ReplayId, ReplaySelection, ReplayState, Settled, Trigger, WebhookId, WebhookState,
+    Access, CancelReason, DeliveryFilter, DeliveryId, DeliveryOutcome, DeliveryStatus, FailureReason,
+    RateLimit, ReplayId, ReplaySelection, ReplayState, Settled, Trigger, WebhookId, WebhookState,
 };
 use tokio::sync::{Barrier, Mutex};
 use tokio::task::JoinSet;
@@ -163,7 +163,7 @@ pub async fn a_replayed_delivery_is_attempted_once_more(harness: &dyn Harness) {
     scene.step(id).await;
     let waiting = scene.delivery(delivery).await;
     assert_eq!((waiting.state.status(), waiting.attempts), (DeliveryStatus::Pending, 1));
-    let counts = scene.events.get(event).await.unwrap().unwrap().deliveries;
+    let counts = scene.events.get(Access::everything(), event).await.unwrap().unwrap().deliveries;
     assert_eq!((counts.pending, counts.total()), (1, 1));
 
     let leased = scene.claim_one(webhook).await;
@@ -347,7 +347,7 @@ pub async fn a_cancelled_replay_queues_no_more(harness: &dyn Harness) {
     let failed = scene.failed(webhook, 6).await;
     let id = scene.begin(scene.all_failed(webhook).await).await;
     scene.step(id).await;
-    scene.replays.cancel(id).await.unwrap();
+    scene.replays.cancel(Access::everything(), id).await.unwrap();
     assert_eq!(scene.step(id).await.queued, 0);
     assert_eq!(scene.send_all(webhook, Settled::Succeeded).await, failed[..4]);
     let step = scene.step(id).await;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::{Entropy, Redelivery, ReplayBegun, ReplayCancelled};
-use rdev_webhooks_domain::replay::ReplayFilter;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, DeliveryStatus, DisabledReason, FailureReason, Matched,
-    NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger, WebhookId,
-    WebhookState,
+    Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryStatus, DisabledReason, FailureReason,
+    Matched, NewEvent, Replay, ReplayId, ReplaySelection, ReplayState, Settled, Target, Timestamp, Trigger,
+    WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -70,12 +69,12 @@ impl Scene<'_> {
     /// Begins a replay and returns it.
     pub(super) async fn begin(&self, selection: ReplaySelection) -> ReplayId {
         let replay = self.new_replay(selection).await;
-        assert_eq!(self.replays.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
+        assert_eq!(self.replays.begin(Access::everything(), &replay).await.unwrap(), ReplayBegun::Started);
         replay.id
     }
 
     pub(super) async fn replay(&self, id: ReplayId) -> Replay {
-        self.replays.get(id).await.unwrap().expect("the replay exists")
+        self.replays.get(Access::everything(), id).await.unwrap().expect("the replay exists")
     }
 
     pub(super) async fn disable(&self, webhook: WebhookId) {
@@ -113,7 +112,8 @@ pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
         let matched = scene.replays.count(&selection).await.unwrap();
         assert_eq!((matched.deliveries, matched.is_exact), (expected, true), "{selection:?}");
     }
-    let redelivered = scene.queue.redeliver(failed[0], &Trigger::Manual.into()).await.unwrap();
+    let redelivered =
+        scene.queue.redeliver(Access::everything(), failed[0], &Trigger::Manual.into()).await.unwrap();
     assert!(matches!(redelivered, Some(Redelivery::Queued(_))));
     assert_eq!(scene.replays.count(&all).await.unwrap().deliveries, 2, "one delivery is no longer finished");
 }
@@ -133,11 +133,11 @@ pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
     let limited = Replay { matched, ..scene.new_replay(all).await };
     let free = scene.new_replay(scene.all_failed(other).await).await;
     for replay in [limited, free] {
-        assert!(scene.replays.get(replay.id).await.unwrap().is_none());
-        assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::Started);
+        assert!(scene.replays.get(Access::everything(), replay.id).await.unwrap().is_none());
+        assert_eq!(scene.replays.begin(Access::everything(), &replay).await.unwrap(), ReplayBegun::Started);
         assert_eq!(scene.replay(replay.id).await, replay);
-        let filter = ReplayFilter { webhook: replay.selection.webhook_id, projects: None };
-        let listed = scene.replays.list(&filter, first(10)).await.unwrap();
+        let webhook = replay.selection.webhook_id;
+        let listed = scene.replays.list(Access::everything(), webhook, first(10)).await.unwrap();
         assert_eq!(listed.items, [replay]);
     }
 }
@@ -155,7 +155,7 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
         let (replays, start) = (harness.replays(), Arc::clone(&start));
         tasks.spawn(async move {
             start.wait().await;
-            (replay.id, replays.begin(&replay, None).await.unwrap())
+            (replay.id, replays.begin(Access::everything(), &replay).await.unwrap())
         });
     }
     let answers = tasks.join_all().await;
@@ -163,14 +163,13 @@ pub async fn one_replay_of_a_webhook_runs_at_a_time(harness: &dyn Harness) {
     assert_eq!(started.len(), 1, "{answers:?}");
     let refused = answers.iter().filter(|(_, begun)| *begun == ReplayBegun::AlreadyRunning);
     assert_eq!(refused.count(), 3, "{answers:?}");
-    let filter = ReplayFilter { webhook, projects: None };
-    assert_eq!(scene.replays.list(&filter, first(10)).await.unwrap().items.len(), 1);
+    assert_eq!(scene.replays.list(Access::everything(), webhook, first(10)).await.unwrap().items.len(), 1);
 
     // A replay of another webhook is independent.
     let other = scene.webhook().await;
     scene.failed(other, 1).await;
     scene.begin(scene.all_failed(other).await).await;
-    scene.replays.cancel(started[0].0).await.unwrap();
+    scene.replays.cancel(Access::everything(), started[0].0).await.unwrap();
     scene.begin(all).await;
 }
 
@@ -199,10 +198,16 @@ pub async fn a_replay_needs_an_enabled_webhook(harness: &dyn Harness) {
     let replay = scene.new_replay(scene.all_failed(webhook).await).await;
     assert_eq!(replay.matched.deliveries, 1);
     scene.disable(webhook).await;
-    assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDisabled);
+    assert_eq!(
+        scene.replays.begin(Access::everything(), &replay).await.unwrap(),
+        ReplayBegun::WebhookDisabled
+    );
     scene.delete(webhook).await;
-    assert_eq!(scene.replays.begin(&replay, None).await.unwrap(), ReplayBegun::WebhookDeleted);
-    assert!(scene.replays.get(replay.id).await.unwrap().is_none());
+    assert_eq!(
+        scene.replays.begin(Access::everything(), &replay).await.unwrap(),
+        ReplayBegun::WebhookDeleted
+    );
+    assert!(scene.replays.get(Access::everything(), replay.id).await.unwrap().is_none());
     assert!(scene.replays.due(None, 10).await.unwrap().is_empty());
 }
 
@@ -212,7 +217,7 @@ pub async fn replays_are_paged_newest_first(harness: &dyn Harness) {
     let (webhook, other) = (scene.webhook().await, scene.webhook().await);
     let add = async || {
         let id = scene.begin(scene.all_failed(webhook).await).await;
-        scene.replays.cancel(id).await.unwrap();
+        scene.replays.cancel(Access::everything(), id).await.unwrap();
         id
     };
     let mut ids = Vec::new();
@@ -220,8 +225,7 @@ pub async fn replays_are_paged_newest_first(harness: &dyn Harness) {
         ids.push(add().await);
     }
     scene.begin(scene.all_failed(other).await).await;
-    let filter = ReplayFilter { webhook, projects: None };
-    let fetch = async |request| scene.replays.list(&filter, request).await.unwrap();
+    let fetch = async |request| scene.replays.list(Access::everything(), webhook, request).await.unwrap();
     let between = async || {
         add().await;
     };
@@ -244,7 +248,7 @@ pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
         Some(samples::projects([])),
     ] {
         let id = scene.begin(ReplaySelection { projects, ..scene.all_failed(webhook).await }).await;
-        scene.replays.cancel(id).await.unwrap();
+        scene.replays.cancel(Access::everything(), id).await.unwrap();
         ids.push(id);
     }
     for (projects, expected) in [
@@ -253,10 +257,15 @@ pub async fn replays_are_filtered_by_project(harness: &dyn Harness) {
         (Some(samples::projects(["a", "b", "z"])), vec![ids[4], ids[2], ids[1]]),
         (Some(samples::projects(["z"])), vec![ids[4]]),
     ] {
-        let filter = ReplayFilter { webhook, projects };
-        let listed = scene.replays.list(&filter, first(10)).await.unwrap();
+        let access = projects.map_or_else(|| Access::everything().clone(), samples::access);
+        let listed = scene.replays.list(&access, webhook, first(10)).await.unwrap();
         let listed: Vec<_> = listed.items.iter().map(|replay| replay.id).collect();
-        assert_eq!(listed, expected, "{filter:?}");
+        assert_eq!(listed, expected, "{access:?}");
+        for id in &ids {
+            let is_visible = expected.contains(id);
+            assert_eq!(scene.replays.get(&access, *id).await.unwrap().is_some(), is_visible, "{access:?}");
+            assert_eq!(scene.replays.cancel(&access, *id).await.unwrap().is_some(), is_visible, "{access:?}");
+        }
     }
 }
 
@@ -268,17 +277,17 @@ pub async fn a_replay_that_has_ended_is_not_cancelled(harness: &dyn Harness) {
     assert!(matches!(scene.replay(completed).await.state, ReplayState::Completed { .. }));
     scene.failed(webhook, 1).await;
     let cancelled = scene.begin(scene.all_failed(webhook).await).await;
-    let answer = scene.replays.cancel(cancelled).await.unwrap();
+    let answer = scene.replays.cancel(Access::everything(), cancelled).await.unwrap();
     let Some(ReplayCancelled::Cancelled(shown)) = answer else { panic!("{answer:?}") };
     assert!(matches!(shown.state, ReplayState::Cancelled { reason: CancelReason::Requested, .. }));
     for id in [completed, cancelled] {
         let before = scene.replay(id).await;
-        let answer = scene.replays.cancel(id).await.unwrap();
+        let answer = scene.replays.cancel(Access::everything(), id).await.unwrap();
         assert_eq!(answer, Some(ReplayCancelled::Ended(before.clone())));
         assert_eq!(scene.replay(id).await, before);
     }
     let unknown = ReplayId::from_parts(scene.moment().await, [9; 10]);
-    assert_eq!(scene.replays.cancel(unknown).await.unwrap(), None);
+    assert_eq!(scene.replays.cancel(Access::everything(), unknown).await.unwrap(), None);
 }
 
 /// A replay is open while it runs and until its queued deliveries have ended. Open replays are listed in the
@@ -299,8 +308,8 @@ pub async fn open_replays_are_listed_until_all_has_ended(harness: &dyn Harness) 
 
     // One is cancelled with a queued delivery, one without, and one continues.
     assert_eq!(scene.replays.advance(ids[0]).await.unwrap().unwrap().queued, 1);
-    scene.replays.cancel(ids[0]).await.unwrap();
-    scene.replays.cancel(ids[1]).await.unwrap();
+    scene.replays.cancel(Access::everything(), ids[0]).await.unwrap();
+    scene.replays.cancel(Access::everything(), ids[1]).await.unwrap();
     assert_eq!(scene.replays.due(None, 10).await.unwrap(), [ids[0], ids[2]]);
     let leased = scene.claim_one(webhooks[0]).await;
     scene.settle_held(&leased, Settled::Succeeded).await;
@@ -365,9 +374,9 @@ pub async fn who_sees_no_webhook_replays_none(harness: &dyn Harness) {
         });
         scene.create(&webhook).await;
         let replay = scene.new_replay(scene.all_failed(webhook.id).await).await;
-        let begun = scene.replays.begin(&replay, Some(&projects(limited_to))).await.unwrap();
+        let begun = scene.replays.begin(&samples::access(projects(limited_to)), &replay).await.unwrap();
         let expected = if is_begun { ReplayBegun::Started } else { ReplayBegun::WebhookDeleted };
         assert_eq!(begun, expected, "{of_webhook:?} {limited_to:?}");
-        assert_eq!(scene.replays.get(replay.id).await.unwrap().is_some(), is_begun);
+        assert_eq!(scene.replays.get(Access::everything(), replay.id).await.unwrap().is_some(), is_begun);
     }
 }

@@ -10,9 +10,9 @@ use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, EventRepository, ReplayRepository, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId, FailureReason,
-    HealthEffect, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement, Target,
-    Timestamp, Webhook, WebhookDeletion, WebhookId,
+    Access, Attempt, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryStatus, EventId,
+    FailureReason, HealthEffect, LeasedDelivery, NewEvent, Page, PageRequest, Published, Settled, Settlement,
+    Target, Timestamp, Webhook, WebhookId,
 };
 
 use super::{Harness, TOLERANCE};
@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
 
     /// Changes a stored webhook and returns the result.
     pub(super) async fn change(&self, id: WebhookId, change: impl FnOnce(&mut Webhook) + Send) -> Webhook {
-        let stored = self.webhooks.get(id).await.unwrap();
+        let stored = self.webhooks.get(Access::everything(), id).await.unwrap();
         let mut webhook = stored.expect("the webhook exists");
         change(&mut webhook);
         webhook.version += 1;
@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
 
     /// Deletes an existing webhook.
     pub(super) async fn delete(&self, id: WebhookId) {
-        let deleted = self.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
+        let deleted = self.webhooks.delete(Access::everything(), id, None).await.unwrap();
         assert_eq!(deleted, Updated::Applied);
     }
 
@@ -229,7 +229,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) async fn delivery(&self, id: DeliveryId) -> Delivery {
-        let record = self.history.get(id).await.unwrap();
+        let record = self.history.get(Access::everything(), id).await.unwrap();
         record.expect("the delivery exists").delivery
     }
 
@@ -246,7 +246,7 @@ impl<'a> Scene<'a> {
 
     /// Returns all deliveries that pass a filter, newest first.
     pub(super) async fn deliveries(&self, filter: &DeliveryFilter) -> Vec<Delivery> {
-        let page = self.history.list(filter, first(10_000)).await.unwrap();
+        let page = self.history.list(Access::everything(), filter, first(10_000)).await.unwrap();
         assert!(!page.has_more, "a test makes fewer deliveries");
         page.items
     }

@@ -3,7 +3,7 @@
 use rdev_webhooks_domain::ports::{Rotated, Updated};
 use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
 use rdev_webhooks_domain::{
-    PreviousSecret, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
+    Access, PreviousSecret, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId,
 };
 use tokio::task::JoinSet;
 
@@ -28,18 +28,18 @@ async fn rotation(scene: &Scene<'_>, signing: SigningScheme, until: Option<Times
         previous_until: until,
         at: scene.moment().await,
         versions: None,
-        visible_to: None,
     }
 }
 
 /// Rotates a secret that can be rotated. Returns the answered webhook after comparing it with the stored one.
 async fn rotate(scene: &Scene<'_>, id: WebhookId, rotation: &SecretRotation) -> Webhook {
-    let answer = scene.webhooks.rotate_secret(id, rotation).await.unwrap();
+    let answer = scene.webhooks.rotate_secret(Access::everything(), id, rotation).await.unwrap();
     let Rotated::Applied(webhook) = answer else {
         panic!("a rotation was answered with {answer:?}");
     };
-    assert_eq!(scene.webhooks.get(id).await.unwrap().as_ref(), Some(&*webhook));
-    let listed = scene.webhooks.list(&WebhookFilter::default(), first(100)).await.unwrap();
+    assert_eq!(scene.webhooks.get(Access::everything(), id).await.unwrap().as_ref(), Some(&*webhook));
+    let listed =
+        scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(100)).await.unwrap();
     assert!(listed.items.contains(&webhook), "a list shows the same webhook");
     *webhook
 }
@@ -96,7 +96,10 @@ pub async fn a_rotation_updates_the_public_keys(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     for scheme in [SigningScheme::HmacSha256, SigningScheme::Ed25519] {
         let (before, old) = webhook(&scene, scheme).await;
-        assert_eq!(scene.webhooks.get(before.id).await.unwrap().as_ref(), Some(&before));
+        assert_eq!(
+            scene.webhooks.get(Access::everything(), before.id).await.unwrap().as_ref(),
+            Some(&before)
+        );
         let until = scene.now().await + DAY;
         let rotation = rotation(&scene, scheme, Some(until)).await;
         let previous = PreviousSecret { until, public_key: old.public_key() };
@@ -123,7 +126,7 @@ pub async fn an_update_leaves_the_secrets_alone(harness: &dyn Harness) {
         settings.description = Some("changed".to_owned());
     });
     assert_eq!(scene.webhooks.update(&update).await.unwrap(), Updated::Applied);
-    let stored = scene.webhooks.get(update.id).await.unwrap().unwrap();
+    let stored = scene.webhooks.get(Access::everything(), update.id).await.unwrap().unwrap();
     assert_eq!(stored.public_key, rotated.public_key);
     assert_eq!(stored.previous_secret, rotated.previous_secret);
     assert_eq!(stored.settings.description, update.settings.description);
@@ -139,20 +142,21 @@ pub async fn a_rotation_of_another_version_is_refused(harness: &dyn Harness) {
     let (webhook, old) = webhook(&scene, scheme).await;
     for versions in [vec![], vec![2], vec![0, 2, 3]] {
         let rotation = SecretRotation { versions: Some(versions), ..rotation(&scene, scheme, None).await };
-        let refused = scene.webhooks.rotate_secret(webhook.id, &rotation).await.unwrap();
+        let refused =
+            scene.webhooks.rotate_secret(Access::everything(), webhook.id, &rotation).await.unwrap();
         assert_eq!(refused, Rotated::VersionMismatch);
     }
-    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap().as_ref(), Some(&webhook));
+    assert_eq!(scene.webhooks.get(Access::everything(), webhook.id).await.unwrap().as_ref(), Some(&webhook));
     assert_eq!(signing(&scene, webhook.id).await.current, old);
     let meant = SecretRotation { versions: Some(vec![7, 1]), ..rotation(&scene, scheme, None).await };
     assert_eq!(rotate(&scene, webhook.id, &meant).await.version, 2);
 
     let other = scene.new_webhook().await;
     let rotation = rotation(&scene, scheme, None).await;
-    let answer = scene.webhooks.rotate_secret(other.id, &rotation).await.unwrap();
+    let answer = scene.webhooks.rotate_secret(Access::everything(), other.id, &rotation).await.unwrap();
     assert_eq!(answer, Rotated::NotFound);
     scene.delete(webhook.id).await;
-    let answer = scene.webhooks.rotate_secret(webhook.id, &rotation).await.unwrap();
+    let answer = scene.webhooks.rotate_secret(Access::everything(), webhook.id, &rotation).await.unwrap();
     assert_eq!(answer, Rotated::NotFound);
 }
 
@@ -170,7 +174,9 @@ pub async fn concurrent_rotations_of_a_version_apply_once(harness: &dyn Harness)
             let rotation =
                 SecretRotation { versions: versions.clone(), ..rotation(&scene, scheme, until).await };
             let webhooks = harness.webhooks();
-            rotations.spawn(async move { (webhooks.rotate_secret(id, &rotation).await, rotation) });
+            rotations.spawn(async move {
+                (webhooks.rotate_secret(Access::everything(), id, &rotation).await, rotation)
+            });
         }
         rotations.join_all().await
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_webhooks_domain::{
-    DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, FailureClass, FailureReason, LeaseRef,
+    Access, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, FailureClass, FailureReason, LeaseRef,
     Settled, Settlement, Trigger, Webhook, WebhookState,
 };
 use tokio::sync::Barrier;
@@ -210,7 +210,7 @@ pub async fn a_lost_lease_records_nothing(harness: &dyn Harness) {
         let in_flight = delivery.state.status() == DeliveryStatus::InFlight;
         assert_eq!(in_flight, is_lost(one.lease));
     }
-    let stored = scene.webhooks.get(webhook).await.unwrap().unwrap();
+    let stored = scene.webhooks.get(Access::everything(), webhook).await.unwrap().unwrap();
     assert_eq!((stored.state, stored.version), (WebhookState::Enabled, 1));
     for one in &taken_over {
         scene.settle_held(one, Settled::Succeeded).await;
@@ -259,7 +259,7 @@ pub async fn an_interrupted_attempt_is_recorded_and_costs_nothing(harness: &dyn 
 
     // A manual attempt stays manual, and the retry after it stays.
     let retry_at = scene.delivery(id).await.state.next_attempt_at();
-    scene.queue.redeliver(id, &Trigger::Manual.into()).await.unwrap();
+    scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
     let leased = scene.claim_one(webhook).await;
     scene.settle_held(&leased, Settled::Interrupted).await;
     let leased = scene.claim_one(webhook).await;
@@ -298,9 +298,9 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
             ..scene.settlement(&leased[n], settled).await
         };
         assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
-        scene.webhooks.get(id).await.unwrap().unwrap()
+        scene.webhooks.get(Access::everything(), id).await.unwrap().unwrap()
     };
-    let before = scene.webhooks.get(id).await.unwrap().unwrap();
+    let before = scene.webhooks.get(Access::everything(), id).await.unwrap().unwrap();
     scene.advance(MINUTE).await;
     let disabled = gone(0).await;
     let WebhookState::Disabled { reason, since } = disabled.state else {
@@ -324,7 +324,7 @@ pub async fn gone_disables_the_webhook(harness: &dyn Harness) {
         ..scene.settlement(&leased, Settled::Failed(FailureReason::Gone)).await
     };
     assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
-    assert_eq!(scene.webhooks.get(id).await.unwrap().unwrap(), disabled);
+    assert_eq!(scene.webhooks.get(Access::everything(), id).await.unwrap().unwrap(), disabled);
 }
 
 /// If a webhook's URL has changed meanwhile, a 410 of the old endpoint does not disable it. The outcome of
@@ -342,7 +342,7 @@ pub async fn gone_says_nothing_of_a_webhook_that_was_changed(harness: &dyn Harne
     };
     assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
     assert_eq!(scene.status(delivery).await, DeliveryStatus::Failed);
-    assert_eq!(scene.webhooks.get(id).await.unwrap().unwrap(), changed);
+    assert_eq!(scene.webhooks.get(Access::everything(), id).await.unwrap().unwrap(), changed);
     scene.publish_to(id).await;
     scene.claim_one(id).await;
 }

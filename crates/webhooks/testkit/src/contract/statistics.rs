@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::statistics::{Backlog, Bucket, Statistics, StatisticsWindow, Sums};
 use rdev_webhooks_domain::{
-    Attempt, AttemptOutcome, DeliveryId, DeliveryStatus, FailureClass, HealthEffect, LeaseRef, NewEvent,
-    Settled, Settlement, Target, WebhookId,
+    Access, Attempt, AttemptOutcome, DeliveryId, DeliveryStatus, FailureClass, HealthEffect, LeaseRef,
+    NewEvent, Settled, Settlement, Target, WebhookId,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use crate::samples;
 impl Scene<'_> {
     async fn statistics(&self, webhook: WebhookId, window: &str) -> Statistics {
         let window: StatisticsWindow = window.parse().unwrap();
-        self.harness.statistics().read(webhook, window, None, None).await.unwrap()
+        self.harness.statistics().read(Access::everything(), webhook, window, None).await.unwrap()
     }
 
     async fn add(&self, webhook: WebhookId, sums: &Sums) {
@@ -128,7 +128,7 @@ pub async fn statistics_cover_their_window(harness: &dyn Harness) {
         assert!(length <= span && span < length + bucket, "{window}: {span:?}");
     }
     let day = StatisticsWindow::DAY;
-    let read = harness.statistics().read(webhook, day, Some(bound), None).await.unwrap();
+    let read = harness.statistics().read(Access::everything(), webhook, day, Some(bound)).await.unwrap();
     assert_eq!(read.sums.succeeded, 1_000);
     assert!(read.span.since > bound);
 }
@@ -157,8 +157,9 @@ pub async fn statistics_tell_of_what_is_unfinished(harness: &dyn Harness) {
         (samples::projects(["two"]), Backlog::default()),
     ] {
         let day = StatisticsWindow::DAY;
-        let read = harness.statistics().read(webhook, day, None, Some(&projects)).await.unwrap();
-        assert_eq!(read.backlog, expected, "{projects:?}");
+        let access = samples::access(projects);
+        let read = harness.statistics().read(&access, webhook, day, None).await.unwrap();
+        assert_eq!(read.backlog, expected, "{access:?}");
     }
 }
 

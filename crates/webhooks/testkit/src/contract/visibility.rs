@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use rdev_webhooks_domain::ports::{Cancellation, Redelivery, Rotated, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
+    Access, DeliveryCounts, DeliveryFilter, DeliveryId, DeliveryStatus, EventFilter, EventId, FailureReason,
     NewEvent, PageRequest, ProjectName, RedeliveryRequest, SecretRotation, Settled, Target, Trigger,
-    WebhookDeletion, WebhookFilter, WebhookId,
+    WebhookFilter, WebhookId,
 };
 
 use super::Harness;
@@ -54,19 +54,25 @@ pub async fn webhooks_are_shown_to_their_projects_alone(harness: &dyn Harness) {
         (&["a", "A", "c"], vec![of_a]),
         (&["c"], vec![]),
     ] {
-        let filter = WebhookFilter { visible_to: Some(names(projects)), ..WebhookFilter::default() };
-        let fetch = async |page: PageRequest<WebhookId>| scene.webhooks.list(&filter, page).await.unwrap();
+        let (access, filter) = (samples::access(names(projects)), WebhookFilter::default());
+        let fetch =
+            async |page: PageRequest<WebhookId>| scene.webhooks.list(&access, &filter, page).await.unwrap();
+        for id in [of_a, of_b, of_both, of_all] {
+            let found = scene.webhooks.get(&access, id).await.unwrap();
+            assert_eq!(found.is_some(), expected.contains(&id), "{projects:?}");
+        }
         for limit in [1, 2, 10] {
             let paged = all_pages(limit, |webhook| webhook.id, fetch, async || {}).await;
             let paged: Vec<_> = paged.iter().map(|webhook| webhook.id).collect();
             assert_eq!(paged, expected, "{projects:?} in pages of {limit}");
         }
         let filter = WebhookFilter { project: Some("a".parse().unwrap()), ..filter };
-        let of_theirs = scene.webhooks.list(&filter, first(10)).await.unwrap().items;
+        let of_theirs = scene.webhooks.list(&access, &filter, first(10)).await.unwrap().items;
         let takes_a: Vec<_> = expected.into_iter().filter(|id| [of_a, of_both].contains(id)).collect();
         assert_eq!(of_theirs.iter().map(|webhook| webhook.id).collect::<Vec<_>>(), takes_a);
     }
-    let everything = scene.webhooks.list(&WebhookFilter::default(), first(10)).await.unwrap();
+    let everything =
+        scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(10)).await.unwrap();
     assert_eq!(everything.items[0].id, of_all);
     assert_eq!(everything.items.len(), 4);
 }
@@ -85,9 +91,15 @@ pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
         (&["c"], vec![4], vec![0]),
         (&["z"], vec![], vec![]),
     ] {
-        let filter = EventFilter { visible_to: Some(names(projects)), ..EventFilter::default() };
+        let (access, filter) = (samples::access(names(projects)), EventFilter::default());
         let expected: Vec<_> = expected.into_iter().map(|nth: usize| events[nth]).collect();
-        let fetch = async |page: PageRequest<EventId>| scene.events.list(&filter, page).await.unwrap();
+        let fetch =
+            async |page: PageRequest<EventId>| scene.events.list(&access, &filter, page).await.unwrap();
+        for id in &events {
+            let found = scene.events.get(&access, *id).await.unwrap();
+            let shown = expected.iter().zip(&deliveries).find(|(expected, _)| *expected == id);
+            assert_eq!(found.map(|record| record.deliveries.total()), shown.map(|(_, total)| *total));
+        }
         for limit in [1, 2, 10] {
             let paged = all_pages(limit, |record| record.event.id, fetch, async || {}).await;
             let ids: Vec<_> = paged.iter().map(|record| record.event.id).collect();
@@ -97,16 +109,16 @@ pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
         }
     }
     // Together with other filters.
-    let visible = EventFilter { visible_to: Some(names(&["a"])), ..EventFilter::default() };
+    let (access, all) = (samples::access(names(&["a"])), EventFilter::default());
     for (filter, expected) in [
-        (EventFilter { project: Some("a".parse().unwrap()), ..visible.clone() }, 3),
-        (EventFilter { project: Some(ODD.parse().unwrap()), ..visible.clone() }, 0),
-        (EventFilter { event_type: Some("command.completed".parse().unwrap()), ..visible.clone() }, 3),
-        (EventFilter { event_type: Some("command.failed".parse().unwrap()), ..visible.clone() }, 0),
-        (EventFilter { until: Some(events[3].time()), ..visible.clone() }, 1),
-        (EventFilter { since: Some(events[3].time()), ..visible }, 2),
+        (EventFilter { project: Some("a".parse().unwrap()), ..all.clone() }, 3),
+        (EventFilter { project: Some(ODD.parse().unwrap()), ..all.clone() }, 0),
+        (EventFilter { event_type: Some("command.completed".parse().unwrap()), ..all.clone() }, 3),
+        (EventFilter { event_type: Some("command.failed".parse().unwrap()), ..all.clone() }, 0),
+        (EventFilter { until: Some(events[3].time()), ..all.clone() }, 1),
+        (EventFilter { since: Some(events[3].time()), ..all }, 2),
     ] {
-        let listed = scene.events.list(&filter, first(10)).await.unwrap();
+        let listed = scene.events.list(&access, &filter, first(10)).await.unwrap();
         assert_eq!(listed.items.len(), expected, "{filter:?}");
     }
 }
@@ -115,9 +127,10 @@ pub async fn events_are_shown_to_their_projects_alone(harness: &dyn Harness) {
 /// whatever the state of either.
 pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness) {
     let scene = Scene::new(harness);
-    let [of_a, of_b, of_both, _] = four_webhooks(&scene).await;
+    let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
     // The webhook received everything at first, and now receives one project.
     let narrowed = webhook(&scene, &[]).await;
+    let webhooks = [of_a, of_b, of_both, of_all, narrowed];
     let mut events = Vec::new();
     for project in [Some("a"), Some(ODD), None, Some("a")] {
         events.push(publish(&scene, project).await);
@@ -154,11 +167,20 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
         (&["a", ODD], by_status(DeliveryStatus::Cancelled), vec![(0, of_both), (3, of_both), (1, of_both)]),
         (&["a"], DeliveryFilter { since: Some(events[3].time()), ..none() }, vec![(3, of_a), (3, narrowed)]),
     ] {
-        let filter = DeliveryFilter { visible_to: Some(names(projects)), ..filter };
+        let access = samples::access(names(projects));
         let mut expected: Vec<_> =
             expected.into_iter().map(|(nth, webhook)| DeliveryId::derive(events[nth], webhook)).collect();
         expected.sort_unstable_by(|one, other| other.cmp(one));
-        let fetch = async |page: PageRequest<DeliveryId>| scene.history.list(&filter, page).await.unwrap();
+        let fetch =
+            async |page: PageRequest<DeliveryId>| scene.history.list(&access, &filter, page).await.unwrap();
+        if filter == none() {
+            for (event, webhook) in events.iter().flat_map(|event| webhooks.map(|webhook| (*event, webhook)))
+            {
+                let id = DeliveryId::derive(event, webhook);
+                let found = scene.history.get(&access, id).await.unwrap();
+                assert_eq!(found.is_some(), expected.contains(&id), "{projects:?} {id}");
+            }
+        }
         for limit in [1, 2, 20] {
             let paged = all_pages(limit, |delivery| delivery.id, fetch, async || {}).await;
             let ids: Vec<_> = paged.iter().map(|delivery| delivery.id).collect();
@@ -169,8 +191,8 @@ pub async fn deliveries_are_shown_to_their_projects_alone(harness: &dyn Harness)
         }
     }
     for status in [DeliveryStatus::Succeeded, DeliveryStatus::InFlight] {
-        let filter = DeliveryFilter { visible_to: Some(names(&["a"])), ..by_status(status) };
-        let listed = scene.deliveries(&filter).await;
+        let access = samples::access(names(&["a"]));
+        let listed = scene.history.list(&access, &by_status(status), first(10)).await.unwrap().items;
         assert_eq!(listed.iter().map(|delivery| delivery.webhook_id).collect::<Vec<_>>(), [of_a]);
     }
 }
@@ -196,11 +218,16 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
         (&["a", ODD], [counts(0, 1, 1), counts(0, 0, 0), counts(1, 0, 1)]),
         (&["c"], [counts(0, 0, 0); 3]),
     ] {
-        let counted = scene.events.count_visible(&[other, nobodys, one], &names(projects)).await.unwrap();
+        let access = samples::access(names(projects));
+        let counted = scene.events.count_deliveries(&access, &[other, nobodys, one]).await.unwrap();
         assert_eq!(counted, expected, "{projects:?}");
     }
-    assert_eq!(scene.events.count_visible(&[], &samples::projects(["a"])).await.unwrap(), []);
-    assert_eq!(scene.events.get(one).await.unwrap().unwrap().deliveries.total(), 3);
+    for access in [Access::everything(), &samples::access(names(&["a"]))] {
+        assert_eq!(scene.events.count_deliveries(access, &[]).await.unwrap(), []);
+    }
+    let counted = scene.events.count_deliveries(Access::everything(), &[one]).await.unwrap();
+    assert_eq!(counted.iter().map(DeliveryCounts::total).collect::<Vec<_>>(), [3]);
+    assert_eq!(scene.events.get(Access::everything(), one).await.unwrap().unwrap().deliveries.total(), 3);
 }
 
 /// A webhook is deleted, and its secret rotated, only if it is visible to the caller. A webhook that has just
@@ -208,34 +235,33 @@ pub async fn deliveries_are_counted_for_their_projects_alone(harness: &dyn Harne
 pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let [of_a, of_b, of_both, of_all] = four_webhooks(&scene).await;
-    let rotation = async |projects: &[&str]| SecretRotation {
+    let rotation = async || SecretRotation {
         secret: samples::secret(&scene.entropy, SigningScheme::HmacSha256),
         previous_until: None,
         at: scene.moment().await,
         versions: None,
-        visible_to: Some(names(projects)),
     };
-    let deletion = |projects: &[&str]| WebhookDeletion { versions: None, visible_to: Some(names(projects)) };
     for (id, projects) in
         [(of_a, &[ODD][..]), (of_b, &["a", "c"]), (of_both, &["a"]), (of_all, &["a", ODD]), (of_a, &[])]
     {
-        let before = scene.webhooks.get(id).await.unwrap();
-        let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
+        let access = samples::access(names(projects));
+        let before = scene.webhooks.get(Access::everything(), id).await.unwrap();
+        let rotated = scene.webhooks.rotate_secret(&access, id, &rotation().await).await.unwrap();
         assert_eq!(rotated, Rotated::NotFound, "{projects:?}");
-        for versions in [None, Some(vec![7])] {
-            let deletion = WebhookDeletion { versions, ..deletion(projects) };
-            let deleted = scene.webhooks.delete(id, &deletion).await.unwrap();
+        for versions in [None, Some(&[7][..])] {
+            let deleted = scene.webhooks.delete(&access, id, versions).await.unwrap();
             assert_eq!(deleted, Updated::NotFound, "{projects:?}");
         }
-        assert_eq!(scene.webhooks.get(id).await.unwrap(), before);
+        assert_eq!(scene.webhooks.get(Access::everything(), id).await.unwrap(), before);
         scene.publish_to(id).await;
         assert_eq!(scene.claim_one(id).await.target.version, 1, "it receives deliveries as before");
     }
     for (id, projects) in [(of_a, &["a"][..]), (of_b, &["a", ODD, "c"]), (of_both, &["a", ODD])] {
-        let rotated = scene.webhooks.rotate_secret(id, &rotation(projects).await).await.unwrap();
+        let access = samples::access(names(projects));
+        let rotated = scene.webhooks.rotate_secret(&access, id, &rotation().await).await.unwrap();
         assert!(matches!(rotated, Rotated::Applied(_)), "{projects:?}: {rotated:?}");
         for expected in [Updated::Applied, Updated::NotFound] {
-            let deleted = scene.webhooks.delete(id, &deletion(projects)).await.unwrap();
+            let deleted = scene.webhooks.delete(&access, id, None).await.unwrap();
             assert_eq!(deleted, expected, "{projects:?}");
         }
     }
@@ -245,10 +271,7 @@ pub async fn who_sees_no_webhook_changes_none(harness: &dyn Harness) {
 /// to the caller. A webhook that has just been moved to other projects is not.
 pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
-    let request = |projects: &[&str]| RedeliveryRequest {
-        visible_to: Some(names(projects)),
-        ..RedeliveryRequest::from(Trigger::Manual)
-    };
+    let request = RedeliveryRequest::from(Trigger::Manual);
     let to = async |webhook: WebhookId, project: Option<&str>| {
         let project = project.map(|name| name.parse().unwrap());
         let event = NewEvent { project, target: Target::Webhook(webhook), ..scene.new_event().await };
@@ -271,27 +294,29 @@ pub async fn who_sees_no_delivery_changes_none(harness: &dyn Harness) {
             [(0, &[ODD][..]), (0, &[]), (1, &["a"]), (2, &["a"]), (2, &[ODD]), (3, &["a", ODD]), (4, &["a"])]
         {
             let before = scene.delivery(ids[nth]).await;
-            let answer = scene.queue.redeliver(ids[nth], &request(projects)).await.unwrap();
+            let access = samples::access(names(projects));
+            let answer = scene.queue.redeliver(&access, ids[nth], &request).await.unwrap();
             assert_eq!(answer, None, "{nth} {projects:?}");
-            let answer = scene.queue.cancel(ids[nth], Some(&names(projects))).await.unwrap();
+            let answer = scene.queue.cancel(&access, ids[nth]).await.unwrap();
             assert_eq!(answer, None, "{nth} {projects:?}");
             assert_eq!(scene.delivery(ids[nth]).await, before);
         }
         for (nth, projects) in [(0, &["a"][..]), (1, &["a", ODD]), (2, &["a", ODD, "c"])] {
-            let (id, visible_to) = (ids[nth], names(projects));
+            let (id, access) = (ids[nth], samples::access(names(projects)));
             if ended {
-                let answer = scene.queue.cancel(id, Some(&visible_to)).await.unwrap();
+                let answer = scene.queue.cancel(&access, id).await.unwrap();
                 assert_eq!(answer, Some(Cancellation::Ended), "{nth}");
             }
-            let answer = scene.queue.redeliver(id, &request(projects)).await.unwrap();
+            let answer = scene.queue.redeliver(&access, id, &request).await.unwrap();
             assert!(matches!(answer, Some(Redelivery::Queued(_))), "{nth}: {answer:?}");
-            let answer = scene.queue.cancel(id, Some(&visible_to)).await.unwrap();
+            let answer = scene.queue.cancel(&access, id).await.unwrap();
             assert!(matches!(answer, Some(Cancellation::Cancelled(_))), "{nth}: {answer:?}");
         }
         // Deliveries of a deleted webhook are as visible as before.
-        for (visible_to, expected) in [(&["a"][..], Some(Redelivery::WebhookDeleted)), (&[ODD], None)] {
-            scene.webhooks.delete(of_a, &WebhookDeletion::default()).await.unwrap();
-            let answer = scene.queue.redeliver(ids[0], &request(visible_to)).await.unwrap();
+        for (projects, expected) in [(&["a"][..], Some(Redelivery::WebhookDeleted)), (&[ODD], None)] {
+            scene.webhooks.delete(Access::everything(), of_a, None).await.unwrap();
+            let access = samples::access(names(projects));
+            let answer = scene.queue.redeliver(&access, ids[0], &request).await.unwrap();
             assert_eq!(answer, expected);
         }
         for webhook in [of_b, of_both, of_all] {

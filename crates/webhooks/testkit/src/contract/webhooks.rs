@@ -8,9 +8,9 @@ use tokio::sync::Barrier;
 use rdev_webhooks_domain::ports::{Redelivery, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
-    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook,
-    WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Access, CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
+    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook, WebhookFilter,
+    WebhookId, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -53,7 +53,7 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
 }
 
 async fn stored(scene: &Scene<'_>, id: WebhookId) -> Webhook {
-    let webhook = scene.webhooks.get(id).await.unwrap();
+    let webhook = scene.webhooks.get(Access::everything(), id).await.unwrap();
     webhook.expect("the webhook exists")
 }
 
@@ -89,7 +89,7 @@ pub async fn a_webhook_is_kept_exactly(harness: &dyn Harness) {
         assert_eq!(stored(&scene, webhook.id).await, *webhook);
     }
     let filter = WebhookFilter::default();
-    let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+    let listed = scene.webhooks.list(Access::everything(), &filter, first(10)).await.unwrap();
     assert_eq!(listed.items, [unusual, single, scheduled, plain]);
     assert!(!listed.has_more);
 }
@@ -115,7 +115,7 @@ pub async fn a_webhook_is_created_once(harness: &dyn Harness) {
 
     scene.delete(first.id).await;
     scene.create(&first).await;
-    assert_eq!(scene.webhooks.get(first.id).await.unwrap(), None);
+    assert_eq!(scene.webhooks.get(Access::everything(), first.id).await.unwrap(), None);
     let published = scene.events.publish(&[scene.new_event().await]).await.unwrap();
     assert_eq!(published[0].deliveries, 0);
 }
@@ -132,7 +132,9 @@ pub async fn webhooks_are_paged_newest_first(harness: &dyn Harness) {
     expected.reverse();
 
     let filter = WebhookFilter::default();
-    let fetch = async |page: PageRequest<WebhookId>| scene.webhooks.list(&filter, page).await.unwrap();
+    let fetch = async |page: PageRequest<WebhookId>| {
+        scene.webhooks.list(Access::everything(), &filter, page).await.unwrap()
+    };
     let add = async || {
         scene.webhook().await;
     };
@@ -190,12 +192,12 @@ pub async fn webhooks_are_filtered(harness: &dyn Harness) {
             project: project.map(|name| name.parse().unwrap()),
             ..WebhookFilter::default()
         };
-        let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+        let listed = scene.webhooks.list(Access::everything(), &filter, first(10)).await.unwrap();
         let ids: Vec<_> = listed.items.iter().map(|one| one.id).collect();
         let expected: Vec<_> = expected.iter().map(|one| one.id).collect();
         assert_eq!(ids, expected, "{filter:?}");
         // A page is full of matching webhooks, however many do not match.
-        let one = scene.webhooks.list(&filter, first(1)).await.unwrap();
+        let one = scene.webhooks.list(Access::everything(), &filter, first(1)).await.unwrap();
         assert_eq!(one.items.len(), expected.len().min(1));
         assert_eq!(one.has_more, expected.len() > 1, "{filter:?}");
     }
@@ -339,9 +341,9 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     let kept = [scene.delivery(succeeded).await, scene.delivery(failed).await];
 
     scene.delete(id).await;
-    assert_eq!(scene.webhooks.get(id).await.unwrap(), None);
+    assert_eq!(scene.webhooks.get(Access::everything(), id).await.unwrap(), None);
     let filter = WebhookFilter::default();
-    let listed = scene.webhooks.list(&filter, first(10)).await.unwrap();
+    let listed = scene.webhooks.list(Access::everything(), &filter, first(10)).await.unwrap();
     assert_eq!(listed.items.iter().map(|one| one.id).collect::<Vec<_>>(), [other]);
 
     for (cancelled, attempts) in [(retrying, 1), (pending, 0)] {
@@ -356,7 +358,7 @@ pub async fn deleting_a_webhook_cancels_what_waits_and_keeps_the_history(harness
     scene.advance(2 * DAY).await;
     assert!(scene.claim(id, 10).await.is_empty());
     assert_eq!(scene.claim_one(other).await.lease.delivery, others);
-    let again = scene.webhooks.delete(id, &WebhookDeletion::default()).await.unwrap();
+    let again = scene.webhooks.delete(Access::everything(), id, None).await.unwrap();
     assert_eq!(again, Updated::NotFound, "a webhook is deleted only once");
     assert_eq!(scene.receivers(scene.publish().await).await, [other]);
 }
@@ -398,13 +400,16 @@ pub async fn a_deletion_of_another_version_is_refused(harness: &dyn Harness) {
     let id = scene.webhook().await;
     scene.change(id, |webhook| webhook.settings.description = Some("second".to_owned())).await;
     for versions in [vec![], vec![1], vec![0, 1, 3]] {
-        let refused = scene.webhooks.delete(id, &of_versions(versions)).await.unwrap();
+        let refused = scene.webhooks.delete(Access::everything(), id, Some(&versions)).await.unwrap();
         assert_eq!(refused, Updated::VersionMismatch);
     }
     scene.publish_to(id).await;
     assert_eq!(scene.claim_one(id).await.target.version, 2, "it receives deliveries as before");
-    assert_eq!(scene.webhooks.delete(id, &of_versions(vec![7, 2])).await.unwrap(), Updated::Applied);
-    assert_eq!(scene.webhooks.delete(id, &of_versions(vec![2])).await.unwrap(), Updated::NotFound);
+    assert_eq!(
+        scene.webhooks.delete(Access::everything(), id, Some(&[7, 2])).await.unwrap(),
+        Updated::Applied
+    );
+    assert_eq!(scene.webhooks.delete(Access::everything(), id, Some(&[2])).await.unwrap(), Updated::NotFound);
 }
 
 /// Of concurrent updates and a deletion for one version, one is applied.
@@ -424,7 +429,7 @@ pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harnes
             tasks.spawn(async move {
                 start.wait().await;
                 match nth {
-                    0 | 1 => webhooks.delete(id, &of_versions(vec![1])).await.unwrap(),
+                    0 | 1 => webhooks.delete(Access::everything(), id, Some(&[1])).await.unwrap(),
                     _ => webhooks.update(&next).await.unwrap(),
                 }
             });
@@ -432,7 +437,7 @@ pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harnes
         let answers = tasks.join_all().await;
         let applied = answers.iter().filter(|answer| **answer == Updated::Applied).count();
         assert_eq!(applied, 1, "{answers:?}");
-        let refused = match scene.webhooks.get(id).await.unwrap() {
+        let refused = match scene.webhooks.get(Access::everything(), id).await.unwrap() {
             Some(_) => Updated::VersionMismatch,
             None => Updated::NotFound,
         };
@@ -440,18 +445,14 @@ pub async fn a_deletion_and_updates_of_a_version_apply_once(harness: &dyn Harnes
     }
 }
 
-fn of_versions(versions: Vec<u64>) -> WebhookDeletion {
-    WebhookDeletion { versions: Some(versions), visible_to: None }
-}
-
 /// Reading or changing a webhook that never existed is no error.
 pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.new_webhook().await;
-    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
+    assert_eq!(scene.webhooks.get(Access::everything(), webhook.id).await.unwrap(), None);
     let updated = scene.webhooks.update(&webhook).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
-    let deleted = scene.webhooks.delete(webhook.id, &WebhookDeletion::default()).await.unwrap();
+    let deleted = scene.webhooks.delete(Access::everything(), webhook.id, None).await.unwrap();
     assert_eq!(deleted, Updated::NotFound);
 
     scene.create(&webhook).await;
@@ -459,14 +460,14 @@ pub async fn what_is_not_there_is_none(harness: &dyn Harness) {
     let next = Webhook { version: 2, ..webhook.clone() };
     let updated = scene.webhooks.update(&next).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
-    assert_eq!(scene.webhooks.get(webhook.id).await.unwrap(), None);
+    assert_eq!(scene.webhooks.get(Access::everything(), webhook.id).await.unwrap(), None);
 
     let event: EventId = scene.new_event().await.id;
     let delivery = DeliveryId::derive(event, webhook.id);
-    assert_eq!(scene.events.get(event).await.unwrap(), None);
-    assert_eq!(scene.history.get(delivery).await.unwrap(), None);
+    assert_eq!(scene.events.get(Access::everything(), event).await.unwrap(), None);
+    assert_eq!(scene.history.get(Access::everything(), delivery).await.unwrap(), None);
     assert!(scene.attempts(delivery).await.is_empty());
-    let redelivered = scene.queue.redeliver(delivery, &Trigger::Manual.into()).await;
+    let redelivered = scene.queue.redeliver(Access::everything(), delivery, &Trigger::Manual.into()).await;
     assert_eq!(redelivered.unwrap(), None::<Redelivery>);
     scene.queue.check().await.expect("the store is available");
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent, Page,
-    PageRequest, ProjectName, PublishOutcome, Published, Target, Timestamp, WebhookId,
+    Access, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent,
+    Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -33,14 +33,15 @@ impl EventRepository for MemoryStore {
         Ok(PublishOutcome::Stored(published))
     }
 
-    async fn get(&self, id: EventId) -> Result<Option<EventRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let (state, now) = self.step();
-        let stored = state.events.get(&id);
-        Ok(stored.map(|stored| record(&state, stored, None, now)))
+        let stored = state.events.get(&id).filter(|stored| stored.event.is_visible_to(access));
+        Ok(stored.map(|stored| record(&state, access, stored, now)))
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &EventFilter,
         page: PageRequest<EventId>,
     ) -> Result<Page<EventRecord>, StoreError> {
@@ -50,21 +51,21 @@ impl EventRepository for MemoryStore {
             .values()
             .rev()
             .filter(|stored| page.before.is_none_or(|before| stored.event.id < before))
-            .filter(|stored| matches(filter, &stored.event))
+            .filter(|stored| stored.event.is_visible_to(access) && matches(filter, &stored.event))
             .take(page.limit as usize + 1)
-            .map(|stored| listed(record(&state, stored, filter.visible_to.as_ref(), now)))
+            .map(|stored| listed(record(&state, access, stored, now)))
             .collect();
         Ok(Page::of(found, page.limit))
     }
 
-    async fn count_visible(
+    async fn count_deliveries(
         &self,
+        access: &Access,
         events: &[EventId],
-        visible_to: &BTreeSet<ProjectName>,
     ) -> Result<Vec<DeliveryCounts>, StoreError> {
         let (state, now) = self.step();
         let count = |id| match state.events.get(id) {
-            Some(stored) => count(&state, stored, Some(visible_to), now),
+            Some(stored) => count(&state, access, stored, now),
             None => DeliveryCounts::default(),
         };
         Ok(events.iter().map(count).collect())
@@ -90,17 +91,17 @@ fn number(count: usize) -> u32 {
 
 fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
     let receivers = receivers(state, event);
-    let visible_to = event.visible_to.as_ref().and_then(|access| access.projects.as_ref());
-    let visible = receivers.iter().filter(|webhook| state.is_visible_to(**webhook, visible_to));
+    let access = event.producer.as_deref().unwrap_or_else(|| Access::everything());
+    let visible = receivers.iter().filter(|webhook| state.is_visible_to(access, **webhook));
     let visible_deliveries = number(visible.count());
     let key = event.key.clone().map(|key| (event.project.clone(), key));
     if let Some(first) = key.as_ref().and_then(|key| state.keys.get(key)) {
-        let visible_deliveries = visible_to.map_or(first.deliveries, |_| visible_deliveries);
+        let visible_deliveries = access.projects.as_ref().map_or(first.deliveries, |_| visible_deliveries);
         return Published { duplicate: true, visible_deliveries, ..*first };
     }
     if let Some(stored) = state.events.get(&event.id) {
         let deliveries = number(stored.deliveries.len());
-        let visible_deliveries = visible_to.map_or(deliveries, |_| visible_deliveries);
+        let visible_deliveries = access.projects.as_ref().map_or(deliveries, |_| visible_deliveries);
         return Published { id: event.id, deliveries, visible_deliveries, duplicate: true };
     }
     let mut deliveries = Vec::new();
@@ -152,13 +153,8 @@ fn receivers(state: &State, event: &NewEvent) -> Vec<WebhookId> {
     enabled.filter(is_receiver).collect()
 }
 
-fn record(
-    state: &State,
-    stored: &StoredEvent,
-    visible_to: Option<&BTreeSet<ProjectName>>,
-    now: Timestamp,
-) -> EventRecord {
-    EventRecord { event: stored.event.clone(), deliveries: count(state, stored, visible_to, now) }
+fn record(state: &State, access: &Access, stored: &StoredEvent, now: Timestamp) -> EventRecord {
+    EventRecord { event: stored.event.clone(), deliveries: count(state, access, stored, now) }
 }
 
 /// Removes a body that is too large for a list.
@@ -169,15 +165,10 @@ fn listed(mut record: EventRecord) -> EventRecord {
     record
 }
 
-fn count(
-    state: &State,
-    stored: &StoredEvent,
-    visible_to: Option<&BTreeSet<ProjectName>>,
-    now: Timestamp,
-) -> DeliveryCounts {
+fn count(state: &State, access: &Access, stored: &StoredEvent, now: Timestamp) -> DeliveryCounts {
     let mut counts = DeliveryCounts::default();
     let deliveries = stored.deliveries.iter().map(|id| &state.deliveries[id]);
-    for delivery in deliveries.filter(|one| state.is_visible_to(one.webhook, visible_to)) {
+    for delivery in deliveries.filter(|one| state.is_visible_to(access, one.webhook)) {
         *counts.of_mut(delivery.state(now).status()) += 1;
     }
     counts
@@ -187,12 +178,6 @@ fn matches(filter: &EventFilter, event: &Event) -> bool {
     let is = |wanted: &Option<_>| wanted.as_ref().is_none_or(|wanted| *wanted == event.event_type);
     is(&filter.event_type)
         && (filter.project.is_none() || filter.project == event.project)
-        && is_of(event.project.as_ref(), filter.visible_to.as_ref())
         && filter.since.is_none_or(|since| event.id >= EventId::floor(since))
         && filter.until.is_none_or(|until| event.id < EventId::floor(until))
-}
-
-/// True if the caller may see the project: it is one of `visible_to`, or the caller is not project-scoped.
-pub(super) fn is_of(project: Option<&ProjectName>, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
-    visible_to.is_none_or(|projects| project.is_some_and(|project| projects.contains(project)))
 }

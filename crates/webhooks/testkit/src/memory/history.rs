@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, EventId, Page, PageRequest, Timestamp,
+    Access, Attempt, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, EventId, Page, PageRequest,
+    Timestamp,
 };
 
 use super::MemoryStore;
@@ -14,9 +15,11 @@ use super::state::{Phase, State, StoredEvent};
 
 #[async_trait]
 impl DeliveryHistory for MemoryStore {
-    async fn get(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
+    async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let (state, now) = self.step();
-        Ok(state.delivery(id, now).map(|delivery| {
+        let is_shown = state.deliveries.get(&id).is_some_and(|stored| state.shows(access, stored));
+        let delivery = state.delivery(id, now).filter(|_| is_shown);
+        Ok(delivery.map(|delivery| {
             let stored = &state.events[&delivery.event_id];
             DeliveryRecord { body: stored.event.body.clone(), traceparent: stored.traceparent, delivery }
         }))
@@ -24,18 +27,19 @@ impl DeliveryHistory for MemoryStore {
 
     async fn list(
         &self,
+        access: &Access,
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
         let (state, now) = self.step();
         let found = state
             .deliveries
-            .keys()
+            .iter()
             .rev()
-            .filter(|id| page.before.is_none_or(|before| **id < before))
-            .filter_map(|id| state.delivery(*id, now))
+            .filter(|(id, _)| page.before.is_none_or(|before| **id < before))
+            .filter(|(_, stored)| state.shows(access, stored))
+            .filter_map(|(id, _)| state.delivery(*id, now))
             .filter(|delivery| filter.matches(delivery))
-            .filter(|one| state.is_visible_to(one.webhook_id, filter.visible_to.as_ref()))
             .take(page.limit as usize + 1)
             .collect();
         Ok(Page::of(found, page.limit))

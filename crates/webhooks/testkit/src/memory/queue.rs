@@ -1,6 +1,6 @@
 //! [`DeliveryQueue`] in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
-    Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
-    DisabledReason, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken, LeasedDelivery, ProjectName,
-    QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
+    Access, Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
+    DisabledReason, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken, LeasedDelivery, QueueStats,
+    RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -102,12 +102,12 @@ impl DeliveryQueue for MemoryStore {
 
     async fn redeliver(
         &self,
+        access: &Access,
         id: DeliveryId,
         request: &RedeliveryRequest,
     ) -> Result<Option<Redelivery>, StoreError> {
         let (mut state, now) = self.step();
-        let visible_to = request.visible_to.as_ref();
-        let Some(stored) = state.deliveries.get(&id).filter(|stored| state.shows(stored, visible_to)) else {
+        let Some(stored) = state.deliveries.get(&id).filter(|stored| state.shows(access, stored)) else {
             return Ok(None);
         };
         let key = request.key.as_ref();
@@ -160,13 +160,9 @@ impl DeliveryQueue for MemoryStore {
         Ok(survey)
     }
 
-    async fn cancel(
-        &self,
-        id: DeliveryId,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<Option<Cancellation>, StoreError> {
+    async fn cancel(&self, access: &Access, id: DeliveryId) -> Result<Option<Cancellation>, StoreError> {
         let (mut state, now) = self.step();
-        if !state.deliveries.get(&id).is_some_and(|stored| state.shows(stored, visible_to)) {
+        if !state.deliveries.get(&id).is_some_and(|stored| state.shows(access, stored)) {
             return Ok(None);
         }
         let Some((progress, attempts)) = state.in_progress(id) else {

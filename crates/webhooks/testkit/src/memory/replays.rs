@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{
-    COUNT_LIMIT, FinishedCounts, ReplayFilter, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+    COUNT_LIMIT, FinishedCounts, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, ProjectName,
-    Replay, ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger,
+    Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay,
+    ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger, WebhookId,
 };
 
 use super::MemoryStore;
@@ -43,14 +43,10 @@ impl ReplayRepository for MemoryStore {
         Ok(Matched { deliveries, is_exact: candidates.next().is_none(), at: now })
     }
 
-    async fn begin(
-        &self,
-        replay: &Replay,
-        visible_to: Option<&BTreeSet<ProjectName>>,
-    ) -> Result<ReplayBegun, StoreError> {
+    async fn begin(&self, access: &Access, replay: &Replay) -> Result<ReplayBegun, StoreError> {
         let (mut state, now) = self.step();
         let webhook = replay.selection.webhook_id;
-        if !state.webhooks.get(&webhook).is_some_and(|stored| stored.is_there_for(visible_to)) {
+        if !state.webhooks.get(&webhook).is_some_and(|stored| stored.is_there_for(access)) {
             return Ok(ReplayBegun::WebhookDeleted);
         }
         if !state.is_enabled(webhook) {
@@ -72,14 +68,16 @@ impl ReplayRepository for MemoryStore {
         Ok(ReplayBegun::Started)
     }
 
-    async fn get(&self, id: ReplayId) -> Result<Option<Replay>, StoreError> {
+    async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError> {
         let (state, _) = self.step();
-        Ok(state.replays.get(&id).map(|stored| stored.replay.clone()))
+        let found = state.replays.get(&id).map(|stored| &stored.replay);
+        Ok(found.filter(|replay| replay.is_visible_to(access)).cloned())
     }
 
     async fn list(
         &self,
-        filter: &ReplayFilter,
+        access: &Access,
+        webhook: WebhookId,
         page: PageRequest<ReplayId>,
     ) -> Result<Page<Replay>, StoreError> {
         let (state, _) = self.step();
@@ -89,25 +87,20 @@ impl ReplayRepository for MemoryStore {
             .rev()
             .map(|stored| &stored.replay)
             .filter(|replay| page.before.is_none_or(|before| replay.id < before))
-            .filter(|replay| replay.selection.webhook_id == filter.webhook)
-            .filter(|replay| match (&filter.projects, &replay.selection.projects) {
-                (None, _) => true,
-                (Some(wanted), Some(replayed)) => replayed.is_subset(wanted),
-                (Some(_), None) => false,
-            })
+            .filter(|replay| replay.selection.webhook_id == webhook)
+            .filter(|replay| replay.is_visible_to(access))
             .take(page.limit as usize + 1)
             .cloned()
             .collect();
         Ok(Page::of(found, page.limit))
     }
 
-    async fn cancel(&self, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
+    async fn cancel(&self, access: &Access, id: ReplayId) -> Result<Option<ReplayCancelled>, StoreError> {
         let (mut state, now) = self.step();
-        Ok(state.replays.get_mut(&id).map(|StoredReplay { replay, .. }| {
-            match replay.cancel(CancelReason::Requested, now) {
-                true => ReplayCancelled::Cancelled(replay.clone()),
-                false => ReplayCancelled::Ended(replay.clone()),
-            }
+        let found = state.replays.get_mut(&id).filter(|stored| stored.replay.is_visible_to(access));
+        Ok(found.map(|StoredReplay { replay, .. }| match replay.cancel(CancelReason::Requested, now) {
+            true => ReplayCancelled::Cancelled(replay.clone()),
+            false => ReplayCancelled::Ended(replay.clone()),
         }))
     }
 

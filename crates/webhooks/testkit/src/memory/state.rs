@@ -7,9 +7,9 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::statistics::Sums;
 use rdev_webhooks_domain::{
-    ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, EventType, Health,
-    IdempotencyKey, LeaseToken, ProjectName, Published, RegisteredType, ReplayId, SigningSecrets, Timestamp,
-    TraceParent, Webhook, WebhookId, WebhookState,
+    Access, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, EventType,
+    Health, IdempotencyKey, LeaseToken, ProjectName, Published, RegisteredType, ReplayId, SigningSecrets,
+    Timestamp, TraceParent, Webhook, WebhookId, WebhookState, sees_delivery,
 };
 
 use super::replays::StoredReplay;
@@ -75,8 +75,8 @@ pub(super) enum Phase {
 
 impl StoredWebhook {
     /// True if the webhook exists and is visible to the caller.
-    pub(super) fn is_there_for(&self, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
-        self.deleted_at.is_none() && visible_to.is_none_or(|mine| self.webhook.is_confined_to(mine))
+    pub(super) fn is_there_for(&self, access: &Access) -> bool {
+        self.deleted_at.is_none() && self.webhook.is_visible_to(access)
     }
 
     pub(super) fn is_enabled(&self) -> bool {
@@ -100,9 +100,9 @@ impl State {
     }
 
     /// True if a webhook, deleted or not, is visible to the caller.
-    pub(super) fn is_visible_to(&self, id: WebhookId, projects: Option<&BTreeSet<ProjectName>>) -> bool {
+    pub(super) fn is_visible_to(&self, access: &Access, id: WebhookId) -> bool {
         let stored = self.webhooks.get(&id);
-        projects.is_none_or(|projects| stored.is_some_and(|stored| stored.webhook.is_confined_to(projects)))
+        access.projects.is_none() || stored.is_some_and(|stored| stored.webhook.is_visible_to(access))
     }
 
     /// Makes the replays of a changed webhook due.
@@ -120,14 +120,11 @@ impl State {
     }
 
     /// True if a delivery is visible to the caller. Every delivery is visible to an unrestricted caller.
-    pub(super) fn shows(&self, stored: &StoredDelivery, visible_to: Option<&BTreeSet<ProjectName>>) -> bool {
-        visible_to.is_none_or(|mine| {
-            let event = self.events.get(&stored.event);
-            let project = event.and_then(|stored| stored.event.project.as_ref());
-            let webhook = self.webhooks.get(&stored.webhook);
-            project.is_some_and(|project| mine.contains(project))
-                && webhook.is_some_and(|stored| stored.webhook.is_confined_to(mine))
-        })
+    pub(super) fn shows(&self, access: &Access, stored: &StoredDelivery) -> bool {
+        let event = self.events.get(&stored.event);
+        let project = event.and_then(|stored| stored.event.project.as_ref());
+        let webhook = self.webhooks.get(&stored.webhook);
+        sees_delivery(access, project, webhook.map(|stored| &stored.webhook.settings.projects))
     }
 
     pub(super) fn delivery(&self, id: DeliveryId, now: Timestamp) -> Option<Delivery> {

@@ -1,12 +1,11 @@
 //! [`StatisticsRepository`] in memory.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{Backlog, Bucket, Statistics, StatisticsWindow, Sums};
-use rdev_webhooks_domain::{ProjectName, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Access, Timestamp, WebhookId};
 
 use super::MemoryStore;
 
@@ -25,10 +24,10 @@ impl StatisticsRepository for MemoryStore {
 
     async fn read(
         &self,
+        access: &Access,
         webhook: WebhookId,
         window: StatisticsWindow,
         not_before: Option<Timestamp>,
-        visible_to: Option<&BTreeSet<ProjectName>>,
     ) -> Result<Statistics, StoreError> {
         let (state, now) = self.step();
         let span = window.span(now, not_before);
@@ -40,13 +39,12 @@ impl StatisticsRepository for MemoryStore {
             }
             sums.add(stored);
         }
-        let is_visible = |project: Option<&ProjectName>| {
-            visible_to.is_none_or(|visible| project.is_some_and(|project| visible.contains(project)))
-        };
         let mut unfinished = state
             .unfinished(webhook)
             .map(|(id, _)| id)
-            .filter(|id| state.delivery(*id, now).is_some_and(|one| is_visible(one.project.as_ref())))
+            .filter(|id| {
+                state.delivery(*id, now).is_some_and(|one| access.sees_project(one.project.as_ref()))
+            })
             .take(Backlog::LIMIT as usize + 1);
         let oldest = unfinished.next();
         let count = unfinished.count() + usize::from(oldest.is_some());

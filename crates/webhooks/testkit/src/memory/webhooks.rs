@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryState, DisabledReason, Health, Page, PageRequest, SecretRotation,
-    SigningSecrets, Timestamp, Webhook, WebhookDeletion, WebhookFilter, WebhookId, WebhookState,
+    Access, CancelReason, DeliveryId, DeliveryState, DisabledReason, Health, Page, PageRequest,
+    SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
@@ -26,13 +26,15 @@ impl WebhookRepository for MemoryStore {
         Ok(())
     }
 
-    async fn get(&self, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
+    async fn get(&self, access: &Access, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
         let (state, _) = self.step();
-        Ok(state.webhook(id).map(|stored| stored.webhook.clone()))
+        let stored = state.webhook(id).filter(|stored| stored.is_there_for(access));
+        Ok(stored.map(|stored| stored.webhook.clone()))
     }
 
     async fn list(
         &self,
+        access: &Access,
         filter: &WebhookFilter,
         page: PageRequest<WebhookId>,
     ) -> Result<Page<Webhook>, StoreError> {
@@ -41,7 +43,7 @@ impl WebhookRepository for MemoryStore {
             .webhooks
             .values()
             .rev()
-            .filter(|stored| stored.deleted_at.is_none())
+            .filter(|stored| stored.is_there_for(access))
             .map(|stored| &stored.webhook)
             .filter(|webhook| page.before.is_none_or(|before| webhook.id < before))
             .filter(|webhook| matches(filter, webhook))
@@ -78,11 +80,15 @@ impl WebhookRepository for MemoryStore {
         Ok(Updated::Applied)
     }
 
-    async fn rotate_secret(&self, id: WebhookId, rotation: &SecretRotation) -> Result<Rotated, StoreError> {
+    async fn rotate_secret(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        rotation: &SecretRotation,
+    ) -> Result<Rotated, StoreError> {
         let (mut state, _) = self.step();
         let stored = state.webhooks.get_mut(&id);
-        let visible_to = rotation.visible_to.as_ref();
-        let Some(stored) = stored.filter(|stored| stored.is_there_for(visible_to)) else {
+        let Some(stored) = stored.filter(|stored| stored.is_there_for(access)) else {
             return Ok(Rotated::NotFound);
         };
         if stored.secrets.current == rotation.secret {
@@ -99,14 +105,18 @@ impl WebhookRepository for MemoryStore {
         Ok(Rotated::Applied(Box::new(stored.webhook.clone())))
     }
 
-    async fn delete(&self, id: WebhookId, deletion: &WebhookDeletion) -> Result<Updated, StoreError> {
+    async fn delete(
+        &self,
+        access: &Access,
+        id: WebhookId,
+        versions: Option<&[u64]>,
+    ) -> Result<Updated, StoreError> {
         let (mut state, now) = self.step();
         let stored = state.webhooks.get_mut(&id);
-        let visible_to = deletion.visible_to.as_ref();
-        let Some(stored) = stored.filter(|stored| stored.is_there_for(visible_to)) else {
+        let Some(stored) = stored.filter(|stored| stored.is_there_for(access)) else {
             return Ok(Updated::NotFound);
         };
-        if deletion.versions.as_ref().is_some_and(|versions| !versions.contains(&stored.webhook.version)) {
+        if versions.is_some_and(|versions| !versions.contains(&stored.webhook.version)) {
             return Ok(Updated::VersionMismatch);
         }
         stored.deleted_at = Some(now);
@@ -183,5 +193,4 @@ fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {
     filter.event_type.as_ref().is_none_or(subscribes)
         && filter.project.as_ref().is_none_or(takes)
         && filter.enabled.is_none_or(|wanted| wanted == enabled)
-        && filter.visible_to.as_ref().is_none_or(|projects| webhook.is_confined_to(projects))
 }

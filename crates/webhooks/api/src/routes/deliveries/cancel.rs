@@ -37,7 +37,7 @@ pub(crate) async fn cancel(
     PathId(id): PathId<DeliveryId>,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let (code, detail) = match services.deliveries.cancel(id, caller.access.projects.as_ref(), ids).await? {
+    let (code, detail) = match services.deliveries.cancel(&caller.access, id, ids).await? {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Cancellation::Cancelled(delivery)) => {
             return Ok(rdev_http::json(&DeliveryView::from(&delivery)));

@@ -1,6 +1,6 @@
 //! The parameters that every list of deliveries has.
 
-use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryStatus, EventId};
+use rdev_webhooks_domain::{DeliveryFilter, DeliveryStatus, EventId};
 use utoipa::IntoParams;
 
 use crate::openapi::types;
@@ -27,19 +27,18 @@ pub(crate) struct Filters {
     until: Option<String>,
 }
 
-/// Reads `status`, `event`, `project`, `since` and `until`. The filter admits only what the caller may see.
-pub(crate) fn read(query: &mut Query, access: &Access) -> DeliveryFilter {
-    let mut filter = read_kind(query, access);
+/// Reads `status`, `event`, `project`, `since` and `until`.
+pub(crate) fn read(query: &mut Query) -> DeliveryFilter {
+    let mut filter = read_kind(query);
     filter.since = query.moment("since");
     filter.until = query.moment("until");
     filter
 }
 
 /// Reads `status`, `event` (an event type, or the id of an event) and `project`.
-pub(crate) fn read_kind(query: &mut Query, access: &Access) -> DeliveryFilter {
+pub(crate) fn read_kind(query: &mut Query) -> DeliveryFilter {
     let mut filter = DeliveryFilter {
         status: query.read("status", |text| DeliveryStatus::parse(text).ok_or_else(statuses)),
-        visible_to: access.projects.clone(),
         ..DeliveryFilter::default()
     };
     query.read("event", |text| {

@@ -33,7 +33,7 @@ pub(crate) async fn get(
     let newest = PageRequest { limit: 1, before: None };
     let attempts = services.history.attempts(id, newest).await?;
     let last = attempts.items.first();
-    let webhook = match services.webhooks.get(record.delivery.webhook_id).await {
+    let webhook = match services.webhooks.get(&caller.access, record.delivery.webhook_id).await {
         Ok(webhook) => Some(webhook),
         Err(WebhookError::NotFound) => None,
         Err(error) => return Err(error.into()),

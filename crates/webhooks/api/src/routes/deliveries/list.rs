@@ -41,10 +41,10 @@ pub(crate) async fn list(
     caller: Caller,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let mut filter = filter::read(&mut query, &caller.access);
+    let mut filter = filter::read(&mut query);
     filter.webhook = query.value("webhook");
     let request = page::request(&mut query);
     let given = query.finish()?;
-    let found = services.history.list(&filter, request).await?;
+    let found = services.history.list(&caller.access, &filter, request).await?;
     Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
 }

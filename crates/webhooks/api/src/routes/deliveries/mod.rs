@@ -20,27 +20,12 @@ pub(super) use list::list;
 pub(super) use redeliver::redeliver;
 
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, DeliveryRecord, PageRequest};
+use rdev_webhooks_domain::{Access, DeliveryId, DeliveryRecord};
 
 use rdev_http::Problem;
 
-/// Returns a delivery that the caller may see, or 404.
+/// Returns a delivery that the caller sees, or 404.
 async fn find(services: &Services, access: &Access, id: DeliveryId) -> Result<DeliveryRecord, Problem> {
-    let none = || Problem::not_found("The delivery was not found.");
-    let found = services.history.get(id).await?.ok_or_else(none)?;
-    if access.projects.is_some() {
-        // The webhook may have been deleted, and only the store still knows its projects. An event has one
-        // delivery to a webhook.
-        let this = DeliveryFilter {
-            webhook: Some(found.delivery.webhook_id),
-            event: Some(found.delivery.event_id),
-            visible_to: access.projects.clone(),
-            ..DeliveryFilter::default()
-        };
-        let visible = services.history.list(&this, PageRequest { limit: 1, before: None }).await?;
-        if visible.items.is_empty() {
-            return Err(none());
-        }
-    }
-    Ok(found)
+    let found = services.history.get(access, id).await?;
+    found.ok_or_else(|| Problem::not_found("The delivery was not found."))
 }

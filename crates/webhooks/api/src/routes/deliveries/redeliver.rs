@@ -38,7 +38,7 @@ pub(crate) async fn redeliver(
     OperationIds(ids): OperationIds,
     _: Nothing,
 ) -> Result<Response, Problem> {
-    let redelivered = services.deliveries.redeliver(id, caller.access.projects.clone(), ids).await?;
+    let redelivered = services.deliveries.redeliver(&caller.access, id, ids).await?;
     let (code, detail) = match redelivered {
         None => (ProblemCode::NOT_FOUND, "The delivery was not found."),
         Some(Redelivery::Queued(delivery)) => {

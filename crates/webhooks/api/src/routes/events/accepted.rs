@@ -33,8 +33,8 @@ impl Accepted {
             published.iter().map(|one| Self::new(one.id, one.visible_deliveries)).collect();
         let is_repeat = |one: &&Published| one.duplicate && one.deliveries > 0;
         let repeats: Vec<EventId> = published.iter().filter(is_repeat).map(|one| one.id).collect();
-        if let Some(projects) = access.projects.as_ref().filter(|_| !repeats.is_empty()) {
-            let counting = services.events.count_visible(&repeats, projects);
+        if access.projects.is_some() && !repeats.is_empty() {
+            let counting = services.events.count_deliveries(access, &repeats);
             if let Ok(Ok(counts)) = timeout(MAX_COUNTING, counting).await {
                 let repeats = published.iter().zip(&mut accepted).filter(|(one, _)| is_repeat(one));
                 for ((_, accepted), counts) in repeats.zip(counts) {

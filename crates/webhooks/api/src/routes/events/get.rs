@@ -37,16 +37,11 @@ pub(crate) async fn get(
     PathId(id): PathId<EventId>,
     caller: Caller,
 ) -> Result<Response, Failure> {
-    let found = services.events.get(id).await?;
-    let visible = found.filter(|record| record.event.is_visible_to(&caller.access));
-    let mut record = visible.ok_or_else(|| Problem::not_found("The event was not found."))?;
-    let visible_to = caller.access.projects.clone();
-    if let Some(projects) = &visible_to {
-        record.deliveries = services.events.count_visible(&[id], projects).await?.pop().unwrap_or_default();
-    }
-    let filter = DeliveryFilter { event: Some(id), visible_to, ..DeliveryFilter::default() };
+    let found = services.events.get(&caller.access, id).await?;
+    let record = found.ok_or_else(|| Problem::not_found("The event was not found."))?;
+    let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
-    let deliveries = services.history.list(&filter, first).await?;
+    let deliveries = services.history.list(&caller.access, &filter, first).await?;
     let today = match record.deliveries.total() {
         0 => today(&services, &record.event, &caller.access).await?,
         _ => Today::Unknown,
@@ -60,10 +55,10 @@ async fn today(services: &Services, event: &Event, access: &Access) -> Result<To
     let filter = WebhookFilter {
         event_type: Some(event.event_type.clone()),
         project: event.project.clone(),
-        visible_to: access.projects.clone(),
         ..WebhookFilter::default()
     };
-    let page = services.webhooks.list(&filter, PageRequest { limit: MAX_WEBHOOKS, before: None }).await?;
+    let page =
+        services.webhooks.list(access, &filter, PageRequest { limit: MAX_WEBHOOKS, before: None }).await?;
     // Without a project the filter also admits webhooks that receive only the events of some projects.
     let takes = |webhook: &&Webhook| event.project.is_some() || webhook.settings.projects.is_empty();
     let mut would = page.items.iter().filter(takes).map(|webhook| webhook.state).peekable();

@@ -55,10 +55,9 @@ pub(crate) async fn list(
         project: query.value("project"),
         since: query.moment("since"),
         until: query.moment("until"),
-        visible_to: caller.access.projects.clone(),
     };
     let request = page::request(&mut query);
     let given = query.finish()?;
-    let found = services.events.list(&filter, request).await?;
+    let found = services.events.list(&caller.access, &filter, request).await?;
     Ok(page::answer(&found, &given, EventView::new, |record| record.event.id))
 }

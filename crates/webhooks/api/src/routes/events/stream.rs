@@ -87,7 +87,7 @@ pub(crate) async fn stream(
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let mut filter = filter::read_kind(&mut query, &caller.access);
+    let mut filter = filter::read_kind(&mut query);
     filter.webhook = query.value("webhook");
     query.finish()?;
     let since = last_event_id(&headers)?;

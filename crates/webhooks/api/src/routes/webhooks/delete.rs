@@ -4,7 +4,7 @@
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{WebhookDeletion, WebhookId};
+use rdev_webhooks_domain::WebhookId;
 
 use crate::failure::Failure;
 use crate::openapi::types;
@@ -32,7 +32,6 @@ pub(crate) async fn delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, Failure> {
     let versions = IfMatch::of(&headers).into_versions();
-    let deletion = WebhookDeletion { versions, visible_to: caller.access.projects.clone() };
-    services.webhooks.delete(id, &deletion).await?;
+    services.webhooks.delete(&caller.access, id, versions.as_deref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

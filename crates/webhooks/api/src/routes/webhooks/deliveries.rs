@@ -34,10 +34,10 @@ pub(crate) async fn deliveries(
     caller: Caller,
     mut query: Query,
 ) -> Result<Response, Failure> {
-    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query, &caller.access) };
+    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query) };
     let request = page::request(&mut query);
     let given = query.finish()?;
-    let found = services.history.list(&filter, request).await?;
+    let found = services.history.list(&caller.access, &filter, request).await?;
     if found.items.is_empty() {
         check_existence(&services, &caller.access, id).await?;
     }
@@ -45,16 +45,14 @@ pub(crate) async fn deliveries(
 }
 
 async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Failure> {
-    match services.webhooks.get(id).await {
-        Ok(webhook) if webhook.is_visible_to(access) => return Ok(()),
-        Ok(_) => return Err(WebhookError::NotFound.into()),
+    match services.webhooks.get(access, id).await {
+        Ok(_) => return Ok(()),
         Err(WebhookError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
-    let visible_to = access.projects.clone();
-    let all = DeliveryFilter { webhook: Some(id), visible_to, ..DeliveryFilter::default() };
+    let all = DeliveryFilter { webhook: Some(id), ..DeliveryFilter::default() };
     let any = PageRequest { limit: 1, before: None };
-    if services.history.list(&all, any).await?.items.is_empty() {
+    if services.history.list(access, &all, any).await?.items.is_empty() {
         return Err(WebhookError::NotFound.into());
     }
     Ok(())

@@ -9,13 +9,12 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
-use super::find;
+use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{etag_of, is_known};
 use crate::views::WebhookView;
 use rdev_http::Caller;
-use rdev_http::Problem;
 
 /// Get a webhook
 #[utoipa::path(
@@ -35,8 +34,8 @@ pub(crate) async fn get(
     PathId(id): PathId<WebhookId>,
     caller: Caller,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let webhook = find(&services, &caller.access, id).await?;
+) -> Result<Response, Failure> {
+    let webhook = services.webhooks.get(&caller.access, id).await?;
     let shown = circuits(&services, &[id]).await?.show(&webhook);
     let tag = etag_of(&shown);
     let is_known = is_known(&headers, &tag);

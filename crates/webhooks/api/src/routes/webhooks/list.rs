@@ -49,11 +49,10 @@ pub(crate) async fn list(
         event_type: query.value("event"),
         enabled: query.read("enabled", |text| text.parse().map_err(|_| "must be true or false".to_owned())),
         project: query.value("project"),
-        visible_to: caller.access.projects.clone(),
     };
     let request = page::request(&mut query);
     let given = query.finish()?;
-    let found = services.webhooks.list(&filter, request).await?;
+    let found = services.webhooks.list(&caller.access, &filter, request).await?;
     let ids: Vec<_> = found.items.iter().map(|webhook| webhook.id).collect();
     let circuits = circuits(&services, &ids).await?;
     Ok(page::answer(&found, &given, |webhook| circuits.show(webhook), |webhook| webhook.id))

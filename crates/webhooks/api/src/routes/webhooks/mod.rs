@@ -44,14 +44,3 @@ pub(super) use rotate::rotate;
 pub(super) use settings::description;
 pub(super) use stats::stats;
 pub(super) use test::test;
-
-use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{Access, Webhook, WebhookId};
-
-use crate::failure::Failure;
-
-/// Returns a webhook that the caller may see, or 404.
-async fn find(services: &Services, access: &Access, id: WebhookId) -> Result<Webhook, Failure> {
-    let webhook = services.webhooks.get(id).await?;
-    if webhook.is_visible_to(access) { Ok(webhook) } else { Err(WebhookError::NotFound.into()) }
-}

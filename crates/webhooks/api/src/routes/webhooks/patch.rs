@@ -10,8 +10,8 @@ use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
 use super::change::WebhookPatchBody;
 use super::circuits::circuits;
-use super::{find, request};
-use crate::failure;
+use super::request;
+use crate::failure::{self, Failure};
 use crate::openapi::types;
 use crate::path::PathId;
 use crate::tag::{IfMatch, etag_of};
@@ -71,7 +71,7 @@ async fn try_once(
     condition: &IfMatch,
     document: &Document,
 ) -> Result<Option<Webhook>, Problem> {
-    let present = find(services, access, id).await?;
+    let present = services.webhooks.get(access, id).await.map_err(Failure::from)?;
     if !condition.holds(present.version) {
         return Err(failure::version_mismatch());
     }

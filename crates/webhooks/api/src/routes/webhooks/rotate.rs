@@ -13,7 +13,6 @@ use rdev_webhooks_domain::WebhookId;
 use utoipa::ToSchema;
 
 use super::circuits::circuits;
-use super::find;
 use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
@@ -65,16 +64,15 @@ pub(crate) async fn rotate(
     headers: HeaderMap,
     body: Optional,
 ) -> Result<Response, Failure> {
-    let visible_to = caller.access.projects.clone();
-    if visible_to.is_some() {
-        // A caller that may not see the webhook learns of no other fault.
-        find(&services, &caller.access, id).await?;
+    if caller.access.projects.is_some() {
+        // A caller that does not see the webhook learns of no other fault.
+        services.webhooks.get(&caller.access, id).await?;
     }
     let overlap = read(&body)?;
     let versions = IfMatch::of(&headers).into_versions();
     // Queried first: after the rotation, no failure may keep the response from showing the secret.
     let circuits = circuits(&services, &[id]).await?;
-    let rotated = services.webhooks.rotate_secret(id, overlap, versions, visible_to, ids).await?;
+    let rotated = services.webhooks.rotate_secret(&caller.access, id, overlap, versions, ids).await?;
     let shown = circuits.show(&rotated.webhook);
     let tag = [(ETAG, etag_of(&shown))];
     Ok((tag, rdev_http::json(&RotatedView::new(shown, &rotated.secret))).into_response())

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use rdev_webhooks_app::{Services, StatisticsError, WebhookError};
+use rdev_webhooks_app::{Services, StatisticsError};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::statistics::StatisticsWindow;
 use utoipa::IntoParams;
@@ -47,14 +47,11 @@ pub(crate) async fn stats(
 ) -> Result<Response, Failure> {
     let window = query.value("window").unwrap_or(StatisticsWindow::DAY);
     query.finish()?;
-    let webhook = services.webhooks.get(id).await?;
-    if !webhook.is_visible_to(&caller.access) {
-        return Err(WebhookError::NotFound.into());
-    }
-    let visible_to = caller.access.projects.as_ref();
+    let access = &caller.access;
+    let webhook = services.webhooks.get(access, id).await?;
     // Before its last change the webhook may have received events of projects that the caller may not see.
-    let not_before = visible_to.map(|_| webhook.updated_at);
-    let read = services.statistics.read(id, window, not_before, visible_to).await.map_err(problem)?;
+    let not_before = access.projects.as_ref().map(|_| webhook.updated_at);
+    let read = services.statistics.read(access, id, window, not_before).await.map_err(problem)?;
     let circuit = circuits(&services, &[id]).await?.of(id);
     Ok(rdev_http::json(&StatisticsView::new(id, &read, circuit)))
 }

@@ -36,6 +36,6 @@ pub(crate) async fn test(
     OperationIds(ids): OperationIds,
     _: Nothing,
 ) -> Result<Response, Failure> {
-    let delivery = services.webhooks.test(id, caller.access.projects.as_ref(), ids).await?;
+    let delivery = services.webhooks.test(&caller.access, id, ids).await?;
     Ok((StatusCode::ACCEPTED, rdev_http::json(&DeliveryView::from(&delivery))).into_response())
 }

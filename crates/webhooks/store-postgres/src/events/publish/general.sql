@@ -26,7 +26,7 @@ visible AS MATERIALIZED (
     FROM limited l
     LEFT JOIN receivers r ON r.route = l.route
     LEFT JOIN rdev_webhooks.webhooks w
-        ON w.id = r.webhook_id AND w.projects <> '{}' AND w.projects <@ l.projects
+        ON w.id = r.webhook_id AND rdev_webhooks.is_visible(w.projects, l.projects)
     GROUP BY l.route
 ),
 reachable AS MATERIALIZED (

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{Cancellation, Redelivery};
 use rdev_webhooks_domain::{
-    Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason, EventType,
-    FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp, Trigger,
-    WebhookId, WebhookState,
+    Access, Claim, ClaimShare, Delivery, DeliveryFilter, DeliveryId, DeliveryState, DisabledReason,
+    EventType, FailureClass, FailureReason, LeasedDelivery, NewEvent, Settled, Settlement, Timestamp,
+    Trigger, WebhookId, WebhookState,
 };
 
 use super::expected::{Answer, Cancelled, Model, Standing};
@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
             return;
         }
         self.note(format!("redeliver {id} {trigger:?}"));
-        let answer = self.scene.queue.redeliver(id, &trigger.into()).await.unwrap();
+        let answer = self.scene.queue.redeliver(Access::everything(), id, &trigger.into()).await.unwrap();
         let answer = match answer.expect("it was published") {
             Redelivery::Queued(_) => Answer::Queued,
             Redelivery::InFlight => Answer::InFlight,
@@ -252,11 +252,13 @@ impl<'a> Run<'a> {
         }
         let id = self.pick(&ids);
         self.note(format!("cancel {id}"));
-        let answer = match self.scene.queue.cancel(id, None).await.unwrap().expect("it was published") {
-            Cancellation::Cancelled(_) => Cancelled::Now,
-            Cancellation::InFlight => Cancelled::InFlight,
-            Cancellation::Ended => Cancelled::Ended,
-        };
+        let answer =
+            match self.scene.queue.cancel(Access::everything(), id).await.unwrap().expect("it was published")
+            {
+                Cancellation::Cancelled(_) => Cancelled::Now,
+                Cancellation::InFlight => Cancelled::InFlight,
+                Cancellation::Ended => Cancelled::Ended,
+            };
         let expected = self.model.cancelled(id);
         assert_eq!(answer, expected, "{}", self.context());
     }

@@ -14,7 +14,6 @@ use crate::failure::Failure;
 use crate::idempotency::OperationIds;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::routes::webhooks;
 use crate::views::{DryRunView, ReplayView};
 use rdev_http::Caller;
 use rdev_http::body::Document;
@@ -45,13 +44,13 @@ pub(crate) async fn begin(
     OriginalUri(uri): OriginalUri,
     document: Document,
 ) -> Result<Response, Failure> {
-    webhooks::find(&services, &caller.access, id).await?;
+    services.webhooks.get(&caller.access, id).await?;
     let request = request::read(&document, id, &caller.access)?;
     if request.dry_run {
         let (selection, matched) = services.replays.count(request.new, ids).await?;
         return Ok(rdev_http::json(&DryRunView::new(&selection, matched)));
     }
-    let replay = services.replays.begin(request.new, caller.access.projects.as_ref(), ids).await?;
+    let replay = services.replays.begin(&caller.access, request.new, ids).await?;
     let mut response = (StatusCode::ACCEPTED, rdev_http::json(&ReplayView::from(&replay))).into_response();
     if let Ok(location) = HeaderValue::try_from(format!("{}s/{}", uri.path(), replay.id)) {
         response.headers_mut().insert(LOCATION, location);

@@ -37,6 +37,6 @@ pub(crate) async fn cancel(
     _: Nothing,
 ) -> Result<Response, Failure> {
     find(&services, &caller.access, webhook, id).await?;
-    let replay = services.replays.cancel(id, ids).await?;
+    let replay = services.replays.cancel(&caller.access, id, ids).await?;
     Ok(rdev_http::json(&ReplayView::from(&replay)))
 }

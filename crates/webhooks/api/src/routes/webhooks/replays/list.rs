@@ -3,12 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{ReplayFilter, WebhookId};
+use rdev_webhooks_domain::WebhookId;
 
 use crate::failure::Failure;
 use crate::openapi::types;
 use crate::path::PathId;
-use crate::routes::webhooks;
 use crate::views::{ReplayList, ReplayView};
 use rdev_http::Caller;
 use rdev_http::page::{self, PageParameters};
@@ -34,8 +33,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Failure> {
     let request = page::request(&mut query);
     let given = query.finish()?;
-    webhooks::find(&services, &caller.access, id).await?;
-    let filter = ReplayFilter { webhook: id, projects: caller.access.projects.clone() };
-    let found = services.replays.list(&filter, request).await?;
+    services.webhooks.get(&caller.access, id).await?;
+    let found = services.replays.list(&caller.access, id, request).await?;
     Ok(page::answer(&found, &given, ReplayView::from, |replay| replay.id))
 }

@@ -29,11 +29,7 @@ async fn find(
     webhook: WebhookId,
     id: ReplayId,
 ) -> Result<Replay, Failure> {
-    super::find(services, access, webhook).await?;
-    let replay = services.replays.get(id).await?;
-    if replay.selection.webhook_id == webhook && replay.is_visible_to(access) {
-        Ok(replay)
-    } else {
-        Err(ReplayError::NotFound.into())
-    }
+    services.webhooks.get(access, webhook).await?;
+    let replay = services.replays.get(access, id).await?;
+    if replay.selection.webhook_id == webhook { Ok(replay) } else { Err(ReplayError::NotFound.into()) }
 }

@@ -1,4 +1,4 @@
-//! The claiming statement, `claim.sql`, with the name of the partition from which it reads the events' bodies.
+//! The claiming statement, `queue/claim.sql`, with the name of the partition from which it reads the events' bodies.
 //!
 //! A statement on a partitioned table opens every partition each time it runs, even if it needs only one;
 //! with a month of days that costs more than the rest of a claim. Nearly all claimed deliveries were
@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const STATEMENT: &str = include_str!("claim.sql");
+const STATEMENT: &str = include_str!("../queue/claim.sql");
 
 /// The partition that [`STATEMENT`] names: it always exists, and is usually empty.
 const DEFAULT_PARTITION: &str = "rdev_webhooks.events_default";
@@ -23,17 +23,17 @@ impl Default for ClaimStatement {
 }
 
 impl ClaimStatement {
-    pub(super) fn text(&self) -> Arc<str> {
+    pub(crate) fn text(&self) -> Arc<str> {
         Arc::clone(&self.lock())
     }
 
     /// Returns to the partition that always exists.
-    pub(super) fn forget_partition(&self) {
+    pub(crate) fn forget_partition(&self) {
         *self.lock() = STATEMENT.into();
     }
 
     /// Uses a partition, given as an identifier in the schema, as SQL quotes it.
-    pub(super) fn use_partition(&self, partition: &str) {
+    pub(crate) fn use_partition(&self, partition: &str) {
         *self.lock() = STATEMENT.replace(DEFAULT_PARTITION, &format!("rdev_webhooks.{partition}")).into();
     }
 

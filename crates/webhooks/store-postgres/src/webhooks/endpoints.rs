@@ -5,30 +5,23 @@ use std::sync::Arc;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryTarget, WebhookId};
+use tokio::time::Instant;
 
 use crate::error::describe;
 use crate::store::Inner;
 use crate::webhooks::rows::{TargetRow, to_target};
 
 /// Returns the targets of these webhooks, of these versions or newer ones; one query reads those that are not
-/// cached. Omits an unreadable webhook and logs its error, so that the others are unaffected.
+/// cached in these versions. Omits an unreadable webhook and logs its error, so that the others are unaffected.
 pub(crate) async fn load(
     store: &Inner,
-    wanted: &HashMap<WebhookId, u64>,
+    versions: &HashMap<WebhookId, u64>,
 ) -> Result<HashMap<WebhookId, Arc<DeliveryTarget>>, StoreError> {
-    let mut targets = HashMap::with_capacity(wanted.len());
-    let mut missing = Vec::new();
-    for (id, version) in wanted {
-        match store.targets.get(*id, *version) {
-            Some(target) => {
-                targets.insert(*id, target);
-            }
-            None => missing.push(id.as_uuid()),
-        }
-    }
+    let (mut found, missing) = store.endpoints.get_all(versions);
     if missing.is_empty() {
-        return Ok(targets);
+        return Ok(found);
     }
+    let missing: Vec<_> = missing.iter().map(WebhookId::as_uuid).collect();
     let rows = store
         .claim()
         .run(async |conn| {
@@ -48,15 +41,13 @@ pub(crate) async fn load(
         let id = WebhookId::from_uuid(row.id);
         match to_target(&store.keyring, row) {
             Ok(target) => {
-                let target = Arc::new(target);
-                store.targets.put(id, Arc::clone(&target));
-                targets.insert(id, target);
+                found.insert(id, store.endpoints.insert(target));
             }
             Err(error) => {
                 tracing::error!(webhook = %id, error = %describe(&error), "webhook unreadable; its deliveries cannot be sent");
-                store.targets.put_unreadable(id);
+                store.endpoints.insert_unreadable(id, Instant::now().into_std());
             }
         }
     }
-    Ok(targets)
+    Ok(found)
 }
