@@ -12,6 +12,9 @@ const CYCLES: &[(&str, &[&[&str]])] = &[
     ("webhooks/domain", &[&["ports", "replay"]]),
 ];
 
+/// Lines of a `mod tests` at the end of a file.
+const MAX_INLINE_TESTS: usize = 100;
+
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
@@ -47,6 +50,18 @@ fn a_cycle_is_found() {
     let source = "use crate::{one::{A, B}, two};\nfn f() { crate::three::g() } // crate::four\n";
     let source = format!("{source}#[cfg(test)]\nmod tests {{ use crate::five; }}");
     assert_eq!(mentioned(&source), uses(&["one", "three", "two"]));
+}
+
+#[test]
+fn long_unit_tests_have_a_file_of_their_own() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for file in ["crates", "bins"].iter().flat_map(|folder| files(&root.join(folder))) {
+        let tests = fs::read_to_string(&file).unwrap();
+        let inline = tests.split_once("\nmod tests {\n").map_or(0, |(_, tests)| tests.lines().count());
+        assert!(inline <= MAX_INLINE_TESTS, "{}: move its {inline} lines of tests to a file", file.display());
+        let path = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        assert!(!(path.contains("/src/") && path.contains("/tests")), "{path}: name it NAME_tests.rs");
+    }
 }
 
 /// Returns which modules of a crate use which.

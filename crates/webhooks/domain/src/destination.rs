@@ -3,8 +3,6 @@
 mod cidr;
 mod embedded;
 mod registry;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -164,3 +162,11 @@ impl fmt::Display for DestinationPolicy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
+mod properties_tests;
+#[cfg(test)]
+#[path = "destination_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::destination::METADATA_NAMES;
 use crate::destination::registry::{Block, V4, V6, Verdict};
 
-const DOCUMENT: &str = include_str!("../../../../../../docs/DESTINATIONS.md");
+const DOCUMENT: &str = include_str!("../../../../../docs/DESTINATIONS.md");
 
 /// Returns the text between a heading and the next.
 fn section(heading: &str) -> &'static str {

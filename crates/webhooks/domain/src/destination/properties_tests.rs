@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use url::Host;
 
-use super::public_only;
+use super::tests::public_only;
 use crate::destination::registry::{Block, V4, V6, Verdict};
 use crate::{Cidr, DestinationPolicy, EndpointUrl};
 

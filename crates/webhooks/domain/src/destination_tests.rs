@@ -1,6 +1,3 @@
-mod document;
-mod properties;
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host;
@@ -9,9 +6,9 @@ use super::registry::{Block, V4, V6, Verdict};
 use super::*;
 use crate::EndpointUrl;
 
-const FORBIDDEN: &str = include_str!("forbidden-destinations.txt");
+const FORBIDDEN: &str = include_str!("destination/forbidden-destinations.txt");
 
-fn public_only() -> DestinationPolicy {
+pub(super) fn public_only() -> DestinationPolicy {
     DestinationPolicy::default()
 }
 
