@@ -1,6 +1,6 @@
 //! The command line: its output, its errors and its exit codes.
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rdev_webhooks_tests::{AllInOne, binary};
@@ -12,6 +12,33 @@ async fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary("rdev-webhooks"));
     command.args(args).envs(variables.iter().copied()).current_dir(std::env::temp_dir()).kill_on_drop(true);
     tokio::time::timeout(Duration::from_secs(25), command.output()).await.expect("it ends").unwrap()
+}
+
+#[tokio::test]
+async fn every_help_page_is_as_recorded() {
+    let mut pages = String::new();
+    for line in [
+        "rdev-webhooks --help",
+        "rdev-webhooks serve --help",
+        "rdev-webhooks migrate --help",
+        "rdev-webhooks rekey --help",
+        "rdev-webhooks healthcheck --help",
+        "rdev-webhooks openapi --help",
+        "rdev-webhooks demo --help",
+        "rdev-webhooks-api --help",
+        "rdev-webhooks-api healthcheck --help",
+        "rdev-webhooks-worker --help",
+        "rdev-webhooks-worker healthcheck --help",
+    ] {
+        let (name, args) = line.split_once(' ').unwrap();
+        let mut command = Command::new(binary(name));
+        // A terminal would set the width, and a variable that is set would be shown.
+        command.args(args.split(' ')).env_clear().stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        pages += &format!("$ {line}\n{}\n", String::from_utf8(output.stdout).unwrap());
+    }
+    insta::assert_snapshot!("help", pages);
 }
 
 #[tokio::test]
