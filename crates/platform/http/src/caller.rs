@@ -23,8 +23,7 @@ pub struct Caller {
 
 impl Caller {
     /// Returns the holder whose shares the caller's requests use.
-    #[must_use]
-    pub fn holder(&self) -> Holder {
+    pub(crate) fn holder(&self) -> Holder {
         Holder::of(self.key)
     }
 }
@@ -40,8 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Returns the path that the client requested, wherever the router is nested.
-#[must_use]
-pub fn requested_path(extensions: &http::Extensions) -> Option<String> {
+pub(crate) fn requested_path(extensions: &http::Extensions) -> Option<String> {
     let axum::extract::OriginalUri(uri) = extensions.get()?;
     Some(uri.path().to_owned())
 }

@@ -8,26 +8,24 @@ use tokio::time::Instant;
 
 /// The outcome of a write is awaited for this long after the request's deadline: longer than any database
 /// operation may take.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The moment by which a request is answered in any case; the API's outermost layer sets it.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub Instant);
+pub(crate) struct Deadline(pub(crate) Instant);
 
 /// The deadline has passed.
 #[derive(Debug, Clone, Copy)]
-pub struct Passed;
+pub(crate) struct Passed;
 
 impl Deadline {
     /// Returns the deadline of the request with these extensions.
-    #[must_use]
-    pub fn of(extensions: &Extensions) -> Option<Self> {
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         extensions.get().copied()
     }
 
     /// Returns a deadline that is later by `duration`.
-    #[must_use]
-    pub fn after(self, duration: Duration) -> Self {
+    pub(crate) fn after(self, duration: Duration) -> Self {
         Self(self.0 + duration)
     }
 
@@ -36,7 +34,7 @@ impl Deadline {
     /// # Errors
     ///
     /// [`Passed`] if the deadline passes first; `work` is then dropped.
-    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
+    pub(crate) async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, Passed> {
         tokio::time::timeout_at(self.0, work).await.map_err(|_| Passed)
     }
 }

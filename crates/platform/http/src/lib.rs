@@ -3,17 +3,26 @@
 //! - [`serve`] runs a router on a listener, with limits and a graceful shutdown.
 //! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request.
 //! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses.
-//! - [`Caller`] says who makes a request, and [`limits`] bound what the requests of each caller use.
-//! - [`RequestId`] and [`Deadline`] belong to each request.
-//! - [`Shares`] divide what is scarce between API keys.
+//! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
+//!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
+//! - [`limits`] bound what the requests of each caller use.
+//! - [`Observer`] is the outermost layer: it gives each request its id and its deadline, measures and logs it, and
+//!   renders its error. [`fallback`] answers requests without a route.
+//! - [`tag`] compares versions of resources with `If-Match` and `If-None-Match`.
 
+pub mod auth;
 pub mod body;
 mod caller;
 mod damage;
 mod deadline;
+pub mod fallback;
 mod fault;
+mod idempotency;
 pub mod limits;
+mod observe;
 pub mod page;
+mod panics;
+mod path;
 mod patience;
 mod problem;
 pub mod query;
@@ -21,15 +30,22 @@ mod request_id;
 mod response;
 mod server;
 mod shares;
+pub mod tag;
 
 pub use axum::http::StatusCode;
-pub use caller::{Caller, requested_path};
-pub use deadline::{Deadline, Passed, WRITE_TIMEOUT};
+pub use caller::Caller;
 pub use fault::{Fault, Faults, Place};
+pub use idempotency::OperationIds;
+pub use observe::Observer;
 pub use page::ListOf;
+pub use path::{PathId, PathIds};
 pub use problem::{Problem, ProblemBody, ProblemCode};
 pub use query::Query;
-pub use request_id::{RequestId, X_REQUEST_ID};
-pub use response::{json, json_text};
-pub use server::{ProbesOnly, ServeOptions, serve};
-pub use shares::{Holder, Share, Shares};
+pub use response::json;
+pub use server::{ServeOptions, serve};
+
+pub(crate) use caller::requested_path;
+pub(crate) use deadline::{Deadline, Passed, WRITE_TIMEOUT};
+pub(crate) use request_id::{RequestId, X_REQUEST_ID};
+pub(crate) use server::ProbesOnly;
+pub(crate) use shares::{Holder, Share, Shares};

@@ -62,7 +62,7 @@ fn reads_of_a_key() -> usize {
 impl Limits {
     /// Reserves memory for `copies` copies of a body of `bytes` bytes, waiting if necessary. Returns `None`
     /// for a small body.
-    pub async fn room_for_body(
+    pub(crate) async fn room_for_body(
         &self,
         holder: Holder,
         bytes: usize,
@@ -78,7 +78,7 @@ impl Limits {
 
     /// Reserves memory for a response that waits for its client, waiting if necessary. The response keeps it
     /// until it is sent. A stream reserves none.
-    pub async fn hold(&self, holder: Holder, response: Response) -> Result<Response, Problem> {
+    pub(crate) async fn hold(&self, holder: Holder, response: Response) -> Result<Response, Problem> {
         let Some(bytes) = response.body().size_hint().exact().filter(|bytes| *bytes > UNCOUNTED as u64)
         else {
             return Ok(response);
@@ -106,7 +106,7 @@ pub struct Counted;
 /// Response extension: the read permit of the request, which is released once the response has reserved its
 /// memory.
 #[derive(Debug, Clone)]
-pub struct Turn(#[expect(dead_code, reason = "what counts is that it is there")] Arc<Share>);
+pub(crate) struct Turn(#[expect(dead_code, reason = "what counts is that it is there")] Arc<Share>);
 
 /// Bytes that keep their reserved memory as long as they exist.
 struct Held {

@@ -164,6 +164,13 @@ impl Problem {
         Self::new(ProblemCode::INTERNAL_ERROR, detail)
     }
 
+    /// Returns the problem of a request that was not processed by its deadline.
+    #[must_use]
+    pub fn deadline_exceeded() -> Self {
+        let detail = "The request was not processed in time; it may have been carried out.";
+        Self::new(ProblemCode::DEADLINE_EXCEEDED, detail)
+    }
+
     /// Locates the problem in a request header.
     #[must_use]
     pub fn in_header(mut self, name: &'static str) -> Self {

@@ -6,18 +6,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rdev_core::Entropy;
 
 /// The header that carries the id, in requests and in responses.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Maximum length of an id that a client sends.
 const MAX_LEN: usize = 128;
 
 /// The id of a request: visible ASCII.
 #[derive(Debug, Clone)]
-pub struct RequestId(HeaderValue);
+pub(crate) struct RequestId(HeaderValue);
 
 impl RequestId {
     /// Returns the client's own id if it is safe to echo and to log, otherwise a new one.
-    pub fn of(headers: &HeaderMap, entropy: &dyn Entropy) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, entropy: &dyn Entropy) -> Self {
         let mut sent = headers.get_all(X_REQUEST_ID).iter();
         match (sent.next(), sent.next()) {
             (Some(value), None) if is_fit(value.as_bytes()) => Self(value.clone()),
@@ -36,15 +36,13 @@ impl RequestId {
     }
 
     /// Returns the id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         // Both ways to create an id admit only ASCII.
         self.0.to_str().unwrap_or_default()
     }
 
     /// Returns the id as the value of a header.
-    #[must_use]
-    pub fn into_value(self) -> HeaderValue {
+    pub(crate) fn into_value(self) -> HeaderValue {
         self.0
     }
 }

@@ -17,7 +17,7 @@ pub fn json(value: &impl Serialize) -> Response {
 }
 
 /// Returns a response whose JSON is already text.
-pub fn json_text(text: Vec<u8>) -> Response {
+pub(crate) fn json_text(text: Vec<u8>) -> Response {
     let mut response = text.into_response();
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response

@@ -32,7 +32,7 @@ use tracked::{Answer, Expiry, Limits, Tracked};
 
 /// Request extension: all other connections are busy, so only probes are answered.
 #[derive(Debug, Clone, Copy)]
-pub struct ProbesOnly;
+pub(crate) struct ProbesOnly;
 
 /// Pause after a failure to accept a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The holder of a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Holder {
+pub(crate) enum Holder {
     /// The administrator key.
     Administrator,
     /// An API key.
@@ -19,14 +19,13 @@ pub enum Holder {
 
 impl Holder {
     /// Returns the holder for a key; `None` stands for the administrator key.
-    #[must_use]
-    pub fn of(key: Option<ApiKeyId>) -> Self {
+    pub(crate) fn of(key: Option<ApiKeyId>) -> Self {
         key.map_or(Self::Administrator, Self::Key)
     }
 }
 
 /// A number of units; one holder may have at most a part of them. Further requests wait in their order.
-pub struct Shares {
+pub(crate) struct Shares {
     all: Arc<Semaphore>,
     part: usize,
     holders: Mutex<HashMap<Holder, Weak<Semaphore>>>,
@@ -34,7 +33,7 @@ pub struct Shares {
 
 /// Some units; dropping it returns them.
 #[derive(Debug)]
-pub struct Share {
+pub(crate) struct Share {
     // `None` only if a semaphore is closed, which never happens.
     _own: Option<OwnedSemaphorePermit>,
     _all: Option<OwnedSemaphorePermit>,
@@ -42,13 +41,12 @@ pub struct Share {
 
 impl Shares {
     /// Creates `units`; one holder may have at most `part` of them.
-    #[must_use]
-    pub fn new(units: usize, part: usize) -> Self {
+    pub(crate) fn new(units: usize, part: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(units)), part: part.min(units), holders: Mutex::default() }
     }
 
     /// Takes units, at most a holder's part, once that many are available to this holder.
-    pub async fn take(&self, holder: Holder, units: usize) -> Share {
+    pub(crate) async fn take(&self, holder: Holder, units: usize) -> Share {
         let units = u32::try_from(units.clamp(1, self.part)).unwrap_or(u32::MAX);
         let own = self.of(holder);
         // The holder's own units first: a holder that waits for its own requests delays no others.

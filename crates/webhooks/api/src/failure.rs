@@ -9,8 +9,7 @@ use rdev_webhooks_app::{
 use rdev_webhooks_domain::ports::StoreError;
 
 use crate::codes;
-use rdev_http::Faults;
-use rdev_http::{Problem, ProblemCode};
+use rdev_http::{Faults, Problem, ProblemCode};
 
 /// The error of a handler.
 #[derive(Debug)]

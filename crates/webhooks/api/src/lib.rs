@@ -43,27 +43,24 @@
 //! - Data that is passed on must be readable for others: a body may be nested at most 100 levels deep, and an
 //!   event's `data` may contain neither halves of surrogate pairs nor numbers beyond the range of a double.
 
-mod auth;
-mod caller;
 pub mod codes;
 mod failure;
-mod idempotency;
 mod keys;
-mod observe;
 mod openapi;
 mod options;
 mod path;
 mod routes;
+mod schema_types;
 mod shared;
-mod tag;
 mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::{from_fn, from_fn_with_state};
-use observe::Observer;
+use rdev_app::Outages;
+use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
+use rdev_http::{Observer, fallback};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ports::Entropy;
 use shared::Shared;
@@ -82,18 +79,15 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The router does no I/O itself; all reads and writes go through `services`.
 pub fn router(services: Services, options: ApiOptions) -> Router {
     let limits = Arc::new(Limits::default());
-    let gate = Arc::new(auth::Gate::new(&options.api_key, &services, Arc::clone(&limits)));
-    let guarded = routes::guarded()
-        .router
-        .method_not_allowed_fallback(routes::fallback::method_not_allowed)
-        .route_layer(from_fn_with_state(gate, auth::admit));
+    let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
+    let gate = Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits));
+    let guarded = gate.guard(routes::guarded().router);
     let observer = Observer {
-        entropy: options.entropy,
         request_timeout: options.request_timeout,
-        outages: services.outages.clone(),
         limits,
+        ..observer(options.entropy, services.outages.clone())
     };
-    let open = routes::open(options.metrics).router.merge(routes::description().router);
+    let open = routes::open(options.metrics).router.merge(openapi::routes().router);
     finished(open.merge(guarded), observer, services)
 }
 
@@ -104,17 +98,14 @@ pub fn health_router(
     entropy: Arc<dyn Entropy>,
     metrics: Option<MetricsSource>,
 ) -> Router {
-    let outages = services.outages.clone();
-    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
+    let observer = observer(entropy, services.outages.clone());
     finished(routes::open(metrics).router, observer, services)
 }
 
 /// Builds a router for a process that waits for its database: `/healthz`, `/metrics` with a source of
 /// metrics, and 503 for everything else, including `/readyz`. `entropy` generates the request ids.
 pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>) -> Router {
-    let outages = rdev_app::Outages::default();
-    let observer = Observer { entropy, request_timeout: HEALTH_TIMEOUT, outages, limits: Arc::default() };
-    observed(routes::waiting(metrics), observer)
+    observer(entropy, Outages::default()).observe(routes::waiting(metrics))
 }
 
 /// Returns the paths of all routes, so that tests can cover every one.
@@ -122,20 +113,24 @@ pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>)
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
     let metrics: MetricsSource = Arc::new(String::new);
-    let all = [routes::guarded(), routes::open(Some(metrics)), routes::description()];
+    let all = [routes::guarded(), routes::open(Some(metrics)), openapi::routes()];
     all.into_iter().flat_map(|routes| routes.paths).collect()
+}
+
+/// Returns the outermost layer with the limits of a router without an API.
+fn observer(entropy: Arc<dyn Entropy>, outages: Outages) -> Observer {
+    Observer {
+        entropy,
+        request_timeout: HEALTH_TIMEOUT,
+        outages,
+        limits: Arc::default(),
+        histogram: "rdev_webhooks_http_request_duration_seconds",
+    }
 }
 
 /// Adds the layers and fallbacks that surround every route.
 fn finished(routes: Router<Shared>, observer: Observer, services: Services) -> Router {
-    let routes = routes
-        .method_not_allowed_fallback(routes::fallback::method_not_allowed)
-        .fallback(routes::fallback::no_such_path);
-    observed(routes, observer).with_state(Shared::new(services))
-}
-
-fn observed<S: Clone + Send + Sync + 'static>(routes: Router<S>, observer: Observer) -> Router<S> {
-    routes
-        .layer(from_fn(observe::contain_panics))
-        .layer(from_fn_with_state(Arc::new(observer), observe::observe))
+    let routes =
+        routes.method_not_allowed_fallback(fallback::method_not_allowed).fallback(fallback::no_such_path);
+    observer.observe(routes).with_state(Shared::new(services))
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rdev_app::Outages;
 use rdev_app::periodic::{Periodic, Stagger, repeat};
-use rdev_webhooks_domain::ports::{Advance, ReplayRepository, StoreError};
+use rdev_webhooks_domain::ports::{ReplayRepository, StoreError};
+use rdev_webhooks_domain::replay::Advance;
 use rdev_webhooks_domain::{ReplayId, ReplayState};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

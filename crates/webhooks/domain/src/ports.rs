@@ -27,6 +27,6 @@ pub use dispatcher::{DispatchReport, DispatchRequest, Dispatcher, LocalCause, Lo
 pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use rdev_core::{Clock, Entropy, PublicCause, StoreError};
-pub use replay_repository::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository};
+pub use replay_repository::{ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;
 pub use webhook_repository::{DisabledWebhook, Rotated, Updated, WebhookRepository};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
 
-pub use step::{FinishedStep, ReplayStep, Scan, WebhookStatus};
+pub use step::{Advance, FinishedStep, ReplayStep, Scan, WebhookStatus};
 
 /// The largest window: the maximum number of a replay's deliveries in the queue.
 pub const MAX_WINDOW: u32 = 100;

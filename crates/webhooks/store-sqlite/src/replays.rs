@@ -4,8 +4,8 @@ mod advance;
 pub(crate) mod rows;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
-use rdev_webhooks_domain::replay::COUNT_LIMIT;
+use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
+use rdev_webhooks_domain::replay::{Advance, COUNT_LIMIT};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
     Timestamp, WebhookId,

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
+use axum::routing::MethodRouter;
 use http::request::Parts;
 
 use super::document::MAX_DEPTH;
@@ -66,9 +68,20 @@ pub(super) async fn room(parts: &Parts, limit: usize) -> Result<Option<Room>, Pr
     Ok(share.map(|share| Room { _share: Arc::new(share) }))
 }
 
+/// Request extension: the route reads a [`Batch`].
+#[derive(Debug, Clone, Copy)]
+struct TakesBatch;
+
+/// Lets these methods, which read a [`Batch`], have a body of up to [`BATCH_LIMIT`] bytes. This is the outermost
+/// layer of the route.
+pub fn takes_batch<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
+    methods.route_layer(Extension(TakesBatch))
+}
+
 /// Reads a body before its route does, with the same limit. The request keeps the reserved memory for the
 /// route.
-pub async fn read_any(parts: &mut Parts, body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+pub(crate) async fn read_any(parts: &mut Parts, body: Body) -> Result<Vec<u8>, Problem> {
+    let limit = if parts.extensions.get::<TakesBatch>().is_some() { BATCH_LIMIT } else { LIMIT };
     let (bytes, room) = read::read_in_room(parts, body, limit).await?;
     if let Some(room) = room {
         parts.extensions.insert(room);

@@ -10,7 +10,8 @@ mod read;
 mod readable;
 mod value;
 
-pub use batch::{Batch, read_any};
+pub(crate) use batch::read_any;
+pub use batch::{Batch, takes_batch};
 pub use document::{Document, EmptyBody, Nothing, Optional};
 pub use linger::linger;
 pub use object::Object;

@@ -7,17 +7,17 @@ mod access;
 mod common;
 mod examples;
 mod finish;
-pub(crate) mod page;
+mod page;
 mod problems;
 mod receivers;
-pub(crate) mod types;
+mod routes;
 
 use std::sync::LazyLock;
 
 use serde_json::Value;
 use utoipa::openapi::{Components, Contact, Info, License, OpenApi, Server, Tag};
 
-use crate::routes;
+pub(crate) use routes::routes;
 
 /// Returns the API description as a JSON document, OpenAPI 3.1, that ends in a line break.
 #[must_use]
@@ -30,7 +30,7 @@ pub fn openapi_json() -> &'static str {
 }
 
 /// Returns the description of an API that is mounted below a path.
-pub(crate) fn openapi_json_below(path: &str) -> String {
+fn openapi_json_below(path: &str) -> String {
     openapi_json().replacen(&url_of_server("/"), &url_of_server(path), 1)
 }
 
@@ -47,7 +47,8 @@ fn document() -> OpenApi {
     let server =
         Server::builder().url("/").description(Some("The server that this document comes from.")).build();
     let mut document = OpenApi::builder().info(info).servers(Some([server])).tags(Some(tags())).build();
-    document.merge(routes::described());
+    document.merge(crate::routes::described());
+    document.merge(<routes::Described as utoipa::OpenApi>::openapi());
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(problems::schemas());
     components.schemas.extend(receivers::schemas());

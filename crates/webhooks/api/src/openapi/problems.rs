@@ -8,8 +8,7 @@ use utoipa::openapi::{Content, RefOr, Response};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::codes;
-use rdev_http::{Fault, Place};
-use rdev_http::{ProblemBody, ProblemCode};
+use rdev_http::{Fault, Place, ProblemBody, ProblemCode};
 
 /// The responses that many operations share, each with a name for references.
 const SHARED: [(&str, &[ProblemCode]); 12] = [

@@ -8,7 +8,8 @@ use utoipa::openapi::{Content, RefOr, Required, Response, Responses};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::common::header_parameter;
-use super::{examples, types};
+use super::examples;
+use crate::schema_types as types;
 
 const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "A test delivery was requested.");
 

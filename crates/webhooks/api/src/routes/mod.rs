@@ -2,26 +2,23 @@
 
 mod api_keys;
 mod deliveries;
-mod description;
 mod event_types;
 mod events;
-pub(crate) mod fallback;
 mod health;
 mod metrics;
 mod projects;
 mod webhooks;
 
 use axum::Router;
-use axum::extract::MatchedPath;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
-use http::Extensions;
 use rdev_webhooks_domain::{Scope, scopes};
 use utoipa::OpenApi;
 
-use crate::caller::{any_key, needs};
 use crate::options::MetricsSource;
 use crate::shared::Shared;
-use rdev_http::body;
+use rdev_http::auth::{any_key, needs};
+use rdev_http::body::takes_batch;
+use rdev_http::fallback;
 use rdev_http::limits::bounded_reads;
 use webhooks::replays;
 
@@ -35,7 +32,6 @@ pub(crate) fn described() -> utoipa::openapi::OpenApi {
     document.merge(api_keys::Described::openapi());
     document.merge(health::Described::openapi());
     document.merge(metrics::Described::openapi());
-    document.merge(description::Described::openapi());
     document
 }
 
@@ -47,7 +43,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    fn route(mut self, path: &'static str, methods: MethodRouter<Shared>) -> Self {
+    pub(crate) fn route(mut self, path: &'static str, methods: MethodRouter<Shared>) -> Self {
         self.paths.push(path);
         Self { router: Router::route(self.router, path, methods), ..self }
     }
@@ -76,7 +72,7 @@ pub(crate) fn guarded() -> Routes {
         .route("/webhooks/{id}/replays/{replay_id}", read(get(replays::get)))
         .route("/webhooks/{id}/replays/{replay_id}/cancel", write(post(replays::cancel)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
-        .route("/events/batch", publish(post(events::batch)))
+        .route("/events/batch", takes_batch(publish(post(events::batch))))
         .route("/events/stream", watch(get(events::stream)))
         .route("/events/{id}", read(get(events::get)))
         .route("/event-types", any_key_reads(get(event_types::list)))
@@ -100,13 +96,6 @@ pub(crate) fn guarded() -> Routes {
         )
 }
 
-/// Returns the maximum bytes of a body on the request's route.
-pub(crate) fn body_limit(extensions: &Extensions) -> usize {
-    let route = extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    // The routes may be nested under any path.
-    if route.ends_with("/events/batch") { body::BATCH_LIMIT } else { body::LIMIT }
-}
-
 /// Returns the routes that require no key.
 pub(crate) fn open(metrics: Option<MetricsSource>) -> Routes {
     let health =
@@ -125,11 +114,4 @@ pub(crate) fn waiting(metrics: Option<MetricsSource>) -> Router {
         None => router,
     };
     router.fallback(fallback::no_database_yet)
-}
-
-/// Returns the routes of the API description, which require no key either.
-pub(crate) fn description() -> Routes {
-    Routes::default()
-        .route("/openapi.json", get(description::openapi_json))
-        .route("/docs", get(description::docs))
 }

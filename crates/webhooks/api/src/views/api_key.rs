@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Text;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// An API key, without the key itself.
 #[derive(Serialize, ToSchema)]

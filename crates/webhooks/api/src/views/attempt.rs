@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Number, Text, milliseconds};
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// One attempt at a delivery.
 #[derive(Serialize, ToSchema)]

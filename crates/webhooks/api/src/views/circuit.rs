@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Text;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// The health of a webhook's endpoint.
 #[derive(Clone, Copy, Serialize, ToSchema)]

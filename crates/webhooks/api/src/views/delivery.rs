@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{AttemptView, Map, Text};
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// A delivery, without its request.
 #[derive(Serialize, ToSchema)]

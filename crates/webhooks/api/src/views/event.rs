@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::{DeliveryView, Text};
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// An event, without its data and its deliveries.
 #[derive(Serialize, ToSchema)]

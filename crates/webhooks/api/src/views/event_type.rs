@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Text;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// An event type of the catalogue.
 #[derive(Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Text;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// A replay and its progress.
 #[derive(Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{CircuitView, Number, Text, milliseconds};
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// The delivery statistics of a webhook.
 #[derive(Serialize, ToSchema)]

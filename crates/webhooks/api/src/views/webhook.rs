@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use http::HeaderValue;
+use rdev_http::tag;
 use rdev_webhooks_app::WebhookCreated;
 use rdev_webhooks_domain::signing::{PublicKey, SigningSecret};
 use rdev_webhooks_domain::{
@@ -14,7 +16,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{CircuitView, Map, Number, Text};
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// A webhook, without its secret and its header values.
 #[derive(Serialize, ToSchema)]
@@ -112,19 +114,12 @@ impl<'a> WebhookView<'a> {
         }
     }
 
-    /// Returns the webhook's version.
-    pub(crate) const fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// Returns whether two secrets sign.
-    pub(crate) const fn is_rotating(&self) -> bool {
-        self.previous_secret_expires_at.is_some()
-    }
-
-    /// Returns the circuit of the endpoint.
-    pub(crate) const fn circuit(&self) -> &CircuitView {
-        &self.circuit
+    /// Returns the entity tag. It is the version, with `rotating` while two secrets sign, and with what is shown
+    /// of the circuit while the endpoint fails.
+    pub(crate) fn etag(&self) -> HeaderValue {
+        let rotating = self.previous_secret_expires_at.map(|_| "rotating".to_owned());
+        let circuit = (!self.circuit.is_well()).then(|| self.circuit.to_string());
+        tag::of_version(self.version, &rotating.into_iter().chain(circuit).collect::<Vec<_>>())
     }
 }
 

@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::{Access, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, ReplayState, WebhookId};
+use crate::replay::Advance;
+use crate::{Access, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection, WebhookId};
 
 /// The stored replays and their steps. [`Replay`] has the rules.
 #[async_trait]
@@ -102,17 +103,4 @@ pub enum ReplayCancelled {
     Cancelled(Replay),
     /// The replay had already ended.
     Ended(Replay),
-}
-
-/// The result of one step of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Advance {
-    /// The number of deliveries put into the queue.
-    pub queued: u32,
-    /// The number of queued deliveries that have ended.
-    pub ended: u32,
-    /// Whether the step looked at deliveries that it could take, so that there may be more of them.
-    pub scanned: bool,
-    /// The state after the step.
-    pub state: ReplayState,
 }

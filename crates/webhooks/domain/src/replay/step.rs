@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{FinishedCounts, Replay};
-use crate::ports::Advance;
+use super::{FinishedCounts, Replay, ReplayState};
 use crate::{CancelReason, DeliveryId, RateLimit, Timestamp};
 
 /// The state of a replay's webhook.
@@ -41,6 +40,19 @@ pub struct ReplayStep {
     is_enabled: bool,
     room: u32,
     queued: u32,
+}
+
+/// The result of one step of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    /// The number of deliveries put into the queue.
+    pub queued: u32,
+    /// The number of queued deliveries that have ended.
+    pub ended: u32,
+    /// Whether the step looked at deliveries that it could take, so that there may be more of them.
+    pub scanned: bool,
+    /// The state after the step.
+    pub state: ReplayState,
 }
 
 /// What a store writes after a step.
@@ -107,7 +119,7 @@ impl ReplayStep {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DeliveryOutcome, Matched, ReplayId, ReplaySelection, ReplayState, WebhookId};
+    use crate::{DeliveryOutcome, Matched, ReplayId, ReplaySelection, WebhookId};
 
     const ENABLED: WebhookStatus = WebhookStatus::Enabled { rate_limit: None, max_in_flight: None };
 

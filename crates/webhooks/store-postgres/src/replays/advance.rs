@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use rdev_webhooks_domain::ports::{Advance, StoreError};
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::replay::{
-    FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+    Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Trigger, WebhookId};
 use sqlx::{Connection, PgConnection};

@@ -3,9 +3,8 @@
 use std::num::NonZeroU32;
 
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::ports::Advance;
 use rdev_webhooks_domain::replay::{
-    FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+    Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
     Access, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,

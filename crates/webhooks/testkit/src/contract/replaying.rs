@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rdev_webhooks_domain::ports::Advance;
-use rdev_webhooks_domain::replay::{MIN_WINDOW, SCAN_LIMIT};
+use rdev_webhooks_domain::replay::{Advance, MIN_WINDOW, SCAN_LIMIT};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryFilter, DeliveryId, DeliveryOutcome, DeliveryStatus, FailureReason,
     RateLimit, ReplayId, ReplaySelection, ReplayState, Settled, Trigger, WebhookId, WebhookState,

@@ -5,9 +5,9 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::ports::{Advance, ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
+use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{
-    COUNT_LIMIT, FinishedCounts, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+    Advance, COUNT_LIMIT, FinishedCounts, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay,

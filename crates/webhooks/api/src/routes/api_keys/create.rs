@@ -8,10 +8,9 @@ use rdev_webhooks_app::Services;
 
 use super::new::{self, NewApiKeyBody};
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
 use crate::views::CreatedApiKeyView;
-use rdev_http::Caller;
 use rdev_http::body::Document;
+use rdev_http::{Caller, OperationIds};
 
 /// Create an API key
 ///

@@ -7,8 +7,8 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
+use rdev_http::PathId;
 
 /// Delete an API key
 ///

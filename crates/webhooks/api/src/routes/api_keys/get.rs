@@ -6,9 +6,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::ApiKeyId;
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::ApiKeyView;
+use rdev_http::PathId;
 
 /// Get an API key
 #[utoipa::path(

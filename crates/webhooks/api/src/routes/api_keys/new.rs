@@ -7,11 +7,10 @@ use rdev_webhooks_domain::{Access, Scope, scopes};
 use utoipa::ToSchema;
 
 use crate::failure::place_of;
-use crate::openapi::types;
 use crate::routes::projects::projects;
-use rdev_http::Faults;
-use rdev_http::Problem;
+use crate::schema_types as types;
 use rdev_http::body::{Document, Object, Value};
+use rdev_http::{Faults, Problem};
 
 const MAX_NAME: usize = 100;
 const MAX_SCOPES: usize = 100;

@@ -7,13 +7,11 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::keys::AttemptNumber;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::{AttemptList, AttemptView};
-use rdev_http::Caller;
-use rdev_http::Problem;
 use rdev_http::page::{self, PageParameters};
 use rdev_http::query::Query;
+use rdev_http::{Caller, PathId, Problem};
 
 /// List a delivery's attempts
 ///

@@ -8,13 +8,10 @@ use rdev_webhooks_domain::DeliveryId;
 use rdev_webhooks_domain::ports::Cancellation;
 
 use crate::codes;
-use crate::idempotency::OperationIds;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::DeliveryView;
-use rdev_http::Caller;
 use rdev_http::body::{EmptyBody, Nothing};
-use rdev_http::{Problem, ProblemCode};
+use rdev_http::{Caller, OperationIds, PathId, Problem, ProblemCode};
 
 /// Cancel a delivery
 ///

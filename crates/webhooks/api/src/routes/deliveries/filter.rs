@@ -3,7 +3,7 @@
 use rdev_webhooks_domain::{DeliveryFilter, DeliveryStatus, EventId};
 use utoipa::IntoParams;
 
-use crate::openapi::types;
+use crate::schema_types as types;
 use rdev_http::query::Query;
 
 /// The same for the API's description.

@@ -7,10 +7,9 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest};
 
 use super::find;
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::{AttemptView, DeliveryDetail, DeliveryView, RequestView};
-use rdev_http::Caller;
+use rdev_http::{Caller, PathId};
 
 /// Get a delivery
 ///

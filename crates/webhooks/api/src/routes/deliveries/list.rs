@@ -7,12 +7,11 @@ use rdev_webhooks_app::Services;
 use utoipa::IntoParams;
 
 use super::filter;
-use crate::openapi::types;
+use crate::schema_types as types;
 use crate::views::{DeliveryList, DeliveryView};
-use rdev_http::Caller;
-use rdev_http::Problem;
 use rdev_http::page::{self, PageParameters};
 use rdev_http::query::Query;
+use rdev_http::{Caller, Problem};
 
 /// What `GET /deliveries` takes besides.
 #[derive(IntoParams)]

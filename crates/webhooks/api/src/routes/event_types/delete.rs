@@ -6,8 +6,8 @@ use http::StatusCode;
 use rdev_webhooks_app::Services;
 
 use crate::failure::Failure;
-use crate::openapi::types;
 use crate::path::PathName;
+use crate::schema_types as types;
 
 /// Delete an event type
 ///

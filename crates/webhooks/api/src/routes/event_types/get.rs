@@ -5,8 +5,8 @@ use axum::response::Response;
 use rdev_webhooks_app::{EventTypeError, Services};
 
 use crate::failure::Failure;
-use crate::openapi::types;
 use crate::path::PathName;
+use crate::schema_types as types;
 use crate::views::EventTypeView;
 
 /// Get an event type

@@ -10,13 +10,12 @@ use utoipa::ToSchema;
 
 use crate::failure;
 use crate::failure::Failure;
-use crate::openapi::types;
 use crate::path::PathName;
 use crate::routes::webhooks::description;
+use crate::schema_types as types;
 use crate::views::EventTypeView;
-use rdev_http::Faults;
-use rdev_http::Problem;
 use rdev_http::body::{Document, Value};
+use rdev_http::{Faults, Problem};
 
 /// The definition of an event type. `null` means that an optional member is absent.
 #[derive(ToSchema)]

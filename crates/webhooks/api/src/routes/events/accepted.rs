@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// How long counting the deliveries of repeated events may take.
 const MAX_COUNTING: Duration = Duration::from_secs(2);

@@ -13,12 +13,10 @@ use utoipa::ToSchema;
 
 use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
+use super::producer::producer;
 use super::trace;
-use crate::idempotency::OperationIds;
-use rdev_http::Caller;
-use rdev_http::Faults;
-use rdev_http::Problem;
 use rdev_http::body::{Batch, Document, LIMIT, pointer};
+use rdev_http::{Caller, Faults, OperationIds, Problem};
 
 /// Events to publish together.
 #[derive(ToSchema)]
@@ -70,7 +68,7 @@ pub(crate) async fn batch(
         return Err(draft::validate(&services.event_types, caller.key, read, faults).await);
     }
     let (places, drafts) = read;
-    let published = services.publisher.publish_all_as(&crate::caller::producer(&caller), drafts, ids).await;
+    let published = services.publisher.publish_all_as(&producer(&caller), drafts, ids).await;
     let published = published.map_err(|error| draft::explain(error, &places))?;
     let events = Accepted::of(&services, &caller.access, &published).await;
     Ok((StatusCode::ACCEPTED, rdev_http::json(&AllAccepted { events })).into_response())

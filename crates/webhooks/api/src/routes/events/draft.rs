@@ -6,12 +6,11 @@ use utoipa::ToSchema;
 
 use crate::failure;
 use crate::failure::Failure;
-use crate::openapi::types;
 use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
-use rdev_http::Faults;
-use rdev_http::Problem;
+use crate::schema_types as types;
 use rdev_http::body::{Object, Value};
+use rdev_http::{Faults, Problem};
 
 /// A new event. `null` means that an optional member is absent.
 #[derive(ToSchema)]

@@ -8,11 +8,9 @@ use rdev_webhooks_domain::{
 };
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::{EventDetail, Today};
-use rdev_http::Caller;
-use rdev_http::Problem;
+use rdev_http::{Caller, PathId, Problem};
 
 /// Maximum number of deliveries shown; `GET /deliveries?event=` has the others.
 const MAX_DELIVERIES: u32 = 100;

@@ -7,12 +7,11 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::EventFilter;
 use utoipa::IntoParams;
 
-use crate::openapi::types;
+use crate::schema_types as types;
 use crate::views::{EventList, EventView};
-use rdev_http::Caller;
-use rdev_http::Problem;
 use rdev_http::page::{self, PageParameters};
 use rdev_http::query::Query;
+use rdev_http::{Caller, Problem};
 
 /// The parameters of `GET /events`.
 #[derive(IntoParams)]

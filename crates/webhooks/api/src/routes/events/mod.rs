@@ -5,6 +5,7 @@ mod batch;
 mod draft;
 mod get;
 mod list;
+mod producer;
 mod publish;
 mod stream;
 mod trace;

@@ -7,13 +7,12 @@ use http::{HeaderMap, StatusCode};
 
 use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
+use super::producer::producer;
 use super::trace;
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
 use crate::shared::Shared;
-use rdev_http::Caller;
-use rdev_http::Faults;
 use rdev_http::body::Document;
+use rdev_http::{Caller, Faults, OperationIds};
 
 /// Publish an event
 ///
@@ -49,7 +48,7 @@ pub(crate) async fn publish(
         }
         None => return Err(faults.into()),
     };
-    let published = services.publisher.publish_as(&crate::caller::producer(&caller), draft, ids).await?;
+    let published = services.publisher.publish_as(&producer(&caller), draft, ids).await?;
     let accepted = Accepted::of(&services, &caller.access, &[published]).await;
     Ok((StatusCode::ACCEPTED, rdev_http::json(&accepted[0])).into_response())
 }

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use rdev_access::ApiKeyHash;
-use rdev_access::{ApiKeys, AuthenticationError};
+use rdev_access::{ApiKeyHash, ApiKeys, AuthenticationError};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_app::feed::{FeedBatch, Subscription, WatchError};
 use rdev_webhooks_domain::feed::Watched;
@@ -21,15 +20,12 @@ use rdev_webhooks_domain::{DeliveryFilter, Timestamp};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
-use crate::auth;
 use crate::keys::FeedCursor;
-use crate::openapi::types;
 use crate::routes::deliveries::filter;
+use crate::schema_types as types;
 use crate::views::DeliveryView;
-use rdev_http::Caller;
-use rdev_http::page;
 use rdev_http::query::Query;
-use rdev_http::{Problem, ProblemCode};
+use rdev_http::{Caller, Problem, ProblemCode, auth, page};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const LAST_EVENT_ID: &str = "Last-Event-ID";

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::retry::RetryBody;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.
 #[derive(ToSchema)]

@@ -8,12 +8,9 @@ use rdev_webhooks_app::Services;
 
 use super::new::NewWebhookBody;
 use super::request;
-use crate::idempotency::OperationIds;
-use crate::tag::etag;
 use crate::views::CreatedView;
-use rdev_http::Caller;
-use rdev_http::Problem;
 use rdev_http::body::Document;
+use rdev_http::{Caller, OperationIds, Problem, tag};
 
 /// Create a webhook
 ///
@@ -53,6 +50,6 @@ pub(crate) async fn create(
     if let Ok(location) = HeaderValue::try_from(location) {
         headers.insert(LOCATION, location);
     }
-    headers.insert(ETAG, etag(created.webhook.version));
+    headers.insert(ETAG, tag::of_version(created.webhook.version, &[]));
     Ok(response)
 }

@@ -7,10 +7,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
-use crate::tag::IfMatch;
-use rdev_http::Caller;
+use crate::schema_types as types;
+use rdev_http::tag::IfMatch;
+use rdev_http::{Caller, PathId};
 
 /// Delete a webhook
 ///

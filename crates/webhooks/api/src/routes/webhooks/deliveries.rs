@@ -8,13 +8,12 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
 use crate::routes::deliveries::filter;
+use crate::schema_types as types;
 use crate::views::{DeliveryList, DeliveryView};
-use rdev_http::Caller;
 use rdev_http::page::{self, PageParameters};
 use rdev_http::query::Query;
+use rdev_http::{Caller, PathId};
 
 /// List a webhook's deliveries
 ///

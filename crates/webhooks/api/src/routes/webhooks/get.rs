@@ -10,11 +10,9 @@ use rdev_webhooks_domain::WebhookId;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
-use crate::tag::{etag_of, is_known};
+use crate::schema_types as types;
 use crate::views::WebhookView;
-use rdev_http::Caller;
+use rdev_http::{Caller, PathId, tag};
 
 /// Get a webhook
 #[utoipa::path(
@@ -37,8 +35,8 @@ pub(crate) async fn get(
 ) -> Result<Response, Failure> {
     let webhook = services.webhooks.get(&caller.access, id).await?;
     let shown = circuits(&services, &[id]).await?.show(&webhook);
-    let tag = etag_of(&shown);
-    let is_known = is_known(&headers, &tag);
+    let tag = shown.etag();
+    let is_known = tag::is_known(&headers, &tag);
     let tag = [(ETAG, tag)];
     let shown = rdev_http::json(&shown);
     if is_known {

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
-use crate::openapi::types;
+use crate::schema_types as types;
 use crate::views::WebhookList;
 use rdev_http::Caller;
 use rdev_http::page::{self, PageParameters};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use super::retry::RetryBody;
-use crate::openapi::types;
+use crate::schema_types as types;
 
 /// A new webhook. `null` means that an optional member is absent.
 #[derive(ToSchema)]

@@ -12,13 +12,11 @@ use super::change::WebhookPatchBody;
 use super::circuits::circuits;
 use super::request;
 use crate::failure::{self, Failure};
-use crate::openapi::types;
-use crate::path::PathId;
-use crate::tag::{IfMatch, etag_of};
+use crate::schema_types as types;
 use crate::views::WebhookView;
-use rdev_http::Caller;
 use rdev_http::body::Document;
-use rdev_http::{Problem, ProblemCode};
+use rdev_http::tag::IfMatch;
+use rdev_http::{Caller, PathId, Problem, ProblemCode};
 
 /// Maximum number of versions over which a body is merged, if the webhook changes in between.
 const MAX_TRIES: u32 = 25;
@@ -55,7 +53,7 @@ pub(crate) async fn patch(
         if let Some(webhook) = try_once(&services, &caller.access, id, &condition, &document).await? {
             // The webhook is updated already, so the response does not depend on this query.
             let shown = circuits(&services, &[id]).await.unwrap_or(before).show(&webhook);
-            return Ok(([(ETAG, etag_of(&shown))], rdev_http::json(&shown)).into_response());
+            return Ok(([(ETAG, shown.etag())], rdev_http::json(&shown)).into_response());
         }
     }
     let detail = "The webhook is being changed by other requests. Nothing was changed; try again.";

@@ -14,14 +14,11 @@ use utoipa::ToSchema;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
-use crate::openapi::types;
-use crate::path::PathId;
-use crate::tag::{IfMatch, etag_of};
+use crate::schema_types as types;
 use crate::views::RotatedView;
-use rdev_http::Caller;
-use rdev_http::Faults;
 use rdev_http::body::Optional;
+use rdev_http::tag::IfMatch;
+use rdev_http::{Caller, Faults, OperationIds, PathId};
 
 /// Default overlap, during which both secrets sign: a day.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,7 +71,7 @@ pub(crate) async fn rotate(
     let circuits = circuits(&services, &[id]).await?;
     let rotated = services.webhooks.rotate_secret(&caller.access, id, overlap, versions, ids).await?;
     let shown = circuits.show(&rotated.webhook);
-    let tag = [(ETAG, etag_of(&shown))];
+    let tag = [(ETAG, shown.etag())];
     Ok((tag, rdev_http::json(&RotatedView::new(shown, &rotated.secret))).into_response())
 }
 

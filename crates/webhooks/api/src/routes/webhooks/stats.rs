@@ -9,13 +9,10 @@ use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::StatisticsView;
-use rdev_http::Caller;
-use rdev_http::Faults;
-use rdev_http::Problem;
 use rdev_http::query::Query;
+use rdev_http::{Caller, Faults, PathId, Problem};
 
 /// The parameter of `GET /webhooks/{id}/stats`.
 #[derive(IntoParams)]

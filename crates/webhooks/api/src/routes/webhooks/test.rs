@@ -8,12 +8,10 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::DeliveryView;
-use rdev_http::Caller;
 use rdev_http::body::{EmptyBody, Nothing};
+use rdev_http::{Caller, OperationIds, PathId};
 
 /// Send a test delivery
 ///

@@ -11,12 +11,10 @@ use rdev_webhooks_domain::WebhookId;
 
 use super::request::{self, ReplayBody};
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::{DryRunView, ReplayView};
-use rdev_http::Caller;
 use rdev_http::body::Document;
+use rdev_http::{Caller, OperationIds, PathId};
 
 /// Start a replay
 ///

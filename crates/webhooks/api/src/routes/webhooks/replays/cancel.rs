@@ -8,12 +8,10 @@ use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
 use crate::failure::Failure;
-use crate::idempotency::OperationIds;
-use crate::openapi::types;
-use crate::path::PathIds;
+use crate::schema_types as types;
 use crate::views::ReplayView;
-use rdev_http::Caller;
 use rdev_http::body::{EmptyBody, Nothing};
+use rdev_http::{Caller, OperationIds, PathIds};
 
 /// Cancel a replay
 ///

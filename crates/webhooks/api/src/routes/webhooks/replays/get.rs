@@ -6,11 +6,9 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use super::find;
-use crate::openapi::types;
-use crate::path::PathIds;
+use crate::schema_types as types;
 use crate::views::ReplayView;
-use rdev_http::Caller;
-use rdev_http::Problem;
+use rdev_http::{Caller, PathIds, Problem};
 
 /// Get a replay
 #[utoipa::path(

@@ -6,12 +6,11 @@ use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
 
 use crate::failure::Failure;
-use crate::openapi::types;
-use crate::path::PathId;
+use crate::schema_types as types;
 use crate::views::{ReplayList, ReplayView};
-use rdev_http::Caller;
 use rdev_http::page::{self, PageParameters};
 use rdev_http::query::Query;
+use rdev_http::{Caller, PathId};
 
 /// List a webhook's replays
 ///

@@ -4,10 +4,9 @@ use rdev_webhooks_app::NewReplay;
 use rdev_webhooks_domain::{Access, DeliveryOutcome, Timestamp, WebhookId};
 use utoipa::ToSchema;
 
-use crate::openapi::types;
-use rdev_http::Faults;
-use rdev_http::Problem;
+use crate::schema_types as types;
 use rdev_http::body::{Document, Object, Value};
+use rdev_http::{Faults, Problem};
 
 /// A requested replay.
 pub(super) struct Request {

@@ -1,38 +1,37 @@
 //! Entity tags, and the conditions that clients base on them.
 //!
-//! A webhook's tag is its version, such as `"3"`. While its endpoint fails, the tag also contains what is
-//! shown of the circuit, such as `"3-open-21-1736937005000000-1736937000000000"`, so that a tag identifies
-//! everything that is shown. While two secrets sign, `-rotating` follows the version. An endpoint's health
-//! never makes a change fail: `If-Match` compares the version alone.
+//! The tag of a resource is its version, such as `"3"`. If a response also shows what changes without a new
+//! version, this follows the version, as in `"3-rotating"`, so that a tag identifies everything that is shown.
+//! `If-Match` compares the version alone: such a change never makes a request fail.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use sha2::{Digest, Sha256};
 
-use crate::views::WebhookView;
-
-/// Returns the strong entity tag of a webhook whose endpoint is healthy or still unknown.
-pub(crate) fn etag(version: u64) -> HeaderValue {
-    header(&format!("\"{version}\""))
+/// Returns the strong entity tag of a version, with a text for each other thing that the response shows: letters,
+/// digits, `_` and `-`.
+#[must_use]
+pub fn of_version(version: u64, details: &[String]) -> HeaderValue {
+    let details: String = details.iter().map(|detail| format!("-{detail}")).collect();
+    quoted(&format!("{version}{details}"))
 }
 
-/// Returns the strong entity tag of a webhook as it is shown.
-pub(crate) fn etag_of(shown: &WebhookView<'_>) -> HeaderValue {
-    let (version, circuit) = (shown.version(), shown.circuit());
-    let rotating = if shown.is_rotating() { "-rotating" } else { "" };
-    header(&match circuit.is_well() {
-        true => format!("\"{version}{rotating}\""),
-        false => format!("\"{version}{rotating}-{circuit}\""),
-    })
+/// Returns the strong entity tag of a text that has no version.
+#[must_use]
+pub fn of_text(text: &str) -> HeaderValue {
+    let digest = Sha256::digest(text.as_bytes());
+    let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    quoted(&digits)
 }
 
-fn header(tag: &str) -> HeaderValue {
+fn quoted(tag: &str) -> HeaderValue {
     // Letters, digits, `_` and `-` between quotes are valid in a header.
-    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""))
+    HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
 /// The condition of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum IfMatch {
+pub enum IfMatch {
     /// No condition: the header is absent or `*`.
     Any,
     /// One of these versions. A weak tag names none, because it never matches strongly.
@@ -40,7 +39,9 @@ pub(crate) enum IfMatch {
 }
 
 impl IfMatch {
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    /// Reads the condition of a request.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
         match tags(headers, IF_MATCH) {
             None => Self::Any,
             Some(tags) if tags == ["*"] => Self::Any,
@@ -49,14 +50,17 @@ impl IfMatch {
     }
 
     /// Returns the required versions; `None` if any version is accepted.
-    pub(crate) fn into_versions(self) -> Option<Vec<u64>> {
+    #[must_use]
+    pub fn into_versions(self) -> Option<Vec<u64>> {
         match self {
             Self::Any => None,
             Self::OneOf(versions) => Some(versions),
         }
     }
 
-    pub(crate) fn holds(&self, current: u64) -> bool {
+    /// Returns whether the current version meets the condition.
+    #[must_use]
+    pub fn holds(&self, current: u64) -> bool {
         match self {
             Self::Any => true,
             Self::OneOf(versions) => versions.contains(&current),
@@ -65,7 +69,8 @@ impl IfMatch {
 }
 
 /// Returns whether `If-None-Match` shows that the client already has the version with this tag.
-pub(crate) fn is_known(headers: &HeaderMap, current: &HeaderValue) -> bool {
+#[must_use]
+pub fn is_known(headers: &HeaderMap, current: &HeaderValue) -> bool {
     let tags = tags(headers, IF_NONE_MATCH).unwrap_or_default();
     // The comparison is weak: a weak tag with the same text matches.
     tags.iter()
@@ -84,11 +89,11 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Option<Vec<&str>> {
 
 fn version(tag: &str) -> Option<u64> {
     let text = tag.strip_prefix('"')?.strip_suffix('"')?;
-    let (digits, circuit) = text.split_once('-').unzip();
+    let (digits, details) = text.split_once('-').unzip();
     let digits = digits.unwrap_or(text);
     let version: u64 = digits.parse().ok()?;
     // Tags are compared as text: "03" and "+3" are not "3", and "3-" is not one of ours.
-    (version.to_string() == digits && circuit != Some("")).then_some(version)
+    (version.to_string() == digits && details != Some("")).then_some(version)
 }
 
 #[cfg(test)]
@@ -124,7 +129,7 @@ mod tests {
 
     #[test]
     fn if_none_match_compares_weakly() {
-        assert!(!is_known(&HeaderMap::new(), &etag(3)));
+        assert!(!is_known(&HeaderMap::new(), &of_version(3, &[])));
         for (value, known) in [
             ("*", true),
             ("W/\"3\"", true),
@@ -132,7 +137,7 @@ mod tests {
             ("\"1\"", false),
             ("\"3-open-20-5-1\"", false),
         ] {
-            assert_eq!(is_known(&headers(IF_NONE_MATCH, value), &etag(3)), known, "{value}");
+            assert_eq!(is_known(&headers(IF_NONE_MATCH, value), &of_version(3, &[])), known, "{value}");
         }
     }
 }

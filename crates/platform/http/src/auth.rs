@@ -1,42 +1,58 @@
-//! Authentication by the administrator key or by an API key that was created through the API.
+//! Authentication by the administrator key or by an API key that was created through the API, and the scopes
+//! that routes require.
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::MethodRouter;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use rdev_access::{ApiKeyHash, ApiKeySecret, ApiKeySecretError};
-use rdev_access::{ApiKeys, AuthenticationError, Idempotency};
-use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{Access, ApiKeyId};
+use rdev_access::{ApiKeyHash, ApiKeySecret, ApiKeySecretError, ApiKeys, AuthenticationError, Idempotency};
+use rdev_core::{Access, ApiKeyId, Scope};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::caller::Once;
-use crate::idempotency;
-use rdev_http::Caller;
-use rdev_http::body::linger;
-use rdev_http::limits::Limits;
-use rdev_http::{Problem, ProblemCode};
+use crate::body::linger;
+use crate::idempotency::{self, Once};
+use crate::limits::{Limits, Turn};
+use crate::{Caller, Problem, ProblemCode, fallback};
 
-/// Authenticates callers by their keys.
-struct Authenticator {
+/// Authenticates the callers of guarded routes.
+pub struct Gate {
     /// Hash of the administrator key. Comparing hashes takes the same time for any input of any length.
     administrator: ApiKeyHash,
     access: Arc<Access>,
     api_keys: ApiKeys,
+    idempotency: Idempotency,
     limits: Arc<Limits>,
 }
 
-impl Authenticator {
-    fn new(administrator: &SecretString, api_keys: ApiKeys, limits: Arc<Limits>) -> Self {
+impl Gate {
+    /// Creates a gate that admits the administrator key and the API keys. All callers share `limits`.
+    #[must_use]
+    pub fn new(
+        administrator: &SecretString,
+        api_keys: ApiKeys,
+        idempotency: Idempotency,
+        limits: Arc<Limits>,
+    ) -> Self {
         Self {
             administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
             access: Arc::new(Access::administrator()),
             api_keys,
+            idempotency,
             limits,
         }
+    }
+
+    /// Authenticates each request to these routes before any of its body is read. A request without a valid
+    /// key gets 401.
+    pub fn guard<S: Clone + Send + Sync + 'static>(self, routes: Router<S>) -> Router<S> {
+        routes
+            .method_not_allowed_fallback(fallback::method_not_allowed)
+            .route_layer(from_fn_with_state(Arc::new(self), authenticate))
     }
 
     fn caller(&self, key: Option<ApiKeyId>, access: &Arc<Access>) -> Caller {
@@ -79,32 +95,12 @@ const UNKNOWN: HeaderValue =
 const EXPIRED: HeaderValue =
     HeaderValue::from_static(r#"Bearer error="invalid_token", error_description="The API key has expired""#);
 
-/// The state that authenticates callers of the guarded routes.
-pub(crate) struct Gate {
-    authenticator: Authenticator,
-    idempotency: Idempotency,
-}
-
-impl Gate {
-    pub(crate) fn new(administrator: &SecretString, services: &Services, limits: Arc<Limits>) -> Self {
-        Self {
-            authenticator: Authenticator::new(administrator, services.api_keys.clone(), limits),
-            idempotency: services.idempotency.clone(),
-        }
-    }
-}
-
-/// Authenticates a request before any of its body is read.
-///
-/// # Errors
-///
-/// 401 if the request has no valid key.
-pub(crate) async fn admit(
+async fn authenticate(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match gate.authenticator.check(request.headers()).await {
+    match gate.check(request.headers()).await {
         Ok(caller) => {
             if let Some(id) = caller.key {
                 tracing::Span::current().record("api_key", tracing::field::display(id));
@@ -122,8 +118,44 @@ pub(crate) async fn admit(
     }
 }
 
+/// Requires the scope for these methods; other callers get 403 before any of the body is read. Every guarded
+/// route uses this function or [`any_key`].
+pub fn needs<S: Clone + Send + Sync + 'static>(scope: Scope, methods: MethodRouter<S>) -> MethodRouter<S> {
+    methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
+        admit(Some(scope.clone()), caller, request, next)
+    }))
+}
+
+/// Admits any valid key to these methods, whatever its scopes.
+pub fn any_key<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
+    methods.route_layer(from_fn(|caller: Caller, request: Request, next: Next| {
+        admit(None, caller, request, next)
+    }))
+}
+
+async fn admit(
+    scope: Option<Scope>,
+    caller: Caller,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if let Some(scope) = scope.filter(|scope| !caller.access.allows(scope)) {
+        linger(request);
+        let detail = format!("The API key lacks the scope {scope}, which this request requires.");
+        return Err(Problem::new(ProblemCode::FORBIDDEN, detail));
+    }
+    let mut response = match request.extensions_mut().remove::<Once>() {
+        Some(Once(idempotency)) => idempotency::once(&idempotency, &caller, request, next).await?,
+        None => next.run(request).await,
+    };
+    // The read permit is released only once the response has reserved its memory.
+    let _turn = response.extensions_mut().remove::<Turn>();
+    caller.limits.hold(caller.holder(), response).await
+}
+
 /// Returns the hash of the key that an admitted request presented, so that its validity can be checked again.
-pub(crate) fn presented(headers: &HeaderMap) -> Option<ApiKeyHash> {
+#[must_use]
+pub fn presented(headers: &HeaderMap) -> Option<ApiKeyHash> {
     bearer(headers).ok().map(ApiKeyHash::of)
 }
 

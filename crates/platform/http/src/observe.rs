@@ -1,48 +1,56 @@
 //! The outermost layer of every request: its id, its span, its deadline, and the rendering of errors.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use metrics::histogram;
 use rdev_app::Outages;
-use rdev_core::with_causes;
-use rdev_webhooks_domain::ports::{Entropy, StoreError};
+use rdev_core::{Entropy, StoreError, with_causes};
 use tokio::time::Instant;
 use tracing::{Instrument, field};
 
-use crate::idempotency;
-use rdev_http::ProbesOnly;
-use rdev_http::limits::Limits;
-use rdev_http::{Deadline, Passed, WRITE_TIMEOUT};
-use rdev_http::{Holder, requested_path};
-use rdev_http::{Problem, ProblemCode};
-use rdev_http::{RequestId, X_REQUEST_ID};
+use crate::limits::Limits;
+use crate::panics::contain_panics;
+use crate::{
+    Deadline, Holder, Passed, ProbesOnly, Problem, ProblemCode, RequestId, WRITE_TIMEOUT, X_REQUEST_ID,
+};
+use crate::{idempotency, requested_path};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// The state of the outermost layer.
-pub(crate) struct Observer {
-    pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) request_timeout: Duration,
-    pub(crate) outages: Outages,
-    pub(crate) limits: Arc<Limits>,
+/// The outermost layer of a router.
+pub struct Observer {
+    /// The source of request ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// How long a request may take. The outcome of a write that has begun is awaited for up to 20 s
+    /// longer.
+    pub request_timeout: Duration,
+    /// The outages of the database, which failed requests report.
+    pub outages: Outages,
+    /// The limits that all requests share.
+    pub limits: Arc<Limits>,
+    /// The name of the histogram of the durations of requests, in seconds.
+    pub histogram: &'static str,
+}
+
+impl Observer {
+    /// Adds the layer to these routes and their fallbacks: each request gets its id, its span and its deadline,
+    /// is measured and logged, and each error is rendered as a [`Problem`].
+    pub fn observe<S: Clone + Send + Sync + 'static>(self, routes: Router<S>) -> Router<S> {
+        routes.layer(from_fn(contain_panics)).layer(from_fn_with_state(Arc::new(self), observe))
+    }
 }
 
 /// Handles a request as the outermost layer.
-pub(crate) async fn observe(
-    State(observer): State<Arc<Observer>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn observe(State(observer): State<Arc<Observer>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers(), &*observer.entropy);
     let instance = requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
@@ -72,7 +80,7 @@ pub(crate) async fn observe(
         Problem::new(ProblemCode::UNAVAILABLE, detail).into_response()
     } else {
         let answered = until.bound(next.run(request)).instrument(span.clone()).await;
-        answered.unwrap_or_else(|Passed| too_slow().into_response())
+        answered.unwrap_or_else(|Passed| Problem::deadline_exceeded().into_response())
     };
     let problem = response.extensions().get::<Problem>().cloned();
     let response = match &problem {
@@ -86,7 +94,7 @@ pub(crate) async fn observe(
     let took = started.elapsed();
     span.record("status", response.status().as_u16());
     span.record("duration_ms", milliseconds(took));
-    measure(method, route, response.status(), took);
+    measure(observer.histogram, method, route, response.status(), took);
     span.in_scope(|| log(problem.as_ref(), &observer.outages, method, route));
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id.into_value());
@@ -102,29 +110,10 @@ fn is_crowded_out(request: &Request, route: &str) -> bool {
     request.extensions().get::<ProbesOnly>().is_some() && !is_probe()
 }
 
-/// Turns a panic into a problem. Neither the response nor the log contains the panic's message, because its
-/// content is unchecked.
-pub(crate) async fn contain_panics(request: Request, next: Next) -> Response {
-    // A handler's own data is dropped with its future; what it shares belongs to the services, which hold no
-    // lock across an await.
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("handler panicked");
-            Problem::internal().into_response()
-        }
-    }
-}
-
-pub(crate) fn too_slow() -> Problem {
-    let detail = "The request was not processed in time; it may have been carried out.";
-    Problem::new(ProblemCode::DEADLINE_EXCEEDED, detail)
-}
-
 /// Records a request's duration. Routes, methods and statuses are few, so the series are too.
-fn measure(method: &'static str, route: &str, status: StatusCode, took: Duration) {
+fn measure(name: &'static str, method: &'static str, route: &str, status: StatusCode, took: Duration) {
     histogram!(
-        "rdev_webhooks_http_request_duration_seconds",
+        name,
         "method" => method, "route" => route.to_owned(), "status" => status.as_str().to_owned()
     )
     .record(took);

@@ -4,18 +4,24 @@ use std::sync::LazyLock;
 
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue};
 use http::{HeaderMap, StatusCode};
-use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 
-use crate::openapi::{self, page};
-use crate::tag::is_known;
+use super::page;
+use crate::routes::Routes;
 use rdev_http::limits::Counted;
+use rdev_http::tag;
 
 #[derive(OpenApi)]
 #[openapi(paths(openapi_json, docs))]
 pub(super) struct Described;
+
+/// Returns the routes of the API description, which require no key.
+pub(crate) fn routes() -> Routes {
+    Routes::default().route("/openapi.json", get(openapi_json)).route("/docs", get(docs))
+}
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -34,13 +40,13 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
         (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
-pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
-    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(openapi::openapi_json()));
+async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(super::openapi_json()));
     match uri.path().strip_suffix("/openapi.json") {
-        None | Some("") => answer(&headers, TAG.clone(), JSON, openapi::openapi_json()),
+        None | Some("") => answer(&headers, TAG.clone(), JSON, super::openapi_json()),
         Some(prefix) => {
-            let document = openapi::openapi_json_below(prefix);
-            answer(&headers, tag(&document), JSON, document)
+            let document = super::openapi_json_below(prefix);
+            answer(&headers, tag::of_text(&document), JSON, document)
         }
     }
 }
@@ -66,8 +72,8 @@ pub(crate) async fn openapi_json(OriginalUri(uri): OriginalUri, headers: HeaderM
         (status = 304, description = "Not modified: `If-None-Match` matches the current `ETag`.", headers(("ETag")))
     )
 )]
-pub(crate) async fn docs(headers: HeaderMap) -> Response {
-    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(page::html()));
+async fn docs(headers: HeaderMap) -> Response {
+    static TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag::of_text(page::html()));
     static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
         // Letters, digits and punctuation are valid in a header; a page without a policy may do nothing.
         let strictest = HeaderValue::from_static("default-src 'none'");
@@ -87,19 +93,11 @@ fn answer(
     media_type: HeaderValue,
     text: impl IntoResponse,
 ) -> Response {
-    if is_known(headers, &tag) {
+    if tag::is_known(headers, &tag) {
         return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
     }
     let mut response = ([(ETAG, tag), (CONTENT_TYPE, media_type)], text).into_response();
     // All responses share one text.
     response.extensions_mut().insert(Counted);
     response
-}
-
-/// Returns a strong entity tag of a text.
-fn tag(text: &str) -> HeaderValue {
-    let digest = Sha256::digest(text.as_bytes());
-    let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    // Hexadecimal digits between quotes are valid in a header.
-    HeaderValue::try_from(format!("\"{digits}\"")).unwrap_or(HeaderValue::from_static("\"\""))
 }

@@ -3,11 +3,11 @@
 use axum::extract::{OriginalUri, Request};
 use http::Method;
 
-use rdev_http::body::linger;
-use rdev_http::{Problem, ProblemCode};
+use crate::body::linger;
+use crate::{Problem, ProblemCode};
 
 /// Responds to an unknown path.
-pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
+pub async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request) -> Problem {
     linger(request);
     let detail = match uri.path() {
         "/" => "The path `/` does not exist.",
@@ -18,7 +18,7 @@ pub(crate) async fn no_such_path(OriginalUri(uri): OriginalUri, request: Request
 }
 
 /// Responds to a method that the path does not support. The router adds `Allow`.
-pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Problem {
+pub async fn method_not_allowed(method: Method, request: Request) -> Problem {
     linger(request);
     let method: String = method.as_str().chars().take(20).collect();
     let detail = format!("The path does not support {method}. Allow lists the methods that it supports.");
@@ -26,7 +26,7 @@ pub(crate) async fn method_not_allowed(method: Method, request: Request) -> Prob
 }
 
 /// Responds on any path until the database is reached.
-pub(crate) async fn no_database_yet(request: Request) -> Problem {
+pub async fn no_database_yet(request: Request) -> Problem {
     linger(request);
     Problem::new(ProblemCode::UNAVAILABLE, "The process is waiting for its database. Try again later.")
 }

@@ -15,21 +15,15 @@ use axum::response::{IntoResponse, Response};
 use http::header::{HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use rdev_access::Fingerprint;
 use rdev_access::ports::KeyEnd;
-use rdev_access::{Begun, Idempotency, Ids, OperationRun};
-use rdev_webhooks_domain::{IdempotencyKey, IdempotencyKeyError};
+use rdev_access::{Begun, Fingerprint, Idempotency, Ids, OperationRun};
+use rdev_core::{IdempotencyKey, IdempotencyKeyError};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::observe;
-use crate::routes;
-use rdev_http::Caller;
-use rdev_http::Faults;
-use rdev_http::RequestId;
-use rdev_http::body::{self, linger};
-use rdev_http::{Deadline, WRITE_TIMEOUT};
-use rdev_http::{Problem, ProblemCode};
+use crate::body::{self, linger};
+use crate::panics::contain_panics;
+use crate::{Caller, Deadline, Faults, Problem, ProblemCode, RequestId, WRITE_TIMEOUT};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Response header that marks a repeated response.
@@ -42,7 +36,11 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// The ids of what a request creates. A repeated request under an `Idempotency-Key` has the same ones.
-pub(crate) struct OperationIds(pub(crate) Ids);
+pub struct OperationIds(pub Ids);
+
+/// Request extension: the request has an `Idempotency-Key`, whatever its route.
+#[derive(Clone)]
+pub(crate) struct Once(pub(crate) Idempotency);
 
 impl<S: Send + Sync> FromRequestParts<S> for OperationIds {
     type Rejection = Infallible;
@@ -71,9 +69,8 @@ pub(crate) async fn once(
             return Err(problem);
         }
     };
-    let limit = routes::body_limit(request.extensions());
     let (mut parts, body) = request.into_parts();
-    let body = body::read_any(&mut parts, body, limit).await?;
+    let body = body::read_any(&mut parts, body).await?;
     let fingerprint = fingerprint(&parts, &body);
     let until =
         Deadline::of(&parts.extensions).map_or_else(Instant::now, |deadline| deadline.0) + WRITE_TIMEOUT;
@@ -143,13 +140,13 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> Fingerprint {
 /// Executes the request, and records the response before it is sent.
 async fn perform(run: OperationRun, mut request: Request, next: Next, until: Instant) -> Response {
     let instance =
-        rdev_http::requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
+        crate::requested_path(request.extensions()).unwrap_or_else(|| request.uri().path().to_owned());
     let request_id = request.extensions().get::<RequestId>().cloned();
     request.extensions_mut().insert(run.ids());
-    let answering = observe::contain_panics(request, next);
+    let answering = contain_panics(request, next);
     let Ok(response) = tokio::time::timeout_at(until, answering).await else {
         run.end(KeyEnd::Unsettled).await;
-        return observe::too_slow().into_response();
+        return Problem::deadline_exceeded().into_response();
     };
     if let Some(end) = end_without_answer(response.status()) {
         run.end(end).await;
