@@ -49,7 +49,9 @@ fn write(html: &mut String, document: &Value) -> std::fmt::Result {
         html,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}: API reference</title>\n<style>{STYLE}</style>\n</head>\n<body>"
+         <title>{title}: API reference</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
+         <a class=\"skip\" href=\"#top\">Skip to the introduction</a>\n\
+         <a class=\"list\" href=\"#operations\">Operations</a>"
     )?;
     navigation(html, document)?;
     writeln!(html, "<main>\n<h1 id=\"top\">{title} <small>{version}</small></h1>")?;
@@ -57,7 +59,10 @@ fn write(html: &mut String, document: &Value) -> std::fmt::Result {
     writeln!(
         html,
         "{introduction}<p>Machine-readable: <a href=\"openapi.json\"><code>/openapi.json</code></a> \
-         (OpenAPI 3.1).</p>"
+         (OpenAPI 3.1).</p>\n\
+         <p>The commands read the server's URL from <code>$RDEV</code>, ids from variables such as \
+         <code>$ID</code>, and the header <code>Authorization: Bearer &lt;key&gt;</code> from the file \
+         <code>authorization</code>. A click selects one.</p>"
     )?;
     for tag in tags(document) {
         let name = Escaped(text(tag, "name"));
@@ -78,7 +83,7 @@ fn write(html: &mut String, document: &Value) -> std::fmt::Result {
 }
 
 fn navigation(html: &mut String, document: &Value) -> std::fmt::Result {
-    writeln!(html, "<nav aria-label=\"Operations\">\n<a href=\"#top\">Introduction</a>")?;
+    writeln!(html, "<nav id=\"operations\" aria-label=\"Operations\">\n<a href=\"#top\">Introduction</a>")?;
     for tag in tags(document) {
         let name = Escaped(text(tag, "name"));
         writeln!(html, "<a class=\"tag\" href=\"#tag-{name}\">{name}</a>\n<ul>")?;

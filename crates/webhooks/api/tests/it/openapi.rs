@@ -147,6 +147,25 @@ async fn the_page_loads_nothing_and_has_every_operation_and_schema() {
     }
 }
 
+#[tokio::test]
+async fn the_page_has_a_command_for_every_operation() {
+    let scene = Scene::new();
+    let page = scene.call("GET", "/docs", &[]).await.expect(200);
+    let commands =
+        page.text().split("<pre class=\"curl\">").skip(1).map(|rest| rest.split('<').next().unwrap());
+    let commands: Vec<_> = commands.collect();
+    assert_eq!(commands.len(), operations().len());
+    for expected in [
+        "curl -sS &quot;$RDEV/healthz&quot;",
+        "curl -sS -H @authorization &quot;$RDEV/webhooks/$ID/replays/$REPLAY_ID&quot;",
+        "curl -sS -X POST -H @authorization &quot;$RDEV/deliveries/$ID/cancel&quot;",
+        "curl -sS -X PATCH -H @authorization -H 'Content-Type: application/json' -d \
+         '{&quot;enabled&quot;:false}' &quot;$RDEV/webhooks/$ID&quot;",
+    ] {
+        assert!(commands.contains(&expected), "{expected} is not in {commands:#?}");
+    }
+}
+
 #[test]
 fn every_operation_is_documented() {
     let mut ids = BTreeSet::new();

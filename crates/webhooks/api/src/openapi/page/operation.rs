@@ -16,14 +16,18 @@ pub(super) fn write(
     operation: &Value,
 ) -> fmt::Result {
     let id = Escaped(text(operation, "operationId"));
-    let (shown, path) = (Escaped(method), Escaped(path));
+    let (shown, shown_path) = (Escaped(method), Escaped(path));
     let summary = Escaped(text(operation, "summary"));
     writeln!(
         html,
         "<section id=\"{id}\">\n<h3>{summary}</h3>\n\
-         <p class=\"call\"><b class=\"{shown}\">{shown}</b> <code>{path}</code></p>\n{}",
+         <p class=\"call\"><b class=\"{shown}\">{shown}</b> <code>{shown_path}</code></p>\n{}",
         Paragraphs(text(operation, "description"))
     )?;
+    // A receiver has no path.
+    if path.starts_with('/') {
+        writeln!(html, "<pre class=\"curl\">{}</pre>", Escaped(&curl(method, path, operation)))?;
+    }
     parameters(html, document, operation)?;
     let body = &operation["requestBody"];
     if body.is_object() {
@@ -36,6 +40,30 @@ pub(super) fn write(
         self::answer(html, document, status, resolve(document, answer))?;
     }
     writeln!(html, "</section>")
+}
+
+/// Returns a command that sends the request, with the shortest example of the body if one is required.
+fn curl(method: &str, path: &str, operation: &Value) -> String {
+    let mut command = "curl -sS".to_owned();
+    if method != "get" {
+        command += &format!(" -X {}", method.to_uppercase());
+    }
+    if operation["security"][0].is_object() {
+        command += " -H @authorization";
+    }
+    let body = &operation["requestBody"];
+    let content = members(&body["content"]).next().filter(|_| body["required"] == true);
+    if let Some((media_type, content)) = content {
+        let several = members(&content["examples"]).map(|(_, example)| &example["value"]);
+        let examples = content.get("example").into_iter().chain(several).map(Value::to_string);
+        let example = examples.min_by_key(String::len).unwrap_or_default().replace('\'', "'\\''");
+        command += &format!(" -H 'Content-Type: {media_type}' -d '{example}'");
+    }
+    let parts = path.split(['{', '}']).enumerate();
+    let url: String = parts
+        .map(|(i, part)| if i % 2 == 0 { part.into() } else { format!("${}", part.to_uppercase()) })
+        .collect();
+    format!("{command} \"$RDEV{url}\"")
 }
 
 fn parameters(html: &mut String, document: &Value, operation: &Value) -> fmt::Result {
