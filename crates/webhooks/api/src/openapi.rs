@@ -41,7 +41,7 @@ fn url_of_server(path: &str) -> String {
 
 fn document() -> OpenApi {
     let mut info = Info::new("rdev webhooks", env!("CARGO_PKG_VERSION"));
-    info.description = Some(include_str!("introduction.md").trim_end().to_owned());
+    info.description = Some(include_str!("openapi/introduction.md").trim_end().to_owned());
     info.license = Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build());
     info.contact = Some(Contact::builder().name(Some("rdev webhooks")).build());
     let server =
