@@ -116,16 +116,18 @@ CREATE TABLE rdev_webhooks.endpoint_health (
 -- The circuit's part of Health::failed: returns whether so many failures in a row, over that time, open it.
 -- An open circuit does not open again, unless the probe failed.
 CREATE FUNCTION rdev_webhooks.opens_circuit(
-    failures bigint, failing_since timestamptz, open_count integer, open_until timestamptz, is_probing boolean)
+    failures bigint, failing_since timestamptz, open_count integer, open_until timestamptz, is_probing boolean,
+    open_after bigint, open_after_failing_for interval)
     RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$ SELECT failures >= 50 AND failing_since <= rdev_webhooks.now() - interval '10 seconds'
+    AS $$ SELECT failures >= open_after AND failing_since <= rdev_webhooks.now() - open_after_failing_for
         AND (open_count = 0 OR is_probing OR open_until <= rdev_webhooks.now()) $$;
 
--- health::open_for: returns five seconds, then twice as long each time, up to five minutes.
-CREATE FUNCTION rdev_webhooks.open_for(open_count integer) RETURNS interval
+-- health::open_for: returns the first wait, then twice as long each time, up to the longest.
+CREATE FUNCTION rdev_webhooks.open_for(open_count integer, first_open interval, longest_open interval)
+    RETURNS interval
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT least(interval '5 seconds' * power(2, least(open_count - 1, 10)), interval '5 minutes') $$;
+    AS $$ SELECT least(first_open * power(2, least(open_count - 1, 20)), longest_open) $$;
 
 -- Events ------------------------------------------------------------------------------------------
 
@@ -210,6 +212,15 @@ CREATE FUNCTION rdev_webhooks.status(
         WHEN lease_expires_at > rdev_webhooks.now() THEN 'in_flight'
         WHEN attempts > 0 AND (trigger = 'automatic' OR deferred_until IS NOT NULL) THEN 'retrying'
         ELSE 'pending' END $$;
+
+-- Unfinished deliveries as the API shows them. There is no such view of all deliveries: of a join with it the
+-- planner makes a scan of both tables.
+CREATE VIEW rdev_webhooks.queued_deliveries AS
+    SELECT id, event_id, webhook_id, attempts,
+        rdev_webhooks.status(lease_expires_at, attempts, trigger, deferred_until) AS status,
+        CASE WHEN lease_expires_at > rdev_webhooks.now() THEN lease_expires_at ELSE due_at END AS at,
+        NULL::text AS reason
+    FROM rdev_webhooks.delivery_queue;
 
 -- Finished deliveries: a row is added when a delivery ends, and removed only when it is redelivered.
 --

@@ -106,13 +106,8 @@ impl DeliveryFeed for PostgresStore {
                         x.webhook_id AS "webhook_id!", x.attempts AS "attempts!", x.status AS "status!",
                         x.at AS "at!", x.reason, w.projects AS "projects?"
                     FROM (
-                        SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
-                            CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
-                            NULL AS reason
-                        FROM unnest($1::uuid[]) AS g(id)
-                        JOIN rdev_webhooks.delivery_queue q ON q.id = g.id
-                        CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
-                            q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status) s
+                        SELECT q.* FROM unnest($1::uuid[]) AS g(id)
+                        JOIN rdev_webhooks.queued_deliveries q ON q.id = g.id
                         UNION ALL
                         SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.status, d.finished_at, d.reason
                         FROM unnest($1::uuid[]) AS g(id)

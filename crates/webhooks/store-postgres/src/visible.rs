@@ -97,9 +97,7 @@ pub(crate) async fn counts(
                 SELECT g.n AS "n!", x.status AS "status!", count(*) AS "count!"
                 FROM unnest($1::uuid[]) WITH ORDINALITY AS g(id, n)
                 CROSS JOIN LATERAL (
-                    SELECT q.webhook_id, rdev_webhooks.status(
-                        q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status
-                    FROM rdev_webhooks.delivery_queue q
+                    SELECT q.webhook_id, q.status FROM rdev_webhooks.queued_deliveries q
                     WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(g.id) AND rdev_webhooks.id_last_of_ms(g.id)
                         AND q.event_id = g.id
                     UNION ALL

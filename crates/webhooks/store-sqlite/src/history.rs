@@ -14,7 +14,6 @@ use sqlx::SqliteConnection;
 
 use crate::error::{DbError, Row};
 use crate::rows::attempt;
-use crate::rows::delivery::delivery_rows;
 use crate::{SqliteStore, visible};
 
 #[async_trait]
@@ -49,16 +48,9 @@ async fn get(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<DeliveryRecord>, DbError> {
-    let id = id.as_uuid().as_bytes().to_vec();
-    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", id)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else {
+    let Some(row) = visible::delivery(conn, access, id).await? else {
         return Ok(None);
     };
-    if !visible::delivery(conn, access, &row).await? {
-        return Ok(None);
-    }
     let delivery = row.delivery(now)?;
     let event = sqlx::query!("SELECT body, traceparent FROM webhooks_events WHERE id = ?1", row.event_id)
         .fetch_optional(conn)

@@ -1,13 +1,13 @@
 //! What a caller sees. There is only one writer, so that before a change the result holds until the change is
 //! made.
 
-use rdev_webhooks_domain::Access;
 use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{Access, DeliveryId};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
 use crate::json;
-use crate::rows::delivery::DeliveryRow;
+use crate::rows::delivery::{DeliveryRow, delivery_rows};
 
 /// Returns the projects of a project-scoped caller, as a parameter.
 pub(crate) fn projects(access: &Access) -> Result<Option<String>, StoreError> {
@@ -35,15 +35,23 @@ pub(crate) async fn webhook(
     Ok(found > 0)
 }
 
-/// Returns whether the caller sees a delivery.
+/// Returns a delivery, if it exists and the caller sees it.
 pub(crate) async fn delivery(
     conn: &mut SqliteConnection,
     access: &Access,
-    row: &DeliveryRow,
-) -> Result<bool, DbError> {
+    id: DeliveryId,
+) -> Result<Option<DeliveryRow>, DbError> {
+    let id = id.as_uuid().as_bytes().to_vec();
+    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
     let Some(projects) = &access.projects else {
-        return Ok(true);
+        return Ok(Some(row));
     };
     let is_of_theirs = projects.iter().any(|project| row.project.as_deref() == Some(project.as_str()));
-    Ok(is_of_theirs && webhook(conn, access, &row.webhook_id).await?)
+    let is_visible = is_of_theirs && webhook(conn, access, &row.webhook_id).await?;
+    Ok(is_visible.then_some(row))
 }

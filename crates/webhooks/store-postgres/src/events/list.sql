@@ -11,17 +11,12 @@ SELECT p.id, p.timestamp, p.event_type, p.project, p.key,
     d.succeeded AS "succeeded!", d.failed AS "failed!", d.cancelled AS "cancelled!"
 FROM page p
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE s.status = 'pending') AS pending,
-        count(*) FILTER (WHERE s.status = 'in_flight') AS in_flight,
-        count(*) FILTER (WHERE s.status = 'retrying') AS retrying
-    FROM (
-        SELECT rdev_webhooks.status(
-            q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status
-        FROM rdev_webhooks.delivery_queue q
-        WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(p.id)
-                AND rdev_webhooks.id_last_of_ms(p.id)
-            AND q.event_id = p.id
-    ) s
+    SELECT count(*) FILTER (WHERE q.status = 'pending') AS pending,
+        count(*) FILTER (WHERE q.status = 'in_flight') AS in_flight,
+        count(*) FILTER (WHERE q.status = 'retrying') AS retrying
+    FROM rdev_webhooks.queued_deliveries q
+    WHERE q.id BETWEEN rdev_webhooks.id_first_of_ms(p.id) AND rdev_webhooks.id_last_of_ms(p.id)
+        AND q.event_id = p.id
 ) q
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE d.status = 'succeeded') AS succeeded,

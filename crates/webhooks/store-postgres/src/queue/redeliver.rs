@@ -216,11 +216,10 @@ async fn queued(
     }
     let row = sqlx::query_as!(
         DeliveryRow,
-        r#"SELECT q.id, q.event_id, e.event_type, e.project, q.webhook_id, q.attempts,
-             rdev_webhooks.status(q.lease_expires_at, q.attempts, q.trigger, q.deferred_until)
-                 AS "status!",
-             q.due_at AS at, NULL::text AS reason
-         FROM rdev_webhooks.delivery_queue q JOIN rdev_webhooks.events e ON e.id = q.event_id
+        r#"SELECT q.id AS "id!", q.event_id AS "event_id!", e.event_type, e.project,
+             q.webhook_id AS "webhook_id!", q.attempts AS "attempts!", q.status AS "status!", q.at AS "at!",
+             q.reason
+         FROM rdev_webhooks.queued_deliveries q JOIN rdev_webhooks.events e ON e.id = q.event_id
          WHERE q.id = $1"#,
         id.as_uuid()
     )

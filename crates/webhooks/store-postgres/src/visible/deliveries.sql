@@ -4,18 +4,13 @@ SELECT x.id AS "id!", x.event_id AS "event_id!", e.event_type, e.project,
 FROM (
     SELECT y.* FROM rdev_webhooks.webhooks w
     CROSS JOIN LATERAL (
-        (SELECT q.id, q.event_id, q.webhook_id, q.attempts, s.status,
-            CASE s.status WHEN 'in_flight' THEN q.lease_expires_at ELSE q.due_at END AS at,
-            NULL AS reason
-        FROM rdev_webhooks.delivery_queue q
-        CROSS JOIN LATERAL (SELECT rdev_webhooks.status(
-            q.lease_expires_at, q.attempts, q.trigger, q.deferred_until) AS status) s
+        (SELECT * FROM rdev_webhooks.queued_deliveries q
         WHERE q.webhook_id = w.id AND q.id BETWEEN $1 AND $2
             AND ($4::uuid IS NULL OR q.event_id = $4)
             AND (SELECT ($5::text IS NULL OR e.event_type = $5) AND e.project = ANY($6::text[])
                 FROM rdev_webhooks.events e WHERE e.id = q.event_id)
             AND ($7::text IS NULL OR ($7 IN ('pending', 'in_flight', 'retrying')
-                AND s.status = $7))
+                AND q.status = $7))
         ORDER BY q.id DESC LIMIT $8)
         UNION ALL
         (SELECT d.id, d.event_id, d.webhook_id, d.attempts, d.status, d.finished_at, d.reason

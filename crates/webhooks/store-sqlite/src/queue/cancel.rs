@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use crate::error::DbError;
 use crate::rows::attempt;
-use crate::rows::delivery::{self, StoredState, delivery_rows};
+use crate::rows::delivery::{self, StoredState};
 use crate::visible;
 
 /// Cancels a pending or retrying delivery, or returns the reason why it cannot.
@@ -16,16 +16,9 @@ pub(super) async fn cancel(
     id: DeliveryId,
     now: Timestamp,
 ) -> Result<Option<Cancellation>, DbError> {
-    let bytes = id.as_uuid().as_bytes().to_vec();
-    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else {
+    let Some(row) = visible::delivery(conn, access, id).await? else {
         return Ok(None);
     };
-    if !visible::delivery(conn, access, &row).await? {
-        return Ok(None);
-    }
     let StoredState::Unfinished(progress) = row.state()? else {
         return Ok(Some(Cancellation::Ended));
     };

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{Access, DeliveryId, RedeliveryRequest, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
-use crate::rows::delivery::{self, StoredState, delivery_rows};
+use crate::rows::delivery::{self, StoredState};
 use crate::{idempotency, json, visible};
 
 /// Makes an attempt due now, or returns the reason why it cannot.
@@ -17,16 +17,9 @@ pub(super) async fn redeliver(
     request: &RedeliveryRequest,
     now: Timestamp,
 ) -> Result<Option<Redelivery>, DbError> {
-    let bytes = id.as_uuid().as_bytes().to_vec();
-    let row = delivery_rows!("FROM webhooks_deliveries AS d WHERE d.id = ?1", bytes)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else {
+    let Some(row) = visible::delivery(conn, access, id).await? else {
         return Ok(None);
     };
-    if !visible::delivery(conn, access, &row).await? {
-        return Ok(None);
-    }
     if let Some(key) = &request.key
         && idempotency::is_done(conn, key).await?
     {

@@ -1,9 +1,11 @@
 //! Recording of attempts with any result.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
+    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement, health,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -187,6 +189,10 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Record
         DeliveryStatus::Cancelled.as_str(),
         CancelReason::WebhookDeleted.as_str(),
         DisabledReason::Gone.as_str(),
+        i64::from(health::OPEN_AFTER),
+        health::OPEN_AFTER_FAILING_FOR as Duration,
+        health::FIRST_OPEN as Duration,
+        health::LONGEST_OPEN as Duration,
     )
     .fetch_all(conn)
     .await

@@ -4,7 +4,8 @@
 --                                 $13 connect_ns, $14 tls_ns, $15 first_byte_ns, $16 signature
 --   its response or failure:      $17 response_status, $18 response_headers, $19 response_body,
 --                                 $20 response_truncated, $21 failure_class, $22 failure_detail
--- and names:                      $23 cancelled, $24 webhook_deleted, $25 gone
+-- names:                          $23 cancelled, $24 webhook_deleted, $25 gone
+-- and the circuit's limits:       $26 open_after, $27 open_after_failing_for, $28 first_open, $29 longest_open
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
         $6::int8[], $7::text[]) WITH ORDINALITY
@@ -123,21 +124,21 @@ failed AS (
             CASE WHEN opens THEN least(h.open_count, 2147483646) + 1
                 ELSE h.open_count END,
             CASE WHEN opens
-                    THEN rdev_webhooks.now() + rdev_webhooks.open_for(h.open_count + 1)
+                    THEN rdev_webhooks.now() + rdev_webhooks.open_for(h.open_count + 1, $28, $29)
                 WHEN h.is_probing AND excluded.consecutive_failures = 0
                     THEN rdev_webhooks.now()
                 ELSE h.open_until END,
             h.is_probing AND NOT opens AND excluded.consecutive_failures > 0
             FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens_circuit(
                 h.consecutive_failures::int8 + excluded.consecutive_failures,
-                h.failing_since, h.open_count, h.open_until, h.is_probing) AS opens) o)
+                h.failing_since, h.open_count, h.open_until, h.is_probing, $26, $27) AS opens) o)
     RETURNING h.webhook_id, h.open_count
 )
 SELECT n, NULL AS webhook_id, NULL AS transition FROM applied
 UNION ALL SELECT n, id, 'gone' FROM disabled
 UNION ALL SELECT NULL, webhook_id, 'closed' FROM recovered WHERE open_count > 0
-UNION ALL SELECT (SELECT max(p.n) FROM applied p WHERE p.webhook_id = f.webhook_id 
-AND p.health NOT IN ('none', 'succeeded')),
+UNION ALL SELECT (SELECT max(p.n) FROM applied p WHERE p.webhook_id = f.webhook_id
+        AND p.health NOT IN ('none', 'succeeded')),
     f.webhook_id, 'opened'
     FROM failed f LEFT JOIN unhealthy u USING (webhook_id)
     WHERE f.open_count > 0 AND coalesce(u.open_count, 0) = 0
