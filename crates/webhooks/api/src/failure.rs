@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use rdev_access::{ApiKeyError, ApiKeyViolation};
 use rdev_webhooks_app::{
-    DraftViolation, EventTypeError, EventViolation, PublishError, ReplayError, SchemaViolation, WebhookError,
+    DraftViolation, EventViolation, PublishError, RegistryError, ReplayError, SchemaViolation, WebhookError,
     WebhookViolation,
 };
 use rdev_webhooks_domain::ports::StoreError;
@@ -119,25 +119,25 @@ impl From<ApiKeyError> for Failure {
     }
 }
 
-impl From<EventTypeError> for Failure {
-    fn from(error: EventTypeError) -> Self {
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
         let conflict = |code| Self(Problem::new(code, sentence(&error)));
         match error {
-            EventTypeError::NotFound => Problem::not_found(sentence(&error)).into(),
-            EventTypeError::Reserved => {
+            RegistryError::NotFound => Problem::not_found(sentence(&error)).into(),
+            RegistryError::Reserved => {
                 let mut faults = Faults::default();
                 faults.in_parameter("name", error);
                 faults.into()
             }
-            EventTypeError::BuiltIn => conflict(codes::EVENT_TYPE_BUILT_IN),
-            EventTypeError::Subscribed => conflict(codes::EVENT_TYPE_SUBSCRIBED),
-            EventTypeError::Full => conflict(codes::TOO_MANY_EVENT_TYPES),
-            EventTypeError::Schema(found) => {
+            RegistryError::BuiltIn => conflict(codes::EVENT_TYPE_BUILT_IN),
+            RegistryError::Subscribed => conflict(codes::EVENT_TYPE_SUBSCRIBED),
+            RegistryError::Full => conflict(codes::TOO_MANY_EVENT_TYPES),
+            RegistryError::Schema(found) => {
                 let mut faults = Faults::default();
                 add_schema_faults(&mut faults, &found);
                 faults.into()
             }
-            EventTypeError::Store(error) => error.into(),
+            RegistryError::Store(error) => error.into(),
             other => Problem::internal().caused_by(other).into(),
         }
     }
@@ -191,7 +191,7 @@ pub(crate) fn add_event_fault(faults: &mut Faults, at: &str, found: &EventViolat
 }
 
 /// Returns an error's text as a sentence.
-fn sentence(error: &EventTypeError) -> String {
+fn sentence(error: &RegistryError) -> String {
     let text = error.to_string();
     let mut rest = text.chars();
     let first = rest.next().into_iter().flat_map(char::to_uppercase);

@@ -22,7 +22,7 @@ use checks::Checks;
 use compiled::Compiled;
 use snapshot::Snapshot;
 
-pub use manage::{EventTypeError, MAX_EVENT_TYPES, NewEventType};
+pub use manage::{MAX_EVENT_TYPES, NewEventType, RegistryError};
 pub use refresher::RegistryRefresher;
 pub use schema::{MAX_SCHEMA_LEN, SchemaViolation};
 pub use validate::{DraftViolation, EventViolation};

@@ -39,8 +39,8 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 pub use deliveries::Deliveries;
 pub use disabler::FailingWebhookDisabler;
 pub use event_types::{
-    DraftViolation, EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry, EventViolation,
-    MAX_EVENT_TYPES, MAX_SCHEMA_LEN, NewEventType, RegistryRefresher, SchemaViolation,
+    DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation, MAX_EVENT_TYPES,
+    MAX_SCHEMA_LEN, NewEventType, RegistryError, RegistryRefresher, SchemaViolation,
 };
 pub use pruner::Pruner;
 pub use publish::{

@@ -29,8 +29,7 @@ const MAX_WAITING: usize = 4_096;
 pub const MAX_EVENTS: usize = 1_000;
 /// Maximum number of deliveries that a call with several events may create.
 pub const MAX_BATCH_DELIVERIES: u32 = 2_500;
-/// Maximum number of deliveries that a single event may create.
-pub const MAX_EVENT_DELIVERIES: u32 = 100_000;
+pub use rdev_webhooks_domain::MAX_EVENT_DELIVERIES;
 
 /// The producer of events. The default has no restrictions.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,9 @@ use bytes::Bytes;
 
 use crate::{Access, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
 
+/// The maximum number of deliveries that a single event may create.
+pub const MAX_EVENT_DELIVERIES: u32 = 100_000;
+
 /// An event to publish: the stored fields, and those by which a store finds the webhooks.
 #[derive(Debug, Clone)]
 pub struct NewEvent {

@@ -1,7 +1,7 @@
 //! The ids of the domain.
 
 use rdev_core::id::derive;
-use rdev_core::typed_id;
+use rdev_core::{Timestamp, typed_id};
 
 typed_id!(
     /// The id of a [`Webhook`](crate::Webhook): `whk_…`.
@@ -39,6 +39,17 @@ impl DeliveryId {
     }
 }
 
+impl EventId {
+    /// Derives the id of the event that a webhook was disabled, which gave it this version: the time, then
+    /// bits of `SHA-256(time ‖ webhook ‖ version)` with the version as eight big-endian bytes, as a UUIDv7.
+    #[must_use]
+    pub fn of_disabling(webhook: WebhookId, version: u64, at: Timestamp) -> Self {
+        let mut distinguisher = webhook.as_uuid().as_bytes().to_vec();
+        distinguisher.extend(version.to_be_bytes());
+        Self::from_uuid(derive(Self::from_parts(at, [0; 10]).as_uuid(), &distinguisher))
+    }
+}
+
 impl AttemptId {
     /// Derives the id of the attempt with this number: the delivery's time, then bits of `SHA-256(delivery ‖
     /// number)` with the number as four big-endian bytes, as a UUIDv7.
@@ -51,7 +62,6 @@ impl AttemptId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Timestamp;
 
     #[test]
     fn a_derived_id_keeps_the_time_and_is_unique_to_its_pair() {

@@ -24,6 +24,7 @@ mod filter;
 mod headers;
 pub mod health;
 mod id;
+mod operational;
 pub mod ports;
 mod queue;
 mod registered_type;
@@ -44,14 +45,15 @@ pub use delivery::{CancelReason, Delivery, DeliveryRecord, DeliveryState, Delive
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{
-    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, MAX_LISTED_BODY, NewEvent, PublishOutcome,
-    Published, Target, render_body,
+    DeliveryCounts, Event, EventKey, EventKeyError, EventRecord, MAX_EVENT_DELIVERIES, MAX_LISTED_BODY,
+    NewEvent, PublishOutcome, Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use filter::{DeliveryFilter, EventFilter, WebhookFilter};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};
 pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};
+pub use operational::DisabledWebhook;
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeasedDelivery, QueueStats,
     RedeliveryRequest, Settled, Settlement,

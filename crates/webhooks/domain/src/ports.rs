@@ -29,4 +29,4 @@ pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use rdev_core::{Clock, Entropy, PublicCause, StoreError};
 pub use replay_repository::{ReplayBegun, ReplayCancelled, ReplayRepository};
 pub use statistics_repository::StatisticsRepository;
-pub use webhook_repository::{DisabledWebhook, Rotated, Updated, WebhookRepository};
+pub use webhook_repository::{Rotated, Updated, WebhookRepository};

@@ -45,8 +45,8 @@ pub use rdev_app::Ambient;
 pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    DraftViolation, EventDraft, EventTypeDefinition, EventTypeError, EventTypeOrigin, EventTypeRegistry,
-    EventViolation, MAX_EVENTS, NewEventType, NewReplay, PublishError, Publisher, ReplayError, Replays,
+    DraftViolation, EventDraft, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation,
+    MAX_EVENTS, NewEventType, NewReplay, PublishError, Publisher, RegistryError, ReplayError, Replays,
     SchemaViolation, SecretRotated, Services, Statistics, StatisticsError, WebhookCreated, WebhookError,
     WebhookViolation, Webhooks,
 };

@@ -220,14 +220,10 @@ impl RdevWebhooks {
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
         self.tasks.spawn(needed.task("pruner", pruner.run(self.drain.clone())));
-        let disabler = FailingWebhookDisabler::new(
-            Arc::clone(&self.store.webhooks),
-            self.services.publisher.clone(),
-            self.ambient.clone(),
-            self.upkeep.disable_after,
-        )
-        .with_outages(outages.clone())
-        .with_stagger(stagger);
+        let disabler =
+            FailingWebhookDisabler::new(Arc::clone(&self.store.webhooks), self.upkeep.disable_after)
+                .with_outages(outages.clone())
+                .with_stagger(stagger);
         self.tasks.spawn(needed.task("webhook disabler", disabler.run(self.drain.clone())));
     }
 

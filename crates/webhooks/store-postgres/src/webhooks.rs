@@ -1,7 +1,7 @@
 //! [`WebhookRepository`] on Postgres.
 
 pub(crate) mod endpoints;
-mod health;
+pub(crate) mod health;
 mod rotate;
 pub(crate) mod rows;
 pub(crate) mod sweep;
@@ -9,10 +9,10 @@ pub(crate) mod sweep;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Access, DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookFilter, WebhookId, WebhookState,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId, WebhookState,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -280,16 +280,6 @@ impl WebhookRepository for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         health::disable_failing(&self.inner, after, limit).await
-    }
-
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError> {
-        health::disabled(&self.inner, reasons, since, after, limit).await
     }
 }
 

@@ -50,13 +50,16 @@ impl DeliveryQueue for SqliteStore {
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError> {
         let batch = settlements.to_vec();
-        let (recorded, decided) = self
-            .write(move |conn, now| Box::pin(async move { settle::settle(conn, &batch, now).await }))
+        let recorded = self
+            .write_and_wake(
+                move |conn, now| Box::pin(async move { settle::settle(conn, &batch, now).await }),
+                |recorded| recorded.published > 0,
+            )
             .await?;
-        for (webhook, decided) in decided {
+        for (webhook, decided) in recorded.decided {
             decided.transition.log(webhook, decided.cause.and_then(|place| settlements.get(place)));
         }
-        Ok(recorded)
+        Ok(recorded.valid)
     }
 
     async fn redeliver(

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
-    Access, DisabledReason, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook,
-    WebhookFilter, WebhookId,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId,
 };
 
 use crate::SqliteStore;
@@ -106,20 +106,15 @@ impl WebhookRepository for SqliteStore {
         after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
-        self.write(move |conn, now| {
-            Box::pin(async move { health::disable_failing(conn, after, limit, now).await })
-        })
-        .await
-    }
-
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError> {
-        Ok(list::disabled(&mut *self.reader().await?, reasons, since, after, limit).await?)
+        let (disabled, _) = self
+            .write_and_wake(
+                move |conn, now| {
+                    Box::pin(async move { health::disable_failing(conn, after, limit, now).await })
+                },
+                |(_, deliveries)| *deliveries > 0,
+            )
+            .await?;
+        Ok(disabled)
     }
 }
 

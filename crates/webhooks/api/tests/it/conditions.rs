@@ -156,16 +156,6 @@ impl WebhookRepository for Contended {
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         self.0.disable_failing(after, limit).await
     }
-
-    async fn disabled(
-        &self,
-        reasons: &[rdev_webhooks_domain::DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<rdev_webhooks_domain::ports::DisabledWebhook>, StoreError> {
-        self.0.disabled(reasons, since, after, limit).await
-    }
 }
 
 fn contended(times: u32) -> Scene {

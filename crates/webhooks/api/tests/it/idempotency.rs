@@ -614,16 +614,6 @@ macro_rules! webhook_repository {
             ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
                 self.store.disable_failing(after, limit).await
             }
-
-            async fn disabled(
-                &self,
-                reasons: &[rdev_webhooks_domain::DisabledReason],
-                since: Timestamp,
-                after: Option<(WebhookId, Timestamp)>,
-                limit: u32,
-            ) -> Result<Vec<rdev_webhooks_domain::ports::DisabledWebhook>, StoreError> {
-                self.store.disabled(reasons, since, after, limit).await
-            }
         }
     };
 }

@@ -82,16 +82,6 @@ impl WebhookRepository for Moving {
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         self.store.disable_failing(after, limit).await
     }
-
-    async fn disabled(
-        &self,
-        reasons: &[rdev_webhooks_domain::DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<rdev_webhooks_domain::ports::DisabledWebhook>, StoreError> {
-        self.store.disabled(reasons, since, after, limit).await
-    }
 }
 
 /// A webhook of the project `mine`, and a key that is restricted to this project.

@@ -28,7 +28,7 @@ pub struct NewEventType {
 /// An error of a change of an event type.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum EventTypeError {
+pub enum RegistryError {
     /// The type does not exist.
     #[error("the event type was not found")]
     NotFound,
@@ -58,7 +58,7 @@ impl EventTypeRegistry {
         &self,
         name: EventType,
         new: NewEventType,
-    ) -> Result<(EventTypeDefinition, bool), EventTypeError> {
+    ) -> Result<(EventTypeDefinition, bool), RegistryError> {
         changeable(&name)?;
         let schema: Option<Arc<str>> = new.schema.map(Into::into);
         if let Some(schema) = schema.clone() {
@@ -66,7 +66,7 @@ impl EventTypeRegistry {
         }
         let known = self.snapshot();
         if known.get(&name).is_none() && known.registered() >= MAX_EVENT_TYPES {
-            return Err(EventTypeError::Full);
+            return Err(RegistryError::Full);
         }
         let now = self.inner.ambient.now();
         let description = new.description;
@@ -81,7 +81,7 @@ impl EventTypeRegistry {
 
     /// Returns the violations of a schema as an error. [`Self::put`] makes the same check; this is for a
     /// caller who has found other violations and wants to report all at once.
-    pub async fn validate_schema(schema: Arc<str>) -> Result<(), EventTypeError> {
+    pub async fn validate_schema(schema: Arc<str>) -> Result<(), RegistryError> {
         // The semaphore is never closed.
         let turn = PARSING.acquire().await.ok();
         let parsing = tokio::task::spawn_blocking(move || {
@@ -91,16 +91,16 @@ impl EventTypeRegistry {
         });
         let parsed =
             parsing.await.map_err(|_| StoreError::Internal("parsing the schema was interrupted".into()))?;
-        parsed.map_err(EventTypeError::Schema)
+        parsed.map_err(RegistryError::Schema)
     }
 
     /// Removes a registered type, unless a webhook subscribes to it by name. Its published events stay.
-    pub async fn remove(&self, name: &EventType) -> Result<(), EventTypeError> {
+    pub async fn remove(&self, name: &EventType) -> Result<(), RegistryError> {
         changeable(name)?;
         match self.inner.store.remove(name).await? {
             RemovedType::Removed => {}
-            RemovedType::NotFound => return Err(EventTypeError::NotFound),
-            RemovedType::Subscribed => return Err(EventTypeError::Subscribed),
+            RemovedType::NotFound => return Err(RegistryError::NotFound),
+            RemovedType::Subscribed => return Err(RegistryError::Subscribed),
         }
         tracing::info!(event_type = %name, "event type deleted");
         self.take_in().await;
@@ -118,10 +118,10 @@ impl EventTypeRegistry {
     }
 }
 
-fn changeable(name: &EventType) -> Result<(), EventTypeError> {
+fn changeable(name: &EventType) -> Result<(), RegistryError> {
     match name {
-        name if name.is_reserved() => Err(EventTypeError::Reserved),
-        name if name.is_built_in() => Err(EventTypeError::BuiltIn),
+        name if name.is_reserved() => Err(RegistryError::Reserved),
+        name if name.is_built_in() => Err(RegistryError::BuiltIn),
         _ => Ok(()),
     }
 }

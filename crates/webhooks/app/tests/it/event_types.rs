@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdev_webhooks_app::{
-    DraftViolation, EventDraft, EventTypeError, EventTypeOrigin, EventTypeRegistry, MAX_EVENT_TYPES,
-    NewEventType, PublishError, RegistryRefresher,
+    DraftViolation, EventDraft, EventTypeOrigin, EventTypeRegistry, MAX_EVENT_TYPES, NewEventType,
+    PublishError, RegistryError, RegistryRefresher,
 };
 use rdev_webhooks_domain::ports::EventTypeRepository;
 use rdev_webhooks_domain::{EventType, RegisteredType};
@@ -58,7 +58,7 @@ async fn pointers(world: &World, data: &Value) -> Vec<String> {
 async fn refusal(schema: &Value) -> Vec<(String, String)> {
     match EventTypeRegistry::validate_schema(schema.to_string().into()).await {
         Ok(()) => Vec::new(),
-        Err(EventTypeError::Schema(violations)) => {
+        Err(RegistryError::Schema(violations)) => {
             let mut listed: Vec<_> =
                 violations.into_iter().map(|violation| (violation.pointer, violation.detail)).collect();
             listed.sort();
@@ -87,7 +87,7 @@ async fn a_registered_type_can_be_published_until_it_is_removed() {
     world.event_types.remove(&name("order.paid")).await.unwrap();
     assert!(matches!(world.publisher.publish(paid("{}")).await, Err(PublishError::Invalid(_))));
     let gone = world.event_types.remove(&name("order.paid")).await;
-    assert!(matches!(gone, Err(EventTypeError::NotFound)));
+    assert!(matches!(gone, Err(RegistryError::NotFound)));
 }
 
 #[tokio::test]
@@ -104,8 +104,8 @@ async fn built_in_and_reserved_types_cannot_be_changed() {
         let removed = world.event_types.remove(&name(text)).await;
         for refused in [put, removed] {
             match refused.unwrap_err() {
-                EventTypeError::Reserved => assert!(is_system, "{text}"),
-                EventTypeError::BuiltIn => assert!(!is_system, "{text}"),
+                RegistryError::Reserved => assert!(is_system, "{text}"),
+                RegistryError::BuiltIn => assert!(!is_system, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
         }
@@ -127,7 +127,7 @@ async fn the_number_of_types_is_bounded() {
     }
     world.event_types.refresh().await.unwrap();
     let full = world.event_types.put(name("order.paid"), NewEventType::default()).await;
-    assert!(matches!(full, Err(EventTypeError::Full)));
+    assert!(matches!(full, Err(RegistryError::Full)));
     world.event_types.put(name("type.n0"), NewEventType::default()).await.unwrap();
     world.event_types.remove(&name("type.n0")).await.unwrap();
     world.event_types.put(name("order.paid"), NewEventType::default()).await.unwrap();

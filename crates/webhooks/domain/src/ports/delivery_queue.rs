@@ -62,7 +62,10 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST keep the automatic retry that waits behind a failed requested attempt.
     ///    (`a_redelivery_leaves_the_automatic_retry_alone`)
     /// 5. MUST disable the webhook of a settlement with [`gone`](Settlement::gone) if it is enabled and has
-    ///    that version. (`gone_disables_the_webhook`, `gone_says_nothing_of_a_webhook_that_was_changed`)
+    ///    that version, and add the [event](crate::DisabledWebhook::event) of that as
+    ///    [`disable_failing`](super::WebhookRepository::disable_failing) does. (`gone_disables_the_webhook`,
+    ///    `gone_says_nothing_of_a_webhook_that_was_changed`,
+    ///    `a_disabled_webhook_is_published_with_its_disabling`)
     /// 6. MUST end the delivery in the state and with the reason of the settlement.
     ///    (`a_settlement_ends_the_delivery_as_it_says`)
     /// 7. MUST accept a settlement under an expired lease unless the delivery was leased again.

@@ -1,12 +1,11 @@
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    Access, DisabledReason, Health, Page, PageRequest, ProjectName, SecretRotation, SigningSecrets,
-    Timestamp, Webhook, WebhookFilter, WebhookId,
+    Access, Health, Page, PageRequest, SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter,
+    WebhookId,
 };
 
 /// The stored webhooks.
@@ -111,40 +110,15 @@ pub trait WebhookRepository: Send + Sync + 'static {
     ///    (`an_attempt_in_flight_disables_nothing`)
     /// 3. MUST NOT disable a webhook whose success was recorded before.
     ///    (`a_webhook_that_recovered_is_not_disabled`)
+    /// 4. MUST add the [event](crate::DisabledWebhook::event) of each, with its deliveries, in the same
+    ///    transaction and after all of them are disabled. If the event would create more than
+    ///    [`MAX_EVENT_DELIVERIES`](crate::MAX_EVENT_DELIVERIES), the webhook is disabled without it.
+    ///    (`a_disabled_webhook_is_published_with_its_disabling`)
     async fn disable_failing(
         &self,
         after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
-
-    /// Returns the first `limit` webhooks after `after` that were disabled for one of these reasons at
-    /// `since` or later, the longest disabled first.
-    ///
-    /// 1. MUST list all of them and no others, and page without gaps and repetitions.
-    ///    (`disabled_webhooks_are_listed`)
-    /// 2. MUST list a webhook that cannot be read as one with an empty set of projects. (the stores' own tests)
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError>;
-}
-
-/// A disabled webhook, as the notification to its owner describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisabledWebhook {
-    /// The id.
-    pub id: WebhookId,
-    /// The projects of the webhook; empty if it takes the events of every project.
-    pub projects: BTreeSet<ProjectName>,
-    /// The reason.
-    pub reason: DisabledReason,
-    /// When it was disabled.
-    pub since: Timestamp,
-    /// When the current series of failed attempts began; `None` if the last attempt succeeded.
-    pub failing_since: Option<Timestamp>,
 }
 
 /// The result of a rotation.

@@ -10,7 +10,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{EventKey, EventType, NewEvent, ProjectName, PublishOutcome, Published, Target};
+use rdev_webhooks_domain::{
+    EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, ProjectName, PublishOutcome, Published, Target,
+};
+use sqlx::PgConnection;
 
 use crate::error::may_have_committed;
 use crate::store::Inner;
@@ -59,6 +62,25 @@ async fn insert(
     match fast_path::insert(store, events, plan, sent).await? {
         Some(inserted) => Ok(inserted),
         None => general::insert(store, events, plan, sent).await,
+    }
+}
+
+/// Stores an event with its deliveries as a part of a transaction, and returns the number of deliveries; 0 if
+/// nothing is stored because they would be more than [`MAX_EVENT_DELIVERIES`]. Once the transaction is
+/// committed, the caller wakes the workers.
+pub(crate) async fn publish_in(
+    tx: &mut PgConnection,
+    store: &Inner,
+    event: &NewEvent,
+) -> Result<u64, sqlx::Error> {
+    let events = std::slice::from_ref(event);
+    let plan = Plan::of(events, MAX_EVENT_DELIVERIES);
+    match general::insert_on(tx, store.key_lifetime, events, &plan).await? {
+        Inserted::Answers(answers) => Ok(answers.iter().map(|answer| u64::from(answer.deliveries)).sum()),
+        Inserted::TooLarge(_) => {
+            tracing::warn!(event_type = %event.event_type, "operational event not published: it has too many receivers");
+            Ok(0)
+        }
     }
 }
 

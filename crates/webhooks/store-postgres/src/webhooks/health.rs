@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
-use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
-use sqlx::Connection;
+use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, Timestamp, WebhookId};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::convert::{from_sql_time, to_micros_up, to_sql_time, to_u32};
-use crate::error::corrupt;
+use crate::convert::{from_sql_time, to_micros_up, to_u32};
+use crate::events::publish::publish_in;
 use crate::store::Inner;
 
 /// Returns the health of webhooks, in the same order.
@@ -47,8 +47,8 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
     Ok(wanted.iter().map(|id| known.get(id).copied().unwrap_or_default()).collect())
 }
 
-/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
-/// since when they had failed.
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], publishes the
+/// events of that, and returns since when they had failed.
 ///
 /// The webhooks are locked before the health is read, in the order of all transactions that lock both. The
 /// statement reads a locked row as its last writer left it: it waits for a success that is being recorded,
@@ -59,7 +59,7 @@ pub(crate) async fn disable_failing(
     limit: u32,
 ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
     let after_us = to_micros_up(after);
-    let rows = store
+    let (rows, deliveries) = store
         .write()
         .run(async |conn| {
             let mut tx = conn.begin().await?;
@@ -83,7 +83,7 @@ pub(crate) async fn disable_failing(
             .fetch_all(&mut *tx)
             .await?;
             if held.is_empty() {
-                return Ok(Vec::new());
+                return Ok((Vec::new(), 0));
             }
             let disabled = sqlx::query!(
                 "WITH failing AS MATERIALIZED (
@@ -109,10 +109,15 @@ pub(crate) async fn disable_failing(
             )
             .fetch_all(&mut *tx)
             .await?;
+            let ids: Vec<_> = disabled.iter().map(|row| row.id).collect();
+            let deliveries = publish_disabled(&mut tx, store, &ids, DisabledReason::Failing).await?;
             tx.commit().await?;
-            Ok(disabled)
+            Ok((disabled, deliveries))
         })
         .await?;
+    if deliveries > 0 {
+        store.wakeups.wake(deliveries);
+    }
     let disabled = rows.into_iter();
     let mut disabled: Vec<_> =
         disabled.map(|row| (WebhookId::from_uuid(row.id), from_sql_time(row.failing_since))).collect();
@@ -120,49 +125,35 @@ pub(crate) async fn disable_failing(
     Ok(disabled)
 }
 
-/// Returns webhooks that were disabled for these reasons since a moment, the longest disabled first.
-pub(crate) async fn disabled(
+/// Stores the events of webhooks that the transaction has disabled. Returns the number of deliveries.
+pub(crate) async fn publish_disabled(
+    tx: &mut PgConnection,
     store: &Inner,
-    reasons: &[DisabledReason],
-    since: Timestamp,
-    after: Option<(WebhookId, Timestamp)>,
-    limit: u32,
-) -> Result<Vec<DisabledWebhook>, StoreError> {
-    let reasons: Vec<_> = reasons.iter().map(|reason| reason.as_str().to_owned()).collect();
-    // No webhook has the smallest id.
-    let (after_id, after_at) = after.unwrap_or((WebhookId::from_uuid(Uuid::nil()), since));
-    let rows = store
-        .browse()
-        .run(async |conn| {
-            sqlx::query!(
-                r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_at AS "since!",
-                     (SELECT h.failing_since FROM rdev_webhooks.endpoint_health h
-                     WHERE h.webhook_id = w.id) AS failing_since
-                 FROM rdev_webhooks.webhooks w
-                 WHERE w.disabled_at IS NOT NULL AND w.deleted_at IS NULL
-                     AND (w.disabled_at, w.id) > ($1, $2) AND w.disabled_reason = ANY($4)
-                 ORDER BY w.disabled_at, w.id LIMIT $3"#,
-                to_sql_time(after_at),
-                after_id.as_uuid(),
-                i64::from(limit),
-                &reasons,
-            )
-            .fetch_all(&mut **conn)
-            .await
-        })
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            let id = WebhookId::from_uuid(row.id);
-            let projects: Result<_, _> = row.projects.iter().map(|name| name.parse()).collect();
-            Ok(DisabledWebhook {
-                id,
-                projects: projects.unwrap_or_default(),
-                reason: DisabledReason::parse(&row.reason)
-                    .ok_or_else(|| corrupt("webhooks", "disabled_reason", id, "an unknown reason"))?,
-                since: from_sql_time(row.since),
-                failing_since: row.failing_since.map(from_sql_time),
-            })
-        })
-        .collect()
+    ids: &[Uuid],
+    reason: DisabledReason,
+) -> Result<u64, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT w.id, w.version, w.projects, w.disabled_at AS "disabled_at!",
+             h.failing_since AS "failing_since?"
+         FROM rdev_webhooks.webhooks w LEFT JOIN rdev_webhooks.endpoint_health h ON h.webhook_id = w.id
+         WHERE w.id = ANY($1) AND w.disabled_at IS NOT NULL ORDER BY w.id"#,
+        ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut deliveries = 0;
+    for row in rows {
+        let projects: Result<_, _> = row.projects.iter().map(|name| name.parse()).collect();
+        let disabled = DisabledWebhook {
+            id: WebhookId::from_uuid(row.id),
+            version: row.version.unsigned_abs(),
+            // An unreadable webhook is disabled too.
+            projects: projects.unwrap_or_default(),
+            reason,
+            since: from_sql_time(row.disabled_at),
+            failing_since: row.failing_since.map(from_sql_time),
+        };
+        deliveries += publish_in(tx, store, &disabled.event()).await?;
+    }
+    Ok(deliveries)
 }

@@ -1,8 +1,12 @@
 //! Secrets at rest.
 
+use std::time::Duration;
+
 use rdev_keyring::{EncryptionKey, Keyring};
-use rdev_webhooks_domain::ports::{DeliveryQueue, EventTypeRepository, StoreError, WebhookRepository};
-use rdev_webhooks_domain::{Access, DisabledReason, Discovery, PageRequest, Timestamp, WebhookFilter};
+use rdev_webhooks_domain::ports::{
+    DeliveryQueue, EventRepository, EventTypeRepository, StoreError, WebhookRepository,
+};
+use rdev_webhooks_domain::{Access, Discovery, EventFilter, EventType, PageRequest, WebhookFilter};
 use rdev_webhooks_testkit::samples;
 use secrecy::ExposeSecret;
 
@@ -63,7 +67,7 @@ async fn a_secret_does_not_open_in_another_row_or_column() {
     assert_eq!(leased.len(), 1);
     assert_eq!(leased[0].target.webhook_id, one.id.min(two.id));
     scene.execute("UPDATE rdev_webhooks.webhooks SET headers = secret").await;
-    let refused = scene.store.get(Access::everything(), one.id.min(two.id)).await;
+    let refused = WebhookRepository::get(&scene.store, Access::everything(), one.id.min(two.id)).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { column: "headers", .. })), "{refused:?}");
 }
 
@@ -129,14 +133,21 @@ async fn an_unreadable_webhook_affects_no_other() {
     }
     scene
         .execute(
-            "UPDATE rdev_webhooks.webhooks SET disabled_reason = 'gone', disabled_at = now();
+            "INSERT INTO rdev_webhooks.endpoint_health (webhook_id, consecutive_failures, open_count, is_probing,
+                 failing_since, last_failed_at, last_failure_silent)
+             SELECT id, 1, 0, false, now() - interval '1 day', now(), false FROM rdev_webhooks.webhooks;
              INSERT INTO rdev_webhooks.event_types VALUES ('no name', NULL, NULL, now(), now()),
                  ('a.b', NULL, NULL, now(), now())",
         )
         .await;
-    let gone = [DisabledReason::Gone];
-    let disabled = scene.store.disabled(&gone, Timestamp::EPOCH, None, 10).await.unwrap();
+    let disabled = scene.store.disable_failing(Duration::from_secs(60), 10).await.unwrap();
     assert_eq!(disabled.len(), 2);
+    let of_type = EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
+    let all = PageRequest { limit: 10, before: None };
+    assert_eq!(
+        EventRepository::list(&scene.store, Access::everything(), &of_type, all).await.unwrap().items.len(),
+        2
+    );
     let types = scene.store.all().await.unwrap().types;
     assert_eq!(types.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a.b"]);
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use rdev_webhooks_domain::delivery::Progress;
-use rdev_webhooks_domain::{DeliveryId, EventId, NewEvent, PublishOutcome, Published, Timestamp, WebhookId};
+use rdev_webhooks_domain::{
+    DeliveryId, EventId, MAX_EVENT_DELIVERIES, NewEvent, PublishOutcome, Published, Timestamp, WebhookId,
+};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -98,6 +100,26 @@ pub(crate) async fn publish(
     }
     batch.insert(conn, now).await?;
     Ok(Some(outcomes))
+}
+
+/// Stores an event of the service itself with its deliveries, and returns their number; 0 if nothing is stored
+/// because they would be more than [`MAX_EVENT_DELIVERIES`]. Once this is committed, the caller wakes the
+/// workers.
+pub(crate) async fn publish_in(
+    conn: &mut SqliteConnection,
+    event: &NewEvent,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let outcomes = publish(conn, &[Call::new([event], MAX_EVENT_DELIVERIES)], now).await?;
+    match outcomes.and_then(|mut outcomes| outcomes.pop()) {
+        Some(PublishOutcome::Stored(published)) => {
+            Ok(published.iter().map(|one| u64::from(one.deliveries)).sum())
+        }
+        _ => {
+            tracing::warn!(event_type = %event.event_type, "operational event not published: it has too many receivers");
+            Ok(0)
+        }
+    }
 }
 
 /// Like [`publish`] for one caller, except that some of the events may exist already: these stay unchanged.

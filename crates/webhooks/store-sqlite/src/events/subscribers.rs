@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{NewEvent, ProjectName, Target, WebhookId};
 use sqlx::SqliteConnection;
 
-use crate::error::{self, DbError};
+use crate::error::{self, DbError, Row};
 use crate::json;
-use crate::webhooks::rows as webhook;
 
 /// The properties of an event that decide which webhooks receive it, and how many of these its producer sees.
 /// The events of a batch have few different combinations.
@@ -158,8 +158,8 @@ async fn enabled(conn: &mut SqliteConnection, ids: String) -> Result<Vec<(Webhoo
     .await?;
     rows.iter()
         .map(|row| {
-            let id = webhook::id(&row.id)?;
-            Ok((id, webhook::row(&id).number("version", row.version)?))
+            let id = webhook_id(&row.id)?;
+            Ok((id, Row { table: "webhooks", id: &id }.number("version", row.version)?))
         })
         .collect()
 }
@@ -188,7 +188,11 @@ async fn subscribing(
     .await?;
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
-        answers.push((usize::try_from(row.lookup).unwrap_or(usize::MAX), webhook::id(&row.id)?));
+        answers.push((usize::try_from(row.lookup).unwrap_or(usize::MAX), webhook_id(&row.id)?));
     }
     Ok(answers)
+}
+
+fn webhook_id(bytes: &[u8]) -> Result<WebhookId, StoreError> {
+    error::uuid("webhooks", "id", bytes).map(WebhookId::from_uuid)
 }

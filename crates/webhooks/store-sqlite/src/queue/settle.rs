@@ -19,12 +19,22 @@ pub(super) struct Decided {
     pub(super) cause: Option<usize>,
 }
 
-/// Records settlements. Returns for each whether its lease was valid, and the decisions that it caused.
+/// The result of recording settlements.
+pub(super) struct Recorded {
+    /// Whether the lease of each was valid.
+    pub(super) valid: Vec<bool>,
+    /// The decisions that they caused.
+    pub(super) decided: Vec<(WebhookId, Decided)>,
+    /// The number of deliveries of the events that webhooks were disabled.
+    pub(super) published: u64,
+}
+
+/// Records settlements.
 pub(super) async fn settle(
     conn: &mut SqliteConnection,
     settlements: &[Settlement],
     now: Timestamp,
-) -> Result<(Vec<bool>, Vec<(WebhookId, Decided)>), DbError> {
+) -> Result<Recorded, DbError> {
     let leased = settlements.iter().map(|one| one.lease.delivery);
     let mut deliveries = DeliveryBatch::load(conn, leased).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
@@ -53,13 +63,16 @@ pub(super) async fn settle(
     deliveries.save(conn).await?;
     attempt::record(conn, now, attempts).await?;
     let mut transitions = record_health(conn, &tallies, now).await?;
-    for webhook in disable(conn, gone, now).await? {
-        transitions.push((webhook, Transition::Gone));
-    }
+    let disabled = disable(conn, gone, now).await?;
+    let published = match disabled.is_empty() {
+        true => 0,
+        false => health::publish_disabled(conn, disabled.iter().copied(), DisabledReason::Gone, now).await?,
+    };
+    transitions.extend(disabled.into_iter().map(|webhook| (webhook, Transition::Gone)));
     let decided = transitions.into_iter().map(|(webhook, transition)| {
         (webhook, Decided { transition, cause: last_failures.get(&webhook).copied() })
     });
-    Ok((recorded, decided.collect()))
+    Ok(Recorded { valid: recorded, decided: decided.collect(), published })
 }
 
 /// Applies the attempts to the health of the endpoints, and returns the circuits that opened or closed. Does

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{DisabledReason, Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, Timestamp, WebhookId};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{DbError, Row};
+use crate::events::publish::publish_in;
 use crate::json;
-use crate::rows::micros;
+use crate::rows::{micros, set};
 
 /// Reads the health of those webhooks that have a row.
 pub(crate) async fn load(
@@ -105,18 +106,18 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and returns
-/// since when they had failed.
+/// Disables webhooks that have failed for `after`, by the rule of [`Health::has_failed_for`], and publishes the
+/// events of that. Returns since when they had failed, and the number of deliveries.
 pub(crate) async fn disable_failing(
     conn: &mut SqliteConnection,
     after: Duration,
     limit: u32,
     now: Timestamp,
-) -> Result<Vec<(WebhookId, Timestamp)>, DbError> {
+) -> Result<(Vec<(WebhookId, Timestamp)>, u64), DbError> {
     let reason = DisabledReason::Failing.as_str();
     let (before, half) =
         (micros(now - after), i64::try_from((after / 2).as_micros()).unwrap_or(i64::MAX / 2));
-    let now = micros(now);
+    let now_us = micros(now);
     let disabled = sqlx::query!(
         r#"WITH failing AS MATERIALIZED (
              SELECT w.id, h.failing_since
@@ -132,16 +133,51 @@ pub(crate) async fn disable_failing(
         half,
         limit,
         reason,
-        now
+        now_us
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let mut failing = Vec::with_capacity(disabled.len());
     for row in disabled {
         failing.push((super::rows::id(&row.id)?, Timestamp::from_micros(row.failing_since)));
     }
     failing.sort_unstable_by_key(|(id, since)| (*since, *id));
-    Ok(failing)
+    let ids = failing.iter().map(|(id, _)| *id);
+    let deliveries = publish_disabled(conn, ids, DisabledReason::Failing, now).await?;
+    Ok((failing, deliveries))
+}
+
+/// Stores the events of webhooks that the transaction has disabled. Returns the number of deliveries.
+pub(crate) async fn publish_disabled(
+    conn: &mut SqliteConnection,
+    ids: impl IntoIterator<Item = WebhookId>,
+    reason: DisabledReason,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
+    let rows = sqlx::query!(
+        r#"SELECT w.id, w.version, w.projects, h.failing_since AS "failing_since?"
+           FROM webhooks_webhooks AS w LEFT JOIN webhooks_endpoint_health AS h ON h.webhook_id = w.id
+           WHERE w.id IN (SELECT unhex(value) FROM json_each(?1)) ORDER BY w.id"#,
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut deliveries = 0;
+    for row in rows {
+        let id = super::rows::id(&row.id)?;
+        let disabled = DisabledWebhook {
+            id,
+            version: row.version.unsigned_abs(),
+            // An unreadable webhook is disabled too.
+            projects: set(&super::rows::row(&id), "projects", &row.projects).unwrap_or_default(),
+            reason,
+            since: now,
+            failing_since: row.failing_since.map(Timestamp::from_micros),
+        };
+        deliveries += publish_in(conn, &disabled.event(), now).await?;
+    }
+    Ok(deliveries)
 }
 
 /// Deletes the health of one webhook.

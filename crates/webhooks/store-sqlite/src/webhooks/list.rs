@@ -1,16 +1,12 @@
 //! Reading of webhooks.
 
 use rdev_keyring::Keyring;
-use rdev_webhooks_domain::ports::DisabledWebhook;
-use rdev_webhooks_domain::{
-    Access, DisabledReason, Page, PageRequest, Timestamp, Webhook, WebhookFilter, WebhookId,
-};
+use rdev_webhooks_domain::{Access, Page, PageRequest, Webhook, WebhookFilter, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::bytes;
-use super::rows::{DisabledRow, WebhookRow, webhook_rows};
+use super::rows::{WebhookRow, webhook_rows};
 use crate::error::{self, DbError};
-use crate::rows::micros;
 use crate::{json, visible};
 
 pub(super) async fn get(conn: &mut SqliteConnection, id: WebhookId) -> Result<Option<WebhookRow>, DbError> {
@@ -56,37 +52,4 @@ pub(super) async fn list(
     .await?;
     let id = |row: &WebhookRow| error::id_text(&row.id, WebhookId::from_uuid);
     Ok(Page::read(rows, page.limit, id, |row| row.webhook(keyring))?)
-}
-
-/// Returns webhooks that were disabled for these reasons, in the order of their disabling.
-pub(super) async fn disabled(
-    conn: &mut SqliteConnection,
-    reasons: &[DisabledReason],
-    since: Timestamp,
-    after: Option<(WebhookId, Timestamp)>,
-    limit: u32,
-) -> Result<Vec<DisabledWebhook>, DbError> {
-    let since = micros(since);
-    let reasons = json::rows(&reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>())?;
-    // The first page starts before everything.
-    let (after_at, after_id) =
-        after.map_or_else(|| (i64::MIN, Vec::new()), |(id, at)| (micros(at), bytes(id)));
-    let found = sqlx::query_as!(
-        DisabledRow,
-        r#"SELECT w.id, w.projects, w.disabled_reason AS "reason!", w.disabled_at AS "disabled_at!",
-             (SELECT h.failing_since FROM webhooks_endpoint_health AS h WHERE h.webhook_id = w.id) AS failing_since
-           FROM webhooks_webhooks AS w INDEXED BY webhooks_webhooks_by_disabled_at_id
-           WHERE w.disabled_at IS NOT NULL AND w.deleted_at IS NULL AND w.disabled_at >= ?1
-             AND w.disabled_reason IN (SELECT value FROM json_each(?5))
-             AND (w.disabled_at, w.id) > (?2, ?3)
-           ORDER BY w.disabled_at, w.id LIMIT ?4"#,
-        since,
-        after_at,
-        after_id,
-        limit,
-        reasons
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(found.iter().map(DisabledRow::webhook).collect::<Result<_, _>>()?)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdev_keyring::Keyring;
-use rdev_webhooks_domain::ports::{DisabledWebhook, StoreError};
+use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
     DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookSettings, WebhookState,
@@ -53,29 +53,6 @@ macro_rules! webhook_rows {
     };
 }
 pub(crate) use webhook_rows;
-
-/// The row of a disabled webhook, with the columns that its owner is notified of.
-pub(crate) struct DisabledRow {
-    pub(crate) id: Vec<u8>,
-    pub(crate) projects: String,
-    pub(crate) reason: String,
-    pub(crate) disabled_at: i64,
-    pub(crate) failing_since: Option<i64>,
-}
-
-impl DisabledRow {
-    pub(crate) fn webhook(&self) -> Result<DisabledWebhook, StoreError> {
-        let id = id(&self.id)?;
-        let row = row(&id);
-        Ok(DisabledWebhook {
-            id,
-            projects: set(&row, "projects", &self.projects).unwrap_or_default(),
-            reason: row.name("disabled_reason", &self.reason, DisabledReason::parse)?,
-            since: Timestamp::from_micros(self.disabled_at),
-            failing_since: self.failing_since.map(Timestamp::from_micros),
-        })
-    }
-}
 
 /// Returns the row of a webhook, for errors.
 pub(crate) fn row(id: &WebhookId) -> Row<'_> {

@@ -1,10 +1,12 @@
 //! Rows that no store has written.
 
+use std::time::Duration;
+
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
+    DeliveryHistory, DeliveryQueue, EventRepository, StoreError, Updated, WebhookRepository,
 };
 use rdev_webhooks_domain::{
-    Access, DeliveryFilter, DisabledReason, EventFilter, HealthEffect, PageRequest, Settled, Settlement,
+    Access, DeliveryFilter, EventFilter, EventType, HealthEffect, PageRequest, Settled, Settlement,
     WebhookFilter,
 };
 use rdev_webhooks_testkit::samples;
@@ -163,12 +165,19 @@ async fn an_unreadable_webhook_affects_no_other() {
             WebhookRepository::get(&*harness.store, Access::everything(), broken.min(whole)).await.is_err()
         );
     }
-    let since = harness.clock.now();
     harness
-        .tamper("UPDATE webhooks_webhooks SET disabled_reason = 'gone', disabled_at = 9000000000000000")
+        .tamper(
+            "INSERT INTO webhooks_endpoint_health (webhook_id, consecutive_failures, failing_since,
+               last_failed_at, last_failure_silent, open_count, open_until, is_probing)
+             SELECT id, 1, 0, 9000000000000000, 0, 0, NULL, 0 FROM webhooks_webhooks",
+        )
         .await;
-    let disabled = harness.store.disabled(&[DisabledReason::Gone], since, None, 10).await.unwrap();
+    let disabled = harness.store.disable_failing(Duration::from_secs(60), 10).await.unwrap();
     assert_eq!(disabled.len(), 2);
+    let of_type = EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
+    let all = PageRequest { limit: 10, before: None };
+    let events = EventRepository::list(&*harness.store, Access::everything(), &of_type, all).await.unwrap();
+    assert_eq!(events.items.len(), 2);
     let deleted = harness.store.delete(Access::everything(), broken.min(whole), None).await.unwrap();
     assert_eq!(deleted, Updated::Applied);
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::health::{LONGEST_OPEN, OPEN_AFTER, OPEN_AFTER_FAILING_FOR};
 use rdev_webhooks_domain::{
-    Access, Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Health, HealthEffect,
-    LastFailure, LeasedDelivery, PageRequest, Settled, Settlement, Timestamp, Trigger, WebhookId,
-    WebhookState,
+    Access, Circuit, Claim, ClaimShare, DeliveryId, DeliveryStatus, DisabledReason, Event, EventFilter,
+    EventType, FailureReason, Health, HealthEffect, LastFailure, LeasedDelivery, PageRequest, Settled,
+    Settlement, Trigger, Webhook, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -428,45 +428,83 @@ pub async fn discovery_tells_how_the_last_attempt_failed(harness: &dyn Harness) 
     assert_eq!(last_failure().await, None);
 }
 
-/// The webhooks disabled since a moment are listed in the order of their disabling, a page at a time.
-pub async fn disabled_webhooks_are_listed(harness: &dyn Harness) {
+/// The event of a disabling is stored with it, once, for the enabled webhooks that subscribe to it: not for the
+/// disabled one. A disabling by the owner has no event.
+pub async fn a_disabled_webhook_is_published_with_its_disabling(harness: &dyn Harness) {
     let scene = Scene::new(harness);
-    let mut webhooks = Vec::new();
-    let all = [DisabledReason::Gone, DisabledReason::Manual, DisabledReason::Failing];
-    for reason in all {
-        let webhook = scene.webhook().await;
-        let leased = scene.claim_new(webhook, 1).await;
-        scene.settle_as(&leased, HealthEffect::Unavailable).await;
-        let since = scene.now().await.truncated_to_millis();
-        let project = samples::projects(["a"]);
-        scene
-            .change(webhook, |webhook| {
-                webhook.settings.projects.clone_from(&project);
-                webhook.state = WebhookState::Disabled { reason, since };
-            })
-            .await;
-        webhooks.push((webhook, since));
-        scene.advance(DAY).await;
-    }
-    scene.webhook().await;
-    let listed = async |since: Timestamp, after: Option<(WebhookId, Timestamp)>, limit: u32| {
-        let disabled = scene.webhooks.disabled(&all, since, after, limit).await.unwrap();
-        for one in &disabled {
-            assert_eq!(one.projects, samples::projects(["a"]));
-        }
-        disabled.into_iter().map(|one| (one.id, one.since)).collect::<Vec<_>>()
+    let observer = scene.webhook().await;
+    scene.change(observer, |webhook| webhook.settings.events = samples::patterns(["webhook.disabled"])).await;
+    let published = async || {
+        let filter =
+            EventFilter { event_type: Some(EventType::webhook_disabled()), ..EventFilter::default() };
+        let events = scene
+            .events
+            .list(Access::everything(), &filter, PageRequest { limit: 10, before: None })
+            .await
+            .unwrap();
+        events.items.into_iter().map(|record| record.event).collect::<Vec<_>>()
     };
-    let first = webhooks[0].1;
-    assert_eq!(listed(first, None, 10).await, webhooks);
-    assert_eq!(listed(first, None, 2).await, webhooks[..2]);
-    assert_eq!(listed(first, Some(webhooks[1]), 2).await, webhooks[2..]);
-    assert_eq!(listed(webhooks[1].1, None, 10).await, webhooks[1..]);
+    let broken = async || {
+        let id = scene.webhook().await;
+        let change = |webhook: &mut Webhook| {
+            webhook.settings.events = samples::patterns(["*", "webhook.*"]);
+            webhook.settings.projects = samples::projects(["a"]);
+        };
+        scene.change(id, change).await;
+        let leased = scene.claim_new(id, 3).await;
+        scene.settle_as(&leased[..1], HealthEffect::Rejected).await;
+        (id, leased)
+    };
+    let check = async |webhook: WebhookId, reason: &str, event: &Event| {
+        let stored = scene.webhooks.get(Access::everything(), webhook).await.unwrap().unwrap();
+        let WebhookState::Disabled { since, .. } = stored.state else {
+            panic!("the webhook is enabled");
+        };
+        let failing_since = scene.health(webhook).await.failing_since.expect("its last attempt failed");
+        let expected = format!(
+            r#"{{"event":"webhook.disabled","timestamp":"{since}","data":{{"webhook_id":"{webhook}","reason":"{reason}","disabled_at":"{since}","failing_since":"{failing_since}"}}}}"#
+        );
+        assert_eq!(String::from_utf8_lossy(&event.body), expected);
+        assert_near(event.id.time(), since);
+        assert_eq!((event.timestamp, event.project.as_ref()), (since, samples::projects(["a"]).first()));
+        assert_eq!(scene.receivers(event.id).await, [observer]);
+    };
 
-    scene.change(webhooks[0].0, |webhook| webhook.state = WebhookState::Enabled).await;
-    scene.delete(webhooks[2].0).await;
-    assert_eq!(listed(first, None, 10).await, webhooks[1..2]);
-    let gone = scene.webhooks.disabled(&[DisabledReason::Gone], first, None, 10).await.unwrap();
-    assert_eq!(gone, []);
+    let (gone, leased) = broken().await;
+    scene.quieten().await;
+    for (one, events) in [(&leased[1], 1), (&leased[2], 1)] {
+        let settlement = scene.settlement(one, Settled::Failed(FailureReason::Gone)).await;
+        let settlement = Settlement { gone: Some(one.target.version), ..settlement };
+        assert_eq!(scene.queue.settle(&[settlement]).await.unwrap(), [true]);
+        assert_eq!(published().await.len(), events, "the webhook is disabled once");
+    }
+    scene.wakes().await;
+    check(gone, "gone", &published().await[0]).await;
+    let leased = scene.claim_one(observer).await;
+    assert_eq!(leased.body, published().await[0].body);
+
+    let failing = [broken().await, broken().await];
+    scene.advance(DAY).await;
+    for (_, leased) in &failing {
+        scene.settle_as(&leased[1..2], HealthEffect::Rejected).await;
+    }
+    scene.quieten().await;
+    assert_eq!(scene.webhooks.disable_failing(DAY, 10).await.unwrap().len(), 2);
+    scene.wakes().await;
+    assert!(scene.webhooks.disable_failing(DAY, 10).await.unwrap().is_empty());
+    let events = published().await;
+    assert_eq!(events.len(), 3);
+    for (webhook, _) in &failing {
+        let id = webhook.to_string();
+        let about = |event: &&Event| String::from_utf8_lossy(&event.body).contains(&id);
+        check(*webhook, "failing", events.iter().find(about).unwrap()).await;
+    }
+
+    let since = scene.now().await;
+    for state in [WebhookState::Enabled, WebhookState::Disabled { reason: DisabledReason::Manual, since }] {
+        scene.change(gone, |webhook| webhook.state = state).await;
+    }
+    assert_eq!(published().await.len(), 3);
 }
 
 /// An opened circuit is listed until it closes, and the deliveries that it holds back do not count as

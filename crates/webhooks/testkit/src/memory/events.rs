@@ -89,7 +89,7 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).expect("a test has fewer webhooks")
 }
 
-fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
+pub(super) fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
     let receivers = receivers(state, event);
     let access = event.producer.as_deref().unwrap_or_else(|| Access::everything());
     let visible = receivers.iter().filter(|webhook| state.is_visible_to(access, **webhook));

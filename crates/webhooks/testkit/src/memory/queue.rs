@@ -10,12 +10,13 @@ use rdev_webhooks_domain::health::Tally;
 use rdev_webhooks_domain::ports::{Cancellation, DeliveryQueue, Redelivery, StoreError};
 use rdev_webhooks_domain::{
     Access, Attempt, CancelReason, Circuit, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryTarget,
-    DisabledReason, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken, LeasedDelivery, QueueStats,
-    RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
+    DisabledReason, DisabledWebhook, Discovery, DueWebhook, LastFailure, LeaseRef, LeaseToken,
+    LeasedDelivery, QueueStats, RedeliveryRequest, Settlement, Timestamp, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
-use super::state::{Phase, State};
+use super::events::publish_one;
+use super::state::{Phase, State, StoredWebhook};
 
 #[async_trait]
 impl DeliveryQueue for MemoryStore {
@@ -85,8 +86,9 @@ impl DeliveryQueue for MemoryStore {
         let (mut state, now) = self.step();
         let mut recorded = Vec::with_capacity(settlements.len());
         let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
+        let mut gone = Vec::new();
         for settlement in settlements {
-            let webhook = settle_one(&mut state, settlement, now);
+            let webhook = settle_one(&mut state, settlement, &mut gone, now);
             recorded.push(webhook.is_some());
             if let Some(webhook) = webhook {
                 tallies.entry(webhook).or_default().add(settlement.health);
@@ -96,6 +98,11 @@ impl DeliveryQueue for MemoryStore {
             if let Some(stored) = state.webhooks.get_mut(&webhook) {
                 stored.health.record(tally, now);
             }
+        }
+        let published = publish_disabled(&mut state, gone);
+        drop(state);
+        if published {
+            self.work.notify_one();
         }
         Ok(recorded)
     }
@@ -261,7 +268,12 @@ fn claim_share(
 }
 
 /// Records a settlement and returns the webhook of its delivery, or `None` if the lease was lost.
-fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Option<WebhookId> {
+fn settle_one(
+    state: &mut State,
+    settlement: &Settlement,
+    gone: &mut Vec<WebhookId>,
+    now: Timestamp,
+) -> Option<WebhookId> {
     let id = settlement.lease.delivery;
     let webhook = state.deliveries.get(&id)?.webhook;
     let deleted = state.is_deleted(webhook);
@@ -280,6 +292,7 @@ fn settle_one(state: &mut State, settlement: &Settlement, now: Timestamp) -> Opt
     let tried = settlement.gone.zip(state.webhooks.get(&webhook));
     if tried.is_some_and(|(version, stored)| version == stored.webhook.version) && state.is_enabled(webhook) {
         disable(state, webhook, DisabledReason::Gone, now);
+        gone.push(webhook);
     }
     Some(webhook)
 }
@@ -290,6 +303,29 @@ pub(super) fn disable(state: &mut State, id: WebhookId, reason: DisabledReason, 
         stored.webhook.updated_at = now;
         stored.webhook.version += 1;
     }
+}
+
+/// Publishes the events of webhooks that were just disabled. Returns whether that created deliveries.
+pub(super) fn publish_disabled(state: &mut State, ids: Vec<WebhookId>) -> bool {
+    let mut has_deliveries = false;
+    for id in ids {
+        let Some(StoredWebhook { webhook, health, .. }) = state.webhooks.get(&id) else {
+            continue;
+        };
+        let WebhookState::Disabled { reason, since } = webhook.state else {
+            continue;
+        };
+        let disabled = DisabledWebhook {
+            id,
+            version: webhook.version,
+            projects: webhook.settings.projects.clone(),
+            reason,
+            since,
+            failing_since: health.failing_since,
+        };
+        has_deliveries |= publish_one(state, &disabled.event(), since).deliveries > 0;
+    }
+    has_deliveries
 }
 
 /// Cancels a delivery whose webhook was deleted while it was in flight.

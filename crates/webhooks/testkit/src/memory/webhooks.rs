@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_webhooks_domain::ports::{DisabledWebhook, Rotated, StoreError, Updated, WebhookRepository};
+use rdev_webhooks_domain::ports::{Rotated, StoreError, Updated, WebhookRepository};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, DeliveryState, DisabledReason, Health, Page, PageRequest,
     SecretRotation, SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::MemoryStore;
-use super::queue::disable;
+use super::queue::{disable, publish_disabled};
 use super::state::StoredWebhook;
 
 #[async_trait]
@@ -151,35 +151,12 @@ impl WebhookRepository for MemoryStore {
         for (id, _) in &failing {
             disable(&mut state, *id, DisabledReason::Failing, now);
         }
+        let published = publish_disabled(&mut state, failing.iter().map(|(id, _)| *id).collect());
+        drop(state);
+        if published {
+            self.work.notify_one();
+        }
         Ok(failing)
-    }
-
-    async fn disabled(
-        &self,
-        reasons: &[DisabledReason],
-        since: Timestamp,
-        after: Option<(WebhookId, Timestamp)>,
-        limit: u32,
-    ) -> Result<Vec<DisabledWebhook>, StoreError> {
-        let (state, _) = self.step();
-        let there = state.webhooks.iter().filter(|(_, stored)| stored.deleted_at.is_none());
-        let disabled = there.filter_map(|(id, stored)| match stored.webhook.state {
-            WebhookState::Enabled => None,
-            WebhookState::Disabled { reason, since } => Some(DisabledWebhook {
-                id: *id,
-                projects: stored.webhook.settings.projects.clone(),
-                reason,
-                since,
-                failing_since: stored.health.failing_since,
-            }),
-        });
-        let mut disabled: Vec<_> = disabled
-            .filter(|one| reasons.contains(&one.reason) && one.since >= since)
-            .filter(|one| after.is_none_or(|(id, at)| (one.since, one.id) > (at, id)))
-            .collect();
-        disabled.sort_unstable_by_key(|one| (one.since, one.id));
-        disabled.truncate(limit as usize);
-        Ok(disabled)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use rdev_webhooks_app::{EventTypeError, Services};
+use rdev_webhooks_app::{RegistryError, Services};
 
 use crate::failure::Failure;
 use crate::path::PathName;
@@ -22,6 +22,6 @@ use crate::views::EventTypeView;
 pub(crate) async fn get(State(services): State<Services>, name: PathName) -> Result<Response, Failure> {
     let name = name.of_something()?;
     services.event_types.refresh().await?;
-    let event_type = services.event_types.get(&name).ok_or(EventTypeError::NotFound)?;
+    let event_type = services.event_types.get(&name).ok_or(RegistryError::NotFound)?;
     Ok(rdev_http::json(&EventTypeView::from(&event_type)))
 }

@@ -5,7 +5,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use rdev_webhooks_app::{EventTypeError, EventTypeRegistry, MAX_SCHEMA_LEN, NewEventType, Services};
+use rdev_webhooks_app::{EventTypeRegistry, MAX_SCHEMA_LEN, NewEventType, RegistryError, Services};
 use utoipa::ToSchema;
 
 use crate::failure;
@@ -95,7 +95,7 @@ async fn validate(schema: Option<String>, mut faults: Faults) -> Problem {
         return faults.into();
     };
     match EventTypeRegistry::validate_schema(schema.into()).await {
-        Err(EventTypeError::Schema(found)) => {
+        Err(RegistryError::Schema(found)) => {
             failure::add_schema_faults(&mut faults, &found);
             faults.into()
         }

@@ -1,10 +1,12 @@
 //! Stores any batch.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{EventId, NewEvent, Published, Target};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Inserted, Plan};
@@ -65,36 +67,46 @@ pub(super) async fn insert(
     plan: &Plan,
     sent: &AtomicBool,
 ) -> Result<Inserted, StoreError> {
-    let columns = Columns::of(events, &plan.firsts);
-    let rows = store
+    store
         .write()
         .run(async |conn| {
             sent.store(true, Ordering::Relaxed);
-            sqlx::query_file!(
-                "src/events/publish/general.sql",
-                &columns.id,
-                &columns.project as &[Option<String>],
-                &columns.key as &[Option<String>],
-                &columns.target as &[Option<Uuid>],
-                &plan.routes as &[Option<i32>],
-                &plan.route,
-                &plan.pattern,
-                &plan.project,
-                to_micros_up(store.key_lifetime),
-                &columns.timestamp,
-                &columns.event_type,
-                &columns.traceparent as &[Option<String>],
-                &columns.body,
-                &columns.target_version as &[Option<i64>],
-                plan.max_deliveries,
-                plan.max_matches,
-                &plan.limited_route,
-                &plan.visible_project,
-            )
-            .fetch_all(&mut **conn)
-            .await
+            insert_on(conn, store.key_lifetime, events, plan).await
         })
-        .await?;
+        .await
+}
+
+/// Stores the events on a connection, as a part of its transaction if it has one.
+pub(super) async fn insert_on(
+    conn: &mut PgConnection,
+    key_lifetime: Duration,
+    events: &[NewEvent],
+    plan: &Plan,
+) -> Result<Inserted, sqlx::Error> {
+    let columns = Columns::of(events, &plan.firsts);
+    let rows = sqlx::query_file!(
+        "src/events/publish/general.sql",
+        &columns.id,
+        &columns.project as &[Option<String>],
+        &columns.key as &[Option<String>],
+        &columns.target as &[Option<Uuid>],
+        &plan.routes as &[Option<i32>],
+        &plan.route,
+        &plan.pattern,
+        &plan.project,
+        to_micros_up(key_lifetime),
+        &columns.timestamp,
+        &columns.event_type,
+        &columns.traceparent as &[Option<String>],
+        &columns.body,
+        &columns.target_version as &[Option<i64>],
+        plan.max_deliveries,
+        plan.max_matches,
+        &plan.limited_route,
+        &plan.visible_project,
+    )
+    .fetch_all(conn)
+    .await?;
     if rows.iter().any(|row| !row.fits) {
         let count = rows.iter().map(|row| if row.taken { 0 } else { to_u32(row.deliveries) });
         return Ok(Inserted::TooLarge(count.collect()));

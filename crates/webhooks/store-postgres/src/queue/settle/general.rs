@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Recorded;
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 use crate::store::Inner;
+use crate::webhooks::health::publish_disabled;
 
 /// The value for an interrupted attempt: the delivery returns to its state before the claim.
 const INTERRUPTED: i64 = -1;
@@ -114,19 +115,26 @@ pub(super) async fn apply<'a>(
     settlements: impl Iterator<Item = &'a Settlement>,
 ) -> Result<Vec<Recorded>, StoreError> {
     let columns = Columns::of(settlements)?;
-    store
+    let (recorded, deliveries) = store
         .write()
         .run(async |conn| {
             if columns.gone.iter().all(Option::is_none) {
-                return record(conn, &columns).await;
+                return Ok((record(conn, &columns).await?, 0));
             }
             let mut tx = conn.begin().await?;
             hold_webhooks(&mut tx, &columns).await?;
             let recorded = record(&mut tx, &columns).await?;
+            let gone = recorded.iter().filter(|one| one.transition.as_deref() == Some("gone"));
+            let gone: Vec<_> = gone.filter_map(|one| one.webhook_id).collect();
+            let deliveries = publish_disabled(&mut tx, store, &gone, DisabledReason::Gone).await?;
             tx.commit().await?;
-            Ok(recorded)
+            Ok((recorded, deliveries))
         })
-        .await
+        .await?;
+    if deliveries > 0 {
+        store.wakeups.wake(deliveries);
+    }
+    Ok(recorded)
 }
 
 /// Locks the webhooks whose endpoints are gone, so that the statement sees them and their subscriptions as
