@@ -26,10 +26,10 @@ const DATA: &str =
 
 /// Runs the demonstration. The exit code is 0 if everything went as described.
 pub(crate) fn run() -> ExitCode {
-    program::run(tell())
+    program::run(run_demo())
 }
 
-async fn tell() -> ExitCode {
+async fn run_demo() -> ExitCode {
     match tokio::time::timeout(DEADLINE, demonstrate()).await {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
@@ -129,12 +129,12 @@ async fn tell_history(system: &RdevWebhooks, id: DeliveryId) -> Result<(), Box<d
     say("The recorded history:");
     let page = PageRequest { limit: 10, before: None };
     for attempt in system.services().history.attempts(id, page).await?.items.iter().rev() {
-        let told = match &attempt.outcome.failure {
+        let result = match &attempt.outcome.failure {
             None => "delivered".to_owned(),
             Some(failure) => failure.detail.clone(),
         };
         let took = attempt.duration.as_secs_f64() * 1_000.0;
-        say(&format!("  attempt {} at {} took {took:.1} ms: {told}", attempt.number, attempt.started_at));
+        say(&format!("  attempt {} at {} took {took:.1} ms: {result}", attempt.number, attempt.started_at));
     }
     Ok(())
 }

@@ -47,12 +47,12 @@ fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
 
 async fn rekey(database: &Database, keyring: &Keyring) -> Result<(), Box<dyn Error>> {
     let report = rdev_webhooks::rekey(database, keyring).await?;
-    cli::print(std::io::stdout(), told(&report, keyring));
+    cli::print(std::io::stdout(), describe(&report, keyring));
     if report.is_complete() { Ok(()) } else { Err(report.to_string().into()) }
 }
 
 /// Describes the result, one line for each place.
-fn told(report: &RotationReport, keyring: &Keyring) -> String {
+fn describe(report: &RotationReport, keyring: &Keyring) -> String {
     let key = keyring.primary_key_id();
     let places = report.places.iter();
     let mut lines: Vec<_> =

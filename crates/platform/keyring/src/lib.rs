@@ -82,6 +82,6 @@ pub use envelope::OVERHEAD;
 pub use key_id::KeyId;
 pub use keyring::{Keyring, OpenError, ResealError, SealError};
 pub use parse::KeyringError;
-pub use reseal::{Replacement, STEP as RESEAL_STEP, SealedStore, SealedValue, reseal};
+pub use reseal::{BATCH_SIZE as RESEAL_BATCH_SIZE, Replacement, SealedStore, SealedValue, reseal};
 pub use rotation::{RotationReport, RotationTally};
 pub use sealed_column::SealedColumn;

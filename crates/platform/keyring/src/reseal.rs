@@ -5,7 +5,7 @@ use crate::rotation::{RotationReport, RotationTally};
 use crate::sealed_column::SealedColumn;
 
 /// The maximum number of values that one step reads and replaces.
-pub const STEP: usize = 200;
+pub const BATCH_SIZE: usize = 200;
 
 /// The maximum number of passes over a column: a process could seal with another key forever.
 const MAX_PASSES: u32 = 10;
@@ -40,7 +40,7 @@ pub trait SealedStore: Send {
     type Error: From<SealError> + Send;
 
     /// Returns the next values of a column that are not sealed with the primary key: those after the row
-    /// `after`, in the order of the rows' keys, and at most [`STEP`].
+    /// `after`, in the order of the rows' keys, and at most [`BATCH_SIZE`].
     fn read(
         &mut self,
         column: SealedColumn,
@@ -99,7 +99,7 @@ async fn pass_over<S: SealedStore>(
     let mut after = None;
     loop {
         let values = store.read(column, keyring, after).await?;
-        after = values.last().filter(|_| values.len() == STEP).map(|value| value.key.clone());
+        after = values.last().filter(|_| values.len() == BATCH_SIZE).map(|value| value.key.clone());
         let mut replacements = Vec::with_capacity(values.len());
         for SealedValue { key, id, sealed } in values {
             let data = column.associated_data(&id);

@@ -119,8 +119,8 @@ fn statements_are_logged_only_at_trace_or_on_request() {
             tracing::warn!(target: "sqlx_core::pool::inner", "connection");
             tracing::debug!(target: "rdev_webhooks_app", "ours");
         });
-        let told: Vec<_> = output.lines().filter_map(|line| line.rsplit(' ').next()).collect();
-        assert_eq!(told, expected, "{filter}: {output}");
+        let reported: Vec<_> = output.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(reported, expected, "{filter}: {output}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
-use rdev_webhooks_domain::statistics::{StatisticsWindow, Sums};
+use rdev_webhooks_domain::statistics::{Counters, StatisticsWindow};
 use rdev_webhooks_domain::{Access, Settlement, Timestamp, WebhookId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -63,22 +63,22 @@ pub struct StatisticsTask {
 /// The counters that are not stored yet.
 #[derive(Default)]
 struct Buffer {
-    sums: Mutex<HashMap<WebhookId, Sums>>,
+    sums: Mutex<HashMap<WebhookId, Counters>>,
     /// Notified when the first counter is added.
     first_counter: Notify,
 }
 
 impl Buffer {
-    fn lock(&self) -> MutexGuard<'_, HashMap<WebhookId, Sums>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WebhookId, Counters>> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a count to a webhook's counters.
-    fn count(&self, webhook: WebhookId, count: impl FnOnce(&mut Sums)) {
+    fn count(&self, webhook: WebhookId, count: impl FnOnce(&mut Counters)) {
         self.count_all([(webhook, count)]);
     }
 
-    fn count_all<F: FnOnce(&mut Sums)>(&self, counts: impl IntoIterator<Item = (WebhookId, F)>) {
+    fn count_all<F: FnOnce(&mut Counters)>(&self, counts: impl IntoIterator<Item = (WebhookId, F)>) {
         let mut sums = self.lock();
         let was_empty = sums.is_empty();
         for (webhook, count) in counts {
@@ -108,14 +108,14 @@ impl Statistics {
 
     /// Counts settlements, each with its webhook.
     pub(crate) fn settled<'a>(&self, settlements: impl Iterator<Item = (WebhookId, &'a Settlement)>) {
-        let counts =
-            settlements.map(|(webhook, settlement)| (webhook, |sums: &mut Sums| sums.settled(settlement)));
+        let counts = settlements
+            .map(|(webhook, settlement)| (webhook, |sums: &mut Counters| sums.settled(settlement)));
         self.buffer.count_all(counts);
     }
 
     /// Counts an abandoned attempt.
     pub(crate) fn abandoned(&self, webhook: WebhookId) {
-        self.buffer.count(webhook, Sums::abandoned);
+        self.buffer.count(webhook, Counters::abandoned);
     }
 
     /// Counts a delivery that was cancelled on request.
@@ -177,7 +177,7 @@ impl StatisticsTask {
                     tracing::debug!("statistics not stored yet; will retry");
                     let waiting = sums.into_iter().chain(batch);
                     self.buffer.count_all(
-                        waiting.map(|(webhook, more)| (webhook, move |sums: &mut Sums| sums.add(&more))),
+                        waiting.map(|(webhook, more)| (webhook, move |sums: &mut Counters| sums.add(&more))),
                     );
                     return false;
                 }

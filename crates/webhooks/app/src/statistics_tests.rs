@@ -8,14 +8,14 @@ use super::*;
 /// Stores what it receives, except for the given refusals.
 #[derive(Default)]
 struct Repository {
-    stored: Mutex<Vec<(WebhookId, Sums)>>,
+    stored: Mutex<Vec<(WebhookId, Counters)>>,
     refusals: Mutex<Vec<StoreError>>,
     changed: Notify,
 }
 
 #[async_trait]
 impl StatisticsRepository for Repository {
-    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+    async fn add(&self, sums: &[(WebhookId, Counters)]) -> Result<(), StoreError> {
         self.changed.notify_one();
         if let Some(refusal) = self.refusals.lock().unwrap().pop() {
             return Err(refusal);

@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::dns::SystemNames;
 use crate::fault::fault;
-use crate::lanes::{Answered, Lane, Lanes};
 use crate::look_up::{LookUp, LookUpError};
+use crate::resolver_pools::{Answered, ResolverPool, ResolverPools};
 use crate::{Deadline, Purpose, Resolve, ResolveError};
 
 /// The time within which an answer counts as prompt. After that, the resolver itself is checked, and the name
 /// does not count as one that is answered promptly.
-const PROMPT: Duration = Duration::from_millis(500);
+const MAX_PROMPT_WAIT: Duration = Duration::from_millis(500);
 /// Time limit of the query that checks the resolver, whose answer it always knows.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -37,7 +37,7 @@ pub struct SystemResolver {
 
 struct Inner {
     names: Arc<dyn LookUp>,
-    lanes: Lanes,
+    pools: ResolverPools,
     answered: Mutex<Answered>,
     under_way: Mutex<UnderWay>,
     health: Health,
@@ -51,7 +51,7 @@ enum State {
     Done(Result<Vec<IpAddr>, ResolveError>),
 }
 
-type UnderWay = HashMap<(Lane, Box<str>), watch::Receiver<State>>;
+type UnderWay = HashMap<(ResolverPool, Box<str>), watch::Receiver<State>>;
 
 impl SystemResolver {
     /// Creates a resolver that runs at most about `look_ups` look-ups concurrently.
@@ -63,7 +63,7 @@ impl SystemResolver {
     fn with(names: Arc<dyn LookUp>, look_ups: usize) -> Self {
         let inner = Inner {
             names,
-            lanes: Lanes::new(look_ups),
+            pools: ResolverPools::new(look_ups),
             answered: Mutex::default(),
             under_way: Mutex::default(),
             health: Health::new(),
@@ -71,18 +71,18 @@ impl SystemResolver {
         Self { inner: Arc::new(inner) }
     }
 
-    fn lane(&self, name: &str, purpose: Purpose) -> Lane {
+    fn pool(&self, name: &str, purpose: Purpose) -> ResolverPool {
         match purpose {
-            Purpose::Delivery if lock(&self.inner.answered).knows(name) => Lane::Answered,
-            Purpose::Delivery => Lane::Other,
-            Purpose::DestinationCheck => Lane::DestinationCheck,
-            Purpose::EgressProxy => Lane::EgressProxy,
+            Purpose::Delivery if lock(&self.inner.answered).knows(name) => ResolverPool::Answered,
+            Purpose::Delivery => ResolverPool::Other,
+            Purpose::DestinationCheck => ResolverPool::DestinationCheck,
+            Purpose::EgressProxy => ResolverPool::EgressProxy,
         }
     }
 
     /// Joins the look-up of this name, or begins one.
     fn join(&self, name: &str, purpose: Purpose) -> watch::Receiver<State> {
-        let key = (self.lane(name, purpose), Box::from(name));
+        let key = (self.pool(name, purpose), Box::from(name));
         let mut under_way = lock(&self.inner.under_way);
         if let Some(state) = under_way.get(&key) {
             return state.clone();
@@ -94,10 +94,10 @@ impl SystemResolver {
         receiver
     }
 
-    async fn run(self, key: (Lane, Box<str>), sender: watch::Sender<State>) {
+    async fn run(self, key: (ResolverPool, Box<str>), sender: watch::Sender<State>) {
         let inner = &*self.inner;
-        let (lane, name) = &key;
-        let Ok(mut permit) = Arc::clone(inner.lanes.get(*lane)).acquire_owned().await else {
+        let (pool, name) = &key;
+        let Ok(mut permit) = Arc::clone(inner.pools.get(*pool)).acquire_owned().await else {
             return; // The semaphore is never closed.
         };
         {
@@ -111,7 +111,7 @@ impl SystemResolver {
         sender.send_replace(State::Started);
         let started = Instant::now();
         let mut looking_up = pin!(inner.names.look_up(name));
-        let ended = match timeout(PROMPT, &mut looking_up).await {
+        let ended = match timeout(MAX_PROMPT_WAIT, &mut looking_up).await {
             Ok(ended) => {
                 let found = matches!(&ended, Ok(addresses) if !addresses.is_empty());
                 lock(&inner.answered).note(name, found);
@@ -119,7 +119,7 @@ impl SystemResolver {
             }
             Err(_) => {
                 lock(&inner.answered).note(name, false);
-                if let Ok(other) = Arc::clone(&inner.lanes.overdue).try_acquire_owned() {
+                if let Ok(other) = Arc::clone(&inner.pools.overdue).try_acquire_owned() {
                     permit = other;
                 }
                 let mut probing = pin!(inner.health.probe(&*inner.names, started));
@@ -186,7 +186,7 @@ impl Resolve for SystemResolver {
     }
 
     fn is_silent(&self, since: Instant) -> bool {
-        since.elapsed() > PROMPT && !self.inner.health.has_answered_since(since)
+        since.elapsed() > MAX_PROMPT_WAIT && !self.inner.health.has_answered_since(since)
     }
 }
 

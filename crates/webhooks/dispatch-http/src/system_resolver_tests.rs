@@ -12,7 +12,7 @@ use crate::Purpose::{Delivery, DestinationCheck, EgressProxy};
 
 const ANSWER: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 const LOOK_UPS: usize = 64;
-/// More look-ups than all lanes can run.
+/// More look-ups than all pools can run.
 const MANY: usize = 300;
 
 /// Scripted names.
@@ -93,8 +93,8 @@ async fn concurrent_callers_for_a_name_share_one_look_up() {
 async fn a_look_up_without_a_waiting_caller_is_not_begun() {
     let script = Script::new();
     let resolver = script.resolver();
-    let lane = resolver.inner.lanes.get(Lane::Other);
-    let held = lane.acquire_many(u32::try_from(lane.available_permits()).unwrap()).await.unwrap();
+    let pool = resolver.inner.pools.get(ResolverPool::Other);
+    let held = pool.acquire_many(u32::try_from(pool.available_permits()).unwrap()).await.unwrap();
     drop(resolver.join("a.example", Delivery));
     drop(held);
     while !lock(&resolver.inner.under_way).is_empty() {
@@ -112,7 +112,7 @@ async fn unanswered_names_delay_only_each_other() {
     lock(&script.dead).extend(names.iter().cloned());
     let waiting: Vec<_> = names.iter().map(|name| resolver.join(name, Delivery)).collect();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(resolver.inner.lanes.get(Lane::Other).available_permits(), 0);
+    assert_eq!(resolver.inner.pools.get(ResolverPool::Other).available_permits(), 0);
     let began = Instant::now();
     assert_eq!(resolve(&resolver, "good.example", Delivery).await.unwrap(), ANSWER);
     assert_eq!(resolve(&resolver, "new.example", DestinationCheck).await.unwrap(), ANSWER);
@@ -133,7 +133,7 @@ async fn a_new_name_is_looked_up_beside_unanswered_ones() {
     tokio::task::yield_now().await;
     let began = Instant::now();
     assert_eq!(resolve(&resolver, "good.example", Delivery).await.unwrap(), ANSWER);
-    assert!(began.elapsed() <= 2 * PROMPT, "{:?}", began.elapsed());
+    assert!(began.elapsed() <= 2 * MAX_PROMPT_WAIT, "{:?}", began.elapsed());
     drop(waiting);
 }
 
@@ -141,8 +141,8 @@ async fn a_new_name_is_looked_up_beside_unanswered_ones() {
 async fn a_wait_for_a_place_among_the_look_ups_is_a_local_fault() {
     let script = Script::new();
     let resolver = script.resolver();
-    let lane = resolver.inner.lanes.get(Lane::Other);
-    let _held = lane.acquire_many(u32::try_from(lane.available_permits()).unwrap()).await.unwrap();
+    let pool = resolver.inner.pools.get(ResolverPool::Other);
+    let _held = pool.acquire_many(u32::try_from(pool.available_permits()).unwrap()).await.unwrap();
     let error = resolve(&resolver, "a.example", Delivery).await.unwrap_err();
     assert!(matches!(error, ResolveError::Local(LocalFault { cause: LocalCause::Capacity, .. })), "{error}");
 }
@@ -157,7 +157,7 @@ async fn failing_servers_of_a_name_differ_from_a_failing_resolver() {
     let error = resolve(&resolver, "none.example", Delivery).await.unwrap_err();
     assert_eq!(error, ResolveError::Name("the name does not exist".to_owned()));
 
-    tokio::time::sleep(PROMPT).await;
+    tokio::time::sleep(MAX_PROMPT_WAIT).await;
     script.is_alive.store(false, Ordering::SeqCst);
     let error = resolve(&resolver, "failing.example", Delivery).await.unwrap_err();
     assert!(matches!(error, ResolveError::Local(LocalFault { cause: LocalCause::Resolver, .. })), "{error}");
@@ -180,7 +180,7 @@ async fn a_silent_resolver_differs_from_a_silent_name() {
         let began = Instant::now();
         let waiting = resolver.join("dead.example", Delivery);
         assert!(!resolver.is_silent(began), "the resolver has not been silent for long enough");
-        tokio::time::sleep(2 * PROMPT).await;
+        tokio::time::sleep(2 * MAX_PROMPT_WAIT).await;
         assert_eq!(resolver.is_silent(began), !is_alive);
         drop(waiting);
         lock(&resolver.inner.under_way).clear();

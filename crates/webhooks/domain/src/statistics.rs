@@ -14,7 +14,7 @@ use crate::{Attempt, DeliveryId, FailureClass, Settled, Settlement, Timestamp, T
 
 /// The results of deliveries and attempts over some time. The default is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct Counters {
     /// The deliveries that succeeded. A redelivered delivery counts each time it ends.
     pub succeeded: u64,
     /// The deliveries that failed.
@@ -32,7 +32,7 @@ pub struct Sums {
     pub time_to_success: Histogram,
 }
 
-impl Sums {
+impl Counters {
     /// Counts a settlement that a worker has recorded.
     pub fn settled(&mut self, settlement: &Settlement) {
         match settlement.settled {
@@ -268,7 +268,7 @@ pub struct Statistics {
     /// The covered time.
     pub span: Span,
     /// The sums over that time.
-    pub sums: Sums,
+    pub sums: Counters,
     /// The unfinished deliveries.
     pub backlog: Backlog,
 }

@@ -27,7 +27,7 @@ fn answered(status: u16) -> AttemptOutcome {
 
 #[test]
 fn every_settlement_is_counted() {
-    let mut sums = Sums::default();
+    let mut sums = Counters::default();
     let retry = Settled::RetryAfter(Duration::ZERO);
     sums.settled(&settlement(retry, 1, Trigger::Automatic, answered(500)));
     sums.settled(&settlement(retry, 2, Trigger::Automatic, AttemptOutcome::failed(FailureClass::Dns, "")));
@@ -51,7 +51,7 @@ fn every_settlement_is_counted() {
 
 #[test]
 fn sums_add_up_and_their_counts_round_trip() {
-    let mut one = Sums { cancelled: 1, ..Sums::default() };
+    let mut one = Counters { cancelled: 1, ..Counters::default() };
     one.settled(&settlement(Settled::Succeeded, 1, Trigger::Automatic, answered(200)));
     let mut both = one.clone();
     both.add(&one);
@@ -59,7 +59,7 @@ fn sums_add_up_and_their_counts_round_trip() {
     assert_eq!((both.latency.total(), both.time_to_success.total()), (2, 2));
     assert_eq!(AttemptCounts::from_counts(both.attempts.counts()), both.attempts);
     assert_eq!(AttemptCounts::from_counts([3]).total(), 3);
-    assert_eq!(Sums::default().success_rate(), None);
+    assert_eq!(Counters::default().success_rate(), None);
 }
 
 #[test]

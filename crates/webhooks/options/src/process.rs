@@ -231,9 +231,9 @@ async fn serve_until_stopped(
     // Ends with this function.
     let mut measuring = JoinSet::new();
     measuring.spawn(metrics.upkeep());
-    let (told, stopping) = (shutdown.stopping(), system.stopping());
+    let (stop_requested, stopping) = (shutdown.stopping(), system.stopping());
     measuring.spawn(async move {
-        told.cancelled().await;
+        stop_requested.cancelled().await;
         stopping.cancel();
     });
     let drain_timeout = shutdown.drain_timeout();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
-    AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
+    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow,
 };
 use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::PgConnection;
@@ -22,7 +22,7 @@ const STEP: i64 = 10_000;
 #[async_trait]
 impl StatisticsRepository for PostgresStore {
     /// Like claims, does not wait for the disk: a crash of the server loses the sums of the last moment.
-    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+    async fn add(&self, sums: &[(WebhookId, Counters)]) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
         }
@@ -104,7 +104,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of<'a>(sums: impl Iterator<Item = &'a (WebhookId, Sums)>) -> Self {
+    fn of<'a>(sums: impl Iterator<Item = &'a (WebhookId, Counters)>) -> Self {
         let mut columns = Self::default();
         for (webhook, sums) in sums {
             columns.webhook.push(webhook.as_uuid());
@@ -156,7 +156,7 @@ async fn add(conn: &mut PgConnection, columns: &Columns, widths: &[i32]) -> Resu
     Ok(())
 }
 
-async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums, sqlx::Error> {
+async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Counters, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT succeeded, failed, cancelled, retries, attempts, latency, time_to_success
          FROM rdev_webhooks.statistics
@@ -167,9 +167,9 @@ async fn sums(conn: &mut PgConnection, webhook: Uuid, span: Span) -> Result<Sums
     )
     .fetch_all(conn)
     .await?;
-    let mut sums = Sums::default();
+    let mut sums = Counters::default();
     for row in rows {
-        sums.add(&Sums {
+        sums.add(&Counters {
             succeeded: to_u64(row.succeeded),
             failed: to_u64(row.failed),
             cancelled: to_u64(row.cancelled),

@@ -93,7 +93,7 @@ pub(crate) fn spawn(
     // The server process of this process's notifying connection, whose notifications are ignored.
     let own = Arc::new(AtomicU32::new(0));
     tasks.spawn(listen(Arc::clone(wakeups), server, Arc::clone(&own), stop.clone()));
-    tasks.spawn(stop.clone().run_until_cancelled_owned(tell(Arc::clone(wakeups), pool, own)));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(notify_others(Arc::clone(wakeups), pool, own)));
 }
 
 /// Listens until stopped, on one connection after the other.
@@ -134,8 +134,8 @@ async fn listen_once(
     wakeups.wake_here();
     loop {
         match tokio::time::timeout(TEST_AFTER, listener.try_recv()).await {
-            Ok(told) => match told? {
-                Some(told) if told.process_id() == own.load(Ordering::Relaxed) => {}
+            Ok(notification) => match notification? {
+                Some(notification) if notification.process_id() == own.load(Ordering::Relaxed) => {}
                 Some(_) => wakeups.wake_here(),
                 None => return Ok(()),
             },
@@ -149,11 +149,11 @@ async fn listen_once(
     }
 }
 
-async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
+async fn notify_others(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
     loop {
         wakeups.elsewhere.notified().await;
         let deliveries = wakeups.deliveries.swap(0, Ordering::AcqRel);
-        let told = pool
+        let notification = pool
             .run(async |conn| {
                 // One round trip: the pid belongs to the connection, which may have been replaced.
                 let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid() FROM pg_notify($1, '')")
@@ -164,7 +164,7 @@ async fn tell(wakeups: Arc<Wakeups>, pool: Pool, own: Arc<AtomicU32>) {
                 Ok(())
             })
             .await;
-        if let Err(error) = told {
+        if let Err(error) = notification {
             tracing::debug!(%error, "cannot notify other processes of new work; they poll");
         }
         tokio::time::sleep(if deliveries < LOAD { TELL_EVERY } else { TELL_EVERY_UNDER_LOAD }).await;

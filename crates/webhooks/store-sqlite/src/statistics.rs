@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
 use rdev_webhooks_domain::statistics::{
-    AttemptCounts, Backlog, Bucket, Histogram, Span, Statistics, StatisticsWindow, Sums,
+    AttemptCounts, Backlog, Bucket, Counters, Histogram, Span, Statistics, StatisticsWindow,
 };
 use rdev_webhooks_domain::{Access, DeliveryId, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
@@ -22,7 +22,7 @@ const FORGET_STEP: i64 = 2_000;
 
 #[async_trait]
 impl StatisticsRepository for SqliteStore {
-    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+    async fn add(&self, sums: &[(WebhookId, Counters)]) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
         }
@@ -80,12 +80,12 @@ struct SumsRow {
 }
 
 impl SumsRow {
-    fn sums(self, webhook: WebhookId) -> Result<Sums, StoreError> {
+    fn sums(self, webhook: WebhookId) -> Result<Counters, StoreError> {
         let row = Row { table: TABLE, id: &webhook };
         let counts = |column, text: &str| -> Result<Vec<u64>, StoreError> {
             serde_json::from_str(text).map_err(|error| row.corrupt(column, error))
         };
-        Ok(Sums {
+        Ok(Counters {
             succeeded: row.number("succeeded", self.succeeded)?,
             failed: row.number("failed", self.failed)?,
             cancelled: row.number("cancelled", self.cancelled)?,
@@ -103,7 +103,7 @@ async fn add(
     webhook: WebhookId,
     bucket: Bucket,
     at: Timestamp,
-    sums: &Sums,
+    sums: &Counters,
 ) -> Result<(), DbError> {
     let (id, seconds, at) = (webhook.as_uuid().as_bytes().to_vec(), bucket.seconds(), micros(at));
     let known = sqlx::query_as!(
@@ -145,7 +145,7 @@ async fn add(
     Ok(())
 }
 
-async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Sums, DbError> {
+async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Result<Counters, DbError> {
     let (id, seconds, since) =
         (webhook.as_uuid().as_bytes().to_vec(), span.bucket.seconds(), micros(span.since));
     let rows = sqlx::query_as!(
@@ -158,7 +158,7 @@ async fn sums(conn: &mut SqliteConnection, webhook: WebhookId, span: Span) -> Re
     )
     .fetch_all(conn)
     .await?;
-    let mut sums = Sums::default();
+    let mut sums = Counters::default();
     for row in rows {
         sums.add(&row.sums(webhook)?);
     }

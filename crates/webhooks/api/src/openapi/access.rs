@@ -27,8 +27,8 @@ pub(super) fn describe(operation: &mut Operation) {
     };
     let key = is_guarded(operation).then(|| SecurityRequirement::new(API_KEY, Vec::<String>::new()));
     operation.security = Some(key.into_iter().collect());
-    let told = operation.description.take().into_iter().chain([sentence]);
-    operation.description = Some(told.collect::<Vec<_>>().join("\n\n"));
+    let parts = operation.description.take().into_iter().chain([sentence]);
+    operation.description = Some(parts.collect::<Vec<_>>().join("\n\n"));
 }
 
 /// Returns the scope that a handler names.

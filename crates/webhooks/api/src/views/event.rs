@@ -111,10 +111,10 @@ pub(crate) enum Today {
 }
 
 fn undelivered_reason(record: &EventRecord, today: Today) -> Option<&'static str> {
-    (record.deliveries.total() == 0).then(|| nobody(&record.event.event_type, today))
+    (record.deliveries.total() == 0).then(|| reason_without_receivers(&record.event.event_type, today))
 }
 
-fn nobody(event_type: &EventType, today: Today) -> &'static str {
+fn reason_without_receivers(event_type: &EventType, today: Today) -> &'static str {
     if event_type.as_str() == builtin::WEBHOOK_TEST {
         return "The tested webhook was disabled or deleted when this event was accepted.";
     }

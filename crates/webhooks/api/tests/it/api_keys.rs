@@ -195,10 +195,10 @@ async fn the_last_use_is_recorded() {
     let used = scene.clock.now();
     with(&scene, &key, "GET", "/webhooks", "").await.expect(200);
     let path = format!("/api-keys/{id}");
-    let told = async {
+    let reported = async {
         while scene.get(&path).await.json()["last_used_at"] != used.to_string() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(5), told).await.expect("the use was not recorded");
+    tokio::time::timeout(Duration::from_secs(5), reported).await.expect("the use was not recorded");
 }

@@ -20,7 +20,7 @@ async fn order(scene: &Scene) {
 async fn built_in_types_are_listed_by_name() {
     let scene = Scene::new();
     let listed = scene.get("/event-types").await.expect(200).json();
-    let told: Vec<_> = listed["data"]
+    let reported: Vec<_> = listed["data"]
         .as_array()
         .unwrap()
         .iter()
@@ -32,7 +32,7 @@ async fn built_in_types_are_listed_by_name() {
         ("command.started", "built_in"),
         ("webhook.disabled", "operational"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     let one = scene.get("/event-types/command.failed").await.expect(200).json();
     assert_eq!(one, listed["data"][1]);
     let expected = json!({

@@ -204,9 +204,9 @@ async fn a_key_expires_after_a_day() {
     scene.clock.advance(DAY - LEASE);
     assert_again(&first, &scene.post_once("k", "/webhooks", WEBHOOK).await);
     scene.clock.advance(LEASE);
-    let anew = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
-    assert_ne!(anew.json()["id"], first.json()["id"]);
-    assert_ne!(anew.json()["secret"], first.json()["secret"]);
+    let again = scene.post_once("k", "/webhooks", WEBHOOK).await.expect(201);
+    assert_ne!(again.json()["id"], first.json()["id"]);
+    assert_ne!(again.json()["secret"], first.json()["secret"]);
 }
 
 #[tokio::test]

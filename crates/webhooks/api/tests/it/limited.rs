@@ -202,6 +202,6 @@ async fn a_stored_event_is_202_even_if_its_deliveries_cannot_be_counted() {
     }
     let batch = json!({"events": [event, {"event": "command.completed", "data": {"project": "b"}}]});
     let accepted = world.send("POST", "/events/batch", &batch).await.expect(202).json();
-    let told = [&accepted["events"][0]["deliveries"], &accepted["events"][1]["deliveries"]];
-    assert_eq!(told, [2, 1]);
+    let reported = [&accepted["events"][0]["deliveries"], &accepted["events"][1]["deliveries"]];
+    assert_eq!(reported, [2, 1]);
 }

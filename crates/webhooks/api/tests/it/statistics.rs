@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::{Clock, StatisticsRepository};
-use rdev_webhooks_domain::statistics::Sums;
+use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{Attempt, HealthEffect, LeaseRef, Settled, Settlement};
 use rdev_webhooks_testkit::samples;
 use serde_json::json;
@@ -18,7 +18,7 @@ impl Scene {
         let now = self.clock.now();
         let delivery = rdev_webhooks_domain::DeliveryId::from_parts(now, [1; 10]);
         let lease = LeaseRef { delivery, token: samples::token(&*self.entropy) };
-        let mut sums = Sums::default();
+        let mut sums = Counters::default();
         for (n, (settled, status)) in (1_u32..).zip(attempts) {
             let attempt =
                 Attempt { duration: Duration::from_millis(100), ..samples::attempt(n, now, *status) };
@@ -119,12 +119,12 @@ async fn a_project_scoped_key_sees_statistics_since_the_webhooks_last_change() {
     let path = format!("/webhooks/{webhook}");
     scene.json("PATCH", &path, r#"{"projects":["one"]}"#).await.expect(200);
     scene.add_sums(&webhook, &[(Settled::Succeeded, 200)]).await;
-    let told = read(&webhook).await.expect(200).json();
+    let reported = read(&webhook).await.expect(200).json();
     assert_eq!(
-        told["deliveries"]["succeeded"], 0,
+        reported["deliveries"]["succeeded"], 0,
         "counts from before the change may be of the other project"
     );
-    assert_eq!(told["pending"]["count"], 1);
+    assert_eq!(reported["pending"]["count"], 1);
     scene.clock.advance(Duration::from_secs(10 * 60));
     scene.add_sums(&webhook, &[(Settled::Succeeded, 200)]).await;
     assert_eq!(read(&webhook).await.expect(200).json()["deliveries"]["succeeded"], 1);

@@ -134,12 +134,12 @@ async fn a_reconnecting_client_misses_nothing() {
         scene.clock.advance(Duration::from_millis(1));
     }
     let mut stream = scene.stream("", &[("last-event-id", &last.id)]).await;
-    let mut told = std::collections::BTreeMap::new();
-    while told.len() < 601 {
+    let mut reported = std::collections::BTreeMap::new();
+    while reported.len() < 601 {
         let event = stream.event().await;
-        told.insert(event.data["id"].as_str().unwrap().to_owned(), event.status().to_owned());
+        reported.insert(event.data["id"].as_str().unwrap().to_owned(), event.status().to_owned());
     }
-    let count = |status: &str| told.values().filter(|told| *told == status).count();
+    let count = |status: &str| reported.values().filter(|reported| *reported == status).count();
     assert_eq!((count("failed"), count("succeeded"), count("pending")), (1, 300, 300));
     // The stream continues with later changes.
     scene.settle(&webhook, Settled::Succeeded, 200).await;
@@ -169,8 +169,11 @@ async fn a_stream_accepts_the_filters_of_a_list() {
     assert_eq!(one.event().await.data["webhook_id"], webhooks[1].as_str());
     project.event().await;
     scene.settle(&webhooks[0], Settled::Succeeded, 200).await;
-    let told = ended.event().await;
-    assert_eq!((told.status(), &told.data["webhook_id"]), ("succeeded", &Value::from(webhooks[0].as_str())));
+    let reported = ended.event().await;
+    assert_eq!(
+        (reported.status(), &reported.data["webhook_id"]),
+        ("succeeded", &Value::from(webhooks[0].as_str()))
+    );
     for query in ["?status=done", "?webhook=evt_1", "?since=2025-01-01T00:00:00Z", "?limit=1"] {
         scene.get(&format!("/events/stream{query}")).await.expect(422);
     }
@@ -322,8 +325,11 @@ async fn a_project_scoped_key_sees_only_its_own_deliveries() {
         scene.clock.advance(Duration::from_millis(1));
     }
     for _ in 0..2 {
-        let told = stream.event().await;
-        assert_eq!((&told.data["webhook_id"], &told.data["project"]), (&own.as_str().into(), &"one".into()));
+        let reported = stream.event().await;
+        assert_eq!(
+            (&reported.data["webhook_id"], &reported.data["project"]),
+            (&own.as_str().into(), &"one".into())
+        );
     }
     assert!(stream.block().await.unwrap().starts_with(": keep-alive"));
 

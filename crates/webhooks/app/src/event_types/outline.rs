@@ -51,31 +51,31 @@ impl Outline {
     /// Visits every part of a schema. A schema that has violations of form, too, is visited as far as it
     /// makes sense.
     pub(super) fn new(schema: &Value) -> Self {
-        let mut survey = Survey::new(schema);
-        survey.part(schema, String::new());
-        while let Some(next) = survey.ahead.pop_front() {
-            survey.visit(next);
+        let mut walk = Walk::new(schema);
+        walk.part(schema, String::new());
+        while let Some(next) = walk.ahead.pop_front() {
+            walk.visit(next);
         }
-        survey.resolve_anchors();
-        let count = survey.pattern_count;
+        walk.resolve_anchors();
+        let count = walk.pattern_count;
         if count > MAX_PATTERNS {
-            survey.violation("", format!("contains {count} patterns; at most {MAX_PATTERNS} are allowed"));
+            walk.violation("", format!("contains {count} patterns; at most {MAX_PATTERNS} are allowed"));
         }
-        if survey.pattern_bytes > pattern::MAX_BYTES {
-            survey.violation("", "contains patterns that take too much memory together");
+        if walk.pattern_bytes > pattern::MAX_BYTES {
+            walk.violation("", "contains patterns that take too much memory together");
         }
-        let (pattern_bytes, has_large_pattern) = (survey.pattern_bytes, survey.has_large_pattern);
-        let counted = effort::visits(&survey.parts, |part| part.own).and_then(|visits| {
-            let steps = effort::visits(&survey.parts, |part| part.own + part.patterns)?;
+        let (pattern_bytes, has_large_pattern) = (walk.pattern_bytes, walk.has_large_pattern);
+        let counted = effort::visits(&walk.parts, |part| part.own).and_then(|visits| {
+            let steps = effort::visits(&walk.parts, |part| part.own + part.patterns)?;
             Ok((visits, steps))
         });
-        let mut violations = survey.violations;
+        let mut violations = walk.violations;
         let (visits, steps) = match counted {
             Ok(counted) => counted,
             Err((part, reason)) => {
                 // With other violations the count may be wrong because of them.
                 if violations.is_empty() {
-                    let pointer = survey.places.swap_remove(part);
+                    let pointer = walk.places.swap_remove(part);
                     violations.push(SchemaViolation { pointer, detail: reason.to_owned() });
                 }
                 (0, 0)
@@ -86,7 +86,7 @@ impl Outline {
 }
 
 /// The state of a visit of a schema.
-struct Survey<'a> {
+struct Walk<'a> {
     root: &'a Value,
     parts: Vec<Part>,
     /// The JSON pointer of each part.
@@ -104,7 +104,7 @@ struct Survey<'a> {
     violations: Vec<SchemaViolation>,
 }
 
-impl<'a> Survey<'a> {
+impl<'a> Walk<'a> {
     fn new(root: &'a Value) -> Self {
         Self {
             root,

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use rdev_webhooks_app::deliver::WorkerOptions;
-use rdev_webhooks_domain::statistics::{StatisticsWindow, Sums};
+use rdev_webhooks_domain::statistics::{Counters, StatisticsWindow};
 use rdev_webhooks_domain::{Access, DeliveryStatus, FailureClass, WebhookId};
 
 use crate::support::{Answer, World, pass};
 
-async fn sums(world: &World, webhook: WebhookId) -> Sums {
+async fn sums(world: &World, webhook: WebhookId) -> Counters {
     world.statistics.read(Access::everything(), webhook, StatisticsWindow::DAY, None).await.unwrap().sums
 }
 

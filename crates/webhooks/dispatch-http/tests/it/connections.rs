@@ -110,12 +110,12 @@ async fn a_connection_that_is_too_old_is_not_used_again() {
 
 /// Serves until the connection is closed, and reports that.
 async fn watched() -> (Receiver, mpsc::UnboundedReceiver<()>) {
-    let (told, closed) = mpsc::unbounded_channel();
+    let (sender, closed) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |peer| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             friendly(peer).await;
-            let _ = told.send(());
+            let _ = sender.send(());
         }
     })
     .await;
@@ -348,13 +348,13 @@ async fn a_stream_that_may_have_been_processed_is_not_sent_again() {
 async fn a_flood_of_frames_ends_the_connection() {
     for (kind, payload) in [(PING, &b"12345678"[..]), (SETTINGS, b""), (0xfa, b"")] {
         let authority = Authority::new();
-        let (told, mut closed) = mpsc::unbounded_channel();
+        let (sender, mut closed) = mpsc::unbounded_channel();
         let receiver = frames(&authority, move |mut frames, _| {
-            let told = told.clone();
+            let sender = sender.clone();
             async move {
                 frames.request().await.unwrap();
                 while frames.send(kind, 0, 0, payload).await {}
-                told.send(()).unwrap();
+                sender.send(()).unwrap();
             }
         })
         .await;
@@ -369,13 +369,13 @@ async fn a_flood_of_frames_ends_the_connection() {
 #[tokio::test]
 async fn a_connection_whose_only_request_timed_out_is_closed() {
     let authority = Authority::new();
-    let (told, mut closed) = mpsc::unbounded_channel();
+    let (sender, mut closed) = mpsc::unbounded_channel();
     let receiver = frames(&authority, move |mut frames, _| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             frames.request().await.unwrap();
             assert_eq!(frames.request().await, None);
-            told.send(()).unwrap();
+            sender.send(()).unwrap();
         }
     })
     .await;

@@ -45,14 +45,14 @@ async fn an_endless_body_is_truncated_and_its_connection_dropped() {
         b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffff\r\n",
     ] {
-        let (told, mut cut_off) = mpsc::unbounded_channel();
+        let (sender, mut cut_off) = mpsc::unbounded_channel();
         let receiver = Receiver::start(move |mut peer| {
-            let told = told.clone();
+            let sender = sender.clone();
             async move {
                 peer.request().await.unwrap();
                 peer.send(head).await;
                 while peer.send(&[b'x'; 65_536]).await {}
-                told.send(()).unwrap();
+                sender.send(()).unwrap();
             }
         })
         .await;
@@ -266,15 +266,15 @@ async fn invalid_chunks_leave_the_result_to_the_status_and_end_the_connection() 
         "5\r\nhelloXX5\r\nworld\r\n",
         "-5\r\nhello\r\n",
     ] {
-        let (told, mut closed) = mpsc::unbounded_channel();
+        let (sender, mut closed) = mpsc::unbounded_channel();
         let report = deliver(PATIENCE, move |mut peer| {
-            let told = told.clone();
+            let sender = sender.clone();
             async move {
                 peer.request().await.unwrap();
                 peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
                 peer.send(chunks.as_bytes()).await;
                 peer.closed().await;
-                let _ = told.send(());
+                let _ = sender.send(());
             }
         })
         .await;
@@ -317,14 +317,14 @@ async fn a_response_before_the_body_was_read_counts() {
 
 #[tokio::test]
 async fn a_dropped_delivery_ends_its_connection() {
-    let (told, mut events) = mpsc::unbounded_channel();
+    let (sender, mut events) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |mut peer| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             peer.request().await.unwrap();
-            told.send("asked").unwrap();
+            sender.send("asked").unwrap();
             peer.closed().await;
-            told.send("closed").unwrap();
+            sender.send("closed").unwrap();
         }
     })
     .await;

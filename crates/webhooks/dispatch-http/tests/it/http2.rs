@@ -115,9 +115,9 @@ async fn concurrent_first_requests_all_succeed() {
 #[tokio::test]
 async fn an_endless_body_resets_its_stream_and_keeps_the_connection() {
     let authority = Authority::new();
-    let (told, mut resets) = mpsc::unbounded_channel();
+    let (sender, mut resets) = mpsc::unbounded_channel();
     let receiver = receiver(&authority, move |(_, mut respond)| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             let mut stream = respond.send_response(Response::new(()), false).unwrap();
             loop {
@@ -131,7 +131,7 @@ async fn an_endless_body_resets_its_stream_and_keeps_the_connection() {
                     _ => break,
                 }
             }
-            told.send(()).unwrap();
+            sender.send(()).unwrap();
         }
     })
     .await;

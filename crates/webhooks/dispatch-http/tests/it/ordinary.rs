@@ -86,14 +86,14 @@ async fn no_connection_is_reported_twice_when_many_requests_race_for_them() {
 
 #[tokio::test]
 async fn a_connection_that_died_in_the_pool_costs_no_delivery() {
-    let (told, mut closed) = mpsc::unbounded_channel();
+    let (sender, mut closed) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |mut peer| {
-        let told = told.clone();
+        let sender = sender.clone();
         async move {
             peer.request().await.unwrap();
             peer.send(OK).await;
             drop(peer);
-            told.send(()).unwrap();
+            sender.send(()).unwrap();
         }
     })
     .await;

@@ -95,13 +95,13 @@ pub(crate) async fn serve_once(mut tls: TlsStream<TcpStream>) {
 /// Returns a receiver that performs a TLS handshake and answers one request, and the results of the
 /// handshakes.
 async fn receiver(acceptor: TlsAcceptor) -> (Receiver, mpsc::UnboundedReceiver<bool>) {
-    let (told, agreed) = mpsc::unbounded_channel();
+    let (sender, agreed) = mpsc::unbounded_channel();
     let receiver = Receiver::start(move |peer: Peer| {
-        let (acceptor, told) = (acceptor.clone(), told.clone());
+        let (acceptor, sender) = (acceptor.clone(), sender.clone());
         async move {
             let tls = acceptor.accept(peer.stream).await;
             // Not every test listens.
-            let _ = told.send(tls.is_ok());
+            let _ = sender.send(tls.is_ok());
             if let Ok(tls) = tls {
                 serve_once(tls).await;
             }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::statistics::{Statistics, StatisticsWindow, Sums};
+use crate::statistics::{Counters, Statistics, StatisticsWindow};
 use crate::{Access, Timestamp, WebhookId};
 
 /// The stored statistics of deliveries.
@@ -13,7 +13,7 @@ pub trait StatisticsRepository: Send + Sync + 'static {
     ///
     /// 1. MUST add all of them, however many add to the same webhook concurrently.
     ///    (`sums_add_up_and_are_kept_exactly`, `sums_that_are_added_at_once_all_count`)
-    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError>;
+    async fn add(&self, sums: &[(WebhookId, Counters)]) -> Result<(), StoreError>;
 
     /// Returns the statistics of one webhook: the sums over the window's [span](StatisticsWindow::span), by
     /// the store's own time, and the backlog, which contains only events that the caller

@@ -1,7 +1,8 @@
 //! Rotation of the encryption key: the sealed values of a database.
 
 use rdev_keyring::{
-    Keyring, RESEAL_STEP, Replacement, RotationReport, SealError, SealedColumn, SealedStore, SealedValue,
+    Keyring, RESEAL_BATCH_SIZE, Replacement, RotationReport, SealError, SealedColumn, SealedStore,
+    SealedValue,
 };
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::ports::StoreError;
@@ -72,7 +73,7 @@ impl SealedStore for Values<'_> {
         let statement = format!(
             "SELECT {texts}, {column} FROM rdev_webhooks.{table}
              WHERE {column} IS NOT NULL AND substring({column} FROM 2 FOR 4) <> $1 {behind}
-             ORDER BY {columns} LIMIT {RESEAL_STEP}"
+             ORDER BY {columns} LIMIT {RESEAL_BATCH_SIZE}"
         );
         let key_id = keyring.primary_key_id();
         let values = self.0.run(async |conn| {

@@ -190,8 +190,11 @@ async fn a_rotation_without_a_key_names_it_and_keeps_the_old_key_needed() {
     let report = rekey(&url, &keys(&[8, FIRST])).await.unwrap();
     assert!(!report.is_complete());
     assert_eq!(resealed(&report), [("headers", 1), ("secret", 2), ("previous_secret", 1)]);
-    let told = report.to_string();
-    assert!(told.contains(&key(9).id().to_string()) && told.contains("previous_secret: 1 damaged"), "{told}");
+    let reported = report.to_string();
+    assert!(
+        reported.contains(&key(9).id().to_string()) && reported.contains("previous_secret: 1 damaged"),
+        "{reported}"
+    );
     needs(connect(&scene, &[8]).await, FIRST);
 }
 

@@ -169,14 +169,14 @@ async fn the_documented_privileges_suffice_and_a_missing_one_is_named() {
 
     scene.execute("REVOKE UPDATE ON rdev_webhooks.webhooks FROM app").await;
     let another = store.clone();
-    let told = async {
+    let reported = async {
         loop {
             if let Err(error) = another.check().await {
                 return std::error::Error::source(&error).unwrap().to_string();
             }
         }
     };
-    let said = tokio::time::timeout(std::time::Duration::from_secs(15), told).await.unwrap();
+    let said = tokio::time::timeout(std::time::Duration::from_secs(15), reported).await.unwrap();
     assert!(said.contains("lacks a privilege: UPDATE on rdev_webhooks.webhooks"), "{said}");
     assert!(said.contains("GRANT") && said.contains("docs/OPERATING.md"), "{said}");
 }

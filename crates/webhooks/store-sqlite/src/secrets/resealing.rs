@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use rdev_keyring::{
-    Keyring, RESEAL_STEP, Replacement, RotationReport, SealError, SealedColumn, SealedStore, SealedValue,
+    Keyring, RESEAL_BATCH_SIZE, Replacement, RotationReport, SealError, SealedColumn, SealedStore,
+    SealedValue,
 };
 use rdev_webhooks_domain::WebhookId;
 use sqlx::sqlite::SqliteRow;
@@ -91,7 +92,7 @@ impl SealedStore for Values<'_> {
         let statement = format!(
             "SELECT {columns}, {column} FROM webhooks_{table}
              WHERE length({column}) > 0 AND substr({column}, 2, 4) <> ?1 {behind}
-             ORDER BY {columns} LIMIT {RESEAL_STEP}"
+             ORDER BY {columns} LIMIT {RESEAL_BATCH_SIZE}"
         );
         let mut query =
             sqlx::query(AssertSqlSafe(statement)).bind(keyring.primary_key_id().as_bytes().to_vec());

@@ -99,17 +99,17 @@ pub async fn the_feed_tells_what_was_put_back(harness: &dyn Harness) {
     let failed = scene.all_failed(webhook).await;
     let replay = scene.begin(failed).await;
     assert_eq!(scene.replays.advance(replay).await.unwrap().unwrap().queued, 2);
-    let told = scene.changed_since(since).await;
-    assert_eq!((told.len(), told[0]), (3, two));
-    assert!(told.contains(&one) && told.contains(&three), "{told:?}");
+    let reported = scene.changed_since(since).await;
+    assert_eq!((reported.len(), reported[0]), (3, two));
+    assert!(reported.contains(&one) && reported.contains(&three), "{reported:?}");
     let page = scene.changed(ChangePoint::before(since), 2).await;
     assert!(page.has_more);
-    assert_eq!(page.points.iter().map(|point| point.delivery).collect::<Vec<_>>(), told[..2]);
+    assert_eq!(page.points.iter().map(|point| point.delivery).collect::<Vec<_>>(), reported[..2]);
 
     // This holds however long it takes and whatever is pruned meanwhile.
     scene.advance(MINUTE * 60 * 24).await;
     scene.history.prune(30 * DAY).await.unwrap();
-    assert_eq!(scene.changed_since(since).await, told);
+    assert_eq!(scene.changed_since(since).await, reported);
     let again = scene.now().await - MINUTE;
     let mut ended = Vec::new();
     for leased in scene.claim(webhook, 10).await {
@@ -223,10 +223,10 @@ pub async fn the_feed_tells_whose_a_delivery_is(harness: &dyn Harness) {
     let of_all = scene.delivery_in(DeliveryStatus::Succeeded, all).await;
     let unknown = DeliveryId::derive(event.id, all);
 
-    let told = harness.feed().present(&[pending, unknown, cancelled, of_all]).await.unwrap();
-    assert_eq!(told.len(), 3);
+    let reported = harness.feed().present(&[pending, unknown, cancelled, of_all]).await.unwrap();
+    assert_eq!(reported.len(), 3);
     for (id, expected) in [(pending, Some(projects)), (cancelled, None), (of_all, Some(BTreeSet::new()))] {
-        let one = told.iter().find(|one| one.delivery.id == id).unwrap();
+        let one = reported.iter().find(|one| one.delivery.id == id).unwrap();
         assert_eq!(one.delivery, scene.delivery(id).await);
         assert_eq!(one.webhook_projects, expected);
     }

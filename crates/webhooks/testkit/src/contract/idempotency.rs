@@ -126,7 +126,7 @@ pub async fn an_answer_is_remembered_exactly(harness: &dyn Harness) {
     }
 }
 
-/// A different request is told apart from the first one while that is in progress, after it is answered, and
+/// A different request is distinguished from the first one while that is in progress, after it is answered, and
 /// after it is abandoned. The first request continues unaffected.
 pub async fn an_idempotency_key_is_for_one_request(harness: &dyn Harness) {
     let scene = Scene::new(harness);

@@ -14,7 +14,7 @@ use rdev_access::{ApiKey, ApiKeyHash, Fingerprint, Operation, RememberedAnswer};
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::statistics::Sums;
+use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{
     Access, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect, IdempotencyKey,
     NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp,
@@ -238,8 +238,8 @@ fn secrets() -> SigningSecrets {
     SigningSecrets { previous: Some((previous, Timestamp::EPOCH + FOREVER)), ..SigningSecrets::new(secret()) }
 }
 
-fn sums() -> Sums {
-    Sums { succeeded: 5, failed: 7, cancelled: 3, ..Sums::default() }
+fn sums() -> Counters {
+    Counters { succeeded: 5, failed: 7, cancelled: 3, ..Counters::default() }
 }
 
 fn api_key(at: Timestamp) -> (ApiKey, ApiKeyHash) {

@@ -146,7 +146,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
         ..scene.new_event().await
     };
     let answer = |event: &NewEvent, duplicate| (event.id, 1, duplicate);
-    let told = |published: Vec<Published>| -> Vec<_> {
+    let reported = |published: Vec<Published>| -> Vec<_> {
         published.iter().map(|one| (one.id, one.deliveries, one.duplicate)).collect()
     };
 
@@ -156,7 +156,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let batch = [once.clone(), repeat.clone(), plain.clone()];
     let published = scene.events.publish(&batch).await.unwrap();
     let expected = [answer(&once, false), answer(&once, true), answer(&plain, false)];
-    assert_eq!(told(published), expected);
+    assert_eq!(reported(published), expected);
     assert!(scene.events.get(Access::everything(), repeat.id).await.unwrap().is_none());
 
     // A repeat gets the first event's count, although there are more subscribers by now.
@@ -170,7 +170,7 @@ pub async fn publish_takes_a_key_once(harness: &dyn Harness) {
     let fresh = |event: &NewEvent| (event.id, 2, false);
     let repeat_of_a = (of_a.id, 2, true);
     let expected = [answer(&once, true), fresh(&of_a), fresh(&of_b), repeat_of_a, fresh(&other_key)];
-    assert_eq!(told(published), expected);
+    assert_eq!(reported(published), expected);
     assert!(!scene.receivers(once.id).await.contains(&second));
     let all = scene.deliveries(&DeliveryFilter::default()).await;
     assert_eq!(all.len(), 2 + 3 * 2);
@@ -231,8 +231,8 @@ pub async fn publish_takes_an_id_once(harness: &dyn Harness) {
     let fresh = scene.new_event().await;
     let batch = [NewEvent { body: "{}".into(), ..plain.clone() }, fresh.clone(), keyed.clone()];
     let again = scene.events.publish(&batch).await.unwrap();
-    let told: Vec<_> = again.iter().map(|one| (one.id, one.duplicate)).collect();
-    assert_eq!(told, [(plain.id, true), (fresh.id, false), (keyed.id, true)]);
+    let reported: Vec<_> = again.iter().map(|one| (one.id, one.duplicate)).collect();
+    assert_eq!(reported, [(plain.id, true), (fresh.id, false), (keyed.id, true)]);
     for event in [&plain, &keyed] {
         assert_eq!(scene.receivers(event.id).await, [webhook]);
         assert_eq!(
@@ -267,13 +267,13 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
         let total: u32 = counts.iter().sum();
         for limit in [0, 1, total - 1] {
             let outcome = scene.events.publish_within(batch, limit).await.unwrap();
-            let PublishOutcome::TooLarge(told) = outcome else { panic!("{outcome:?} within {limit}") };
+            let PublishOutcome::TooLarge(reported) = outcome else { panic!("{outcome:?} within {limit}") };
             // Beyond the limit, the count may stop.
-            assert_eq!(told.len(), counts.len(), "{told:?}");
-            assert!(told.iter().zip(&counts).all(|(told, count)| told <= count), "{told:?}");
-            assert!(told.iter().sum::<u32>() > limit, "{told:?} within {limit}");
+            assert_eq!(reported.len(), counts.len(), "{reported:?}");
+            assert!(reported.iter().zip(&counts).all(|(reported, count)| reported <= count), "{reported:?}");
+            assert!(reported.iter().sum::<u32>() > limit, "{reported:?} within {limit}");
             if limit == total - 1 {
-                assert_eq!(told, counts);
+                assert_eq!(reported, counts);
             }
             for event in batch {
                 assert!(scene.events.get(Access::everything(), event.id).await.unwrap().is_none());
@@ -284,8 +284,8 @@ pub async fn publish_stores_nothing_over_its_limit(harness: &dyn Harness) {
 
     let outcome = scene.events.publish_within(&mixed, 10).await.unwrap();
     let PublishOutcome::Stored(published) = outcome else { panic!("{outcome:?}") };
-    let told: Vec<_> = published.iter().map(|one| (one.deliveries, one.duplicate)).collect();
-    assert_eq!(told, [(3, false), (3, false), (3, true), (4, false)]);
+    let reported: Vec<_> = published.iter().map(|one| (one.deliveries, one.duplicate)).collect();
+    assert_eq!(reported, [(3, false), (3, false), (3, true), (4, false)]);
     // The key is used already, so the event adds nothing, whatever the limit.
     let again = NewEvent { id: scene.new_event().await.id, ..keyed.clone() };
     let outcome = scene.events.publish_within(&[again], 0).await.unwrap();
@@ -338,8 +338,8 @@ pub async fn publish_counts_the_visible_deliveries(harness: &dyn Harness) {
             event("c", key, limited(&["x"])).await,
         ];
         let published = scene.events.publish(&batch).await.unwrap();
-        let told: Vec<_> = published.iter().map(|one| (one.deliveries, one.visible_deliveries)).collect();
-        assert_eq!(told, [(4, 1), (4, 2), (3, 1), (4, 4), (2, 0)], "{key:?}");
+        let reported: Vec<_> = published.iter().map(|one| (one.deliveries, one.visible_deliveries)).collect();
+        assert_eq!(reported, [(4, 1), (4, 2), (3, 1), (4, 4), (2, 0)], "{key:?}");
     }
     let repeat = event("a", Some("k"), limited(&["a", "b"])).await;
     let published = scene.events.publish(&[repeat]).await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::statistics::{Backlog, Bucket, Statistics, StatisticsWindow, Sums};
+use rdev_webhooks_domain::statistics::{Backlog, Bucket, Counters, Statistics, StatisticsWindow};
 use rdev_webhooks_domain::{
     Access, Attempt, AttemptOutcome, DeliveryId, DeliveryStatus, FailureClass, HealthEffect, LeaseRef,
     NewEvent, Settled, Settlement, Target, WebhookId,
@@ -21,14 +21,14 @@ impl Scene<'_> {
         self.harness.statistics().read(Access::everything(), webhook, window, None).await.unwrap()
     }
 
-    async fn add(&self, webhook: WebhookId, sums: &Sums) {
+    async fn add(&self, webhook: WebhookId, sums: &Counters) {
         self.harness.statistics().add(&[(webhook, sums.clone())]).await.unwrap();
     }
 
     /// Returns sums with a value in each field.
-    async fn sums(&self) -> Sums {
+    async fn sums(&self) -> Counters {
         let now = self.now().await;
-        let mut sums = Sums { cancelled: 3, ..Sums::default() };
+        let mut sums = Counters { cancelled: 3, ..Counters::default() };
         let settled = [Settled::Succeeded, Settled::Succeeded, Settled::RetryAfter(Duration::ZERO)];
         for (settled, millis) in settled.into_iter().zip([1, 20, 900]) {
             let attempt = Attempt {
@@ -56,11 +56,11 @@ pub async fn sums_add_up_and_are_kept_exactly(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let (one, other) = (scene.webhook().await, scene.webhook().await);
     let nothing = scene.statistics(one, "24h").await;
-    assert_eq!((nothing.sums, nothing.backlog), (Sums::default(), Backlog::default()));
+    assert_eq!((nothing.sums, nothing.backlog), (Counters::default(), Backlog::default()));
     assert_near(nothing.span.until, scene.now().await);
 
     let sums = scene.sums().await;
-    let more = Sums { failed: 7, ..Sums::default() };
+    let more = Counters { failed: 7, ..Counters::default() };
     harness.statistics().add(&[]).await.unwrap();
     harness.statistics().add(&[(other, more.clone()), (one, sums.clone())]).await.unwrap();
     assert_eq!(scene.statistics(one, "24h").await.sums, sums);
@@ -109,7 +109,7 @@ pub async fn sums_that_are_added_at_once_all_count(harness: &dyn Harness) {
 pub async fn statistics_cover_their_window(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
-    let sum = |succeeded| Sums { succeeded, ..Sums::default() };
+    let sum = |succeeded| Counters { succeeded, ..Counters::default() };
     scene.add(webhook, &sum(1)).await;
     scene.advance(3 * DAY).await;
     scene.add(webhook, &sum(10)).await;
@@ -163,11 +163,11 @@ pub async fn statistics_tell_of_what_is_unfinished(harness: &dyn Harness) {
     }
 }
 
-/// Sums older than the limit are removed. Of newer sums, the fine buckets are removed after two days.
+/// Counters older than the limit are removed. Of newer sums, the fine buckets are removed after two days.
 pub async fn old_statistics_are_removed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
-    let sum = |succeeded| Sums { succeeded, ..Sums::default() };
+    let sum = |succeeded| Counters { succeeded, ..Counters::default() };
     scene.add(webhook, &sum(1)).await;
     scene.advance(10 * DAY).await;
     scene.add(webhook, &sum(10)).await;
@@ -181,5 +181,5 @@ pub async fn old_statistics_are_removed(harness: &dyn Harness) {
     assert_eq!(scene.statistics(webhook, "24h").await.sums.succeeded, 100);
     scene.advance(Bucket::KEEP_FINE).await;
     harness.statistics().forget(Duration::ZERO).await.unwrap();
-    assert_eq!(scene.statistics(webhook, "30d").await.sums, Sums::default());
+    assert_eq!(scene.statistics(webhook, "30d").await.sums, Counters::default());
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rdev_access::{ApiKey, ApiKeyHash, Operation, RememberedAnswer};
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::feed::ChangePoint;
-use rdev_webhooks_domain::statistics::Sums;
+use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{
     Access, ApiKeyId, Attempt, Delivery, DeliveryId, DeliveryState, Event, EventId, EventKey, EventType,
     Health, IdempotencyKey, LeaseToken, ProjectName, Published, RegisteredType, ReplayId, SigningSecrets,
@@ -22,8 +22,8 @@ pub(super) struct State {
     pub(super) deliveries: BTreeMap<DeliveryId, StoredDelivery>,
     pub(super) api_keys: BTreeMap<ApiKeyId, (ApiKey, ApiKeyHash)>,
     pub(super) idempotency_keys: HashMap<IdempotencyKey, StoredKey>,
-    /// Sums by webhook, and by the length in seconds and the start of the bucket.
-    pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Sums>,
+    /// Counters by webhook, and by the length in seconds and the start of the bucket.
+    pub(super) statistics: BTreeMap<(WebhookId, u32, Timestamp), Counters>,
     pub(super) event_types: BTreeMap<EventType, RegisteredType>,
     pub(super) event_types_version: u64,
     pub(super) replays: BTreeMap<ReplayId, StoredReplay>,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{StatisticsRepository, StoreError};
-use rdev_webhooks_domain::statistics::{Backlog, Bucket, Statistics, StatisticsWindow, Sums};
+use rdev_webhooks_domain::statistics::{Backlog, Bucket, Counters, Statistics, StatisticsWindow};
 use rdev_webhooks_domain::{Access, Timestamp, WebhookId};
 
 use super::MemoryStore;
 
 #[async_trait]
 impl StatisticsRepository for MemoryStore {
-    async fn add(&self, sums: &[(WebhookId, Sums)]) -> Result<(), StoreError> {
+    async fn add(&self, sums: &[(WebhookId, Counters)]) -> Result<(), StoreError> {
         let (mut state, now) = self.step();
         for (webhook, sums) in sums {
             for bucket in Bucket::ALL {
@@ -32,7 +32,7 @@ impl StatisticsRepository for MemoryStore {
         let (state, now) = self.step();
         let span = window.span(now, not_before);
         let seconds = span.bucket.seconds();
-        let mut sums = Sums::default();
+        let mut sums = Counters::default();
         for (place, stored) in state.statistics.range((webhook, seconds, span.since)..) {
             if (place.0, place.1) != (webhook, seconds) {
                 break;

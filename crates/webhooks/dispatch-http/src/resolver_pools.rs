@@ -8,13 +8,13 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// The time for which a name counts as answered after its last answer.
-const LATELY: Duration = Duration::from_secs(600);
+const ANSWERED_TTL: Duration = Duration::from_secs(600);
 /// The maximum number of names that are kept.
 const MAX_NAMES: usize = 16_384;
 
 /// A group of look-ups that share one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lane {
+pub(crate) enum ResolverPool {
     /// Names of deliveries that were answered recently.
     Answered,
     /// All other names of deliveries.
@@ -25,18 +25,18 @@ pub(crate) enum Lane {
     EgressProxy,
 }
 
-/// The number of look-ups of each lane that may run concurrently.
-pub(crate) struct Lanes {
+/// The number of look-ups of each pool that may run concurrently.
+pub(crate) struct ResolverPools {
     answered: Arc<Semaphore>,
     other: Arc<Semaphore>,
     destination_checks: Arc<Semaphore>,
     egress_proxy: Arc<Semaphore>,
-    /// The lane for look-ups that are not answered promptly, which makes room in the others.
+    /// The pool for look-ups that are not answered promptly, which makes room in the others.
     pub(crate) overdue: Arc<Semaphore>,
 }
 
-impl Lanes {
-    /// Divides this many look-ups among the lanes.
+impl ResolverPools {
+    /// Divides this many look-ups among the pools.
     pub(crate) fn new(look_ups: usize) -> Self {
         let part = |of: usize| Arc::new(Semaphore::new((look_ups / of).clamp(2, Semaphore::MAX_PERMITS)));
         Self {
@@ -48,12 +48,12 @@ impl Lanes {
         }
     }
 
-    pub(crate) fn get(&self, lane: Lane) -> &Arc<Semaphore> {
-        match lane {
-            Lane::Answered => &self.answered,
-            Lane::Other => &self.other,
-            Lane::DestinationCheck => &self.destination_checks,
-            Lane::EgressProxy => &self.egress_proxy,
+    pub(crate) fn get(&self, pool: ResolverPool) -> &Arc<Semaphore> {
+        match pool {
+            ResolverPool::Answered => &self.answered,
+            ResolverPool::Other => &self.other,
+            ResolverPool::DestinationCheck => &self.destination_checks,
+            ResolverPool::EgressProxy => &self.egress_proxy,
         }
     }
 }
@@ -64,7 +64,7 @@ pub(crate) struct Answered(HashMap<Box<str>, Instant>);
 
 impl Answered {
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|at| at.elapsed() < LATELY)
+        self.0.get(name).is_some_and(|at| at.elapsed() < ANSWERED_TTL)
     }
 
     /// Records the result of a look-up.
@@ -78,7 +78,7 @@ impl Answered {
             return;
         }
         if self.0.len() >= MAX_NAMES {
-            self.0.retain(|_, at| at.elapsed() < LATELY);
+            self.0.retain(|_, at| at.elapsed() < ANSWERED_TTL);
         }
         // The new name is left out, rather than replacing one that has been answered for some time.
         if self.0.len() < MAX_NAMES {
@@ -98,7 +98,7 @@ mod tests {
         answered.note("b.example", true);
         answered.note("b.example", false);
         assert!(answered.knows("a.example") && !answered.knows("b.example"));
-        tokio::time::advance(LATELY).await;
+        tokio::time::advance(ANSWERED_TTL).await;
         assert!(!answered.knows("a.example"));
     }
 
@@ -110,7 +110,7 @@ mod tests {
         }
         assert_eq!(answered.0.len(), MAX_NAMES);
         assert!(answered.knows("0") && !answered.knows(&MAX_NAMES.to_string()));
-        tokio::time::advance(LATELY).await;
+        tokio::time::advance(ANSWERED_TTL).await;
         answered.note("new", true);
         assert_eq!(answered.0.len(), 1);
     }
