@@ -109,6 +109,14 @@ impl Faults {
         self.listed.is_empty()
     }
 
+    /// Returns the value if there is one and no fault was found.
+    pub fn or<T>(self, value: Option<T>) -> Result<T, Self> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(self),
+        }
+    }
+
     fn push(&mut self, place: Place, detail: impl Display) {
         if self.listed.len() < MAX_LISTED {
             self.listed.push(Fault { place: place.shortened(), detail: shortened(detail.to_string()) });

@@ -2,7 +2,8 @@
 //!
 //! - [`serve`] runs a router on a listener, with limits and a graceful shutdown.
 //! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request.
-//! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses.
+//! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses. [`members!`]
+//!   defines what is read and describes it in the API description, by the [kinds](kind) of its members.
 //! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
 //!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
 //! - [`limits`] bound what the requests of each caller use.
@@ -19,6 +20,7 @@ pub mod fallback;
 mod fault;
 mod idempotency;
 pub mod limits;
+pub mod members;
 mod observe;
 pub mod page;
 mod panics;
@@ -36,13 +38,17 @@ pub use axum::http::StatusCode;
 pub use caller::Caller;
 pub use fault::{Fault, Faults, Place};
 pub use idempotency::OperationIds;
+pub use members::kind;
 pub use observe::Observer;
-pub use page::ListOf;
+pub use page::{ListOf, ListQuery};
 pub use path::{PathId, PathIds};
 pub use problem::{Problem, ProblemBody, ProblemCode};
 pub use query::Query;
 pub use response::json;
 pub use server::{ServeOptions, serve};
+
+#[doc(hidden)]
+pub use utoipa;
 
 pub(crate) use caller::requested_path;
 pub(crate) use deadline::{Deadline, Passed, WRITE_TIMEOUT};

@@ -5,20 +5,24 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::str::FromStr;
 
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{HeaderValue, LINK};
+use http::request::Parts;
 use rdev_core::{Damaged, Page, PageRequest};
 use serde::Serialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Ref, Schema, SchemaType, Type};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::{PartialSchema, ToSchema};
 
-use crate::Problem;
 use crate::damage;
-use crate::query::{Given, Query};
+use crate::members::Members;
+use crate::members::kind::{self, Integer};
+use crate::query::Given;
 use crate::response::json_text;
+use crate::{Faults, Problem};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
@@ -28,26 +32,58 @@ const MAX_BYTES: usize = 1_024 * 1_024;
 /// Prefix of every cursor of this version, before base64 encoding.
 const CURSOR_VERSION: &str = "1:";
 
-/// The parameters of every list.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `request` reads")]
-pub struct PageParameters {
-    /// The maximum number of items. A page of large items may hold fewer although `has_more` is true.
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the previous page.
-    cursor: Option<String>,
+crate::members! {
+    /// The parameters of every list.
+    pub struct PageParameters {
+        /// The maximum number of items. A page of large items may hold fewer although `has_more` is true.
+        limit: Option<Limit> = DEFAULT_LIMIT,
+        /// The `next_cursor` of the previous page.
+        cursor: Option<Cursor>,
+    }
 }
 
-/// Reads the parameters `limit` and `cursor`. `K` is the sort key of the list; its text distinguishes a
-/// cursor of this list from that of another.
-pub fn request<K: Display + FromStr>(query: &mut Query) -> PageRequest<K> {
-    let limit = query.read("limit", |text| match text.parse() {
-        Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
-        _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
-    });
-    PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), before: query.read("cursor", decode) }
+crate::kind! {
+    /// The number of items of a page.
+    pub Limit: u32 = Integer::<1, MAX_LIMIT>::shape(), |value, faults| {
+        let limit = value.string(faults)?.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        limit.or_else(|| value.refuse(faults, format_args!("must be a whole number from 1 to {MAX_LIMIT}")))
+    }
+}
+
+crate::kind! {
+    /// A cursor of any list.
+    pub Cursor: String = kind::string(), |value, faults| value.string(faults)
+}
+
+/// The query of a list: the parameters `P`, which [`members!`](crate::members!) defines, and [`PageParameters`]. It
+/// fails with all faults. `K` is the sort key of the list; its text distinguishes a cursor of this list from that of
+/// another.
+pub struct ListQuery<P, K> {
+    /// The parameters besides `limit` and `cursor`.
+    pub filter: P,
+    /// The requested page.
+    pub page: PageRequest<K>,
+    /// The whole query.
+    pub given: Given,
+}
+
+impl<S, P, K> FromRequestParts<S> for ListQuery<P, K>
+where
+    S: Send + Sync,
+    P: Members,
+    K: Display + FromStr,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (given, mut faults) = (Given::new(parts), Faults::default());
+        let (filter, PageParameters { limit, cursor }) = given.read(&mut faults);
+        let before = cursor.map(|cursor| decode(&cursor)).transpose();
+        let before = before.map_err(|detail| faults.in_parameter("cursor", detail));
+        faults.check()?;
+        let page = PageRequest { limit: limit.unwrap_or(DEFAULT_LIMIT), before: before.unwrap_or_default() };
+        Ok(Self { filter, page, given })
+    }
 }
 
 /// Returns a page: `view` renders an item, `key` returns its sort key.

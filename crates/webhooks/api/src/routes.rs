@@ -13,12 +13,14 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use rdev_webhooks_domain::{Scope, scopes};
 use utoipa::OpenApi;
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::options::MetricsSource;
 use crate::shared::Shared;
 use rdev_http::auth::{any_key, needs};
 use rdev_http::body::takes_batch;
 use rdev_http::fallback;
+use rdev_http::kind;
 use rdev_http::limits::bounded_reads;
 use webhooks::replays;
 
@@ -33,6 +35,11 @@ pub(crate) fn described() -> utoipa::openapi::OpenApi {
     document.merge(health::Described::openapi());
     document.merge(metrics::Described::openapi());
     document
+}
+
+/// Returns the schemas of the objects within bodies.
+pub(crate) fn named_kinds() -> [(String, RefOr<Schema>); 2] {
+    [kind::named::<events::Payload, _>(), kind::named::<webhooks::RetryBody, _>()]
 }
 
 /// Routes and their paths.

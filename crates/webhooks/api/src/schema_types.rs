@@ -1,15 +1,20 @@
 //! String types with their own schema: ids, times, names and enumerations in JSON.
 //!
-//! These types have no values; the views and bodies name them as the types of their members.
+//! These types have no values; the views and bodies name them as the types of their members. Those that requests
+//! contain are [kinds](rdev_http::kind::Kind), which also read them.
 
+use rdev_http::Faults;
+use rdev_http::kind::{self, Element, Kind, parsed, string};
+use rdev_http::members;
 use rdev_webhooks_domain as domain;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+/// `Name = schema;`, or `Name = schema, reader => Type;` for a kind.
 macro_rules! types {
-    ($($(#[doc = $doc:literal])+ $name:ident = $shape:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $shape:expr $(, $read:expr => $value:ty)?;)+) => {
         $(
             $(#[doc = $doc])+
             pub(crate) enum $name {}
@@ -22,13 +27,31 @@ macro_rules! types {
             }
 
             impl ToSchema for $name {}
+
+            $(impl Kind for $name {
+                type Value = $value;
+
+                fn shape() -> RefOr<Schema> {
+                    kind::reference::<Self>()
+                }
+
+                fn read(value: &members::Value<'_>, faults: &mut Faults) -> Option<$value> {
+                    let read: fn(&members::Value<'_>, &mut Faults) -> Option<$value> = $read;
+                    read(value, faults)
+                }
+            })?
         )+
+
+        /// Returns the schemas of the kinds.
+        pub(crate) fn kinds() -> Vec<(String, RefOr<Schema>)> {
+            vec![$($(kind::named::<$name, $value>(),)?)+]
+        }
     };
 }
 
 types! {
     /// The id of a webhook.
-    WebhookId = id(domain::WebhookId::PREFIX, "01jhmvbd40fr7s8x1gt0nzcfaw");
+    WebhookId = id(domain::WebhookId::PREFIX, "01jhmvbd40fr7s8x1gt0nzcfaw"), parsed => domain::WebhookId;
     /// The id of an event. Receivers see it as `webhook-id`.
     EventId = id(domain::EventId::PREFIX, "01jhmvbd40e9rv5pq3k2m7yzbn");
     /// The id of a delivery.
@@ -41,29 +64,28 @@ types! {
     ApiKeyId = id(domain::ApiKeyId::PREFIX, "01jhmvbd40ek8a6vtr2w5cn0yj");
     /// A date and time, RFC 3339. Responses use UTC with `Z`, and milli- or microseconds where there are any. Requests
     /// may use any offset, with or without a colon (`+02:00`, `+0200`).
-    Timestamp = ObjectBuilder::new()
-        .schema_type(Type::String)
+    Timestamp = string()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .examples([Value::from("2025-01-15T10:30:00Z")]);
+        .examples([Value::from("2025-01-15T10:30:00Z")]), |value, faults| value.timestamp(faults) => domain::Timestamp;
     /// The name of an event type: letters, digits and underscores in segments separated by full stops.
-    EventType = text(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", "command.completed").max_length(Some(128));
+    EventType = event_type().examples(["command.completed"]), parsed => domain::EventType;
     /// The origin of an event type. Producers publish `built_in` and `registered` types; the system itself publishes
     /// `operational` ones.
     EventTypeOrigin = one_of(["built_in", "operational", "registered"]);
     /// An event type, all types under a prefix (`command.*`), or `*` for all types that producers publish.
     EventPattern =
-        text(r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$", "command.*").max_length(Some(130));
+        text(r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$", "command.*").max_length(Some(130)), parsed => domain::EventPattern;
     /// The name of a project, without control characters and without white space at either end.
     ProjectName =
-        text(r"^\S([\s\S]*\S)?$", "my-project").min_length(Some(1)).max_length(Some(128));
+        text(r"^\S([\s\S]*\S)?$", "my-project").min_length(Some(1)).max_length(Some(128)), parsed => domain::ProjectName;
     /// A producer's own key for an event: visible ASCII characters.
-    EventKey = text("^[!-~]+$", "order-1047-paid").min_length(Some(1)).max_length(Some(255));
+    EventKey =
+        text("^[!-~]+$", "order-1047-paid").min_length(Some(1)).max_length(Some(255)), parsed => domain::EventKey;
     /// Where deliveries go: an `http` or `https` URL with a public address, without credentials or a fragment.
-    EndpointUrl = ObjectBuilder::new()
-        .schema_type(Type::String)
+    EndpointUrl = string()
         .format(Some(SchemaFormat::Custom("uri".to_owned())))
         .max_length(Some(2_048))
-        .examples([Value::from("https://example.com/webhook")]);
+        .examples([Value::from("https://example.com/webhook")]), parsed => domain::EndpointUrl;
     /// The name of a custom header, in lower case in responses. Names that belong to the connection or to the
     /// delivery (`host`, `content-*`, `webhook-*`, `x-rdev-*` and the like) are refused.
     HeaderName = text("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "x-tenant");
@@ -76,7 +98,9 @@ types! {
     /// The status of a delivery: `pending` waits for its first attempt or for a requested one; `in_flight` is being
     /// sent; `retrying` waits for another attempt after a failed one; `succeeded`, `failed` and `cancelled` have
     /// ended.
-    DeliveryStatus = one_of(domain::DeliveryStatus::ALL.iter().map(|status| status.as_str()));
+    DeliveryStatus = one_of(domain::DeliveryStatus::ALL.iter().map(|status| status.as_str())), |value, faults| {
+        value.one_of(domain::DeliveryStatus::ALL.iter().map(|status| (status.as_str(), *status)), faults)
+    } => domain::DeliveryStatus;
     /// Why a delivery ended without success. Failed: `attempts_exhausted`, `redelivery_failed` (the requested attempt
     /// failed), `refused_destination`, `gone` (the endpoint responded with 410), `abandoned` (one worker after another
     /// died while sending it). Cancelled: `webhook_deleted`, `requested`.
@@ -100,11 +124,14 @@ types! {
     /// probes whether the endpoint has recovered.
     CircuitState = one_of(["closed", "open", "half_open"]);
     /// How deliveries are signed (Standard Webhooks): with a shared secret or with a key pair.
-    SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str));
+    SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str)),
+        parsed => domain::signing::SigningScheme;
     /// The public key of an ed25519 key pair.
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
     /// The status of the deliveries that a replay redelivers.
-    DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str));
+    DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str)), |value, faults| {
+        value.one_of(domain::DeliveryOutcome::ALL.map(|outcome| (outcome.as_str(), outcome)), faults)
+    } => domain::DeliveryOutcome;
     /// The state of a replay.
     ReplayState = one_of(["running", "completed", "cancelled"]);
     /// Why a replay was cancelled. The replays of a deleted webhook are not shown, like the webhook itself.
@@ -112,7 +139,27 @@ types! {
     /// What an API key may do: publish events (`events:write`); read webhooks, events and deliveries
     /// (`webhooks:read`); also create, update and delete webhooks and redeliver (`webhooks:write`); everything
     /// (`admin`).
-    Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string()));
+    Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string())), |value, faults| {
+        value.one_of(domain::scopes::ALL.iter().map(|scope| (scope.as_str(), scope.clone())), faults)
+    } => domain::Scope;
+}
+
+impl Element for EventPattern {
+    const NOUN: &'static str = "patterns";
+    const TOO_FEW: Option<&'static str> = Some("must contain at least one event type or pattern");
+}
+
+impl Element for ProjectName {
+    const NOUN: &'static str = "projects";
+}
+
+impl Element for Scope {
+    const NOUN: &'static str = "scopes";
+}
+
+/// Returns the schema of the name of an event type.
+pub(crate) fn event_type() -> ObjectBuilder {
+    string().pattern(Some(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")).max_length(Some(128))
 }
 
 /// Returns the schema of an id with that prefix: 26 characters of lower-case Crockford base32 for 128 bits.
@@ -121,11 +168,9 @@ fn id(prefix: &str, example: &str) -> ObjectBuilder {
 }
 
 fn text(pattern: &str, example: &str) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([Value::from(example)])
+    string().pattern(Some(pattern)).examples([Value::from(example)])
 }
 
 fn one_of(names: impl IntoIterator<Item = impl Into<Value>>) -> ObjectBuilder {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(names.into_iter().map(Into::<Value>::into)))
+    string().enum_values(Some(names.into_iter().map(Into::<Value>::into)))
 }

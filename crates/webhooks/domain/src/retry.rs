@@ -1,6 +1,7 @@
 //! Retry policies.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -42,6 +43,12 @@ const MAX_ATTEMPTS: u32 = 50;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl RetryPolicy {
+    /// The largest number of attempts.
+    pub const MAX_ATTEMPTS: u32 = MAX_ATTEMPTS;
+
+    /// The factors by which waits may grow.
+    pub const MULTIPLIERS: RangeInclusive<f64> = 1.0..=10.0;
+
     /// The longest wait, 24 h, before jitter.
     pub const MAX_BACKOFF: Duration = DAY;
 
@@ -59,7 +66,7 @@ impl RetryPolicy {
         if !(Duration::from_millis(1)..=DAY).contains(&initial) {
             return Err(RetryPolicyError::InitialBackoff);
         }
-        if !(1.0..=10.0).contains(&multiplier) {
+        if !Self::MULTIPLIERS.contains(&multiplier) {
             return Err(RetryPolicyError::Multiplier);
         }
         if !(initial..=DAY).contains(&max) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rdev_webhooks_signing::{PublicKey, SigningScheme};
@@ -155,10 +156,13 @@ impl DisabledReason {
 pub struct RateLimit(f64);
 
 impl RateLimit {
+    /// The possible rates.
+    pub const RANGE: RangeInclusive<f64> = 0.001..=10_000.0;
+
     /// Creates a rate; `None` if it is out of range.
     #[must_use]
     pub fn per_second(rate: f64) -> Option<Self> {
-        (0.001..=10_000.0).contains(&rate).then_some(Self(rate))
+        Self::RANGE.contains(&rate).then_some(Self(rate))
     }
 
     /// Returns the deliveries per second.

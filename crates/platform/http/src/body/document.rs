@@ -2,12 +2,12 @@
 
 use axum::extract::{FromRequest, Request};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
 use super::batch::Room;
-use super::{LIMIT, Value, media_type, read};
-use crate::Faults;
-use crate::{Problem, ProblemCode};
+use super::{LIMIT, media_type, read};
+use crate::members::Value;
+use crate::members::kind::Kind;
+use crate::{Faults, Problem, ProblemCode};
 
 /// Maximum nesting depth of a body. Most parsers stop at 100 to 128 levels, and a receiver must be able to
 /// parse what is delivered.
@@ -22,7 +22,14 @@ pub struct Document {
 impl Document {
     /// Returns the body's value.
     pub fn root(&self) -> Value<'_> {
-        Value::new(String::new(), &self.raw)
+        Value::root(&self.raw)
+    }
+
+    /// Reads the whole body. Fails with all its faults.
+    pub fn read<K: Kind>(&self) -> Result<K::Value, Problem> {
+        let mut faults = Faults::default();
+        let read = K::read(&self.root(), &mut faults);
+        Ok(faults.or(read)?)
     }
 
     /// Parses a text that may be nested `max_depth` levels deep.
@@ -63,13 +70,20 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     }
 }
 
-/// An empty object. The body may be omitted.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EmptyBody {}
+crate::members! {
+    /// An empty object. The body may be omitted.
+    pub struct EmptyBody {}
+}
 
 /// A JSON body that may be omitted. An empty body counts as omitted, whatever its media type.
-pub struct Optional(pub Option<Document>);
+pub struct Optional(Option<Document>);
+
+impl Optional {
+    /// Reads the whole body, if it was not omitted. Fails with all its faults.
+    pub fn read<K: Kind>(&self) -> Result<Option<K::Value>, Problem> {
+        self.0.as_ref().map(Document::read::<K>).transpose()
+    }
+}
 
 impl<S: Send + Sync> FromRequest<S> for Optional {
     type Rejection = Problem;
@@ -92,14 +106,8 @@ impl<S: Send + Sync> FromRequest<S> for Nothing {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Optional(Some(document)) = Optional::from_request(request, state).await? else {
-            return Ok(Self);
-        };
-        let mut faults = Faults::default();
-        if let Some(object) = document.root().object(&mut faults) {
-            object.finish(&mut faults);
-        }
-        faults.check()?;
+        let body = Optional::from_request(request, state).await?;
+        body.read::<EmptyBody>()?;
         Ok(Self)
     }
 }

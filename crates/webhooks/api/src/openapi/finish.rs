@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::example::Example;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::schema::{Ref, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{Ref, Schema};
 use utoipa::openapi::{Content, OpenApi, RefOr, Response};
 
 use super::{access, examples, problems};
@@ -58,7 +58,7 @@ fn complete(operation: &mut Operation) {
         operation.responses.responses.insert(status.to_string(), problems::answer(&codes));
     }
     let parameters = operation.parameters.get_or_insert_default();
-    parameters.iter_mut().for_each(plain);
+    parameters.iter_mut().for_each(by_reference);
     parameters.push(RefOr::Ref(parameter("X-Request-Id")));
     if !access::is_guarded(operation) {
         // All other client errors require a body, a parameter or a key.
@@ -117,25 +117,12 @@ fn complete_answer(response: &mut Response) {
     response.content.values_mut().filter_map(inline).for_each(add_examples);
 }
 
-/// Removes null from a parameter, which may be absent but not null, and describes a header by reference.
-fn plain(parameter: &mut RefOr<Parameter>) {
-    let RefOr::T(given) = parameter else {
-        return;
-    };
-    if given.parameter_in == ParameterIn::Header {
+/// Describes a header by reference.
+fn by_reference(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(given) = parameter
+        && given.parameter_in == ParameterIn::Header
+    {
         *parameter = RefOr::Ref(self::parameter(&given.name));
-        return;
-    }
-    match &mut given.schema {
-        Some(RefOr::T(Schema::Object(object))) => {
-            if let SchemaType::Array(types) = &mut object.schema_type {
-                types.retain(|of| *of != Type::Null);
-                if let [only] = types.as_slice() {
-                    object.schema_type = SchemaType::Type(only.clone());
-                }
-            }
-        }
-        _ => not_null(&mut given.schema),
     }
 }
 

@@ -1,15 +1,17 @@
 //! The deliveries that an endpoint receives, as the document's `webhooks`.
 
 use rdev_webhooks_domain::builtin;
+use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem, Paths};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::schema::{ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{Content, RefOr, Required, Response, Responses};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::common::header_parameter;
 use super::examples;
 use crate::schema_types as types;
+use rdev_http::kind::{self, reference};
+use rdev_http::members::{self, Described};
 
 const TEST: (&str, &str) = (builtin::WEBHOOK_TEST, "A test delivery was requested.");
 
@@ -115,34 +117,33 @@ fn answers() -> Responses {
         .build()
 }
 
-/// The data of `webhook.disabled`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what the use cases write")]
-struct WebhookDisabledData {
-    #[schema(value_type = types::WebhookId)]
-    webhook_id: String,
-    #[schema(value_type = types::DisabledReason)]
-    reason: String,
-    #[schema(value_type = types::Timestamp)]
-    disabled_at: String,
-    /// When the uninterrupted failures began.
-    #[schema(value_type = Option<types::Timestamp>, required)]
-    failing_since: Option<String>,
-}
-
-/// The data of `webhook.test`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what the use cases write")]
-struct WebhookTestData {
-    #[schema(value_type = types::WebhookId)]
-    webhook_id: String,
-    message: String,
-}
-
-/// Returns the schemas that only this module names.
+/// Returns the schemas of the data that the system itself writes.
 pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
+    let member = |name, shape| Described {
+        name,
+        about: String::new(),
+        shape,
+        default: None,
+        is_required: true,
+        is_nullable: false,
+    };
+    let webhook_id = member("webhook_id", reference::<types::WebhookId>());
+    let reason = member("reason", reference::<types::DisabledReason>());
+    let disabled_at = member("disabled_at", reference::<types::Timestamp>());
+    let about = "When the uninterrupted failures began.".to_owned();
+    let failing_since = member("failing_since", reference::<types::Timestamp>());
+    let failing_since = Described { about, is_nullable: true, ..failing_since };
+    let message = member("message", kind::string().into());
+    let data = |name: &str, about: &str, members| {
+        let open = members::object(about, members).additional_properties(None::<RefOr<Schema>>);
+        (name.to_owned(), open.into())
+    };
     [
-        (WebhookDisabledData::name().into_owned(), WebhookDisabledData::schema()),
-        (WebhookTestData::name().into_owned(), WebhookTestData::schema()),
+        data(
+            "WebhookDisabledData",
+            "The data of `webhook.disabled`.",
+            vec![webhook_id.clone(), reason, disabled_at, failing_since],
+        ),
+        data("WebhookTestData", "The data of `webhook.test`.", vec![webhook_id, message]),
     ]
 }

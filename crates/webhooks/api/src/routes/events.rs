@@ -17,6 +17,7 @@ use utoipa::OpenApi;
 pub(super) struct Described;
 
 pub(super) use batch::batch;
+pub(super) use draft::Payload;
 pub(super) use get::get;
 pub(super) use list::list;
 pub(super) use publish::publish;

@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
+use rdev_webhooks_domain::ApiKeyId;
 
 use crate::failure::Failure;
 use crate::views::{ApiKeyList, ApiKeyView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List API keys
 ///
@@ -21,9 +21,10 @@ use rdev_http::query::Query;
     params(PageParameters),
     responses((status = 200, description = "A page of API keys.", body = ApiKeyList, headers(("Link"))))
 )]
-pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Failure> {
-    let request = page::request(&mut query);
-    let given = query.finish()?;
-    let found = services.api_keys.list(request).await?;
+pub(crate) async fn list(
+    State(services): State<Services>,
+    ListQuery { page, given, .. }: ListQuery<(), ApiKeyId>,
+) -> Result<Response, Failure> {
+    let found = services.api_keys.list(page).await?;
     Ok(page::answer(&found, &given, ApiKeyView::from, |key| key.id))
 }

@@ -9,9 +9,10 @@ use super::find;
 use crate::keys::AttemptNumber;
 use crate::schema_types as types;
 use crate::views::{AttemptList, AttemptView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
-use rdev_http::{Caller, PathId, Problem};
+use rdev_http::Caller;
+use rdev_http::PathId;
+use rdev_http::Problem;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List a delivery's attempts
 ///
@@ -29,13 +30,11 @@ pub(crate) async fn attempts(
     State(services): State<Services>,
     PathId(id): PathId<DeliveryId>,
     caller: Caller,
-    mut query: Query,
+    ListQuery { page, given, .. }: ListQuery<(), AttemptNumber>,
 ) -> Result<Response, Problem> {
-    let request = page::request::<AttemptNumber>(&mut query);
-    let given = query.finish()?;
     let delivery = find(&services, &caller.access, id).await?.delivery;
-    let request = PageRequest { limit: request.limit, before: request.before.map(|number| number.0) };
-    let found = services.history.attempts(id, request).await?;
+    let page = PageRequest { limit: page.limit, before: page.before.map(|number| number.0) };
+    let found = services.history.attempts(id, page).await?;
     Ok(page::answer(
         &found,
         &given,

@@ -1,63 +1,56 @@
-//! The parameters that every list of deliveries has.
+//! The parameters of lists of deliveries.
 
-use rdev_webhooks_domain::{DeliveryFilter, DeliveryStatus, EventId};
-use utoipa::IntoParams;
+use rdev_webhooks_domain::{DeliveryFilter, EventId, EventType};
 
 use crate::schema_types as types;
-use rdev_http::query::Query;
 
-/// The same for the API's description.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `read` reads")]
-pub(crate) struct Filters {
-    #[param(value_type = Option<types::DeliveryStatus>)]
-    status: Option<String>,
-    /// Only deliveries of events of this type, or of the event with this id.
-    #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
-    event: Option<String>,
-    /// Only deliveries of this project's events.
-    #[param(value_type = Option<types::ProjectName>)]
-    project: Option<String>,
-    /// Only deliveries of events accepted at this time or later.
-    #[param(value_type = Option<types::Timestamp>)]
-    since: Option<String>,
-    /// Only deliveries of events accepted before this time.
-    #[param(value_type = Option<types::Timestamp>)]
-    until: Option<String>,
+rdev_http::members! {
+    /// The parameters of every list of deliveries, and of their stream.
+    pub(crate) struct Filters {
+        status: Option<types::DeliveryStatus>,
+        /// Only deliveries of events of this type, or of the event with this id.
+        event: Option<TypeOrEvent>,
+        /// Only deliveries of this project's events.
+        project: Option<types::ProjectName>,
+    }
 }
 
-/// Reads `status`, `event`, `project`, `since` and `until`.
-pub(crate) fn read(query: &mut Query) -> DeliveryFilter {
-    let mut filter = read_kind(query);
-    filter.since = query.moment("since");
-    filter.until = query.moment("until");
-    filter
+rdev_http::members! {
+    /// The parameters of every list of deliveries.
+    pub(crate) struct Period {
+        /// Only deliveries of events accepted at this time or later.
+        since: Option<types::Timestamp>,
+        /// Only deliveries of events accepted before this time.
+        until: Option<types::Timestamp>,
+    }
 }
 
-/// Reads `status`, `event` (an event type, or the id of an event) and `project`.
-pub(crate) fn read_kind(query: &mut Query) -> DeliveryFilter {
-    let mut filter = DeliveryFilter {
-        status: query.read("status", |text| DeliveryStatus::parse(text).ok_or_else(statuses)),
-        ..DeliveryFilter::default()
-    };
-    query.read("event", |text| {
-        let id_follows = text.strip_prefix(EventId::PREFIX).is_some_and(|rest| rest.starts_with('_'));
+rdev_http::members! {
+    /// The parameter that lists of the deliveries of one webhook do not have.
+    pub(crate) struct Receiver {
+        /// Only deliveries to this webhook.
+        webhook: Option<types::WebhookId>,
+    }
+}
+
+rdev_http::kind! {
+    /// An event type or the id of an event, each with `None` for the other.
+    pub(crate) TypeOrEvent: (Option<EventType>, Option<EventId>) = types::event_type(), |value, faults| {
+        let id_follows = value.text().strip_prefix(EventId::PREFIX).is_some_and(|rest| rest.starts_with('_'));
         if id_follows {
-            filter.event =
-                Some(text.parse().map_err(|error: rdev_webhooks_domain::IdError| error.to_string())?);
-        } else {
-            filter.event_type = Some(text.parse().map_err(|_| {
-                "must be an event type like command.completed or an event id like evt_…".to_owned()
-            })?);
+            return Some((None, Some(value.parsed(faults)?)));
         }
-        Ok(())
-    });
-    filter.project = query.value("project");
-    filter
+        let event_type = value.string(faults)?.parse().ok();
+        let detail = "must be an event type like command.completed or an event id like evt_…";
+        Some((Some(event_type.or_else(|| value.refuse(faults, detail))?), None))
+    }
 }
 
-fn statuses() -> String {
-    let names: Vec<_> = DeliveryStatus::ALL.iter().map(|status| status.as_str()).collect();
-    format!("must be one of {}", names.join(", "))
+impl Filters {
+    /// Returns the filter.
+    pub(crate) fn filter(self) -> DeliveryFilter {
+        let Self { status, event, project } = self;
+        let (event_type, event) = event.unwrap_or_default();
+        DeliveryFilter { status, event, event_type, project, ..DeliveryFilter::default() }
+    }
 }

@@ -4,24 +4,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use utoipa::IntoParams;
+use rdev_webhooks_domain::{DeliveryFilter, DeliveryId};
 
-use super::filter;
-use crate::schema_types as types;
+use super::filter::{Filters, Period, Receiver};
 use crate::views::{DeliveryList, DeliveryView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
-use rdev_http::{Caller, Problem};
-
-/// What `GET /deliveries` takes besides.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `list` reads")]
-struct WebhookFilter {
-    /// Only deliveries to this webhook.
-    #[param(value_type = Option<types::WebhookId>)]
-    webhook: Option<String>,
-}
+use rdev_http::Caller;
+use rdev_http::Problem;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List deliveries
 ///
@@ -32,18 +21,16 @@ struct WebhookFilter {
     tag = "deliveries",
     operation_id = "listDeliveries",
     security(("api_key" = ["webhooks:read"])),
-    params(filter::Filters, WebhookFilter, PageParameters),
+    params(Filters, Period, Receiver, PageParameters),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
 )]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
-    mut query: Query,
+    ListQuery { filter, page, given }: ListQuery<(Filters, (Period, Receiver)), DeliveryId>,
 ) -> Result<Response, Problem> {
-    let mut filter = filter::read(&mut query);
-    filter.webhook = query.value("webhook");
-    let request = page::request(&mut query);
-    let given = query.finish()?;
-    let found = services.history.list(&caller.access, &filter, request).await?;
+    let (filters, (Period { since, until }, Receiver { webhook })) = filter;
+    let filter = DeliveryFilter { since, until, webhook, ..filters.filter() };
+    let found = services.history.list(&caller.access, &filter, page).await?;
     Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
 }

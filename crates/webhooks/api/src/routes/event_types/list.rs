@@ -10,8 +10,7 @@ use rdev_webhooks_domain::{EventType, Page};
 
 use crate::views::{EventTypeList, EventTypeView};
 use rdev_http::Problem;
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List event types
 ///
@@ -25,18 +24,19 @@ use rdev_http::query::Query;
     params(PageParameters),
     responses((status = 200, description = "A page of event types.", body = EventTypeList, headers(("Link"))))
 )]
-pub(crate) async fn list(State(services): State<Services>, mut query: Query) -> Result<Response, Problem> {
-    let request = page::request::<Name>(&mut query);
-    let given = query.finish()?;
+pub(crate) async fn list(
+    State(services): State<Services>,
+    ListQuery { page, given, .. }: ListQuery<(), Name>,
+) -> Result<Response, Problem> {
     services.event_types.refresh().await?;
-    let after = request.before.map(|Name(after)| after);
-    let found = services.event_types.list(after.as_ref(), request.limit as usize + 1);
-    let found = Page::of(found, request.limit);
+    let after = page.before.map(|Name(after)| after);
+    let found = services.event_types.list(after.as_ref(), page.limit as usize + 1);
+    let found = Page::of(found, page.limit);
     Ok(page::answer(&found, &given, EventTypeView::from, |one| Name(one.name.clone())))
 }
 
 /// The sort key of event types.
-struct Name(EventType);
+pub(crate) struct Name(EventType);
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

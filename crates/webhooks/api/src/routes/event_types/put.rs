@@ -6,29 +6,27 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use rdev_webhooks_app::{EventTypeRegistry, MAX_SCHEMA_LEN, NewEventType, RegistryError, Services};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::ObjectBuilder;
 
 use crate::failure;
 use crate::failure::Failure;
 use crate::path::PathName;
-use crate::routes::webhooks::description;
+use crate::routes::webhooks::Description;
 use crate::schema_types as types;
 use crate::views::EventTypeView;
-use rdev_http::body::{Document, Value};
+use rdev_http::body::Document;
+use rdev_http::kind::{self, Kind};
 use rdev_http::{Faults, Problem};
 
-/// The definition of an event type. `null` means that an optional member is absent.
-#[derive(ToSchema)]
-#[schema(as = NewEventType)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `read` reads")]
-pub(super) struct EventTypeBody {
-    /// What its events mean.
-    #[schema(max_length = 1_000)]
-    description: Option<String>,
-    /// A JSON Schema (draft 2020-12, unless `$schema` names another) that the `data` of its events must match. At most
-    /// 65,536 bytes, without references to anything outside itself.
-    schema: Option<serde_json::Map<String, serde_json::Value>>,
+rdev_http::members! {
+    /// The definition of an event type. `null` means that an optional member is absent.
+    pub(super) struct EventTypeBody as NewEventType {
+        /// What its events mean.
+        description: Option<Description>,
+        /// A JSON Schema (draft 2020-12, unless `$schema` names another) that the `data` of its events must match. At most
+        /// 65,536 bytes, without references to anything outside itself.
+        schema: Option<DataSchema>,
+    }
 }
 
 /// Register an event type
@@ -57,7 +55,9 @@ pub(crate) async fn put(
 ) -> Result<Response, Failure> {
     let mut faults = Faults::default();
     let name = name.map_err(|detail| faults.in_parameter("name", detail)).ok();
-    let new = read(&document, &mut faults);
+    let new = EventTypeBody::read(&document.root(), &mut faults);
+    let new = new.map(|EventTypeBody { description, schema }| NewEventType { description, schema });
+    let new = new.unwrap_or_default();
     let Some(name) = name.filter(|_| faults.is_empty()) else {
         return Err(validate(new.schema, faults).await.into());
     };
@@ -70,23 +70,18 @@ pub(crate) async fn put(
     Ok((StatusCode::CREATED, location.ok(), shown).into_response())
 }
 
-fn read(document: &Document, faults: &mut Faults) -> NewEventType {
-    let Some(mut object) = document.root().object(faults) else {
-        return NewEventType::default();
-    };
-    let description = object.optional("description").and_then(|value| description(&value, faults));
-    let schema = object.optional("schema").and_then(|value| schema(&value, faults));
-    object.finish(faults);
-    NewEventType { description, schema }
-}
-
-fn schema(value: &Value<'_>, faults: &mut Faults) -> Option<String> {
-    if value.text().len() > MAX_SCHEMA_LEN {
-        return value.refuse(faults, format_args!("must be at most {MAX_SCHEMA_LEN} bytes long"));
+rdev_http::kind! {
+    /// The text of a JSON Schema.
+    pub(super) DataSchema: String = ObjectBuilder::new()
+        .property_names(Some(kind::string()))
+        .additional_properties(Some(kind::anything())), |value, faults| {
+        if value.text().len() > MAX_SCHEMA_LEN {
+            return value.refuse(faults, format_args!("must be at most {MAX_SCHEMA_LEN} bytes long"));
+        }
+        value.object(faults)?;
+        value.readable(faults)?;
+        Some(value.text().to_owned())
     }
-    value.object(faults)?;
-    value.readable(faults)?;
-    Some(value.text().to_owned())
 }
 
 /// Adds the semantic faults of the schema to the faults of form, so that the response lists all of them.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use rdev_webhooks_app::{EventDraft, EventTypeRegistry, MAX_EVENTS, Services};
-use rdev_webhooks_domain::{Access, TraceParent};
+use rdev_webhooks_app::{MAX_EVENTS, Services};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,17 +14,17 @@ use super::accepted::Accepted;
 use super::draft::{self, NewEventBody};
 use super::producer::producer;
 use super::trace;
-use rdev_http::body::{Batch, Document, LIMIT, pointer};
-use rdev_http::{Caller, Faults, OperationIds, Problem};
+use rdev_http::OperationIds;
+use rdev_http::body::Batch;
+use rdev_http::kind::{Kind, List};
+use rdev_http::members::pointer;
+use rdev_http::{Caller, Faults, Problem};
 
-/// Events to publish together.
-#[derive(ToSchema)]
-#[schema(as = NewEvents)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `drafts` reads")]
-struct Events {
-    #[schema(min_items = 1, max_items = 1_000)]
-    events: Vec<NewEventBody>,
+rdev_http::members! {
+    /// Events to publish together.
+    struct Events as NewEvents {
+        events: List<NewEventBody, 1, MAX_EVENTS>,
+    }
 }
 
 /// The accepted events, in the order of the request.
@@ -60,8 +59,13 @@ pub(crate) async fn batch(
     let access = Arc::clone(&caller.access);
     let reading = batch.read(move |document| {
         let mut faults = Faults::default();
-        let read = read(document, &event_types, &access, traceparent, &mut faults);
-        (read.unwrap_or_default(), faults)
+        let events = Events::read(&document.root(), &mut faults).and_then(|body| body.events);
+        let drafts = events.unwrap_or_default().into_iter().filter_map(|(index, event)| {
+            let at = pointer("/events", &index.to_string());
+            let draft = event.into_draft(&at, &event_types, &access, traceparent, &mut faults)?;
+            Some((at, draft))
+        });
+        (drafts.unzip(), faults)
     });
     let ((read, faults), _room) = reading.await?;
     if !faults.is_empty() {
@@ -72,34 +76,4 @@ pub(crate) async fn batch(
     let published = published.map_err(|error| draft::explain(error, &places))?;
     let events = Accepted::of(&services, &caller.access, &published).await;
     Ok((StatusCode::ACCEPTED, rdev_http::json(&AllAccepted { events })).into_response())
-}
-
-/// Reads the events, each with its place in the body, and records the faults of form of each.
-fn read(
-    document: &Document,
-    event_types: &EventTypeRegistry,
-    access: &Access,
-    traceparent: Option<TraceParent>,
-    faults: &mut Faults,
-) -> Option<(Vec<String>, Vec<EventDraft>)> {
-    let mut object = document.root().object(faults)?;
-    let events = object.required("events", faults);
-    object.finish(faults);
-    let events = events?;
-    let elements = events.array(MAX_EVENTS, faults)?;
-    if elements.is_empty() {
-        return events.refuse(faults, "must contain at least one event");
-    }
-    if elements.len() > MAX_EVENTS {
-        return events.refuse(faults, format_args!("must contain at most {MAX_EVENTS} events"));
-    }
-    // An unreadable event is recorded as a fault, and the events after it are read too.
-    let read = elements.iter().enumerate().filter_map(|(index, element)| {
-        if element.text().len() > LIMIT {
-            return element.refuse(faults, format_args!("must be at most {LIMIT} bytes long"));
-        }
-        let draft = draft::read(element, event_types, access, traceparent, faults)?;
-        Some((pointer("/events", &index.to_string()), draft))
-    });
-    Some(read.unzip())
 }

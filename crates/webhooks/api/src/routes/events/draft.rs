@@ -1,111 +1,128 @@
 //! An event in a request body.
 
+use std::borrow::Cow;
+
 use rdev_webhooks_app::{EventDraft, EventTypeRegistry, EventViolation, PublishError};
 use rdev_webhooks_domain::{Access, ApiKeyId, EventType, ProjectName, TraceParent};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::failure;
 use crate::failure::Failure;
 use crate::routes::event_types::listed;
 use crate::routes::projects::NOT_YOURS;
 use crate::schema_types as types;
-use rdev_http::body::{Object, Value};
+use rdev_http::kind::{self, Element, Kind};
+use rdev_http::members::{self, Described, Member, Patch, Patched, Value, pointer};
 use rdev_http::{Faults, Problem};
 
-/// A new event. `null` means that an optional member is absent.
-#[derive(ToSchema)]
-#[schema(as = NewEvent)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `read` reads")]
-pub(super) struct NewEventBody {
-    /// A known event type.
-    #[schema(value_type = types::EventType)]
-    event: String,
-    /// When it happened; absent for now.
-    #[schema(value_type = Option<types::Timestamp>)]
-    timestamp: Option<String>,
-    /// The payload, delivered byte for byte.
-    data: NewEventData,
-    /// Your own key for the event. A repeat within the same project gets the same response and adds nothing.
-    #[schema(value_type = Option<types::EventKey>)]
-    id: Option<String>,
+rdev_http::members! {
+    /// A new event. `null` means that an optional member is absent.
+    pub(super) struct NewEventBody as NewEvent {
+        /// A known event type.
+        event: types::EventType,
+        /// When it happened; absent for now.
+        timestamp: Option<types::Timestamp>,
+        /// The payload, delivered byte for byte.
+        data: Payload,
+        /// Your own key for the event. A repeat within the same project gets the same response and adds nothing.
+        id: Option<types::EventKey>,
+    }
 }
 
-/// Any object.
-#[derive(ToSchema)]
-#[schema(as = EventData)]
-#[expect(dead_code, reason = "it describes what `read` reads")]
-pub(crate) struct NewEventData {
-    /// The project that the event belongs to.
-    #[schema(value_type = Option<types::ProjectName>)]
-    project: Option<String>,
-    #[serde(flatten)]
-    #[schema(value_type = BTreeMap<String, Value>)]
-    others: (),
-}
-
-/// Reads an event that the caller may publish, and records every fault of its form. Returns the event even
-/// then if its meaning can be checked.
-pub(super) fn read(
-    value: &Value<'_>,
-    event_types: &EventTypeRegistry,
-    access: &Access,
-    traceparent: Option<TraceParent>,
-    faults: &mut Faults,
-) -> Option<EventDraft> {
-    members(value.object(faults)?, event_types, access, traceparent, faults)
-}
-
-fn members(
-    mut object: Object<'_>,
-    event_types: &EventTypeRegistry,
-    access: &Access,
-    traceparent: Option<TraceParent>,
-    faults: &mut Faults,
-) -> Option<EventDraft> {
-    let event_type = object.required("event", faults);
-    let event_type = event_type.and_then(|value| known_type(&value, event_types, faults));
-    let timestamp = object.optional("timestamp").and_then(|value| value.parsed(faults));
-    let data = object.required("data", faults);
-    let inner = data.as_ref().and_then(|data| data.object(faults));
-    let data = data.filter(|data| inner.is_some() && data.readable(faults).is_some());
-    let project = inner.and_then(|mut data| own_project(&mut data, access, faults));
-    let key = object.optional("id").and_then(|value| value.parsed(faults));
-    object.finish(faults);
-    Some(EventDraft {
-        event_type: event_type?,
-        timestamp,
-        key,
-        project,
-        data: data?.text().to_owned(),
-        traceparent,
-    })
-}
-
-/// Returns the project that `data` names. A project-scoped caller must name one of its projects.
-fn own_project(data: &mut Object<'_>, access: &Access, faults: &mut Faults) -> Option<ProjectName> {
-    let Some(value) = data.optional("project") else {
-        if access.projects.is_some() {
-            data.fault("project", "is required because the API key is restricted to projects", faults);
+impl NewEventBody {
+    /// Returns the event if the caller may publish it, and records what is wrong with it. `at` is its place in the
+    /// request. Returns the event even with faults of form, if its meaning can be checked.
+    pub(super) fn into_draft(
+        self,
+        at: &str,
+        event_types: &EventTypeRegistry,
+        access: &Access,
+        traceparent: Option<TraceParent>,
+        faults: &mut Faults,
+    ) -> Option<EventDraft> {
+        let event_type = self.event.filter(|event_type| match unpublishable(event_type, event_types) {
+            Some(detail) => {
+                faults.at(pointer(at, "event"), detail);
+                false
+            }
+            None => true,
+        });
+        let data = self.data?;
+        let refused = match &data.project {
+            Patched::Absent | Patched::Null if access.projects.is_some() => {
+                Some("is required because the API key is restricted to projects")
+            }
+            Patched::Value(project) if !access.sees_project(Some(project)) => Some(NOT_YOURS),
+            _ => None,
+        };
+        if let Some(detail) = refused {
+            faults.at(format!("{at}/data/project"), detail);
         }
-        return None;
-    };
-    let project = value.parsed(faults)?;
-    if access.sees_project(Some(&project)) { Some(project) } else { value.refuse(faults, NOT_YOURS) }
+        Some(EventDraft {
+            event_type: event_type?,
+            timestamp: self.timestamp,
+            key: self.id,
+            project: data.project.resolve(None, None),
+            data: data.text?,
+            traceparent,
+        })
+    }
 }
 
-fn known_type(value: &Value<'_>, event_types: &EventTypeRegistry, faults: &mut Faults) -> Option<EventType> {
-    let event_type: EventType = value.parsed(faults)?;
-    if event_types.is_known(&event_type) {
-        return Some(event_type);
+/// Returns why events of a type cannot be published.
+fn unpublishable(event_type: &EventType, event_types: &EventTypeRegistry) -> Option<String> {
+    if event_types.is_known(event_type) {
+        return None;
     }
     if event_type.is_reserved() {
         let detail =
             "cannot be published: event types that begin with `webhook.` are reserved for the system";
-        return value.refuse(faults, detail);
+        return Some(detail.to_owned());
     }
     let known = listed(&event_types.publishable());
-    value.refuse(faults, format_args!("`{event_type}` is not a known event type; known event types: {known}"))
+    Some(format!("`{event_type}` is not a known event type; known event types: {known}"))
+}
+
+/// The data of an event: its text, if every JSON parser can read it, and its project.
+pub(in crate::routes) struct Payload {
+    text: Option<String>,
+    project: Patched<ProjectName>,
+}
+
+impl Kind for Payload {
+    type Value = Self;
+
+    fn shape() -> RefOr<Schema> {
+        kind::reference::<Self>()
+    }
+
+    fn read(value: &Value<'_>, faults: &mut Faults) -> Option<Self> {
+        let mut object = value.object(faults)?;
+        let text = value.readable(faults).map(|()| value.text().to_owned());
+        let project = Patch::<types::ProjectName>::take(&mut object, "project", faults);
+        Some(Self { text, project })
+    }
+}
+
+impl PartialSchema for Payload {
+    fn schema() -> RefOr<Schema> {
+        let about = "The project that the event belongs to.";
+        let project = Described::new::<Patch<types::ProjectName>>("project", &[about], None);
+        let object = members::object("Any object.", vec![project]);
+        object.additional_properties(Some(kind::anything())).into()
+    }
+}
+
+impl ToSchema for Payload {
+    fn name() -> Cow<'static, str> {
+        "EventData".into()
+    }
+}
+
+impl Element for NewEventBody {
+    const NOUN: &'static str = "events";
+    const TOO_FEW: Option<&'static str> = Some("must contain at least one event");
 }
 
 /// Adds the semantic faults of events, each with its place, to the faults of form, so that the response lists

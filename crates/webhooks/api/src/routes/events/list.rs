@@ -4,32 +4,26 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::EventFilter;
-use utoipa::IntoParams;
+use rdev_webhooks_domain::{EventFilter, EventId};
 
 use crate::schema_types as types;
 use crate::views::{EventList, EventView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
-use rdev_http::{Caller, Problem};
+use rdev_http::Caller;
+use rdev_http::Problem;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
-/// The parameters of `GET /events`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `list` reads")]
-struct Filters {
-    /// Only events of this type.
-    #[param(value_type = Option<types::EventType>)]
-    event: Option<String>,
-    /// Only this project's events.
-    #[param(value_type = Option<types::ProjectName>)]
-    project: Option<String>,
-    /// Only events accepted at this time or later.
-    #[param(value_type = Option<types::Timestamp>)]
-    since: Option<String>,
-    /// Only events accepted before this time.
-    #[param(value_type = Option<types::Timestamp>)]
-    until: Option<String>,
+rdev_http::members! {
+    /// The parameters of `GET /events`.
+    pub(crate) struct Filters {
+        /// Only events of this type.
+        event: Option<types::EventType>,
+        /// Only this project's events.
+        project: Option<types::ProjectName>,
+        /// Only events accepted at this time or later.
+        since: Option<types::Timestamp>,
+        /// Only events accepted before this time.
+        until: Option<types::Timestamp>,
+    }
 }
 
 /// List events
@@ -47,16 +41,14 @@ struct Filters {
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
-    mut query: Query,
+    ListQuery { filter, page, given }: ListQuery<Filters, EventId>,
 ) -> Result<Response, Problem> {
     let filter = EventFilter {
-        event_type: query.value("event"),
-        project: query.value("project"),
-        since: query.moment("since"),
-        until: query.moment("until"),
+        event_type: filter.event,
+        project: filter.project,
+        since: filter.since,
+        until: filter.until,
     };
-    let request = page::request(&mut query);
-    let given = query.finish()?;
-    let found = services.events.list(&caller.access, &filter, request).await?;
+    let found = services.events.list(&caller.access, &filter, page).await?;
     Ok(page::answer(&found, &given, EventView::new, |record| record.event.id))
 }

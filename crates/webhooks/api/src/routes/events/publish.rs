@@ -11,8 +11,11 @@ use super::producer::producer;
 use super::trace;
 use crate::failure::Failure;
 use crate::shared::Shared;
+use rdev_http::Caller;
+use rdev_http::Faults;
+use rdev_http::OperationIds;
 use rdev_http::body::Document;
-use rdev_http::{Caller, Faults, OperationIds};
+use rdev_http::kind::Kind;
 
 /// Publish an event
 ///
@@ -37,8 +40,10 @@ pub(crate) async fn publish(
 ) -> Result<Response, Failure> {
     let mut faults = Faults::default();
     let traceparent = trace::parent(&headers);
-    let draft =
-        draft::read(&document.root(), &services.event_types, &caller.access, traceparent, &mut faults);
+    let event = NewEventBody::read(&document.root(), &mut faults);
+    let draft = event.and_then(|event| {
+        event.into_draft("", &services.event_types, &caller.access, traceparent, &mut faults)
+    });
     drop(document);
     let draft = match draft {
         Some(draft) if faults.is_empty() => draft,

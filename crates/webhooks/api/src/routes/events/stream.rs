@@ -18,11 +18,9 @@ use rdev_webhooks_app::feed::{FeedBatch, Subscription, WatchError};
 use rdev_webhooks_domain::feed::Watched;
 use rdev_webhooks_domain::{DeliveryFilter, Timestamp};
 use tokio::time::Instant;
-use utoipa::IntoParams;
 
 use crate::keys::FeedCursor;
-use crate::routes::deliveries::filter;
-use crate::schema_types as types;
+use crate::routes::deliveries::filter::{Filters, Receiver};
 use crate::views::DeliveryView;
 use rdev_http::query::Query;
 use rdev_http::{Caller, Problem, ProblemCode, auth, page};
@@ -39,24 +37,6 @@ const CHECK_KEY: Duration = Duration::from_secs(5);
 /// The start of every stream: how many milliseconds a client waits before it reconnects.
 const HELLO: &str = "retry: 1000\n\n";
 
-/// The parameters of `GET /events/stream`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `stream` reads")]
-struct Filters {
-    #[param(value_type = Option<types::DeliveryStatus>)]
-    status: Option<String>,
-    /// Only deliveries of events of this type, or of the event with this id.
-    #[param(pattern = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length = 128)]
-    event: Option<String>,
-    /// Only deliveries of this project's events.
-    #[param(value_type = Option<types::ProjectName>)]
-    project: Option<String>,
-    /// Only deliveries to this webhook.
-    #[param(value_type = Option<types::WebhookId>)]
-    webhook: Option<String>,
-}
-
 /// Stream delivery changes
 ///
 /// An endless stream of server-sent events: `event: delivery`, with a delivery as `data` and a cursor as `id`. To
@@ -67,7 +47,7 @@ struct Filters {
     tag = "events",
     operation_id = "watchDeliveries",
     security(("api_key" = ["webhooks:read"])),
-    params(Filters, ("Last-Event-ID" = Option<String>, Header)),
+    params(Filters, Receiver, ("Last-Event-ID" = Option<String>, Header)),
     responses((
         status = 200,
         description = "The event stream.",
@@ -81,11 +61,9 @@ pub(crate) async fn stream(
     State(services): State<Services>,
     caller: Caller,
     headers: HeaderMap,
-    mut query: Query,
+    Query((filters, Receiver { webhook })): Query<(Filters, Receiver)>,
 ) -> Result<Response, Problem> {
-    let mut filter = filter::read_kind(&mut query);
-    filter.webhook = query.value("webhook");
-    query.finish()?;
+    let filter = DeliveryFilter { webhook, ..filters.filter() };
     let since = last_event_id(&headers)?;
     let subscription = services.feed.watch(caller.key, since).await.map_err(refusal)?;
     // The administrator key is valid as long as this process runs.

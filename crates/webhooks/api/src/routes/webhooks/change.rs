@@ -1,43 +1,48 @@
-//! The body of `PATCH /webhooks/{id}`, a JSON merge patch (RFC 7396).
+//! The description of the body of `PATCH /webhooks/{id}`: a JSON merge patch (RFC 7396) with the members of a new
+//! webhook.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::retry::RetryBody;
+use super::new::WebhookBody;
+use super::settings::Headers;
 use crate::schema_types as types;
+use rdev_http::members;
 
-/// A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.
-#[derive(ToSchema)]
-#[schema(as = WebhookPatch)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `request::read` reads")]
-pub(super) struct WebhookPatchBody {
-    #[schema(value_type = types::EndpointUrl, required = false)]
-    url: String,
-    /// Replaces the event patterns.
-    #[schema(value_type = Vec<types::EventPattern>, min_items = 1, max_items = 100, required = false)]
-    events: Vec<String>,
-    #[schema(max_length = 1_000)]
-    description: Option<String>,
-    /// Replaces the projects.
-    #[schema(value_type = Option<Vec<types::ProjectName>>, max_items = 100)]
-    projects: Option<Vec<String>>,
-    /// Sets the given headers, and removes those that are `null`.
-    #[schema(value_type = Option<BTreeMap<types::HeaderName, types::HeaderChange>>)]
-    headers: Option<BTreeMap<String, Option<String>>>,
-    retry: Option<RetryBody>,
-    /// Deliveries per second in each worker process.
-    #[schema(minimum = 0.001, maximum = 10_000)]
-    rate_limit: Option<f64>,
-    /// Concurrent deliveries in each worker process.
-    #[schema(minimum = 1, maximum = 1_000)]
-    max_in_flight: Option<u32>,
-    /// The timeout of an attempt.
-    #[schema(minimum = 100, maximum = 60_000)]
-    timeout_ms: Option<u32>,
-    /// Must equal the current scheme: it cannot be changed.
-    #[schema(value_type = Option<types::SigningScheme>)]
-    signing: Option<String>,
-    enabled: Option<bool>,
+pub(super) enum WebhookPatchBody {}
+
+impl PartialSchema for WebhookPatchBody {
+    fn schema() -> RefOr<Schema> {
+        let mut members = WebhookBody::described();
+        for member in &mut members {
+            (member.is_required, member.default) = (false, None);
+            let about = match member.name {
+                "events" => "Replaces the event patterns.",
+                "projects" => "Replaces the projects.",
+                "headers" => "Sets the given headers, and removes those that are `null`.",
+                "max_in_flight" => "Concurrent deliveries in each worker process.",
+                "signing" => "Must equal the current scheme: it cannot be changed.",
+                _ => continue,
+            };
+            member.about = about.to_owned();
+            if member.name == "headers" {
+                member.shape = Headers::with_values::<types::HeaderChange>();
+            }
+        }
+        let about = "A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.";
+        members::object(about, members).into()
+    }
+}
+
+impl ToSchema for WebhookPatchBody {
+    fn name() -> Cow<'static, str> {
+        "WebhookPatch".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((types::HeaderValue::name().into(), types::HeaderValue::schema()));
+        schemas.push((types::HeaderChange::name().into(), types::HeaderChange::schema()));
+    }
 }

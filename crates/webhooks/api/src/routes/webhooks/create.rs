@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
-use super::new::NewWebhookBody;
+use super::new::WebhookBody;
 use super::request;
 use crate::views::CreatedView;
 use rdev_http::body::Document;
@@ -21,7 +21,7 @@ use rdev_http::{Caller, OperationIds, Problem, tag};
     tag = "webhooks",
     operation_id = "createWebhook",
     security(("api_key" = ["webhooks:write"])),
-    request_body = NewWebhookBody,
+    request_body = WebhookBody,
     responses((
         status = 201,
         description = "The webhook was created.",

@@ -5,15 +5,15 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{Access, DeliveryFilter, PageRequest, WebhookId};
+use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, PageRequest, WebhookId};
 
 use crate::failure::Failure;
-use crate::routes::deliveries::filter;
+use crate::routes::deliveries::filter::{Filters, Period};
 use crate::schema_types as types;
 use crate::views::{DeliveryList, DeliveryView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
-use rdev_http::{Caller, PathId};
+use rdev_http::Caller;
+use rdev_http::PathId;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List a webhook's deliveries
 ///
@@ -24,19 +24,20 @@ use rdev_http::{Caller, PathId};
     tag = "deliveries",
     operation_id = "listWebhookDeliveries",
     security(("api_key" = ["webhooks:read"])),
-    params(("id" = types::WebhookId, Path), filter::Filters, PageParameters),
+    params(("id" = types::WebhookId, Path), Filters, Period, PageParameters),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
 )]
 pub(crate) async fn deliveries(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
     caller: Caller,
-    mut query: Query,
+    ListQuery { filter: (filters, Period { since, until }), page, given }: ListQuery<
+        (Filters, Period),
+        DeliveryId,
+    >,
 ) -> Result<Response, Failure> {
-    let filter = DeliveryFilter { webhook: Some(id), ..filter::read(&mut query) };
-    let request = page::request(&mut query);
-    let given = query.finish()?;
-    let found = services.history.list(&caller.access, &filter, request).await?;
+    let filter = DeliveryFilter { since, until, webhook: Some(id), ..filters.filter() };
+    let found = services.history.list(&caller.access, &filter, page).await?;
     if found.items.is_empty() {
         check_existence(&services, &caller.access, id).await?;
     }

@@ -4,148 +4,99 @@
 use std::time::Duration;
 
 use rdev_webhooks_domain::{RetryPolicy, RetryPolicyError};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 use rdev_http::Faults;
-use rdev_http::body::{Object, Value};
+use rdev_http::kind::{self, Element, Integer, Kind, List};
+use rdev_http::members::{Patch, Patched, Value};
 
-type Parts = (u32, Duration, f64, Duration);
+const MAX_WAITS: usize = RetryPolicy::MAX_ATTEMPTS as usize - 1;
+/// 24 hours.
+const MAX_WAIT_MS: u32 = RetryPolicy::MAX_BACKOFF.as_millis() as u32;
 
-// The policy's own bounds, so that each member can be checked by itself; the policy makes the final check.
-const MAX_ATTEMPTS: u32 = 50;
-const DAY_MS: u32 = 86_400_000;
-
-/// How to retry: `schedule_ms` alone, or exponential backoff by any of the other members. The default is 3 attempts,
-/// 5 s initial backoff, multiplier 2, at most 1 h.
-#[derive(ToSchema)]
-#[schema(as = NewRetryPolicy)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `retry` reads")]
-pub(super) struct RetryBody {
-    /// The number of attempts in all.
-    #[schema(minimum = 1, maximum = 50)]
-    max_attempts: Option<u32>,
-    /// The wait before the second attempt.
-    #[schema(minimum = 1, maximum = 86_400_000)]
-    initial_backoff_ms: Option<u32>,
-    /// The factor by which each further wait grows.
-    #[schema(minimum = 1, maximum = 10)]
-    multiplier: Option<f64>,
-    /// The longest wait.
-    #[schema(minimum = 1, maximum = 86_400_000)]
-    max_backoff_ms: Option<u32>,
-    /// The wait before each attempt after the first.
-    #[schema(max_items = 49)]
-    schedule_ms: Option<Vec<u32>>,
-}
-
-/// Reads a policy. Absent members come from `present` if it has the same shape, and from the default
-/// otherwise; `null` stands for the default.
-pub(super) fn retry(
-    value: &Value<'_>,
-    present: Option<&RetryPolicy>,
-    faults: &mut Faults,
-) -> Option<RetryPolicy> {
-    let mut object = value.object(faults)?;
-    let waits = object.optional("schedule_ms");
-    let fields = Fields::take(&mut object);
-    object.finish(faults);
-    match (waits, fields.are_given()) {
-        (Some(waits), false) => schedule(&waits, faults),
-        (Some(waits), true) => {
-            let detail =
-                "cannot be combined with max_attempts, initial_backoff_ms, multiplier or max_backoff_ms";
-            waits.refuse(faults, detail)
-        }
-        // An empty patch leaves a schedule unchanged.
-        (None, false) if present.is_some_and(|policy| policy.as_schedule().is_some()) => present.cloned(),
-        (None, _) => fields.over(present.and_then(RetryPolicy::as_exponential), faults),
+rdev_http::members! {
+    /// How to retry: `schedule_ms` alone, or exponential backoff by any of the other members. The default is 3 attempts,
+    /// 5 s initial backoff, multiplier 2, at most 1 h.
+    pub(in crate::routes) struct RetryBody as NewRetryPolicy {
+        /// The number of attempts in all.
+        max_attempts: Patch<Integer<1, { RetryPolicy::MAX_ATTEMPTS }>>,
+        /// The wait before the second attempt.
+        initial_backoff_ms: Patch<Milliseconds<1, MAX_WAIT_MS>>,
+        /// The factor by which each further wait grows.
+        multiplier: Patch<Multiplier>,
+        /// The longest wait.
+        max_backoff_ms: Patch<Milliseconds<1, MAX_WAIT_MS>>,
+        /// The wait before each attempt after the first.
+        schedule_ms: Option<List<Milliseconds<0, MAX_WAIT_MS>, 0, MAX_WAITS>>,
     }
 }
 
-/// The members of a backoff: `None` if absent, `Some(None)` if `null`.
-struct Fields<'a> {
-    max_attempts: Option<Option<Value<'a>>>,
-    initial: Option<Option<Value<'a>>>,
-    multiplier: Option<Option<Value<'a>>>,
-    max: Option<Option<Value<'a>>>,
-}
-
-impl<'a> Fields<'a> {
-    fn take(object: &mut Object<'a>) -> Self {
-        Self {
-            max_attempts: object.patch("max_attempts"),
-            initial: object.patch("initial_backoff_ms"),
-            multiplier: object.patch("multiplier"),
-            max: object.patch("max_backoff_ms"),
-        }
-    }
-
-    fn are_given(&self) -> bool {
-        [&self.max_attempts, &self.initial, &self.multiplier, &self.max].into_iter().any(Option::is_some)
-    }
-
-    fn over(&self, present: Option<Parts>, faults: &mut Faults) -> Option<RetryPolicy> {
-        // The default policy is a backoff.
-        let default = RetryPolicy::default().as_exponential()?;
-        let base = present.unwrap_or(default);
-        // All four are read before any is required, so that every fault is reported.
-        let max_attempts =
-            member(&self.max_attempts, base.0, default.0, |value| value.integer(1..=MAX_ATTEMPTS, faults));
-        let initial = member(&self.initial, base.1, default.1, |value| wait(value, 1, faults));
-        let multiplier = member(&self.multiplier, base.2, default.2, |value| multiplier(value, faults));
-        let max = member(&self.max, base.3, default.3, |value| wait(value, 1, faults));
-        let (max_attempts, initial, multiplier, max) = (max_attempts?, initial?, multiplier?, max?);
-        // A maximum that the body does not set is raised to the initial wait.
-        let is_set = matches!(self.max, Some(Some(_)));
-        let max = if is_set { max } else { max.max(initial) };
-        match RetryPolicy::exponential(max_attempts, initial, multiplier, max) {
-            Ok(policy) => Some(policy),
-            Err(error) => {
-                faults.at(place(error), error);
-                None
+impl RetryBody {
+    /// Returns the policy. Absent members come from `present` if it has the same shape, and from the default
+    /// otherwise; `null` stands for the default.
+    pub(super) fn over(self, present: Option<&RetryPolicy>, faults: &mut Faults) -> Option<RetryPolicy> {
+        let Self { max_attempts, initial_backoff_ms, multiplier, max_backoff_ms, schedule_ms } = self;
+        let has_backoff = !max_attempts.is_absent()
+            || !initial_backoff_ms.is_absent()
+            || !multiplier.is_absent()
+            || !max_backoff_ms.is_absent();
+        let policy = match schedule_ms {
+            Some(_) if has_backoff => {
+                let detail =
+                    "cannot be combined with max_attempts, initial_backoff_ms, multiplier or max_backoff_ms";
+                faults.at("/retry/schedule_ms", detail);
+                return None;
             }
-        }
+            Some(waits) => RetryPolicy::schedule(waits.into_iter().map(|(_, wait)| wait).collect()),
+            // An empty patch leaves a schedule unchanged.
+            None if !has_backoff && present.is_some_and(|policy| policy.as_schedule().is_some()) => {
+                return present.cloned();
+            }
+            None => {
+                // The default policy is a backoff.
+                let default = RetryPolicy::default().as_exponential()?;
+                let base = present.and_then(RetryPolicy::as_exponential).unwrap_or(default);
+                let is_max_set = matches!(max_backoff_ms, Patched::Value(_));
+                let initial = initial_backoff_ms.resolve(Some(base.1), Some(default.1))?;
+                let max = max_backoff_ms.resolve(Some(base.3), Some(default.3))?;
+                RetryPolicy::exponential(
+                    max_attempts.resolve(Some(base.0), Some(default.0))?,
+                    initial,
+                    multiplier.resolve(Some(base.2), Some(default.2))?,
+                    // A maximum that the body does not set is raised to the initial wait.
+                    if is_max_set { max } else { max.max(initial) },
+                )
+            }
+        };
+        policy.map_err(|error| faults.at(place(error), error)).ok()
     }
 }
 
-/// Returns a member's value: that of the body, the default for `null`, the present one if it is absent.
-fn member<T>(
-    member: &Option<Option<Value<'_>>>,
-    present: T,
-    default: T,
-    read: impl FnOnce(&Value<'_>) -> Option<T>,
-) -> Option<T> {
-    match member {
-        None => Some(present),
-        Some(None) => Some(default),
-        Some(Some(value)) => read(value),
+/// A whole number of milliseconds.
+pub(in crate::routes) enum Milliseconds<const MIN: u32, const MAX: u32> {}
+
+impl<const MIN: u32, const MAX: u32> Kind for Milliseconds<MIN, MAX> {
+    type Value = Duration;
+
+    fn shape() -> RefOr<Schema> {
+        Integer::<MIN, MAX>::shape()
+    }
+
+    fn read(value: &Value<'_>, faults: &mut Faults) -> Option<Duration> {
+        Some(Duration::from_millis(value.integer(MIN..=MAX, faults)?.into()))
     }
 }
 
-fn multiplier(value: &Value<'_>, faults: &mut Faults) -> Option<f64> {
-    match value.number(faults)? {
-        factor @ 1.0..=10.0 => Some(factor),
-        _ => value.refuse(faults, RetryPolicyError::Multiplier),
-    }
+impl<const MIN: u32, const MAX: u32> Element for Milliseconds<MIN, MAX> {
+    const NOUN: &'static str = "waits of 0 ms to 24 h (86400000) each";
 }
 
-fn schedule(value: &Value<'_>, faults: &mut Faults) -> Option<RetryPolicy> {
-    let elements = value.array(MAX_ATTEMPTS as usize, faults)?;
-    if elements.len() >= MAX_ATTEMPTS as usize {
-        return value.refuse(faults, RetryPolicyError::Schedule);
+rdev_http::kind! {
+    pub(in crate::routes) Multiplier: f64 = kind::number(RetryPolicy::MULTIPLIERS), |value, faults| {
+        let factor = value.number(faults)?;
+        let valid = Some(factor).filter(|factor| RetryPolicy::MULTIPLIERS.contains(factor));
+        valid.or_else(|| value.refuse(faults, RetryPolicyError::Multiplier))
     }
-    let waits: Vec<_> = elements.iter().map(|element| wait(element, 0, faults)).collect();
-    match RetryPolicy::schedule(waits.into_iter().collect::<Option<_>>()?) {
-        Ok(policy) => Some(policy),
-        Err(error) => value.refuse(faults, error),
-    }
-}
-
-/// Reads whole milliseconds, at most a day.
-fn wait(value: &Value<'_>, least_ms: u32, faults: &mut Faults) -> Option<Duration> {
-    let milliseconds = value.integer(least_ms..=DAY_MS, faults)?;
-    Some(Duration::from_millis(milliseconds.into()))
 }
 
 /// Returns the JSON pointer of the member that the policy's own check refused.

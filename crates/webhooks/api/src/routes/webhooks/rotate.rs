@@ -10,31 +10,30 @@ use http::HeaderMap;
 use http::header::ETAG;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::WebhookId;
-use utoipa::ToSchema;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
 use crate::schema_types as types;
 use crate::views::RotatedView;
+use rdev_http::Caller;
+use rdev_http::OperationIds;
+use rdev_http::PathId;
 use rdev_http::body::Optional;
+use rdev_http::kind::Integer;
 use rdev_http::tag::IfMatch;
-use rdev_http::{Caller, Faults, OperationIds, PathId};
 
-/// Default overlap, during which both secrets sign: a day.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+/// Default overlap in seconds, during which both secrets sign: a day.
+const OVERLAP: u32 = 24 * 60 * 60;
 
 /// Maximum overlap in seconds: a week.
-const LONGEST_OVERLAP: u32 = 7 * 24 * 60 * 60;
+const MAX_OVERLAP: u32 = 7 * 24 * 60 * 60;
 
-/// How to rotate a secret. The body may be omitted.
-#[derive(ToSchema)]
-#[schema(as = Rotation)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "it describes what `read` reads")]
-struct RotationBody {
-    /// How long both secrets sign.
-    #[schema(minimum = 0, maximum = 604_800, default = 86_400)]
-    overlap_seconds: Option<u32>,
+rdev_http::members! {
+    /// How to rotate a secret. The body may be omitted.
+    struct RotationBody as Rotation {
+        /// How long both secrets sign.
+        overlap_seconds: Option<Integer<0, MAX_OVERLAP>> = OVERLAP,
+    }
 }
 
 /// Rotate the signing secret
@@ -65,7 +64,8 @@ pub(crate) async fn rotate(
         // A caller that does not see the webhook learns of no other fault.
         services.webhooks.get(&caller.access, id).await?;
     }
-    let overlap = read(&body)?;
+    let asked = body.read::<RotationBody>()?.and_then(|rotation| rotation.overlap_seconds);
+    let overlap = Duration::from_secs(asked.unwrap_or(OVERLAP).into());
     let versions = IfMatch::of(&headers).into_versions();
     // Queried first: after the rotation, no failure may keep the response from showing the secret.
     let circuits = circuits(&services, &[id]).await?;
@@ -73,17 +73,4 @@ pub(crate) async fn rotate(
     let shown = circuits.show(&rotated.webhook);
     let tag = [(ETAG, shown.etag())];
     Ok((tag, rdev_http::json(&RotatedView::new(shown, &rotated.secret))).into_response())
-}
-
-fn read(body: &Optional) -> Result<Duration, Failure> {
-    let mut faults = Faults::default();
-    let mut overlap = OVERLAP;
-    if let Some(mut object) = body.0.as_ref().and_then(|document| document.root().object(&mut faults)) {
-        let given = object.optional("overlap_seconds");
-        let given = given.and_then(|value| value.integer(0..=LONGEST_OVERLAP, &mut faults));
-        overlap = given.map_or(OVERLAP, |seconds| Duration::from_secs(seconds.into()));
-        object.finish(&mut faults);
-    }
-    faults.check()?;
-    Ok(overlap)
 }

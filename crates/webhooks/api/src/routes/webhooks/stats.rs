@@ -5,23 +5,29 @@ use axum::response::Response;
 use rdev_webhooks_app::{Services, StatisticsError};
 use rdev_webhooks_domain::WebhookId;
 use rdev_webhooks_domain::statistics::StatisticsWindow;
-use utoipa::IntoParams;
 
 use super::circuits::circuits;
 use crate::failure::Failure;
 use crate::schema_types as types;
 use crate::views::StatisticsView;
+use rdev_http::Caller;
+use rdev_http::Faults;
+use rdev_http::PathId;
+use rdev_http::Problem;
+use rdev_http::kind;
 use rdev_http::query::Query;
-use rdev_http::{Caller, Faults, PathId, Problem};
 
-/// The parameter of `GET /webhooks/{id}/stats`.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes what `stats` reads")]
-struct Window {
-    /// How far to look back: whole minutes, hours or days, at most as long as history is kept.
-    #[param(pattern = "^[1-9][0-9]*[mhd]$", default = "24h", example = "7d")]
-    window: Option<String>,
+rdev_http::members! {
+    /// The parameter of `GET /webhooks/{id}/stats`.
+    pub(crate) struct LookBack {
+        /// How far to look back: whole minutes, hours or days, at most as long as history is kept.
+        window: Option<Window> = "24h",
+    }
+}
+
+rdev_http::kind! {
+    pub(crate) Window: StatisticsWindow =
+        kind::string().pattern(Some("^[1-9][0-9]*[mhd]$")).examples(["7d"]), kind::parsed
 }
 
 /// Get webhook statistics
@@ -33,17 +39,16 @@ struct Window {
     tag = "webhooks",
     operation_id = "getWebhookStatistics",
     security(("api_key" = ["webhooks:read"])),
-    params(("id" = types::WebhookId, Path), Window),
+    params(("id" = types::WebhookId, Path), LookBack),
     responses((status = 200, description = "The statistics.", body = StatisticsView))
 )]
 pub(crate) async fn stats(
     State(services): State<Services>,
     caller: Caller,
     PathId(id): PathId<WebhookId>,
-    mut query: Query,
+    Query(query): Query<LookBack>,
 ) -> Result<Response, Failure> {
-    let window = query.value("window").unwrap_or(StatisticsWindow::DAY);
-    query.finish()?;
+    let window = query.window.unwrap_or(StatisticsWindow::DAY);
     let access = &caller.access;
     let webhook = services.webhooks.get(access, id).await?;
     // Before its last change the webhook may have received events of projects that the caller may not see.

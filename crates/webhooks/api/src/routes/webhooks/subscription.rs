@@ -6,8 +6,9 @@ use rdev_webhooks_app::{EventTypeRegistry, WebhookError, WebhookViolation, Webho
 use rdev_webhooks_domain::{EndpointUrl, EventPattern, WebhookSettings};
 
 use crate::routes::event_types::listed;
-use rdev_http::body::pointer;
-use rdev_http::{Faults, Problem};
+use rdev_http::Faults;
+use rdev_http::Problem;
+use rdev_http::members::pointer;
 
 /// The URL and the patterns of a body, as far as they could be read.
 pub(super) struct Subscription {

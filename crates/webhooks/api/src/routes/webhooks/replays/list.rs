@@ -3,14 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::WebhookId;
+use rdev_webhooks_domain::{ReplayId, WebhookId};
 
 use crate::failure::Failure;
 use crate::schema_types as types;
 use crate::views::{ReplayList, ReplayView};
-use rdev_http::page::{self, PageParameters};
-use rdev_http::query::Query;
-use rdev_http::{Caller, PathId};
+use rdev_http::Caller;
+use rdev_http::PathId;
+use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List a webhook's replays
 ///
@@ -28,11 +28,9 @@ pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
     PathId(id): PathId<WebhookId>,
-    mut query: Query,
+    ListQuery { page, given, .. }: ListQuery<(), ReplayId>,
 ) -> Result<Response, Failure> {
-    let request = page::request(&mut query);
-    let given = query.finish()?;
     services.webhooks.get(&caller.access, id).await?;
-    let found = services.replays.list(&caller.access, id, request).await?;
+    let found = services.replays.list(&caller.access, id, page).await?;
     Ok(page::answer(&found, &given, ReplayView::from, |replay| replay.id))
 }

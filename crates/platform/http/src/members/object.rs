@@ -1,29 +1,36 @@
 //! A JSON object, read member by member.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Value;
-use super::value::{decode_string, pointer};
+use super::value::{Raw, decode_string, pointer};
 use crate::Faults;
 
 /// Maximum number of members of an object. No body of the usual size has room for more.
 const MAX_MEMBERS: usize = 65_536;
 
-/// An object whose members are taken one by one; a member that is left over is a fault.
+/// An object, or the parameters of a query, whose members are taken one by one; a member that is left over is a
+/// fault.
 pub struct Object<'a> {
     at: String,
-    members: Vec<(String, &'a RawValue)>,
+    members: Vec<(String, Raw<'a>)>,
     known: Vec<&'static str>,
+    patched: Option<&'static str>,
 }
 
 impl<'a> Object<'a> {
     /// Reads the members of `raw`, which must be an object. A member that is given twice is a fault, and its
     /// first value counts.
-    pub(super) fn read(at: String, raw: &'a RawValue, faults: &mut Faults) -> Self {
+    pub(super) fn read(
+        at: String,
+        raw: &'a RawValue,
+        patched: Option<&'static str>,
+        faults: &mut Faults,
+    ) -> Self {
         let mut members = Vec::new();
         let mut given = Vec::new();
         // The text is known to be an object. If the visitor stops early, the rest is reported as an error.
@@ -35,13 +42,18 @@ impl<'a> Object<'a> {
         let mut names = HashSet::with_capacity(given.len());
         for (name, value) in given {
             if names.insert(name.clone()) {
-                members.push((name, value));
+                members.push((name, Raw::Json(value)));
             } else {
                 faults.at(pointer(&at, &name), "is given twice");
             }
         }
-        let known = Vec::new();
-        Self { at, members, known }
+        Self { at, members, known: Vec::new(), patched }
+    }
+
+    /// Makes an object of the parameters of a query, each with the texts that are given for it.
+    pub(crate) fn of_query(parameters: &'a BTreeMap<String, Vec<String>>) -> Self {
+        let members = parameters.iter().map(|(name, texts)| (name.clone(), Raw::Texts(texts))).collect();
+        Self { at: String::new(), members, known: Vec::new(), patched: None }
     }
 
     /// Takes a member, if it is present.
@@ -49,16 +61,20 @@ impl<'a> Object<'a> {
         self.known.push(name);
         let place = self.members.iter().position(|(given, _)| given == name)?;
         let (_, raw) = self.members.remove(place);
-        Some(Value::new(pointer(&self.at, name), raw))
+        Some(Value::new(&self.at, name, raw, self.patched))
     }
 
-    /// Takes a required member.
+    /// Takes a required member. In a merge patch it may be absent, but not `null`.
     pub fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
         let value = self.take(name);
-        if value.is_none() {
-            faults.at(pointer(&self.at, name), "is required");
+        match (value, self.patched) {
+            (None, None) => faults.at(pointer(&self.at, name), "is required"),
+            (Some(value), Some(resource)) if value.is_null() => {
+                value.fault(faults, format_args!("cannot be removed: every {resource} requires it"));
+            }
+            (value, _) => return value,
         }
-        value
+        None
     }
 
     /// Takes an optional member; `null` means that it is absent.
@@ -66,35 +82,25 @@ impl<'a> Object<'a> {
         self.take(name).filter(|value| !value.is_null())
     }
 
-    /// Takes a member of a merge patch: `None` if it is absent, `Some(None)` if it is `null`.
-    pub fn patch(&mut self, name: &'static str) -> Option<Option<Value<'a>>> {
-        self.take(name).map(|value| Some(value).filter(|value| !value.is_null()))
-    }
-
-    /// Records a fault of a member, whether it is present or not.
-    pub fn fault(&self, name: &str, detail: impl fmt::Display, faults: &mut Faults) {
-        faults.at(pointer(&self.at, name), detail);
-    }
-
     /// Returns the members that are left, whatever their names.
     pub fn into_rest(self) -> impl Iterator<Item = (String, Value<'a>)> {
-        let at = self.at;
-        self.members.into_iter().map(move |(name, raw)| {
-            let value = Value::new(pointer(&at, &name), raw);
+        let Self { at, members, patched, .. } = self;
+        members.into_iter().map(move |(name, raw)| {
+            let value = Value::new(&at, &name, raw, patched);
             (name, value)
         })
     }
 
     /// Finishes reading: a member that was not taken is a fault.
     pub fn finish(self, faults: &mut Faults) {
-        for (name, _) in &self.members {
-            let at = pointer(&self.at, name);
-            if self.known.is_empty() {
-                faults.at(at, "is unknown; the object must be empty");
-            } else {
-                let known = self.known.join(", ");
-                faults.at(at, format_args!("is unknown; known members: {known}"));
-            }
+        for (name, raw) in &self.members {
+            let known = self.known.join(", ");
+            let detail = match raw {
+                Raw::Texts(_) => format!("is unknown; known parameters: {known}"),
+                Raw::Json(_) if known.is_empty() => "is unknown; the object must be empty".to_owned(),
+                Raw::Json(_) => format!("is unknown; known members: {known}"),
+            };
+            Value::new(&self.at, name, *raw, None).fault(faults, detail);
         }
     }
 }
