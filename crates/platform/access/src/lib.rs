@@ -4,13 +4,14 @@
 //! - [`Idempotency`] executes a repeated request once. The use cases of a domain take the [`Ids`] of the
 //!   request's operation.
 //!
-//! A store implements the [`ports`].
+//! A store implements the [`ports`]. [`sealed`] encrypts what it keeps of a request.
 
 mod api_key;
 mod api_keys;
 mod idempotency;
 mod operation;
 pub mod ports;
+pub mod sealed;
 
 pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};
 pub use api_keys::{

@@ -39,10 +39,9 @@ pub struct Operation {
 impl Operation {
     const LEN: usize = 32 + 32 + 8;
 
-    /// Serializes the operation for a store, which must encrypt it: the seed is a secret, and the fingerprint
-    /// would allow a guessed request to be checked.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+    /// Serializes the operation, to be encrypted: the seed is a secret, and the fingerprint would allow a guessed
+    /// request to be checked.
+    pub(crate) fn to_bytes(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[..32].copy_from_slice(&self.fingerprint.0);
         bytes[32..64].copy_from_slice(&self.seed);
@@ -51,8 +50,7 @@ impl Operation {
     }
 
     /// Parses what [`Self::to_bytes`] wrote.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (fingerprint, rest) = bytes.split_first_chunk()?;
         let (seed, at) = rest.split_first_chunk()?;
         let at = Timestamp::from_micros(i64::from_be_bytes(at.try_into().ok()?));

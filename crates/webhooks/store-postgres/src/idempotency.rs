@@ -5,19 +5,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 use rdev_access::{Operation, RememberedAnswer};
-use rdev_keyring::{Keyring, SealedColumn};
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::convert::to_micros_up;
-use crate::error::{DbError, corrupt};
+use crate::error::DbError;
 use crate::store::{Inner, PostgresStore};
-
-pub(crate) const TABLE: &str = "idempotency_keys";
-pub(crate) const OPERATION: SealedColumn = SealedColumn::new(TABLE, "operation");
-pub(crate) const RESPONSE: SealedColumn = SealedColumn::new(TABLE, "response");
 
 /// The maximum number of keys that one statement deletes.
 const PRUNE_STEP: i64 = 1_000;
@@ -26,7 +22,7 @@ const PRUNE_STEP: i64 = 1_000;
 impl IdempotencyRepository for PostgresStore {
     async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError> {
         let keyring = &self.inner.keyring;
-        let sealed = seal(keyring, OPERATION, &request.key, &request.operation.to_bytes())?;
+        let sealed = request.operation.seal(keyring, &request.key)?;
         if take(&self.inner, request, &sealed).await? {
             return Ok(KeyState::Taken { operation: request.operation, repeats: false });
         }
@@ -44,7 +40,7 @@ impl IdempotencyRepository for PostgresStore {
     async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
         let keyring = &self.inner.keyring;
         let answer = match end {
-            KeyEnd::Answered(answer) => Some(seal(keyring, RESPONSE, key, &answer.0)?),
+            KeyEnd::Answered(answer) => Some(answer.seal(keyring, key)?),
             KeyEnd::Undone => return forget(&self.inner, key, token).await,
             KeyEnd::Unsettled => None,
         };
@@ -148,12 +144,12 @@ async fn take_over(
     let (operation, state) = if known.expired {
         (sealed, KeyState::Taken { operation: request.operation, repeats: false })
     } else {
-        let operation = open_operation(keyring, key, &known.operation)?;
+        let operation = Operation::open(keyring, key, &known.operation)?;
         if operation.fingerprint != request.operation.fingerprint {
             return Ok(KeyState::OtherRequest);
         }
         if let Some(answer) = known.response {
-            return Ok(KeyState::Answered(open_answer(keyring, key, &answer)?));
+            return Ok(KeyState::Answered(RememberedAnswer::open(keyring, key, &answer)?));
         }
         if let Some(left) = u64::try_from(known.left_us).ok().filter(|left| *left > 0) {
             return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
@@ -239,29 +235,4 @@ pub(crate) fn key(owner: Uuid, digest: &str) -> Option<IdempotencyKey> {
     }
     let owner = (!owner.is_nil()).then(|| ApiKeyId::from_uuid(owner));
     Some(IdempotencyKey::from_digest(owner, bytes))
-}
-
-fn seal(
-    keyring: &Keyring,
-    column: SealedColumn,
-    key: &IdempotencyKey,
-    plain: &[u8],
-) -> Result<Vec<u8>, StoreError> {
-    column.seal(keyring, key, plain).map_err(|error| StoreError::Internal(error.into()))
-}
-
-fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Result<Operation, StoreError> {
-    let column = OPERATION.column;
-    let plain = OPERATION.open(keyring, key, sealed).map_err(|error| corrupt(TABLE, column, key, error))?;
-    Operation::from_bytes(&plain).ok_or_else(|| corrupt(TABLE, column, key, "has the wrong length"))
-}
-
-fn open_answer(
-    keyring: &Keyring,
-    key: &IdempotencyKey,
-    sealed: &[u8],
-) -> Result<RememberedAnswer, StoreError> {
-    let plain =
-        RESPONSE.open(keyring, key, sealed).map_err(|error| corrupt(TABLE, RESPONSE.column, key, error))?;
-    Ok(RememberedAnswer(plain.to_vec().into()))
 }

@@ -6,19 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_access::ports::{IdempotencyRepository, KeyEnd, KeyRequest, KeyState};
 use rdev_access::{Operation, RememberedAnswer};
-use rdev_keyring::{Keyring, SealedColumn};
+use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{ApiKeyId, IdempotencyKey, LeaseToken, Timestamp};
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::error::{self, DbError, Row};
+use crate::error::DbError;
 use crate::rows::micros;
-
-pub(crate) const TABLE: &str = "idempotency_keys";
-pub(crate) const OPERATION: SealedColumn = SealedColumn::new(TABLE, "operation");
-pub(crate) const RESPONSE: SealedColumn = SealedColumn::new(TABLE, "response");
 
 /// The maximum number of keys that one step deletes.
 const PRUNE_STEP: i64 = 500;
@@ -27,7 +23,7 @@ const PRUNE_STEP: i64 = 500;
 impl IdempotencyRepository for SqliteStore {
     async fn begin(&self, request: &KeyRequest) -> Result<KeyState, StoreError> {
         let request = request.clone();
-        let sealed = seal(&self.keyring, OPERATION, &request.key, &request.operation.to_bytes())?;
+        let sealed = request.operation.seal(&self.keyring, &request.key)?;
         let keyring = Arc::clone(&self.keyring);
         self.write(move |conn, now| {
             Box::pin(async move { begin(conn, &keyring, &request, &sealed, now).await })
@@ -38,7 +34,7 @@ impl IdempotencyRepository for SqliteStore {
     async fn end(&self, key: &IdempotencyKey, token: LeaseToken, end: &KeyEnd) -> Result<bool, StoreError> {
         let key = *key;
         let answer = match end {
-            KeyEnd::Answered(answer) => Some(seal(&self.keyring, RESPONSE, &key, &answer.0)?),
+            KeyEnd::Answered(answer) => Some(answer.seal(&self.keyring, &key)?),
             KeyEnd::Undone => {
                 return self
                     .write(move |conn, _| Box::pin(async move { forget(conn, &key, token).await }))
@@ -119,12 +115,12 @@ async fn begin(
         .await?;
         return Ok(KeyState::Taken { operation: request.operation, repeats: false });
     };
-    let operation = open_operation(keyring, key, &known.operation)?;
+    let operation = Operation::open(keyring, key, &known.operation)?;
     if operation.fingerprint != request.operation.fingerprint {
         return Ok(KeyState::OtherRequest);
     }
     if let Some(response) = known.response {
-        return Ok(KeyState::Answered(open_answer(keyring, key, &response)?));
+        return Ok(KeyState::Answered(RememberedAnswer::open(keyring, key, &response)?));
     }
     if let Some(left) = u64::try_from(known.lease_expires_at - now).ok().filter(|left| *left > 0) {
         return Ok(KeyState::InUse { for_at_most: Duration::from_micros(left) });
@@ -222,31 +218,4 @@ pub(crate) fn key(owner: &[u8], digest: &[u8]) -> Option<IdempotencyKey> {
 
 fn after(now: Timestamp, wait: Duration) -> i64 {
     micros(now + wait)
-}
-
-fn seal(
-    keyring: &Keyring,
-    column: SealedColumn,
-    key: &IdempotencyKey,
-    plain: &[u8],
-) -> Result<Vec<u8>, StoreError> {
-    column.seal(keyring, key, plain).map_err(error::internal)
-}
-
-fn open_operation(keyring: &Keyring, key: &IdempotencyKey, sealed: &[u8]) -> Result<Operation, StoreError> {
-    let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| {
-        Row { table: TABLE, id: key }.corrupt(OPERATION.column, source)
-    };
-    let plain = OPERATION.open(keyring, key, sealed).map_err(|error| corrupt(error.into()))?;
-    Operation::from_bytes(&plain).ok_or_else(|| corrupt("has the wrong length".into()))
-}
-
-fn open_answer(
-    keyring: &Keyring,
-    key: &IdempotencyKey,
-    sealed: &[u8],
-) -> Result<RememberedAnswer, StoreError> {
-    let plain = RESPONSE.open(keyring, key, sealed);
-    let plain = plain.map_err(|error| Row { table: TABLE, id: key }.corrupt(RESPONSE.column, error))?;
-    Ok(RememberedAnswer(plain.to_vec().into()))
 }

@@ -1,5 +1,6 @@
 //! Rotation of the encryption key: the sealed values of a database.
 
+use rdev_access::sealed;
 use rdev_keyring::{
     Keyring, RESEAL_BATCH_SIZE, Replacement, RotationReport, SealError, SealedColumn, SealedStore,
     SealedValue,
@@ -16,13 +17,8 @@ use crate::idempotency;
 use crate::pool::Pool;
 
 /// All sealed columns; the tests compare the list with the schema.
-const COLUMNS: &[SealedColumn] = &[
-    sealing::HEADERS,
-    sealing::SECRET,
-    sealing::PREVIOUS_SECRET,
-    idempotency::OPERATION,
-    idempotency::RESPONSE,
-];
+const COLUMNS: &[SealedColumn] =
+    &[sealing::HEADERS, sealing::SECRET, sealing::PREVIOUS_SECRET, sealed::OPERATION, sealed::RESPONSE];
 
 /// A column of a primary key. It is passed as text in both directions.
 enum KeyColumn {
@@ -121,7 +117,7 @@ impl SealedStore for Values<'_> {
 
 /// Returns the columns of the primary key of a sealed column's table.
 fn primary_key(column: SealedColumn) -> &'static [KeyColumn] {
-    if column.table == idempotency::TABLE {
+    if column.table == sealed::TABLE {
         &[KeyColumn::Uuid("owner"), KeyColumn::Bytes("digest")]
     } else {
         &[KeyColumn::Uuid("id")]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rdev_access::sealed;
 use rdev_keyring::{
     Keyring, RESEAL_BATCH_SIZE, Replacement, RotationReport, SealError, SealedColumn, SealedStore,
     SealedValue,
@@ -19,13 +20,8 @@ use crate::{OpenError, idempotency};
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// All sealed columns; the tests compare the list with the schema.
-const COLUMNS: &[SealedColumn] = &[
-    sealing::HEADERS,
-    sealing::SECRET,
-    sealing::PREVIOUS_SECRET,
-    idempotency::OPERATION,
-    idempotency::RESPONSE,
-];
+const COLUMNS: &[SealedColumn] =
+    &[sealing::HEADERS, sealing::SECRET, sealing::PREVIOUS_SECRET, sealed::OPERATION, sealed::RESPONSE];
 
 /// A row's primary key: the values of its columns, all of them blobs.
 type Key = Vec<Vec<u8>>;
@@ -138,7 +134,7 @@ impl SealedStore for Values<'_> {
 
 /// Returns the columns of the primary key of a sealed column's table.
 fn primary_key(column: SealedColumn) -> &'static [&'static str] {
-    if column.table == idempotency::TABLE { &["owner", "digest"] } else { &["id"] }
+    if column.table == sealed::TABLE { &["owner", "digest"] } else { &["id"] }
 }
 
 /// Returns the id to which the values of a row are bound.
