@@ -3,7 +3,7 @@
 //! - [`serve`] runs a router on a listener, with limits and a graceful shutdown.
 //! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request.
 //! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses. [`members!`]
-//!   defines what is read and describes it in the API description, by the [kinds](kind) of its members.
+//!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members.
 //! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
 //!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
 //! - [`limits`] bound what the requests of each caller use.

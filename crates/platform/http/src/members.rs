@@ -204,15 +204,16 @@ pub fn text(lines: &[&str]) -> String {
 /// Defines a body, an object in a body, or the parameters of a query.
 ///
 /// Makes a struct that reads itself, and that the API description contains: a body under the name after `as`, a query
-/// by `params(…)` of `#[utoipa::path]`. The comments are the descriptions there. The type of a [member](Member) says
-/// whether it is required; all members of a query are `Option`s. A value after `=` is the default in the description;
-/// the code that uses the struct applies it.
+/// by `params(…)` of `#[utoipa::path]`. The comments are the descriptions there. The type of a
+/// [member](crate::members::Member) says whether it is required; all members of a query are `Option`s. A value after
+/// `=` is the default in the description; the code that uses the struct applies it.
 ///
-/// Every field of the struct is an `Option`, or [`Patched`]: a required member that is absent or has faults is `None`,
-/// so that the other members can still be checked for what they mean. A response lists all faults at once.
+/// Every field of the struct is an `Option`, or [`Patched`](crate::members::Patched): a required member that is absent
+/// or has faults is `None`, so that the other members can still be checked for what they mean. A response lists all
+/// faults at once.
 ///
-/// The struct is a [kind](Kind) too: a body may contain it. `#[utoipa::path]` adds only the outermost schema to the
-/// API description; those within it are added by [`named`](crate::kind::named).
+/// The struct is a [kind](crate::kind::Kind) too: a body may contain it. `#[utoipa::path]` adds only the outermost
+/// schema to the API description; those within it are added by [`named`](crate::kind::named).
 ///
 /// ```
 /// use rdev_http::body::Document;
