@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::convert::{from_sql_time, texts, to_sql_time};
 use crate::store::PostgresStore;
 use crate::visible;
-pub(crate) use rows::hurry;
+pub(crate) use rows::make_due;
 use rows::{replay_rows, save, to_i64, to_replay};
 
 #[async_trait]

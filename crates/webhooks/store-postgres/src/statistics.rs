@@ -17,7 +17,7 @@ use crate::store::PostgresStore;
 use crate::visible;
 
 /// The maximum number of rows that one statement deletes.
-const STEP: i64 = 10_000;
+const FORGET_STEP: i64 = 10_000;
 
 #[async_trait]
 impl StatisticsRepository for PostgresStore {
@@ -60,7 +60,7 @@ impl StatisticsRepository for PostgresStore {
     async fn forget(&self, retention: Duration) -> Result<(), StoreError> {
         self.inner.time.note(self.inner.browse()).await?;
         for bucket in Bucket::ALL {
-            while self.forget_some(bucket, bucket.kept(retention)).await? == STEP.unsigned_abs() {}
+            while self.forget_some(bucket, bucket.kept(retention)).await? == FORGET_STEP.unsigned_abs() {}
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl PostgresStore {
                          LIMIT $3))",
                     seconds(bucket),
                     to_micros_up(keep),
-                    STEP
+                    FORGET_STEP
                 )
                 .execute(&mut **conn)
                 .await

@@ -16,7 +16,7 @@ use crate::webhooks::sweep;
 /// The number of future days with partitions.
 const DAYS_AHEAD: i32 = 3;
 
-const EVERY: Duration = Duration::from_secs(10 * 60);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
 /// An advisory lock key that no other program is likely to use: "rdevhook" in ASCII.
 pub(crate) const LOCK: i64 = 0x7264_6576_686f_6f6b;
@@ -24,7 +24,7 @@ pub(crate) const LOCK: i64 = 0x7264_6576_686f_6f6b;
 /// Runs the upkeep at once and then every ten minutes.
 pub(crate) fn spawn(tasks: &TaskTracker, stop: &CancellationToken, pool: Pool) {
     let keeping = async move {
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(UPKEEP_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;

@@ -32,7 +32,7 @@ pub(crate) fn projects(access: &Access) -> Option<Vec<String>> {
 }
 
 /// Returns the visible projects that match a filter.
-fn left(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
+fn matching_projects(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
     texts(visible_to.iter().filter(|project| wanted.is_none_or(|wanted| wanted == *project)))
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn events(
                 "#,
                 range.from,
                 range.to,
-                &left(visible_to, filter.project.as_ref()),
+                &matching_projects(visible_to, filter.project.as_ref()),
                 filter.event_type.as_ref().map(|event_type| event_type.as_str()),
                 limit,
                 MAX_LISTED_BODY as i32,
@@ -152,7 +152,7 @@ pub(crate) async fn deliveries(
                 filter.webhook.map(|webhook| webhook.as_uuid()),
                 filter.event.map(|event| event.as_uuid()),
                 filter.event_type.as_ref().map(|event_type| event_type.as_str()),
-                &left(visible_to, filter.project.as_ref()),
+                &matching_projects(visible_to, filter.project.as_ref()),
                 filter.status.map(|status| status.as_str()),
                 limit,
                 &texts(visible_to),

@@ -196,7 +196,7 @@ impl WebhookRepository for PostgresStore {
                     unsubscribe(&mut tx, webhook.id.as_uuid(), Some(webhook)).await?;
                     subscribe(&mut tx, webhook).await?;
                 }
-                replays::hurry(&mut tx, webhook.id.as_uuid()).await?;
+                replays::make_due(&mut tx, webhook.id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })
@@ -254,7 +254,7 @@ impl WebhookRepository for PostgresStore {
                 .await?;
                 unsubscribe(&mut tx, id.as_uuid(), None).await?;
                 forget_health(&mut tx, id.as_uuid()).await?;
-                replays::hurry(&mut tx, id.as_uuid()).await?;
+                replays::make_due(&mut tx, id.as_uuid()).await?;
                 tx.commit().await?;
                 Ok(Updated::Applied)
             })

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Pool;
 
-const EVERY: Duration = Duration::from_secs(5);
+const GAUGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Keeps a gauge of the connections of each of these pools, by their state.
 pub(crate) fn spawn<const N: usize>(tasks: &TaskTracker, stop: &CancellationToken, pools: [Pool; N]) {
@@ -22,7 +22,7 @@ pub(crate) fn spawn<const N: usize>(tasks: &TaskTracker, stop: &CancellationToke
         (pool, used, idle)
     });
     let keeping = async move {
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(GAUGE_INTERVAL);
         loop {
             tick.tick().await;
             for (pool, used, idle) in &gauges {

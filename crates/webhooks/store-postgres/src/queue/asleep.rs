@@ -14,10 +14,10 @@ use crate::convert::from_micros;
 use crate::store::Inner;
 
 /// The maximum number of deliveries that one statement wakes or puts to sleep.
-const STEP: i64 = 1_000;
+const SLEEP_STEP: i64 = 1_000;
 
 /// The number of the next deliveries to wake that are read to find their times.
-const NEXT: i64 = 64;
+const NEXT_TO_WAKE: i64 = 64;
 
 /// Wakes the due deliveries, and returns the webhooks of the next ones with the time until then. A delivery
 /// behind an open circuit counts as due when the circuit's wait ends.
@@ -26,14 +26,14 @@ pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreEr
         let found = store
             .claim()
             .run(async |conn| {
-                sqlx::query_file!("src/queue/wake.sql", STEP, NEXT).fetch_one(&mut **conn).await
+                sqlx::query_file!("src/queue/wake.sql", SLEEP_STEP, NEXT_TO_WAKE).fetch_one(&mut **conn).await
             })
             .await?;
         forget_marks(store, found.late);
         if found.is_held {
             wake_held(store).await?;
         }
-        if found.woken < STEP {
+        if found.woken < SLEEP_STEP {
             let waits = found.next_in_us.into_iter().map(from_micros);
             return Ok(found.next_webhooks.into_iter().zip(waits).collect());
         }
@@ -74,7 +74,7 @@ async fn wake_held(store: &Inner) -> Result<(), StoreError> {
                 )
                 SELECT id AS "id!" FROM enabled
                 "#,
-                STEP
+                SLEEP_STEP
             )
             .fetch_all(&mut **conn)
             .await
@@ -112,7 +112,7 @@ pub(super) async fn hold(store: &Inner, webhooks: &[Uuid]) -> Result<(), StoreEr
                  UPDATE rdev_webhooks.webhooks w SET holds_deliveries = true
                  WHERE w.id = ANY(ARRAY(SELECT webhook_id FROM waiting)) AND NOT w.holds_deliveries",
                 webhooks,
-                STEP
+                SLEEP_STEP
             )
             .execute(&mut **conn)
             .await

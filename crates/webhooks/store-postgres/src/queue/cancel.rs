@@ -9,7 +9,7 @@ use crate::store::Inner;
 use crate::visible;
 
 /// The maximum number of searches: another transaction may reopen a delivery during one.
-const TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 
 enum Found {
     Nothing,
@@ -26,7 +26,7 @@ pub(crate) async fn cancel(
     access: &Access,
     id: DeliveryId,
 ) -> Result<Option<Cancellation>, StoreError> {
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let found = store
             .write()
             .run(async |conn| {

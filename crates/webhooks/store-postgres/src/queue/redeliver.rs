@@ -12,7 +12,7 @@ use crate::visible;
 
 /// The maximum number of searches: a delivery may end, be reopened by another transaction, or be pruned
 /// during one.
-const TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 
 enum Found {
     Nothing,
@@ -31,7 +31,7 @@ pub(crate) async fn redeliver(
     id: DeliveryId,
     request: &RedeliveryRequest,
 ) -> Result<Option<Redelivery>, StoreError> {
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let found = store
             .inner
             .write()

@@ -146,7 +146,7 @@ pub(super) async fn postpone(
 }
 
 /// Makes the open replays of a changed or deleted webhook due.
-pub(crate) async fn hurry(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn make_due(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE rdev_webhooks.replays SET next_step_at = rdev_webhooks.now(), progressed_at = rdev_webhooks.now()
          WHERE webhook_id = $1 AND next_step_at IS NOT NULL",

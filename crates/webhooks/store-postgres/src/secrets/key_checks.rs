@@ -13,7 +13,7 @@ use crate::pool::Pool;
 
 /// The maximum number of tries: another process may record its key between the read and the write, and then
 /// both are repeated.
-const TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 
 struct Check {
     key_id: Vec<u8>,
@@ -29,7 +29,7 @@ struct Sample {
 /// primary key from now on; a new database takes it as its own.
 pub(crate) async fn admit(pool: &Pool, keyring: &Keyring) -> Result<(), ConnectError> {
     check_samples(pool, keyring).await?;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_TRIES {
         let checks = pool.run(async |conn| read(conn).await).await?;
         for check in &checks {
             key_check::verify(keyring, &check.key_check).map_err(|error| match error {

@@ -11,10 +11,10 @@ use crate::visible;
 use crate::webhooks::rows::{WebhookRow, to_webhook, version, webhook_rows};
 
 /// The maximum number of tries: another transaction may change the webhook between the read and the write.
-const TRIES: u32 = 5;
+const MAX_TRIES: u32 = 5;
 
 /// The secret to replace.
-struct Stands {
+struct CurrentSecret {
     version: i64,
     secret: Vec<u8>,
 }
@@ -33,20 +33,20 @@ pub(crate) async fn rotate(
     rotation: &SecretRotation,
 ) -> Result<Rotated, StoreError> {
     let inner = &*store.inner;
-    for _ in 0..TRIES {
-        let Some(stands) = read(inner, access, id).await? else {
+    for _ in 0..MAX_TRIES {
+        let Some(stored) = read(inner, access, id).await? else {
             return Ok(Rotated::NotFound);
         };
-        let current = open_secret(&inner.keyring, SECRET, id, &stands.secret)?;
+        let current = open_secret(&inner.keyring, SECRET, id, &stored.secret)?;
         if current == rotation.secret {
             let webhook = store.get(access, id).await?;
             return Ok(webhook.map_or(Rotated::NotFound, |webhook| Rotated::Applied(Box::new(webhook))));
         }
-        let known = version(id, stands.version)?;
+        let known = version(id, stored.version)?;
         if rotation.versions.as_ref().is_some_and(|versions| !versions.contains(&known)) {
             return Ok(Rotated::VersionMismatch);
         }
-        if let Some(row) = replace(inner, id, stands.version, &current, rotation).await? {
+        if let Some(row) = replace(inner, id, stored.version, &current, rotation).await? {
             return Ok(Rotated::Applied(Box::new(to_webhook(&inner.keyring, row)?)));
         }
     }
@@ -55,13 +55,13 @@ pub(crate) async fn rotate(
 
 /// Returns the current secret, if the caller can see the webhook. The visibility holds as long as the version
 /// does.
-async fn read(store: &Inner, access: &Access, id: WebhookId) -> Result<Option<Stands>, StoreError> {
+async fn read(store: &Inner, access: &Access, id: WebhookId) -> Result<Option<CurrentSecret>, StoreError> {
     let visible_to = visible::projects(access);
     store
         .write()
         .run(async |conn| {
             sqlx::query_as!(
-                Stands,
+                CurrentSecret,
                 "SELECT version, secret FROM rdev_webhooks.webhooks
                  WHERE id = $1 AND deleted_at IS NULL AND rdev_webhooks.is_visible(projects, $2)",
                 id.as_uuid(),

@@ -6,7 +6,7 @@ use rdev_webhooks_domain::{CancelReason, DeliveryStatus, WebhookId};
 use crate::pool::Pool;
 
 /// The maximum number of deliveries that one statement cancels.
-const STEP: i64 = 2_000;
+const CANCEL_STEP: i64 = 2_000;
 
 /// Cancels the deliveries of the queue `q` that a query finds, step by step, and returns their number. The
 /// query's parameters begin with $4.
@@ -33,7 +33,7 @@ macro_rules! cancel {
                              RETURNING 1
                          )
                          SELECT count(*) AS \"count!\" FROM recorded",
-                        STEP,
+                        CANCEL_STEP,
                         DeliveryStatus::Cancelled.as_str(),
                         CancelReason::WebhookDeleted.as_str()
                         $(, $argument)*
@@ -43,7 +43,7 @@ macro_rules! cancel {
                 })
                 .await?;
             cancelled += u64::try_from(done).unwrap_or(0);
-            if done < STEP {
+            if done < CANCEL_STEP {
                 break Ok(cancelled);
             }
         }

@@ -23,21 +23,21 @@ pub(crate) async fn rotate(
     if !visible::webhook(conn, access, &key).await? {
         return Ok(Rotated::NotFound);
     }
-    let stands = sqlx::query!(
+    let stored = sqlx::query!(
         "SELECT version, secret, previous_secret, previous_secret_until FROM webhooks_webhooks
          WHERE id = ?1 AND deleted_at IS NULL",
         key
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(stands) = stands else {
+    let Some(stored) = stored else {
         return Ok(Rotated::NotFound);
     };
-    let version: u64 = rows::row(&id).number("version", stands.version)?;
+    let version: u64 = rows::row(&id).number("version", stored.version)?;
     let sealed = SealedSecrets {
-        current: stands.secret,
-        previous: stands.previous_secret,
-        previous_until: stands.previous_secret_until,
+        current: stored.secret,
+        previous: stored.previous_secret,
+        previous_until: stored.previous_secret_until,
         ..SealedSecrets::default()
     };
     let secrets = sealing::open_secrets(keyring, id, &sealed)?;

@@ -27,7 +27,7 @@ pub(super) struct StoredReplay {
 
 impl StoredReplay {
     /// Makes the replay due at once, as after a change of its webhook.
-    pub(super) const fn hurry(&mut self, now: Timestamp) {
+    pub(super) const fn make_due(&mut self, now: Timestamp) {
         self.due_at = now;
         self.progressed_at = now;
     }
@@ -163,7 +163,7 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
         Some(is_enabled) => {
             stored.due_at = now + Replay::due_in(now.since(stored.progressed_at), is_enabled);
         }
-        None => stored.hurry(now),
+        None => stored.make_due(now),
     }
     finished.advance
 }

@@ -106,9 +106,9 @@ impl State {
     }
 
     /// Makes the replays of a changed webhook due.
-    pub(super) fn hurry_replays(&mut self, webhook: WebhookId, now: Timestamp) {
+    pub(super) fn make_replays_due(&mut self, webhook: WebhookId, now: Timestamp) {
         let of_webhook = |stored: &&mut StoredReplay| stored.replay.selection.webhook_id == webhook;
-        self.replays.values_mut().filter(of_webhook).for_each(|stored| stored.hurry(now));
+        self.replays.values_mut().filter(of_webhook).for_each(|stored| stored.make_due(now));
     }
 
     pub(super) fn is_deleted(&self, id: WebhookId) -> bool {

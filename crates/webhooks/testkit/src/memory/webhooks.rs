@@ -73,7 +73,7 @@ impl WebhookRepository for MemoryStore {
         }
         stored.webhook = webhook.clone();
         stored.webhook.set_public_keys(&stored.secrets);
-        state.hurry_replays(webhook.id, now);
+        state.make_replays_due(webhook.id, now);
         drop(state);
         // The webhook may just have been enabled, with waiting deliveries.
         self.work.notify_one();
@@ -120,7 +120,7 @@ impl WebhookRepository for MemoryStore {
             return Ok(Updated::VersionMismatch);
         }
         stored.deleted_at = Some(now);
-        state.hurry_replays(id, now);
+        state.make_replays_due(id, now);
         let waiting: Vec<DeliveryId> =
             state.unfinished(id).filter(|(_, progress)| progress.lease.is_none()).map(|(id, _)| id).collect();
         for delivery in waiting {
