@@ -90,7 +90,7 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 5. MUST NOT find a delivery that the caller cannot see at that moment.
     ///    (`who_sees_no_delivery_changes_none`)
     /// 6. MUST make the delivery due only once per idempotency key, as long as
-    ///    [`IdempotencyRepository`](super::IdempotencyRepository) keeps the key. MUST return
+    ///    `rdev_access::IdempotencyRepository` keeps the key. MUST return
     ///    [`Queued`](Redelivery::Queued) with the current delivery to a repeated request with that key.
     ///    (`a_redelivery_is_made_once_under_a_key`)
     async fn redeliver(
