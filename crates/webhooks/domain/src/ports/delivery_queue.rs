@@ -89,9 +89,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 4. MUST wake [`Self::wait_for_work`]. (`a_redelivery_wakes_a_waiting_worker`)
     /// 5. MUST NOT find a delivery that the caller cannot see at that moment.
     ///    (`who_sees_no_delivery_changes_none`)
-    /// 6. MUST make the delivery due only once per idempotency key, as long as
-    ///    `rdev_access::IdempotencyRepository` keeps the key. MUST return
-    ///    [`Queued`](Redelivery::Queued) with the current delivery to a repeated request with that key.
+    /// 6. MUST make the delivery due only once per idempotency key, as long as the store keeps the key. MUST
+    ///    return [`Queued`](Redelivery::Queued) with the current delivery to a repeated request with that key.
     ///    (`a_redelivery_is_made_once_under_a_key`)
     async fn redeliver(
         &self,
