@@ -179,3 +179,7 @@ fn underway_for(
     let old = flights.iter().take_while(move |(_, flight)| now.duration_since(flight.begun) >= age);
     old.filter(|(_, flight)| flight.underway.is_underway())
 }
+
+#[cfg(test)]
+#[path = "flights_tests.rs"]
+mod tests;
