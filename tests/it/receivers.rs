@@ -47,6 +47,7 @@ async fn receives(mut receiver: Command, signing: &str) {
     let webhook = server.client.post("/webhooks", &webhook.to_string()).await.expect(201);
     let secret = if signing == "ed25519" { &webhook["public_key"] } else { &webhook["secret"] };
     receiver.env("WEBHOOK_SECRET", secret.as_str().unwrap()).env("PORT", "0");
+    receiver.env("DATABASE", folder.path().join("receiver.db"));
     let receiver = Process::spawn(receiver, "/webhook").await;
     let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
     let change = json!({ "url": receiver.base(), "enabled": true }).to_string();
