@@ -39,11 +39,16 @@ pub(crate) async fn prune(
     let limits = pool
         .run(async |conn| {
             sqlx::query!(
-                r#"SELECT t.before AS "before!", rdev_webhooks.id_floor(
+                r#"WITH noted AS (
+                     UPDATE rdev_webhooks.retention SET period = $2::int8 * interval '1 microsecond'
+                     WHERE period <> $2::int8 * interval '1 microsecond'
+                 )
+                 SELECT t.before AS "before!", rdev_webhooks.id_floor(
                      date_trunc('day', t.before AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') AS "day!"
                  FROM (SELECT seen_at - $1::int8 * interval '1 microsecond' AS before
                      FROM rdev_webhooks.retention) t"#,
-                to_micros_up(retention)
+                to_micros_up(retention),
+                to_micros_up(key_lifetime)
             )
             .fetch_one(&mut **conn)
             .await

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, and its helpers too")]
 
+mod adding;
 mod claims;
 mod clocks;
 mod contract;

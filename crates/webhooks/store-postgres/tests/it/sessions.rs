@@ -138,6 +138,7 @@ async fn the_documented_privileges_suffice_and_a_missing_one_is_named() {
             "CREATE ROLE app LOGIN;
              GRANT USAGE ON SCHEMA rdev_webhooks TO app;
              GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA rdev_webhooks TO app;
+             GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA rdev_webhooks TO app;
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA rdev_webhooks TO app;
              ALTER DEFAULT PRIVILEGES IN SCHEMA rdev_webhooks
                  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app;
