@@ -11,7 +11,7 @@ use rdev_webhooks::domain::{
     Access, DeliveryId, DeliveryState, DestinationPolicy, PageRequest, WebhookSettings,
 };
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks::{Ambient, Database, EventDraft, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database, Event, RdevWebhooks, WorkerOptions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -65,7 +65,7 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     receiver.trust(&created.secret);
     say(&format!("Webhook {} subscribes to command.completed and command.failed.", created.webhook.id));
 
-    let published = system.publish(draft()?).await?;
+    let published = system.publisher().publish(event()?).await?;
     let started = Instant::now();
     let delivery = DeliveryId::derive(published.id, created.webhook.id);
     say(&format!("Event {} is stored with delivery {delivery}.\n", published.id));
@@ -82,15 +82,8 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     if all_verified { Ok(()) } else { Err("a signature did not verify".into()) }
 }
 
-fn draft() -> Result<EventDraft, Box<dyn Error>> {
-    Ok(EventDraft {
-        event_type: "command.completed".parse()?,
-        timestamp: Some("2025-01-15T10:30:00Z".parse()?),
-        key: None,
-        project: Some("my-project".parse()?),
-        data: DATA.to_owned(),
-        traceparent: None,
-    })
+fn event() -> Result<Event, Box<dyn Error>> {
+    Ok(Event::new("command.completed").occurred_at("2025-01-15T10:30:00Z".parse()?).data(DATA))
 }
 
 /// Describes a request that the receiver got.

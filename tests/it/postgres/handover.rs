@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdev_webhooks::domain::ports::{Clock, Entropy};
 use rdev_webhooks::domain::{DestinationPolicy, Timestamp};
-use rdev_webhooks::{Ambient, RdevWebhooks, WorkerOptions};
+use rdev_webhooks::{Ambient, Database, RdevWebhooks, WorkerOptions};
 use rdev_webhooks_testkit::receiver::{Gate, Receiver, Reply, Script};
 use rdev_webhooks_tests::Deployment;
 use serde_json::json;
@@ -81,7 +81,7 @@ async fn system_whose_clock_is_off(deployment: &Deployment, seconds: i64) -> Rde
     let entropy: Arc<dyn Entropy> = Arc::clone(&system.entropy);
     let ambient = Ambient { clock: Arc::new(Off(system.clock, seconds)), entropy };
     let keyring = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".parse().unwrap();
-    RdevWebhooks::builder(deployment.url().parse().unwrap(), keyring)
+    RdevWebhooks::builder(deployment.url().parse::<Database>().unwrap(), keyring)
         .ambient(ambient)
         .destinations(DestinationPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]))
         .open()

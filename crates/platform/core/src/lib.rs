@@ -10,6 +10,7 @@ mod clock;
 mod entropy;
 pub mod id;
 mod idempotency_key;
+pub mod json;
 mod lease_token;
 mod page;
 mod project;

@@ -3,7 +3,6 @@
 
 pub mod kind;
 mod object;
-mod readable;
 mod value;
 
 use std::marker::PhantomData;

@@ -76,8 +76,9 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Builds the API as a service: all routes, authentication and error handling.
 ///
-/// The router does no I/O itself; all reads and writes go through `services`.
-pub fn router(services: Services, options: ApiOptions) -> Router {
+/// The router does no I/O itself; all reads and writes go through `services`. `entropy` generates the request
+/// ids.
+pub fn router(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions) -> Router {
     let limits = Arc::new(Limits::default());
     let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
     let gate = Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits));
@@ -85,7 +86,7 @@ pub fn router(services: Services, options: ApiOptions) -> Router {
     let observer = Observer {
         request_timeout: options.request_timeout,
         limits,
-        ..observer(options.entropy, services.outages.clone())
+        ..observer(entropy, services.outages.clone())
     };
     let open = routes::open(options.metrics).router.merge(openapi::routes().router);
     finished(open.merge(guarded), observer, services)

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::Entropy;
 use secrecy::SecretString;
 
 /// The options of the API besides its services.
@@ -13,8 +12,6 @@ pub struct ApiOptions {
     /// The administrator key, which has every right. The caller must ensure that it has at least 32
     /// characters.
     pub api_key: SecretString,
-    /// The source of request ids.
-    pub entropy: Arc<dyn Entropy>,
     /// How long a request may take, including its body. After that, a client that is still sending gets 408,
     /// and one that waits for the response gets 503. The outcome of a write that has begun is awaited for up
     /// to 20 s longer.
@@ -29,8 +26,8 @@ pub type MetricsSource = Arc<dyn Fn() -> String + Send + Sync>;
 impl ApiOptions {
     /// Returns options with a request timeout of 10 s and no metrics.
     #[must_use]
-    pub fn new(api_key: SecretString, entropy: Arc<dyn Entropy>) -> Self {
-        Self { api_key, entropy, request_timeout: Duration::from_secs(10), metrics: None }
+    pub fn new(api_key: SecretString) -> Self {
+        Self { api_key, request_timeout: Duration::from_secs(10), metrics: None }
     }
 }
 

@@ -17,6 +17,7 @@ mod batcher;
 pub mod deliver;
 mod deliveries;
 mod disabler;
+mod event_data;
 mod event_types;
 pub mod feed;
 mod metrics;
@@ -38,6 +39,7 @@ use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepositor
 
 pub use deliveries::Deliveries;
 pub use disabler::FailingWebhookDisabler;
+pub use event_data::{EventData, EventDataError, MAX_DATA_BYTES};
 pub use event_types::{
     DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation, MAX_EVENT_TYPES,
     MAX_SCHEMA_LEN, NewEventType, RegistryError, RegistryRefresher, SchemaViolation,

@@ -15,6 +15,7 @@ use rdev_webhooks_domain::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Publishing;
 use crate::{EventTypeRegistry, EventViolation};
@@ -173,7 +174,7 @@ impl Publisher {
             outages: outages.clone(),
             busy: metrics.busy(),
         };
-        (publisher, PublisherTask { calls, store, metrics, outages })
+        (publisher, PublisherTask { calls, store, metrics, outages, stop: CancellationToken::new() })
     }
 
     /// Stores an event with all its deliveries. Both are on disk when this returns.
@@ -227,6 +228,17 @@ impl Publisher {
         let events =
             events.map(|(index, draft)| self.event_of(producer, draft, Target::Subscribers, ids, index));
         self.store(events.collect(), ids).await
+    }
+
+    /// Checks an event as [`Self::publish`] does, and gives it an id and a body. The caller stores it.
+    pub async fn prepare(&self, draft: EventDraft) -> Result<NewEvent, PublishError> {
+        let drafts = match draft.event_type.is_built_in() {
+            true => vec![draft],
+            false => self.event_types.validate(None, vec![draft]).await?,
+        };
+        // The check returns each draft.
+        let draft = drafts.into_iter().next().ok_or(PublishError::Stopped)?;
+        Ok(self.event_of(&Producer::default(), draft, Target::Subscribers, Ids::fresh(), 0))
     }
 
     /// Stores an event of the service itself for `target`: the `index`-th event of an operation.

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 #[cfg(feature = "postgres")]
 use secrecy::SecretString;
+#[cfg(feature = "postgres")]
+use sqlx::ConnectOptions;
 
 /// A database for webhooks, events and deliveries.
 #[derive(Clone)]
@@ -57,6 +59,43 @@ impl FromStr for Database {
             return Ok(Self::Postgres { url: url.into() });
         }
         Err(DatabaseError::Scheme)
+    }
+}
+
+impl From<&Self> for Database {
+    fn from(database: &Self) -> Self {
+        database.clone()
+    }
+}
+
+/// The database of a pool. Of the pool itself only the options of its connections are used: the system opens
+/// connections of its own, with settings of its own.
+#[cfg(feature = "postgres")]
+impl From<&sqlx::PgPool> for Database {
+    fn from(pool: &sqlx::PgPool) -> Self {
+        Self::Postgres { url: pool.connect_options().to_url_lossy().to_string().into() }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<sqlx::PgPool> for Database {
+    fn from(pool: sqlx::PgPool) -> Self {
+        Self::from(&pool)
+    }
+}
+
+/// The file of a pool. The system opens connections of its own, with settings of its own.
+#[cfg(feature = "sqlite")]
+impl From<&sqlx::SqlitePool> for Database {
+    fn from(pool: &sqlx::SqlitePool) -> Self {
+        Self::Sqlite { path: pool.connect_options().get_filename().to_owned() }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl From<sqlx::SqlitePool> for Database {
+    fn from(pool: sqlx::SqlitePool) -> Self {
+        Self::from(&pool)
     }
 }
 

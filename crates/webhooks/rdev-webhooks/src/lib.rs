@@ -4,7 +4,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use rdev_webhooks::{Database, EventDraft, RdevWebhooks, WorkerOptions, keyring::Keyring};
+//! use rdev_webhooks::{Database, Event, RdevWebhooks, WorkerOptions, keyring::Keyring};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let keyring: Keyring = std::env::var("RDEV_ENCRYPTION_KEY")?.parse()?;
@@ -13,16 +13,8 @@
 //! webhooks.start_worker(WorkerOptions::default());
 //!
 //! // On disk, with all its deliveries, when this answers.
-//! let published = webhooks
-//!     .publish(EventDraft {
-//!         event_type: "command.completed".parse()?,
-//!         timestamp: None,
-//!         key: None,
-//!         project: Some("my-project".parse()?),
-//!         data: r#"{"command_id":"cmd-123","project":"my-project"}"#.to_owned(),
-//!         traceparent: None,
-//!     })
-//!     .await?;
+//! let event = Event::new("command.completed").data(r#"{"command_id":"cmd-123","project":"my-project"}"#);
+//! let published = webhooks.publisher().publish(event).await?;
 //! println!("{} goes to {} webhooks", published.id, published.deliveries);
 //!
 //! webhooks.stop(Duration::from_secs(20)).await?;
@@ -35,6 +27,8 @@ compile_error!("the crate needs a database: enable its feature `postgres` or `sq
 
 mod builder;
 mod database;
+mod event;
+mod publish;
 mod store;
 mod system;
 
@@ -45,8 +39,8 @@ pub use rdev_app::Ambient;
 pub use rdev_keyring as keyring;
 pub use rdev_webhooks_app::deliver::WorkerOptions;
 pub use rdev_webhooks_app::{
-    DraftViolation, EventDraft, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation,
-    MAX_EVENTS, NewEventType, NewReplay, PublishError, Publisher, RegistryError, ReplayError, Replays,
+    DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation, MAX_EVENTS,
+    NewEventType, NewReplay, PublishError as EventRefused, RegistryError, ReplayError, Replays,
     SchemaViolation, SecretRotated, Services, Statistics, StatisticsError, WebhookCreated, WebhookError,
     WebhookViolation, Webhooks,
 };
@@ -60,6 +54,8 @@ pub use rdev_webhooks_signing as signing;
 
 pub use builder::Builder;
 pub use database::{Database, DatabaseError};
+pub use event::{Event, InvalidMember};
+pub use publish::{ConnectionRef, PublishConnection, PublishError, Publisher};
 #[cfg(feature = "sqlite")]
 pub use store::is_unsealed;
 pub use store::{MigrateError, OpenError, migrate, rekey};

@@ -72,12 +72,12 @@ pub enum MigrateError {
 /// # Errors
 ///
 /// Fails with a [`MigrateError`]. Each migration is atomic.
-pub async fn migrate(database: &Database) -> Result<(), MigrateError> {
-    match database {
+pub async fn migrate(database: impl Into<Database>) -> Result<(), MigrateError> {
+    match database.into() {
         #[cfg(feature = "postgres")]
         Database::Postgres { url } => Ok(rdev_webhooks_store_postgres::migrate(url.expose_secret()).await?),
         #[cfg(feature = "sqlite")]
-        Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::migrate(path).await?),
+        Database::Sqlite { path } => Ok(rdev_webhooks_store_sqlite::migrate(&path).await?),
     }
 }
 
@@ -124,10 +124,11 @@ pub(crate) struct Store {
     pub(crate) feed: Arc<dyn DeliveryFeed>,
     pub(crate) event_types: Arc<dyn EventTypeRepository>,
     pub(crate) replays: Arc<dyn ReplayRepository>,
-    kind: Kind,
+    pub(crate) kind: Kind,
 }
 
-enum Kind {
+#[derive(Clone)]
+pub(crate) enum Kind {
     #[cfg(feature = "postgres")]
     Postgres(Arc<PostgresStore>),
     #[cfg(feature = "sqlite")]

@@ -1,7 +1,7 @@
 //! The running system.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -12,10 +12,9 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    EventDraft, EventTypeRegistry, FailingWebhookDisabler, Pruner, PublishError, PublisherTask, QueueMonitor,
-    RegistryRefresher, ReplayRunner, Replays, Services, StatisticsTask, Webhooks,
+    EventTypeRegistry, FailingWebhookDisabler, Pruner, PublisherTask, QueueMonitor, RegistryRefresher,
+    ReplayRunner, Replays, Services, StatisticsTask, Webhooks,
 };
-use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
 use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
 use tokio::task::JoinHandle;
@@ -23,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::store::Store;
-use crate::{Builder, Database};
+use crate::{Builder, Database, Publisher};
 
 /// How long the tasks behind the services may take to end once everything else has stopped: the last events
 /// are stored, and the last uses of keys recorded.
@@ -48,27 +47,35 @@ pub(crate) struct Upkeep {
 pub struct RdevWebhooks {
     /// Ends the tasks of a dropped system. The guards are dropped first, so that a task that ends afterwards
     /// was requested to end.
-    _guards: [DropGuard; 3],
+    _guards: [DropGuard; 4],
     store: Store,
     services: Services,
-    /// The tasks behind the services. They end when the last clone of the services is dropped.
-    serving: JoinHandle<()>,
-    counting: JoinHandle<()>,
+    /// The tasks behind the services, until the system is stopped.
+    serving: Mutex<Option<Serving>>,
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
     upkeep: Upkeep,
     tasks: TaskTracker,
     drain: CancellationToken,
     abort: CancellationToken,
+    /// Set when no more calls of the services are taken.
+    closing: CancellationToken,
     /// Set when everything that matters has ended.
     counted: CancellationToken,
+}
+
+/// The tasks behind the services.
+struct Serving {
+    /// Stores events and the last uses of keys.
+    calls: JoinHandle<()>,
+    statistics: JoinHandle<()>,
 }
 
 impl RdevWebhooks {
     /// Returns a builder of a system on a database whose secrets are encrypted with `keyring`.
     #[must_use]
-    pub fn builder(database: Database, keyring: Keyring) -> Builder {
-        Builder::new(database, keyring)
+    pub fn builder(database: impl Into<Database>, keyring: Keyring) -> Builder {
+        Builder::new(database.into(), keyring)
     }
 
     pub(crate) fn start(
@@ -80,7 +87,7 @@ impl RdevWebhooks {
         upkeep: Upkeep,
     ) -> Self {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
-        let counted = CancellationToken::new();
+        let (closing, counted) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let needed = Needed { drain: drain.clone(), failed: services.heartbeat.failed().clone() };
         tasks.spawn(needed.task("feed", watching.run(drain.clone())));
@@ -93,44 +100,34 @@ impl RdevWebhooks {
         let monitor = QueueMonitor::new(Arc::clone(&store.queue), outages).with_stagger(stagger);
         tasks.spawn(needed.task("queue monitor", monitor.run(drain.clone())));
         tasks.spawn(needed.task("readiness", services.readiness().watch(drain.clone())));
-        let publishing = needed.task("publisher", publishing.run());
-        let noting = needed.task("uses of API keys", noting.run());
+        let publishing = needed.task("publisher", publishing.with_stop(closing.clone()).run());
+        let noting = needed.task("uses of API keys", noting.with_stop(closing.clone()).run());
         let counting = needed.task("statistics", counting.run(counted.clone()));
         Self {
-            _guards: [drain.clone().drop_guard(), abort.clone().drop_guard(), counted.clone().drop_guard()],
+            _guards: [&drain, &abort, &closing, &counted].map(|token| token.clone().drop_guard()),
             store,
             services,
-            serving: tokio::spawn(async {
-                tokio::join!(publishing, noting);
-            }),
-            counting: tokio::spawn(counting),
+            serving: Mutex::new(Some(Serving {
+                calls: tokio::spawn(async {
+                    tokio::join!(publishing, noting);
+                }),
+                statistics: tokio::spawn(counting),
+            })),
             dispatcher,
             ambient,
             upkeep,
             tasks,
             drain,
             abort,
+            closing,
             counted,
         }
     }
 
-    /// Publishes an event. The event and all its deliveries are on disk when this returns.
-    ///
-    /// # Errors
-    ///
-    /// Fails with a [`PublishError`], which says what may be stored nevertheless.
-    pub async fn publish(&self, draft: EventDraft) -> Result<Published, PublishError> {
-        self.services.publisher.publish(draft).await
-    }
-
-    /// Publishes up to [`MAX_EVENTS`](rdev_webhooks_app::MAX_EVENTS) events, all of them or none. Returns a
-    /// result for each, in input order.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::publish`].
-    pub async fn publish_all(&self, drafts: Vec<EventDraft>) -> Result<Vec<Published>, PublishError> {
-        self.services.publisher.publish_all(drafts).await
+    /// Returns a handle that publishes events, also in the transactions of callers.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.services.publisher.clone(), self.store.kind.clone())
     }
 
     /// Returns the service that creates, changes, deletes and tests webhooks.
@@ -179,9 +176,10 @@ impl RdevWebhooks {
     }
 
     /// Returns the REST API, which can be served by [`serve`](rdev_webhooks_http_api::serve) or mounted
-    /// elsewhere. It must be dropped before [`Self::stop`] can finish.
-    pub fn router(&self, options: ApiOptions) -> Router {
-        rdev_webhooks_http_api::router(self.services.clone(), options)
+    /// elsewhere, in a router with any state.
+    pub fn router<S>(&self, options: ApiOptions) -> Router<S> {
+        let entropy = Arc::clone(&self.ambient.entropy);
+        rdev_webhooks_http_api::router(self.services.clone(), entropy, options).with_state(())
     }
 
     /// Returns a router with `/healthz`, `/readyz` and, with a source of metrics, `/metrics`, for a process
@@ -257,13 +255,32 @@ impl RdevWebhooks {
         self.drain.cancel();
     }
 
+    /// Returns a future for a graceful shutdown, such as axum's: once `signal` resolves, `/readyz` responds with
+    /// 503, streams end, and the worker claims no more.
+    pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stopping, drain) = (self.stopping(), self.drain.clone());
+        async move {
+            signal.await;
+            stopping.cancel();
+            drain.cancel();
+        }
+    }
+
     /// Stops claiming, finishes and records the attempts in flight, releases those that are not done after
-    /// `drain_timeout`, and closes the database.
+    /// `drain_timeout`, stores the events of the calls until then, and closes the database. Later calls of
+    /// services and handles fail. A second stop does nothing.
     ///
     /// # Errors
     ///
     /// Fails with the database's error on closing. Everything that was acknowledged is safe even then.
-    pub async fn stop(self, drain_timeout: Duration) -> Result<(), StoreError> {
+    pub async fn stop(&self, drain_timeout: Duration) -> Result<(), StoreError> {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Serving { calls, statistics }) = serving else {
+            return Ok(());
+        };
         self.drain();
         self.tasks.close();
         if tokio::time::timeout(drain_timeout, self.tasks.wait()).await.is_err() {
@@ -271,15 +288,15 @@ impl RdevWebhooks {
             self.abort.cancel();
             self.tasks.wait().await;
         }
-        drop(self.services);
-        let abort = self.serving.abort_handle();
-        if tokio::time::timeout(SERVICES_DEADLINE, self.serving).await.is_err() {
-            tracing::warn!("services still in use; ending them");
+        self.closing.cancel();
+        let abort = calls.abort_handle();
+        if tokio::time::timeout(SERVICES_DEADLINE, calls).await.is_err() {
+            tracing::warn!("last calls not answered in time; ending them");
             abort.abort();
         }
         self.counted.cancel();
-        let abort = self.counting.abort_handle();
-        if tokio::time::timeout(STATISTICS_DEADLINE, self.counting).await.is_err() {
+        let abort = statistics.abort_handle();
+        if tokio::time::timeout(STATISTICS_DEADLINE, statistics).await.is_err() {
             tracing::warn!("last statistics not stored in time; they are lost");
             abort.abort();
         }

@@ -1,6 +1,7 @@
 //! A JSON body.
 
 use axum::extract::{FromRequest, Request};
+use rdev_core::json::depth;
 use serde_json::value::RawValue;
 
 use super::batch::Room;
@@ -109,43 +110,5 @@ impl<S: Send + Sync> FromRequest<S> for Nothing {
         let body = Optional::from_request(request, state).await?;
         body.read::<EmptyBody>()?;
         Ok(Self)
-    }
-}
-
-/// Returns the nesting depth of a JSON text: the largest number of arrays and objects that are open at once.
-fn depth(json: &str) -> usize {
-    let (mut open, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                open += 1;
-                deepest = deepest.max(open);
-            }
-            b']' | b'}' if !in_string => open = open.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_ignores_brackets_in_strings() {
-        for (json, expected) in [
-            ("1", 0),
-            ("[]", 1),
-            (r#"{"a":[{"b":[]}],"c":{}}"#, 4),
-            (r#""[[[[""#, 0),
-            (r#"{"a\"[[":"\\"}"#, 1),
-            (r#"["\\",["]"]]"#, 2),
-        ] {
-            assert_eq!(depth(json), expected, "{json}");
-        }
     }
 }

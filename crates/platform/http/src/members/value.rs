@@ -5,10 +5,10 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use rdev_core::Timestamp;
+use rdev_core::json::Readable;
 use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::readable::Readable;
 use super::{Members, Object};
 use crate::Faults;
 

@@ -134,11 +134,9 @@ impl Scene {
             outages: rdev_app::Outages::default(),
         };
         change(&mut services, store.clone(), ambient);
-        let options = ApiOptions {
-            metrics: Some(Arc::new(|| "scenes 1\n".to_owned())),
-            ..ApiOptions::new(KEY.into(), entropy.clone())
-        };
-        let router = router(services, options);
+        let options =
+            ApiOptions { metrics: Some(Arc::new(|| "scenes 1\n".to_owned())), ..ApiOptions::new(KEY.into()) };
+        let router = router(services, entropy.clone(), options);
         Self { router, store, clock, entropy, drain }
     }
 

@@ -18,6 +18,7 @@ use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::{MAX_BATCH_DELIVERIES, MAX_EVENT_DELIVERIES, PublishError, TooLarge};
@@ -59,12 +60,20 @@ pub struct PublisherTask {
     pub(super) store: Arc<dyn EventRepository>,
     pub(super) metrics: Publishing,
     pub(super) outages: Outages,
+    pub(super) stop: CancellationToken,
 }
 
 impl PublisherTask {
+    /// Ends the task after `stop`, once all calls until then are answered. Later ones fail with
+    /// [`PublishError::Stopped`].
+    #[must_use]
+    pub fn with_stop(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
+    }
+
     /// Stores events until the last [`Publisher`](super::Publisher) is dropped and all its calls are answered.
     pub async fn run(self) {
-        let Self { calls, store, metrics, outages } = self;
+        let Self { calls, store, metrics, outages, stop } = self;
         let (calls, limit) = (Mutex::new((calls, Batcher::default())), AtomicUsize::new(MAX_BATCH));
         let (large, mut large_calls) = mpsc::channel(MAX_LARGE_WAITING);
         let common = SharedCommitter {
@@ -74,6 +83,7 @@ impl PublisherTask {
             store: &*store,
             metrics: &metrics,
             outages: &outages,
+            stop: &stop,
         };
         let committers = [(); MAX_CONCURRENT_COMMITS].map(|()| common.clone().run());
         drop(common);
@@ -195,6 +205,7 @@ struct SharedCommitter<'a> {
     store: &'a dyn EventRepository,
     metrics: &'a Publishing,
     outages: &'a Outages,
+    stop: &'a CancellationToken,
 }
 
 impl SharedCommitter<'_> {
@@ -219,7 +230,16 @@ impl SharedCommitter<'_> {
 
     async fn next_calls(&self, calls: &mut Vec<Call>) -> usize {
         let (receiver, batcher) = &mut *self.calls.lock().await;
-        batcher.next(receiver, calls, self.limit.load(Ordering::Relaxed)).await
+        let limit = self.limit.load(Ordering::Relaxed);
+        match self.stop.run_until_cancelled(batcher.next(receiver, calls, limit)).await {
+            Some(got) => got,
+            None => {
+                // What was taken when the wait ended is in `calls`.
+                receiver.close();
+                let taken = calls.len();
+                taken + receiver.recv_many(calls, limit).await
+            }
+        }
     }
 
     /// Commits a batch, in parts if it makes too many deliveries.
