@@ -2,11 +2,13 @@
 
 mod access;
 mod crashes;
+mod embedding;
 mod event_types;
 mod handover;
 mod isolation;
 mod load;
 mod outage;
+mod publishing;
 mod refusals;
 mod rekeying;
 mod startup;
