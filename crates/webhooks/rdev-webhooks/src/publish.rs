@@ -29,7 +29,7 @@ pub enum PublishError {
     #[error("{}", list(.0))]
     Invalid(Vec<InvalidMember>),
     /// The event was not accepted: for example, its type is not registered or its data does not match the type's
-    /// schema. Nothing was stored.
+    /// schema. Only after [`EventRefused::Store`](crate::EventRefused::Store) can it be stored nevertheless.
     #[error(transparent)]
     Refused(#[from] app::PublishError),
     /// The event would have more deliveries than an event may have. Nothing was stored, and the caller's
@@ -44,7 +44,7 @@ pub enum PublishError {
     #[cfg(feature = "postgres")]
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
-    /// The caller's embedded database failed. The transaction can only be rolled back.
+    /// The caller's embedded database failed. The transaction is as it was before.
     #[error("the database failed")]
     Store(#[source] StoreError),
 }
@@ -77,7 +77,8 @@ impl Publisher {
     ///
     /// On Postgres the connection's role needs the rights `USAGE` on the schema `rdev_webhooks` and `EXECUTE` on
     /// its function `add_event`. On SQLite the connection is to the file of the system, best in a transaction
-    /// that was begun by `BEGIN IMMEDIATE`: the system's own writes wait for it.
+    /// that was begun by `BEGIN IMMEDIATE`: the system's own writes wait for it. There the event is inserted within
+    /// a savepoint.
     ///
     /// # Errors
     ///

@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::publish::{Call, publish};
 use crate::SqliteStore;
+use crate::error::DbError;
 
 impl SqliteStore {
     /// Adds an event with all its deliveries to the transaction of a caller's connection to this store's file.
@@ -14,14 +15,32 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// The error of the database, after which the transaction can only be rolled back.
+    /// The error of the database. The transaction is then as it was before.
     pub async fn add_event(
         &self,
         conn: &mut SqliteConnection,
         event: &NewEvent,
         max_deliveries: u32,
     ) -> Result<Option<Published>, StoreError> {
+        let added = self.add_within_savepoint(conn, event, max_deliveries).await;
+        if added.is_err() {
+            // Fails if the database has rolled the transaction back already.
+            let _ = sqlx::raw_sql("ROLLBACK TO rdev_webhooks_event; RELEASE rdev_webhooks_event")
+                .execute(conn)
+                .await;
+        }
+        Ok(added?)
+    }
+
+    async fn add_within_savepoint(
+        &self,
+        conn: &mut SqliteConnection,
+        event: &NewEvent,
+        max_deliveries: u32,
+    ) -> Result<Option<Published>, DbError> {
+        sqlx::raw_sql("SAVEPOINT rdev_webhooks_event").execute(&mut *conn).await?;
         let outcomes = publish(conn, &[Call::new([event], max_deliveries)], self.clock.now()).await?;
+        sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
         Ok(outcomes.and_then(|mut outcomes| match outcomes.pop()? {
             PublishOutcome::Stored(published) => published.first().copied(),
             PublishOutcome::TooLarge(_) => None,
