@@ -28,7 +28,9 @@ pub(super) async fn sql(deployment: &Deployment, statements: &str) {
 }
 
 async fn raise_on(deployment: &Deployment, table: &str) {
-    let trigger = format!("CREATE TRIGGER raise BEFORE INSERT ON {table} EXECUTE FUNCTION public.raise();");
+    let trigger = format!(
+        "CREATE TRIGGER raise BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION public.raise();"
+    );
     sql(deployment, &format!("{RAISE}{trigger}")).await;
 }
 
