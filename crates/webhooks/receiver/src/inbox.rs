@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS webhook_inbox_received_at ON webhook_inbox (received_
     pub(super) const PRUNE: &str = "\
 DELETE FROM webhook_inbox WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM webhook_inbox
-    WHERE received_at < clock_timestamp() - make_interval(secs => $1)
+    WHERE received_at <= clock_timestamp() - make_interval(secs => $1)
     ORDER BY received_at LIMIT $2
     FOR UPDATE SKIP LOCKED
 ))";
@@ -48,7 +48,7 @@ CREATE INDEX IF NOT EXISTS webhook_inbox_received_at ON webhook_inbox (received_
     pub(super) const PRUNE: &str = "\
 DELETE FROM webhook_inbox WHERE rowid IN (
     SELECT rowid FROM webhook_inbox
-    WHERE received_at < unixepoch('subsec') - $1
+    WHERE received_at <= unixepoch('subsec') - $1
     ORDER BY received_at LIMIT $2
 )";
 }
