@@ -4,7 +4,7 @@
 
 -- Events that were added inside a caller's transaction, until a worker has seen them committed. The rows of a
 -- transaction that stayed open for long are older than the marks from which workers scan the queue; see
--- `due_at` in queue/wake.sql.
+-- `surface_added` in store-postgres/src/queue/asleep.rs.
 CREATE TABLE rdev_webhooks.added_events (
     event_id            uuid PRIMARY KEY,
     added_at            timestamptz NOT NULL

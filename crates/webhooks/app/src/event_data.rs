@@ -7,6 +7,7 @@ use std::str::FromStr;
 use rdev_core::json::{Readable, depth};
 use rdev_webhooks_domain::{ProjectName, ProjectNameError};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// The maximum length of the text of an event's data.
 pub const MAX_DATA_BYTES: usize = 256 * 1_024;
@@ -75,12 +76,17 @@ impl FromStr for EventData {
         if depth(text) > MAX_DATA_DEPTH {
             return Err(EventDataError::TooDeep);
         }
-        let members: Members =
-            serde_json::from_str(text).map_err(|error| EventDataError::Json(error.to_string()))?;
-        let project = match members.project {
-            Project::Absent => None,
-            Project::Other => return Err(EventDataError::ProjectType),
-            Project::Named(name) => Some(name.parse()?),
+        let unreadable = |error: serde_json::Error| EventDataError::Json(error.to_string());
+        let members: Members<'_> = serde_json::from_str(text).map_err(unreadable)?;
+        let project = match members.project.map(RawValue::get) {
+            None | Some("null") => None,
+            Some(name) if name.starts_with('"') => {
+                Some(serde_json::from_str::<String>(name).map_err(unreadable)?.parse()?)
+            }
+            Some(other) => {
+                serde_json::from_str::<Readable>(other).map_err(unreadable)?;
+                return Err(EventDataError::ProjectType);
+            }
         };
         Ok(Self { text: text.to_owned(), project })
     }
@@ -88,19 +94,11 @@ impl FromStr for EventData {
 
 /// The members of an object; only the project is kept.
 #[derive(Default)]
-struct Members {
-    project: Project,
+struct Members<'a> {
+    project: Option<&'a RawValue>,
 }
 
-#[derive(Default)]
-enum Project {
-    #[default]
-    Absent,
-    Named(String),
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)
     }
@@ -109,17 +107,17 @@ impl<'de> Deserialize<'de> for Members {
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<'de>, A::Error> {
         let (mut read, mut names) = (Members::default(), HashSet::new());
         while let Some(name) = members.next_key::<String>()? {
             if name == "project" {
-                read.project = members.next_value()?;
+                read.project = Some(members.next_value()?);
             } else {
                 members.next_value::<Readable>()?;
             }
@@ -128,54 +126,6 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
         }
         Ok(read)
-    }
-}
-
-impl<'de> Deserialize<'de> for Project {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ProjectVisitor)
-    }
-}
-
-struct ProjectVisitor;
-
-impl<'de> Visitor<'de> for ProjectVisitor {
-    type Value = Project;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a project")
-    }
-
-    fn visit_unit<E>(self) -> Result<Project, E> {
-        Ok(Project::Absent)
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Project, E> {
-        Ok(Project::Named(name.to_owned()))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Project, E> {
-        Ok(Project::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Project, E> {
-        Ok(Project::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Project, E> {
-        Ok(Project::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Project, E> {
-        Ok(Project::Other)
-    }
-
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, elements: A) -> Result<Project, A::Error> {
-        Readable.visit_seq(elements).map(|_| Project::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Project, A::Error> {
-        Readable.visit_map(members).map(|_| Project::Other)
     }
 }
 
@@ -221,6 +171,8 @@ mod tests {
             "{} {}",
             r#"{"a":1,"a":2}"#,
             r#"{"a":1e400}"#,
+            r#"{"project":[1e400]}"#,
+            r#"{"project":"\ud800"}"#,
             r#"{"a":"\ud800"}"#,
             r#"{"a":[{"b":"\ud800"}]}"#,
         ] {

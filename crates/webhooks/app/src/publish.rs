@@ -219,11 +219,7 @@ impl Publisher {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let drafts = self.event_types.validate(producer.key, drafts).await.inspect_err(|error| {
-            if let PublishError::Store(cause) = error {
-                self.outages.store_failed("publish", cause);
-            }
-        })?;
+        let drafts = self.validate(producer.key, drafts).await?;
         let events = drafts.into_iter().enumerate();
         let events =
             events.map(|(index, draft)| self.event_of(producer, draft, Target::Subscribers, ids, index));
@@ -232,13 +228,22 @@ impl Publisher {
 
     /// Checks an event as [`Self::publish`] does, and gives it an id and a body. The caller stores it.
     pub async fn prepare(&self, draft: EventDraft) -> Result<NewEvent, PublishError> {
-        let drafts = match draft.event_type.is_built_in() {
-            true => vec![draft],
-            false => self.event_types.validate(None, vec![draft]).await?,
-        };
+        let drafts = self.validate(None, vec![draft]).await?;
         // The check returns each draft.
         let draft = drafts.into_iter().next().ok_or(PublishError::Stopped)?;
         Ok(self.event_of(&Producer::default(), draft, Target::Subscribers, Ids::fresh(), 0))
+    }
+
+    async fn validate(
+        &self,
+        key: Option<ApiKeyId>,
+        drafts: Vec<EventDraft>,
+    ) -> Result<Vec<EventDraft>, PublishError> {
+        self.event_types.validate(key, drafts).await.inspect_err(|error| {
+            if let PublishError::Store(cause) = error {
+                self.outages.store_failed("publish", cause);
+            }
+        })
     }
 
     /// Stores an event of the service itself for `target`: the `index`-th event of an operation.

@@ -16,6 +16,9 @@ use crate::store::Inner;
 /// The maximum number of deliveries that one statement wakes or puts to sleep.
 const SLEEP_STEP: i64 = 1_000;
 
+/// The maximum number of added events that one statement takes note of.
+const ADDED_BATCH_SIZE: i64 = 1_000;
+
 /// The number of the next deliveries to wake that are read to find their times.
 const NEXT_TO_WAKE: i64 = 64;
 
@@ -33,11 +36,47 @@ pub(super) async fn wake(store: &Inner) -> Result<Vec<(Uuid, Duration)>, StoreEr
         if found.is_held {
             wake_held(store).await?;
         }
+        if found.has_added {
+            surface_added(store).await?;
+        }
         if found.woken < SLEEP_STEP {
             let waits = found.next_in_us.into_iter().map(from_micros);
             return Ok(found.next_webhooks.into_iter().zip(waits).collect());
         }
     }
+}
+
+/// Takes note of events that were added inside transactions of callers and are committed. If such a transaction
+/// was open for long, the deliveries are due before the marks, and the delivery feed has passed the time of
+/// their ids: they become due now, and are reported to the feed.
+async fn surface_added(store: &Inner) -> Result<(), StoreError> {
+    store
+        .claim()
+        .run(async |conn| {
+            sqlx::query!(
+                "WITH added AS MATERIALIZED (
+                     DELETE FROM rdev_webhooks.added_events a
+                     WHERE a.event_id = ANY(ARRAY(
+                         SELECT event_id FROM rdev_webhooks.added_events LIMIT $1 FOR UPDATE SKIP LOCKED))
+                     RETURNING a.event_id, a.added_at < rdev_webhooks.now() - interval '1 second' AS is_late
+                 ),
+                 surfaced AS (
+                     UPDATE rdev_webhooks.delivery_queue q SET due_at = rdev_webhooks.now()
+                     FROM added a
+                     WHERE a.is_late AND q.event_id = a.event_id AND q.lease_token IS NULL
+                         AND q.id >= rdev_webhooks.id_first_of_ms(a.event_id)
+                         AND q.id <= rdev_webhooks.id_last_of_ms(a.event_id)
+                     RETURNING q.id
+                 )
+                 INSERT INTO rdev_webhooks.reopened_deliveries (reopened_at, delivery_id)
+                 SELECT rdev_webhooks.now(), s.id FROM surfaced s",
+                ADDED_BATCH_SIZE
+            )
+            .execute(&mut **conn)
+            .await
+        })
+        .await?;
+    Ok(())
 }
 
 /// Wakes the deliveries that waited for webhooks that are enabled again.
