@@ -17,63 +17,24 @@ use rdev_webhooks_domain::{
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::convert::{texts, to_nanos, to_sql_time};
+use crate::convert::texts;
 use crate::error::describe;
 use crate::replays;
-use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, seal_headers, seal_secret};
 use crate::store::PostgresStore;
 use crate::visible;
-use rotate::public_key;
-use rows::{WebhookRow, to_webhook, webhook_rows};
+use rows::{Columns, SealedSecrets, WebhookRow, to_webhook, webhook_rows};
 
 #[async_trait]
 impl WebhookRepository for PostgresStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
-        let columns = Columns::of(self, webhook)?;
-        let keyring = &self.inner.keyring;
-        let secret = seal_secret(keyring, SECRET, webhook.id, &secrets.current)?;
-        let previous = secrets.previous.as_ref();
-        let previous_secret = previous
-            .map(|(secret, _)| seal_secret(keyring, PREVIOUS_SECRET, webhook.id, secret))
-            .transpose()?;
-        let previous_until = previous.map(|(_, until)| to_sql_time(*until));
+        let columns = Columns::new(&self.inner.keyring, webhook)?;
+        let sealed = SealedSecrets::new(&self.inner.keyring, webhook.id, secrets)?;
         self.inner
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
-                let created = sqlx::query!(
-                    "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
-                         retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
-                         previous_secret, previous_secret_until, disabled_reason, disabled_at,
-                         created_at, updated_at, public_key, previous_public_key)
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                         $18, $19, $20, $21)
-                     ON CONFLICT (id) DO NOTHING",
-                    webhook.id.as_uuid(),
-                    columns.version,
-                    webhook.settings.url.as_str(),
-                    webhook.settings.description,
-                    &columns.events,
-                    &columns.projects,
-                    columns.retry,
-                    columns.timeout_ns,
-                    columns.rate_limit,
-                    columns.max_in_flight,
-                    webhook.settings.signing.to_string(),
-                    columns.headers,
-                    secret,
-                    previous_secret,
-                    previous_until,
-                    columns.disabled_reason,
-                    columns.disabled_at,
-                    to_sql_time(webhook.created_at),
-                    to_sql_time(webhook.updated_at),
-                    public_key(&secrets.current),
-                    previous.and_then(|(secret, _)| public_key(secret)),
-                )
-                .execute(&mut *tx)
-                .await?;
-                if created.rows_affected() > 0 {
+                let is_created = rows::insert(&mut tx, webhook, &columns, &sealed).await?;
+                if is_created {
                     subscribe(&mut tx, webhook).await?;
                 }
                 tx.commit().await
@@ -138,7 +99,7 @@ impl WebhookRepository for PostgresStore {
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
-        let columns = Columns::of(self, webhook)?;
+        let columns = Columns::new(&self.inner.keyring, webhook)?;
         let updated = self
             .inner
             .write()
@@ -163,31 +124,7 @@ impl WebhookRepository for PostgresStore {
                 if is_enabled_again || leads_elsewhere || stored.projects != columns.projects {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
-                sqlx::query!(
-                    "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
-                         events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
-                         max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
-                         disabled_at = $14, created_at = $15, updated_at = $16
-                     WHERE id = $1",
-                    webhook.id.as_uuid(),
-                    columns.version,
-                    webhook.settings.url.as_str(),
-                    webhook.settings.description,
-                    &columns.events,
-                    &columns.projects,
-                    columns.retry,
-                    columns.timeout_ns,
-                    columns.rate_limit,
-                    columns.max_in_flight,
-                    webhook.settings.signing.to_string(),
-                    columns.headers,
-                    columns.disabled_reason,
-                    columns.disabled_at,
-                    to_sql_time(webhook.created_at),
-                    to_sql_time(webhook.updated_at),
-                )
-                .execute(&mut *tx)
-                .await?;
+                rows::update(&mut tx, webhook, &columns).await?;
                 let is_enabled = columns.disabled_reason.is_none();
                 let is_found_as_before = stored.events == columns.events
                     && stored.projects == columns.projects
@@ -280,41 +217,6 @@ impl WebhookRepository for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         health::disable_failing(&self.inner, after, limit).await
-    }
-}
-
-/// The columns that need a conversion.
-struct Columns {
-    version: i64,
-    events: Vec<String>,
-    projects: Vec<String>,
-    retry: String,
-    timeout_ns: Option<i64>,
-    rate_limit: Option<f64>,
-    max_in_flight: Option<i64>,
-    headers: Option<Vec<u8>>,
-    disabled_reason: Option<&'static str>,
-    disabled_at: Option<chrono::DateTime<chrono::Utc>>,
-}
-
-impl Columns {
-    fn of(store: &PostgresStore, webhook: &Webhook) -> Result<Self, StoreError> {
-        let (disabled_reason, disabled_at) = match webhook.state {
-            WebhookState::Enabled => (None, None),
-            WebhookState::Disabled { reason, since } => (Some(reason.as_str()), Some(to_sql_time(since))),
-        };
-        Ok(Self {
-            version: i64::try_from(webhook.version).map_err(|error| StoreError::Internal(error.into()))?,
-            events: texts(&webhook.settings.events),
-            projects: texts(&webhook.settings.projects),
-            retry: webhook.settings.retry.to_string(),
-            timeout_ns: webhook.settings.timeout.map(to_nanos),
-            rate_limit: webhook.settings.rate_limit.map(|rate| rate.as_per_second()),
-            max_in_flight: webhook.settings.max_in_flight.map(|cap| cap.get().into()),
-            headers: seal_headers(&store.inner.keyring, webhook.id, &webhook.settings.headers)?,
-            disabled_reason,
-            disabled_at,
-        })
     }
 }
 

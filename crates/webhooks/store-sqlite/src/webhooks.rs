@@ -25,7 +25,7 @@ use crate::secrets::sealing;
 impl WebhookRepository for SqliteStore {
     async fn create(&self, webhook: &Webhook, secrets: &SigningSecrets) -> Result<(), StoreError> {
         let sealed = sealing::seal_secrets(&self.keyring, webhook.id, secrets)?;
-        let columns = save::Columns::new(webhook, &self.keyring)?;
+        let columns = rows::Columns::new(webhook, &self.keyring)?;
         self.write(move |conn, _| Box::pin(async move { save::create(conn, columns, sealed).await })).await
     }
 
@@ -45,7 +45,7 @@ impl WebhookRepository for SqliteStore {
     }
 
     async fn update(&self, webhook: &Webhook) -> Result<Updated, StoreError> {
-        let columns = save::Columns::new(webhook, &self.keyring)?;
+        let columns = rows::Columns::new(webhook, &self.keyring)?;
         self.write_and_wake(
             move |conn, now| Box::pin(async move { save::update(conn, columns, now).await }),
             // The change may have enabled the webhook, with deliveries that waited for that.

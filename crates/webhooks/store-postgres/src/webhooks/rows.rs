@@ -1,4 +1,5 @@
-//! Conversion of rows of `webhooks` to the domain's types.
+//! The columns of `webhooks`: the statements that write all of them, and their conversion from and to the domain's
+//! types.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -10,11 +11,15 @@ use rdev_webhooks_domain::{
     DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
     WebhookSettings, WebhookState,
 };
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::convert::{from_nanos, from_sql_time};
+use crate::convert::{from_nanos, from_sql_time, texts, to_nanos, to_sql_time};
 use crate::error::corrupt;
-use crate::secrets::sealing::{PREVIOUS_SECRET, SECRET, open_headers, open_secret};
+use crate::secrets::sealing::{
+    PREVIOUS_SECRET, SECRET, open_headers, open_secret, seal_headers, seal_secret,
+};
+use crate::webhooks::rotate::public_key;
 
 const TABLE: &str = "webhooks";
 
@@ -121,6 +126,145 @@ pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTar
         retry: parse(id, "retry", &row.retry)?,
         timeout: row.timeout_ns.map(from_nanos),
     })
+}
+
+/// The columns of a webhook that need a conversion, except its secrets.
+pub(super) struct Columns {
+    pub(super) version: i64,
+    pub(super) events: Vec<String>,
+    pub(super) projects: Vec<String>,
+    retry: String,
+    timeout_ns: Option<i64>,
+    rate_limit: Option<f64>,
+    max_in_flight: Option<i64>,
+    headers: Option<Vec<u8>>,
+    pub(super) disabled_reason: Option<&'static str>,
+    disabled_at: Option<DateTime<Utc>>,
+}
+
+impl Columns {
+    pub(super) fn new(keyring: &Keyring, webhook: &Webhook) -> Result<Self, StoreError> {
+        let (disabled_reason, disabled_at) = match webhook.state {
+            WebhookState::Enabled => (None, None),
+            WebhookState::Disabled { reason, since } => (Some(reason.as_str()), Some(to_sql_time(since))),
+        };
+        Ok(Self {
+            version: i64::try_from(webhook.version).map_err(|error| StoreError::Internal(error.into()))?,
+            events: texts(&webhook.settings.events),
+            projects: texts(&webhook.settings.projects),
+            retry: webhook.settings.retry.to_string(),
+            timeout_ns: webhook.settings.timeout.map(to_nanos),
+            rate_limit: webhook.settings.rate_limit.map(|rate| rate.as_per_second()),
+            max_in_flight: webhook.settings.max_in_flight.map(|cap| cap.get().into()),
+            headers: seal_headers(keyring, webhook.id, &webhook.settings.headers)?,
+            disabled_reason,
+            disabled_at,
+        })
+    }
+}
+
+/// A webhook's secrets, sealed, with their public keys.
+pub(super) struct SealedSecrets {
+    secret: Vec<u8>,
+    public_key: Option<String>,
+    previous_secret: Option<Vec<u8>>,
+    previous_secret_until: Option<DateTime<Utc>>,
+    previous_public_key: Option<String>,
+}
+
+impl SealedSecrets {
+    pub(super) fn new(
+        keyring: &Keyring,
+        id: WebhookId,
+        secrets: &SigningSecrets,
+    ) -> Result<Self, StoreError> {
+        let previous = secrets.previous.as_ref();
+        Ok(Self {
+            secret: seal_secret(keyring, SECRET, id, &secrets.current)?,
+            public_key: public_key(&secrets.current),
+            previous_secret: previous
+                .map(|(secret, _)| seal_secret(keyring, PREVIOUS_SECRET, id, secret))
+                .transpose()?,
+            previous_secret_until: previous.map(|(_, until)| to_sql_time(*until)),
+            previous_public_key: previous.and_then(|(secret, _)| public_key(secret)),
+        })
+    }
+}
+
+/// Inserts the row of a webhook. Returns false if there is one with its id.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    webhook: &Webhook,
+    columns: &Columns,
+    secrets: &SealedSecrets,
+) -> Result<bool, sqlx::Error> {
+    let created = sqlx::query!(
+        "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
+             retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
+             previous_secret, previous_secret_until, disabled_reason, disabled_at,
+             created_at, updated_at, public_key, previous_public_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+             $18, $19, $20, $21)
+         ON CONFLICT (id) DO NOTHING",
+        webhook.id.as_uuid(),
+        columns.version,
+        webhook.settings.url.as_str(),
+        webhook.settings.description,
+        &columns.events,
+        &columns.projects,
+        columns.retry,
+        columns.timeout_ns,
+        columns.rate_limit,
+        columns.max_in_flight,
+        webhook.settings.signing.to_string(),
+        columns.headers,
+        secrets.secret,
+        secrets.previous_secret,
+        secrets.previous_secret_until,
+        columns.disabled_reason,
+        columns.disabled_at,
+        to_sql_time(webhook.created_at),
+        to_sql_time(webhook.updated_at),
+        secrets.public_key,
+        secrets.previous_public_key,
+    )
+    .execute(conn)
+    .await?;
+    Ok(created.rows_affected() > 0)
+}
+
+/// Writes all columns of a webhook except its secrets.
+pub(super) async fn update(
+    conn: &mut PgConnection,
+    webhook: &Webhook,
+    columns: &Columns,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
+             events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
+             max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
+             disabled_at = $14, created_at = $15, updated_at = $16
+         WHERE id = $1",
+        webhook.id.as_uuid(),
+        columns.version,
+        webhook.settings.url.as_str(),
+        webhook.settings.description,
+        &columns.events,
+        &columns.projects,
+        columns.retry,
+        columns.timeout_ns,
+        columns.rate_limit,
+        columns.max_in_flight,
+        webhook.settings.signing.to_string(),
+        columns.headers,
+        columns.disabled_reason,
+        columns.disabled_at,
+        to_sql_time(webhook.created_at),
+        to_sql_time(webhook.updated_at),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Converts a webhook's own rate limit.

@@ -1,4 +1,5 @@
-//! Rows of `webhooks`.
+//! The columns of `webhooks`: the statements that write all of them, and their conversion from and to the domain's
+//! types.
 
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
     DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookSettings, WebhookState,
 };
+use sqlx::SqliteConnection;
 
+use super::bytes;
 use crate::error::{self, Row};
-use crate::rows::set;
-use crate::secrets::sealing;
+use crate::json;
+use crate::rows::{micros, nanos, set};
+use crate::secrets::sealing::{self, SealedSecrets};
 
 pub(crate) const TABLE: &str = "webhooks";
 
@@ -53,6 +57,124 @@ macro_rules! webhook_rows {
     };
 }
 pub(crate) use webhook_rows;
+
+/// A webhook's columns without its secrets.
+pub(super) struct Columns {
+    pub(super) id: Vec<u8>,
+    pub(super) url: String,
+    description: Option<String>,
+    pub(super) events: String,
+    pub(super) projects: String,
+    headers: Vec<u8>,
+    retry: String,
+    timeout_ns: Option<i64>,
+    rate_limit: Option<f64>,
+    max_in_flight: Option<u32>,
+    signing: &'static str,
+    disabled_reason: Option<&'static str>,
+    pub(super) disabled_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    version: i64,
+}
+
+impl Columns {
+    pub(super) fn new(webhook: &Webhook, keyring: &Keyring) -> Result<Self, StoreError> {
+        let disabled = match webhook.state {
+            WebhookState::Enabled => None,
+            WebhookState::Disabled { reason, since } => Some((reason.as_str(), micros(since))),
+        };
+        let events: Vec<_> = webhook.settings.events.iter().map(|pattern| pattern.as_str()).collect();
+        Ok(Self {
+            id: bytes(webhook.id),
+            url: webhook.settings.url.to_string(),
+            description: webhook.settings.description.clone(),
+            events: json::rows(&events)?,
+            projects: json::projects(&webhook.settings.projects)?,
+            headers: sealing::seal_headers(keyring, webhook.id, &webhook.settings.headers)?,
+            retry: webhook.settings.retry.to_string(),
+            timeout_ns: webhook.settings.timeout.map(nanos),
+            rate_limit: webhook.settings.rate_limit.map(|rate| rate.as_per_second()),
+            max_in_flight: webhook.settings.max_in_flight.map(u32::from),
+            signing: webhook.settings.signing.as_str(),
+            disabled_reason: disabled.map(|(reason, _)| reason),
+            disabled_at: disabled.map(|(_, since)| since),
+            created_at: micros(webhook.created_at),
+            updated_at: micros(webhook.updated_at),
+            version: i64::try_from(webhook.version).map_err(error::internal)?,
+        })
+    }
+}
+
+/// Inserts the row of a webhook. Returns false if there is one with its id.
+pub(super) async fn insert(
+    conn: &mut SqliteConnection,
+    columns: &Columns,
+    secrets: &SealedSecrets,
+) -> Result<bool, sqlx::Error> {
+    let created = sqlx::query!(
+        "INSERT INTO webhooks_webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
+           rate_limit, max_in_flight, signing, secret, previous_secret, previous_secret_until,
+           disabled_reason, disabled_at, created_at, updated_at, version, public_key,
+           previous_public_key)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+           ?19, ?20, ?21)
+         ON CONFLICT (id) DO NOTHING",
+        columns.id,
+        columns.url,
+        columns.description,
+        columns.events,
+        columns.projects,
+        columns.headers,
+        columns.retry,
+        columns.timeout_ns,
+        columns.rate_limit,
+        columns.max_in_flight,
+        columns.signing,
+        secrets.current,
+        secrets.previous,
+        secrets.previous_until,
+        columns.disabled_reason,
+        columns.disabled_at,
+        columns.created_at,
+        columns.updated_at,
+        columns.version,
+        secrets.public_key,
+        secrets.previous_public_key,
+    )
+    .execute(conn)
+    .await?;
+    Ok(created.rows_affected() > 0)
+}
+
+/// Writes all columns of a webhook except its secrets. Returns false if the stored one is not one version older.
+pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Result<bool, sqlx::Error> {
+    let updated = sqlx::query!(
+        "UPDATE webhooks_webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6,
+           retry = ?7, timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
+           disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16
+         WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
+        columns.id,
+        columns.url,
+        columns.description,
+        columns.events,
+        columns.projects,
+        columns.headers,
+        columns.retry,
+        columns.timeout_ns,
+        columns.rate_limit,
+        columns.max_in_flight,
+        columns.signing,
+        columns.disabled_reason,
+        columns.disabled_at,
+        columns.created_at,
+        columns.updated_at,
+        columns.version,
+    )
+    .execute(conn)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
 
 /// Returns the row of a webhook, for errors.
 pub(crate) fn row(id: &WebhookId) -> Row<'_> {
