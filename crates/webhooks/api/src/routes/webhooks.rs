@@ -1,13 +1,11 @@
 //! Webhooks.
 
-mod change;
 mod circuits;
 mod create;
 mod delete;
 mod deliveries;
 mod get;
 mod list;
-mod new;
 mod patch;
 pub(super) mod replays;
 mod request;

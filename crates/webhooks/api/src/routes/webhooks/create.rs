@@ -6,8 +6,7 @@ use http::StatusCode;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use rdev_webhooks_app::Services;
 
-use super::new::WebhookBody;
-use super::request;
+use super::request::{self, WebhookBody};
 use crate::views::CreatedView;
 use rdev_http::body::Document;
 use rdev_http::{Caller, OperationIds, Problem, tag};

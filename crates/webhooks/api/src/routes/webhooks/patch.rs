@@ -8,9 +8,8 @@ use http::header::ETAG;
 use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, Webhook, WebhookId};
 
-use super::change::WebhookPatchBody;
 use super::circuits::circuits;
-use super::request;
+use super::request::{self, WebhookPatchBody};
 use crate::failure::{self, Failure};
 use crate::schema_types as types;
 use crate::views::WebhookView;

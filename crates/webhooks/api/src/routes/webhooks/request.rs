@@ -1,18 +1,48 @@
-//! Reads the body that creates a webhook and the merge patch (RFC 7396) that updates one.
+//! The body that creates a webhook, which is also the merge patch (RFC 7396) that updates one.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use rdev_webhooks_app::EventTypeRegistry;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{Access, CustomHeaders, Webhook, WebhookSettings, WebhookState};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::new::WebhookBody;
+use super::retry::{Milliseconds, RetryBody};
+use super::settings::{Description, Headers, Rate};
 use super::subscription::Subscription;
-use crate::routes::projects::visible;
+use crate::routes::projects::{MAX_PROJECTS, visible};
+use crate::schema_types as types;
 use rdev_http::Faults;
 use rdev_http::body::Document;
-use rdev_http::kind::Kind;
-use rdev_http::members::{Patched, pointer};
+use rdev_http::kind::{Integer, Kind, List};
+use rdev_http::members::{self, Patch, Patched, pointer};
+
+rdev_http::members! {
+    /// A new webhook. `null` means that an optional member is absent.
+    pub(super) struct WebhookBody as NewWebhook {
+        url: types::EndpointUrl,
+        /// The events to send: event types, a prefix like `command.*`, or `*` for all types that producers publish.
+        /// `webhook.disabled` or `webhook.*` for operational events.
+        events: List<types::EventPattern, 1, 100>,
+        description: Patch<Description>,
+        /// The projects whose events to send; empty for all.
+        projects: Patch<List<types::ProjectName, 0, MAX_PROJECTS>>,
+        /// Custom headers to send, at most 32. Their values are kept secret.
+        headers: Patch<Headers>,
+        retry: Patch<RetryBody>,
+        /// Deliveries per second in each worker process.
+        rate_limit: Patch<Rate>,
+        /// Concurrent deliveries in each worker process, once the endpoint has shown that it responds.
+        max_in_flight: Patch<Integer<1, 1_000>>,
+        /// The timeout of an attempt.
+        timeout_ms: Patch<Milliseconds<100, 60_000>>,
+        /// `hmac-sha256` by default. It cannot be changed later.
+        signing: Patch<types::SigningScheme>,
+        enabled: Patch<bool> = true,
+    }
+}
 
 /// What a body asks for: the settings, and whether the webhook is enabled.
 pub(super) struct Request {
@@ -104,5 +134,42 @@ fn headers(
             headers
         }
         _ => CustomHeaders::default(),
+    }
+}
+
+/// The description of the body of `PATCH /webhooks/{id}`: the members of a new webhook, all of them optional.
+pub(super) enum WebhookPatchBody {}
+
+impl PartialSchema for WebhookPatchBody {
+    fn schema() -> RefOr<Schema> {
+        let mut members = WebhookBody::described();
+        for member in &mut members {
+            (member.is_required, member.default) = (false, None);
+            let about = match member.name {
+                "events" => "Replaces the event patterns.",
+                "projects" => "Replaces the projects.",
+                "headers" => "Sets the given headers, and removes those that are `null`.",
+                "max_in_flight" => "Concurrent deliveries in each worker process.",
+                "signing" => "Must equal the current scheme: it cannot be changed.",
+                _ => continue,
+            };
+            member.about = about.to_owned();
+            if member.name == "headers" {
+                member.shape = Headers::with_values::<types::HeaderChange>();
+            }
+        }
+        let about = "A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.";
+        members::object(about, members).into()
+    }
+}
+
+impl ToSchema for WebhookPatchBody {
+    fn name() -> Cow<'static, str> {
+        "WebhookPatch".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((types::HeaderValue::name().into(), types::HeaderValue::schema()));
+        schemas.push((types::HeaderChange::name().into(), types::HeaderChange::schema()));
     }
 }
