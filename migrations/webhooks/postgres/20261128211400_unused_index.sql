@@ -1,0 +1,2 @@
+-- No statement reads it.
+DROP INDEX rdev_webhooks.webhooks_by_disabled_at_id;
