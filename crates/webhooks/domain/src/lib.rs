@@ -64,7 +64,9 @@ pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
-pub use webhook::{DisabledReason, RateLimit, Webhook, WebhookSettings, WebhookState};
+pub use webhook::{
+    DisabledReason, Metadata, MetadataError, RateLimit, Webhook, WebhookSettings, WebhookState,
+};
 
 pub use rdev_core::{
     Access, ApiKeyId, Damaged, IdError, IdempotencyKey, IdempotencyKeyError, LeaseToken, Page, PageRequest,

@@ -1,6 +1,6 @@
 //! Webhooks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct WebhookSettings {
     pub url: EndpointUrl,
     /// The owner's description of the webhook.
     pub description: Option<String>,
+    /// What the owner keeps with the webhook. It changes nothing about the deliveries.
+    pub metadata: Metadata,
     /// The patterns that it subscribes to; an event that matches several of them is delivered once.
     pub events: BTreeSet<EventPattern>,
     /// The projects whose events it takes; empty means every project, and events without a project.
@@ -68,6 +70,7 @@ impl WebhookSettings {
         Self {
             url,
             description: None,
+            metadata: Metadata::default(),
             events: events.into_iter().collect(),
             projects: BTreeSet::new(),
             headers: CustomHeaders::default(),
@@ -169,5 +172,83 @@ impl RateLimit {
     #[must_use]
     pub const fn as_per_second(self) -> f64 {
         self.0
+    }
+}
+
+/// Pairs of a key and a value, at most 50. A key has 1 to 40 characters and no control characters. A value has at
+/// most 500 characters, and of control characters only line breaks and tabs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Metadata(BTreeMap<String, String>);
+
+/// The reason why a pair cannot be part of [`Metadata`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// The key is empty or too long, or has a control character.
+    #[error("must have a key of 1 to {} characters without control characters", Metadata::MAX_KEY)]
+    Key,
+    /// The value is too long.
+    #[error("must be at most {} characters long", Metadata::MAX_VALUE)]
+    ValueTooLong,
+    /// The value has a control character that is neither a line break nor a tab.
+    #[error("must contain no control characters except line breaks (\\n) and tabs")]
+    Value,
+    /// There are more than 50 pairs.
+    #[error("must contain at most {} pairs", Metadata::MAX_PAIRS)]
+    TooMany,
+}
+
+impl Metadata {
+    /// The maximum number of pairs.
+    pub const MAX_PAIRS: usize = 50;
+    /// The maximum number of characters of a key.
+    pub const MAX_KEY: usize = 40;
+    /// The maximum number of characters of a value.
+    pub const MAX_VALUE: usize = 500;
+
+    /// Sets the value of a key.
+    pub fn insert(&mut self, key: String, value: String) -> Result<(), MetadataError> {
+        let is_odd = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+        if !(1..=Self::MAX_KEY).contains(&key.chars().count()) || key.chars().any(char::is_control) {
+            return Err(MetadataError::Key);
+        }
+        if value.chars().count() > Self::MAX_VALUE {
+            return Err(MetadataError::ValueTooLong);
+        }
+        if value.chars().any(is_odd) {
+            return Err(MetadataError::Value);
+        }
+        if self.0.len() == Self::MAX_PAIRS && !self.0.contains_key(&key) {
+            return Err(MetadataError::TooMany);
+        }
+        self.0.insert(key, value);
+        Ok(())
+    }
+
+    /// Sets the given keys, and removes those without a value.
+    pub fn merge(&mut self, changes: Vec<(String, Option<String>)>) -> Result<(), MetadataError> {
+        // Removed keys make room for new ones.
+        for (key, _) in changes.iter().filter(|(_, value)| value.is_none()) {
+            self.0.remove(key);
+        }
+        changes
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)))
+            .try_for_each(|(key, value)| self.insert(key, value))
+    }
+
+    /// Returns the values by their keys.
+    #[must_use]
+    pub const fn as_map(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Metadata {
+    type Error = MetadataError;
+
+    fn try_from(pairs: BTreeMap<String, String>) -> Result<Self, MetadataError> {
+        let mut metadata = Self::default();
+        pairs.into_iter().try_for_each(|(key, value)| metadata.insert(key, value))?;
+        Ok(metadata)
     }
 }

@@ -1,5 +1,6 @@
 //! A webhook as the API shows it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(crate) struct WebhookView<'a> {
     url: Text<&'a EndpointUrl>,
     #[schema(required)]
     description: Option<&'a str>,
+    /// What its owner keeps with it.
+    metadata: &'a BTreeMap<String, String>,
     /// The event patterns that it subscribes to.
     #[schema(value_type = Vec<types::EventPattern>)]
     events: Vec<Text<&'a EventPattern>>,
@@ -93,6 +96,7 @@ impl<'a> WebhookView<'a> {
             id: Text(webhook.id),
             url: Text(&settings.url),
             description: settings.description.as_deref(),
+            metadata: settings.metadata.as_map(),
             events: settings.events.iter().map(Text).collect(),
             projects: settings.projects.iter().map(Text).collect(),
             headers: HeadersView(&settings.headers),

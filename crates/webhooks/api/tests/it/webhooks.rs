@@ -8,6 +8,7 @@ const FULL: &str = r#"{
     "url": "https://example.com/webhook?a=1",
     "events": ["command.failed", "command.*", "command.failed"],
     "description": "two\nlines é",
+    "metadata": {"tenant": "acme", "a.b/~c": "", "é": "two\nlines"},
     "projects": ["b", "a"],
     "headers": {"X-Token": "s3cret", "x-other": "v4lue"},
     "retry": {"max_attempts": 5, "multiplier": 1.5},
@@ -32,6 +33,7 @@ async fn the_smallest_webhook_has_the_defaults() {
         "id": id,
         "url": "https://example.com/webhook",
         "description": null,
+        "metadata": {},
         "events": ["command.completed", "command.failed"],
         "projects": [],
         "headers": {},
@@ -64,6 +66,7 @@ async fn every_setting_is_kept_and_no_secret_is_shown_again() {
         ("url", json!("https://example.com/webhook?a=1")),
         ("events", json!(["command.*", "command.failed"])),
         ("description", json!("two\nlines é")),
+        ("metadata", json!({"tenant": "acme", "a.b/~c": "", "é": "two\nlines"})),
         ("projects", json!(["a", "b"])),
         ("headers", json!({"x-token": "[redacted]", "x-other": "[redacted]"})),
         (
@@ -92,7 +95,7 @@ async fn every_setting_is_kept_and_no_secret_is_shown_again() {
 async fn null_means_absent_in_a_new_webhook() {
     let scene = Scene::new();
     let nulls = r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"],
-        "description":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
+        "description":null,"metadata":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
         "max_in_flight":null,"timeout_ms":null,"signing":null,"enabled":null}"#;
     let without = scene.post("/webhooks", WEBHOOK).await.expect(201).json();
     let with = scene.post("/webhooks", nulls).await.expect(201).json();
@@ -158,6 +161,13 @@ async fn a_patch_changes_the_members_it_names_and_null_resets_them() {
         (json!({"events": ["*"]}), "events", json!(["*"])),
         (json!({"description": "new"}), "description", json!("new")),
         (json!({"description": null}), "description", json!(null)),
+        (
+            json!({"metadata": {"tenant": null, "plan": "pro", "unknown": null}}),
+            "metadata",
+            json!({"a.b/~c": "", "é": "two\nlines", "plan": "pro"}),
+        ),
+        (json!({"metadata": {}}), "metadata", json!({"a.b/~c": "", "é": "two\nlines", "plan": "pro"})),
+        (json!({"metadata": null}), "metadata", json!({})),
         (json!({"projects": null}), "projects", json!([])),
         (
             json!({"headers": {"X-Other": null, "x-new": "1"}}),
@@ -299,4 +309,22 @@ async fn a_patch_may_not_exceed_the_maximum_number_of_headers() {
     assert_eq!(refused.places(), ["/headers/x-new"]);
     assert_eq!(scene.get(&path).await.expect(200).json(), before, "a rejected patch changes nothing");
     scene.json("PATCH", &path, r#"{"headers":{"x-new":"1","X-3":null}}"#).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_patch_may_replace_all_pairs_of_metadata_and_never_exceeds_their_number() {
+    let scene = Scene::new();
+    let id = scene.webhook().await;
+    let pairs = |prefix: &str| -> serde_json::Map<String, Value> {
+        (0..50).map(|number| (format!("{prefix}{number}"), json!("v".repeat(500)))).collect()
+    };
+    patched(&scene, &id, &json!({"metadata": pairs("a")})).await;
+    let path = format!("/webhooks/{id}");
+    let more = json!({"metadata": {"a0": "changed", "b": "1"}});
+    let refused = scene.json("PATCH", &path, more.to_string()).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["pointer"], "/metadata", "{refused}");
+    let mut replaced = pairs("b");
+    replaced.extend(pairs("a").into_iter().map(|(key, _)| (key, Value::Null)));
+    let webhook = patched(&scene, &id, &json!({"metadata": replaced})).await;
+    assert_eq!(webhook["metadata"], json!(pairs("b")));
 }

@@ -1,6 +1,7 @@
 //! The columns of `webhooks`: the statements that write all of them, and their conversion from and to the domain's
 //! types.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
@@ -8,8 +9,8 @@ use chrono::{DateTime, Utc};
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    DeliveryTarget, DisabledReason, PreviousSecret, RateLimit, SigningSecrets, Webhook, WebhookId,
-    WebhookSettings, WebhookState,
+    DeliveryTarget, DisabledReason, Metadata, MetadataError, PreviousSecret, RateLimit, SigningSecrets,
+    Webhook, WebhookId, WebhookSettings, WebhookState,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -29,6 +30,7 @@ pub(crate) struct WebhookRow {
     pub(crate) version: i64,
     pub(crate) url: String,
     pub(crate) description: Option<String>,
+    pub(crate) metadata: String,
     pub(crate) events: Vec<String>,
     pub(crate) projects: Vec<String>,
     pub(crate) retry: String,
@@ -52,9 +54,9 @@ macro_rules! webhook_rows {
         sqlx::query_as!(
             $crate::webhooks::rows::WebhookRow,
             $before
-                + " id, version, url, description, events, projects, retry, timeout_ns, rate_limit, max_in_flight, "
-                + "signing, public_key, previous_public_key, previous_secret_until, headers, disabled_reason, "
-                + "disabled_at, created_at, updated_at "
+                + " id, version, url, description, metadata::text AS \"metadata!\", events, projects, retry, timeout_ns, "
+                + "rate_limit, max_in_flight, signing, public_key, previous_public_key, previous_secret_until, headers, "
+                + "disabled_reason, disabled_at, created_at, updated_at "
                 + $behind
             $(, $argument)*
         )
@@ -83,6 +85,7 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
         settings: WebhookSettings {
             url: parse(id, "url", &row.url)?,
             description: row.description,
+            metadata: metadata(id, &row.metadata)?,
             events: row.events.iter().map(|text| parse(id, "events", text)).collect::<Result<_, _>>()?,
             projects: row
                 .projects
@@ -131,6 +134,7 @@ pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTar
 /// The columns of a webhook that need a conversion, except its secrets.
 pub(super) struct Columns {
     pub(super) version: i64,
+    metadata: String,
     pub(super) events: Vec<String>,
     pub(super) projects: Vec<String>,
     retry: String,
@@ -150,6 +154,8 @@ impl Columns {
         };
         Ok(Self {
             version: i64::try_from(webhook.version).map_err(|error| StoreError::Internal(error.into()))?,
+            metadata: serde_json::to_string(webhook.settings.metadata.as_map())
+                .map_err(|error| StoreError::Internal(error.into()))?,
             events: texts(&webhook.settings.events),
             projects: texts(&webhook.settings.projects),
             retry: webhook.settings.retry.to_string(),
@@ -202,9 +208,9 @@ pub(super) async fn insert(
         "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
              retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
              previous_secret, previous_secret_until, disabled_reason, disabled_at,
-             created_at, updated_at, public_key, previous_public_key)
+             created_at, updated_at, public_key, previous_public_key, metadata)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             $18, $19, $20, $21)
+             $18, $19, $20, $21, $22::text::jsonb)
          ON CONFLICT (id) DO NOTHING",
         webhook.id.as_uuid(),
         columns.version,
@@ -227,6 +233,7 @@ pub(super) async fn insert(
         to_sql_time(webhook.updated_at),
         secrets.public_key,
         secrets.previous_public_key,
+        columns.metadata,
     )
     .execute(conn)
     .await?;
@@ -243,7 +250,7 @@ pub(super) async fn update(
         "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
              events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
              max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
-             disabled_at = $14, created_at = $15, updated_at = $16
+             disabled_at = $14, created_at = $15, updated_at = $16, metadata = $17::text::jsonb
          WHERE id = $1",
         webhook.id.as_uuid(),
         columns.version,
@@ -261,6 +268,7 @@ pub(super) async fn update(
         columns.disabled_at,
         to_sql_time(webhook.created_at),
         to_sql_time(webhook.updated_at),
+        columns.metadata,
     )
     .execute(conn)
     .await?;
@@ -291,6 +299,12 @@ pub(crate) fn max_in_flight(id: WebhookId, stored: Option<i64>) -> Result<Option
 /// Converts a webhook's version.
 pub(crate) fn version(id: WebhookId, stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|error| corrupt(TABLE, "version", id, error))
+}
+
+fn metadata(id: WebhookId, stored: &str) -> Result<Metadata, StoreError> {
+    let pairs: BTreeMap<_, _> =
+        serde_json::from_str(stored).map_err(|error| corrupt(TABLE, "metadata", id, error))?;
+    pairs.try_into().map_err(|error: MetadataError| corrupt(TABLE, "metadata", id, error))
 }
 
 fn previous_secret(

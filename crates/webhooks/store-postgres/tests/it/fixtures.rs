@@ -28,6 +28,11 @@ fn fixtures() -> Vec<PathBuf> {
     paths
 }
 
+/// Returns the newest migration of a fixture.
+fn version(fixture: &Path) -> i64 {
+    fixture.file_stem().unwrap().to_str().unwrap().parse().unwrap()
+}
+
 /// Creates the database of a fixture, in which two days have passed since.
 async fn load(fixture: &Path) -> TestDatabase {
     let database = PostgresServer::shared().await.database(async |url| migrate(&url).await).await;
@@ -59,7 +64,7 @@ async fn a_populated_database_is_migrated_and_read() {
         migrate(&database.url()).await.unwrap();
         let store = PostgresStore::connect(options(&database)).await.unwrap();
         let scene = Scene { store, entropy: SeededEntropy::new(1), database };
-        populated::check(&PostgresHarness::on(scene)).await;
+        populated::check(&PostgresHarness::on(scene), version(&fixture)).await;
     }
 }
 

@@ -1,13 +1,15 @@
 //! The columns of `webhooks`: the statements that write all of them, and their conversion from and to the domain's
 //! types.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::signing::PublicKey;
 use rdev_webhooks_domain::{
-    DisabledReason, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId, WebhookSettings, WebhookState,
+    DisabledReason, Metadata, MetadataError, PreviousSecret, RateLimit, Timestamp, Webhook, WebhookId,
+    WebhookSettings, WebhookState,
 };
 use sqlx::SqliteConnection;
 
@@ -24,6 +26,7 @@ pub(crate) struct WebhookRow {
     pub(crate) id: Vec<u8>,
     pub(crate) url: String,
     pub(crate) description: Option<String>,
+    pub(crate) metadata: String,
     pub(crate) events: String,
     pub(crate) projects: String,
     pub(crate) headers: Vec<u8>,
@@ -47,7 +50,7 @@ macro_rules! webhook_rows {
     ($conditions:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::webhooks::rows::WebhookRow,
-            "SELECT w.id, w.url, w.description, w.events, w.projects, w.headers, w.retry, w.timeout_ns, "
+            "SELECT w.id, w.url, w.description, w.metadata, w.events, w.projects, w.headers, w.retry, w.timeout_ns, "
                 + "w.rate_limit, w.max_in_flight, w.signing, w.public_key, w.previous_public_key, "
                 + "w.previous_secret_until, w.disabled_reason, w.disabled_at, w.created_at, w.updated_at, w.version "
                 + "FROM webhooks_webhooks AS w "
@@ -63,6 +66,7 @@ pub(super) struct Columns {
     pub(super) id: Vec<u8>,
     pub(super) url: String,
     description: Option<String>,
+    metadata: String,
     pub(super) events: String,
     pub(super) projects: String,
     headers: Vec<u8>,
@@ -89,6 +93,7 @@ impl Columns {
             id: bytes(webhook.id),
             url: webhook.settings.url.to_string(),
             description: webhook.settings.description.clone(),
+            metadata: json::rows(webhook.settings.metadata.as_map())?,
             events: json::rows(&events)?,
             projects: json::projects(&webhook.settings.projects)?,
             headers: sealing::seal_headers(keyring, webhook.id, &webhook.settings.headers)?,
@@ -116,9 +121,9 @@ pub(super) async fn insert(
         "INSERT INTO webhooks_webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
            rate_limit, max_in_flight, signing, secret, previous_secret, previous_secret_until,
            disabled_reason, disabled_at, created_at, updated_at, version, public_key,
-           previous_public_key)
+           previous_public_key, metadata)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21)
+           ?19, ?20, ?21, ?22)
          ON CONFLICT (id) DO NOTHING",
         columns.id,
         columns.url,
@@ -141,6 +146,7 @@ pub(super) async fn insert(
         columns.version,
         secrets.public_key,
         secrets.previous_public_key,
+        columns.metadata,
     )
     .execute(conn)
     .await?;
@@ -152,7 +158,8 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
     let updated = sqlx::query!(
         "UPDATE webhooks_webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6,
            retry = ?7, timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
-           disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16
+           disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16,
+           metadata = ?17
          WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
         columns.id,
         columns.url,
@@ -170,6 +177,7 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
         columns.created_at,
         columns.updated_at,
         columns.version,
+        columns.metadata,
     )
     .execute(conn)
     .await?;
@@ -217,6 +225,7 @@ impl WebhookRow {
             settings: WebhookSettings {
                 url: row.parse("url", &self.url)?,
                 description: self.description.clone(),
+                metadata: metadata(&row, &self.metadata)?,
                 events: set(&row, "events", &self.events)?,
                 projects: set(&row, "projects", &self.projects)?,
                 headers: sealing::open_headers(keyring, id, &self.headers)?,
@@ -251,6 +260,11 @@ impl WebhookRow {
             since: Timestamp::from_micros(since),
         })
     }
+}
+
+fn metadata(row: &Row<'_>, text: &str) -> Result<Metadata, StoreError> {
+    let pairs: BTreeMap<_, _> = serde_json::from_str(text).map_err(|error| row.corrupt("metadata", error))?;
+    pairs.try_into().map_err(|error: MetadataError| row.corrupt("metadata", error))
 }
 
 fn key(row: &Row<'_>, column: &'static str, text: Option<&str>) -> Result<Option<PublicKey>, StoreError> {

@@ -27,6 +27,11 @@ fn fixtures() -> Vec<PathBuf> {
     paths
 }
 
+/// Returns the newest migration of a fixture.
+fn version(fixture: &Path) -> i64 {
+    fixture.file_stem().unwrap().to_str().unwrap().parse().unwrap()
+}
+
 /// Creates the database of a fixture at a path that does not exist.
 async fn load(fixture: &Path, path: &Path) -> SqliteConnection {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -43,7 +48,7 @@ async fn a_populated_database_is_migrated_and_read() {
         let folder = tempfile::tempdir().unwrap();
         load(&fixture, &SqliteHarness::path_in(folder.path())).await.close().await.unwrap();
         let harness = SqliteHarness::open_in(folder, Duration::from_secs(2 * 24 * 60 * 60)).await;
-        populated::check(&harness).await;
+        populated::check(&harness, version(&fixture)).await;
         harness.store.check().await.unwrap();
     }
 }

@@ -28,6 +28,12 @@ use crate::{SeededEntropy, samples};
 /// A duration after which everything is still there.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// The version of a database that was made by all migrations.
+pub const NEWEST: i64 = i64::MAX;
+
+/// The migrations whose columns older fixtures do not have.
+const WITH_METADATA: i64 = 20_261_128_211_500;
+
 const SCHEMA: &str = r#"{"type":"object"}"#;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -76,8 +82,9 @@ pub async fn populate(store: &dyn Harness) {
     scene.idempotency.begin(&request("abandoned", at)).await.unwrap();
 }
 
-/// Reads what [`populate`] has stored; fails if something is missing or different. Two days must have passed.
-pub async fn check(store: &dyn Harness) {
+/// Reads what [`populate`] has stored in a database whose newest migration was `version` then; fails if something is
+/// missing or different. Two days must have passed.
+pub async fn check(store: &dyn Harness, version: i64) {
     let scene = Scene::new(store);
     let listed =
         scene.webhooks.list(Access::everything(), &WebhookFilter::default(), first(100)).await.unwrap();
@@ -87,7 +94,7 @@ pub async fn check(store: &dyn Harness) {
         .into_iter()
         .map(|one| (one.settings.description.clone().unwrap_or_default(), one))
         .collect();
-    check_complete_webhook(&scene, &webhooks["complete"]).await;
+    check_complete_webhook(&scene, &webhooks["complete"], version).await;
     for status in DeliveryStatus::ALL {
         check_delivery(&scene, *status, &webhooks).await;
     }
@@ -129,7 +136,7 @@ pub async fn check(store: &dyn Harness) {
 
 /// Stores a webhook with a value in every field, a delivery to it, and statistics.
 async fn complete_webhook(scene: &Scene<'_>) {
-    let webhook = complete(scene.new_webhook().await);
+    let webhook = complete(scene.new_webhook().await, NEWEST);
     scene.webhooks.create(&webhook, &secrets()).await.unwrap();
     let event = NewEvent {
         key: Some("order-1".parse().unwrap()),
@@ -141,8 +148,9 @@ async fn complete_webhook(scene: &Scene<'_>) {
     scene.harness.statistics().add(&[(webhook.id, sums())]).await.unwrap();
 }
 
-async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook) {
-    let expected = complete(Webhook { created_at: webhook.created_at, ..scene.new_webhook().await });
+async fn check_complete_webhook(scene: &Scene<'_>, webhook: &Webhook, version: i64) {
+    let new = Webhook { created_at: webhook.created_at, ..scene.new_webhook().await };
+    let expected = complete(new, version);
     let expected = Webhook { id: webhook.id, updated_at: webhook.updated_at, ..expected };
     assert_eq!(*webhook, expected);
 
@@ -213,7 +221,7 @@ async fn named(scene: &Scene<'_>, description: &str) -> WebhookId {
 }
 
 /// Gives a webhook a value in every field.
-fn complete(webhook: Webhook) -> Webhook {
+fn complete(webhook: Webhook, version: i64) -> Webhook {
     let mut webhook = samples::with_settings(webhook, |settings| {
         settings.url = "https://example.com/webhook?of=alpha".parse().unwrap();
         settings.description = Some("complete".to_owned());
@@ -227,6 +235,9 @@ fn complete(webhook: Webhook) -> Webhook {
         settings.signing = SigningScheme::Ed25519;
     });
     webhook.settings.headers.insert("x-token", "sesame").unwrap();
+    if version >= WITH_METADATA {
+        webhook.settings.metadata.insert("tenant".to_owned(), "acme".to_owned()).unwrap();
+    }
     webhook.set_public_keys(&secrets());
     webhook
 }

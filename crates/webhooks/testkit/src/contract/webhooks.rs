@@ -38,6 +38,11 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
         |settings| {
             settings.url = "http://user-agent.example:8443/a/b%20c?d=e&f='g'".parse().unwrap();
             settings.description = Some("Ünïcödé 🦀, 'quotes' and\nlines".to_owned());
+            for (key, value) in
+                [("tenant", "Ünïcödé 🦀, 'quotes',\n\t\"and\" \\lines"), ("a.b", ""), ("'\" \\", "é")]
+            {
+                settings.metadata.insert(key.to_owned(), value.to_owned()).unwrap();
+            }
             settings.events = samples::patterns(["command.*", "command.completed", "other_1.two"]);
             settings.projects = samples::projects(["my-project", "Projekt é", "100%_"]);
             settings.headers = headers;

@@ -82,5 +82,5 @@ async fn a_populated_store_is_read() {
     let harness = MemoryHarness::new();
     populated::populate(&harness).await;
     harness.advance(Duration::from_secs(2 * 24 * 60 * 60)).await;
-    populated::check(&harness).await;
+    populated::check(&harness, populated::NEWEST).await;
 }

@@ -5,12 +5,12 @@ use std::num::NonZeroU32;
 
 use rdev_webhooks_app::EventTypeRegistry;
 use rdev_webhooks_domain::signing::SigningScheme;
-use rdev_webhooks_domain::{Access, CustomHeaders, Webhook, WebhookSettings, WebhookState};
+use rdev_webhooks_domain::{Access, CustomHeaders, Metadata, Webhook, WebhookSettings, WebhookState};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::retry::{Milliseconds, RetryBody};
-use super::settings::{Description, Headers, Rate};
+use super::settings::{Description, Headers, MetadataPairs, Rate};
 use super::subscription::Subscription;
 use crate::routes::projects::{MAX_PROJECTS, visible};
 use crate::schema_types as types;
@@ -27,6 +27,8 @@ rdev_http::members! {
         /// `webhook.disabled` or `webhook.*` for operational events.
         events: List<types::EventPattern, 1, 100>,
         description: Patch<Description>,
+        /// Pairs of strings to keep with the webhook, such as a tenant. They change nothing about the deliveries.
+        metadata: Patch<MetadataPairs>,
         /// The projects whose events to send; empty for all.
         projects: Patch<List<types::ProjectName, 0, MAX_PROJECTS>>,
         /// Custom headers to send, at most 32. Their values are kept secret.
@@ -104,6 +106,7 @@ fn request(
     let max_in_flight = body.max_in_flight.resolve(max_in_flight, None);
     let settings = WebhookSettings {
         description: body.description.resolve(base.and_then(|base| base.description.clone()), None),
+        metadata: metadata(body.metadata, base, faults),
         projects: projects.unwrap_or(own_projects),
         headers: headers(body.headers, base, faults),
         retry: retry.unwrap_or_default(),
@@ -137,6 +140,25 @@ fn headers(
     }
 }
 
+/// Merges the metadata of a body over the present ones.
+fn metadata(
+    member: Patched<Vec<(String, Option<String>)>>,
+    base: Option<&WebhookSettings>,
+    faults: &mut Faults,
+) -> Metadata {
+    let mut metadata = base.map(|base| base.metadata.clone()).unwrap_or_default();
+    match member {
+        Patched::Absent => metadata,
+        Patched::Value(changes) => {
+            if let Err(fault) = metadata.merge(changes) {
+                faults.at("/metadata", fault);
+            }
+            metadata
+        }
+        _ => Metadata::default(),
+    }
+}
+
 /// The description of the body of `PATCH /webhooks/{id}`: the members of a new webhook, all of them optional.
 pub(super) enum WebhookPatchBody {}
 
@@ -149,13 +171,16 @@ impl PartialSchema for WebhookPatchBody {
                 "events" => "Replaces the event patterns.",
                 "projects" => "Replaces the projects.",
                 "headers" => "Sets the given headers, and removes those that are `null`.",
+                "metadata" => "Sets the given pairs, and removes those that are `null`.",
                 "max_in_flight" => "Concurrent deliveries in each worker process.",
                 "signing" => "Must equal the current scheme: it cannot be changed.",
                 _ => continue,
             };
             member.about = about.to_owned();
-            if member.name == "headers" {
-                member.shape = Headers::with_values::<types::HeaderChange>();
+            match member.name {
+                "headers" => member.shape = Headers::with_values::<types::HeaderChange>(),
+                "metadata" => member.shape = MetadataPairs::in_patch(),
+                _ => {}
             }
         }
         let about = "A JSON merge patch of a webhook: `null` removes a setting or resets it to its default.";

@@ -1,8 +1,8 @@
 //! The kinds of the members of a webhook's body.
 
-use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, REDACTED, RateLimit};
-use utoipa::openapi::schema::ObjectBuilder;
-use utoipa::openapi::{RefOr, Schema};
+use rdev_webhooks_domain::{CustomHeaders, CustomHeadersError, Metadata, MetadataError, REDACTED, RateLimit};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
+use utoipa::openapi::{RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::schema_types as types;
@@ -13,6 +13,8 @@ use rdev_http::members::Value;
 const MAX_DESCRIPTION: usize = 1_000;
 /// Maximum number of members in `headers`: some may remove headers while as many as are allowed are set.
 const MAX_HEADER_MEMBERS: usize = 64;
+/// Maximum number of members in `metadata`, for the same reason.
+const MAX_METADATA_MEMBERS: usize = 2 * Metadata::MAX_PAIRS;
 
 rdev_http::kind! {
     /// A text for people.
@@ -92,5 +94,52 @@ impl Kind for Headers {
             }
         }
         Some(headers)
+    }
+}
+
+/// Pairs of metadata, in order. A pair without a value is to be removed, which only a patch may request.
+pub(super) enum MetadataPairs {}
+
+impl MetadataPairs {
+    /// Returns the schema of the pairs of a patch, where `null` removes one.
+    pub(super) fn in_patch() -> RefOr<Schema> {
+        Self::with_values(SchemaType::from_iter([Type::String, Type::Null]), MAX_METADATA_MEMBERS)
+    }
+
+    fn with_values(types: SchemaType, max: usize) -> RefOr<Schema> {
+        let value = kind::string().schema_type(types).max_length(Some(Metadata::MAX_VALUE));
+        let key = kind::string().min_length(Some(1)).max_length(Some(Metadata::MAX_KEY));
+        ObjectBuilder::new()
+            .property_names(Some(Schema::from(key)))
+            .additional_properties(Some(Schema::from(value)))
+            .max_properties(Some(max))
+            .into()
+    }
+}
+
+impl Kind for MetadataPairs {
+    type Value = Vec<(String, Option<String>)>;
+
+    fn shape() -> RefOr<Schema> {
+        Self::with_values(Type::String.into(), Metadata::MAX_PAIRS)
+    }
+
+    fn read(value: &Value<'_>, faults: &mut Faults) -> Option<Self::Value> {
+        let members: Vec<_> = value.object(faults)?.into_rest().collect();
+        if members.len() > MAX_METADATA_MEMBERS {
+            return value.refuse(faults, MetadataError::TooMany);
+        }
+        let mut pairs = Vec::with_capacity(members.len());
+        for (key, member) in members {
+            if value.is_patch() && member.is_null() {
+                pairs.push((key, None));
+            } else if let Some(text) = member.string(faults) {
+                match Metadata::default().insert(key.clone(), text.clone()) {
+                    Ok(()) => pairs.push((key, Some(text))),
+                    Err(fault) => member.fault(faults, fault),
+                }
+            }
+        }
+        Some(pairs)
     }
 }

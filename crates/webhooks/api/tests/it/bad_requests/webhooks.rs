@@ -35,6 +35,11 @@ pub(super) fn members() -> Vec<Bad> {
     let headers = format!("{{{}}}", header_names.join(","));
     let header_names: Vec<_> = (0..100).map(|n| format!("\"x-{n}\":\"\"")).collect();
     let many_headers = format!("{{{}}}", header_names.join(","));
+    let pairs: Vec<_> = (0..51).map(|n| format!("\"x-{n}\":\"\"")).collect();
+    let pairs = format!("{{{}}}", pairs.join(","));
+    let long_key = format!("{{\"{}\":\"1\"}}", "é".repeat(41));
+    let long_key_at: &str = format!("/metadata/{}", "é".repeat(41)).leak();
+    let long_value = format!("{{\"a\":\"{}\"}}", "é".repeat(501));
     let long_header = format!("{{\"x-a\":\"{}\"}}", "a".repeat(4_097));
     for (member, value, places) in [
         ("url", "1", &["/url"] as &[&'static str]),
@@ -80,6 +85,17 @@ pub(super) fn members() -> Vec<Bad> {
             &["/projects/0", "/projects/1", "/projects/2", "/projects/3"],
         ),
         ("projects", &projects, &["/projects"]),
+        ("metadata", "[]", &["/metadata"]),
+        ("metadata", "\"a\"", &["/metadata"]),
+        ("metadata", "{\"a\":1,\"b\":\"1\",\"c\":{}}", &["/metadata/a", "/metadata/c"]),
+        ("metadata", "{\"\":\"1\"}", &["/metadata/"]),
+        ("metadata", "{\"a\\n\":\"1\"}", &["/metadata/a\n"]),
+        ("metadata", "{\"a/~b\":\"\\u0000\"}", &["/metadata/a~1~0b"]),
+        ("metadata", "{\"a\":\"1\",\"a\":\"2\"}", &["/metadata/a"]),
+        ("metadata", &pairs, &["/metadata"]),
+        ("metadata", &many_headers, &["/metadata"]),
+        ("metadata", &long_key, &[long_key_at]),
+        ("metadata", &long_value, &["/metadata/a"]),
         ("headers", "[]", &["/headers"]),
         ("headers", "\"a: b\"", &["/headers"]),
         ("headers", "{\"x-a\":1}", &["/headers/x-a"]),
@@ -181,5 +197,6 @@ pub(super) fn many_faults() -> Vec<Bad> {
             &["/events", "/signing", "/url"],
         ),
         invalid("POST", "/webhooks", with("headers", r#"{"x-a":null}"#), &["/headers/x-a"]),
+        invalid("POST", "/webhooks", with("metadata", r#"{"a":null}"#), &["/metadata/a"]),
     ]
 }
