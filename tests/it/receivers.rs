@@ -1,11 +1,45 @@
-//! The receivers in `examples/`, against the running program.
+//! The receivers in `examples/` and the recipes of docs/RECEIVING.md, against the running program.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use http::Method;
+use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
 use rdev_webhooks_tests::{AllInOne, Process, binary, node, node_folder, python};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+
+/// Verifies each of the given requests with the recipe for Python.
+const PYTHON_DRIVER: &str = r#"
+import json, sys
+from recipe import load_keys, public_key, verify
+
+for given in json.load(sys.stdin):
+    keys = load_keys(given["keys"]) if given["keys"].startswith("http") else [public_key(given["keys"])]
+    try:
+        verify(keys, given["body"].encode(), given["headers"])
+        print("verified")
+    except Exception as refused:
+        print("refused")
+"#;
+
+/// The same for Node.js.
+const NODE_DRIVER: &str = r#"
+import { readFileSync } from "node:fs";
+import { loadKeys, publicKey, verifyWebhook } from "./recipe.mjs";
+
+for (const given of JSON.parse(readFileSync(0, "utf8"))) {
+  const keys = given.keys.startsWith("http") ? await loadKeys(given.keys) : [publicKey(given.keys)];
+  try {
+    verifyWebhook(keys, Buffer.from(given.body), given.headers);
+    console.log("verified");
+  } catch {
+    console.log("refused");
+  }
+}
+"#;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
 
@@ -33,6 +67,94 @@ async fn the_axum_receiver_accepts_only_verified_deliveries() {
     for signing in ["hmac-sha256", "ed25519"] {
         receives(Command::new(binary("rdev-webhooks-example-axum")), signing).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recipes_for_public_keys_verify_deliveries() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = AllInOne::start(folder.path()).await;
+    let receiver = Receiver::accepting().await;
+    let webhook =
+        json!({ "url": receiver.url("/").as_str(), "events": ["command.completed"], "signing": "ed25519" });
+    let webhook = server.client.post("/webhooks", &webhook.to_string()).await.expect(201);
+    let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
+    let event = json!({ "event": "command.completed", "data": { "text": "ö ☃" } }).to_string();
+    server.client.post("/events", &event).await.expect(202);
+    let before = receiver.wait_for(1, Duration::from_secs(10)).await.remove(0);
+    let rotated = server.client.post(&format!("{path}/secret/rotate"), "").await.expect(200);
+    server.client.post("/events", &event).await.expect(202);
+    let during = receiver.wait_for(2, Duration::from_secs(10)).await.remove(1);
+
+    let key_set = format!("{}{path}/jwks.json", server.client.base());
+    let (old, new) = (webhook["public_key"].as_str().unwrap(), rotated["public_key"].as_str().unwrap());
+    let mut given = Vec::new();
+    let mut expected = Vec::new();
+    for (keys, request, result) in [
+        // While both keys sign, the set has both.
+        (key_set.as_str(), &before, "verified"),
+        (key_set.as_str(), &during, "verified"),
+        (old, &before, "verified"),
+        (old, &during, "verified"),
+        (new, &during, "verified"),
+        (new, &before, "refused"),
+    ] {
+        given.push(recipe_input(keys, request));
+        expected.push(result);
+    }
+    for (member, value) in [
+        ("webhook-timestamp", "1736937000"),
+        ("webhook-timestamp", "soon"),
+        ("webhook-id", "evt_other"),
+        ("webhook-signature", "v1,AAAA"),
+        ("webhook-signature", "v1a,"),
+        ("webhook-signature", ""),
+    ] {
+        let mut forged = recipe_input(&key_set, &during);
+        forged["headers"][member] = json!(value);
+        given.push(forged);
+        expected.push("refused");
+    }
+    let mut forged = recipe_input(&key_set, &during);
+    forged["body"] = json!(forged["body"].as_str().unwrap().replace('☃', "☀"));
+    given.push(forged);
+    expected.push("refused");
+    let given = json!(given).to_string();
+
+    std::fs::write(folder.path().join("recipe.py"), recipe("python", "Ed25519PublicKey")).unwrap();
+    std::fs::write(folder.path().join("driver.py"), PYTHON_DRIVER).unwrap();
+    std::fs::write(folder.path().join("recipe.mjs"), recipe("js", "createPublicKey")).unwrap();
+    std::fs::write(folder.path().join("driver.mjs"), NODE_DRIVER).unwrap();
+    for (mut program, driver) in [(Command::new(python()), "driver.py"), (node(), "driver.mjs")] {
+        program.arg(folder.path().join(driver));
+        let results = output(program, &given).await;
+        assert_eq!(results.lines().collect::<Vec<_>>(), expected, "{driver}");
+    }
+}
+
+/// Returns the block of docs/RECEIVING.md in a language that contains a word.
+fn recipe(language: &str, word: &str) -> &'static str {
+    let page = include_str!("../../docs/RECEIVING.md");
+    let blocks = page.split("\n```").filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    blocks.into_iter().find(|code| code.contains(word)).expect("the page has the recipe")
+}
+
+/// Returns a received request as the drivers read it.
+fn recipe_input(keys: &str, request: &ReceivedRequest) -> Value {
+    let headers =
+        ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|name| (name, request.header(name)));
+    let body = std::str::from_utf8(&request.body).unwrap();
+    json!({ "keys": keys, "body": body, "headers": std::collections::BTreeMap::from(headers) })
+}
+
+/// Runs a program with an input and returns its output.
+async fn output(mut program: Command, input: &str) -> String {
+    let program = program.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut child = program.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).await.unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await;
+    let output = output.expect("it ends in time").unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Sends a receiver one event twice, and one with another webhook's signature.

@@ -17,13 +17,15 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::body::linger;
 use crate::idempotency::{self, Once};
 use crate::limits::{Limits, Turn};
-use crate::{Caller, Problem, ProblemCode, fallback};
+use crate::{Caller, Holder, Problem, ProblemCode, fallback};
 
 /// Authenticates the callers of guarded routes.
 pub struct Gate {
     /// Hash of the administrator key. Comparing hashes takes the same time for any input of any length.
     administrator: ApiKeyHash,
     access: Arc<Access>,
+    /// The access of a caller without a key, on routes that need none.
+    anonymous: Arc<Access>,
     api_keys: ApiKeys,
     idempotency: Idempotency,
     limits: Arc<Limits>,
@@ -41,6 +43,7 @@ impl Gate {
         Self {
             administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
             access: Arc::new(Access::administrator()),
+            anonymous: Arc::new(Access::everything().clone()),
             api_keys,
             idempotency,
             limits,
@@ -49,14 +52,26 @@ impl Gate {
 
     /// Authenticates each request to these routes before any of its body is read. A request without a valid
     /// key gets 401.
-    pub fn guard<S: Clone + Send + Sync + 'static>(self, routes: Router<S>) -> Router<S> {
+    pub fn guard<S: Clone + Send + Sync + 'static>(self: &Arc<Self>, routes: Router<S>) -> Router<S> {
         routes
             .method_not_allowed_fallback(fallback::method_not_allowed)
-            .route_layer(from_fn_with_state(Arc::new(self), authenticate))
+            .route_layer(from_fn_with_state(Arc::clone(self), authenticate))
+    }
+
+    /// Admits requests to these routes with or without a valid key. Without one, the caller has no scope and sees
+    /// everything; a project-scoped key restricts it to its projects.
+    pub fn recognize<S: Clone + Send + Sync + 'static>(self: &Arc<Self>, routes: Router<S>) -> Router<S> {
+        routes
+            .method_not_allowed_fallback(fallback::method_not_allowed)
+            .route_layer(from_fn_with_state(Arc::clone(self), recognize))
     }
 
     fn caller(&self, key: Option<ApiKeyId>, access: &Arc<Access>) -> Caller {
-        Caller { key, access: Arc::clone(access), limits: Arc::clone(&self.limits) }
+        Caller { key, holder: Holder::of(key), access: Arc::clone(access), limits: Arc::clone(&self.limits) }
+    }
+
+    fn anonymous(&self) -> Caller {
+        Caller { holder: Holder::Anybody, ..self.caller(None, &self.anonymous) }
     }
 
     async fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
@@ -118,16 +133,30 @@ async fn authenticate(
     }
 }
 
+async fn recognize(
+    State(gate): State<Arc<Gate>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = match gate.check(request.headers()).await {
+        Ok(caller) => caller,
+        Err(refusal) if refusal.code() == ProblemCode::UNAUTHENTICATED => gate.anonymous(),
+        Err(failure) => return Err(failure),
+    };
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
 /// Requires the scope for these methods; other callers get 403 before any of the body is read. Every guarded
-/// route uses this function or [`any_key`].
+/// route uses this function or [`any_caller`].
 pub fn needs<S: Clone + Send + Sync + 'static>(scope: Scope, methods: MethodRouter<S>) -> MethodRouter<S> {
     methods.route_layer(from_fn(move |caller: Caller, request: Request, next: Next| {
         admit(Some(scope.clone()), caller, request, next)
     }))
 }
 
-/// Admits any valid key to these methods, whatever its scopes.
-pub fn any_key<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
+/// Admits every caller to these methods, whatever its scopes.
+pub fn any_caller<S: Clone + Send + Sync + 'static>(methods: MethodRouter<S>) -> MethodRouter<S> {
     methods.route_layer(from_fn(|caller: Caller, request: Request, next: Next| {
         admit(None, caller, request, next)
     }))

@@ -10,11 +10,13 @@ use rdev_core::{Access, ApiKeyId};
 use crate::limits::Limits;
 use crate::{Holder, Problem};
 
-/// The caller of a guarded route, which authentication inserts into the request.
+/// The caller of a route, which authentication inserts into the request.
 #[derive(Clone)]
 pub struct Caller {
-    /// The API key; `None` for the administrator key.
+    /// The API key; `None` for the administrator key, and without a key.
     pub key: Option<ApiKeyId>,
+    /// The holder whose shares the caller's requests use.
+    pub(crate) holder: Holder,
     /// The scopes of the key and the projects that it may see.
     pub access: Arc<Access>,
     /// The limits that all callers share.
@@ -24,7 +26,7 @@ pub struct Caller {
 impl Caller {
     /// Returns the holder whose shares the caller's requests use.
     pub(crate) fn holder(&self) -> Holder {
-        Holder::of(self.key)
+        self.holder
     }
 }
 
@@ -33,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller: Result<Extension<Self>, _> = Extension::from_request_parts(parts, state).await;
-        // Only an unguarded route has no caller.
+        // Only a route without a gate has no caller.
         caller.map(|Extension(caller)| caller).map_err(|_| Problem::internal())
     }
 }

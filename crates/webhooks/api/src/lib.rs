@@ -81,8 +81,8 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 pub fn router(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions) -> Router {
     let limits = Arc::new(Limits::default());
     let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
-    let gate = Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits));
-    let guarded = gate.guard(routes::guarded().router);
+    let gate = Arc::new(Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits)));
+    let guarded = gate.guard(routes::guarded().router).merge(gate.recognize(routes::recognizing().router));
     let observer = Observer {
         request_timeout: options.request_timeout,
         limits,
@@ -114,7 +114,7 @@ pub fn waiting_router(entropy: Arc<dyn Entropy>, metrics: Option<MetricsSource>)
 #[must_use]
 pub fn route_paths() -> Vec<&'static str> {
     let metrics: MetricsSource = Arc::new(String::new);
-    let all = [routes::guarded(), routes::open(Some(metrics)), openapi::routes()];
+    let all = [routes::guarded(), routes::recognizing(), routes::open(Some(metrics)), openapi::routes()];
     all.into_iter().flat_map(|routes| routes.paths).collect()
 }
 

@@ -17,7 +17,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::options::MetricsSource;
 use crate::shared::Shared;
-use rdev_http::auth::{any_key, needs};
+use rdev_http::auth::{any_caller, needs};
 use rdev_http::body::takes_batch;
 use rdev_http::fallback;
 use rdev_http::kind;
@@ -63,7 +63,7 @@ pub(crate) fn guarded() -> Routes {
     let read = |methods| needs(scopes::WEBHOOKS_READ, bounded_reads(methods));
     let write = |methods| needs(scopes::WEBHOOKS_WRITE, methods);
     let administer = |methods| needs(Scope::ADMIN, methods);
-    let any_key_reads = |methods| any_key(bounded_reads(methods));
+    let any_key_reads = |methods| any_caller(bounded_reads(methods));
     Routes::default()
         .route("/webhooks", read(get(webhooks::list)).merge(write(post(webhooks::create))))
         .route(
@@ -101,6 +101,11 @@ pub(crate) fn guarded() -> Routes {
             "/api-keys/{id}",
             administer(bounded_reads(get(api_keys::get))).merge(administer(delete(api_keys::delete))),
         )
+}
+
+/// Returns the routes that require no key, and show a project-scoped key less.
+pub(crate) fn recognizing() -> Routes {
+    Routes::default().route("/webhooks/{id}/jwks.json", any_caller(bounded_reads(get(webhooks::jwks))))
 }
 
 /// Returns the routes that require no key.

@@ -128,6 +128,8 @@ types! {
         parsed => domain::signing::SigningScheme;
     /// The public key of an ed25519 key pair.
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
+    /// 32 bytes in base64url without padding.
+    Base64Url = text("^[A-Za-z0-9_-]{43}$", "KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc");
     /// The status of the deliveries that a replay redelivers.
     DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str)), |value, faults| {
         value.one_of(domain::DeliveryOutcome::ALL.map(|outcome| (outcome.as_str(), outcome)), faults)

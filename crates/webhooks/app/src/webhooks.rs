@@ -132,6 +132,12 @@ impl Webhooks {
         self.repository.get(access, id).await?.ok_or(WebhookError::NotFound)
     }
 
+    /// Returns the time at which secrets sign or no longer sign.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ambient.now()
+    }
+
     /// Returns a page of the webhooks that the caller sees, newest first.
     pub async fn list(
         &self,

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod deliveries;
 mod get;
+mod jwks;
 mod list;
 mod patch;
 pub(super) mod replays;
@@ -23,6 +24,7 @@ use utoipa::OpenApi;
     create::create,
     list::list,
     get::get,
+    jwks::jwks,
     patch::patch,
     delete::delete,
     rotate::rotate,
@@ -36,6 +38,7 @@ pub(super) use create::create;
 pub(super) use delete::delete;
 pub(super) use deliveries::deliveries;
 pub(super) use get::get;
+pub(super) use jwks::jwks;
 pub(super) use list::list;
 pub(super) use patch::patch;
 pub(super) use retry::RetryBody;

@@ -8,7 +8,7 @@ use rdev_webhooks_domain::signing::{Headers, PublicKey, SigningSecret, Verifier,
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::scene::{Scene, WEBHOOK, request};
+use crate::scene::{KEY, Scene, WEBHOOK, request};
 
 const ED25519: &str = r#"{"url":"https://example.com/webhook","events":["*"],"signing":"ed25519"}"#;
 const DAY: Duration = Duration::from_secs(86_400);
@@ -140,6 +140,80 @@ async fn public_keys_are_shown_wherever_a_webhook_is() {
     assert!(shown.get("previous_public_key").is_none(), "{shown}");
     let (symmetric, _) = self::made(&scene, WEBHOOK).await;
     assert!(scene.get(&symmetric).await.json().get("public_key").is_none());
+}
+
+/// Returns the public keys of a key set, parsed, in its order.
+fn keys(answer: &Answer) -> Vec<PublicKey> {
+    let set = answer.json();
+    let keys = set["keys"].as_array().unwrap().iter();
+    let text =
+        |key: &Value| format!("whpk_{}=", key["x"].as_str().unwrap().replace('-', "+").replace('_', "/"));
+    keys.map(|key| text(key).parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_key_set_has_the_keys_that_verify() {
+    let scene = Scene::new();
+    let (webhook, old) = made(&scene, ED25519).await;
+    let path = format!("{webhook}/jwks.json");
+    let anybody = async || {
+        let mut request = request("GET", &path, &[], "");
+        request.headers_mut().remove("authorization");
+        scene.send(request).await.expect(200)
+    };
+    let (old, only) = (old.public_key().unwrap(), anybody().await);
+    assert_eq!(keys(&only), [old]);
+    let key = &only.json()["keys"][0];
+    for (member, value) in [("kty", "OKP"), ("crv", "Ed25519"), ("use", "sig"), ("alg", "EdDSA")] {
+        assert_eq!(key[member], value, "{key}");
+    }
+    let rotated = rotate(&scene, &webhook, "").await.expect(200).json();
+    let new = secret(&rotated).public_key().unwrap();
+    let both = anybody().await;
+    assert_eq!(keys(&both), [new, old], "both are listed while both sign, the new one first");
+    assert_eq!(both.json()["keys"][1], *key);
+    assert_ne!(both.json()["keys"][0]["kid"], key["kid"]);
+    let sent = signature(&scene, &webhook).await;
+    for key in keys(&both) {
+        assert!(verifies(&Verifier::new(key), &sent, scene.clock.now()));
+    }
+    scene.clock.advance(DAY);
+    assert_eq!(keys(&anybody().await), [new]);
+
+    scene.json("PATCH", &webhook, r#"{"enabled":false}"#).await.expect(200);
+    assert_eq!(keys(&anybody().await), [new], "a disabled webhook has its keys");
+    scene.call("DELETE", &webhook, &[]).await.expect(204);
+    scene.get(&path).await.expect(404);
+    let (symmetric, _) = made(&scene, WEBHOOK).await;
+    let none = scene.get(&format!("{symmetric}/jwks.json")).await.expect(200);
+    assert_eq!(none.json(), json!({ "keys": [] }));
+}
+
+#[tokio::test]
+async fn a_project_scoped_key_gets_the_key_sets_that_it_sees() {
+    let scene = Scene::new();
+    let with_projects =
+        |projects: &str| ED25519.replace("\"events\"", &format!("\"projects\":{projects},\"events\""));
+    let made = async |projects: &str| {
+        let made = scene.post("/webhooks", with_projects(projects)).await.expect(201);
+        format!("{}/jwks.json", made.header("location"))
+    };
+    let (mine, theirs, all) = (made(r#"["mine"]"#).await, made(r#"["theirs"]"#).await, made("[]").await);
+    // The scope does not matter.
+    let key = scene.post("/api-keys", r#"{"scopes":["events:write"],"projects":["mine"]}"#).await.expect(201);
+    let limited = format!("Bearer {}", key.json()["key"].as_str().unwrap());
+    let administrator = format!("Bearer {KEY}");
+    for (authorization, expected) in [
+        (limited.as_str(), [200, 404, 404]),
+        (administrator.as_str(), [200, 200, 200]),
+        // What is no valid key counts as none.
+        ("Bearer rdev_0", [200, 200, 200]),
+        ("Basic eA==", [200, 200, 200]),
+    ] {
+        for (path, status) in [&mine, &theirs, &all].into_iter().zip(expected) {
+            scene.call("GET", path, &[("authorization", authorization)]).await.expect(status);
+        }
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ const TRIES: &[Try] = &[
     Try("POST", "/webhooks/{whk}/secret/rotate", "", 404),
     Try("POST", "/webhooks/{whk}/secret/rotate", r#"{"overlap_seconds":-1}"#, 404),
     Try("POST", "/webhooks/{whk}/test", "", 404),
+    Try("GET", "/webhooks/{whk}/jwks.json", "", 404),
     Try("GET", "/webhooks/{whk}/deliveries", "", 404),
     Try("GET", "/webhooks/{whk}/deliveries?status=failed&project={project}", "", 404),
     Try("GET", "/webhooks/{whk}/stats", "", 404),
