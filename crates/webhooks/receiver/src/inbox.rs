@@ -82,7 +82,8 @@ impl Inbox {
     ///
     /// While another transaction records the same webhook, it waits for the end of that transaction. On
     /// Postgres a transaction with the isolation level `REPEATABLE READ` or `SERIALIZABLE` then fails with
-    /// SQLSTATE 40001 if the other one commits: respond with 500, and the sender delivers again.
+    /// SQLSTATE 40001 if the other one commits: respond with 500, and the sender delivers again. On SQLite, begin
+    /// with `BEGIN IMMEDIATE`: a transaction that has read first cannot wait for another one, and fails.
     ///
     /// # Errors
     ///

@@ -4,16 +4,18 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::value::RawValue;
 
-use crate::Receiver;
 use crate::request::read;
+use crate::{Receiver, Signed};
 
 /// The id of a verified webhook, as an extension of the request behind [`verify`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedId(pub String);
 
 /// Lets only verified webhooks through, in front of any handlers. The handlers get the body as it arrived, and
-/// the webhook's id as the extension [`VerifiedId`].
+/// the webhook's id as the extension [`VerifiedId`]. If the body has the form of a webhook, they also get id, event
+/// type and data as the extension [`Signed<Box<RawValue>>`](Signed).
 ///
 /// ```
 /// use axum::middleware::from_fn_with_state;
@@ -37,6 +39,9 @@ pub async fn verify(State(receiver): State<Receiver>, request: Request, next: Ne
     let (mut head, body) = request.into_parts();
     match read(&receiver, &head.headers, body).await {
         Ok((id, body)) => {
+            if let Ok(webhook) = Signed::<Box<RawValue>>::parse(id.clone(), &body) {
+                head.extensions.insert(webhook);
+            }
             head.extensions.insert(VerifiedId(id));
             next.run(Request::from_parts(head, Body::from(body))).await
         }

@@ -49,8 +49,15 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         let (head, body) = request.into_parts();
         let (id, body) = read(&Receiver::from_ref(state), &head.headers, body).await?;
-        let envelope: Envelope<'_> = serde_json::from_slice(&body).map_err(Refusal::Unexpected)?;
-        let data = serde_json::from_str(envelope.data.get()).map_err(Refusal::Unexpected)?;
+        Self::parse(id, &body).map_err(Refusal::Unexpected)
+    }
+}
+
+impl<T: DeserializeOwned> Signed<T> {
+    /// Parses a verified body.
+    pub(crate) fn parse(id: String, body: &[u8]) -> Result<Self, serde_json::Error> {
+        let envelope: Envelope<'_> = serde_json::from_slice(body)?;
+        let data = serde_json::from_str(envelope.data.get())?;
         Ok(Self { id, event: envelope.event, timestamp: envelope.timestamp, data })
     }
 }

@@ -1,4 +1,4 @@
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::middleware::from_fn_with_state;
@@ -24,11 +24,13 @@ fn secret(seed: u8) -> SigningSecret {
     SigningSecret::generate(SigningScheme::HmacSha256, [seed; 32])
 }
 
+fn clock() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs())
+}
+
 fn receiver() -> Receiver {
     let public = SigningSecret::generate(SigningScheme::Ed25519, [2; 32]);
-    Receiver::new([(&secret(1)).into(), public.into()])
-        .with_clock(|| UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs()))
-        .with_max_body_bytes(1_000)
+    Receiver::new([(&secret(1)).into(), public.into()]).with_clock(clock).with_max_body_bytes(1_000)
 }
 
 fn typed() -> Router {
@@ -129,6 +131,27 @@ async fn the_layer_lets_only_verified_bodies_through() {
     let (status, text) = answer(app.clone(), signed(&secret(1), NOW, BODY)).await;
     assert_eq!((status, text), (StatusCode::OK, format!("evt_1 {BODY}")));
     let (status, _) = answer(app, signed(&secret(3), NOW, BODY)).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_layer_hands_over_id_type_and_data() {
+    let handler = async |webhook: Option<Extension<Signed<Box<RawValue>>>>, body: String| match webhook {
+        Some(Extension(webhook)) => format!("{} {} {}", webhook.id, webhook.event, webhook.data),
+        None => body,
+    };
+    let app = Router::new().route("/", post(handler)).layer(from_fn_with_state(receiver(), verify));
+    let (_, text) = answer(app.clone(), signed(&secret(1), NOW, BODY)).await;
+    assert_eq!(text, r#"evt_1 command.completed {"exit_code":0 , "text":"ö"}"#);
+    let (status, text) = answer(app, signed(&secret(1), NOW, "not JSON")).await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, "not JSON"), "another form is the handler's matter");
+}
+
+#[tokio::test]
+async fn a_receiver_without_keys_accepts_nothing() {
+    let handler = async |webhook: Signed<Completed>| webhook.id;
+    let app = Router::new().route("/", post(handler)).with_state(Receiver::new([]).with_clock(clock));
+    let (status, _) = answer(app, signed(&secret(1), NOW, BODY)).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
 
