@@ -60,7 +60,7 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let events = ["command.completed".parse()?, "command.failed".parse()?];
     let created = system
         .webhooks()
-        .create(WebhookSettings::new(receiver.url().parse()?, events), true, Ids::fresh())
+        .create(WebhookSettings::new(receiver.url().parse()?, events), None, true, Ids::fresh())
         .await?;
     receiver.trust(&created.secret);
     say(&format!("Webhook {} subscribes to command.completed and command.failed.", created.webhook.id));

@@ -90,6 +90,8 @@ impl From<WebhookError> for Failure {
                         WebhookViolation::UnknownEvent(_) | WebhookViolation::TooManySubscriptions { .. } => {
                             "/events"
                         }
+                        WebhookViolation::SecretOfOtherScheme(_) => "/secret",
+                        WebhookViolation::Expired => "/expires_at",
                     };
                     faults.at(place, fault);
                 }

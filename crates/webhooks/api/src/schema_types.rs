@@ -117,8 +117,8 @@ types! {
     /// (a complete response with a status other than 2xx), `abandoned` (the worker ended before it recorded the
     /// result).
     FailureClass = one_of(domain::FailureClass::ALL.map(domain::FailureClass::as_str));
-    /// Why a webhook is disabled: on request (`manual`), because its endpoint responded with 410 (`gone`), or because
-    /// every attempt failed for too long (`failing`).
+    /// Why a webhook is disabled: on request (`manual`), because its endpoint responded with 410 (`gone`), because
+    /// every attempt failed for too long (`failing`), or because its `expires_at` has passed (`expired`).
     DisabledReason = one_of(domain::DisabledReason::ALL.map(domain::DisabledReason::as_str));
     /// `closed`: deliveries are sent. `open`: deliveries wait without using up attempts. `half_open`: one delivery
     /// probes whether the endpoint has recovered.
@@ -126,6 +126,10 @@ types! {
     /// How deliveries are signed (Standard Webhooks): with a shared secret or with a key pair.
     SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str)),
         parsed => domain::signing::SigningScheme;
+    /// A signing secret: `whsec_` and the base64 of 24 to 64 bytes for `hmac-sha256`, or `whsk_` and the base64 of the 64
+    /// bytes of a key pair (the seed, then the public key) for `ed25519`.
+    SigningSecret = text("^wh(sec|sk)_[A-Za-z0-9+/]+=*$", "whsec_cmRldi13ZWJob29rcy1leGFtcGxlLXNlY3JldCE=")
+        .write_only(true), parsed => domain::signing::SigningSecret;
     /// The public key of an ed25519 key pair.
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
     /// 32 bytes in base64url without padding.

@@ -8,7 +8,7 @@
 //! - [`feed::Feed`] streams the changes of deliveries.
 //! - [`Replays`] starts, counts and cancels replays.
 //! - [`deliver::Worker`] sends due deliveries, [`ReplayRunner`] runs replays, [`Pruner`] removes expired
-//!   data, [`FailingWebhookDisabler`] disables failing webhooks, and [`QueueMonitor`] updates the gauges of
+//!   data, [`WebhookDisabler`] disables failing and expired webhooks, and [`QueueMonitor`] updates the gauges of
 //!   the queue.
 //!
 //! [`Services`] is what an API needs. An API reads from the ports directly if a use case would add nothing.
@@ -38,7 +38,7 @@ use rdev_app::Outages;
 use rdev_webhooks_domain::ports::{DeliveryHistory, DeliveryQueue, EventRepository};
 
 pub use deliveries::Deliveries;
-pub use disabler::FailingWebhookDisabler;
+pub use disabler::WebhookDisabler;
 pub use event_data::{EventData, EventDataError, MAX_DATA_BYTES};
 pub use event_types::{
     DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation, MAX_EVENT_TYPES,

@@ -17,8 +17,8 @@ use rdev_webhooks_domain::{
 };
 use rdev_webhooks_signing::SigningSecret;
 
-use self::error::too_many_subscriptions;
 pub use self::error::{MAX_SUBSCRIPTIONS, WebhookError, WebhookViolation};
+use self::error::{expired, secret_of_other_scheme, too_many_subscriptions};
 use crate::{EventDraft, EventTypeRegistry, Publisher};
 
 /// How often a test is tried if its event reached no webhook because the webhook was changed in the
@@ -86,15 +86,17 @@ impl Webhooks {
         violations
     }
 
-    /// Creates a webhook with a new secret; disabled if it is not `enabled`.
+    /// Creates a webhook with the given secret or a new one; disabled if it is not `enabled`.
     pub async fn create(
         &self,
         settings: WebhookSettings,
+        secret: Option<SigningSecret>,
         enabled: bool,
         ids: Ids,
     ) -> Result<WebhookCreated, WebhookError> {
         let now = ids.now(&self.ambient);
-        let secret = SigningSecret::generate(settings.signing, ids.secret(&self.ambient));
+        let generate = || SigningSecret::generate(settings.signing, ids.secret(&self.ambient));
+        let secret = secret.unwrap_or_else(generate);
         let id = ids.id(&self.ambient, "webhook", 0, WebhookId::from_parts);
         // A repeated request must succeed even if its settings have become invalid since.
         let was_made = ids.may_exist() && self.repository.get(Access::everything(), id).await?.is_some();
@@ -102,7 +104,9 @@ impl Webhooks {
             if was_made { Vec::new() } else { self.validate(Some(&settings.url), &settings.events).await };
         if !was_made {
             violations.extend(too_many_subscriptions(&settings));
+            violations.extend(expired(&settings, enabled, now));
         }
+        violations.extend(secret_of_other_scheme(settings.signing, &secret));
         if !violations.is_empty() {
             return Err(WebhookError::Invalid(violations));
         }
@@ -180,6 +184,9 @@ impl Webhooks {
         if has_other_events || settings.projects != before.projects {
             violations.extend(too_many_subscriptions(&settings));
         }
+        if settings.expires_at != before.expires_at || state != current.state {
+            violations.extend(expired(&settings, enabled, now));
+        }
         if !violations.is_empty() {
             return Err(WebhookError::Invalid(violations));
         }
@@ -192,18 +199,24 @@ impl Webhooks {
         }
     }
 
-    /// Rotates a webhook's secret; the previous one signs as well for `overlap`. With `versions`, fails
+    /// Replaces a webhook's secret by the given one or a new one; the previous one signs as well for `overlap`. If
+    /// the given one is the current one, nothing changes. With `versions`, fails
     /// unless the webhook has one of these versions, which its caller has seen.
     pub async fn rotate_secret(
         &self,
         access: &Access,
         id: WebhookId,
+        secret: Option<SigningSecret>,
         overlap: Duration,
         versions: Option<Vec<u64>>,
         ids: Ids,
     ) -> Result<SecretRotated, WebhookError> {
         let signing = self.get(access, id).await?.settings.signing;
-        let secret = SigningSecret::generate(signing, ids.secret(&self.ambient));
+        if let Some(violation) = secret.as_ref().and_then(|secret| secret_of_other_scheme(signing, secret)) {
+            return Err(WebhookError::Invalid(vec![violation]));
+        }
+        let generate = || SigningSecret::generate(signing, ids.secret(&self.ambient));
+        let secret = secret.unwrap_or_else(generate);
         let at = ids.now(&self.ambient);
         let previous_until = (!overlap.is_zero()).then(|| at + overlap);
         let rotation = SecretRotation { secret, previous_until, at, versions };

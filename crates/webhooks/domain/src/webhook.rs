@@ -60,6 +60,8 @@ pub struct WebhookSettings {
     pub max_in_flight: Option<NonZeroU32>,
     /// The signing scheme.
     pub signing: SigningScheme,
+    /// When it is disabled, if it is enabled then.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl WebhookSettings {
@@ -79,6 +81,7 @@ impl WebhookSettings {
             rate_limit: None,
             max_in_flight: None,
             signing: SigningScheme::HmacSha256,
+            expires_at: None,
         }
     }
 }
@@ -130,11 +133,13 @@ pub enum DisabledReason {
     Gone,
     /// All its deliveries have failed for too long.
     Failing,
+    /// Its [`expires_at`](WebhookSettings::expires_at) has passed.
+    Expired,
 }
 
 impl DisabledReason {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::Manual, Self::Gone, Self::Failing];
+    pub const ALL: [Self; 4] = [Self::Manual, Self::Gone, Self::Failing, Self::Expired];
 
     /// Returns the reason's name in the API and in stores.
     #[must_use]
@@ -143,6 +148,7 @@ impl DisabledReason {
             Self::Manual => "manual",
             Self::Gone => "gone",
             Self::Failing => "failing",
+            Self::Expired => "expired",
         }
     }
 

@@ -12,8 +12,8 @@ use rdev_keyring::Keyring;
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    EventTypeRegistry, FailingWebhookDisabler, Pruner, PublisherTask, QueueMonitor, RegistryRefresher,
-    ReplayRunner, Replays, Services, StatisticsTask, Webhooks,
+    EventTypeRegistry, Pruner, PublisherTask, QueueMonitor, RegistryRefresher, ReplayRunner, Replays,
+    Services, StatisticsTask, WebhookDisabler, Webhooks,
 };
 use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
 use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
@@ -218,11 +218,14 @@ impl RdevWebhooks {
             .with_outages(outages.clone())
             .with_stagger(stagger.clone());
         self.tasks.spawn(needed.task("pruner", pruner.run(self.drain.clone())));
-        let disabler =
-            FailingWebhookDisabler::new(Arc::clone(&self.store.webhooks), self.upkeep.disable_after)
-                .with_outages(outages.clone())
-                .with_stagger(stagger);
-        self.tasks.spawn(needed.task("webhook disabler", disabler.run(self.drain.clone())));
+        let webhooks = || Arc::clone(&self.store.webhooks);
+        for disabler in [
+            WebhookDisabler::failing(webhooks(), self.upkeep.disable_after),
+            WebhookDisabler::expired(webhooks()),
+        ] {
+            let disabler = disabler.with_outages(outages.clone()).with_stagger(stagger.clone());
+            self.tasks.spawn(needed.task("webhook disabler", disabler.run(self.drain.clone())));
+        }
     }
 
     /// Returns a token that is cancelled once the system has failed: one of its tasks ended unexpectedly,

@@ -30,7 +30,7 @@ impl System {
         webhooks.start_worker(WorkerOptions::default());
         let receiver = Receiver::start(Script::sequence([Reply::status(200)])).await;
         let settings = WebhookSettings::new(receiver.url("/"), vec!["command.*".parse().unwrap()]);
-        webhooks.webhooks().create(settings, true, Ids::fresh()).await.unwrap();
+        webhooks.webhooks().create(settings, None, true, Ids::fresh()).await.unwrap();
         Self { webhooks, receiver }
     }
 

@@ -28,6 +28,14 @@ impl SigningScheme {
         }
     }
 
+    /// Returns the text that a secret of this scheme starts with: `"whsec_"` or `"whsk_"`.
+    pub const fn secret_prefix(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "whsec_",
+            Self::Ed25519 => "whsk_",
+        }
+    }
+
     /// Returns the text before the comma of a signature of this scheme.
     pub(crate) const fn version(self) -> &'static str {
         match self {

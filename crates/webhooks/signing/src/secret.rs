@@ -16,8 +16,8 @@ use crate::scheme::SigningScheme;
 use crate::signature::{Bytes, Signature};
 use crate::symmetric::SymmetricKey;
 
-const SYMMETRIC_PREFIX: &str = "whsec_";
-const KEY_PAIR_PREFIX: &str = "whsk_";
+const SYMMETRIC_PREFIX: &str = SigningScheme::HmacSha256.secret_prefix();
+const KEY_PAIR_PREFIX: &str = SigningScheme::Ed25519.secret_prefix();
 
 /// A secret that signs webhooks, with its key prepared for signing.
 ///

@@ -1,6 +1,7 @@
 //! [`WebhookRepository`] on Postgres.
 
 pub(crate) mod endpoints;
+mod expiry;
 pub(crate) mod health;
 mod rotate;
 pub(crate) mod rows;
@@ -217,6 +218,10 @@ impl WebhookRepository for PostgresStore {
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         health::disable_failing(&self.inner, after, limit).await
+    }
+
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        expiry::disable_expired(&self.inner, limit).await
     }
 }
 

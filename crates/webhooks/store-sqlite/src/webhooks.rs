@@ -2,6 +2,7 @@
 
 mod delete;
 pub(crate) mod endpoints;
+mod expiry;
 pub(crate) mod health;
 mod list;
 mod rotate;
@@ -111,6 +112,20 @@ impl WebhookRepository for SqliteStore {
                 move |conn, now| {
                     Box::pin(async move { health::disable_failing(conn, after, limit, now).await })
                 },
+                |(_, deliveries)| *deliveries > 0,
+            )
+            .await?;
+        Ok(disabled)
+    }
+
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        // Nearly every pass finds nothing, and must not write.
+        if !expiry::is_due(&mut *self.reader().await?, self.clock.now()).await? {
+            return Ok(Vec::new());
+        }
+        let (disabled, _) = self
+            .write_and_wake(
+                move |conn, now| Box::pin(async move { expiry::disable_expired(conn, limit, now).await }),
                 |(_, deliveries)| *deliveries > 0,
             )
             .await?;

@@ -74,6 +74,9 @@ pub(crate) struct WebhookView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = types::Timestamp, required = false)]
     disabled_at: Option<Text<Timestamp>>,
+    /// When it is disabled, if it is enabled then; `null` for never.
+    #[schema(value_type = Option<types::Timestamp>, required)]
+    expires_at: Option<Text<Timestamp>>,
     circuit: CircuitView,
     #[schema(value_type = types::Timestamp)]
     created_at: Text<Timestamp>,
@@ -111,6 +114,7 @@ impl<'a> WebhookView<'a> {
             enabled: disabled.is_none(),
             disabled_reason: disabled.map(|(reason, _)| reason.as_str()),
             disabled_at: disabled.map(|(_, since)| Text(since)),
+            expires_at: settings.expires_at.map(Text),
             circuit,
             created_at: Text(webhook.created_at),
             updated_at: Text(webhook.updated_at),

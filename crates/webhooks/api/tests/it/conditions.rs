@@ -156,6 +156,10 @@ impl WebhookRepository for Contended {
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         self.0.disable_failing(after, limit).await
     }
+
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        self.0.disable_expired(limit).await
+    }
 }
 
 fn contended(times: u32) -> Scene {

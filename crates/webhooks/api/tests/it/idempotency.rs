@@ -614,6 +614,10 @@ macro_rules! webhook_repository {
             ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
                 self.store.disable_failing(after, limit).await
             }
+
+            async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+                self.store.disable_expired(limit).await
+            }
         }
     };
 }

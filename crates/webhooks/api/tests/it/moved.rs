@@ -82,6 +82,10 @@ impl WebhookRepository for Moving {
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError> {
         self.store.disable_failing(after, limit).await
     }
+
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        self.store.disable_expired(limit).await
+    }
 }
 
 /// A webhook of the project `mine`, and a key that is restricted to this project.

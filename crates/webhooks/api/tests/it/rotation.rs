@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::Clock;
-use rdev_webhooks_domain::signing::{Headers, PublicKey, SigningSecret, Verifier, sign_all};
+use rdev_webhooks_domain::signing::{Headers, PublicKey, SigningScheme, SigningSecret, Verifier, sign_all};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -255,5 +256,71 @@ async fn an_invalid_rotation_is_refused() {
     assert_eq!(scene.get(&webhook).await.header("etag"), "\"1\"");
     for body in ["", "{}", r#"{"overlap_seconds":null}"#, r#"{"overlap_seconds":604800}"#] {
         rotate(&scene, &webhook, body).await.expect(200);
+    }
+}
+
+/// A symmetric secret and a key pair of the caller's own.
+fn own_secrets() -> [(&'static str, String); 2] {
+    let pair = SigningSecret::generate(SigningScheme::Ed25519, [7; 32]);
+    [
+        ("hmac-sha256", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
+        ("ed25519", pair.expose().expose_secret().to_owned()),
+    ]
+}
+
+#[tokio::test]
+async fn a_secret_of_the_callers_own_signs_from_the_first_delivery_on() {
+    let scene = Scene::new();
+    for (signing, own) in own_secrets() {
+        let body = json!({
+            "url": "https://example.com/webhook", "events": ["*"], "signing": signing, "secret": own
+        });
+        let made = scene.json("POST", "/webhooks", body.to_string()).await.expect(201);
+        assert_eq!(made.json()["secret"], own);
+        let sent = signature(&scene, made.header("location")).await;
+        assert!(verifies(&Verifier::new(&own.parse().unwrap()), &sent, scene.clock.now()));
+        let shown = scene.get(made.header("location")).await.expect(200);
+        assert!(!shown.text().contains(&own), "{}", shown.text());
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_to_a_secret_of_the_callers_own_takes_effect_once() {
+    let scene = Scene::new();
+    for (signing, own) in own_secrets() {
+        let body = json!({"url": "https://example.com/webhook", "events": ["*"], "signing": signing});
+        let made = scene.json("POST", "/webhooks", body.to_string()).await.expect(201);
+        let (webhook, old) = (made.header("location"), secret(&made.json()));
+        let path = format!("{webhook}/secret/rotate");
+        for _ in 0..2 {
+            let rotated = scene.json("POST", &path, json!({"secret": own}).to_string()).await.expect(200);
+            assert_eq!(rotated.json()["secret"], own);
+            assert_eq!(rotated.header("etag"), "\"2-rotating\"");
+        }
+        let sent = signature(&scene, webhook).await;
+        let entries: Vec<&str> = sent.split(' ').collect();
+        let now = scene.clock.now();
+        assert!(verifies(&Verifier::new(&own.parse().unwrap()), entries[0], now));
+        assert!(verifies(&Verifier::new(&old), entries[1], now));
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_the_other_scheme_is_refused_and_not_repeated() {
+    let scene = Scene::new();
+    let [(_, symmetric), (_, pair)] = own_secrets();
+    for (signing, wrong) in [("hmac-sha256", pair), ("ed25519", symmetric)] {
+        let body = json!({"url": "https://example.com/webhook", "events": ["*"], "signing": signing});
+        let made = scene.json("POST", "/webhooks", body.to_string()).await.expect(201);
+        let mut with_secret = body.clone();
+        with_secret["secret"] = json!(wrong);
+        let path = format!("{}/secret/rotate", made.header("location"));
+        for (path, body) in [("/webhooks", with_secret), (path.as_str(), json!({"secret": wrong}))] {
+            let refused = scene.json("POST", path, body.to_string()).await.expect(422);
+            assert_eq!(refused.json()["errors"][0]["pointer"], "/secret", "{}", refused.text());
+            assert!(!refused.text().contains(&wrong), "{}", refused.text());
+        }
+        let kept = scene.get(made.header("location")).await.expect(200);
+        assert_eq!(kept.header("etag"), "\"1\"");
     }
 }

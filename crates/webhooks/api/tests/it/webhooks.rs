@@ -1,5 +1,6 @@
 //! The life of a webhook.
 
+use rdev_webhooks_domain::ports::WebhookRepository;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, WEBHOOK};
@@ -16,6 +17,7 @@ const FULL: &str = r#"{
     "max_in_flight": 7,
     "timeout_ms": 2500,
     "signing": "ed25519",
+    "expires_at": "2025-01-16T12:30:00+02:00",
     "enabled": false
 }"#;
 
@@ -46,6 +48,7 @@ async fn the_smallest_webhook_has_the_defaults() {
         },
         "signing": "hmac-sha256",
         "enabled": true,
+        "expires_at": null,
         "created_at": "2025-01-15T10:30:00Z",
         "updated_at": "2025-01-15T10:30:00Z",
     });
@@ -77,6 +80,7 @@ async fn every_setting_is_kept_and_no_secret_is_shown_again() {
         ("max_in_flight", json!(7)),
         ("timeout_ms", json!(2500)),
         ("signing", json!("ed25519")),
+        ("expires_at", json!("2025-01-16T10:30:00Z")),
         ("enabled", json!(false)),
         ("disabled_reason", json!("manual")),
         ("disabled_at", json!("2025-01-15T10:30:00Z")),
@@ -96,7 +100,7 @@ async fn null_means_absent_in_a_new_webhook() {
     let scene = Scene::new();
     let nulls = r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"],
         "description":null,"metadata":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
-        "max_in_flight":null,"timeout_ms":null,"signing":null,"enabled":null}"#;
+        "max_in_flight":null,"timeout_ms":null,"signing":null,"secret":null,"expires_at":null,"enabled":null}"#;
     let without = scene.post("/webhooks", WEBHOOK).await.expect(201).json();
     let with = scene.post("/webhooks", nulls).await.expect(201).json();
     for (member, value) in without.as_object().unwrap() {
@@ -179,7 +183,9 @@ async fn a_patch_changes_the_members_it_names_and_null_resets_them() {
         (json!({"rate_limit": null}), "rate_limit", json!(null)),
         (json!({"max_in_flight": null}), "max_in_flight", json!(null)),
         (json!({"timeout_ms": null}), "timeout_ms", json!(null)),
+        (json!({"expires_at": "2025-01-17T00:00:00Z"}), "expires_at", json!("2025-01-17T00:00:00Z")),
         (json!({"enabled": true}), "enabled", json!(true)),
+        (json!({"expires_at": null}), "expires_at", json!(null)),
         (json!({"enabled": false}), "disabled_reason", json!("manual")),
         (json!({"enabled": null}), "enabled", json!(true)),
     ] {
@@ -327,4 +333,29 @@ async fn a_patch_may_replace_all_pairs_of_metadata_and_never_exceeds_their_numbe
     replaced.extend(pairs("a").into_iter().map(|(key, _)| (key, Value::Null)));
     let webhook = patched(&scene, &id, &json!({"metadata": replaced})).await;
     assert_eq!(webhook["metadata"], json!(pairs("b")));
+}
+
+#[tokio::test]
+async fn an_enabled_webhook_expires_in_the_future() {
+    let scene = Scene::new();
+    let (now, later) = ("2025-01-15T10:30:00Z", "2025-01-15T10:30:01Z");
+    let refused = async |answer: crate::answer::Answer| {
+        let answer = answer.expect(422).json();
+        assert_eq!(answer["errors"][0]["pointer"], "/expires_at", "{answer}");
+    };
+    let new = |expires_at: &str, enabled: bool| json!({"url": "https://example.com/webhook", "events": ["*"], "expires_at": expires_at, "enabled": enabled});
+    refused(scene.json("POST", "/webhooks", new(now, true).to_string()).await).await;
+    scene.json("POST", "/webhooks", new(now, false).to_string()).await.expect(201);
+    let made = scene.json("POST", "/webhooks", new(later, true).to_string()).await.expect(201);
+    let (path, id) = (made.header("location"), made.json()["id"].as_str().unwrap().to_owned());
+    refused(scene.json("PATCH", path, json!({"expires_at": now}).to_string()).await).await;
+
+    scene.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(scene.store.disable_expired(10).await.unwrap().len(), 1);
+    let webhook = scene.get(path).await.expect(200).json();
+    assert_eq!((&webhook["enabled"], &webhook["disabled_reason"]), (&json!(false), &json!("expired")));
+    patched(&scene, &id, &json!({"description": "expired"})).await;
+    refused(scene.json("PATCH", path, json!({"enabled": true}).to_string()).await).await;
+    let enabled = patched(&scene, &id, &json!({"enabled": true, "expires_at": "2025-01-15T11:00:00Z"})).await;
+    assert_eq!(enabled["enabled"], true);
 }

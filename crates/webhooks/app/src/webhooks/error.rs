@@ -1,7 +1,8 @@
 //! Errors of operations on webhooks.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{EventPattern, RefusedDestination, WebhookSettings};
+use rdev_webhooks_domain::signing::{SigningScheme, SigningSecret};
+use rdev_webhooks_domain::{EventPattern, RefusedDestination, Timestamp, WebhookSettings};
 
 use crate::PublishError;
 
@@ -28,6 +29,12 @@ pub enum WebhookViolation {
         /// The number of projects.
         projects: usize,
     },
+    /// The webhook would be enabled although its `expires_at` has passed.
+    #[error("must be in the future, or `null`, for an enabled webhook")]
+    Expired,
+    /// The secret is one of the other signing scheme.
+    #[error("must be a secret for {0}, which is the webhook's `signing`: `{prefix}` and base64", prefix = .0.secret_prefix())]
+    SecretOfOtherScheme(SigningScheme),
 }
 
 /// An error of an operation on a webhook.
@@ -59,4 +66,18 @@ pub(super) fn too_many_subscriptions(settings: &WebhookSettings) -> Option<Webho
     let (patterns, projects) = (settings.events.len(), settings.projects.len());
     let is_too_many = patterns * projects.max(1) > MAX_SUBSCRIPTIONS;
     is_too_many.then_some(WebhookViolation::TooManySubscriptions { patterns, projects })
+}
+
+/// Returns a violation if the secret does not belong to the webhook's signing scheme.
+pub(super) fn secret_of_other_scheme(
+    signing: SigningScheme,
+    secret: &SigningSecret,
+) -> Option<WebhookViolation> {
+    (secret.scheme() != signing).then_some(WebhookViolation::SecretOfOtherScheme(signing))
+}
+
+/// Returns a violation if the webhook would be enabled although it has expired.
+pub(super) fn expired(settings: &WebhookSettings, enabled: bool, now: Timestamp) -> Option<WebhookViolation> {
+    let is_expired = settings.expires_at.is_some_and(|expires_at| expires_at <= now);
+    (enabled && is_expired).then_some(WebhookViolation::Expired)
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdev_access::Ids;
-use rdev_webhooks_app::FailingWebhookDisabler;
+use rdev_webhooks_app::WebhookDisabler;
 use rdev_webhooks_app::deliver::WorkerOptions;
 use rdev_webhooks_domain::ports::{DeliveryHistory, EventRepository, WebhookRepository};
 use rdev_webhooks_domain::{
@@ -36,8 +36,8 @@ impl World {
         WebhookRepository::get(&*self.store, Access::everything(), id).await.unwrap().unwrap()
     }
 
-    fn disabling(&self, after: Duration) -> FailingWebhookDisabler {
-        FailingWebhookDisabler::new(self.store.clone(), after)
+    fn disabling(&self, after: Duration) -> WebhookDisabler {
+        WebhookDisabler::failing(self.store.clone(), after)
     }
 
     /// Returns the events of disabled webhooks, newest first.

@@ -25,7 +25,8 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
     let world = world();
     let events = samples::patterns(["command.completed", "command.exploded", "nothing.*"]);
     let wrong = WebhookSettings { events, ..new("http://169.254.169.254/latest") };
-    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, true, Ids::fresh()).await else {
+    let Err(WebhookError::Invalid(faults)) = world.webhooks.create(wrong, None, true, Ids::fresh()).await
+    else {
         panic!("it was created");
     };
     let unknown = |text: &str| WebhookViolation::UnknownEvent(text.parse().unwrap());
@@ -46,7 +47,8 @@ async fn all_violations_are_reported_at_once_and_no_webhook_is_created() {
 #[tokio::test(start_paused = true)]
 async fn an_update_requires_the_expected_version() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
+    let made =
+        world.webhooks.create(new("https://example.com/"), None, true, Ids::fresh()).await.unwrap().webhook;
     let describe =
         |text: &str| WebhookSettings { description: Some(text.to_owned()), ..new("https://example.com/") };
     let changed = world.webhooks.update(&made, describe("one"), true).await.unwrap();
@@ -60,7 +62,8 @@ async fn an_update_requires_the_expected_version() {
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_disabled_manually_and_enabled_again() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
+    let made =
+        world.webhooks.create(new("https://example.com/"), None, true, Ids::fresh()).await.unwrap().webhook;
     let off = world.webhooks.update(&made, made.settings.clone(), false).await.unwrap();
     assert!(matches!(off.state, WebhookState::Disabled { reason: DisabledReason::Manual, .. }));
     assert!(matches!(
@@ -74,8 +77,9 @@ async fn a_webhook_is_disabled_manually_and_enabled_again() {
 #[tokio::test(start_paused = true)]
 async fn a_test_delivery_goes_only_to_its_webhook() {
     let world = world();
-    let made = world.webhooks.create(new("https://example.com/"), true, Ids::fresh()).await.unwrap().webhook;
-    world.webhooks.create(new("https://example.com/other"), true, Ids::fresh()).await.unwrap();
+    let made =
+        world.webhooks.create(new("https://example.com/"), None, true, Ids::fresh()).await.unwrap().webhook;
+    world.webhooks.create(new("https://example.com/other"), None, true, Ids::fresh()).await.unwrap();
     let worker = world.start_worker(WorkerOptions::default());
     let delivery = world.webhooks.test(Access::everything(), made.id, Ids::fresh()).await.unwrap();
     assert_eq!((delivery.webhook_id, delivery.event_type.as_str()), (made.id, "webhook.test"));

@@ -119,6 +119,16 @@ pub trait WebhookRepository: Send + Sync + 'static {
         after: Duration,
         limit: u32,
     ) -> Result<Vec<(WebhookId, Timestamp)>, StoreError>;
+
+    /// Disables up to `limit` webhooks whose [`expires_at`](crate::WebhookSettings::expires_at) has passed, and
+    /// returns their ids, the earliest first. A webhook that another transaction is changing may be left to the
+    /// next call.
+    ///
+    /// 1. MUST disable no others, with the reason [`Expired`](crate::DisabledReason::Expired) and a new version,
+    ///    so that they get no more deliveries. (`webhooks_that_expire_are_disabled`)
+    /// 2. MUST add the event of each as [`disable_failing`](Self::disable_failing) does.
+    ///    (`a_disabled_webhook_is_published_with_its_disabling`)
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError>;
 }
 
 /// The result of a rotation.

@@ -44,6 +44,7 @@ pub(crate) struct WebhookRow {
     pub(crate) headers: Option<Vec<u8>>,
     pub(crate) disabled_reason: Option<String>,
     pub(crate) disabled_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -56,7 +57,7 @@ macro_rules! webhook_rows {
             $before
                 + " id, version, url, description, metadata::text AS \"metadata!\", events, projects, retry, timeout_ns, "
                 + "rate_limit, max_in_flight, signing, public_key, previous_public_key, previous_secret_until, headers, "
-                + "disabled_reason, disabled_at, created_at, updated_at "
+                + "disabled_reason, disabled_at, expires_at, created_at, updated_at "
                 + $behind
             $(, $argument)*
         )
@@ -98,6 +99,7 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
             rate_limit: rate_limit(id, row.rate_limit)?,
             max_in_flight: max_in_flight(id, row.max_in_flight)?,
             signing: parse(id, "signing", &row.signing)?,
+            expires_at: row.expires_at.map(from_sql_time),
         },
         public_key: row.public_key.map(|text| parse(id, "public_key", &text)).transpose()?,
         previous_secret: previous_secret(id, row.previous_secret_until, row.previous_public_key.as_deref())?,
@@ -208,9 +210,9 @@ pub(super) async fn insert(
         "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
              retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
              previous_secret, previous_secret_until, disabled_reason, disabled_at,
-             created_at, updated_at, public_key, previous_public_key, metadata)
+             created_at, updated_at, public_key, previous_public_key, metadata, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             $18, $19, $20, $21, $22::text::jsonb)
+             $18, $19, $20, $21, $22::text::jsonb, $23)
          ON CONFLICT (id) DO NOTHING",
         webhook.id.as_uuid(),
         columns.version,
@@ -234,6 +236,7 @@ pub(super) async fn insert(
         secrets.public_key,
         secrets.previous_public_key,
         columns.metadata,
+        webhook.settings.expires_at.map(to_sql_time),
     )
     .execute(conn)
     .await?;
@@ -250,7 +253,8 @@ pub(super) async fn update(
         "UPDATE rdev_webhooks.webhooks SET version = $2, url = $3, description = $4,
              events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
              max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
-             disabled_at = $14, created_at = $15, updated_at = $16, metadata = $17::text::jsonb
+             disabled_at = $14, created_at = $15, updated_at = $16, metadata = $17::text::jsonb,
+             expires_at = $18
          WHERE id = $1",
         webhook.id.as_uuid(),
         columns.version,
@@ -269,6 +273,7 @@ pub(super) async fn update(
         to_sql_time(webhook.created_at),
         to_sql_time(webhook.updated_at),
         columns.metadata,
+        webhook.settings.expires_at.map(to_sql_time),
     )
     .execute(conn)
     .await?;

@@ -40,6 +40,7 @@ pub(crate) struct WebhookRow {
     pub(crate) previous_secret_until: Option<i64>,
     pub(crate) disabled_reason: Option<String>,
     pub(crate) disabled_at: Option<i64>,
+    pub(crate) expires_at: Option<i64>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
     pub(crate) version: i64,
@@ -52,7 +53,8 @@ macro_rules! webhook_rows {
             $crate::webhooks::rows::WebhookRow,
             "SELECT w.id, w.url, w.description, w.metadata, w.events, w.projects, w.headers, w.retry, w.timeout_ns, "
                 + "w.rate_limit, w.max_in_flight, w.signing, w.public_key, w.previous_public_key, "
-                + "w.previous_secret_until, w.disabled_reason, w.disabled_at, w.created_at, w.updated_at, w.version "
+                + "w.previous_secret_until, w.disabled_reason, w.disabled_at, w.expires_at, w.created_at, "
+                + "w.updated_at, w.version "
                 + "FROM webhooks_webhooks AS w "
                 + $conditions
             $(, $argument)*
@@ -77,6 +79,7 @@ pub(super) struct Columns {
     signing: &'static str,
     disabled_reason: Option<&'static str>,
     pub(super) disabled_at: Option<i64>,
+    expires_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -104,6 +107,7 @@ impl Columns {
             signing: webhook.settings.signing.as_str(),
             disabled_reason: disabled.map(|(reason, _)| reason),
             disabled_at: disabled.map(|(_, since)| since),
+            expires_at: webhook.settings.expires_at.map(micros),
             created_at: micros(webhook.created_at),
             updated_at: micros(webhook.updated_at),
             version: i64::try_from(webhook.version).map_err(error::internal)?,
@@ -121,9 +125,9 @@ pub(super) async fn insert(
         "INSERT INTO webhooks_webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
            rate_limit, max_in_flight, signing, secret, previous_secret, previous_secret_until,
            disabled_reason, disabled_at, created_at, updated_at, version, public_key,
-           previous_public_key, metadata)
+           previous_public_key, metadata, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21, ?22)
+           ?19, ?20, ?21, ?22, ?23)
          ON CONFLICT (id) DO NOTHING",
         columns.id,
         columns.url,
@@ -147,6 +151,7 @@ pub(super) async fn insert(
         secrets.public_key,
         secrets.previous_public_key,
         columns.metadata,
+        columns.expires_at,
     )
     .execute(conn)
     .await?;
@@ -159,7 +164,7 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
         "UPDATE webhooks_webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6,
            retry = ?7, timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
            disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16,
-           metadata = ?17
+           metadata = ?17, expires_at = ?18
          WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
         columns.id,
         columns.url,
@@ -178,6 +183,7 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
         columns.updated_at,
         columns.version,
         columns.metadata,
+        columns.expires_at,
     )
     .execute(conn)
     .await?;
@@ -234,6 +240,7 @@ impl WebhookRow {
                 rate_limit: rate_limit(&row, self.rate_limit)?,
                 max_in_flight: max_in_flight(&row, self.max_in_flight)?,
                 signing: row.parse("signing", &self.signing)?,
+                expires_at: self.expires_at.map(Timestamp::from_micros),
             },
             public_key: key(&row, "public_key", self.public_key.as_deref())?,
             previous_secret: self.previous_secret(&row)?,

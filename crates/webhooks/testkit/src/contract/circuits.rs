@@ -492,8 +492,16 @@ pub async fn a_disabled_webhook_is_published_with_its_disabling(harness: &dyn Ha
     assert_eq!(scene.webhooks.disable_failing(DAY, 10).await.unwrap().len(), 2);
     scene.wakes().await;
     assert!(scene.webhooks.disable_failing(DAY, 10).await.unwrap().is_empty());
+    let (expired, leased) = broken().await;
+    let end = scene.now().await;
+    scene.change(expired, |webhook| webhook.settings.expires_at = Some(end)).await;
+    scene.settle_as(&leased[1..2], HealthEffect::Rejected).await;
+    scene.quieten().await;
+    assert_eq!(scene.webhooks.disable_expired(10).await.unwrap(), [expired]);
+    scene.wakes().await;
+    check(expired, "expired", &published().await[0]).await;
     let events = published().await;
-    assert_eq!(events.len(), 3);
+    assert_eq!(events.len(), 4);
     for (webhook, _) in &failing {
         let id = webhook.to_string();
         let about = |event: &&Event| String::from_utf8_lossy(&event.body).contains(&id);
@@ -504,7 +512,7 @@ pub async fn a_disabled_webhook_is_published_with_its_disabling(harness: &dyn Ha
     for state in [WebhookState::Enabled, WebhookState::Disabled { reason: DisabledReason::Manual, since }] {
         scene.change(gone, |webhook| webhook.state = state).await;
     }
-    assert_eq!(published().await.len(), 3);
+    assert_eq!(published().await.len(), 4);
 }
 
 /// An opened circuit is listed until it closes, and the deliveries that it holds back do not count as

@@ -91,7 +91,8 @@ macro_rules! contract_test_names {
             a_rejection_neither_opens_nor_closes_the_circuit
             a_new_url_other_projects_and_enabling_reset_the_health
             a_disabled_webhook_is_published_with_its_disabling
-            webhooks_that_fail_are_disabled
+            webhooks_that_expire_are_disabled
+    webhooks_that_fail_are_disabled
             an_attempt_in_flight_disables_nothing
             a_webhook_that_recovered_is_not_disabled
             discovery_tells_how_the_last_attempt_failed

@@ -33,6 +33,7 @@ pub const NEWEST: i64 = i64::MAX;
 
 /// The migrations whose columns older fixtures do not have.
 const WITH_METADATA: i64 = 20_261_128_211_500;
+const WITH_EXPIRES_AT: i64 = 20_261_128_213_000;
 
 const SCHEMA: &str = r#"{"type":"object"}"#;
 
@@ -237,6 +238,9 @@ fn complete(webhook: Webhook, version: i64) -> Webhook {
     webhook.settings.headers.insert("x-token", "sesame").unwrap();
     if version >= WITH_METADATA {
         webhook.settings.metadata.insert("tenant".to_owned(), "acme".to_owned()).unwrap();
+    }
+    if version >= WITH_EXPIRES_AT {
+        webhook.settings.expires_at = Some(Timestamp::EPOCH + FOREVER);
     }
     webhook.set_public_keys(&secrets());
     webhook

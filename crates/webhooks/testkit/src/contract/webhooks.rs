@@ -53,6 +53,7 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
             settings.rate_limit = RateLimit::per_second(0.3);
             settings.max_in_flight = NonZeroU32::new(3);
             settings.signing = SigningScheme::Ed25519;
+            settings.expires_at = Some("2035-01-15T10:30:00.654321Z".parse().unwrap());
         },
     )
 }

@@ -158,6 +158,24 @@ impl WebhookRepository for MemoryStore {
         }
         Ok(failing)
     }
+
+    async fn disable_expired(&self, limit: u32) -> Result<Vec<WebhookId>, StoreError> {
+        let (mut state, now) = self.step();
+        let enabled = state.webhooks.iter().filter(|(_, stored)| stored.is_enabled());
+        let expired = enabled.filter_map(|(id, stored)| Some((stored.webhook.settings.expires_at?, *id)));
+        let mut expired: Vec<_> = expired.filter(|(at, _)| *at <= now).collect();
+        expired.sort_unstable();
+        let ids: Vec<_> = expired.into_iter().map(|(_, id)| id).take(limit as usize).collect();
+        for id in &ids {
+            disable(&mut state, *id, DisabledReason::Expired, now);
+        }
+        let published = publish_disabled(&mut state, ids.clone());
+        drop(state);
+        if published {
+            self.work.notify_one();
+        }
+        Ok(ids)
+    }
 }
 
 fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {

@@ -40,7 +40,7 @@ pub(crate) async fn create(
         Ok(request) => request,
         Err(faults) => return Err(subscription.validate(&services.webhooks, faults).await),
     };
-    let created = services.webhooks.create(request.settings, request.enabled, ids).await;
+    let created = services.webhooks.create(request.settings, request.secret, request.enabled, ids).await;
     let created = created.map_err(|error| subscription.explain(error))?;
 
     let mut response = (StatusCode::CREATED, rdev_http::json(&CreatedView::from(&created))).into_response();

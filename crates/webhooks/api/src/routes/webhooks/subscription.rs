@@ -77,6 +77,8 @@ impl Subscription {
             match fault {
                 WebhookViolation::Destination(refused) => faults.at("/url", refused),
                 WebhookViolation::TooManySubscriptions { .. } => faults.at("/events", fault),
+                WebhookViolation::Expired => faults.at("/expires_at", fault),
+                WebhookViolation::SecretOfOtherScheme(_) => faults.at("/secret", fault),
                 WebhookViolation::UnknownEvent(_) => {}
             }
         }
