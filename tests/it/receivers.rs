@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
-use rdev_webhooks_tests::{AllInOne, Process, binary, node, node_folder, python};
+use rdev_webhooks_tests::{AllInOne, Client, Deployment, Process, binary, node, node_folder, python};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -129,6 +129,64 @@ async fn the_recipes_for_public_keys_verify_deliveries() {
         let results = output(program, &given).await;
         assert_eq!(results.lines().collect::<Vec<_>>(), expected, "{driver}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receiver_once_acts_once_on_three_deliveries_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = AllInOne::start(folder.path()).await;
+    let url = format!("sqlite://{}/receiver.db", folder.path().display());
+    acts_once(&server.client, &url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receiver_once_acts_once_on_three_deliveries_on_postgres() {
+    let deployment = Deployment::start().await;
+    let (_api, _worker) = (deployment.api().await, deployment.worker().await);
+    acts_once(&deployment.client(), deployment.url()).await;
+}
+
+/// Has the sender deliver each of five events three times to `receiver_once` on a database.
+async fn acts_once(sender: &Client, database: &str) {
+    const EVENTS: usize = 5;
+    let webhook = json!({
+        "url": "http://127.0.0.1:9/", "events": ["command.completed"], "enabled": false,
+        "retry": { "max_attempts": 1 },
+    });
+    let webhook = sender.post("/webhooks", &webhook.to_string()).await.expect(201);
+    let mut receiver = Command::new(binary("rdev-webhooks-example-receiver-once"));
+    receiver.env("WEBHOOK_SECRET", webhook["secret"].as_str().unwrap());
+    receiver.env("DATABASE_URL", database).env("PORT", "0");
+    let receiver = Process::spawn(receiver, "/webhook").await;
+    let path = format!("/webhooks/{}", webhook["id"].as_str().unwrap());
+    let change = json!({ "url": receiver.base(), "enabled": true }).to_string();
+    sender.request(Method::PATCH, &path, Some(&change)).await.unwrap().expect(200);
+
+    for number in 0..EVENTS {
+        let event = json!({ "event": "command.completed", "data": { "duration_ms": 1 << number } });
+        sender.post("/events", &event.to_string()).await.expect(202);
+    }
+    let are_finished = |attempts: u64| {
+        move |page: &Value| {
+            let all = page["data"].as_array().unwrap();
+            all.len() == EVENTS && all.iter().all(|delivery| is_finished(delivery, attempts))
+        }
+    };
+    let list = format!("{path}/deliveries");
+    for attempts in 1..=3 {
+        let deliveries = sender.until(&list, are_finished(attempts)).await;
+        for delivery in deliveries["data"].as_array().unwrap() {
+            assert_eq!(delivery["status"], "succeeded", "{delivery:#}");
+            if attempts < 3 {
+                let again = format!("/deliveries/{}/redeliver", delivery["id"].as_str().unwrap());
+                sender.post(&again, "").await.expect(202);
+            }
+        }
+    }
+    let printed = receiver.output().await;
+    assert_eq!(printed.matches("acted on evt_").count(), 3 * EVENTS, "{printed}");
+    assert_eq!(printed.matches(" before\n").count(), 2 * EVENTS, "{printed}");
+    assert!(printed.contains(": 5 commands, 31 ms\n"), "{printed}");
 }
 
 /// Returns the block of docs/RECEIVING.md in a language that contains a word.

@@ -9,6 +9,9 @@ use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::{Sqlite, SqliteConnection};
 
+/// The longest age: nothing is older, and a database cannot subtract much more from the present.
+const MAX_AGE: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
+
 /// The maximum number of ids that one call of [`Inbox::prune`] deletes, so that its transaction stays short.
 pub const PRUNE_BATCH: u32 = 10_000;
 
@@ -117,6 +120,7 @@ impl Inbox {
     ///
     /// Fails with the database's error.
     pub async fn prune<C: InboxConnection + ?Sized>(conn: &mut C, age: Duration) -> Result<u64, sqlx::Error> {
+        let age = age.min(MAX_AGE);
         let deleted = match conn.as_ref_mut() {
             #[cfg(feature = "postgres")]
             ConnectionRef::Postgres(conn) => {

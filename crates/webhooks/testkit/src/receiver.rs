@@ -42,9 +42,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 pub use request::{ReceivedRequest, verify, verify_text};
-pub use script::{Gate, Reply, Script};
-
-use script::Then;
+pub use script::{Gate, NoResponse, Reply, Script};
 
 /// A receiver on a free port of 127.0.0.1 that speaks HTTP/1.1 and keeps connections alive. Dropping it stops
 /// it and closes its connections.
@@ -177,13 +175,9 @@ async fn answer(
         arrived_at,
     };
     let nth = inbox.keep(request.clone());
-    let reply = script.reply(nth, &request);
-    if let Some(gate) = reply.gate {
-        gate.opened().await;
-    }
-    match reply.then {
-        Then::Answer(response) => Ok(response.map(Full::new)),
-        Then::Close => Err(BrokenOff),
-        Then::Hang => match std::future::pending::<Infallible>().await {},
+    match script.reply(nth, &request).play().await {
+        Ok(response) => Ok(response.map(Full::new)),
+        Err(NoResponse::Closed) => Err(BrokenOff),
+        Err(NoResponse::Hanging) => match std::future::pending::<Infallible>().await {},
     }
 }

@@ -43,6 +43,7 @@ async fn is_new_once(conn: &mut impl InboxConnection) {
 
 /// Old ids are deleted and new ones kept.
 async fn is_pruned(conn: &mut impl InboxConnection) {
+    assert_eq!(Inbox::prune(conn, Duration::MAX).await.unwrap(), 0);
     assert_eq!(Inbox::prune(conn, Duration::from_secs(3_600)).await.unwrap(), 0);
     assert_eq!(Inbox::prune(conn, Duration::ZERO).await.unwrap(), 3);
     assert!(Inbox::first_time(conn, "rdev", "evt_1").await.unwrap());
@@ -123,4 +124,32 @@ async fn a_prune_is_bounded() {
     let mut conn = pool.acquire().await.unwrap();
     assert_eq!(Inbox::prune(&mut conn, Duration::ZERO).await.unwrap(), u64::from(PRUNE_BATCH));
     assert_eq!(Inbox::prune(&mut conn, Duration::ZERO).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn the_statements_of_the_documentation_are_an_inbox() {
+    let page = include_str!("../../../../../docs/RECEIVING.md");
+    let block = page.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let [create, insert, prune] =
+        block.split(";\n").filter(|text| !text.trim().is_empty()).collect::<Vec<_>>()[..]
+    else {
+        panic!("{block}")
+    };
+    let (_database, pool) = postgres().await;
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::raw_sql("DROP TABLE webhook_inbox").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql(create).execute(&mut *conn).await.unwrap();
+    for inserted in [1, 0] {
+        let done = sqlx::query(insert).bind("evt_1").execute(&mut *conn).await.unwrap();
+        assert_eq!(done.rows_affected(), inserted);
+    }
+    assert!(
+        !Inbox::first_time(&mut conn, "rdev", "evt_1").await.unwrap(),
+        "the table is that of the library"
+    );
+    sqlx::query("UPDATE webhook_inbox SET received_at = now() - interval '41 days'")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    assert_eq!(sqlx::query(prune).execute(&mut *conn).await.unwrap().rows_affected(), 1);
 }

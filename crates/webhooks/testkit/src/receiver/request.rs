@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::DispatchRequest;
 use rdev_webhooks_signing::{Headers, VerificationKey, Verifier, VerifyError};
 use tokio::time::Instant;
 
@@ -19,6 +20,20 @@ pub struct ReceivedRequest {
     pub body: Bytes,
     /// When the head of the request had arrived.
     pub arrived_at: Instant,
+}
+
+impl From<DispatchRequest> for ReceivedRequest {
+    /// Creates the request that a receiver gets, now.
+    fn from(request: DispatchRequest) -> Self {
+        let path = request.url.uri().path_and_query().map_or("/", |path| path.as_str());
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            headers: request.headers,
+            body: request.body,
+            arrived_at: Instant::now(),
+        }
+    }
 }
 
 impl ReceivedRequest {

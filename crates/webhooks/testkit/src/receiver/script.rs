@@ -29,7 +29,9 @@ impl Script {
         Self::by(move |nth, _| replies[nth.min(replies.len() - 1)].clone())
     }
 
-    pub(super) fn reply(&self, nth: usize, request: &ReceivedRequest) -> Reply {
+    /// Returns the reply to the request with this number, from 0.
+    #[must_use]
+    pub fn reply(&self, nth: usize, request: &ReceivedRequest) -> Reply {
         (self.0)(nth, request)
     }
 }
@@ -38,6 +40,13 @@ impl From<Reply> for Script {
     /// Creates a script that gives the same reply to every request.
     fn from(reply: Reply) -> Self {
         Self::sequence([reply])
+    }
+}
+
+impl<const N: usize> From<[Reply; N]> for Script {
+    /// Creates a script by [`Script::sequence`].
+    fn from(replies: [Reply; N]) -> Self {
+        Self::sequence(replies)
     }
 }
 
@@ -50,15 +59,17 @@ impl fmt::Debug for Script {
 /// The reaction to a complete request.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    pub(super) gate: Option<Gate>,
-    pub(super) then: Then,
+    gate: Option<Gate>,
+    then: Result<Response<Bytes>, NoResponse>,
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Then {
-    Answer(Response<Bytes>),
-    Hang,
-    Close,
+/// The reason why a reply has no response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoResponse {
+    /// The connection stays open.
+    Hanging,
+    /// The connection is closed.
+    Closed,
 }
 
 impl Reply {
@@ -67,22 +78,22 @@ impl Reply {
     pub fn status(status: u16) -> Self {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = status.try_into().expect("the status is valid");
-        Self::new(Then::Answer(response))
+        Self::new(Ok(response))
     }
 
     /// Never answers and keeps the connection open.
     #[must_use]
     pub const fn hang() -> Self {
-        Self::new(Then::Hang)
+        Self::new(Err(NoResponse::Hanging))
     }
 
     /// Closes the connection without an answer.
     #[must_use]
     pub const fn close() -> Self {
-        Self::new(Then::Close)
+        Self::new(Err(NoResponse::Closed))
     }
 
-    const fn new(then: Then) -> Self {
+    const fn new(then: Result<Response<Bytes>, NoResponse>) -> Self {
         Self { gate: None, then }
     }
 
@@ -110,10 +121,15 @@ impl Reply {
     }
 
     fn response(&mut self) -> &mut Response<Bytes> {
-        match &mut self.then {
-            Then::Answer(response) => response,
-            Then::Hang | Then::Close => panic!("only a response has headers and a body"),
+        self.then.as_mut().expect("only a response has headers and a body")
+    }
+
+    /// Waits for the gate, and returns the response, or the reason why there is none.
+    pub async fn play(self) -> Result<Response<Bytes>, NoResponse> {
+        if let Some(gate) = self.gate {
+            gate.opened().await;
         }
+        self.then
     }
 }
 
@@ -133,7 +149,7 @@ impl Gate {
         self.0.send_replace(true);
     }
 
-    pub(super) async fn opened(&self) {
+    async fn opened(&self) {
         let mut opened = self.0.subscribe();
         // The gate itself holds the sender, so the wait ends only when the gate opens.
         let _ = opened.wait_for(|open| *open).await;
