@@ -17,6 +17,7 @@ mod crashes;
 mod deploy;
 mod description;
 mod logs;
+mod long_transactions;
 mod metrics;
 mod modules;
 mod operating;

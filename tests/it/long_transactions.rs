@@ -1,0 +1,106 @@
+//! A caller's transaction that stays open for long, beside running workers and streams.
+
+use std::time::Duration;
+
+use rdev_webhooks::domain::DestinationPolicy;
+use rdev_webhooks::http_api::ApiOptions;
+use rdev_webhooks::keyring::{EncryptionKey, Keyring};
+use rdev_webhooks::{Event, RdevWebhooks, WorkerOptions};
+use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
+use rdev_webhooks_testkit::soak;
+use rdev_webhooks_tests::{Client, Deployment, EventStream};
+use sqlx::{Connection, PgConnection, SqlitePool};
+use tokio::time::Instant;
+
+const KEY: &str = "a-key-of-a-test-that-is-long-enough";
+const BODY: &str = r#"{"event":"command.completed","data":{"by":"others"}}"#;
+/// The promise is a second; the rest is the machine's.
+const SOON: Duration = Duration::from_millis(1_500);
+
+/// How long the transaction stays open: a minute with `just soak`.
+fn open_for() -> Duration {
+    Duration::from_secs(soak(6).min(60) as u64)
+}
+
+/// Waits for the delivery of an event and for its report on a stream, both soon after the commit.
+async fn expect_soon(receiver: &Receiver, stream: &mut EventStream, event: &str, committed: Instant) {
+    let is_it = |request: &ReceivedRequest| request.header("webhook-id") == event;
+    let arrived_at = loop {
+        let requests = receiver.requests();
+        if let Some(request) = requests.iter().find(|request| is_it(request)) {
+            break request.arrived_at;
+        }
+        assert!(committed.elapsed() < Duration::from_secs(30), "{event} is not delivered");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let took = arrived_at.saturating_duration_since(committed);
+    println!("delivered {took:?} after the commit");
+    assert!(took < SOON, "{took:?}");
+    stream.until(|delivery| delivery["event_id"] == event).await;
+    let took = committed.elapsed();
+    assert!(took < SOON + Duration::from_secs(1), "reported after {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_transaction_on_postgres_is_delivered_and_reported_soon_after_its_commit() {
+    let deployment = Deployment::start().await;
+    let (_api, _worker) = (deployment.api().await, deployment.worker().await);
+    let receiver = Receiver::accepting().await;
+    let client = deployment.client();
+    client.subscribe(receiver.url("/").as_str()).await;
+    let mut stream = client.watch("", None).await.unwrap();
+    let mut conn = PgConnection::connect(deployment.url()).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    let publish = "SELECT event_id FROM rdev_webhooks.publish('command.completed', '{}')";
+    let event: String = sqlx::query_scalar(publish).fetch_one(&mut *tx).await.unwrap();
+    // Others publish meanwhile, so that marks and cursors move on.
+    let ends = Instant::now() + open_for();
+    while Instant::now() < ends {
+        client.post("/events", BODY).await.expect(202);
+        stream.until(|delivery| delivery["status"] == "succeeded").await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    tx.commit().await.unwrap();
+    expect_soon(&receiver, &mut stream, &event, Instant::now()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_transaction_on_sqlite_makes_the_worker_wait_and_not_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = SqlitePool::connect_lazy(&format!("sqlite://{}/app.db", folder.path().display())).unwrap();
+    let webhooks = RdevWebhooks::builder(&pool, Keyring::new(EncryptionKey::generate([7; 32])))
+        .destinations(DestinationPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]))
+        .open()
+        .await
+        .unwrap();
+    webhooks.start_worker(WorkerOptions::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()), KEY);
+    let router = webhooks.router(ApiOptions::new(KEY.into()));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let receiver = Receiver::accepting().await;
+    client.subscribe(receiver.url("/").as_str()).await;
+    client.post("/events", BODY).await.expect(202);
+    receiver.wait_for(1, Duration::from_secs(10)).await;
+    let mut stream = client.watch("", None).await.unwrap();
+
+    // The host's own table, in the same file.
+    sqlx::query("CREATE TABLE orders (number INTEGER PRIMARY KEY)").execute(&pool).await.unwrap();
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sqlx::query("INSERT INTO orders VALUES (1)").execute(&mut *tx).await.unwrap();
+    let event = Event::new("command.completed").json(&serde_json::json!({ "number": 1 })).unwrap();
+    let published = webhooks.publisher().publish_in(&mut tx, event).await.unwrap();
+    tokio::time::sleep(open_for()).await;
+    // Reads go on while the transaction is open.
+    assert_eq!(client.get("/events").await["data"].as_array().unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    expect_soon(&receiver, &mut stream, &published.id.to_string(), Instant::now()).await;
+
+    assert!(!webhooks.failed().is_cancelled());
+    client.post("/events", BODY).await.expect(202);
+    receiver.wait_for(3, Duration::from_secs(10)).await;
+    drop(stream);
+    server.abort();
+    webhooks.stop(Duration::from_secs(10)).await.unwrap();
+}
