@@ -278,7 +278,7 @@ async fn a_secret_of_the_callers_own_signs_from_the_first_delivery_on() {
         let made = scene.json("POST", "/webhooks", body.to_string()).await.expect(201);
         assert_eq!(made.json()["secret"], own);
         let sent = signature(&scene, made.header("location")).await;
-        assert!(verifies(&Verifier::new(&own.parse().unwrap()), &sent, scene.clock.now()));
+        assert!(verifies(&Verifier::new(own.parse::<SigningSecret>().unwrap()), &sent, scene.clock.now()));
         let shown = scene.get(made.header("location")).await.expect(200);
         assert!(!shown.text().contains(&own), "{}", shown.text());
     }
@@ -300,7 +300,7 @@ async fn a_rotation_to_a_secret_of_the_callers_own_takes_effect_once() {
         let sent = signature(&scene, webhook).await;
         let entries: Vec<&str> = sent.split(' ').collect();
         let now = scene.clock.now();
-        assert!(verifies(&Verifier::new(&own.parse().unwrap()), entries[0], now));
+        assert!(verifies(&Verifier::new(own.parse::<SigningSecret>().unwrap()), entries[0], now));
         assert!(verifies(&Verifier::new(&old), entries[1], now));
     }
 }
