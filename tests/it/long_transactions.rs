@@ -6,9 +6,10 @@ use rdev_webhooks::domain::DestinationPolicy;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use rdev_webhooks::{Event, RdevWebhooks, WorkerOptions};
-use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
+use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver, Reply};
 use rdev_webhooks_testkit::soak;
 use rdev_webhooks_tests::{Client, Deployment, EventStream};
+use serde_json::json;
 use sqlx::{Connection, PgConnection, SqlitePool};
 use tokio::time::Instant;
 
@@ -19,7 +20,7 @@ const SOON: Duration = Duration::from_millis(1_500);
 
 /// How long the transaction stays open: a minute with `just soak`.
 fn open_for() -> Duration {
-    Duration::from_secs(soak(6).min(60) as u64)
+    Duration::from_secs(soak(12).min(60) as u64)
 }
 
 /// Waits for the delivery of an event and for its report on a stream, both soon after the commit.
@@ -80,7 +81,12 @@ async fn a_long_transaction_on_sqlite_makes_the_worker_wait_and_not_fail() {
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
 
     let receiver = Receiver::accepting().await;
-    client.subscribe(receiver.url("/").as_str()).await;
+    // The end of what this one receives is not reported soon.
+    let silent = Receiver::start(Reply::hang()).await;
+    for (receiver, event) in [(&receiver, "command.completed"), (&silent, "command.failed")] {
+        let webhook = json!({ "url": receiver.url("/").as_str(), "events": [event] });
+        client.post("/webhooks", &webhook.to_string()).await.expect(201);
+    }
     client.post("/events", BODY).await.expect(202);
     receiver.wait_for(1, Duration::from_secs(10)).await;
     let mut stream = client.watch("", None).await.unwrap();
@@ -89,13 +95,18 @@ async fn a_long_transaction_on_sqlite_makes_the_worker_wait_and_not_fail() {
     sqlx::query("CREATE TABLE orders (number INTEGER PRIMARY KEY)").execute(&pool).await.unwrap();
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     sqlx::query("INSERT INTO orders VALUES (1)").execute(&mut *tx).await.unwrap();
-    let event = Event::new("command.completed").json(&serde_json::json!({ "number": 1 })).unwrap();
-    let published = webhooks.publisher().publish_in(&mut tx, event).await.unwrap();
+    let event = |event_type: &str| Event::new(event_type).json(&json!({ "number": 1 })).unwrap();
+    let published = webhooks.publisher().publish_in(&mut tx, event("command.completed")).await.unwrap();
+    let unanswered = webhooks.publisher().publish_in(&mut tx, event("command.failed")).await.unwrap();
     tokio::time::sleep(open_for()).await;
     // Reads go on while the transaction is open.
     assert_eq!(client.get("/events").await["data"].as_array().unwrap().len(), 1);
     tx.commit().await.unwrap();
-    expect_soon(&receiver, &mut stream, &published.id.to_string(), Instant::now()).await;
+    let committed = Instant::now();
+    expect_soon(&receiver, &mut stream, &published.id.to_string(), committed).await;
+    stream.until(|delivery| delivery["event_id"] == unanswered.id.to_string()).await;
+    let took = committed.elapsed();
+    assert!(took < SOON + Duration::from_secs(1), "reported after {took:?}");
 
     assert!(!webhooks.failed().is_cancelled());
     client.post("/events", BODY).await.expect(202);

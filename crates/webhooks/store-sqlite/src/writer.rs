@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{self, DbError};
 
+mod added;
 mod checkpoint;
 mod group;
 mod log;

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc};
 
+use super::added::Added;
 use super::checkpoint::Checkpoints;
 use super::group::{Closing, Group};
 use super::time::{CHECK_INTERVAL, Time};
@@ -39,6 +40,7 @@ pub(super) async fn run(
     let checkpoints = Checkpoints::start(checkpoints);
     let mut conn = Some(conn);
     let mut time = Time::new(clock);
+    let mut added = Added::default();
     let mut failing = false;
     loop {
         let wait = if time.is_busy() { Duration::ZERO } else { CHECK_INTERVAL };
@@ -67,13 +69,14 @@ pub(super) async fn run(
             // The connection stays: a new one would open the files that have replaced the database.
             (Err(unwritable), _) => Err(sqlx::Error::Io(std::io::Error::other(unwritable))),
             (Ok(()), Some(group)) if !group.is_empty() => {
-                let written = write(&mut conn, &options, group, &begun, &mut time, &mut answers).await;
+                let written =
+                    write(&mut conn, &options, group, &begun, (&mut time, &mut added), &mut answers).await;
                 if written.is_ok() {
                     checkpoints.request();
                 }
                 written
             }
-            _ => look(&mut conn, &mut time).await,
+            _ => look(&mut conn, &begun, &mut time, &mut added).await,
         };
         begun.clear();
         log.look();
@@ -127,7 +130,7 @@ async fn write(
     options: &SqliteConnectOptions,
     group: Group,
     begun: &Begun,
-    time: &mut Time,
+    (time, added): (&mut Time, &mut Added),
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
     let conn = match conn {
@@ -136,15 +139,23 @@ async fn write(
     };
     time.follow(conn).await?;
     begun.set(time.now());
+    added.surface(conn, time.now()).await?;
     group.commit(conn, time.now(), answers).await
 }
 
-/// Checks the clock while nothing is written.
-async fn look(conn: &mut Option<SqliteConnection>, time: &mut Time) -> Result<(), sqlx::Error> {
-    match conn {
-        Some(conn) => time.follow(conn).await,
-        None => Ok(()),
-    }
+/// Checks the clock and other connections' commits while nothing is written.
+async fn look(
+    conn: &mut Option<SqliteConnection>,
+    begun: &Begun,
+    time: &mut Time,
+    added: &mut Added,
+) -> Result<(), sqlx::Error> {
+    let Some(conn) = conn else {
+        return Ok(());
+    };
+    time.follow(conn).await?;
+    begun.set(time.now());
+    added.surface(conn, time.now()).await
 }
 
 /// Responds to all callers, and returns whether there is new work.

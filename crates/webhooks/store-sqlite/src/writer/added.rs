@@ -1,0 +1,65 @@
+//! Events that callers have added in transactions of their own, on other connections.
+//!
+//! Such a transaction may be open for long. Its deliveries are then older than what the feed has read when they become
+//! visible, so they are recorded for the feed as if they were reopened.
+
+use std::time::Duration;
+
+use rdev_webhooks_domain::{EventId, Timestamp};
+use sqlx::SqliteConnection;
+use tokio::time::Instant;
+
+use crate::rows::micros;
+
+/// The interval between two looks while there are writes.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// The age of an event that the feed may have missed. The feed looks back further than this.
+const LATE: Duration = Duration::from_secs(1);
+
+/// What the writer has seen of other connections' commits.
+#[derive(Default)]
+pub(super) struct Added {
+    looked_at: Option<Instant>,
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    /// Changes when another connection has committed.
+    version: i64,
+    /// The row of the newest event.
+    newest: i64,
+}
+
+impl Added {
+    /// Records the late deliveries that other connections have committed since the last look. `now` is the time of the
+    /// current write.
+    pub(super) async fn surface(
+        &mut self,
+        conn: &mut SqliteConnection,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        if self.looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK_INTERVAL) {
+            return Ok(());
+        }
+        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *conn).await?;
+        let newest = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM webhooks_events");
+        let newest = newest.fetch_one(&mut *conn).await?;
+        if let Some(seen) = self.seen.as_ref().filter(|seen| seen.version != version) {
+            let bound = EventId::floor(now - LATE);
+            sqlx::query(
+                "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
+                 SELECT ?1, d.id FROM webhooks_events AS e
+                 JOIN webhooks_deliveries AS d ON d.event_id = e.id
+                 WHERE e.rowid > ?2 AND e.id < ?3",
+            )
+            .bind(micros(now))
+            .bind(seen.newest)
+            .bind(bound.as_uuid().as_bytes().as_slice())
+            .execute(conn)
+            .await?;
+        }
+        self.seen = Some(Seen { version, newest });
+        self.looked_at = Some(Instant::now());
+        Ok(())
+    }
+}
