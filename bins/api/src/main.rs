@@ -112,8 +112,7 @@ async fn serve(options: ServeArgs, required: Required) -> Result<(), Box<dyn Err
     let Some((system, listener)) = process::open(builder, listener, &metrics, &shutdown).await? else {
         return Ok(());
     };
-    let router =
-        system.router(ApiOptions { metrics: Some(process::source(&metrics)), ..ApiOptions::new(api_key) });
+    let router = system.router(ApiOptions::new(api_key).with_metrics(process::source(&metrics)));
     let address = listener.local_addr()?;
     started.log(&system, address).await;
     cli::print(std::io::stdout(), format!("rdev-webhooks-api listens on http://{address}\n"));

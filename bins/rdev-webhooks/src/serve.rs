@@ -92,8 +92,7 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
         return Ok(());
     };
     options.worker.start(&system);
-    let router =
-        system.router(ApiOptions { metrics: Some(process::source(&metrics)), ..ApiOptions::new(keys.api) });
+    let router = system.router(ApiOptions::new(keys.api).with_metrics(process::source(&metrics)));
     started.log(&system, address).await;
     // Output that a program collects must not contain a key.
     let is_read_by_people = std::io::stdout().is_terminal();

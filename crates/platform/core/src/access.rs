@@ -85,6 +85,19 @@ pub struct Access {
 }
 
 impl Access {
+    /// Returns the access of a caller with these scopes that sees everything.
+    #[must_use]
+    pub fn new(scopes: impl IntoIterator<Item = Scope>) -> Self {
+        Self { scopes: scopes.into_iter().collect(), projects: None }
+    }
+
+    /// Restricts the caller to these projects.
+    #[must_use]
+    pub fn with_projects(mut self, projects: impl IntoIterator<Item = ProjectName>) -> Self {
+        self.projects = Some(projects.into_iter().collect());
+        self
+    }
+
     /// Returns the access of the service itself, which sees everything. It has no scopes: only requests need
     /// them.
     #[must_use]
@@ -96,7 +109,7 @@ impl Access {
     /// Returns the access of an administrator: to everything.
     #[must_use]
     pub fn administrator() -> Self {
-        Self { scopes: BTreeSet::from([Scope::ADMIN]), projects: None }
+        Self::new([Scope::ADMIN])
     }
 
     /// Returns whether the caller may perform an operation that requires `needed`.

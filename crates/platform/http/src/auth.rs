@@ -1,15 +1,18 @@
-//! Authentication by the administrator key or by an API key that was created through the API, and the scopes
-//! that routes require.
+//! Authentication by the administrator key or by an API key that was created through the API, or by a hook; and
+//! the scopes that routes require.
+
+mod hook;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::MethodRouter;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use rdev_access::{ApiKeyHash, ApiKeySecret, ApiKeySecretError, ApiKeys, AuthenticationError, Idempotency};
 use rdev_core::{Access, ApiKeyId, Scope};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,20 +22,36 @@ use crate::idempotency::{self, Once};
 use crate::limits::{Limits, Turn};
 use crate::{Caller, Holder, Problem, ProblemCode, fallback};
 
+pub use hook::{Authorized, Hook, Refusal};
+
 /// Authenticates the callers of guarded routes.
 pub struct Gate {
-    /// Hash of the administrator key. Comparing hashes takes the same time for any input of any length.
-    administrator: ApiKeyHash,
-    access: Arc<Access>,
-    /// The access of a caller without a key, on routes that need none.
-    anonymous: Arc<Access>,
-    api_keys: ApiKeys,
+    authorization: Authorization,
     idempotency: Idempotency,
     limits: Arc<Limits>,
 }
 
+/// How callers are admitted.
+enum Authorization {
+    Keys(Box<Keys>),
+    Hook(Hook),
+}
+
+/// The keys that are admitted.
+struct Keys {
+    /// Hash of the administrator key; `None` if the key is too short to be one. Comparing hashes takes the same
+    /// time for any input of any length.
+    administrator: Option<ApiKeyHash>,
+    access: Arc<Access>,
+    api_keys: ApiKeys,
+}
+
+/// The length of the shortest administrator key.
+const MIN_ADMINISTRATOR_KEY: usize = 32;
+
 impl Gate {
-    /// Creates a gate that admits the administrator key and the API keys. All callers share `limits`.
+    /// Creates a gate that admits the administrator key and the API keys. All callers share `limits`. An
+    /// administrator key of less than 32 characters is not admitted.
     #[must_use]
     pub fn new(
         administrator: &SecretString,
@@ -40,18 +59,23 @@ impl Gate {
         idempotency: Idempotency,
         limits: Arc<Limits>,
     ) -> Self {
-        Self {
-            administrator: ApiKeyHash::of(administrator.expose_secret().as_bytes()),
-            access: Arc::new(Access::administrator()),
-            anonymous: Arc::new(Access::everything().clone()),
-            api_keys,
-            idempotency,
-            limits,
+        let text = administrator.expose_secret();
+        if text.len() < MIN_ADMINISTRATOR_KEY {
+            tracing::error!("administrator key refused: it has less than {MIN_ADMINISTRATOR_KEY} characters");
         }
+        let administrator = (text.len() >= MIN_ADMINISTRATOR_KEY).then(|| ApiKeyHash::of(text.as_bytes()));
+        let keys = Keys { administrator, access: Arc::new(Access::administrator()), api_keys };
+        Self { authorization: Authorization::Keys(Box::new(keys)), idempotency, limits }
     }
 
-    /// Authenticates each request to these routes before any of its body is read. A request without a valid
-    /// key gets 401.
+    /// Creates a gate that admits the callers that `hook` authorizes.
+    #[must_use]
+    pub fn authorized_by(hook: Hook, idempotency: Idempotency, limits: Arc<Limits>) -> Self {
+        Self { authorization: Authorization::Hook(hook), idempotency, limits }
+    }
+
+    /// Authenticates each request to these routes before any of its body is read. A request that is not admitted
+    /// gets 401, or the refusal of the hook.
     pub fn guard<S: Clone + Send + Sync + 'static>(self: &Arc<Self>, routes: Router<S>) -> Router<S> {
         routes
             .method_not_allowed_fallback(fallback::method_not_allowed)
@@ -66,19 +90,29 @@ impl Gate {
             .route_layer(from_fn_with_state(Arc::clone(self), recognize))
     }
 
-    fn caller(&self, key: Option<ApiKeyId>, access: &Arc<Access>) -> Caller {
-        Caller { key, holder: Holder::of(key), access: Arc::clone(access), limits: Arc::clone(&self.limits) }
-    }
-
     fn anonymous(&self) -> Caller {
-        Caller { holder: Holder::Anybody, ..self.caller(None, &self.anonymous) }
+        let (access, limits) = (Arc::new(Access::everything().clone()), Arc::clone(&self.limits));
+        Caller { key: None, holder: Holder::Anybody, access, limits }
     }
 
-    async fn check(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+    async fn check(&self, parts: &Parts) -> Result<Caller, Problem> {
+        let (key, access) = match &self.authorization {
+            Authorization::Keys(keys) => keys.check(&parts.headers).await?,
+            Authorization::Hook(hook) => {
+                let Authorized { caller, access } = hook.call(parts).await?;
+                (Some(caller), access)
+            }
+        };
+        Ok(Caller { key, holder: Holder::of(key), access, limits: Arc::clone(&self.limits) })
+    }
+}
+
+impl Keys {
+    async fn check(&self, headers: &HeaderMap) -> Result<(Option<ApiKeyId>, Arc<Access>), Problem> {
         let text = bearer(headers)?;
         let hash = ApiKeyHash::of(text);
-        if hash == self.administrator {
-            return Ok(self.caller(None, &self.access));
+        if self.administrator == Some(hash) {
+            return Ok((None, Arc::clone(&self.access)));
         }
         ApiKeySecret::check(text).map_err(|error| match error {
             ApiKeySecretError::Form => refusal(
@@ -91,7 +125,7 @@ impl Gate {
             ),
         })?;
         match self.api_keys.authenticate(&hash).await {
-            Ok(key) => Ok(self.caller(Some(key.id), &key.access)),
+            Ok(key) => Ok((Some(key.id), Arc::clone(&key.access))),
             Err(AuthenticationError::Unknown) => {
                 Err(refusal("The API key does not exist or was deleted.", UNKNOWN))
             }
@@ -99,6 +133,35 @@ impl Gate {
             Err(AuthenticationError::Store(error)) => Err(error.into()),
             Err(other) => Err(Problem::internal().caused_by(other)),
         }
+    }
+}
+
+/// The admission of a request whose response lasts, to be checked again meanwhile.
+pub struct Admission {
+    gate: Arc<Gate>,
+    parts: Parts,
+    access: Arc<Access>,
+}
+
+impl Admission {
+    /// Returns whether the caller would be admitted again with the same rights, as far as is known.
+    pub async fn holds(&self) -> bool {
+        match self.gate.check(&self.parts).await {
+            Ok(caller) => caller.access == self.access,
+            Err(refusal) => {
+                !matches!(refusal.code().status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Admission {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Caller { access, .. } = Caller::from_request_parts(parts, state).await?;
+        let gate: Arc<Gate> = parts.extensions.get().cloned().ok_or_else(Problem::internal)?;
+        Ok(Self { gate, parts: parts.clone(), access })
     }
 }
 
@@ -112,18 +175,22 @@ const EXPIRED: HeaderValue =
 
 async fn authenticate(
     State(gate): State<Arc<Gate>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    match gate.check(request.headers()).await {
+    let (parts, body) = request.into_parts();
+    let checked = gate.check(&parts).await;
+    let mut request = Request::from_parts(parts, body);
+    match checked {
         Ok(caller) => {
-            if let Some(id) = caller.key {
+            if let (Some(id), Authorization::Keys(_)) = (caller.key, &gate.authorization) {
                 tracing::Span::current().record("api_key", tracing::field::display(id));
             }
             if idempotency::concerns(request.method(), request.headers()) {
                 request.extensions_mut().insert(Once(gate.idempotency.clone()));
             }
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(gate);
             Ok(next.run(request).await)
         }
         Err(refusal) => {
@@ -133,14 +200,13 @@ async fn authenticate(
     }
 }
 
-async fn recognize(
-    State(gate): State<Arc<Gate>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let caller = match gate.check(request.headers()).await {
+async fn recognize(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let checked = gate.check(&parts).await;
+    let mut request = Request::from_parts(parts, body);
+    let caller = match checked {
         Ok(caller) => caller,
-        Err(refusal) if refusal.code() == ProblemCode::UNAUTHENTICATED => gate.anonymous(),
+        Err(refusal) if refusal.code().status() == StatusCode::UNAUTHORIZED => gate.anonymous(),
         Err(failure) => return Err(failure),
     };
     request.extensions_mut().insert(caller);
@@ -169,8 +235,13 @@ async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     if let Some(scope) = scope.filter(|scope| !caller.access.allows(scope)) {
+        let gate: Option<&Arc<Gate>> = request.extensions().get();
+        let who = match gate.map(|gate| &gate.authorization) {
+            Some(Authorization::Hook(_)) => "caller",
+            _ => "API key",
+        };
+        let detail = format!("The {who} lacks the scope {scope}, which this request requires.");
         linger(request);
-        let detail = format!("The API key lacks the scope {scope}, which this request requires.");
         return Err(Problem::new(ProblemCode::FORBIDDEN, detail));
     }
     let mut response = match request.extensions_mut().remove::<Once>() {
@@ -180,12 +251,6 @@ async fn admit(
     // The read permit is released only once the response has reserved its memory.
     let _turn = response.extensions_mut().remove::<Turn>();
     caller.limits.hold(caller.holder(), response).await
-}
-
-/// Returns the hash of the key that an admitted request presented, so that its validity can be checked again.
-#[must_use]
-pub fn presented(headers: &HeaderMap) -> Option<ApiKeyHash> {
-    bearer(headers).ok().map(ApiKeyHash::of)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&[u8], Problem> {

@@ -10,6 +10,7 @@
 mod answer;
 mod api_keys;
 mod auth;
+mod authorization;
 mod bad_requests;
 mod batches;
 mod circuits;

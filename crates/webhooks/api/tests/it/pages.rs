@@ -96,4 +96,16 @@ async fn a_nested_router_links_to_its_own_path() {
     scene.get("/api/v1/nonsense").await.expect(404);
     let described = scene.get("/api/v1/openapi.json").await.expect(200).json();
     assert_eq!(described["servers"][0]["url"], "/api/v1");
+
+    // Below itself, and below a path with a parameter.
+    let inner = axum::Router::new().nest("/hooks", scene.router);
+    scene.router = axum::Router::new().nest("/shops/{shop}", inner);
+    let base = "/shops/tea%20%26%20more/hooks/api/v1";
+    let made = scene.post(&format!("{base}/webhooks"), WEBHOOK).await.expect(201);
+    scene.get(made.header("location")).await.expect(200);
+    let described = scene.get(&format!("{base}/openapi.json")).await.expect(200).json();
+    assert_eq!(described["servers"][0]["url"], base);
+    // The page's link is relative to the page.
+    let page = scene.get(&format!("{base}/docs")).await.expect(200);
+    assert!(page.text().contains(r#"<a href="openapi.json">"#));
 }

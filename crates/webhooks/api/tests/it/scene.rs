@@ -84,17 +84,23 @@ impl Scene {
 
     /// Creates a scene with some services replaced by others over the same store.
     pub(crate) fn with_store(change: impl FnOnce(&mut Services, Arc<MemoryStore>, Ambient)) -> Self {
-        Self::made(|store| store, change)
+        Self::made(|store| store, change, options())
+    }
+
+    /// Creates a scene whose callers are admitted by other options than [`KEY`].
+    pub(crate) fn with_options(options: ApiOptions) -> Self {
+        Self::made(|store| store, |_, _, _| {}, options)
     }
 
     /// Creates a scene whose webhooks are in the repository that `wrap` returns.
     pub(crate) fn over(wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>) -> Self {
-        Self::made(wrap, |_, _, _| {})
+        Self::made(wrap, |_, _, _| {}, options())
     }
 
     fn made(
         wrap: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn WebhookRepository>,
         change: impl FnOnce(&mut Services, Arc<MemoryStore>, Ambient),
+        options: ApiOptions,
     ) -> Self {
         crate::logging::install();
         let clock = Arc::new(ManualClock::default());
@@ -134,8 +140,6 @@ impl Scene {
             outages: rdev_app::Outages::default(),
         };
         change(&mut services, store.clone(), ambient);
-        let options =
-            ApiOptions { metrics: Some(Arc::new(|| "scenes 1\n".to_owned())), ..ApiOptions::new(KEY.into()) };
         let router = router(services, entropy.clone(), options);
         Self { router, store, clock, entropy, drain }
     }
@@ -240,6 +244,10 @@ impl Scene {
         let types = store.all().await.unwrap();
         format!("{webhooks:?} {hidden:?} {events:?} {deliveries:?} {types:?}")
     }
+}
+
+fn options() -> ApiOptions {
+    ApiOptions::new(KEY.into()).with_metrics(Arc::new(|| "scenes 1\n".to_owned()))
 }
 
 /// Returns a request, and the part of its body that is read.

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use rdev_access::{ApiKeyHash, ApiKeys, AuthenticationError};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_app::feed::{FeedBatch, Subscription, WatchError};
 use rdev_webhooks_domain::feed::Watched;
@@ -22,8 +21,9 @@ use tokio::time::Instant;
 use crate::keys::FeedCursor;
 use crate::routes::deliveries::filter::{Filters, Receiver};
 use crate::views::DeliveryView;
+use rdev_http::auth::Admission;
 use rdev_http::query::Query;
-use rdev_http::{Caller, Problem, ProblemCode, auth, page};
+use rdev_http::{Caller, Problem, ProblemCode, page};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const LAST_EVENT_ID: &str = "Last-Event-ID";
@@ -32,8 +32,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Maximum silence of a stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often a client's key is checked again.
-const CHECK_KEY: Duration = Duration::from_secs(5);
+/// How often a client's admission is checked again.
+const CHECK_ADMISSION: Duration = Duration::from_secs(5);
 /// The start of every stream: how many milliseconds a client waits before it reconnects.
 const HELLO: &str = "retry: 1000\n\n";
 
@@ -60,6 +60,7 @@ const HELLO: &str = "retry: 1000\n\n";
 pub(crate) async fn stream(
     State(services): State<Services>,
     caller: Caller,
+    admission: Admission,
     headers: HeaderMap,
     Query((filters, Receiver { webhook })): Query<(Filters, Receiver)>,
 ) -> Result<Response, Problem> {
@@ -67,12 +68,11 @@ pub(crate) async fn stream(
     let since = last_event_id(&headers)?;
     let subscription = services.feed.watch(caller.key, since).await.map_err(refusal)?;
     // The administrator key is valid as long as this process runs.
-    let key = caller.key.and_then(|_| auth::presented(&headers));
-    let key = key.map(|hash| Key { hash, api_keys: services.api_keys, checked_at: Instant::now() });
+    let admission = caller.key.map(|_| Checked { admission, checked_at: Instant::now() });
     let watcher = Watcher {
         subscription,
         caller,
-        key,
+        admission,
         filter,
         cursor: since,
         silent_since: Instant::now(),
@@ -111,22 +111,20 @@ fn refusal(error: WatchError) -> Problem {
     Problem::new(ProblemCode::UNAVAILABLE, detail)
 }
 
-/// An API key that is checked repeatedly.
-struct Key {
-    hash: ApiKeyHash,
-    api_keys: ApiKeys,
+/// An admission that is checked repeatedly.
+struct Checked {
+    admission: Admission,
     checked_at: Instant,
 }
 
-impl Key {
-    /// Returns whether the key has neither expired nor been deleted, as far as is known.
+impl Checked {
+    /// Returns whether the client is still admitted, as far as is known.
     async fn holds(&mut self) -> bool {
-        if self.checked_at.elapsed() < CHECK_KEY {
+        if self.checked_at.elapsed() < CHECK_ADMISSION {
             return true;
         }
         self.checked_at = Instant::now();
-        let refused = self.api_keys.authenticate(&self.hash).await.err();
-        !matches!(refused, Some(AuthenticationError::Unknown | AuthenticationError::Expired))
+        self.admission.holds().await
     }
 }
 
@@ -134,7 +132,7 @@ impl Key {
 struct Watcher {
     subscription: Subscription,
     caller: Caller,
-    key: Option<Key>,
+    admission: Option<Checked>,
     filter: DeliveryFilter,
     /// Everything that changed before this moment has been sent.
     cursor: Option<Timestamp>,
@@ -151,10 +149,13 @@ impl Watcher {
         }
         loop {
             let speak_at = self.silent_since + KEEP_ALIVE;
-            let wake_at = self.key.as_ref().map_or(speak_at, |key| speak_at.min(key.checked_at + CHECK_KEY));
+            let wake_at = self
+                .admission
+                .as_ref()
+                .map_or(speak_at, |checked| speak_at.min(checked.checked_at + CHECK_ADMISSION));
             let next = tokio::time::timeout_at(wake_at, self.subscription.next()).await;
-            if let Some(key) = &mut self.key
-                && !key.holds().await
+            if let Some(checked) = &mut self.admission
+                && !checked.holds().await
             {
                 return None;
             }
