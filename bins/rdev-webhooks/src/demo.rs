@@ -47,7 +47,7 @@ async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let ambient = Ambient::system();
     let keyring = Keyring::new(EncryptionKey::generate(ambient.entropy.bytes()));
-    let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+    let database = Database::sqlite(folder.path().join("rdev.db"));
     let system = RdevWebhooks::builder(database, keyring)
         .destinations(DestinationPolicy::new(vec!["127.0.0.0/8".parse()?]))
         .open()
@@ -103,7 +103,7 @@ fn account(number: u32, after: Duration, request: &Seen) -> String {
 /// Waits until the attempt is recorded, and describes the next step.
 async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Result<String, Box<dyn Error>> {
     loop {
-        let found = system.services().history.get(Access::everything(), id).await?;
+        let found = system.history().get(Access::everything(), id).await?;
         let record = found.ok_or("the delivery was not found")?;
         match record.delivery.state {
             DeliveryState::Pending { .. } | DeliveryState::InFlight { .. } => {
@@ -121,7 +121,7 @@ async fn waiting(system: &RdevWebhooks, ambient: &Ambient, id: DeliveryId) -> Re
 async fn tell_history(system: &RdevWebhooks, id: DeliveryId) -> Result<(), Box<dyn Error>> {
     say("The recorded history:");
     let page = PageRequest { limit: 10, before: None };
-    for attempt in system.services().history.attempts(id, page).await?.items.iter().rev() {
+    for attempt in system.history().attempts(id, page).await?.items.iter().rev() {
         let result = match &attempt.outcome.failure {
             None => "delivered".to_owned(),
             Some(failure) => failure.detail.clone(),

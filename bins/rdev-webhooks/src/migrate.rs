@@ -16,7 +16,7 @@ pub(crate) fn run(options: MigrateArgs) -> ExitCode {
     let database = match options.place.database_url.value() {
         Some(database) => database,
         None => match DataDir::open(&options.place.data_dir) {
-            Ok(data_dir) => Database::Sqlite { path: data_dir.database() },
+            Ok(data_dir) => Database::sqlite(data_dir.database()),
             Err(message) => return cli::fail(message),
         },
     };

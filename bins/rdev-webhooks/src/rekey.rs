@@ -27,20 +27,18 @@ pub(crate) fn run(options: RekeyArgs) -> ExitCode {
 fn find(options: RekeyArgs) -> Result<(Database, Keyring), String> {
     let (database, keyring) = match (options.place.database_url.value(), options.encryption_key.value()) {
         (Some(database), Some(keyring)) => return Ok((database, keyring)),
-        (Some(Database::Postgres { .. }), None) => {
+        (Some(database), None) if database.path().is_none() => {
             return Err("--encryption-key is required for this database".to_owned());
         }
         given => given,
     };
     let data_dir = DataDir::existing(&options.place.data_dir)?;
-    let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
-    let keyring = match (keyring, &database) {
+    let database = database.unwrap_or_else(|| Database::sqlite(data_dir.database()));
+    let keyring = match (keyring, database.path()) {
         (Some(keyring), _) => keyring,
-        (None, Database::Sqlite { path }) if path.exists() => {
-            data_dir.encryption_key(&Ambient::system(), Some(path))?.key
-        }
-        (None, Database::Sqlite { path }) => return Err(format!("{} does not exist", path.display())),
-        _ => return Err("--encryption-key is required for this database".to_owned()),
+        (None, Some(path)) if path.exists() => data_dir.encryption_key(&Ambient::system(), Some(path))?.key,
+        (None, Some(path)) => return Err(format!("{} does not exist", path.display())),
+        (None, None) => return Err("--encryption-key is required for this database".to_owned()),
     };
     Ok((database, keyring))
 }

@@ -48,11 +48,11 @@ impl Keys {
             given => given,
         };
         let data_dir = DataDir::open(&options.place.data_dir)?;
-        let database = database.unwrap_or_else(|| Database::Sqlite { path: data_dir.database() });
+        let database = database.unwrap_or_else(|| Database::sqlite(data_dir.database()));
         let encryption = match encryption {
             Some(key) => key,
             None => {
-                let Database::Sqlite { path } = &database else {
+                let Some(path) = database.path() else {
                     return Err("--encryption-key is required for this database".to_owned());
                 };
                 data_dir.encryption_key(ambient, Some(path))?.key

@@ -1,5 +1,6 @@
 //! The event types, and the schemas that the data of their events must match.
 
+mod catalog;
 mod checks;
 mod compiled;
 mod effort;
@@ -11,17 +12,16 @@ mod schema;
 mod snapshot;
 mod validate;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{EventTypeRepository, StoreError};
 use rdev_webhooks_domain::{EventPattern, EventType, Timestamp};
 use tokio::sync::Mutex;
 
-use checks::Checks;
-use compiled::Compiled;
 use snapshot::Snapshot;
 
+pub use catalog::EventTypeCatalog;
 pub use manage::{MAX_EVENT_TYPES, NewEventType, RegistryError};
 pub use refresher::RegistryRefresher;
 pub use schema::{MAX_SCHEMA_LEN, SchemaViolation};
@@ -40,11 +40,9 @@ pub struct EventTypeRegistry {
 struct Inner {
     store: Arc<dyn EventTypeRepository>,
     ambient: Ambient,
-    snapshot: RwLock<Arc<Snapshot>>,
+    catalog: EventTypeCatalog,
     /// Held while the registered types are loaded: one load at a time.
     loading: Mutex<()>,
-    checks: Checks,
-    compiled: Arc<Compiled>,
 }
 
 /// An event type.
@@ -81,14 +79,7 @@ impl EventTypeRegistry {
     /// first [`Self::refresh`] on.
     #[must_use]
     pub fn new(store: Arc<dyn EventTypeRepository>, ambient: Ambient) -> Self {
-        let inner = Inner {
-            store,
-            ambient,
-            snapshot: RwLock::new(Arc::new(Snapshot::built_in())),
-            loading: Mutex::default(),
-            checks: Checks::new(),
-            compiled: Arc::default(),
-        };
+        let inner = Inner { store, ambient, catalog: EventTypeCatalog::default(), loading: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -142,24 +133,20 @@ impl EventTypeRegistry {
         later.take(limit).cloned().collect()
     }
 
+    /// Returns the snapshot against which events are checked; it follows this registry.
+    #[must_use]
+    pub fn catalog(&self) -> &EventTypeCatalog {
+        &self.inner.catalog
+    }
+
     fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.inner.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+        self.inner.catalog.snapshot()
     }
 
     /// Loads the registered types into the snapshot.
     async fn load(&self) -> Result<(), StoreError> {
         let _turn = self.inner.loading.lock().await;
         let registered = self.inner.store.all().await?;
-        let known = self.snapshot();
-        if known.version == Some(registered.version) {
-            return Ok(());
-        }
-        // The comparison of schemas may take a moment if there are many large ones.
-        let comparing = tokio::task::spawn_blocking(move || Snapshot::new(registered, &known));
-        let Ok(next) = comparing.await else {
-            return Err(StoreError::Internal("reading the event types was interrupted".into()));
-        };
-        *self.inner.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-        Ok(())
+        self.inner.catalog.replace(registered).await
     }
 }

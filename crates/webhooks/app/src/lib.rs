@@ -41,8 +41,9 @@ pub use deliveries::Deliveries;
 pub use disabler::WebhookDisabler;
 pub use event_data::{EventData, EventDataError, MAX_DATA_BYTES};
 pub use event_types::{
-    DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry, EventViolation, MAX_EVENT_TYPES,
-    MAX_SCHEMA_LEN, NewEventType, RegistryError, RegistryRefresher, SchemaViolation,
+    DraftViolation, EventTypeCatalog, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry,
+    EventViolation, MAX_EVENT_TYPES, MAX_SCHEMA_LEN, NewEventType, RegistryError, RegistryRefresher,
+    SchemaViolation,
 };
 pub use pruner::Pruner;
 pub use publish::{

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Publishing;
-use crate::{EventTypeRegistry, EventViolation};
+use crate::{EventTypeCatalog, EventTypeRegistry, EventViolation};
 use commits::Call;
 
 pub use commits::PublisherTask;
@@ -228,10 +228,7 @@ impl Publisher {
 
     /// Checks an event as [`Self::publish`] does, and gives it an id and a body. The caller stores it.
     pub async fn prepare(&self, draft: EventDraft) -> Result<NewEvent, PublishError> {
-        let drafts = self.validate(None, vec![draft]).await?;
-        // The check returns each draft.
-        let draft = drafts.into_iter().next().ok_or(PublishError::Stopped)?;
-        Ok(self.event_of(&Producer::default(), draft, Target::Subscribers, Ids::fresh(), 0))
+        self.event_types.catalog().prepare(&self.ambient, draft).await
     }
 
     async fn validate(
@@ -266,18 +263,7 @@ impl Publisher {
         ids: Ids,
         index: usize,
     ) -> NewEvent {
-        let timestamp = draft.timestamp.unwrap_or_else(|| ids.now(&self.ambient).truncated_to_millis());
-        NewEvent {
-            id: ids.id(&self.ambient, "event", index, EventId::from_parts),
-            body: render_body(&draft.event_type, timestamp, &draft.data),
-            key: draft.key,
-            event_type: draft.event_type,
-            project: draft.project,
-            timestamp,
-            traceparent: draft.traceparent,
-            target,
-            producer: producer.access.clone(),
-        }
+        new_event(&self.ambient, producer, draft, target, ids, index)
     }
 
     async fn store_one(&self, event: NewEvent, ids: Ids) -> Result<Published, PublishError> {
@@ -328,5 +314,37 @@ impl Publisher {
         let published = answered.await.map_err(|_| PublishError::Stopped)??;
         // A store answers for each event. A wrong answer is caught here rather than trusted.
         if published.len() == count { Ok(published) } else { Err(PublishError::Stopped) }
+    }
+}
+
+impl EventTypeCatalog {
+    /// Checks an event as [`Publisher::publish`] does, and gives it an id and a body. The caller stores it.
+    pub async fn prepare(&self, ambient: &Ambient, draft: EventDraft) -> Result<NewEvent, PublishError> {
+        let drafts = self.validate(None, vec![draft]).await?;
+        // The check returns each draft.
+        let draft = drafts.into_iter().next().ok_or(PublishError::Stopped)?;
+        Ok(new_event(ambient, &Producer::default(), draft, Target::Subscribers, Ids::fresh(), 0))
+    }
+}
+
+fn new_event(
+    ambient: &Ambient,
+    producer: &Producer,
+    draft: EventDraft,
+    target: Target,
+    ids: Ids,
+    index: usize,
+) -> NewEvent {
+    let timestamp = draft.timestamp.unwrap_or_else(|| ids.now(ambient).truncated_to_millis());
+    NewEvent {
+        id: ids.id(ambient, "event", index, EventId::from_parts),
+        body: render_body(&draft.event_type, timestamp, &draft.data),
+        key: draft.key,
+        event_type: draft.event_type,
+        project: draft.project,
+        timestamp,
+        traceparent: draft.traceparent,
+        target,
+        producer: producer.access.clone(),
     }
 }

@@ -17,6 +17,7 @@ mod dispatcher;
 mod event_repository;
 mod event_type_repository;
 mod replay_repository;
+mod schema;
 mod statistics_repository;
 mod webhook_repository;
 
@@ -28,5 +29,6 @@ pub use event_repository::EventRepository;
 pub use event_type_repository::{EventTypeRepository, Registered, RemovedType};
 pub use rdev_core::{Clock, Entropy, PublicCause, StoreError};
 pub use replay_repository::{ReplayBegun, ReplayCancelled, ReplayRepository};
+pub use schema::{Migration, SchemaState};
 pub use statistics_repository::StatisticsRepository;
 pub use webhook_repository::{Rotated, Updated, WebhookRepository};

@@ -132,15 +132,14 @@ impl WorkerArgs {
     #[must_use]
     pub fn to_options(&self) -> WorkerOptions {
         let default = WorkerOptions::default();
-        WorkerOptions {
-            workers: self.workers.get(),
-            max_in_flight: self.max_in_flight.get(),
-            max_in_flight_per_webhook: self.max_in_flight_per_webhook.get(),
-            delivery_timeout: self.delivery_timeout,
-            // Each parked attempt holds a connection, and connections use half of the descriptors.
-            max_parked: default.max_parked.min(max_open_files() / 4),
-            ..default
-        }
+        // Each parked attempt holds a connection, and connections use half of the descriptors.
+        let max_parked = default.max_parked.min(max_open_files() / 4);
+        default
+            .with_workers(self.workers.get())
+            .with_max_in_flight(self.max_in_flight.get())
+            .with_max_in_flight_per_webhook(self.max_in_flight_per_webhook.get())
+            .with_delivery_timeout(self.delivery_timeout)
+            .with_max_parked(max_parked)
     }
 }
 

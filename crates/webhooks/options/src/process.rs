@@ -14,7 +14,7 @@ use rdev_process::{Metrics, Shutdown, cli};
 use rdev_webhooks::domain::Cidr;
 use rdev_webhooks::http_api::{MetricsSource, Router, ServeOptions, serve, waiting_router};
 use rdev_webhooks::keyring::Keyring;
-use rdev_webhooks::{Ambient, Builder, Database, OpenError, RdevWebhooks};
+use rdev_webhooks::{Ambient, Builder, Database, DatabaseKind, OpenError, RdevWebhooks};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ pub fn exit_code(ended: Result<(), Box<dyn Error>>) -> ExitCode {
 
 /// Warns if the database allows only this process, so that no other does the work named by `missing`.
 pub fn warn_if_alone(database: &Database, missing: &str) {
-    if matches!(database, Database::Sqlite { .. }) {
+    if database.kind() == DatabaseKind::Sqlite {
         tracing::warn!(
             consequence = missing,
             "only one process can use an SQLite database; run `rdev-webhooks serve` for the API and the worker"
@@ -63,7 +63,7 @@ impl Started {
     pub fn new(program: &'static str, database: &Database, keyring: &Keyring, allowed: &[Cidr]) -> Self {
         Self {
             program,
-            database: database.kind(),
+            database: database.kind().as_str(),
             encryption_keys: listed(keyring.key_ids()),
             allowed_destinations: listed(allowed),
         }
@@ -283,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_whose_system_has_failed_stops_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+        let database = Database::sqlite(folder.path().join("rdev.db"));
         let keyring = Keyring::new(EncryptionKey::generate(Ambient::system().entropy.bytes()));
         let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), "--bind").await.unwrap();

@@ -14,28 +14,31 @@ use rdev_webhooks_domain::DestinationPolicy;
 use rdev_webhooks_domain::ports::Dispatcher;
 
 use crate::store::Store;
+#[cfg(feature = "worker")]
 use crate::system::Upkeep;
-use crate::{Database, OpenError, RdevWebhooks};
+use crate::{Database, DatabaseError, OpenError, RdevWebhooks};
 
 /// Builds a [`RdevWebhooks`]; see [`RdevWebhooks::builder`].
 #[derive(Clone)]
 pub struct Builder {
-    database: Database,
+    database: Result<Database, DatabaseError>,
     keyring: Keyring,
     ambient: Ambient,
     dispatch: DispatchOptions,
     retention: Duration,
+    #[cfg(feature = "worker")]
     disable_after: Duration,
 }
 
 impl Builder {
-    pub(crate) fn new(database: Database, keyring: Keyring) -> Self {
+    pub(crate) fn new(database: Result<Database, DatabaseError>, keyring: Keyring) -> Self {
         Self {
             database,
             keyring,
             ambient: Ambient::system(),
             dispatch: DispatchOptions::default(),
             retention: Duration::from_secs(30 * 24 * 60 * 60),
+            #[cfg(feature = "worker")]
             disable_after: Duration::from_secs(5 * 24 * 60 * 60),
         }
     }
@@ -70,6 +73,7 @@ impl Builder {
     }
 
     /// Sets how long all attempts of a webhook may fail before the webhook is disabled; by default 5 days.
+    #[cfg(feature = "worker")]
     #[must_use]
     pub fn disable_after(mut self, failing: Duration) -> Self {
         self.disable_after = failing;
@@ -83,7 +87,8 @@ impl Builder {
         self
     }
 
-    /// Opens the database, and migrates the schema of an embedded one. Needs a tokio runtime.
+    /// Opens the database, and migrates the schema of an embedded one; that of Postgres must be current. Needs a
+    /// tokio runtime.
     ///
     /// # Errors
     ///
@@ -93,7 +98,8 @@ impl Builder {
             HttpDispatcher::new(self.dispatch).map_err(|error| OpenError::Dispatcher(error.into()))?;
         let dispatcher: Arc<dyn Dispatcher> = Arc::new(dispatcher);
         let store =
-            Store::open(self.database, self.keyring, Arc::clone(&self.ambient.clock), self.retention).await?;
+            Store::open(self.database?, self.keyring, Arc::clone(&self.ambient.clock), self.retention)
+                .await?;
 
         let clock = store.clock(self.ambient.clock);
         let ambient = Ambient { clock, entropy: self.ambient.entropy };
@@ -138,6 +144,7 @@ impl Builder {
             heartbeat: Heartbeat::default(),
             outages: outages.clone(),
         };
+        #[cfg(feature = "worker")]
         let upkeep = Upkeep { retention: self.retention, disable_after: self.disable_after };
         let tasks = (
             publishing,
@@ -145,6 +152,15 @@ impl Builder {
             counting.with_outages(outages.clone()),
             watching.with_outages(outages),
         );
-        Ok(RdevWebhooks::start(store, services, tasks, dispatcher, ambient, upkeep))
+        Ok(RdevWebhooks::start(
+            store,
+            services,
+            tasks,
+            #[cfg(feature = "worker")]
+            dispatcher,
+            ambient,
+            #[cfg(feature = "worker")]
+            upkeep,
+        ))
     }
 }

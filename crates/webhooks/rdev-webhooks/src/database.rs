@@ -1,36 +1,49 @@
-//! The choice of the database by its URL.
+//! The choice of the database, by a URL or a pool.
 
+use std::convert::Infallible;
 use std::fmt;
 #[cfg(feature = "sqlite")]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 #[cfg(feature = "postgres")]
-use secrecy::SecretString;
-#[cfg(feature = "postgres")]
+use rdev_webhooks_store_postgres::Address;
+#[cfg(feature = "sqlite")]
 use sqlx::ConnectOptions;
 
 /// A database for webhooks, events and deliveries.
+///
+/// Made from a URL, `postgres://user:password@host:port/database` with libpq's parameters after a `?`, or
+/// `sqlite://PATH`; or from a pool of `sqlx`, of which only the options of its connections are used. `sqlite://rdev.db`
+/// is relative to the working directory, `sqlite:///var/lib/rdev.db` is absolute. Functions that take a database take
+/// any of these.
+///
+/// A Postgres database is for any number of processes, and [`migrate`](crate::migrate) prepares it. A file of SQLite
+/// is open in one system at a time, which creates and migrates it.
 #[derive(Clone)]
-#[non_exhaustive]
-pub enum Database {
-    /// `postgres://user:password@host:port/database`, with libpq's parameters after a `?`: for any number of
-    /// processes. [`migrate`](crate::migrate) prepares it.
+pub struct Database(pub(crate) Location);
+
+#[derive(Clone)]
+pub(crate) enum Location {
     #[cfg(feature = "postgres")]
-    Postgres {
-        /// The URL, which may contain a password.
-        url: SecretString,
-    },
-    /// `sqlite://PATH`, a file that only one process at a time has open. It is created if it does not exist.
-    /// `sqlite://rdev.db` is relative to the working directory, `sqlite:///var/lib/rdev.db` is absolute.
+    Postgres(Address),
     #[cfg(feature = "sqlite")]
-    Sqlite {
-        /// The path of the file.
-        path: PathBuf,
-    },
+    Sqlite(PathBuf),
 }
 
-/// The reason why a text is not the URL of a database.
+/// The kind of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatabaseKind {
+    /// A database server.
+    #[cfg(feature = "postgres")]
+    Postgres,
+    /// A file.
+    #[cfg(feature = "sqlite")]
+    Sqlite,
+}
+
+/// The reason why a URL or a pool is not of a database that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseError {
@@ -40,6 +53,23 @@ pub enum DatabaseError {
     /// There is no path after the scheme.
     #[error("must have a path after sqlite://, like sqlite:///var/lib/rdev/rdev.db")]
     Path,
+    /// The pool is of a database in memory, which no other connection reaches.
+    #[error("must be of a file, not of a database in memory")]
+    InMemory,
+}
+
+/// Returns the database of a URL, a pool or the like.
+pub(crate) fn database_of<D>(database: D) -> Result<Database, DatabaseError>
+where
+    D: TryInto<Database, Error: Into<DatabaseError>>,
+{
+    database.try_into().map_err(Into::into)
+}
+
+impl From<Infallible> for DatabaseError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 impl FromStr for Database {
@@ -52,13 +82,37 @@ impl FromStr for Database {
             if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) {
                 return Err(DatabaseError::Path);
             }
-            return Ok(Self::Sqlite { path: path.into() });
+            return Ok(Self::sqlite(path));
         }
         #[cfg(feature = "postgres")]
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres { url: url.into() });
+            return Ok(Self(Location::Postgres(url.into())));
         }
         Err(DatabaseError::Scheme)
+    }
+}
+
+impl TryFrom<&str> for Database {
+    type Error = DatabaseError;
+
+    fn try_from(url: &str) -> Result<Self, DatabaseError> {
+        url.parse()
+    }
+}
+
+impl TryFrom<String> for Database {
+    type Error = DatabaseError;
+
+    fn try_from(url: String) -> Result<Self, DatabaseError> {
+        url.parse()
+    }
+}
+
+impl TryFrom<&String> for Database {
+    type Error = DatabaseError;
+
+    fn try_from(url: &String) -> Result<Self, DatabaseError> {
+        url.parse()
     }
 }
 
@@ -68,12 +122,10 @@ impl From<&Self> for Database {
     }
 }
 
-/// The database of a pool. Of the pool itself only the options of its connections are used: the system opens
-/// connections of its own, with settings of its own.
 #[cfg(feature = "postgres")]
 impl From<&sqlx::PgPool> for Database {
     fn from(pool: &sqlx::PgPool) -> Self {
-        Self::Postgres { url: pool.connect_options().to_url_lossy().to_string().into() }
+        Self(Location::Postgres(sqlx::postgres::PgConnectOptions::clone(&pool.connect_options()).into()))
     }
 }
 
@@ -84,30 +136,68 @@ impl From<sqlx::PgPool> for Database {
     }
 }
 
-/// The file of a pool. The system opens connections of its own, with settings of its own.
 #[cfg(feature = "sqlite")]
-impl From<&sqlx::SqlitePool> for Database {
-    fn from(pool: &sqlx::SqlitePool) -> Self {
-        Self::Sqlite { path: pool.connect_options().get_filename().to_owned() }
+impl TryFrom<&sqlx::SqlitePool> for Database {
+    type Error = DatabaseError;
+
+    fn try_from(pool: &sqlx::SqlitePool) -> Result<Self, DatabaseError> {
+        let options = pool.connect_options();
+        let path = options.get_filename();
+        let is_in_memory = path == Path::new(":memory:")
+            || options.to_url_lossy().query_pairs().any(|(name, value)| name == "mode" && value == "memory");
+        if is_in_memory { Err(DatabaseError::InMemory) } else { Ok(Self::sqlite(path)) }
     }
 }
 
 #[cfg(feature = "sqlite")]
-impl From<sqlx::SqlitePool> for Database {
-    fn from(pool: sqlx::SqlitePool) -> Self {
-        Self::from(&pool)
+impl TryFrom<sqlx::SqlitePool> for Database {
+    type Error = DatabaseError;
+
+    fn try_from(pool: sqlx::SqlitePool) -> Result<Self, DatabaseError> {
+        Self::try_from(&pool)
     }
 }
 
 impl Database {
-    /// Returns the kind: `postgres` or `sqlite`.
+    /// Returns the SQLite database at a path.
+    #[cfg(feature = "sqlite")]
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        Self(Location::Sqlite(path.into()))
+    }
+
+    /// Returns the path of an SQLite database; `None` for any other.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.0 {
+            #[cfg(feature = "postgres")]
+            Location::Postgres(_) => None,
+            Location::Sqlite(path) => Some(path),
+        }
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub const fn kind(&self) -> DatabaseKind {
+        match self.0 {
+            #[cfg(feature = "postgres")]
+            Location::Postgres(_) => DatabaseKind::Postgres,
+            #[cfg(feature = "sqlite")]
+            Location::Sqlite(_) => DatabaseKind::Sqlite,
+        }
+    }
+}
+
+impl DatabaseKind {
+    /// Returns the name: `postgres` or `sqlite`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres { .. } => "postgres",
+            Self::Postgres => "postgres",
             #[cfg(feature = "sqlite")]
-            Self::Sqlite { .. } => "sqlite",
+            Self::Sqlite => "sqlite",
         }
     }
 }
@@ -115,11 +205,11 @@ impl Database {
 impl fmt::Debug for Database {
     /// Omits what may contain a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match &self.0 {
             #[cfg(feature = "postgres")]
-            Self::Postgres { .. } => f.write_str("postgres://…"),
+            Location::Postgres(_) => f.write_str("postgres://…"),
             #[cfg(feature = "sqlite")]
-            Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
+            Location::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
         }
     }
 }
@@ -133,10 +223,7 @@ mod tests {
         for (url, expected) in
             [("sqlite://./.rdev/rdev.db", "./.rdev/rdev.db"), ("sqlite:///var/rdev.db", "/var/rdev.db")]
         {
-            match url.parse().unwrap() {
-                Database::Sqlite { path } => assert_eq!(path, PathBuf::from(expected)),
-                other => panic!("{other:?}"),
-            }
+            assert_eq!(url.parse::<Database>().unwrap().path(), Some(Path::new(expected)));
         }
     }
 
@@ -158,5 +245,19 @@ mod tests {
         ] {
             assert_eq!(url.parse::<Database>().unwrap_err(), error, "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_pool_names_its_database() {
+        let pool = sqlx::SqlitePool::connect_lazy("sqlite:///var/rdev.db").unwrap();
+        assert_eq!(Database::try_from(pool).unwrap().path(), Some(Path::new("/var/rdev.db")));
+        for url in ["sqlite::memory:", "sqlite://shared?mode=memory"] {
+            let pool = sqlx::SqlitePool::connect_lazy(url).unwrap();
+            assert_eq!(Database::try_from(pool).unwrap_err(), DatabaseError::InMemory, "{url}");
+        }
+        // The driver cannot write these options as a URL.
+        let options = sqlx::postgres::PgConnectOptions::new().host("::1").username("me@home");
+        let pool = sqlx::postgres::PgPoolOptions::new().connect_lazy_with(options);
+        assert_eq!(Database::from(pool).kind(), DatabaseKind::Postgres);
     }
 }

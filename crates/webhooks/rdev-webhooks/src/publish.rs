@@ -1,7 +1,9 @@
 //! Publishing, also inside the transaction of a caller.
 
 use std::fmt;
+use std::sync::Arc;
 
+use rdev_app::Ambient;
 #[cfg(feature = "postgres")]
 use sqlx::PgConnection;
 #[cfg(feature = "sqlite")]
@@ -11,14 +13,24 @@ use rdev_webhooks_app::{self as app, MAX_EVENT_DELIVERIES};
 use rdev_webhooks_domain::Published;
 use rdev_webhooks_domain::ports::StoreError;
 
+use crate::on_pool::{OnPool, PublishPool};
+#[cfg(any(feature = "api", feature = "worker"))]
 use crate::store::Kind;
-use crate::{Event, InvalidMember};
+use crate::{Event, InvalidMember, OpenError};
 
 /// Publishes events. A clone is cheap.
+///
+/// [`Self::open`] makes one on a pool of the host, for a service that only publishes; `RdevWebhooks::publisher` makes
+/// one of a system.
 #[derive(Clone)]
-pub struct Publisher {
-    publisher: app::Publisher,
-    store: Kind,
+pub struct Publisher(Origin);
+
+#[derive(Clone)]
+enum Origin {
+    /// A system, whose tasks store what several callers publish in one commit.
+    #[cfg(any(feature = "api", feature = "worker"))]
+    System(app::Publisher, Kind),
+    Pool(Arc<OnPool>),
 }
 
 /// The reason why an event was not published.
@@ -39,12 +51,12 @@ pub enum PublishError {
     /// The connection belongs to another kind of database than the system.
     #[error("the connection is to another kind of database than that of the webhooks")]
     OtherDatabase,
-    /// The caller's database failed. The transaction can only be rolled back; repeat it as usual after
+    /// The caller's database failed. A transaction can only be rolled back; repeat it as usual after
     /// SQLSTATE 40001 (serialization failure) and 40P01 (deadlock).
-    #[cfg(feature = "postgres")]
     #[error("the database failed")]
     Database(#[source] sqlx::Error),
-    /// The caller's embedded database failed. The transaction is as it was before.
+    /// The caller's embedded database failed, and the transaction is as it was before; or the database contains
+    /// event types that cannot be read.
     #[error("the database failed")]
     Store(#[source] StoreError),
 }
@@ -54,18 +66,40 @@ fn list(invalid: &[InvalidMember]) -> String {
 }
 
 impl Publisher {
-    pub(crate) const fn new(publisher: app::Publisher, store: Kind) -> Self {
-        Self { publisher, store }
+    /// Creates a publisher on a pool of the host, to a database that is migrated already. It has no task, no pool
+    /// of its own and no encryption key; all other work is done by other processes. Between calls it does nothing.
+    ///
+    /// The registered event types are read through the connection that publishes, at most twice a second. A schema
+    /// that a newer version has migrated is accepted, so that this service can be updated after the workers.
+    ///
+    /// On Postgres the pool's role needs `USAGE` on the schema `rdev_webhooks`, `EXECUTE` on its function `add_event`,
+    /// and `SELECT` on its tables `_migrations`, `event_types`, `event_types_version` and `retention`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with an [`OpenError`] if the database cannot be reached or was not migrated.
+    pub async fn open(pool: impl Into<PublishPool>) -> Result<Self, OpenError> {
+        Ok(Self(Origin::Pool(Arc::new(OnPool::open(pool.into(), Ambient::system()).await?))))
     }
 
-    /// Publishes an event. The event and all its deliveries are on disk when this returns.
+    #[cfg(any(feature = "api", feature = "worker"))]
+    pub(crate) const fn of_system(publisher: app::Publisher, store: Kind) -> Self {
+        Self(Origin::System(publisher, store))
+    }
+
+    /// Publishes an event. The event and all its deliveries are committed when this returns: on disk, unless the
+    /// host's own pool trades that for speed.
     ///
     /// # Errors
     ///
     /// Fails with a [`PublishError`].
     pub async fn publish(&self, event: Event) -> Result<Published, PublishError> {
         let draft = event.into_draft().map_err(PublishError::Invalid)?;
-        Ok(self.publisher.publish(draft).await?)
+        match &self.0 {
+            #[cfg(any(feature = "api", feature = "worker"))]
+            Origin::System(publisher, _) => Ok(publisher.publish(draft).await?),
+            Origin::Pool(pool) => pool.publish(draft).await,
+        }
     }
 
     /// Publishes an event in the transaction of the caller: it and its deliveries are committed or rolled back
@@ -76,33 +110,41 @@ impl Publisher {
     /// changed.
     ///
     /// On Postgres the connection's role needs the rights `USAGE` on the schema `rdev_webhooks` and `EXECUTE` on
-    /// its function `add_event`. On SQLite the connection is to the file of the system, best in a transaction
-    /// that was begun by `BEGIN IMMEDIATE`: the system's own writes wait for it. There the event is inserted within
-    /// a savepoint.
+    /// its function `add_event`; with [`Self::open`], those that it lists. On SQLite the connection is to the file of
+    /// the system, best in a transaction that was begun by `BEGIN IMMEDIATE`: the system's own writes wait for it.
+    /// There the event is inserted within a savepoint.
     ///
     /// # Errors
     ///
     /// Fails with a [`PublishError`]. Everything that can be wrong with the event is found before the first
-    /// statement.
+    /// statement that writes.
     pub async fn publish_in<C>(&self, conn: &mut C, event: Event) -> Result<Published, PublishError>
     where
         C: PublishConnection + ?Sized,
     {
         let draft = event.into_draft().map_err(PublishError::Invalid)?;
-        let event = self.publisher.prepare(draft).await?;
-        let added = match (conn.as_ref_mut(), &self.store) {
-            #[cfg(feature = "postgres")]
-            (ConnectionRef::Postgres(conn), Kind::Postgres(store)) => {
-                store.add_event(conn, &event, MAX_EVENT_DELIVERIES).await.map_err(PublishError::Database)?
+        match &self.0 {
+            #[cfg(any(feature = "api", feature = "worker"))]
+            Origin::System(publisher, store) => {
+                let event = publisher.prepare(draft).await?;
+                let added = match (conn.as_ref_mut(), store) {
+                    #[cfg(feature = "postgres")]
+                    (ConnectionRef::Postgres(conn), Kind::Postgres(store)) => {
+                        let added = store.add_event(conn, &event, MAX_EVENT_DELIVERIES).await;
+                        added.map_err(PublishError::Database)?
+                    }
+                    #[cfg(feature = "sqlite")]
+                    (ConnectionRef::Sqlite(conn), Kind::Sqlite(store)) => {
+                        let added = store.add_event(conn, &event, MAX_EVENT_DELIVERIES).await;
+                        added.map_err(PublishError::Store)?
+                    }
+                    #[cfg(all(feature = "postgres", feature = "sqlite"))]
+                    _ => return Err(PublishError::OtherDatabase),
+                };
+                added.ok_or(PublishError::TooManyDeliveries)
             }
-            #[cfg(feature = "sqlite")]
-            (ConnectionRef::Sqlite(conn), Kind::Sqlite(store)) => {
-                store.add_event(conn, &event, MAX_EVENT_DELIVERIES).await.map_err(PublishError::Store)?
-            }
-            #[cfg(all(feature = "postgres", feature = "sqlite"))]
-            _ => return Err(PublishError::OtherDatabase),
-        };
-        added.ok_or(PublishError::TooManyDeliveries)
+            Origin::Pool(pool) => pool.publish_in(conn.as_ref_mut(), draft).await,
+        }
     }
 }
 

@@ -9,20 +9,27 @@ use rdev_access::{ApiKeys, LastUsedRecorder};
 use rdev_app::Ambient;
 use rdev_app::periodic::Stagger;
 use rdev_keyring::Keyring;
+#[cfg(feature = "worker")]
 use rdev_webhooks_app::deliver::{Worker, WorkerOptions};
 use rdev_webhooks_app::feed::FeedTask;
 use rdev_webhooks_app::{
-    EventTypeRegistry, Pruner, PublisherTask, QueueMonitor, RegistryRefresher, ReplayRunner, Replays,
-    Services, StatisticsTask, WebhookDisabler, Webhooks,
+    EventTypeRegistry, PublisherTask, QueueMonitor, RegistryRefresher, Replays, Services, StatisticsTask,
+    Webhooks,
 };
-use rdev_webhooks_domain::ports::{Dispatcher, StoreError};
+#[cfg(feature = "worker")]
+use rdev_webhooks_app::{Pruner, ReplayRunner, WebhookDisabler};
+#[cfg(feature = "worker")]
+use rdev_webhooks_domain::ports::Dispatcher;
+use rdev_webhooks_domain::ports::{DeliveryHistory, StoreError};
+#[cfg(feature = "api")]
 use rdev_webhooks_http_api::{ApiOptions, MetricsSource, Router};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::database::database_of;
 use crate::store::Store;
-use crate::{Builder, Database, Publisher};
+use crate::{Builder, Database, DatabaseError, Publisher};
 
 /// How long the tasks behind the services may take to end once everything else has stopped: the last events
 /// are stored, and the last uses of keys recorded.
@@ -32,6 +39,7 @@ const SERVICES_DEADLINE: Duration = Duration::from_secs(5);
 const STATISTICS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The settings of a worker's background work.
+#[cfg(feature = "worker")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upkeep {
     /// How long the history is kept.
@@ -52,8 +60,10 @@ pub struct RdevWebhooks {
     services: Services,
     /// The tasks behind the services, until the system is stopped.
     serving: Mutex<Option<Serving>>,
+    #[cfg(feature = "worker")]
     dispatcher: Arc<dyn Dispatcher>,
     ambient: Ambient,
+    #[cfg(feature = "worker")]
     upkeep: Upkeep,
     tasks: TaskTracker,
     drain: CancellationToken,
@@ -72,19 +82,23 @@ struct Serving {
 }
 
 impl RdevWebhooks {
-    /// Returns a builder of a system on a database whose secrets are encrypted with `keyring`.
+    /// Returns a builder of a system on a database, given by a pool or a URL, whose secrets are encrypted with
+    /// `keyring`. [`Builder::open`] fails if the database cannot be used.
     #[must_use]
-    pub fn builder(database: impl Into<Database>, keyring: Keyring) -> Builder {
-        Builder::new(database.into(), keyring)
+    pub fn builder<D>(database: D, keyring: Keyring) -> Builder
+    where
+        D: TryInto<Database, Error: Into<DatabaseError>>,
+    {
+        Builder::new(database_of(database), keyring)
     }
 
     pub(crate) fn start(
         store: Store,
         services: Services,
         (publishing, noting, counting, watching): (PublisherTask, LastUsedRecorder, StatisticsTask, FeedTask),
-        dispatcher: Arc<dyn Dispatcher>,
+        #[cfg(feature = "worker")] dispatcher: Arc<dyn Dispatcher>,
         ambient: Ambient,
-        upkeep: Upkeep,
+        #[cfg(feature = "worker")] upkeep: Upkeep,
     ) -> Self {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         let (closing, counted) = (CancellationToken::new(), CancellationToken::new());
@@ -113,8 +127,10 @@ impl RdevWebhooks {
                 }),
                 statistics: tokio::spawn(counting),
             })),
+            #[cfg(feature = "worker")]
             dispatcher,
             ambient,
+            #[cfg(feature = "worker")]
             upkeep,
             tasks,
             drain,
@@ -127,7 +143,7 @@ impl RdevWebhooks {
     /// Returns a handle that publishes events, also in the transactions of callers.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.services.publisher.clone(), self.store.kind.clone())
+        Publisher::of_system(self.services.publisher.clone(), self.store.kind.clone())
     }
 
     /// Returns the service that creates, changes, deletes and tests webhooks.
@@ -154,10 +170,10 @@ impl RdevWebhooks {
         &self.services.replays
     }
 
-    /// Returns all services that an API needs.
+    /// Returns the deliveries and their attempts.
     #[must_use]
-    pub fn services(&self) -> &Services {
-        &self.services
+    pub fn history(&self) -> &dyn DeliveryHistory {
+        &*self.services.history
     }
 
     /// Returns the clock and the randomness of the system.
@@ -177,6 +193,7 @@ impl RdevWebhooks {
 
     /// Returns the REST API, which can be served by [`serve`](rdev_webhooks_http_api::serve) or mounted
     /// elsewhere, in a router with any state.
+    #[cfg(feature = "api")]
     pub fn router<S>(&self, options: ApiOptions) -> Router<S> {
         let entropy = Arc::clone(&self.ambient.entropy);
         rdev_webhooks_http_api::router(self.services.clone(), entropy, options).with_state(())
@@ -184,6 +201,7 @@ impl RdevWebhooks {
 
     /// Returns a router with `/healthz`, `/readyz` and, with a source of metrics, `/metrics`, for a process
     /// without an API.
+    #[cfg(feature = "api")]
     pub fn health_router(&self, metrics: Option<MetricsSource>) -> Router {
         let entropy = Arc::clone(&self.ambient.entropy);
         rdev_webhooks_http_api::health_router(self.services.clone(), entropy, metrics)
@@ -192,6 +210,7 @@ impl RdevWebhooks {
     /// Starts a worker: delivers due deliveries, advances replays, deletes what is older than the retention,
     /// and disables failing webhooks. It should be called once; each further call adds another pool. Needs a
     /// tokio runtime.
+    #[cfg(feature = "worker")]
     pub fn start_worker(&self, options: WorkerOptions) {
         let worker = Worker::new(
             Arc::clone(&self.store.queue),
@@ -331,7 +350,7 @@ impl Needed {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite", feature = "worker"))]
 mod tests {
     use super::*;
 
@@ -355,7 +374,7 @@ mod tests {
     async fn a_system_that_is_stopped_or_dropped_has_not_failed() {
         for stopped in [true, false] {
             let folder = tempfile::tempdir().unwrap();
-            let database = Database::Sqlite { path: folder.path().join("rdev.db") };
+            let database = Database::sqlite(folder.path().join("rdev.db"));
             let ambient = Ambient::system();
             let keyring = Keyring::new(rdev_keyring::EncryptionKey::generate(ambient.entropy.bytes()));
             let system = RdevWebhooks::builder(database, keyring).open().await.unwrap();

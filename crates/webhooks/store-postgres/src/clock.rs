@@ -115,11 +115,16 @@ impl Time {
                 Ok((at, began, began.elapsed()))
             })
             .await?;
+        self.see(from_sql_time(at), began, took);
+        Ok(())
+    }
+
+    /// Takes a reading of the database's clock.
+    pub(crate) fn see(&self, at: Timestamp, began: Instant, took: Duration) {
         if took <= LONGEST_LOOK || self.seen().is_none() {
-            let seen = Seen { at: from_sql_time(at), when: began + took / 2 };
+            let seen = Seen { at, when: began + took / 2 };
             *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         }
-        Ok(())
     }
 
     /// Records up to when time has certainly passed. The retention measures ages by that record, and not by a

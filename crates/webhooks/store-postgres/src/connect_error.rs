@@ -1,10 +1,9 @@
 //! The reason why a database cannot be opened.
 
 use rdev_keyring::KeyId;
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{SchemaState, StoreError};
 
 use crate::error::is_away;
-use crate::schema::SchemaState;
 
 /// The reason why the database cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::convert::{from_sql_time, to_sql_time};
 use crate::damage;
-use crate::error::corrupt;
+use crate::error::{DbError, corrupt};
 use crate::store::PostgresStore;
 
 #[async_trait]
@@ -92,26 +92,33 @@ impl EventTypeRepository for PostgresStore {
     }
 
     async fn all(&self) -> Result<Registered, StoreError> {
-        let rows = self
-            .inner
-            .browse()
-            .run(async |conn| {
-                // One statement sees one moment.
-                sqlx::query_as!(
-                    Row,
-                    r#"SELECT v.version, t.name AS "name?", t.description, t.schema,
+        let rows = self.inner.browse().run(async |conn| fetch_rows(conn).await).await?;
+        registered(rows)
+    }
+}
+
+/// Returns all types and their version.
+pub(crate) async fn read(conn: &mut PgConnection) -> Result<Registered, DbError> {
+    Ok(registered(fetch_rows(conn).await?)?)
+}
+
+async fn fetch_rows(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
+    // One statement sees one moment.
+    sqlx::query_as!(
+        Row,
+        r#"SELECT v.version, t.name AS "name?", t.description, t.schema,
                            t.created_at AS "created_at?", t.updated_at AS "updated_at?"
                        FROM rdev_webhooks.event_types_version v LEFT JOIN rdev_webhooks.event_types t ON true
                        ORDER BY t.name"#
-                )
-                .fetch_all(&mut **conn)
-                .await
-            })
-            .await?;
-        let version = to_version(rows.first().map_or(0, |row| row.version))?;
-        let types = rows.into_iter().filter_map(|row| row.registered().transpose());
-        Ok(Registered { version, types: types.filter_map(damage::leave_out).collect() })
-    }
+    )
+    .fetch_all(conn)
+    .await
+}
+
+fn registered(rows: Vec<Row>) -> Result<Registered, StoreError> {
+    let version = to_version(rows.first().map_or(0, |row| row.version))?;
+    let types = rows.into_iter().filter_map(|row| row.registered().transpose());
+    Ok(Registered { version, types: types.filter_map(damage::leave_out).collect() })
 }
 
 /// A version and a type; no type if none exists.
@@ -144,7 +151,7 @@ fn unreadable(name: &str, error: rdev_webhooks_domain::EventTypeError) -> StoreE
     corrupt("event_types", "name", name, error)
 }
 
-fn to_version(stored: i64) -> Result<u64, StoreError> {
+pub(crate) fn to_version(stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|error| corrupt("event_types_version", "version", stored, error))
 }
 

@@ -1,6 +1,6 @@
 //! [`EventRepository`] on Postgres.
 
-mod add;
+pub(crate) mod add;
 pub(crate) mod publish;
 
 use async_trait::async_trait;

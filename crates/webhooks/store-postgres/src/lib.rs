@@ -23,6 +23,7 @@
 //!
 //! [`StoreError::Unavailable`]: rdev_webhooks_domain::ports::StoreError::Unavailable
 
+mod address;
 mod api_keys;
 mod clock;
 mod connect_error;
@@ -37,6 +38,7 @@ mod idempotency;
 mod open;
 mod options;
 mod pool;
+mod publisher;
 mod queue;
 mod readiness;
 mod replays;
@@ -52,8 +54,11 @@ mod visible;
 mod wakeups;
 mod webhooks;
 
+pub use address::Address;
 pub use connect_error::ConnectError;
 pub use open::rekey;
 pub use options::{PoolSizes, PostgresOptions};
-pub use schema::{MigrateError, SchemaState, migrate, schema_state};
+pub use publisher::{PostgresPublisher, PublisherError};
+pub use rdev_webhooks_domain::ports::{Migration, SchemaState};
+pub use schema::{MigrateError, migrate, migrations, schema_state};
 pub use store::PostgresStore;

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use rdev_keyring::{Keyring, RotationReport};
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
+use rdev_webhooks_domain::ports::SchemaState;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::address::Address;
 use crate::clock::{self, Time};
 use crate::connect_error::ConnectError;
 use crate::options::PostgresOptions;
@@ -16,7 +18,7 @@ use crate::pool::listings::Listings;
 use crate::pool::server::Server;
 use crate::pool::session::Purpose;
 use crate::pool::{Place, Pool, PoolLimits};
-use crate::schema::{SchemaState, read_state};
+use crate::schema::read_state;
 use crate::secrets::{key_checks, resealing};
 use crate::store::claim_statement::ClaimStatement;
 use crate::store::low_water_marks::LowWaterMarks;
@@ -37,9 +39,10 @@ const UPKEEP_WAIT: Duration = Duration::from_secs(60);
 /// # Errors
 ///
 /// [`ConnectError`]; nothing is changed if the keyring lacks a key that the database is known to need.
-pub async fn rekey(url: &str, keyring: &Keyring) -> Result<RotationReport, ConnectError> {
-    let place = Place::new(Server::parse(url).ok_or(ConnectError::Url)?);
-    let pool = upkeep_pool(&PostgresOptions::new(url, keyring.clone()), &place)?;
+pub async fn rekey(address: impl Into<Address>, keyring: &Keyring) -> Result<RotationReport, ConnectError> {
+    let options = PostgresOptions::new(address, keyring.clone());
+    let place = Place::new(Server::new(&options.address).ok_or(ConnectError::Url)?);
+    let pool = upkeep_pool(&options, &place)?;
     check_schema(&pool).await?;
     let report = resealing::reseal(&pool, keyring).await;
     pool.close().await;
@@ -70,7 +73,7 @@ impl PostgresStore {
     ///
     /// [`ConnectError`].
     pub async fn connect(options: PostgresOptions) -> Result<Self, ConnectError> {
-        let place = Place::new(Server::parse(&options.url).ok_or(ConnectError::Url)?);
+        let place = Place::new(Server::new(&options.address).ok_or(ConnectError::Url)?);
         let pool = |name, purpose, size, statement| {
             let (wait, connect) = (options.acquire_timeout, options.acquire_timeout);
             Pool::new(name, purpose, PoolLimits { size, wait, connect, statement }, &place)

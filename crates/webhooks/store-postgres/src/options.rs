@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use rdev_keyring::Keyring;
 
+use crate::Address;
+
 /// The options of a connection to a database. `Debug` shows neither the URL nor a key.
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://user:password@host:port/database`, with libpq's parameters: `?sslmode=verify-full`,
-    /// `?host=/var/run/postgresql`.
-    pub url: String,
+    /// `?host=/var/run/postgresql`; or the driver's own options.
+    pub address: Address,
     /// The keys that seal secrets and header values.
     pub keyring: Keyring,
     /// The sizes of the pools.
@@ -52,9 +54,9 @@ impl PostgresOptions {
     /// Returns the defaults: 8, 4, 4 and 4 connections, 5 s for a connection, 10 s for a statement, 30 s for
     /// a statement of pruning, 30 days for a key, and processes that wake each other.
     #[must_use]
-    pub fn new(url: impl Into<String>, keyring: Keyring) -> Self {
+    pub fn new(address: impl Into<Address>, keyring: Keyring) -> Self {
         Self {
-            url: url.into(),
+            address: address.into(),
             keyring,
             pools: PoolSizes::default(),
             acquire_timeout: Duration::from_secs(5),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdev_webhooks_domain::ports::{PublicCause, StoreError};
 use sqlx::{Connection, PgConnection};
 
-use crate::schema::{SchemaState, read_version};
+use crate::schema::read_older;
 use crate::store::Inner;
 
 /// The time for which a successful test write is valid, unless a statement has failed since.
@@ -18,22 +18,22 @@ pub(crate) async fn check(inner: &Inner) -> Result<(), StoreError> {
     let readiness = &inner.readiness;
     let is_fresh = readiness.checked().is_some_and(|at| at.elapsed() < TRUSTED_FOR);
     let begun = Instant::now();
-    let (version, missing) = inner
+    let (older, missing) = inner
         .control()
         .run(async |conn| {
-            let version = read_version(conn).await?;
+            let older = read_older(conn).await?;
             if is_fresh {
-                return Ok((version, None));
+                return Ok((older, None));
             }
             let missing = missing_right(conn).await?;
             if missing.is_none() {
                 write(conn).await?;
             }
-            Ok((version, missing))
+            Ok((older, missing))
         })
         .await?;
     // A newer schema comes from a migration that is safe for this version too: a roll-out is in progress.
-    if let older @ SchemaState::Older { .. } = SchemaState::of(version) {
+    if let Some(older) = older {
         return Err(StoreError::unavailable(PublicCause::new(older.to_string())));
     }
     if let Some(missing) = missing {

@@ -1,64 +1,41 @@
 //! The schema's version, and migration to it.
 
-use std::fmt;
+use std::fmt::Write;
 use std::time::Duration;
 
-use rdev_webhooks_domain::ports::StoreError;
+use rdev_webhooks_domain::ports::{Migration, SchemaState, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Row};
 
+use crate::address::Address;
 use crate::error::{store_error, timed_out};
 use crate::pool::server::Server;
-use crate::pool::session::{Purpose, Session};
+use crate::pool::session::{Purpose, Session, local_settings};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// The schema of a database, compared with this program's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaState {
-    /// They are the same.
-    Current,
-    /// The database lacks some migrations, or all.
-    Older {
-        /// The database's version; `None` if it was never migrated.
-        found: Option<i64>,
-        /// This program's version.
-        known: i64,
-    },
-    /// The database was migrated by a newer program.
-    Newer {
-        /// The database's version.
-        found: i64,
-        /// This program's version.
-        known: i64,
-    },
-}
+/// The table of applied migrations, in the driver's own form.
+const TABLE: &str = "CREATE SCHEMA IF NOT EXISTS rdev_webhooks;
+CREATE TABLE IF NOT EXISTS rdev_webhooks._migrations (
+    version             bigint PRIMARY KEY,
+    description         text NOT NULL,
+    installed_on        timestamptz NOT NULL DEFAULT now(),
+    success             boolean NOT NULL,
+    checksum            bytea NOT NULL,
+    execution_time      bigint NOT NULL
+);
+";
 
-impl fmt::Display for SchemaState {
-    /// Says how to resolve the difference.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MIGRATE: &str = "run `rdev-webhooks migrate --database-url postgres://…`";
-        match self {
-            Self::Current => f.write_str("the database's schema is current"),
-            Self::Older { found: None, known } => write!(
-                f,
-                "the database has no rdev webhooks schema yet, but this program requires version {known}: {MIGRATE}"
-            ),
-            Self::Older { found: Some(found), known } => write!(
-                f,
-                "the database's schema has version {found}, but this program requires version {known}: {MIGRATE} of this program's release"
-            ),
-            Self::Newer { found, known } => write!(
-                f,
-                "the database's schema has version {found}, but this program supports version {known}: a newer release has migrated it (`rdev-webhooks migrate --database-url …`); run that release here too"
-            ),
-        }
-    }
-}
+/// Makes other migrations wait until the end of the transaction: a lock of the session would be lost with a
+/// pooler that gives each transaction another session. An old process may hold locks that a migration needs; it
+/// fails then rather than make all others wait.
+const LOCK: &str = "SET LOCAL lock_timeout = 0;
+    SELECT pg_advisory_xact_lock(8242263847364783970);
+    SET LOCAL lock_timeout = '30s'";
 
 /// The reason why a database could not be migrated.
 #[derive(Debug, thiserror::Error)]
@@ -73,39 +50,79 @@ pub enum MigrateError {
     /// The database could not be reached, or refused a statement.
     #[error("the database could not be migrated")]
     Store(#[source] StoreError),
-    /// A migration does not fit the contents of the database.
-    #[error("the database does not match the migrations")]
-    Mismatch(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Returns the migrations of this program, in the order in which they are applied. [`migrate`] applies the same
+/// statements.
+#[must_use]
+pub fn migrations() -> Vec<Migration> {
+    let all = MIGRATIONS.iter().enumerate();
+    all.map(|(number, migration)| {
+        let mut sql = if number == 0 { TABLE.to_owned() } else { String::new() };
+        let (version, description) = (migration.version, &*migration.description);
+        let checksum = migration.checksum.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        let _ = write!(
+            sql,
+            "{}\n\nINSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)\n\
+             VALUES ({version}, '{}', true, decode('{checksum}', 'hex'), 0);\n",
+            migration.sql.as_str().trim_end(),
+            description.replace('\'', "''"),
+        );
+        Migration::new(version, description, sql)
+    })
+    .collect()
 }
 
 /// Migrates a database's schema to this program's version. May be run at any time, repeatedly, and by several
-/// processes at once.
+/// processes at once, also through a pooler: it keeps nothing in the session.
 ///
 /// # Errors
 ///
 /// [`MigrateError`]; each migration is applied entirely or not at all.
-pub async fn migrate(url: &str) -> Result<(), MigrateError> {
-    let server = Server::parse(url).ok_or(MigrateError::Url)?;
+pub async fn migrate(address: impl Into<Address>) -> Result<(), MigrateError> {
+    let server = Server::new(&address.into()).ok_or(MigrateError::Url)?;
     let mut conn = connect(&server, Purpose::Migrate).await.map_err(MigrateError::Store)?;
     let state = within_connect_timeout(read_state(&mut conn)).await.map_err(MigrateError::Store)?;
-    if matches!(state, SchemaState::Newer { .. }) {
-        return Err(MigrateError::Schema(state));
+    if state != SchemaState::Current {
+        let migrations = migrations();
+        let running = async {
+            while apply_next(&mut conn, &migrations).await? {}
+            Ok(())
+        };
+        let timed_out = |_| MigrateError::Store(timed_out(MIGRATE_TIMEOUT));
+        tokio::time::timeout(MIGRATE_TIMEOUT, running).await.map_err(timed_out)??;
     }
-    // An old process may hold locks that a migration needs: fail rather than make all others wait.
-    let running = async {
-        conn.execute("SET lock_timeout = '30s'").await?;
-        MIGRATIONS.run(&mut conn).await
-    };
-    let timed_out = |_| MigrateError::Store(timed_out(MIGRATE_TIMEOUT));
-    let migrated = tokio::time::timeout(MIGRATE_TIMEOUT, running).await.map_err(timed_out)?;
-    migrated.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error)
-        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => MigrateError::Store(store_error(error)),
-        other => MigrateError::Mismatch(other.into()),
-    })?;
     // The result of closing the connection does not matter.
     let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
     Ok(())
+}
+
+/// Applies the first migration that the database lacks, and returns whether there was one. Everything is in one
+/// transaction, and nothing is a prepared statement, which a pooler might not keep.
+async fn apply_next(conn: &mut PgConnection, migrations: &[Migration]) -> Result<bool, MigrateError> {
+    let failed = |error| MigrateError::Store(store_error(error));
+    // Whoever waited for the lock sees what was committed meanwhile.
+    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
+    let settings = AssertSqlSafe(local_settings(MIGRATE_TIMEOUT));
+    sqlx::raw_sql(settings).execute(&mut *tx).await.map_err(failed)?;
+    sqlx::raw_sql(LOCK).execute(&mut *tx).await.map_err(failed)?;
+    let applied = read_applied(&mut tx).await.map_err(failed)?;
+    match compare(&applied) {
+        SchemaState::Missing { .. } | SchemaState::Older { .. } => {}
+        SchemaState::Current => return Ok(false),
+        other => return Err(MigrateError::Schema(other)),
+    }
+    let is_lacking = |one: &&Migration| !applied.iter().any(|(version, _)| *version == one.version);
+    let Some(next) = migrations.iter().find(is_lacking) else {
+        return Ok(false);
+    };
+    sqlx::raw_sql(AssertSqlSafe(next.sql.clone())).execute(&mut *tx).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(true)
 }
 
 /// Compares a database's schema with this program's.
@@ -113,9 +130,10 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
 /// # Errors
 ///
 /// [`StoreError`] if the database cannot be reached or queried.
-pub async fn schema_state(url: &str) -> Result<SchemaState, StoreError> {
-    let server = Server::parse(url).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
-    let mut conn = connect(&server, Purpose::Browse).await?;
+pub async fn schema_state(address: impl Into<Address>) -> Result<SchemaState, StoreError> {
+    let server =
+        Server::new(&address.into()).ok_or_else(|| StoreError::Internal(MigrateError::Url.into()))?;
+    let mut conn = connect(&server, Purpose::Inspect).await?;
     let state = within_connect_timeout(read_state(&mut conn)).await;
     let _ = tokio::time::timeout(CONNECT_TIMEOUT, conn.close()).await;
     state
@@ -138,30 +156,40 @@ async fn within_connect_timeout<T>(
 
 /// Returns the state of the schema.
 pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, sqlx::Error> {
-    read_version(conn).await.map(SchemaState::of)
+    Ok(compare(&read_applied(conn).await?))
 }
 
-/// Returns the version of the last migration. The driver's table of migrations is named literally, because
-/// this function must not create one.
-pub(crate) async fn read_version(conn: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL")
-        .fetch_one(&mut *conn)
-        .await?;
-    if !exists {
-        return Ok(None);
-    }
-    sqlx::query_scalar("SELECT max(version) FROM rdev_webhooks._migrations WHERE success")
-        .fetch_one(&mut *conn)
-        .await
+fn compare(applied: &[(i64, Vec<u8>)]) -> SchemaState {
+    SchemaState::compare(applied, MIGRATIONS.iter().map(|one| (one.version, &*one.checksum)))
 }
 
-impl SchemaState {
-    pub(crate) fn of(found: Option<i64>) -> Self {
-        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        match found {
-            Some(found) if found == known => Self::Current,
-            Some(found) if found > known => Self::Newer { found, known },
-            found => Self::Older { found, known },
-        }
+/// Returns the version and the checksum of each applied migration.
+async fn read_applied(conn: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+    if !is_there(conn).await? {
+        return Ok(Vec::new());
     }
+    let applied = "SELECT version, checksum FROM rdev_webhooks._migrations WHERE success";
+    let rows = sqlx::raw_sql(applied).fetch_all(conn).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Returns whether the table of migrations exists.
+async fn is_there(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let there = "SELECT to_regclass('rdev_webhooks._migrations') IS NOT NULL";
+    sqlx::raw_sql(there).fetch_one(conn).await?.try_get(0)
+}
+
+/// Returns the state of a schema that is older than this program's; `None` for any other.
+pub(crate) async fn read_older(conn: &mut PgConnection) -> Result<Option<SchemaState>, sqlx::Error> {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if !is_there(conn).await? {
+        return Ok(Some(SchemaState::Missing { known }));
+    }
+    let newest = "SELECT max(version) FROM rdev_webhooks._migrations WHERE success";
+    let found: Option<i64> = sqlx::raw_sql(newest).fetch_one(conn).await?.try_get(0)?;
+    Ok(match found {
+        None => Some(SchemaState::Missing { known }),
+        Some(found) if found < known => Some(SchemaState::Older { found, known }),
+        Some(_) => None,
+    })
 }

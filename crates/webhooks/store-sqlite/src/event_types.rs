@@ -32,6 +32,23 @@ impl EventTypeRepository for SqliteStore {
     }
 }
 
+/// Returns the registered event types on a connection of a caller, if their version is not `known`.
+///
+/// # Errors
+///
+/// The error of the database.
+pub async fn read_event_types(
+    conn: &mut SqliteConnection,
+    known: Option<u64>,
+) -> Result<Option<Registered>, StoreError> {
+    // A transaction may see an older version than another has seen before.
+    let version = version(conn).await?;
+    if known.is_some_and(|known| version <= known) {
+        return Ok(None);
+    }
+    Ok(Some(all(conn).await?))
+}
+
 async fn version(conn: &mut SqliteConnection) -> Result<u64, DbError> {
     let stored =
         sqlx::query_scalar!("SELECT version FROM webhooks_event_types_version").fetch_one(conn).await?;

@@ -1,6 +1,6 @@
 //! [`EventRepository`].
 
-mod add;
+pub(crate) mod add;
 pub(crate) mod publish;
 mod read;
 mod subscribers;

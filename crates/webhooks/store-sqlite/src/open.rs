@@ -1,6 +1,6 @@
 //! Opening a database.
 
-mod prepare;
+pub(crate) mod prepare;
 
 use std::io;
 use std::num::NonZeroU32;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_keyring::{KeyId, Keyring, RotationReport, SealError};
+use rdev_webhooks_domain::ports::{Migration, SchemaState};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -177,6 +178,32 @@ pub async fn migrate(path: &Path) -> Result<(), OpenError> {
     conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
 }
 
+/// Returns the migrations of this version, in the order in which they are applied.
+#[must_use]
+pub fn migrations() -> Vec<Migration> {
+    prepare::migrations()
+}
+
+/// Compares a database's schema with this version's, whether or not a process uses the database. Creates nothing:
+/// the schema of a file that does not exist is missing.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read.
+pub async fn schema_state(path: &Path) -> Result<SchemaState, OpenError> {
+    let failed = |source: sqlx::Error| OpenError::Database { path: path.to_owned(), source };
+    // An empty database stands for a missing file.
+    let options = match path.try_exists() {
+        Ok(true) => common(path, SqliteOptions::TIMEOUT).read_only(true),
+        Ok(false) => SqliteConnectOptions::new().in_memory(true),
+        Err(source) => return Err(OpenError::File { path: path.to_owned(), source }),
+    };
+    let mut conn = SqliteConnection::connect_with(&options).await.map_err(failed)?;
+    let state = prepare::read_state(&mut conn).await.map_err(failed)?;
+    conn.close().await.map_err(failed)?;
+    Ok(state)
+}
+
 /// Reseals all secrets in a database with the primary key, whether or not another process serves on it, and
 /// reports the result. Afterwards, if all secrets could be read, the database opens without the other keys.
 ///
@@ -207,7 +234,7 @@ async fn beside(path: &Path) -> Result<SqliteConnection, OpenError> {
     let resolved = path.canonicalize().map_err(|source| OpenError::File { path: path.to_owned(), source })?;
     let mut conn =
         SqliteConnection::connect_with(&writing(&resolved, SqliteOptions::TIMEOUT)).await.map_err(failed)?;
-    if prepare::is_current(&mut conn).await.map_err(failed)? {
+    if prepare::read_state(&mut conn).await.map_err(failed)? == SchemaState::Current {
         return Ok(conn);
     }
     Err(OpenError::InUseByAnotherVersion { path: path.to_owned() })

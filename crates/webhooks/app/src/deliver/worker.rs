@@ -23,8 +23,9 @@ use crate::metrics::Attempts;
 /// Deadline of the last database call of an aborted worker.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Options of a worker. A value out of bounds is clamped to the nearest bound.
+/// Options of a worker; the default suits most. A value out of bounds is clamped to the nearest bound.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct WorkerOptions {
     /// Number of tasks in the pool: 1 to 1,024.
     pub workers: usize,
@@ -51,7 +52,36 @@ const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 const MIN_DELIVERY_TIMEOUT: Duration = Duration::from_millis(1);
 const MIN_POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// Implements a method that sets a field.
+macro_rules! setters {
+    ($($(#[$doc:meta])+ $set:ident $field:ident: $value:ty;)+) => {
+        $(
+            $(#[$doc])+
+            #[must_use]
+            pub const fn $set(mut self, $field: $value) -> Self {
+                self.$field = $field;
+                self
+            }
+        )+
+    };
+}
+
 impl WorkerOptions {
+    setters! {
+        /// Sets [`Self::workers`].
+        with_workers workers: usize;
+        /// Sets [`Self::max_in_flight`].
+        with_max_in_flight max_in_flight: usize;
+        /// Sets [`Self::max_parked`].
+        with_max_parked max_parked: usize;
+        /// Sets [`Self::max_in_flight_per_webhook`].
+        with_max_in_flight_per_webhook max_in_flight_per_webhook: u32;
+        /// Sets [`Self::delivery_timeout`].
+        with_delivery_timeout delivery_timeout: Duration;
+        /// Sets [`Self::poll_interval`].
+        with_poll_interval poll_interval: Duration;
+    }
+
     /// Clamps each option to its bounds.
     fn within_bounds(self) -> Self {
         Self {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::compiled::Usable;
 use super::schema::DataSchema;
 use super::snapshot::Snapshot;
-use super::{EventTypeDefinition, EventTypeRegistry};
+use super::{EventTypeCatalog, EventTypeDefinition, EventTypeRegistry};
 use crate::{EventDraft, PublishError};
 
 /// The maximum number of reported violations.
@@ -49,6 +49,17 @@ pub enum DraftViolation {
 }
 
 impl EventTypeRegistry {
+    /// Returns the drafts of a key if they match their types, as [`EventTypeCatalog::validate`] does.
+    pub async fn validate(
+        &self,
+        key: Option<ApiKeyId>,
+        drafts: Vec<EventDraft>,
+    ) -> Result<Vec<EventDraft>, PublishError> {
+        self.catalog().validate(key, drafts).await
+    }
+}
+
+impl EventTypeCatalog {
     /// Returns the drafts of a key if they match their types; otherwise fails with all violations, up to a
     /// hundred. [`Publisher`](crate::Publisher) makes the same check; this is for a caller who has found
     /// other violations and wants to report all at once.
@@ -63,14 +74,14 @@ impl EventTypeRegistry {
         if drafts.iter().all(|draft| draft.event_type.is_built_in()) {
             return Ok(drafts);
         }
-        let (snapshot, compiled) = (self.snapshot(), Arc::clone(&self.inner.compiled));
+        let (snapshot, compiled) = (self.snapshot(), self.compiled());
         if let Some(checks) = snapshot.checks(&drafts, |name, text| compiled.get(name, text))
             && effort(&drafts, &checks) <= INLINE_EFFORT
         {
             let violations = violations(&drafts, &checks, || false);
             return if violations.is_empty() { Ok(drafts) } else { Err(PublishError::Invalid(violations)) };
         }
-        let turn = self.inner.checks.turn(key).await.ok_or(PublishError::Busy)?;
+        let turn = self.checks().turn(key).await.ok_or(PublishError::Busy)?;
         let abandoned = CancellationToken::new();
         let _abandons = abandoned.clone().drop_guard();
         let checking = tokio::task::spawn_blocking(move || {

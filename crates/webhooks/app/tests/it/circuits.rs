@@ -20,7 +20,7 @@ use crate::support::{Answer, World, draft, pass};
 
 /// These tests take days, and nothing arrives without a wake-up.
 fn patient() -> WorkerOptions {
-    WorkerOptions { poll_interval: HOUR, ..WorkerOptions::default() }
+    WorkerOptions::default().with_poll_interval(HOUR)
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

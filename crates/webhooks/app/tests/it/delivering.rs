@@ -99,7 +99,7 @@ async fn a_silent_webhook_delays_no_other() {
     });
     world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:1/".parse().unwrap()).await;
     world.webhook(|webhook| webhook.settings.url = "http://127.0.0.1:2/".parse().unwrap()).await;
-    let worker = world.start_worker(WorkerOptions { workers: 2, ..WorkerOptions::default() });
+    let worker = world.start_worker(WorkerOptions::default().with_workers(2));
     let mut slowest = Duration::ZERO;
     for number in 1..=200 {
         let published = Instant::now();
@@ -212,7 +212,7 @@ async fn an_abort_releases_deliveries_in_flight_at_once() {
 async fn an_attempt_that_panics_is_repeated_and_affects_no_other() {
     let world = World::new(|_, number| if number == 1 { Answer::Panic } else { Answer::Status(200) });
     world.webhook(|_| {}).await;
-    let worker = world.start_worker(WorkerOptions { workers: 1, ..WorkerOptions::default() });
+    let worker = world.start_worker(WorkerOptions::default().with_workers(1));
     world.publish().await;
     world.publish().await;
     world.until_all(DeliveryStatus::Succeeded).await;

@@ -152,22 +152,20 @@ async fn a_worker_ends_if_its_settler_panics() {
 async fn options_out_of_bounds_are_clamped() {
     let world = World::new(|_, _| Answer::Status(200));
     world.webhook(|_| {}).await;
-    let least = WorkerOptions {
-        workers: 0,
-        max_in_flight: 0,
-        max_in_flight_per_webhook: 0,
-        max_parked: 0,
-        delivery_timeout: Duration::ZERO,
-        poll_interval: Duration::ZERO,
-    };
-    let most = WorkerOptions {
-        workers: usize::MAX,
-        max_in_flight: usize::MAX,
-        max_in_flight_per_webhook: u32::MAX,
-        max_parked: usize::MAX,
-        delivery_timeout: Duration::MAX,
-        poll_interval: Duration::MAX,
-    };
+    let least = WorkerOptions::default()
+        .with_workers(0)
+        .with_max_in_flight(0)
+        .with_max_in_flight_per_webhook(0)
+        .with_max_parked(0)
+        .with_delivery_timeout(Duration::ZERO)
+        .with_poll_interval(Duration::ZERO);
+    let most = WorkerOptions::default()
+        .with_workers(usize::MAX)
+        .with_max_in_flight(usize::MAX)
+        .with_max_in_flight_per_webhook(u32::MAX)
+        .with_max_parked(usize::MAX)
+        .with_delivery_timeout(Duration::MAX)
+        .with_poll_interval(Duration::MAX);
     for options in [least, most] {
         let queue = Faulty::around(world.store.clone(), false);
         let worker = world.start_worker_on(queue.clone(), options);

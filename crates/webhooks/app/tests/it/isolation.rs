@@ -114,7 +114,7 @@ async fn other(world: &World, port: u16) -> Webhook {
 }
 
 fn pools() -> [WorkerOptions; 2] {
-    let small = WorkerOptions { workers: 1, max_in_flight: 4, ..WorkerOptions::default() };
+    let small = WorkerOptions::default().with_workers(1).with_max_in_flight(4);
     [WorkerOptions::default(), small]
 }
 
@@ -181,8 +181,7 @@ async fn a_silent_endpoint_keeps_its_own_deadline_and_all_its_attempts() {
 async fn slow_attempts_do_not_enlarge_the_pool() {
     let world = World::new(|_, _| Answer::StatusAfter(200, Duration::from_millis(700)));
     world.webhook(|_| {}).await;
-    let worker =
-        world.start_worker(WorkerOptions { workers: 1, max_in_flight: 2, ..WorkerOptions::default() });
+    let worker = world.start_worker(WorkerOptions::default().with_workers(1).with_max_in_flight(2));
     for _ in 0..20 {
         world.publish().await;
     }

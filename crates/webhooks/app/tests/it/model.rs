@@ -80,7 +80,7 @@ struct Run {
 
 fn options() -> WorkerOptions {
     // A poll only every few seconds, so that the wake-ups are tested too.
-    WorkerOptions { workers: 2, poll_interval: Duration::from_secs(5), ..WorkerOptions::default() }
+    WorkerOptions::default().with_workers(2).with_poll_interval(Duration::from_secs(5))
 }
 
 impl Run {

@@ -1,5 +1,7 @@
 //! Publishing inside the transaction of a caller.
 
+use std::time::Duration;
+
 use rdev_webhooks_domain::{EventId, NewEvent, ProjectName, Published};
 use sqlx::PgConnection;
 
@@ -23,25 +25,34 @@ impl PostgresStore {
         event: &NewEvent,
         max_deliveries: u32,
     ) -> Result<Option<Published>, sqlx::Error> {
-        let row = sqlx::query!(
-            r#"SELECT event_id AS "id!", deliveries, is_duplicate AS "is_duplicate!"
-               FROM rdev_webhooks.add_event($1, $2, $3, $4, $5::int8 * interval '1 microsecond', $6, $7, $8, $9)"#,
-            event.id.as_uuid(),
-            event.event_type.as_str(),
-            event.project.as_ref().map(ProjectName::as_str),
-            event.key.as_ref().map(rdev_webhooks_domain::EventKey::as_str),
-            to_micros_up(self.inner.key_lifetime),
-            to_sql_time(event.timestamp),
-            event.traceparent.map(|trace| trace.to_string()),
-            &*event.body,
-            to_i32(max_deliveries),
-        )
-        .fetch_one(conn)
-        .await?;
-        Ok(row.deliveries.map(|deliveries| {
-            let deliveries = to_u32(deliveries);
-            let id = EventId::from_uuid(row.id);
-            Published { id, deliveries, visible_deliveries: deliveries, duplicate: row.is_duplicate }
-        }))
+        add_event(conn, event, self.inner.key_lifetime, max_deliveries).await
     }
+}
+
+pub(crate) async fn add_event(
+    conn: &mut PgConnection,
+    event: &NewEvent,
+    key_lifetime: Duration,
+    max_deliveries: u32,
+) -> Result<Option<Published>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT event_id AS "id!", deliveries, is_duplicate AS "is_duplicate!"
+               FROM rdev_webhooks.add_event($1, $2, $3, $4, $5::int8 * interval '1 microsecond', $6, $7, $8, $9)"#,
+        event.id.as_uuid(),
+        event.event_type.as_str(),
+        event.project.as_ref().map(ProjectName::as_str),
+        event.key.as_ref().map(rdev_webhooks_domain::EventKey::as_str),
+        to_micros_up(key_lifetime),
+        to_sql_time(event.timestamp),
+        event.traceparent.map(|trace| trace.to_string()),
+        &*event.body,
+        to_i32(max_deliveries),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(row.deliveries.map(|deliveries| {
+        let deliveries = to_u32(deliveries);
+        let id = EventId::from_uuid(row.id);
+        Published { id, deliveries, visible_deliveries: deliveries, duplicate: row.is_duplicate }
+    }))
 }

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{PublicCause, StoreError};
+use secrecy::ExposeSecret;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use url::Url;
 
 use super::session::{self, Session};
+use crate::address::{self, Address};
 use crate::error::store_error;
 
 /// The name of our connections on the server.
@@ -72,9 +74,20 @@ impl fmt::Display for Cause {
 }
 
 impl Server {
+    /// Returns the servers of an address. Returns `None` if it is not a Postgres URL.
+    pub(crate) fn new(address: &Address) -> Option<Self> {
+        match &address.0 {
+            address::Kind::Url(url) => Self::parse(url.expose_secret()),
+            address::Kind::Options(options) => {
+                let host = PgConnectOptions::clone(options).application_name(APPLICATION_NAME);
+                Some(Self { hosts: vec![host], last_good: AtomicUsize::new(0) })
+            }
+        }
+    }
+
     /// Parses a URL as libpq does: of several hosts, `postgres://user@one:5432,two:5432/database`, the first
     /// that takes writes is used. Returns `None` if it is not a Postgres URL.
-    pub(crate) fn parse(url: &str) -> Option<Self> {
+    fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         if !["postgres", "postgresql"].contains(&scheme) {
             return None;

@@ -58,6 +58,8 @@ const CONDITIONAL: &str = "
       CASE WHEN current_setting('session_replication_role') <> 'origin'
         THEN set_config('session_replication_role', 'origin', false) END";
 
+const RIGHTS: &str = "SELECT pg_backend_pid() AS backend, pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only";
+
 /// The purpose of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -75,6 +77,8 @@ pub(crate) enum Purpose {
     Upkeep,
     /// A migration.
     Migrate,
+    /// A look at the schema, without settings.
+    Inspect,
 }
 
 /// The settings of a session.
@@ -93,6 +97,12 @@ pub(crate) struct Access {
     pub(crate) read_only: bool,
 }
 
+/// Returns the settings of a transaction that needs none of a session.
+pub(crate) fn local_settings(statement_timeout: Duration) -> String {
+    let timeout_ms = statement_timeout.as_millis().max(1);
+    format!("SET LOCAL statement_timeout = {timeout_ms};") + &COMMON.replace("SET ", "SET LOCAL ")
+}
+
 impl Session {
     pub(crate) fn new(purpose: Purpose, statement_timeout: Duration) -> Self {
         let timeout_ms = statement_timeout.as_millis().max(1);
@@ -100,7 +110,7 @@ impl Session {
             Purpose::Write | Purpose::Claim => HOT,
             Purpose::Browse | Purpose::Upkeep => BROWSE,
             Purpose::Listing => LISTING,
-            Purpose::Migrate => "",
+            Purpose::Migrate | Purpose::Inspect => "",
         };
         // It comes first, so that an inherited setting cannot end the others.
         let settings = format!(
@@ -113,13 +123,19 @@ impl Session {
     }
 
     pub(crate) const fn is_for_writing(&self) -> bool {
-        !matches!(self.purpose, Purpose::Browse | Purpose::Listing)
+        !matches!(self.purpose, Purpose::Browse | Purpose::Listing | Purpose::Inspect)
     }
 
-    /// Applies all settings, and returns the session's rights.
+    /// Applies all settings, and returns the session's rights. A migration has settings of its transactions
+    /// only: its session may be a pooler's, which others use too.
     pub(crate) async fn set(&self, conn: &mut PgConnection) -> Result<Access, sqlx::Error> {
-        sqlx::raw_sql(AssertSqlSafe(self.settings.as_str())).execute(&mut *conn).await?;
-        let row = sqlx::raw_sql(CONDITIONAL).fetch_one(conn).await?;
+        let rights = if matches!(self.purpose, Purpose::Migrate | Purpose::Inspect) {
+            RIGHTS
+        } else {
+            sqlx::raw_sql(AssertSqlSafe(self.settings.as_str())).execute(&mut *conn).await?;
+            CONDITIONAL
+        };
+        let row = sqlx::raw_sql(rights).fetch_one(conn).await?;
         let backend = row.try_get("backend")?;
         Ok(Access { backend, standby: row.try_get("standby")?, read_only: row.try_get("read_only")? })
     }

@@ -24,7 +24,7 @@ async fn connect_refuses_an_empty_database_and_names_the_command() {
     let scene = Scene::new().await;
     scene.execute("DROP SCHEMA rdev_webhooks CASCADE").await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
-    assert!(matches!(refused, ConnectError::Schema(SchemaState::Older { found: None, .. })), "{refused:?}");
+    assert!(matches!(refused, ConnectError::Schema(SchemaState::Missing { .. })), "{refused:?}");
     assert!(refused.to_string().contains("run `rdev-webhooks migrate --database-url"), "{refused}");
     // The check changes nothing.
     assert_eq!(scene.count("SELECT count(*) FROM pg_namespace WHERE nspname = 'rdev_webhooks'").await, 0);
@@ -35,7 +35,7 @@ async fn connect_refuses_an_older_schema_and_names_the_command() {
     let scene = Scene::new().await;
     scene.execute("UPDATE rdev_webhooks._migrations SET version = version - 2").await;
     let refused = PostgresStore::connect(options(&scene.database)).await.unwrap_err();
-    let ConnectError::Schema(SchemaState::Older { found: Some(found), known }) = refused else {
+    let ConnectError::Schema(SchemaState::Older { found, known }) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(found, known - 2);

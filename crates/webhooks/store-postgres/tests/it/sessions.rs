@@ -146,7 +146,7 @@ async fn the_documented_privileges_suffice_and_a_missing_one_is_named() {
         )
         .await;
     let mut options = options(&scene.database);
-    options.url = options.url.replacen("postgres@", "app@", 1);
+    options.address = scene.database.url().replacen("postgres@", "app@", 1).into();
     let store = PostgresStore::connect(options).await.unwrap();
     store.check().await.unwrap();
     store.publish(&[scene.event().await]).await.unwrap();

@@ -1,7 +1,7 @@
 //! Publishing inside the transaction of a caller.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published};
+use rdev_webhooks_domain::{NewEvent, PublishOutcome, Published, Timestamp};
 use sqlx::SqliteConnection;
 
 use super::publish::{Call, publish};
@@ -22,28 +22,41 @@ impl SqliteStore {
         event: &NewEvent,
         max_deliveries: u32,
     ) -> Result<Option<Published>, StoreError> {
-        let added = self.add_within_savepoint(conn, event, max_deliveries).await;
-        if added.is_err() {
-            // Fails if the database has rolled the transaction back already.
-            let _ = sqlx::raw_sql("ROLLBACK TO rdev_webhooks_event; RELEASE rdev_webhooks_event")
-                .execute(conn)
-                .await;
-        }
-        Ok(added?)
+        add_event(conn, event, max_deliveries, self.clock.now()).await
     }
+}
 
-    async fn add_within_savepoint(
-        &self,
-        conn: &mut SqliteConnection,
-        event: &NewEvent,
-        max_deliveries: u32,
-    ) -> Result<Option<Published>, DbError> {
-        sqlx::raw_sql("SAVEPOINT rdev_webhooks_event").execute(&mut *conn).await?;
-        let outcomes = publish(conn, &[Call::new([event], max_deliveries)], self.clock.now()).await?;
-        sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
-        Ok(outcomes.and_then(|mut outcomes| match outcomes.pop()? {
-            PublishOutcome::Stored(published) => published.first().copied(),
-            PublishOutcome::TooLarge(_) => None,
-        }))
+/// Adds an event as [`SqliteStore::add_event`] does, at the time `now`, without a store.
+///
+/// # Errors
+///
+/// The error of the database. The transaction is then as it was before.
+pub async fn add_event(
+    conn: &mut SqliteConnection,
+    event: &NewEvent,
+    max_deliveries: u32,
+    now: Timestamp,
+) -> Result<Option<Published>, StoreError> {
+    let added = add_within_savepoint(conn, event, max_deliveries, now).await;
+    if added.is_err() {
+        // Fails if the database has rolled the transaction back already.
+        let _ =
+            sqlx::raw_sql("ROLLBACK TO rdev_webhooks_event; RELEASE rdev_webhooks_event").execute(conn).await;
     }
+    Ok(added?)
+}
+
+async fn add_within_savepoint(
+    conn: &mut SqliteConnection,
+    event: &NewEvent,
+    max_deliveries: u32,
+    now: Timestamp,
+) -> Result<Option<Published>, DbError> {
+    sqlx::raw_sql("SAVEPOINT rdev_webhooks_event").execute(&mut *conn).await?;
+    let outcomes = publish(conn, &[Call::new([event], max_deliveries)], now).await?;
+    sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
+    Ok(outcomes.and_then(|mut outcomes| match outcomes.pop()? {
+        PublishOutcome::Stored(published) => published.first().copied(),
+        PublishOutcome::TooLarge(_) => None,
+    }))
 }

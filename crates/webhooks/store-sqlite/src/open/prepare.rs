@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rdev_webhooks_domain::Timestamp;
+use rdev_webhooks_domain::ports::{Migration, SchemaState};
 use sqlx::SqliteConnection;
 use sqlx::migrate::{MigrateError, Migrator};
 
@@ -10,6 +11,17 @@ use super::OpenError;
 use crate::rows::micros;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// The table of applied migrations, in the driver's own form.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS webhooks_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success BOOLEAN NOT NULL,
+    checksum BLOB NOT NULL,
+    execution_time BIGINT NOT NULL
+);
+";
 
 /// Migrates the schema.
 pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
@@ -21,20 +33,37 @@ pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<
     })
 }
 
-/// Returns whether the schema is this version's. Unlike [`migrate`] it writes nothing.
-pub(super) async fn is_current(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+/// Compares the schema with this version's. Unlike [`migrate`] it writes nothing.
+pub async fn read_state(conn: &mut SqliteConnection) -> Result<SchemaState, sqlx::Error> {
     // The table that sqlx.toml names, which does not exist before the first migration.
     let there: i64 =
         sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'webhooks_migrations'")
             .fetch_one(&mut *conn)
             .await?;
-    if there == 0 {
-        return Ok(false);
+    let mut applied = Vec::new();
+    if there > 0 {
+        let select = "SELECT version, checksum FROM webhooks_migrations WHERE success";
+        applied = sqlx::query_as(select).fetch_all(conn).await?;
     }
-    let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM webhooks_migrations WHERE success")
-        .fetch_one(conn)
-        .await?;
-    Ok(found == MIGRATIONS.iter().map(|migration| migration.version).max())
+    Ok(SchemaState::compare(&applied, MIGRATIONS.iter().map(|one| (one.version, &*one.checksum))))
+}
+
+/// Returns the migrations of this version, in the order in which they are applied.
+pub(crate) fn migrations() -> Vec<Migration> {
+    let all = MIGRATIONS.iter().enumerate();
+    all.map(|(number, migration)| {
+        let table = if number == 0 { TABLE } else { "" };
+        let (version, description) = (migration.version, &*migration.description);
+        let checksum = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sql = format!(
+            "{table}{}\n\nINSERT INTO webhooks_migrations (version, description, success, checksum, execution_time)\n\
+             VALUES ({version}, '{}', true, X'{checksum}', 0);\n",
+            migration.sql.as_str().trim_end(),
+            description.replace('\'', "''"),
+        );
+        Migration::new(version, description, sql)
+    })
+    .collect()
 }
 
 /// Ends the remaining leases: their holders are dead, or they would have the lock. The tokens stay, so that
