@@ -41,7 +41,7 @@ pub use idempotency::OperationIds;
 pub use members::kind;
 pub use observe::Observer;
 pub use page::{ListOf, ListQuery};
-pub use path::{PathId, PathIds};
+pub use path::{PathId, PathIds, path_parameters};
 pub use problem::{Problem, ProblemBody, ProblemCode};
 pub use query::Query;
 pub use response::json;

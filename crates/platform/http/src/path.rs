@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use rdev_core::IdError;
 
@@ -22,7 +22,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_utf8())?;
+        let [text] = path_parameters(parts, state).await.ok_or_else(not_utf8)?;
         parse(&text).map(Self)
     }
 }
@@ -36,10 +36,20 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Path((first, second)) = path.map_err(|_| not_utf8())?;
+        let [first, second] = path_parameters(parts, state).await.ok_or_else(not_utf8)?;
         Ok(Self(parse(&first)?, parse(&second)?))
     }
+}
+
+/// Returns the last `N` parameters of the path: those of the route. The path below which the router is nested may
+/// have others. Returns `None` if one is not valid UTF-8.
+pub async fn path_parameters<const N: usize, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Option<[String; N]> {
+    let all = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let all: Vec<_> = all.iter().map(|(_, text)| text.to_owned()).collect();
+    all.last_chunk().cloned()
 }
 
 fn not_utf8() -> Problem {

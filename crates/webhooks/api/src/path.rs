@@ -1,8 +1,8 @@
 //! Names of event types in paths.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
-use rdev_http::Problem;
+use rdev_http::{Problem, path_parameters};
 use rdev_webhooks_domain::EventType;
 
 /// The name of an event type in a path, or the reason why the text is not one.
@@ -19,9 +19,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathName {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
+        let [text] = path_parameters(parts, state)
             .await
-            .map_err(|_| Problem::not_found("The name in the path is not valid UTF-8."))?;
+            .ok_or_else(|| Problem::not_found("The name in the path is not valid UTF-8."))?;
         Ok(Self(text.parse().map_err(|error| format!("`{text}` is not an event type: it {error}"))))
     }
 }

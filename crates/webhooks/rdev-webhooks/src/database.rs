@@ -8,8 +8,6 @@ use std::str::FromStr;
 
 #[cfg(feature = "postgres")]
 use rdev_webhooks_store_postgres::Address;
-#[cfg(feature = "sqlite")]
-use sqlx::ConnectOptions;
 
 /// A database for webhooks, events and deliveries.
 ///
@@ -143,8 +141,9 @@ impl TryFrom<&sqlx::SqlitePool> for Database {
     fn try_from(pool: &sqlx::SqlitePool) -> Result<Self, DatabaseError> {
         let options = pool.connect_options();
         let path = options.get_filename();
-        let is_in_memory = path == Path::new(":memory:")
-            || options.to_url_lossy().query_pairs().any(|(name, value)| name == "mode" && value == "memory");
+        // The driver shows this only here.
+        let is_in_memory =
+            path == Path::new(":memory:") || format!("{options:?}").contains(" in_memory: true");
         if is_in_memory { Err(DatabaseError::InMemory) } else { Ok(Self::sqlite(path)) }
     }
 }

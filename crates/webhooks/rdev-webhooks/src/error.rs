@@ -9,7 +9,7 @@ use crate::DatabaseError;
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL or the pool is not of a database that can be used.
-    #[error("the database {0}")]
+    #[error("the database URL {0}")]
     Database(#[from] DatabaseError),
     /// The Postgres store failed to open.
     #[cfg(feature = "postgres")]

@@ -186,8 +186,8 @@ pub mod domain {
         Cidr, CidrError, CustomHeaders, CustomHeadersError, Delivery, DeliveryId, DeliveryRecord,
         DeliveryState, DeliveryStatus, DestinationPolicy, DisabledReason, EndpointUrl, EndpointUrlError,
         EventId, EventPattern, EventType, EventTypeError, FailureClass, FailureReason, Health, IdError,
-        Matched, Page, PageRequest, Phases, ProjectName, ProjectNameError, RateLimit, Replay, ReplayId,
-        ReplaySelection, ReplayState, RetryPolicy, RetryPolicyError, Scope, ScopeError, Timestamp,
+        Matched, Metadata, Page, PageRequest, Phases, ProjectName, ProjectNameError, RateLimit, Replay,
+        ReplayId, ReplaySelection, ReplayState, RetryPolicy, RetryPolicyError, Scope, ScopeError, Timestamp,
         TimestampError, Trigger, Webhook, WebhookFilter, WebhookId, WebhookSettings, WebhookState, scopes,
     };
 

@@ -14,7 +14,7 @@ use crate::{Database, DatabaseError, DatabaseKind, OpenError};
 #[non_exhaustive]
 pub enum MigrateError {
     /// The URL or the pool is not of a database that can be used.
-    #[error("the database {0}")]
+    #[error("the database URL {0}")]
     Database(#[from] DatabaseError),
     /// The migration of Postgres failed.
     #[cfg(feature = "postgres")]
@@ -58,13 +58,13 @@ where
 /// # #[cfg(feature = "postgres")]
 /// # fn write() -> std::io::Result<()> {
 /// for migration in rdev_webhooks::migrations(rdev_webhooks::DatabaseKind::Postgres) {
-///     std::fs::write(format!("migrations/{}.sql", migration.name), migration.sql)?;
+///     std::fs::write(format!("migrations/{}.sql", migration.name), &migration.sql)?;
 /// }
 /// # Ok(())
 /// # }
 /// ```
 #[must_use]
-pub fn migrations(kind: DatabaseKind) -> Vec<Migration> {
+pub fn migrations(kind: DatabaseKind) -> &'static [Migration] {
     match kind {
         #[cfg(feature = "postgres")]
         DatabaseKind::Postgres => postgres::migrations(),

@@ -1,6 +1,6 @@
 //! The schema's version, and migration to it.
 
-use std::fmt::Write;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{Migration, SchemaState, StoreError};
@@ -54,27 +54,24 @@ pub enum MigrateError {
 
 /// Returns the migrations of this program, in the order in which they are applied. [`migrate`] applies the same
 /// statements.
-#[must_use]
-pub fn migrations() -> Vec<Migration> {
-    let all = MIGRATIONS.iter().enumerate();
-    all.map(|(number, migration)| {
-        let mut sql = if number == 0 { TABLE.to_owned() } else { String::new() };
-        let (version, description) = (migration.version, &*migration.description);
-        let checksum = migration.checksum.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        let _ = write!(
-            sql,
-            "{}\n\nINSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)\n\
-             VALUES ({version}, '{}', true, decode('{checksum}', 'hex'), 0);\n",
-            migration.sql.as_str().trim_end(),
-            description.replace('\'', "''"),
-        );
-        Migration::new(version, description, sql)
-    })
-    .collect()
+pub fn migrations() -> &'static [Migration] {
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+        let all = MIGRATIONS.iter().enumerate();
+        all.map(|(number, migration)| {
+            let table = if number == 0 { TABLE } else { "" };
+            let (version, description) = (migration.version, &*migration.description);
+            Migration::new(version, description, &migration.checksum, |checksum| {
+                format!(
+                    "{table}{}\n\nINSERT INTO rdev_webhooks._migrations (version, description, success, checksum, execution_time)\n\
+                     VALUES ({version}, '{}', true, decode('{checksum}', 'hex'), 0);\n",
+                    migration.sql.as_str().trim_end(),
+                    description.replace('\'', "''"),
+                )
+            })
+        })
+        .collect()
+    });
+    &ALL
 }
 
 /// Migrates a database's schema to this program's version. May be run at any time, repeatedly, and by several
@@ -88,9 +85,8 @@ pub async fn migrate(address: impl Into<Address>) -> Result<(), MigrateError> {
     let mut conn = connect(&server, Purpose::Migrate).await.map_err(MigrateError::Store)?;
     let state = within_connect_timeout(read_state(&mut conn)).await.map_err(MigrateError::Store)?;
     if state != SchemaState::Current {
-        let migrations = migrations();
         let running = async {
-            while apply_next(&mut conn, &migrations).await? {}
+            while apply_next(&mut conn).await? {}
             Ok(())
         };
         let timed_out = |_| MigrateError::Store(timed_out(MIGRATE_TIMEOUT));
@@ -103,7 +99,7 @@ pub async fn migrate(address: impl Into<Address>) -> Result<(), MigrateError> {
 
 /// Applies the first migration that the database lacks, and returns whether there was one. Everything is in one
 /// transaction, and nothing is a prepared statement, which a pooler might not keep.
-async fn apply_next(conn: &mut PgConnection, migrations: &[Migration]) -> Result<bool, MigrateError> {
+async fn apply_next(conn: &mut PgConnection) -> Result<bool, MigrateError> {
     let failed = |error| MigrateError::Store(store_error(error));
     // Whoever waited for the lock sees what was committed meanwhile.
     let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
@@ -111,14 +107,16 @@ async fn apply_next(conn: &mut PgConnection, migrations: &[Migration]) -> Result
     sqlx::raw_sql(settings).execute(&mut *tx).await.map_err(failed)?;
     sqlx::raw_sql(LOCK).execute(&mut *tx).await.map_err(failed)?;
     let applied = read_applied(&mut tx).await.map_err(failed)?;
-    match compare(&applied) {
-        SchemaState::Missing { .. } | SchemaState::Older { .. } => {}
-        SchemaState::Current => return Ok(false),
-        other => return Err(MigrateError::Schema(other)),
-    }
+    let state = SchemaState::compare(&applied, migrations());
     let is_lacking = |one: &&Migration| !applied.iter().any(|(version, _)| *version == one.version);
-    let Some(next) = migrations.iter().find(is_lacking) else {
-        return Ok(false);
+    let next = match state {
+        SchemaState::Missing { .. } | SchemaState::Older { .. } => migrations().iter().find(is_lacking),
+        _ => None,
+    };
+    let Some(next) = next else {
+        // A pooler would discard the session of a client that leaves in a transaction.
+        tx.rollback().await.map_err(failed)?;
+        return if state == SchemaState::Current { Ok(false) } else { Err(MigrateError::Schema(state)) };
     };
     sqlx::raw_sql(AssertSqlSafe(next.sql.clone())).execute(&mut *tx).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
@@ -156,19 +154,15 @@ async fn within_connect_timeout<T>(
 
 /// Returns the state of the schema.
 pub(crate) async fn read_state(conn: &mut PgConnection) -> Result<SchemaState, sqlx::Error> {
-    Ok(compare(&read_applied(conn).await?))
-}
-
-fn compare(applied: &[(i64, Vec<u8>)]) -> SchemaState {
-    SchemaState::compare(applied, MIGRATIONS.iter().map(|one| (one.version, &*one.checksum)))
+    Ok(SchemaState::compare(&read_applied(conn).await?, migrations()))
 }
 
 /// Returns the version and the checksum of each applied migration.
-async fn read_applied(conn: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+async fn read_applied(conn: &mut PgConnection) -> Result<Vec<(i64, String)>, sqlx::Error> {
     if !is_there(conn).await? {
         return Ok(Vec::new());
     }
-    let applied = "SELECT version, checksum FROM rdev_webhooks._migrations WHERE success";
+    let applied = "SELECT version, encode(checksum, 'hex') FROM rdev_webhooks._migrations WHERE success";
     let rows = sqlx::raw_sql(applied).fetch_all(conn).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

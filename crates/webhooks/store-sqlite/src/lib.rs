@@ -61,8 +61,8 @@ mod writer;
 
 pub use event_types::read_event_types;
 pub use events::add::add_event;
-pub use open::prepare::read_state as read_schema_state;
-pub use open::{OpenError, migrate, migrations, rekey, schema_state};
+pub use open::prepare::{migrations, read_state as read_schema_state};
+pub use open::{OpenError, migrate, rekey, schema_state};
 pub use options::SqliteOptions;
 pub use store::SqliteStore;
 pub use unsealed::is_unsealed;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdev_keyring::{KeyId, Keyring, RotationReport, SealError};
-use rdev_webhooks_domain::ports::{Migration, SchemaState};
+use rdev_webhooks_domain::ports::SchemaState;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -176,12 +176,6 @@ pub async fn migrate(path: &Path) -> Result<(), OpenError> {
         Err(other) => return Err(other),
     };
     conn.close().await.map_err(|source| OpenError::Database { path: path.to_owned(), source })
-}
-
-/// Returns the migrations of this version, in the order in which they are applied.
-#[must_use]
-pub fn migrations() -> Vec<Migration> {
-    prepare::migrations()
 }
 
 /// Compares a database's schema with this version's, whether or not a process uses the database. Creates nothing:

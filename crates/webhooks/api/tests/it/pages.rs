@@ -102,7 +102,10 @@ async fn a_nested_router_links_to_its_own_path() {
     scene.router = axum::Router::new().nest("/shops/{shop}", inner);
     let base = "/shops/tea%20%26%20more/hooks/api/v1";
     let made = scene.post(&format!("{base}/webhooks"), WEBHOOK).await.expect(201);
-    scene.get(made.header("location")).await.expect(200);
+    let webhook = made.header("location").to_owned();
+    scene.get(&webhook).await.expect(200);
+    scene.get(&format!("{webhook}/replays/rpl_01h455vb4pex5vsknk084sn02q")).await.expect(404);
+    scene.json("PUT", &format!("{base}/event-types/order.created"), "{}").await.expect(201);
     let described = scene.get(&format!("{base}/openapi.json")).await.expect(200).json();
     assert_eq!(described["servers"][0]["url"], base);
     // The page's link is relative to the page.

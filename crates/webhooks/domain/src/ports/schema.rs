@@ -10,6 +10,8 @@ pub struct Migration {
     pub version: i64,
     /// The version and a word, `20261128150000_webhooks`: a unique name, also of a file.
     pub name: String,
+    /// The SHA-384 of the statements as the project keeps them, in hexadecimal.
+    pub checksum: String,
     /// The statements, which belong in one transaction. They name all objects in full, and record themselves as
     /// applied.
     pub sql: String,
@@ -48,42 +50,42 @@ pub enum SchemaState {
 }
 
 impl Migration {
-    /// Creates a migration.
-    #[must_use]
-    pub fn new(version: i64, description: &str, sql: String) -> Self {
-        Self { version, name: format!("{version}_{}", description.replace(' ', "_")), sql }
+    /// Creates a migration. `record` returns the statements, given the checksum in hexadecimal.
+    pub fn new(
+        version: i64,
+        description: &str,
+        checksum: &[u8],
+        record: impl FnOnce(&str) -> String,
+    ) -> Self {
+        let checksum: String = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = format!("{version}_{}", description.replace(' ', "_"));
+        Self { version, name, sql: record(&checksum), checksum }
     }
 }
 
 impl SchemaState {
-    /// Compares the migrations that a database records with those of this program, each by its version and its
-    /// checksum.
+    /// Compares the versions and checksums of a database's migrations with those of this program.
     #[must_use]
-    pub fn compare<'a>(
-        found: &[(i64, Vec<u8>)],
-        known: impl Iterator<Item = (i64, &'a [u8])> + Clone,
-    ) -> Self {
-        let newest = known.clone().map(|(version, _)| version).max().unwrap_or(0);
+    pub fn compare(found: &[(i64, String)], known: &[Migration]) -> Self {
+        let newest = known.iter().map(|one| one.version).max().unwrap_or(0);
         let Some(last) = found.iter().map(|(version, _)| *version).max() else {
             return Self::Missing { known: newest };
         };
         if last > newest {
             return Self::Newer { found: last, known: newest };
         }
-        let find = |version| known.clone().find(|(known, _)| *known == version).map(|(_, checksum)| checksum);
-        let changed = |(version, checksum): &&(i64, Vec<u8>)| {
-            find(*version).is_some_and(|known| known != checksum.as_slice())
-        };
-        if let Some((version, _)) = found.iter().find(changed) {
-            return Self::Changed { version: *version };
+        let mut is_unknown = None;
+        for (version, checksum) in found {
+            match known.iter().find(|one| one.version == *version) {
+                Some(one) if one.checksum == *checksum => {}
+                Some(_) => return Self::Changed { version: *version },
+                None => is_unknown = Some(*version),
+            }
         }
-        if !known.clone().all(|(version, _)| found.iter().any(|(found, _)| *found == version)) {
+        if !known.iter().all(|one| found.iter().any(|(version, _)| *version == one.version)) {
             return Self::Older { found: last, known: newest };
         }
-        match found.iter().find(|(version, _)| find(*version).is_none()) {
-            Some((version, _)) => Self::Changed { version: *version },
-            None => Self::Current,
-        }
+        is_unknown.map_or(Self::Current, |version| Self::Changed { version })
     }
 }
 
@@ -121,13 +123,18 @@ impl fmt::Display for SchemaState {
 mod tests {
     use super::*;
 
-    const KNOWN: [(i64, &[u8]); 2] = [(1, b"a"), (3, b"b")];
-
     #[test]
     fn a_schema_is_compared_by_versions_and_checksums() {
+        let known = [(1, b"a"), (3, b"b")];
+        let known = known.map(|(version, sum)| Migration::new(version, "", sum, str::to_owned));
         let applied = |all: &[(i64, &str)]| {
-            let all: Vec<_> = all.iter().map(|(version, sum)| (*version, sum.as_bytes().to_vec())).collect();
-            SchemaState::compare(&all, KNOWN.into_iter())
+            let all: Vec<_> = all
+                .iter()
+                .map(|(version, sum)| {
+                    (*version, Migration::new(0, "", sum.as_bytes(), str::to_owned).checksum)
+                })
+                .collect();
+            SchemaState::compare(&all, &known)
         };
         assert_eq!(applied(&[]), SchemaState::Missing { known: 3 });
         assert_eq!(applied(&[(1, "a"), (3, "b")]), SchemaState::Current);

@@ -1,6 +1,7 @@
 //! Preparation of a database before it is served.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{Migration, SchemaState};
@@ -42,28 +43,31 @@ pub async fn read_state(conn: &mut SqliteConnection) -> Result<SchemaState, sqlx
             .await?;
     let mut applied = Vec::new();
     if there > 0 {
-        let select = "SELECT version, checksum FROM webhooks_migrations WHERE success";
+        let select = "SELECT version, lower(hex(checksum)) FROM webhooks_migrations WHERE success";
         applied = sqlx::query_as(select).fetch_all(conn).await?;
     }
-    Ok(SchemaState::compare(&applied, MIGRATIONS.iter().map(|one| (one.version, &*one.checksum))))
+    Ok(SchemaState::compare(&applied, migrations()))
 }
 
 /// Returns the migrations of this version, in the order in which they are applied.
-pub(crate) fn migrations() -> Vec<Migration> {
-    let all = MIGRATIONS.iter().enumerate();
-    all.map(|(number, migration)| {
-        let table = if number == 0 { TABLE } else { "" };
-        let (version, description) = (migration.version, &*migration.description);
-        let checksum = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let sql = format!(
-            "{table}{}\n\nINSERT INTO webhooks_migrations (version, description, success, checksum, execution_time)\n\
-             VALUES ({version}, '{}', true, X'{checksum}', 0);\n",
-            migration.sql.as_str().trim_end(),
-            description.replace('\'', "''"),
-        );
-        Migration::new(version, description, sql)
-    })
-    .collect()
+pub fn migrations() -> &'static [Migration] {
+    static ALL: LazyLock<Vec<Migration>> = LazyLock::new(|| {
+        let all = MIGRATIONS.iter().enumerate();
+        all.map(|(number, migration)| {
+            let table = if number == 0 { TABLE } else { "" };
+            let (version, description) = (migration.version, &*migration.description);
+            Migration::new(version, description, &migration.checksum, |checksum| {
+                format!(
+                    "{table}{}\n\nINSERT INTO webhooks_migrations (version, description, success, checksum, execution_time)\n\
+                     VALUES ({version}, '{}', true, X'{checksum}', 0);\n",
+                    migration.sql.as_str().trim_end(),
+                    description.replace('\'', "''"),
+                )
+            })
+        })
+        .collect()
+    });
+    &ALL
 }
 
 /// Ends the remaining leases: their holders are dead, or they would have the lock. The tokens stay, so that

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rdev_webhooks::Event;
-use rdev_webhooks::domain::ports::{Clock, WebhookRepository};
-use rdev_webhooks::domain::signing::{SigningScheme, Verifier};
 use rdev_webhooks::domain::{Access, RetryPolicy, WebhookSettings, WebhookState};
+use rdev_webhooks::signing::{Headers, SigningScheme, Verifier};
+use rdev_webhooks_domain::ports::{Clock, WebhookRepository};
 use rdev_webhooks_testing::{Reply, Script, TestWebhooks};
 use rdev_webhooks_testkit::receiver::verify;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -47,8 +47,7 @@ async fn a_request_is_that_of_a_worker() {
     verify(request, key, webhooks.clock().now()).unwrap();
     // A receiver of a service verifies it by the system's clock.
     let now = rdev_webhooks::Ambient::system().now().as_unix_seconds();
-    let headers =
-        rdev_webhooks::domain::signing::Headers::from_lookup(|name| request.headers.get(name)?.to_str().ok());
+    let headers = Headers::from_lookup(|name| request.headers.get(name)?.to_str().ok());
     Verifier::new(key).verify(headers, &request.body, now).unwrap();
 }
 

@@ -1,12 +1,12 @@
 //! What an open transaction has published.
 
 use rdev_webhooks::keyring::{EncryptionKey, Keyring};
-use rdev_webhooks::{Database, Event, PublishConnection, Publisher, RdevWebhooks};
+use rdev_webhooks::{Database, DatabaseError, Event, PublishConnection, Publisher, RdevWebhooks};
 use rdev_webhooks_testing::{Reply, TestWebhooks, assert_published, published_in};
 use rdev_webhooks_testkit::postgres::PostgresServer;
 use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
-pub(crate) async fn open(database: impl Into<Database>) -> RdevWebhooks {
+pub(crate) async fn open(database: impl TryInto<Database, Error: Into<DatabaseError>>) -> RdevWebhooks {
     let keyring = Keyring::new(EncryptionKey::generate([7; 32]));
     RdevWebhooks::builder(database, keyring).open().await.unwrap()
 }
