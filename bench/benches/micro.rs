@@ -25,6 +25,7 @@ fn leased(scheme: SigningScheme) -> LeasedDelivery {
         lease: LeaseRef { delivery: DeliveryId::derive(event.id, webhook.id), token: LeaseToken::new(1) },
         event_id: event.id,
         event_type: event.event_type,
+        project: event.project,
         body: event.body,
         traceparent: None,
         attempt: 1,
@@ -42,6 +43,7 @@ fn leased(scheme: SigningScheme) -> LeasedDelivery {
             secrets: SigningSecrets::new(samples::secret(&entropy, scheme)),
             retry: webhook.settings.retry,
             timeout: None,
+            format: webhook.settings.format,
         }),
     }
 }

@@ -16,6 +16,7 @@ mod command_line;
 mod crashes;
 mod deploy;
 mod description;
+mod formats;
 mod logs;
 mod long_transactions;
 mod metrics;

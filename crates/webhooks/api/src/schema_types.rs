@@ -123,6 +123,10 @@ types! {
     /// `closed`: deliveries are sent. `open`: deliveries wait without using up attempts. `half_open`: one delivery
     /// probes whether the endpoint has recovered.
     CircuitState = one_of(["closed", "open", "half_open"]);
+    /// The format of the bodies that the endpoint receives: `rdev` is `{"event", "timestamp", "data"}`; `standard` is
+    /// `{"type", "timestamp", "data"}`; `cloudevents` is a CloudEvents 1.0 event in structured mode; `slack` is
+    /// `{"text"}` with a line for a chat: the event type and the project.
+    BodyFormat = one_of(domain::BodyFormat::ALL.map(domain::BodyFormat::as_str)), parsed => domain::BodyFormat;
     /// How deliveries are signed (Standard Webhooks): with a shared secret or with a key pair.
     SigningScheme = one_of(domain::signing::SigningScheme::ALL.map(domain::signing::SigningScheme::as_str)),
         parsed => domain::signing::SigningScheme;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    DeliveryId, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp, TraceParent, Trigger,
-    WebhookId,
+    BodyFormat, DeliveryId, EventContent, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp,
+    TraceParent, Trigger, WebhookId,
 };
 
 /// A delivery of one event to one webhook.
@@ -37,10 +37,25 @@ pub struct Delivery {
 pub struct DeliveryRecord {
     /// The delivery.
     pub delivery: Delivery,
-    /// The exact body of the request.
+    /// The stored body. The format renders it as the body of the request.
     pub body: Bytes,
+    /// The format of the webhook's bodies.
+    pub format: BodyFormat,
     /// The producer's trace, which the delivery continues.
     pub traceparent: Option<TraceParent>,
+}
+
+impl DeliveryRecord {
+    /// Returns the exact body of the request.
+    #[must_use]
+    pub fn request_body(&self) -> Bytes {
+        self.format.render(EventContent {
+            id: self.delivery.event_id,
+            event_type: &self.delivery.event_type,
+            project: self.delivery.project.as_ref(),
+            body: &self.body,
+        })
+    }
 }
 
 /// The state of a delivery.

@@ -99,6 +99,7 @@ mod tests {
             secrets: SigningSecrets::new(SigningSecret::generate(SigningScheme::HmacSha256, [7; 32])),
             retry: RetryPolicy::default(),
             timeout: None,
+            format: crate::BodyFormat::Rdev,
         }
     }
 

@@ -21,6 +21,7 @@ mod event;
 mod event_type;
 pub mod feed;
 mod filter;
+mod format;
 mod headers;
 pub mod health;
 mod id;
@@ -50,6 +51,7 @@ pub use event::{
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
 pub use filter::{DeliveryFilter, EventFilter, WebhookFilter};
+pub use format::{BodyFormat, BodyFormatError, EventContent};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};
 pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Attempt, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, RateLimit, RetryPolicy, SigningSecrets, Timestamp,
-    TraceParent, Trigger, WebhookId,
+    Attempt, BodyFormat, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
+    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, ProjectName, RateLimit, RetryPolicy,
+    SigningSecrets, Timestamp, TraceParent, Trigger, WebhookId,
 };
 
 /// The webhooks with claimable deliveries.
@@ -98,7 +98,9 @@ pub struct LeasedDelivery {
     pub event_id: EventId,
     /// The event's type.
     pub event_type: EventType,
-    /// The exact body of the request.
+    /// The project that the event belongs to.
+    pub project: Option<ProjectName>,
+    /// The stored body. The [format](DeliveryTarget::format) renders it as the body of the request.
     pub body: Bytes,
     /// The producer's trace.
     pub traceparent: Option<TraceParent>,
@@ -138,6 +140,8 @@ pub struct DeliveryTarget {
     pub retry: RetryPolicy,
     /// The webhook's own deadline of one attempt.
     pub timeout: Option<Duration>,
+    /// The format of the bodies.
+    pub format: BodyFormat,
 }
 
 /// The effect of an attempt on its delivery.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rdev_webhooks_signing::{PublicKey, SigningScheme};
 
 use crate::{
-    CustomHeaders, EndpointUrl, EventPattern, EventType, PreviousSecret, ProjectName, RetryPolicy,
-    SigningSecrets, Timestamp, WebhookId,
+    BodyFormat, CustomHeaders, EndpointUrl, EventPattern, EventType, PreviousSecret, ProjectName,
+    RetryPolicy, SigningSecrets, Timestamp, WebhookId,
 };
 
 /// A subscription of one URL to events. Its secrets are separate; see
@@ -60,6 +60,8 @@ pub struct WebhookSettings {
     pub max_in_flight: Option<NonZeroU32>,
     /// The signing scheme.
     pub signing: SigningScheme,
+    /// The format of the bodies.
+    pub format: BodyFormat,
     /// When it is disabled, if it is enabled then.
     pub expires_at: Option<Timestamp>,
 }
@@ -81,6 +83,7 @@ impl WebhookSettings {
             rate_limit: None,
             max_in_flight: None,
             signing: SigningScheme::HmacSha256,
+            format: BodyFormat::Rdev,
             expires_at: None,
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_webhooks_domain::ports::{DeliveryHistory, Pruned, StoreError};
 use rdev_webhooks_domain::{
-    Access, Attempt, AttemptId, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page, PageRequest,
-    TraceParentError, WebhookId,
+    Access, Attempt, AttemptId, BodyFormatError, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page,
+    PageRequest, TraceParentError, WebhookId,
 };
 use uuid::Uuid;
 
@@ -37,8 +37,11 @@ impl DeliveryHistory for PostgresStore {
             .listings()
             .run(async |conn| {
                 sqlx::query!(
-                    "SELECT body, traceparent FROM rdev_webhooks.events WHERE id = $1",
-                    delivery.event_id.as_uuid()
+                    r#"SELECT e.body, e.traceparent, w.format AS "format?"
+                       FROM rdev_webhooks.events e LEFT JOIN rdev_webhooks.webhooks w ON w.id = $2
+                       WHERE e.id = $1"#,
+                    delivery.event_id.as_uuid(),
+                    delivery.webhook_id.as_uuid()
                 )
                 .fetch_optional(&mut **conn)
                 .await
@@ -50,9 +53,13 @@ impl DeliveryHistory for PostgresStore {
         };
         let traceparent = event.traceparent.map(|text| text.parse()).transpose();
         let unreadable = |error: TraceParentError| corrupt("events", "traceparent", delivery.event_id, error);
+        let format = event.format.as_deref().map(str::parse).transpose();
+        let format = format
+            .map_err(|error: BodyFormatError| corrupt("webhooks", "format", delivery.webhook_id, error))?;
         Ok(Some(DeliveryRecord {
             traceparent: traceparent.map_err(unreadable)?,
             body: event.body.into(),
+            format: format.unwrap_or_default(),
             delivery,
         }))
     }

@@ -52,11 +52,18 @@ async fn get(
         return Ok(None);
     };
     let delivery = row.delivery(now)?;
-    let event = sqlx::query!("SELECT body, traceparent FROM webhooks_events WHERE id = ?1", row.event_id)
-        .fetch_optional(conn)
-        .await?;
+    let event = sqlx::query!(
+        r#"SELECT e.body, e.traceparent, w.format AS "format?"
+           FROM webhooks_events AS e LEFT JOIN webhooks_webhooks AS w ON w.id = ?2 WHERE e.id = ?1"#,
+        row.event_id,
+        row.webhook_id
+    )
+    .fetch_optional(conn)
+    .await?;
     let event = Row { table: "deliveries", id: &delivery.id }.some("event_id", event)?;
     let place = Row { table: "events", id: &delivery.event_id };
     let traceparent = event.traceparent.map(|trace| place.parse("traceparent", &trace)).transpose()?;
-    Ok(Some(DeliveryRecord { body: event.body.into(), traceparent, delivery }))
+    let webhook = Row { table: "webhooks", id: &delivery.webhook_id };
+    let format = event.format.map(|format| webhook.parse("format", &format)).transpose()?.unwrap_or_default();
+    Ok(Some(DeliveryRecord { body: event.body.into(), format, traceparent, delivery }))
 }

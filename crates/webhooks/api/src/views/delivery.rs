@@ -1,5 +1,6 @@
 //! A delivery as the API shows it.
 
+use bytes::Bytes;
 use rdev_webhooks_app::deliver::sent_headers;
 use rdev_webhooks_domain::{
     Attempt, CancelReason, CustomHeaders, Delivery, DeliveryId, DeliveryRecord, DeliveryState, EndpointUrl,
@@ -118,7 +119,7 @@ pub(crate) struct RequestView<'a> {
     headers: Option<SentHeaders>,
     /// The exact body.
     #[schema(value_type = String)]
-    body: Utf8<'a>,
+    body: Utf8,
 }
 
 impl<'a> RequestView<'a> {
@@ -129,13 +130,12 @@ impl<'a> RequestView<'a> {
     ) -> Self {
         let none = CustomHeaders::default();
         let custom = webhook.map_or(&none, |webhook| &webhook.settings.headers);
-        let headers =
-            last_attempt.map(|attempt| sent_headers(&record.delivery, record.traceparent, attempt, custom));
+        let headers = last_attempt.map(|attempt| sent_headers(record, attempt, custom));
         Self {
             method: "POST",
             url: webhook.map(|webhook| Text(&webhook.settings.url)),
             headers: headers.map(SentHeaders),
-            body: Utf8(&record.body),
+            body: Utf8(record.request_body()),
         }
     }
 }
@@ -149,10 +149,10 @@ impl Serialize for SentHeaders {
 }
 
 /// A body of the service itself, which is JSON and therefore always UTF-8.
-struct Utf8<'a>(&'a [u8]);
+struct Utf8(Bytes);
 
-impl Serialize for Utf8<'_> {
+impl Serialize for Utf8 {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&String::from_utf8_lossy(self.0))
+        serializer.serialize_str(&String::from_utf8_lossy(&self.0))
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct WebhookView<'a> {
     /// The timeout of an attempt; `null` for the worker's own.
     #[schema(value_type = Option<u32>, required)]
     timeout_ms: Option<u128>,
+    #[schema(value_type = types::BodyFormat)]
+    format: &'static str,
     #[schema(value_type = types::SigningScheme)]
     signing: &'static str,
     /// The key that verifies its deliveries; only for ed25519.
@@ -107,6 +109,7 @@ impl<'a> WebhookView<'a> {
             rate_limit: settings.rate_limit.map(|rate| Number(rate.as_per_second())),
             max_in_flight: settings.max_in_flight,
             timeout_ms: settings.timeout.as_ref().map(Duration::as_millis),
+            format: settings.format.as_str(),
             signing: settings.signing.as_str(),
             public_key: webhook.public_key.map(Text),
             previous_secret_expires_at: previous.map(|previous| Text(previous.until)),

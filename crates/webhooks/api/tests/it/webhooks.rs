@@ -16,6 +16,7 @@ const FULL: &str = r#"{
     "rate_limit": 0.5,
     "max_in_flight": 7,
     "timeout_ms": 2500,
+    "format": "cloudevents",
     "signing": "ed25519",
     "expires_at": "2025-01-16T12:30:00+02:00",
     "enabled": false
@@ -46,6 +47,7 @@ async fn the_smallest_webhook_has_the_defaults() {
         "circuit": {
             "state": "closed", "open_until": null, "consecutive_failures": 0, "failing_since": null
         },
+        "format": "rdev",
         "signing": "hmac-sha256",
         "enabled": true,
         "expires_at": null,
@@ -79,6 +81,7 @@ async fn every_setting_is_kept_and_no_secret_is_shown_again() {
         ("rate_limit", json!(0.5)),
         ("max_in_flight", json!(7)),
         ("timeout_ms", json!(2500)),
+        ("format", json!("cloudevents")),
         ("signing", json!("ed25519")),
         ("expires_at", json!("2025-01-16T10:30:00Z")),
         ("enabled", json!(false)),
@@ -100,7 +103,7 @@ async fn null_means_absent_in_a_new_webhook() {
     let scene = Scene::new();
     let nulls = r#"{"url":"https://example.com/webhook","events":["command.completed","command.failed"],
         "description":null,"metadata":null,"projects":null,"headers":null,"retry":null,"rate_limit":null,
-        "max_in_flight":null,"timeout_ms":null,"signing":null,"secret":null,"expires_at":null,"enabled":null}"#;
+        "max_in_flight":null,"timeout_ms":null,"format":null,"signing":null,"secret":null,"expires_at":null,"enabled":null}"#;
     let without = scene.post("/webhooks", WEBHOOK).await.expect(201).json();
     let with = scene.post("/webhooks", nulls).await.expect(201).json();
     for (member, value) in without.as_object().unwrap() {
@@ -192,7 +195,7 @@ async fn a_patch_changes_the_members_it_names_and_null_resets_them() {
         let webhook = patched(&scene, id, &patch).await;
         assert_eq!(webhook[member], expected, "{patch}");
         assert_eq!(webhook["updated_at"], "2025-01-15T10:30:01Z");
-        assert_eq!(webhook["signing"], "ed25519");
+        assert_eq!((&webhook["signing"], &webhook["format"]), (&json!("ed25519"), &json!("cloudevents")));
     }
 }
 

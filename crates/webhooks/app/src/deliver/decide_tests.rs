@@ -20,6 +20,7 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
         lease: LeaseRef { delivery, token: LeaseToken::new(1) },
         event_id,
         event_type: "command.completed".parse().unwrap(),
+        project: None,
         body: Bytes::new(),
         traceparent: None,
         attempt: automatic_attempts,
@@ -37,6 +38,7 @@ fn leased(trigger: Trigger, automatic_attempts: u32, resumes: bool) -> LeasedDel
             secrets: samples::secrets(&entropy),
             retry: webhook.settings.retry,
             timeout: None,
+            format: webhook.settings.format,
         }),
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use rdev_webhooks_domain::ports::DispatchRequest;
 use rdev_webhooks_domain::{
-    Attempt, AttemptId, CustomHeaders, Delivery, DeliveryId, EventId, EventType, LeasedDelivery, REDACTED,
-    Timestamp, TraceParent,
+    Attempt, AttemptId, BodyFormat, CustomHeaders, DeliveryId, DeliveryRecord, EventContent, EventId,
+    EventType, LeasedDelivery, REDACTED, Timestamp, TraceParent,
 };
 use rdev_webhooks_signing::{HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign_all};
 
@@ -18,7 +18,6 @@ const RDEV_DELIVERY: HeaderName = HeaderName::from_static("x-rdev-delivery");
 const RDEV_ATTEMPT: HeaderName = HeaderName::from_static("x-rdev-attempt");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("rdev-webhooks/", env!("CARGO_PKG_VERSION")));
 
 /// A request that is ready to be sent.
@@ -36,7 +35,13 @@ pub struct Prepared {
 pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Prepared {
     let target = &leased.target;
     let id = leased.event_id.to_string();
-    let signature = sign_all(target.secrets.active(now), &id, now.as_unix_seconds(), &leased.body);
+    let body = target.format.render(EventContent {
+        id: leased.event_id,
+        event_type: &leased.event_type,
+        project: leased.project.as_ref(),
+        body: &leased.body,
+    });
+    let signature = sign_all(target.secrets.active(now), &id, now.as_unix_seconds(), &body);
     let values = HeaderValues {
         event_id: leased.event_id,
         event_type: &leased.event_type,
@@ -45,6 +50,7 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
         started_at: now,
         signature: &signature,
         traceparent: leased.traceparent,
+        format: target.format,
     };
     let mut headers = values.to_map();
     headers.extend(target.headers.as_map().iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -52,7 +58,7 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
         request: DispatchRequest {
             url: target.url.clone(),
             headers,
-            body: leased.body.clone(),
+            body,
             deadline: target.timeout.unwrap_or(timeout),
         },
         signature,
@@ -63,11 +69,11 @@ pub fn prepare(leased: &LeasedDelivery, now: Timestamp, timeout: Duration) -> Pr
 /// headers are secrets and are redacted.
 #[must_use]
 pub fn sent_headers(
-    delivery: &Delivery,
-    traceparent: Option<TraceParent>,
+    record: &DeliveryRecord,
     attempt: &Attempt,
     custom: &CustomHeaders,
 ) -> Vec<(String, String)> {
+    let delivery = &record.delivery;
     let values = HeaderValues {
         event_id: delivery.event_id,
         event_type: &delivery.event_type,
@@ -75,7 +81,8 @@ pub fn sent_headers(
         attempt: attempt.number,
         started_at: attempt.started_at,
         signature: &attempt.signature,
-        traceparent,
+        traceparent: record.traceparent,
+        format: record.format,
     };
     let ours = values.to_map();
     let ours =
@@ -92,12 +99,13 @@ struct HeaderValues<'a> {
     started_at: Timestamp,
     signature: &'a str,
     traceparent: Option<TraceParent>,
+    format: BodyFormat,
 }
 
 impl HeaderValues<'_> {
     fn to_map(&self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(16);
-        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
         headers.insert(USER_AGENT, AGENT);
         headers.insert(WEBHOOK_ID, text(&self.event_id.to_string()));
         headers.insert(WEBHOOK_TIMESTAMP, self.started_at.as_unix_seconds().into());

@@ -24,6 +24,7 @@ pub(super) struct ClaimedRow {
     pub(super) trigger: String,
     pub(super) resumes: bool,
     pub(super) event_type: Option<String>,
+    pub(super) project: Option<String>,
     pub(super) body: Option<Vec<u8>>,
     pub(super) traceparent: Option<String>,
 }
@@ -49,7 +50,7 @@ pub(super) async fn complete(store: &Inner, claimed: &mut [ClaimedRow]) -> Resul
         .run(async |conn| {
             sqlx::query!(
                 r#"
-                SELECT e.id, e.event_type, e.body, e.traceparent, (
+                SELECT e.id, e.event_type, e.project, e.body, e.traceparent, (
                     SELECT quote_ident(c.relname) FROM pg_catalog.pg_class c WHERE c.oid = e.tableoid
                 ) AS "partition!"
                 FROM unnest($1::uuid[]) AS input(id)
@@ -68,6 +69,7 @@ pub(super) async fn complete(store: &Inner, claimed: &mut [ClaimedRow]) -> Resul
     for row in claimed.iter_mut().filter(|row| row.body.is_none()) {
         if let Some(event) = events.get(&row.event_id) {
             row.event_type = Some(event.event_type.clone());
+            row.project.clone_from(&event.project);
             row.body = Some(event.body.clone());
             row.traceparent.clone_from(&event.traceparent);
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, Trigger, WebhookId,
+    Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, ProjectNameError, Trigger, WebhookId,
 };
 use sqlx::AssertSqlSafe;
 use tokio::time::Instant;
@@ -170,6 +170,11 @@ fn to_leased(
         lease,
         event_id,
         event_type: event_type.parse().map_err(|error| corrupt_event(event_id, "event_type", error))?,
+        project: row
+            .project
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|error: ProjectNameError| corrupt_event(event_id, "project", error))?,
         body,
         traceparent: row
             .traceparent

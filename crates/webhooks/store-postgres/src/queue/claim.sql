@@ -62,5 +62,5 @@ abandoned AS (
 )
 SELECT c.id, c.event_id, c.webhook_id, c.version AS webhook_version, c.due_at,
     rdev_webhooks.now() AS claimed_at, c.attempts, c.automatic_attempts, c.abandoned_count, c.trigger::text AS trigger,
-    c.resumes, e.event_type, e.body, e.traceparent
+    c.resumes, e.event_type, e.project, e.body, e.traceparent
 FROM claimed c LEFT JOIN rdev_webhooks.events_default e ON e.id = c.event_id

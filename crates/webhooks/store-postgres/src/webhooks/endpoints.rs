@@ -28,7 +28,7 @@ pub(crate) async fn load(
             sqlx::query_as!(
                 TargetRow,
                 "SELECT w.id, w.version, w.url, w.retry, w.timeout_ns, w.headers, w.secret,
-                     w.previous_secret, w.previous_secret_until
+                     w.previous_secret, w.previous_secret_until, w.format
                  FROM unnest($1::uuid[]) AS input(id)
                  JOIN rdev_webhooks.webhooks w ON w.id = input.id",
                 &missing

@@ -24,7 +24,8 @@ pub(super) async fn disable_expired(store: &Inner, limit: u32) -> Result<Vec<Web
                 return Ok((Vec::new(), 0));
             }
             let mut tx = conn.begin().await?;
-            // Others lock webhooks in the order of their ids. This skips a locked one, and so waits for nobody.
+            // Other transactions lock webhooks in the order of their ids. This one skips locked webhooks, so that it
+            // waits for none of them.
             let ids = sqlx::query_scalar!(
                 r#"WITH expired AS MATERIALIZED (
                      SELECT id, expires_at FROM rdev_webhooks.webhooks

@@ -37,6 +37,7 @@ pub(crate) struct WebhookRow {
     pub(crate) timeout_ns: Option<i64>,
     pub(crate) rate_limit: Option<f64>,
     pub(crate) max_in_flight: Option<i64>,
+    pub(crate) format: String,
     pub(crate) signing: String,
     pub(crate) public_key: Option<String>,
     pub(crate) previous_public_key: Option<String>,
@@ -56,7 +57,7 @@ macro_rules! webhook_rows {
             $crate::webhooks::rows::WebhookRow,
             $before
                 + " id, version, url, description, metadata::text AS \"metadata!\", events, projects, retry, timeout_ns, "
-                + "rate_limit, max_in_flight, signing, public_key, previous_public_key, previous_secret_until, headers, "
+                + "rate_limit, max_in_flight, format, signing, public_key, previous_public_key, previous_secret_until, headers, "
                 + "disabled_reason, disabled_at, expires_at, created_at, updated_at "
                 + $behind
             $(, $argument)*
@@ -76,6 +77,7 @@ pub(crate) struct TargetRow {
     pub(crate) secret: Vec<u8>,
     pub(crate) previous_secret: Option<Vec<u8>>,
     pub(crate) previous_secret_until: Option<DateTime<Utc>>,
+    pub(crate) format: String,
 }
 
 /// Opens the secrets of a webhook and converts its row.
@@ -98,6 +100,7 @@ pub(crate) fn to_webhook(keyring: &Keyring, row: WebhookRow) -> Result<Webhook, 
             timeout: row.timeout_ns.map(from_nanos),
             rate_limit: rate_limit(id, row.rate_limit)?,
             max_in_flight: max_in_flight(id, row.max_in_flight)?,
+            format: parse(id, "format", &row.format)?,
             signing: parse(id, "signing", &row.signing)?,
             expires_at: row.expires_at.map(from_sql_time),
         },
@@ -130,6 +133,7 @@ pub(crate) fn to_target(keyring: &Keyring, row: TargetRow) -> Result<DeliveryTar
         secrets: SigningSecrets { current, previous },
         retry: parse(id, "retry", &row.retry)?,
         timeout: row.timeout_ns.map(from_nanos),
+        format: parse(id, "format", &row.format)?,
     })
 }
 
@@ -210,9 +214,9 @@ pub(super) async fn insert(
         "INSERT INTO rdev_webhooks.webhooks (id, version, url, description, events, projects,
              retry, timeout_ns, rate_limit, max_in_flight, signing, headers, secret,
              previous_secret, previous_secret_until, disabled_reason, disabled_at,
-             created_at, updated_at, public_key, previous_public_key, metadata, expires_at)
+             created_at, updated_at, public_key, previous_public_key, metadata, expires_at, format)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             $18, $19, $20, $21, $22::text::jsonb, $23)
+             $18, $19, $20, $21, $22::text::jsonb, $23, $24)
          ON CONFLICT (id) DO NOTHING",
         webhook.id.as_uuid(),
         columns.version,
@@ -237,6 +241,7 @@ pub(super) async fn insert(
         secrets.previous_public_key,
         columns.metadata,
         webhook.settings.expires_at.map(to_sql_time),
+        webhook.settings.format.as_str(),
     )
     .execute(conn)
     .await?;
@@ -254,7 +259,7 @@ pub(super) async fn update(
              events = $5, projects = $6, retry = $7, timeout_ns = $8, rate_limit = $9,
              max_in_flight = $10, signing = $11, headers = $12, disabled_reason = $13,
              disabled_at = $14, created_at = $15, updated_at = $16, metadata = $17::text::jsonb,
-             expires_at = $18
+             expires_at = $18, format = $19
          WHERE id = $1",
         webhook.id.as_uuid(),
         columns.version,
@@ -274,6 +279,7 @@ pub(super) async fn update(
         to_sql_time(webhook.updated_at),
         columns.metadata,
         webhook.settings.expires_at.map(to_sql_time),
+        webhook.settings.format.as_str(),
     )
     .execute(conn)
     .await?;

@@ -10,8 +10,8 @@ use rdev_webhooks_domain::delivery::AbandonedAttempt;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, Timestamp,
-    TraceParent, WebhookId,
+    Attempt, Circuit, Claim, ClaimShare, DeliveryTarget, EventId, LeaseRef, LeasedDelivery, ProjectName,
+    Timestamp, TraceParent, WebhookId,
 };
 use sqlx::SqliteConnection;
 
@@ -119,6 +119,7 @@ fn lease(
         return Ok(None);
     };
     let event = place.some("event_id", events.get(&row.event_id))?;
+    let project = event.project(delivery.event_id)?;
     let traceparent = event.traceparent(delivery.event_id)?;
     let overdue = now.since(progress.due_at);
     let lost = progress.claim(claim.token, now, share.lease_for);
@@ -126,6 +127,7 @@ fn lease(
         lease: LeaseRef { delivery: delivery.id, token: claim.token },
         event_id: delivery.event_id,
         event_type: delivery.event_type,
+        project,
         body: event.body.clone(),
         traceparent,
         attempt: progress.attempts,
@@ -197,11 +199,17 @@ async fn due(
 
 /// The event as it is sent, shared by all its deliveries.
 struct Sent {
+    project: Option<String>,
     body: Bytes,
     traceparent: Option<String>,
 }
 
 impl Sent {
+    fn project(&self, event: EventId) -> Result<Option<ProjectName>, StoreError> {
+        let row = Row { table: "events", id: &event };
+        self.project.as_deref().map(|project| row.parse("project", project)).transpose()
+    }
+
     fn traceparent(&self, event: EventId) -> Result<Option<TraceParent>, StoreError> {
         let row = Row { table: "events", id: &event };
         self.traceparent.as_deref().map(|trace| row.parse("traceparent", trace)).transpose()
@@ -219,11 +227,13 @@ async fn sent(
     ids.dedup();
     let ids = json::ids(ids)?;
     let rows = sqlx::query!(
-        "SELECT id, body, traceparent FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+        "SELECT id, project, body, traceparent FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
         ids
     )
     .fetch_all(conn)
     .await?;
-    let sent = |body: Vec<u8>, traceparent| Sent { body: body.into(), traceparent };
-    Ok(rows.into_iter().map(|row| (row.id, sent(row.body, row.traceparent))).collect())
+    let sent = rows.into_iter().map(|row| {
+        (row.id, Sent { project: row.project, body: row.body.into(), traceparent: row.traceparent })
+    });
+    Ok(sent.collect())
 }

@@ -30,7 +30,7 @@ pub(crate) async fn load(
     let missing = json::ids(missing.iter().map(WebhookId::as_uuid))?;
     let rows = sqlx::query_as!(
         TargetRow,
-        "SELECT id, version, url, headers, secret, previous_secret, previous_secret_until, retry, timeout_ns
+        "SELECT id, version, url, headers, secret, previous_secret, previous_secret_until, retry, timeout_ns, format
          FROM webhooks_webhooks WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
         missing
     )
@@ -63,6 +63,7 @@ struct TargetRow {
     previous_secret_until: Option<i64>,
     retry: String,
     timeout_ns: Option<i64>,
+    format: String,
 }
 
 impl TargetRow {
@@ -83,6 +84,7 @@ impl TargetRow {
             secrets: sealing::open_secrets(keyring, id, &secrets)?,
             retry: row.parse("retry", &self.retry)?,
             timeout: webhook::timeout(&row, self.timeout_ns)?,
+            format: row.parse("format", &self.format)?,
         })
     }
 }

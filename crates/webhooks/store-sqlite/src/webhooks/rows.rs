@@ -34,6 +34,7 @@ pub(crate) struct WebhookRow {
     pub(crate) timeout_ns: Option<i64>,
     pub(crate) rate_limit: Option<f64>,
     pub(crate) max_in_flight: Option<i64>,
+    pub(crate) format: String,
     pub(crate) signing: String,
     pub(crate) public_key: Option<String>,
     pub(crate) previous_public_key: Option<String>,
@@ -52,7 +53,7 @@ macro_rules! webhook_rows {
         sqlx::query_as!(
             $crate::webhooks::rows::WebhookRow,
             "SELECT w.id, w.url, w.description, w.metadata, w.events, w.projects, w.headers, w.retry, w.timeout_ns, "
-                + "w.rate_limit, w.max_in_flight, w.signing, w.public_key, w.previous_public_key, "
+                + "w.rate_limit, w.max_in_flight, w.format, w.signing, w.public_key, w.previous_public_key, "
                 + "w.previous_secret_until, w.disabled_reason, w.disabled_at, w.expires_at, w.created_at, "
                 + "w.updated_at, w.version "
                 + "FROM webhooks_webhooks AS w "
@@ -76,6 +77,7 @@ pub(super) struct Columns {
     timeout_ns: Option<i64>,
     rate_limit: Option<f64>,
     max_in_flight: Option<u32>,
+    format: &'static str,
     signing: &'static str,
     disabled_reason: Option<&'static str>,
     pub(super) disabled_at: Option<i64>,
@@ -104,6 +106,7 @@ impl Columns {
             timeout_ns: webhook.settings.timeout.map(nanos),
             rate_limit: webhook.settings.rate_limit.map(|rate| rate.as_per_second()),
             max_in_flight: webhook.settings.max_in_flight.map(u32::from),
+            format: webhook.settings.format.as_str(),
             signing: webhook.settings.signing.as_str(),
             disabled_reason: disabled.map(|(reason, _)| reason),
             disabled_at: disabled.map(|(_, since)| since),
@@ -125,9 +128,9 @@ pub(super) async fn insert(
         "INSERT INTO webhooks_webhooks (id, url, description, events, projects, headers, retry, timeout_ns,
            rate_limit, max_in_flight, signing, secret, previous_secret, previous_secret_until,
            disabled_reason, disabled_at, created_at, updated_at, version, public_key,
-           previous_public_key, metadata, expires_at)
+           previous_public_key, metadata, expires_at, format)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21, ?22, ?23)
+           ?19, ?20, ?21, ?22, ?23, ?24)
          ON CONFLICT (id) DO NOTHING",
         columns.id,
         columns.url,
@@ -152,6 +155,7 @@ pub(super) async fn insert(
         secrets.previous_public_key,
         columns.metadata,
         columns.expires_at,
+        columns.format,
     )
     .execute(conn)
     .await?;
@@ -164,7 +168,7 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
         "UPDATE webhooks_webhooks SET url = ?2, description = ?3, events = ?4, projects = ?5, headers = ?6,
            retry = ?7, timeout_ns = ?8, rate_limit = ?9, max_in_flight = ?10, signing = ?11, disabled_reason = ?12,
            disabled_at = ?13, created_at = ?14, updated_at = ?15, version = ?16,
-           metadata = ?17, expires_at = ?18
+           metadata = ?17, expires_at = ?18, format = ?19
          WHERE id = ?1 AND version = ?16 - 1 AND deleted_at IS NULL",
         columns.id,
         columns.url,
@@ -184,6 +188,7 @@ pub(super) async fn update(conn: &mut SqliteConnection, columns: &Columns) -> Re
         columns.version,
         columns.metadata,
         columns.expires_at,
+        columns.format,
     )
     .execute(conn)
     .await?;
@@ -239,6 +244,7 @@ impl WebhookRow {
                 timeout: timeout(&row, self.timeout_ns)?,
                 rate_limit: rate_limit(&row, self.rate_limit)?,
                 max_in_flight: max_in_flight(&row, self.max_in_flight)?,
+                format: row.parse("format", &self.format)?,
                 signing: row.parse("signing", &self.signing)?,
                 expires_at: self.expires_at.map(Timestamp::from_micros),
             },

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, DueWebhook, FailureClass,
-    LastFailure, LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets, Target, Trigger,
-    WebhookId, WebhookState,
+    BodyFormat, Claim, ClaimShare, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, DueWebhook,
+    FailureClass, LastFailure, LeasedDelivery, NewEvent, RateLimit, RetryPolicy, Settled, SigningSecrets,
+    Target, Trigger, WebhookId, WebhookState,
 };
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -192,6 +192,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
         settings.url = "https://example.com/a?b=c".parse().unwrap();
         settings.retry = RetryPolicy::schedule(vec![MINUTE, HOUR]).unwrap();
         settings.timeout = Some(Duration::from_secs(3));
+        settings.format = BodyFormat::Slack;
         settings.signing = SigningScheme::Ed25519;
     });
     webhook.settings.headers.insert("x-token", "s3cret").unwrap();
@@ -203,6 +204,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     scene.webhooks.create(&webhook, &secrets).await.unwrap();
     let event = NewEvent {
         event_type: "command.failed".parse().unwrap(),
+        project: Some("my-project".parse().unwrap()),
         body: "exactly {this é}\n".into(),
         traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
         ..scene.new_event().await
@@ -220,6 +222,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert_eq!(one.lease.token, claim.token);
     assert_eq!(one.event_id, event.id);
     assert_eq!(one.event_type, event.event_type);
+    assert_eq!(one.project, event.project);
     assert_eq!(one.body, event.body);
     assert!(event.traceparent.is_some());
     assert_eq!(one.traceparent, event.traceparent);
@@ -230,6 +233,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
     assert_eq!(one.target.headers, webhook.settings.headers);
     assert_eq!(one.target.retry, webhook.settings.retry);
     assert_eq!(one.target.timeout, webhook.settings.timeout);
+    assert_eq!(one.target.format, webhook.settings.format);
     assert_eq!(one.target.secrets.current, secrets.current);
     assert_eq!(one.target.secrets.previous, secrets.previous);
 

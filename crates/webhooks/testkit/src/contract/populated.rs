@@ -16,9 +16,9 @@ use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{
-    Access, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect, IdempotencyKey,
-    NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets, Timestamp,
-    Webhook, WebhookFilter, WebhookId, WebhookState,
+    Access, BodyFormat, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect,
+    IdempotencyKey, NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets,
+    Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::Harness;
@@ -34,6 +34,7 @@ pub const NEWEST: i64 = i64::MAX;
 /// The migrations whose columns older fixtures do not have.
 const WITH_METADATA: i64 = 20_261_128_211_500;
 const WITH_EXPIRES_AT: i64 = 20_261_128_213_000;
+const WITH_FORMAT: i64 = 20_261_128_215_000;
 
 const SCHEMA: &str = r#"{"type":"object"}"#;
 
@@ -241,6 +242,9 @@ fn complete(webhook: Webhook, version: i64) -> Webhook {
     }
     if version >= WITH_EXPIRES_AT {
         webhook.settings.expires_at = Some(Timestamp::EPOCH + FOREVER);
+    }
+    if version >= WITH_FORMAT {
+        webhook.settings.format = BodyFormat::Standard;
     }
     webhook.set_public_keys(&secrets());
     webhook

@@ -8,9 +8,9 @@ use tokio::sync::Barrier;
 use rdev_webhooks_domain::ports::{Redelivery, Updated};
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::{
-    Access, CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus, DisabledReason, EventId,
-    NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger, Webhook, WebhookFilter,
-    WebhookId, WebhookState,
+    Access, BodyFormat, CancelReason, CustomHeaders, DeliveryId, DeliveryState, DeliveryStatus,
+    DisabledReason, EventId, NewEvent, PageRequest, RateLimit, RetryPolicy, Settled, SigningSecrets, Trigger,
+    Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 use tokio::task::JoinSet;
 
@@ -52,6 +52,7 @@ async fn unusual(scene: &Scene<'_>) -> Webhook {
             settings.timeout = Some(Duration::from_millis(7_250));
             settings.rate_limit = RateLimit::per_second(0.3);
             settings.max_in_flight = NonZeroU32::new(3);
+            settings.format = BodyFormat::CloudEvents;
             settings.signing = SigningScheme::Ed25519;
             settings.expires_at = Some("2035-01-15T10:30:00.654321Z".parse().unwrap());
         },

@@ -21,7 +21,13 @@ impl DeliveryHistory for MemoryStore {
         let delivery = state.delivery(id, now).filter(|_| is_shown);
         Ok(delivery.map(|delivery| {
             let stored = &state.events[&delivery.event_id];
-            DeliveryRecord { body: stored.event.body.clone(), traceparent: stored.traceparent, delivery }
+            let webhook = state.webhooks.get(&delivery.webhook_id);
+            DeliveryRecord {
+                body: stored.event.body.clone(),
+                format: webhook.map(|stored| stored.webhook.settings.format).unwrap_or_default(),
+                traceparent: stored.traceparent,
+                delivery,
+            }
         }))
     }
 

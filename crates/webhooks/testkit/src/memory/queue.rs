@@ -221,6 +221,7 @@ fn claim_share(
         secrets: stored.secrets.clone(),
         retry: webhook.settings.retry.clone(),
         timeout: webhook.settings.timeout,
+        format: webhook.settings.format,
     });
     let mut due: Vec<_> = state
         .unfinished(share.webhook)
@@ -253,6 +254,7 @@ fn claim_share(
             lease: LeaseRef { delivery: id, token },
             event_id: event.event.id,
             event_type: event.event.event_type.clone(),
+            project: event.event.project.clone(),
             body: event.event.body.clone(),
             traceparent: event.traceparent,
             attempt: progress.attempts,

@@ -89,6 +89,9 @@ pub(super) fn members() -> Vec<Bad> {
         ("expires_at", "\"tomorrow\"", &["/expires_at"]),
         ("expires_at", "\"2025-01-15\"", &["/expires_at"]),
         ("expires_at", "\"2024-01-15T10:30:00Z\"", &["/expires_at"]),
+        ("format", "1", &["/format"]),
+        ("format", "\"\"", &["/format"]),
+        ("format", "\"Slack\"", &["/format"]),
         ("metadata", "[]", &["/metadata"]),
         ("metadata", "\"a\"", &["/metadata"]),
         ("metadata", "{\"a\":1,\"b\":\"1\",\"c\":{}}", &["/metadata/a", "/metadata/c"]),
@@ -194,6 +197,7 @@ pub(super) fn many_faults() -> Vec<Bad> {
         invalid("POST", "/webhooks", r#"{"a":1}"#, &["/a", "/events", "/url"]),
         invalid("PATCH", "/webhooks/{whk}", r#"{"signing":"ed25519"}"#, &["/signing"]),
         invalid("PATCH", "/webhooks/{whk}", r#"{"signing":"none"}"#, &["/signing"]),
+        invalid("PATCH", "/webhooks/{whk}", r#"{"format":"slack"}"#, &["/format"]),
         invalid(
             "PATCH",
             "/webhooks/{whk}",
