@@ -108,7 +108,7 @@ async fn a_cloud_event_is_read_by_the_packages_of_pypi_and_npm() {
 }
 
 /// The rules of Slack's incoming webhooks: a JSON object whose `text` is not empty, of at most 40,000 characters,
-/// in which `<`, `>` and `&` stand only for themselves by their escapes, so that nobody is mentioned.
+/// in which `<`, `>` and `&` stand only for themselves by their escapes, so that no one is mentioned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chat_message_keeps_the_rules_of_slack() {
     let folder = tempfile::tempdir().unwrap();

@@ -117,6 +117,10 @@ types! {
     /// (a complete response with a status other than 2xx), `abandoned` (the worker ended before it recorded the
     /// result).
     FailureClass = one_of(domain::FailureClass::ALL.map(domain::FailureClass::as_str));
+    /// What a delivery waits for, apart from the time of its next attempt: `webhook_disabled`; `circuit`, the endpoint is
+    /// failing and gets only a probe now and then; `rate`, the attempt is due and the webhook has a `rate_limit`;
+    /// `share`, the attempt is due and the webhook's share of the worker's attempts in flight is used up.
+    WaitingFor = one_of(domain::WaitingFor::ALL.map(domain::WaitingFor::as_str));
     /// Why a webhook is disabled: on request (`manual`), because its endpoint responded with 410 (`gone`), because
     /// every attempt failed for too long (`failing`), or because its `expires_at` has passed (`expired`).
     DisabledReason = one_of(domain::DisabledReason::ALL.map(domain::DisabledReason::as_str));

@@ -35,6 +35,7 @@ mod secrets;
 pub mod statistics;
 mod trace;
 mod visibility;
+mod waiting;
 mod webhook;
 pub mod witness;
 
@@ -66,6 +67,7 @@ pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
+pub use waiting::WaitingFor;
 pub use webhook::{
     DisabledReason, Metadata, MetadataError, RateLimit, Webhook, WebhookSettings, WebhookState,
 };

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rdev_webhooks_app::deliver::sent_headers;
 use rdev_webhooks_domain::{
     Attempt, CancelReason, CustomHeaders, Delivery, DeliveryId, DeliveryRecord, DeliveryState, EndpointUrl,
-    EventId, EventType, FailureReason, ProjectName, Timestamp, Webhook, WebhookId,
+    EventId, EventType, FailureReason, ProjectName, Timestamp, WaitingFor, Webhook, WebhookId,
 };
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -31,7 +31,7 @@ pub(crate) struct DeliveryView<'a> {
     status: &'static str,
     /// The number of attempts made or begun.
     attempts: u32,
-    /// The earliest time of the next attempt; `null` if the delivery is not waiting for one.
+    /// The earliest time of the next attempt; `null` if the delivery is not waiting for one, or if the time is unknown.
     #[schema(value_type = Option<types::Timestamp>, required)]
     next_attempt_at: Option<Text<Timestamp>>,
     /// When the delivery ended.
@@ -64,6 +64,18 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
             reason_detail: reason.map(|(_, sentence)| sentence),
             created_at: Text(delivery.id.time()),
         }
+    }
+}
+
+impl DeliveryView<'_> {
+    /// Adds what the delivery waits for. Returns its name.
+    pub(crate) fn wait_for(
+        &mut self,
+        waiting: Option<(WaitingFor, Option<Timestamp>)>,
+    ) -> Option<&'static str> {
+        let (waiting_for, next_attempt_at) = waiting?;
+        self.next_attempt_at = next_attempt_at.map(Text);
+        Some(waiting_for.as_str())
     }
 }
 
@@ -100,6 +112,10 @@ const fn cancellation(reason: CancelReason) -> &'static str {
 pub(crate) struct DeliveryDetail<'a> {
     #[serde(flatten)]
     pub(crate) delivery: DeliveryView<'a>,
+    /// What it waits for, apart from the time of its next attempt; `null` for nothing else. With `circuit`,
+    /// `next_attempt_at` is the time of the next probe, and with the others it is unknown.
+    #[schema(value_type = Option<types::WaitingFor>, required)]
+    pub(crate) waiting_for: Option<&'static str>,
     pub(crate) request: RequestView<'a>,
     #[schema(required)]
     pub(crate) last_attempt: Option<AttemptView<'a>>,

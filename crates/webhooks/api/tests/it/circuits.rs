@@ -19,6 +19,16 @@ impl Scene {
         assert_eq!(self.store.settle(&[settlement]).await.unwrap(), [true]);
     }
 
+    /// Opens the circuit of a webhook that has a claimable delivery.
+    pub(crate) async fn open_circuit(&self, webhook: &str) {
+        for failures in 1..=OPEN_AFTER {
+            self.fails(webhook, HealthEffect::Unavailable).await;
+            if failures == 1 {
+                self.clock.advance(OPEN_AFTER_FAILING_FOR);
+            }
+        }
+    }
+
     async fn shown(&self, path: &str) -> (Value, String) {
         let answer: Answer = self.get(path).await.expect(200);
         (answer.json()["circuit"].clone(), answer.header("etag").to_owned())

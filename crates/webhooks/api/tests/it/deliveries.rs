@@ -59,6 +59,12 @@ async fn a_new_delivery_is_pending_and_has_no_attempts() {
     let members = shown.as_object_mut().unwrap();
     let request = members.remove("request").unwrap();
     assert_eq!(members.remove("last_attempt"), Some(json!(null)));
+    // It is due, and no worker runs.
+    assert_eq!(members.remove("waiting_for"), Some(json!("share")));
+    assert_eq!(
+        members.insert("next_attempt_at".to_owned(), expected["next_attempt_at"].clone()),
+        Some(json!(null))
+    );
     assert_eq!(shown, expected);
     let expected =
         json!({"method": "POST", "url": "https://example.com/webhook", "headers": null, "body": EVENT});
@@ -258,4 +264,35 @@ async fn deliveries_are_listed_by_every_filter() {
             assert!(all.iter().all(|delivery| delivery["webhook_id"] == other.as_str()), "{query}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_delivery_says_what_it_waits_for() {
+    let scene = Scene::new();
+    let body = r#"{"url":"https://example.com/","events":["*"],"rate_limit":5}"#;
+    let made = scene.post("/webhooks", body).await.expect(201).json();
+    let (webhook, path) =
+        (made["id"].as_str().unwrap(), format!("/webhooks/{}", made["id"].as_str().unwrap()));
+    let event = scene.event().await;
+    let delivery = format!("/deliveries/{}", scene.delivery_of(&event).await["id"].as_str().unwrap());
+    let shown = async |waiting_for: serde_json::Value, next_attempt_at: serde_json::Value| {
+        let shown = scene.get(&delivery).await.expect(200).json();
+        assert_eq!((&shown["waiting_for"], &shown["next_attempt_at"]), (&waiting_for, &next_attempt_at));
+    };
+    shown(json!("rate"), json!(null)).await;
+
+    let retry = Settled::RetryAfter(Duration::from_secs(5));
+    scene.attempt(webhook, retry, samples::attempt(1, scene.clock.now(), 500)).await;
+    shown(json!(null), json!("2025-01-15T10:30:05Z")).await;
+    scene.json("PATCH", &path, json!({"enabled": false}).to_string()).await.expect(200);
+    shown(json!("webhook_disabled"), json!(null)).await;
+    scene.json("PATCH", &path, json!({"enabled": true}).to_string()).await.expect(200);
+
+    scene.clock.advance(Duration::from_secs(5));
+    scene.open_circuit(webhook).await;
+    let circuit = scene.get(&path).await.expect(200).json()["circuit"].clone();
+    assert_eq!(circuit["state"], "open");
+    shown(json!("circuit"), circuit["open_until"].clone()).await;
+    scene.clock.advance(Duration::from_secs(60 * 60));
+    shown(json!("circuit"), json!(scene.clock.now().to_string())).await;
 }

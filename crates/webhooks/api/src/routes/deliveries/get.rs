@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::{Services, WebhookError};
-use rdev_webhooks_domain::{DeliveryId, PageRequest};
+use rdev_webhooks_domain::{DeliveryId, PageRequest, WaitingFor};
 
 use super::find;
 use crate::failure::Failure;
@@ -37,8 +37,19 @@ pub(crate) async fn get(
         Err(WebhookError::NotFound) => None,
         Err(error) => return Err(error.into()),
     };
+    let waiting = match &webhook {
+        Some(webhook) if record.delivery.state.next_attempt_at().is_some() => {
+            let (health, now) = services.webhooks.health(&[webhook.id]).await?;
+            let health = health.first().copied().unwrap_or_default();
+            WaitingFor::new(&record.delivery, webhook, &health, now)
+        }
+        _ => None,
+    };
+    let mut delivery = DeliveryView::from(&record.delivery);
+    let waiting_for = delivery.wait_for(waiting);
     Ok(rdev_http::json(&DeliveryDetail {
-        delivery: DeliveryView::from(&record.delivery),
+        delivery,
+        waiting_for,
         request: RequestView::new(&record, webhook.as_ref(), last),
         last_attempt: last.map(|attempt| AttemptView::new(&record.delivery, attempt)),
     }))
