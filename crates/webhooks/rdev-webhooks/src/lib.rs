@@ -182,13 +182,14 @@ pub mod access {
 /// Webhooks, events and deliveries.
 pub mod domain {
     pub use rdev_webhooks_domain::{
-        Access, ApiKeyId, Attempt, AttemptFailure, AttemptId, AttemptOutcome, CancelReason, CapturedResponse,
-        Cidr, CidrError, CustomHeaders, CustomHeadersError, Delivery, DeliveryId, DeliveryRecord,
-        DeliveryState, DeliveryStatus, DestinationPolicy, DisabledReason, EndpointUrl, EndpointUrlError,
-        EventId, EventPattern, EventType, EventTypeError, FailureClass, FailureReason, Health, IdError,
-        Matched, Metadata, Page, PageRequest, Phases, ProjectName, ProjectNameError, RateLimit, Replay,
-        ReplayId, ReplaySelection, ReplayState, RetryPolicy, RetryPolicyError, Scope, ScopeError, Timestamp,
-        TimestampError, Trigger, Webhook, WebhookFilter, WebhookId, WebhookSettings, WebhookState, scopes,
+        Access, ApiKeyId, Attempt, AttemptFailure, AttemptId, AttemptOutcome, BodyFormat, BodyFormatError,
+        CancelReason, CapturedResponse, Cidr, CidrError, CustomHeaders, CustomHeadersError, Delivery,
+        DeliveryId, DeliveryRecord, DeliveryState, DeliveryStatus, DestinationPolicy, DisabledReason,
+        EndpointUrl, EndpointUrlError, EventId, EventPattern, EventType, EventTypeError, FailureClass,
+        FailureReason, Health, IdError, Matched, Metadata, MetadataError, Page, PageRequest, Phases,
+        ProjectName, ProjectNameError, RateLimit, Replay, ReplayId, ReplaySelection, ReplayState,
+        RetryPolicy, RetryPolicyError, Scope, ScopeError, Timestamp, TimestampError, Trigger, Webhook,
+        WebhookFilter, WebhookId, WebhookSettings, WebhookState, scopes,
     };
 
     /// The interfaces through which the system reaches what is outside.
