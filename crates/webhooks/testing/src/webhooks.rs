@@ -74,8 +74,8 @@ impl TestWebhooks {
     }
 
     /// Creates a webhook for the events of a pattern, such as `order.created`, `order.*` or `*`, whose receiver
-    /// answers by script: a [`Reply`](crate::Reply), or several for one request after the other, of which the last
-    /// is repeated.
+    /// answers by script: a [`Reply`](crate::Reply), or several for one request after the other; the last is
+    /// repeated.
     pub async fn receiver(&self, pattern: &str, script: impl Into<Script>) -> TestReceiver {
         let pattern: EventPattern = pattern.parse().expect("the pattern is valid");
         let url = "https://receiver.test/".parse().expect("the URL is valid");

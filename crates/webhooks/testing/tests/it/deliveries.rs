@@ -12,7 +12,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::transactions::open;
 
-/// A transaction that has published one event, which nobody commits.
+/// A transaction that has published one event.
 async fn published() -> (tempfile::TempDir, Transaction<'static, Sqlite>) {
     let folder = tempfile::tempdir().unwrap();
     let pool = SqlitePool::connect_lazy(&format!("sqlite://{}/rdev.db", folder.path().display())).unwrap();
