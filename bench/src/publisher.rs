@@ -127,6 +127,11 @@ impl Publisher {
     }
 }
 
+/// Returns the data of the event at a place of the ledger.
+pub(crate) fn data(place: usize, sent_us: u64) -> String {
+    format!(r#"{{"n":{place},"t":{sent_us},{REST}}}"#)
+}
+
 struct Sender {
     publisher: Publisher,
     connection: Connection,
@@ -152,7 +157,7 @@ impl Sender {
         let place = publisher.ledger.take(publisher.fan_out).ok_or("the ledger is full: a shorter phase")?;
         let event_type = publisher.event_type;
         self.body.clear();
-        write!(self.body, r#"{{"event":"{event_type}","data":{{"n":{place},"t":{sent_us},{REST}}}}}"#)?;
+        write!(self.body, r#"{{"event":"{event_type}","data":{}}}"#, data(place, sent_us))?;
         self.request.clear();
         write!(self.request, "{}{}\r\n\r\n", self.head, self.body.len())?;
         self.request.extend_from_slice(&self.body);

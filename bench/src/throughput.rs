@@ -8,6 +8,7 @@ mod latency;
 mod limit;
 mod memory;
 mod publish;
+mod publish_in;
 mod summary;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
     Publish,
+    PublishIn,
     FanOut1,
     FanOut10,
     Latency,
@@ -122,6 +124,10 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
     if options.wants(Phase::Publish) {
         published = Some(publish::measure(&mut bench).await?);
     }
+    let mut published_in = None;
+    if options.wants(Phase::PublishIn) {
+        published_in = Some(publish_in::measure(&mut bench).await?);
+    }
     bench.deployment.start_worker().await?;
     bench.ledger.all_arrived(options.patience()).await?;
     bench.database.checkpoint().await?;
@@ -156,8 +162,11 @@ pub(crate) async fn run(options: &Options) -> Outcome<()> {
 
     let limits = limit::Limits { before: limit, after: again };
     summary::limit(&mut report, &limits);
-    if let Some(published) = published {
-        summary::published(&mut report, &published, &limits);
+    if let Some(published) = &published {
+        summary::published(&mut report, published, &limits);
+    }
+    if let Some(published_in) = published_in {
+        summary::published_in(&mut report, &published_in, published.as_ref());
     }
     for rate in &delivered {
         summary::delivered(&mut report, rate, &limits);

@@ -40,6 +40,36 @@ pub(super) fn published(report: &mut Report, rate: &PublishRate, limits: &Limits
     );
 }
 
+pub(super) fn published_in(report: &mut Report, rate: &PublishRate, by_api: Option<&PublishRate>) {
+    report.heading("publishing in callers' transactions, durable, without a worker");
+    let per_second = rate.published.per_second();
+    let times = by_api.map(|api| per_second / api.published.per_second());
+    let compared = times.map(|times| format!("{times:.2} × the API's path")).unwrap_or_default();
+    report.row("events", &format!("{}/s", grouped(per_second)), &compared);
+    let each = |rate: &PublishRate, seconds: f64| seconds / rate.published.events as f64 * 1e3;
+    let (caller, postgres) = (each(rate, rate.used.cpu.bench), each(rate, rate.used.cpu.postgres));
+    let api = by_api.map(|api| {
+        let cpu = api.used.cpu;
+        [each(api, cpu.bench), each(api, cpu.api), each(api, cpu.postgres)]
+    });
+    let compared = api.map(|[client, api, postgres]| {
+        format!("; the API's path: client {client:.3}, api {api:.3}, Postgres {postgres:.3}")
+    });
+    report.row(
+        "processor time per event",
+        &format!("{:.3} ms", caller + postgres),
+        &format!("caller {caller:.3}, Postgres {postgres:.3}{}", compared.unwrap_or_default()),
+    );
+    let events = rate.published.events as f64;
+    let (wal, transactions) = (rate.used.work.wal_bytes / events, rate.used.work.transactions / events);
+    report.row("WAL per event", &format!("{} bytes", grouped(wal)), &format!("{transactions:.3} transactions"));
+    report.json(
+        "publish_in",
+        json!({"per_second": per_second, "by_api": times, "cpu_ms": {"caller": caller, "postgres": postgres},
+            "wal_bytes": wal, "transactions": transactions}),
+    );
+}
+
 pub(super) fn delivered(report: &mut Report, rate: &DeliveryRate, limits: &Limits) {
     let fan_out = rate.fan_out;
     report.heading(&format!("publishing and delivering, fan-out {fan_out}"));
