@@ -114,6 +114,8 @@ impl Publisher {
     /// the system, best in a transaction that was begun by `BEGIN IMMEDIATE`: the system's own writes wait for it.
     /// There the event is inserted within a savepoint.
     ///
+    /// If the future is dropped before it is done, roll the transaction back: on SQLite a part of the event may be in it.
+    ///
     /// # Errors
     ///
     /// Fails with a [`PublishError`]. Everything that can be wrong with the event is found before the first

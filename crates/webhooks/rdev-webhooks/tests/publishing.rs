@@ -95,6 +95,31 @@ async fn an_event_goes_with_the_callers_transaction_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publishing_without_a_transaction_waits_for_the_systems_writes_on_sqlite() {
+    let (_folder, url, system) = sqlite().await;
+    let publisher = system.webhooks.publisher();
+    let event = || Event::new("command.completed").data("{}");
+    let own = publisher.clone();
+    let busy = tokio::spawn(async move {
+        for _ in 0..200 {
+            own.publish(event()).await.unwrap();
+        }
+    });
+    let mut conn = SqliteConnection::connect(&url).await.unwrap();
+    for number in 0..200 {
+        publisher.publish_in(&mut conn, event()).await.unwrap_or_else(|error| panic!("{number}: {error:?}"));
+    }
+    // A transaction that has read nothing yet waits, too.
+    for number in 0..50 {
+        let mut tx = conn.begin().await.unwrap();
+        publisher.publish_in(&mut tx, event()).await.unwrap_or_else(|error| panic!("{number}: {error:?}"));
+        tx.commit().await.unwrap();
+    }
+    busy.await.unwrap();
+    system.receiver.wait_for(450, Duration::from_secs(30)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_to_another_kind_of_database_is_refused() {
     let (_folder, _url, system) = sqlite().await;
     let (database, _other) = postgres().await;

@@ -52,7 +52,10 @@ async fn add_within_savepoint(
     max_deliveries: u32,
     now: Timestamp,
 ) -> Result<Option<Published>, DbError> {
-    sqlx::raw_sql("SAVEPOINT rdev_webhooks_event").execute(&mut *conn).await?;
+    // A transaction that reads before it writes fails at once if another connection writes in between. One that begins
+    // with a write, even of nothing, waits for its turn.
+    let begin = "SAVEPOINT rdev_webhooks_event; DELETE FROM webhooks_event_keys WHERE false";
+    sqlx::raw_sql(begin).execute(&mut *conn).await?;
     let outcomes = publish(conn, &[Call::new([event], max_deliveries)], now).await?;
     sqlx::raw_sql("RELEASE rdev_webhooks_event").execute(conn).await?;
     Ok(outcomes.and_then(|mut outcomes| match outcomes.pop()? {
