@@ -24,7 +24,10 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> Outcome<PublishRate> {
     let (duration, connections) = (bench.options.duration() / 2, bench.options.connections);
     say("publishing in callers' transactions, without a worker");
     let pool = PgPoolOptions::new().min_connections(u32::try_from(connections)?);
-    let pool = pool.max_connections(u32::try_from(connections)?).connect(&bench.database.server.url("postgres")).await?;
+    let pool = pool
+        .max_connections(u32::try_from(connections)?)
+        .connect(&bench.database.server.url("postgres"))
+        .await?;
     let publisher = Publisher::open(&pool).await?;
     publish(&pool, &publisher, &bench.ledger, connections, duration / 4).await?;
     let before = Before::take(bench).await?;

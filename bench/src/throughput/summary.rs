@@ -62,7 +62,11 @@ pub(super) fn published_in(report: &mut Report, rate: &PublishRate, by_api: Opti
     );
     let events = rate.published.events as f64;
     let (wal, transactions) = (rate.used.work.wal_bytes / events, rate.used.work.transactions / events);
-    report.row("WAL per event", &format!("{} bytes", grouped(wal)), &format!("{transactions:.3} transactions"));
+    report.row(
+        "WAL per event",
+        &format!("{} bytes", grouped(wal)),
+        &format!("{transactions:.3} transactions"),
+    );
     report.json(
         "publish_in",
         json!({"per_second": per_second, "by_api": times, "cpu_ms": {"caller": caller, "postgres": postgres},
