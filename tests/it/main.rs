@@ -28,4 +28,5 @@ mod races;
 mod receivers;
 mod replays;
 mod rotation;
+mod separate_processes;
 mod streams;
