@@ -41,12 +41,7 @@ async fn on_postgres(url: &str, item: String) -> Result<(), Box<dyn Error>> {
     let number = insert.bind(&item).fetch_one(&mut *tx).await?;
     let is_empty = item.is_empty();
     publish(&webhooks, &mut tx, Order { number, item }).await?;
-    if is_empty {
-        tx.rollback().await?
-    } else {
-        tx.commit().await?
-    }
-    Ok(())
+    Ok(if is_empty { tx.rollback().await } else { tx.commit().await }?)
 }
 
 async fn on_sqlite(url: &str, item: String) -> Result<(), Box<dyn Error>> {
@@ -61,12 +56,7 @@ async fn on_sqlite(url: &str, item: String) -> Result<(), Box<dyn Error>> {
     let number = insert.bind(&item).fetch_one(&mut *tx).await?;
     let is_empty = item.is_empty();
     publish(&webhooks, &mut tx, Order { number, item }).await?;
-    if is_empty {
-        tx.rollback().await?
-    } else {
-        tx.commit().await?
-    }
-    Ok(())
+    Ok(if is_empty { tx.rollback().await } else { tx.commit().await }?)
 }
 
 /// Publishes the event of an order in the transaction that stores the order.

@@ -350,7 +350,8 @@ impl Needed {
     }
 }
 
-#[cfg(all(test, feature = "sqlite", feature = "worker"))]
+#[cfg(test)]
+#[cfg(all(feature = "sqlite", feature = "worker"))]
 mod tests {
     use super::*;
 

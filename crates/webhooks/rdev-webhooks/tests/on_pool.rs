@@ -38,18 +38,18 @@ fn event(event_type: &str, number: u32) -> Event {
     Event::new(event_type).data(format!(r#"{{"n":{number}}}"#))
 }
 
-fn is_unknown_type(refused: Result<rdev_webhooks::Published, PublishError>) -> bool {
+fn is_unknown_type(refused: &Result<rdev_webhooks::Published, PublishError>) -> bool {
     matches!(refused, Err(PublishError::Refused(rdev_webhooks::EventRefused::Invalid(_))))
 }
 
 /// Publishes until a type that was just registered is known.
 async fn publish_registered(publisher: &Publisher, webhooks: &RdevWebhooks) {
-    assert!(is_unknown_type(publisher.publish(event("order.created", 1)).await));
+    assert!(is_unknown_type(&publisher.publish(event("order.created", 1)).await));
     let schema = Some(r#"{"required":["n"]}"#.to_owned());
     let new = NewEventType { description: None, schema };
     webhooks.event_types().put("order.created".parse().unwrap(), new).await.unwrap();
     let known = async {
-        while is_unknown_type(publisher.publish(event("order.created", 1)).await) {
+        while is_unknown_type(&publisher.publish(event("order.created", 1)).await) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -85,7 +85,7 @@ async fn a_pool_of_one_connection_publishes_on_postgres() {
     // The event types are read again, through the only connection.
     tokio::time::sleep(Duration::from_millis(600)).await;
     let refused = publisher.publish_in(&mut tx, event("order.paid", 3)).await;
-    assert!(is_unknown_type(refused));
+    assert!(is_unknown_type(&refused));
     publisher.clone().publish_in(&mut tx, event("order.created", 4)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(delivered(&receiver, 2).await, [1, 4]);
@@ -104,7 +104,7 @@ async fn a_pool_of_one_connection_publishes_on_sqlite() {
     tx.rollback().await.unwrap();
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
-    assert!(is_unknown_type(publisher.publish_in(&mut tx, event("order.paid", 3)).await));
+    assert!(is_unknown_type(&publisher.publish_in(&mut tx, event("order.paid", 3)).await));
     publisher.publish_in(&mut tx, event("order.created", 4)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(delivered(&receiver, 2).await, [1, 4]);

@@ -34,7 +34,7 @@ pub(super) async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<
     })
 }
 
-/// Compares the schema with this version's. Unlike [`migrate`] it writes nothing.
+/// Compares the schema with this version's. Writes nothing.
 pub async fn read_state(conn: &mut SqliteConnection) -> Result<SchemaState, sqlx::Error> {
     // The table that sqlx.toml names, which does not exist before the first migration.
     let there: i64 =
