@@ -139,6 +139,11 @@ impl From<RegistryError> for Failure {
                 add_schema_faults(&mut faults, &found);
                 faults.into()
             }
+            RegistryError::TooManyExamples | RegistryError::Examples(_) => {
+                let mut faults = Faults::default();
+                add_example_faults(&mut faults, &error);
+                faults.into()
+            }
             RegistryError::Store(error) => error.into(),
             other => Problem::internal().caused_by(other).into(),
         }
@@ -181,6 +186,21 @@ pub(crate) const fn place_of(fault: ApiKeyViolation) -> &'static str {
 pub(crate) fn add_schema_faults(faults: &mut Faults, found: &[SchemaViolation]) {
     for fault in found {
         faults.at(format!("/schema{}", fault.pointer), &fault.detail);
+    }
+}
+
+/// Records the faults that the registry found in the examples of an event type.
+pub(crate) fn add_example_faults(faults: &mut Faults, error: &RegistryError) {
+    let RegistryError::Examples(found) = error else {
+        faults.at("/examples", error);
+        return;
+    };
+    for (index, violation) in found {
+        let pointer = match violation {
+            DraftViolation::Data { pointer, .. } => pointer.as_str(),
+            _ => "",
+        };
+        faults.at(format!("/examples/{index}{pointer}"), violation);
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 use snapshot::Snapshot;
 
 pub use catalog::EventTypeCatalog;
-pub use manage::{MAX_EVENT_TYPES, NewEventType, RegistryError};
+pub use manage::{MAX_EVENT_TYPES, MAX_EXAMPLE_BYTES, MAX_EXAMPLES, NewEventType, RegistryError};
 pub use refresher::RegistryRefresher;
 pub use schema::{MAX_SCHEMA_LEN, SchemaViolation};
 pub use validate::{DraftViolation, EventViolation};
@@ -54,6 +54,8 @@ pub struct EventTypeDefinition {
     pub description: Option<String>,
     /// The text of the JSON Schema that the data of its events must match, as it was registered.
     pub schema: Option<Arc<str>>,
+    /// Examples of the data of its events: the text of a JSON array.
+    pub examples: Arc<str>,
     /// The origin.
     pub origin: EventTypeOrigin,
 }

@@ -42,8 +42,8 @@ pub use disabler::WebhookDisabler;
 pub use event_data::{EventData, EventDataError, MAX_DATA_BYTES};
 pub use event_types::{
     DraftViolation, EventTypeCatalog, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry,
-    EventViolation, MAX_EVENT_TYPES, MAX_SCHEMA_LEN, NewEventType, RegistryError, RegistryRefresher,
-    SchemaViolation,
+    EventViolation, MAX_EVENT_TYPES, MAX_EXAMPLE_BYTES, MAX_EXAMPLES, MAX_SCHEMA_LEN, NewEventType,
+    RegistryError, RegistryRefresher, SchemaViolation,
 };
 pub use pruner::Pruner;
 pub use publish::{

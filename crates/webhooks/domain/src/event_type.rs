@@ -44,6 +44,21 @@ pub mod builtin {
         ("command.failed", "A command failed."),
     ];
 
+    /// Returns an example of the data of a command's event; `None` for other types.
+    #[must_use]
+    pub fn example(event_type: &str) -> Option<&'static str> {
+        match event_type {
+            "command.started" => Some(r#"{"command_id":"cmd-123","project":"my-project","type":"claude"}"#),
+            "command.completed" => Some(
+                r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}"#,
+            ),
+            "command.failed" => Some(
+                r#"{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":1,"duration_ms":5432}"#,
+            ),
+            _ => None,
+        }
+    }
+
     /// The first segment of the reserved names.
     pub(super) const SYSTEM: &str = "webhook";
 }

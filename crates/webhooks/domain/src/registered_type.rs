@@ -13,6 +13,8 @@ pub struct RegisteredType {
     pub description: Option<String>,
     /// The JSON Schema that the data of its events must match, as it was given.
     pub schema: Option<Arc<str>>,
+    /// Examples of the data of its events: the text of a JSON array, as it was given.
+    pub examples: Arc<str>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last changed.

@@ -46,7 +46,7 @@ fn is_unknown_type(refused: &Result<rdev_webhooks::Published, PublishError>) -> 
 async fn publish_registered(publisher: &Publisher, webhooks: &RdevWebhooks) {
     assert!(is_unknown_type(&publisher.publish(event("order.created", 1)).await));
     let schema = Some(r#"{"required":["n"]}"#.to_owned());
-    let new = NewEventType { description: None, schema };
+    let new = NewEventType { schema, ..NewEventType::default() };
     webhooks.event_types().put("order.created".parse().unwrap(), new).await.unwrap();
     let known = async {
         while is_unknown_type(&publisher.publish(event("order.created", 1)).await) {

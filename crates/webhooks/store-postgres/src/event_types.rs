@@ -28,15 +28,16 @@ impl EventTypeRepository for PostgresStore {
                 .fetch_optional(&mut *tx)
                 .await?;
                 sqlx::query!(
-                    "INSERT INTO rdev_webhooks.event_types (name, description, schema, created_at, updated_at)
-                     VALUES ($1, $2, $3, $4, $5)
+                    "INSERT INTO rdev_webhooks.event_types (name, description, schema, created_at, updated_at, examples)
+                     VALUES ($1, $2, $3, $4, $5, $6)
                      ON CONFLICT (name) DO UPDATE SET description = excluded.description,
-                         schema = excluded.schema, updated_at = excluded.updated_at",
+                         schema = excluded.schema, updated_at = excluded.updated_at, examples = excluded.examples",
                     event_type.name.as_str(),
                     event_type.description,
                     event_type.schema.as_deref(),
                     to_sql_time(event_type.created_at),
                     to_sql_time(event_type.updated_at),
+                    &*event_type.examples,
                 )
                 .execute(&mut *tx)
                 .await?;
@@ -106,7 +107,7 @@ async fn fetch_rows(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
     // One statement sees one moment.
     sqlx::query_as!(
         Row,
-        r#"SELECT v.version, t.name AS "name?", t.description, t.schema,
+        r#"SELECT v.version, t.name AS "name?", t.description, t.schema, t.examples AS "examples?",
                            t.created_at AS "created_at?", t.updated_at AS "updated_at?"
                        FROM rdev_webhooks.event_types_version v LEFT JOIN rdev_webhooks.event_types t ON true
                        ORDER BY t.name"#
@@ -127,6 +128,7 @@ struct Row {
     name: Option<String>,
     description: Option<String>,
     schema: Option<String>,
+    examples: Option<String>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
 }
@@ -141,6 +143,7 @@ impl Row {
             name: name.parse().map_err(|error| unreadable(&name, error))?,
             description: self.description,
             schema: self.schema.map(Into::into),
+            examples: self.examples.unwrap_or_else(|| "[]".to_owned()).into(),
             created_at: from_sql_time(created_at),
             updated_at: from_sql_time(updated_at),
         }))

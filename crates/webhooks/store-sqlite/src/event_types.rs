@@ -58,7 +58,7 @@ async fn version(conn: &mut SqliteConnection) -> Result<u64, DbError> {
 async fn all(conn: &mut SqliteConnection) -> Result<Registered, DbError> {
     let version = version(&mut *conn).await?;
     let rows = sqlx::query!(
-        "SELECT name, description, schema, created_at, updated_at FROM webhooks_event_types ORDER BY name"
+        "SELECT name, description, schema, examples, created_at, updated_at FROM webhooks_event_types ORDER BY name"
     )
     .fetch_all(conn)
     .await?;
@@ -67,6 +67,7 @@ async fn all(conn: &mut SqliteConnection) -> Result<Registered, DbError> {
             name: Row { table: "event_types", id: &row.name }.parse("name", &row.name)?,
             description: row.description,
             schema: row.schema.map(Into::into),
+            examples: row.examples.into(),
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         })
@@ -79,18 +80,19 @@ async fn put(conn: &mut SqliteConnection, event_type: &RegisteredType) -> Result
     let before = sqlx::query_scalar!("SELECT created_at FROM webhooks_event_types WHERE name = ?1", name)
         .fetch_optional(&mut *conn)
         .await?;
-    let schema = event_type.schema.as_deref();
+    let (schema, examples) = (event_type.schema.as_deref(), &*event_type.examples);
     let (created_at, updated_at) = (micros(event_type.created_at), micros(event_type.updated_at));
     sqlx::query!(
-        "INSERT INTO webhooks_event_types (name, description, schema, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO webhooks_event_types (name, description, schema, created_at, updated_at, examples)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (name) DO UPDATE SET description = excluded.description, schema = excluded.schema,
-           updated_at = excluded.updated_at",
+           updated_at = excluded.updated_at, examples = excluded.examples",
         name,
         event_type.description,
         schema,
         created_at,
-        updated_at
+        updated_at,
+        examples
     )
     .execute(&mut *conn)
     .await?;

@@ -20,7 +20,10 @@ pub(crate) struct EventTypeView<'a> {
     description: Option<&'a str>,
     /// The JSON Schema that the `data` of its events must match, byte for byte as registered.
     #[schema(value_type = Option<serde_json::Map<String, serde_json::Value>>, required)]
-    schema: Option<StoredSchema<'a>>,
+    schema: Option<StoredJson<'a>>,
+    /// Examples of the `data` of its events.
+    #[schema(value_type = Vec<serde_json::Map<String, serde_json::Value>>)]
+    examples: StoredJson<'a>,
     #[schema(value_type = types::EventTypeOrigin)]
     origin: &'static str,
     /// When it was registered.
@@ -43,7 +46,8 @@ impl<'a> From<&'a EventTypeDefinition> for EventTypeView<'a> {
         Self {
             name: Text(&event_type.name),
             description: event_type.description.as_deref(),
-            schema: event_type.schema.as_deref().map(StoredSchema),
+            schema: event_type.schema.as_deref().map(StoredJson),
+            examples: StoredJson(&event_type.examples),
             origin,
             created_at: times.map(|(created_at, _)| Text(created_at)),
             updated_at: times.map(|(_, updated_at)| Text(updated_at)),
@@ -51,12 +55,12 @@ impl<'a> From<&'a EventTypeDefinition> for EventTypeView<'a> {
     }
 }
 
-/// A stored schema, byte for byte.
-struct StoredSchema<'a>(&'a str);
+/// Stored JSON, byte for byte.
+struct StoredJson<'a>(&'a str);
 
-impl Serialize for StoredSchema<'_> {
+impl Serialize for StoredJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let schema: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
-        schema.serialize(serializer)
+        let json: &RawValue = serde_json::from_str(self.0).map_err(serde::ser::Error::custom)?;
+        json.serialize(serializer)
     }
 }

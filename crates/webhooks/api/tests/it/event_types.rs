@@ -37,6 +37,9 @@ async fn built_in_types_are_listed_by_name() {
     assert_eq!(one, listed["data"][1]);
     let expected = json!({
         "name": "command.failed", "description": "A command failed.", "schema": null,
+        "examples": [{
+            "command_id": "cmd-123", "project": "my-project", "type": "claude", "exit_code": 1, "duration_ms": 5432
+        }],
         "origin": "built_in", "created_at": null, "updated_at": null,
     });
     assert_eq!(one, expected);
@@ -46,10 +49,15 @@ async fn built_in_types_are_listed_by_name() {
 async fn a_type_is_registered_changed_and_removed() {
     let scene = Scene::new();
     let odd = r#"{ "title":"é\u0041" , "type":"object"}"#;
-    let body = format!(r#"{{"description":"An order was paid.","schema":{odd}}}"#);
+    let example = r#"{ "number":1.0e0,"é":"\u0041" }"#;
+    let body = format!(
+        r#"{{"description":"An order was paid.","schema":{odd},"examples":[ {example} , {{"project":"a"}}]}}"#
+    );
     let made = scene.json("PUT", "/event-types/order.paid", body).await.expect(201);
     assert_eq!(made.header("location"), "/event-types/order.paid");
     assert!(made.text().contains(&format!(r#""schema":{odd},"#)), "{}", made.text());
+    let examples = format!(r#""examples":[{example},{{"project":"a"}}],"#);
+    assert!(made.text().contains(&examples), "{}", made.text());
     let made = made.json();
     assert_eq!(made["description"], "An order was paid.");
     assert_eq!(made["origin"], "registered");
@@ -61,6 +69,7 @@ async fn a_type_is_registered_changed_and_removed() {
     assert_eq!(changed.header("location"), "");
     let changed = changed.json();
     assert_eq!((&changed["schema"], &changed["description"]), (&Value::Null, &Value::Null));
+    assert_eq!(changed["examples"], json!([]));
     assert_eq!(changed["created_at"], "2025-01-15T10:30:00Z");
     assert_eq!(changed["updated_at"], "2025-01-15T10:30:01Z");
 

@@ -8,13 +8,23 @@ use rdev_webhooks_domain::{EventType, RegisteredType};
 use tokio::sync::Semaphore;
 
 use super::schema::{DataSchema, SchemaViolation};
-use super::{EventTypeDefinition, EventTypeOrigin, EventTypeRegistry};
+use super::{DraftViolation, EventTypeDefinition, EventTypeOrigin, EventTypeRegistry};
+use crate::EventData;
+
+/// The maximum number of violations that are listed of one example.
+const MAX_LISTED: usize = 10;
 
 /// One schema is parsed at a time, so that concurrent requests take no more memory than one.
 static PARSING: Semaphore = Semaphore::const_new(1);
 
 /// The maximum number of registered types.
 pub const MAX_EVENT_TYPES: usize = 1_000;
+
+/// The maximum number of examples of a type.
+pub const MAX_EXAMPLES: usize = 10;
+
+/// The maximum length of all examples of a type together.
+pub const MAX_EXAMPLE_BYTES: usize = 16 * 1_024;
 
 /// The settings of an event type.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +33,8 @@ pub struct NewEventType {
     pub description: Option<String>,
     /// The text of the JSON Schema that the data of its events must match.
     pub schema: Option<String>,
+    /// Examples of the data of its events, at most [`MAX_EXAMPLES`] with [`MAX_EXAMPLE_BYTES`] together.
+    pub examples: Vec<EventData>,
 }
 
 /// An error of a change of an event type.
@@ -47,6 +59,12 @@ pub enum RegistryError {
     /// The schema cannot be used; all violations at once, as far as they can be found.
     #[error("the schema is invalid")]
     Schema(Vec<SchemaViolation>),
+    /// There are too many examples, or they are too long.
+    #[error("must contain at most {MAX_EXAMPLES} examples with {MAX_EXAMPLE_BYTES} bytes together")]
+    TooManyExamples,
+    /// Examples do not match the schema: the index of each, and what is wrong with it.
+    #[error("the examples do not match the schema")]
+    Examples(Vec<(usize, DraftViolation)>),
     /// The database failed.
     #[error("the event type could not be read or stored")]
     Store(#[from] StoreError),
@@ -61,37 +79,46 @@ impl EventTypeRegistry {
     ) -> Result<(EventTypeDefinition, bool), RegistryError> {
         changeable(&name)?;
         let schema: Option<Arc<str>> = new.schema.map(Into::into);
-        if let Some(schema) = schema.clone() {
-            Self::validate_schema(schema).await?;
-        }
+        let texts: Vec<&str> = new.examples.iter().map(EventData::as_str).collect();
+        let examples: Arc<str> = format!("[{}]", texts.join(",")).into();
+        Self::validate_definition(schema.clone(), new.examples).await?;
         let known = self.snapshot();
         if known.get(&name).is_none() && known.registered() >= MAX_EVENT_TYPES {
             return Err(RegistryError::Full);
         }
         let now = self.inner.ambient.now();
         let description = new.description;
-        let put = RegisteredType { name, description, schema, created_at: now, updated_at: now };
+        let put = RegisteredType { name, description, schema, examples, created_at: now, updated_at: now };
         let before = self.inner.store.put(&put).await?;
         tracing::info!(event_type = %put.name, "event type registered");
         self.take_in().await;
-        let RegisteredType { name, description, schema, updated_at, .. } = put;
+        let RegisteredType { name, description, schema, examples, updated_at, .. } = put;
         let origin = EventTypeOrigin::Registered { created_at: before.unwrap_or(now), updated_at };
-        Ok((EventTypeDefinition { name, description, schema, origin }, before.is_none()))
+        Ok((EventTypeDefinition { name, description, schema, examples, origin }, before.is_none()))
     }
 
-    /// Returns the violations of a schema as an error. [`Self::put`] makes the same check; this is for a
-    /// caller who has found other violations and wants to report all at once.
-    pub async fn validate_schema(schema: Arc<str>) -> Result<(), RegistryError> {
+    /// Returns the violations of a schema, and of examples that do not match it, as an error. [`Self::put`] makes
+    /// the same check; this is for a caller who has found other violations and wants to report all at once.
+    pub async fn validate_definition(
+        schema: Option<Arc<str>>,
+        examples: Vec<EventData>,
+    ) -> Result<(), RegistryError> {
+        let bytes: usize = examples.iter().map(|example| example.as_str().len()).sum();
+        if examples.len() > MAX_EXAMPLES || bytes > MAX_EXAMPLE_BYTES {
+            return Err(RegistryError::TooManyExamples);
+        }
+        let Some(schema) = schema else {
+            return Ok(());
+        };
         // The semaphore is never closed.
         let turn = PARSING.acquire().await.ok();
         let parsing = tokio::task::spawn_blocking(move || {
-            let parsed = DataSchema::parse(&schema).map(drop);
+            let parsed = DataSchema::parse(&schema).map_err(RegistryError::Schema);
+            let checked = parsed.and_then(|schema| check_examples(&schema, &examples));
             drop(turn);
-            parsed
+            checked
         });
-        let parsed =
-            parsing.await.map_err(|_| StoreError::Internal("parsing the schema was interrupted".into()))?;
-        parsed.map_err(RegistryError::Schema)
+        parsing.await.map_err(|_| StoreError::Internal("parsing the schema was interrupted".into()))?
     }
 
     /// Removes a registered type, unless a webhook subscribes to it by name. Its published events stay.
@@ -116,6 +143,15 @@ impl EventTypeRegistry {
             );
         }
     }
+}
+
+fn check_examples(schema: &DataSchema, examples: &[EventData]) -> Result<(), RegistryError> {
+    let mut violations = Vec::new();
+    for (index, example) in examples.iter().enumerate() {
+        let found = schema.check(example.as_str(), MAX_LISTED);
+        violations.extend(found.into_iter().map(|violation| (index, violation)));
+    }
+    if violations.is_empty() { Ok(()) } else { Err(RegistryError::Examples(violations)) }
 }
 
 fn changeable(name: &EventType) -> Result<(), RegistryError> {

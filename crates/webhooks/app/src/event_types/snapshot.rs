@@ -21,7 +21,10 @@ impl Snapshot {
             // The names are constants of the domain, whose tests check that they are valid.
             let name: EventType = name.parse().ok()?;
             let description = Some(description.to_owned());
-            let event_type = EventTypeDefinition { name: name.clone(), description, schema: None, origin };
+            let examples =
+                builtin::example(name.as_str()).map_or_else(|| "[]".into(), |one| format!("[{one}]").into());
+            let event_type =
+                EventTypeDefinition { name: name.clone(), description, schema: None, examples, origin };
             Some((name, event_type))
         };
         let commands = builtin::COMMANDS.into_iter().filter_map(|one| of(one, EventTypeOrigin::BuiltIn));
@@ -34,11 +37,13 @@ impl Snapshot {
     /// allocation, by which its compiled form is found.
     pub(super) fn new(registered: Registered, before: &Self) -> Self {
         let Self { mut types, .. } = Self::built_in();
-        for RegisteredType { name, description, schema, created_at, updated_at } in registered.types {
+        for RegisteredType { name, description, schema, examples, created_at, updated_at } in registered.types
+        {
             let known = before.types.get(&name).map(|known| &known.schema);
             let schema = known.filter(|known| **known == schema).cloned().unwrap_or(schema);
             let origin = EventTypeOrigin::Registered { created_at, updated_at };
-            let event_type = EventTypeDefinition { name: name.clone(), description, schema, origin };
+            let event_type =
+                EventTypeDefinition { name: name.clone(), description, schema, examples, origin };
             // A registered name that has become the system's own is the system's.
             types.entry(name).or_insert(event_type);
         }

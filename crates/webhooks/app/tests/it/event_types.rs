@@ -23,7 +23,7 @@ fn name(text: &str) -> EventType {
 }
 
 fn with(schema: &Value) -> NewEventType {
-    NewEventType { description: None, schema: Some(schema.to_string()) }
+    NewEventType { schema: Some(schema.to_string()), ..NewEventType::default() }
 }
 
 async fn put(world: &World, schema: &Value) {
@@ -56,7 +56,7 @@ async fn pointers(world: &World, data: &Value) -> Vec<String> {
 
 /// Returns the pointers and details of the violations in a schema.
 async fn refusal(schema: &Value) -> Vec<(String, String)> {
-    match EventTypeRegistry::validate_schema(schema.to_string().into()).await {
+    match EventTypeRegistry::validate_definition(Some(schema.to_string().into()), Vec::new()).await {
         Ok(()) => Vec::new(),
         Err(RegistryError::Schema(violations)) => {
             let mut listed: Vec<_> =
@@ -74,7 +74,7 @@ async fn a_registered_type_can_be_published_until_it_is_removed() {
     let unknown = world.publisher.publish(paid("{}")).await.unwrap_err();
     assert!(matches!(&unknown, PublishError::Invalid(violations)
         if matches!(&violations[..], [one] if one.violation == DraftViolation::UnknownType(name("order.paid")))));
-    let new = NewEventType { description: Some("An order was paid.".to_owned()), schema: None };
+    let new = NewEventType { description: Some("An order was paid.".to_owned()), ..NewEventType::default() };
     let (made, is_new) = world.event_types.put(name("order.paid"), new).await.unwrap();
     assert!(is_new && matches!(made.origin, EventTypeOrigin::Registered { .. }));
     world.publisher.publish(paid(r#"{"anything":[]}"#)).await.unwrap();
@@ -122,7 +122,14 @@ async fn the_number_of_types_is_bounded() {
     let now = world.ambient.clock.now();
     for number in 0..MAX_EVENT_TYPES {
         let name = name(&format!("type.n{number}"));
-        let one = RegisteredType { name, description: None, schema: None, created_at: now, updated_at: now };
+        let one = RegisteredType {
+            name,
+            description: None,
+            schema: None,
+            examples: "[]".into(),
+            created_at: now,
+            updated_at: now,
+        };
         EventTypeRepository::put(&*world.store, &one).await.unwrap();
     }
     world.event_types.refresh().await.unwrap();
@@ -395,8 +402,14 @@ async fn a_schema_that_is_no_longer_usable_accepts_no_event() {
     let now = world.ambient.clock.now();
     let schema = Some(r#"{"type":"from the future"}"#.into());
     let name = name("order.paid");
-    let stored =
-        RegisteredType { name: name.clone(), description: None, schema, created_at: now, updated_at: now };
+    let stored = RegisteredType {
+        name: name.clone(),
+        description: None,
+        schema,
+        examples: "[]".into(),
+        created_at: now,
+        updated_at: now,
+    };
     EventTypeRepository::put(&*world.store, &stored).await.unwrap();
     world.event_types.refresh().await.unwrap();
     let refused = world.event_types.validate(None, vec![paid("{}")]).await.unwrap_err();

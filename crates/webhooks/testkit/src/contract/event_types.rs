@@ -16,7 +16,15 @@ fn name(text: &str) -> EventType {
 
 /// Returns a type without a description and a schema.
 fn plain(text: &str, at: Timestamp) -> RegisteredType {
-    RegisteredType { name: name(text), description: None, schema: None, created_at: at, updated_at: at }
+    let examples = "[]".into();
+    RegisteredType {
+        name: name(text),
+        description: None,
+        schema: None,
+        examples,
+        created_at: at,
+        updated_at: at,
+    }
 }
 
 /// A type is stored unchanged and replaced as a whole. Types are identified by name.
@@ -29,6 +37,7 @@ pub async fn an_event_type_is_kept_exactly(harness: &dyn Harness) {
     let full = RegisteredType {
         description: Some("An order.\n\tIt was paid; é \u{1f980}".to_owned()),
         schema: Some(SCHEMA.into()),
+        examples: "[{ \"é\":\t1.0 },{}]".into(),
         updated_at: "2025-01-16T10:30:00.654321Z".parse().unwrap(),
         ..plain("order.paid", at)
     };
@@ -45,6 +54,7 @@ pub async fn an_event_type_is_kept_exactly(harness: &dyn Harness) {
     for replacement in [
         plain("order.paid", now),
         RegisteredType { schema: Some("true".into()), ..plain("order.paid", now) },
+        RegisteredType { examples: r#"[{"a":1}]"#.into(), ..plain("order.paid", now) },
         RegisteredType { description: Some(String::new()), ..plain("order.paid", now) },
     ] {
         assert_eq!(types.put(&replacement).await.unwrap(), Some(at));

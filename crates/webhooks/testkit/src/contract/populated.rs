@@ -35,8 +35,11 @@ pub const NEWEST: i64 = i64::MAX;
 const WITH_METADATA: i64 = 20_261_128_211_500;
 const WITH_EXPIRES_AT: i64 = 20_261_128_213_000;
 const WITH_FORMAT: i64 = 20_261_128_215_000;
+const WITH_EXAMPLES: i64 = 20_261_128_222_500;
 
 const SCHEMA: &str = r#"{"type":"object"}"#;
+
+const EXAMPLES: &str = r#"[{"number": 7}]"#;
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -73,6 +76,7 @@ pub async fn populate(store: &dyn Harness) {
         name: "order.paid".parse().unwrap(),
         description: Some("An order was paid".to_owned()),
         schema: Some(SCHEMA.into()),
+        examples: EXAMPLES.into(),
         created_at: at,
         updated_at: at,
     };
@@ -120,6 +124,7 @@ pub async fn check(store: &dyn Harness, version: i64) {
     let types = store.event_types().all().await.unwrap().types;
     assert_eq!(types.len(), 1);
     assert_eq!((types[0].name.as_str(), types[0].schema.as_deref()), ("order.paid", Some(SCHEMA)));
+    assert_eq!(&*types[0].examples, if version >= WITH_EXAMPLES { EXAMPLES } else { "[]" });
     let at = scene.now().await;
     let answered = scene.idempotency.begin(&request("answered", at)).await.unwrap();
     assert_eq!(answered, KeyState::Answered(answer()));

@@ -5,12 +5,16 @@ use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use rdev_webhooks_app::{EventTypeRegistry, MAX_SCHEMA_LEN, NewEventType, RegistryError, Services};
-use utoipa::openapi::schema::ObjectBuilder;
+use rdev_webhooks_app::{
+    EventData, EventTypeRegistry, MAX_EXAMPLE_BYTES, MAX_EXAMPLES, MAX_SCHEMA_LEN, NewEventType,
+    RegistryError, Services,
+};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder};
 
 use crate::failure;
 use crate::failure::Failure;
 use crate::path::PathName;
+use crate::routes::events::Payload;
 use crate::routes::webhooks::Description;
 use crate::schema_types as types;
 use crate::views::EventTypeView;
@@ -26,6 +30,8 @@ rdev_http::members! {
         /// A JSON Schema (draft 2020-12, unless `$schema` names another) that the `data` of its events must match. At most
         /// 65,536 bytes, without references to anything outside itself.
         schema: Option<DataSchema>,
+        /// Examples of the `data` of its events, which must match the schema: at most 10, with 16,384 bytes together.
+        examples: Option<Examples>,
     }
 }
 
@@ -56,10 +62,14 @@ pub(crate) async fn put(
     let mut faults = Faults::default();
     let name = name.map_err(|detail| faults.in_parameter("name", detail)).ok();
     let new = EventTypeBody::read(&document.root(), &mut faults);
-    let new = new.map(|EventTypeBody { description, schema }| NewEventType { description, schema });
+    let new = new.map(|EventTypeBody { description, schema, examples }| NewEventType {
+        description,
+        schema,
+        examples: examples.unwrap_or_default(),
+    });
     let new = new.unwrap_or_default();
     let Some(name) = name.filter(|_| faults.is_empty()) else {
-        return Err(validate(new.schema, faults).await.into());
+        return Err(validate(new, faults).await.into());
     };
     let (event_type, is_new) = services.event_types.put(name, new).await?;
     let shown = rdev_http::json(&EventTypeView::from(&event_type));
@@ -84,16 +94,36 @@ rdev_http::kind! {
     }
 }
 
-/// Adds the semantic faults of the schema to the faults of form, so that the response lists all of them.
-async fn validate(schema: Option<String>, mut faults: Faults) -> Problem {
-    let Some(schema) = schema else {
-        return faults.into();
-    };
-    match EventTypeRegistry::validate_schema(schema.into()).await {
-        Err(RegistryError::Schema(found)) => {
-            failure::add_schema_faults(&mut faults, &found);
-            faults.into()
+rdev_http::kind! {
+    /// The data of several events.
+    pub(super) Examples: Vec<EventData> = ArrayBuilder::new()
+        .items(kind::reference::<Payload>())
+        .max_items(Some(MAX_EXAMPLES)), |value, faults| {
+        let elements = value.array(MAX_EXAMPLES, faults)?;
+        if elements.len() > MAX_EXAMPLES || value.text().len() > 2 * MAX_EXAMPLE_BYTES {
+            return value.refuse(faults, RegistryError::TooManyExamples);
         }
-        _ => faults.into(),
+        let read = elements.iter().filter_map(|element| {
+            Payload::read(element, faults)?;
+            match element.text().parse::<EventData>() {
+                Ok(data) => Some(data),
+                // Otherwise its faults, or others for which the request is refused, are recorded.
+                Err(fault) if faults.is_empty() => element.refuse(faults, fault),
+                Err(_) => None,
+            }
+        });
+        Some(read.collect())
     }
+}
+
+/// Adds the semantic faults of the definition to the faults of form, so that the response lists all of them.
+async fn validate(new: NewEventType, mut faults: Faults) -> Problem {
+    match EventTypeRegistry::validate_definition(new.schema.map(Into::into), new.examples).await {
+        Err(RegistryError::Schema(found)) => failure::add_schema_faults(&mut faults, &found),
+        Err(error @ (RegistryError::TooManyExamples | RegistryError::Examples(_))) => {
+            failure::add_example_faults(&mut faults, &error);
+        }
+        _ => {}
+    }
+    faults.into()
 }

@@ -10,6 +10,8 @@ pub(super) fn rows() -> Vec<Bad> {
     };
     let put = |body: &str, places: &[&'static str]| invalid("PUT", "/event-types/order.paid", body, places);
     let large = format!(r#"{{"schema":{{"description":"{}"}}}}"#, "x".repeat(64 * 1024));
+    let many_examples = format!(r#"{{"examples":[{}]}}"#, ["{}"; 11].join(","));
+    let long_examples = format!(r#"{{"examples":[{{"a":"{}"}}]}}"#, "x".repeat(16 * 1_024));
     vec![
         odd("PUT", "/event-types/command.failed", 409, "event_type_built_in"),
         invalid("PUT", "/event-types/webhook.disabled", "{}", &["?name"]),
@@ -39,6 +41,15 @@ pub(super) fn rows() -> Vec<Bad> {
         put(
             r#"{"description":"a\u0000b","schema":{"type":"objekt","$ref":"http://x/"}}"#,
             &["/description", "/schema/$ref", "/schema/type"],
+        ),
+        put(r#"{"examples":{}}"#, &["/examples"]),
+        put(r#"{"examples":[1,{},null]}"#, &["/examples/0", "/examples/2"]),
+        put(r#"{"examples":[{"a":1,"a":2},{"project":1}]}"#, &["/examples/0/a", "/examples/1/project"]),
+        put(&many_examples, &["/examples"]),
+        put(&long_examples, &["/examples"]),
+        put(
+            r#"{"schema":{"required":["a"],"properties":{"b":{"type":"string"}}},"examples":[{"a":1},{},{"a":1,"b":2}]}"#,
+            &["/examples/1/a", "/examples/2/b"],
         ),
         put(r#"{"schema":{"properties":{"a":{"pattern":"("}}}}"#, &["/schema/properties/a/pattern"]),
     ]
