@@ -33,6 +33,7 @@ pub struct NewApiKey {
 
 /// A new key with its secret, which is shown only once.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ApiKeyCreated {
     /// The key.
     pub key: ApiKey,

@@ -47,6 +47,7 @@ struct Inner {
 
 /// An event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventTypeDefinition {
     /// The name.
     pub name: EventType,

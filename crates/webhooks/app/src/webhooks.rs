@@ -27,6 +27,7 @@ const MAX_TEST_TRIES: usize = 3;
 
 /// A new webhook with its secret, which is shown only once.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct WebhookCreated {
     /// The webhook.
     pub webhook: Webhook,
@@ -36,6 +37,7 @@ pub struct WebhookCreated {
 
 /// A webhook whose secret was rotated, with the new secret, which is shown only once.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SecretRotated {
     /// The webhook.
     pub webhook: Webhook,

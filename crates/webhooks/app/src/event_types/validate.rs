@@ -21,6 +21,7 @@ const MAX_EFFORT: u64 = 192 << 20;
 
 /// A violation in one of several events.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventViolation {
     /// The position of the event.
     pub position: usize,
