@@ -1,8 +1,9 @@
-//! The reason why a database cannot be opened.
+//! The reasons why a database cannot be opened and an event is not published.
 
+use rdev_webhooks_app::{self as app, MAX_EVENT_DELIVERIES};
 use rdev_webhooks_domain::ports::{SchemaState, StoreError};
 
-use crate::DatabaseError;
+use crate::{DatabaseError, InvalidMember};
 
 /// The reason why a database could not be opened. The message is for users.
 #[derive(Debug, thiserror::Error)]
@@ -46,4 +47,36 @@ impl OpenError {
             _ => false,
         }
     }
+}
+
+/// The reason why an event was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Members of the event are not valid. Nothing was sent to the database.
+    #[error("{}", list(.0))]
+    Invalid(Vec<InvalidMember>),
+    /// The event was not accepted: for example, its type is not registered or its data does not match the type's
+    /// schema. Only after [`EventRefused::Store`](crate::EventRefused::Store) can it be stored nevertheless.
+    #[error(transparent)]
+    Refused(#[from] app::PublishError),
+    /// The event would have more deliveries than an event may have. Nothing was stored, and the caller's
+    /// transaction can go on.
+    #[error("would create more than {MAX_EVENT_DELIVERIES} deliveries, one for each webhook that gets it")]
+    TooManyDeliveries,
+    /// The connection belongs to another kind of database than the system.
+    #[error("the connection is to another kind of database than that of the webhooks")]
+    OtherDatabase,
+    /// The caller's database failed. A transaction can only be rolled back; repeat it as usual after
+    /// SQLSTATE 40001 (serialization failure) and 40P01 (deadlock).
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+    /// The caller's embedded database failed, and the transaction is as it was before; or the database contains
+    /// event types that cannot be read.
+    #[error("the database failed")]
+    Store(#[source] StoreError),
+}
+
+fn list(invalid: &[InvalidMember]) -> String {
+    invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -160,6 +160,7 @@ compile_error!("the crate needs a database: enable its feature `postgres` or `sq
 
 #[cfg(any(feature = "api", feature = "worker"))]
 mod builder;
+mod connection;
 mod database;
 mod error;
 mod event;
@@ -241,11 +242,12 @@ pub use rdev_webhooks_http_api::{ApiOptions, Authorized, Refusal};
 
 #[cfg(any(feature = "api", feature = "worker"))]
 pub use builder::Builder;
+pub use connection::{ConnectionRef, PublishConnection};
 pub use database::{Database, DatabaseError, DatabaseKind};
-pub use error::OpenError;
+pub use error::{OpenError, PublishError};
 pub use event::{Event, InvalidMember};
 pub use on_pool::PublishPool;
-pub use publish::{ConnectionRef, PublishConnection, PublishError, Publisher};
+pub use publish::Publisher;
 #[cfg(feature = "sqlite")]
 pub use rekey::is_unsealed;
 pub use rekey::rekey;

@@ -13,7 +13,7 @@ use rdev_webhooks_store_postgres::{PostgresPublisher, PublisherError};
 #[cfg(feature = "sqlite")]
 use rdev_webhooks_store_sqlite as sqlite;
 
-use crate::publish::ConnectionRef;
+use crate::connection::ConnectionRef;
 use crate::{OpenError, PublishError};
 
 /// The interval at which the event types are read.

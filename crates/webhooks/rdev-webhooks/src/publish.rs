@@ -4,19 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use rdev_app::Ambient;
-#[cfg(feature = "postgres")]
-use sqlx::PgConnection;
-#[cfg(feature = "sqlite")]
-use sqlx::SqliteConnection;
-
 use rdev_webhooks_app::{self as app, MAX_EVENT_DELIVERIES};
 use rdev_webhooks_domain::Published;
-use rdev_webhooks_domain::ports::StoreError;
 
+use crate::connection::{ConnectionRef, PublishConnection};
 use crate::on_pool::{OnPool, PublishPool};
 #[cfg(any(feature = "api", feature = "worker"))]
 use crate::store::Kind;
-use crate::{Event, InvalidMember, OpenError};
+use crate::{Event, OpenError, PublishError};
 
 /// Publishes events. A clone is cheap.
 ///
@@ -31,38 +26,6 @@ enum Origin {
     #[cfg(any(feature = "api", feature = "worker"))]
     System(app::Publisher, Kind),
     Pool(Arc<OnPool>),
-}
-
-/// The reason why an event was not published.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// Members of the event are not valid. Nothing was sent to the database.
-    #[error("{}", list(.0))]
-    Invalid(Vec<InvalidMember>),
-    /// The event was not accepted: for example, its type is not registered or its data does not match the type's
-    /// schema. Only after [`EventRefused::Store`](crate::EventRefused::Store) can it be stored nevertheless.
-    #[error(transparent)]
-    Refused(#[from] app::PublishError),
-    /// The event would have more deliveries than an event may have. Nothing was stored, and the caller's
-    /// transaction can go on.
-    #[error("would create more than {MAX_EVENT_DELIVERIES} deliveries, one for each webhook that gets it")]
-    TooManyDeliveries,
-    /// The connection belongs to another kind of database than the system.
-    #[error("the connection is to another kind of database than that of the webhooks")]
-    OtherDatabase,
-    /// The caller's database failed. A transaction can only be rolled back; repeat it as usual after
-    /// SQLSTATE 40001 (serialization failure) and 40P01 (deadlock).
-    #[error("the database failed")]
-    Database(#[source] sqlx::Error),
-    /// The caller's embedded database failed, and the transaction is as it was before; or the database contains
-    /// event types that cannot be read.
-    #[error("the database failed")]
-    Store(#[source] StoreError),
-}
-
-fn list(invalid: &[InvalidMember]) -> String {
-    invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Publisher {
@@ -155,49 +118,3 @@ impl fmt::Debug for Publisher {
         f.debug_struct("Publisher").finish_non_exhaustive()
     }
 }
-
-/// A connection or a transaction that [`Publisher::publish_in`] works on: of Postgres or SQLite.
-pub trait PublishConnection: Send {
-    /// Returns the connection beneath.
-    fn as_ref_mut(&mut self) -> ConnectionRef<'_>;
-}
-
-/// A connection to one of the databases.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectionRef<'c> {
-    /// To Postgres.
-    #[cfg(feature = "postgres")]
-    Postgres(&'c mut PgConnection),
-    /// To SQLite.
-    #[cfg(feature = "sqlite")]
-    Sqlite(&'c mut SqliteConnection),
-}
-
-/// Implements the trait for a connection, and for what contains one.
-macro_rules! connections {
-    ($database:ident, $connection:ty) => {
-        impl PublishConnection for $connection {
-            fn as_ref_mut(&mut self) -> ConnectionRef<'_> {
-                ConnectionRef::$database(self)
-            }
-        }
-
-        impl PublishConnection for sqlx::Transaction<'_, sqlx::$database> {
-            fn as_ref_mut(&mut self) -> ConnectionRef<'_> {
-                ConnectionRef::$database(self)
-            }
-        }
-
-        impl PublishConnection for sqlx::pool::PoolConnection<sqlx::$database> {
-            fn as_ref_mut(&mut self) -> ConnectionRef<'_> {
-                ConnectionRef::$database(self)
-            }
-        }
-    };
-}
-
-#[cfg(feature = "postgres")]
-connections!(Postgres, PgConnection);
-#[cfg(feature = "sqlite")]
-connections!(Sqlite, SqliteConnection);
