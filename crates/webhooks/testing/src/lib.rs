@@ -75,6 +75,8 @@ mod assert;
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod published;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod row;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod webhooks;

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::published::Row;
+use crate::row::Row;
 
 /// A visible row is one of this transaction if its transaction, or that of its savepoint, is in progress. `xmin` has
 /// the lower 32 bits of that transaction's id, which is near the id of this one.

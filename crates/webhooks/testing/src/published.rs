@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::row::Row;
+
 /// An event that was published in a transaction.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -57,19 +59,7 @@ pub async fn published_in<C: PublishConnection + ?Sized>(conn: &mut C) -> Vec<Pu
         _ => panic!("rdev-webhooks-testing lacks the feature of this database"),
     };
     let rows = rows.expect("the published events can be read");
-    rows.into_iter().map(Row::into_event).collect()
-}
-
-/// A stored event.
-#[derive(sqlx::FromRow)]
-pub(crate) struct Row {
-    pub(crate) id: Vec<u8>,
-    timestamp: i64,
-    event_type: String,
-    project: Option<String>,
-    key: Option<String>,
-    traceparent: Option<String>,
-    body: Vec<u8>,
+    rows.into_iter().map(PublishedEvent::from).collect()
 }
 
 /// The part of a body that the producer has given.
@@ -79,23 +69,23 @@ struct Body<'a> {
     data: &'a RawValue,
 }
 
-impl Row {
-    fn into_event(self) -> PublishedEvent {
+impl From<Row> for PublishedEvent {
+    fn from(row: Row) -> Self {
         const STORED: &str = "a stored event is valid";
-        let body: Body<'_> = serde_json::from_slice(&self.body).expect(STORED);
+        let body: Body<'_> = serde_json::from_slice(&row.body).expect(STORED);
         let data = body.data.get().to_owned();
-        let id = EventId::from_uuid(Uuid::from_slice(&self.id).expect(STORED));
+        let id = EventId::from_uuid(Uuid::from_slice(&row.id).expect(STORED));
         let event = NewEvent {
             id,
-            key: self.key.as_deref().map(|text| text.parse().expect(STORED)),
-            event_type: self.event_type.parse().expect(STORED),
-            project: self.project.as_deref().map(|text| text.parse().expect(STORED)),
-            timestamp: Timestamp::from_micros(self.timestamp),
-            body: Bytes::from(self.body),
-            traceparent: self.traceparent.as_deref().map(|text| text.parse().expect(STORED)),
+            key: row.key.as_deref().map(|text| text.parse().expect(STORED)),
+            event_type: row.event_type.parse().expect(STORED),
+            project: row.project.as_deref().map(|text| text.parse().expect(STORED)),
+            timestamp: Timestamp::from_micros(row.timestamp),
+            body: Bytes::from(row.body),
+            traceparent: row.traceparent.as_deref().map(|text| text.parse().expect(STORED)),
             target: Target::Subscribers,
             producer: None,
         };
-        PublishedEvent { id, event_type: self.event_type, project: self.project, key: self.key, data, event }
+        Self { id, event_type: row.event_type, project: row.project, key: row.key, data, event }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::published::Row;
+use crate::row::Row;
 
 const EVENTS: &str =
     "SELECT id, timestamp, event_type, project, key, traceparent, body FROM webhooks_events ORDER BY id";
