@@ -18,6 +18,7 @@ mod destination;
 pub mod endpoint_cache;
 mod endpoint_url;
 mod event;
+pub mod event_feed;
 mod event_type;
 pub mod feed;
 mod filter;

@@ -1,6 +1,7 @@
 //! [`EventRepository`] on Postgres.
 
 pub(crate) mod add;
+mod feed;
 pub(crate) mod publish;
 
 use async_trait::async_trait;

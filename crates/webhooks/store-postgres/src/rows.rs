@@ -14,6 +14,7 @@ use crate::convert::{from_nanos, from_sql_time, to_u32};
 use crate::error::corrupt;
 
 /// The row of an event, with its deliveries counted.
+#[derive(Default)]
 pub(crate) struct EventRow {
     pub(crate) id: Uuid,
     pub(crate) timestamp: DateTime<Utc>,

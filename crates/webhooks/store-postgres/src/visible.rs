@@ -32,7 +32,10 @@ pub(crate) fn projects(access: &Access) -> Option<Vec<String>> {
 }
 
 /// Returns the visible projects that match a filter.
-fn matching_projects(visible_to: &BTreeSet<ProjectName>, wanted: Option<&ProjectName>) -> Vec<String> {
+pub(crate) fn matching_projects(
+    visible_to: &BTreeSet<ProjectName>,
+    wanted: Option<&ProjectName>,
+) -> Vec<String> {
     texts(visible_to.iter().filter(|project| wanted.is_none_or(|wanted| wanted == *project)))
 }
 

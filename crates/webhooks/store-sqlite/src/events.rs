@@ -1,6 +1,7 @@
 //! [`EventRepository`].
 
 pub(crate) mod add;
+mod feed;
 pub(crate) mod publish;
 mod read;
 mod subscribers;

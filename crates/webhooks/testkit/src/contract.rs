@@ -15,6 +15,7 @@ mod browsing;
 mod cancelling;
 mod circuits;
 mod claiming;
+mod event_feed;
 mod event_types;
 mod expiring;
 mod feed;
@@ -41,8 +42,8 @@ use async_trait::async_trait;
 use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository, ReplayRepository,
-    StatisticsRepository, WebhookRepository,
+    DeliveryFeed, DeliveryHistory, DeliveryQueue, EventFeed, EventRepository, EventTypeRepository,
+    ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 
 pub use api_keys::*;
@@ -50,6 +51,7 @@ pub use browsing::*;
 pub use cancelling::*;
 pub use circuits::*;
 pub use claiming::*;
+pub use event_feed::*;
 pub use event_types::*;
 pub use expiring::*;
 pub use feed::*;
@@ -101,6 +103,9 @@ pub trait Harness: Send + Sync {
 
     /// Returns the store's feed of changes.
     fn feed(&self) -> Arc<dyn DeliveryFeed>;
+
+    /// Returns the store's feed of events.
+    fn event_feed(&self) -> Arc<dyn EventFeed>;
 
     /// Returns the store's replays.
     fn replays(&self) -> Arc<dyn ReplayRepository>;

@@ -1,6 +1,7 @@
 //! All ports in memory.
 
 mod api_keys;
+mod event_feed;
 mod event_types;
 mod events;
 mod feed;

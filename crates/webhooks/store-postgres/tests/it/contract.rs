@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository, ReplayRepository,
-    StatisticsRepository, WebhookRepository,
+    DeliveryFeed, DeliveryHistory, DeliveryQueue, EventFeed, EventRepository, EventTypeRepository,
+    ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::Harness;
 use sqlx::{AssertSqlSafe, Executor};
@@ -63,6 +63,10 @@ impl Harness for PostgresHarness {
     }
 
     fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        Arc::new(self.scene.store.clone())
+    }
+
+    fn event_feed(&self) -> Arc<dyn EventFeed> {
         Arc::new(self.scene.store.clone())
     }
 

@@ -1,11 +1,17 @@
 //! Tests of the Postgres store, on a real server.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking, and its helpers too")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its helpers too"
+)]
 
 mod adding;
 mod claims;
 mod clocks;
 mod contract;
+mod event_feed;
 mod feed;
 mod fixtures;
 mod ids;

@@ -14,13 +14,13 @@ use crate::rows::micros;
 use crate::{json, visible};
 
 /// The row of an event.
-struct EventRow {
-    id: Vec<u8>,
-    key: Option<String>,
-    event_type: String,
-    project: Option<String>,
-    timestamp: i64,
-    body: Vec<u8>,
+pub(super) struct EventRow {
+    pub(super) id: Vec<u8>,
+    pub(super) key: Option<String>,
+    pub(super) event_type: String,
+    pub(super) project: Option<String>,
+    pub(super) timestamp: i64,
+    pub(super) body: Vec<u8>,
 }
 
 impl EventRow {
@@ -28,7 +28,7 @@ impl EventRow {
         error::uuid("events", "id", &self.id).map(EventId::from_uuid)
     }
 
-    fn record(self, counts: &HashMap<EventId, DeliveryCounts>) -> Result<EventRecord, StoreError> {
+    pub(super) fn record(self, counts: &HashMap<EventId, DeliveryCounts>) -> Result<EventRecord, StoreError> {
         let id = self.id()?;
         let row = Row { table: "events", id: &id };
         Ok(EventRecord {

@@ -119,6 +119,13 @@ async fn remove(conn: &mut SqliteConnection, events: String) -> Result<Pruned, D
     )
     .execute(&mut *conn)
     .await?;
+    sqlx::query!(
+        "UPDATE webhooks_event_feed SET pruned_position = max(pruned_position, coalesce(
+           (SELECT max(position) FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))), 0))",
+        events
+    )
+    .execute(&mut *conn)
+    .await?;
     let events = sqlx::query!(
         "DELETE FROM webhooks_events WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
         events

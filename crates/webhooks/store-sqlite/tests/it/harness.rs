@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_keyring::{EncryptionKey, Keyring};
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventRepository, EventTypeRepository,
-    ReplayRepository, StatisticsRepository, WebhookRepository,
+    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, Entropy, EventFeed, EventRepository,
+    EventTypeRepository, ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_domain::{
     Claim, ClaimShare, DeliveryId, LeasedDelivery, NewEvent, SigningSecrets, Timestamp, Webhook, WebhookId,
@@ -168,6 +168,10 @@ impl Harness for SqliteHarness {
     }
 
     fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        Arc::<SqliteStore>::clone(&self.store)
+    }
+
+    fn event_feed(&self) -> Arc<dyn EventFeed> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

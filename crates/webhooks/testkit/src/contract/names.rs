@@ -196,6 +196,15 @@ macro_rules! contract_test_names {
             the_feed_is_paged
             the_feed_misses_nothing_that_is_recorded_meanwhile
             the_feed_tells_whose_a_delivery_is
+            // the feed of events
+            the_event_feed_has_one_order
+            consumers_of_the_event_feed_see_the_same_order
+            the_event_feed_is_filtered
+            the_event_feed_shows_events_to_their_projects
+            a_page_of_the_event_feed_is_bounded
+            the_event_feed_begins_now
+            the_event_feed_reports_what_was_pruned
+            the_event_feed_refuses_a_cursor_of_the_future
             // model
             any_sequence_of_steps_keeps_the_rules
         }

@@ -11,14 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use rdev_access::ports::{KeyEnd, KeyRequest, KeyState};
 use rdev_access::{ApiKey, ApiKeyHash, Fingerprint, Operation, RememberedAnswer};
+use rdev_webhooks_domain::event_feed::EventFeedFilter;
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{
-    Access, BodyFormat, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, HealthEffect,
-    IdempotencyKey, NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled, SigningSecrets,
-    Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Access, BodyFormat, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter,
+    HealthEffect, IdempotencyKey, NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled,
+    SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
 };
 
 use super::Harness;
@@ -139,6 +140,7 @@ pub async fn check(store: &dyn Harness, version: i64) {
     let seen: Vec<_> = changes.points.iter().map(|point| point.delivery).collect();
     let present = store.feed().present(&seen).await.unwrap();
     assert!(!present.is_empty(), "{changes:?}");
+    check_event_feed(&scene).await;
 }
 
 /// Stores a webhook with a value in every field, a delivery to it, and statistics.
@@ -287,4 +289,18 @@ fn request(name: &str, at: Timestamp) -> KeyRequest {
 
 fn answer() -> RememberedAnswer {
     RememberedAnswer(Bytes::from_static(b"the first answer"))
+}
+
+/// Every event is in the feed, before those that are published later.
+async fn check_event_feed(scene: &Scene<'_>) {
+    let events = scene.events.list(Access::everything(), &EventFilter::default(), first(100)).await.unwrap();
+    let mut listed: Vec<_> = events.items.iter().map(|record| record.event.id).collect();
+    assert!(!listed.is_empty() && !events.has_more);
+    let later = scene.publish().await;
+    scene.await_feed(later).await;
+    let mut fed = scene.whole_feed(Access::everything(), &EventFeedFilter::default(), 3).await;
+    assert_eq!(fed.pop(), Some(later));
+    listed.sort_unstable();
+    fed.sort_unstable();
+    assert_eq!(fed, listed);
 }

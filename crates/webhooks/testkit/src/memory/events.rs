@@ -138,6 +138,8 @@ pub(super) fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -
         traceparent: event.traceparent,
         deliveries,
     };
+    state.last_number += 1;
+    state.numbered.insert(state.last_number, event.id);
     state.events.insert(event.id, stored);
     published
 }

@@ -29,6 +29,11 @@ pub(super) struct State {
     pub(super) replays: BTreeMap<ReplayId, StoredReplay>,
     /// Finished deliveries that were put back into the queue.
     pub(super) reopened: Vec<ChangePoint>,
+    /// The events by their numbers in the feed.
+    pub(super) numbered: BTreeMap<u64, EventId>,
+    /// The last number given to an event, and the last one that retention removed.
+    pub(super) last_number: u64,
+    pub(super) pruned_number: u64,
     /// The unfinished ones of `deliveries`, by webhook, so that a claim does not read finished ones.
     unfinished: BTreeMap<WebhookId, BTreeSet<DeliveryId>>,
 }
@@ -217,6 +222,9 @@ impl State {
         if let Some(key) = stored.event.key {
             self.keys.remove(&(stored.event.project, key));
         }
+        let removed: Vec<u64> =
+            self.numbered.extract_if(.., |_, event| *event == id).map(|(number, _)| number).collect();
+        self.pruned_number = removed.into_iter().fold(self.pruned_number, u64::max);
         for delivery in &stored.deliveries {
             if let Some(removed) = self.deliveries.remove(delivery) {
                 self.forget_unfinished(removed.webhook, *delivery);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_webhooks_domain::Timestamp;
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
+    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventFeed, EventRepository, EventTypeRepository,
     ReplayRepository, StatisticsRepository, WebhookRepository,
 };
 use rdev_webhooks_testkit::contract::{Harness, populated};
@@ -55,6 +55,10 @@ impl Harness for MemoryHarness {
     }
 
     fn feed(&self) -> Arc<dyn DeliveryFeed> {
+        self.store.clone()
+    }
+
+    fn event_feed(&self) -> Arc<dyn EventFeed> {
         self.store.clone()
     }
 

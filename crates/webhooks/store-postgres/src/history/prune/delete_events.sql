@@ -29,7 +29,12 @@ deleted_attempts AS (
 deleted_events AS (
     DELETE FROM rdev_webhooks.events e
     WHERE e.id BETWEEN $2 AND $3 AND e.id IN (SELECT id FROM expired)
-    RETURNING 1
+    RETURNING e.position, e.id
+),
+recorded AS (
+    UPDATE rdev_webhooks.retention r SET pruned_position = l.position, pruned_event = l.id
+    FROM (SELECT position, id FROM deleted_events ORDER BY position DESC, id DESC LIMIT 1) l
+    WHERE (r.pruned_position, r.pruned_event) < (l.position, l.id)
 )
 SELECT (SELECT count(*) FROM deleted_events) AS "events!",
     (SELECT count(*) FROM unfinished) + (SELECT count(*) FROM finished) AS "deliveries!"
