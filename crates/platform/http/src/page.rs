@@ -24,7 +24,8 @@ use crate::query::Given;
 use crate::response::json_text;
 use crate::{Faults, Problem};
 
-const DEFAULT_LIMIT: u32 = 20;
+/// The number of items of a page, unless the request says otherwise.
+pub const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 /// A page ends after this many bytes, even if more items were requested.
 const MAX_BYTES: usize = 1_024 * 1_024;

@@ -1,6 +1,7 @@
 //! The queries of requests.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -27,6 +28,14 @@ impl<S: Send + Sync, P: Members> FromRequestParts<S> for Query<P> {
 pub struct Given {
     path: String,
     pairs: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Given {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::new(parts))
+    }
 }
 
 impl Given {

@@ -17,6 +17,8 @@ problem_codes! {
     EVENT_TYPE_SUBSCRIBED = "event_type_subscribed", CONFLICT, "Event type in use";
     /// The maximum number of event types is registered.
     TOO_MANY_EVENT_TYPES = "too_many_event_types", CONFLICT, "Too many event types";
+    /// The feed has no longer, or not yet, the events after the cursor.
+    CURSOR_EXPIRED = "cursor_expired", GONE, "Cursor expired";
     /// Another replay of the webhook is running.
     REPLAY_RUNNING = "replay_running", CONFLICT, "Replay running";
     /// The replay has ended and cannot be cancelled.
@@ -43,6 +45,7 @@ pub const ALL: &[ProblemCode] = &[
     TOO_MANY_EVENT_TYPES,
     REPLAY_RUNNING,
     REPLAY_ENDED,
+    CURSOR_EXPIRED,
     ProblemCode::VERSION_MISMATCH,
     ProblemCode::BODY_TOO_LARGE,
     ProblemCode::UNSUPPORTED_MEDIA_TYPE,

@@ -80,6 +80,7 @@ pub(crate) fn guarded() -> Routes {
         .route("/webhooks/{id}/replays/{replay_id}/cancel", write(post(replays::cancel)))
         .route("/events", read(get(events::list)).merge(publish(post(events::publish))))
         .route("/events/batch", takes_batch(publish(post(events::batch))))
+        .route("/events/feed", read(get(events::feed)))
         .route("/events/stream", watch(get(events::stream)))
         .route("/events/{id}", read(get(events::get)))
         .route("/event-types", any_key_reads(get(event_types::list)))

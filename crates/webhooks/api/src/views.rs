@@ -20,7 +20,7 @@ pub(crate) use api_key::{ApiKeyView, CreatedApiKeyView};
 pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
 pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
-pub(crate) use event::{EventDetail, EventView, Today};
+pub(crate) use event::{EventDetail, EventView, FeedEventView, FeedPageView, Today};
 pub(crate) use event_type::EventTypeView;
 pub(crate) use key_set::KeySetView;
 pub(crate) use replay::{DryRunView, ReplayView};

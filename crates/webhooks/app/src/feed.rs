@@ -1,4 +1,4 @@
-//! The stream of delivery changes.
+//! The stream of delivery changes, and the feed of events.
 //!
 //! One task in each process reads changes while a stream is open, and sends them to all streams at once.
 //! The hot path writes nothing for it: the task reads what is recorded anyway. Only a return to the queue,
@@ -13,6 +13,7 @@
 //! reported already; a stream that resumes begins at the last cursor that its client has seen. A change
 //! that becomes visible late is reported twice at worst.
 
+mod events;
 mod permits;
 mod poller;
 mod subscription;
@@ -22,10 +23,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdev_webhooks_domain::feed::Watched;
-use rdev_webhooks_domain::ports::{DeliveryFeed, StoreError};
+use rdev_webhooks_domain::ports::{DeliveryFeed, EventFeed, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
 use tokio::sync::{Notify, Semaphore, broadcast};
 
+pub use events::EventSubscription;
+use events::LastEnd;
 use permits::{StreamPermit, StreamPermits};
 pub use poller::FeedTask;
 pub use subscription::Subscription;
@@ -72,12 +75,14 @@ pub enum WatchError {
     Stopped,
 }
 
-/// Opens streams of delivery changes. Cheap to clone; clones share everything.
+/// Opens streams of delivery changes and of events. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Feed(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn DeliveryFeed>,
+    events: Arc<dyn EventFeed>,
+    last_end: LastEnd,
     permits: Arc<StreamPermits>,
     catching_up: Semaphore,
     /// `None` once the task has ended.
@@ -89,10 +94,12 @@ struct Shared {
 impl Feed {
     /// Creates a feed, and the task that must run for it.
     #[must_use]
-    pub fn new(store: Arc<dyn DeliveryFeed>) -> (Self, FeedTask) {
+    pub fn new(store: Arc<dyn DeliveryFeed>, events: Arc<dyn EventFeed>) -> (Self, FeedTask) {
         let (sender, _) = broadcast::channel(MAX_BEHIND);
         let shared = Arc::new(Shared {
             store,
+            events,
+            last_end: LastEnd::default(),
             permits: Arc::default(),
             catching_up: Semaphore::new(MAX_CATCHING_UP),
             batches: Mutex::new(Some(sender.clone())),

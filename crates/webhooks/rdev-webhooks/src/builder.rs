@@ -122,7 +122,7 @@ impl Builder {
         );
         let (api_keys, noting) = ApiKeys::new(Arc::clone(&store.api_keys), ambient.clone());
         let (statistics, counting) = Statistics::new(Arc::clone(&store.statistics), self.retention);
-        let (feed, watching) = Feed::new(Arc::clone(&store.feed));
+        let (feed, watching) = Feed::new(Arc::clone(&store.feed), Arc::clone(&store.event_feed));
         let services = Services {
             publisher,
             webhooks,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdev_access::ports::{ApiKeyRepository, IdempotencyRepository};
 use rdev_keyring::Keyring;
 use rdev_webhooks_domain::ports::{
-    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventRepository, EventTypeRepository,
+    Clock, DeliveryFeed, DeliveryHistory, DeliveryQueue, EventFeed, EventRepository, EventTypeRepository,
     ReplayRepository, StatisticsRepository, StoreError, WebhookRepository,
 };
 #[cfg(feature = "postgres")]
@@ -26,6 +26,7 @@ pub(crate) struct Store {
     pub(crate) idempotency: Arc<dyn IdempotencyRepository>,
     pub(crate) statistics: Arc<dyn StatisticsRepository>,
     pub(crate) feed: Arc<dyn DeliveryFeed>,
+    pub(crate) event_feed: Arc<dyn EventFeed>,
     pub(crate) event_types: Arc<dyn EventTypeRepository>,
     pub(crate) replays: Arc<dyn ReplayRepository>,
     pub(crate) kind: Kind,
@@ -78,7 +79,8 @@ impl Store {
             + IdempotencyRepository
             + ReplayRepository
             + StatisticsRepository
-            + DeliveryFeed,
+            + DeliveryFeed
+            + EventFeed,
     {
         Self {
             events: store.clone(),
@@ -90,7 +92,8 @@ impl Store {
             idempotency: store.clone(),
             replays: store.clone(),
             statistics: store.clone(),
-            feed: store,
+            feed: store.clone(),
+            event_feed: store,
             kind,
         }
     }

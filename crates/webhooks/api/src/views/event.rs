@@ -1,5 +1,6 @@
 //! An event as the API shows it.
 
+use rdev_webhooks_domain::event_feed::FeedEvent;
 use rdev_webhooks_domain::{
     Delivery, DeliveryCounts, EventId, EventKey, EventRecord, EventType, Page, ProjectName, Timestamp,
     builtin,
@@ -97,6 +98,49 @@ impl<'a> EventDetail<'a> {
             undelivered_reason: undelivered_reason(record, today),
         }
     }
+}
+
+/// An event of the feed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedEvent)]
+pub(crate) struct FeedEventView<'a> {
+    #[schema(value_type = types::EventId)]
+    id: Text<EventId>,
+    #[schema(value_type = types::EventType)]
+    event: Text<&'a EventType>,
+    /// When it happened, according to its producer.
+    #[schema(value_type = types::Timestamp)]
+    timestamp: Text<Timestamp>,
+    #[schema(value_type = Option<types::ProjectName>, required)]
+    project: Option<Text<&'a ProjectName>>,
+    /// Byte for byte as published.
+    #[schema(value_type = Object)]
+    data: StoredData<'a>,
+}
+
+impl<'a> From<&'a FeedEvent> for FeedEventView<'a> {
+    fn from(one: &'a FeedEvent) -> Self {
+        let event = &one.event;
+        Self {
+            id: Text(event.id),
+            event: Text(&event.event_type),
+            timestamp: Text(event.timestamp),
+            project: event.project.as_ref().map(Text),
+            data: StoredData(&event.body),
+        }
+    }
+}
+
+/// A page of the feed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedPage)]
+pub(crate) struct FeedPageView<'a> {
+    /// The events, oldest first.
+    pub(crate) data: Vec<FeedEventView<'a>>,
+    /// True if there may be more events now. A filtered page may be empty although it is true.
+    pub(crate) has_more: bool,
+    /// The `after` of the next page.
+    pub(crate) next_cursor: String,
 }
 
 /// What is known of the webhooks that would receive an event now.

@@ -17,6 +17,7 @@ mod circuits;
 mod conditions;
 mod conformance;
 mod deliveries;
+mod event_feed;
 mod event_types;
 mod events;
 mod failures;

@@ -112,7 +112,7 @@ impl Scene {
         tokio::spawn(task.run());
         let (api_keys, noting) = ApiKeys::new(store.clone(), ambient.clone());
         tokio::spawn(noting.run());
-        let (feed, watching) = Feed::new(store.clone());
+        let (feed, watching) = Feed::new(store.clone(), store.clone());
         let drain = CancellationToken::new();
         tokio::spawn(watching.run(drain.clone()));
         let statistics = Statistics::new(store.clone(), Duration::from_secs(30 * 24 * 60 * 60)).0;

@@ -65,6 +65,8 @@ const TRIES: &[Try] = &[
     ),
     // A separate test covers the content of an open stream.
     Try("GET", "/events/stream?limit=1", "", 422),
+    Try("GET", "/events/feed", "", 200),
+    Try("GET", "/events/feed?project={project}", "", 200),
     Try("GET", "/events/{evt}", "", 404),
     // Event types belong to no project, and every key can read them.
     Try("GET", "/event-types", "", 200),

@@ -25,17 +25,17 @@ use rdev_http::auth::Admission;
 use rdev_http::query::Query;
 use rdev_http::{Caller, Problem, ProblemCode, page};
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-const LAST_EVENT_ID: &str = "Last-Event-ID";
+pub(super) const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+pub(super) const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// Response header that makes a proxy such as nginx pass on each event at once.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Maximum silence of a stream.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How often a client's admission is checked again.
-const CHECK_ADMISSION: Duration = Duration::from_secs(5);
+pub(super) const CHECK_ADMISSION: Duration = Duration::from_secs(5);
 /// The start of every stream: how many milliseconds a client waits before it reconnects.
-const HELLO: &str = "retry: 1000\n\n";
+pub(super) const HELLO: &str = "retry: 1000\n\n";
 
 /// Stream delivery changes
 ///
@@ -97,7 +97,7 @@ fn not_of_this_stream() -> Problem {
     Problem::new(ProblemCode::VALIDATION_FAILED, detail).in_header(LAST_EVENT_ID)
 }
 
-fn refusal(error: WatchError) -> Problem {
+pub(super) fn refusal(error: WatchError) -> Problem {
     let detail = match error {
         WatchError::Unavailable => "The database is unavailable. Try again.",
         WatchError::TooManyOfKey => {
@@ -112,14 +112,14 @@ fn refusal(error: WatchError) -> Problem {
 }
 
 /// An admission that is checked repeatedly.
-struct Checked {
-    admission: Admission,
-    checked_at: Instant,
+pub(super) struct Checked {
+    pub(super) admission: Admission,
+    pub(super) checked_at: Instant,
 }
 
 impl Checked {
     /// Returns whether the client is still admitted, as far as is known.
-    async fn holds(&mut self) -> bool {
+    pub(super) async fn holds(&mut self) -> bool {
         if self.checked_at.elapsed() < CHECK_ADMISSION {
             return true;
         }

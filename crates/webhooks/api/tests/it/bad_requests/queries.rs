@@ -5,6 +5,16 @@ use super::{Bad, invalid};
 pub(super) fn rows() -> Vec<Bad> {
     let mut table = vec![];
     for (path, places) in [
+        ("/events/feed?after=1", vec!["?after"]),
+        ("/events/feed?after=", vec!["?after"]),
+        ("/events/feed?after=Now", vec!["?after"]),
+        ("/events/feed?after=MTpldmVudHNAMDE", vec!["?after"]),
+        ("/events/feed?after=now&after=now", vec!["?after"]),
+        ("/events/feed?cursor=1", vec!["?cursor"]),
+        (
+            "/events/feed?limit=0&event=-&project=&after=x&since=1",
+            vec!["?after", "?event", "?limit", "?project", "?since"],
+        ),
         ("/webhooks?limit=0", vec!["?limit"]),
         ("/webhooks?limit=101", vec!["?limit"]),
         ("/webhooks?limit=-1", vec!["?limit"]),
