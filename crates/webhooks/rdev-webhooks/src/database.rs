@@ -12,7 +12,7 @@ use rdev_webhooks_store_postgres::Address;
 /// A database for webhooks, events and deliveries.
 ///
 /// Made from a URL, `postgres://user:password@host:port/database` with libpq's parameters after a `?`, or
-/// `sqlite://PATH`; or from a pool of `sqlx`, of which only the options of its connections are used. `sqlite://rdev.db`
+/// `sqlite://PATH`; or from a pool of `sqlx`: only the options of its connections are used. `sqlite://rdev.db`
 /// is relative to the working directory, `sqlite:///var/lib/rdev.db` is absolute. Functions that take a database take
 /// any of these.
 ///

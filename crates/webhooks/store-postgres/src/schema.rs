@@ -101,7 +101,7 @@ pub async fn migrate(address: impl Into<Address>) -> Result<(), MigrateError> {
 /// transaction, and nothing is a prepared statement, which a pooler might not keep.
 async fn apply_next(conn: &mut PgConnection) -> Result<bool, MigrateError> {
     let failed = |error| MigrateError::Store(store_error(error));
-    // Whoever waited for the lock sees what was committed meanwhile.
+    // After a wait for the lock, the next statement sees what was committed meanwhile.
     let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(failed)?;
     let settings = AssertSqlSafe(local_settings(MIGRATE_TIMEOUT));
     sqlx::raw_sql(settings).execute(&mut *tx).await.map_err(failed)?;
