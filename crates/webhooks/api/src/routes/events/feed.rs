@@ -221,8 +221,8 @@ impl Consumer {
     }
 }
 
-/// Renders an event. White space between the tokens of its data may contain line breaks, each of which begins
-/// another line of the field.
+/// Renders an event. White space between the tokens of its data may contain line breaks: the field then has several
+/// lines.
 fn text_of(event: &FeedEvent) -> String {
     let mut text = format!("id: {}\nevent: event\n", page::encode(&event.cursor));
     // A stored body is valid JSON.
