@@ -107,7 +107,8 @@
 //! # Router only
 //!
 //! Without `start_worker` the same system serves the API and delivers nothing. The router can be nested under any
-//! path, also one with parameters; its links, its `openapi.json` and its `/docs` follow.
+//! path; its links, its `openapi.json` and its `/docs` follow. Under a path that begins with a parameter, such as
+//! `/{shop}/webhooks`, axum takes it by `nest_service`.
 //!
 //! # Authorization of the host's own
 //!
