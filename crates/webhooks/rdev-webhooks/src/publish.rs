@@ -4,10 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use rdev_app::Ambient;
+#[cfg(any(feature = "api", feature = "worker"))]
 use rdev_webhooks_app::{self as app, MAX_EVENT_DELIVERIES};
 use rdev_webhooks_domain::Published;
 
-use crate::connection::{ConnectionRef, PublishConnection};
+#[cfg(any(feature = "api", feature = "worker"))]
+use crate::connection::ConnectionRef;
+use crate::connection::PublishConnection;
 use crate::on_pool::{OnPool, PublishPool};
 #[cfg(any(feature = "api", feature = "worker"))]
 use crate::store::Kind;
