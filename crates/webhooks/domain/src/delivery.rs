@@ -6,11 +6,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::{
-    BodyFormat, DeliveryId, EventContent, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp,
-    TraceParent, Trigger, WebhookId,
+    DeliveryId, EventId, EventType, LeaseToken, ProjectName, Settled, Timestamp, Trigger, WebhookId,
 };
 
 /// A delivery of one event to one webhook.
@@ -30,32 +27,6 @@ pub struct Delivery {
     pub attempts: u32,
     /// The current state.
     pub state: DeliveryState,
-}
-
-/// A delivery together with its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRecord {
-    /// The delivery.
-    pub delivery: Delivery,
-    /// The stored body. The format renders it as the body of the request.
-    pub body: Bytes,
-    /// The format of the webhook's bodies.
-    pub format: BodyFormat,
-    /// The producer's trace, which the delivery continues.
-    pub traceparent: Option<TraceParent>,
-}
-
-impl DeliveryRecord {
-    /// Returns the exact body of the request.
-    #[must_use]
-    pub fn request_body(&self) -> Bytes {
-        self.format.render(EventContent {
-            id: self.delivery.event_id,
-            event_type: &self.delivery.event_type,
-            project: self.delivery.project.as_ref(),
-            body: &self.body,
-        })
-    }
 }
 
 /// The state of a delivery.

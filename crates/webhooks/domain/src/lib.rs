@@ -14,6 +14,7 @@
 
 mod attempt;
 pub mod delivery;
+mod delivery_record;
 mod destination;
 pub mod endpoint_cache;
 mod endpoint_url;
@@ -44,7 +45,8 @@ pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
     Trigger,
 };
-pub use delivery::{CancelReason, Delivery, DeliveryRecord, DeliveryState, DeliveryStatus, FailureReason};
+pub use delivery::{CancelReason, Delivery, DeliveryState, DeliveryStatus, FailureReason};
+pub use delivery_record::DeliveryRecord;
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use event::{
