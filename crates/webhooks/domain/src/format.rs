@@ -181,14 +181,14 @@ mod tests {
                 BodyFormat::CloudEvents,
                 project,
                 format!(
-                    r#"{{"specversion":"1.0","id":"evt_01jhmvbd3v0w3gerwe1m71r70e","source":"urn:rdev:webhooks","type":"command.completed","time":"2025-01-15T10:30:00.123Z","project":"a \"b\" \\ <!here> & `c`","datacontenttype":"application/json","data":{data}}}"#
+                    r#"{{"specversion":"1.0","id":"evt_01jhmr6k5vew3re1r70w3ge1r7","source":"urn:rdev:webhooks","type":"command.completed","time":"2025-01-15T10:30:00.123Z","project":"a \"b\" \\ <!here> & `c`","datacontenttype":"application/json","data":{data}}}"#
                 ),
             ),
             (
                 BodyFormat::CloudEvents,
                 None,
                 format!(
-                    r#"{{"specversion":"1.0","id":"evt_01jhmvbd3v0w3gerwe1m71r70e","source":"urn:rdev:webhooks","type":"command.completed","time":"2025-01-15T10:30:00.123Z","datacontenttype":"application/json","data":{data}}}"#
+                    r#"{{"specversion":"1.0","id":"evt_01jhmr6k5vew3re1r70w3ge1r7","source":"urn:rdev:webhooks","type":"command.completed","time":"2025-01-15T10:30:00.123Z","datacontenttype":"application/json","data":{data}}}"#
                 ),
             ),
             (
