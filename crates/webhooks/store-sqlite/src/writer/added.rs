@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use rdev_webhooks_domain::{EventId, Timestamp};
-use sqlx::SqliteConnection;
+use rdev_webhooks_domain::EventId;
+use sqlx::{Connection, SqliteConnection};
 use tokio::time::Instant;
 
+use super::time::Time;
 use crate::rows::micros;
 
 /// The interval between two looks while there are writes.
@@ -31,12 +32,11 @@ struct Seen {
 }
 
 impl Added {
-    /// Records the late deliveries that other connections have committed since the last look. `now` is the time of the
-    /// current write.
+    /// Records the late deliveries that other connections have committed since the last look.
     pub(super) async fn surface(
         &mut self,
         conn: &mut SqliteConnection,
-        now: Timestamp,
+        time: &Time,
     ) -> Result<(), sqlx::Error> {
         if self.looked_at.is_some_and(|looked_at| looked_at.elapsed() < LOOK_INTERVAL) {
             return Ok(());
@@ -45,6 +45,9 @@ impl Added {
         let newest = sqlx::query_scalar("SELECT coalesce(max(rowid), 0) FROM webhooks_events");
         let newest = newest.fetch_one(&mut *conn).await?;
         if let Some(seen) = self.seen.as_ref().filter(|seen| seen.version != version) {
+            // This may wait for another such transaction, whose deliveries then count too.
+            let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+            let now = time.now();
             let bound = EventId::floor(now - LATE);
             sqlx::query(
                 "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
@@ -55,8 +58,9 @@ impl Added {
             .bind(micros(now))
             .bind(seen.newest)
             .bind(bound.as_uuid().as_bytes().as_slice())
-            .execute(conn)
+            .execute(&mut *tx)
             .await?;
+            tx.commit().await?;
         }
         self.seen = Some(Seen { version, newest });
         self.looked_at = Some(Instant::now());

@@ -139,8 +139,11 @@ async fn write(
     };
     time.follow(conn).await?;
     begun.set(time.now());
-    added.surface(conn, time.now()).await?;
-    group.commit(conn, time.now(), answers).await
+    group.commit(conn, time.now(), answers).await?;
+    // These writes may have waited for a transaction of another connection: only now is it known what that has added. A
+    // failure must not fail what is committed; the next write or look repeats this.
+    let _ = added.surface(conn, time).await;
+    Ok(())
 }
 
 /// Checks the clock and other connections' commits while nothing is written.
@@ -155,7 +158,7 @@ async fn look(
     };
     time.follow(conn).await?;
     begun.set(time.now());
-    added.surface(conn, time.now()).await
+    added.surface(conn, time).await
 }
 
 /// Responds to all callers, and returns whether there is new work.

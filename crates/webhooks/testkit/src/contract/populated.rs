@@ -32,11 +32,8 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// The version of a database that was made by all migrations.
 pub const NEWEST: i64 = i64::MAX;
 
-/// The migrations whose columns older fixtures do not have.
-const WITH_METADATA: i64 = 20_261_128_211_500;
-const WITH_EXPIRES_AT: i64 = 20_261_128_213_000;
-const WITH_FORMAT: i64 = 20_261_128_215_000;
-const WITH_EXAMPLES: i64 = 20_261_128_222_500;
+/// The first fixture with metadata, an end and a format of webhooks, and with examples of event types.
+const WITH_FORMATS: i64 = 20_261_128_224_300;
 
 const SCHEMA: &str = r#"{"type":"object"}"#;
 
@@ -125,7 +122,7 @@ pub async fn check(store: &dyn Harness, version: i64) {
     let types = store.event_types().all().await.unwrap().types;
     assert_eq!(types.len(), 1);
     assert_eq!((types[0].name.as_str(), types[0].schema.as_deref()), ("order.paid", Some(SCHEMA)));
-    assert_eq!(&*types[0].examples, if version >= WITH_EXAMPLES { EXAMPLES } else { "[]" });
+    assert_eq!(&*types[0].examples, if version >= WITH_FORMATS { EXAMPLES } else { "[]" });
     let at = scene.now().await;
     let answered = scene.idempotency.begin(&request("answered", at)).await.unwrap();
     assert_eq!(answered, KeyState::Answered(answer()));
@@ -244,13 +241,9 @@ fn complete(webhook: Webhook, version: i64) -> Webhook {
         settings.signing = SigningScheme::Ed25519;
     });
     webhook.settings.headers.insert("x-token", "sesame").unwrap();
-    if version >= WITH_METADATA {
+    if version >= WITH_FORMATS {
         webhook.settings.metadata.insert("tenant".to_owned(), "acme".to_owned()).unwrap();
-    }
-    if version >= WITH_EXPIRES_AT {
         webhook.settings.expires_at = Some(Timestamp::EPOCH + FOREVER);
-    }
-    if version >= WITH_FORMAT {
         webhook.settings.format = BodyFormat::Standard;
     }
     webhook.set_public_keys(&secrets());
