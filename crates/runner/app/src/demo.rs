@@ -1,0 +1,190 @@
+//! The demonstration agent.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
+use rdev_runner_domain::{
+    AgentEventKind, AgentProvider, AgentRequest, AgentResult, Capabilities, CommandId, Denial, FailureReason,
+    Outcome, Usage,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// An agent that needs no installation and no model, to try everything around an agent.
+///
+/// It repeats each line of the prompt. Lines that begin with a slash are instructions:
+///
+/// | line | effect |
+/// |---|---|
+/// | `/wait 500ms` | waits |
+/// | `/tool NAME` | reports the call of a tool and its result |
+/// | `/deny NAME` | reports the call of a tool that is not allowed |
+/// | `/fail TEXT` | ends the run as a failure |
+#[derive(Debug)]
+pub struct DemoAgent {
+    provider: AgentProvider,
+    running: Mutex<HashMap<CommandId, CancellationToken>>,
+}
+
+impl DemoAgent {
+    /// Creates the agent under this name.
+    #[must_use]
+    pub fn new(provider: AgentProvider) -> Self {
+        Self { provider, running: Mutex::default() }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<CommandId, CancellationToken>> {
+        // A panic cannot leave the map half changed.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An instruction of the prompt.
+enum Instruction<'a> {
+    Say(&'a str),
+    Wait(Duration),
+    Tool(&'a str),
+    Deny(&'a str),
+    Fail(&'a str),
+}
+
+impl<'a> Instruction<'a> {
+    fn parse(line: &'a str) -> Self {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match (word, rest.trim()) {
+            ("/wait", duration) => humantime::parse_duration(duration).map_or(Self::Say(line), Self::Wait),
+            ("/tool", name) if !name.is_empty() => Self::Tool(name),
+            ("/deny", name) if !name.is_empty() => Self::Deny(name),
+            ("/fail", text) => Self::Fail(text),
+            _ => Self::Say(line),
+        }
+    }
+}
+
+#[async_trait]
+impl CodeAgent for DemoAgent {
+    fn provider(&self) -> &AgentProvider {
+        &self.provider
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { full_permissions: true, ..Capabilities::NONE }
+    }
+
+    async fn probe(&self) -> Result<AgentVersion, Unavailable> {
+        Ok(AgentVersion(env!("CARGO_PKG_VERSION").to_owned()))
+    }
+
+    async fn execute(&self, request: &AgentRequest, sink: &dyn EventSink) -> AgentResult {
+        let command = request.draft().command_id;
+        let cancelled = CancellationToken::new();
+        self.running().insert(command, cancelled.clone());
+        // Forgets the run also if the caller drops the future.
+        let _running = Running { agent: self, command };
+        let mut run = Run::new(request);
+        let outcome = cancelled.run_until_cancelled(run.play(sink)).await;
+        run.result(outcome.unwrap_or(Outcome::Cancelled))
+    }
+
+    async fn cancel(&self, command: CommandId) {
+        if let Some(run) = self.running().get(&command) {
+            run.cancel();
+        }
+    }
+}
+
+struct Running<'a> {
+    agent: &'a DemoAgent,
+    command: CommandId,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.agent.running().remove(&self.command);
+    }
+}
+
+struct Run<'a> {
+    request: &'a AgentRequest,
+    started: Instant,
+    result: AgentResult,
+}
+
+impl<'a> Run<'a> {
+    fn new(request: &'a AgentRequest) -> Self {
+        let result = AgentResult {
+            outcome: Outcome::Completed,
+            detail: None,
+            exit_code: None,
+            duration: Duration::ZERO,
+            session: None,
+            text: String::new(),
+            usage: Usage::default(),
+            cost: None,
+            denials: Vec::new(),
+        };
+        Self { request, started: Instant::now(), result }
+    }
+
+    async fn play(&mut self, sink: &dyn EventSink) -> Outcome {
+        let session = self.request.draft().command_id.to_string().parse().ok();
+        self.result.session.clone_from(&session);
+        if let Some(session) = session {
+            sink.emit(AgentEventKind::SessionStarted { session, model: None }).await;
+        }
+        let prompt = &self.request.draft().prompt;
+        let lines = prompt.lines().map(str::trim).filter(|line| !line.is_empty());
+        for (number, line) in lines.enumerate() {
+            match Instruction::parse(line) {
+                Instruction::Say(text) => self.say(text, sink).await,
+                Instruction::Wait(duration) => tokio::time::sleep(duration).await,
+                Instruction::Tool(name) => call(name, number, "done", sink).await,
+                Instruction::Deny(name) => self.deny(name, number, sink).await,
+                Instruction::Fail(text) => {
+                    self.result.detail = Some(text.to_owned());
+                    return Outcome::Failed(FailureReason::AgentError);
+                }
+            }
+        }
+        sink.emit(AgentEventKind::Usage(self.result.usage)).await;
+        Outcome::Completed
+    }
+
+    async fn say(&mut self, text: &str, sink: &dyn EventSink) {
+        for delta in text.split_inclusive(' ') {
+            sink.emit(AgentEventKind::TextDelta { text: delta.to_owned(), parent: None }).await;
+            self.result.usage += Usage { input_tokens: 1, output_tokens: 1, ..Usage::default() };
+        }
+        sink.emit(AgentEventKind::Message { text: text.to_owned(), parent: None }).await;
+        text.clone_into(&mut self.result.text);
+    }
+
+    async fn deny(&mut self, name: &str, number: usize, sink: &dyn EventSink) {
+        let denial = Denial { tool: name.to_owned(), id: Some(call_id(number)), input: None };
+        sink.emit(AgentEventKind::PermissionDenied {
+            tool: denial.tool.clone(),
+            id: denial.id.clone(),
+            message: "The prompt denies it.".to_owned(),
+        })
+        .await;
+        self.result.denials.push(denial);
+    }
+
+    fn result(self, outcome: Outcome) -> AgentResult {
+        AgentResult { outcome, duration: self.started.elapsed(), ..self.result }
+    }
+}
+
+async fn call(name: &str, number: usize, content: &str, sink: &dyn EventSink) {
+    let (id, name, input) = (call_id(number), name.to_owned(), "{}".to_owned());
+    sink.emit(AgentEventKind::ToolCall { id: id.clone(), name, input, parent: None }).await;
+    let content = content.to_owned();
+    sink.emit(AgentEventKind::ToolResult { id, content, is_error: false, parent: None }).await;
+}
+
+fn call_id(number: usize) -> String {
+    format!("call-{}", number + 1)
+}

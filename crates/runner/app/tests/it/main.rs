@@ -1,0 +1,11 @@
+//! Tests of the runner's use cases.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod demo;
+mod registry;

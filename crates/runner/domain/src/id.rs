@@ -1,0 +1,7 @@
+//! The ids of the domain.
+
+rdev_core::typed_id!(
+    /// The id of a command: `cmd_…`.
+    CommandId,
+    "cmd"
+);

@@ -1,0 +1,45 @@
+//! The domain of the command runner: commands, which are runs of coding agents, and the port to an agent.
+//!
+//! The domain does no I/O, reads no clock and draws no random numbers: times and ids are arguments. Every
+//! existing value is valid: only the constructors (`FromStr`, `new`) create values, and their errors describe
+//! the fault.
+//!
+//! # The life of a command
+//!
+//! A client asks for a command. [`AgentRequest::new`] checks the request against the [`Capabilities`] of its
+//! provider. The command waits as [`CommandState::Queued`] until a runner starts it. A [`ports::CodeAgent`]
+//! executes the request, passes an [`AgentEventKind`] to its sink for everything that the agent reports, and
+//! returns the [`AgentResult`]. [`CommandState`] holds the rules, and says with each transition which event
+//! the webhooks report.
+
+mod macros;
+
+mod capabilities;
+mod command;
+mod event;
+mod id;
+mod limits;
+mod names;
+pub mod ports;
+mod request;
+mod request_error;
+mod result;
+mod timeout;
+mod usd;
+
+pub use capabilities::Capabilities;
+pub use command::{Change, CommandState, CommandStatus, Publication, TransitionError};
+pub use event::{AgentEvent, AgentEventKind, Usage};
+pub use id::CommandId;
+pub use limits::{LimitSettings, Limits};
+pub use names::{
+    AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
+    SessionRefError, ToolRule, ToolRuleError,
+};
+pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};
+pub use request_error::{AgentRequestError, MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES};
+pub use result::{AgentResult, Denial, FailureReason, Outcome};
+pub use timeout::Timeout;
+pub use usd::{Usd, UsdError};
+
+pub use rdev_core::{ProjectName, Timestamp};

@@ -1,0 +1,55 @@
+//! The agents.
+
+use async_trait::async_trait;
+
+use crate::{AgentEventKind, AgentProvider, AgentRequest, AgentResult, Capabilities, CommandId};
+
+/// A coding agent. A run is known by the id of its command.
+///
+/// Each requirement names the test of the contract suite (`rdev_runner_testkit::contract`) that every agent
+/// passes.
+#[async_trait]
+pub trait CodeAgent: Send + Sync + 'static {
+    /// Returns the name under which the agent is registered.
+    fn provider(&self) -> &AgentProvider;
+
+    /// Returns what the agent can do on this host.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Finds out whether the agent can run now, and in which version.
+    async fn probe(&self) -> Result<AgentVersion, Unavailable>;
+
+    /// Runs the agent to its end. A failure of the agent, and of its start, is a result.
+    ///
+    /// 1. MUST pass everything that the agent reports to `sink`, in order, before it returns
+    ///    (`execute_reports_every_event_before_the_result`).
+    /// 2. MUST wait for `sink`, so that a slow sink slows the agent and fills no memory
+    ///    (`execute_waits_for_its_sink`).
+    /// 3. MUST keep runs apart that execute at the same time (`runs_at_the_same_time_are_kept_apart`).
+    /// 4. MUST leave nothing running once it has returned.
+    async fn execute(&self, request: &AgentRequest, sink: &dyn EventSink) -> AgentResult;
+
+    /// Stops a run. Returns once the request is made; [`Self::execute`] returns the result.
+    ///
+    /// 1. MUST end the run soon, as cancelled, at any moment after the first poll of `execute`
+    ///    (`cancel_ends_a_run`).
+    /// 2. MUST change nothing that has completed, and no other run (`cancel_changes_nothing_else`).
+    /// 3. MUST accept a repetition (`cancel_ends_a_run`).
+    async fn cancel(&self, command: CommandId);
+}
+
+/// The receiver of a run's events.
+#[async_trait]
+pub trait EventSink: Send + Sync {
+    /// Takes an event. Returns when there is room for the next one.
+    async fn emit(&self, event: AgentEventKind);
+}
+
+/// The version of an installed agent, as it names itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentVersion(pub String);
+
+/// The reason why an agent cannot run: a sentence that says what to install or to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub String);

@@ -1,0 +1,48 @@
+//! Sample requests.
+
+use std::collections::BTreeSet;
+
+use rdev_runner_domain::{
+    AgentProvider, AgentRequest, Capabilities, CommandId, LimitSettings, PermissionProfile, RequestDraft,
+    Session, Timestamp,
+};
+
+/// Returns the id of the `n`-th command.
+#[must_use]
+pub fn command_id(n: u8) -> CommandId {
+    CommandId::from_parts(Timestamp::from_millis(1_736_937_000_000), [n; 10])
+}
+
+/// Returns a request without faults for the `n`-th command.
+///
+/// # Panics
+///
+/// Panics if the name of the sample's project is refused.
+#[must_use]
+#[expect(clippy::expect_used, reason = "only tests use it")]
+pub fn draft(n: u8, prompt: &str) -> RequestDraft {
+    RequestDraft {
+        command_id: command_id(n),
+        project: "my-project".parse().expect("a project name"),
+        provider: AgentProvider::claude(),
+        prompt: prompt.to_owned(),
+        session: Session::New,
+        model: None,
+        permissions: PermissionProfile::Edit,
+        allowed_tools: Vec::new(),
+        denied_tools: Vec::new(),
+        limits: LimitSettings::default(),
+        secrets: BTreeSet::new(),
+    }
+}
+
+/// Returns the checked form of a request, for a provider that can do everything.
+///
+/// # Panics
+///
+/// Panics if the request has a fault.
+#[must_use]
+#[expect(clippy::expect_used, reason = "only tests use it")]
+pub fn request(draft: RequestDraft) -> AgentRequest {
+    AgentRequest::new(draft, Capabilities::ALL).expect("a request without faults")
+}
