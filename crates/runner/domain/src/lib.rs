@@ -19,6 +19,7 @@ mod command;
 mod event;
 mod id;
 mod limits;
+mod lines;
 mod names;
 pub mod ports;
 mod request;
@@ -32,6 +33,7 @@ pub use command::{Change, CommandState, CommandStatus, Publication, TransitionEr
 pub use event::{AgentEvent, AgentEventKind, Usage};
 pub use id::CommandId;
 pub use limits::{LimitSettings, Limits};
+pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
 pub use names::{
     AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
     SessionRefError, ToolRule, ToolRuleError,

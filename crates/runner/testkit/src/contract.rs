@@ -13,7 +13,7 @@ use crate::{GatedSink, RecordingSink, command_id, draft, request};
 /// The bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Prompts of which the tests know the course.
+/// Prompts whose course the tests know.
 #[derive(Debug, Clone, Copy)]
 pub struct Prompts {
     /// A prompt that the agent answers with this text alone.
