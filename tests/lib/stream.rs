@@ -1,4 +1,4 @@
-//! A client of `GET /events/stream`.
+//! A client of `GET /events/stream` and `GET /events/feed`.
 
 use bytes::Bytes;
 use http::Request;
@@ -20,7 +20,7 @@ pub struct EventStream {
 pub struct Event {
     /// The id to resume with, as `Last-Event-ID`.
     pub id: String,
-    /// The delivery.
+    /// The delivery, or the event of the feed.
     pub data: Value,
 }
 
@@ -31,8 +31,22 @@ impl Client {
     ///
     /// Fails if no response arrives, for example because the server was killed.
     pub async fn watch(&self, query: &str, last_event_id: Option<&str>) -> Result<EventStream, String> {
+        self.open_stream(&format!("/events/stream{query}"), last_event_id).await
+    }
+
+    /// Opens the live event feed from the beginning, or resumes it after an event.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no response arrives.
+    pub async fn follow(&self, last_event_id: Option<&str>) -> Result<EventStream, String> {
+        self.open_stream("/events/feed", last_event_id).await
+    }
+
+    async fn open_stream(&self, path: &str, last_event_id: Option<&str>) -> Result<EventStream, String> {
         let mut request = Request::builder()
-            .uri(format!("{}/events/stream{query}", self.base))
+            .uri(format!("{}{path}", self.base))
+            .header("accept", "text/event-stream")
             .header("authorization", format!("Bearer {}", self.key));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);

@@ -65,7 +65,7 @@ impl Store {
 
     /// Claims up to `take` deliveries of every discovered webhook.
     pub(super) async fn claim(&self, found: &Discovery, take: u32) -> Outcome<Vec<LeasedDelivery>> {
-        let share = |id| ClaimShare { webhook: id, take, lease_for: LEASE };
+        let share = |id| ClaimShare { webhook: id, take, lease_for: LEASE, is_limited: false };
         let shares = found.due.iter().map(|due| share(due.id)).collect();
         let claim = Claim { token: samples::token(&*self.entropy), shares };
         Ok(self.queue.claim(&claim).await?)

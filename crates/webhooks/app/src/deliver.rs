@@ -15,7 +15,6 @@ mod local_faults;
 mod pauses;
 mod pool;
 mod prepare;
-mod rate;
 mod recording;
 mod redact;
 mod retry_after;

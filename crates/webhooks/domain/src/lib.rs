@@ -30,6 +30,7 @@ mod id;
 mod operational;
 pub mod ports;
 mod queue;
+mod rate_limit;
 mod registered_type;
 pub mod replay;
 mod retry;
@@ -64,6 +65,7 @@ pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeasedDelivery, QueueStats,
     RedeliveryRequest, Settled, Settlement,
 };
+pub use rate_limit::RateLimit;
 pub use registered_type::RegisteredType;
 pub use replay::{DeliveryOutcome, Matched, Replay, ReplaySelection, ReplayState};
 pub use retry::{RetryPolicy, RetryPolicyError};
@@ -71,9 +73,7 @@ pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};
 pub use visibility::{scopes, sees_delivery, sees_webhook_of};
 pub use waiting::WaitingFor;
-pub use webhook::{
-    DisabledReason, Metadata, MetadataError, RateLimit, Webhook, WebhookSettings, WebhookState,
-};
+pub use webhook::{DisabledReason, Metadata, MetadataError, Webhook, WebhookSettings, WebhookState};
 
 pub use rdev_core::{
     Access, ApiKeyId, Damaged, IdError, IdempotencyKey, IdempotencyKeyError, LeaseToken, Page, PageRequest,

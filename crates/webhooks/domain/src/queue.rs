@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::{
     Attempt, BodyFormat, Circuit, CustomHeaders, DeliveryId, EndpointUrl, EventId, EventType, FailureReason,
-    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, ProjectName, RateLimit, RetryPolicy,
-    SigningSecrets, Timestamp, TraceParent, Trigger, WebhookId,
+    HealthEffect, IdempotencyKey, LastFailure, LeaseToken, ProjectName, RetryPolicy, SigningSecrets,
+    Timestamp, TraceParent, Trigger, WebhookId,
 };
 
 /// The webhooks with claimable deliveries.
@@ -30,8 +30,8 @@ pub struct DueWebhook {
     pub id: WebhookId,
     /// The webhook's own cap on deliveries in flight.
     pub max_in_flight: Option<NonZeroU32>,
-    /// The webhook's own cap on deliveries per second.
-    pub rate_limit: Option<RateLimit>,
+    /// Whether the webhook has a limit that all workers keep together: a rate limit or a cap of its own.
+    pub is_limited: bool,
     /// The webhook's own deadline of one attempt.
     pub timeout: Option<Duration>,
     /// The failure of its last attempt; `None` if it succeeded or there was none. An abandoned attempt counts
@@ -78,6 +78,9 @@ pub struct ClaimShare {
     pub take: u32,
     /// The duration of the lease.
     pub lease_for: Duration,
+    /// Whether the webhook was [limited](DueWebhook::is_limited) when it was discovered. If it was not but is by
+    /// now, the claim may skip it.
+    pub is_limited: bool,
 }
 
 /// A delivery and the fencing token of its lease.

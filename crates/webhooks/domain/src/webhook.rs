@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rdev_webhooks_signing::{PublicKey, SigningScheme};
 
 use crate::{
-    BodyFormat, CustomHeaders, EndpointUrl, EventPattern, EventType, PreviousSecret, ProjectName,
+    BodyFormat, CustomHeaders, EndpointUrl, EventPattern, EventType, PreviousSecret, ProjectName, RateLimit,
     RetryPolicy, SigningSecrets, Timestamp, WebhookId,
 };
 
@@ -159,28 +158,6 @@ impl DisabledReason {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
-}
-
-/// A number of deliveries per second: more than 0, at most 10,000. A fraction means one delivery in several
-/// seconds.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct RateLimit(f64);
-
-impl RateLimit {
-    /// The possible rates.
-    pub const RANGE: RangeInclusive<f64> = 0.001..=10_000.0;
-
-    /// Creates a rate; `None` if it is out of range.
-    #[must_use]
-    pub fn per_second(rate: f64) -> Option<Self> {
-        Self::RANGE.contains(&rate).then_some(Self(rate))
-    }
-
-    /// Returns the deliveries per second.
-    #[must_use]
-    pub const fn as_per_second(self) -> f64 {
-        self.0
     }
 }
 

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::convert::texts;
 use crate::error::describe;
+use crate::queue::limits;
 use crate::replays;
 use crate::store::PostgresStore;
 use crate::visible;
@@ -36,6 +37,7 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 let is_created = rows::insert(&mut tx, webhook, &columns, &sealed).await?;
                 if is_created {
+                    limits::provide(&mut tx, webhook).await?;
                     subscribe(&mut tx, webhook).await?;
                 }
                 tx.commit().await
@@ -126,6 +128,7 @@ impl WebhookRepository for PostgresStore {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
                 rows::update(&mut tx, webhook, &columns).await?;
+                limits::provide(&mut tx, webhook).await?;
                 let is_enabled = columns.disabled_reason.is_none();
                 let is_found_as_before = stored.events == columns.events
                     && stored.projects == columns.projects

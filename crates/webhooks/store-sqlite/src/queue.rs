@@ -4,6 +4,7 @@ mod batch;
 mod cancel;
 mod claim;
 mod discover;
+mod limits;
 mod redeliver;
 mod release;
 mod settle;

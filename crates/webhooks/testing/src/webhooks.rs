@@ -121,14 +121,15 @@ impl TestWebhooks {
     }
 
     /// Delivers everything that is due by the clock, one attempt after the other, and returns the number of attempts.
-    /// A failed attempt is due again after its wait: [advance](ManualClock::advance) the clock, and call this again.
+    /// A failed attempt is due again after its wait, and what a rate limit does not allow yet is due when it does:
+    /// [advance](ManualClock::advance) the clock, and call this again.
     ///
     /// A reply that never comes counts as a timeout, without waiting for it.
     pub async fn deliver_all(&self) -> usize {
         let mut attempts = 0;
         loop {
             let due = self.store.discover(None, u32::MAX).await.expect("the store is in memory").due;
-            let share = |webhook| ClaimShare { webhook, take: CLAIM.0, lease_for: CLAIM.1 };
+            let share = |webhook| ClaimShare { webhook, take: CLAIM.0, lease_for: CLAIM.1, is_limited: true };
             let claim = Claim {
                 token: LeaseToken::new(i64::from_le_bytes(self.entropy.bytes())),
                 shares: due.iter().map(|due| share(due.id)).collect(),

@@ -41,10 +41,10 @@ pub(crate) struct WebhookView<'a> {
     #[schema(value_type = BTreeMap<types::HeaderName, String>)]
     headers: HeadersView<'a>,
     retry: RetryView<'a>,
-    /// Deliveries per second in each worker process; `null` for no limit.
+    /// Deliveries per second, which all workers keep together; `null` for no limit.
     #[schema(value_type = Option<f64>, required)]
     rate_limit: Option<Number>,
-    /// Concurrent deliveries in each worker process; `null` for the worker's own limit.
+    /// Concurrent deliveries, which all workers keep together; `null` for the worker's own limit.
     #[schema(value_type = Option<u32>, minimum = 1, required)]
     max_in_flight: Option<NonZeroU32>,
     /// The timeout of an attempt; `null` for the worker's own.

@@ -201,6 +201,7 @@ impl Scene {
                 webhook: webhook.parse().unwrap(),
                 take: 1,
                 lease_for: Duration::from_secs(30),
+                is_limited: true,
             }],
         };
         self.store.claim(&claim).await.unwrap().remove(0)

@@ -75,7 +75,7 @@ mod tests {
         DueWebhook {
             id,
             max_in_flight: None,
-            rate_limit: None,
+            is_limited: false,
             timeout: None,
             last_failure: None,
             overdue: Duration::ZERO,

@@ -21,7 +21,7 @@ pub(super) struct Round {
     pub(super) more: bool,
     /// True if some webhook has more due deliveries than slots.
     pub(super) short_of_slots: bool,
-    /// When the next delivery becomes due or a rate allows it.
+    /// When the next delivery becomes due.
     pub(super) due_at: Option<Instant>,
 }
 

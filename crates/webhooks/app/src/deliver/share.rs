@@ -1,13 +1,11 @@
-//! Each webhook's share of the pool: a cap on its deliveries in flight, and a rate.
+//! Each webhook's share of the pool: a cap on its deliveries in flight.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{DueWebhook, HealthEffect, RateLimit, WebhookId};
-use tokio::time::Instant;
+use rdev_webhooks_domain::{DueWebhook, HealthEffect, WebhookId};
 
-use super::rate::TokenBucket;
 use super::standing::{Holdings, Lack, Observation, Standing};
 use super::window::{FIRST_WINDOW, Window};
 
@@ -54,18 +52,6 @@ struct Load {
     overdue: Duration,
     /// The turn in which the webhook was last served.
     served: u64,
-    bucket: Option<TokenBucket>,
-}
-
-/// The number of deliveries that a webhook may take now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quota {
-    /// This number, at least one.
-    Take(u32),
-    /// None until a delivery in flight ends.
-    AtCap,
-    /// None until this time has passed.
-    RateLimited(Duration),
 }
 
 /// A division of the free slots.
@@ -116,8 +102,8 @@ impl FairShares {
         }
     }
 
-    /// Returns the number of deliveries that `due` may take at `now`.
-    pub(super) fn quota(&mut self, due: &DueWebhook, now: Instant) -> Quota {
+    /// Returns the number of deliveries that `due` may take. If it is none, one in flight must end first.
+    pub(super) fn quota(&mut self, due: &DueWebhook) -> u32 {
         let cap = due.max_in_flight.map_or(self.default_cap, |cap| cap.get().min(self.default_cap));
         let is_crowded = self.holdings.is_crowded();
         let at_first = || Load::new(Standing::at_first(due.last_failure));
@@ -128,18 +114,7 @@ impl FairShares {
             _ if is_crowded && load.in_flight > load.in_slots => load.window.size().min(FIRST_WINDOW),
             _ => load.window.size(),
         };
-        let free = cap.min(window).saturating_sub(load.in_flight);
-        load.set_rate(due.rate_limit, now);
-        let Some(bucket) = &mut load.bucket else {
-            return if free == 0 { Quota::AtCap } else { Quota::Take(free) };
-        };
-        bucket.refill(now);
-        let tokens = bucket.whole_tokens();
-        match (free, tokens) {
-            (0, _) => Quota::AtCap,
-            (_, 0) => Quota::RateLimited(bucket.wait()),
-            _ => Quota::Take(free.min(tokens)),
-        }
+        cap.min(window).saturating_sub(load.in_flight)
     }
 
     /// Divides `free` slots among webhooks, each with the number it wants. The lanes take turns. In its turn
@@ -228,9 +203,6 @@ impl FairShares {
             load.in_flight += 1;
             load.in_slots += 1;
             load.served = turn;
-            if let Some(bucket) = &mut load.bucket {
-                bucket.take();
-            }
         });
     }
 
@@ -269,16 +241,16 @@ impl FairShares {
         self.holdings.add(load.standing, load.in_slots, load.in_flight);
     }
 
-    /// Forgets the longest idle webhooks if too many are remembered. An idle webhook with an unused rate
-    /// loses only the result of its last attempt.
-    pub(super) fn forget_idle(&mut self, now: Instant) {
+    /// Forgets the longest idle webhooks if too many are remembered: each loses only the result of its last
+    /// attempt.
+    pub(super) fn forget_idle(&mut self) {
         if self.loads.len() <= self.crowded_from {
             return;
         }
         let mut idle: Vec<_> = self
             .loads
-            .iter_mut()
-            .filter_map(|(webhook, load)| load.is_idle(now).then_some((load.served, *webhook)))
+            .iter()
+            .filter_map(|(webhook, load)| (load.in_flight == 0).then_some((load.served, *webhook)))
             .collect();
         idle.sort_unstable();
         for (_, webhook) in idle.into_iter().take(FORGOTTEN) {
@@ -292,19 +264,7 @@ impl FairShares {
 impl Load {
     fn new(standing: Standing) -> Self {
         let window = Window::default();
-        Self { in_flight: 0, in_slots: 0, window, standing, overdue: Duration::ZERO, served: 0, bucket: None }
-    }
-
-    /// True if the webhook has nothing in flight and its rate is unused.
-    fn is_idle(&mut self, now: Instant) -> bool {
-        self.in_flight == 0 && self.bucket.as_mut().is_none_or(|bucket| bucket.is_full(now))
-    }
-
-    fn set_rate(&mut self, limit: Option<RateLimit>, now: Instant) {
-        let rate = limit.map(RateLimit::as_per_second);
-        if self.bucket.as_ref().map(TokenBucket::rate) != rate {
-            self.bucket = rate.map(|rate| TokenBucket::full(rate, now));
-        }
+        Self { in_flight: 0, in_slots: 0, window, standing, overdue: Duration::ZERO, served: 0 }
     }
 }
 

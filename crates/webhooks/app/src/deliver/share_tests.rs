@@ -4,11 +4,11 @@ use rdev_webhooks_domain::LastFailure;
 
 use super::*;
 
-fn due(max_in_flight: Option<u32>, rate: Option<f64>) -> DueWebhook {
+fn due(max_in_flight: Option<u32>) -> DueWebhook {
     DueWebhook {
         id: WebhookId::from_uuid(uuid::Uuid::from_u128(1)),
         max_in_flight: max_in_flight.and_then(NonZeroU32::new),
-        rate_limit: rate.and_then(RateLimit::per_second),
+        is_limited: max_in_flight.is_some(),
         timeout: None,
         last_failure: None,
         overdue: Duration::from_secs(1),
@@ -43,17 +43,12 @@ fn send(shares: &mut FairShares, webhook: WebhookId, count: u32, observation: Ob
 }
 
 fn numbered(n: u128) -> DueWebhook {
-    DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None, None) }
+    DueWebhook { id: WebhookId::from_uuid(uuid::Uuid::from_u128(n)), ..due(None) }
 }
 
 /// Returns the number of deliveries that each webhook wants.
 fn wanted(shares: &mut FairShares, webhooks: &[DueWebhook]) -> Vec<(WebhookId, u32)> {
-    let now = Instant::now();
-    let mut most = |webhook| match shares.quota(webhook, now) {
-        Quota::Take(most) => most,
-        _ => 0,
-    };
-    webhooks.iter().map(|webhook| (webhook.id, most(webhook))).collect()
+    webhooks.iter().map(|webhook| (webhook.id, shares.quota(webhook))).collect()
 }
 
 /// Makes one claim from all webhooks with `free` slots. Returns the number of slots that each got.
@@ -87,43 +82,37 @@ fn crowd(shares: &mut FairShares, webhooks: &[DueWebhook]) -> u32 {
 
 #[test]
 fn a_proven_endpoint_gets_the_smaller_of_both_caps() {
-    let now = Instant::now();
     for (own, expected) in [(None, 32), (Some(2), 2), (Some(100), 32)] {
-        let (mut shares, due) = (shares(32), due(own, None));
-        assert_eq!(shares.quota(&due, now), Quota::Take(expected.min(FIRST_WINDOW)));
+        let (mut shares, due) = (shares(32), due(own));
+        assert_eq!(shares.quota(&due), expected.min(FIRST_WINDOW));
         send(&mut shares, due.id, 100, FAST);
-        assert_eq!(shares.quota(&due, now), Quota::Take(expected));
+        assert_eq!(shares.quota(&due), expected);
         send(&mut shares, due.id, 10, FAILED);
-        assert_eq!(shares.quota(&due, now), Quota::Take(1));
+        assert_eq!(shares.quota(&due), 1);
     }
 }
 
 #[test]
 fn a_rejection_does_not_change_the_window() {
-    let (mut shares, due) = (shares(32), due(None, None));
+    let (mut shares, due) = (shares(32), due(None));
     send(&mut shares, due.id, 100, FAST);
     send(&mut shares, due.id, 10, Observation { effect: HealthEffect::Rejected, ..FAILED });
-    assert_eq!(shares.quota(&due, Instant::now()), Quota::Take(32));
+    assert_eq!(shares.quota(&due), 32);
 }
 
 #[test]
 fn a_silent_endpoint_gets_one_delivery_at_a_time() {
-    let now = Instant::now();
-    let silent = DueWebhook { last_failure: Some(LastFailure::Silent), ..due(None, None) };
-    assert_eq!(
-        shares(32).quota(&silent, now),
-        Quota::Take(1),
-        "a newly started worker knows that it is silent"
-    );
-    let (mut shares, due) = (shares(32), due(None, None));
-    shares.quota(&due, now);
+    let silent = DueWebhook { last_failure: Some(LastFailure::Silent), ..due(None) };
+    assert_eq!(shares(32).quota(&silent), 1, "a newly started worker knows that it is silent");
+    let (mut shares, due) = (shares(32), due(None));
+    shares.quota(&due);
     shares.claimed(due.id);
     shares.parked(due.id);
-    assert_eq!(shares.quota(&due, now), Quota::Take(3));
+    assert_eq!(shares.quota(&due), 3);
     shares.lasts(due.id);
-    assert_eq!(shares.quota(&due, now), Quota::AtCap, "it gets no more even before the attempt ends");
+    assert_eq!(shares.quota(&due), 0, "it gets no more even before the attempt ends");
     shares.freed(due.id, true, Some(FAST));
-    assert_eq!(shares.quota(&due, now), Quota::Take(5));
+    assert_eq!(shares.quota(&due), 5);
 }
 
 #[test]
@@ -259,7 +248,7 @@ fn free_slots_go_to_the_webhooks_that_hold_fewest() {
 
 #[test]
 fn deliveries_in_flight_count_under_the_current_standing() {
-    let (mut shares, due) = (shares(32), due(None, None));
+    let (mut shares, due) = (shares(32), due(None));
     (0..4).for_each(|_| shares.claimed(due.id));
     let held = |shares: &FairShares, standing| {
         let held = shares.holdings.held_by(standing);
@@ -283,67 +272,22 @@ fn deliveries_in_flight_count_under_the_current_standing() {
 
 #[test]
 fn the_least_recently_served_idle_webhooks_are_forgotten() {
-    let (mut shares, now) = (shares(32), Instant::now());
-    let limited = DueWebhook { rate_limit: RateLimit::per_second(0.01), ..numbered(0) };
-    assert_eq!(shares.quota(&limited, now), Quota::Take(1));
-    send(&mut shares, limited.id, 1, FAST);
-    for n in 1..=MAX_REMEMBERED as u128 {
+    let mut shares = shares(32);
+    for n in 0..=MAX_REMEMBERED as u128 {
         send(&mut shares, numbered(n).id, 1, FAST);
     }
-    shares.forget_idle(now);
+    shares.forget_idle();
     assert_eq!(shares.loads.len(), MAX_REMEMBERED + 1 - FORGOTTEN);
     assert!(shares.loads.contains_key(&numbered(MAX_REMEMBERED as u128).id));
-    assert!(!shares.loads.contains_key(&numbered(1).id));
-    assert!(matches!(shares.quota(&limited, now), Quota::RateLimited(_)), "its rate is remembered");
+    assert!(!shares.loads.contains_key(&numbered(0).id));
 }
 
 #[test]
 fn a_freed_slot_can_be_taken_again() {
-    let (mut shares, now, due) = (shares(1), Instant::now(), due(None, None));
-    assert_eq!(shares.quota(&due, now), Quota::Take(1));
+    let (mut shares, due) = (shares(1), due(None));
+    assert_eq!(shares.quota(&due), 1);
     shares.claimed(due.id);
-    assert_eq!(shares.quota(&due, now), Quota::AtCap);
+    assert_eq!(shares.quota(&due), 0);
     shares.freed(due.id, false, Some(FAST));
-    assert_eq!(shares.quota(&due, now), Quota::Take(1));
-}
-
-#[test]
-fn a_rate_limit_holds_over_any_second() {
-    let (mut shares, start, due) = (shares(32), Instant::now(), due(None, Some(20.0)));
-    let mut sent = Vec::new();
-    for millisecond in 0..5_000 {
-        let now = start + Duration::from_millis(millisecond);
-        if let Quota::Take(most) = shares.quota(&due, now) {
-            for _ in 0..most {
-                shares.claimed(due.id);
-                shares.freed(due.id, false, Some(FAST));
-                sent.push(millisecond);
-            }
-        }
-    }
-    assert!((99..=102).contains(&sent.len()), "{}", sent.len());
-    for (index, first) in sent.iter().enumerate() {
-        let within = sent[index..].iter().take_while(|at| *at - first < 1_000).count();
-        assert!(within <= 22, "{within} in the second from {first} ms");
-    }
-}
-
-#[test]
-fn too_fast_contains_the_wait() {
-    let (mut shares, now, due) = (shares(32), Instant::now(), due(None, Some(0.5)));
-    shares.quota(&due, now);
-    shares.claimed(due.id);
-    shares.freed(due.id, false, Some(FAST));
-    assert_eq!(shares.quota(&due, now), Quota::RateLimited(Duration::from_secs(2)));
-    assert_eq!(shares.quota(&due, now + Duration::from_secs(2)), Quota::Take(1));
-}
-
-#[test]
-fn a_changed_rate_takes_effect_at_once() {
-    let (mut shares, now) = (shares(32), Instant::now());
-    let (slow, fast) = (due(None, Some(1.0)), due(None, Some(30.0)));
-    shares.quota(&slow, now);
-    shares.claimed(slow.id);
-    assert!(matches!(shares.quota(&slow, now), Quota::RateLimited(_)));
-    assert_eq!(shares.quota(&fast, now), Quota::Take(3));
+    assert_eq!(shares.quota(&due), 1);
 }

@@ -56,7 +56,7 @@ impl World {
     async fn webhook_with_failed(&self, count: u32) -> WebhookId {
         let webhook = self.webhook(|_| {}).await.id;
         self.publish_many(webhook, count as usize).await;
-        let share = ClaimShare { webhook, take: count, lease_for: DAY };
+        let share = ClaimShare { webhook, take: count, lease_for: DAY, is_limited: true };
         let claim = Claim { token: samples::token(&*self.ambient.entropy), shares: vec![share] };
         let leased = self.store.claim(&claim).await.unwrap();
         let failed = leased.iter().map(|one| Settlement {

@@ -21,6 +21,8 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    claimable when the circuit's wait ends. (`an_open_circuit_holds_deliveries_without_using_attempts`)
     /// 5. MUST return for each webhook how its last attempt failed, even to a worker that has just started.
     ///    (`discovery_tells_how_the_last_attempt_failed`)
+    /// 6. MUST omit a webhook whose [rate](crate::RateLimit::next_at) is spent, and treat its deliveries as
+    ///    claimable when the next one is allowed. (`all_claimants_together_keep_a_rate_limit`)
     async fn discover(&self, after: Option<WebhookId>, limit: u32) -> Result<Discovery, StoreError>;
 
     /// Leases deliveries and returns each with all that is needed to send it.
@@ -41,6 +43,11 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     ///    (`an_open_circuit_holds_deliveries_without_using_attempts`)
     /// 7. MUST return exactly one delivery, the [probe](crate::Health::probe), of a webhook whose circuit is
     ///    half open, however many claim concurrently. (`a_half_open_circuit_lets_one_probe_through`)
+    /// 8. MUST take no more of a webhook than its [rate](crate::RateLimit::allowed) allows over all claims.
+    ///    (`all_claimants_together_keep_a_rate_limit`)
+    /// 9. MUST NOT lease more deliveries of a webhook at once than its own `max_in_flight`, over all claims.
+    ///    (`all_claimants_together_keep_a_cap`) Concurrent claims MUST NOT wait for each other: one of them may
+    ///    skip the webhook.
     async fn claim(&self, claim: &Claim) -> Result<Vec<LeasedDelivery>, StoreError>;
 
     /// Returns claimed deliveries to the queue unsent. Ignores a lost lease.

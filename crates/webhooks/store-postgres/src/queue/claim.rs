@@ -9,10 +9,12 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Attempt, Claim, EventId, FailureClass, LeaseRef, LeasedDelivery, ProjectNameError, Trigger, WebhookId,
 };
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::bodies::{self, ClaimedRow};
+use super::limits;
 use super::release::{release, remove_eventless};
 use crate::convert::{from_sql_time, to_micros_up, to_u32};
 use crate::damage;
@@ -102,9 +104,12 @@ async fn complete(store: &Inner, claim: &Claim, mut rows: Vec<ClaimedRow>) -> Re
 /// Of a webhook with a half-open circuit, the statement picks one delivery, and takes it only if this claim
 /// marks it as the probe: of several concurrent claims one does, and each of the others waits for the row's
 /// lock and then sees the mark.
+///
+/// If some webhooks are limited, the statement runs in a transaction that has locked their limits.
 async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreError> {
     let mut webhooks = Vec::with_capacity(claim.shares.len());
     let (mut takes, mut leases_us, mut marks) = (Vec::new(), Vec::new(), Vec::new());
+    let mut limited = Vec::new();
     let now = Instant::now().into_std();
     // All transactions lock rows in one order, so that none deadlock; this includes the circuits' rows.
     let mut shares: Vec<_> = claim.shares.iter().collect();
@@ -117,23 +122,43 @@ async fn take(store: &Inner, claim: &Claim) -> Result<Vec<ClaimedRow>, StoreErro
         takes.push(i64::from(share.take));
         leases_us.push(to_micros_up(share.lease_for));
         marks.push(store.marks.get(share.webhook));
+        if share.is_limited {
+            limited.push(share.webhook.as_uuid());
+        }
     }
     if webhooks.is_empty() {
         return Ok(Vec::new());
     }
     let taking = async |statement: Arc<str>| {
-        let run = store.claim().run(async |conn| {
+        let one = async |conn: &mut PgConnection, takes: &[i64], is_locked: &[bool]| {
             let rows = sqlx::query_as(AssertSqlSafe(statement))
                 .bind(&webhooks)
-                .bind(&takes)
+                .bind(takes)
                 .bind(&leases_us)
                 .bind(&marks)
                 .bind(claim.token.as_i64())
                 .bind(FailureClass::Abandoned.as_str())
                 .bind(Attempt::ABANDONED)
-                .fetch_all(&mut **conn)
+                .bind(is_locked)
+                .fetch_all(conn)
                 .await;
             unless_gone(rows)
+        };
+        let run = store.claim().run(async |conn| {
+            if limited.is_empty() {
+                return one(conn, &takes, &vec![false; takes.len()]).await;
+            }
+            let mut tx = conn.begin().await?;
+            let locked = limits::lock(&mut tx, &limited).await?;
+            let allowed = |(webhook, take): (&Uuid, &i64)| {
+                locked.get(webhook).map_or(*take, |locked| i64::from(locked.allowed).min(*take))
+            };
+            let takes: Vec<_> = webhooks.iter().zip(&takes).map(allowed).collect();
+            let is_locked: Vec<_> = webhooks.iter().map(|webhook| locked.contains_key(webhook)).collect();
+            let rows = one(&mut tx, &takes, &is_locked).await?;
+            limits::spend(&mut tx, &locked, rows.as_deref().unwrap_or_default()).await?;
+            tx.commit().await?;
+            Ok(rows)
         });
         run.await
     };

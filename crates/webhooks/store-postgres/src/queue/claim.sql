@@ -1,6 +1,6 @@
 WITH share AS (
-    SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::timestamptz[])
-        AS s(webhook_id, take, lease_us, mark)
+    SELECT * FROM unnest($1::uuid[], $2::int8[], $3::int8[], $4::timestamptz[], $8::bool[])
+        AS s(webhook_id, take, lease_us, mark, is_locked)
 ),
 picked AS MATERIALIZED (
     SELECT q.*, s.webhook_id, s.lease_us, w.version,
@@ -8,6 +8,7 @@ picked AS MATERIALIZED (
     FROM share s
     JOIN rdev_webhooks.webhooks w ON w.id = s.webhook_id
         AND w.deleted_at IS NULL AND w.disabled_at IS NULL
+        AND (s.is_locked OR (w.rate_limit IS NULL AND w.max_in_flight IS NULL))
     LEFT JOIN rdev_webhooks.endpoint_health h ON h.webhook_id = s.webhook_id
         AND h.open_count > 0
     CROSS JOIN LATERAL (
@@ -19,7 +20,7 @@ picked AS MATERIALIZED (
             AND (q.lease_expires_at IS NULL
                 OR q.lease_expires_at <= rdev_webhooks.now())
         ORDER BY q.due_at
-        LIMIT CASE WHEN h.webhook_id IS NULL THEN s.take ELSE 1 END
+        LIMIT CASE WHEN h.webhook_id IS NULL THEN s.take ELSE least(s.take, 1) END
         FOR UPDATE SKIP LOCKED
     ) q
     WHERE h.webhook_id IS NULL OR h.open_until <= rdev_webhooks.now()

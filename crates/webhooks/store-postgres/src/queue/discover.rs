@@ -4,22 +4,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, WebhookId};
+use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, RateLimit, WebhookId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::asleep;
-use crate::convert::{from_nanos, to_i32};
+use crate::convert::{from_nanos, to_i32, to_micros_up};
 use crate::damage;
 use crate::store::Inner;
 use crate::store::low_water_marks::MARGIN_MICROS;
-use crate::webhooks::rows::{max_in_flight, rate_limit};
+use crate::webhooks::rows::max_in_flight;
 
 /// Returns a page of webhooks with claimable deliveries.
 ///
 /// The statement walks from webhook to webhook rather than over their deliveries: each step goes to the next
 /// known one, from its low-water mark on, or to an unknown one before it. It ends when it has found one more
-/// than `limit`. A delivery behind an open circuit is claimable when the circuit's wait ends.
+/// than `limit`. A delivery behind an open circuit is claimable when the circuit's wait ends,
+/// and one behind a spent rate when the next one is allowed.
 pub(crate) async fn discover(
     store: &Inner,
     after: Option<WebhookId>,
@@ -40,6 +41,8 @@ pub(crate) async fn discover(
                 &ids,
                 &marks as &[Option<chrono::DateTime<chrono::Utc>>],
                 MARGIN_MICROS,
+                to_micros_up(RateLimit::MIN_WAIT),
+                to_micros_up(RateLimit::MAX_AHEAD),
             )
             .fetch_all(&mut **conn)
             .await
@@ -72,7 +75,7 @@ pub(crate) async fn discover(
                 Ok::<_, StoreError>(DueWebhook {
                     id,
                     max_in_flight: max_in_flight(id, row.max_in_flight)?,
-                    rate_limit: rate_limit(id, row.rate_limit)?,
+                    is_limited: row.is_limited,
                     timeout: row.timeout_ns.map(from_nanos),
                     last_failure: match row.last_failure_silent {
                         _ if row.abandoned => Some(LastFailure::Silent),

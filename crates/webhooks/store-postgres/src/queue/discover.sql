@@ -21,14 +21,14 @@ WITH RECURSIVE walk AS (
         ) AS webhook_id OFFSET 0) stranger
     ) next
     CROSS JOIN LATERAL (
-        SELECT webhook.enabled, oldest.first_due_at,
-            free.claimable AND circuit.open_until IS NULL AS claimable,
+        SELECT webhook.rate IS NOT NULL AS enabled, oldest.first_due_at,
+            free.claimable AND held.until IS NULL AS claimable,
             coalesce(free.leased, false) AS abandoned,
-            CASE WHEN oldest.first_due_at IS NULL OR NOT webhook.enabled THEN NULL
-                WHEN free.claimable THEN circuit.open_until
+            CASE WHEN oldest.first_due_at IS NULL OR webhook.rate IS NULL THEN NULL
+                WHEN free.claimable THEN held.until
                 WHEN oldest.first_due_at > rdev_webhooks.now()
-                    THEN greatest(oldest.first_due_at, circuit.open_until)
-                ELSE greatest(circuit.open_until, least(
+                    THEN greatest(oldest.first_due_at, held.until)
+                ELSE greatest(held.until, least(
                     (SELECT q.due_at FROM rdev_webhooks.delivery_queue q
                     WHERE q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                         AND q.due_at > rdev_webhooks.now()
@@ -39,19 +39,27 @@ WITH RECURSIVE walk AS (
                         AND q.due_at >= coalesce(next.mark, '-infinity')
                         AND q.due_at <= rdev_webhooks.now())
                 )) END AS next_at
-        FROM (SELECT EXISTS (
-            SELECT FROM rdev_webhooks.webhooks wh
+        FROM (SELECT (
+            SELECT coalesce(wh.rate_limit, 0) FROM rdev_webhooks.webhooks wh
             WHERE wh.id = next.webhook_id AND wh.deleted_at IS NULL
                 AND wh.disabled_at IS NULL
-        ) AS enabled OFFSET 0) webhook
-        CROSS JOIN LATERAL (SELECT (
+        ) AS rate OFFSET 0) webhook
+        CROSS JOIN LATERAL (SELECT greatest((
             SELECT h.open_until FROM rdev_webhooks.endpoint_health h
-            WHERE webhook.enabled AND h.webhook_id = next.webhook_id
+            WHERE webhook.rate IS NOT NULL AND h.webhook_id = next.webhook_id
                 AND h.open_count > 0 AND h.open_until > rdev_webhooks.now()
-        ) AS open_until OFFSET 0) circuit
+        ), (
+            SELECT n.next_at FROM (
+                SELECT l.spent_until
+                    + greatest(1000000 / nullif(webhook.rate, 0), $6::int8) * interval '1 microsecond' AS next_at
+                FROM rdev_webhooks.shared_limits l
+                WHERE webhook.rate > 0 AND l.webhook_id = next.webhook_id
+                    AND l.spent_until <= rdev_webhooks.now() + $7::int8 * interval '1 microsecond'
+            ) n WHERE n.next_at > rdev_webhooks.now()
+        )) AS until OFFSET 0) held
         CROSS JOIN LATERAL (SELECT (
             SELECT q.due_at FROM rdev_webhooks.delivery_queue q
-            WHERE webhook.enabled AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
+            WHERE webhook.rate IS NOT NULL AND q.webhook_id = next.webhook_id AND q.wake_at IS NULL
                 AND q.due_at >= coalesce(next.mark, '-infinity')
             ORDER BY q.due_at LIMIT 1
         ) AS first_due_at OFFSET 0) oldest
@@ -81,7 +89,7 @@ SELECT k.webhook_id AS "webhook_id!", k.mark IS NULL AS "from_beginning!",
         rdev_webhooks.now() - $5::int8 * interval '1 microsecond') AS "since!",
     ceil(extract(epoch FROM k.next_at - rdev_webhooks.now()) * 1000000)::int8
         AS next_in_us,
-    w.max_in_flight AS "max_in_flight?", w.rate_limit AS "rate_limit?",
+    w.max_in_flight AS "max_in_flight?", coalesce(w.rate_limit, w.max_in_flight) IS NOT NULL AS "is_limited!",
     w.timeout_ns AS "timeout_ns?"
 FROM walk k
 LEFT JOIN rdev_webhooks.webhooks w ON w.id = k.webhook_id AND k.claimable

@@ -78,7 +78,7 @@ impl Scene {
     }
 
     pub(crate) fn claim(&self, webhook: WebhookId, take: u32) -> Claim {
-        let share = ClaimShare { webhook, take, lease_for: LEASE };
+        let share = ClaimShare { webhook, take, lease_for: LEASE, is_limited: true };
         Claim { token: samples::token(&self.entropy), shares: vec![share] }
     }
 

@@ -15,6 +15,7 @@ use rdev_webhooks_domain::{
 };
 use sqlx::SqliteConnection;
 
+use super::limits;
 use crate::error::{DbError, Row};
 use crate::rows::delivery::{self, DeliveryRow, StoredState, delivery_rows};
 use crate::rows::{attempt, micros};
@@ -33,19 +34,22 @@ pub(super) async fn claim(
     keyring: &Keyring,
     now: Timestamp,
 ) -> Result<Vec<LeasedDelivery>, DbError> {
-    let versions = enabled(conn, &claim.shares).await?;
+    let (versions, limited) = enabled(conn, &claim.shares).await?;
     let found = endpoints::load(conn, cache, keyring, &versions).await?;
     let shares = claim.shares.iter().filter_map(|share| {
         let target = found.get(&share.webhook)?;
         Some((share.webhook, (share, Arc::clone(target))))
     });
     let shares: HashMap<_, _> = shares.collect();
+    let limits = limits::load(&mut *conn, &limited, now).await?;
     let mut healths = health::load(&mut *conn, shares.keys().copied()).await?;
     healths.retain(|_, health| health.circuit(now) != Circuit::Closed);
     let allowed = shares.values().filter_map(|(share, _)| {
+        let allowed = limits.get(&share.webhook).map_or(u32::MAX, |limits| limits.allowed);
+        let share = ClaimShare { take: share.take.min(allowed), ..**share };
         match healths.get(&share.webhook).map(|health| health.circuit(now)) {
-            None | Some(Circuit::Closed) => Some(**share),
-            Some(Circuit::HalfOpen) => Some(ClaimShare { take: share.take.min(1), ..**share }),
+            None | Some(Circuit::Closed) => Some(share),
+            Some(Circuit::HalfOpen) => Some(ClaimShare { take: share.take.min(1), ..share }),
             Some(Circuit::Open { .. }) => None,
         }
     });
@@ -79,6 +83,7 @@ pub(super) async fn claim(
     }
     postpone(conn, &damaged, now).await?;
     delivery::save(conn, states).await?;
+    limits::spend(conn, &limits, &leased, now).await?;
     health::save(conn, &probed).await?;
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
@@ -142,26 +147,30 @@ fn lease(
     Ok(Some((leased, StoredState::Unfinished(progress), lost)))
 }
 
-/// Returns the versions of the shares' webhooks that take deliveries.
+/// Returns the versions of the shares' webhooks that take deliveries, and those among them that have limits.
 async fn enabled(
     conn: &mut SqliteConnection,
     shares: &[ClaimShare],
-) -> Result<HashMap<WebhookId, u64>, DbError> {
+) -> Result<(HashMap<WebhookId, u64>, Vec<WebhookId>), DbError> {
     let ids = json::ids(shares.iter().map(|share| share.webhook.as_uuid()))?;
     let rows = sqlx::query!(
-        "SELECT id, version FROM webhooks_webhooks
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_at IS NULL AND deleted_at IS NULL",
+        r#"SELECT id, version, coalesce(rate_limit, max_in_flight) IS NOT NULL AS "is_limited!: bool"
+           FROM webhooks_webhooks
+           WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND disabled_at IS NULL AND deleted_at IS NULL"#,
         ids
     )
     .fetch_all(conn)
     .await?;
-    let mut versions = HashMap::with_capacity(rows.len());
+    let (mut versions, mut limited) = (HashMap::with_capacity(rows.len()), Vec::new());
     for row in rows {
         let read =
             webhook::id(&row.id).and_then(|id| Ok((id, webhook::row(&id).number("version", row.version)?)));
-        versions.extend(damage::leave_out(read));
+        if let Some((id, version)) = damage::leave_out(read) {
+            versions.insert(id, version);
+            limited.extend(row.is_limited.then_some(id));
+        }
     }
-    Ok(versions)
+    Ok((versions, limited))
 }
 
 /// Returns the due deliveries of each share, the longest due first. Shares of the same size are read

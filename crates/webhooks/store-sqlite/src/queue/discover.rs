@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use rdev_webhooks_domain::endpoint_cache::EndpointCache;
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, Timestamp, WebhookId};
+use rdev_webhooks_domain::{Discovery, DueWebhook, LastFailure, RateLimit, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 use tokio::time::Instant;
 
@@ -19,7 +19,8 @@ use crate::webhooks::rows as webhook;
 ///
 /// For each webhook, the first claimable delivery is either the first one without a lease, or one whose lease
 /// ends before that one is due; since a leased delivery was due when it was claimed, it comes before that one
-/// in the index. A delivery behind an open circuit is claimable when the circuit's wait ends.
+/// in the index. A delivery behind an open circuit is claimable when the circuit's wait ends,
+/// and one behind a spent rate when the next one is allowed.
 pub(super) async fn discover(
     conn: &mut SqliteConnection,
     after: Option<WebhookId>,
@@ -30,7 +31,10 @@ pub(super) async fn discover(
     // Every id sorts after the empty one.
     let after = after.map_or_else(Vec::new, |id| id.as_uuid().as_bytes().to_vec());
     let now_micros = micros(now);
-    let mut rows = sqlx::query_file!("src/queue/discover.sql", after, now_micros).fetch(conn);
+    let (min_wait, max_ahead) =
+        (RateLimit::MIN_WAIT.as_micros() as i64, RateLimit::MAX_AHEAD.as_micros() as i64);
+    let mut rows =
+        sqlx::query_file!("src/queue/discover.sql", after, now_micros, min_wait, max_ahead).fetch(conn);
     let mut discovery = Discovery::default();
     while let Some(row) = rows.try_next().await? {
         let claimable_at = Timestamp::from_micros(row.claimable_at);
@@ -48,7 +52,7 @@ pub(super) async fn discover(
                 Ok::<_, StoreError>(DueWebhook {
                     id,
                     max_in_flight: webhook::max_in_flight(&place, row.max_in_flight)?,
-                    rate_limit: webhook::rate_limit(&place, row.rate_limit)?,
+                    is_limited: row.is_limited,
                     timeout: webhook::timeout(&place, row.timeout_ns)?,
                     last_failure: match row.last_failure_silent {
                         _ if row.is_abandoned => Some(LastFailure::Silent),

@@ -1,5 +1,5 @@
 -- Walks over the webhooks with unfinished deliveries after the webhook ?1, and returns for each when it has a
--- claimable delivery; ?2 is the current time.
+-- claimable delivery. ?2 is the current time; ?3 and ?4 are RateLimit::MIN_WAIT and MAX_AHEAD in microseconds.
 WITH RECURSIVE
 queued (webhook_id) AS (
     SELECT min(webhook_id)
@@ -31,7 +31,7 @@ waiting (webhook_id, free_at) AS (
 SELECT
     w.id,
     w.max_in_flight,
-    w.rate_limit,
+    coalesce(w.rate_limit, w.max_in_flight) IS NOT NULL AS "is_limited!: bool",
     w.timeout_ns,
     EXISTS (
         SELECT 1
@@ -48,6 +48,11 @@ SELECT
             FROM webhooks_endpoint_health AS h
             WHERE h.webhook_id = waiting.webhook_id AND h.open_count > 0
         ), 0),
+        CASE WHEN w.rate_limit IS NULL THEN 0 ELSE coalesce((
+            SELECT l.spent_until + max(CAST(1000000 / w.rate_limit AS INTEGER), ?3)
+            FROM webhooks_shared_limits AS l
+            WHERE l.webhook_id = waiting.webhook_id AND l.spent_until <= ?2 + ?4
+        ), 0) END,
         min(waiting.free_at, coalesce((
             SELECT min(d.claimable_at)
             FROM webhooks_deliveries AS d INDEXED BY webhooks_deliveries_by_webhook_id_due_at

@@ -90,7 +90,12 @@ async fn setting_the_clock_keeps_a_circuits_wait() {
         }
         harness.clock.advance(HOUR);
         let claim = rdev_webhooks_domain::Claim {
-            shares: vec![rdev_webhooks_domain::ClaimShare { webhook, take: 50, lease_for: WAIT }],
+            shares: vec![rdev_webhooks_domain::ClaimShare {
+                webhook,
+                take: 50,
+                lease_for: WAIT,
+                is_limited: true,
+            }],
             ..harness.claim_of(webhook)
         };
         let leased = harness.store.claim(&claim).await.unwrap();

@@ -113,7 +113,7 @@ impl SqliteHarness {
     }
 
     pub(crate) fn claim_of(&self, webhook: WebhookId) -> Claim {
-        let share = ClaimShare { webhook, take: 10, lease_for: LEASE };
+        let share = ClaimShare { webhook, take: 10, lease_for: LEASE, is_limited: true };
         Claim { token: samples::token(&self.entropy), shares: vec![share] }
     }
 

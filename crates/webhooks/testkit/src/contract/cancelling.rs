@@ -140,7 +140,7 @@ pub async fn concurrent_claims_and_cancellations_share_nothing(harness: &dyn Har
     let claiming = async |queue: Arc<dyn DeliveryQueue>, token| {
         let mut leased = Vec::new();
         for _ in 0..4 {
-            let shares = vec![ClaimShare { webhook, take: 5, lease_for: LEASE }];
+            let shares = vec![ClaimShare { webhook, take: 5, lease_for: LEASE, is_limited: true }];
             leased.extend(queue.claim(&Claim { token, shares }).await.unwrap());
         }
         leased

@@ -184,7 +184,7 @@ pub async fn a_half_open_circuit_lets_one_probe_through(harness: &dyn Harness) {
         let mut claimants = JoinSet::new();
         for _ in 0..8 {
             let (queue, start) = (Arc::clone(&scene.queue), Arc::clone(&start));
-            let share = ClaimShare { webhook, take: 10, lease_for: LEASE };
+            let share = ClaimShare { webhook, take: 10, lease_for: LEASE, is_limited: true };
             let claim = Claim { token: samples::token(&scene.entropy), shares: vec![share] };
             claimants.spawn(async move {
                 start.wait().await;

@@ -62,7 +62,7 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     let plain = DueWebhook {
         id: expired,
         max_in_flight: None,
-        rate_limit: None,
+        is_limited: false,
         timeout: None,
         last_failure: Some(LastFailure::Silent),
         overdue: Duration::ZERO,
@@ -70,7 +70,7 @@ pub async fn discovery_lists_just_what_can_be_claimed(harness: &dyn Harness) {
     let with_limits = DueWebhook {
         id: limited.id,
         max_in_flight: limited.settings.max_in_flight,
-        rate_limit: limited.settings.rate_limit,
+        is_limited: true,
         timeout: limited.settings.timeout,
         last_failure: None,
         overdue: Duration::ZERO,
@@ -213,7 +213,7 @@ pub async fn a_claim_holds_all_that_is_needed_to_send(harness: &dyn Harness) {
 
     let claim = Claim {
         token: samples::token(&scene.entropy),
-        shares: vec![ClaimShare { webhook: webhook.id, take: 10, lease_for: HOUR }],
+        shares: vec![ClaimShare { webhook: webhook.id, take: 10, lease_for: HOUR, is_limited: true }],
     };
     let leased = scene.queue.claim(&claim).await.unwrap();
     let one = &leased[0];
@@ -296,7 +296,7 @@ async fn claim_all_at_once(
         let (queue, start) = (harness.queue(), Arc::clone(&start));
         let shares: Vec<_> = webhooks
             .iter()
-            .map(|webhook| ClaimShare { webhook: *webhook, take: 7, lease_for: LEASE })
+            .map(|webhook| ClaimShare { webhook: *webhook, take: 7, lease_for: LEASE, is_limited: true })
             .collect();
         claimants.spawn(async move {
             let entropy = SeededEntropy::new(1_000 + n);
@@ -337,8 +337,8 @@ pub async fn a_claim_takes_its_share_oldest_first(harness: &dyn Harness) {
     let claim = Claim {
         token: samples::token(&scene.entropy),
         shares: vec![
-            ClaimShare { webhook: one, take: 3, lease_for: HOUR },
-            ClaimShare { webhook: two, take: 1, lease_for: DAY },
+            ClaimShare { webhook: one, take: 3, lease_for: HOUR, is_limited: true },
+            ClaimShare { webhook: two, take: 1, lease_for: DAY, is_limited: true },
         ],
     };
     let leased = scene.queue.claim(&claim).await.unwrap();

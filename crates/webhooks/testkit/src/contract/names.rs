@@ -69,6 +69,9 @@ macro_rules! contract_test_names {
             concurrent_claims_share_nothing
             a_claim_takes_its_share_oldest_first
             claim_skips_a_leased_delivery
+            all_claimants_together_keep_a_rate_limit
+            a_new_rate_limit_is_kept_at_once
+            all_claimants_together_keep_a_cap
             a_survey_tells_what_waits
             an_expired_lease_is_taken_over_and_its_attempt_recorded
             // settling

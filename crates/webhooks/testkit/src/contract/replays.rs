@@ -28,16 +28,8 @@ impl Scene<'_> {
     /// Publishes events for one webhook without due deliveries, and lets all their deliveries fail.
     pub(super) async fn fail_all(&self, webhook: WebhookId, events: &[NewEvent]) -> Vec<DeliveryId> {
         self.events.publish(events).await.unwrap();
-        let count = u32::try_from(events.len()).unwrap();
-        let leased = self.claim(webhook, count).await;
-        assert_eq!(leased.len(), events.len(), "nothing else was due");
-        let mut settlements = Vec::with_capacity(leased.len());
-        for one in &leased {
-            let failed = Settled::Failed(FailureReason::AttemptsExhausted);
-            settlements.push(self.settlement(one, failed).await);
-        }
-        let recorded = self.queue.settle(&settlements).await.unwrap();
-        assert!(recorded.iter().all(|recorded| *recorded));
+        let sent = self.send_all(webhook, Settled::Failed(FailureReason::AttemptsExhausted)).await;
+        assert_eq!(sent.len(), events.len(), "nothing else was due");
         events.iter().map(|event| DeliveryId::derive(event.id, webhook)).collect()
     }
 

@@ -152,7 +152,7 @@ impl<'a> Scene<'a> {
     ) -> Vec<LeasedDelivery> {
         let claim = Claim {
             token: samples::token(&self.entropy),
-            shares: vec![ClaimShare { webhook, take, lease_for }],
+            shares: vec![ClaimShare { webhook, take, lease_for, is_limited: true }],
         };
         // As in a worker, a discovery finds the deliveries that have become due.
         self.queue.discover(None, 10).await.expect("a discovery succeeds");

@@ -36,6 +36,9 @@ impl DeliveryQueue for MemoryStore {
                 Circuit::Open { until } => soonest.max(until),
                 Circuit::Closed | Circuit::HalfOpen => soonest,
             };
+            let settings = &stored.webhook.settings;
+            let allowed_at = settings.rate_limit.and_then(|rate| rate.next_at(stored.spent_until, now));
+            let soonest = allowed_at.map_or(soonest, |allowed_at| soonest.max(allowed_at));
             if soonest > now {
                 let wait = soonest.since(now);
                 let known = discovery.next_due_in.unwrap_or(Duration::MAX);
@@ -46,9 +49,9 @@ impl DeliveryQueue for MemoryStore {
             } else {
                 discovery.due.push(DueWebhook {
                     id: *id,
-                    max_in_flight: stored.webhook.settings.max_in_flight,
-                    rate_limit: stored.webhook.settings.rate_limit,
-                    timeout: stored.webhook.settings.timeout,
+                    max_in_flight: settings.max_in_flight,
+                    is_limited: settings.rate_limit.is_some() || settings.max_in_flight.is_some(),
+                    timeout: settings.timeout,
                     last_failure: match is_abandoned {
                         true => Some(LastFailure::Silent),
                         false => stored.health.last_failure(),
@@ -213,6 +216,14 @@ fn claim_share(
         Circuit::Closed => share.take,
     };
     let webhook = &stored.webhook;
+    let rate = webhook.settings.rate_limit;
+    let by_rate = rate.map_or(u32::MAX, |rate| rate.allowed(stored.spent_until, now));
+    let in_flight = state
+        .unfinished(share.webhook)
+        .filter(|(_, progress)| progress.claimable_at() > now && progress.lease.is_some());
+    let in_flight = u32::try_from(in_flight.count()).unwrap_or(u32::MAX);
+    let by_cap = webhook.settings.max_in_flight.map_or(u32::MAX, |cap| cap.get().saturating_sub(in_flight));
+    let take = take.min(by_rate).min(by_cap);
     let target = Arc::new(DeliveryTarget {
         webhook_id: webhook.id,
         version: webhook.version,
@@ -232,9 +243,13 @@ fn claim_share(
     due.truncate(take as usize);
     if let Some(stored) = state.webhooks.get_mut(&share.webhook)
         && !due.is_empty()
-        && stored.health.circuit(now) == Circuit::HalfOpen
     {
-        stored.health.probe(now, share.lease_for);
+        if stored.health.circuit(now) == Circuit::HalfOpen {
+            stored.health.probe(now, share.lease_for);
+        }
+        let count = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        stored.spent_until =
+            rate.map(|rate| rate.spend(stored.spent_until, count, now)).or(stored.spent_until);
     }
     for (_, id) in due {
         let Some((progress, attempts)) = state.in_progress(id) else {

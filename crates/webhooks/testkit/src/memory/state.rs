@@ -43,6 +43,8 @@ pub(super) struct StoredWebhook {
     pub(super) secrets: SigningSecrets,
     pub(super) deleted_at: Option<Timestamp>,
     pub(super) health: Health,
+    /// The moment up to which its rate is spent.
+    pub(super) spent_until: Option<Timestamp>,
 }
 
 pub(super) struct StoredEvent {

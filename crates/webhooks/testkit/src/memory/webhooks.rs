@@ -19,8 +19,13 @@ impl WebhookRepository for MemoryStore {
         let mut webhook = webhook.clone();
         webhook.set_public_keys(secrets);
         let id = webhook.id;
-        let stored =
-            StoredWebhook { webhook, secrets: secrets.clone(), deleted_at: None, health: Health::default() };
+        let stored = StoredWebhook {
+            webhook,
+            secrets: secrets.clone(),
+            deleted_at: None,
+            health: Health::default(),
+            spent_until: None,
+        };
         let (mut state, _) = self.step();
         state.webhooks.entry(id).or_insert(stored);
         Ok(())

@@ -36,9 +36,9 @@ rdev_http::members! {
         /// Custom headers to send, at most 32. Their values are kept secret.
         headers: Patch<Headers>,
         retry: Patch<RetryBody>,
-        /// Deliveries per second in each worker process.
+        /// Deliveries per second, which all workers keep together.
         rate_limit: Patch<Rate>,
-        /// Concurrent deliveries in each worker process, once the endpoint has shown that it responds.
+        /// Concurrent deliveries, which all workers keep together, once the endpoint has shown that it responds.
         max_in_flight: Patch<Integer<1, 1_000>>,
         /// The timeout of an attempt.
         timeout_ms: Patch<Milliseconds<100, 60_000>>,
@@ -198,7 +198,7 @@ impl PartialSchema for WebhookPatchBody {
                 "projects" => "Replaces the projects.",
                 "headers" => "Sets the given headers, and removes those that are `null`.",
                 "metadata" => "Sets the given pairs, and removes those that are `null`.",
-                "max_in_flight" => "Concurrent deliveries in each worker process.",
+                "max_in_flight" => "Concurrent deliveries, which all workers keep together.",
                 "format" => "Must equal the current format: it cannot be changed.",
                 "signing" => "Must equal the current scheme: it cannot be changed.",
                 _ => continue,

@@ -10,7 +10,7 @@ use tracing::{Instrument, Span, field};
 
 use super::super::flights::{Flight, Underway};
 use super::super::pool::Job;
-use super::super::share::{Allocation, Quota};
+use super::super::share::Allocation;
 use super::Scheduler;
 use crate::spans::record_duration;
 
@@ -31,13 +31,12 @@ impl Scheduler {
                 self.round.due(now + wait);
                 continue;
             }
-            match self.shares.quota(due, now) {
-                Quota::Take(most) => wanted.push((due, most)),
-                Quota::AtCap => self.round.short_of_slots = true,
-                Quota::RateLimited(wait) => self.round.due(now + wait),
+            match self.shares.quota(due) {
+                0 => self.round.short_of_slots = true,
+                most => wanted.push((due, most)),
             }
         }
-        self.shares.forget_idle(now);
+        self.shares.forget_idle();
         let (shares, rationed) = self.allocate(&wanted, share, now);
         self.round.short_of_slots |= rationed;
         let span = match shares.len() {
@@ -82,7 +81,12 @@ impl Scheduler {
         let takes = allocation.takes.into_iter().zip(wanted).filter(|(take, _)| *take > 0);
         let shares = takes.map(|(take, (due, _))| {
             let timeout = due.timeout.unwrap_or(self.options.delivery_timeout);
-            ClaimShare { webhook: due.id, take, lease_for: timeout + LEASE_MARGIN }
+            ClaimShare {
+                webhook: due.id,
+                take,
+                lease_for: timeout + LEASE_MARGIN,
+                is_limited: due.is_limited,
+            }
         });
         (shares.collect(), rationed)
     }
@@ -95,7 +99,8 @@ impl Scheduler {
     }
 
     /// Claims deliveries and hands them out. Returns the number per webhook. Sets `round.more` if some
-    /// webhook yielded as many deliveries as the claim asked for, since it may have more.
+    /// webhook yielded as many deliveries as the claim asked for, or as its limits allowed, since it may have
+    /// more.
     async fn claim(&mut self, shares: Vec<ClaimShare>) -> Result<HashMap<WebhookId, u32>, StoreError> {
         if shares.is_empty() {
             return Ok(HashMap::new());
@@ -123,7 +128,11 @@ impl Scheduler {
         if !refused.is_empty() {
             self.queue.release(&refused).await?;
         }
-        self.round.more |= claim.shares.iter().any(|share| counts.get(&share.webhook) == Some(&share.take));
+        // A discovery tells when a limited webhook may have more.
+        let has_more = |share: &ClaimShare| {
+            counts.get(&share.webhook).is_some_and(|count| *count == share.take || share.is_limited)
+        };
+        self.round.more |= claim.shares.iter().any(has_more);
         Ok(counts)
     }
 

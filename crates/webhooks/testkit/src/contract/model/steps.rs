@@ -129,6 +129,7 @@ impl<'a> Run<'a> {
                     webhook,
                     take: u32::try_from(self.below(5)).expect("it is small"),
                     lease_for: lasts,
+                    is_limited: true,
                 });
             }
         }
