@@ -286,7 +286,7 @@ async fn a_delivery_says_what_it_waits_for() {
     shown(json!(null), json!("2025-01-15T10:30:05Z")).await;
     scene.json("PATCH", &path, json!({"enabled": false}).to_string()).await.expect(200);
     shown(json!("webhook_disabled"), json!(null)).await;
-    scene.json("PATCH", &path, json!({"enabled": true}).to_string()).await.expect(200);
+    scene.json("PATCH", &path, json!({"enabled": true, "rate_limit": null}).to_string()).await.expect(200);
 
     scene.clock.advance(Duration::from_secs(5));
     scene.open_circuit(webhook).await;
