@@ -8,7 +8,6 @@
 mod end;
 pub mod input;
 pub mod invocation;
-mod mend;
 mod record;
 mod stream;
 mod wire;

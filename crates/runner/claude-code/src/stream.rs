@@ -1,10 +1,9 @@
 //! The standard output of Claude Code.
 
-use rdev_runner_domain::{AgentEventKind, AgentResult, Line, LineBuffer, Session, Usd};
+use rdev_runner_domain::{AgentEventKind, AgentResult, Line, LineBuffer, Session, Usd, mend_surrogates};
 use serde_json::Value;
 
 use crate::End;
-use crate::mend::mend_surrogates;
 use crate::record::Record;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -25,6 +25,7 @@ pub mod ports;
 mod request;
 mod request_error;
 mod result;
+mod surrogates;
 mod timeout;
 mod usd;
 
@@ -41,6 +42,7 @@ pub use names::{
 pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};
 pub use request_error::{AgentRequestError, MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES};
 pub use result::{AgentResult, Denial, FailureReason, Outcome};
+pub use surrogates::mend_surrogates;
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};
 

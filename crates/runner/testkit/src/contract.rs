@@ -22,20 +22,20 @@ pub struct Prompts {
     pub endless: &'static str,
 }
 
-/// Defines a test for each function of [`contract`](crate::contract). The expression creates an agent and its
-/// [`Prompts`].
+/// Defines a test for each function of [`contract`](crate::contract). The first argument goes to
+/// `tokio::test`; the expression creates an agent and its [`Prompts`].
 #[macro_export]
 macro_rules! agent_contract_tests {
-    ($subject:expr) => {
-        $crate::agent_contract_tests!(@each $subject;
+    ($runtime:tt, $subject:expr) => {
+        $crate::agent_contract_tests!(@each $runtime, $subject;
             execute_reports_every_event_before_the_result
             execute_waits_for_its_sink
             runs_at_the_same_time_are_kept_apart
             cancel_ends_a_run
             cancel_changes_nothing_else);
     };
-    (@each $subject:expr; $($name:ident)+) => {$(
-        #[tokio::test(start_paused = true)]
+    (@each $runtime:tt, $subject:expr; $($name:ident)+) => {$(
+        #[tokio::test $runtime]
         async fn $name() {
             let (agent, prompts) = $subject;
             $crate::contract::$name(&agent, prompts).await;

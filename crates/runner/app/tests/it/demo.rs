@@ -12,7 +12,7 @@ fn agent() -> DemoAgent {
     DemoAgent::new("demo".parse().unwrap())
 }
 
-rdev_runner_testkit::agent_contract_tests!({
+rdev_runner_testkit::agent_contract_tests!((start_paused = true), {
     let prompts = Prompts { echo: str::to_owned, endless: "Hold on.\n/wait 9h" };
     (agent(), prompts)
 });

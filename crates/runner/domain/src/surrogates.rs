@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
 
-/// Replaces each escaped half of a surrogate pair that has no other half.
-pub(crate) fn mend_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
+/// Replaces each escaped half of a surrogate pair that has no other half, which JSON parsers refuse.
+#[must_use]
+pub fn mend_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
     let mut mended = Cow::Borrowed(json);
     let mut at = 0;
     while at + 1 < json.len() {

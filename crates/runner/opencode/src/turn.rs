@@ -1,0 +1,348 @@
+//! What is known of a turn: one prompt in a session, and everything that the agent does about it.
+
+mod ending;
+mod parts;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rdev_runner_domain::{AgentEventKind, Denial, Usage, Usd};
+use serde_json::{Value, json};
+
+pub(crate) use ending::{Ending, Stop, outcome};
+
+use crate::client::parse;
+
+/// A prompt that only a person could answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// The agent asks for a permission.
+    Permission(String),
+    /// The model asks something.
+    Question(String),
+}
+
+/// What is known of a turn.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    session: String,
+    /// The newest message before the turn. The ids of messages ascend.
+    after: Option<String>,
+    /// The session and those of its subagents.
+    followed: BTreeMap<String, Followed>,
+    /// The messages of the model.
+    messages: BTreeMap<String, Spent>,
+    text_parts: BTreeSet<String>,
+    reported_parts: BTreeSet<String>,
+    called_tools: BTreeSet<String>,
+    questions: Vec<Question>,
+    denials: Vec<Denial>,
+    fault: Option<Fault>,
+    steps: u32,
+    retries: u32,
+    unreadable_answers: u32,
+    /// The latest text of the agent itself.
+    text: String,
+    may_have_ended: bool,
+    /// The durable event that did not follow the one before it: its session and number.
+    missed_before: Option<(String, i64)>,
+}
+
+#[derive(Debug, Default)]
+struct Followed {
+    /// The number of the latest durable event.
+    seq: Option<i64>,
+    /// The tool call that started the subagent.
+    parent: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Spent {
+    usage: Usage,
+    cost: Option<Usd>,
+    is_completed: bool,
+}
+
+/// A failure that the agent reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    name: String,
+    status: Option<u16>,
+    message: String,
+}
+
+impl Turn {
+    pub(crate) fn new(session: String, after: Option<String>) -> Self {
+        let followed = BTreeMap::from([(session.clone(), Followed::default())]);
+        Self {
+            session,
+            after,
+            followed,
+            messages: BTreeMap::new(),
+            text_parts: BTreeSet::new(),
+            reported_parts: BTreeSet::new(),
+            called_tools: BTreeSet::new(),
+            questions: Vec::new(),
+            denials: Vec::new(),
+            fault: None,
+            steps: 0,
+            retries: 0,
+            unreadable_answers: 0,
+            text: String::new(),
+            may_have_ended: false,
+            missed_before: None,
+        }
+    }
+
+    /// Reads the data of an event of `/global/event`.
+    pub(crate) fn read(&mut self, data: &[u8]) -> Vec<AgentEventKind> {
+        let mut events = Vec::new();
+        let Some(event) = parse(data) else {
+            return vec![AgentEventKind::Raw { text: String::from_utf8_lossy(data).into_owned() }];
+        };
+        let payload = event.get("payload").unwrap_or(&event);
+        match payload.get("syncEvent") {
+            Some(durable) => self.reads_durable(durable, "aggregateID", true, &mut events),
+            None => self.reads_live(payload, &mut events),
+        }
+        events
+    }
+
+    /// Reads the answer of `/sync/history`: the durable events since those that [`Self::position`] names.
+    pub(crate) fn read_history(&mut self, history: &Value) -> Vec<AgentEventKind> {
+        let mut events = Vec::new();
+        for durable in history.as_array().into_iter().flatten() {
+            self.reads_durable(durable, "aggregate_id", false, &mut events);
+        }
+        // A history without the missed events does not come again and again.
+        if let Some((session, seq)) = self.missed_before.take()
+            && let Some(followed) = self.followed.get_mut(&session)
+        {
+            followed.seq = followed.seq.max(Some(seq));
+        }
+        events
+    }
+
+    /// Returns the body of a request to `/sync/history`.
+    pub(crate) fn position(&self) -> Value {
+        let known =
+            self.followed.iter().filter_map(|(session, followed)| Some((session.clone(), followed.seq?)));
+        known.map(|(session, seq)| (session, json!(seq))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Returns whether durable events are missing, so that the history must be asked for.
+    pub(crate) const fn has_missed_events(&self) -> bool {
+        self.missed_before.is_some()
+    }
+
+    /// Returns whether an event since the last call says that the turn may have ended.
+    pub(crate) fn take_hint(&mut self) -> bool {
+        std::mem::take(&mut self.may_have_ended)
+    }
+
+    pub(crate) fn take_questions(&mut self) -> Vec<Question> {
+        std::mem::take(&mut self.questions)
+    }
+
+    pub(crate) const fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    pub(crate) const fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// Returns the number of answers of the model in a row that the agent could not read. It asks again
+    /// without end.
+    pub(crate) const fn unreadable_answers(&self) -> u32 {
+        self.unreadable_answers
+    }
+
+    pub(crate) fn denials(&self) -> &[Denial] {
+        &self.denials
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.messages.values().fold(Usage::default(), |sum, spent| sum + spent.usage)
+    }
+
+    pub(crate) fn cost(&self) -> Option<Usd> {
+        let known: Vec<_> = self.messages.values().filter_map(|spent| spent.cost).collect();
+        (!known.is_empty()).then(|| known.into_iter().sum())
+    }
+
+    fn reads_durable(
+        &mut self,
+        durable: &Value,
+        session_member: &str,
+        is_live: bool,
+        events: &mut Vec<AgentEventKind>,
+    ) {
+        let session = text(durable, session_member).to_owned();
+        let data = durable.get("data").unwrap_or(&Value::Null);
+        // The kind ends with the version of its format: `message.updated.1`.
+        let kind = text(durable, "type").rsplit_once('.').map_or("", |(kind, _)| kind);
+        if kind == "session.created" && self.followed.contains_key(text(&data["info"], "parentID")) {
+            self.followed.entry(session.clone()).or_default();
+        }
+        let Some(followed) = self.followed.get_mut(&session) else { return };
+        let Some(seq) = durable.get("seq").and_then(Value::as_i64) else { return };
+        match followed.seq {
+            Some(known) if seq <= known => return,
+            // What is between comes with the history, and this event too.
+            Some(known) if is_live && seq > known + 1 => {
+                self.missed_before = Some((session, seq));
+                return;
+            }
+            _ => followed.seq = Some(seq),
+        }
+        match kind {
+            "message.updated" => self.reads_message(&session, &data["info"]),
+            "message.part.updated" => self.reads_part(&session, &data["part"], events),
+            _ => {}
+        }
+    }
+
+    fn reads_message(&mut self, session: &str, info: &Value) {
+        let id = text(info, "id");
+        let is_earlier = session == self.session && self.after.as_deref().is_some_and(|newest| id <= newest);
+        if text(info, "role") != "assistant" || is_earlier {
+            return;
+        }
+        let spent = self.messages.entry(id.to_owned()).or_default();
+        if let Some(tokens) = info.get("tokens") {
+            spent.usage = usage(tokens);
+        }
+        spent.cost = info.get("cost").and_then(Value::as_f64).and_then(|cost| cost.try_into().ok());
+        let completes = info["time"].get("completed").is_some() && !spent.is_completed;
+        if completes && session == self.session {
+            spent.is_completed = true;
+            let is_unreadable = text(info, "finish") == "unknown";
+            self.unreadable_answers = if is_unreadable { self.unreadable_answers + 1 } else { 0 };
+        }
+    }
+
+    fn reads_live(&mut self, event: &Value, events: &mut Vec<AgentEventKind>) {
+        let properties = event.get("properties").unwrap_or(&Value::Null);
+        let session = text(properties, "sessionID");
+        // Events of other sessions and of none: heartbeats, files, plugins.
+        let Some(followed) = self.followed.get(session) else { return };
+        let (parent, is_main) = (followed.parent.clone(), session == self.session);
+        match text(event, "type") {
+            "message.part.delta" => {
+                if self.text_parts.contains(text(properties, "partID")) && text(properties, "field") == "text"
+                {
+                    let text = text(properties, "delta").to_owned();
+                    events.push(AgentEventKind::TextDelta { text, parent });
+                }
+            }
+            "session.idle" => self.may_have_ended |= is_main,
+            "session.status" => self.reads_status(&properties["status"], is_main, events),
+            "session.error" => {
+                let fault = Fault::read(&properties["error"]);
+                if !fault.is_abort() {
+                    events.push(AgentEventKind::Warning { message: fault.message.clone() });
+                }
+                if is_main {
+                    // Those that follow are its consequences.
+                    self.fault.get_or_insert(fault);
+                    self.may_have_ended = true;
+                }
+            }
+            "permission.asked" => {
+                let message = "The agent asked for permission, and no one can answer.";
+                self.asks(
+                    Question::Permission(text(properties, "id").to_owned()),
+                    properties,
+                    message,
+                    events,
+                );
+            }
+            "question.asked" => {
+                let message = "The model asked a question, and no one can answer.";
+                self.asks(Question::Question(text(properties, "id").to_owned()), properties, message, events);
+            }
+            // They have a durable twin, answer a request of the runner, or say nothing about the work.
+            "message.updated"
+            | "message.removed"
+            | "message.part.updated"
+            | "message.part.removed"
+            | "session.created"
+            | "session.updated"
+            | "session.deleted"
+            | "session.diff"
+            | "session.compacted"
+            | "permission.replied"
+            | "question.replied"
+            | "question.rejected"
+            | "todo.updated" => {}
+            _ => events.push(AgentEventKind::Raw { text: event.to_string() }),
+        }
+    }
+
+    fn reads_status(&mut self, status: &Value, is_main: bool, events: &mut Vec<AgentEventKind>) {
+        match text(status, "type") {
+            "idle" => self.may_have_ended |= is_main,
+            "retry" => {
+                let attempt = status.get("attempt").and_then(Value::as_u64).unwrap_or(0);
+                self.retries += 1;
+                events.push(AgentEventKind::Retry {
+                    attempt: attempt.try_into().unwrap_or(u32::MAX),
+                    // The event has the time of the next attempt, by a clock of another process.
+                    delay: None,
+                    status: None,
+                    message: text(status, "message").to_owned(),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn asks(
+        &mut self,
+        question: Question,
+        properties: &Value,
+        message: &str,
+        events: &mut Vec<AgentEventKind>,
+    ) {
+        let tool = properties.get("permission").and_then(Value::as_str).unwrap_or("question").to_owned();
+        let id = properties["tool"].get("callID").and_then(Value::as_str).map(str::to_owned);
+        let input = properties.get("metadata").or_else(|| properties.get("questions"));
+        self.denials.push(Denial { tool: tool.clone(), id: id.clone(), input: input.map(Value::to_string) });
+        self.questions.push(question);
+        events.push(AgentEventKind::PermissionDenied { tool, id, message: message.to_owned() });
+    }
+}
+
+impl Fault {
+    fn read(error: &Value) -> Self {
+        let data = error.get("data").unwrap_or(&Value::Null);
+        let name = text(error, "name").to_owned();
+        // The rest of the data is the provider's address, headers and body.
+        let message = data.get("message").and_then(Value::as_str).unwrap_or(&name);
+        Self {
+            // A trace of the agent's own source may follow.
+            message: message.lines().next().unwrap_or_default().to_owned(),
+            status: data.get("statusCode").and_then(Value::as_u64).and_then(|status| status.try_into().ok()),
+            name,
+        }
+    }
+
+    fn is_abort(&self) -> bool {
+        self.name == "MessageAbortedError"
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn usage(tokens: &Value) -> Usage {
+    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
+    let cache = tokens.get("cache").unwrap_or(&Value::Null);
+    Usage {
+        input_tokens: number(tokens.get("input")),
+        output_tokens: number(tokens.get("output")) + number(tokens.get("reasoning")),
+        cache_read_tokens: number(cache.get("read")),
+        cache_write_tokens: number(cache.get("write")),
+    }
+}
