@@ -9,7 +9,7 @@ use rdev_runner_domain::{AgentEventKind, AgentRequest, AgentResult, FailureReaso
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, EventStream};
+use crate::client::{Client, EventStream, REQUEST_TIMEOUT};
 use crate::decoder::ServerEvent;
 use crate::error::RequestError;
 use crate::turn::{Ending, Stop, Turn, outcome};
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         let until = Instant::now() + RECONNECT_PATIENCE;
         let mut wait = RECHECK_INTERVAL;
         loop {
-            match self.client.events(crate::REQUEST_TIMEOUT).await {
+            match self.client.events(REQUEST_TIMEOUT).await {
                 Ok(stream) => {
                     self.catch_up(turn).await;
                     return Ok(stream);

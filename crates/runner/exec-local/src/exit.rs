@@ -1,0 +1,22 @@
+//! How a run ended.
+
+use serde::{Deserialize, Serialize};
+
+/// How the agent of a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit code, unless a signal ended the agent.
+    pub exit_code: Option<i32>,
+    /// The signal that ended the agent.
+    pub signal: Option<i32>,
+    /// Whether the agent took longer than it may.
+    pub timed_out: bool,
+    /// Why the agent could not be started.
+    pub start_error: Option<String>,
+    /// The number of processes that the agent left behind, and that were killed.
+    pub swept: u32,
+    /// The number of processes that could not be killed.
+    pub left: u32,
+    /// The duration from the start of the agent to its end.
+    pub duration_ms: u64,
+}

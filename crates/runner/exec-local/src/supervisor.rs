@@ -1,0 +1,164 @@
+//! The supervisor process.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, setsid};
+
+use crate::exit::Exit;
+use crate::folder::{EXIT, RunFolder, SUPERVISOR};
+use crate::identity::Identity;
+use crate::spec::{OutputStream, RunSpec};
+use crate::sweep::{reap, sweep};
+
+/// How long an agent may take to end after SIGTERM, before it is killed.
+pub const TERM_GRACE: Duration = Duration::from_secs(5);
+
+/// How long the supervisor tries to kill what the agent has left behind.
+pub const SWEEP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Supervises the run of this folder, and returns when nothing of it is left. The process must have no other
+/// task and no children.
+///
+/// It reads a [`RunSpec`] from its standard input, and writes a line to its standard output once the agent has
+/// started or failed to. SIGTERM stops the agent; SIGUSR1 closes its input.
+///
+/// # Errors
+///
+/// Fails if the folder or the specification cannot be used.
+pub fn supervise(folder: &Path) -> io::Result<()> {
+    let folder = RunFolder::new(folder);
+    // The starter of the process may have made it a leader already.
+    let _ = setsid();
+    set_child_subreaper(true)?;
+    let mut spec = Vec::new();
+    io::stdin().read_to_end(&mut spec)?;
+    let spec: RunSpec = serde_json::from_slice(&spec)?;
+    // Without a writer of its own the input would end whenever the runner closes its end.
+    let input = OpenOptions::new().read(true).write(true).open(folder.input())?;
+
+    let started_at = Instant::now();
+    let agent = start(&folder, &spec);
+    let ended = begin(&folder).map(|signals| match agent {
+        Ok(agent) => Supervisor { agent, input: Some(input), signals }.watch(&spec, started_at),
+        Err(error) => {
+            Exit { start_error: Some(format!("{}: {error}", spec.program.display())), ..Exit::default() }
+        }
+    });
+    let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+    let (swept, left) = sweep(SWEEP_LIMIT);
+    folder.write(EXIT, &Exit { swept, left, duration_ms, ..ended? })
+}
+
+/// Makes the run known to the runner, once signals are read. They are not blocked earlier, because the agent
+/// would inherit that; no one signals a supervisor that is not known.
+fn begin(folder: &RunFolder) -> io::Result<Signals> {
+    let signals = Signals::block()?;
+    folder.write(SUPERVISOR, &Identity::of_this_process()?)?;
+    let mut stdout = io::stdout();
+    // The starter may be gone by now.
+    let _ = stdout.write_all(b"started\n").and_then(|()| stdout.flush());
+    Ok(signals)
+}
+
+fn start(folder: &RunFolder, spec: &RunSpec) -> io::Result<Pid> {
+    let child = Command::new(&spec.program)
+        .args(&spec.args)
+        .env_clear()
+        .envs(&spec.env)
+        .current_dir(&spec.directory)
+        .stdin(Stdio::from(File::open(folder.input())?))
+        .stdout(Stdio::from(folder.create_output(OutputStream::Stdout)?))
+        .stderr(Stdio::from(folder.create_output(OutputStream::Stderr)?))
+        .spawn()?;
+    let id = i32::try_from(child.id()).map_err(io::Error::other)?;
+    Ok(Pid::from_raw(id))
+}
+
+struct Supervisor {
+    agent: Pid,
+    /// The writing end that keeps the agent's input open.
+    input: Option<File>,
+    signals: Signals,
+}
+
+impl Supervisor {
+    /// Waits for the end of the agent, and stops it when it has to.
+    fn watch(mut self, spec: &RunSpec, started_at: Instant) -> Exit {
+        let wall = started_at + Duration::from_millis(spec.wall_ms);
+        let (mut timed_out, mut kill_at) = (false, None);
+        loop {
+            let mut end = None;
+            reap(|pid, how| {
+                if pid == self.agent {
+                    end = Some(how);
+                }
+            });
+            if let Some(how) = end {
+                let (exit_code, signal) = (how.ok(), how.err().map(|signal| signal as i32));
+                return Exit {
+                    exit_code,
+                    signal,
+                    timed_out,
+                    start_error: None,
+                    swept: 0,
+                    left: 0,
+                    duration_ms: 0,
+                };
+            }
+            let now = Instant::now();
+            if kill_at.is_none() && now >= wall {
+                timed_out = true;
+                kill_at = Some(self.terminate());
+            }
+            if kill_at.is_some_and(|at| now >= at) {
+                let _ = kill(self.agent, Signal::SIGKILL);
+                kill_at = Some(now + TERM_GRACE);
+            }
+            match self.signals.wait(kill_at.unwrap_or(wall).saturating_duration_since(now)) {
+                Some(Signal::SIGTERM) => kill_at = Some(kill_at.unwrap_or_else(|| self.terminate())),
+                Some(Signal::SIGUSR1) => self.input = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks the agent to end, and returns when it is killed otherwise. It is not yet reaped, so the id is its
+    /// own.
+    fn terminate(&self) -> Instant {
+        let _ = kill(self.agent, Signal::SIGTERM);
+        Instant::now() + TERM_GRACE
+    }
+}
+
+/// The signals that the supervisor reads instead of being interrupted by them.
+struct Signals(SignalFd);
+
+impl Signals {
+    fn block() -> io::Result<Self> {
+        let mut signals = SigSet::empty();
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGINT, Signal::SIGHUP] {
+            signals.add(signal);
+        }
+        signals.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?))
+    }
+
+    /// Returns the next signal, or `None` after this time.
+    fn wait(&self, limit: Duration) -> Option<Signal> {
+        // Rounded up, so that the time is over afterwards.
+        let millis = u16::try_from(limit.as_millis() + 1).unwrap_or(u16::MAX);
+        let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, PollTimeout::from(millis)).ok()?;
+        let signal = self.0.read_signal().ok()??;
+        Signal::try_from(i32::try_from(signal.ssi_signo).ok()?).ok()
+    }
+}
