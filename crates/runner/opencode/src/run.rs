@@ -23,7 +23,7 @@ pub const ABORT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the stream of events may take to open again. A server that was started again has another address.
 pub const RECONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many failed requests to the model end a turn. OpenCode itself has no bound.
+/// How many failed requests to the model in a row end a turn. OpenCode itself has no bound.
 pub const MAX_RETRIES: u32 = 5;
 
 /// How many answers in a row that the agent cannot read end a turn. OpenCode asks again without end, some 15
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
     /// Returns why the turn must be stopped, if it goes beyond its bounds.
     fn excess(&self, turn: &Turn) -> Option<Stop> {
         let max_turns = self.request.limits().max_turns();
-        let (reason, detail) = if max_turns.is_some_and(|most| turn.steps() > most) {
+        let (reason, detail) = if max_turns.is_some_and(|most| turn.continues_after(most)) {
             (FailureReason::MaxTurns, "The agent needed more turns than its limit.")
         } else if turn.retries() >= MAX_RETRIES {
             (FailureReason::ApiError, "The API of the model failed again and again.")

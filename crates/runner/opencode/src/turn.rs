@@ -38,6 +38,9 @@ pub(crate) struct Turn {
     denials: Vec<Denial>,
     fault: Option<Fault>,
     steps: u32,
+    /// Whether the latest step has another one after it.
+    continues: bool,
+    /// The failed requests to the model since its latest answer.
     retries: u32,
     unreadable_answers: u32,
     /// The latest text of the agent itself.
@@ -85,6 +88,7 @@ impl Turn {
             denials: Vec::new(),
             fault: None,
             steps: 0,
+            continues: false,
             retries: 0,
             unreadable_answers: 0,
             text: String::new(),
@@ -143,8 +147,9 @@ impl Turn {
         std::mem::take(&mut self.questions)
     }
 
-    pub(crate) const fn steps(&self) -> u32 {
-        self.steps
+    /// Returns whether the turn goes on after this number of steps.
+    pub(crate) const fn continues_after(&self, steps: u32) -> bool {
+        self.steps > steps || (self.steps == steps && self.continues)
     }
 
     pub(crate) const fn retries(&self) -> u32 {

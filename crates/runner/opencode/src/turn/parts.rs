@@ -35,7 +35,11 @@ impl Turn {
             "tool" => self.reads_tool(id, part, parent, events),
             "step-finish" => {
                 if self.reported_parts.insert(id) {
-                    self.steps += u32::from(is_main);
+                    if is_main {
+                        self.steps += 1;
+                        self.continues = !matches!(text(part, "reason"), "stop" | "length");
+                        self.retries = 0;
+                    }
                     let usage = usage(&part["tokens"]);
                     events.extend((usage != Usage::default()).then_some(AgentEventKind::Usage(usage)));
                 }

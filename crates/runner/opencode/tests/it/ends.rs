@@ -54,6 +54,15 @@ async fn an_agent_that_never_ends_by_itself_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_turn_within_its_bounds_is_not_stopped() {
+    let limits = LimitSettings { max_turns: Some(2), ..LimitSettings::default() };
+    let retries = "retry\n".repeat(4);
+    let prompt = format!("{retries}say One.\n{retries}say Two.");
+    let (result, _) = run(&StandIn::start().await, RequestDraft { limits, ..draft(1, &prompt) }).await;
+    assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "Two."));
+}
+
+#[tokio::test]
 async fn a_question_is_denied_at_once() {
     let server = StandIn::start().await;
     let (result, sink) = prompt(&server, "ask bash\nquestion\nsay Without it.").await;

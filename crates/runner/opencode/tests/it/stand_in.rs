@@ -218,8 +218,7 @@ impl State {
         let part =
             json!({ "id": part, "messageID": message, "type": "text", "text": text, "time": { "end": 1 } });
         self.durable(id, "message.part.updated", &json!({ "part": part }));
-        let finished =
-            json!({ "id": self.id("prt"), "messageID": message, "type": "step-finish", "tokens": {} });
+        let finished = json!({ "id": self.id("prt"), "messageID": message, "type": "step-finish", "reason": finish, "tokens": {} });
         self.durable(id, "message.part.updated", &json!({ "part": finished }));
         let tokens =
             json!({ "input": 100, "output": 20, "reasoning": 1, "cache": { "read": 3, "write": 4 } });
