@@ -8,4 +8,5 @@
 )]
 
 mod demo;
+mod redactor;
 mod registry;

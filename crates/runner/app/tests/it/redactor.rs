@@ -1,0 +1,135 @@
+//! The removal of secrets.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+use rdev_runner_app::{REDACTED, Redactor};
+
+const SECRET: &str = "sk-ant/api+03 \"Zoë\"\\=&%41";
+
+fn redact(text: &str) -> String {
+    Redactor::new([SECRET]).redact(text)
+}
+
+fn json(text: &str) -> String {
+    let quoted = serde_json::to_string(text).unwrap();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Writes a text in one of many ways, from the mildest to the strangest.
+fn written(text: &str, way: usize) -> String {
+    let units = || text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+    match way {
+        0 => text.to_owned(),
+        1 => json(text),
+        2 => json(&json(text)),
+        3 => utf8_percent_encode(text, NON_ALPHANUMERIC).to_string(),
+        4 => utf8_percent_encode(text, NON_ALPHANUMERIC).to_string().to_lowercase().replace("zo", "Zo"),
+        5 => text.replace(' ', "+"),
+        6 => STANDARD.encode(text),
+        7 => URL_SAFE_NO_PAD.encode(text),
+        8 => STANDARD.encode(format!("user:{text}\n")),
+        9 => STANDARD.encode(format!("x{text}")),
+        10 => text.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        11 => units(),
+        _ => STANDARD
+            .encode(format!("{{\"key\":\"{text}\"}}"))
+            .as_bytes()
+            .chunks(11)
+            .fold(String::new(), |lines, line| lines + std::str::from_utf8(line).unwrap() + "\r\n  "),
+    }
+}
+
+const WAYS: usize = 13;
+
+fn in_pieces(redactor: &Redactor, text: &str, size: usize) -> String {
+    let mut stream = redactor.stream();
+    let characters: Vec<_> = text.chars().collect();
+    let pieces = characters.chunks(size).map(|piece| piece.iter().collect::<String>());
+    let clean: String = pieces.map(|piece| stream.push(&piece)).collect();
+    clean + &stream.finish()
+}
+
+#[test]
+fn a_secret_is_found_however_it_is_written() {
+    for way in 0..WAYS {
+        let clean = redact(&format!("before {} after", written(SECRET, way)));
+        assert!(clean.starts_with("before ") && clean.ends_with(" after"), "{way}: {clean}");
+        assert!(clean.contains(REDACTED), "{way}: {clean}");
+        if ![8, 9, 12].contains(&way) {
+            let padding = if way == 6 {
+                clean.trim_start_matches("before [redacted]").trim_end_matches(" after")
+            } else {
+                ""
+            };
+            assert!(padding.len() <= 3, "{way}: {clean}");
+        }
+    }
+}
+
+#[test]
+fn line_breaks_do_not_hide_a_secret() {
+    let (start, end) = SECRET.split_at(9);
+    for line_break in ["\n", "\r\n", "\n    ", "\\n", "\\r\\n", "%0a"] {
+        let text = format!("<{start}{line_break}{end}>");
+        assert_eq!(redact(&text), format!("<{REDACTED}>"), "{line_break:?}");
+        assert_eq!(in_pieces(&Redactor::new([SECRET]), &text, 1), format!("<{REDACTED}>"), "{line_break:?}");
+    }
+    // A secret of several lines is one, however its lines end.
+    let key = Redactor::new(["-----BEGIN KEY-----\nabcdef\nghijkl\n-----END KEY-----\n"]);
+    for text in [
+        "-----BEGIN KEY-----\nabcdef\nghijkl\n-----END KEY-----",
+        "-----BEGIN KEY-----\r\n  abcdef\r\n  ghijkl\r\n  -----END KEY-----",
+        "-----BEGIN KEY-----\\nabcdef\\nghijkl\\n-----END KEY-----",
+    ] {
+        assert_eq!(key.redact(text), REDACTED);
+    }
+}
+
+#[test]
+fn other_text_stays() {
+    let text = "sk-ant/api is a prefix; zoë \\\\ %41 \u{1f600} sk-ant/api+03";
+    assert_eq!(redact(text), text);
+    assert_eq!(Redactor::new(["", "abc", "  "]).redact("abc abc"), "abc abc");
+}
+
+#[test]
+fn the_longest_of_several_secrets_counts() {
+    let redactor = Redactor::new(["secret", "secret-and-more"]);
+    assert_eq!(redactor.redact("secret-and-more, secret"), format!("{REDACTED}, {REDACTED}"));
+}
+
+#[test]
+fn a_debug_form_has_no_secret() {
+    assert!(!format!("{:?}", Redactor::new([SECRET])).contains("sk-ant"));
+}
+
+proptest! {
+    #[test]
+    fn pieces_of_any_size_make_no_difference(
+        before in "[ -~\n\\\\%]{0,20}",
+        after in "[ -~\n\\\\%]{0,20}",
+        way in 0..WAYS,
+        size in 1..12_usize,
+    ) {
+        let redactor = Redactor::new([SECRET]);
+        let text = format!("{before}{}{after}", written(SECRET, way));
+        let clean = in_pieces(&redactor, &text, size);
+        prop_assert_eq!(&clean, &redactor.redact(&text));
+        prop_assert!(!clean.contains(&written(SECRET, way)));
+    }
+
+    #[test]
+    fn any_secret_is_found_in_any_encoding(secret in "\\PC{4,40}", way in 0..WAYS) {
+        prop_assume!(secret.trim() == secret && secret.chars().count() >= 4 && way != 4);
+        let text = written(&secret, way);
+        let clean = Redactor::new([secret.as_str()]).redact(&text);
+        prop_assert!(clean.contains(REDACTED), "{} became {}", text, clean);
+    }
+
+    #[test]
+    fn a_text_without_secrets_stays(text in "[a-z \n\\\\%]{0,60}") {
+        prop_assert_eq!(Redactor::new(["SECRET-VALUE"]).redact(&text), text);
+    }
+}
