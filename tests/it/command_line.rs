@@ -25,6 +25,14 @@ async fn every_help_page_is_as_recorded() {
         "rdev-webhooks healthcheck --help",
         "rdev-webhooks openapi --help",
         "rdev-webhooks demo --help",
+        "rdev-webhooks listen --help",
+        "rdev-webhooks events publish --help",
+        "rdev-webhooks webhooks create --help",
+        "rdev-webhooks deliveries list --help",
+        "rdev-webhooks replay --help",
+        "rdev-webhooks keys create --help",
+        "rdev-webhooks verify --help",
+        "rdev-webhooks config set --help",
         "rdev-webhooks-api --help",
         "rdev-webhooks-api healthcheck --help",
         "rdev-webhooks-worker --help",
@@ -64,6 +72,7 @@ async fn a_wrong_option_is_reported_in_one_line_and_creates_no_data() {
     let data_dir = data_dir.to_str().unwrap();
     let wrong: &[WrongOption] = &[
         (&["--bind", "nowhere"], &[], "--bind"),
+        (&["--bind", ":8080"], &[], "127.0.0.1:8080"),
         (&[], &[("RDEV_BIND", "nowhere")], "RDEV_BIND"),
         (&["--workers", "0"], &[], "--workers"),
         (&["--max-in-flight=-1"], &[], "--max-in-flight"),

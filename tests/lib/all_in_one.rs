@@ -28,7 +28,12 @@ impl AllInOne {
 
     /// Like [`Self::start`], with further options and a destination of the log.
     pub async fn start_with(data_dir: &Path, options: &[&str], log: Stdio) -> Self {
-        let mut args = vec!["serve", "--bind", "127.0.0.1:0", "--data-dir", text(data_dir)];
+        Self::start_on("127.0.0.1:0", data_dir, options, log).await
+    }
+
+    /// Like [`Self::start_with`], on an address.
+    pub async fn start_on(bind: &str, data_dir: &Path, options: &[&str], log: Stdio) -> Self {
+        let mut args = vec!["serve", "--bind", bind, "--data-dir", text(data_dir)];
         args.extend(options);
         let process =
             Process::start_with_log("rdev-webhooks", &args, &[], "Press Ctrl-C to stop.", log).await;

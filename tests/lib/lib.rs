@@ -4,6 +4,7 @@
 
 mod all_in_one;
 mod client;
+mod command_line;
 mod deployment;
 mod log;
 mod node;
@@ -13,6 +14,7 @@ mod stream;
 
 pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
+pub use command_line::{CommandLine, Ended, normalized};
 pub use deployment::Deployment;
 pub use log::Log;
 pub use node::{node, node_folder, node_program};

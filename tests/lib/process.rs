@@ -61,6 +61,19 @@ impl Process {
         Self { child, stdout, printed }
     }
 
+    /// Reads its output until it contains `text`.
+    pub async fn wait_for(&mut self, text: &str) {
+        let reading = async {
+            while !self.printed.contains(text) {
+                let read = self.stdout.read_line(&mut self.printed).await.unwrap();
+                assert!(read > 0, "it ended after printing: {}", self.printed);
+            }
+        };
+        if tokio::time::timeout(DEADLINE, reading).await.is_err() {
+            panic!("{text:?} was never printed, but: {}", self.printed);
+        }
+    }
+
     /// Returns the first URL in its output.
     #[must_use]
     pub fn base(&self) -> String {

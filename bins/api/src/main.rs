@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use rdev_process::options::{DrainArgs, TelemetryArgs};
+use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address};
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ApiOptions;
@@ -65,7 +65,8 @@ struct ServeArgs {
 #[derive(Debug, Args)]
 struct BindArgs {
     /// Address that the API listens on
-    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080",
+          value_parser = bind_address)]
     bind: SocketAddr,
 }
 

@@ -16,11 +16,22 @@ pub(crate) enum KeySource {
     Given,
 }
 
-/// Returns the banner: the address, the key, and three commands to copy. A new key is shown only on a
-/// terminal: other output is stored and read by others.
-pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bool) -> String {
-    let base = format!("http://{}", reachable(address));
+/// Returns the banner: the address, the key, and commands to copy. `program` is this program as it was called, and
+/// `options` are those by which its client commands find this server. A new key is shown only on a terminal: other
+/// output is stored and read by others.
+pub(crate) fn banner(
+    address: SocketAddr,
+    key: &KeySource,
+    (program, options): (&str, &str),
+    is_read_by_people: bool,
+) -> String {
+    let base = base(address);
     let mut text = format!("rdev webhooks {} listens on {base}\n", env!("CARGO_PKG_VERSION"));
+    if address.ip().is_unspecified() {
+        let _ =
+            writeln!(text, "It is reachable from other machines: {address} means all addresses of this one.");
+    }
+    let _ = writeln!(text, "API reference: {base}/docs");
     let bearer = match key {
         KeySource::File(file) => {
             let _ = writeln!(text, "API key: in {}", file.display());
@@ -45,16 +56,24 @@ pub(crate) fn banner(address: SocketAddr, key: &KeySource, is_read_by_people: bo
     let _ = write!(
         text,
         r#"
-Subscribe, publish and list the delivery:
+See an event arrive: run this in a second terminal
 
-  {curl} {json} -d '{{"url":"https://example.com/webhook","events":["command.completed","command.failed"]}}' {base}/webhooks
+  {program} listen{options}
+
+and this in a third, or the same with curl:
+
+  {program} events publish command.completed{options}
   {curl} {json} -d '{{"event":"command.completed","data":{{"command_id":"cmd-123","project":"my-project","type":"claude","exit_code":0,"duration_ms":5432}}}}' {base}/events
-  {curl} '{base}/deliveries?limit=1'
 
-Replace the URL in the first command with your own endpoint. Press Ctrl-C to stop.
+Press Ctrl-C to stop.
 "#
     );
     text
+}
+
+/// Returns the URL by which a client on this machine reaches the server.
+pub(crate) fn base(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
 }
 
 /// Returns an address that a client on this machine can connect to.
@@ -69,7 +88,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Quotes a path for the shell, inside a command substitution in double quotes.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
@@ -81,11 +100,18 @@ mod tests {
     fn a_key_is_shown_only_when_it_is_new_and_on_a_terminal() {
         let address = "0.0.0.0:8080".parse().unwrap();
         let new_file = KeySource::NewFile("/d/api-key".into(), "rdev_secret".into());
-        let collected = banner(address, &new_file, false);
+        let collected = banner(address, &new_file, ("rdev-webhooks", ""), false);
+        assert!(collected.contains("reachable from other machines"));
         assert!(!collected.contains("rdev_secret") && collected.contains("/d/api-key"));
-        let new = banner(address, &new_file, true);
-        assert!(new.contains("API key: rdev_secret") && new.contains("http://127.0.0.1:8080/webhooks"));
-        let later = banner(address, &KeySource::File("/a dir/it's/api-key".into()), true);
+        let new = banner(address, &new_file, ("rdev-webhooks", ""), true);
+        assert!(new.contains("API key: rdev_secret") && new.contains("http://127.0.0.1:8080/events"));
+        let later = banner(
+            "127.0.0.1:8080".parse().unwrap(),
+            &KeySource::File("/a dir/it's/api-key".into()),
+            ("rdev-webhooks", " --data-dir x"),
+            true,
+        );
+        assert!(!later.contains("other machines") && later.contains("rdev-webhooks listen --data-dir x\n"));
         assert!(!later.contains("rdev_secret"));
         assert!(later.contains(r"$(cat '/a dir/it'\''s/api-key')"));
     }

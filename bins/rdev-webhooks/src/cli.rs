@@ -4,16 +4,29 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use rdev_process::options::{DrainArgs, TelemetryArgs};
+use clap_complete::Shell;
+use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address};
 use rdev_webhooks_options::{
     ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, WorkerArgs,
 };
+
+use crate::client::failure::EXIT_CODES;
+use crate::client::{ConnectionArgs, Group, Verb};
+use crate::verbs::config::ConfigVerb;
+use crate::verbs::deliveries::DeliveriesVerb;
+use crate::verbs::event_types::EventTypesVerb;
+use crate::verbs::events::EventsVerb;
+use crate::verbs::keys::KeysVerb;
+use crate::verbs::listen::ListenArgs;
+use crate::verbs::replay::ReplayArgs;
+use crate::verbs::verify::VerifyArgs;
+use crate::verbs::webhooks::WebhooksVerb;
 
 /// Webhooks that lose nothing: the API and the delivery worker in one process
 ///
 /// Serves without a command. Every option can also be set by its environment variable.
 #[derive(Debug, Parser)]
-#[command(name = "rdev-webhooks", version, args_conflicts_with_subcommands = true)]
+#[command(name = "rdev-webhooks", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -41,6 +54,40 @@ pub(crate) enum Command {
     Openapi,
     /// Show a delivery that fails twice, is retried and succeeds, with verified signatures; takes 16 s
     Demo,
+    /// Show events as they come, and forward them to a program on this machine, signed as deliveries are
+    Listen(Box<Verb<ListenArgs>>),
+    /// Publish and read events
+    Events(Box<Group<EventsVerb>>),
+    /// Create, read and change webhooks
+    Webhooks(Box<Group<WebhooksVerb>>),
+    /// Read, redeliver, cancel and follow deliveries
+    Deliveries(Box<Group<DeliveriesVerb>>),
+    /// Redeliver all finished deliveries of a webhook in a range of time
+    Replay(Box<Verb<ReplayArgs>>),
+    /// Create, read and delete API keys
+    Keys(Box<Group<KeysVerb>>),
+    /// Register and read event types
+    EventTypes(Box<Group<EventTypesVerb>>),
+    /// Check the signature of a received request, and say which check fails and why
+    Verify(VerifyArgs),
+    /// Show what the server is and how it is doing
+    Status(Box<ConnectionArgs>),
+    /// Show and change the settings and the profiles of the client commands
+    Config(Box<Group<ConfigVerb>>),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Write a manual page for each command
+    Man {
+        /// Folder of the pages
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Print the versions of this program and of the server
+    Version(Box<ConnectionArgs>),
 }
 
 // The options of the database, including the data dir, where one can be created.
@@ -57,7 +104,8 @@ pub(crate) struct PlaceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BindArgs {
     /// Address that the API listens on
-    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080",
+          value_parser = bind_address)]
     pub(crate) bind: SocketAddr,
 }
 

@@ -42,6 +42,11 @@ impl DataDir {
         self.path.join("rdev.db")
     }
 
+    /// Writes the server's URL for the client commands, which find it there.
+    pub(crate) fn announce(&self, url: &str) -> io::Result<()> {
+        fs::write(self.path.join("api-url"), format!("{url}\n"))
+    }
+
     /// Returns the administrator key; generates it at the first time.
     pub(crate) fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
         self.key("api-key", api_key, || Ok(ApiKeySecret::generate(ambient.entropy.bytes()).expose().clone()))

@@ -2,12 +2,14 @@
 
 mod banner;
 mod cli;
+mod client;
 mod data_dir;
 mod demo;
 mod migrate;
 mod openapi;
 mod rekey;
 mod serve;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -28,5 +30,20 @@ fn main() -> ExitCode {
         Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
         Some(Command::Openapi) => openapi::run(),
         Some(Command::Demo) => demo::run(),
+        Some(Command::Verify(args)) => client::run_without_session(verbs::verify::run(args)),
+        Some(Command::Completions { shell }) => verbs::completions::completions(shell),
+        Some(Command::Man { out }) => verbs::completions::man(&out),
+        Some(Command::Config(group)) => {
+            client::run_without_session(verbs::config::run(group.connection, group.verb))
+        }
+        Some(Command::Listen(verb)) => verb.run(verbs::listen::run),
+        Some(Command::Events(group)) => group.run(verbs::events::run),
+        Some(Command::Webhooks(group)) => group.run(verbs::webhooks::run),
+        Some(Command::Deliveries(group)) => group.run(verbs::deliveries::run),
+        Some(Command::Replay(verb)) => verb.run(verbs::replay::run),
+        Some(Command::Keys(group)) => group.run(verbs::keys::run),
+        Some(Command::EventTypes(group)) => group.run(verbs::event_types::run),
+        Some(Command::Status(connection)) => client::run(&connection, verbs::status::status),
+        Some(Command::Version(connection)) => client::run(&connection, verbs::status::version),
     }
 }

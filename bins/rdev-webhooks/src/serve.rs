@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rdev_process::{Shutdown, cli, program};
@@ -9,7 +11,7 @@ use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::{Ambient, Database};
 use rdev_webhooks_options::process;
 
-use crate::banner::{KeySource, banner};
+use crate::banner::{KeySource, banner, base, quoted};
 use crate::cli::ServeArgs;
 use crate::data_dir::DataDir;
 
@@ -25,8 +27,9 @@ pub(crate) fn run(options: ServeArgs) -> ExitCode {
     program::run(async { process::exit_code(serve(options, keys, ambient).await) })
 }
 
-/// Returns the database and the keys, given or from the data directory.
+/// The database and the keys, given or from the data directory.
 struct Keys {
+    data_dir: Option<DataDir>,
     database: Database,
     encryption: rdev_webhooks::keyring::Keyring,
     api: secrecy::SecretString,
@@ -43,7 +46,8 @@ impl Keys {
         let (database, encryption, api) = match given {
             // Nothing is needed from the data directory, so none is created.
             (Some(database), Some(encryption), Some(api)) => {
-                return Ok(Self { database, encryption, api, source: KeySource::Given });
+                let source = KeySource::Given;
+                return Ok(Self { data_dir: None, database, encryption, api, source });
             }
             given => given,
         };
@@ -70,7 +74,7 @@ impl Keys {
                 (stored.key, source)
             }
         };
-        Ok(Self { database, encryption, api, source })
+        Ok(Self { data_dir: Some(data_dir), database, encryption, api, source })
     }
 }
 
@@ -92,11 +96,32 @@ async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), B
         return Ok(());
     };
     options.worker.start(&system);
+    if let Some(data_dir) = &keys.data_dir {
+        // Without it client commands need --url, and a data dir that only has keys may be read-only.
+        let _ = data_dir.announce(&base(address));
+    }
     let router = system.router(ApiOptions::new(keys.api).with_metrics(process::source(&metrics)));
     started.log(&system, address).await;
     // Output that a program collects must not contain a key.
     let is_read_by_people = std::io::stdout().is_terminal();
-    cli::print(std::io::stdout(), banner(address, &keys.source, is_read_by_people));
+    let is_in_data_dir = keys.data_dir.is_some();
+    let (program, find) = commands(is_in_data_dir.then_some(&*options.place.data_dir), address);
+    cli::print(std::io::stdout(), banner(address, &keys.source, (&program, &find), is_read_by_people));
     let serving = (process::Role::Api, options.server.to_options());
     process::run(system, listener, router, serving, metrics, &shutdown).await
+}
+
+/// Returns this program as it was called, and the options by which its client commands find this server.
+fn commands(data_dir: Option<&Path>, address: SocketAddr) -> (String, String) {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let called = called.as_deref().unwrap_or(Path::new("rdev-webhooks"));
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "/._-".contains(char);
+    let shown = called.display().to_string();
+    let shown = if shown.chars().all(is_plain) { shown } else { quoted(called) };
+    let find = match data_dir {
+        None => format!(" --url {}", base(address)),
+        Some(path) if path == Path::new("./.rdev") => String::new(),
+        Some(path) => format!(" --data-dir {}", quoted(path)),
+    };
+    (shown, find)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use rdev_process::options::{DrainArgs, TelemetryArgs};
+use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address};
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ServeOptions;
@@ -63,7 +63,8 @@ struct WorkArgs {
 #[derive(Debug, Args)]
 struct AdminArgs {
     /// Address of /healthz, /readyz and /metrics
-    #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    #[arg(long, env = "RDEV_ADMIN_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:9090",
+          value_parser = bind_address)]
     admin_bind: SocketAddr,
 }
 

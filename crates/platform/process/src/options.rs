@@ -4,6 +4,7 @@
 //! `RDEV_DRAIN_TIMEOUT`. The flag wins. An environment variable that is set but empty counts as
 //! not set (see [`cli::parse_from`](crate::cli::parse_from)).
 
+mod bind;
 mod duration;
 mod file;
 mod secret;
@@ -11,6 +12,7 @@ mod secret;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+pub use bind::bind_address;
 pub use duration::{duration, positive_duration};
 pub use file::{FromFile, SecretFileParser, secret_file, warn_if_exposed};
 pub use secret::{SecretParser, api_key, secret};

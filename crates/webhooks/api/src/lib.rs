@@ -94,7 +94,7 @@ pub fn router(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions
         ..observer(entropy, services.outages.clone())
     };
     let open = routes::open(options.metrics).router.merge(openapi::routes().router);
-    finished(open.merge(guarded), observer, services)
+    finished(open.merge(guarded).fallback(openapi::root), observer, services)
 }
 
 /// Builds a router for a process without an API: `/healthz`, `/readyz` and, with a source of metrics,
@@ -105,7 +105,7 @@ pub fn health_router(
     metrics: Option<MetricsSource>,
 ) -> Router {
     let observer = observer(entropy, services.outages.clone());
-    finished(routes::open(metrics).router, observer, services)
+    finished(routes::open(metrics).router.fallback(fallback::no_such_path), observer, services)
 }
 
 /// Builds a router for a process that waits for its database: `/healthz`, `/metrics` with a source of
@@ -134,9 +134,8 @@ fn observer(entropy: Arc<dyn Entropy>, outages: Outages) -> Observer {
     }
 }
 
-/// Adds the layers and fallbacks that surround every route.
+/// Adds the layers that surround every route.
 fn finished(routes: Router<Shared>, observer: Observer, services: Services) -> Router {
-    let routes =
-        routes.method_not_allowed_fallback(fallback::method_not_allowed).fallback(fallback::no_such_path);
+    let routes = routes.method_not_allowed_fallback(fallback::method_not_allowed);
     observer.observe(routes).with_state(Shared::new(services))
 }

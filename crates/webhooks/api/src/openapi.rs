@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use utoipa::openapi::{Components, Contact, Info, License, OpenApi, Server, Tag};
 
-pub(crate) use routes::routes;
+pub(crate) use routes::{root, routes};
 
 /// Returns the API description as a JSON document, OpenAPI 3.1, that ends in a line break.
 #[must_use]

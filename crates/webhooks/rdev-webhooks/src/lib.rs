@@ -165,6 +165,8 @@ mod connection;
 mod database;
 mod error;
 mod event;
+#[cfg(feature = "worker")]
+pub mod forwarding;
 mod on_pool;
 mod publish;
 mod rekey;

@@ -2,15 +2,16 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::OriginalUri;
+use axum::extract::{OriginalUri, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
 use utoipa::OpenApi;
 
 use super::page;
 use crate::routes::Routes;
+use rdev_http::fallback;
 use rdev_http::limits::Counted;
 use rdev_http::tag;
 
@@ -21,6 +22,16 @@ pub(super) struct Described;
 /// Returns the routes of the API description, which require no key.
 pub(crate) fn routes() -> Routes {
     Routes::default().route("/openapi.json", get(openapi_json)).route("/docs", get(docs))
+}
+
+/// Responds to a path without a route: 404, except that the root leads people to the reference.
+pub(crate) async fn root(original: OriginalUri, request: Request) -> Response {
+    let is_root = request.uri().path() == "/" && matches!(*request.method(), Method::GET | Method::HEAD);
+    let docs = format!("{}/docs", original.path().trim_end_matches('/'));
+    match HeaderValue::try_from(docs) {
+        Ok(docs) if is_root => (StatusCode::FOUND, [(LOCATION, docs)]).into_response(),
+        _ => fallback::no_such_path(original, request).await.into_response(),
+    }
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -1,0 +1,35 @@
+//! Files that options name.
+
+use std::io::Read;
+
+use super::{Failure, Outcome};
+
+/// Reads a text file, or standard input for `-`.
+pub(crate) fn read(file: &str) -> Outcome<String> {
+    String::from_utf8(read_bytes(file)?).map_err(|_| Failure::usage(format!("{} is not UTF-8", shown(file))))
+}
+
+/// Reads a file, or standard input for `-`.
+pub(crate) fn read_bytes(file: &str) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = match file {
+        "-" => std::io::stdin().lock().read_to_end(&mut bytes),
+        file => std::fs::File::open(file).and_then(|mut opened| opened.read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", shown(file))))?;
+    Ok(bytes)
+}
+
+/// Returns the name of a file in messages.
+pub(crate) fn shown(file: &str) -> &str {
+    if file == "-" { "standard input" } else { file }
+}
+
+/// Reads the JSON of an option: `@FILE`, `-` for standard input, or the JSON itself.
+pub(crate) fn json_argument(argument: &str) -> Outcome<String> {
+    match argument.strip_prefix('@') {
+        Some(file) => read(file),
+        None if argument == "-" => read("-"),
+        None => Ok(argument.to_owned()),
+    }
+}

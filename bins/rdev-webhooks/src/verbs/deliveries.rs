@@ -1,0 +1,145 @@
+//! `rdev-webhooks deliveries`.
+
+use clap::{Args, Subcommand};
+use rdev_webhooks_client::{DeliveryFilter, Signal, StreamFilter};
+
+use crate::client::output::say;
+use crate::client::session::ListArgs;
+use crate::client::table::Column;
+use crate::client::times::past;
+use crate::client::{Outcome, Session};
+
+const COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("STATUS", "status"),
+    ("EVENT", "event"),
+    ("ATTEMPTS", "attempts"),
+    ("WEBHOOK", "webhook_id"),
+    ("PROJECT", "project"),
+    ("CREATED", "created_at"),
+    ("NEXT ATTEMPT", "next_attempt_at"),
+];
+const STREAM_COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("STATUS", "status"),
+    ("EVENT", "event"),
+    ("ATTEMPTS", "attempts"),
+    ("WEBHOOK", "webhook_id"),
+    ("REASON", "reason"),
+];
+const ATTEMPT_COLUMNS: &[Column] = &[
+    ("NUMBER", "number"),
+    ("TRIGGER", "trigger"),
+    ("STARTED", "started_at"),
+    ("MS", "duration_ms"),
+    ("STATUS", "status"),
+    ("ERROR", "error.class"),
+    ("DETAIL", "error.detail"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeliveriesVerb {
+    /// List deliveries, newest first
+    List(ListDeliveriesArgs),
+    /// Show a delivery with its request and its last attempt
+    Show {
+        /// Id of the delivery
+        #[arg(value_name = "DELIVERY")]
+        id: String,
+    },
+    /// List the attempts of a delivery, newest first
+    Attempts {
+        /// Id of the delivery
+        #[arg(value_name = "DELIVERY")]
+        id: String,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Request one more attempt of deliveries
+    Redeliver(IdsArgs),
+    /// Cancel deliveries
+    Cancel(IdsArgs),
+    /// Show deliveries as they change
+    Tail(SelectionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdsArgs {
+    /// Ids of the deliveries
+    #[arg(value_name = "DELIVERY", required = true)]
+    ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelectionArgs {
+    /// Only this status: pending, in_flight, retrying, succeeded, failed or cancelled
+    #[arg(long, value_name = "STATUS")]
+    status: Option<String>,
+    /// Only this event type, or the event with this id
+    #[arg(long, value_name = "TYPE|EVENT")]
+    event: Option<String>,
+    /// Only this project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Only this webhook
+    #[arg(long, value_name = "WEBHOOK")]
+    webhook: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListDeliveriesArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Created since: 2h, yesterday, 2025-01-15T10:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = past)]
+    since: Option<String>,
+    /// Created before
+    #[arg(long, value_name = "TIME", value_parser = past)]
+    until: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+pub(crate) async fn run(session: Session, verb: DeliveriesVerb) -> Outcome {
+    let client = session.client()?;
+    match verb {
+        DeliveriesVerb::List(args) => {
+            let ListDeliveriesArgs { selection, since, until, list } = args;
+            let SelectionArgs { status, event, project, webhook } = selection;
+            let filter = DeliveryFilter { status, event, project, webhook, since, until };
+            session.list(&list, COLUMNS, async |page| client.list_deliveries(&filter, &page).await).await
+        }
+        DeliveriesVerb::Show { id } => session.show(client.get_delivery(&id).await),
+        DeliveriesVerb::Attempts { id, list } => {
+            session.list(&list, ATTEMPT_COLUMNS, async |page| client.list_attempts(&id, &page).await).await
+        }
+        DeliveriesVerb::Redeliver(IdsArgs { ids }) => {
+            for id in ids {
+                let delivery = session.done(client.redeliver(&id).await)?;
+                session.printer.streamed(STREAM_COLUMNS, delivery.json())?;
+            }
+            Ok(())
+        }
+        DeliveriesVerb::Cancel(IdsArgs { ids }) => {
+            for id in ids {
+                let delivery = session.done(client.cancel_delivery(&id).await)?;
+                session.printer.streamed(STREAM_COLUMNS, delivery.json())?;
+            }
+            Ok(())
+        }
+        DeliveriesVerb::Tail(selection) => tail(&session, selection).await,
+    }
+}
+
+async fn tail(session: &Session, selection: SelectionArgs) -> Outcome {
+    let SelectionArgs { status, event, project, webhook } = selection;
+    let filter = StreamFilter { status, event, project, webhook };
+    let mut live = session.done(session.client()?.watch_deliveries(&filter, None))?;
+    loop {
+        match session.done(live.next().await)? {
+            Signal::Item(delivery) => session.printer.streamed(STREAM_COLUMNS, delivery.json())?,
+            Signal::Lost(error) => say(&format!("{error}; reconnecting")),
+            Signal::Connected | Signal::Moved => {}
+        }
+    }
+}

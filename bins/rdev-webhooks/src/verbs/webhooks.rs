@@ -1,0 +1,167 @@
+//! `rdev-webhooks webhooks`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use rdev_process::options::duration;
+use rdev_webhooks_client::{Rotation, WebhookFilter};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::body::{SettingsArgs, patch};
+use crate::client::output::say;
+use crate::client::session::ListArgs;
+use crate::client::settings::read_key;
+use crate::client::table::Column;
+use crate::client::{Outcome, Session};
+
+mod body;
+
+const COLUMNS: &[Column] = &[
+    ("ID", "id"),
+    ("URL", "url"),
+    ("EVENTS", "events"),
+    ("ENABLED", "enabled"),
+    ("CIRCUIT", "circuit.state"),
+    ("PROJECTS", "projects"),
+    ("CREATED", "created_at"),
+];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhooksVerb {
+    /// List webhooks, newest first
+    List(ListWebhooksArgs),
+    /// Create a webhook; its signing secret is shown this once
+    Create(Box<CreateArgs>),
+    /// Show a webhook
+    Show(IdArgs),
+    /// Change a webhook
+    Update(Box<UpdateArgs>),
+    /// Delete webhooks; their history is kept
+    Delete {
+        /// Ids of the webhooks
+        #[arg(value_name = "WEBHOOK", required = true)]
+        ids: Vec<String>,
+    },
+    /// Send a test delivery
+    Test(IdArgs),
+    /// Replace the signing secret; the new one is shown this once
+    Rotate(RotateArgs),
+    /// Show statistics
+    Stats {
+        /// Id of the webhook
+        #[arg(value_name = "WEBHOOK")]
+        id: String,
+        /// Length of the time until now, such as 1h or 7d
+        #[arg(long, value_name = "DURATION")]
+        window: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArgs {
+    /// Id of the webhook
+    #[arg(value_name = "WEBHOOK")]
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListWebhooksArgs {
+    /// Only those that get this event type
+    #[arg(long, value_name = "TYPE")]
+    event: Option<String>,
+    /// Only enabled ones, or with `false` only disabled ones
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    /// Only those that get this project's events
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// URL of the endpoint [default: that of --data]
+    #[arg(value_name = "ENDPOINT")]
+    endpoint: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// File with a signing secret of your own, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Id of the webhook
+    #[arg(value_name = "WEBHOOK")]
+    id: String,
+    /// URL of the endpoint
+    #[arg(long, value_name = "ENDPOINT")]
+    endpoint: Option<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// Reset a setting to its default, such as rate_limit, or remove headers.NAME or metadata.KEY
+    #[arg(long, value_name = "MEMBER")]
+    unset: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// Id of the webhook
+    #[arg(value_name = "WEBHOOK")]
+    id: String,
+    /// For how long the old secret also signs, such as 1h [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    overlap: Option<Duration>,
+    /// File with a signing secret of your own, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<String>,
+}
+
+pub(crate) async fn run(session: Session, verb: WebhooksVerb) -> Outcome {
+    let client = session.client()?;
+    match verb {
+        WebhooksVerb::List(args) => {
+            let ListWebhooksArgs { event, enabled, project, list } = args;
+            let filter = WebhookFilter { event, enabled, project };
+            session.list(&list, COLUMNS, async |page| client.list_webhooks(&filter, &page).await).await
+        }
+        WebhooksVerb::Create(args) => {
+            let secret = own_secret(args.secret_file.as_deref())?;
+            let secret = secret.as_ref().map(|secret| ("secret", secret.expose_secret()));
+            let url = args.endpoint.as_deref().map(|url| ("url", url));
+            let webhook = patch(&args.settings, &[url, secret], &[])?;
+            session.show(client.create_webhook(&webhook).await)
+        }
+        WebhooksVerb::Show(IdArgs { id }) => session.show(client.get_webhook(&id).await),
+        WebhooksVerb::Update(args) => {
+            let url = args.endpoint.as_deref().map(|url| ("url", url));
+            let patch = patch(&args.settings, &[url], &args.unset)?;
+            session.show(client.update_webhook(&args.id, &patch, None).await)
+        }
+        WebhooksVerb::Delete { ids } => {
+            for id in ids {
+                session.done(client.delete_webhook(&id, None).await)?;
+                say(&format!("{id} is deleted."));
+            }
+            Ok(())
+        }
+        WebhooksVerb::Test(IdArgs { id }) => session.show(client.test_webhook(&id).await),
+        WebhooksVerb::Rotate(args) => {
+            let secret = own_secret(args.secret_file.as_deref())?;
+            let rotation = Rotation {
+                overlap_seconds: args.overlap.map(|overlap| overlap.as_secs()),
+                secret: secret.map(|secret| secret.expose_secret().to_owned()),
+            };
+            session.show(client.rotate_secret(&args.id, &rotation, None).await)
+        }
+        WebhooksVerb::Stats { id, window } => {
+            session.show(client.webhook_statistics(&id, window.as_deref()).await)
+        }
+    }
+}
+
+fn own_secret(file: Option<&str>) -> Outcome<Option<SecretString>> {
+    file.map(read_key).transpose()
+}
