@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::macros::named;
-use crate::{AgentResult, Outcome, Timestamp};
+use crate::{AgentResult, FailureReason, Outcome, Timeout, Timestamp};
 
 /// The state of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +134,49 @@ impl CommandState {
                 Outcome::TimedOut(_) => CommandStatus::TimedOut,
                 Outcome::Lost => CommandStatus::Lost,
             },
+        }
+    }
+
+    /// Creates a state from its stored parts; `reason` is [`Outcome::reason`]. `None` if they do not fit together.
+    #[must_use]
+    pub fn from_parts(
+        status: CommandStatus,
+        reason: Option<&str>,
+        started_at: Option<Timestamp>,
+        ended_at: Option<Timestamp>,
+    ) -> Option<Self> {
+        let outcome = match status {
+            CommandStatus::Queued => return Some(Self::Queued),
+            CommandStatus::Starting => return started_at.map(|started_at| Self::Starting { started_at }),
+            CommandStatus::Running => return started_at.map(|started_at| Self::Running { started_at }),
+            CommandStatus::Cancelling => return started_at.map(|started_at| Self::Cancelling { started_at }),
+            CommandStatus::Completed => Outcome::Completed,
+            CommandStatus::Failed => Outcome::Failed(FailureReason::parse(reason?)?),
+            CommandStatus::Cancelled => Outcome::Cancelled,
+            CommandStatus::TimedOut => Outcome::TimedOut(Timeout::parse(reason?)?),
+            CommandStatus::Lost => Outcome::Lost,
+        };
+        ended_at.map(|ended_at| Self::Ended { started_at, ended_at, outcome })
+    }
+
+    /// Returns when a runner took the command, and when it ended.
+    #[must_use]
+    pub const fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        match *self {
+            Self::Queued => (None, None),
+            Self::Starting { started_at }
+            | Self::Running { started_at }
+            | Self::Cancelling { started_at } => (Some(started_at), None),
+            Self::Ended { started_at, ended_at, .. } => (started_at, Some(ended_at)),
+        }
+    }
+
+    /// Returns how the command ended.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match *self {
+            Self::Ended { outcome, .. } => Some(outcome),
+            _ => None,
         }
     }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{FailureReason, Timeout, Usage};
+use crate::Usage;
 
 const START: Timestamp = Timestamp::from_millis(1_736_937_000_000);
 const RUNNING: CommandState = CommandState::Running { started_at: START };
@@ -130,6 +130,25 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #[test]
+    fn a_state_is_restored_from_its_parts(steps in steps()) {
+        let mut state = CommandState::Queued;
+        for step in steps {
+            let change = match step {
+                Step::Start => state.start(START),
+                Step::Run => state.run(),
+                Step::Cancel => state.cancel(START),
+                Step::Finish(outcome) => state.finish(&result(outcome, None), START),
+                Step::Lose => state.lose(START),
+            };
+            state = change.map_or(state, |change| change.state);
+            let (started_at, ended_at) = state.times();
+            let reason = state.outcome().and_then(Outcome::reason);
+            let restored = CommandState::from_parts(state.status(), reason, started_at, ended_at);
+            prop_assert_eq!(restored, Some(state));
+        }
+    }
+
     #[test]
     fn a_command_starts_at_most_once_and_ends_at_most_once(steps in steps()) {
         let mut state = CommandState::Queued;

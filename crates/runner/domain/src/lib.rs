@@ -10,18 +10,22 @@
 //! provider. The command waits as [`CommandState::Queued`] until a runner starts it. A [`ports::CodeAgent`]
 //! executes the request, passes an [`AgentEventKind`] to its sink for everything that the agent reports, and
 //! returns the [`AgentResult`]. [`CommandState`] holds the rules, and says with each transition which event
-//! the webhooks report.
+//! the webhooks report. A [`ports::CommandQueue`] stores both in one transaction.
 
 mod macros;
 
 mod capabilities;
 mod command;
 mod event;
+mod event_log;
 mod id;
 mod limits;
 mod lines;
 mod names;
 pub mod ports;
+mod project;
+mod queue;
+mod record;
 mod request;
 mod request_error;
 mod result;
@@ -32,6 +36,7 @@ mod usd;
 pub use capabilities::Capabilities;
 pub use command::{Change, CommandState, CommandStatus, Publication, TransitionError};
 pub use event::{AgentEvent, AgentEventKind, Usage};
+pub use event_log::{EventLog, MAX_STORED_BYTES};
 pub use id::CommandId;
 pub use limits::{LimitSettings, Limits};
 pub use lines::{Line, LineBuffer, MAX_LINE_BYTES};
@@ -39,6 +44,12 @@ pub use names::{
     AgentProvider, AgentProviderError, ModelName, ModelNameError, SecretName, SecretNameError, SessionRef,
     SessionRefError, ToolRule, ToolRuleError,
 };
+pub use project::{Project, ProjectError, ProjectSettings, Workspace, WorkspacePath, WorkspacePathError};
+pub use queue::{
+    ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits, RunReport,
+    WaitReason, Waiting,
+};
+pub use record::{Command, CommandFilter, EventPage};
 pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};
 pub use request_error::{AgentRequestError, MAX_PROMPT_BYTES, MAX_SECRETS, MAX_TOOL_RULES};
 pub use result::{AgentResult, Denial, FailureReason, Outcome};
@@ -46,4 +57,4 @@ pub use surrogates::mend_surrogates;
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};
 
-pub use rdev_core::{ProjectName, Timestamp};
+pub use rdev_core::{Access, LeaseToken, Page, PageRequest, ProjectName, Timestamp};

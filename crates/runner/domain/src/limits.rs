@@ -28,6 +28,12 @@ pub struct LimitSettings {
     pub max_budget_usd: Option<f64>,
 }
 
+impl LimitSettings {
+    /// No limit of one's own.
+    pub const NONE: Self =
+        Self { wall: None, idle: None, tool_idle: None, start: None, max_turns: None, max_budget_usd: None };
+}
+
 /// The limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -1,9 +1,16 @@
-//! What the tests of the command runner share: the [`contract`] suite that every agent passes, sinks that
-//! record or stop events, and sample requests.
+//! What the tests of the command runner share: the [`contract`] suite that every agent passes, the suite
+//! [`stores`] that every store passes, the in-memory store, a clock, sinks that record or stop events, and sample
+//! requests.
 
+mod clock;
 pub mod contract;
+mod memory;
 mod samples;
 mod sinks;
+#[expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+pub mod stores;
 
-pub use samples::{command_id, draft, request};
+pub use clock::ManualClock;
+pub use memory::MemoryStore;
+pub use samples::{command_id, draft, project, request};
 pub use sinks::{GatedSink, RecordingSink};

@@ -3,14 +3,28 @@
 use std::collections::BTreeSet;
 
 use rdev_runner_domain::{
-    AgentProvider, AgentRequest, Capabilities, CommandId, LimitSettings, PermissionProfile, RequestDraft,
-    Session, Timestamp,
+    AgentProvider, AgentRequest, Capabilities, CommandId, LimitSettings, PermissionProfile, Project,
+    ProjectSettings, RequestDraft, Session, Timestamp, Workspace,
 };
 
 /// Returns the id of the `n`-th command.
 #[must_use]
 pub fn command_id(n: u8) -> CommandId {
     CommandId::from_parts(Timestamp::from_millis(1_736_937_000_000), [n; 10])
+}
+
+/// Returns a project of this name with a local workspace.
+///
+/// # Panics
+///
+/// Panics if the name is refused.
+#[must_use]
+#[expect(clippy::expect_used, reason = "only tests use it")]
+pub fn project(name: &str) -> Project {
+    let path = "/srv/my-project".parse().expect("a path");
+    let settings = ProjectSettings::new(Workspace::Local { path });
+    let now = Timestamp::from_millis(1_736_937_000_000);
+    Project::new(name.parse().expect("a project name"), settings, now).expect("settings without faults")
 }
 
 /// Returns a request without faults for the `n`-th command.

@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{Access, AgentRequest, Command, CommandFilter, CommandId, EventPage, Page, PageRequest};
+
+/// The stored commands and their events. A caller sees the commands of the projects that it sees.
+#[async_trait]
+pub trait CommandRepository: Send + Sync + 'static {
+    /// Stores a command, queued. Returns it; `None` if its project does not exist.
+    ///
+    /// 1. MUST keep the request exactly. (`a_request_is_kept_exactly`)
+    /// 2. MUST NOT change an existing command with that id, and return it as it is, so that a call whose
+    ///    response was lost can be repeated. (`a_command_is_created_once`)
+    /// 3. MUST NOT store a command of an unknown project. (`a_command_needs_its_project`)
+    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError>;
+
+    /// Returns a visible command.
+    ///
+    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    ///    (`commands_are_shown_to_their_projects_alone`)
+    /// 2. MUST return the state, the session and the result as they were reported.
+    ///    (`a_result_is_kept_exactly`)
+    async fn get(&self, access: &Access, id: CommandId) -> Result<Option<Command>, StoreError>;
+
+    /// Returns the request of a visible command.
+    ///
+    /// 1. MUST NOT find a command that the caller cannot see.
+    ///    (`commands_are_shown_to_their_projects_alone`)
+    async fn request(&self, access: &Access, id: CommandId) -> Result<Option<AgentRequest>, StoreError>;
+
+    /// Returns a page of the visible commands, newest first.
+    ///
+    /// 1. MUST page without gaps and repetitions. (`commands_are_paged_newest_first`)
+    /// 2. MUST apply every given filter. (`commands_are_filtered`)
+    async fn list(
+        &self,
+        access: &Access,
+        filter: &CommandFilter,
+        page: PageRequest<CommandId>,
+    ) -> Result<Page<Command>, StoreError>;
+
+    /// Cancels a visible command by [`CommandState::cancel`](crate::CommandState::cancel).
+    ///
+    /// 1. MUST end a queued command, with its webhook event in the same transaction, and never start it.
+    ///    (`a_queued_command_is_cancelled_at_once`)
+    /// 2. MUST tell the runner of a started command at its next heartbeat or report.
+    ///    (`a_started_command_is_cancelled_by_its_runner`)
+    /// 3. MUST accept a repetition, and change nothing of a command that has ended.
+    ///    (`a_cancellation_can_be_repeated`)
+    /// 4. MUST NOT find a command that the caller cannot see.
+    ///    (`commands_are_shown_to_their_projects_alone`)
+    async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError>;
+
+    /// Deletes a visible command that has ended, with its events.
+    ///
+    /// 1. MUST change nothing of a command that has not ended. (`only_an_ended_command_is_deleted`)
+    /// 2. MUST NOT find a command that the caller cannot see.
+    ///    (`commands_are_shown_to_their_projects_alone`)
+    async fn delete(&self, access: &Access, id: CommandId) -> Result<Option<Deletion>, StoreError>;
+
+    /// Returns up to `limit` events of a visible command after number `after`, oldest first.
+    ///
+    /// 1. MUST return every stored event once, exactly as it was reported. (`events_are_kept_exactly`)
+    /// 2. MUST page without gaps and repetitions. (`events_are_paged_oldest_first`)
+    /// 3. MUST NOT say that the command has ended before all its events are visible.
+    ///    (`events_are_paged_oldest_first`)
+    /// 4. MUST NOT find a command that the caller cannot see.
+    ///    (`commands_are_shown_to_their_projects_alone`)
+    async fn events(
+        &self,
+        access: &Access,
+        id: CommandId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<EventPage>, StoreError>;
+
+    /// Deletes up to `limit` commands that ended longer ago than `age`, with their events. Returns their
+    /// number.
+    ///
+    /// 1. MUST delete no others. (`old_commands_are_pruned`)
+    async fn prune(&self, age: Duration, limit: u32) -> Result<u64, StoreError>;
+
+    /// Checks that the database responds.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The result of a request to cancel a command.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cancellation {
+    /// The command is cancelled, or is being stopped.
+    Accepted(Box<Command>),
+    /// The command had ended before.
+    Ended,
+}
+
+/// The result of a request to delete a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// The command was deleted.
+    Deleted,
+    /// The command has not ended.
+    NotEnded,
+}

@@ -1,0 +1,68 @@
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::{Access, Page, Project, ProjectName};
+
+/// The stored projects.
+#[async_trait]
+pub trait ProjectRepository: Send + Sync + 'static {
+    /// Stores a new project. Returns whether its name was free.
+    ///
+    /// 1. MUST keep every field exactly. (`a_project_is_kept_exactly`)
+    /// 2. MUST NOT change an existing project of that name. (`a_project_is_created_once`)
+    async fn create(&self, project: &Project) -> Result<bool, StoreError>;
+
+    /// Returns a project; `None` if it does not exist or is not visible to the caller.
+    ///
+    /// 1. MUST return what [`Self::list`] shows to the caller, and nothing else.
+    ///    (`projects_are_shown_to_their_callers_alone`)
+    async fn get(&self, access: &Access, name: &ProjectName) -> Result<Option<Project>, StoreError>;
+
+    /// Returns up to `limit` visible projects after the given name, in the order of their names' bytes.
+    ///
+    /// 1. MUST page without gaps and repetitions. (`projects_are_paged_by_name`)
+    /// 2. MUST omit projects that are not visible. (`projects_are_shown_to_their_callers_alone`)
+    async fn list(
+        &self,
+        access: &Access,
+        after: Option<&ProjectName>,
+        limit: u32,
+    ) -> Result<Page<Project>, StoreError>;
+
+    /// Replaces a project whose stored version is `project.version - 1`.
+    ///
+    /// 1. MUST change nothing and report it if the version is another one. Of several concurrent updates of
+    ///    one version, exactly one applies. (`an_update_of_an_old_version_is_refused`,
+    ///    `concurrent_updates_of_a_version_apply_once`)
+    /// 2. MUST apply to all later claims. (`a_changed_limit_applies_to_later_claims`)
+    async fn update(&self, project: &Project) -> Result<ProjectChange, StoreError>;
+
+    /// Deletes a visible project; with `versions`, only one of these versions.
+    ///
+    /// 1. MUST change nothing and report it if the version is not one of `versions`.
+    ///    (`a_deletion_of_another_version_is_refused`)
+    /// 2. MUST change nothing and report it while a command of the project has not ended, also if one is
+    ///    created at the same time. (`a_project_with_unfinished_commands_stays`,
+    ///    `a_deletion_and_a_command_exclude_each_other`)
+    /// 3. MUST keep the commands that have ended. (`a_project_with_unfinished_commands_stays`)
+    /// 4. MUST NOT find a project that the caller cannot see. (`projects_are_shown_to_their_callers_alone`)
+    async fn delete(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        versions: Option<&[u64]>,
+    ) -> Result<ProjectChange, StoreError>;
+}
+
+/// The result of an update or a deletion of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectChange {
+    /// The change was made.
+    Applied,
+    /// The project has another version.
+    VersionMismatch,
+    /// A command of the project has not ended.
+    InUse,
+    /// The project does not exist, or the caller cannot see it.
+    NotFound,
+}

@@ -1,0 +1,104 @@
+//! The in-memory store: the simplest one that passes the contract.
+
+mod commands;
+mod projects;
+mod queue;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdev_runner_domain::ports::{Clock, StoreError};
+use rdev_runner_domain::{
+    AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, EventLog, Host, LeaseToken, Project,
+    ProjectName, SessionRef, Timestamp,
+};
+use rdev_runner_json::{Published, publication};
+
+use crate::ManualClock;
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    clock: Arc<ManualClock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    projects: BTreeMap<ProjectName, Project>,
+    commands: BTreeMap<CommandId, Entry>,
+    published: Vec<Published>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    request: AgentRequest,
+    command: Command,
+    log: EventLog,
+    events: Vec<AgentEvent>,
+    host: Option<Host>,
+    token: Option<LeaseToken>,
+    lease_expires_at: Timestamp,
+    checkpoint: Option<String>,
+}
+
+impl MemoryStore {
+    /// Creates an empty store on this clock.
+    #[must_use]
+    pub fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// Returns the webhook events.
+    #[must_use]
+    pub fn published(&self) -> Vec<Published> {
+        self.state().published.clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Applies a change of the state, and returns its webhook event.
+    fn apply(
+        &mut self,
+        change: &Change,
+        result: Option<AgentResult>,
+    ) -> Result<Option<Published>, StoreError> {
+        let published = publication(self.command.id, &self.command.project, &self.command.provider, change)
+            .map_err(internal)?;
+        self.command.state = change.state;
+        if result.is_some() {
+            self.command.result = result;
+        }
+        Ok(published)
+    }
+
+    fn is_active(&self) -> bool {
+        let (started_at, ended_at) = self.command.state.times();
+        started_at.is_some() && ended_at.is_none()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.command.state.outcome().is_some()
+    }
+
+    /// Returns the session that the request resumes.
+    fn resumes(&self) -> Option<&SessionRef> {
+        match &self.request.draft().session {
+            rdev_runner_domain::Session::Resume(session) => Some(session),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the error for a defect of the store.
+fn internal(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Internal(why.into())
+}

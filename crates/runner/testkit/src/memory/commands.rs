@@ -1,0 +1,137 @@
+//! The commands.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
+use rdev_runner_domain::{
+    Access, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog, EventPage, Page,
+    PageRequest, Session, Timestamp,
+};
+
+use super::{Entry, MemoryStore, State};
+
+impl State {
+    fn visible(&mut self, access: &Access, id: CommandId) -> Option<&mut Entry> {
+        self.commands.get_mut(&id).filter(|entry| access.sees_project(Some(&entry.command.project)))
+    }
+}
+
+#[async_trait]
+impl CommandRepository for MemoryStore {
+    async fn create(&self, request: &AgentRequest) -> Result<Option<Command>, StoreError> {
+        let draft = request.draft();
+        let mut state = self.state();
+        if let Some(entry) = state.commands.get(&draft.command_id) {
+            return Ok(Some(entry.command.clone()));
+        }
+        if !state.projects.contains_key(&draft.project) {
+            return Ok(None);
+        }
+        let session = match &draft.session {
+            Session::Resume(session) => Some(session.clone()),
+            Session::New | Session::Fork(_) => None,
+        };
+        let command = Command {
+            id: draft.command_id,
+            project: draft.project.clone(),
+            provider: draft.provider.clone(),
+            state: CommandState::Queued,
+            session,
+            result: None,
+            created_at: self.now(),
+            last_seq: 0,
+        };
+        let entry = Entry {
+            request: request.clone(),
+            command: command.clone(),
+            log: EventLog::default(),
+            events: Vec::new(),
+            host: None,
+            token: None,
+            lease_expires_at: Timestamp::EPOCH,
+            checkpoint: None,
+        };
+        state.commands.insert(draft.command_id, entry);
+        Ok(Some(command))
+    }
+
+    async fn get(&self, access: &Access, id: CommandId) -> Result<Option<Command>, StoreError> {
+        Ok(self.state().visible(access, id).map(|entry| entry.command.clone()))
+    }
+
+    async fn request(&self, access: &Access, id: CommandId) -> Result<Option<AgentRequest>, StoreError> {
+        Ok(self.state().visible(access, id).map(|entry| entry.request.clone()))
+    }
+
+    async fn list(
+        &self,
+        access: &Access,
+        filter: &CommandFilter,
+        page: PageRequest<CommandId>,
+    ) -> Result<Page<Command>, StoreError> {
+        let state = self.state();
+        let fits = |command: &&Command| {
+            access.sees_project(Some(&command.project))
+                && page.before.is_none_or(|before| command.id < before)
+                && filter.project.as_ref().is_none_or(|project| *project == command.project)
+                && filter.provider.as_ref().is_none_or(|provider| *provider == command.provider)
+                && filter.status.is_none_or(|status| status == command.state.status())
+        };
+        let found = state.commands.values().rev().map(|entry| &entry.command).filter(fits);
+        Ok(Page::of(found.take(page.limit as usize + 1).cloned().collect(), page.limit))
+    }
+
+    async fn cancel(&self, access: &Access, id: CommandId) -> Result<Option<Cancellation>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(entry) = state.visible(access, id) else { return Ok(None) };
+        let Ok(change) = entry.command.state.cancel(now) else { return Ok(Some(Cancellation::Ended)) };
+        let published = entry.apply(&change, None)?;
+        let command = entry.command.clone();
+        state.published.extend(published);
+        Ok(Some(Cancellation::Accepted(Box::new(command))))
+    }
+
+    async fn delete(&self, access: &Access, id: CommandId) -> Result<Option<Deletion>, StoreError> {
+        let mut state = self.state();
+        let Some(entry) = state.visible(access, id) else { return Ok(None) };
+        if !entry.has_ended() {
+            return Ok(Some(Deletion::NotEnded));
+        }
+        state.commands.remove(&id);
+        Ok(Some(Deletion::Deleted))
+    }
+
+    async fn events(
+        &self,
+        access: &Access,
+        id: CommandId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<EventPage>, StoreError> {
+        let mut state = self.state();
+        let Some(entry) = state.visible(access, id) else { return Ok(None) };
+        let mut events: Vec<_> = entry.events.iter().filter(|event| event.seq > after).cloned().collect();
+        let has_more = events.len() > limit as usize;
+        events.truncate(limit as usize);
+        Ok(Some(EventPage { events, has_more, has_ended: entry.has_ended() }))
+    }
+
+    async fn prune(&self, age: Duration, limit: u32) -> Result<u64, StoreError> {
+        let before = self.now() - age;
+        let mut state = self.state();
+        let is_old = |entry: &&Entry| entry.command.state.times().1.is_some_and(|ended_at| ended_at < before);
+        let old: Vec<_> = state.commands.values().filter(is_old).map(|entry| entry.command.id).collect();
+        let mut pruned = 0;
+        for id in old.into_iter().take(limit as usize) {
+            state.commands.remove(&id);
+            pruned += 1;
+        }
+        Ok(pruned)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

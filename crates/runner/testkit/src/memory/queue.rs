@@ -1,0 +1,186 @@
+//! The queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CommandQueue, StoreError};
+use rdev_runner_domain::{
+    AgentEventKind, ClaimRequest, CommandId, CommandStatus, Host, LeaseRef, LeaseState, LeaseToken,
+    LeasedCommand, Progress, QueueLimits, RunReport, WaitReason, Waiting,
+};
+
+use super::{Entry, MemoryStore, State, internal};
+
+impl State {
+    /// Returns why a queued command may not run.
+    fn blocked(&self, entry: &Entry, limits: &QueueLimits) -> Option<WaitReason> {
+        let command = &entry.command;
+        let active = |fits: &dyn Fn(&Entry) -> bool| {
+            self.commands.values().filter(|other| other.is_active() && fits(other)).count()
+        };
+        let provider = limits.providers.get(&command.provider).copied();
+        let project = self.projects.get(&command.project).map_or(0, |project| project.settings().max_running);
+        let same_provider = |other: &Entry| other.command.provider == command.provider;
+        let same_project = |other: &Entry| other.command.project == command.project;
+        let same_session = |other: &Entry| {
+            let session = entry.resumes();
+            same_provider(other)
+                && same_project(other)
+                && session.is_some()
+                && (other.resumes() == session || other.command.session.as_ref() == session)
+        };
+        if active(&|_| true) >= limits.max_running as usize {
+            Some(WaitReason::MaxRunning)
+        } else if provider.is_some_and(|most| active(&same_provider) >= most as usize) {
+            Some(WaitReason::Provider)
+        } else if active(&same_project) >= project as usize {
+            Some(WaitReason::Project)
+        } else if active(&same_session) > 0 {
+            Some(WaitReason::Session)
+        } else {
+            provider.is_none().then_some(WaitReason::Runner)
+        }
+    }
+
+    /// Returns the command of a valid lease.
+    fn leased(&mut self, lease: &LeaseRef) -> Option<&mut Entry> {
+        self.commands.get_mut(&lease.command).filter(|entry| entry.token == Some(lease.token))
+    }
+}
+
+impl Entry {
+    fn is_queued(&self) -> bool {
+        self.command.state.status() == CommandStatus::Queued
+    }
+
+    fn leased_command(&self, token: LeaseToken) -> LeasedCommand {
+        LeasedCommand {
+            lease: LeaseRef { command: self.command.id, token },
+            request: self.request.clone(),
+            state: self.command.state,
+            last_seq: self.log.last_seq,
+            checkpoint: self.checkpoint.clone(),
+        }
+    }
+
+    fn held(&self) -> LeaseState {
+        let is_cancelled = self.command.state.status() == CommandStatus::Cancelling;
+        LeaseState::Held { last_seq: self.log.last_seq, is_cancelled }
+    }
+}
+
+#[async_trait]
+impl CommandQueue for MemoryStore {
+    async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let next = state
+            .commands
+            .values()
+            .find(|entry| entry.is_queued() && state.blocked(entry, &claim.limits).is_none())
+            .map(|entry| entry.command.id);
+        let Some(entry) = next.and_then(|id| state.commands.get_mut(&id)) else { return Ok(None) };
+        let change = entry.command.state.start(now).map_err(internal)?;
+        let published = entry.apply(&change, None)?;
+        entry.host = Some(claim.host.clone());
+        entry.token = Some(claim.token);
+        entry.lease_expires_at = now + claim.lease_for;
+        let leased = entry.leased_command(claim.token);
+        state.published.extend(published);
+        Ok(Some(leased))
+    }
+
+    async fn attach(
+        &self,
+        host: &Host,
+        token: LeaseToken,
+        lease_for: Duration,
+    ) -> Result<Option<LeasedCommand>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let expired = state.commands.values_mut().find(|entry| {
+            entry.is_active() && entry.host.as_ref() == Some(host) && entry.lease_expires_at <= now
+        });
+        Ok(expired.map(|entry| {
+            entry.token = Some(token);
+            entry.lease_expires_at = now + lease_for;
+            entry.leased_command(token)
+        }))
+    }
+
+    async fn heartbeat(&self, lease: &LeaseRef, lease_for: Duration) -> Result<LeaseState, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let entry = state.leased(lease).filter(|entry| entry.is_active());
+        Ok(entry.map_or(LeaseState::Lost, |entry| {
+            entry.lease_expires_at = now + lease_for;
+            entry.held()
+        }))
+    }
+
+    async fn record(&self, lease: &LeaseRef, report: &RunReport) -> Result<LeaseState, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(entry) = state.leased(lease) else { return Ok(LeaseState::Lost) };
+        if entry.has_ended() || report.after_seq != entry.log.last_seq {
+            return Ok(entry.held());
+        }
+        let (change, result) = match &report.progress {
+            Progress::Unchanged => (None, None),
+            Progress::Running => (Some(entry.command.state.run()), None),
+            Progress::Ended(result) => {
+                (Some(entry.command.state.finish(result, now)), Some((**result).clone()))
+            }
+        };
+        let change = change.transpose().map_err(internal)?;
+        let stored = entry.log.append(&report.events);
+        for event in &stored {
+            if let AgentEventKind::SessionStarted { session, .. } = &event.kind {
+                entry.command.session = Some(session.clone());
+            }
+        }
+        if let Some(session) = result.as_ref().and_then(|result| result.session.clone()) {
+            entry.command.session = Some(session);
+        }
+        entry.events.extend(stored);
+        entry.command.last_seq = entry.log.last_seq;
+        if report.checkpoint.is_some() {
+            entry.checkpoint.clone_from(&report.checkpoint);
+        }
+        let published = change.map(|change| entry.apply(&change, result)).transpose()?.flatten();
+        let held = entry.held();
+        state.published.extend(published);
+        Ok(held)
+    }
+
+    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let (mut lost, mut published) = (Vec::new(), Vec::new());
+        let abandoned = |entry: &&mut Entry| entry.is_active() && entry.lease_expires_at + after <= now;
+        for entry in state.commands.values_mut().filter(abandoned).take(limit as usize) {
+            let change = entry.command.state.lose(now).map_err(internal)?;
+            published.extend(entry.apply(&change, None)?);
+            entry.token = None;
+            lost.push(entry.command.id);
+        }
+        state.published.extend(published);
+        Ok(lost)
+    }
+
+    async fn waiting(
+        &self,
+        limits: &QueueLimits,
+        commands: &[CommandId],
+    ) -> Result<Vec<Option<Waiting>>, StoreError> {
+        let state = self.state();
+        let waiting = |id: &CommandId| {
+            let entry = state.commands.get(id).filter(|entry| entry.is_queued())?;
+            let queued = state.commands.values().filter(|other| other.is_queued());
+            let position = queued.filter(|other| other.command.id <= *id).count() as u64;
+            let reason = state.blocked(entry, limits).unwrap_or(WaitReason::Runner);
+            Some(Waiting { position, reason })
+        };
+        Ok(commands.iter().map(waiting).collect())
+    }
+}

@@ -1,0 +1,121 @@
+//! The contract of the stores: one test for each MUST of the ports that a store implements.
+//!
+//! A store's integration test implements [`StoreHarness`] and passes an expression that creates one to
+//! [`store_contract_tests!`](crate::store_contract_tests). Each test gets an empty store. The store may use the
+//! clock of a database, so no test assumes that the clock stands still.
+
+mod claiming;
+mod commands;
+mod events;
+mod leases;
+mod projects;
+mod scene;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+
+pub use claiming::*;
+pub use commands::*;
+pub use events::*;
+pub use leases::*;
+pub use projects::*;
+
+/// The deadline of one test.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// An empty store under test, and its time.
+#[async_trait]
+pub trait StoreHarness: Send + Sync {
+    /// Returns the store's projects.
+    fn projects(&self) -> Arc<dyn ProjectRepository>;
+
+    /// Returns the store's commands.
+    fn commands(&self) -> Arc<dyn CommandRepository>;
+
+    /// Returns the store's queue. The tests of concurrency use several handles at once.
+    fn queue(&self) -> Arc<dyn CommandQueue>;
+
+    /// Lets the store's time pass: afterwards every stored end of a lease or a command is earlier by `by`,
+    /// relative to the store's clock.
+    async fn advance(&self, by: Duration);
+
+    /// Returns the type, the key and the data of each published webhook event, in any order.
+    async fn published(&self) -> Vec<(String, String, String)>;
+}
+
+/// Runs one test of the suite within its deadline.
+///
+/// # Panics
+///
+/// Panics if the test takes longer.
+pub async fn run(test: impl Future<Output = ()>) {
+    tokio::time::timeout(DEADLINE, test).await.expect("the test ends within its deadline");
+}
+
+/// Defines [`NAMES`] and the macro that runs the suite.
+macro_rules! suite {
+    ($dollar:tt $($name:ident)+) => {
+        /// The names of all tests of the suite.
+        pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+        /// Defines a test for each function of [`stores`](crate::stores). The expression creates a
+        /// [`StoreHarness`](crate::stores::StoreHarness).
+        #[macro_export]
+        macro_rules! store_contract_tests {
+            ($dollar harness:expr) => {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $name() {
+                        let harness = $dollar harness;
+                        $crate::stores::run($crate::stores::$name(&harness)).await;
+                    }
+                )+
+            };
+        }
+    };
+}
+
+suite! {$
+    a_project_is_kept_exactly
+    a_project_is_created_once
+    projects_are_shown_to_their_callers_alone
+    projects_are_paged_by_name
+    an_update_of_an_old_version_is_refused
+    concurrent_updates_of_a_version_apply_once
+    a_changed_limit_applies_to_later_claims
+    a_deletion_of_another_version_is_refused
+    a_project_with_unfinished_commands_stays
+    a_deletion_and_a_command_exclude_each_other
+    a_request_is_kept_exactly
+    a_command_is_created_once
+    a_command_needs_its_project
+    commands_are_shown_to_their_projects_alone
+    a_result_is_kept_exactly
+    commands_are_paged_newest_first
+    commands_are_filtered
+    a_queued_command_is_cancelled_at_once
+    a_started_command_is_cancelled_by_its_runner
+    a_cancellation_can_be_repeated
+    only_an_ended_command_is_deleted
+    events_are_kept_exactly
+    events_are_paged_oldest_first
+    events_beyond_the_bound_are_a_warning
+    a_report_is_stored_once
+    old_commands_are_pruned
+    each_state_is_published_once
+    concurrent_claims_share_nothing
+    a_started_command_is_never_claimed_again
+    the_oldest_command_starts_first
+    limits_hold_for_all_claimants_together
+    each_limit_holds_commands_back
+    a_runner_gets_commands_of_its_providers_alone
+    one_command_at_a_time_runs_on_a_session
+    an_expired_lease_is_taken_over_on_its_host_alone
+    an_expired_lease_is_taken_over_once
+    a_heartbeat_keeps_the_lease
+    a_stale_lease_writes_nothing
+    a_command_without_a_runner_is_lost
+}

@@ -1,0 +1,129 @@
+//! Leases.
+
+use std::time::Duration;
+
+use rdev_runner_domain::{
+    Access, CommandStatus, LeaseRef, LeaseState, LeasedCommand, Outcome, Progress, RunReport,
+};
+
+use super::StoreHarness;
+use super::scene::{
+    LEASE, add, add_project, at, claim, complete, get, host, message, pairs, published, record, report,
+    result, status, token,
+};
+
+async fn attach(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
+    harness.queue().attach(&host(name), token(), LEASE).await.expect("answered")
+}
+
+/// Another host has not the processes of the run.
+pub async fn an_expired_lease_is_taken_over_on_its_host_alone(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    let id = add(harness, 1).await;
+    let leased = claim(harness).await;
+    assert_eq!(attach(harness, "host-1").await, None, "under a valid lease");
+    harness.advance(LEASE * 2).await;
+    assert_eq!(attach(harness, "host-2").await, None);
+    let again = attach(harness, "host-1").await.expect("taken over");
+    assert_eq!((again.lease.command, again.request), (id, leased.request));
+    complete(harness, &LeasedCommand { request: get_request(harness, id).await, ..again }).await;
+    harness.advance(LEASE * 2).await;
+    assert_eq!(attach(harness, "host-1").await, None, "after its end");
+}
+
+async fn get_request(
+    harness: &dyn StoreHarness,
+    id: rdev_runner_domain::CommandId,
+) -> rdev_runner_domain::AgentRequest {
+    harness.commands().request(Access::everything(), id).await.expect("read").expect("exists")
+}
+
+/// Of many runners one goes on, where the last report ended.
+pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    add(harness, 1).await;
+    let leased = claim(harness).await;
+    let events = vec![(at(), message("One."))];
+    let checkpoint = Some("{\"offset\":17}".to_owned());
+    let reported =
+        RunReport { after_seq: 0, events, checkpoint: checkpoint.clone(), progress: Progress::Running };
+    record(harness, leased.lease, reported).await;
+    record(harness, leased.lease, report(1, &["Two."], Progress::Unchanged)).await;
+    harness.advance(LEASE * 2).await;
+    let runners: Vec<_> = (0..8)
+        .map(|_| {
+            let queue = harness.queue();
+            tokio::spawn(
+                async move { queue.attach(&host("host-1"), token(), LEASE).await.expect("answered") },
+            )
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for runner in runners {
+        taken.extend(runner.await.expect("no panic"));
+    }
+    assert_eq!(taken.len(), 1);
+    assert_eq!((taken[0].last_seq, &taken[0].checkpoint), (2, &checkpoint));
+    assert_eq!(taken[0].state.status(), CommandStatus::Running);
+}
+
+/// A runner that reports in time keeps its command.
+pub async fn a_heartbeat_keeps_the_lease(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    add(harness, 1).await;
+    let leased = claim(harness).await;
+    let beat = async || harness.queue().heartbeat(&leased.lease, LEASE).await.expect("answered");
+    let held = LeaseState::Held { last_seq: 0, is_cancelled: false };
+    for _ in 0..3 {
+        harness.advance(LEASE * 2 / 3).await;
+        assert_eq!(beat().await, held);
+    }
+    assert_eq!(attach(harness, "host-1").await, None);
+    harness.advance(LEASE * 2).await;
+    assert_eq!(beat().await, held, "nobody has taken it over");
+    assert_eq!(attach(harness, "host-1").await, None);
+}
+
+/// What the old runner says after a takeover, or under an invented token, changes nothing.
+pub async fn a_stale_lease_writes_nothing(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    let id = add(harness, 1).await;
+    let old = claim(harness).await;
+    harness.advance(LEASE * 2).await;
+    let new = attach(harness, "host-1").await.expect("taken over");
+    let before = get(harness, id).await;
+    let invented = LeaseRef { command: id, token: token() };
+    for lease in [old.lease, invented] {
+        assert_eq!(harness.queue().heartbeat(&lease, LEASE).await.expect("answered"), LeaseState::Lost);
+        let ended = Progress::Ended(Box::new(result(Outcome::Completed)));
+        for progress in [Progress::Running, ended] {
+            let stale = record(harness, lease, report(0, &["stale"], progress)).await;
+            assert_eq!(stale, LeaseState::Lost);
+        }
+    }
+    assert_eq!(get(harness, id).await, before);
+    let page = harness.commands().events(Access::everything(), id, 0, 10).await.expect("read");
+    assert_eq!(page.expect("exists").events, []);
+    assert_eq!(published(harness, id).await, pairs(&[("command.started", "starting")]));
+    complete(harness, &new).await;
+    let beat = harness.queue().heartbeat(&new.lease, LEASE).await.expect("answered");
+    assert_eq!(beat, LeaseState::Lost, "after the end");
+}
+
+/// A command that no runner takes over is lost, and late reports are refused.
+pub async fn a_command_without_a_runner_is_lost(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    let (id, other) = (add(harness, 1).await, add(harness, 2).await);
+    let leased = claim(harness).await;
+    let lose = async || harness.queue().lose(Duration::from_secs(600), 10).await.expect("answered");
+    harness.advance(Duration::from_secs(300)).await;
+    assert_eq!(lose().await, []);
+    harness.advance(Duration::from_secs(600)).await;
+    assert_eq!(lose().await, [id]);
+    assert_eq!(lose().await, []);
+    assert_eq!(status(harness, id).await, CommandStatus::Lost);
+    assert_eq!(status(harness, other).await, CommandStatus::Queued);
+    let ended = Progress::Ended(Box::new(result(Outcome::Completed)));
+    assert_eq!(record(harness, leased.lease, report(0, &["late"], ended)).await, LeaseState::Lost);
+    assert_eq!(get(harness, id).await.result, None);
+}

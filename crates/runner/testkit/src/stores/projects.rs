@@ -1,0 +1,189 @@
+//! Projects.
+
+use std::time::Duration;
+
+use rdev_runner_domain::ports::ProjectChange;
+use rdev_runner_domain::{
+    Access, LimitSettings, PermissionProfile, Project, ProjectName, ProjectSettings, Workspace,
+};
+
+use super::StoreHarness;
+use super::scene::{add, add_project, claim, claim_with, complete, limits};
+use crate::{draft, project, request};
+
+fn name(text: &str) -> ProjectName {
+    text.parse().expect("a name")
+}
+
+fn full() -> Project {
+    let settings = ProjectSettings {
+        provider: Some("demo".parse().expect("a provider")),
+        limits: LimitSettings {
+            wall: Some(Duration::from_millis(3_600_001)),
+            max_turns: Some(7),
+            max_budget_usd: Some(0.1 + 0.2),
+            ..LimitSettings::NONE
+        },
+        permissions: PermissionProfile::ReadOnly,
+        allowed_tools: vec!["Bash(cargo *)".parse().expect("a rule"), "Edit".parse().expect("a rule")],
+        denied_tools: vec!["WebFetch".parse().expect("a rule")],
+        secrets: ["ANTHROPIC_API_KEY".parse().expect("a name")].into(),
+        max_running: 3,
+        ..ProjectSettings::new(Workspace::Local { path: "/srv/é \"q\"".parse().expect("a path") })
+    };
+    let plain = project("mein Projekt é");
+    Project::new(plain.name, settings, plain.created_at).expect("no faults")
+}
+
+/// Every field of a project survives.
+pub async fn a_project_is_kept_exactly(harness: &dyn StoreHarness) {
+    let project = full();
+    assert!(harness.projects().create(&project).await.expect("created"));
+    let stored = harness.projects().get(Access::everything(), &project.name).await.expect("read");
+    assert_eq!(stored, Some(project.clone()));
+    let later = project.created_at + Duration::from_secs(5);
+    let plain = crate::project("p").settings().clone();
+    let changed = project.changed(plain, later).expect("no faults");
+    assert_eq!(harness.projects().update(&changed).await.expect("updated"), ProjectChange::Applied);
+    let stored = harness.projects().get(Access::everything(), &project.name).await.expect("read");
+    assert_eq!(stored, Some(changed));
+}
+
+/// A name is given once.
+pub async fn a_project_is_created_once(harness: &dyn StoreHarness) {
+    let first = full();
+    assert!(harness.projects().create(&first).await.expect("created"));
+    let other = project("mein Projekt é");
+    assert!(!harness.projects().create(&other).await.expect("refused"));
+    let stored = harness.projects().get(Access::everything(), &first.name).await.expect("read");
+    assert_eq!(stored, Some(first));
+}
+
+/// A project-scoped caller sees its projects only, and deletes no others.
+pub async fn projects_are_shown_to_their_callers_alone(harness: &dyn StoreHarness) {
+    for project in ["a", "b", "c"] {
+        add_project(harness, project, 1).await;
+    }
+    let access = Access::new([]).with_projects([name("b"), name("nowhere")]);
+    let projects = harness.projects();
+    let listed = projects.list(&access, None, 10).await.expect("listed");
+    assert_eq!(listed.items.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(projects.get(&access, &name("b")).await.expect("read").is_some());
+    assert_eq!(projects.get(&access, &name("a")).await.expect("read"), None);
+    let deleted = projects.delete(&access, &name("a"), None).await.expect("refused");
+    assert_eq!(deleted, ProjectChange::NotFound);
+    assert!(projects.get(Access::everything(), &name("a")).await.expect("read").is_some());
+    let nothing = Access::new([]).with_projects([]);
+    assert_eq!(projects.list(&nothing, None, 10).await.expect("listed").items, []);
+}
+
+/// Pages follow each other by name.
+pub async fn projects_are_paged_by_name(harness: &dyn StoreHarness) {
+    for project in ["b", "a", "B", "é", "c"] {
+        add_project(harness, project, 1).await;
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = harness.projects().list(Access::everything(), after.as_ref(), 2).await.expect("listed");
+        seen.extend(page.items.iter().map(|project| project.name.to_string()));
+        after = page.items.last().map(|project| project.name.clone());
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(seen, ["B", "a", "b", "c", "é"]);
+}
+
+/// An update must know the version that it replaces.
+pub async fn an_update_of_an_old_version_is_refused(harness: &dyn StoreHarness) {
+    let first = project("p");
+    harness.projects().create(&first).await.expect("created");
+    let second = first.changed(first.settings().clone(), first.created_at).expect("no faults");
+    let third = second.changed(first.settings().clone(), first.created_at).expect("no faults");
+    let projects = harness.projects();
+    assert_eq!(projects.update(&third).await.expect("refused"), ProjectChange::VersionMismatch);
+    assert_eq!(projects.update(&second).await.expect("updated"), ProjectChange::Applied);
+    assert_eq!(projects.update(&second).await.expect("refused"), ProjectChange::VersionMismatch);
+    let unknown = project("q").changed(first.settings().clone(), first.created_at).expect("no faults");
+    assert_eq!(projects.update(&unknown).await.expect("refused"), ProjectChange::NotFound);
+}
+
+/// Of several updates of a version one applies.
+pub async fn concurrent_updates_of_a_version_apply_once(harness: &dyn StoreHarness) {
+    let first = project("p");
+    harness.projects().create(&first).await.expect("created");
+    let updates: Vec<_> = (1..=8)
+        .map(|max_running| {
+            let settings = ProjectSettings { max_running, ..first.settings().clone() };
+            let changed = first.changed(settings, first.created_at).expect("no faults");
+            let projects = harness.projects();
+            tokio::spawn(async move { projects.update(&changed).await.expect("answered") })
+        })
+        .collect();
+    let mut applied = 0;
+    for update in updates {
+        applied += u32::from(update.await.expect("no panic") == ProjectChange::Applied);
+    }
+    assert_eq!(applied, 1);
+}
+
+/// A raised limit lets the next command run.
+pub async fn a_changed_limit_applies_to_later_claims(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    add(harness, 1).await;
+    add(harness, 2).await;
+    claim(harness).await;
+    assert_eq!(claim_with(harness, limits()).await, None);
+    let projects = harness.projects();
+    let stored = projects.get(Access::everything(), &name("my-project")).await.expect("read");
+    let stored = stored.expect("the project exists");
+    let settings = ProjectSettings { max_running: 2, ..stored.settings().clone() };
+    let changed = stored.changed(settings, stored.created_at).expect("no faults");
+    assert_eq!(projects.update(&changed).await.expect("updated"), ProjectChange::Applied);
+    claim(harness).await;
+}
+
+/// A deletion may name the versions that it means.
+pub async fn a_deletion_of_another_version_is_refused(harness: &dyn StoreHarness) {
+    add_project(harness, "p", 1).await;
+    let projects = harness.projects();
+    let delete = async |versions: Option<&[u64]>| {
+        projects.delete(Access::everything(), &name("p"), versions).await.expect("answered")
+    };
+    assert_eq!(delete(Some(&[2, 3])).await, ProjectChange::VersionMismatch);
+    assert_eq!(delete(Some(&[])).await, ProjectChange::VersionMismatch);
+    assert_eq!(delete(Some(&[2, 1])).await, ProjectChange::Applied);
+    assert_eq!(delete(None).await, ProjectChange::NotFound);
+}
+
+/// A project is deleted once all its commands have ended, and they stay.
+pub async fn a_project_with_unfinished_commands_stays(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 1).await;
+    let id = add(harness, 1).await;
+    let projects = harness.projects();
+    let delete =
+        async || projects.delete(Access::everything(), &name("my-project"), None).await.expect("answered");
+    assert_eq!(delete().await, ProjectChange::InUse);
+    let leased = claim(harness).await;
+    assert_eq!(delete().await, ProjectChange::InUse);
+    complete(harness, &leased).await;
+    assert_eq!(delete().await, ProjectChange::Applied);
+    assert!(harness.commands().get(Access::everything(), id).await.expect("read").is_some());
+}
+
+/// No command is left without its project.
+pub async fn a_deletion_and_a_command_exclude_each_other(harness: &dyn StoreHarness) {
+    for n in 0..20 {
+        let project = format!("p{n}");
+        add_project(harness, &project, 1).await;
+        let mut draft = draft(n, "x");
+        draft.project = name(&project);
+        let (projects, commands) = (harness.projects(), harness.commands());
+        let deletion = tokio::spawn(async move {
+            projects.delete(Access::everything(), &name(&project), None).await.expect("answered")
+        });
+        let created = commands.create(&request(draft)).await.expect("answered").is_some();
+        let deleted = deletion.await.expect("no panic") == ProjectChange::Applied;
+        assert!(created != deleted, "created: {created}, deleted: {deleted}");
+    }
+}

@@ -1,0 +1,47 @@
+//! The in-memory store against the contract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_testkit::stores::StoreHarness;
+use rdev_runner_testkit::{ManualClock, MemoryStore};
+
+struct MemoryHarness {
+    clock: Arc<ManualClock>,
+    store: Arc<MemoryStore>,
+}
+
+impl MemoryHarness {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::default());
+        Self { store: Arc::new(MemoryStore::new(Arc::clone(&clock))), clock }
+    }
+}
+
+#[async_trait]
+impl StoreHarness for MemoryHarness {
+    fn projects(&self) -> Arc<dyn ProjectRepository> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn commands(&self) -> Arc<dyn CommandRepository> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn queue(&self) -> Arc<dyn CommandQueue> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn published(&self) -> Vec<(String, String, String)> {
+        let all = self.store.published().into_iter();
+        all.map(|event| (event.event_type.to_owned(), event.key, event.data)).collect()
+    }
+}
+
+rdev_runner_testkit::store_contract_tests!(MemoryHarness::new());
