@@ -2,7 +2,7 @@
 
 mod form;
 
-use form::{Form, Found};
+use form::{Form, Found, Scratch};
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -18,6 +18,8 @@ pub const MIN_SECRET_CHARS: usize = 4;
 #[derive(Clone, Default)]
 pub struct Redactor {
     forms: Vec<Form>,
+    /// The forms that a text with this first byte may begin with, by their numbers.
+    beginnings: Vec<Vec<usize>>,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -31,7 +33,13 @@ impl Redactor {
     #[must_use]
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let long = secrets.into_iter().filter(|secret| secret.trim().chars().count() >= MIN_SECRET_CHARS);
-        Self { forms: long.flat_map(|secret| Form::all(secret.trim())).collect() }
+        let forms: Vec<_> = long.flat_map(|secret| Form::all(secret.trim())).collect();
+        let begin_with = |byte: u8| {
+            let numbered = forms.iter().enumerate();
+            numbered.filter(|(_, form)| form.may_begin_with(byte)).map(|(number, _)| number).collect()
+        };
+        let beginnings = (0..=u8::MAX).map(begin_with).collect();
+        Self { forms, beginnings }
     }
 
     /// Returns the text without the secrets.
@@ -49,37 +57,45 @@ impl Redactor {
     /// Returns the clean text, and the position from which on the text may be the beginning of a secret. At
     /// the end of a text, no beginning is left open.
     fn scan(&self, text: &str, is_end: bool) -> (String, usize) {
-        let (mut clean, mut at) = (String::with_capacity(text.len()), 0);
-        while let Some(character) = text[at..].chars().next() {
+        let (bytes, mut scratch) = (text.as_bytes(), Scratch::default());
+        let mut clean = String::with_capacity(text.len());
+        // What lies before `at` is clean, and written up to `written`.
+        let (mut at, mut written) = (0, 0);
+        while let Some(byte) = bytes.get(at) {
             let mut end = None;
-            for form in self.forms.iter().filter(|form| form.may_begin_with(character)) {
-                match form.find(&text[at..]) {
-                    Found::Whole(length) => end = end.max(Some(at + length)),
-                    Found::Beginning if !is_end => return (clean, at),
+            for form in self.beginnings.get(usize::from(*byte)).into_iter().flatten() {
+                match self.forms[*form].find(bytes, at, &mut scratch) {
+                    Found::Whole(found) => end = end.max(Some(found)),
+                    Found::Beginning if !is_end => {
+                        clean.push_str(&text[written..at]);
+                        return (clean, at);
+                    }
                     Found::Beginning | Found::Nothing => {}
                 }
             }
-            match end {
-                Some(end) => {
-                    clean.push_str(REDACTED);
-                    at = end;
-                }
-                None => {
-                    clean.push(character);
-                    at += character.len_utf8();
-                }
+            at += 1;
+            if let Some(end) = end {
+                clean.push_str(&text[written..at - 1]);
+                clean.push_str(REDACTED);
+                (at, written) = (end, end);
             }
         }
+        clean.push_str(&text[written..]);
         (clean, at)
     }
 }
 
 /// A text that comes in pieces, without secrets. What may be the beginning of a secret is held back until it
 /// is known.
-#[derive(Debug)]
 pub struct RedactedStream<'a> {
     redactor: &'a Redactor,
     held: String,
+}
+
+impl std::fmt::Debug for RedactedStream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedactedStream").finish_non_exhaustive()
+    }
 }
 
 impl RedactedStream<'_> {

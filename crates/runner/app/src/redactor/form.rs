@@ -1,15 +1,13 @@
 //! The forms in which a secret can appear.
 
-use std::collections::BTreeSet;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// The longest line break with indentation within a secret, in bytes. It bounds what a stream holds back.
 const MAX_BREAK: usize = 128;
 
-/// The most backslashes before an escaped character: JSON within JSON, five times.
-const MAX_BACKSLASHES: usize = 32;
+/// The most backslashes before an escaped character: JSON within JSON, six times.
+const MAX_BACKSLASHES: usize = 64;
 
 /// The shortest form, in characters: others are found in ordinary text.
 const MIN_CHARS: usize = 4;
@@ -23,16 +21,16 @@ pub(super) struct Form {
 #[derive(Clone)]
 struct Character {
     /// The ways to write it: itself, percent-encoded, in base64 of either alphabet.
-    literals: Vec<String>,
+    literals: Vec<Vec<u8>>,
     /// What may follow a run of backslashes: itself, `n`, `u00e9`.
-    escaped: Vec<String>,
+    escaped: Vec<Vec<u8>>,
     ignores_case: bool,
 }
 
 /// What begins at a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The form, with this length in bytes.
+    /// The form, up to this position.
     Whole(usize),
     /// A text that ends within the form.
     Beginning,
@@ -64,33 +62,47 @@ impl Form {
         forms
     }
 
-    pub(super) fn may_begin_with(&self, character: char) -> bool {
+    /// Returns whether a text that begins with this byte may begin with the form.
+    pub(super) fn may_begin_with(&self, byte: u8) -> bool {
         let first = &self.characters[0];
-        let begins = |way: &String| way.chars().next().is_some_and(|way| first.same(way, character));
-        character == '\\' || first.literals.iter().any(begins)
+        let begins = |way: &Vec<u8>| first.same(&way[..1], &[byte]);
+        first.literals.iter().any(begins) || (byte == b'\\' && !first.escaped.is_empty())
     }
 
-    /// Looks for the form at the beginning of a text.
-    pub(super) fn find(&self, text: &str) -> Found {
-        let mut positions = BTreeSet::from([0]);
+    /// Looks for the form at this position.
+    pub(super) fn find(&self, text: &[u8], position: usize, scratch: &mut Scratch) -> Found {
+        let Scratch { positions, next } = scratch;
         let mut is_open = false;
+        positions.clear();
+        positions.push(position);
         for (number, character) in self.characters.iter().enumerate() {
-            let mut next = BTreeSet::new();
-            for position in &positions {
-                let start = if number == 0 { *position } else { after_break(text, *position) };
-                is_open |= character.read(&text[*position..], *position, &mut next);
-                is_open |= number > 0 && is_unfinished_break(&text[start..]);
-                if start != *position {
-                    is_open |= character.read(&text[start..], start, &mut next);
+            next.clear();
+            for position in positions.iter().copied() {
+                is_open |= character.read(text, position, number == 0, next);
+                if number > 0 {
+                    let start = after_break(text, position);
+                    is_open |= is_unfinished_break(&text[start..]);
+                    if start != position {
+                        is_open |= character.read(text, start, false, next);
+                    }
                 }
             }
             if next.is_empty() {
                 return if is_open { Found::Beginning } else { Found::Nothing };
             }
-            positions = next;
+            next.sort_unstable();
+            next.dedup();
+            std::mem::swap(positions, next);
         }
         positions.last().map_or(Found::Nothing, |end| Found::Whole(*end))
     }
+}
+
+/// Memory that every search uses again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    positions: Vec<usize>,
+    next: Vec<usize>,
 }
 
 impl Character {
@@ -102,102 +114,94 @@ impl Character {
         let units = character.encode_utf16(&mut units);
         // The backslash before the first is that of the run.
         let unicode: Vec<_> = units.iter().map(|unit| format!("u{unit:04x}")).collect();
-        let mut literals = vec![character.to_string(), percent];
+        let mut literals = vec![bytes.to_vec(), percent.into_bytes()];
         if character == ' ' {
-            literals.push("+".to_owned());
+            literals.push(b"+".to_vec());
         }
-        let mut escaped = vec![character.to_string(), unicode.join("\\")];
+        let mut escaped = vec![bytes.to_vec(), unicode.join("\\").into_bytes()];
         if character == '\t' {
-            escaped.push("t".to_owned());
+            escaped.push(b"t".to_vec());
         }
         Self { literals, escaped, ignores_case: false }
     }
 
     fn digit(digit: char) -> Self {
-        Self { literals: vec![digit.to_string()], escaped: Vec::new(), ignores_case: true }
+        Self { literals: vec![digit.to_string().into_bytes()], escaped: Vec::new(), ignores_case: true }
     }
 
     fn base64(character: char) -> Self {
-        let ways: &[&str] = match character {
-            '+' => &["+", "-", "%2b"],
-            '/' => &["/", "_", "%2f"],
-            _ => {
-                return Self {
-                    literals: vec![character.to_string()],
-                    escaped: Vec::new(),
-                    ignores_case: false,
-                };
-            }
+        let ways: &[&[u8]] = match character {
+            '+' => &[b"+", b"-", b"%2b"],
+            '/' => &[b"/", b"_", b"%2f"],
+            _ => &[&[character as u8]],
         };
-        let literals = ways.iter().map(|way| (*way).to_owned()).collect();
-        Self { literals, escaped: vec!["/".to_owned()], ignores_case: false }
+        let escaped = if character == '/' { vec![b"/".to_vec()] } else { Vec::new() };
+        Self { literals: ways.iter().map(|way| way.to_vec()).collect(), escaped, ignores_case: false }
     }
 
-    fn same(&self, way: char, found: char) -> bool {
-        way == found || (self.ignores_case && way.eq_ignore_ascii_case(&found))
+    fn same(&self, way: &[u8], found: &[u8]) -> bool {
+        // The digits of an encoding may be capitals.
+        let is_encoded = way.len() > 1 && way.is_ascii();
+        way == found || ((self.ignores_case || is_encoded) && way.eq_ignore_ascii_case(found))
     }
 
-    /// Adds the positions after each way to write the character that `text`, which begins at `start`, begins
-    /// with. Returns whether the text ends within one of them.
-    fn read(&self, text: &str, start: usize, after: &mut BTreeSet<usize>) -> bool {
+    /// Adds the positions after each way to write the character at `start`. Returns whether the text ends
+    /// within one of them.
+    fn read(&self, text: &[u8], start: usize, is_first: bool, after: &mut Vec<usize>) -> bool {
         let mut is_open = false;
         for way in &self.literals {
             is_open |= self.read_way(text, way, start, after);
         }
-        let backslashes = text.bytes().take(MAX_BACKSLASHES).take_while(|byte| *byte == b'\\').count();
-        if backslashes > 0 {
-            is_open |= backslashes == text.len();
+        // Within a run of backslashes nothing begins that did not begin with the run.
+        let is_within = is_first && start > 0 && text[start - 1] == b'\\';
+        if text.get(start) == Some(&b'\\') && !is_within {
+            let run = text[start..].iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count();
             for way in &self.escaped {
-                is_open |= self.read_way(&text[backslashes..], way, start + backslashes, after);
+                is_open |= self.read_way(text, way, start + run, after);
             }
         }
         is_open
     }
 
-    fn read_way(&self, text: &str, way: &str, start: usize, after: &mut BTreeSet<usize>) -> bool {
-        // The digits of an encoding may be capitals.
-        let is_encoded = way.len() > 1 && way.is_ascii();
-        let mut found = text.chars();
-        for expected in way.chars() {
-            match found.next() {
-                None => return true,
-                Some(found) if self.same(expected, found) => {}
-                Some(found) if is_encoded && expected.eq_ignore_ascii_case(&found) => {}
-                Some(_) => return false,
+    fn read_way(&self, text: &[u8], way: &[u8], start: usize, after: &mut Vec<usize>) -> bool {
+        let end = text.len().min(start + way.len());
+        let found = &text[start..end];
+        if found.len() == way.len() {
+            if self.same(way, found) {
+                after.push(end);
             }
+            return false;
         }
-        after.insert(start + text.len() - found.as_str().len());
-        false
+        found.is_empty()
+            || self.same(&way[..found.len()], found)
+            || way[..found.len()].eq_ignore_ascii_case(found)
     }
 }
 
 /// The ways to write a line break: as such, in JSON, and percent-encoded.
-const BREAKS: [&str; 6] = ["\n", "\r", "\\n", "\\r", "%0A", "%0D"];
+const BREAKS: [&[u8]; 6] = [b"\n", b"\r", b"\\n", b"\\r", b"%0A", b"%0D"];
 
 /// Returns whether a text ends within a line break.
-fn is_unfinished_break(text: &str) -> bool {
-    let is_beginning = |written: &str| written.get(..text.len()).is_some_and(|start| start == text);
-    !text.is_empty() && BREAKS.iter().any(|written| text.len() < written.len() && is_beginning(written))
+fn is_unfinished_break(text: &[u8]) -> bool {
+    matches!(text, b"\\" | b"%" | b"%0")
 }
 
 /// Returns the position after line breaks and indentation.
-fn after_break(text: &str, position: usize) -> usize {
+fn after_break(text: &[u8], position: usize) -> usize {
     let mut at = position;
-    let mut has_break = false;
     while at - position < MAX_BREAK {
         let rest = &text[at..];
-        let found = BREAKS.iter().find(|written| {
-            rest.get(..written.len()).is_some_and(|start| start.eq_ignore_ascii_case(written))
-        });
-        let length = match found {
-            Some(written) => {
-                has_break = true;
-                written.len()
-            }
-            None if has_break && rest.starts_with([' ', '\t']) => 1,
+        let found = match rest.first() {
+            Some(b'\n' | b'\r' | b'\\' | b'%') => BREAKS.iter().find(|written| {
+                rest.get(..written.len()).is_some_and(|start| start.eq_ignore_ascii_case(written))
+            }),
+            _ => None,
+        };
+        at += match found {
+            Some(written) => written.len(),
+            None if at > position && matches!(rest.first(), Some(b' ' | b'\t')) => 1,
             None => break,
         };
-        at += length;
     }
     at
 }
