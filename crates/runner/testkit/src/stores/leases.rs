@@ -80,7 +80,7 @@ pub async fn a_heartbeat_keeps_the_lease(harness: &dyn StoreHarness) {
     }
     assert_eq!(attach(harness, "host-1").await, None);
     harness.advance(LEASE * 2).await;
-    assert_eq!(beat().await, held, "nobody has taken it over");
+    assert_eq!(beat().await, held, "no other runner has taken it over");
     assert_eq!(attach(harness, "host-1").await, None);
 }
 
