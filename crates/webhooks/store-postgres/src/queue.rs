@@ -5,7 +5,7 @@ mod bodies;
 mod cancel;
 mod claim;
 mod discover;
-pub(crate) mod limits;
+mod limits;
 mod redeliver;
 mod release;
 mod settle;

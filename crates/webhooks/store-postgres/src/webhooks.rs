@@ -20,7 +20,6 @@ use uuid::Uuid;
 
 use crate::convert::texts;
 use crate::error::describe;
-use crate::queue::limits;
 use crate::replays;
 use crate::store::PostgresStore;
 use crate::visible;
@@ -37,7 +36,7 @@ impl WebhookRepository for PostgresStore {
                 let mut tx = conn.begin().await?;
                 let is_created = rows::insert(&mut tx, webhook, &columns, &sealed).await?;
                 if is_created {
-                    limits::provide(&mut tx, webhook).await?;
+                    provide_limits(&mut tx, webhook).await?;
                     subscribe(&mut tx, webhook).await?;
                 }
                 tx.commit().await
@@ -128,7 +127,7 @@ impl WebhookRepository for PostgresStore {
                     forget_health(&mut tx, webhook.id.as_uuid()).await?;
                 }
                 rows::update(&mut tx, webhook, &columns).await?;
-                limits::provide(&mut tx, webhook).await?;
+                provide_limits(&mut tx, webhook).await?;
                 let is_enabled = columns.disabled_reason.is_none();
                 let is_found_as_before = stored.events == columns.events
                     && stored.projects == columns.projects
@@ -274,6 +273,19 @@ fn subscriptions(webhook: &Webhook) -> (Vec<String>, Vec<String>) {
         false => texts(&webhook.settings.projects),
     };
     (texts(&webhook.settings.events), projects)
+}
+
+/// Makes sure that a webhook with limits has a row in `shared_limits`, which claims lock.
+async fn provide_limits(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
+    if webhook.settings.rate_limit.is_some() || webhook.settings.max_in_flight.is_some() {
+        sqlx::query!(
+            "INSERT INTO rdev_webhooks.shared_limits (webhook_id) VALUES ($1) ON CONFLICT DO NOTHING",
+            webhook.id.as_uuid()
+        )
+        .execute(conn)
+        .await?;
+    }
+    Ok(())
 }
 
 async fn forget_health(conn: &mut PgConnection, webhook: Uuid) -> Result<(), sqlx::Error> {

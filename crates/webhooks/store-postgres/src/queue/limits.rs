@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use rdev_webhooks_domain::{RateLimit, Timestamp, Webhook};
+use rdev_webhooks_domain::{RateLimit, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -22,19 +22,6 @@ pub(super) struct Locked {
     now: Timestamp,
     /// The number of deliveries that may be claimed.
     pub(super) allowed: u32,
-}
-
-/// Makes sure that a webhook with limits has a row, which claims lock.
-pub(crate) async fn provide(conn: &mut PgConnection, webhook: &Webhook) -> Result<(), sqlx::Error> {
-    if webhook.settings.rate_limit.is_some() || webhook.settings.max_in_flight.is_some() {
-        sqlx::query!(
-            "INSERT INTO rdev_webhooks.shared_limits (webhook_id) VALUES ($1) ON CONFLICT DO NOTHING",
-            webhook.id.as_uuid()
-        )
-        .execute(conn)
-        .await?;
-    }
-    Ok(())
 }
 
 /// Locks webhooks and returns those that were free.
