@@ -5,7 +5,6 @@ use super::{Bad, refused};
 pub(super) fn rows() -> Vec<Bad> {
     let mut table = vec![];
     for path in [
-        "/",
         "//",
         "/nothing",
         "/webhooks/",
@@ -44,6 +43,7 @@ pub(super) fn rows() -> Vec<Bad> {
         ("POST", "/deliveries/whk_01h455vb4pex5vsknk084sn02q/cancel"),
         ("POST", "/deliveries/dlv_01h455vb4pex5vsknk084sn02q/redeliver"),
         ("POST", "/deliveries/whk_01h455vb4pex5vsknk084sn02q/redeliver"),
+        ("POST", "/"),
         ("POST", "/nothing"),
         ("POST", "/webhooks//test"),
     ] {
