@@ -57,4 +57,4 @@ pub use surrogates::mend_surrogates;
 pub use timeout::Timeout;
 pub use usd::{Usd, UsdError};
 
-pub use rdev_core::{Access, LeaseToken, Page, PageRequest, ProjectName, Timestamp};
+pub use rdev_core::{Access, LeaseToken, Page, PageRequest, ProjectName, ProjectNameError, Timestamp};
