@@ -32,10 +32,30 @@ pub mod builtin {
     /// The type of the event that a webhook was disabled without its owner's request.
     pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 
-    /// The operational event types, with descriptions. Any webhook can subscribe to them, by name or by
-    /// `webhook.*`. `*` does not match them, and producers cannot publish them.
-    pub const OPERATIONAL: [(&str, &str); 1] =
-        [(WEBHOOK_DISABLED, "A webhook was disabled because its endpoint is gone or failed for too long.")];
+    /// The type of the event that the circuit of a webhook's endpoint has opened.
+    pub const WEBHOOK_FAILING: &str = "webhook.failing";
+
+    /// The type of the event that a webhook that was reported as failing works again.
+    pub const WEBHOOK_RECOVERED: &str = "webhook.recovered";
+
+    /// The type of the event that a delivery has failed.
+    pub const DELIVERY_FAILED: &str = "delivery.failed";
+
+    /// The type of the event that a replay is completed.
+    pub const REPLAY_COMPLETED: &str = "replay.completed";
+
+    /// The operational event types, with descriptions. Any webhook can subscribe to them, by name or by a
+    /// prefix such as `webhook.*`. `*` does not match them, and producers cannot publish them.
+    pub const OPERATIONAL: [(&str, &str); 5] = [
+        (
+            WEBHOOK_DISABLED,
+            "A webhook was disabled because it expired, or its endpoint is gone or failed for too long.",
+        ),
+        (WEBHOOK_FAILING, "The endpoint of a webhook keeps failing: its circuit has opened."),
+        (WEBHOOK_RECOVERED, "A webhook that was reported as failing works again."),
+        (DELIVERY_FAILED, "A delivery has failed: no further attempt follows."),
+        (REPLAY_COMPLETED, "All deliveries of a replay have ended."),
+    ];
 
     /// The event types that producers publish without registration, with descriptions.
     pub const COMMANDS: [(&str, &str); 3] = [
@@ -76,6 +96,30 @@ impl EventType {
         Self(builtin::WEBHOOK_DISABLED.into())
     }
 
+    /// Returns [`builtin::WEBHOOK_FAILING`].
+    #[must_use]
+    pub fn webhook_failing() -> Self {
+        Self(builtin::WEBHOOK_FAILING.into())
+    }
+
+    /// Returns [`builtin::WEBHOOK_RECOVERED`].
+    #[must_use]
+    pub fn webhook_recovered() -> Self {
+        Self(builtin::WEBHOOK_RECOVERED.into())
+    }
+
+    /// Returns [`builtin::DELIVERY_FAILED`].
+    #[must_use]
+    pub fn delivery_failed() -> Self {
+        Self(builtin::DELIVERY_FAILED.into())
+    }
+
+    /// Returns [`builtin::REPLAY_COMPLETED`].
+    #[must_use]
+    pub fn replay_completed() -> Self {
+        Self(builtin::REPLAY_COMPLETED.into())
+    }
+
     /// Returns whether the type is operational; see [`builtin::OPERATIONAL`].
     #[must_use]
     pub fn is_operational(&self) -> bool {
@@ -88,10 +132,11 @@ impl EventType {
         builtin::COMMANDS.iter().any(|(name, _)| *name == self.as_str())
     }
 
-    /// Returns whether the name is reserved: `webhook`, or one like `webhook.test`. It cannot be registered.
+    /// Returns whether the name is reserved: that of an operational type, `webhook`, or one like `webhook.test`. It
+    /// cannot be registered.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        self.as_str().split('.').next() == Some(builtin::SYSTEM)
+        self.is_operational() || self.as_str().split('.').next() == Some(builtin::SYSTEM)
     }
 
     /// Returns the name.
@@ -205,6 +250,10 @@ mod tests {
             ("webhooks.a", false),
             ("command.webhook", false),
             ("Webhook.a", false),
+            ("delivery.failed", true),
+            ("delivery.failed.a", false),
+            ("delivery.shipped", false),
+            ("replay.completed", true),
         ] {
             assert_eq!(name.parse::<EventType>().unwrap().is_reserved(), reserved, "{name}");
         }
@@ -230,13 +279,15 @@ mod tests {
         assert_eq!(disabled.matching_patterns().collect::<Vec<_>>(), ["webhook.disabled", "webhook.*"]);
         assert!(!"*".parse::<EventPattern>().unwrap().matches(&disabled));
         assert!("webhook.*".parse::<EventPattern>().unwrap().matches(&disabled));
+        let failed = EventType::delivery_failed();
+        assert_eq!(failed.matching_patterns().collect::<Vec<_>>(), ["delivery.failed", "delivery.*"]);
     }
 
     proptest! {
         #[test]
         fn matching_patterns_are_just_those_that_match(
-            name in "([ab]{1,2}(\\.[ab]{1,2}){0,3}|webhook\\.(disabled|test))",
-            other in "([ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?|webhook\\.(disabled|\\*)|\\*)",
+            name in "([ab]{1,2}(\\.[ab]{1,2}){0,3}|webhook\\.(disabled|test)|delivery\\.failed)",
+            other in "([ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?|webhook\\.(disabled|\\*)|delivery\\.\\*|\\*)",
         ) {
             let name: EventType = name.parse().unwrap();
             let other: EventPattern = other.parse().unwrap();

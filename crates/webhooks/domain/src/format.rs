@@ -117,7 +117,7 @@ fn join(beginning: &str, data: &[u8]) -> Bytes {
 }
 
 /// Escapes a text for a JSON string. It must have no control characters, as a project has none.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', r#"\""#)
 }
 

@@ -45,6 +45,8 @@ pub struct Health {
     pub last_failed_at: Option<Timestamp>,
     /// Whether the last failed attempt was [silent](SILENT_AFTER).
     pub is_silent: bool,
+    /// Whether [`webhook.failing`](crate::builtin::WEBHOOK_FAILING) was published of the current series of failures.
+    pub is_reported: bool,
 }
 
 /// The way in which the last attempt of a webhook failed.
@@ -209,6 +211,14 @@ impl Health {
             self.open_until = Some(now + open_for(self.open_count));
             self.is_probing = false;
         }
+    }
+
+    /// Records that the circuit's opening is reported. Returns whether that is due: the circuit is not closed, and was
+    /// not reported before.
+    pub fn report(&mut self) -> bool {
+        let is_due = self.open_count > 0 && !self.is_reported;
+        self.is_reported |= is_due;
+        is_due
     }
 
     /// Returns the state of the circuit.

@@ -1,7 +1,9 @@
 //! The ids of the domain.
 
-use rdev_core::id::derive;
+use rdev_core::id::{Uuid, derive};
 use rdev_core::{Timestamp, typed_id};
+
+use crate::EventType;
 
 typed_id!(
     /// The id of a [`Webhook`](crate::Webhook): `whk_…`.
@@ -46,6 +48,20 @@ impl EventId {
     pub fn of_disabling(webhook: WebhookId, version: u64, at: Timestamp) -> Self {
         let mut distinguisher = webhook.as_uuid().as_bytes().to_vec();
         distinguisher.extend(version.to_be_bytes());
+        Self::from_uuid(derive(Self::from_parts(at, [0; 10]).as_uuid(), &distinguisher))
+    }
+}
+
+impl EventId {
+    /// Derives the id of an operational event, of the `nth` transition of its subject: the time, then bits of
+    /// `SHA-256(time ‖ subject ‖ micros ‖ nth ‖ type)` with the microseconds since 1970 and `nth` as eight big-endian
+    /// bytes each, as a UUIDv7.
+    #[must_use]
+    pub fn of_report(event_type: &EventType, subject: Uuid, nth: u64, at: Timestamp) -> Self {
+        let mut distinguisher = subject.as_bytes().to_vec();
+        distinguisher.extend(at.as_micros().to_be_bytes());
+        distinguisher.extend(nth.to_be_bytes());
+        distinguisher.extend(event_type.as_str().as_bytes());
         Self::from_uuid(derive(Self::from_parts(at, [0; 10]).as_uuid(), &distinguisher))
     }
 }

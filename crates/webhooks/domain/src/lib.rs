@@ -60,7 +60,10 @@ pub use format::{BodyFormat, BodyFormatError, EventContent};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};
 pub use id::{AttemptId, DeliveryId, EventId, ReplayId, WebhookId};
-pub use operational::DisabledWebhook;
+pub use operational::{
+    AffectedWebhook, DisabledWebhook, FailedAttempt, FailedDelivery, FailingWebhook, OperationalEvent,
+    RecoveredWebhook, WantedReports, completed_replay,
+};
 pub use queue::{
     Claim, ClaimShare, DeliveryTarget, Discovery, DueWebhook, LeaseRef, LeasedDelivery, QueueStats,
     RedeliveryRequest, Settled, Settlement,

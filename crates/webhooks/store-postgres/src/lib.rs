@@ -36,6 +36,7 @@ mod feed;
 mod history;
 mod idempotency;
 mod open;
+mod operational;
 mod options;
 mod pool;
 mod publisher;

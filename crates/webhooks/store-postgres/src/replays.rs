@@ -74,7 +74,8 @@ impl ReplayRepository for PostgresStore {
         let selection = &replay.selection;
         let visible_to = visible::projects(access);
         let projects = projects(selection);
-        self.inner
+        let (begun, deliveries) = self
+            .inner
             .write()
             .run(async |conn| {
                 let mut tx = conn.begin().await?;
@@ -90,8 +91,8 @@ impl ReplayRepository for PostgresStore {
                 .fetch_optional(&mut *tx)
                 .await?;
                 match enabled {
-                    None => return Ok(ReplayBegun::WebhookDeleted),
-                    Some(false) => return Ok(ReplayBegun::WebhookDisabled),
+                    None => return Ok((ReplayBegun::WebhookDeleted, 0)),
+                    Some(false) => return Ok((ReplayBegun::WebhookDisabled, 0)),
                     Some(true) => {}
                 }
                 let inserted = sqlx::query!(
@@ -118,12 +119,17 @@ impl ReplayRepository for PostgresStore {
                 .execute(&mut *tx)
                 .await?;
                 if inserted.rows_affected() == 0 {
-                    return Ok(ReplayBegun::AlreadyRunning);
+                    return Ok((ReplayBegun::AlreadyRunning, 0));
                 }
+                let deliveries = advance::report_completed(&mut tx, &self.inner, replay).await?;
                 tx.commit().await?;
-                Ok(ReplayBegun::Started)
+                Ok((ReplayBegun::Started, deliveries))
             })
-            .await
+            .await?;
+        if deliveries > 0 {
+            self.inner.wakeups.wake(deliveries);
+        }
+        Ok(begun)
     }
 
     async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError> {

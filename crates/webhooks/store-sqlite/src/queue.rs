@@ -7,6 +7,7 @@ mod discover;
 mod limits;
 mod redeliver;
 mod release;
+mod report;
 mod settle;
 mod survey;
 

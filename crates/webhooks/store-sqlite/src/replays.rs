@@ -26,7 +26,13 @@ impl ReplayRepository for SqliteStore {
 
     async fn begin(&self, access: &Access, replay: &Replay) -> Result<ReplayBegun, StoreError> {
         let (access, replay) = (access.clone(), replay.clone());
-        self.write(move |conn, now| Box::pin(async move { begin(conn, &access, &replay, now).await })).await
+        let begun = self
+            .write_and_wake(
+                move |conn, now| Box::pin(async move { begin(conn, &access, &replay, now).await }),
+                |(_, deliveries)| *deliveries > 0,
+            )
+            .await?;
+        Ok(begun.0)
     }
 
     async fn get(&self, access: &Access, id: ReplayId) -> Result<Option<Replay>, StoreError> {
@@ -53,11 +59,13 @@ impl ReplayRepository for SqliteStore {
     }
 
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError> {
-        self.write_and_wake(
-            move |conn, now| Box::pin(async move { advance::advance(conn, id, now).await }),
-            |step| step.is_some_and(|step| step.queued > 0),
-        )
-        .await
+        let stepped = self
+            .write_and_wake(
+                move |conn, now| Box::pin(async move { advance::advance(conn, id, now).await }),
+                |stepped| stepped.is_some_and(|(step, reported)| step.queued > 0 || reported > 0),
+            )
+            .await?;
+        Ok(stepped.map(|(step, _)| step))
     }
 }
 
@@ -163,16 +171,17 @@ async fn find(conn: &mut SqliteConnection, access: &Access, id: ReplayId) -> Res
     Ok(replay.filter(|replay| replay.is_visible_to(access)))
 }
 
+/// Also returns the number of deliveries of the event that the replay is complete.
 async fn begin(
     conn: &mut SqliteConnection,
     access: &Access,
     replay: &Replay,
     now: Timestamp,
-) -> Result<ReplayBegun, DbError> {
+) -> Result<(ReplayBegun, u64), DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
     if !visible::webhook(conn, access, &webhook).await? {
-        return Ok(ReplayBegun::WebhookDeleted);
+        return Ok((ReplayBegun::WebhookDeleted, 0));
     }
     let enabled = sqlx::query_scalar!(
         r#"SELECT disabled_at IS NULL AS "enabled!: bool" FROM webhooks_webhooks
@@ -182,8 +191,8 @@ async fn begin(
     .fetch_optional(&mut *conn)
     .await?;
     match enabled {
-        None => return Ok(ReplayBegun::WebhookDeleted),
-        Some(false) => return Ok(ReplayBegun::WebhookDisabled),
+        None => return Ok((ReplayBegun::WebhookDeleted, 0)),
+        Some(false) => return Ok((ReplayBegun::WebhookDisabled, 0)),
         Some(true) => {}
     }
     let id = bytes(replay.id);
@@ -195,7 +204,7 @@ async fn begin(
     let scan_cursor = replay.scan_cursor.map(|id| id.as_uuid().as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
     let is_open = replay.is_open();
-    let (now, next_step_at) = (micros(now), is_open.then_some(micros(now)));
+    let (now_us, next_step_at) = (micros(now), is_open.then_some(micros(now)));
     let inserted = sqlx::query!(
         "INSERT INTO webhooks_replays (id, webhook_id, since, until, status, projects, matched, matched_exactly,
            matched_at, scan_cursor, queued, pending_count, succeeded, failed, cancelled, state, ended_at, is_open,
@@ -216,11 +225,14 @@ async fn begin(
         ended_at,
         is_open,
         next_step_at,
-        now
+        now_us
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(if inserted.rows_affected() == 0 { ReplayBegun::AlreadyRunning } else { ReplayBegun::Started })
+    if inserted.rows_affected() == 0 {
+        return Ok((ReplayBegun::AlreadyRunning, 0));
+    }
+    Ok((ReplayBegun::Started, advance::report_completed(conn, replay, now).await?))
 }
 
 async fn cancel(

@@ -9,6 +9,7 @@ mod history;
 mod idempotency;
 mod queue;
 mod replays;
+mod reports;
 mod state;
 mod statistics;
 mod webhooks;

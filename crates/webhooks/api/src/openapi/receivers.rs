@@ -60,14 +60,24 @@ const ANSWERS: [(&str, &str); 5] = [
 /// Returns one entry for each event type that always exists.
 pub(super) fn webhooks() -> Paths {
     let published = builtin::COMMANDS.into_iter().map(|(name, meaning)| (name, meaning, "EventData"));
-    let operational =
-        builtin::OPERATIONAL.into_iter().map(|(name, meaning)| (name, meaning, "WebhookDisabledData"));
+    let operational = builtin::OPERATIONAL.into_iter().map(|(name, meaning)| (name, meaning, data_of(name)));
     let test = (TEST.0, TEST.1, "WebhookTestData");
     let mut webhooks = Paths::builder();
     for (name, meaning, data) in published.chain(operational).chain([test]) {
         webhooks = webhooks.path(name, PathItem::new(HttpMethod::Post, delivery(name, meaning, data)));
     }
     webhooks.build()
+}
+
+/// Returns the schema of an operational event's data.
+fn data_of(operational: &str) -> &'static str {
+    match operational {
+        builtin::WEBHOOK_FAILING => "WebhookFailingData",
+        builtin::WEBHOOK_RECOVERED => "WebhookRecoveredData",
+        builtin::DELIVERY_FAILED => "DeliveryFailedData",
+        builtin::REPLAY_COMPLETED => "ReplayCompletedData",
+        _ => "WebhookDisabledData",
+    }
 }
 
 fn delivery(name: &str, meaning: &str, data: &str) -> Operation {
@@ -117,8 +127,12 @@ fn answers() -> Responses {
         .build()
 }
 
+fn integer(minimum: i64) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(minimum))
+}
+
 /// Returns the schemas of the data that the system itself writes.
-pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
+pub(super) fn schemas() -> [(String, RefOr<Schema>); 7] {
     let member = |name, shape| Described {
         name,
         about: String::new(),
@@ -134,6 +148,25 @@ pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
     let failing_since = member("failing_since", reference::<types::Timestamp>());
     let failing_since = Described { about, is_nullable: true, ..failing_since };
     let message = member("message", kind::string().into());
+    let nullable = |name, about: &str, shape| Described {
+        about: about.to_owned(),
+        is_nullable: true,
+        ..member(name, shape)
+    };
+    let host = nullable("host", "The host of the endpoint's URL.", kind::string().into());
+    let since = Described { is_nullable: false, ..failing_since.clone() };
+    let class = member("class", reference::<types::FailureClass>());
+    let status = nullable(
+        "status",
+        "The HTTP status of the response, if there was one.",
+        integer(100).maximum(Some(999)).into(),
+    );
+    let last_failure = nullable(
+        "last_failure",
+        "How the last attempt failed.",
+        RefOr::Ref(Ref::from_schema_name("FailedAttempt")),
+    );
+    let count = |name| member(name, integer(0).into());
     let data = |name: &str, about: &str, members| {
         let open = members::object(about, members).additional_properties(None::<RefOr<Schema>>);
         (name.to_owned(), open.into())
@@ -143,6 +176,55 @@ pub(super) fn schemas() -> [(String, RefOr<Schema>); 2] {
             "WebhookDisabledData",
             "The data of `webhook.disabled`.",
             vec![webhook_id.clone(), reason, disabled_at, failing_since],
+        ),
+        data("FailedAttempt", "How an attempt failed.", vec![class, status]),
+        data(
+            "WebhookFailingData",
+            "The data of `webhook.failing`.",
+            vec![webhook_id.clone(), host.clone(), since.clone(), last_failure.clone()],
+        ),
+        data(
+            "WebhookRecoveredData",
+            "The data of `webhook.recovered`.",
+            vec![
+                webhook_id.clone(),
+                host.clone(),
+                since,
+                member("recovered_at", reference::<types::Timestamp>()),
+            ],
+        ),
+        data(
+            "DeliveryFailedData",
+            "The data of `delivery.failed`.",
+            vec![
+                member("delivery_id", reference::<types::DeliveryId>()),
+                webhook_id.clone(),
+                host.clone(),
+                member("event_id", reference::<types::EventId>()),
+                member("event", reference::<types::EventType>()),
+                nullable("project", "The project of the event.", reference::<types::ProjectName>()),
+                count("attempts"),
+                member("reason", reference::<types::DeliveryReason>()),
+                last_failure,
+                member("failed_at", reference::<types::Timestamp>()),
+            ],
+        ),
+        data(
+            "ReplayCompletedData",
+            "The data of `replay.completed`.",
+            vec![
+                member("replay_id", reference::<types::ReplayId>()),
+                webhook_id.clone(),
+                host,
+                member("status", reference::<types::DeliveryOutcome>()),
+                member("since", reference::<types::Timestamp>()),
+                member("until", reference::<types::Timestamp>()),
+                count("queued"),
+                count("succeeded"),
+                count("failed"),
+                count("cancelled"),
+                member("completed_at", reference::<types::Timestamp>()),
+            ],
         ),
         data("WebhookTestData", "The data of `webhook.test`.", vec![webhook_id, message]),
     ]

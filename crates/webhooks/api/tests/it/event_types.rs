@@ -30,7 +30,11 @@ async fn built_in_types_are_listed_by_name() {
         ("command.completed", "built_in"),
         ("command.failed", "built_in"),
         ("command.started", "built_in"),
+        ("delivery.failed", "operational"),
+        ("replay.completed", "operational"),
         ("webhook.disabled", "operational"),
+        ("webhook.failing", "operational"),
+        ("webhook.recovered", "operational"),
     ];
     assert_eq!(reported, expected);
     let one = scene.get("/event-types/command.failed").await.expect(200).json();
@@ -107,8 +111,12 @@ async fn types_are_paged_by_name() {
         "command.failed",
         "command.mine",
         "command.started",
+        "delivery.failed",
         "order.paid",
+        "replay.completed",
         "webhook.disabled",
+        "webhook.failing",
+        "webhook.recovered",
         "zebra",
     ];
     assert_eq!(names, expected);

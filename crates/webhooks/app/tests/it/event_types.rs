@@ -111,7 +111,19 @@ async fn built_in_and_reserved_types_cannot_be_changed() {
         }
     }
     let names: Vec<_> = world.event_types.subscribable().iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["command.completed", "command.failed", "command.started", "webhook.disabled"]);
+    assert_eq!(
+        names,
+        [
+            "command.completed",
+            "command.failed",
+            "command.started",
+            "delivery.failed",
+            "replay.completed",
+            "webhook.disabled",
+            "webhook.failing",
+            "webhook.recovered"
+        ]
+    );
     assert_eq!(world.event_types.publishable().len(), 3);
     assert!(!world.event_types.is_known(&EventType::webhook_disabled()));
 }

@@ -84,6 +84,14 @@ pub trait DeliveryQueue: Send + Sync + 'static {
     /// 9. MUST make a delivery whose attempt was [interrupted](crate::Settled::Interrupted) claimable at
     ///    once, as if the attempt had not been made, except that the history keeps it.
     ///    (`an_interrupted_attempt_is_recorded_and_costs_nothing`)
+    /// 10. MUST add the events [`FailingWebhook`](crate::FailingWebhook), [`RecoveredWebhook`](crate::RecoveredWebhook)
+    ///     and [`FailedDelivery`](crate::FailedDelivery) to the transaction, once for each transition, while a webhook
+    ///     subscribes to such events. MUST report a webhook as failing only after a failed attempt at an event that is
+    ///     not operational, and as recovered only if it was reported as failing.
+    ///     (`a_failing_webhook_is_published_once_and_so_is_its_recovery`,
+    ///     `concurrent_batches_publish_each_transition_once`, `operational_events_report_no_failing_webhook`,
+    ///     `a_failed_delivery_is_published_once`, `attempts_publish_nothing_without_a_subscriber`,
+    ///     `reports_belong_to_the_project_of_their_webhook`)
     async fn settle(&self, settlements: &[Settlement]) -> Result<Vec<bool>, StoreError>;
 
     /// Makes an attempt at one delivery due now. Returns `None` if the delivery does not exist, or if the

@@ -80,6 +80,9 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// 7. MUST cancel the replay of a deleted webhook. (`a_replay_of_a_deleted_webhook_ends`)
     /// 8. MUST wake [`DeliveryQueue::wait_for_work`](super::DeliveryQueue::wait_for_work) when there is
     ///    something to deliver. (`a_replay_wakes_a_waiting_worker`)
+    /// 9. MUST add the event [`completed_replay`](crate::completed_replay) to the transaction that completes the replay,
+    ///    as [`Self::begin`] does with a replay that is complete from the beginning.
+    ///    (`a_completed_replay_is_published_once`)
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError>;
 }
 

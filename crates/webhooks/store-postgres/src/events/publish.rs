@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, ProjectName, PublishOutcome, Published, Target,
+    EventKey, EventType, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, ProjectName, PublishOutcome,
+    Published, Target, WebhookId,
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::may_have_committed;
 use crate::store::Inner;
@@ -65,23 +67,47 @@ async fn insert(
     }
 }
 
-/// Stores an event with its deliveries as a part of a transaction, and returns the number of deliveries; 0 if
-/// nothing is stored because they would be more than [`MAX_EVENT_DELIVERIES`]. Once the transaction is
-/// committed, the caller wakes the workers.
+/// Stores events of the service itself with their deliveries as a part of a transaction, and returns the number of
+/// deliveries. An event with more than [`MAX_EVENT_DELIVERIES`] is not stored. Once the transaction is committed, the
+/// caller wakes the workers.
 pub(crate) async fn publish_in(
     tx: &mut PgConnection,
     store: &Inner,
-    event: &NewEvent,
+    events: Vec<OperationalEvent>,
 ) -> Result<u64, sqlx::Error> {
-    let events = std::slice::from_ref(event);
-    let plan = Plan::of(events, MAX_EVENT_DELIVERIES);
-    match general::insert_on(tx, store.key_lifetime, events, &plan).await? {
-        Inserted::Answers(answers) => Ok(answers.iter().map(|answer| u64::from(answer.deliveries)).sum()),
-        Inserted::TooLarge(_) => {
-            tracing::warn!(event_type = %event.event_type, "operational event not published: it has too many receivers");
-            Ok(0)
+    if events.is_empty() {
+        return Ok(0);
+    }
+    let (events, except): (Vec<NewEvent>, Vec<Option<WebhookId>>) =
+        events.into_iter().map(|one| (one.event, one.except)).unzip();
+    if let Some(deliveries) = insert_in(tx, store, &events, &except).await? {
+        return Ok(deliveries);
+    }
+    let mut deliveries = 0;
+    for (event, except) in events.iter().zip(&except) {
+        let alone = std::slice::from_ref(event);
+        match insert_in(tx, store, alone, std::slice::from_ref(except)).await? {
+            Some(more) => deliveries += more,
+            None => {
+                tracing::warn!(event_type = %event.event_type, "operational event not published: it has too many receivers");
+            }
         }
     }
+    Ok(deliveries)
+}
+
+/// Stores the events, and returns the number of deliveries; `None` if they would be too many.
+async fn insert_in(
+    tx: &mut PgConnection,
+    store: &Inner,
+    events: &[NewEvent],
+    except: &[Option<WebhookId>],
+) -> Result<Option<u64>, sqlx::Error> {
+    let plan = Plan::except(events, except, MAX_EVENT_DELIVERIES);
+    Ok(match general::insert_on(tx, store.key_lifetime, events, &plan).await? {
+        Inserted::Answers(answers) => Some(answers.iter().map(|answer| u64::from(answer.deliveries)).sum()),
+        Inserted::TooLarge(_) => None,
+    })
 }
 
 /// The result for the events that a plan stores, in the order of [`Plan::firsts`].
@@ -108,10 +134,12 @@ struct Plan {
     routes: Vec<Option<i32>>,
     /// The number of `firsts` of each combination.
     events_of_route: Vec<i32>,
-    /// The subscriptions that match each combination: combination, pattern, and project ('' for all).
+    /// The subscriptions that match each combination: combination, pattern, project ('' for all), and the webhook whose
+    /// subscription does not count.
     route: Vec<i32>,
     pattern: Vec<String>,
     project: Vec<String>,
+    except: Vec<Option<Uuid>>,
     /// The projects visible to the project-scoped producers of a combination.
     limited_route: Vec<i32>,
     visible_project: Vec<String>,
@@ -122,10 +150,17 @@ struct Plan {
 }
 
 /// The common properties of events with the same webhooks and the same visibility to their producers.
-type Kind<'a> = (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>);
+type Kind<'a> =
+    (&'a EventType, Option<&'a ProjectName>, Option<&'a BTreeSet<ProjectName>>, Option<WebhookId>);
 
 impl Plan {
     fn of(events: &[NewEvent], max_deliveries: u32) -> Self {
+        Self::except(events, &[], max_deliveries)
+    }
+
+    /// Plans events of which each has a subscriber that does not get it, unless its entry in `except` is `None` or
+    /// missing.
+    fn except(events: &[NewEvent], except: &[Option<WebhookId>], max_deliveries: u32) -> Self {
         let max_deliveries = i64::from(max_deliveries);
         let max_matches = max_deliveries * MAX_MATCHES_PER_DELIVERY + MIN_MATCHES;
         let mut plan = Self { max_deliveries, max_matches, ..Self::default() };
@@ -146,8 +181,9 @@ impl Plan {
             let route = (event.target == Target::Subscribers).then(|| {
                 let fresh = i32::try_from(by_kind.len()).unwrap_or(i32::MAX);
                 let visible_to = event.producer.as_ref().and_then(|access| access.projects.as_ref());
-                *by_kind.entry((&event.event_type, project, visible_to)).or_insert_with(|| {
-                    plan.add_route(fresh, event, visible_to);
+                let except = except.get(position).copied().flatten();
+                *by_kind.entry((&event.event_type, project, visible_to, except)).or_insert_with(|| {
+                    plan.add_route(fresh, event, visible_to, except);
                     fresh
                 })
             });
@@ -161,7 +197,13 @@ impl Plan {
         plan
     }
 
-    fn add_route(&mut self, route: i32, event: &NewEvent, visible_to: Option<&BTreeSet<ProjectName>>) {
+    fn add_route(
+        &mut self,
+        route: i32,
+        event: &NewEvent,
+        visible_to: Option<&BTreeSet<ProjectName>>,
+        except: Option<WebhookId>,
+    ) {
         self.events_of_route.push(0);
         for project in visible_to.into_iter().flatten() {
             self.limited_route.push(route);
@@ -173,6 +215,7 @@ impl Plan {
                 self.route.push(route);
                 self.pattern.push(pattern.clone());
                 self.project.push(project.to_owned());
+                self.except.push(except.map(|id| id.as_uuid()));
             }
         }
     }

@@ -5,9 +5,11 @@
 
 mod fast_path;
 mod general;
+mod report;
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{Settlement, WebhookId};
 
@@ -22,6 +24,25 @@ struct Recorded {
     n: Option<i64>,
     webhook_id: Option<Uuid>,
     transition: Option<String>,
+    /// Since when the webhook has been or was failing.
+    failing_since: Option<DateTime<Utc>>,
+}
+
+impl Recorded {
+    /// Returns the index of the settlement.
+    fn index(&self) -> Option<usize> {
+        self.n.and_then(|n| usize::try_from(n - 1).ok())
+    }
+
+    /// Returns the index if this is a recorded settlement.
+    fn settlement(&self) -> Option<usize> {
+        self.index().filter(|_| self.transition.is_none())
+    }
+
+    /// Returns the webhook if this is the transition.
+    fn webhook(&self, transition: &str) -> Option<Uuid> {
+        self.webhook_id.filter(|_| self.transition.as_deref() == Some(transition))
+    }
 }
 
 /// Records a batch of settlements, in one statement that is one transaction.
@@ -35,27 +56,47 @@ pub(crate) async fn settle(store: &Inner, settlements: &[Settlement]) -> Result<
     }
     // All transactions lock rows in one order, so that none deadlock.
     order.sort_unstable_by_key(|place| settlements[*place].lease.delivery);
-    let ordered = || order.iter().map(|place| &settlements[*place]);
-    let applied = match fast_path::apply(store, ordered()).await? {
-        Some(applied) => applied,
-        None => general::apply(store, ordered()).await?,
-    };
+    let ordered: Vec<&Settlement> = order.iter().map(|place| &settlements[*place]).collect();
     let mut answers = vec![false; settlements.len()];
-    for Recorded { n, webhook_id, transition } in applied {
-        // WITH ORDINALITY counts from 1.
-        let place = n.and_then(|n| usize::try_from(n - 1).ok()).and_then(|n| order.get(n)).copied();
-        let Some(webhook_id) = webhook_id else {
-            if let Some(answer) = place.and_then(|place| answers.get_mut(place)) {
-                *answer = true;
-            }
-            continue;
-        };
-        let transition = match transition.as_deref() {
-            Some("opened") => Transition::Opened,
-            Some("closed") => Transition::Closed,
-            _ => Transition::Gone,
-        };
-        transition.log(WebhookId::from_uuid(webhook_id), place.and_then(|place| settlements.get(place)));
+    let mut rest: Vec<usize> = (0..ordered.len()).collect();
+    if let Some(applied) = fast_path::apply(store, ordered.iter().copied()).await? {
+        note(&applied, &rest, &order, settlements, &mut answers);
+        // The statement has left out the lost leases, and the webhooks whose recovery is to be reported.
+        rest.retain(|at| !answers[order[*at]]);
+    }
+    if !rest.is_empty() {
+        let batch: Vec<&Settlement> = rest.iter().map(|at| ordered[*at]).collect();
+        let applied = general::apply(store, &batch).await?;
+        note(&applied, &rest, &order, settlements, &mut answers);
     }
     Ok(answers)
+}
+
+/// Notes the recorded settlements among `answers`, and logs the decisions. The settlements of a statement are those
+/// of `order` at the indexes of `batch`.
+fn note(
+    applied: &[Recorded],
+    batch: &[usize],
+    order: &[usize],
+    settlements: &[Settlement],
+    answers: &mut [bool],
+) {
+    for recorded in applied {
+        let place = recorded.index().and_then(|n| batch.get(n)).and_then(|at| order.get(*at)).copied();
+        let transition = match recorded.transition.as_deref() {
+            None => {
+                if let Some(answer) = place.and_then(|place| answers.get_mut(place)) {
+                    *answer = true;
+                }
+                continue;
+            }
+            Some("opened") => Transition::Opened,
+            Some("closed" | "recovered") => Transition::Closed,
+            Some("gone") => Transition::Gone,
+            Some(_) => continue,
+        };
+        if let Some(webhook) = recorded.webhook_id {
+            transition.log(WebhookId::from_uuid(webhook), place.and_then(|place| settlements.get(place)));
+        }
+    }
 }

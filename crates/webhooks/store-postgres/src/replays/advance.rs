@@ -6,11 +6,16 @@ use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::replay::{
     Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
-use rdev_webhooks_domain::{DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Trigger, WebhookId};
+use rdev_webhooks_domain::{
+    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, Trigger, WebhookId,
+    completed_replay,
+};
 use sqlx::{Connection, PgConnection};
 
 use super::rows::{postpone, replay_rows, save, to_replay};
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
+use crate::events::publish::publish_in;
+use crate::operational::affected;
 use crate::store::Inner;
 
 /// Makes one step, in one transaction. If the replay's row is locked, leaves the step to the lock's holder.
@@ -37,14 +42,31 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
                 Some(is_enabled) => postpone(&mut tx, id, is_enabled).await?,
                 None => save(&mut tx, &replay).await?,
             }
+            let reported = report_completed(&mut tx, store, &replay).await?;
             tx.commit().await?;
-            Ok(Some(advance))
+            Ok(Some((advance, reported)))
         })
         .await?;
-    if let Some(step) = stepped.filter(|step| step.queued > 0) {
-        store.wakeups.wake(step.queued.into());
+    let deliveries = stepped.map_or(0, |(step, reported)| u64::from(step.queued) + reported);
+    if deliveries > 0 {
+        store.wakeups.wake(deliveries);
     }
-    Ok(stepped)
+    Ok(stepped.map(|(step, _)| step))
+}
+
+/// Publishes the event of a replay that the transaction has completed. Returns the number of deliveries.
+pub(super) async fn report_completed(
+    tx: &mut PgConnection,
+    store: &Inner,
+    replay: &Replay,
+) -> Result<u64, sqlx::Error> {
+    if !matches!(replay.state, ReplayState::Completed { .. }) {
+        return Ok(0);
+    }
+    let id = replay.selection.webhook_id.as_uuid();
+    let (webhooks, _) = affected(tx, vec![id]).await?;
+    let event = webhooks.get(&id).and_then(|webhook| completed_replay(replay, webhook));
+    publish_in(tx, store, event.into_iter().collect()).await
 }
 
 /// Returns the state of the webhook. Locks the webhook's row, so that the webhook is not deleted before its

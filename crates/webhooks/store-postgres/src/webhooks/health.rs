@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WebhookId};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
         .run(async |conn| {
             sqlx::query!(
                 "SELECT webhook_id, consecutive_failures, open_count, open_until, is_probing, failing_since,
-                     last_failed_at, last_failure_silent
+                     last_failed_at, last_failure_silent, failing_reported
                  FROM rdev_webhooks.endpoint_health WHERE webhook_id = ANY($1)",
                 &wanted
             )
@@ -40,6 +40,7 @@ pub(crate) async fn of(store: &Inner, ids: &[WebhookId]) -> Result<Vec<Health>, 
                 failing_since: Some(from_sql_time(row.failing_since)),
                 last_failed_at: Some(from_sql_time(row.last_failed_at)),
                 is_silent: row.last_failure_silent,
+                is_reported: row.failing_reported,
             };
             (row.webhook_id, health)
         })
@@ -141,8 +142,7 @@ pub(crate) async fn publish_disabled(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let mut deliveries = 0;
-    for row in rows {
+    let events = rows.into_iter().map(|row| {
         let projects: Result<_, _> = row.projects.iter().map(|name| name.parse()).collect();
         let disabled = DisabledWebhook {
             id: WebhookId::from_uuid(row.id),
@@ -153,7 +153,7 @@ pub(crate) async fn publish_disabled(
             since: from_sql_time(row.disabled_at),
             failing_since: row.failing_since.map(from_sql_time),
         };
-        deliveries += publish_in(tx, store, &disabled.event()).await?;
-    }
-    Ok(deliveries)
+        OperationalEvent { event: disabled.event(), except: None }
+    });
+    publish_in(tx, store, events.collect()).await
 }

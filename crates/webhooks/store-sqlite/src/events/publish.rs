@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::{
-    DeliveryId, EventId, MAX_EVENT_DELIVERIES, NewEvent, PublishOutcome, Published, Timestamp, WebhookId,
+    DeliveryId, EventId, MAX_EVENT_DELIVERIES, NewEvent, OperationalEvent, PublishOutcome, Published,
+    Timestamp, WebhookId,
 };
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -23,6 +24,9 @@ pub(crate) struct Call<'a> {
     events: Vec<&'a NewEvent>,
     max_deliveries: u32,
 }
+
+/// The webhook that gets none of the events although it may subscribe to them.
+type Except = Option<WebhookId>;
 
 impl<'a> Call<'a> {
     pub(crate) fn new(events: impl IntoIterator<Item = &'a NewEvent>, max_deliveries: u32) -> Self {
@@ -49,12 +53,24 @@ pub(crate) async fn publish(
     calls: &[Call<'_>],
     now: Timestamp,
 ) -> Result<Option<Vec<PublishOutcome>>, DbError> {
+    publish_except(conn, calls, None, now).await
+}
+
+async fn publish_except(
+    conn: &mut SqliteConnection,
+    calls: &[Call<'_>],
+    except: Except,
+    now: Timestamp,
+) -> Result<Option<Vec<PublishOutcome>>, DbError> {
     let events: Vec<_> = calls.iter().flat_map(|call| call.events.iter().copied()).collect();
     let mut known = published_before(conn, &events).await?;
     let is_known = |event: &&NewEvent| key(event).is_some_and(|key| known.contains_key(&key));
     let fresh: Vec<_> = events.iter().copied().filter(|event| !is_known(event)).collect();
     let limit = calls.iter().map(|call| u64::from(call.max_deliveries)).sum();
-    let subscribers = Subscribers::load(conn, &fresh, limit).await?;
+    let mut subscribers = Subscribers::load(conn, &fresh, limit).await?;
+    if let Some(webhook) = except {
+        subscribers.remove(webhook);
+    }
     if subscribers.is_cut() && calls.len() > 1 {
         return Ok(None);
     }
@@ -107,10 +123,11 @@ pub(crate) async fn publish(
 /// workers.
 pub(crate) async fn publish_in(
     conn: &mut SqliteConnection,
-    event: &NewEvent,
+    OperationalEvent { event, except }: OperationalEvent,
     now: Timestamp,
 ) -> Result<u64, DbError> {
-    let outcomes = publish(conn, &[Call::new([event], MAX_EVENT_DELIVERIES)], now).await?;
+    let calls = [Call::new([&event], MAX_EVENT_DELIVERIES)];
+    let outcomes = publish_except(conn, &calls, except, now).await?;
     match outcomes.and_then(|mut outcomes| outcomes.pop()) {
         Some(PublishOutcome::Stored(published)) => {
             Ok(published.iter().map(|one| u64::from(one.deliveries)).sum())

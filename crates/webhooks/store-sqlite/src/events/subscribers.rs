@@ -117,6 +117,11 @@ impl<'a> Subscribers<'a> {
         self.is_cut
     }
 
+    /// Removes a webhook.
+    pub(crate) fn remove(&mut self, webhook: WebhookId) {
+        self.by_address.values_mut().for_each(|receivers| receivers.ids.retain(|id| *id != webhook));
+    }
+
     /// Returns the webhooks for one of the events.
     pub(crate) fn get(&self, event: &'a NewEvent) -> &Receivers {
         self.by_address.get(&Address::new(event)).unwrap_or(Receivers::NONE)

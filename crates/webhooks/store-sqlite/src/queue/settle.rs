@@ -7,6 +7,7 @@ use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settlement, Timestamp, 
 use sqlx::SqliteConnection;
 
 use super::batch::DeliveryBatch;
+use super::report::Reports;
 use crate::error::DbError;
 use crate::rows::delivery::StoredState;
 use crate::rows::{attempt, micros};
@@ -25,7 +26,7 @@ pub(super) struct Recorded {
     pub(super) valid: Vec<bool>,
     /// The decisions that they caused.
     pub(super) decided: Vec<(WebhookId, Decided)>,
-    /// The number of deliveries of the events that webhooks were disabled.
+    /// The number of deliveries of the operational events that were published.
     pub(super) published: u64,
 }
 
@@ -42,6 +43,7 @@ pub(super) async fn settle(
     let mut gone = BTreeMap::new();
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
     let mut last_failures = BTreeMap::new();
+    let mut reports = Reports::new(deliveries.wanted());
     for (index, settlement) in settlements.iter().enumerate() {
         let Some((webhook, deleted)) = settle_one(&mut deliveries, settlement, now) else {
             recorded.push(false);
@@ -59,15 +61,17 @@ pub(super) async fn settle(
                 last_failures.insert(webhook, index);
             }
         }
+        reports.note(&deliveries, webhook, settlement);
     }
     deliveries.save(conn).await?;
     attempt::record(conn, now, attempts).await?;
-    let mut transitions = record_health(conn, &tallies, now).await?;
+    let mut transitions = record_health(conn, &tallies, &mut reports, now).await?;
     let disabled = disable(conn, gone, now).await?;
-    let published = match disabled.is_empty() {
+    let mut published = match disabled.is_empty() {
         true => 0,
         false => health::publish_disabled(conn, disabled.iter().copied(), DisabledReason::Gone, now).await?,
     };
+    published += reports.publish(conn, &deliveries, now).await?;
     transitions.extend(disabled.into_iter().map(|webhook| (webhook, Transition::Gone)));
     let decided = transitions.into_iter().map(|(webhook, transition)| {
         (webhook, Decided { transition, cause: last_failures.get(&webhook).copied() })
@@ -80,6 +84,7 @@ pub(super) async fn settle(
 async fn record_health(
     conn: &mut SqliteConnection,
     tallies: &BTreeMap<WebhookId, Tally>,
+    reports: &mut Reports<'_>,
     now: Timestamp,
 ) -> Result<Vec<(WebhookId, Transition)>, DbError> {
     let mut transitions = Vec::new();
@@ -92,6 +97,7 @@ async fn record_health(
         let before = known.get(webhook).copied().unwrap_or_default();
         let mut health = before;
         health.record(*tally, now);
+        reports.record(*webhook, &before, &mut health);
         if health != before {
             changed.insert(*webhook, health);
         }

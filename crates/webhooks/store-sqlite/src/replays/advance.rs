@@ -7,22 +7,25 @@ use rdev_webhooks_domain::replay::{
     Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    Access, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, Timestamp, Trigger, WebhookId,
+    Access, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, Timestamp, Trigger,
+    WebhookId, completed_replay,
 };
 use sqlx::SqliteConnection;
 
 use super::{bytes, bytes_of_webhook, find, floor, rows};
 use crate::error::{self, DbError};
+use crate::events::publish::publish_in;
 use crate::json;
 use crate::rows::delivery::{self, DeliveryRow, StoredState, UNFINISHED, delivery_rows};
 use crate::rows::micros;
+use crate::webhooks::health;
 
-/// Makes one step. There is no concurrent step, because there is only one writer.
+/// Makes one step. Also returns the number of deliveries of the event that the replay is complete. There is no concurrent step, because there is only one writer.
 pub(super) async fn advance(
     conn: &mut SqliteConnection,
     id: ReplayId,
     now: Timestamp,
-) -> Result<Option<Advance>, DbError> {
+) -> Result<Option<(Advance, u64)>, DbError> {
     let Some(replay) = find(&mut *conn, Access::everything(), id).await?.filter(Replay::is_open) else {
         return Ok(None);
     };
@@ -35,10 +38,27 @@ pub(super) async fn advance(
     }
     let FinishedStep { replay, advance, postponed } = step.finish(now);
     match postponed {
-        Some(is_enabled) => rows::postpone(conn, id, is_enabled, now).await?,
-        None => rows::save(conn, &replay, now).await?,
+        Some(is_enabled) => rows::postpone(&mut *conn, id, is_enabled, now).await?,
+        None => rows::save(&mut *conn, &replay, now).await?,
     }
-    Ok(Some(advance))
+    Ok(Some((advance, report_completed(conn, &replay, now).await?)))
+}
+
+/// Publishes the event of a replay that the transaction has completed. Returns the number of deliveries.
+pub(super) async fn report_completed(
+    conn: &mut SqliteConnection,
+    replay: &Replay,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    if !matches!(replay.state, ReplayState::Completed { .. }) {
+        return Ok(0);
+    }
+    let webhooks = health::affected(conn, [replay.selection.webhook_id]).await?;
+    let webhook = webhooks.get(&replay.selection.webhook_id);
+    match webhook.and_then(|webhook| completed_replay(replay, webhook)) {
+        Some(event) => publish_in(conn, event, now).await,
+        None => Ok(0),
+    }
 }
 
 async fn webhook_status(conn: &mut SqliteConnection, webhook: WebhookId) -> Result<WebhookStatus, DbError> {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, Timestamp, WebhookId};
+use rdev_webhooks_domain::{
+    AffectedWebhook, DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WebhookId,
+};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
@@ -20,7 +22,8 @@ pub(crate) async fn load(
     let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
     let found = sqlx::query!(
         r#"SELECT webhook_id, consecutive_failures, open_count, open_until, is_probing AS "is_probing: bool",
-             failing_since, last_failed_at, last_failure_silent AS "last_failure_silent: bool"
+             failing_since, last_failed_at, last_failure_silent AS "last_failure_silent: bool",
+             failing_reported AS "failing_reported: bool"
            FROM webhooks_endpoint_health WHERE webhook_id IN (SELECT unhex(value) FROM json_each(?1))"#,
         ids
     )
@@ -38,6 +41,7 @@ pub(crate) async fn load(
             failing_since: Some(Timestamp::from_micros(row.failing_since)),
             last_failed_at: Some(Timestamp::from_micros(row.last_failed_at)),
             is_silent: row.last_failure_silent,
+            is_reported: row.failing_reported,
         };
         healths.insert(id, health);
     }
@@ -55,6 +59,7 @@ struct SavedHealth {
     open_count: u32,
     open_until: Option<i64>,
     is_probing: bool,
+    failing_reported: bool,
 }
 
 /// Writes changed health; the row of a healthy webhook is deleted.
@@ -77,6 +82,7 @@ pub(crate) async fn save(
             open_count: health.open_count,
             open_until: health.open_until.map(micros),
             is_probing: health.is_probing,
+            failing_reported: health.is_reported,
         });
     }
     if !healthy.is_empty() {
@@ -93,10 +99,10 @@ pub(crate) async fn save(
         sqlx::query!(
             "INSERT OR REPLACE INTO webhooks_endpoint_health
                (webhook_id, consecutive_failures, failing_since, last_failed_at, last_failure_silent,
-                open_count, open_until, is_probing)
+                open_count, open_until, is_probing, failing_reported)
              SELECT unhex(value ->> 'webhook_id'), value ->> 'consecutive_failures', value ->> 'failing_since',
                value ->> 'last_failed_at', value ->> 'last_failure_silent', value ->> 'open_count',
-               value ->> 'open_until', value ->> 'is_probing'
+               value ->> 'open_until', value ->> 'is_probing', value ->> 'failing_reported'
              FROM json_each(?1)",
             unhealthy
         )
@@ -175,9 +181,33 @@ pub(crate) async fn publish_disabled(
             since: now,
             failing_since: row.failing_since.map(Timestamp::from_micros),
         };
-        deliveries += publish_in(conn, &disabled.event(), now).await?;
+        deliveries +=
+            publish_in(conn, OperationalEvent { event: disabled.event(), except: None }, now).await?;
     }
     Ok(deliveries)
+}
+
+/// Returns the webhooks that operational events are about, without deleted ones.
+pub(crate) async fn affected(
+    conn: &mut SqliteConnection,
+    ids: impl IntoIterator<Item = WebhookId>,
+) -> Result<BTreeMap<WebhookId, AffectedWebhook>, DbError> {
+    let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
+    let rows = sqlx::query!(
+        "SELECT id, url, projects FROM webhooks_webhooks
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut webhooks = BTreeMap::new();
+    for row in rows {
+        let id = super::rows::id(&row.id)?;
+        // An unreadable webhook is reported too.
+        let projects = set(&super::rows::row(&id), "projects", &row.projects).unwrap_or_default();
+        webhooks.insert(id, AffectedWebhook::new(id, &row.url, projects));
+    }
+    Ok(webhooks)
 }
 
 /// Deletes the health of one webhook.

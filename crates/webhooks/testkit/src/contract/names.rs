@@ -115,6 +115,14 @@ macro_rules! contract_test_names {
             what_has_ended_is_not_cancelled
             a_cancelled_delivery_can_be_redelivered
             concurrent_claims_and_cancellations_share_nothing
+            // operational events
+            a_failing_webhook_is_published_once_and_so_is_its_recovery
+            concurrent_batches_publish_each_transition_once
+            operational_events_report_no_failing_webhook
+            a_failed_delivery_is_published_once
+            attempts_publish_nothing_without_a_subscriber
+            reports_belong_to_the_project_of_their_webhook
+            a_completed_replay_is_published_once
             // replays
             a_count_is_of_what_the_selection_describes
             a_replay_is_kept_exactly

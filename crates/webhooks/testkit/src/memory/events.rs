@@ -7,7 +7,7 @@ use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
     Access, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent,
-    Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
+    OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -90,7 +90,18 @@ fn number(count: usize) -> u32 {
 }
 
 pub(super) fn publish_one(state: &mut State, event: &NewEvent, now: Timestamp) -> Published {
-    let receivers = receivers(state, event);
+    publish_to(state, event, receivers(state, event), now)
+}
+
+/// Publishes an event of the service itself. Returns whether that created deliveries.
+pub(super) fn publish_operational(state: &mut State, event: OperationalEvent, now: Timestamp) -> bool {
+    let OperationalEvent { event, except } = event;
+    let mut receivers = receivers(state, &event);
+    receivers.retain(|id| Some(*id) != except);
+    publish_to(state, &event, receivers, now).deliveries > 0
+}
+
+fn publish_to(state: &mut State, event: &NewEvent, receivers: Vec<WebhookId>, now: Timestamp) -> Published {
     let access = event.producer.as_deref().unwrap_or_else(|| Access::everything());
     let visible = receivers.iter().filter(|webhook| state.is_visible_to(access, **webhook));
     let visible_deliveries = number(visible.count());

@@ -16,6 +16,7 @@ use rdev_webhooks_domain::{
 
 use super::MemoryStore;
 use super::events::publish_one;
+use super::reports::Reports;
 use super::state::{Phase, State, StoredWebhook};
 
 #[async_trait]
@@ -90,19 +91,24 @@ impl DeliveryQueue for MemoryStore {
         let mut recorded = Vec::with_capacity(settlements.len());
         let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
         let mut gone = Vec::new();
+        let mut reports = Reports::new(&state);
         for settlement in settlements {
             let webhook = settle_one(&mut state, settlement, &mut gone, now);
             recorded.push(webhook.is_some());
             if let Some(webhook) = webhook {
                 tallies.entry(webhook).or_default().add(settlement.health);
+                reports.note(&state, webhook, settlement);
             }
         }
         for (webhook, tally) in tallies {
             if let Some(stored) = state.webhooks.get_mut(&webhook) {
+                let before = stored.health;
                 stored.health.record(tally, now);
+                reports.record(webhook, &before, &mut stored.health);
             }
         }
-        let published = publish_disabled(&mut state, gone);
+        let mut published = publish_disabled(&mut state, gone);
+        published |= reports.publish(&mut state, now);
         drop(state);
         if published {
             self.work.notify_one();

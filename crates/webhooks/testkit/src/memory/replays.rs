@@ -11,10 +11,12 @@ use rdev_webhooks_domain::replay::{
 };
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay,
-    ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger, WebhookId,
+    ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger, WebhookId, completed_replay,
 };
 
 use super::MemoryStore;
+use super::events::publish_operational;
+use super::reports::affected;
 use super::state::{Phase, State};
 
 /// A replay and its queued deliveries whose end it has not recorded yet.
@@ -65,6 +67,11 @@ impl ReplayRepository for MemoryStore {
         };
         let before = state.replays.insert(replay.id, stored);
         assert!(before.is_none(), "{} was begun twice", replay.id);
+        let reported = report_completed(&mut state, replay, now);
+        drop(state);
+        if reported {
+            self.work.notify_one();
+        }
         Ok(ReplayBegun::Started)
     }
 
@@ -120,13 +127,21 @@ impl ReplayRepository for MemoryStore {
             return Ok(None);
         };
         let step = stored.replay.is_open().then(|| advance(&mut state, &mut stored, now));
+        let reported = step.is_some() && report_completed(&mut state, &stored.replay, now);
         state.replays.insert(id, stored);
         drop(state);
-        if step.is_some_and(|step| step.queued > 0) {
+        if reported || step.is_some_and(|step| step.queued > 0) {
             self.work.notify_one();
         }
         Ok(step)
     }
+}
+
+/// Publishes the event of a replay that is completed. Returns whether that created deliveries.
+fn report_completed(state: &mut State, replay: &Replay, now: Timestamp) -> bool {
+    let webhook = affected(state, replay.selection.webhook_id);
+    let event = webhook.and_then(|webhook| completed_replay(replay, &webhook));
+    event.is_some_and(|event| publish_operational(state, event, now))
 }
 
 fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Advance {

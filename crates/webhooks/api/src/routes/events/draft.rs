@@ -75,6 +75,9 @@ fn unpublishable(event_type: &EventType, event_types: &EventTypeRegistry) -> Opt
     if event_types.is_known(event_type) {
         return None;
     }
+    if event_type.is_operational() {
+        return Some("cannot be published: only the service publishes operational events".to_owned());
+    }
     if event_type.is_reserved() {
         let detail =
             "cannot be published: event types that begin with `webhook.` are reserved for the system";

@@ -26,7 +26,7 @@ rdev_http::members! {
     pub(super) struct WebhookBody as NewWebhook {
         url: types::EndpointUrl,
         /// The events to send: event types, a prefix like `command.*`, or `*` for all types that producers publish.
-        /// `webhook.disabled` or `webhook.*` for operational events.
+        /// Operational events by name, like `webhook.failing`, or by a prefix like `webhook.*`.
         events: List<types::EventPattern, 1, 100>,
         description: Patch<Description>,
         /// Pairs of strings to keep with the webhook, such as a tenant. They change nothing about the deliveries.

@@ -104,6 +104,7 @@ pub(super) async fn insert_on(
         plan.max_matches,
         &plan.limited_route,
         &plan.visible_project,
+        &plan.except as &[Option<Uuid>],
     )
     .fetch_all(conn)
     .await?;

@@ -7,9 +7,10 @@ receivers AS MATERIALIZED (
     SELECT m.route, m.webhook_id, count(*) AS matches
     FROM (
         SELECT r.route, s.webhook_id
-        FROM unnest($6::int4[], $7::text[], $8::text[]) AS r(route, pattern, project)
+        FROM unnest($6::int4[], $7::text[], $8::text[], $19::uuid[]) AS r(route, pattern, project, except_id)
         JOIN rdev_webhooks.subscriptions s
             ON s.pattern = r.pattern AND s.project = r.project
+                AND s.webhook_id IS DISTINCT FROM r.except_id
         LIMIT $16::int8
     ) m GROUP BY m.route, m.webhook_id
 ),

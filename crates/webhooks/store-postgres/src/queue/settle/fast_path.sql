@@ -1,6 +1,8 @@
 -- Records successful attempts. Parameters, arrays with an element for each settlement: $1 id, $2 token,
 -- $3 trigger, $4 started_at, $5 duration_ns, $6 dns_ns, $7 connect_ns, $8 tls_ns, $9 first_byte_ns, $10 signature,
 -- $11 response_status, $12 response_headers, $13 response_body, $14 response_truncated; and $15 succeeded.
+--
+-- It leaves out the deliveries of webhooks that were reported as failing: their recovery is to be reported.
 WITH finished AS (
     DELETE FROM rdev_webhooks.delivery_queue q
     USING unnest($1::uuid[], $2::int8[], $3::text[], $4::timestamptz[], $5::int8[],
@@ -10,6 +12,9 @@ WITH finished AS (
             first_byte_ns, signature, response_status, response_headers, response_body,
             response_truncated, n)
     WHERE q.id = g.id AND q.lease_token = g.token
+        AND ((SELECT NOT EXISTS (SELECT FROM rdev_webhooks.endpoint_health h WHERE h.failing_reported))
+            OR NOT EXISTS (SELECT FROM rdev_webhooks.endpoint_health h
+                WHERE h.webhook_id = q.webhook_id AND h.failing_reported))
     RETURNING g.*, q.event_id, q.webhook_id, q.attempts, q.automatic_attempts
 ),
 recorded AS (
@@ -27,8 +32,8 @@ recorded AS (
 ),
 recovered AS (
     DELETE FROM rdev_webhooks.endpoint_health h
-    WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM finished))
+    WHERE h.webhook_id = ANY(ARRAY(SELECT webhook_id FROM finished)) AND NOT h.failing_reported
     RETURNING h.webhook_id, h.open_count
 )
-SELECT n, NULL AS webhook_id, NULL AS transition FROM finished
-UNION ALL SELECT NULL, webhook_id, 'closed' FROM recovered WHERE open_count > 0
+SELECT n, NULL AS webhook_id, NULL AS transition, NULL::timestamptz AS failing_since FROM finished
+UNION ALL SELECT NULL, webhook_id, 'closed', NULL FROM recovered WHERE open_count > 0

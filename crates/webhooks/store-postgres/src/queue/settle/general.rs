@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement, health,
+    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
+    WantedReports, health,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::Recorded;
+use super::{Recorded, report};
 use crate::convert::{to_i32, to_micros_up, to_nanos, to_sql_time, without_nul};
 use crate::store::Inner;
 use crate::webhooks::health::publish_disabled;
@@ -110,23 +111,29 @@ impl Columns {
 }
 
 /// Returns the recorded settlements, by their positions from 1, and the decisions that they caused.
-pub(super) async fn apply<'a>(
-    store: &Inner,
-    settlements: impl Iterator<Item = &'a Settlement>,
-) -> Result<Vec<Recorded>, StoreError> {
-    let columns = Columns::of(settlements)?;
+///
+/// Usually one statement is the whole transaction. It records nothing if some webhook subscribes to the events that
+/// attempts cause: these are added in a transaction of several statements.
+pub(super) async fn apply(store: &Inner, settlements: &[&Settlement]) -> Result<Vec<Recorded>, StoreError> {
+    let columns = Columns::of(settlements.iter().copied())?;
     let (recorded, deliveries) = store
         .write()
         .run(async |conn| {
-            if columns.gone.iter().all(Option::is_none) {
-                return Ok((record(conn, &columns).await?, 0));
+            let has_gone = columns.gone.iter().any(Option::is_some);
+            if !has_gone {
+                let recorded = record(conn, &columns, &WantedReports::patterns()).await?;
+                if !recorded.iter().any(|one| one.transition.as_deref() == Some("wanted")) {
+                    return Ok((recorded, 0));
+                }
             }
             let mut tx = conn.begin().await?;
-            hold_webhooks(&mut tx, &columns).await?;
-            let recorded = record(&mut tx, &columns).await?;
-            let gone = recorded.iter().filter(|one| one.transition.as_deref() == Some("gone"));
-            let gone: Vec<_> = gone.filter_map(|one| one.webhook_id).collect();
-            let deliveries = publish_disabled(&mut tx, store, &gone, DisabledReason::Gone).await?;
+            if has_gone {
+                hold_webhooks(&mut tx, &columns).await?;
+            }
+            let recorded = record(&mut tx, &columns, &[]).await?;
+            let gone: Vec<_> = recorded.iter().filter_map(|one| one.webhook("gone")).collect();
+            let mut deliveries = publish_disabled(&mut tx, store, &gone, DisabledReason::Gone).await?;
+            deliveries += report::report(&mut tx, store, settlements, &recorded).await?;
             tx.commit().await?;
             Ok((recorded, deliveries))
         })
@@ -168,7 +175,13 @@ async fn hold_webhooks(tx: &mut PgConnection, columns: &Columns) -> Result<(), s
 ///
 /// The health of an endpoint is written only after a failed attempt, or after a success where a failure is
 /// recorded. `unhealthy` locks the existing rows in one order before any is changed.
-async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Recorded>, sqlx::Error> {
+///
+/// If some webhook subscribes to one of `unless_subscribed`, nothing is recorded, and the result is one row `wanted`.
+async fn record(
+    conn: &mut PgConnection,
+    columns: &Columns,
+    unless_subscribed: &[String],
+) -> Result<Vec<Recorded>, sqlx::Error> {
     sqlx::query_file_as!(
         Recorded,
         "src/queue/settle/general.sql",
@@ -201,6 +214,7 @@ async fn record(conn: &mut PgConnection, columns: &Columns) -> Result<Vec<Record
         health::OPEN_AFTER_FAILING_FOR as Duration,
         health::FIRST_OPEN as Duration,
         health::LONGEST_OPEN as Duration,
+        unless_subscribed,
     )
     .fetch_all(conn)
     .await

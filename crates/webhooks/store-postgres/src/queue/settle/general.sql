@@ -5,11 +5,16 @@
 --   its response or failure:      $17 response_status, $18 response_headers, $19 response_body,
 --                                 $20 response_truncated, $21 failure_class, $22 failure_detail
 -- names:                          $23 cancelled, $24 webhook_deleted, $25 gone
--- and the circuit's limits:       $26 open_after, $27 open_after_failing_for, $28 first_open, $29 longest_open
-WITH input AS MATERIALIZED (
+-- the circuit's limits:           $26 open_after, $27 open_after_failing_for, $28 first_open, $29 longest_open
+-- and:                            $30 patterns: if some webhook subscribes to one of them, nothing is recorded
+WITH wanted AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM rdev_webhooks.subscriptions s WHERE s.pattern = ANY($30::text[])) AS is_wanted
+),
+input AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
         $6::int8[], $7::text[]) WITH ORDINALITY
         AS g(id, token, status, reason, wait_us, gone, health, n)
+    WHERE NOT (SELECT is_wanted FROM wanted)
 ),
 finished AS (
     DELETE FROM rdev_webhooks.delivery_queue q USING input g
@@ -103,7 +108,7 @@ recovered AS (
     WHERE h.webhook_id = ANY(ARRAY(
         SELECT u.webhook_id FROM unhealthy u JOIN outcomes t USING (webhook_id)
         WHERE t.succeeded))
-    RETURNING h.webhook_id, h.open_count
+    RETURNING h.webhook_id, h.open_count, h.failing_since, h.failing_reported
 ),
 failed AS (
     INSERT INTO rdev_webhooks.endpoint_health AS h (webhook_id,
@@ -132,13 +137,17 @@ failed AS (
             FROM (SELECT excluded.consecutive_failures > 0 AND rdev_webhooks.opens_circuit(
                 h.consecutive_failures::int8 + excluded.consecutive_failures,
                 h.failing_since, h.open_count, h.open_until, h.is_probing, $26, $27) AS opens) o)
-    RETURNING h.webhook_id, h.open_count
+    RETURNING h.webhook_id, h.open_count, h.failing_since, h.failing_reported
 )
-SELECT n, NULL AS webhook_id, NULL AS transition FROM applied
-UNION ALL SELECT n, id, 'gone' FROM disabled
-UNION ALL SELECT NULL, webhook_id, 'closed' FROM recovered WHERE open_count > 0
+SELECT n, NULL::uuid AS webhook_id, NULL AS transition, NULL::timestamptz AS failing_since FROM applied
+UNION ALL SELECT NULL, NULL, 'wanted', NULL FROM wanted WHERE is_wanted
+UNION ALL SELECT n, id, 'gone', NULL FROM disabled
+UNION ALL SELECT NULL, webhook_id, CASE WHEN failing_reported THEN 'recovered' ELSE 'closed' END, failing_since
+    FROM recovered WHERE open_count > 0
+UNION ALL SELECT NULL, webhook_id, 'failing', failing_since FROM failed
+    WHERE open_count > 0 AND NOT failing_reported
 UNION ALL SELECT (SELECT max(p.n) FROM applied p WHERE p.webhook_id = f.webhook_id
         AND p.health NOT IN ('none', 'succeeded')),
-    f.webhook_id, 'opened'
+    f.webhook_id, 'opened', NULL
     FROM failed f LEFT JOIN unhealthy u USING (webhook_id)
     WHERE f.open_count > 0 AND coalesce(u.open_count, 0) = 0
