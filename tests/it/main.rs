@@ -26,6 +26,7 @@ mod long_transactions;
 mod metrics;
 mod modules;
 mod operating;
+mod operational;
 mod plaintext;
 mod postgres;
 mod races;

@@ -142,10 +142,11 @@ types! {
     PublicKey = text("^whpk_[A-Za-z0-9+/]+=*$", "whpk_KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc=");
     /// 32 bytes in base64url without padding.
     Base64Url = text("^[A-Za-z0-9_-]{43}$", "KzTXyAqvdVhZ0EUVYrn8fVqJ6cWl5jPYGbVlIPGNrhc");
-    /// The status of the deliveries that a replay redelivers.
-    DeliveryOutcome = one_of(domain::DeliveryOutcome::ALL.map(domain::DeliveryOutcome::as_str)), |value, faults| {
-        value.one_of(domain::DeliveryOutcome::ALL.map(|outcome| (outcome.as_str(), outcome)), faults)
-    } => domain::DeliveryOutcome;
+    /// What a replay sends: deliveries with this status, or new deliveries of the events that the webhook subscribes to
+    /// and has no delivery of (`missing`).
+    ReplayStatus = one_of(domain::ReplayStatus::ALL.map(domain::ReplayStatus::as_str)), |value, faults| {
+        value.one_of(domain::ReplayStatus::ALL.map(|status| (status.as_str(), status)), faults)
+    } => domain::ReplayStatus;
     /// The state of a replay.
     ReplayState = one_of(["running", "completed", "cancelled"]);
     /// Why a replay was cancelled. The replays of a deleted webhook are not shown, like the webhook itself.

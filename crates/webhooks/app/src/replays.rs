@@ -7,8 +7,8 @@ use rdev_access::Ids;
 use rdev_app::Ambient;
 use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::{
-    Access, CancelReason, DeliveryOutcome, Matched, Page, PageRequest, ProjectName, Replay, ReplayId,
-    ReplaySelection, ReplayState, Timestamp, WebhookId,
+    Access, CancelReason, Matched, Page, PageRequest, ProjectName, Replay, ReplayId, ReplaySelection,
+    ReplayState, ReplayStatus, Timestamp, WebhookId,
 };
 
 /// The parameters of a new replay.
@@ -20,8 +20,8 @@ pub struct NewReplay {
     pub since: Timestamp,
     /// Only events accepted before this moment; `None` for now. Events accepted later are never replayed.
     pub until: Option<Timestamp>,
-    /// Only deliveries with this outcome.
-    pub outcome: DeliveryOutcome,
+    /// Only deliveries with this status, or events that the webhook has no delivery of.
+    pub status: ReplayStatus,
     /// Only events of these projects; `None` for all.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
@@ -136,7 +136,7 @@ impl Replays {
             webhook_id: new.webhook,
             since: new.since,
             until,
-            outcome: new.outcome,
+            status: new.status,
             projects: new.projects,
         })
     }

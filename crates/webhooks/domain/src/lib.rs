@@ -70,7 +70,7 @@ pub use queue::{
 };
 pub use rate_limit::RateLimit;
 pub use registered_type::RegisteredType;
-pub use replay::{DeliveryOutcome, Matched, Replay, ReplaySelection, ReplayState};
+pub use replay::{DeliveryOutcome, Matched, Replay, ReplaySelection, ReplayState, ReplayStatus};
 pub use retry::{RetryPolicy, RetryPolicyError};
 pub use secrets::{PreviousSecret, SecretRotation, SigningSecrets};
 pub use trace::{TraceParent, TraceParentError};

@@ -218,7 +218,7 @@ pub fn completed_replay(replay: &Replay, webhook: &AffectedWebhook) -> Option<Op
     let data = format!(
         r#"{{"replay_id":"{id}",{},"status":"{}","since":"{}","until":"{}","queued":{queued},"succeeded":{succeeded},"failed":{failed},"cancelled":{cancelled},"completed_at":"{at}"}}"#,
         webhook.members(),
-        selection.outcome.as_str(),
+        selection.status.as_str(),
         selection.since,
         selection.until,
     );

@@ -1,18 +1,22 @@
-//! Replays: the redelivery of a range of finished deliveries.
+//! Replays: the redelivery of a range of finished deliveries, or the delivery of missing events.
 //!
 //! A replay is durable work: its remaining work is in the store, and any process can advance it by a step
 //! ([`ports::ReplayRepository::advance`](crate::ports::ReplayRepository::advance)). Its deliveries use the
 //! queue like all others, but only a [window](Replay::window) of them at a time, so that a new event waits
 //! behind few of them.
 
+mod missing;
 mod step;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use rdev_core::id::Uuid;
+
 use crate::{CancelReason, DeliveryId, ProjectName, RateLimit, ReplayId, Timestamp, WebhookId};
 
+pub use missing::MissingEvents;
 pub use step::{Advance, FinishedStep, ReplayStep, Scan, WebhookStatus};
 
 /// The largest window: the maximum number of a replay's deliveries in the queue.
@@ -29,7 +33,10 @@ const WINDOW_STEPS: u32 = 2;
 /// The number of deliveries that one step looks at, whether it takes them or not.
 pub const SCAN_LIMIT: u32 = 500;
 
-/// The number of deliveries that a count looks at, whether the replay would take them or not.
+/// The number of events that one step of a replay of missing events looks at, whether it takes them or not.
+pub const EVENT_SCAN_LIMIT: u32 = 5_000;
+
+/// The number of deliveries or events that a count looks at, whether the replay would take them or not.
 pub const COUNT_LIMIT: u32 = 100_000;
 
 /// The shortest wait after a step without progress. The longest waits are [`DUE_IN_MAX`] while the webhook is
@@ -77,6 +84,52 @@ impl DeliveryOutcome {
     }
 }
 
+/// What a replay takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplayStatus {
+    /// Finished deliveries with this outcome.
+    Finished(DeliveryOutcome),
+    /// Events that the webhook takes and has no delivery of; see [`MissingEvents`]. It gets new deliveries of them.
+    Missing,
+}
+
+impl ReplayStatus {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Finished(DeliveryOutcome::Failed),
+        Self::Finished(DeliveryOutcome::Succeeded),
+        Self::Finished(DeliveryOutcome::Cancelled),
+        Self::Missing,
+    ];
+
+    /// Returns the name in the API and in stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished(outcome) => outcome.as_str(),
+            Self::Missing => "missing",
+        }
+    }
+
+    /// Parses a name from [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
+}
+
+impl Default for ReplayStatus {
+    fn default() -> Self {
+        DeliveryOutcome::default().into()
+    }
+}
+
+impl From<DeliveryOutcome> for ReplayStatus {
+    fn from(outcome: DeliveryOutcome) -> Self {
+        Self::Finished(outcome)
+    }
+}
+
 /// The deliveries that a replay takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplaySelection {
@@ -86,8 +139,8 @@ pub struct ReplaySelection {
     pub since: Timestamp,
     /// Deliveries of events accepted before this moment.
     pub until: Timestamp,
-    /// Deliveries with this outcome.
-    pub outcome: DeliveryOutcome,
+    /// Deliveries with this status, or missing ones.
+    pub status: ReplayStatus,
     /// Only deliveries of events of these projects; `None` for all, including events without a project.
     pub projects: Option<BTreeSet<ProjectName>>,
 }
@@ -112,15 +165,17 @@ pub struct Replay {
     pub selection: ReplaySelection,
     /// The number of deliveries, and when they were counted: deliveries that ended later are left out.
     pub matched: Matched,
-    /// The last delivery that it has examined, in the order of the ids; `None` once it has examined all.
-    pub scan_cursor: Option<DeliveryId>,
+    /// The id of the last delivery that it has examined, or of the last event if it replays missing events, in the order
+    /// of the ids; `None` once it has examined all.
+    pub scan_cursor: Option<Uuid>,
     /// The number of deliveries that it has queued so far.
     pub queued: u64,
     /// The number of queued deliveries that have not ended yet.
     pub waiting: u32,
     /// The number of queued deliveries that succeeded.
     pub succeeded: u64,
-    /// The number of queued deliveries that failed again.
+    /// The number of queued deliveries that failed again. A missing event counts as failed once the first attempt at
+    /// its delivery has failed: the replay does not wait for the retries.
     pub failed: u64,
     /// The number of queued deliveries that were cancelled.
     pub cancelled: u64,
@@ -203,10 +258,10 @@ impl Replay {
     /// Creates a replay of the counted deliveries. It is complete at once if there are none.
     #[must_use]
     pub fn new(id: ReplayId, selection: ReplaySelection, matched: Matched) -> Self {
-        let (scan_cursor, state) = match matched.deliveries {
-            0 => (None, ReplayState::Completed { at: matched.at }),
-            // No delivery has the smallest id of a millisecond.
-            _ => (Some(DeliveryId::floor(selection.since)), ReplayState::Running),
+        let (scan_cursor, state) = match matched {
+            Matched { deliveries: 0, is_exact: true, at } => (None, ReplayState::Completed { at }),
+            // Neither a delivery nor an event has the smallest id of a millisecond.
+            _ => (Some(DeliveryId::floor(selection.since).as_uuid()), ReplayState::Running),
         };
         Self {
             id,
@@ -272,7 +327,7 @@ impl Replay {
 
     /// Records that `count` more deliveries were queued, and the last examined delivery; `None` once all are
     /// examined.
-    pub fn queue(&mut self, count: u32, scan_cursor: Option<DeliveryId>) {
+    pub fn queue(&mut self, count: u32, scan_cursor: Option<Uuid>) {
         self.queued += u64::from(count);
         self.waiting += count;
         self.scan_cursor = scan_cursor;

@@ -14,7 +14,7 @@ fn replay_of(deliveries: u64) -> Replay {
         webhook_id,
         since: Timestamp::EPOCH,
         until: START,
-        outcome: DeliveryOutcome::Failed,
+        status: DeliveryOutcome::Failed.into(),
         projects: None,
     };
     let matched = Matched { deliveries, is_exact: true, at: START };

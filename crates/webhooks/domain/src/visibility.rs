@@ -86,7 +86,7 @@ mod tests {
                 webhook_id: WebhookId::from_parts(at, [1; 10]),
                 since: at,
                 until: at,
-                outcome: DeliveryOutcome::Failed,
+                status: DeliveryOutcome::Failed.into(),
                 projects: projects.map(names),
             };
             let matched = Matched { deliveries: 0, is_exact: true, at };

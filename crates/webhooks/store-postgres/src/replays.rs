@@ -1,6 +1,7 @@
 //! [`ReplayRepository`] on Postgres.
 
 mod advance;
+mod missing;
 mod rows;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository
 use rdev_webhooks_domain::replay::{Advance, COUNT_LIMIT};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
-    WebhookId,
+    ReplayStatus, WebhookId,
 };
 use sqlx::Connection;
 use uuid::Uuid;
@@ -22,6 +23,13 @@ use rows::{replay_rows, save, to_i64, to_replay};
 #[async_trait]
 impl ReplayRepository for PostgresStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
+        if selection.status == ReplayStatus::Missing {
+            return self
+                .inner
+                .listings()
+                .run_checked(async |conn| missing::count(conn, selection).await)
+                .await;
+        }
         // One more shows whether there are more; it is not counted.
         let most = i64::from(COUNT_LIMIT) + 1;
         let projects = projects(selection);
@@ -53,7 +61,7 @@ impl ReplayRepository for PostgresStore {
                     ) l
                     "#,
                     selection.webhook_id.as_uuid(),
-                    selection.outcome.as_str(),
+                    selection.status.as_str(),
                     DeliveryId::floor(selection.since).as_uuid(),
                     DeliveryId::floor(selection.until).as_uuid(),
                     projects.as_deref(),
@@ -106,12 +114,12 @@ impl ReplayRepository for PostgresStore {
                     selection.webhook_id.as_uuid(),
                     to_sql_time(selection.since),
                     to_sql_time(selection.until),
-                    selection.outcome.as_str(),
+                    selection.status.as_str(),
                     projects.as_deref(),
                     to_i64(replay.matched.deliveries),
                     replay.matched.is_exact,
                     to_sql_time(replay.matched.at),
-                    replay.scan_cursor.map(|id| id.as_uuid()),
+                    replay.scan_cursor,
                     replay.state.as_str(),
                     replay.state.ended_at().map(to_sql_time),
                     replay.is_open(),

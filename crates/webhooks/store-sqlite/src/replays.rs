@@ -1,6 +1,7 @@
 //! [`ReplayRepository`].
 
 mod advance;
+mod missing;
 pub(crate) mod rows;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository
 use rdev_webhooks_domain::replay::{Advance, COUNT_LIMIT};
 use rdev_webhooks_domain::{
     Access, CancelReason, DeliveryId, Matched, Page, PageRequest, Replay, ReplayId, ReplaySelection,
-    Timestamp, WebhookId,
+    ReplayStatus, Timestamp, WebhookId,
 };
 use sqlx::SqliteConnection;
 
@@ -74,9 +75,12 @@ async fn count(
     selection: &ReplaySelection,
     now: Timestamp,
 ) -> Result<Matched, DbError> {
+    if selection.status == ReplayStatus::Missing {
+        return missing::count(conn, selection, now).await;
+    }
     let webhook = bytes_of_webhook(selection.webhook_id);
     let (after, until) = (floor(selection.since), floor(selection.until));
-    let (status, at) = (selection.outcome.as_str(), micros(now));
+    let (status, at) = (selection.status.as_str(), micros(now));
     let projects = projects(selection.projects.as_ref())?;
     // One more shows whether there are more; it is not counted.
     let limit = i64::from(COUNT_LIMIT) + 1;
@@ -197,11 +201,11 @@ async fn begin(
     }
     let id = bytes(replay.id);
     let (since, until) = (micros(selection.since), micros(selection.until));
-    let status = selection.outcome.as_str();
+    let status = selection.status.as_str();
     let projects = projects(selection.projects.as_ref())?;
     let matched = rows::count(replay.matched.deliveries)?;
     let matched_at = micros(replay.matched.at);
-    let scan_cursor = replay.scan_cursor.map(|id| id.as_uuid().as_bytes().to_vec());
+    let scan_cursor = replay.scan_cursor.map(|id| id.as_bytes().to_vec());
     let (state, ended_at) = (replay.state.as_str(), replay.state.ended_at().map(micros));
     let is_open = replay.is_open();
     let (now_us, next_step_at) = (micros(now), is_open.then_some(micros(now)));

@@ -216,7 +216,7 @@ pub(super) fn schemas() -> [(String, RefOr<Schema>); 7] {
                 member("replay_id", reference::<types::ReplayId>()),
                 webhook_id.clone(),
                 host,
-                member("status", reference::<types::DeliveryOutcome>()),
+                member("status", reference::<types::ReplayStatus>()),
                 member("since", reference::<types::Timestamp>()),
                 member("until", reference::<types::Timestamp>()),
                 count("queued"),

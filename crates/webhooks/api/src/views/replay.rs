@@ -55,9 +55,9 @@ struct Found {
     since: Text<Timestamp>,
     #[schema(value_type = types::Timestamp)]
     until: Text<Timestamp>,
-    #[schema(value_type = types::DeliveryOutcome)]
+    #[schema(value_type = types::ReplayStatus)]
     status: &'static str,
-    /// The number of matching deliveries when the replay was requested.
+    /// The number of matching deliveries, or of missing events, when the replay was requested.
     count: u64,
     /// False if there are more than were counted.
     count_is_exact: bool,
@@ -68,7 +68,7 @@ impl Found {
         Self {
             since: Text(selection.since),
             until: Text(selection.until),
-            status: selection.outcome.as_str(),
+            status: selection.status.as_str(),
             count: matched.deliveries,
             count_is_exact: matched.is_exact,
         }

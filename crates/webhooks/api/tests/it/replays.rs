@@ -220,3 +220,43 @@ async fn a_project_scoped_key_replays_only_its_projects_and_sees_no_other_replay
     let listed = scene.get(&format!("{path}s")).await.expect(200).json();
     assert_eq!(listed["data"].as_array().map(Vec::len), Some(2));
 }
+
+#[tokio::test]
+async fn a_webhook_gets_the_events_from_before_it_was_made() {
+    let scene = Scene::new();
+    for body in [
+        r#"{"event":"command.failed","data":{"project":"my-project"}}"#,
+        r#"{"event":"command.failed","data":{"project":"other"}}"#,
+        r#"{"event":"command.started","data":{"project":"my-project"}}"#,
+    ] {
+        scene.post("/events", body).await.expect(202);
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    let body = r#"{"url":"https://example.com/","events":["command.failed"],"projects":["my-project"]}"#;
+    let webhook = scene.post("/webhooks", body).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/webhooks/{webhook}/replay");
+    let missing = r#"{"since":"2025-01-01T00:00:00Z","status":"missing"}"#;
+    let counted = scene
+        .post(&path, r#"{"since":"2025-01-01T00:00:00Z","status":"missing","dry_run":true}"#)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!((&counted["count"], &counted["status"]), (&json!(1), &json!("missing")));
+    let replay = scene.begin(&webhook, missing).await;
+    scene.step(&replay).await;
+    scene.attempt(&webhook, Settled::Succeeded, samples::attempt(1, scene.clock.now(), 200)).await;
+    scene.step(&replay).await;
+    let shown = scene.replay(&replay).await;
+    assert_eq!((&shown["state"], &shown["status"]), (&json!("completed"), &json!("missing")));
+    assert_eq!((&shown["queued"], &shown["succeeded"]), (&json!(1), &json!(1)));
+    let nothing = scene.begin(&webhook, missing).await;
+    assert_eq!((&nothing["state"], &nothing["count"]), (&json!("completed"), &json!(0)));
+
+    for status in [r#""lost""#, r#""pending""#, r#""Missing""#, "1"] {
+        let body = format!(r#"{{"since":"2025-01-01T00:00:00Z","status":{status}}}"#);
+        let refused = scene.post(&path, body).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["pointer"], "/status", "{refused}");
+    }
+    let refused = scene.post(&path, r#"{"since":"2025-01-01T00:00:00Z","status":"lost"}"#).await.json();
+    assert!(refused["errors"][0]["detail"].as_str().unwrap().contains("missing"), "{refused}");
+}

@@ -48,7 +48,9 @@ pub enum RegistryError {
     #[error("the event type is built in and cannot be changed")]
     BuiltIn,
     /// The name is reserved for the system.
-    #[error("must neither begin with `webhook.` nor be that of an operational event: these names are reserved for the system")]
+    #[error(
+        "must neither begin with `webhook.` nor be that of an operational event: these names are reserved for the system"
+    )]
     Reserved,
     /// A webhook subscribes to the type by name.
     #[error("a webhook subscribes to the event type by name")]

@@ -27,8 +27,8 @@ impl World {
 
     /// Starts a replay of all failed deliveries.
     async fn replay_all(&self, webhook: WebhookId) -> Result<Replay, ReplayError> {
-        let outcome = DeliveryOutcome::Failed;
-        let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, outcome, projects: None };
+        let status = DeliveryOutcome::Failed.into();
+        let new = NewReplay { webhook, since: Timestamp::EPOCH, until: None, status, projects: None };
         self.replays().begin(Access::everything(), new, Ids::fresh()).await
     }
 
@@ -194,7 +194,7 @@ async fn a_replay_of_an_empty_range_is_refused() {
         webhook: webhook.id,
         since,
         until,
-        outcome: DeliveryOutcome::Failed,
+        status: DeliveryOutcome::Failed.into(),
         projects: None,
     };
     let later = now + DAY;

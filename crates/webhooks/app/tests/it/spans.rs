@@ -101,7 +101,7 @@ async fn failed_attempt(level: LevelFilter) -> (Webhook, Delivery, Recording) {
         webhook: webhook.id,
         since: Timestamp::EPOCH,
         until: None,
-        outcome: DeliveryOutcome::Failed,
+        status: DeliveryOutcome::Failed.into(),
         projects: None,
     };
     Replays::new(world.store.clone(), world.ambient.clone())

@@ -10,7 +10,9 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// Counts the deliveries that a replay would take. Changes nothing.
     ///
     /// 1. MUST count the finished deliveries that the selection describes and no others.
-    ///    (`a_count_is_of_what_the_selection_describes`)
+    ///    (`a_count_is_of_what_the_selection_describes`) With [`Missing`](crate::ReplayStatus::Missing) these are the
+    ///    events that [`MissingEvents`](crate::replay::MissingEvents) takes and the webhook has no delivery of.
+    ///    (`missing_events_are_replayed`)
     /// 2. MUST look at no more than [`COUNT_LIMIT`](crate::replay::COUNT_LIMIT) deliveries, whatever they
     ///    match, and report whether there are more. (the stores' own tests)
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError>;
@@ -71,8 +73,9 @@ pub trait ReplayRepository: Send + Sync + 'static {
     ///    (`a_replayed_delivery_is_attempted_once_more`)
     /// 3. MUST keep no more of them in the queue than the [window](Replay::window).
     ///    (`a_replay_keeps_within_its_window`, `an_event_waits_behind_no_more_than_a_replays_window`)
-    /// 4. MUST look at no more than [`SCAN_LIMIT`](crate::replay::SCAN_LIMIT) deliveries.
-    ///    (`a_step_looks_at_so_many_deliveries_only`)
+    /// 4. MUST look at no more than [`SCAN_LIMIT`](crate::replay::SCAN_LIMIT) deliveries or
+    ///    [`EVENT_SCAN_LIMIT`](crate::replay::EVENT_SCAN_LIMIT) events. (`a_step_looks_at_so_many_deliveries_only`,
+    ///    `a_step_looks_at_so_many_events_only`)
     /// 5. MUST count the result of each, and complete the replay when all have ended.
     ///    (`a_replay_counts_what_became_of_its_deliveries`)
     /// 6. MUST queue nothing while the webhook is disabled, and continue when it is enabled again.
@@ -83,6 +86,10 @@ pub trait ReplayRepository: Send + Sync + 'static {
     /// 9. MUST add the event [`completed_replay`](crate::completed_replay) to the transaction that completes the replay,
     ///    as [`Self::begin`] does with a replay that is complete from the beginning.
     ///    (`a_completed_replay_is_published_once`)
+    /// 10. MUST make a new delivery of each missing event, with an automatic attempt that is due now, and never a second
+    ///     delivery of an event to the webhook. MUST count it as failed once that attempt has failed, and leave its
+    ///     retries alone. (`missing_events_are_replayed`, `concurrent_replays_make_each_missing_delivery_once`,
+    ///     `a_missing_delivery_is_retried_without_its_replay`)
     async fn advance(&self, id: ReplayId) -> Result<Option<Advance>, StoreError>;
 }
 

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroU32;
 
+use rdev_core::id::Uuid;
+
 use super::{FinishedCounts, Replay, ReplayState};
-use crate::{CancelReason, DeliveryId, RateLimit, Timestamp};
+use crate::{CancelReason, RateLimit, Timestamp};
 
 /// The state of a replay's webhook.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,8 +28,8 @@ pub enum WebhookStatus {
 pub struct Scan {
     /// The number of deliveries that were queued.
     pub queued: u32,
-    /// The last examined delivery; `None` once all are examined.
-    pub scan_cursor: Option<DeliveryId>,
+    /// The id of the last examined delivery or event; `None` once all are examined.
+    pub scan_cursor: Option<Uuid>,
 }
 
 /// A step in progress. The store begins it with what it has read, scans for at most [`room`](Self::room)
@@ -126,8 +128,13 @@ mod tests {
     fn replay() -> Replay {
         let webhook_id = WebhookId::from_parts(Timestamp::EPOCH, [1; 10]);
         let (since, until) = (Timestamp::EPOCH, Timestamp::from_micros(1_000_000));
-        let selection =
-            ReplaySelection { webhook_id, since, until, outcome: DeliveryOutcome::Failed, projects: None };
+        let selection = ReplaySelection {
+            webhook_id,
+            since,
+            until,
+            status: DeliveryOutcome::Failed.into(),
+            projects: None,
+        };
         let matched = Matched { deliveries: 3, is_exact: true, at: until };
         Replay::new(ReplayId::from_parts(until, [2; 10]), selection, matched)
     }

@@ -158,8 +158,7 @@ impl Plan {
         Self::except(events, &[], max_deliveries)
     }
 
-    /// Plans events of which each has a subscriber that does not get it, unless its entry in `except` is `None` or
-    /// missing.
+    /// Plans events that are not sent to the webhooks of their entries in `except`, which may have fewer entries.
     fn except(events: &[NewEvent], except: &[Option<WebhookId>], max_deliveries: u32) -> Self {
         let max_deliveries = i64::from(max_deliveries);
         let max_matches = max_deliveries * MAX_MATCHES_PER_DELIVERY + MIN_MATCHES;

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::{Pool, PooledConnection};
+use crate::error::DbError;
 
 /// The connections that serve listings.
 pub(crate) struct Listings {
@@ -39,6 +40,19 @@ impl Listings {
                 done
             })
             .await
+    }
+
+    /// Like [`Self::run`] for work that also fails by what it reads.
+    pub(crate) async fn run_checked<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PooledConnection) -> Result<T, DbError>,
+    ) -> Result<T, StoreError> {
+        self.run(async move |conn| match work(conn).await {
+            Ok(done) => Ok(Ok(done)),
+            Err(DbError::Store(error)) => Ok(Err(error)),
+            Err(DbError::Driver(error)) => Err(error),
+        })
+        .await?
     }
 }
 

@@ -7,11 +7,12 @@ use rdev_webhooks_domain::replay::{
     Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, Trigger, WebhookId,
+    DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, ReplayStatus, Trigger, WebhookId,
     completed_replay,
 };
 use sqlx::{Connection, PgConnection};
 
+use super::missing;
 use super::rows::{postpone, replay_rows, save, to_replay};
 use crate::convert::{from_sql_time, to_sql_time, to_u32};
 use crate::events::publish::publish_in;
@@ -30,11 +31,14 @@ pub(super) async fn advance(store: &Inner, id: ReplayId) -> Result<Option<Advanc
             };
             let now = from_sql_time(row.now);
             let replay = to_replay(row)?;
-            let ended = collect_ended(&mut tx, id).await?;
+            let ended = collect_ended(&mut tx, id, replay.selection.status).await?;
             let webhook = webhook_status(&mut tx, replay.selection.webhook_id).await?;
             let mut step = ReplayStep::begin(replay, ended, webhook, now);
             if step.room() > 0 {
-                let scan = scan(&mut tx, step.replay(), step.room()).await?;
+                let scan = match step.replay().selection.status {
+                    ReplayStatus::Missing => missing::scan(&mut tx, step.replay(), step.room()).await?,
+                    ReplayStatus::Finished(_) => scan(&mut tx, step.replay(), step.room()).await?,
+                };
                 step.scanned(scan);
             }
             let FinishedStep { replay, advance, postponed } = step.finish(now);
@@ -90,16 +94,23 @@ async fn webhook_status(tx: &mut PgConnection, webhook: WebhookId) -> Result<Web
     })
 }
 
-/// Removes the deliveries that have left the queue from the replay, and counts their outcomes.
-async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<FinishedCounts, sqlx::Error> {
+/// Removes the deliveries that have left the queue from the replay, and counts their outcomes. The delivery of a
+/// missing event is also removed, as failed, when its first attempt has failed.
+async fn collect_ended(
+    tx: &mut PgConnection,
+    id: ReplayId,
+    status: ReplayStatus,
+) -> Result<FinishedCounts, sqlx::Error> {
     let statuses = sqlx::query_scalar!(
         r#"
         WITH ended AS MATERIALIZED (
-            SELECT r.delivery_id, (SELECT d.status FROM rdev_webhooks.deliveries d
-                WHERE d.id = r.delivery_id) AS status
+            SELECT r.delivery_id, coalesce(
+                (SELECT d.status FROM rdev_webhooks.deliveries d WHERE d.id = r.delivery_id),
+                (SELECT $3 FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)) AS status
             FROM rdev_webhooks.replay_deliveries r
             WHERE r.replay_id = $1 AND NOT EXISTS (
-                SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id)
+                SELECT FROM rdev_webhooks.delivery_queue q WHERE q.id = r.delivery_id
+                    AND NOT ($2 AND q.automatic_attempts > 0 AND q.lease_token IS NULL))
         ),
         forgotten AS (
             DELETE FROM rdev_webhooks.replay_deliveries
@@ -107,7 +118,9 @@ async fn collect_ended(tx: &mut PgConnection, id: ReplayId) -> Result<FinishedCo
         )
         SELECT status FROM ended
         "#,
-        id.as_uuid()
+        id.as_uuid(),
+        status == ReplayStatus::Missing,
+        DeliveryOutcome::Failed.as_str(),
     )
     .fetch_all(tx)
     .await?;
@@ -130,8 +143,8 @@ async fn scan(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Scan,
     let row = sqlx::query_file!(
         "src/replays/scan.sql",
         selection.webhook_id.as_uuid(),
-        selection.outcome.as_str(),
-        replay.scan_cursor.unwrap_or(DeliveryId::floor(selection.until)).as_uuid(),
+        selection.status.as_str(),
+        replay.scan_cursor.unwrap_or(DeliveryId::floor(selection.until).as_uuid()),
         DeliveryId::floor(selection.until).as_uuid(),
         i64::from(SCAN_LIMIT),
         to_sql_time(replay.matched.at),
@@ -149,5 +162,5 @@ async fn scan(tx: &mut PgConnection, replay: &Replay, room: u32) -> Result<Scan,
     } else {
         None
     };
-    Ok(Scan { queued: to_u32(row.taken), scan_cursor: scan_cursor.map(DeliveryId::from_uuid) })
+    Ok(Scan { queued: to_u32(row.taken), scan_cursor })
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, Matched, Replay, ReplayId, ReplaySelection, ReplayState,
-    WebhookId,
+    CancelReason, Matched, Replay, ReplayId, ReplaySelection, ReplayState, ReplayStatus, WebhookId,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -76,7 +75,7 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
             webhook_id: WebhookId::from_uuid(row.webhook_id),
             since: from_sql_time(row.since),
             until: from_sql_time(row.until),
-            outcome: DeliveryOutcome::parse(&row.status).ok_or_else(|| unknown("status"))?,
+            status: ReplayStatus::parse(&row.status).ok_or_else(|| unknown("status"))?,
             projects: projects.transpose().map_err(|error| corrupt(TABLE, "projects", id, error))?,
         },
         matched: Matched {
@@ -84,7 +83,7 @@ pub(super) fn to_replay(row: ReplayRow) -> Result<Replay, StoreError> {
             is_exact: row.matched_exactly,
             at: from_sql_time(row.matched_at),
         },
-        scan_cursor: row.scan_cursor.map(DeliveryId::from_uuid),
+        scan_cursor: row.scan_cursor,
         queued: count(row.queued),
         waiting: to_u32(row.pending_count),
         succeeded: count(row.succeeded),
@@ -107,7 +106,7 @@ pub(super) async fn save(conn: &mut PgConnection, replay: &Replay) -> Result<(),
              progressed_at = rdev_webhooks.now()
          WHERE id = $1",
         replay.id.as_uuid(),
-        replay.scan_cursor.map(|id| id.as_uuid()),
+        replay.scan_cursor,
         to_i64(replay.queued),
         to_i32(replay.waiting),
         to_i64(replay.succeeded),

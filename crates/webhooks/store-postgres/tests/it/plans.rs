@@ -9,7 +9,7 @@ use rdev_webhooks_domain::ports::{
 use rdev_webhooks_domain::replay::MIN_WINDOW;
 use rdev_webhooks_domain::{
     Access, DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
-    ReplaySelection, Settled, Settlement, Timestamp, WebhookId,
+    ReplaySelection, ReplayStatus, Settled, Settlement, Timestamp, WebhookId,
 };
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
@@ -153,7 +153,7 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
             webhook_id: webhook,
             since: Timestamp::EPOCH,
             until: scene.now().await,
-            outcome,
+            status: outcome.into(),
             projects: None,
         };
         let counted = scene.another().await.count(&selection).await.unwrap();
@@ -177,6 +177,49 @@ async fn a_step_of_a_replay_reads_little_more_than_it_takes() {
     }
 }
 
+/// However little of the history a webhook takes, a step reads a bounded part of it; and little more than it takes.
+#[tokio::test]
+async fn a_step_of_a_replay_of_missing_events_reads_a_bounded_part_of_the_history() {
+    let scene = Scene::new().await;
+    scene.execute(HISTORY).await;
+    for (n, pattern, matched, limit) in [(3, "z.z", 0, 5_100), (4, "a.b", 40_000, 1_200)] {
+        scene
+            .execute(&format!(
+                "INSERT INTO rdev_webhooks.webhooks
+                     (id, version, url, events, projects, retry, signing, secret, created_at, updated_at)
+                 VALUES ('00000000-0000-7000-8000-00000000000{n}', 1, 'https://example.com/', '{{{pattern}}}', '{{}}',
+                     '', '', '', now(), now())"
+            ))
+            .await;
+        let selection = ReplaySelection {
+            webhook_id: format!("00000000-0000-7000-8000-00000000000{n}")
+                .parse()
+                .map(WebhookId::from_uuid)
+                .unwrap(),
+            since: Timestamp::EPOCH,
+            until: scene.now().await,
+            status: ReplayStatus::Missing,
+            projects: None,
+        };
+        let mut counted = scene.another().await.count(&selection).await.unwrap();
+        assert_eq!((counted.deliveries, counted.is_exact), (matched, true));
+        counted.is_exact = false;
+        let entropy: &dyn Entropy = &scene.entropy;
+        let id = ReplayId::from_parts(scene.now().await, entropy.bytes());
+        let replay = Replay::new(id, selection, counted);
+        assert_eq!(
+            scene.another().await.begin(Access::everything(), &replay).await.unwrap(),
+            ReplayBegun::Started
+        );
+        let read = rows_read(&scene, async |store| {
+            let step = store.advance(id).await.unwrap().unwrap();
+            assert_eq!(u64::from(step.queued), matched.min(u64::from(MIN_WINDOW)));
+        })
+        .await;
+        assert!(read < limit, "{read} rows were read for {pattern}");
+    }
+}
+
 #[tokio::test]
 async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     let scene = Scene::new().await;
@@ -194,8 +237,8 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     let counted = async |projects: Option<&str>| {
         let projects = projects.map(|project| BTreeSet::from([project.parse().unwrap()]));
         let (since, until) = (Timestamp::EPOCH, scene.now().await + Duration::from_secs(1));
-        let outcome = DeliveryOutcome::Succeeded;
-        let selection = ReplaySelection { webhook_id: webhook.id, since, until, outcome, projects };
+        let status = DeliveryOutcome::Succeeded.into();
+        let selection = ReplaySelection { webhook_id: webhook.id, since, until, status, projects };
         let matched = scene.store.count(&selection).await.unwrap();
         (matched.deliveries, matched.is_exact)
     };

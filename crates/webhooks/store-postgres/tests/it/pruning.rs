@@ -42,7 +42,7 @@ async fn redelivery_refuses_a_delivery_that_is_being_pruned() {
         webhook_id: webhook.id,
         since: now - 399 * DAY - DAY / 2,
         until: now,
-        outcome: DeliveryOutcome::Failed,
+        status: DeliveryOutcome::Failed.into(),
         projects: None,
     };
     let matched = scene.store.count(&selection).await.unwrap();

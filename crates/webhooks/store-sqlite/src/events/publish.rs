@@ -333,6 +333,18 @@ async fn insert_events(
     Ok(())
 }
 
+/// Makes deliveries of stored events to a webhook that has none of them yet.
+pub(crate) async fn deliver(
+    conn: &mut SqliteConnection,
+    webhook: WebhookId,
+    events: &[EventId],
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let new =
+        |event: &EventId| NewDelivery { webhook, id: DeliveryId::derive(*event, webhook), event: *event };
+    insert_deliveries(conn, events.iter().map(new).collect(), now).await
+}
+
 /// Inserts deliveries of events that are there. Their ids are passed as bytes, not as JSON, which takes a third of
 /// the time: 16 bytes each for the delivery, its event and its webhook.
 async fn insert_deliveries(

@@ -7,12 +7,13 @@ use rdev_webhooks_domain::replay::{
     Advance, FinishedCounts, FinishedStep, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    Access, DeliveryId, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, Timestamp, Trigger,
+    Access, DeliveryOutcome, RateLimit, Replay, ReplayId, ReplayState, ReplayStatus, Timestamp, Trigger,
     WebhookId, completed_replay,
 };
 use sqlx::SqliteConnection;
+use uuid::Uuid;
 
-use super::{bytes, bytes_of_webhook, find, floor, rows};
+use super::{bytes, bytes_of_webhook, find, floor, missing, rows};
 use crate::error::{self, DbError};
 use crate::events::publish::publish_in;
 use crate::json;
@@ -29,11 +30,14 @@ pub(super) async fn advance(
     let Some(replay) = find(&mut *conn, Access::everything(), id).await?.filter(Replay::is_open) else {
         return Ok(None);
     };
-    let ended = collect_ended(&mut *conn, id).await?;
+    let ended = collect_ended(&mut *conn, id, replay.selection.status).await?;
     let webhook = webhook_status(&mut *conn, replay.selection.webhook_id).await?;
     let mut step = ReplayStep::begin(replay, ended, webhook, now);
     if step.room() > 0 {
-        let scan = take(&mut *conn, step.replay(), step.room(), now).await?;
+        let scan = match step.replay().selection.status {
+            ReplayStatus::Missing => missing::take(&mut *conn, step.replay(), step.room(), now).await?,
+            ReplayStatus::Finished(_) => take(&mut *conn, step.replay(), step.room(), now).await?,
+        };
         step.scanned(scan);
     }
     let FinishedStep { replay, advance, postponed } = step.finish(now);
@@ -81,15 +85,23 @@ async fn webhook_status(conn: &mut SqliteConnection, webhook: WebhookId) -> Resu
     })
 }
 
-/// Removes the finished and the deleted deliveries from the replay, and counts their outcomes.
-async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<FinishedCounts, DbError> {
+/// Removes the finished and the deleted deliveries from the replay, and counts their outcomes. The delivery of a missing
+/// event is also removed, as failed, when its first attempt has failed.
+async fn collect_ended(
+    conn: &mut SqliteConnection,
+    id: ReplayId,
+    status: ReplayStatus,
+) -> Result<FinishedCounts, DbError> {
     let id = bytes(id);
+    let is_missing = status == ReplayStatus::Missing;
     let rows = sqlx::query!(
         r#"SELECT r.delivery_id, d.status AS "status?"
            FROM webhooks_replay_deliveries AS r LEFT JOIN webhooks_deliveries AS d ON d.id = r.delivery_id
-           WHERE r.replay_id = ?1 AND (d.status IS NULL OR d.status <> ?2)"#,
+           WHERE r.replay_id = ?1 AND (d.status IS NULL OR d.status <> ?2
+             OR (?3 AND d.automatic_attempts > 0 AND d.lease_token IS NULL))"#,
         id,
-        UNFINISHED
+        UNFINISHED,
+        is_missing
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -99,7 +111,10 @@ async fn collect_ended(conn: &mut SqliteConnection, id: ReplayId) -> Result<Fini
     }
     let mut ids = Vec::with_capacity(rows.len());
     for row in rows {
-        ended.add(row.status.as_deref().and_then(DeliveryOutcome::parse));
+        ended.add(match row.status.as_deref() {
+            Some(UNFINISHED) => Some(DeliveryOutcome::Failed),
+            status => status.and_then(DeliveryOutcome::parse),
+        });
         ids.push(error::uuid("replay_deliveries", "delivery_id", &row.delivery_id)?);
     }
     let ids = json::ids(ids)?;
@@ -123,9 +138,9 @@ async fn take(
 ) -> Result<Scan, DbError> {
     let selection = &replay.selection;
     let webhook = bytes_of_webhook(selection.webhook_id);
-    let status = selection.outcome.as_str();
+    let status = selection.status.as_str();
     let until = floor(selection.until);
-    let after = replay.scan_cursor.map_or_else(|| until.clone(), |id| id.as_uuid().as_bytes().to_vec());
+    let after = replay.scan_cursor.map_or_else(|| until.clone(), |id| id.as_bytes().to_vec());
     let ended_by = micros(replay.matched.at);
     let projects = rows::projects(selection.projects.as_ref())?;
     let found = delivery_rows!(
@@ -152,7 +167,7 @@ async fn take(
     // The query takes no more than `room` of them.
     let queued = u32::try_from(found.len()).unwrap_or(room);
     let scan_cursor = match found.last().filter(|_| queued == room) {
-        Some(last) => Some(last.id()?),
+        Some(last) => Some(last.id()?.as_uuid()),
         None => last_looked_at(&mut *conn, &webhook, status, &after, &until).await?,
     };
     queue(conn, replay.id, &found, now).await?;
@@ -166,7 +181,7 @@ async fn last_looked_at(
     status: &str,
     after: &[u8],
     until: &[u8],
-) -> Result<Option<DeliveryId>, DbError> {
+) -> Result<Option<Uuid>, DbError> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!: u32", max(id) AS "last: Vec<u8>" FROM (
              SELECT id FROM webhooks_deliveries INDEXED BY webhooks_deliveries_by_webhook_id_status_id
@@ -181,7 +196,7 @@ async fn last_looked_at(
     .fetch_one(conn)
     .await?;
     let last = row.last.filter(|_| row.count >= SCAN_LIMIT);
-    Ok(last.map(|id| error::uuid("deliveries", "id", &id).map(DeliveryId::from_uuid)).transpose()?)
+    Ok(last.map(|id| error::uuid("deliveries", "id", &id)).transpose()?)
 }
 
 /// Makes finished deliveries due now, and adds them to the replay.
@@ -203,7 +218,17 @@ async fn queue(
     }
     let ids = json::ids(states.iter().map(|(id, _)| id.as_uuid()))?;
     delivery::save(&mut *conn, states).await?;
-    delivery::record_reopened(&mut *conn, &ids, now).await?;
+    track(conn, replay, &ids, now).await
+}
+
+/// Adds queued deliveries to the replay, and to the delivery feed.
+pub(super) async fn track(
+    conn: &mut SqliteConnection,
+    replay: ReplayId,
+    ids: &str,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    delivery::record_reopened(&mut *conn, ids, now).await?;
     let replay = bytes(replay);
     sqlx::query!(
         "INSERT INTO webhooks_replay_deliveries (replay_id, delivery_id) SELECT ?1, unhex(value) FROM json_each(?2)",

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryId, DeliveryOutcome, Matched, ProjectName, Replay, ReplayId, ReplaySelection,
-    ReplayState, Timestamp, WebhookId,
+    CancelReason, Matched, ProjectName, Replay, ReplayId, ReplaySelection, ReplayState, ReplayStatus,
+    Timestamp, WebhookId,
 };
 use sqlx::SqliteConnection;
 
@@ -76,7 +76,7 @@ impl ReplayRow {
                 webhook_id: error::uuid(TABLE, "webhook_id", &self.webhook_id).map(WebhookId::from_uuid)?,
                 since: Timestamp::from_micros(self.since),
                 until: Timestamp::from_micros(self.until),
-                outcome: row.name("status", &self.status, DeliveryOutcome::parse)?,
+                status: row.name("status", &self.status, ReplayStatus::parse)?,
                 projects: self.read_projects(&row)?,
             },
             matched: Matched {
@@ -84,7 +84,7 @@ impl ReplayRow {
                 is_exact: self.matched_exactly,
                 at: Timestamp::from_micros(self.matched_at),
             },
-            scan_cursor: scan_cursor.transpose()?.map(DeliveryId::from_uuid),
+            scan_cursor: scan_cursor.transpose()?,
             queued: row.number("queued", self.queued)?,
             waiting: row.number("pending_count", self.pending_count)?,
             succeeded: row.number("succeeded", self.succeeded)?,
@@ -124,7 +124,7 @@ pub(crate) async fn save(
     now: Timestamp,
 ) -> Result<(), DbError> {
     let id = replay.id.as_uuid().as_bytes().to_vec();
-    let scan_cursor = replay.scan_cursor.map(|id| id.as_uuid().as_bytes().to_vec());
+    let scan_cursor = replay.scan_cursor.map(|id| id.as_bytes().to_vec());
     let queued = count(replay.queued)?;
     let (succeeded, failed) = (count(replay.succeeded)?, count(replay.failed)?);
     let cancelled = count(replay.cancelled)?;

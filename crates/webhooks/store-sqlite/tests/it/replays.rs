@@ -27,8 +27,8 @@ async fn counting_for_a_replay_ends_however_little_of_the_history_matches() {
     let counted = async |projects: Option<&str>| {
         let projects = projects.map(|project| BTreeSet::from([project.parse().unwrap()]));
         let (since, until) = (Timestamp::EPOCH, harness.clock.now() + Duration::from_secs(1));
-        let outcome = DeliveryOutcome::Succeeded;
-        let selection = ReplaySelection { webhook_id: webhook.id, since, until, outcome, projects };
+        let status = DeliveryOutcome::Succeeded.into();
+        let selection = ReplaySelection { webhook_id: webhook.id, since, until, status, projects };
         let matched = harness.store.count(&selection).await.unwrap();
         (matched.deliveries, matched.is_exact)
     };

@@ -390,8 +390,10 @@ pub async fn a_success_outlives_what_comes_after_it(harness: &dyn Harness) {
         if n == 1 {
             scene.queue.redeliver(Access::everything(), id, &Trigger::Manual.into()).await.unwrap();
         } else if n == 2 {
-            let selection =
-                ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..scene.all_failed(webhook).await };
+            let selection = ReplaySelection {
+                status: DeliveryOutcome::Succeeded.into(),
+                ..scene.all_failed(webhook).await
+            };
             let replay = scene.begin(selection).await;
             assert_eq!(scene.step(replay).await.queued, 1);
         }

@@ -148,6 +148,10 @@ macro_rules! contract_test_names {
             a_replay_of_a_deleted_webhook_ends
             a_cancelled_replay_queues_no_more
             a_replay_wakes_a_waiting_worker
+            missing_events_are_replayed
+            concurrent_replays_make_each_missing_delivery_once
+            a_missing_delivery_is_retried_without_its_replay
+            a_step_looks_at_so_many_events_only
             // browsing
             an_event_tells_what_became_of_it
             events_are_paged_newest_first

@@ -335,7 +335,7 @@ pub async fn a_completed_replay_is_published_once(harness: &dyn Harness) {
     assert_eq!(scene.replay(id).await.state.ended_at(), Some(at));
     assert_eq!(scene.receivers(report.id).await, [observer]);
 
-    let nothing = ReplaySelection { outcome: DeliveryOutcome::Cancelled, ..selection };
+    let nothing = ReplaySelection { status: DeliveryOutcome::Cancelled.into(), ..selection };
     scene.quieten().await;
     let id = scene.begin(nothing).await;
     scene.wakes().await;

@@ -95,9 +95,8 @@ pub async fn a_replay_takes_just_what_its_selection_describes(harness: &dyn Harn
     assert_eq!(scene.run_to_the_end(id, webhook).await, expected[4..]);
 
     // Succeeded deliveries are replayed too, if the selection says so.
-    let outcome = DeliveryOutcome::Succeeded;
-    let selection =
-        ReplaySelection { since: succeeded[0].time(), outcome, ..scene.all_failed(webhook).await };
+    let status = DeliveryOutcome::Succeeded.into();
+    let selection = ReplaySelection { since: succeeded[0].time(), status, ..scene.all_failed(webhook).await };
     let id = scene.begin(selection).await;
     assert_eq!(scene.run_to_the_end(id, webhook).await, succeeded);
     for delivery in scene.deliveries(&DeliveryFilter { webhook: Some(other), ..Default::default() }).await {
@@ -272,7 +271,7 @@ pub async fn a_step_looks_at_so_many_deliveries_only(harness: &dyn Harness) {
     let id = scene.begin(ReplaySelection { projects, ..scene.all_failed(webhook).await }).await;
     let step = scene.step(id).await;
     assert_eq!((step.queued, step.scanned, step.state), (0, true, ReplayState::Running));
-    assert_eq!(scene.replay(id).await.scan_cursor, Some(failed[SCAN_LIMIT as usize - 1]));
+    assert_eq!(scene.replay(id).await.scan_cursor, Some(failed[SCAN_LIMIT as usize - 1].as_uuid()));
     assert_eq!(scene.step(id).await.queued, 1);
     assert_eq!(scene.run_to_the_end(id, webhook).await, failed[SCAN_LIMIT as usize..]);
 }

@@ -45,7 +45,7 @@ impl Scene<'_> {
             webhook_id: webhook,
             since: Timestamp::EPOCH,
             until: self.now().await + HOUR,
-            outcome: DeliveryOutcome::Failed,
+            status: DeliveryOutcome::Failed.into(),
             projects: None,
         }
     }
@@ -92,8 +92,8 @@ pub async fn a_count_is_of_what_the_selection_describes(harness: &dyn Harness) {
     let of = |projects: &[&str]| Some(projects.iter().map(|name| name.parse().unwrap()).collect());
     for (selection, expected) in [
         (all.clone(), 3),
-        (ReplaySelection { outcome: DeliveryOutcome::Succeeded, ..all.clone() }, 1),
-        (ReplaySelection { outcome: DeliveryOutcome::Cancelled, ..all.clone() }, 0),
+        (ReplaySelection { status: DeliveryOutcome::Succeeded.into(), ..all.clone() }, 1),
+        (ReplaySelection { status: DeliveryOutcome::Cancelled.into(), ..all.clone() }, 0),
         (ReplaySelection { since: second, ..all.clone() }, 2),
         (ReplaySelection { until: second, ..all.clone() }, 1),
         (ReplaySelection { since: second, until: second, ..all.clone() }, 0),
@@ -116,7 +116,7 @@ pub async fn a_replay_is_kept_exactly(harness: &dyn Harness) {
     let (webhook, other) = (scene.webhook().await, scene.webhook().await);
     let all = ReplaySelection {
         projects: Some(samples::projects(["mein Projekt é", "a"])),
-        outcome: DeliveryOutcome::Succeeded,
+        status: DeliveryOutcome::Succeeded.into(),
         since: Timestamp::from_micros(1_736_937_000_123_457),
         ..scene.all_failed(webhook).await
     };
@@ -170,7 +170,8 @@ pub async fn a_replay_of_nothing_is_complete_at_once(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let webhook = scene.webhook().await;
     scene.failed(webhook, 1).await;
-    let nothing = ReplaySelection { outcome: DeliveryOutcome::Cancelled, ..scene.all_failed(webhook).await };
+    let nothing =
+        ReplaySelection { status: DeliveryOutcome::Cancelled.into(), ..scene.all_failed(webhook).await };
     let first = scene.begin(nothing.clone()).await;
     let running = scene.begin(scene.all_failed(webhook).await).await;
     let second = scene.begin(nothing).await;

@@ -117,16 +117,7 @@ fn publish_to(state: &mut State, event: &NewEvent, receivers: Vec<WebhookId>, no
     }
     let mut deliveries = Vec::new();
     for webhook in receivers {
-        let id = DeliveryId::derive(event.id, webhook);
-        let delivery = StoredDelivery {
-            event: event.id,
-            webhook,
-            phase: Phase::Unfinished(Progress::new(now)),
-            attempts: BTreeMap::new(),
-            failures: Vec::new(),
-        };
-        state.begin(id, delivery);
-        deliveries.push(id);
+        deliveries.push(begin_delivery(state, event.id, webhook, now));
     }
     let published = Published {
         id: event.id,
@@ -153,6 +144,27 @@ fn publish_to(state: &mut State, event: &NewEvent, receivers: Vec<WebhookId>, no
     state.numbered.insert(state.last_number, event.id);
     state.events.insert(event.id, stored);
     published
+}
+
+fn begin_delivery(state: &mut State, event: EventId, webhook: WebhookId, now: Timestamp) -> DeliveryId {
+    let id = DeliveryId::derive(event, webhook);
+    let delivery = StoredDelivery {
+        event,
+        webhook,
+        phase: Phase::Unfinished(Progress::new(now)),
+        attempts: BTreeMap::new(),
+        failures: Vec::new(),
+    };
+    state.begin(id, delivery);
+    id
+}
+
+/// Adds a delivery of a stored event.
+pub(super) fn add_delivery(state: &mut State, event: EventId, webhook: WebhookId, now: Timestamp) {
+    let id = begin_delivery(state, event, webhook, now);
+    if let Some(stored) = state.events.get_mut(&event) {
+        stored.deliveries.push(id);
+    }
 }
 
 fn receivers(state: &State, event: &NewEvent) -> Vec<WebhookId> {

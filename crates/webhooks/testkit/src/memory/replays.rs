@@ -5,17 +5,20 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
+use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::{ReplayBegun, ReplayCancelled, ReplayRepository, StoreError};
 use rdev_webhooks_domain::replay::{
-    Advance, COUNT_LIMIT, FinishedCounts, ReplayStep, SCAN_LIMIT, Scan, WebhookStatus,
+    Advance, COUNT_LIMIT, EVENT_SCAN_LIMIT, FinishedCounts, MissingEvents, ReplayStep, SCAN_LIMIT, Scan,
+    WebhookStatus,
 };
 use rdev_webhooks_domain::{
-    Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, Matched, Page, PageRequest, Replay,
-    ReplayId, ReplaySelection, ReplayState, Timestamp, Trigger, WebhookId, completed_replay,
+    Access, CancelReason, DeliveryId, DeliveryOutcome, DeliveryState, EventId, Matched, Page, PageRequest,
+    Replay, ReplayId, ReplaySelection, ReplayState, ReplayStatus, Timestamp, Trigger, WebhookId,
+    completed_replay,
 };
 
 use super::MemoryStore;
-use super::events::publish_operational;
+use super::events::{add_delivery, publish_operational};
 use super::reports::affected;
 use super::state::{Phase, State};
 
@@ -39,6 +42,11 @@ impl StoredReplay {
 impl ReplayRepository for MemoryStore {
     async fn count(&self, selection: &ReplaySelection) -> Result<Matched, StoreError> {
         let (state, now) = self.step();
+        if selection.status == ReplayStatus::Missing {
+            let (mut events, after) = (0, EventId::floor(selection.since));
+            let is_exact = missing(&state, selection, after, COUNT_LIMIT, |_| events += 1).is_none();
+            return Ok(Matched { deliveries: events, is_exact, at: now });
+        }
         let mut candidates = candidates(&state, selection, DeliveryId::floor(selection.since));
         let looked_at = candidates.by_ref().take(COUNT_LIMIT as usize);
         let deliveries = looked_at.filter(|id| takes(&state, selection, *id, now)).count() as u64;
@@ -150,6 +158,13 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     waiting.retain(|id| {
         let phase = state.deliveries.get(id).map(|delivery| &delivery.phase);
         let outcome = match phase {
+            Some(Phase::Unfinished(progress))
+                if replay.selection.status == ReplayStatus::Missing
+                    && progress.automatic_attempts > 0
+                    && progress.lease.is_none() =>
+            {
+                Some(DeliveryOutcome::Failed)
+            }
             Some(Phase::Unfinished(_)) => return true,
             Some(Phase::Finished { state, .. }) => DeliveryOutcome::parse(state.status().as_str()),
             None => None,
@@ -167,7 +182,16 @@ fn advance(state: &mut State, stored: &mut StoredReplay, now: Timestamp) -> Adva
     };
     let mut step = ReplayStep::begin(replay.clone(), ended, webhook, now);
     if step.room() > 0 {
-        let (taken, scan_cursor) = take(state, step.replay(), step.room(), now);
+        let (taken, scan_cursor) = match step.replay().selection.status {
+            ReplayStatus::Missing => {
+                let (taken, last) = take_missing(state, step.replay(), step.room(), now);
+                (taken, last.map(|id| id.as_uuid()))
+            }
+            ReplayStatus::Finished(_) => {
+                let (taken, last) = take(state, step.replay(), step.room(), now);
+                (taken, last.map(|id| id.as_uuid()))
+            }
+        };
         // At most `room`.
         step.scanned(Scan { queued: taken.len() as u32, scan_cursor });
         waiting.extend(taken);
@@ -190,7 +214,7 @@ fn take(
     room: u32,
     now: Timestamp,
 ) -> (Vec<DeliveryId>, Option<DeliveryId>) {
-    let Some(after) = replay.scan_cursor else {
+    let Some(after) = replay.scan_cursor.map(DeliveryId::from_uuid) else {
         return (Vec::new(), None);
     };
     let looked_at: Vec<DeliveryId> =
@@ -216,6 +240,60 @@ fn take(
     (taken, scan_cursor)
 }
 
+/// Makes the next missing deliveries. Returns them and the position up to which it has scanned.
+fn take_missing(
+    state: &mut State,
+    replay: &Replay,
+    room: u32,
+    now: Timestamp,
+) -> (Vec<DeliveryId>, Option<EventId>) {
+    let Some(after) = replay.scan_cursor.map(EventId::from_uuid) else {
+        return (Vec::new(), None);
+    };
+    let mut events = Vec::new();
+    let last = missing(state, &replay.selection, after, EVENT_SCAN_LIMIT, |event| events.push(event));
+    events.truncate(room as usize);
+    let scan_cursor = if events.len() == room as usize { events.last().copied() } else { last };
+    let webhook = replay.selection.webhook_id;
+    let deliver = |event: &EventId| (DeliveryId::derive(*event, webhook), *event);
+    let taken: Vec<_> = events.iter().map(deliver).collect();
+    for (id, event) in &taken {
+        add_delivery(state, *event, webhook, now);
+        state.reopened.push(ChangePoint { at: now, delivery: *id });
+    }
+    (taken.into_iter().map(|(id, _)| id).collect(), scan_cursor)
+}
+
+/// Visits the events after a given one, up to a limit, that the webhook takes and has no delivery of. Returns the last
+/// examined one; `None` if there are no more.
+fn missing(
+    state: &State,
+    selection: &ReplaySelection,
+    after: EventId,
+    limit: u32,
+    mut visit: impl FnMut(EventId),
+) -> Option<EventId> {
+    let until = EventId::floor(selection.until).max(after);
+    let range = state.events.range((Bound::Excluded(after), Bound::Excluded(until.max(after))));
+    let webhook = state.webhooks.get(&selection.webhook_id).map(|stored| &stored.webhook.settings);
+    let (patterns, projects) =
+        webhook.map(|own| (own.events.clone(), own.projects.clone())).unwrap_or_default();
+    let wanted = MissingEvents::new(selection, patterns, projects);
+    let (mut examined, mut last) = (0, None);
+    for (id, stored) in range.take(limit as usize) {
+        (examined, last) = (examined + 1, Some(*id));
+        let event = &stored.event;
+        let project = event.project.as_ref().map(|project| project.as_str());
+        let delivery = DeliveryId::derive(*id, selection.webhook_id);
+        if wanted.takes(event.event_type.as_str(), project, &event.body)
+            && !state.deliveries.contains_key(&delivery)
+        {
+            visit(*id);
+        }
+    }
+    last.filter(|_| examined == limit)
+}
+
 /// Returns the webhook's deliveries after a given one with a wanted outcome, in the order of their ids.
 fn candidates<'a>(
     state: &'a State,
@@ -226,7 +304,7 @@ fn candidates<'a>(
     let range = state.deliveries.range((Bound::Excluded(after), Bound::Included(until)));
     let of_webhook = range.filter(|(_, delivery)| delivery.webhook == selection.webhook_id);
     let candidates = of_webhook.filter(|(_, delivery)| match &delivery.phase {
-        Phase::Finished { state, .. } => state.status().as_str() == selection.outcome.as_str(),
+        Phase::Finished { state, .. } => state.status().as_str() == selection.status.as_str(),
         Phase::Unfinished(_) => false,
     });
     candidates.map(|(id, _)| *id)

@@ -19,7 +19,7 @@ use rdev_http::{Caller, OperationIds, PathId};
 /// Start a replay
 ///
 /// Redelivers the finished deliveries of a time range with the same `webhook-id`, oldest first and a few at a time, so
-/// that live events are not delayed.
+/// that live events are not delayed. With the status `missing` it sends the events that the webhook has no delivery of.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/replay",

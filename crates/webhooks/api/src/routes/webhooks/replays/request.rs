@@ -22,8 +22,8 @@ rdev_http::members! {
         since: types::Timestamp,
         /// Only deliveries of events accepted before this time; absent for now.
         until: Option<types::Timestamp>,
-        /// `failed` by default.
-        status: Option<types::DeliveryOutcome>,
+        /// `failed` by default. `missing` sends the events that the webhook subscribes to now and has no delivery of.
+        status: Option<types::ReplayStatus>,
         /// Only counts the deliveries.
         dry_run: Option<bool> = false,
     }
@@ -38,8 +38,8 @@ pub(super) fn read(document: &Document, webhook: WebhookId, access: &Access) -> 
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             faults.at("/until", "must be later than since");
         }
-        let (outcome, projects) = (status.unwrap_or_default(), access.projects.clone());
-        let new = NewReplay { webhook, since: since?, until, outcome, projects };
+        let (status, projects) = (status.unwrap_or_default(), access.projects.clone());
+        let new = NewReplay { webhook, since: since?, until, status, projects };
         Some(Request { new, dry_run: dry_run.unwrap_or(false) })
     });
     Ok(faults.or(request)?)
