@@ -72,7 +72,7 @@ fn a_replay_of_nothing_completes_at_once() {
 #[test]
 fn a_replay_completes_when_all_deliveries_have_ended() {
     let mut replay = replay();
-    replay.queue(2, Some(delivery(1)));
+    replay.queue(2, Some(delivery(1).as_uuid()));
     replay.settle(FinishedCounts { succeeded: 2, ..FinishedCounts::default() });
     replay.complete(START);
     assert_eq!(replay.state, ReplayState::Running, "there may be more deliveries");
@@ -91,7 +91,7 @@ fn a_replay_completes_when_all_deliveries_have_ended() {
 #[test]
 fn a_cancelled_replay_is_open_until_its_queued_deliveries_have_ended() {
     let mut replay = replay();
-    replay.queue(2, Some(delivery(1)));
+    replay.queue(2, Some(delivery(1).as_uuid()));
     assert!(replay.cancel(CancelReason::Requested, START));
     assert!(!replay.cancel(CancelReason::WebhookDeleted, START), "it is cancelled only once");
     assert_eq!((replay.room(100), replay.is_open()), (0, true));
@@ -117,7 +117,7 @@ proptest! {
         for (ended, window) in steps {
             let room = replay.room(window);
             let before = replay.waiting;
-            replay.queue(room, Some(delivery(1)));
+            replay.queue(room, Some(delivery(1).as_uuid()));
             prop_assert!(replay.waiting <= before.max(window));
             let ended = ended.min(replay.waiting);
             replay.settle(FinishedCounts { failed: ended, ..FinishedCounts::default() });

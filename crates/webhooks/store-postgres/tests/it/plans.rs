@@ -184,12 +184,12 @@ async fn a_step_of_a_replay_of_missing_events_reads_a_bounded_part_of_the_histor
     scene.execute(HISTORY).await;
     for (n, pattern, matched, limit) in [(3, "z.z", 0, 5_100), (4, "a.b", 40_000, 1_200)] {
         scene
-            .execute(&format!(
+            .execute(String::leak(format!(
                 "INSERT INTO rdev_webhooks.webhooks
                      (id, version, url, events, projects, retry, signing, secret, created_at, updated_at)
                  VALUES ('00000000-0000-7000-8000-00000000000{n}', 1, 'https://example.com/', '{{{pattern}}}', '{{}}',
                      '', '', '', now(), now())"
-            ))
+            )))
             .await;
         let selection = ReplaySelection {
             webhook_id: format!("00000000-0000-7000-8000-00000000000{n}")
