@@ -46,7 +46,7 @@ impl Scene<'_> {
 }
 
 /// A replay of missing events sends what the webhook subscribes to now, within its range and projects, oldest first, and
-/// nothing that it has a delivery of, whatever became of that; no test events, nor operational ones about itself.
+/// nothing that it has a delivery of, whatever its status; no test events, nor operational ones about itself.
 pub async fn missing_events_are_replayed(harness: &dyn Harness) {
     let scene = Scene::new(harness);
     let other = scene.webhook().await;
