@@ -45,6 +45,7 @@ mod idempotency;
 mod json;
 mod listing;
 mod open;
+mod operational;
 mod options;
 mod queue;
 mod rebase;

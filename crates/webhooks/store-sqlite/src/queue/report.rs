@@ -12,8 +12,8 @@ use sqlx::SqliteConnection;
 use super::batch::DeliveryBatch;
 use crate::error::{self, DbError};
 use crate::events::publish::publish_in;
+use crate::operational::affected;
 use crate::rows::delivery::StoredState;
-use crate::webhooks::health;
 
 /// The transitions of a batch to publish, among those that some webhook subscribes to.
 pub(super) struct Reports<'a> {
@@ -82,7 +82,7 @@ impl<'a> Reports<'a> {
         if ids.is_empty() {
             return Ok(0);
         }
-        let webhooks = health::affected(conn, ids).await?;
+        let webhooks = affected(conn, ids).await?;
         let mut events = Vec::new();
         for (id, failing_since) in self.opened {
             let last_failure = self.causes.get(&id).and_then(|cause| last_failure(cause));

@@ -17,9 +17,9 @@ use super::{bytes, bytes_of_webhook, find, floor, missing, rows};
 use crate::error::{self, DbError};
 use crate::events::publish::publish_in;
 use crate::json;
+use crate::operational::affected;
 use crate::rows::delivery::{self, DeliveryRow, StoredState, UNFINISHED, delivery_rows};
 use crate::rows::micros;
-use crate::webhooks::health;
 
 /// Makes one step. Also returns the number of deliveries of the event that the replay is complete. There is no concurrent step, because there is only one writer.
 pub(super) async fn advance(
@@ -57,7 +57,7 @@ pub(super) async fn report_completed(
     if !matches!(replay.state, ReplayState::Completed { .. }) {
         return Ok(0);
     }
-    let webhooks = health::affected(conn, [replay.selection.webhook_id]).await?;
+    let webhooks = affected(conn, [replay.selection.webhook_id]).await?;
     let webhook = webhooks.get(&replay.selection.webhook_id);
     match webhook.and_then(|webhook| completed_replay(replay, webhook)) {
         Some(event) => publish_in(conn, event, now).await,

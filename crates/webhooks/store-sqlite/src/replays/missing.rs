@@ -12,11 +12,10 @@ use uuid::Uuid;
 
 use super::advance::track;
 use super::bytes_of_webhook;
-use crate::error::{self, DbError};
+use crate::error::{self, DbError, Row};
 use crate::events::publish::deliver;
 use crate::json;
 use crate::rows::set;
-use crate::webhooks::rows::row as webhook_row;
 
 /// A part of the events, in the order of their ids.
 struct Part {
@@ -87,7 +86,7 @@ async fn wanted(conn: &mut SqliteConnection, selection: &ReplaySelection) -> Res
     let Some(found) = found else {
         return Ok(MissingEvents::new(selection, Default::default(), Default::default()));
     };
-    let place = webhook_row(&selection.webhook_id);
+    let place = Row { table: "webhooks", id: &selection.webhook_id };
     let events = set(&place, "events", &found.events)?;
     Ok(MissingEvents::new(selection, events, set(&place, "projects", &found.projects)?))
 }

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use rdev_webhooks_domain::{
-    AffectedWebhook, DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WebhookId,
-};
+use rdev_webhooks_domain::{DisabledReason, DisabledWebhook, Health, OperationalEvent, Timestamp, WebhookId};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
@@ -185,29 +183,6 @@ pub(crate) async fn publish_disabled(
             publish_in(conn, OperationalEvent { event: disabled.event(), except: None }, now).await?;
     }
     Ok(deliveries)
-}
-
-/// Returns the webhooks that operational events are about, without deleted ones.
-pub(crate) async fn affected(
-    conn: &mut SqliteConnection,
-    ids: impl IntoIterator<Item = WebhookId>,
-) -> Result<BTreeMap<WebhookId, AffectedWebhook>, DbError> {
-    let ids = json::ids(ids.into_iter().map(|id| id.as_uuid()))?;
-    let rows = sqlx::query!(
-        "SELECT id, url, projects FROM webhooks_webhooks
-         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND deleted_at IS NULL",
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut webhooks = BTreeMap::new();
-    for row in rows {
-        let id = super::rows::id(&row.id)?;
-        // An unreadable webhook is reported too.
-        let projects = set(&super::rows::row(&id), "projects", &row.projects).unwrap_or_default();
-        webhooks.insert(id, AffectedWebhook::new(id, &row.url, projects));
-    }
-    Ok(webhooks)
 }
 
 /// Deletes the health of one webhook.
