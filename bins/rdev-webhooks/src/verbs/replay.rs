@@ -24,7 +24,7 @@ pub(crate) struct ReplayArgs {
     /// End of the range [default: now]
     #[arg(long, value_name = "TIME", value_parser = past)]
     until: Option<String>,
-    /// Which deliveries: failed, succeeded or cancelled
+    /// Which deliveries: failed, succeeded or cancelled; or missing, for events that the webhook never got
     #[arg(long, value_name = "STATUS", default_value = "failed")]
     status: String,
     /// Only count

@@ -24,7 +24,7 @@ pub struct NewReplay {
     /// The end of the range, by RFC 3339; without it, now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// Which deliveries: those that ended so.
+    /// Which deliveries: those that ended so; `missing` for events that the webhook never got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
