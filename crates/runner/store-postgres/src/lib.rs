@@ -1,0 +1,22 @@
+//! The store of the command runner on Postgres.
+//!
+//! [`PostgresCommands`] works on a pool of its caller, to the webhooks' database, in transactions of the isolation
+//! level `READ COMMITTED`. A change locks the command's row and decides by what it has read: the domain's transitions
+//! change the command, and one statement writes it back. The webhook event that reports the change is published in
+//! the same transaction through [`Publisher::publish_in`](rdev_webhooks::Publisher).
+//!
+//! All objects are in the schema `rdev_runner`, whose table `_migrations` records which migrations were applied. Times
+//! are the database's.
+
+mod claim;
+mod commands;
+mod error;
+mod projects;
+mod publish;
+mod queue;
+mod rows;
+mod schema;
+mod store;
+
+pub use schema::{MigrateError, SchemaError, check_schema, migrate};
+pub use store::PostgresCommands;

@@ -1,0 +1,264 @@
+//! [`CommandQueue`].
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CommandQueue, StoreError};
+use rdev_runner_domain::{
+    Access, AgentEvent, AgentEventKind, Change, ClaimRequest, Command, CommandId, CommandStatus, EventLog,
+    Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, Progress, QueueLimits, RunReport, SessionRef,
+    Waiting,
+};
+use rdev_runner_json::{event_to_json, result_to_json};
+use sqlx::PgConnection;
+
+use crate::PostgresCommands;
+use crate::commands::find;
+use crate::error::{DbError, internal};
+use crate::rows::{self, ended_at, number, reason, signed, time};
+
+#[async_trait]
+impl CommandQueue for PostgresCommands {
+    async fn claim(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, StoreError> {
+        Ok(self.claim_next(claim).await?)
+    }
+
+    async fn attach(
+        &self,
+        host: &Host,
+        token: LeaseToken,
+        lease_for: Duration,
+    ) -> Result<Option<LeasedCommand>, StoreError> {
+        let mut writing = self.write().await?;
+        let (host, random) = (host.as_str(), token.as_i64());
+        let (now, expires_at) = (time(writing.now), time(writing.now + lease_for));
+        let taken = sqlx::query_scalar!(
+            r#"UPDATE rdev_runner.commands SET lease_token = $2, lease_expires_at = $3
+             WHERE id = (
+               SELECT id FROM rdev_runner.commands
+               WHERE status IN ('starting', 'running', 'cancelling') AND host = $1 AND lease_expires_at <= $4
+               ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+             RETURNING id"#,
+            host,
+            random,
+            expires_at,
+            now
+        )
+        .fetch_optional(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let Some(id) = taken else { return Ok(None) };
+        let leased = leased(&mut writing.tx, CommandId::from_uuid(id), token).await?;
+        writing.commit().await?;
+        Ok(Some(leased))
+    }
+
+    async fn heartbeat(&self, lease: &LeaseRef, lease_for: Duration) -> Result<LeaseState, StoreError> {
+        let mut writing = self.write().await?;
+        let (id, token) = (lease.command.as_uuid(), lease.token.as_i64());
+        let expires_at = time(writing.now + lease_for);
+        let row = sqlx::query!(
+            r#"UPDATE rdev_runner.commands SET lease_expires_at = $3
+             WHERE id = $1 AND lease_token = $2 AND ended_at IS NULL
+             RETURNING last_seq AS "last_seq!", status = 'cancelling' AS "is_cancelled!""#,
+            id,
+            token,
+            expires_at
+        )
+        .fetch_optional(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        let Some(row) = row else { return Ok(LeaseState::Lost) };
+        let last_seq = number(lease.command, "last_seq", row.last_seq)?;
+        Ok(LeaseState::Held { last_seq, is_cancelled: row.is_cancelled })
+    }
+
+    async fn record(&self, lease: &LeaseRef, report: &RunReport) -> Result<LeaseState, StoreError> {
+        let mut writing = self.write().await?;
+        let Some((command, mut log)) = leased_command(&mut writing.tx, lease).await? else {
+            return Ok(LeaseState::Lost);
+        };
+        if command.state.outcome().is_some() || report.after_seq != log.last_seq {
+            return Ok(held(&command, &log));
+        }
+        let change = match &report.progress {
+            Progress::Unchanged => Change { state: command.state, publication: None },
+            Progress::Running => command.state.run().map_err(internal)?,
+            Progress::Ended(result) => command.state.finish(result, writing.now).map_err(internal)?,
+        };
+        let stored = log.append(&report.events);
+        add_events(&mut writing.tx, command.id, &stored).await?;
+        update(&mut writing.tx, &command, &log, &change, report, reported_session(&stored, report)).await?;
+        self.publish(&mut writing, command.id, &command.project, &command.provider, &change).await?;
+        writing.commit().await?;
+        Ok(held(&Command { state: change.state, ..command }, &log))
+    }
+
+    async fn lose(&self, after: Duration, limit: u32) -> Result<Vec<CommandId>, StoreError> {
+        let mut writing = self.write().await?;
+        let before = time(writing.now - after);
+        let abandoned = sqlx::query_scalar!(
+            "SELECT id FROM rdev_runner.commands
+             WHERE status IN ('starting', 'running', 'cancelling') AND lease_expires_at <= $1
+             ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED",
+            before,
+            i64::from(limit)
+        )
+        .fetch_all(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        let mut lost = Vec::with_capacity(abandoned.len());
+        for id in abandoned {
+            let id = CommandId::from_uuid(id);
+            let Some(command) = find(&mut writing.tx, Access::everything(), id).await? else { continue };
+            let change = command.state.lose(writing.now).map_err(internal)?;
+            let (uuid, status, ended_at) =
+                (id.as_uuid(), change.state.status().as_str(), ended_at(&change.state));
+            sqlx::query!(
+                "UPDATE rdev_runner.commands SET status = $2, ended_at = $3, lease_token = NULL WHERE id = $1",
+                uuid,
+                status,
+                ended_at
+            )
+            .execute(&mut *writing.tx)
+            .await
+            .map_err(DbError::from)?;
+            self.publish(&mut writing, id, &command.project, &command.provider, &change).await?;
+            lost.push(id);
+        }
+        writing.commit().await?;
+        Ok(lost)
+    }
+
+    async fn waiting(
+        &self,
+        limits: &QueueLimits,
+        commands: &[CommandId],
+    ) -> Result<Vec<Option<Waiting>>, StoreError> {
+        let mut waiting = Vec::with_capacity(commands.len());
+        for id in commands {
+            waiting.push(self.why_waiting(limits, *id).await?);
+        }
+        Ok(waiting)
+    }
+}
+
+/// Returns a command that was just taken.
+pub(crate) async fn leased(
+    conn: &mut PgConnection,
+    id: CommandId,
+    token: LeaseToken,
+) -> Result<LeasedCommand, DbError> {
+    let uuid = id.as_uuid();
+    let row = sqlx::query!(
+        "SELECT status, reason, started_at, ended_at, last_seq, checkpoint, request FROM rdev_runner.commands
+         WHERE id = $1",
+        uuid
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(LeasedCommand {
+        lease: LeaseRef { command: id, token },
+        request: rows::request(id, &row.request)?,
+        state: rows::state(id, &row.status, row.reason.as_deref(), row.started_at, row.ended_at)?,
+        last_seq: number(id, "last_seq", row.last_seq)?,
+        checkpoint: row.checkpoint,
+    })
+}
+
+/// Returns the command of a valid lease, with the state of its events.
+async fn leased_command(
+    conn: &mut PgConnection,
+    lease: &LeaseRef,
+) -> Result<Option<(Command, EventLog)>, DbError> {
+    let (uuid, token) = (lease.command.as_uuid(), lease.token.as_i64());
+    let log = sqlx::query!(
+        r#"SELECT last_seq, stored_bytes, is_truncated FROM rdev_runner.commands
+         WHERE id = $1 AND lease_token = $2 FOR UPDATE"#,
+        uuid,
+        token
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(log) = log else { return Ok(None) };
+    let log = rows::log(lease.command, log.last_seq, log.stored_bytes, log.is_truncated)?;
+    Ok(find(conn, Access::everything(), lease.command).await?.map(|command| (command, log)))
+}
+
+fn held(command: &Command, log: &EventLog) -> LeaseState {
+    let is_cancelled = command.state.status() == CommandStatus::Cancelling;
+    LeaseState::Held { last_seq: log.last_seq, is_cancelled }
+}
+
+/// Returns the session that a report names.
+fn reported_session<'a>(stored: &'a [AgentEvent], report: &'a RunReport) -> Option<&'a SessionRef> {
+    let of_result = match &report.progress {
+        Progress::Ended(result) => result.session.as_ref(),
+        Progress::Unchanged | Progress::Running => None,
+    };
+    let of_events = stored.iter().rev().find_map(|event| match &event.kind {
+        AgentEventKind::SessionStarted { session, .. } => Some(session),
+        _ => None,
+    });
+    of_result.or(of_events)
+}
+
+async fn add_events(conn: &mut PgConnection, id: CommandId, events: &[AgentEvent]) -> Result<(), DbError> {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for event in events {
+        columns.0.push(signed(event.seq));
+        columns.1.push(time(event.at));
+        columns.2.push(event_to_json(&event.kind).map_err(internal)?);
+    }
+    sqlx::query!(
+        "INSERT INTO rdev_runner.events (command_id, seq, at, data)
+         SELECT $1, seq, at, data FROM unnest($2::bigint[], $3::timestamptz[], $4::text[]) AS event (seq, at, data)",
+        id.as_uuid(),
+        &columns.0,
+        &columns.1,
+        &columns.2
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn update(
+    conn: &mut PgConnection,
+    command: &Command,
+    log: &EventLog,
+    change: &Change,
+    report: &RunReport,
+    session: Option<&SessionRef>,
+) -> Result<(), DbError> {
+    let (uuid, status, reason) =
+        (command.id.as_uuid(), change.state.status().as_str(), reason(&change.state));
+    let ended_at = ended_at(&change.state);
+    let session = session.map(SessionRef::as_str);
+    let (last_seq, stored_bytes, is_truncated) =
+        (signed(log.last_seq), signed(log.stored_bytes), log.is_truncated);
+    let result = match &report.progress {
+        Progress::Ended(result) => Some(result_to_json(result).map_err(internal)?),
+        Progress::Unchanged | Progress::Running => None,
+    };
+    sqlx::query!(
+        "UPDATE rdev_runner.commands
+         SET status = $2, reason = $3, ended_at = $4, session = coalesce($5, session), last_seq = $6,
+           stored_bytes = $7, is_truncated = $8, checkpoint = coalesce($9, checkpoint), result = $10
+         WHERE id = $1",
+        uuid,
+        status,
+        reason,
+        ended_at,
+        session,
+        last_seq,
+        stored_bytes,
+        is_truncated,
+        report.checkpoint.as_deref(),
+        result
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

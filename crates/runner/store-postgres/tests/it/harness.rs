@@ -1,0 +1,71 @@
+//! A store on a database of its own, whose clock the test moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_store_postgres::{PostgresCommands, migrate};
+use rdev_runner_testkit::stores::StoreHarness;
+use rdev_webhooks::Publisher;
+use rdev_webhooks_testkit::postgres::{PostgresServer, TestDatabase};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
+use tokio::sync::Mutex;
+
+pub(crate) struct PostgresHarness {
+    pub(crate) store: Arc<PostgresCommands>,
+    pub(crate) pool: PgPool,
+    /// How far the store's clock is ahead.
+    ahead: Mutex<Duration>,
+    _database: TestDatabase,
+}
+
+/// Returns a pool to a new database, which has the webhooks' schema.
+pub(crate) async fn new_pool() -> (PgPool, TestDatabase) {
+    let server = PostgresServer::shared().await;
+    let database = server.database(async |url| rdev_webhooks::migrate(url).await).await;
+    let pool = PgPoolOptions::new().max_connections(4).connect(&database.url()).await.unwrap();
+    (pool, database)
+}
+
+impl PostgresHarness {
+    pub(crate) async fn new() -> Self {
+        let (pool, database) = new_pool().await;
+        migrate(&pool).await.unwrap();
+        let publisher = Publisher::open(&pool).await.unwrap();
+        let store = Arc::new(PostgresCommands::new(pool.clone(), publisher));
+        Self { store, pool, ahead: Mutex::default(), _database: database }
+    }
+}
+
+#[async_trait]
+impl StoreHarness for PostgresHarness {
+    fn projects(&self) -> Arc<dyn ProjectRepository> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn commands(&self) -> Arc<dyn CommandRepository> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn queue(&self) -> Arc<dyn CommandQueue> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    async fn advance(&self, by: Duration) {
+        let mut ahead = self.ahead.lock().await;
+        *ahead += by;
+        let replace = format!(
+            "CREATE OR REPLACE FUNCTION rdev_runner.now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+             AS $$ SELECT pg_catalog.now() + interval '{} milliseconds' $$",
+            ahead.as_millis()
+        );
+        sqlx::query(AssertSqlSafe(replace)).execute(&self.pool).await.unwrap();
+    }
+
+    async fn published(&self) -> Vec<(String, String, String)> {
+        let select = "SELECT event_type, key, (convert_from(body, 'UTF8')::json -> 'data')::text FROM rdev_webhooks.events";
+        sqlx::query_as(select).fetch_all(&self.pool).await.unwrap()
+    }
+}

@@ -1,0 +1,7 @@
+//! The Postgres store against the contract, and what is its own.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod contract;
+mod harness;
+mod schema;
