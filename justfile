@@ -64,6 +64,11 @@ bench-queue *args:
     cargo build --release --locked -p rdev-webhooks-bench
     "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench queue {{args}}
 
+# Measure a page of each list with each filter, among two million deliveries (try --quick)
+bench-lists *args:
+    cargo build --release --locked -p rdev-webhooks-bench
+    "${CARGO_TARGET_DIR:-target}"/release/rdev-webhooks-bench lists {{args}}
+
 # Measure the pure steps of a delivery: signing, preparing, deciding, matching (arguments are criterion's)
 bench-micro *args:
     cargo bench --locked -p rdev-webhooks-bench --bench micro -- {{args}}

@@ -1,10 +1,11 @@
-//! The benchmarks of rdev webhooks. `just bench`, `just bench-isolation` and `just bench-queue` run them;
-//! docs/PERFORMANCE.md says what they measure and shows a run.
+//! The benchmarks of rdev webhooks. `just bench`, `just bench-isolation`, `just bench-queue` and `just bench-lists`
+//! run them; docs/PERFORMANCE.md says what they measure and shows a run.
 
 mod connection;
 mod database;
 mod isolation;
 mod ledger;
+mod lists;
 mod process;
 mod publisher;
 mod queue;
@@ -44,6 +45,8 @@ enum Which {
     Isolation(isolation::Options),
     /// The stores alone: what a backlog and a million future retries cost a claim
     Queue(queue::Options),
+    /// The stores alone: a page of each list with each filter, among two million deliveries
+    Lists(lists::Options),
 }
 
 #[tokio::main]
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
             Which::Throughput(options) => throughput::run(&options).await,
             Which::Isolation(options) => isolation::run(&options).await,
             Which::Queue(options) => queue::run(&options).await,
+            Which::Lists(options) => lists::run(&options).await,
         }
     };
     let ended = tokio::select! {

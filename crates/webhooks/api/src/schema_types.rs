@@ -81,6 +81,11 @@ types! {
     /// A producer's own key for an event: visible ASCII characters.
     EventKey =
         text("^[!-~]+$", "order-1047-paid").min_length(Some(1)).max_length(Some(255)), parsed => domain::EventKey;
+    /// The id of a command, `data.command_id` in the events `command.started`, `command.completed` and
+    /// `command.failed`.
+    CommandId = text("^[^\\u0000-\\u001f\\u007f-\\u009f]+$", "cmd-123")
+        .min_length(Some(1))
+        .max_length(Some(domain::CommandId::MAX_LEN)), parsed => domain::CommandId;
     /// Where deliveries go: an `http` or `https` URL with a public address, without credentials or a fragment.
     EndpointUrl = string()
         .format(Some(SchemaFormat::Custom("uri".to_owned())))
@@ -111,12 +116,16 @@ types! {
             .chain(domain::CancelReason::ALL.iter().map(|reason| reason.as_str())),
     );
     /// Why an attempt was made: it was due (`automatic`), a redelivery was requested (`manual`), or a replay (`replay`).
-    Trigger = one_of(domain::Trigger::ALL.map(domain::Trigger::as_str));
+    Trigger = one_of(domain::Trigger::ALL.map(domain::Trigger::as_str)), |value, faults| {
+        value.one_of(domain::Trigger::ALL.map(|trigger| (trigger.as_str(), trigger)), faults)
+    } => domain::Trigger;
     /// Why an attempt failed: `dns` (the name could not be resolved), `refused_destination`, `connect`, `tls`,
     /// `timeout`, `reset` (the connection broke), `protocol` (invalid HTTP, or a response over the limits), `status`
     /// (a complete response with a status other than 2xx), `abandoned` (the worker ended before it recorded the
     /// result).
-    FailureClass = one_of(domain::FailureClass::ALL.map(domain::FailureClass::as_str));
+    FailureClass = one_of(domain::FailureClass::ALL.map(domain::FailureClass::as_str)), |value, faults| {
+        value.one_of(domain::FailureClass::ALL.map(|class| (class.as_str(), class)), faults)
+    } => domain::FailureClass;
     /// What a delivery waits for, apart from the time of its next attempt: `webhook_disabled`; `circuit`, the endpoint is
     /// failing and gets only a probe now and then; `rate`, the attempt is due and the webhook has a `rate_limit`;
     /// `share`, the attempt is due and the webhook's share of the worker's attempts in flight is used up.

@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 pub(crate) use api_key::{ApiKeyView, CreatedApiKeyView};
 pub(crate) use attempt::AttemptView;
 pub(crate) use circuit::CircuitView;
-pub(crate) use delivery::{DeliveryDetail, DeliveryView, RequestView};
+pub(crate) use delivery::{DeliveryDetail, DeliveryView, ListedDelivery, RequestView};
 pub(crate) use event::{EventDetail, EventView, FeedEventView, FeedPageView, Today};
 pub(crate) use event_type::EventTypeView;
 pub(crate) use key_set::KeySetView;
@@ -34,7 +34,7 @@ pub(crate) type ReplayList = ListOf<ReplayView>;
 pub(crate) type EventTypeList = ListOf<EventTypeView<'static>>;
 pub(crate) type WebhookList = ListOf<WebhookView<'static>>;
 pub(crate) type EventList = ListOf<EventView<'static>>;
-pub(crate) type DeliveryList = ListOf<DeliveryView<'static>>;
+pub(crate) type DeliveryList = ListOf<ListedDelivery<'static>>;
 pub(crate) type AttemptList = ListOf<AttemptView<'static>>;
 
 /// A value that is shown as its text.

@@ -37,6 +37,24 @@ impl Attempt {
     /// The failure detail of an attempt that its worker interrupted during shutdown.
     pub const INTERRUPTED: &str = "the worker stopped before the endpoint responded";
 
+    /// The [summary](Self::summary) of the usual attempt: an automatic one that the endpoint answered with 200.
+    pub const PLAIN: &str = "automatic//200";
+
+    /// Returns whether it is the usual attempt, with the summary [`Self::PLAIN`].
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.trigger == Trigger::Automatic && self.outcome.is_success() && self.outcome.status() == Some(200)
+    }
+
+    /// Returns the trigger, the class of the failure and the status of the response, like `automatic/status/503`, each
+    /// empty if there is none. Stores find deliveries by the summary of their last attempt.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let class = self.outcome.failure.as_ref().map_or("", |failure| failure.class.as_str());
+        let code = self.outcome.status().map(|status| status.to_string()).unwrap_or_default();
+        format!("{}/{class}/{code}", self.trigger.as_str())
+    }
+
     /// Returns the record of an abandoned attempt, as of `now`.
     #[must_use]
     pub fn abandoned(lost: AbandonedAttempt, now: Timestamp) -> Self {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Access, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId};
+use crate::{
+    Access, CommandId, DeliveryStatus, EventId, EventType, ProjectName, Timestamp, TraceParent, WebhookId,
+};
 
 /// The maximum number of deliveries that a single event may create.
 pub const MAX_EVENT_DELIVERIES: u32 = 100_000;
@@ -33,6 +35,14 @@ pub struct NewEvent {
     /// The access of a project-scoped producer, for [`Published::visible_deliveries`]. A batch holds the events
     /// of many producers, most of which see everything: for these it is `None`, which costs nothing.
     pub producer: Option<Arc<Access>>,
+}
+
+impl NewEvent {
+    /// Returns the id of the command, if it is an event of a command.
+    #[must_use]
+    pub fn command_id(&self) -> Option<CommandId> {
+        CommandId::in_body(&self.event_type, &self.body)
+    }
 }
 
 /// The webhooks that receive an event.

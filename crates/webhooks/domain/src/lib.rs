@@ -13,6 +13,7 @@
 //! settles the outcome. [`delivery::Progress`] holds the rules.
 
 mod attempt;
+mod command_id;
 pub mod delivery;
 mod delivery_record;
 mod destination;
@@ -21,6 +22,7 @@ mod endpoint_url;
 mod event;
 pub mod event_feed;
 mod event_type;
+mod event_walk;
 pub mod feed;
 mod filter;
 mod format;
@@ -46,6 +48,7 @@ pub use attempt::{
     Attempt, AttemptFailure, AttemptOutcome, CapturedResponse, FailureClass, Phases, RESPONSE_BODY_LIMIT,
     Trigger,
 };
+pub use command_id::{CommandId, CommandIdError};
 pub use delivery::{CancelReason, Delivery, DeliveryState, DeliveryStatus, FailureReason};
 pub use delivery_record::DeliveryRecord;
 pub use destination::{Cidr, CidrError, DestinationPolicy, RefusedDestination};
@@ -55,7 +58,8 @@ pub use event::{
     NewEvent, PublishOutcome, Published, Target, render_body,
 };
 pub use event_type::{EventPattern, EventType, EventTypeError, builtin};
-pub use filter::{DeliveryFilter, EventFilter, WebhookFilter};
+pub use event_walk::{EventWalk, WalkStep};
+pub use filter::{DeliveryFilter, EventFilter, LastAttemptFilter, WebhookFilter};
 pub use format::{BodyFormat, BodyFormatError, EventContent};
 pub use headers::{CustomHeaders, CustomHeadersError, REDACTED};
 pub use health::{Circuit, Health, HealthEffect, LastFailure};

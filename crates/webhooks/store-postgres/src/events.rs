@@ -29,7 +29,7 @@ impl EventRepository for PostgresStore {
 
     async fn get(&self, access: &Access, id: EventId) -> Result<Option<EventRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
-        let rows = select(self, &EventFilter::default(), one, 1, i32::MAX).await?;
+        let rows = select(self, &EventFilter::default(), one, 1, i32::MAX, None).await?;
         let found = rows.into_iter().next().map(to_event).transpose()?;
         let mut visible = found.filter(|record| record.event.is_visible_to(access));
         if let Some(record) = &mut visible {
@@ -49,7 +49,11 @@ impl EventRepository for PostgresStore {
         };
         let limit = i64::from(page.limit) + 1;
         let rows = match &access.projects {
-            None => select(self, filter, range, limit, MAX_LISTED_BODY as i32).await?,
+            None => select(self, filter, range, limit, MAX_LISTED_BODY as i32, None).await?,
+            Some(projects) if filter.key.is_some() || filter.command_id.is_some() => {
+                let projects = visible::matching_projects(projects, filter.project.as_ref());
+                select(self, filter, range, limit, MAX_LISTED_BODY as i32, Some(&projects)).await?
+            }
             Some(projects) => visible::events(self, filter, projects, range, limit).await?,
         };
         let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
@@ -95,7 +99,8 @@ fn range_of(filter: &EventFilter, before: Option<EventId>) -> Option<Range> {
     (from <= to).then_some(Range { from, to })
 }
 
-/// Returns the events of a range, newest first, without bodies longer than `max_body`. A delivery's id holds
+/// Returns the events of a range, newest first, of some projects or of all, without bodies longer than
+/// `max_body`. A delivery's id holds
 /// the millisecond of its event, so that an event's deliveries are found by their primary key and in one
 /// partition.
 async fn select(
@@ -104,6 +109,7 @@ async fn select(
     range: Range,
     limit: i64,
     max_body: i32,
+    projects: Option<&[String]>,
 ) -> Result<Vec<EventRow>, StoreError> {
     store
         .inner
@@ -118,6 +124,9 @@ async fn select(
                 filter.project.as_ref().map(|project| project.as_str()),
                 limit,
                 max_body,
+                filter.key.as_ref().map(|key| key.as_str()),
+                filter.command_id.as_ref().map(|id| id.as_str()),
+                projects,
             )
             .fetch_all(&mut **conn)
             .await

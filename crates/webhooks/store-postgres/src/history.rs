@@ -1,5 +1,6 @@
 //! [`DeliveryHistory`] on Postgres.
 
+mod list;
 mod prune;
 
 use std::time::Duration;
@@ -10,7 +11,6 @@ use rdev_webhooks_domain::{
     Access, Attempt, AttemptId, BodyFormatError, Delivery, DeliveryFilter, DeliveryId, DeliveryRecord, Page,
     PageRequest, TraceParentError, WebhookId,
 };
-use uuid::Uuid;
 
 use crate::convert::{to_i32, to_u32};
 use crate::error::corrupt;
@@ -22,7 +22,7 @@ use crate::visible::{self, Range};
 impl DeliveryHistory for PostgresStore {
     async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
-        let mut rows = select(self, &DeliveryFilter::default(), one, 1).await?;
+        let mut rows = list::select(self, &DeliveryFilter::default(), one, 1).await?;
         if let (Some(row), Some(projects)) = (rows.first(), &access.projects) {
             let webhook = Some(WebhookId::from_uuid(row.webhook_id));
             let of_webhook = DeliveryFilter { webhook, ..DeliveryFilter::default() };
@@ -70,14 +70,7 @@ impl DeliveryHistory for PostgresStore {
         filter: &DeliveryFilter,
         page: PageRequest<DeliveryId>,
     ) -> Result<Page<Delivery>, StoreError> {
-        let Some(range) = range_of(filter, page.before) else {
-            return Ok(Page::of(Vec::new(), page.limit));
-        };
-        let limit = i64::from(page.limit) + 1;
-        let rows = match &access.projects {
-            None => select(self, filter, range, limit).await?,
-            Some(projects) => visible::deliveries(self, filter, projects, range, limit).await?,
-        };
+        let rows = list::list(self, access, filter, page).await?;
         let id = |row: &DeliveryRow| DeliveryId::from_uuid(row.id).to_string();
         Page::read(rows, page.limit, id, to_delivery)
     }
@@ -124,56 +117,4 @@ impl DeliveryHistory for PostgresStore {
     async fn prune(&self, retention: Duration) -> Result<Pruned, StoreError> {
         prune::prune(self.inner.upkeep(), &self.inner.time, self.inner.key_lifetime, retention).await
     }
-}
-
-/// Returns the range of ids that can be in a list; `None` if there can be none.
-fn range_of(filter: &DeliveryFilter, before: Option<DeliveryId>) -> Option<Range> {
-    // A delivery has its event's millisecond.
-    let of_event = filter.event.map(|event| {
-        let first = DeliveryId::floor(event.time()).as_uuid();
-        let last = Uuid::from_u128(first.as_u128() | ((1 << 80) - 1));
-        (first, last)
-    });
-    let until = filter.until.map(DeliveryId::floor);
-    let mut to = match before.into_iter().chain(until).min() {
-        None => Uuid::max(),
-        Some(end) => Uuid::from_u128(end.as_uuid().as_u128().checked_sub(1)?),
-    };
-    let mut from = filter.since.map_or(Uuid::nil(), |since| DeliveryId::floor(since).as_uuid());
-    if let Some((first, last)) = of_event {
-        from = from.max(first);
-        to = to.min(last);
-    }
-    (from <= to).then_some(Range { from, to })
-}
-
-/// Returns the deliveries of a range, those of the newest events first: unfinished and finished ones in one
-/// order. An index yields each half in that order, no further than the page. The conditions on the event are
-/// checked row by row, by the event's key: with a join or an EXISTS the planner could read all events first.
-async fn select(
-    store: &PostgresStore,
-    filter: &DeliveryFilter,
-    range: Range,
-    limit: i64,
-) -> Result<Vec<DeliveryRow>, StoreError> {
-    store
-        .inner
-        .listings()
-        .run(async |conn| {
-            sqlx::query_file_as!(
-                DeliveryRow,
-                "src/history/list.sql",
-                range.from,
-                range.to,
-                filter.webhook.map(|webhook| webhook.as_uuid()),
-                filter.event.map(|event| event.as_uuid()),
-                filter.event_type.as_ref().map(|event_type| event_type.as_str()),
-                filter.project.as_ref().map(|project| project.as_str()),
-                filter.status.map(|status| status.as_str()),
-                limit,
-            )
-            .fetch_all(&mut **conn)
-            .await
-        })
-        .await
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
     Access, DeliveryCounts, DeliveryFilter, DeliveryStatus, EventFilter, EventId, MAX_LISTED_BODY,
-    ProjectName,
+    ProjectName, WebhookId,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -159,6 +159,30 @@ pub(crate) async fn deliveries(
                 filter.status.map(|status| status.as_str()),
                 limit,
                 &texts(visible_to),
+                filter.last_attempt.pattern(),
+                filter.command_id.as_ref().map(|id| id.as_str()),
+            )
+            .fetch_all(&mut **conn)
+            .await
+        })
+        .await
+}
+
+/// Returns the webhooks that the caller sees, or the given one of them.
+pub(crate) async fn webhooks(
+    store: &PostgresStore,
+    visible_to: &BTreeSet<ProjectName>,
+    one: Option<WebhookId>,
+) -> Result<Vec<Uuid>, StoreError> {
+    store
+        .inner
+        .listings()
+        .run(async |conn| {
+            sqlx::query_scalar!(
+                "SELECT w.id FROM rdev_webhooks.webhooks w
+                 WHERE rdev_webhooks.is_visible(w.projects, $1) AND ($2::uuid IS NULL OR w.id = $2)",
+                &texts(visible_to),
+                one.map(|id| id.as_uuid()),
             )
             .fetch_all(&mut **conn)
             .await

@@ -71,6 +71,10 @@ impl WebhookRepository for PostgresStore {
         let patterns: Option<Vec<String>> =
             filter.event_type.as_ref().map(|event_type| event_type.matching_patterns().collect());
         let visible_to = visible::projects(access);
+        let metadata = filter.metadata.as_map();
+        let metadata = (!metadata.is_empty()).then(|| serde_json::to_string(metadata)).transpose();
+        let metadata = metadata.map_err(|error| StoreError::Internal(error.into()))?;
+        let ids = filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>());
         let rows = self
             .inner
             .listings()
@@ -84,6 +88,8 @@ impl WebhookRepository for PostgresStore {
                          AND ($3::text IS NULL OR projects = '{}' OR $3 = ANY(projects))
                          AND ($4::bool IS NULL OR (disabled_at IS NULL) = $4)
                          AND rdev_webhooks.is_visible(projects, $6)
+                         AND ($7::text IS NULL OR metadata @> $7::text::jsonb)
+                         AND ($8::uuid[] IS NULL OR id = ANY($8))
                      ORDER BY id DESC LIMIT $5",
                     page.before.map(|before| before.as_uuid()),
                     patterns.as_deref(),
@@ -91,6 +97,8 @@ impl WebhookRepository for PostgresStore {
                     filter.enabled,
                     i64::from(page.limit) + 1,
                     visible_to.as_deref(),
+                    metadata,
+                    ids.as_deref(),
                 )
                 .fetch_all(&mut **conn)
                 .await

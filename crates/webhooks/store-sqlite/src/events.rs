@@ -3,7 +3,7 @@
 pub(crate) mod add;
 mod feed;
 pub(crate) mod publish;
-mod read;
+pub(crate) mod read;
 mod subscribers;
 
 use async_trait::async_trait;

@@ -2,7 +2,7 @@
 //! made.
 
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{Access, DeliveryId};
+use rdev_webhooks_domain::{Access, DeliveryId, WebhookId};
 use sqlx::SqliteConnection;
 
 use crate::error::DbError;
@@ -33,6 +33,25 @@ pub(crate) async fn webhook(
     .fetch_one(conn)
     .await?;
     Ok(found > 0)
+}
+
+/// Returns the webhooks that a caller with these projects sees, or the given one of them.
+pub(crate) async fn webhooks(
+    conn: &mut SqliteConnection,
+    visible_to: &str,
+    one: Option<WebhookId>,
+) -> Result<Vec<Vec<u8>>, DbError> {
+    let one = one.map(|id| id.as_uuid().as_bytes().to_vec());
+    let found = sqlx::query_scalar!(
+        "SELECT w.id FROM webhooks_webhooks AS w
+         WHERE (?2 IS NULL OR w.id = ?2) AND NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
+           WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?1)))",
+        visible_to,
+        one
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
 }
 
 /// Returns a delivery, if it exists and the caller sees it.

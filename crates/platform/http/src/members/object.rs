@@ -64,6 +64,21 @@ impl<'a> Object<'a> {
         Some(Value::new(&self.at, name, raw, self.patched))
     }
 
+    /// Takes the members whose names begin with a prefix, each with the rest of its name; `shown` stands for them among
+    /// the known names.
+    pub fn take_prefixed(&mut self, prefix: &str, shown: &'static str) -> Vec<(String, Value<'a>)> {
+        self.known.push(shown);
+        let (taken, left) = std::mem::take(&mut self.members)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(name, _)| name.starts_with(prefix));
+        self.members = left;
+        let value = |(name, raw): (String, Raw<'a>)| {
+            let value = Value::new(&self.at, &name, raw, self.patched);
+            (name.strip_prefix(prefix).unwrap_or_default().to_owned(), value)
+        };
+        taken.into_iter().map(value).collect()
+    }
+
     /// Takes a required member. In a merge patch it may be absent, but not `null`.
     pub fn required(&mut self, name: &'static str, faults: &mut Faults) -> Option<Value<'a>> {
         let value = self.take(name);

@@ -6,6 +6,7 @@ pub(super) mod filter;
 mod get;
 mod list;
 mod redeliver;
+pub(super) mod waits;
 
 use utoipa::OpenApi;
 

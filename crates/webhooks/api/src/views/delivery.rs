@@ -69,13 +69,30 @@ impl<'a> From<&'a Delivery> for DeliveryView<'a> {
 
 impl DeliveryView<'_> {
     /// Adds what the delivery waits for. Returns its name.
-    pub(crate) fn wait_for(
-        &mut self,
-        waiting: Option<(WaitingFor, Option<Timestamp>)>,
-    ) -> Option<&'static str> {
+    fn wait_for(&mut self, waiting: Option<(WaitingFor, Option<Timestamp>)>) -> Option<&'static str> {
         let (waiting_for, next_attempt_at) = waiting?;
         self.next_attempt_at = next_attempt_at.map(Text);
         Some(waiting_for.as_str())
+    }
+}
+
+/// A delivery in a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedDelivery<'a> {
+    #[serde(flatten)]
+    delivery: DeliveryView<'a>,
+    /// What it waits for, apart from the time of its next attempt; `null` for nothing else. With `circuit`,
+    /// `next_attempt_at` is the time of the next probe, and with the others it is unknown.
+    #[schema(value_type = Option<types::WaitingFor>, required)]
+    waiting_for: Option<&'static str>,
+}
+
+impl<'a> ListedDelivery<'a> {
+    /// Creates the view of a delivery with what it waits for.
+    pub(crate) fn new(delivery: &'a Delivery, waiting: Option<(WaitingFor, Option<Timestamp>)>) -> Self {
+        let mut delivery = DeliveryView::from(delivery);
+        let waiting_for = delivery.wait_for(waiting);
+        Self { delivery, waiting_for }
     }
 }
 
@@ -111,11 +128,7 @@ const fn cancellation(reason: CancelReason) -> &'static str {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeliveryDetail<'a> {
     #[serde(flatten)]
-    pub(crate) delivery: DeliveryView<'a>,
-    /// What it waits for, apart from the time of its next attempt; `null` for nothing else. With `circuit`,
-    /// `next_attempt_at` is the time of the next probe, and with the others it is unknown.
-    #[schema(value_type = Option<types::WaitingFor>, required)]
-    pub(crate) waiting_for: Option<&'static str>,
+    pub(crate) delivery: ListedDelivery<'a>,
     pub(crate) request: RequestView<'a>,
     #[schema(required)]
     pub(crate) last_attempt: Option<AttemptView<'a>>,

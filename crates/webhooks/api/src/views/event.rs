@@ -2,14 +2,13 @@
 
 use rdev_webhooks_domain::event_feed::FeedEvent;
 use rdev_webhooks_domain::{
-    Delivery, DeliveryCounts, EventId, EventKey, EventRecord, EventType, Page, ProjectName, Timestamp,
-    builtin,
+    DeliveryCounts, EventId, EventKey, EventRecord, EventType, ProjectName, Timestamp, builtin,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{DeliveryView, Text};
+use super::{ListedDelivery, Text};
 use crate::schema_types as types;
 
 /// An event, without its data and its deliveries.
@@ -86,14 +85,19 @@ pub(crate) struct EventDetail<'a> {
 }
 
 impl<'a> EventDetail<'a> {
-    pub(crate) fn new(record: &'a EventRecord, deliveries: &'a Page<Delivery>, today: Today) -> Self {
+    pub(crate) fn new(
+        record: &'a EventRecord,
+        deliveries: Vec<ListedDelivery<'a>>,
+        has_more: bool,
+        today: Today,
+    ) -> Self {
         Self {
             event: EventFields::from(record),
             data: StoredData(&record.event.body),
             deliveries: DeliveriesView {
                 counts: CountsView::from(record.deliveries),
-                data: deliveries.items.iter().map(DeliveryView::from).collect(),
-                has_more: deliveries.has_more,
+                data: deliveries,
+                has_more,
             },
             undelivered_reason: undelivered_reason(record, today),
         }
@@ -208,7 +212,7 @@ pub(crate) struct DeliveriesView<'a> {
     #[serde(flatten)]
     counts: CountsView,
     /// The first 100 deliveries.
-    data: Vec<DeliveryView<'a>>,
+    data: Vec<ListedDelivery<'a>>,
     /// True if there are more; `GET /deliveries?event=evt_…` lists all.
     has_more: bool,
 }

@@ -21,6 +21,7 @@ mod event_feed;
 mod event_types;
 mod events;
 mod failures;
+mod filters;
 mod health;
 mod idempotency;
 mod large_answers;

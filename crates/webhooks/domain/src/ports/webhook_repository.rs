@@ -29,7 +29,7 @@ pub trait WebhookRepository: Send + Sync + 'static {
     /// Returns a page of the visible webhooks, newest first, without deleted ones.
     ///
     /// 1. MUST page without gaps and repetitions. (`webhooks_are_paged_newest_first`)
-    /// 2. MUST apply every given filter. (`webhooks_are_filtered`,
+    /// 2. MUST apply every given filter. (`webhooks_are_filtered`, `webhooks_are_filtered_by_metadata`,
     ///    `webhooks_are_shown_to_their_projects_alone`)
     async fn list(
         &self,

@@ -3,6 +3,10 @@ WITH page AS MATERIALIZED (
     WHERE e.id BETWEEN $1 AND $2
         AND ($3::text IS NULL OR e.event_type = $3)
         AND ($4::text IS NULL OR e.project = $4)
+        AND ($7::text IS NULL OR e.key = $7)
+        AND ($8::text IS NULL OR e.command_id = $8)
+        -- An expression, so that the index of the key or of the command is used.
+        AND ($9::text[] IS NULL OR (e.project || '') = ANY($9))
     ORDER BY e.id DESC LIMIT $5
 )
 SELECT p.id, p.timestamp, p.event_type, p.project, p.key,

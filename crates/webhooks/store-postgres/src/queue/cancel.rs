@@ -91,8 +91,10 @@ async fn attempt(tx: &mut PgConnection, access: &Access, id: DeliveryId) -> Resu
         ),
         recorded AS (
             INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at, attempts,
-                automatic_attempts, status, reason)
-            SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts, $2, $3
+                automatic_attempts, status, reason, last_attempt)
+            SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts, $2, $3,
+                CASE WHEN lease_taken_at IS NULL THEN last_attempt
+                    ELSE rdev_webhooks.attempt_summary(trigger, $4, NULL) END
             FROM cancelled
             RETURNING *
         ),

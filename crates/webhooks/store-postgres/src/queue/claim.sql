@@ -45,7 +45,9 @@ claimed AS (
         attempts = q.attempts + 1,
         automatic_attempts = q.automatic_attempts
             + (p.lease_taken_at IS NULL AND q.trigger = 'automatic')::int4,
-        abandoned_count = q.abandoned_count + (p.lease_taken_at IS NOT NULL)::int4
+        abandoned_count = q.abandoned_count + (p.lease_taken_at IS NOT NULL)::int4,
+        last_attempt = CASE WHEN p.lease_taken_at IS NULL THEN q.last_attempt
+            ELSE rdev_webhooks.attempt_summary(q.trigger, $6, NULL) END
     FROM taken p WHERE q.id = p.id
     RETURNING q.id, q.event_id, q.webhook_id, q.due_at, q.attempts,
         q.automatic_attempts, q.abandoned_count, q.trigger,

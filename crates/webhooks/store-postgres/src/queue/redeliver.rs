@@ -194,9 +194,10 @@ async fn reopen(tx: &mut PgConnection, id: DeliveryId, trigger: Trigger) -> Resu
          announced AS (INSERT INTO rdev_webhooks.reopened_deliveries (reopened_at, delivery_id)
              SELECT rdev_webhooks.now(), id FROM ended)
          INSERT INTO rdev_webhooks.delivery_queue
-             (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
+             (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger, last_attempt)
          SELECT id, event_id, webhook_id, rdev_webhooks.now(), attempts, automatic_attempts,
-             ($2::text)::rdev_webhooks.attempt_trigger
+             ($2::text)::rdev_webhooks.attempt_trigger,
+             coalesce(last_attempt, CASE WHEN status = 'succeeded' THEN 'automatic//200' END)
          FROM ended",
         id.as_uuid(),
         trigger.as_str(),

@@ -31,9 +31,9 @@ pub(crate) async fn release(store: &Inner, leases: &[LeaseRef]) -> Result<(), St
                  ),
                  recorded AS (
                      INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                         attempts, automatic_attempts, status, reason)
+                         attempts, automatic_attempts, status, reason, last_attempt)
                      SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts - 1,
-                         c.automatic_attempts - (c.trigger = 'automatic')::int4, $3, $4
+                         c.automatic_attempts - (c.trigger = 'automatic')::int4, $3, $4, c.last_attempt
                      FROM cancelled c
                  )
                  UPDATE rdev_webhooks.delivery_queue q SET

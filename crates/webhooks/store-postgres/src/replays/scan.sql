@@ -42,9 +42,10 @@ logged AS (
 ),
 queued AS (
     INSERT INTO rdev_webhooks.delivery_queue
-        (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger)
+        (id, event_id, webhook_id, due_at, attempts, automatic_attempts, trigger, last_attempt)
     SELECT t.id, t.event_id, t.webhook_id, rdev_webhooks.now(), t.attempts,
-        t.automatic_attempts, ($9::text)::rdev_webhooks.attempt_trigger
+        t.automatic_attempts, ($9::text)::rdev_webhooks.attempt_trigger,
+        coalesce(t.last_attempt, CASE WHEN t.status = 'succeeded' THEN 'automatic//200' END)
     FROM taken t
 ),
 tracked AS (

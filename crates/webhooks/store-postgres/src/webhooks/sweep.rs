@@ -26,9 +26,9 @@ macro_rules! cancel {
                          ),
                          recorded AS (
                              INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-                                 attempts, automatic_attempts, status, reason)
+                                 attempts, automatic_attempts, status, reason, last_attempt)
                              SELECT c.id, c.event_id, c.webhook_id, rdev_webhooks.now(), c.attempts,
-                                 c.automatic_attempts, $2, $3
+                                 c.automatic_attempts, $2, $3, c.last_attempt
                              FROM cancelled c
                              RETURNING 1
                          )

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use rdev_webhooks_domain::ports::{
     DeliveryHistory, DeliveryQueue, Entropy, EventRepository, ReplayBegun, ReplayRepository,
+    WebhookRepository,
 };
 use rdev_webhooks_domain::replay::MIN_WINDOW;
 use rdev_webhooks_domain::{
-    Access, DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, PageRequest, Replay, ReplayId,
-    ReplaySelection, ReplayStatus, Settled, Settlement, Timestamp, WebhookId,
+    Access, DeliveryFilter, DeliveryOutcome, DeliveryStatus, EventFilter, FailureClass, LastAttemptFilter,
+    PageRequest, Replay, ReplayId, ReplaySelection, ReplayStatus, Settled, Settlement, Timestamp, Trigger,
+    WebhookFilter, WebhookId,
 };
 use rdev_webhooks_store_postgres::PostgresStore;
 use rdev_webhooks_testkit::samples;
@@ -49,14 +51,18 @@ const HISTORY: &str = "
         FROM generate_series(1, 40000) n
     ),
     stored AS (
-        INSERT INTO rdev_webhooks.events (id, timestamp, event_type, project, body)
-        SELECT id, now(), 'a.b', project, '{}' FROM made
+        INSERT INTO rdev_webhooks.events (id, timestamp, event_type, project, body, key, command_id)
+        SELECT id, now(), 'a.b',
+            CASE WHEN n % 4000 = 8 THEN 'rare' ELSE project END, '{}', 'key-' || n, 'cmd-' || n / 3
+        FROM made
     )
     INSERT INTO rdev_webhooks.deliveries
-        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status, reason)
+        (id, event_id, webhook_id, finished_at, attempts, automatic_attempts, status, reason, last_attempt)
     SELECT rdev_webhooks.delivery_id(id, webhook_id), id, webhook_id, now(), 1, 1,
         CASE WHEN n % 1000 = 0 THEN 'failed' ELSE 'succeeded' END,
-        CASE WHEN n % 1000 = 0 THEN 'gone' END
+        CASE WHEN n % 1000 = 0 THEN 'gone' END,
+        CASE WHEN n % 1000 = 0 THEN 'automatic/status/410' WHEN n % 2000 = 7 THEN 'manual//200'
+            WHEN n % 3 = 1 THEN 'automatic//204' END
     FROM made";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,6 +137,119 @@ async fn listing_reads_little_more_than_a_page() {
         .await;
         assert!(read < 1_000, "{read} rows were read for a page of events with {access:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_read_little_more_than_a_page_however_few_match() {
+    let scene = Scene::new().await;
+    scene.execute(HISTORY).await;
+    // Waiting deliveries, a tenth of them after an attempt that failed.
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.events SET event_type = 'rare' WHERE substr(key, 5)::int % 4000 = 9;
+             INSERT INTO rdev_webhooks.delivery_queue (id, event_id, webhook_id, due_at, attempts, last_attempt)
+             SELECT rdev_webhooks.delivery_id(e.id, '00000000-0000-7000-8000-000000000003'), e.id,
+                 '00000000-0000-7000-8000-000000000003', now() + interval '1 hour', 1,
+                 CASE WHEN n % 10 = 0 THEN 'automatic/timeout/' END
+             FROM (SELECT e.id, row_number() OVER () AS n FROM rdev_webhooks.events e) e;
+             ANALYZE rdev_webhooks.events; ANALYZE rdev_webhooks.deliveries; ANALYZE rdev_webhooks.delivery_queue",
+        )
+        .await;
+    let webhook = |n: u8| {
+        Some(WebhookId::from_uuid(format!("00000000-0000-7000-8000-00000000000{n}").parse().unwrap()))
+    };
+    let any = LastAttemptFilter::default;
+    let last = |last_attempt| DeliveryFilter { last_attempt, ..DeliveryFilter::default() };
+    let code = |code| last(LastAttemptFilter { code: Some(code), ..any() });
+    let class = |class| last(LastAttemptFilter { class: Some(class), ..any() });
+    let trigger = |trigger| last(LastAttemptFilter { trigger: Some(trigger), ..any() });
+    let command = |id: &str| Some(id.parse().unwrap());
+    let none = DeliveryFilter::default;
+    let limited = samples::access(samples::projects(["ours", "another"]));
+    let page = PageRequest { limit: 20, before: None };
+    for (filter, expected, expected_of_limited) in [
+        (code(200), 20, 20),
+        (code(204), 20, 20),
+        (code(410), 20, 0),
+        (code(418), 0, 0),
+        (class(FailureClass::Status), 20, 0),
+        (class(FailureClass::Timeout), 20, 0),
+        (class(FailureClass::Tls), 0, 0),
+        (trigger(Trigger::Automatic), 20, 20),
+        (trigger(Trigger::Manual), 20, 20),
+        (trigger(Trigger::Replay), 0, 0),
+        (DeliveryFilter { webhook: webhook(1), ..code(410) }, 20, 0),
+        (DeliveryFilter { webhook: webhook(1), ..class(FailureClass::Timeout) }, 0, 0),
+        (DeliveryFilter { webhook: webhook(2), ..trigger(Trigger::Manual) }, 20, 20),
+        (DeliveryFilter { status: Some(DeliveryStatus::Retrying), ..class(FailureClass::Timeout) }, 20, 0),
+        (DeliveryFilter { event_type: Some("rare".parse().unwrap()), ..none() }, 20, 0),
+        (DeliveryFilter { event_type: Some("rare".parse().unwrap()), webhook: webhook(1), ..none() }, 10, 0),
+        (DeliveryFilter { event_type: Some("unheard.of".parse().unwrap()), ..none() }, 0, 0),
+        (DeliveryFilter { project: Some("rare".parse().unwrap()), ..none() }, 20, 0),
+        (
+            DeliveryFilter { project: Some("unheard of".parse().unwrap()), webhook: webhook(1), ..none() },
+            0,
+            0,
+        ),
+        (DeliveryFilter { command_id: command("cmd-600"), ..none() }, 6, 0),
+        (DeliveryFilter { command_id: command("cmd-602"), ..none() }, 6, 1),
+        (DeliveryFilter { command_id: command("cmd-none"), ..none() }, 0, 0),
+    ] {
+        for (access, expected) in [(Access::everything(), expected), (&limited, expected_of_limited)] {
+            let read = rows_read(&scene, async |store| {
+                let found = DeliveryHistory::list(store, access, &filter, page).await.unwrap();
+                assert_eq!(found.items.len(), expected, "{access:?} {filter:?}");
+            })
+            .await;
+            assert!(read < 1_500, "{read} rows were read for {access:?} {filter:?}");
+        }
+    }
+    for (filter, expected, expected_of_limited) in [
+        (EventFilter { key: Some("key-107".parse().unwrap()), ..EventFilter::default() }, 1, 1),
+        (EventFilter { key: Some("key-108".parse().unwrap()), ..EventFilter::default() }, 1, 0),
+        (EventFilter { key: Some("none".parse().unwrap()), ..EventFilter::default() }, 0, 0),
+        (EventFilter { command_id: command("cmd-602"), ..EventFilter::default() }, 3, 1),
+        (EventFilter { command_id: command("cmd-none"), ..EventFilter::default() }, 0, 0),
+    ] {
+        for (access, expected) in [(Access::everything(), expected), (&limited, expected_of_limited)] {
+            let read = rows_read(&scene, async |store| {
+                let page = PageRequest { limit: 20, before: None };
+                let found = EventRepository::list(store, access, &filter, page).await.unwrap();
+                assert_eq!(found.items.len(), expected, "{access:?} {filter:?}");
+            })
+            .await;
+            assert!(read < 500, "{read} rows were read for {access:?} {filter:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn webhooks_are_found_by_their_metadata_with_an_index() {
+    let scene = Scene::new().await;
+    scene
+        .execute(
+            "INSERT INTO rdev_webhooks.webhooks (id, version, url, events, projects, retry, signing, secret,
+                 created_at, updated_at, metadata)
+             SELECT gen_random_uuid(), 1, 'https://example.com/', '{*}', '{}', '', '', '', now(), now(),
+                 jsonb_build_object('tenant', n::text)
+             FROM generate_series(1, 5000) n;
+             ANALYZE rdev_webhooks.webhooks",
+        )
+        .await;
+    let scans = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'webhooks_by_metadata'";
+    let before = scene.count(scans).await;
+    for (tenant, expected) in [("77", 1), ("none", 0)] {
+        let mut filter = WebhookFilter::default();
+        filter.metadata.insert("tenant".to_owned(), tenant.to_owned()).unwrap();
+        rows_read(&scene, async |store| {
+            let page = PageRequest { limit: 20, before: None };
+            let found = WebhookRepository::list(store, Access::everything(), &filter, page).await.unwrap();
+            // The rows are no complete webhooks.
+            assert_eq!(found.items.len() + found.damaged.len(), expected, "{filter:?}");
+        })
+        .await;
+    }
+    assert_eq!(scene.count(scans).await - before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

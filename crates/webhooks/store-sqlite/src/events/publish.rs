@@ -250,6 +250,8 @@ struct EventRow<'a> {
     timestamp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_id: Option<String>,
     body: ByteRange,
 }
 
@@ -294,6 +296,7 @@ impl<'a> Batch<'a> {
             project,
             timestamp: micros(event.timestamp),
             traceparent: event.traceparent.map(|trace| trace.to_string()),
+            command_id: event.command_id().map(|id| id.to_string()),
             body: self.bodies.push(&event.body),
         });
     }
@@ -320,9 +323,9 @@ async fn insert_events(
     let (events, bodies) = (json::rows(&events)?, bodies.into_bytes());
     sqlx::query!(
         "WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
-         INSERT INTO webhooks_events (id, key, event_type, project, timestamp, traceparent, body)
+         INSERT INTO webhooks_events (id, key, event_type, project, timestamp, traceparent, command_id, body)
          SELECT unhex(value ->> 'id'), value ->> 'key', value ->> 'event_type', value ->> 'project',
-           value ->> 'timestamp', value ->> 'traceparent',
+           value ->> 'timestamp', value ->> 'traceparent', value ->> 'command_id',
            coalesce(substr(?2, value ->> '$.body[0]', value ->> '$.body[1]'), x'')
          FROM batch",
         events,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    Access, DeliveryCounts, DeliveryStatus, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, Page,
-    PageRequest, Timestamp,
+    Access, DeliveryCounts, DeliveryFilter, DeliveryStatus, Event, EventFilter, EventId, EventRecord,
+    MAX_LISTED_BODY, Page, PageRequest, ProjectName, Timestamp, WalkStep,
 };
 use sqlx::SqliteConnection;
 
@@ -46,7 +46,8 @@ impl EventRow {
 }
 
 /// A query for [`EventRow`]s of `events AS e`, under the given condition and these bounds: at least the id ?1
-/// and under the id ?2; of the type ?3; of the project ?4; at most ?5; without bodies longer than ?6.
+/// and under the id ?2; of the type ?3; of the project ?4; at most ?5; without bodies longer than ?6;
+/// with the key ?7; of the command ?8.
 macro_rules! event_rows {
     ($from:literal, $bounds:expr) => {
         sqlx::query_as!(
@@ -55,13 +56,16 @@ macro_rules! event_rows {
                CASE WHEN length(e.body) <= ?6 THEN e.body ELSE x'' END AS \"body!: Vec<u8>\" FROM webhooks_events AS e "
                 + $from
                 + " AND e.id >= ?1 AND e.id < ?2 AND (?3 IS NULL OR e.event_type = ?3) "
-                + "AND (?4 IS NULL OR e.project = ?4) ORDER BY e.id DESC LIMIT ?5",
+                + "AND (?4 IS NULL OR e.project = ?4) AND (?7 IS NULL OR e.key = ?7) "
+                + "AND (?8 IS NULL OR e.command_id = ?8) ORDER BY e.id DESC LIMIT ?5",
             $bounds.low,
             $bounds.high,
             $bounds.event_type,
             $bounds.project,
             $bounds.limit,
-            $bounds.max_body
+            $bounds.max_body,
+            $bounds.key,
+            $bounds.command_id
         )
     };
 }
@@ -74,6 +78,8 @@ struct Bounds<'a> {
     project: Option<&'a str>,
     limit: i64,
     max_body: i64,
+    key: Option<&'a str>,
+    command_id: Option<&'a str>,
 }
 
 pub(super) async fn get(
@@ -115,6 +121,8 @@ pub(super) async fn list(
         project: filter.project.as_ref().map(|project| project.as_str()),
         limit: i64::from(page.limit) + 1,
         max_body: MAX_LISTED_BODY as i64,
+        key: filter.key.as_ref().map(|key| key.as_str()),
+        command_id: filter.command_id.as_ref().map(|id| id.as_str()),
     };
     let rows = match &access.projects {
         None => fetch(&mut *conn, &bounds).await?,
@@ -136,8 +144,14 @@ pub(super) async fn list(
 }
 
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, DbError> {
-    // A project is rarer than a type.
-    let rows = if bounds.project.is_some() {
+    // A key and a command are rarer than a project, and that than a type.
+    let rows = if bounds.key.is_some() {
+        event_rows!("INDEXED BY webhooks_events_by_key_id WHERE e.key = ?7", bounds).fetch_all(conn).await
+    } else if bounds.command_id.is_some() {
+        event_rows!("INDEXED BY webhooks_events_by_command_id_id WHERE e.command_id = ?8", bounds)
+            .fetch_all(conn)
+            .await
+    } else if bounds.project.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_project_id WHERE e.project = ?4", bounds)
             .fetch_all(conn)
             .await
@@ -149,6 +163,45 @@ async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<E
         event_rows!("WHERE true", bounds).fetch_all(conn).await
     };
     Ok(rows?)
+}
+
+/// Returns the ids of a step's events, the newest first, which satisfy the conditions on the event.
+pub(crate) async fn ids(
+    conn: &mut SqliteConnection,
+    access: &Access,
+    filter: &DeliveryFilter,
+    step: WalkStep,
+) -> Result<Vec<EventId>, DbError> {
+    let bytes = |id: EventId| id.as_uuid().as_bytes().to_vec();
+    let low = filter.since.map(EventId::floor).map_or_else(Vec::new, bytes);
+    // One byte more than an id has sorts after every id.
+    let high = step.before.map_or_else(|| vec![0xff; 17], bytes);
+    let event_type = filter.event_type.as_ref().map(|event_type| event_type.as_str());
+    let command_id = filter.command_id.as_ref().map(|id| id.as_str());
+    let wanted = |project: &&ProjectName| filter.project.as_ref().is_none_or(|it| it == *project);
+    let projects: Vec<_> = match &access.projects {
+        Some(visible) => visible.iter().filter(wanted).map(|project| Some(project.as_str())).collect(),
+        None => vec![filter.project.as_ref().map(|project| project.as_str())],
+    };
+    let mut found = Vec::new();
+    for project in projects {
+        let bounds = Bounds {
+            low: low.clone(),
+            high: high.clone(),
+            event_type,
+            project,
+            limit: i64::from(step.limit),
+            max_body: 0,
+            key: None,
+            command_id,
+        };
+        for row in fetch(&mut *conn, &bounds).await? {
+            found.push(row.id()?);
+        }
+    }
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.truncate(step.limit as usize);
+    Ok(found)
 }
 
 /// Counts the visible deliveries of events by their status at `now`.

@@ -29,5 +29,6 @@ pub(super) async fn cancel(
     delivery::save(&mut *conn, [(id, state)]).await?;
     let abandoned = abandoned.map(|lost| (id, Attempt::abandoned(lost, now)));
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    delivery::save_last_attempts(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(Some(Cancellation::Cancelled(row.delivery_at(&state, now)?)))
 }

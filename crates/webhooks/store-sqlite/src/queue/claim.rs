@@ -86,6 +86,7 @@ pub(super) async fn claim(
     limits::spend(conn, &limits, &leased, now).await?;
     health::save(conn, &probed).await?;
     attempt::record(conn, now, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
+    delivery::save_last_attempts(conn, abandoned.iter().map(|(id, attempt)| (*id, attempt))).await?;
     Ok(leased)
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use rdev_webhooks_domain::health::Tally;
-use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settlement, Timestamp, WebhookId};
+use rdev_webhooks_domain::{DisabledReason, HealthEffect, Settled, Settlement, Timestamp, WebhookId};
 use sqlx::SqliteConnection;
 
 use super::batch::DeliveryBatch;
 use super::report::Reports;
 use crate::error::DbError;
-use crate::rows::delivery::StoredState;
+use crate::rows::delivery::{self, StoredState};
 use crate::rows::{attempt, micros};
 use crate::transitions::Transition;
 use crate::webhooks::health;
@@ -40,6 +40,7 @@ pub(super) async fn settle(
     let mut deliveries = DeliveryBatch::load(conn, leased).await?;
     let mut recorded = Vec::with_capacity(settlements.len());
     let mut attempts = Vec::with_capacity(settlements.len());
+    let mut last_attempts = Vec::new();
     let mut gone = BTreeMap::new();
     let mut tallies: BTreeMap<WebhookId, Tally> = BTreeMap::new();
     let mut last_failures = BTreeMap::new();
@@ -50,7 +51,13 @@ pub(super) async fn settle(
             continue;
         };
         recorded.push(true);
-        attempts.extend(settlement.attempt.iter().map(|attempt| (settlement.lease.delivery, attempt)));
+        if let Some(attempt) = &settlement.attempt {
+            attempts.push((settlement.lease.delivery, attempt));
+            // NULL from the beginning stands for the usual success.
+            if settlement.settled != Settled::Succeeded || attempt.number > 1 || !attempt.is_plain() {
+                last_attempts.push((settlement.lease.delivery, attempt));
+            }
+        }
         if let Some(version) = settlement.gone {
             gone.insert(webhook, version);
             last_failures.insert(webhook, index);
@@ -65,6 +72,7 @@ pub(super) async fn settle(
     }
     deliveries.save(conn).await?;
     attempt::record(conn, now, attempts).await?;
+    delivery::save_last_attempts(conn, last_attempts).await?;
     let mut transitions = record_health(conn, &tallies, &mut reports, now).await?;
     let disabled = disable(conn, gone, now).await?;
     let mut published = match disabled.is_empty() {

@@ -217,8 +217,8 @@ async fn queue(
         return Ok(());
     }
     let ids = json::ids(states.iter().map(|(id, _)| id.as_uuid()))?;
-    delivery::save(&mut *conn, states).await?;
-    track(conn, replay, &ids, now).await
+    track(&mut *conn, replay, &ids, now).await?;
+    delivery::save(conn, states).await
 }
 
 /// Adds queued deliveries to the replay, and to the delivery feed.

@@ -3,8 +3,8 @@
 use rdev_webhooks_domain::delivery::{Lease, Progress};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, Delivery, DeliveryId, DeliveryState, EventId, FailureReason, LeaseToken, Timestamp,
-    Trigger, WebhookId,
+    Attempt, CancelReason, Delivery, DeliveryId, DeliveryState, EventId, FailureReason, LeaseToken,
+    Timestamp, Trigger, WebhookId,
 };
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -237,7 +237,32 @@ pub(crate) async fn save(
     Ok(())
 }
 
-/// Records, for watchers, that finished deliveries are put back into the queue.
+/// Stores the summaries of last attempts, once the states of the deliveries are [saved](save). In the row of a delivery
+/// that succeeded, NULL stands for a plain attempt.
+pub(crate) async fn save_last_attempts<'a>(
+    conn: &mut SqliteConnection,
+    attempts: impl IntoIterator<Item = (DeliveryId, &'a Attempt)>,
+) -> Result<(), DbError> {
+    let summaries: Vec<_> =
+        attempts.into_iter().map(|(id, attempt)| (json::id(id.as_uuid()), attempt.summary())).collect();
+    if summaries.is_empty() {
+        return Ok(());
+    }
+    let summaries = json::rows(&summaries)?;
+    sqlx::query!(
+        "WITH batch AS MATERIALIZED (SELECT value FROM json_each(?1))
+         UPDATE webhooks_deliveries
+         SET last_attempt = nullif(new.summary, iif(status = 'succeeded', 'automatic//200', ''))
+         FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS summary FROM batch) AS new
+         WHERE webhooks_deliveries.id = new.id",
+        summaries
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Records, for watchers, that finished deliveries are put back into the queue. Their states are saved afterwards.
 pub(crate) async fn record_reopened(
     conn: &mut SqliteConnection,
     ids: &str,
@@ -248,6 +273,13 @@ pub(crate) async fn record_reopened(
         "INSERT INTO webhooks_reopened_deliveries (reopened_at, delivery_id)
          SELECT ?1, unhex(value) FROM json_each(?2)",
         at,
+        ids
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE webhooks_deliveries SET last_attempt = 'automatic//200'
+         WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND status = 'succeeded' AND last_attempt IS NULL",
         ids
     )
     .execute(conn)

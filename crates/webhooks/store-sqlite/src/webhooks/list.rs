@@ -29,6 +29,9 @@ pub(super) async fn list(
     let patterns = patterns.transpose()?;
     let project = filter.project.as_ref().map(|project| project.as_str());
     let visible_to = visible::projects(access)?;
+    let metadata = filter.metadata.as_map();
+    let metadata = (!metadata.is_empty()).then(|| json::rows(metadata)).transpose()?;
+    let ids = filter.ids.as_ref().map(|ids| json::ids(ids.iter().map(WebhookId::as_uuid))).transpose()?;
     let limit = i64::from(page.limit) + 1;
     let rows = webhook_rows!(
         "WHERE w.deleted_at IS NULL
@@ -40,13 +43,19 @@ pub(super) async fn list(
                  AND s.project IN ('', ?4)))
            AND (?5 IS NULL OR NOT EXISTS (SELECT 1 FROM webhooks_webhook_projects AS own
                  WHERE own.webhook_id = w.id AND own.project NOT IN (SELECT value FROM json_each(?5))))
+           AND (?7 IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(?7) AS wanted
+                 WHERE NOT EXISTS (SELECT 1 FROM json_each(w.metadata) AS own
+                   WHERE own.key = wanted.key AND own.value = wanted.value)))
+           AND (?8 IS NULL OR w.id IN (SELECT unhex(value) FROM json_each(?8)))
          ORDER BY w.id DESC LIMIT ?6",
         before,
         filter.enabled,
         patterns,
         project,
         visible_to,
-        limit
+        limit,
+        metadata,
+        ids
     )
     .fetch_all(conn)
     .await?;

@@ -14,6 +14,7 @@ mod harness;
 mod keys;
 mod opening;
 mod plaintext;
+mod plans;
 mod replays;
 mod transitions;
 mod writing;

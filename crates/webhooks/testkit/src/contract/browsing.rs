@@ -125,7 +125,13 @@ pub async fn events_are_filtered(harness: &dyn Harness) {
         (EventFilter { since: Some(times[1]), until: Some(times[2]), ..none.clone() }, vec![1]),
         (EventFilter { event_type: completed.clone(), since: Some(times[1]), ..none.clone() }, vec![2]),
         (
-            EventFilter { event_type: completed, project: a, since: Some(times[0]), until: Some(times[1]) },
+            EventFilter {
+                event_type: completed,
+                project: a,
+                since: Some(times[0]),
+                until: Some(times[1]),
+                ..none.clone()
+            },
             vec![0],
         ),
     ];

@@ -43,6 +43,7 @@ macro_rules! contract_test_names {
             a_webhook_is_created_once
             webhooks_are_paged_newest_first
             webhooks_are_filtered
+            webhooks_are_filtered_by_metadata
             an_update_replaces_every_field
             an_update_of_an_old_version_is_refused
             concurrent_updates_of_a_version_apply_once
@@ -156,9 +157,12 @@ macro_rules! contract_test_names {
             an_event_tells_what_became_of_it
             events_are_paged_newest_first
             events_are_filtered
+            events_are_filtered_by_key_and_command
             a_list_of_events_leaves_out_large_bodies
             deliveries_are_paged_newest_first_whatever_their_state
             deliveries_are_filtered
+            deliveries_are_filtered_by_their_last_attempt
+            deliveries_are_found_along_their_events
             an_attempt_is_kept_exactly
             attempts_are_paged_last_first
             a_success_outlives_what_comes_after_it

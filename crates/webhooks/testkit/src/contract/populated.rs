@@ -17,9 +17,10 @@ use rdev_webhooks_domain::ports::Entropy;
 use rdev_webhooks_domain::signing::SigningScheme;
 use rdev_webhooks_domain::statistics::Counters;
 use rdev_webhooks_domain::{
-    Access, BodyFormat, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter,
-    HealthEffect, IdempotencyKey, NewEvent, RateLimit, RegisteredType, ReplayState, RetryPolicy, Settled,
-    SigningSecrets, Timestamp, Webhook, WebhookFilter, WebhookId, WebhookState,
+    Access, BodyFormat, CommandId, DeliveryFilter, DeliveryId, DeliveryStatus, DisabledReason, EventFilter,
+    HealthEffect, IdempotencyKey, LastAttemptFilter, NewEvent, RateLimit, RegisteredType, ReplayState,
+    RetryPolicy, Settled, SigningSecrets, Timestamp, Trigger, Webhook, WebhookFilter, WebhookId,
+    WebhookState,
 };
 
 use super::Harness;
@@ -138,6 +139,32 @@ pub async fn check(store: &dyn Harness, version: i64) {
     let present = store.feed().present(&seen).await.unwrap();
     assert!(!present.is_empty(), "{changes:?}");
     check_event_feed(&scene).await;
+    check_filters(&scene).await;
+}
+
+/// Finds each delivery by its last attempt, and each event by its command, as lists do.
+async fn check_filters(scene: &Scene<'_>) {
+    let mut found = 0;
+    for delivery in scene.deliveries(&DeliveryFilter::default()).await {
+        let last = scene.attempts(delivery.id).await.into_iter().next();
+        let last_attempt = LastAttemptFilter {
+            code: last.as_ref().and_then(|last| last.outcome.status()),
+            class: last.as_ref().and_then(|last| Some(last.outcome.failure.as_ref()?.class)),
+            trigger: Some(last.as_ref().map_or(Trigger::Automatic, |last| last.trigger)),
+        };
+        let filter = DeliveryFilter { last_attempt, ..DeliveryFilter::default() };
+        let listed = scene.deliveries(&filter).await.iter().any(|one| one.id == delivery.id);
+        assert_eq!(listed, last.is_some(), "{delivery:?} {last:?}");
+        found += usize::from(listed);
+    }
+    assert!(found > 0, "some deliveries have attempts");
+    let all = scene.events.list(Access::everything(), &EventFilter::default(), first(100)).await.unwrap();
+    for record in &all.items {
+        let command_id = CommandId::in_body(&record.event.event_type, &record.event.body);
+        let of_command = EventFilter { command_id, ..EventFilter::default() };
+        let listed = scene.events.list(Access::everything(), &of_command, first(100)).await.unwrap();
+        assert!(listed.items.contains(record), "{record:?}");
+    }
 }
 
 /// Stores a webhook with a value in every field, a delivery to it, and statistics.

@@ -197,6 +197,7 @@ pub async fn webhooks_are_filtered(harness: &dyn Harness) {
             event_type: event_type.map(|name| name.parse().unwrap()),
             enabled,
             project: project.map(|name| name.parse().unwrap()),
+            ..WebhookFilter::default()
         };
         let listed = scene.webhooks.list(Access::everything(), &filter, first(10)).await.unwrap();
         let ids: Vec<_> = listed.items.iter().map(|one| one.id).collect();

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rdev_webhooks_domain::delivery::Progress;
 use rdev_webhooks_domain::ports::{EventRepository, StoreError};
 use rdev_webhooks_domain::{
-    Access, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY, NewEvent,
-    OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
+    Access, CommandId, DeliveryCounts, DeliveryId, Event, EventFilter, EventId, EventRecord, MAX_LISTED_BODY,
+    NewEvent, OperationalEvent, Page, PageRequest, PublishOutcome, Published, Target, Timestamp, WebhookId,
 };
 
 use super::MemoryStore;
@@ -199,10 +199,16 @@ fn count(state: &State, access: &Access, stored: &StoredEvent, now: Timestamp) -
     counts
 }
 
+pub(super) fn command_id(event: &Event) -> Option<CommandId> {
+    CommandId::in_body(&event.event_type, &event.body)
+}
+
 fn matches(filter: &EventFilter, event: &Event) -> bool {
     let is = |wanted: &Option<_>| wanted.as_ref().is_none_or(|wanted| *wanted == event.event_type);
     is(&filter.event_type)
         && (filter.project.is_none() || filter.project == event.project)
+        && (filter.key.is_none() || filter.key == event.key)
+        && (filter.command_id.is_none() || filter.command_id == command_id(event))
         && filter.since.is_none_or(|since| event.id >= EventId::floor(since))
         && filter.until.is_none_or(|until| event.id < EventId::floor(until))
 }

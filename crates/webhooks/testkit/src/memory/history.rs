@@ -10,6 +10,7 @@ use rdev_webhooks_domain::{
 };
 
 use super::MemoryStore;
+use super::events::command_id;
 use super::queue::cancel_if_deleted;
 use super::state::{Phase, State, StoredEvent};
 
@@ -44,6 +45,11 @@ impl DeliveryHistory for MemoryStore {
             .rev()
             .filter(|(id, _)| page.before.is_none_or(|before| **id < before))
             .filter(|(_, stored)| state.shows(access, stored))
+            .filter(|(_, stored)| filter.last_attempt.matches(stored.attempts.values().next_back()))
+            .filter(|(_, stored)| {
+                let event = state.events.get(&stored.event).map(|stored| &stored.event);
+                filter.command_id.is_none() || filter.command_id == event.and_then(command_id)
+            })
             .filter_map(|(id, _)| state.delivery(*id, now))
             .filter(|delivery| filter.matches(delivery))
             .take(page.limit as usize + 1)

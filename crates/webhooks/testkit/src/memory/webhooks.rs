@@ -190,7 +190,10 @@ fn matches(filter: &WebhookFilter, webhook: &Webhook) -> bool {
     };
     let takes = |project| webhook.settings.projects.is_empty() || webhook.settings.projects.contains(project);
     let enabled = webhook.state == WebhookState::Enabled;
+    let own = webhook.settings.metadata.as_map();
     filter.event_type.as_ref().is_none_or(subscribes)
         && filter.project.as_ref().is_none_or(takes)
         && filter.enabled.is_none_or(|wanted| wanted == enabled)
+        && filter.metadata.as_map().iter().all(|(key, value)| own.get(key) == Some(value))
+        && filter.ids.as_ref().is_none_or(|ids| ids.contains(&webhook.id))
 }

@@ -1,6 +1,11 @@
 //! The parameters of lists of deliveries.
 
-use rdev_webhooks_domain::{DeliveryFilter, EventId, EventType};
+use rdev_http::Faults;
+use rdev_http::kind::Integer;
+use rdev_http::members::{Described, Member, Members, Object};
+use rdev_webhooks_domain::{CommandId, DeliveryFilter, EventId, EventType, LastAttemptFilter, WebhookId};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::schema_types as types;
 
@@ -26,6 +31,24 @@ rdev_http::members! {
 }
 
 rdev_http::members! {
+    /// The parameters of every list of deliveries about the last attempt of each.
+    pub(crate) struct LastAttempt {
+        /// Only deliveries whose last attempt the endpoint answered with this HTTP status.
+        code: Option<Code>,
+        /// Only deliveries whose last attempt failed with this class.
+        class: Option<types::FailureClass>,
+        /// Only deliveries whose last attempt was made for this reason.
+        trigger: Option<types::Trigger>,
+    }
+}
+
+/// The parameter `data.command_id` of lists of deliveries and of events.
+pub(crate) struct OfCommand(pub(crate) Option<CommandId>);
+
+/// The parameters of every list of deliveries, but not of their stream.
+pub(crate) type Searched = (Period, (LastAttempt, OfCommand));
+
+rdev_http::members! {
     /// The parameter that lists of the deliveries of one webhook do not have.
     pub(crate) struct Receiver {
         /// Only deliveries to this webhook.
@@ -46,7 +69,44 @@ rdev_http::kind! {
     }
 }
 
+rdev_http::kind! {
+    /// An HTTP status.
+    pub(crate) Code: u16 = Integer::<100, 999>::shape(), |value, faults| {
+        let text = value.string(faults)?;
+        let code = text.parse().ok().filter(|code| text.len() == 3 && (100..=999).contains(code));
+        code.or_else(|| value.refuse(faults, "must be an HTTP status, a whole number from 100 to 999"))
+    }
+}
+
+type CommandMember = Option<types::CommandId>;
+
+impl OfCommand {
+    const NAME: &'static str = "data.command_id";
+}
+
+impl Members for OfCommand {
+    fn take(object: &mut Object<'_>, faults: &mut Faults) -> Self {
+        Self(<CommandMember as Member>::take(object, Self::NAME, faults))
+    }
+}
+
+impl IntoParams for OfCommand {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Only the events with this `data.command_id`, of the types `command.started`, `command.completed` \
+                     and `command.failed`, or their deliveries.";
+        vec![Described::new::<CommandMember>(Self::NAME, &[about], None).parameter()]
+    }
+}
+
 impl Filters {
+    /// Returns the filter of a list.
+    pub(crate) fn search(self, searched: Searched, webhook: Option<WebhookId>) -> DeliveryFilter {
+        let (Period { since, until }, (LastAttempt { code, class, trigger }, OfCommand(command_id))) =
+            searched;
+        let last_attempt = LastAttemptFilter { code, class, trigger };
+        DeliveryFilter { since, until, webhook, command_id, last_attempt, ..self.filter() }
+    }
+
     /// Returns the filter.
     pub(crate) fn filter(self) -> DeliveryFilter {
         let Self { status, event, project } = self;

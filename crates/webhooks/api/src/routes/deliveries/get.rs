@@ -8,7 +8,7 @@ use rdev_webhooks_domain::{DeliveryId, PageRequest, WaitingFor};
 use super::find;
 use crate::failure::Failure;
 use crate::schema_types as types;
-use crate::views::{AttemptView, DeliveryDetail, DeliveryView, RequestView};
+use crate::views::{AttemptView, DeliveryDetail, ListedDelivery, RequestView};
 use rdev_http::{Caller, PathId};
 
 /// Get a delivery
@@ -45,11 +45,8 @@ pub(crate) async fn get(
         }
         _ => None,
     };
-    let mut delivery = DeliveryView::from(&record.delivery);
-    let waiting_for = delivery.wait_for(waiting);
     Ok(rdev_http::json(&DeliveryDetail {
-        delivery,
-        waiting_for,
+        delivery: ListedDelivery::new(&record.delivery, waiting),
         request: RequestView::new(&record, webhook.as_ref(), last),
         last_attempt: last.map(|attempt| AttemptView::new(&record.delivery, attempt)),
     }))

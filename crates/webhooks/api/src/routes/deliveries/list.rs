@@ -1,15 +1,16 @@
-//! `GET /deliveries?status=&event=&project=&webhook=&since=&until=&limit=&cursor=`: deliveries, those of the
-//! newest events first.
+//! `GET /deliveries`, with the parameters of [`Filters`], [`Searched`](super::filter::Searched), [`Receiver`] and pages:
+//! deliveries, those of the newest events first.
 
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
-use rdev_webhooks_domain::{DeliveryFilter, DeliveryId};
+use rdev_webhooks_domain::DeliveryId;
 
-use super::filter::{Filters, Period, Receiver};
-use crate::views::{DeliveryList, DeliveryView};
+use super::filter::{Filters, LastAttempt, OfCommand, Period, Receiver, Searched};
+use super::waits::Waits;
+use crate::failure::Failure;
+use crate::views::DeliveryList;
 use rdev_http::Caller;
-use rdev_http::Problem;
 use rdev_http::page::{self, ListQuery, PageParameters};
 
 /// List deliveries
@@ -21,16 +22,16 @@ use rdev_http::page::{self, ListQuery, PageParameters};
     tag = "deliveries",
     operation_id = "listDeliveries",
     security(("api_key" = ["webhooks:read"])),
-    params(Filters, Period, Receiver, PageParameters),
+    params(Filters, Period, LastAttempt, OfCommand, Receiver, PageParameters),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
 )]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
-    ListQuery { filter, page, given }: ListQuery<(Filters, (Period, Receiver)), DeliveryId>,
-) -> Result<Response, Problem> {
-    let (filters, (Period { since, until }, Receiver { webhook })) = filter;
-    let filter = DeliveryFilter { since, until, webhook, ..filters.filter() };
-    let found = services.history.list(&caller.access, &filter, page).await?;
-    Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
+    ListQuery { filter, page, given }: ListQuery<(Filters, (Searched, Receiver)), DeliveryId>,
+) -> Result<Response, Failure> {
+    let (filters, (searched, Receiver { webhook })) = filter;
+    let found = services.history.list(&caller.access, &filters.search(searched, webhook), page).await?;
+    let waits = Waits::load(&services, &caller.access, &found.items).await?;
+    Ok(page::answer(&found, &given, |delivery| waits.show(delivery), |delivery| delivery.id))
 }

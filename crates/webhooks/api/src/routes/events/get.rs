@@ -8,6 +8,7 @@ use rdev_webhooks_domain::{
 };
 
 use crate::failure::Failure;
+use crate::routes::deliveries::waits::Waits;
 use crate::schema_types as types;
 use crate::views::{EventDetail, Today};
 use rdev_http::{Caller, PathId, Problem};
@@ -40,11 +41,13 @@ pub(crate) async fn get(
     let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
     let first = PageRequest { limit: MAX_DELIVERIES, before: None };
     let deliveries = services.history.list(&caller.access, &filter, first).await?;
+    let waits = Waits::load(&services, &caller.access, &deliveries.items).await?;
     let today = match record.deliveries.total() {
         0 => today(&services, &record.event, &caller.access).await?,
         _ => Today::Unknown,
     };
-    Ok(rdev_http::json(&EventDetail::new(&record, &deliveries, today)))
+    let shown = deliveries.items.iter().map(|delivery| waits.show(delivery)).collect();
+    Ok(rdev_http::json(&EventDetail::new(&record, shown, deliveries.has_more, today)))
 }
 
 /// Returns the state of the visible webhooks that would receive the event now, as far as one page of them

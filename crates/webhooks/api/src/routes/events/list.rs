@@ -1,11 +1,12 @@
-//! `GET /events?event=&project=&since=&until=&limit=&cursor=`: events, newest first, each with the counts of
-//! its deliveries.
+//! `GET /events?event=&project=&key=&data.command_id=&since=&until=&limit=&cursor=`: events, newest first, each with
+//! the counts of its deliveries.
 
 use axum::extract::State;
 use axum::response::Response;
 use rdev_webhooks_app::Services;
 use rdev_webhooks_domain::{EventFilter, EventId};
 
+use crate::routes::deliveries::filter::OfCommand;
 use crate::schema_types as types;
 use crate::views::{EventList, EventView};
 use rdev_http::Caller;
@@ -19,6 +20,8 @@ rdev_http::members! {
         event: Option<types::EventType>,
         /// Only this project's events.
         project: Option<types::ProjectName>,
+        /// Only the event with this key of its producer, in each project.
+        key: Option<types::EventKey>,
         /// Only events accepted at this time or later.
         since: Option<types::Timestamp>,
         /// Only events accepted before this time.
@@ -35,20 +38,16 @@ rdev_http::members! {
     tag = "events",
     operation_id = "listEvents",
     security(("api_key" = ["webhooks:read"])),
-    params(Filters, PageParameters),
+    params(Filters, OfCommand, PageParameters),
     responses((status = 200, description = "A page of events.", body = EventList, headers(("Link"))))
 )]
 pub(crate) async fn list(
     State(services): State<Services>,
     caller: Caller,
-    ListQuery { filter, page, given }: ListQuery<Filters, EventId>,
+    ListQuery { filter, page, given }: ListQuery<(Filters, OfCommand), EventId>,
 ) -> Result<Response, Problem> {
-    let filter = EventFilter {
-        event_type: filter.event,
-        project: filter.project,
-        since: filter.since,
-        until: filter.until,
-    };
+    let (Filters { event: event_type, project, key, since, until }, OfCommand(command_id)) = filter;
+    let filter = EventFilter { event_type, project, key, command_id, since, until };
     let found = services.events.list(&caller.access, &filter, page).await?;
     Ok(page::answer(&found, &given, EventView::new, |record| record.event.id))
 }

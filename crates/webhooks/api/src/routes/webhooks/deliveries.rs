@@ -8,9 +8,10 @@ use rdev_webhooks_app::{Services, WebhookError};
 use rdev_webhooks_domain::{Access, DeliveryFilter, DeliveryId, PageRequest, WebhookId};
 
 use crate::failure::Failure;
-use crate::routes::deliveries::filter::{Filters, Period};
+use crate::routes::deliveries::filter::{Filters, LastAttempt, OfCommand, Period, Searched};
+use crate::routes::deliveries::waits::Waits;
 use crate::schema_types as types;
-use crate::views::{DeliveryList, DeliveryView};
+use crate::views::DeliveryList;
 use rdev_http::Caller;
 use rdev_http::PathId;
 use rdev_http::page::{self, ListQuery, PageParameters};
@@ -24,24 +25,22 @@ use rdev_http::page::{self, ListQuery, PageParameters};
     tag = "deliveries",
     operation_id = "listWebhookDeliveries",
     security(("api_key" = ["webhooks:read"])),
-    params(("id" = types::WebhookId, Path), Filters, Period, PageParameters),
+    params(("id" = types::WebhookId, Path), Filters, Period, LastAttempt, OfCommand, PageParameters),
     responses((status = 200, description = "A page of deliveries.", body = DeliveryList, headers(("Link"))))
 )]
 pub(crate) async fn deliveries(
     State(services): State<Services>,
     PathId(id): PathId<WebhookId>,
     caller: Caller,
-    ListQuery { filter: (filters, Period { since, until }), page, given }: ListQuery<
-        (Filters, Period),
-        DeliveryId,
-    >,
+    ListQuery { filter: (filters, searched), page, given }: ListQuery<(Filters, Searched), DeliveryId>,
 ) -> Result<Response, Failure> {
-    let filter = DeliveryFilter { since, until, webhook: Some(id), ..filters.filter() };
+    let filter = filters.search(searched, Some(id));
     let found = services.history.list(&caller.access, &filter, page).await?;
     if found.items.is_empty() {
         check_existence(&services, &caller.access, id).await?;
     }
-    Ok(page::answer(&found, &given, DeliveryView::from, |delivery| delivery.id))
+    let waits = Waits::load(&services, &caller.access, &found.items).await?;
+    Ok(page::answer(&found, &given, |delivery| waits.show(delivery), |delivery| delivery.id))
 }
 
 async fn check_existence(services: &Services, access: &Access, id: WebhookId) -> Result<(), Failure> {

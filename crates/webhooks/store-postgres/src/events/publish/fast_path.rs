@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
-use rdev_webhooks_domain::{NewEvent, ProjectName, Published};
+use rdev_webhooks_domain::{CommandId, NewEvent, ProjectName, Published};
 use uuid::Uuid;
 
 use super::{Inserted, Plan};
@@ -22,6 +22,7 @@ struct Columns<'a> {
     event_type: Vec<&'a str>,
     traceparent: Vec<Option<String>>,
     body: Vec<&'a [u8]>,
+    command_id: Vec<Option<CommandId>>,
 }
 
 impl<'a> Columns<'a> {
@@ -37,6 +38,7 @@ impl<'a> Columns<'a> {
             columns.event_type.push(event.event_type.as_str());
             columns.traceparent.push(event.traceparent.map(|trace| trace.to_string()));
             columns.body.push(&event.body);
+            columns.command_id.push(event.command_id());
         }
         Some(columns)
     }
@@ -58,6 +60,8 @@ pub(super) async fn insert(
     let Some(columns) = Columns::of(events, plan) else {
         return Ok(None);
     };
+    let command_ids: Vec<_> =
+        columns.command_id.iter().map(|id| id.as_ref().map(CommandId::as_str)).collect();
     let stored = store
         .write()
         .run(async |conn| {
@@ -77,6 +81,7 @@ pub(super) async fn insert(
                 &plan.events_of_route,
                 plan.max_deliveries,
                 plan.max_matches,
+                &command_ids as &[Option<&str>],
             )
             .fetch_all(&mut **conn)
             .await;

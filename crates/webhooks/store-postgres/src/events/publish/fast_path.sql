@@ -19,9 +19,9 @@ verdict AS MATERIALIZED (
 ),
 stored AS (
     INSERT INTO rdev_webhooks.events
-        (id, timestamp, event_type, project, traceparent, body)
+        (id, timestamp, event_type, project, traceparent, body, command_id)
     SELECT * FROM unnest($4::uuid[], $5::timestamptz[], $6::text[], $7::text[],
-        $8::text[], $9::bytea[])
+        $8::text[], $9::bytea[], $14::text[])
     WHERE (SELECT fits FROM verdict)
 ),
 queued AS (

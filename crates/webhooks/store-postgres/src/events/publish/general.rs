@@ -25,6 +25,7 @@ struct Columns {
     event_type: Vec<String>,
     traceparent: Vec<Option<String>>,
     body: Vec<Vec<u8>>,
+    command_id: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -48,6 +49,7 @@ impl Columns {
             columns.event_type.push(event.event_type.as_str().to_owned());
             columns.traceparent.push(event.traceparent.map(|trace| trace.to_string()));
             columns.body.push(event.body.to_vec());
+            columns.command_id.push(event.command_id().map(|id| id.to_string()));
         }
         columns
     }
@@ -105,6 +107,7 @@ pub(super) async fn insert_on(
         &plan.limited_route,
         &plan.visible_project,
         &plan.except as &[Option<Uuid>],
+        &columns.command_id as &[Option<String>],
     )
     .fetch_all(conn)
     .await?;

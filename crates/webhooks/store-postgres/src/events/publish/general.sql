@@ -74,11 +74,11 @@ fresh AS MATERIALIZED (
 ),
 stored AS (
     INSERT INTO rdev_webhooks.events
-        (id, timestamp, event_type, project, key, traceparent, body)
-    SELECT b.id, b.timestamp, b.event_type, b.project, b.key, b.traceparent, b.body
+        (id, timestamp, event_type, project, key, traceparent, body, command_id)
+    SELECT b.id, b.timestamp, b.event_type, b.project, b.key, b.traceparent, b.body, b.command_id
     FROM unnest($1::uuid[], $10::timestamptz[], $11::text[], $2::text[], $3::text[],
-        $12::text[], $13::bytea[])
-        AS b(id, timestamp, event_type, project, key, traceparent, body)
+        $12::text[], $13::bytea[], $20::text[])
+        AS b(id, timestamp, event_type, project, key, traceparent, body, command_id)
     WHERE (b.id IN (SELECT id FROM fresh)) IS TRUE
     ON CONFLICT (id) DO NOTHING
     RETURNING id

@@ -22,12 +22,14 @@ recorded AS (
         attempts, automatic_attempts, status, success_trigger, success_started_at,
         success_duration_ns, success_dns_ns, success_connect_ns, success_tls_ns,
         success_first_byte_ns, success_signature, success_response_status,
-        success_response_headers, success_response_body, success_response_truncated)
+        success_response_headers, success_response_body, success_response_truncated, last_attempt)
     SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
         f.automatic_attempts, $15, f.trigger::rdev_webhooks.attempt_trigger,
         f.started_at, f.duration_ns, f.dns_ns, f.connect_ns, f.tls_ns,
         f.first_byte_ns, f.signature, f.response_status, f.response_headers, f.response_body,
-        f.response_truncated
+        f.response_truncated,
+        CASE WHEN f.trigger <> 'automatic' OR f.response_status <> 200
+            THEN f.trigger || '//' || f.response_status END
     FROM finished f
 ),
 recovered AS (

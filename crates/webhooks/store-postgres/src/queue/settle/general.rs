@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{
-    CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
+    Attempt, CancelReason, DeliveryStatus, DisabledReason, FailureReason, HealthEffect, Settled, Settlement,
     WantedReports, health,
 };
 use sqlx::{Connection, PgConnection};
@@ -50,6 +50,7 @@ struct Columns {
     response_truncated: Vec<Option<bool>>,
     failure_class: Vec<Option<&'static str>>,
     failure_detail: Vec<Option<String>>,
+    last_attempt: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -106,6 +107,7 @@ impl Columns {
         let failure = attempt.and_then(|a| a.outcome.failure.as_ref());
         self.failure_class.push(failure.map(|f| f.class.as_str()));
         self.failure_detail.push(failure.map(|f| without_nul(&f.detail)));
+        self.last_attempt.push(attempt.map(Attempt::summary));
         Ok(())
     }
 }
@@ -215,6 +217,7 @@ async fn record(
         health::FIRST_OPEN as Duration,
         health::LONGEST_OPEN as Duration,
         unless_subscribed,
+        &columns.last_attempt as &[Option<String>],
     )
     .fetch_all(conn)
     .await

@@ -6,14 +6,15 @@
 --                                 $20 response_truncated, $21 failure_class, $22 failure_detail
 -- names:                          $23 cancelled, $24 webhook_deleted, $25 gone
 -- the circuit's limits:           $26 open_after, $27 open_after_failing_for, $28 first_open, $29 longest_open
+-- the attempt's summary:          $31 last_attempt
 -- and:                            $30 patterns: if some webhook subscribes to one of them, nothing is recorded
 WITH wanted AS MATERIALIZED (
     SELECT EXISTS (SELECT FROM rdev_webhooks.subscriptions s WHERE s.pattern = ANY($30::text[])) AS is_wanted
 ),
 input AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::int8[], $3::text[], $4::text[], $5::int8[],
-        $6::int8[], $7::text[]) WITH ORDINALITY
-        AS g(id, token, status, reason, wait_us, gone, health, n)
+        $6::int8[], $7::text[], $31::text[]) WITH ORDINALITY
+        AS g(id, token, status, reason, wait_us, gone, health, last_attempt, n)
     WHERE NOT (SELECT is_wanted FROM wanted)
 ),
 finished AS (
@@ -23,7 +24,7 @@ finished AS (
             SELECT FROM rdev_webhooks.webhooks w
             WHERE w.id = q.webhook_id AND w.deleted_at IS NULL))
     RETURNING g.n, g.status, g.reason, g.gone, g.health, q.id, q.event_id, q.webhook_id,
-        q.attempts, q.automatic_attempts
+        q.attempts, q.automatic_attempts, coalesce(g.last_attempt, q.last_attempt) AS last_attempt
 ),
 rescheduled AS (
     UPDATE rdev_webhooks.delivery_queue q SET
@@ -39,7 +40,8 @@ rescheduled AS (
             CASE WHEN interrupted THEN q.deferred_until END,
             q.automatic_attempts - (interrupted AND q.trigger = 'automatic')::int4
             FROM (SELECT coalesce(g.wait_us < 0, false) AS interrupted) i),
-        lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL
+        lease_token = NULL, lease_taken_at = NULL, lease_expires_at = NULL,
+        last_attempt = coalesce(g.last_attempt, q.last_attempt)
     FROM input g
     WHERE q.id = g.id AND q.lease_token = g.token
         AND g.status IS NULL AND EXISTS (
@@ -53,10 +55,11 @@ applied AS (
 ),
 recorded AS (
     INSERT INTO rdev_webhooks.deliveries (id, event_id, webhook_id, finished_at,
-        attempts, automatic_attempts, status, reason)
+        attempts, automatic_attempts, status, reason, last_attempt)
     SELECT f.id, f.event_id, f.webhook_id, rdev_webhooks.now(), f.attempts,
         f.automatic_attempts, coalesce(f.status, $23),
-        CASE WHEN f.status IS NULL THEN $24 ELSE f.reason END
+        CASE WHEN f.status IS NULL THEN $24 ELSE f.reason END,
+        nullif(f.last_attempt, CASE WHEN f.status = 'succeeded' THEN 'automatic//200' END)
     FROM finished f
 ),
 logged AS (
