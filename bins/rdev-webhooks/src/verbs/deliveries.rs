@@ -90,6 +90,18 @@ pub(crate) struct SelectionArgs {
 pub(crate) struct ListDeliveriesArgs {
     #[command(flatten)]
     selection: SelectionArgs,
+    /// Only with this HTTP status of the last attempt
+    #[arg(long, value_name = "STATUS")]
+    code: Option<u16>,
+    /// Only with this failure class of the last attempt, such as timeout
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// Only with a last attempt that was automatic, manual or of a replay
+    #[arg(long, value_name = "TRIGGER")]
+    trigger: Option<String>,
+    /// Only of the event's data.command_id
+    #[arg(long, value_name = "COMMAND")]
+    command_id: Option<String>,
     /// Created since: 2h, yesterday, 2025-01-15T10:30:00Z
     #[arg(long, value_name = "TIME", value_parser = past)]
     since: Option<String>,
@@ -104,9 +116,20 @@ pub(crate) async fn run(session: Session, verb: DeliveriesVerb) -> Outcome {
     let client = session.client()?;
     match verb {
         DeliveriesVerb::List(args) => {
-            let ListDeliveriesArgs { selection, since, until, list } = args;
+            let ListDeliveriesArgs { selection, code, class, trigger, command_id, since, until, list } = args;
             let SelectionArgs { status, event, project, webhook } = selection;
-            let filter = DeliveryFilter { status, event, project, webhook, since, until };
+            let filter = DeliveryFilter {
+                status,
+                event,
+                project,
+                webhook,
+                since,
+                until,
+                code,
+                class,
+                trigger,
+                command_id,
+            };
             session.list(&list, COLUMNS, async |page| client.list_deliveries(&filter, &page).await).await
         }
         DeliveriesVerb::Show { id } => session.show(client.get_delivery(&id).await),

@@ -74,6 +74,12 @@ pub(crate) struct ListEventsArgs {
     /// Only this project
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
+    /// Only with this key of the producer
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Only with this data.command_id
+    #[arg(long, value_name = "COMMAND")]
+    command_id: Option<String>,
     /// Accepted since: 2h, yesterday, 2025-01-15T10:30:00Z
     #[arg(long, value_name = "TIME", value_parser = past)]
     since: Option<String>,
@@ -105,8 +111,8 @@ pub(crate) async fn run(session: Session, verb: EventsVerb) -> Outcome {
         EventsVerb::Publish(args) => publish(&session, args).await,
         EventsVerb::List(args) => {
             let client = session.client()?;
-            let ListEventsArgs { event, project, since, until, list } = args;
-            let filter = EventFilter { event, project, since, until };
+            let ListEventsArgs { event, project, key, command_id, since, until, list } = args;
+            let filter = EventFilter { event, project, since, until, key, command_id };
             session.list(&list, COLUMNS, async |page| client.list_events(&filter, &page).await).await
         }
         EventsVerb::Show { id } => session.show(session.client()?.get_event(&id).await),

@@ -7,7 +7,7 @@ use rdev_process::options::duration;
 use rdev_webhooks_client::{Rotation, WebhookFilter};
 use secrecy::{ExposeSecret, SecretString};
 
-use self::body::{SettingsArgs, patch};
+use self::body::{SettingsArgs, patch, split};
 use crate::client::output::say;
 use crate::client::session::ListArgs;
 use crate::client::settings::read_key;
@@ -75,6 +75,9 @@ pub(crate) struct ListWebhooksArgs {
     /// Only those that get this project's events
     #[arg(long, value_name = "PROJECT")]
     project: Option<String>,
+    /// Only those with this value in their metadata; repeat it for more
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<String>,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -123,8 +126,10 @@ pub(crate) async fn run(session: Session, verb: WebhooksVerb) -> Outcome {
     let client = session.client()?;
     match verb {
         WebhooksVerb::List(args) => {
-            let ListWebhooksArgs { event, enabled, project, list } = args;
-            let filter = WebhookFilter { event, enabled, project };
+            let ListWebhooksArgs { event, enabled, project, metadata, list } = args;
+            let pairs = metadata.iter().map(|pair| split(pair, '=', "--metadata", "team=core"));
+            let pairs = pairs.map(|pair| pair.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            let filter = WebhookFilter { event, enabled, project, metadata: pairs.collect::<Outcome<_>>()? };
             session.list(&list, COLUMNS, async |page| client.list_webhooks(&filter, &page).await).await
         }
         WebhooksVerb::Create(args) => {

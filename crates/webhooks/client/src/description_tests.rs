@@ -197,7 +197,8 @@ fn asks(document: &Value, path: &str, query: &Query, others: &[&str]) {
         .map(|parameter| parameter["name"].as_str().unwrap())
         .collect();
     let ours: BTreeSet<_> =
-        query.0.iter().map(|(name, _)| name.as_str()).chain(others.iter().copied()).collect();
+        // One parameter stands for all keys of the metadata.
+        query.0.iter().map(|(name, _)| if name.starts_with("metadata.") { "metadata" } else { name }).chain(others.iter().copied()).collect();
     assert_eq!(ours, theirs, "{path}");
 }
 
@@ -213,13 +214,24 @@ fn every_filter_has_the_described_parameters() {
         since: text(),
         until: text(),
         webhook: text(),
+        code: Some(500),
+        class: text(),
+        trigger: text(),
+        command_id: text(),
     };
     asks(document, "/deliveries", &deliveries.query(), pages);
     let of_webhook = DeliveryFilter { webhook: None, ..deliveries };
     asks(document, "/webhooks/{id}/deliveries", &of_webhook.query(), pages);
     let stream = StreamFilter { status: text(), event: text(), project: text(), webhook: text() };
     asks(document, "/events/stream", &stream.query(), &[]);
-    let events = EventFilter { event: text(), project: text(), since: text(), until: text() };
+    let events = EventFilter {
+        event: text(),
+        project: text(),
+        since: text(),
+        until: text(),
+        key: text(),
+        command_id: text(),
+    };
     asks(document, "/events", &events.query(), pages);
     asks(
         document,
@@ -227,7 +239,12 @@ fn every_filter_has_the_described_parameters() {
         &FeedFilter { event: text(), project: text() }.query(),
         &["after", "limit"],
     );
-    let webhooks = WebhookFilter { event: text(), enabled: Some(true), project: text() };
+    let webhooks = WebhookFilter {
+        event: text(),
+        enabled: Some(true),
+        project: text(),
+        metadata: [("team".to_owned(), "core".to_owned())].into(),
+    };
     asks(document, "/webhooks", &webhooks.query(), pages);
     asks(document, "/webhooks/{id}/stats", &Query::default(), &["window"]);
     for path in ["/event-types", "/api-keys", "/webhooks/{id}/replays", "/deliveries/{id}/attempts"] {

@@ -126,7 +126,7 @@ fn raw(value: &(impl Serialize + ?Sized)) -> Outcome<Box<RawValue>> {
     to_raw_value(value).map_err(|error| Failure::usage(error.to_string()))
 }
 
-fn split<'a>(pair: &'a str, at: char, option: &str, example: &str) -> Outcome<(&'a str, &'a str)> {
+pub(crate) fn split<'a>(pair: &'a str, at: char, option: &str, example: &str) -> Outcome<(&'a str, &'a str)> {
     let parts = pair.split_once(at).filter(|(name, _)| !name.is_empty());
     parts.ok_or_else(|| Failure::usage(format!("{option} {pair}: use for example {option} {example}")))
 }

@@ -36,6 +36,14 @@ pub struct DeliveryFilter {
     pub until: Option<String>,
     /// The webhook.
     pub webhook: Option<String>,
+    /// The HTTP status of the last attempt's response.
+    pub code: Option<u16>,
+    /// The failure class of the last attempt.
+    pub class: Option<String>,
+    /// Why the last attempt was made.
+    pub trigger: Option<String>,
+    /// The member `command_id` of the event's data.
+    pub command_id: Option<String>,
 }
 
 impl DeliveryFilter {
@@ -47,6 +55,10 @@ impl DeliveryFilter {
         query.add("since", self.since.as_ref());
         query.add("until", self.until.as_ref());
         query.add("webhook", self.webhook.as_ref());
+        query.add("code", self.code.as_ref());
+        query.add("class", self.class.as_ref());
+        query.add("trigger", self.trigger.as_ref());
+        query.add("data.command_id", self.command_id.as_ref());
         query
     }
 }

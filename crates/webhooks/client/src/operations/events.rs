@@ -58,6 +58,10 @@ pub struct EventFilter {
     pub since: Option<String>,
     /// Accepted before this time, by RFC 3339.
     pub until: Option<String>,
+    /// The producer's own key.
+    pub key: Option<String>,
+    /// The member `command_id` of the data.
+    pub command_id: Option<String>,
 }
 
 impl EventFilter {
@@ -67,6 +71,8 @@ impl EventFilter {
         query.add("project", self.project.as_ref());
         query.add("since", self.since.as_ref());
         query.add("until", self.until.as_ref());
+        query.add("key", self.key.as_ref());
+        query.add("data.command_id", self.command_id.as_ref());
         query
     }
 }

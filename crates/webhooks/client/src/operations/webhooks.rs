@@ -135,6 +135,8 @@ pub struct WebhookFilter {
     pub enabled: Option<bool>,
     /// Those that get events of this project.
     pub project: Option<String>,
+    /// Those with these values in their metadata.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl WebhookFilter {
@@ -143,6 +145,9 @@ impl WebhookFilter {
         query.add("event", self.event.as_ref());
         query.add("enabled", self.enabled.as_ref());
         query.add("project", self.project.as_ref());
+        for (key, value) in &self.metadata {
+            query.add(&format!("metadata.{key}"), Some(value));
+        }
         query
     }
 }
