@@ -327,3 +327,23 @@ async fn a_terminal_has_columns_a_prompt_colours_and_a_progress_bar() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn a_terminal_shows_a_delivery_that_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = CommandLine::new(folder.path(), &folder.path().join("data"));
+    let receiver = Receiver::accepting().await;
+    let delivering = async {
+        while user.line("status").await.code != 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let create = format!("webhooks create {} --events command.*", receiver.url("/"));
+        user.line(&create).await.expect(0);
+        user.line("events publish command.completed").await.expect(0);
+    };
+    let serve = ["serve", "--bind", "127.0.0.1:0"];
+    let ((code, shown), ()) =
+        tokio::join!(on_terminal(&user, &serve, "attempt succeeded", "\u{3}"), delivering);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("attempt succeeded") && shown.contains("dlv_"), "{shown}");
+}

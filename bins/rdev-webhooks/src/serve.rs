@@ -18,7 +18,8 @@ use crate::data_dir::DataDir;
 /// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
 /// and later errors with exit code 1.
 pub(crate) fn run(options: ServeArgs) -> ExitCode {
-    options.telemetry.init();
+    // A newcomer sees each delivery arrive.
+    options.telemetry.init_with_debug_on_terminal(&["rdev_webhooks_app::deliver::pool"]);
     let ambient = Ambient::system();
     let keys = match Keys::find(&options, &ambient) {
         Ok(keys) => keys,

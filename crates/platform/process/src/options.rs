@@ -32,9 +32,9 @@ pub struct TelemetryArgs {
 
     /// Log level (off, error, warn, info, debug, trace), then levels by module
     ///
-    /// For example `info,rdev_webhooks_app=debug,sqlx=warn`.
-    #[arg(long, env = "RDEV_LOG", value_name = "LEVEL[,MODULE=LEVEL]…", default_value = "info")]
-    pub log: LogFilter,
+    /// For example `info,rdev_webhooks_app=debug,sqlx=warn`. The default is info.
+    #[arg(long, env = "RDEV_LOG", value_name = "LEVEL[,MODULE=LEVEL]…")]
+    pub log: Option<LogFilter>,
 }
 
 impl TelemetryArgs {
@@ -45,7 +45,18 @@ impl TelemetryArgs {
 
     /// Starts logging with these options; see [`telemetry::init`].
     pub fn init(&self) {
-        telemetry::init(self.format(), &self.log);
+        self.init_with(LogFilter::default());
+    }
+
+    /// Starts logging with these options. Without a level, somebody who watches a terminal also gets what the
+    /// modules log at `debug`.
+    pub fn init_with_debug_on_terminal(&self, modules: &[&str]) {
+        let watched = if std::io::stderr().is_terminal() { modules } else { &[] };
+        self.init_with(watched.iter().fold(LogFilter::default(), |filter, module| filter.with_debug(module)));
+    }
+
+    fn init_with(&self, default: LogFilter) {
+        telemetry::init(self.format(), self.log.as_ref().unwrap_or(&default));
     }
 }
 

@@ -48,7 +48,20 @@ impl LogFormat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogFilter(Targets);
 
+impl Default for LogFilter {
+    /// Creates the filter `info`.
+    fn default() -> Self {
+        Self(Targets::new().with_default(LevelFilter::INFO))
+    }
+}
+
 impl LogFilter {
+    /// Also logs what a module logs at `debug`.
+    #[must_use]
+    pub fn with_debug(self, module: &str) -> Self {
+        Self(self.0.with_target(module, LevelFilter::DEBUG))
+    }
+
     /// Returns the enabled levels. Of sqlx only errors are logged, unless the filter names it or enables
     /// everything: at `debug` it logs every statement, and at `warn` each connection that an outage of the
     /// database ends, which is already logged once.
@@ -72,7 +85,7 @@ impl FromStr for LogFilter {
             Ok(parsed) if !level.is_empty() => Ok(parsed),
             _ => Err(InvalidLogFilter(level.to_owned())),
         };
-        let mut targets = Targets::new().with_default(LevelFilter::INFO);
+        let Self(mut targets) = Self::default();
         for part in text.split(',').map(str::trim) {
             // A lone word is a level, never a module: as a module, a mistyped level would disable every other
             // one.

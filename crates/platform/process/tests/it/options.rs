@@ -45,7 +45,7 @@ fn defaults_are_those_documented() {
     let options = parse(&[]).unwrap();
     assert_eq!(options.drain.drain_timeout, Duration::from_secs(20));
     assert_eq!(options.retention, Duration::from_secs(30 * 86_400));
-    assert_eq!(options.telemetry.log.to_string(), "info");
+    assert_eq!(options.telemetry.log, None);
     assert_eq!(options.telemetry.log_format, None);
     assert_eq!(options.api_key.expose_secret(), KEY);
 }
@@ -55,7 +55,7 @@ fn flags_are_parsed() {
     let options = parse(&["--drain-timeout", "0s", "--log-format=text", "--log", "debug"]).unwrap();
     assert_eq!(options.drain.drain_timeout, Duration::ZERO);
     assert_eq!(options.telemetry.format(), LogFormat::Text);
-    assert_eq!(options.telemetry.log.to_string(), "debug");
+    assert_eq!(options.telemetry.log.map(|log| log.to_string()).as_deref(), Some("debug"));
 }
 
 #[test]
