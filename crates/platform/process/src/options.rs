@@ -48,8 +48,7 @@ impl TelemetryArgs {
         self.init_with(LogFilter::default());
     }
 
-    /// Starts logging with these options. Without a level, somebody who watches a terminal also gets what the
-    /// modules log at `debug`.
+    /// Starts logging with these options. Without a level, a terminal also shows what the modules log at `debug`.
     pub fn init_with_debug_on_terminal(&self, modules: &[&str]) {
         let watched = if std::io::stderr().is_terminal() { modules } else { &[] };
         self.init_with(watched.iter().fold(LogFilter::default(), |filter, module| filter.with_debug(module)));
