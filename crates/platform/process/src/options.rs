@@ -45,17 +45,19 @@ impl TelemetryArgs {
 
     /// Starts logging with these options; see [`telemetry::init`].
     pub fn init(&self) {
-        self.init_with(LogFilter::default());
+        self.init_with(&LogFilter::default());
     }
 
     /// Starts logging with these options. Without a level, a terminal also shows what the modules log at `debug`.
     pub fn init_with_debug_on_terminal(&self, modules: &[&str]) {
         let watched = if std::io::stderr().is_terminal() { modules } else { &[] };
-        self.init_with(watched.iter().fold(LogFilter::default(), |filter, module| filter.with_debug(module)));
+        self.init_with(
+            &watched.iter().fold(LogFilter::default(), |filter, module| filter.with_debug(module)),
+        );
     }
 
-    fn init_with(&self, default: LogFilter) {
-        telemetry::init(self.format(), self.log.as_ref().unwrap_or(&default));
+    fn init_with(&self, default: &LogFilter) {
+        telemetry::init(self.format(), self.log.as_ref().unwrap_or(default));
     }
 }
 
