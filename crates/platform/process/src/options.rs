@@ -30,9 +30,9 @@ pub struct TelemetryArgs {
     #[arg(long, env = "RDEV_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// Log level (off, error, warn, info, debug, trace), then levels by module
+    /// Log level (off, error, warn, info, debug, trace), then levels by module [default: info]
     ///
-    /// For example `info,rdev_webhooks_app=debug,sqlx=warn`. The default is info.
+    /// For example `info,rdev_webhooks_app=debug,sqlx=warn`.
     #[arg(long, env = "RDEV_LOG", value_name = "LEVEL[,MODULE=LEVEL]…")]
     pub log: Option<LogFilter>,
 }
