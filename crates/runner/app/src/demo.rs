@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
 use rdev_runner_domain::{
-    AgentEventKind, AgentProvider, AgentRequest, AgentResult, Capabilities, CommandId, Denial, FailureReason,
-    Outcome, Usage,
+    AgentEventKind, AgentProvider, AgentRequest, AgentResult, AgentRun, Capabilities, CommandId, Denial,
+    FailureReason, Outcome, Usage,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -78,16 +78,23 @@ impl CodeAgent for DemoAgent {
         Ok(AgentVersion(env!("CARGO_PKG_VERSION").to_owned()))
     }
 
-    async fn execute(&self, request: &AgentRequest, sink: &dyn EventSink) -> AgentResult {
-        let command = request.draft().command_id;
+    async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
+        let command = run.command_id();
         let cancelled = CancellationToken::new();
         self.running().insert(command, cancelled.clone());
         // Forgets the run also if the caller drops the future.
         let _running = Running { agent: self, command };
-        let mut run = Run::new(request);
+        let mut run = Run::new(&run.request);
         let outcome = cancelled.run_until_cancelled(run.play(sink)).await;
         run.result(outcome.unwrap_or(Outcome::Cancelled))
     }
+
+    /// A run dies with its runner.
+    async fn attach(&self, _: &AgentRun, _: Option<&str>, _: &dyn EventSink) -> Option<AgentResult> {
+        None
+    }
+
+    async fn forget(&self, _: CommandId) {}
 
     async fn cancel(&self, command: CommandId) {
         if let Some(run) = self.running().get(&command) {

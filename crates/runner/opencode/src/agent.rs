@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use http::Method;
 use rdev_runner_domain::ports::{AgentVersion, CodeAgent, EventSink, Unavailable};
-use rdev_runner_domain::{AgentProvider, AgentRequest, AgentResult, Capabilities, CommandId};
+use rdev_runner_domain::{AgentProvider, AgentResult, AgentRun, Capabilities, CommandId};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{AVAILABILITY_TIMEOUT, Client, Server};
@@ -54,14 +54,20 @@ impl CodeAgent for OpenCodeAgent {
         Ok(AgentVersion(version.to_owned()))
     }
 
-    async fn execute(&self, request: &AgentRequest, sink: &dyn EventSink) -> AgentResult {
-        let command = request.draft().command_id;
+    async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult {
+        let command = run.command_id();
         let cancelled = CancellationToken::new();
         self.running().insert(command, cancelled.clone());
         // Forgets the run also if the caller drops the future.
         let _running = Running { agent: self, command };
-        Run::new(&self.client, request, sink, cancelled).play().await
+        Run::new(&self.client, &run.request, sink, cancelled).play().await
     }
+
+    async fn attach(&self, _: &AgentRun, _: Option<&str>, _: &dyn EventSink) -> Option<AgentResult> {
+        None
+    }
+
+    async fn forget(&self, _: CommandId) {}
 
     async fn cancel(&self, command: CommandId) {
         if let Some(run) = self.running().get(&command) {

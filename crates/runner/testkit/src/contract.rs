@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, AgentResult, CommandId, Outcome};
 
-use crate::{GatedSink, RecordingSink, command_id, draft, request};
+use crate::{GatedSink, RecordingSink, command_id, draft, run};
 
 /// The bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,7 +32,8 @@ macro_rules! agent_contract_tests {
             execute_waits_for_its_sink
             runs_at_the_same_time_are_kept_apart
             cancel_ends_a_run
-            cancel_changes_nothing_else);
+            cancel_changes_nothing_else
+            what_never_began_is_not_continued);
     };
     (@each $runtime:tt, $subject:expr; $($name:ident)+) => {$(
         #[tokio::test $runtime]
@@ -63,8 +64,8 @@ pub async fn execute_reports_every_event_before_the_result(agent: &dyn CodeAgent
 /// A run does not end while its sink takes nothing.
 pub async fn execute_waits_for_its_sink(agent: &dyn CodeAgent, prompts: Prompts) {
     let sink = GatedSink::new();
-    let request = request(draft(1, &(prompts.echo)("Hello there.")));
-    let run = agent.execute(&request, &sink);
+    let run = run(draft(1, &(prompts.echo)("Hello there.")));
+    let run = agent.execute(&run, &sink);
     tokio::pin!(run);
     let early = tokio::time::timeout(Duration::from_secs(1), &mut run).await;
     assert!(early.is_err(), "ended without its sink: {early:?}");
@@ -107,8 +108,8 @@ pub async fn cancel_changes_nothing_else(agent: &dyn CodeAgent, prompts: Prompts
     };
     cancel_all(&[command_id(1), command_id(2)]).await;
     let sink = RecordingSink::default();
-    let request = request(draft(1, prompts.endless));
-    let run = agent.execute(&request, &sink);
+    let run = run(draft(1, prompts.endless));
+    let run = agent.execute(&run, &sink);
     tokio::pin!(run);
     let early = tokio::time::timeout(Duration::from_secs(1), &mut run).await;
     assert!(early.is_err(), "cancelled before it began: {early:?}");
@@ -121,8 +122,17 @@ pub async fn cancel_changes_nothing_else(agent: &dyn CodeAgent, prompts: Prompts
     assert_eq!(bounded(run).await.outcome, Outcome::Cancelled);
 }
 
+/// A run that the agent does not know is neither continued nor begun.
+pub async fn what_never_began_is_not_continued(agent: &dyn CodeAgent, prompts: Prompts) {
+    let sink = RecordingSink::default();
+    let run = run(draft(3, &(prompts.echo)("Hello there.")));
+    assert_eq!(agent.attach(&run, None, &sink).await, None);
+    assert_eq!(sink.events(), []);
+    agent.forget(run.command_id()).await;
+}
+
 async fn execute(agent: &dyn CodeAgent, n: u8, prompt: &str, sink: &RecordingSink) -> AgentResult {
-    bounded(agent.execute(&request(draft(n, prompt)), sink)).await
+    bounded(agent.execute(&run(draft(n, prompt)), sink)).await
 }
 
 async fn bounded(run: impl Future<Output = AgentResult>) -> AgentResult {

@@ -12,5 +12,5 @@ pub mod stores;
 
 pub use clock::ManualClock;
 pub use memory::MemoryStore;
-pub use samples::{command_id, draft, project, request};
+pub use samples::{command_id, draft, project, request, run};
 pub use sinks::{GatedSink, RecordingSink};

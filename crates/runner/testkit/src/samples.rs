@@ -1,10 +1,10 @@
 //! Sample requests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdev_runner_domain::{
-    AgentProvider, AgentRequest, Capabilities, CommandId, LimitSettings, PermissionProfile, Project,
-    ProjectSettings, RequestDraft, Session, Timestamp, Workspace,
+    AgentProvider, AgentRequest, AgentRun, Capabilities, CommandId, LimitSettings, PermissionProfile,
+    Project, ProjectSettings, RequestDraft, Session, Timestamp, Workspace,
 };
 
 /// Returns the id of the `n`-th command.
@@ -48,6 +48,17 @@ pub fn draft(n: u8, prompt: &str) -> RequestDraft {
         limits: LimitSettings::default(),
         secrets: BTreeSet::new(),
     }
+}
+
+/// Returns a run of a request without faults, in the workspace of the sample's project.
+///
+/// # Panics
+///
+/// Panics if the request has a fault.
+#[must_use]
+pub fn run(draft: RequestDraft) -> AgentRun {
+    let workspace = project("my-project").settings().workspace.clone();
+    AgentRun { request: request(draft), workspace, secrets: BTreeMap::new() }
 }
 
 /// Returns the checked form of a request, for a provider that can do everything.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 #[derive(Debug, Default)]
 pub struct RecordingSink {
     events: Mutex<Vec<AgentEventKind>>,
+    checkpoint: Mutex<Option<String>>,
     arrived: Notify,
 }
 
@@ -19,6 +20,12 @@ impl RecordingSink {
     #[must_use]
     pub fn events(&self) -> Vec<AgentEventKind> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the last checkpoint.
+    #[must_use]
+    pub fn last_checkpoint(&self) -> Option<String> {
+        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for the first event.
@@ -34,6 +41,10 @@ impl EventSink for RecordingSink {
     async fn emit(&self, event: AgentEventKind) {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         self.arrived.notify_one();
+    }
+
+    async fn checkpoint(&self, checkpoint: String) {
+        *self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner) = Some(checkpoint);
     }
 }
 
@@ -77,5 +88,9 @@ impl EventSink for GatedSink {
             permit.forget();
         }
         self.taken.emit(event).await;
+    }
+
+    async fn checkpoint(&self, checkpoint: String) {
+        self.taken.checkpoint(checkpoint).await;
     }
 }

@@ -6,7 +6,7 @@ use rdev_runner_app::DemoAgent;
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, AgentRequest, Denial, FailureReason, Outcome, Usage};
 use rdev_runner_testkit::contract::Prompts;
-use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_testkit::{RecordingSink, draft, run};
 
 fn agent() -> DemoAgent {
     DemoAgent::new("demo".parse().unwrap())
@@ -21,7 +21,7 @@ rdev_runner_testkit::agent_contract_tests!((start_paused = true), {
 async fn the_prompt_scripts_the_run() {
     let (agent, sink) = (agent(), RecordingSink::default());
     let prompt = "Good day.\n/tool Read\n/deny Bash\n/wait 2s\n/wait long\n";
-    let result = agent.execute(&request(draft(1, prompt)), &sink).await;
+    let result = agent.execute(&run(draft(1, prompt)), &sink).await;
     assert_eq!((result.outcome, result.text.as_str()), (Outcome::Completed, "/wait long"));
     assert_eq!(result.duration, Duration::from_secs(2));
     let denial = Denial { tool: "Bash".into(), id: Some("call-3".into()), input: None };
@@ -62,7 +62,7 @@ async fn the_prompt_scripts_the_run() {
 #[tokio::test]
 async fn a_failure_ends_the_run() {
     let result =
-        agent().execute(&request(draft(1, "One.\n/fail No more.\nTwo.")), &RecordingSink::default()).await;
+        agent().execute(&run(draft(1, "One.\n/fail No more.\nTwo.")), &RecordingSink::default()).await;
     assert_eq!(result.outcome, Outcome::Failed(FailureReason::AgentError));
     assert_eq!((result.detail.as_deref(), result.text.as_str()), (Some("No more."), "One."));
 }

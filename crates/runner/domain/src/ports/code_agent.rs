@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{AgentEventKind, AgentProvider, AgentRequest, AgentResult, Capabilities, CommandId};
+use crate::{AgentEventKind, AgentProvider, AgentResult, AgentRun, Capabilities, CommandId};
 
 /// A coding agent. A run is known by the id of its command.
 ///
@@ -27,7 +27,24 @@ pub trait CodeAgent: Send + Sync + 'static {
     ///    (`execute_waits_for_its_sink`).
     /// 3. MUST keep runs apart that execute at the same time (`runs_at_the_same_time_are_kept_apart`).
     /// 4. MUST leave nothing running once it has returned.
-    async fn execute(&self, request: &AgentRequest, sink: &dyn EventSink) -> AgentResult;
+    async fn execute(&self, run: &AgentRun, sink: &dyn EventSink) -> AgentResult;
+
+    /// Continues a run to its end that an earlier runner of this host began, from the last checkpoint that its
+    /// sink got; from the beginning without one. `None` if it cannot be continued: no runner will know what
+    /// became of it.
+    ///
+    /// 1. MUST pass the events after the checkpoint to `sink`, and none before it.
+    /// 2. MUST NOT start the agent a second time (`what_never_began_is_not_continued`).
+    /// 3. MUST obey [`Self::cancel`], and otherwise the requirements of [`Self::execute`].
+    async fn attach(
+        &self,
+        run: &AgentRun,
+        checkpoint: Option<&str>,
+        sink: &dyn EventSink,
+    ) -> Option<AgentResult>;
+
+    /// Removes what the agent keeps for [`Self::attach`]. The result of the run is stored, or the run is lost.
+    async fn forget(&self, command: CommandId);
 
     /// Stops a run. Returns once the request is made; [`Self::execute`] returns the result.
     ///
@@ -43,6 +60,10 @@ pub trait CodeAgent: Send + Sync + 'static {
 pub trait EventSink: Send + Sync {
     /// Takes an event. Returns when there is room for the next one.
     async fn emit(&self, event: AgentEventKind);
+
+    /// Takes the state from which [`CodeAgent::attach`] continues after all events that were emitted so far. It
+    /// is stored with them, so it has no secrets.
+    async fn checkpoint(&self, checkpoint: String);
 }
 
 /// The version of an installed agent, as it names itself.

@@ -6,7 +6,7 @@ use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{
     AgentEventKind, FailureReason, LimitSettings, Outcome, RequestDraft, Session, Usage, Usd,
 };
-use rdev_runner_testkit::{RecordingSink, command_id, draft, request};
+use rdev_runner_testkit::{RecordingSink, command_id, draft, run as agent_run};
 
 use crate::stand_in::StandIn;
 use crate::{agent, prompt, run};
@@ -84,8 +84,8 @@ async fn an_idle_of_an_earlier_turn_ends_nothing() {
     server.add_session("ses_old", &["Earlier."]);
     let (agent, sink) = (agent(&server), RecordingSink::default());
     let session = Session::Resume("ses_old".parse().unwrap());
-    let request = request(RequestDraft { session, ..draft(1, "hang") });
-    let run = agent.execute(&request, &sink);
+    let run = agent_run(RequestDraft { session, ..draft(1, "hang") });
+    let run = agent.execute(&run, &sink);
     tokio::pin!(run);
     let early = tokio::time::timeout(Duration::from_millis(300), &mut run).await;
     assert!(early.is_err(), "{early:?}");
@@ -99,8 +99,8 @@ async fn an_idle_of_an_earlier_turn_ends_nothing() {
 async fn an_abort_that_comes_too_late_changes_nothing() {
     let server = StandIn::start().await;
     let (agent, sink) = (agent(&server), RecordingSink::default());
-    let request = request(draft(1, "say Done."));
-    let (result, ()) = tokio::join!(agent.execute(&request, &sink), async {
+    let run = agent_run(draft(1, "say Done."));
+    let (result, ()) = tokio::join!(agent.execute(&run, &sink), async {
         while server.bodies("POST", "/prompt_async").is_empty() {
             tokio::task::yield_now().await;
         }
@@ -114,8 +114,8 @@ async fn a_message_that_stays_open_ends_with_patience() {
     let server = StandIn::start().await;
     server.state().stays_open = true;
     let (agent, sink) = (agent(&server), RecordingSink::default());
-    let request = request(draft(1, "hang"));
-    let (result, ()) = tokio::join!(agent.execute(&request, &sink), async {
+    let run = agent_run(draft(1, "hang"));
+    let (result, ()) = tokio::join!(agent.execute(&run, &sink), async {
         sink.first().await;
         agent.cancel(command_id(1)).await;
     });

@@ -18,7 +18,7 @@ mod stand_in;
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentResult, RequestDraft};
 use rdev_runner_opencode::{OpenCodeAgent, Server};
-use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_testkit::{RecordingSink, draft, run as agent_run};
 
 use crate::stand_in::StandIn;
 
@@ -33,7 +33,7 @@ fn agent(server: &StandIn) -> OpenCodeAgent {
 
 async fn run(server: &StandIn, draft: RequestDraft) -> (AgentResult, RecordingSink) {
     let sink = RecordingSink::default();
-    let result = agent(server).execute(&request(draft), &sink).await;
+    let result = agent(server).execute(&agent_run(draft), &sink).await;
     (result, sink)
 }
 

@@ -9,7 +9,7 @@ use std::{fs, str};
 use rdev_runner_domain::ports::CodeAgent;
 use rdev_runner_domain::{AgentEventKind, Outcome};
 use rdev_runner_opencode::{OpenCodeAgent, Server};
-use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_testkit::{RecordingSink, draft, run};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -47,7 +47,7 @@ async fn replay(recording: &str, size: usize) -> String {
         secrets: Vec::new(),
     });
     let sink = RecordingSink::default();
-    let result = agent.execute(&request(draft(1, "Hello.")), &sink).await;
+    let result = agent.execute(&run(draft(1, "Hello.")), &sink).await;
     let mut report = String::new();
     let detail = result.detail.unwrap_or_default();
     let reason = result.outcome.reason().unwrap_or("completed");

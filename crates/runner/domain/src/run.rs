@@ -1,0 +1,26 @@
+//! What an agent gets for a run.
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use crate::{AgentRequest, CommandId, SecretName, Workspace};
+
+/// A run of an agent, which has the id of its command.
+#[derive(Debug, Clone)]
+pub struct AgentRun {
+    /// What the agent is asked to do.
+    pub request: AgentRequest,
+    /// The place in which it works.
+    pub workspace: Workspace,
+    /// The secrets that it finds in its environment, those that the request names.
+    pub secrets: BTreeMap<SecretName, SecretString>,
+}
+
+impl AgentRun {
+    /// Returns the id of the command.
+    #[must_use]
+    pub const fn command_id(&self) -> CommandId {
+        self.request.draft().command_id
+    }
+}
