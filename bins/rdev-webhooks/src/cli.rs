@@ -149,3 +149,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) telemetry: TelemetryArgs,
 }
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -49,7 +49,7 @@ pub(crate) struct ConnectionArgs {
 
     /// Deadline of a request with its repetitions
     #[arg(long, global = true, value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
-    pub(crate) timeout: Duration,
+    pub(crate) request_timeout: Duration,
 
     /// Idempotency key of a writing command, to repeat one that may have been carried out [default: random]
     #[arg(long, global = true, value_name = "KEY")]

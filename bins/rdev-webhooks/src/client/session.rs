@@ -7,7 +7,7 @@ use rdev_webhooks_client::{Client, Error, Page, PageRequest, Reply, random_key};
 use secrecy::SecretString;
 
 use super::output::{self, Printer, say};
-use super::settings::Settings;
+use super::settings::{Settings, Source};
 use super::table::Column;
 use super::{ConnectionArgs, Failure, Outcome};
 
@@ -59,8 +59,26 @@ impl Session {
         self.build(self.settings.api_key.as_ref().map(|key| key.value.clone()))
     }
 
+    /// Checks that the URL of the option `--url` is a service, before the API key is sent there. For verbs whose own
+    /// object has a URL: it is easily given by this option. `help` is the command that sets it.
+    pub(crate) async fn check_given_url(&self, help: &str) -> Outcome {
+        let url = &self.settings.url;
+        if !matches!(url.source, Source::Flag(_)) {
+            return Ok(());
+        }
+        let failure = match self.build(None)?.check_liveness().await {
+            Ok(_) => return Ok(()),
+            Err(Error::Foreign { .. }) => Failure::usage(format!(
+                "--url is the URL of the service, and {} is none. Nothing was changed, and no key was sent",
+                url.value
+            )),
+            Err(error) => Failure::unavailable(error.to_string()),
+        };
+        Err(failure.with_help(help))
+    }
+
     fn build(&self, key: Option<SecretString>) -> Outcome<Client> {
-        let mut builder = Client::builder(&self.settings.url.value).timeout(self.args.timeout);
+        let mut builder = Client::builder(&self.settings.url.value).timeout(self.args.request_timeout);
         if let Some(key) = key {
             builder = builder.api_key(key);
         }

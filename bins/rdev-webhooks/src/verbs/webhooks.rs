@@ -12,7 +12,7 @@ use crate::client::output::say;
 use crate::client::session::ListArgs;
 use crate::client::settings::read_key;
 use crate::client::table::Column;
-use crate::client::{Outcome, Session};
+use crate::client::{Failure, Outcome, Session};
 
 mod body;
 
@@ -84,7 +84,7 @@ pub(crate) struct ListWebhooksArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
-    /// URL of the endpoint [default: that of --data]
+    /// URL of the webhook [default: that of --data]
     #[arg(value_name = "ENDPOINT")]
     endpoint: Option<String>,
     #[command(flatten)]
@@ -99,7 +99,7 @@ pub(crate) struct UpdateArgs {
     /// Id of the webhook
     #[arg(value_name = "WEBHOOK")]
     id: String,
-    /// URL of the endpoint
+    /// New URL of the webhook; --url is the service's
     #[arg(long, value_name = "ENDPOINT")]
     endpoint: Option<String>,
     #[command(flatten)]
@@ -133,6 +133,7 @@ pub(crate) async fn run(session: Session, verb: WebhooksVerb) -> Outcome {
             session.list(&list, COLUMNS, async |page| client.list_webhooks(&filter, &page).await).await
         }
         WebhooksVerb::Create(args) => {
+            session.check_given_url("rdev-webhooks webhooks create ENDPOINT   (the webhook's URL)").await?;
             let secret = own_secret(args.secret_file.as_deref())?;
             let secret = secret.as_ref().map(|secret| ("secret", secret.expose_secret()));
             let url = args.endpoint.as_deref().map(|url| ("url", url));
@@ -143,6 +144,16 @@ pub(crate) async fn run(session: Session, verb: WebhooksVerb) -> Outcome {
         WebhooksVerb::Update(args) => {
             let url = args.endpoint.as_deref().map(|url| ("url", url));
             let patch = patch(&args.settings, &[url], &args.unset)?;
+            let help = format!(
+                "rdev-webhooks webhooks update {} --endpoint ENDPOINT   (changes the webhook's URL)",
+                args.id
+            );
+            if patch.0.is_empty() {
+                let message =
+                    "there is nothing to change; --url and --request-timeout are options of the connection";
+                return Err(Failure::usage(message).with_help(help));
+            }
+            session.check_given_url(&help).await?;
             session.show(client.update_webhook(&args.id, &patch, None).await)
         }
         WebhooksVerb::Delete { ids } => {

@@ -38,7 +38,7 @@ pub(crate) struct SettingsArgs {
     /// Maximum number of automatic attempts
     #[arg(long, value_name = "N")]
     max_attempts: Option<u32>,
-    /// Deadline of an attempt
+    /// Deadline of an attempt (timeout_ms)
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     attempt_timeout: Option<Duration>,
     /// Format of the bodies: rdev, standard, cloudevents or slack
