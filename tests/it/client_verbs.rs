@@ -2,12 +2,10 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rdev_webhooks_testkit::postgres::PostgresServer;
-use rdev_webhooks_testkit::receiver::Receiver;
-use rdev_webhooks_tests::{AllInOne, CommandLine, binary, normalized, python};
-use serde_json::Value;
+use rdev_webhooks_testkit::receiver::{ReceivedRequest, Receiver};
+use rdev_webhooks_tests::{AllInOne, CommandLine, Terminal, binary, normalized};
 
 const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -41,13 +39,7 @@ async fn every_verb(server: &AllInOne, home: &Path, data_dir: &Path) -> String {
     let user = CommandLine::new(home, data_dir);
     let url = receiver.url("/hook").to_string();
     std::fs::write(home.join("type.json"), r#"{"type":"object","required":["n"]}"#).unwrap();
-    let until_delivered = async |count: usize| {
-        let done = |page: &Value| {
-            page["data"].as_array().unwrap().iter().filter(|one| one["status"] == "succeeded").count()
-                == count
-        };
-        server.client.until("/deliveries", done).await;
-    };
+    let mut delivered = server.client.watch("?status=succeeded", None).await.unwrap();
     let mut text = transcript(
         &user,
         &url,
@@ -61,7 +53,7 @@ async fn every_verb(server: &AllInOne, home: &Path, data_dir: &Path) -> String {
         ],
     )
     .await;
-    until_delivered(1).await;
+    delivered.next().await.unwrap();
     let one = user.line("webhooks list -o id").await.expect(0);
     text += &transcript(
         &user,
@@ -82,7 +74,7 @@ async fn every_verb(server: &AllInOne, home: &Path, data_dir: &Path) -> String {
     )
     .await
     .replace(&one, "whk_…");
-    until_delivered(2).await;
+    delivered.next().await.unwrap();
     let delivery = user.line("deliveries list --event command.completed -o id").await.expect(0);
     text += &transcript(
         &user,
@@ -252,37 +244,32 @@ async fn completions_and_manual_pages_are_well_formed() {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Runs a command on a pseudo-terminal of 80 columns and returns what the terminal shows.
-async fn on_terminal(user: &CommandLine, args: &[&str], ready: &str, input: &str) -> (i32, String) {
-    const PROGRAM: &str = r#"
-import fcntl, os, pty, select, struct, sys, termios, time
-ready, text, command = sys.argv[1].encode(), sys.argv[2].encode(), sys.argv[3:]
-child, terminal = pty.fork()
-if child == 0:
-    os.execvp(command[0], command)
-fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-shown, sent, end = b"", not text, time.monotonic() + 20
-while time.monotonic() < end:
-    if select.select([terminal], [], [], 0.1)[0]:
-        try:
-            got = os.read(terminal, 65536)
-        except OSError:
-            break
-        if not got:
-            break
-        shown += got
-    if not sent and ready in shown:
-        time.sleep(0.2)
-        os.write(terminal, text)
-        sent = True
-code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-sys.stdout.buffer.write(shown)
-sys.exit(code)
-"#;
-    let mut command = user.command(&python());
-    command.args(["-c", PROGRAM, ready, input]).arg(binary("rdev-webhooks")).args(args).env("TERM", "xterm");
-    let output = tokio::time::timeout(Duration::from_secs(30), command.output()).await.unwrap().unwrap();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+#[tokio::test]
+async fn a_webhook_gets_another_url_which_never_gets_the_api_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let _server = AllInOne::start(folder.path()).await;
+    let user = CommandLine::new(folder.path(), folder.path());
+    let receiver = Receiver::accepting().await;
+    let url = receiver.url("/hook");
+    let webhook = user.line("webhooks create http://127.0.0.1:9/ --events * -o id").await.expect(0);
+    // `--url` is the service's.
+    for args in
+        [format!("--url {url}"), format!("--url {url} --description d"), "--request-timeout 5s".to_owned()]
+    {
+        let refused = user.line(&format!("webhooks update {webhook} {args}")).await;
+        assert!(refused.stderr.contains(&format!("webhooks update {webhook} --endpoint")), "{refused:?}");
+        refused.expect(2);
+    }
+    user.line(&format!("webhooks create --events * --url {url}")).await.expect(2);
+    let has_key = |request: &ReceivedRequest| request.headers.contains_key("authorization");
+    assert!(!receiver.requests().iter().any(has_key));
+    let updated = user.line(&format!("webhooks update {webhook} --endpoint {url} -o ndjson")).await.expect(0);
+    assert!(updated.contains(&format!(r#""url":"{url}""#)), "{updated}");
+}
+
+/// Runs a command on a terminal and returns its exit code and what the terminal shows.
+async fn on_terminal(user: &CommandLine, args: &[&str]) -> (i32, String) {
+    Terminal::start(user, &binary("rdev-webhooks"), args).end().await
 }
 
 #[tokio::test]
@@ -295,33 +282,36 @@ async fn a_terminal_has_columns_a_prompt_colours_and_a_progress_bar() {
     let (webhook, _) =
         server.client.subscribe(receiver.url("/a/long/path/that/does/not/fit/into/the/width").as_str()).await;
 
-    let (code, shown) = on_terminal(&user, &["webhooks", "list"], "", "").await;
+    let (code, shown) = on_terminal(&user, &["webhooks", "list"]).await;
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains(&webhook) && shown.contains("CIRCUIT") && shown.contains('…'), "{shown}");
 
+    let mut delivered = server.client.watch("?status=succeeded", None).await.unwrap();
     user.line("events publish command.completed").await.expect(0);
-    server.client.until("/deliveries", |page| page["data"][0]["status"] == "succeeded").await;
+    delivered.next().await.unwrap();
     let replay = ["replay", &webhook, "--since", "1h", "--status", "succeeded", "--wait"];
-    let (code, shown) = on_terminal(&user, &replay, "", "").await;
+    let (code, shown) = on_terminal(&user, &replay).await;
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains(" ended, ") && shown.contains("completed"), "{shown}");
 
     let key = std::fs::read_to_string(data.join("api-key")).unwrap();
     let elsewhere = CommandLine::new(folder.path(), &folder.path().join("none"));
-    let base = server.client.base();
-    let prompted = ["webhooks", "list", "--url", base, "-o", "id"];
-    let (code, shown) = on_terminal(&elsewhere, &prompted, "API key for", &key).await;
+    let prompted = ["webhooks", "list", "--url", server.client.base(), "-o", "id"];
+    let mut prompted = Terminal::start(&elsewhere, &binary("rdev-webhooks"), &prompted);
+    prompted.wait_for("API key for").await;
+    prompted.type_hidden(&key).await;
+    let (code, shown) = prompted.end().await;
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains(&webhook) && !shown.contains(key.trim()), "{shown}");
 
     // An event is shown in colours, and ^C ends with 130.
     let forward = receiver.url("/hook").to_string();
-    let publishing = async {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        user.line("events publish command.failed").await.expect(0);
-    };
-    let listen = ["listen", "--forward-to", &forward];
-    let ((code, shown), ()) = tokio::join!(on_terminal(&user, &listen, "<-- [", "\u{3}"), publishing);
+    let mut listen = Terminal::start(&user, &binary("rdev-webhooks"), &["listen", "--forward-to", &forward]);
+    listen.wait_for("Ready!").await;
+    user.line("events publish command.failed").await.expect(0);
+    listen.wait_for("<-- [").await;
+    listen.type_keys("\u{3}").await;
+    let (code, shown) = listen.end().await;
     assert_eq!(code, 130, "{shown}");
     assert!(
         shown.contains("--> command.failed \u{1b}[2m[evt_") && shown.contains("\u{1b}[32m200"),
@@ -334,17 +324,13 @@ async fn a_terminal_shows_a_delivery_that_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let user = CommandLine::new(folder.path(), &folder.path().join("data"));
     let receiver = Receiver::accepting().await;
-    let delivering = async {
-        while user.line("status").await.code != 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let create = format!("webhooks create {} --events command.*", receiver.url("/"));
-        user.line(&create).await.expect(0);
-        user.line("events publish command.completed").await.expect(0);
-    };
-    let serve = ["serve", "--bind", "127.0.0.1:0"];
-    let ((code, shown), ()) =
-        tokio::join!(on_terminal(&user, &serve, "attempt succeeded", "\u{3}"), delivering);
+    let mut serve = Terminal::start(&user, &binary("rdev-webhooks"), &["serve", "--bind", "127.0.0.1:0"]);
+    serve.wait_for("Press Ctrl-C to stop.").await;
+    user.line(&format!("webhooks create {} --events command.*", receiver.url("/"))).await.expect(0);
+    user.line("events publish command.completed").await.expect(0);
+    serve.wait_for("attempt succeeded").await;
+    serve.type_keys("\u{3}").await;
+    let (code, shown) = serve.end().await;
     assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("attempt succeeded") && shown.contains("dlv_"), "{shown}");
+    assert!(shown.contains("dlv_"), "{shown}");
 }

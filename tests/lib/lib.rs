@@ -11,6 +11,7 @@ mod node;
 mod process;
 mod python;
 mod stream;
+mod terminal;
 
 pub use all_in_one::AllInOne;
 pub use client::{Answer, Client};
@@ -21,3 +22,4 @@ pub use node::{node, node_folder, node_program};
 pub use process::{Process, binary};
 pub use python::python;
 pub use stream::{Event, EventStream};
+pub use terminal::Terminal;
