@@ -1,0 +1,10 @@
+//! The real coding agents, whose model plays a script.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod harness;
