@@ -4,6 +4,8 @@
 //! - [`Idempotency`] executes a repeated request once. The use cases of a domain take the [`Ids`] of the
 //!   request's operation.
 //!
+//! [`scopes`] are those of the command runner, which uses the keys of the webhooks.
+//!
 //! A store implements the [`ports`]. [`sealed`] encrypts what it keeps of a request.
 
 mod api_key;
@@ -11,6 +13,7 @@ mod api_keys;
 mod idempotency;
 mod operation;
 pub mod ports;
+pub mod scopes;
 pub mod sealed;
 
 pub use api_key::{ApiKey, ApiKeyHash, ApiKeySecret, ApiKeySecretError};

@@ -3,7 +3,8 @@
 //! - [`serve`] runs a router on a listener, with limits and a graceful shutdown.
 //! - [`Problem`] is an error by RFC 9457, and [`Faults`] collects everything that is wrong with a request.
 //! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses. [`members!`]
-//!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members.
+//!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members;
+//!   [`schema`] has what names types there, and [`Text`] and [`Number`] are what responses show.
 //! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
 //!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
 //! - [`limits`] bound what the requests of each caller use.
@@ -30,8 +31,10 @@ mod problem;
 pub mod query;
 mod request_id;
 mod response;
+pub mod schema;
 mod server;
 mod shares;
+mod shown;
 pub mod tag;
 
 pub use axum::http::StatusCode;
@@ -46,6 +49,7 @@ pub use problem::{Problem, ProblemBody, ProblemCode};
 pub use query::Query;
 pub use response::json;
 pub use server::{ServeOptions, serve};
+pub use shown::{Number, Text};
 
 #[doc(hidden)]
 pub use utoipa;

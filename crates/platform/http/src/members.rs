@@ -194,6 +194,12 @@ pub fn object(about: &str, members: Vec<Described>) -> ObjectBuilder {
     })
 }
 
+/// Returns the name of a member whose identifier this is; `r#type` stands for `type`.
+#[must_use]
+pub fn name(identifier: &'static str) -> &'static str {
+    identifier.strip_prefix("r#").unwrap_or(identifier)
+}
+
 /// Joins the lines of a documentation comment.
 #[must_use]
 pub fn text(lines: &[&str]) -> String {
@@ -205,7 +211,8 @@ pub fn text(lines: &[&str]) -> String {
 /// Makes a struct that reads itself, and that the API description contains: a body under the name after `as`, a query
 /// by `params(…)` of `#[utoipa::path]`. The comments are the descriptions there. The type of a
 /// [member](crate::members::Member) says whether it is required; all members of a query are `Option`s. A value after
-/// `=` is the default in the description; the code that uses the struct applies it.
+/// `=` is the default in the description; the code that uses the struct applies it. The name of a member that is a
+/// keyword is written as `r#type`.
 ///
 /// Every field of the struct is an `Option`, or [`Patched`](crate::members::Patched): a required member that is absent
 /// or has faults is `None`, so that the other members can still be checked for what they mean. A response lists all
@@ -261,7 +268,7 @@ macro_rules! members {
             /// Describes the members.
             $vis fn described() -> Vec<$crate::members::Described> {
                 vec![$($crate::members::Described::new::<$kind>(
-                    stringify!($member), &[$($text),*], None$(.or(Some($default.into())))?,
+                    $crate::members::name(stringify!($member)), &[$($text),*], None$(.or(Some($default.into())))?,
                 )),*]
             }
         }
@@ -270,7 +277,9 @@ macro_rules! members {
             fn take(object: &mut $crate::members::Object<'_>, faults: &mut $crate::Faults) -> Self {
                 let _ = (&object, &faults);
                 Self {
-                    $($member: <$kind as $crate::members::Member>::take(object, stringify!($member), faults),)*
+                    $($member: <$kind as $crate::members::Member>::take(
+                        object, $crate::members::name(stringify!($member)), faults,
+                    ),)*
                 }
             }
         }

@@ -1,11 +1,25 @@
-//! The use cases of the command runner: [`AgentRegistry`] holds the agents and checks requests, [`Redactor`]
-//! removes secrets from what agents report, and [`DemoAgent`] is an agent that needs no installation and no
-//! model.
+//! The use cases of the command runner.
+//!
+//! - [`Projects`], [`Commands`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
+//!   local workspaces.
+//! - [`AgentRegistry`] holds the agents and checks requests.
+//! - [`Redactor`] removes secrets from what agents report.
+//! - [`DemoAgent`] is an agent that needs no installation and no model.
 
+mod commands;
 mod demo;
+mod projects;
+mod providers;
 mod redactor;
 mod registry;
+mod settings;
+mod workspaces;
 
+pub use commands::{CommandFault, Commands, CommandsError, NewCommand};
 pub use demo::DemoAgent;
+pub use projects::{ProjectFault, Projects, ProjectsError};
+pub use providers::{ProviderStatus, Providers};
 pub use redactor::{MIN_SECRET_CHARS, REDACTED, RedactedStream, Redactor};
 pub use registry::{AgentRegistry, DuplicateAgent};
+pub use settings::{LimitChanges, Setting};
+pub use workspaces::{WorkspaceError, Workspaces};

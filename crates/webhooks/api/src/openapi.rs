@@ -52,6 +52,7 @@ fn document() -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.extend(problems::schemas());
     components.schemas.extend(receivers::schemas());
+    components.schemas.extend(rdev_http::schema::types::kinds());
     components.schemas.extend(crate::schema_types::kinds());
     components.schemas.extend(crate::routes::named_kinds());
     components.responses.extend(problems::responses());

@@ -3,53 +3,17 @@
 //! These types have no values; the views and bodies name them as the types of their members. Those that requests
 //! contain are [kinds](rdev_http::kind::Kind), which also read them.
 
-use rdev_http::Faults;
-use rdev_http::kind::{self, Element, Kind, parsed, string};
-use rdev_http::members;
+use rdev_http::kind::{Element, parsed, string};
+use rdev_http::schema::{id, one_of, text};
 use rdev_webhooks_domain as domain;
 use serde_json::Value;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, SchemaType, Type};
 
-/// `Name = schema;`, or `Name = schema, reader => Type;` for a kind.
-macro_rules! types {
-    ($($(#[doc = $doc:literal])+ $name:ident = $shape:expr $(, $read:expr => $value:ty)?;)+) => {
-        $(
-            $(#[doc = $doc])+
-            pub(crate) enum $name {}
+pub(crate) use rdev_http::schema::types::{ProjectName, Timestamp};
 
-            impl PartialSchema for $name {
-                fn schema() -> RefOr<Schema> {
-                    let meaning = concat!($($doc),+).trim_ascii();
-                    $shape.description(Some(meaning)).into()
-                }
-            }
+rdev_http::named_types! {
+    pub(crate) types;
 
-            impl ToSchema for $name {}
-
-            $(impl Kind for $name {
-                type Value = $value;
-
-                fn shape() -> RefOr<Schema> {
-                    kind::reference::<Self>()
-                }
-
-                fn read(value: &members::Value<'_>, faults: &mut Faults) -> Option<$value> {
-                    let read: fn(&members::Value<'_>, &mut Faults) -> Option<$value> = $read;
-                    read(value, faults)
-                }
-            })?
-        )+
-
-        /// Returns the schemas of the kinds.
-        pub(crate) fn kinds() -> Vec<(String, RefOr<Schema>)> {
-            vec![$($(kind::named::<$name, $value>(),)?)+]
-        }
-    };
-}
-
-types! {
     /// The id of a webhook.
     WebhookId = id(domain::WebhookId::PREFIX, "01jhmvbd40fr7s8x1gt0nzcfaw"), parsed => domain::WebhookId;
     /// The id of an event. Receivers see it as `webhook-id`.
@@ -62,11 +26,6 @@ types! {
     ReplayId = id(domain::ReplayId::PREFIX, "01jhmvbd40fj2t6w9ar4x0c8nb");
     /// The id of an API key.
     ApiKeyId = id(domain::ApiKeyId::PREFIX, "01jhmvbd40ek8a6vtr2w5cn0yj");
-    /// A date and time, RFC 3339. Responses use UTC with `Z`, and milli- or microseconds where there are any. Requests
-    /// may use any offset, with or without a colon (`+02:00`, `+0200`).
-    Timestamp = string()
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .examples([Value::from("2025-01-15T10:30:00Z")]), |value, faults| value.timestamp(faults) => domain::Timestamp;
     /// The name of an event type: letters, digits and underscores in segments separated by full stops.
     EventType = event_type().examples(["command.completed"]), parsed => domain::EventType;
     /// The origin of an event type. Producers publish `built_in` and `registered` types; the system itself publishes
@@ -75,9 +34,6 @@ types! {
     /// An event type, all types under a prefix (`command.*`), or `*` for all types that producers publish.
     EventPattern =
         text(r"^(\*|[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*(\.\*)?)$", "command.*").max_length(Some(130)), parsed => domain::EventPattern;
-    /// The name of a project, without control characters and without white space at either end.
-    ProjectName =
-        text(r"^\S([\s\S]*\S)?$", "my-project").min_length(Some(1)).max_length(Some(128)), parsed => domain::ProjectName;
     /// A producer's own key for an event: visible ASCII characters.
     EventKey =
         text("^[!-~]+$", "order-1047-paid").min_length(Some(1)).max_length(Some(255)), parsed => domain::EventKey;
@@ -161,20 +117,24 @@ types! {
     /// Why a replay was cancelled. The replays of a deleted webhook are not shown, like the webhook itself.
     ReplayCancelReason = one_of(["requested"]);
     /// What an API key may do: publish events (`events:write`); read webhooks, events and deliveries
-    /// (`webhooks:read`); also create, update and delete webhooks and redeliver (`webhooks:write`); everything
-    /// (`admin`).
-    Scope = one_of(domain::scopes::ALL.map(|scope| scope.to_string())), |value, faults| {
-        value.one_of(domain::scopes::ALL.iter().map(|scope| (scope.as_str(), scope.clone())), faults)
+    /// (`webhooks:read`); also create, update and delete webhooks and redeliver (`webhooks:write`); read projects,
+    /// commands and providers of the command runner (`commands:read`); also queue, cancel and delete commands
+    /// (`commands:write`); create, update and delete projects (`projects:write`); everything (`admin`).
+    Scope = one_of(scopes().map(|scope| scope.to_string())), |value, faults| {
+        let all: Vec<_> = scopes().collect();
+        value.one_of(all.iter().map(|scope| (scope.as_str(), scope.clone())), faults)
     } => domain::Scope;
+}
+
+/// Returns the scopes that a key may have: those of the webhooks and of the runner, which share their keys.
+fn scopes() -> impl Iterator<Item = domain::Scope> {
+    let own = domain::scopes::ALL.into_iter().filter(|scope| *scope != domain::Scope::ADMIN);
+    own.chain(rdev_access::scopes::ALL).chain([domain::Scope::ADMIN])
 }
 
 impl Element for EventPattern {
     const NOUN: &'static str = "patterns";
     const TOO_FEW: Option<&'static str> = Some("must contain at least one event type or pattern");
-}
-
-impl Element for ProjectName {
-    const NOUN: &'static str = "projects";
 }
 
 impl Element for Scope {
@@ -184,17 +144,4 @@ impl Element for Scope {
 /// Returns the schema of the name of an event type.
 pub(crate) fn event_type() -> ObjectBuilder {
     string().pattern(Some(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$")).max_length(Some(128))
-}
-
-/// Returns the schema of an id with that prefix: 26 characters of lower-case Crockford base32 for 128 bits.
-fn id(prefix: &str, example: &str) -> ObjectBuilder {
-    text(&format!("^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"), &format!("{prefix}_{example}"))
-}
-
-fn text(pattern: &str, example: &str) -> ObjectBuilder {
-    string().pattern(Some(pattern)).examples([Value::from(example)])
-}
-
-fn one_of(names: impl IntoIterator<Item = impl Into<Value>>) -> ObjectBuilder {
-    string().enum_values(Some(names.into_iter().map(Into::<Value>::into)))
 }

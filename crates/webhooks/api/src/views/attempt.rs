@@ -10,7 +10,7 @@ use rdev_webhooks_domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Number, Text, milliseconds};
+use super::{Number, Text};
 use crate::schema_types as types;
 
 /// One attempt at a delivery.
@@ -51,7 +51,7 @@ impl<'a> AttemptView<'a> {
             number: attempt.number,
             trigger: attempt.trigger.as_str(),
             started_at: Text(attempt.started_at),
-            duration_ms: milliseconds(attempt.duration),
+            duration_ms: Number::milliseconds(attempt.duration),
             phases: PhasesView::from(attempt.phases),
             status: attempt.outcome.status(),
             error: attempt.outcome.failure.as_ref().map(ErrorView::from),
@@ -78,10 +78,10 @@ struct PhasesView {
 impl From<Phases> for PhasesView {
     fn from(phases: Phases) -> Self {
         Self {
-            dns_ms: phases.dns.map(milliseconds),
-            connect_ms: phases.connect.map(milliseconds),
-            tls_ms: phases.tls.map(milliseconds),
-            first_byte_ms: phases.first_byte.map(milliseconds),
+            dns_ms: phases.dns.map(Number::milliseconds),
+            connect_ms: phases.connect.map(Number::milliseconds),
+            tls_ms: phases.tls.map(Number::milliseconds),
+            first_byte_ms: phases.first_byte.map(Number::milliseconds),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{CircuitView, Number, Text, milliseconds};
+use super::{CircuitView, Number, Text};
 use crate::schema_types as types;
 
 /// The delivery statistics of a webhook.
@@ -114,7 +114,7 @@ struct QuantilesView {
 impl QuantilesView {
     /// Returns `None` if nothing was counted.
     fn of(histogram: &Histogram) -> Option<Self> {
-        let quantile = |part| histogram.quantile(part).map(milliseconds);
+        let quantile = |part| histogram.quantile(part).map(Number::milliseconds);
         Some(Self { p50: quantile(0.5)?, p95: quantile(0.95)?, p99: quantile(0.99)? })
     }
 }
@@ -146,7 +146,7 @@ impl PendingView {
     fn new(backlog: &Backlog, now: Timestamp) -> Self {
         let oldest = backlog.oldest.map(|id| {
             let age: Duration = now.since(id.time());
-            OldestView { id: Text(id), created_at: Text(id.time()), age_ms: milliseconds(age) }
+            OldestView { id: Text(id), created_at: Text(id.time()), age_ms: Number::milliseconds(age) }
         });
         Self { count: backlog.count, has_more: backlog.has_more, oldest }
     }

@@ -1,0 +1,112 @@
+//! The error of a handler, and the problem that each error of the use cases is.
+
+use axum::response::{IntoResponse, Response};
+use rdev_core::StoreError;
+use rdev_http::{Faults, Problem, ProblemCode};
+use rdev_runner_app::{CommandFault, CommandsError, ProjectFault, ProjectsError};
+
+use crate::codes;
+
+/// The error of a handler.
+#[derive(Debug)]
+pub(crate) struct Failure(Problem);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        failure.0
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        Self(faults.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<ProjectsError> for Failure {
+    fn from(error: ProjectsError) -> Self {
+        match error {
+            ProjectsError::NotFound => no_project().into(),
+            ProjectsError::Exists => {
+                Problem::new(codes::PROJECT_EXISTS, "A project of that name exists. Update it instead.")
+                    .into()
+            }
+            ProjectsError::VersionMismatch => version_mismatch().into(),
+            ProjectsError::InUse => {
+                let detail = "A command of the project has not ended. Cancel it, or wait until it has ended.";
+                Problem::new(codes::PROJECT_IN_USE, detail).into()
+            }
+            ProjectsError::Invalid(found) => {
+                let mut faults = Faults::default();
+                add_project_faults(&mut faults, &found);
+                faults.into()
+            }
+            ProjectsError::Store(error) => error.into(),
+            other => Problem::internal().caused_by(other).into(),
+        }
+    }
+}
+
+impl From<CommandsError> for Failure {
+    fn from(error: CommandsError) -> Self {
+        match error {
+            CommandsError::NotFound => Problem::not_found("The command was not found.").into(),
+            CommandsError::NoProject => no_project().into(),
+            CommandsError::Ended => {
+                Problem::new(codes::COMMAND_ENDED, "The command has already ended.").into()
+            }
+            CommandsError::NotEnded => {
+                let detail = "The command has not ended. Cancel it, or wait until it has ended.";
+                Problem::new(codes::COMMAND_NOT_ENDED, detail).into()
+            }
+            CommandsError::Invalid(found) => {
+                let mut faults = Faults::default();
+                add_command_faults(&mut faults, &found);
+                faults.into()
+            }
+            CommandsError::Store(error) => error.into(),
+            other => Problem::internal().caused_by(other).into(),
+        }
+    }
+}
+
+/// Records the faults that the use cases found in a project.
+pub(crate) fn add_project_faults(faults: &mut Faults, found: &[ProjectFault]) {
+    for fault in found {
+        faults.at(fault.pointer(), fault);
+    }
+}
+
+/// Records the faults that the use cases found in a command.
+pub(crate) fn add_command_faults(faults: &mut Faults, found: &[CommandFault]) {
+    for fault in found {
+        faults.at(fault.fault.pointer(), fault);
+    }
+}
+
+pub(crate) fn version_mismatch() -> Problem {
+    let detail = "The project was changed in the meantime. Get it again and retry with its new ETag.";
+    Problem::new(ProblemCode::VERSION_MISMATCH, detail).in_header("If-Match")
+}
+
+fn no_project() -> Problem {
+    Problem::not_found("The project was not found.")
+}

@@ -1,0 +1,86 @@
+//! The REST API of the command runner, over axum: projects, commands, their events, and providers.
+//!
+//! [`router`] builds it from [`Services`]. An application merges that router with the one of the webhooks' API, which
+//! has the fallback, and the routes for API keys, health, metrics and the API description:
+//!
+//! ```no_run
+//! # fn nest(webhooks: axum::Router, services: rdev_runner_api::Services) {
+//! # let (entropy, options) = (rdev_app::Ambient::system().entropy, rdev_runner_api::ApiOptions::new("key".into()));
+//! let router: axum::Router = webhooks.merge(rdev_runner_api::router(services, entropy, options));
+//! # }
+//! ```
+//!
+//! Errors, lists, entity tags and idempotency keys are those of the webhooks' API.
+
+pub mod codes;
+mod failure;
+mod keys;
+mod options;
+mod path;
+mod routes;
+mod schema_types;
+mod views;
+
+use std::sync::Arc;
+
+use rdev_access::{ApiKeys, Idempotency};
+use rdev_app::Outages;
+use rdev_core::Entropy;
+use rdev_http::auth::Gate;
+use rdev_http::limits::Limits;
+use rdev_http::{Observer, fallback};
+use rdev_runner_app::{Commands, Projects, Providers};
+
+/// The router type, which [`router`] returns.
+pub use axum::Router;
+pub use options::ApiOptions;
+
+/// All services that the API needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Services {
+    /// Manages projects.
+    pub projects: Projects,
+    /// Queues, shows, cancels and deletes commands.
+    pub commands: Commands,
+    /// Shows the registered agents.
+    pub providers: Providers,
+    /// Authenticates callers.
+    pub api_keys: ApiKeys,
+    /// Executes requests under idempotency keys.
+    pub idempotency: Idempotency,
+    /// The current failures of the database.
+    pub outages: Outages,
+}
+
+/// Builds the API as a service: all routes, authentication and error handling. It has no fallback.
+///
+/// The router does no I/O itself; all reads and writes go through `services`. `entropy` generates the request ids.
+pub fn router<S>(services: Services, entropy: Arc<dyn Entropy>, options: ApiOptions) -> Router<S> {
+    let limits = Arc::new(Limits::default());
+    let (api_keys, idempotency) = (services.api_keys.clone(), services.idempotency.clone());
+    let gate = Arc::new(Gate::new(&options.api_key, api_keys, idempotency, Arc::clone(&limits)));
+    let observer = Observer {
+        entropy,
+        request_timeout: options.request_timeout,
+        outages: services.outages.clone(),
+        limits,
+        histogram: "rdev_runner_http_request_duration_seconds",
+    };
+    let routes = gate.guard(routes::guarded().router);
+    let routes = routes.method_not_allowed_fallback(fallback::method_not_allowed);
+    observer.observe(routes).with_state(services)
+}
+
+/// Returns the handlers' own descriptions.
+#[doc(hidden)]
+#[must_use]
+pub fn described() -> utoipa::openapi::OpenApi {
+    <routes::Described as utoipa::OpenApi>::openapi()
+}
+
+/// Returns the paths of all routes, so that tests can cover every one.
+#[doc(hidden)]
+#[must_use]
+pub fn route_paths() -> Vec<&'static str> {
+    routes::guarded().paths
+}

@@ -1,0 +1,70 @@
+//! The routes, one endpoint per file.
+
+mod commands;
+mod limits;
+mod projects;
+mod providers;
+mod tools;
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use rdev_access::scopes;
+use rdev_http::auth::needs;
+use rdev_http::body::takes_batch;
+use rdev_http::limits::bounded_reads;
+
+use crate::Services;
+
+/// The handlers' own descriptions.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    projects::create::create,
+    projects::list::list,
+    projects::get::get,
+    projects::patch::patch,
+    projects::delete::delete,
+    commands::create::create,
+    commands::list::list,
+    commands::get::get,
+    commands::events::events,
+    commands::cancel::cancel,
+    commands::run_again::run_again,
+    commands::delete::delete,
+    providers::list,
+))]
+pub(crate) struct Described;
+
+/// Routes and their paths.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) router: Router<Services>,
+    pub(crate) paths: Vec<&'static str>,
+}
+
+impl Routes {
+    fn route(mut self, path: &'static str, methods: MethodRouter<Services>) -> Self {
+        self.paths.push(path);
+        Self { router: Router::route(self.router, path, methods), ..self }
+    }
+}
+
+/// Returns the routes, each method with the scope that it requires.
+pub(crate) fn guarded() -> Routes {
+    let probe = |methods| needs(scopes::COMMANDS_READ, methods);
+    let read = |methods| needs(scopes::COMMANDS_READ, bounded_reads(methods));
+    let run = |methods| needs(scopes::COMMANDS_WRITE, methods);
+    let manage = |methods| needs(scopes::PROJECTS_WRITE, methods);
+    Routes::default()
+        .route("/projects", read(get(projects::list)).merge(manage(post(projects::create))))
+        .route(
+            "/projects/{name}",
+            read(get(projects::get)).merge(manage(patch(projects::patch).delete(projects::delete))),
+        )
+        .route("/projects/{name}/commands", takes_batch(run(post(commands::create))))
+        .route("/commands", read(get(commands::list)))
+        .route("/commands/{id}", read(get(commands::get)).merge(run(delete(commands::delete))))
+        .route("/commands/{id}/cancel", run(post(commands::cancel)))
+        .route("/commands/{id}/run-again", run(post(commands::run_again)))
+        .route("/commands/{id}/events", read(get(commands::events)))
+        .route("/providers", probe(get(providers::list)))
+}

@@ -1,0 +1,53 @@
+//! String types with their own schema: ids, names and enumerations in JSON.
+
+use rdev_http::kind::{Element, parsed};
+use rdev_http::schema::{id, one_of, text};
+use rdev_runner_domain as domain;
+
+pub(crate) use rdev_http::schema::types::{ProjectName, Timestamp};
+
+rdev_http::named_types! {
+    pub(crate) types;
+
+    /// The id of a command.
+    CommandId = id(domain::CommandId::PREFIX, "01jhmvbd40c7x2n5k8q4r6w9zt");
+    /// The name of a provider: `claude`, `opencode`, or any other that `GET /providers` lists.
+    AgentProvider = text("^[a-z][a-z0-9-]{0,63}$", "claude"), parsed => domain::AgentProvider;
+    /// An agent's own name of a session.
+    SessionRef = text("^[!-,.-~][!-~]{0,255}$", "9f086e73-0144-4a78-9efe-c01996fe4a17"), parsed => domain::SessionRef;
+    /// An agent's own name of a model.
+    ModelName = text("^[!-,.-~][!-~]{0,255}$", "claude-sonnet-4-5"), parsed => domain::ModelName;
+    /// A tool of an agent, or some uses of it: a name, and optionally a pattern in parentheses.
+    ToolRule = text(r"^[A-Za-z][A-Za-z0-9_.:*-]*(\([^()]+\))?$", "Bash(cargo *)").max_length(Some(256)),
+        parsed => domain::ToolRule;
+    /// The name of a secret, which is also that of the environment variable in which the agent finds its value.
+    SecretName = text("^[A-Za-z_][A-Za-z0-9_]{0,127}$", "ANTHROPIC_API_KEY"), parsed => domain::SecretName;
+    /// The folder of a workspace: an absolute path without `..`.
+    WorkspacePath = text("^/", "/srv/my-project").max_length(Some(4_096)), parsed => domain::WorkspacePath;
+    /// What an agent may do without being asked: read the project (`read-only`); edit files, and use the allowed tools
+    /// (`edit`); anything (`full`).
+    PermissionProfile = one_of(domain::PermissionProfile::ALL.iter().map(|profile| profile.as_str())), |value, faults| {
+        value.one_of(domain::PermissionProfile::ALL.iter().map(|profile| (profile.as_str(), *profile)), faults)
+    } => domain::PermissionProfile;
+    /// The status of a command: `queued` waits for a runner; `starting` was taken by a runner, which starts the agent;
+    /// `running` works; `cancelling` is being stopped at a client's request; `completed`, `failed`, `cancelled`,
+    /// `timed_out` and `lost` (no runner could find out how the run ended) have ended.
+    CommandStatus = one_of(domain::CommandStatus::ALL.iter().map(|status| status.as_str())), |value, faults| {
+        value.one_of(domain::CommandStatus::ALL.iter().map(|status| (status.as_str(), *status)), faults)
+    } => domain::CommandStatus;
+    /// Why a command waits: as many commands run as may in all (`max_running`), of its provider (`provider`) or of its
+    /// project (`project`); another command runs on the session that it continues (`session`); a runner has to take it,
+    /// after the commands before it (`runner`).
+    WaitReason = one_of(domain::WaitReason::ALL.iter().map(|reason| reason.as_str()));
+    /// What an event reports. Later versions may add to these: `session_started`, `text_delta`, `message`, `thinking`,
+    /// `tool_call`, `tool_result`, `permission_denied`, `retry`, `usage`, `warning`, `raw`.
+    EventKind = text("^[a-z_]+$", "message");
+}
+
+impl Element for ToolRule {
+    const NOUN: &'static str = "tools";
+}
+
+impl Element for SecretName {
+    const NOUN: &'static str = "names";
+}

@@ -1,0 +1,24 @@
+//! The JSON views in responses.
+
+mod command;
+mod event;
+mod limits;
+mod project;
+mod provider;
+mod request;
+mod result;
+
+pub(crate) use command::{CommandDetail, CommandView};
+pub(crate) use event::EventView;
+pub(crate) use limits::LimitsView;
+pub(crate) use project::ProjectView;
+pub(crate) use provider::ProviderView;
+pub(crate) use request::RequestView;
+pub(crate) use result::{ResultView, UsageView};
+
+use rdev_http::ListOf;
+
+pub(crate) type CommandList = ListOf<CommandView<'static>>;
+pub(crate) type EventList = ListOf<EventView<'static>>;
+pub(crate) type ProjectList = ListOf<ProjectView<'static>>;
+pub(crate) type ProviderList = ListOf<ProviderView<'static>>;

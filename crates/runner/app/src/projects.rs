@@ -1,0 +1,267 @@
+//! Creates, changes and deletes projects.
+
+use std::sync::Arc;
+
+use rdev_access::Ids;
+use rdev_app::Ambient;
+use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, StoreError};
+use rdev_runner_domain::{
+    Access, AgentRequestError, Page, Project, ProjectError, ProjectName, ProjectSettings, Workspace,
+};
+
+use crate::{AgentRegistry, WorkspaceError, Workspaces};
+
+/// Manages projects. Cheap to clone.
+#[derive(Clone)]
+pub struct Projects {
+    repository: Arc<dyn ProjectRepository>,
+    agents: Arc<AgentRegistry>,
+    workspaces: Arc<Workspaces>,
+    ambient: Ambient,
+}
+
+/// A fault of a project in a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProjectFault {
+    /// The caller is restricted to other projects.
+    #[error("is not one of the projects that the API key is restricted to")]
+    NotYours,
+    /// The provider is unknown.
+    #[error(transparent)]
+    Provider(AgentRequestError),
+    /// The settings are invalid.
+    #[error(transparent)]
+    Settings(ProjectError),
+    /// The workspace is refused.
+    #[error(transparent)]
+    Workspace(WorkspaceError),
+}
+
+impl ProjectFault {
+    /// Returns the JSON pointer of the faulty member of a project as a client sends it.
+    #[must_use]
+    pub const fn pointer(&self) -> &'static str {
+        match self {
+            Self::NotYours => "/name",
+            Self::Provider(_) => "/provider",
+            Self::Settings(fault) => fault.pointer(),
+            Self::Workspace(WorkspaceError::Required) => "/workspace",
+            Self::Workspace(_) => "/workspace/path",
+        }
+    }
+}
+
+/// An error of an operation on a project.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProjectsError {
+    /// The project does not exist, or the caller does not see it.
+    #[error("the project was not found")]
+    NotFound,
+    /// The name is taken.
+    #[error("a project of that name exists")]
+    Exists,
+    /// The project was changed in the meantime.
+    #[error("the project has another version")]
+    VersionMismatch,
+    /// A command of the project has not ended.
+    #[error("a command of the project has not ended")]
+    InUse,
+    /// The request is invalid; all faults at once.
+    #[error("the project is invalid")]
+    Invalid(Vec<ProjectFault>),
+    /// The database failed.
+    #[error("the project could not be read or stored")]
+    Store(#[from] StoreError),
+}
+
+impl Projects {
+    /// Creates the use cases over this port.
+    #[must_use]
+    pub fn new(
+        repository: Arc<dyn ProjectRepository>,
+        agents: Arc<AgentRegistry>,
+        workspaces: Arc<Workspaces>,
+        ambient: Ambient,
+    ) -> Self {
+        Self { repository, agents, workspaces, ambient }
+    }
+
+    /// Returns the workspace of a project that names none: a folder of its name in the root of the workspaces.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name of the project cannot name a folder.
+    pub fn default_workspace(&self, name: &ProjectName) -> Result<Workspace, ProjectFault> {
+        let path = self.workspaces.default_for(name).map_err(ProjectFault::Workspace)?;
+        Ok(Workspace::Local { path })
+    }
+
+    /// Returns all faults of a project's settings. [`Self::create`] and [`Self::change`] make the same check; this is
+    /// for a caller who has found other faults and wants to report all at once. The provider and the workspace are
+    /// checked only if `present` has others.
+    pub async fn check(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        present: Option<&ProjectSettings>,
+        settings: &ProjectSettings,
+    ) -> Vec<ProjectFault> {
+        let mut faults = Vec::new();
+        if !access.sees_project(Some(name)) {
+            faults.push(ProjectFault::NotYours);
+        }
+        let is_new = |is_same: fn(&ProjectSettings, &ProjectSettings) -> bool| {
+            present.is_none_or(|present| !is_same(present, settings))
+        };
+        if let Some(provider) = settings.provider.as_ref().filter(|_| is_new(|a, b| a.provider == b.provider))
+            && let Err(unknown) = self.agents.get(provider)
+        {
+            faults.push(ProjectFault::Provider(unknown));
+        }
+        if let Err(found) = Project::new(name.clone(), settings.clone(), self.ambient.now()) {
+            faults.extend(found.into_iter().map(ProjectFault::Settings));
+        }
+        if faults.first() != Some(&ProjectFault::NotYours) && is_new(|a, b| a.workspace == b.workspace) {
+            let checked = self.on_folder(access, name, settings, Workspaces::check).await;
+            faults.extend(checked.err().map(ProjectFault::Workspace));
+        }
+        faults
+    }
+
+    /// Creates a project, and the folder of its workspace if that lies below the root of the workspaces.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the settings have faults, or if the name is taken.
+    pub async fn create(
+        &self,
+        access: &Access,
+        name: ProjectName,
+        settings: ProjectSettings,
+        ids: Ids,
+    ) -> Result<Project, ProjectsError> {
+        let now = ids.now(&self.ambient);
+        if ids.may_exist() {
+            // Most likely by the same request, which was interrupted before its response.
+            let made = self.repository.get(access, &name).await?;
+            if let Some(made) = made.filter(|made| made.created_at == now && *made.settings() == settings) {
+                return Ok(made);
+            }
+        }
+        let faults = self.check(access, &name, None, &settings).await;
+        if !faults.is_empty() {
+            return Err(ProjectsError::Invalid(faults));
+        }
+        if self.repository.get(access, &name).await?.is_some() {
+            return Err(ProjectsError::Exists);
+        }
+        self.prepare(access, &name, &settings).await?;
+        let project = Project::new(name, settings, now).map_err(invalid)?;
+        match self.repository.create(&project).await? {
+            true => Ok(project),
+            false => Err(ProjectsError::Exists),
+        }
+    }
+
+    /// Returns a project.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the caller does not see it.
+    pub async fn get(&self, access: &Access, name: &ProjectName) -> Result<Project, ProjectsError> {
+        self.repository.get(access, name).await?.ok_or(ProjectsError::NotFound)
+    }
+
+    /// Returns a page of the projects after the given name, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database fails.
+    pub async fn list(
+        &self,
+        access: &Access,
+        after: Option<&ProjectName>,
+        limit: u32,
+    ) -> Result<Page<Project>, StoreError> {
+        self.repository.list(access, after, limit).await
+    }
+
+    /// Replaces the settings of a project that still has the version of `present`. They apply to later commands.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the settings have faults, or if the project was changed or deleted in the meantime.
+    pub async fn change(
+        &self,
+        access: &Access,
+        present: &Project,
+        settings: ProjectSettings,
+    ) -> Result<Project, ProjectsError> {
+        let faults = self.check(access, &present.name, Some(present.settings()), &settings).await;
+        if !faults.is_empty() {
+            return Err(ProjectsError::Invalid(faults));
+        }
+        if settings.workspace != present.settings().workspace {
+            self.prepare(access, &present.name, &settings).await?;
+        }
+        let changed = present.changed(settings, self.ambient.now()).map_err(invalid)?;
+        applied(self.repository.update(&changed).await?).map(|()| changed)
+    }
+
+    /// Deletes a project, with `versions` only one of these versions. Its folder and its ended commands stay.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the project does not exist, has another version, or has a command that has not ended.
+    pub async fn delete(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        versions: Option<&[u64]>,
+    ) -> Result<(), ProjectsError> {
+        applied(self.repository.delete(access, name, versions).await?)
+    }
+
+    async fn prepare(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        settings: &ProjectSettings,
+    ) -> Result<(), ProjectsError> {
+        let prepared = self.on_folder(access, name, settings, Workspaces::prepare).await;
+        prepared.map_err(|fault| ProjectsError::Invalid(vec![ProjectFault::Workspace(fault)]))
+    }
+
+    /// Runs an operation of the file system on the folder of a workspace.
+    async fn on_folder(
+        &self,
+        access: &Access,
+        name: &ProjectName,
+        settings: &ProjectSettings,
+        operation: FolderOperation,
+    ) -> Result<(), WorkspaceError> {
+        let Workspace::Local { path } = settings.workspace.clone() else { return Ok(()) };
+        let (workspaces, access, name) = (Arc::clone(&self.workspaces), access.clone(), name.clone());
+        let shown = path.as_str().into();
+        let done = tokio::task::spawn_blocking(move || operation(&workspaces, &access, &name, &path)).await;
+        // The operation does not panic, and nothing aborts it.
+        done.unwrap_or_else(|error| Err(WorkspaceError::Unusable { path: shown, cause: error.to_string() }))
+    }
+}
+
+type FolderOperation =
+    fn(&Workspaces, &Access, &ProjectName, &rdev_runner_domain::WorkspacePath) -> Result<(), WorkspaceError>;
+
+fn invalid(faults: Vec<ProjectError>) -> ProjectsError {
+    ProjectsError::Invalid(faults.into_iter().map(ProjectFault::Settings).collect())
+}
+
+fn applied(change: ProjectChange) -> Result<(), ProjectsError> {
+    match change {
+        ProjectChange::Applied => Ok(()),
+        ProjectChange::VersionMismatch => Err(ProjectsError::VersionMismatch),
+        ProjectChange::InUse => Err(ProjectsError::InUse),
+        ProjectChange::NotFound => Err(ProjectsError::NotFound),
+    }
+}
