@@ -32,8 +32,8 @@ impl EventRepository for PostgresStore {
         let rows = select(self, &EventFilter::default(), one, 1, i32::MAX, None).await?;
         let found = rows.into_iter().next().map(to_event).transpose()?;
         let mut visible = found.filter(|record| record.event.is_visible_to(access));
-        if let Some(record) = &mut visible {
-            count_visible(self, access, std::slice::from_mut(record)).await?;
+        if let Some(record) = visible.as_mut().filter(|_| access.projects.is_some()) {
+            count(self, access, std::slice::from_mut(record)).await?;
         }
         Ok(visible)
     }
@@ -48,17 +48,17 @@ impl EventRepository for PostgresStore {
             return Ok(Page::of(Vec::new(), page.limit));
         };
         let limit = i64::from(page.limit) + 1;
-        let rows = match &access.projects {
-            None => select(self, filter, range, limit, MAX_LISTED_BODY as i32, None).await?,
-            Some(projects) if filter.key.is_some() || filter.command_id.is_some() => {
-                let projects = visible::matching_projects(projects, filter.project.as_ref());
-                select(self, filter, range, limit, MAX_LISTED_BODY as i32, Some(&projects)).await?
-            }
-            Some(projects) => visible::events(self, filter, projects, range, limit).await?,
+        let projects = visible::matching_projects(access, filter.project.as_ref());
+        let is_by_project = projects.is_some() && filter.key.is_none() && filter.command_id.is_none();
+        let rows = match &projects {
+            Some(projects) if is_by_project => visible::events(self, filter, projects, range, limit).await?,
+            _ => select(self, filter, range, limit, MAX_LISTED_BODY as i32, projects.as_deref()).await?,
         };
         let id = |row: &EventRow| EventId::from_uuid(row.id).to_string();
         let mut page = Page::read(rows, page.limit, id, to_event)?;
-        count_visible(self, access, &mut page.items).await?;
+        if is_by_project || access.projects.is_some() {
+            count(self, access, &mut page.items).await?;
+        }
         Ok(page)
     }
 
@@ -71,18 +71,16 @@ impl EventRepository for PostgresStore {
     }
 }
 
-/// Replaces the counts of all deliveries by those of the deliveries that a project-scoped caller sees.
-async fn count_visible(
+/// Counts the deliveries that the caller sees.
+async fn count(
     store: &PostgresStore,
     access: &Access,
     records: &mut [EventRecord],
 ) -> Result<(), StoreError> {
-    if access.projects.is_some() {
-        let ids: Vec<_> = records.iter().map(|record| record.event.id).collect();
-        let counts = visible::counts(store, access, &ids).await?;
-        for (record, counts) in records.iter_mut().zip(counts) {
-            record.deliveries = counts;
-        }
+    let ids: Vec<_> = records.iter().map(|record| record.event.id).collect();
+    let counts = visible::counts(store, access, &ids).await?;
+    for (record, counts) in records.iter_mut().zip(counts) {
+        record.deliveries = counts;
     }
     Ok(())
 }
@@ -121,7 +119,6 @@ async fn select(
                 range.from,
                 range.to,
                 filter.event_type.as_ref().map(|event_type| event_type.as_str()),
-                filter.project.as_ref().map(|project| project.as_str()),
                 limit,
                 max_body,
                 filter.key.as_ref().map(|key| key.as_str()),

@@ -23,10 +23,10 @@ impl DeliveryHistory for PostgresStore {
     async fn get(&self, access: &Access, id: DeliveryId) -> Result<Option<DeliveryRecord>, StoreError> {
         let one = Range { from: id.as_uuid(), to: id.as_uuid() };
         let mut rows = list::select(self, &DeliveryFilter::default(), one, 1).await?;
-        if let (Some(row), Some(projects)) = (rows.first(), &access.projects) {
+        if let (Some(row), Some(_)) = (rows.first(), &access.projects) {
             let webhook = Some(WebhookId::from_uuid(row.webhook_id));
             let of_webhook = DeliveryFilter { webhook, ..DeliveryFilter::default() };
-            rows = visible::deliveries(self, &of_webhook, projects, one, 1).await?;
+            rows = visible::deliveries(self, access, &of_webhook, one, 1).await?;
         }
         let Some(row) = rows.into_iter().next() else {
             return Ok(None);

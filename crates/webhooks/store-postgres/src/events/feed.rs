@@ -22,7 +22,6 @@ use rdev_webhooks_domain::ports::{EventFeed, StoreError};
 use rdev_webhooks_domain::{Access, EventId};
 use uuid::Uuid;
 
-use crate::convert::texts;
 use crate::damage;
 use crate::rows::{EventRow, to_event};
 use crate::store::{Inner, PostgresStore};
@@ -146,10 +145,7 @@ impl EventFeed for PostgresStore {
         if number > bounds.newest.max(bounds.complete).max(bounds.pruned_position) {
             return Ok(EventFeedRead::Unknown);
         }
-        let projects = match (&access.projects, &filter.project) {
-            (None, wanted) => wanted.as_ref().map(|project| texts([project])),
-            (Some(visible_to), wanted) => Some(visible::matching_projects(visible_to, wanted.as_ref())),
-        };
+        let projects = visible::matching_projects(access, filter.project.as_ref());
         let is_filtered = projects.is_some() || filter.event_type.is_some();
         let scan = if is_filtered { MAX_SCANNED } else { limit + 1 };
         let rows = self

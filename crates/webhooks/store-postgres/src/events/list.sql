@@ -2,15 +2,15 @@ WITH page AS MATERIALIZED (
     SELECT * FROM rdev_webhooks.events e
     WHERE e.id BETWEEN $1 AND $2
         AND ($3::text IS NULL OR e.event_type = $3)
-        AND ($4::text IS NULL OR e.project = $4)
-        AND ($7::text IS NULL OR e.key = $7)
-        AND ($8::text IS NULL OR e.command_id = $8)
-        -- An expression, so that the index of the key or of the command is used.
-        AND ($9::text[] IS NULL OR (e.project || '') = ANY($9))
-    ORDER BY e.id DESC LIMIT $5
+        AND ($6::text IS NULL OR e.key = $6)
+        AND ($7::text IS NULL OR e.command_id = $7)
+        -- An expression, so that the index of the key or of the command is used. Other lists by projects are in
+        -- visible.rs.
+        AND ($8::text[] IS NULL OR (e.project || '') = ANY($8))
+    ORDER BY e.id DESC LIMIT $4
 )
 SELECT p.id, p.timestamp, p.event_type, p.project, p.key,
-    CASE WHEN octet_length(p.body) <= $6 THEN p.body ELSE ''::bytea END AS "body!",
+    CASE WHEN octet_length(p.body) <= $5 THEN p.body ELSE ''::bytea END AS "body!",
     q.pending AS "pending!", q.in_flight AS "in_flight!", q.retrying AS "retrying!",
     d.succeeded AS "succeeded!", d.failed AS "failed!", d.cancelled AS "cancelled!"
 FROM page p

@@ -31,7 +31,7 @@ pub(super) async fn list(
     }
     match &access.projects {
         None => select(store, filter, range, limit).await,
-        Some(projects) => visible::deliveries(store, filter, projects, range, limit).await,
+        Some(_) => visible::deliveries(store, access, filter, range, limit).await,
     }
 }
 
@@ -89,14 +89,6 @@ pub(super) async fn select(
         .await
 }
 
-/// Returns the projects that an event of a list may have; `None` for any.
-fn projects(access: &Access, filter: &DeliveryFilter) -> Option<Vec<String>> {
-    match &access.projects {
-        Some(visible_to) => Some(visible::matching_projects(visible_to, filter.project.as_ref())),
-        None => filter.project.as_ref().map(|project| vec![project.to_string()]),
-    }
-}
-
 /// Returns the deliveries of a page by their last attempt. Of each summary that occurs, an index yields a page. Those
 /// with a [plain](rdev_webhooks_domain::Attempt::PLAIN) one are in no such index: they are found from the newest on.
 async fn by_last_attempt(
@@ -110,7 +102,7 @@ async fn by_last_attempt(
         None => filter.webhook.map(|webhook| vec![webhook.as_uuid()]),
         Some(projects) => Some(visible::webhooks(store, projects, filter.webhook).await?),
     };
-    let projects = projects(access, filter);
+    let projects = visible::matching_projects(access, filter.project.as_ref());
     // `$of` begins the columns of the index: `d.webhook_id` or nothing; `$is` has its value. Compared as rows, the
     // columns fit no other index, whatever the statistics say.
     macro_rules! page {
@@ -250,8 +242,9 @@ async fn along_events(
     Ok(walk.finish())
 }
 
-/// Returns the events of a step, the newest first. Of several indexes, the statement must use that of the command, or
-/// else that of the project: the other columns are compared as expressions.
+/// Returns the events of a step, the newest first. Of several indexes, the statement must use that of the command: the
+/// other columns are compared as expressions. A project has an index with types and one without; compared as rows, the
+/// columns fit no other.
 async fn events(
     store: &PostgresStore,
     access: &Access,
@@ -261,7 +254,8 @@ async fn events(
     let before = step.before.map_or_else(Uuid::max, |before| before.as_uuid());
     let since = filter.since.map_or_else(Uuid::nil, |since| EventId::floor(since).as_uuid());
     let event_type = filter.event_type.as_ref().map(EventType::as_str);
-    let (projects, limit) = (projects(access, filter), i64::from(step.limit));
+    let projects = visible::matching_projects(access, filter.project.as_ref());
+    let limit = i64::from(step.limit);
     store
         .inner
         .listings()
@@ -296,13 +290,31 @@ async fn events(
                 .fetch_all(&mut **conn)
                 .await;
             };
+            let Some(event_type) = event_type else {
+                return sqlx::query_scalar!(
+                    r#"SELECT x.id AS "id!" FROM unnest($1::text[]) AS own(project)
+                       CROSS JOIN LATERAL (
+                           SELECT e.id FROM rdev_webhooks.events e
+                           WHERE e.project = own.project AND e.id >= $2 AND e.id < $3
+                           ORDER BY e.id DESC LIMIT $4
+                       ) x
+                       ORDER BY x.id DESC LIMIT $4"#,
+                    projects,
+                    since,
+                    before,
+                    limit,
+                )
+                .fetch_all(&mut **conn)
+                .await;
+            };
             sqlx::query_scalar!(
                 r#"SELECT x.id AS "id!" FROM unnest($1::text[]) AS own(project)
                    CROSS JOIN LATERAL (
                        SELECT e.id FROM rdev_webhooks.events e
-                       WHERE e.project = own.project AND e.id >= $2 AND e.id < $3
-                           AND ($4::text IS NULL OR (e.event_type || '') = $4)
-                       ORDER BY e.id DESC LIMIT $5
+                       WHERE e.project IS NOT NULL
+                           AND (e.project, e.event_type, e.id) >= (own.project, $4, $2)
+                           AND (e.project, e.event_type, e.id) < (own.project, $4, $3)
+                       ORDER BY e.project DESC, e.event_type DESC, e.id DESC LIMIT $5
                    ) x
                    ORDER BY x.id DESC LIMIT $5"#,
                 projects,

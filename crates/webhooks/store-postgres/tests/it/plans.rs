@@ -223,6 +223,43 @@ async fn filters_read_little_more_than_a_page_however_few_match() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rare_type_is_found_among_the_many_events_of_a_project() {
+    let scene = Scene::new().await;
+    scene.execute(HISTORY).await;
+    // Many events of the other project have the type that is rare or missing in the caller's.
+    scene
+        .execute(
+            "UPDATE rdev_webhooks.events SET project = CASE WHEN substr(key, 5)::int % 2 = 0 THEN 'ours' ELSE 'theirs' END,
+                 event_type = CASE WHEN substr(key, 5)::int % 4000 = 8 THEN 'rare'
+                     WHEN substr(key, 5)::int % 4 = 1 THEN 'missing' ELSE event_type END;
+             ANALYZE rdev_webhooks.events; ANALYZE rdev_webhooks.deliveries",
+        )
+        .await;
+    let limited = samples::access(samples::projects(["ours", "another"]));
+    let everything = Access::everything();
+    for (event_type, expected) in [("rare", 10), ("missing", 0), ("unheard.of", 0)] {
+        // All deliveries went to a webhook that the limited caller does not see.
+        for (access, deliveries) in [(&limited, 0), (everything, expected)] {
+            let read = rows_read(&scene, async |store| {
+                let (event_type, project) =
+                    (Some(event_type.parse().unwrap()), Some("ours".parse().unwrap()));
+                let filter = DeliveryFilter { event_type, project, ..DeliveryFilter::default() };
+                let page = PageRequest { limit: 20, before: None };
+                let found = DeliveryHistory::list(store, access, &filter, page).await.unwrap();
+                assert_eq!(found.items.len(), deliveries);
+                let DeliveryFilter { event_type, project, .. } = filter;
+                let filter = EventFilter { event_type, project, ..EventFilter::default() };
+                let page = PageRequest { limit: 20, before: None };
+                let found = EventRepository::list(store, access, &filter, page).await.unwrap();
+                assert_eq!(found.items.len(), expected);
+            })
+            .await;
+            assert!(read < 1_000, "{read} rows were read for {event_type} with {access:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn webhooks_are_found_by_their_metadata_with_an_index() {
     let scene = Scene::new().await;

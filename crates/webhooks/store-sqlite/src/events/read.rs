@@ -144,13 +144,20 @@ pub(super) async fn list(
 }
 
 async fn fetch(conn: &mut SqliteConnection, bounds: &Bounds<'_>) -> Result<Vec<EventRow>, DbError> {
-    // A key and a command are rarer than a project, and that than a type.
+    // A key and a command are rarer than a type of a project.
     let rows = if bounds.key.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_key_id WHERE e.key = ?7", bounds).fetch_all(conn).await
     } else if bounds.command_id.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_command_id_id WHERE e.command_id = ?8", bounds)
             .fetch_all(conn)
             .await
+    } else if bounds.project.is_some() && bounds.event_type.is_some() {
+        event_rows!(
+            "INDEXED BY webhooks_events_by_project_event_type_id WHERE e.project = ?4 AND e.event_type = ?3",
+            bounds
+        )
+        .fetch_all(conn)
+        .await
     } else if bounds.project.is_some() {
         event_rows!("INDEXED BY webhooks_events_by_project_id WHERE e.project = ?4", bounds)
             .fetch_all(conn)

@@ -31,6 +31,7 @@ async fn each_filter_of_deliveries_uses_its_index() {
     let command = DeliveryFilter { command_id: Some("cmd".parse().unwrap()), ..none() };
     let project = DeliveryFilter { project: Some("a".parse().unwrap()), ..none() };
     let event_type = DeliveryFilter { event_type: Some("a.b".parse().unwrap()), ..none() };
+    let both = DeliveryFilter { project: project.project.clone(), ..event_type.clone() };
     let class = LastAttemptFilter { class: Some(FailureClass::Dns), ..any() };
     let trigger = LastAttemptFilter { trigger: Some(Trigger::Replay), ..any() };
     let webhook = SqliteHarness::new().await.webhook().await.id;
@@ -48,6 +49,7 @@ async fn each_filter_of_deliveries_uses_its_index() {
         ("DROP INDEX webhooks_events_by_command_id_id", command.clone()),
         ("DROP INDEX webhooks_events_by_project_id", project),
         ("DROP INDEX webhooks_events_by_event_type_id", event_type),
+        ("DROP INDEX webhooks_events_by_project_event_type_id", both),
         ("DROP INDEX webhooks_deliveries_by_event_id", command),
     ] {
         let harness = SqliteHarness::new().await;

@@ -1,0 +1,3 @@
+-- The events of a type among those of a project, however few or many of either there are.
+CREATE INDEX events_by_project_event_type_id ON rdev_webhooks.events (project, event_type, id)
+    WHERE project IS NOT NULL;
