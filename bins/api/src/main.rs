@@ -1,17 +1,17 @@
 //! `rdev-webhooks-api`: the REST API on a database that it shares with workers.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address};
+use rdev_process::options::{DrainArgs, TelemetryArgs};
 use rdev_process::{Shutdown, cli, program};
 use rdev_webhooks::Database;
 use rdev_webhooks::http_api::ApiOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks_options::{
-    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, process,
+    ApiKeyArgs, BindArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs,
+    process,
 };
 use secrecy::SecretString;
 
@@ -60,14 +60,6 @@ struct ServeArgs {
     drain: DrainArgs,
     #[command(flatten)]
     telemetry: TelemetryArgs,
-}
-
-#[derive(Debug, Args)]
-struct BindArgs {
-    /// Address that the API listens on
-    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080",
-          value_parser = bind_address)]
-    bind: SocketAddr,
 }
 
 /// The options that the API requires.

@@ -2,19 +2,10 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use secrecy::{ExposeSecret, SecretString};
-
-/// The source of the administrator key.
-pub(crate) enum KeySource {
-    /// An existing file.
-    File(PathBuf),
-    /// A new file: on a terminal the key is shown this once.
-    NewFile(PathBuf, SecretString),
-    /// An option.
-    Given,
-}
+use rdev_webhooks_options::KeySource;
+use secrecy::ExposeSecret;
 
 /// Returns the banner: the address, the key, and commands to copy. `program` is this program as it was called, and
 /// `options` are those by which its client commands find this server. A new key is shown only on a terminal: other

@@ -1,14 +1,10 @@
 //! The options.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use clap_complete::Shell;
-use rdev_process::options::{DrainArgs, TelemetryArgs, bind_address};
-use rdev_webhooks_options::{
-    ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs, HealthcheckArgs, ServerArgs, SystemArgs, WorkerArgs,
-};
+use rdev_webhooks_options::{BindArgs, HealthcheckArgs, MigrateArgs, RekeyArgs, ServeArgs};
 
 use crate::client::failure::EXIT_CODES;
 use crate::client::{ConnectionArgs, Group, Verb};
@@ -88,66 +84,6 @@ pub(crate) enum Command {
     },
     /// Print the versions of this program and of the server
     Version(Box<ConnectionArgs>),
-}
-
-// The options of the database, including the data dir, where one can be created.
-#[derive(Debug, Args)]
-pub(crate) struct PlaceArgs {
-    #[command(flatten)]
-    pub(crate) database_url: DatabaseUrlArgs,
-
-    /// Directory of the embedded database and the generated keys
-    #[arg(long, env = "RDEV_DATA_DIR", value_name = "DIR", default_value = "./.rdev")]
-    pub(crate) data_dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BindArgs {
-    /// Address that the API listens on
-    #[arg(long, env = "RDEV_BIND", value_name = "ADDRESS", default_value = "127.0.0.1:8080",
-          value_parser = bind_address)]
-    pub(crate) bind: SocketAddr,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MigrateArgs {
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    #[command(flatten)]
-    pub(crate) telemetry: TelemetryArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RekeyArgs {
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    #[command(flatten)]
-    pub(crate) encryption_key: EncryptionKeyArgs,
-    #[command(flatten)]
-    pub(crate) telemetry: TelemetryArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-
-    #[command(flatten)]
-    pub(crate) bind: BindArgs,
-    #[command(flatten)]
-    pub(crate) api_key: ApiKeyArgs,
-    #[command(flatten)]
-    pub(crate) encryption_key: EncryptionKeyArgs,
-    #[command(flatten)]
-    pub(crate) server: ServerArgs,
-    #[command(flatten)]
-    pub(crate) worker: WorkerArgs,
-    #[command(flatten)]
-    pub(crate) system: SystemArgs,
-    #[command(flatten)]
-    pub(crate) drain: DrainArgs,
-    #[command(flatten)]
-    pub(crate) telemetry: TelemetryArgs,
 }
 
 #[cfg(test)]

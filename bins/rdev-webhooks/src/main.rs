@@ -3,11 +3,9 @@
 mod banner;
 mod cli;
 mod client;
-mod data_dir;
 mod demo;
 mod migrate;
 mod openapi;
-mod rekey;
 mod serve;
 mod verbs;
 
@@ -26,7 +24,7 @@ fn main() -> ExitCode {
         None => serve::run(cli.serve),
         Some(Command::Serve(options)) => serve::run(*options),
         Some(Command::Migrate(options)) => migrate::run(*options),
-        Some(Command::Rekey(options)) => rekey::run(*options),
+        Some(Command::Rekey(options)) => options.run(),
         Some(Command::Healthcheck { bind, check }) => check.run(bind.bind),
         Some(Command::Openapi) => openapi::run(),
         Some(Command::Demo) => demo::run(),

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rdev_process::{Shutdown, cli, program};
+use rdev_webhooks::Ambient;
 use rdev_webhooks::http_api::ApiOptions;
-use rdev_webhooks::{Ambient, Database};
-use rdev_webhooks_options::process;
+use rdev_webhooks_options::{ServeArgs, ServerKeys, process};
 
-use crate::banner::{KeySource, banner, base, quoted};
-use crate::cli::ServeArgs;
-use crate::data_dir::DataDir;
+use crate::banner::{banner, base, quoted};
 
 /// Serves until it is stopped. Reports errors of the configuration before anything is opened (exit code 2),
 /// and later errors with exit code 1.
@@ -21,74 +19,21 @@ pub(crate) fn run(options: ServeArgs) -> ExitCode {
     // A newcomer sees each delivery arrive.
     options.telemetry.init_with_debug_on_terminal(&["rdev_webhooks_app::deliver::pool"]);
     let ambient = Ambient::system();
-    let keys = match Keys::find(&options, &ambient) {
+    let keys = match ServerKeys::find(&options, &ambient) {
         Ok(keys) => keys,
         Err(message) => return cli::fail(message),
     };
     program::run(async { process::exit_code(serve(options, keys, ambient).await) })
 }
 
-/// The database and the keys, given or from the data directory.
-struct Keys {
-    data_dir: Option<DataDir>,
-    database: Database,
-    encryption: rdev_webhooks::keyring::Keyring,
-    api: secrecy::SecretString,
-    source: KeySource,
-}
-
-impl Keys {
-    fn find(options: &ServeArgs, ambient: &Ambient) -> Result<Self, String> {
-        let given = (
-            options.place.database_url.clone().value(),
-            options.encryption_key.clone().value(),
-            options.api_key.clone().value(),
-        );
-        let (database, encryption, api) = match given {
-            // Nothing is needed from the data directory, so none is created.
-            (Some(database), Some(encryption), Some(api)) => {
-                let source = KeySource::Given;
-                return Ok(Self { data_dir: None, database, encryption, api, source });
-            }
-            given => given,
-        };
-        let data_dir = DataDir::open(&options.place.data_dir)?;
-        let database = database.unwrap_or_else(|| Database::sqlite(data_dir.database()));
-        let encryption = match encryption {
-            Some(key) => key,
-            None => {
-                let Some(path) = database.path() else {
-                    return Err("--encryption-key is required for this database".to_owned());
-                };
-                data_dir.encryption_key(ambient, Some(path))?.key
-            }
-        };
-        let (api, source) = match api {
-            Some(key) => (key, KeySource::Given),
-            None => {
-                let stored = data_dir.api_key(ambient)?;
-                let source = if stored.is_new {
-                    KeySource::NewFile(stored.file, stored.key.clone())
-                } else {
-                    KeySource::File(stored.file)
-                };
-                (stored.key, source)
-            }
-        };
-        Ok(Self { data_dir: Some(data_dir), database, encryption, api, source })
-    }
-}
-
-async fn serve(options: ServeArgs, keys: Keys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
+async fn serve(options: ServeArgs, keys: ServerKeys, ambient: Ambient) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::install(options.drain.stop_times())?;
     let metrics = process::metrics()?;
     let listener = process::listen(options.bind.bind, "--bind").await?;
     let address = listener.local_addr()?;
     let mut system = options.system;
-    if system.allow_destination.is_empty() && address.ip().to_canonical().is_loopback() {
-        // Only clients on this machine can request it.
-        system.allow_destination =
-            ["127.0.0.0/8", "::1"].into_iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    if address.ip().to_canonical().is_loopback() {
+        system.allow_loopback();
     }
     let started =
         process::Started::new("rdev-webhooks", &keys.database, &keys.encryption, &system.allow_destination);

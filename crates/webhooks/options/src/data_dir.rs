@@ -12,49 +12,81 @@ use rdev_webhooks::keyring::{EncryptionKey, Keyring};
 use secrecy::{ExposeSecret, SecretString};
 
 /// An existing data directory.
-pub(crate) struct DataDir {
+#[derive(Debug)]
+pub struct DataDir {
     path: PathBuf,
 }
 
-/// A key from a file, and whether it was just generated.
-pub(crate) struct StoredKey<T> {
-    pub(crate) key: T,
-    pub(crate) file: PathBuf,
-    pub(crate) is_new: bool,
+/// A key of the data directory.
+#[derive(Debug)]
+pub struct StoredKey<T> {
+    /// The key.
+    pub key: T,
+    /// Its file.
+    pub file: PathBuf,
+    /// Whether it was just generated.
+    pub is_new: bool,
 }
 
 impl DataDir {
     /// Opens the directory, and creates it with access for the owner only if it does not exist.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// Says why the directory cannot be used.
+    pub fn open(path: &Path) -> Result<Self, String> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(|error| unusable(path, &error))?;
         Self::existing(path)
     }
 
-    /// Opens the directory. Fails if it does not exist.
-    pub(crate) fn existing(path: &Path) -> Result<Self, String> {
+    /// Opens the directory.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it does not exist.
+    pub fn existing(path: &Path) -> Result<Self, String> {
         let path = path.canonicalize().map_err(|error| unusable(path, &error))?;
         Ok(Self { path })
     }
 
+    /// Returns the path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the path of the embedded database.
-    pub(crate) fn database(&self) -> PathBuf {
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
         self.path.join("rdev.db")
     }
 
     /// Writes the server's URL for the client commands, which find it there.
-    pub(crate) fn announce(&self, url: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the directory cannot be written.
+    pub fn announce(&self, url: &str) -> io::Result<()> {
         fs::write(self.path.join("api-url"), format!("{url}\n"))
     }
 
     /// Returns the administrator key; generates it at the first time.
-    pub(crate) fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the file.
+    pub fn api_key(&self, ambient: &Ambient) -> Result<StoredKey<SecretString>, String> {
         self.key("api-key", api_key, || Ok(ApiKeySecret::generate(ambient.entropy.bytes()).expose().clone()))
     }
 
     /// Returns the encryption key; generates it at the first time. It is not generated for a database that
     /// was already served, because that was encrypted with another key.
-    pub(crate) fn encryption_key(
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the file.
+    pub fn encryption_key(
         &self,
         ambient: &Ambient,
         database: Option<&Path>,

@@ -7,8 +7,13 @@
 // of the whole program.
 #![expect(missing_docs, reason = "see above")]
 
+mod data_dir;
+mod migrate;
+mod place;
 pub mod process;
+mod rekey;
 mod secrets;
+mod serve;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
@@ -23,7 +28,12 @@ use rdev_webhooks::http_api::ServeOptions;
 use rdev_webhooks::keyring::Keyring;
 use rdev_webhooks::{Builder, Database, ProxyUrl, RdevWebhooks, WorkerOptions};
 
+pub use data_dir::{DataDir, StoredKey};
+pub use migrate::MigrateArgs;
+pub use place::{BindArgs, PlaceArgs};
+pub use rekey::RekeyArgs;
 pub use secrets::{ApiKeyArgs, DatabaseUrlArgs, EncryptionKeyArgs};
+pub use serve::{KeySource, ServeArgs, ServerKeys};
 
 // The options of the API server.
 #[derive(Debug, Clone, Args)]

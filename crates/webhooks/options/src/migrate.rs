@@ -1,30 +1,31 @@
-//! `rdev-webhooks migrate`.
+//! The options of `migrate`.
 
-use std::error::Error;
-use std::process::ExitCode;
-
-use rdev_process::{cli, program};
+use clap::Args;
+use rdev_process::options::TelemetryArgs;
 use rdev_webhooks::Database;
-use rdev_webhooks_options::process;
 
-use crate::cli::MigrateArgs;
+use crate::PlaceArgs;
 use crate::data_dir::DataDir;
 
-/// Migrates the database's schema to this version.
-pub(crate) fn run(options: MigrateArgs) -> ExitCode {
-    options.telemetry.init();
-    let database = match options.place.database_url.value() {
-        Some(database) => database,
-        None => match DataDir::open(&options.place.data_dir) {
-            Ok(data_dir) => Database::sqlite(data_dir.database()),
-            Err(message) => return cli::fail(message),
-        },
-    };
-    program::run(async { process::exit_code(migrate(&database).await) })
+// The options of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
-async fn migrate(database: &Database) -> Result<(), Box<dyn Error>> {
-    rdev_webhooks::migrate(database).await?;
-    cli::print(std::io::stdout(), format!("{database:?} is up to date\n"));
-    Ok(())
+impl MigrateArgs {
+    /// Returns the database to migrate. Creates the data directory if the database is in it.
+    ///
+    /// # Errors
+    ///
+    /// Says why the data directory cannot be used.
+    pub fn database(self) -> Result<Database, String> {
+        match self.place.database_url.value() {
+            Some(database) => Ok(database),
+            None => Ok(Database::sqlite(DataDir::open(&self.place.data_dir)?.database())),
+        }
+    }
 }

@@ -1,24 +1,39 @@
-//! `rdev-webhooks rekey`.
+//! `rekey`.
 
 use std::error::Error;
 use std::process::ExitCode;
 
+use clap::Args;
+use rdev_process::options::TelemetryArgs;
 use rdev_process::{cli, program};
 use rdev_webhooks::keyring::{Keyring, RotationReport};
 use rdev_webhooks::{Ambient, Database};
-use rdev_webhooks_options::process;
 
-use crate::cli::RekeyArgs;
 use crate::data_dir::DataDir;
+use crate::{EncryptionKeyArgs, PlaceArgs, process};
 
-/// Re-encrypts everything in a database with the first of the keys.
-pub(crate) fn run(options: RekeyArgs) -> ExitCode {
-    options.telemetry.init();
-    match find(options) {
-        Ok((database, keyring)) => {
-            program::run(async { process::exit_code(rekey(&database, &keyring).await) })
+// The options of `rekey`.
+#[derive(Debug, Args)]
+pub struct RekeyArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub encryption_key: EncryptionKeyArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+}
+
+impl RekeyArgs {
+    /// Re-encrypts everything in a database with the first of the keys.
+    #[must_use]
+    pub fn run(self) -> ExitCode {
+        self.telemetry.init();
+        match find(self) {
+            Ok((database, keyring)) => {
+                program::run(async { process::exit_code(rekey(&database, &keyring).await) })
+            }
+            Err(message) => cli::fail(message),
         }
-        Err(message) => cli::fail(message),
     }
 }
 
