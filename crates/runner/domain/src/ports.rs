@@ -1,17 +1,19 @@
 //! The ports: the interfaces through which the use cases reach everything outside, by role.
 //!
 //! The requirements of a method are numbered, and each names the test of the contract suite
-//! (`rdev_runner_testkit::contract` for agents, `rdev_runner_testkit::stores` for stores) that everything behind
-//! the port passes. A method of a store is one atomic step; no transaction crosses a port. Stores keep their own
+//! (`rdev_runner_testkit::contract` for agents, `rdev_runner_testkit::exec` for backends,
+//! `rdev_runner_testkit::stores` for stores) that everything behind the port passes. A method of a store is one atomic step; no transaction crosses a port. Stores keep their own
 //! time, so leases are passed as durations.
 
 mod code_agent;
 mod command_queue;
 mod command_repository;
+mod exec_backend;
 mod project_repository;
 
 pub use code_agent::{AgentVersion, CodeAgent, EventSink, Unavailable};
 pub use command_queue::CommandQueue;
 pub use command_repository::{Cancellation, CommandRepository, Deletion};
+pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ};
 pub use project_repository::{ProjectChange, ProjectRepository};
 pub use rdev_core::{Clock, StoreError};

@@ -1,5 +1,8 @@
 //! How a run ended.
 
+use std::time::Duration;
+
+use rdev_runner_domain::ExecEnd;
 use serde::{Deserialize, Serialize};
 
 /// How the agent of a run ended.
@@ -19,4 +22,18 @@ pub struct Exit {
     pub left: u32,
     /// The duration from the start of the agent to its end.
     pub duration_ms: u64,
+}
+
+impl From<Exit> for ExecEnd {
+    fn from(exit: Exit) -> Self {
+        Self {
+            exit_code: exit.exit_code,
+            signal: exit.signal,
+            timed_out: exit.timed_out,
+            start_error: exit.start_error,
+            swept: exit.swept,
+            left: exit.left,
+            duration: Duration::from_millis(exit.duration_ms),
+        }
+    }
 }

@@ -1,21 +1,22 @@
 //! The folder of a run.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use rdev_runner_domain::OutputStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::OutputStream;
 
 /// The folder of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct RunFolder(PathBuf);
 
+pub(crate) const INPUT_READY: &str = "input.ready";
+pub(crate) const GUARDIAN: &str = "guardian.json";
 pub(crate) const SUPERVISOR: &str = "supervisor.json";
 pub(crate) const EXIT: &str = "exit.json";
 
@@ -24,18 +25,33 @@ impl RunFolder {
         Self(path.to_owned())
     }
 
-    /// Creates the folder and the FIFO. Fails if there is anything at the path.
+    /// Creates the folder, the FIFO and the temporary folder. Fails if there is anything at the path.
     pub(crate) fn create(&self) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(&self.0)?;
+        DirBuilder::new().mode(0o700).create(self.temporary())?;
         Ok(mkfifo(&self.input(), Mode::S_IRUSR | Mode::S_IWUSR)?)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 
     pub(crate) fn input(&self) -> PathBuf {
         self.0.join("input")
+    }
+
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+
+    /// Removes the temporary folder. What cannot be removed now goes with the folder of the run.
+    pub(crate) fn remove_temporary(&self) {
+        let _ = remove_tree(&self.temporary());
+    }
+
+    pub(crate) fn exists(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Marks that the beginning of the input is written, so that others may write.
+    pub(crate) fn set_input_ready(&self) -> io::Result<()> {
+        OpenOptions::new().append(true).create(true).mode(0o600).open(self.0.join(INPUT_READY)).map(drop)
     }
 
     pub(crate) fn create_output(&self, stream: OutputStream) -> io::Result<File> {
@@ -46,6 +62,8 @@ impl RunFolder {
     pub(crate) fn read_output(&self, stream: OutputStream, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match File::open(self.output(stream)) {
+            // Some file systems refuse an offset far beyond the end.
+            Ok(file) if file.metadata()?.len() <= offset => Ok(bytes),
             Ok(mut file) => {
                 file.seek(SeekFrom::Start(offset))?;
                 file.take(most as u64).read_to_end(&mut bytes)?;
@@ -54,6 +72,16 @@ impl RunFolder {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(bytes),
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the last bytes of an output, at most `most`.
+    pub(crate) fn read_tail(&self, stream: OutputStream, most: usize) -> io::Result<Vec<u8>> {
+        let length = match std::fs::metadata(self.output(stream)) {
+            Ok(output) => output.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        self.read_output(stream, length.saturating_sub(most as u64), most)
     }
 
     /// Writes a document, so that a reader finds all of it or nothing.
@@ -80,5 +108,29 @@ impl RunFolder {
             OutputStream::Stdout => "stdout",
             OutputStream::Stderr => "stderr",
         })
+    }
+}
+
+/// Removes a folder with all of its content, also what its owner may not read or change.
+pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_folders(path);
+            std::fs::remove_dir_all(path)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Allows the owner to change this folder and those beneath it. Follows no links.
+fn open_folders(path: &Path) {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // What stays closed makes the removal fail.
+        let _ = std::fs::set_permissions(&folder, Permissions::from_mode(0o700));
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let is_folder = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        folders.extend(entries.filter(is_folder).map(|entry| entry.path()));
     }
 }

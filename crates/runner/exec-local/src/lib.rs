@@ -1,15 +1,20 @@
-//! Runs of agents on this machine.
+//! Runs of agents on this machine: [`LocalBackend`], the port
+//! [`ExecBackend`](rdev_runner_domain::ports::ExecBackend) over a supervisor process for each run, and
+//! [`supervise`], which is that process.
 //!
-//! [`LocalRun::start`] starts a supervisor process for each run, which calls [`supervise`]. The supervisor has
-//! a session of its own and outlives the runner, so that [`LocalRun::attach`] can continue after a restart.
-//! Everything that the two share is in the folder of the run (mode 0700):
+//! # Folders
+//!
+//! The root of a backend has two folders: `homes`, with a home for each project, and `runs`, with a folder for
+//! each run, by name. All are private (mode 0700). Everything that the runner and the supervisor of a run share
+//! is in the folder of the run:
 //!
 //! | file | content |
 //! |---|---|
-//! | `input` | a FIFO, the agent's standard input |
-//! | `stdout`, `stderr` | the agent's output, without redaction |
-//! | `supervisor.json` | the identity of the supervisor |
-//! | `exit.json` | how the agent ended; there once nothing of the run is left |
+//! | `input` | a FIFO, the program's standard input |
+//! | `stdout`, `stderr` | the program's output, without redaction |
+//! | `tmp` | the program's temporary folder; removed after its end |
+//! | `guardian.json`, `supervisor.json` | the identities of the two processes that supervise the run |
+//! | `exit.json` | how the program ended; there once nothing of the run is left |
 //!
 //! # Nothing is left
 //!
@@ -17,16 +22,28 @@
 //! session has all processes of a run. The supervisor is a child subreaper: whatever its descendants leave
 //! behind becomes its child. It kills its children and reaps them until there are none. So it signals only
 //! processes that are its own and not yet reaped, whose ids no other process can have.
+//!
+//! The supervisor has a parent, the guardian, which does nothing but wait for it. If the supervisor is killed,
+//! its descendants become the guardian's, which is a child subreaper too: it kills them and records the end. If
+//! the guardian is killed, the supervisor goes on without it. Only if both are killed at once does the program
+//! go on without supervision; the run is then [`RunState::Lost`].
 
+mod backend;
 mod exit;
 mod folder;
+mod guardian;
+mod home;
 mod identity;
+mod programs;
 mod run;
 mod spec;
 mod supervisor;
 mod sweep;
 
+pub use backend::{LocalBackend, LocalSettings, runs_as_root};
 pub use exit::Exit;
+pub use guardian::supervise;
 pub use run::{LocalRun, RunError, RunState};
-pub use spec::{OutputStream, RunSpec};
-pub use supervisor::{SWEEP_LIMIT, TERM_GRACE, supervise};
+pub use spec::{RunSpec, SupervisorCommand};
+pub use supervisor::TERM_GRACE;
+pub use sweep::SWEEP_LIMIT;

@@ -1,21 +1,32 @@
 //! The runner's side of a run.
 
-use std::io;
-use std::path::Path;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use rdev_runner_domain::OutputStream;
+use rdev_runner_domain::ports::MAX_OUTPUT_READ;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::exit::Exit;
-use crate::folder::{EXIT, RunFolder, SUPERVISOR};
+use crate::folder::{EXIT, GUARDIAN, INPUT_READY, RunFolder, SUPERVISOR, remove_tree};
 use crate::identity::Identity;
-use crate::spec::{OutputStream, RunSpec};
+use crate::spec::{RunSpec, SupervisorCommand};
 
-/// The part of an output that one read returns at most: 1 MiB.
-const MAX_READ: usize = 1024 * 1024;
+/// The errors of an input that no one reads.
+const CLOSED: [Errno; 3] = [Errno::ENOENT, Errno::ENXIO, Errno::EPIPE];
+
+/// How long a supervisor may take to begin.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a supervisor that is about to begin is looked at.
+const BEGIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A run on this machine.
 #[derive(Debug)]
@@ -31,16 +42,22 @@ pub enum RunState {
     Running,
     /// Nothing of the run is left.
     Ended(Exit),
-    /// The supervisor was killed, so that no one knows what became of the agent.
+    /// The supervisor and its guardian were killed, or never began. The end of the agent is unknown.
     Lost,
 }
 
 /// The failure of an operation on a run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The folder holds no run, or one whose supervisor has not begun.
+    /// The folder holds no run, or one whose supervisor never began.
     #[error("the folder holds no run")]
     NoRun,
+    /// The folder exists.
+    #[error("the folder holds another run")]
+    Exists,
+    /// The agent cannot read its input any more.
+    #[error("the agent reads no more input")]
+    InputClosed,
     /// The supervisor ended before it began.
     #[error("the supervisor did not start")]
     NotStarted,
@@ -53,50 +70,76 @@ pub enum RunError {
 }
 
 impl LocalRun {
-    /// Starts a run in a new folder, by an executable that calls [`supervise`](crate::supervise) with the
-    /// folder as its only argument. An agent that cannot be started is a run that ends with
+    /// Starts a run in a new folder. A program that cannot be started is a run that ends with
     /// [`Exit::start_error`].
     ///
     /// # Errors
     ///
     /// Fails if the folder exists, or if the supervisor cannot be started.
-    pub async fn start(supervisor: &Path, folder: &Path, spec: &RunSpec) -> Result<Self, RunError> {
-        RunFolder::new(folder).create()?;
+    pub async fn start(
+        supervisor: &SupervisorCommand,
+        folder: &Path,
+        spec: &RunSpec,
+    ) -> Result<Self, RunError> {
+        RunFolder::new(folder).create().map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => RunError::Exists,
+            _ => error.into(),
+        })?;
         if let Err(error) = launch(supervisor, folder, spec).await {
-            std::fs::remove_dir_all(folder)?;
+            remove_tree(folder)?;
             return Err(error);
         }
-        Self::attach(folder)
+        Self::find(folder).await
     }
 
-    /// Finds a run again, perhaps after a restart of the runner.
+    /// Finds a run again, perhaps after a restart of the runner. Waits for a supervisor that is about to begin.
     ///
     /// # Errors
     ///
     /// Fails if the folder holds no run.
-    pub fn attach(folder: &Path) -> Result<Self, RunError> {
+    pub async fn find(folder: &Path) -> Result<Self, RunError> {
         let folder = RunFolder::new(folder);
-        let supervisor = folder.read(SUPERVISOR)?.ok_or(RunError::NoRun)?;
-        Ok(Self { folder, supervisor })
+        let until = Instant::now() + BEGIN_TIMEOUT;
+        loop {
+            // The guardian first: it may end in between.
+            let guardian: Option<Identity> = folder.read(GUARDIAN)?;
+            if let Some(supervisor) = folder.read(SUPERVISOR)? {
+                return Ok(Self { folder, supervisor });
+            }
+            if !guardian.is_some_and(|guardian| guardian.is_alive()) || Instant::now() > until {
+                return Err(RunError::NoRun);
+            }
+            sleep(BEGIN_INTERVAL).await;
+        }
+    }
+
+    /// Returns the temporary folder of a run.
+    #[must_use]
+    pub fn temporary(folder: &Path) -> PathBuf {
+        RunFolder::new(folder).temporary()
     }
 
     /// Returns the state.
     pub fn state(&self) -> Result<RunState, RunError> {
-        if let Some(exit) = self.folder.read(EXIT)? {
-            return Ok(RunState::Ended(exit));
-        }
-        if self.supervisor.is_alive() {
-            return Ok(RunState::Running);
-        }
-        // It may have ended in between.
-        Ok(self.folder.read(EXIT)?.map_or(RunState::Lost, RunState::Ended))
+        state(&self.folder)
     }
 
-    /// Writes to the agent's standard input. Waits while the agent reads nothing, so the caller bounds the
-    /// time.
+    /// Writes to the agent's standard input, after its beginning. Waits while the agent reads nothing, so the
+    /// caller bounds the time.
     pub async fn write_input(&self, bytes: &[u8]) -> Result<(), RunError> {
-        let mut input = pipe::OpenOptions::new().open_sender(self.folder.input())?;
-        Ok(input.write_all(bytes).await?)
+        while !self.folder.exists(INPUT_READY) {
+            if self.state()? != RunState::Running {
+                return Err(RunError::InputClosed);
+            }
+            sleep(BEGIN_INTERVAL).await;
+        }
+        let closed = |error: io::Error| match error.raw_os_error() {
+            // The FIFO is gone, or no one has it open.
+            Some(code) if CLOSED.contains(&Errno::from_raw(code)) => RunError::InputClosed,
+            _ => error.into(),
+        };
+        let mut input = pipe::OpenOptions::new().open_sender(self.folder.input()).map_err(closed)?;
+        input.write_all(bytes).await.map_err(closed)
     }
 
     /// Ends the agent's standard input. Returns whether the run was there.
@@ -112,39 +155,75 @@ impl LocalRun {
 
     /// Returns what a stream has from this offset on, at most 1 MiB; nothing if there is no more yet.
     pub fn read_output(&self, stream: OutputStream, offset: u64) -> Result<Vec<u8>, RunError> {
-        Ok(self.folder.read_output(stream, offset, MAX_READ)?)
+        Ok(self.folder.read_output(stream, offset, MAX_OUTPUT_READ)?)
     }
 
-    /// Removes the folder of a run that has ended or is lost.
+    /// Returns the last bytes of what a stream has so far, at most `most`.
+    pub fn read_tail(&self, stream: OutputStream, most: usize) -> Result<Vec<u8>, RunError> {
+        Ok(self.folder.read_tail(stream, most)?)
+    }
+
+    /// Removes the folder of a run that has ended, is lost or never began.
     ///
     /// # Errors
     ///
-    /// Fails if the run has not ended.
-    pub fn remove(self) -> Result<(), RunError> {
-        if self.state()? == RunState::Running {
+    /// Fails if the run has not ended, or if there is no folder.
+    pub fn remove_folder(folder: &Path) -> Result<(), RunError> {
+        if !folder.exists() {
+            return Err(RunError::NoRun);
+        }
+        if state(&RunFolder::new(folder))? == RunState::Running {
             return Err(RunError::StillRunning);
         }
-        Ok(std::fs::remove_dir_all(self.folder.path())?)
+        Ok(remove_tree(folder)?)
     }
 }
 
+fn state(folder: &RunFolder) -> Result<RunState, RunError> {
+    if let Some(exit) = folder.read(EXIT)? {
+        return Ok(RunState::Ended(exit));
+    }
+    for name in [SUPERVISOR, GUARDIAN] {
+        if folder.read(name)?.is_some_and(|process: Identity| process.is_alive()) {
+            return Ok(RunState::Running);
+        }
+    }
+    // They may have ended in between.
+    Ok(folder.read(EXIT)?.map_or(RunState::Lost, RunState::Ended))
+}
+
 /// Starts a supervisor and waits until it has begun.
-async fn launch(supervisor: &Path, folder: &Path, spec: &RunSpec) -> Result<(), RunError> {
+async fn launch(supervisor: &SupervisorCommand, folder: &Path, spec: &RunSpec) -> Result<(), RunError> {
     // From its start on the supervisor is on its own; the runtime reaps it if this process lives on.
-    let mut child = Command::new(supervisor)
+    let mut child = Command::new(&supervisor.program)
+        .args(&supervisor.args)
         .arg(folder)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that has failed already reads nothing; it says so by its answer.
-        let _ = stdin.write_all(&serde_json::to_vec(spec).map_err(io::Error::from)?).await;
+    let spec = serde_json::to_vec(spec).map_err(io::Error::from)?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let answer = timeout(BEGIN_TIMEOUT, async {
+        if let Some(mut stdin) = stdin {
+            // One that has failed already reads nothing; it says so by its answer.
+            let _ = stdin.write_all(&spec).await;
+        }
+        let mut answer = String::new();
+        if let Some(stdout) = stdout {
+            BufReader::new(stdout).read_line(&mut answer).await?;
+        }
+        Ok::<_, io::Error>(answer)
+    });
+    match answer.await {
+        Ok(answer) => match answer?.as_str() {
+            "started\n" => Ok(()),
+            _ => Err(RunError::NotStarted),
+        },
+        Err(_) => {
+            child.start_kill()?;
+            Err(RunError::NotStarted)
+        }
     }
-    let mut answer = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut answer).await?;
-    }
-    if answer == "started\n" { Ok(()) } else { Err(RunError::NotStarted) }
 }

@@ -17,8 +17,19 @@ pub struct RunSpec {
     pub env: BTreeMap<String, String>,
     /// Its working directory.
     pub directory: PathBuf,
-    /// How many milliseconds it may take.
-    pub wall_ms: u64,
+    /// The beginning of its input.
+    pub input: String,
+    /// How many milliseconds it may take; without limit if there is none.
+    pub wall_ms: Option<u64>,
+}
+
+/// A command that calls [`supervise`](crate::supervise) with its last argument.
+#[derive(Debug, Clone)]
+pub struct SupervisorCommand {
+    /// The executable.
+    pub program: PathBuf,
+    /// The arguments before the folder of the run.
+    pub args: Vec<String>,
 }
 
 impl fmt::Debug for RunSpec {
@@ -28,16 +39,8 @@ impl fmt::Debug for RunSpec {
             .field("args", &self.args)
             .field("env", &self.env.keys())
             .field("directory", &self.directory)
+            .field("input_bytes", &self.input.len())
             .field("wall_ms", &self.wall_ms)
             .finish()
     }
-}
-
-/// A stream of an agent's output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputStream {
-    /// The standard output.
-    Stdout,
-    /// The standard error.
-    Stderr,
 }

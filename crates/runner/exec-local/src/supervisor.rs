@@ -3,7 +3,6 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,49 +11,47 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, setsid};
+use rdev_runner_domain::OutputStream;
 
 use crate::exit::Exit;
 use crate::folder::{EXIT, RunFolder, SUPERVISOR};
 use crate::identity::Identity;
-use crate::spec::{OutputStream, RunSpec};
-use crate::sweep::{reap, sweep};
+use crate::spec::RunSpec;
+use crate::sweep::{SWEEP_LIMIT, reap, sweep};
 
 /// How long an agent may take to end after SIGTERM, before it is killed.
 pub const TERM_GRACE: Duration = Duration::from_secs(5);
 
-/// How long the supervisor tries to kill what the agent has left behind.
-pub const SWEEP_LIMIT: Duration = Duration::from_secs(30);
+/// How long the supervisor waits for a signal at most.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Supervises the run of this folder, and returns when nothing of it is left. The process must have no other
-/// task and no children.
-///
-/// It reads a [`RunSpec`] from its standard input, and writes a line to its standard output once the agent has
-/// started or failed to. SIGTERM stops the agent; SIGUSR1 closes its input.
-///
-/// # Errors
-///
-/// Fails if the folder or the specification cannot be used.
-pub fn supervise(folder: &Path) -> io::Result<()> {
-    let folder = RunFolder::new(folder);
-    // The starter of the process may have made it a leader already.
-    let _ = setsid();
+/// Supervises the run of this folder, and returns when nothing of it is left: [`crate::supervise`], within its
+/// guardian. SIGTERM stops the agent; SIGUSR1 closes its input.
+pub(crate) fn supervise(folder: &RunFolder) -> io::Result<()> {
+    // A signal to the guardian's group is none to this process.
+    setsid()?;
     set_child_subreaper(true)?;
     let mut spec = Vec::new();
     io::stdin().read_to_end(&mut spec)?;
     let spec: RunSpec = serde_json::from_slice(&spec)?;
     // Without a writer of its own the input would end whenever the runner closes its end.
     let input = OpenOptions::new().read(true).write(true).open(folder.input())?;
+    let writer = OpenOptions::new().write(true).open(folder.input())?;
 
     let started_at = Instant::now();
-    let agent = start(&folder, &spec);
-    let ended = begin(&folder).map(|signals| match agent {
-        Ok(agent) => Supervisor { agent, input: Some(input), signals }.watch(&spec, started_at),
+    let agent = start(folder, &spec);
+    let ended = begin(folder).map(|signals| match agent {
+        Ok(agent) => {
+            write_input(folder, writer, spec.input);
+            Supervisor { folder, agent, input: Some(input), signals }.watch(spec.wall_ms, started_at)
+        }
         Err(error) => {
             Exit { start_error: Some(format!("{}: {error}", spec.program.display())), ..Exit::default() }
         }
     });
     let duration_ms = started_at.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
     let (swept, left) = sweep(SWEEP_LIMIT);
+    folder.remove_temporary();
     folder.write(EXIT, &Exit { swept, left, duration_ms, ..ended? })
 }
 
@@ -83,17 +80,29 @@ fn start(folder: &RunFolder, spec: &RunSpec) -> io::Result<Pid> {
     Ok(Pid::from_raw(id))
 }
 
-struct Supervisor {
+/// Writes the beginning of the agent's input, as fast as the agent reads it. Ends with this process, if the
+/// agent reads no more.
+fn write_input(folder: &RunFolder, mut input: File, text: String) {
+    let folder = folder.clone();
+    std::thread::spawn(move || {
+        // An agent that has closed its input does not want it.
+        let _ = input.write_all(text.as_bytes());
+        let _ = folder.set_input_ready();
+    });
+}
+
+struct Supervisor<'a> {
+    folder: &'a RunFolder,
     agent: Pid,
     /// The writing end that keeps the agent's input open.
     input: Option<File>,
     signals: Signals,
 }
 
-impl Supervisor {
+impl Supervisor<'_> {
     /// Waits for the end of the agent, and stops it when it has to.
-    fn watch(mut self, spec: &RunSpec, started_at: Instant) -> Exit {
-        let wall = started_at + Duration::from_millis(spec.wall_ms);
+    fn watch(mut self, wall_ms: Option<u64>, started_at: Instant) -> Exit {
+        let wall = wall_ms.and_then(|millis| started_at.checked_add(Duration::from_millis(millis)));
         let (mut timed_out, mut kill_at) = (false, None);
         loop {
             let mut end = None;
@@ -115,7 +124,7 @@ impl Supervisor {
                 };
             }
             let now = Instant::now();
-            if kill_at.is_none() && now >= wall {
+            if kill_at.is_none() && wall.is_some_and(|wall| now >= wall) {
                 timed_out = true;
                 kill_at = Some(self.terminate());
             }
@@ -123,12 +132,19 @@ impl Supervisor {
                 let _ = kill(self.agent, Signal::SIGKILL);
                 kill_at = Some(now + TERM_GRACE);
             }
-            match self.signals.wait(kill_at.unwrap_or(wall).saturating_duration_since(now)) {
+            let wake_at = kill_at.or(wall);
+            match self.signals.wait(wake_at.map_or(MAX_WAIT, |at| at.saturating_duration_since(now))) {
                 Some(Signal::SIGTERM) => kill_at = Some(kill_at.unwrap_or_else(|| self.terminate())),
-                Some(Signal::SIGUSR1) => self.input = None,
+                Some(Signal::SIGUSR1) => self.close_input(),
                 _ => {}
             }
         }
+    }
+
+    /// Closes the input, also for writers that come later.
+    fn close_input(&mut self) {
+        let _ = std::fs::remove_file(self.folder.input());
+        self.input = None;
     }
 
     /// Asks the agent to end, and returns when it is killed otherwise. It is not yet reaped, so the id is its

@@ -10,6 +10,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+/// How long a supervisor tries to kill what a program has left behind.
+pub const SWEEP_LIMIT: Duration = Duration::from_secs(30);
+
 /// Kills the children of this process, which is a child subreaper, and reaps them until none is left: the
 /// children of a dead child become its own. Returns how many it killed, and how many are left after `limit`.
 pub(crate) fn sweep(limit: Duration) -> (u32, u32) {

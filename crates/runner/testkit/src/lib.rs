@@ -1,9 +1,11 @@
-//! What the tests of the command runner share: the [`contract`] suite that every agent passes, the suite
-//! [`stores`] that every store passes, the in-memory store, a clock, sinks that record or stop events, and sample
+//! What the tests of the command runner share: the [`contract`] suite that every agent passes, the suites
+//! [`exec`] and [`stores`] that every backend and every store passes, the in-memory store, a clock, sinks that record or stop events, and sample
 //! requests.
 
 mod clock;
 pub mod contract;
+#[expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+pub mod exec;
 mod memory;
 mod samples;
 mod sinks;

@@ -7,84 +7,86 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod folders;
 mod leftovers;
 mod restarts;
-mod runs;
+mod supervisors;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use rdev_runner_exec_local::{Exit, LocalRun, OutputStream, RunSpec, RunState};
+use rdev_runner_domain::Workspace;
+use rdev_runner_domain::ports::ExecBackend;
+use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
+use rdev_runner_testkit::exec::{ExecHarness, TestRun, start};
 use tempfile::TempDir;
 
-/// The bound of every wait.
-const PATIENCE: Duration = Duration::from_secs(60);
-
+/// A backend in a folder of its own.
 struct Scene {
-    directory: TempDir,
+    root: PathBuf,
+    workspace: PathBuf,
+    /// Removes the folders at the end of the test.
+    _directory: Option<TempDir>,
 }
 
 impl Scene {
     fn new() -> Self {
-        Self { directory: TempDir::new().unwrap() }
+        let directory = TempDir::new().unwrap();
+        Self { _directory: None, ..Self::within(directory.path().to_owned()) }.owning(directory)
     }
 
-    fn folder(&self) -> PathBuf {
-        self.directory.path().join("run")
+    /// Creates a scene in a folder that another process has created.
+    fn within(directory: PathBuf) -> Self {
+        let workspace = directory.join("workspace");
+        fs::create_dir_all(&workspace).unwrap();
+        Self { root: directory.join("root"), workspace, _directory: None }
     }
 
-    fn spec(&self, script: &str) -> RunSpec {
-        RunSpec {
-            program: "/bin/sh".into(),
-            args: vec!["-c".to_owned(), script.to_owned()],
-            env: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]),
-            directory: self.directory.path().to_owned(),
-            wall_ms: 60_000,
+    fn owning(self, directory: TempDir) -> Self {
+        Self { _directory: Some(directory), ..self }
+    }
+
+    fn settings(&self) -> LocalSettings {
+        LocalSettings {
+            root: self.root.clone(),
+            supervisor: SupervisorCommand {
+                program: env!("CARGO_BIN_EXE_rdev-supervise").into(),
+                args: Vec::new(),
+            },
+            path: "/usr/bin:/bin".to_owned(),
+            agent_home: None,
         }
     }
 
-    async fn start(&self, script: &str) -> LocalRun {
-        self.start_as(&self.spec(script)).await
+    /// Returns the folder of a run.
+    fn folder(&self, run: &str) -> PathBuf {
+        self.root.join("runs").join(run)
     }
 
-    async fn start_as(&self, spec: &RunSpec) -> LocalRun {
-        LocalRun::start(supervisor(), &self.folder(), spec).await.unwrap()
-    }
-}
-
-fn supervisor() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_rdev-supervise"))
-}
-
-async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "it did not happen");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    async fn start(&self, script: &str) -> TestRun {
+        start(self, "one", script).await
     }
 }
 
-async fn exit(run: &LocalRun) -> Exit {
-    eventually(|| match run.state().unwrap() {
-        RunState::Ended(exit) => Some(exit),
-        RunState::Running => None,
-        RunState::Lost => panic!("the run is lost"),
-    })
-    .await
+impl ExecHarness for Scene {
+    fn backend(&self) -> Arc<dyn ExecBackend> {
+        Arc::new(LocalBackend::new(self.settings()).unwrap())
+    }
+
+    fn workspace(&self) -> Workspace {
+        Workspace::Local { path: self.workspace.to_str().unwrap().parse().unwrap() }
+    }
 }
 
-fn stdout(run: &LocalRun) -> String {
-    String::from_utf8(run.read_output(OutputStream::Stdout, 0).unwrap()).unwrap()
+/// The port's contract.
+mod contract {
+    rdev_runner_testkit::exec_contract_tests!(crate::Scene::new());
 }
 
 /// Waits for the first line of the output, which is the id of a process.
-async fn reported_process(run: &LocalRun) -> i32 {
-    eventually(|| stdout(run).split_once('\n').map(|(line, _)| line.parse().unwrap())).await
+async fn reported_process(run: &TestRun) -> i32 {
+    run.output_with("\n").await.lines().next().unwrap().parse().unwrap()
 }
 
 /// Returns the ids of the living processes that were started with this environment variable.
