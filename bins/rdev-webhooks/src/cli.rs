@@ -4,19 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use rdev_cli::config::ConfigVerb;
+use rdev_cli::{EXIT_CODES, Group};
 use rdev_webhooks_options::{BindArgs, HealthcheckArgs, MigrateArgs, RekeyArgs, ServeArgs};
-
-use crate::client::failure::EXIT_CODES;
-use crate::client::{ConnectionArgs, Group, Verb};
-use crate::verbs::config::ConfigVerb;
-use crate::verbs::deliveries::DeliveriesVerb;
-use crate::verbs::event_types::EventTypesVerb;
-use crate::verbs::events::EventsVerb;
-use crate::verbs::keys::KeysVerb;
-use crate::verbs::listen::ListenArgs;
-use crate::verbs::replay::ReplayArgs;
-use crate::verbs::verify::VerifyArgs;
-use crate::verbs::webhooks::WebhooksVerb;
+use rdev_webhooks_verbs::WebhooksCommand;
 
 /// Webhooks that lose nothing: the API and the delivery worker in one process
 ///
@@ -50,24 +41,8 @@ pub(crate) enum Command {
     Openapi,
     /// Show a delivery that fails twice, is retried and succeeds, with verified signatures; takes 16 s
     Demo,
-    /// Show events as they come, and forward them to a program on this machine, signed as deliveries are
-    Listen(Box<Verb<ListenArgs>>),
-    /// Publish and read events
-    Events(Box<Group<EventsVerb>>),
-    /// Create, read and change webhooks
-    Webhooks(Box<Group<WebhooksVerb>>),
-    /// Read, redeliver, cancel and follow deliveries
-    Deliveries(Box<Group<DeliveriesVerb>>),
-    /// Redeliver all finished deliveries of a webhook in a range of time
-    Replay(Box<Verb<ReplayArgs>>),
-    /// Create, read and delete API keys
-    Keys(Box<Group<KeysVerb>>),
-    /// Register and read event types
-    EventTypes(Box<Group<EventTypesVerb>>),
-    /// Check the signature of a received request, and say which check fails and why
-    Verify(VerifyArgs),
-    /// Show what the server is and how it is doing
-    Status(Box<ConnectionArgs>),
+    #[command(flatten)]
+    Client(WebhooksCommand),
     /// Show and change the settings and the profiles of the client commands
     Config(Box<Group<ConfigVerb>>),
     /// Print the completions for a shell
@@ -82,8 +57,6 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Print the versions of this program and of the server
-    Version(Box<ConnectionArgs>),
 }
 
 #[cfg(test)]

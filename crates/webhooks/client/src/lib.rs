@@ -30,32 +30,24 @@
 //! does not know are in the JSON. Ids, statuses and the like are strings, because later versions of the service
 //! may add values.
 
-mod call;
 mod client;
-mod error;
-mod live;
 mod management;
 mod operations;
-mod reply;
-mod retry;
-mod sse;
 mod statistics;
-mod transport;
 mod views;
 
 #[cfg(test)]
 mod description_tests;
 
-pub use client::{Builder, Client, random_key};
-pub use error::{Error, Fault, Problem};
-pub use live::{Live, Signal};
+pub use client::Client;
 pub use management::*;
 pub use operations::{
     ApiKeyRequest, DeliveryFilter, EventFilter, EventTypeRequest, FeedFilter, NewEvent, NewReplay,
-    NewWebhook, PageRequest, RetryRequest, Rotation, StreamFilter, WebhookFilter, WebhookPatch,
+    NewWebhook, RetryRequest, Rotation, StreamFilter, WebhookFilter, WebhookPatch,
 };
-pub use reply::Reply;
-pub use retry::MAX_ATTEMPTS;
+pub use rdev_client::{
+    Builder, Connection, Error, Fault, Live, MAX_ATTEMPTS, Page, PageRequest, Problem, Reply, Signal,
+    random_key,
+};
 pub use statistics::*;
-pub use transport::{Transport, TransportError};
 pub use views::*;

@@ -5,24 +5,6 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::Reply;
-
-/// A page of a list.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(bound = "T: serde::de::DeserializeOwned")]
-#[non_exhaustive]
-pub struct Page<T> {
-    /// The items, newest first; of the event feed, oldest first.
-    pub data: Vec<Reply<T>>,
-    /// Whether there are more.
-    pub has_more: bool,
-    /// The cursor of the next page. The event feed has one on every page.
-    pub next_cursor: Option<String>,
-    /// The ids of items that are damaged in the database and were left out.
-    #[serde(default)]
-    pub damaged: Vec<String>,
-}
-
 /// The result of publishing an event.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]

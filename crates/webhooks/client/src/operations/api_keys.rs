@@ -3,9 +3,9 @@
 use http::Method;
 use serde::Serialize;
 
-use super::{PageRequest, Query};
-use crate::call::{Call, Operation};
-use crate::{ApiKey, Client, Error, Page, Reply};
+use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{ApiKey, Client};
 
 const LIST: Operation = Operation { id: "listApiKeys", method: Method::GET, path: "/api-keys" };
 const CREATE: Operation = Operation { id: "createApiKey", method: Method::POST, path: "/api-keys" };
@@ -36,7 +36,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn list_api_keys(&self, page: &PageRequest) -> Result<Reply<Page<ApiKey>>, Error> {
-        self.list(&LIST, &[], Query::default(), page).await
+        self.0.list(&LIST, &[], Query::default(), page).await
     }
 
     /// Creates an API key. The response is the only one with the key itself.
@@ -44,7 +44,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn create_api_key(&self, key: &ApiKeyRequest) -> Result<Reply<ApiKey>, Error> {
-        self.send(Call::new(&CREATE, &[])?.json(key)?).await
+        self.0.send(Call::new(&CREATE, &[])?.json(key)?).await
     }
 
     /// Returns an API key, without the key itself.
@@ -52,7 +52,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_api_key(&self, id: &str) -> Result<Reply<ApiKey>, Error> {
-        self.plain(&GET, &[id]).await
+        self.0.plain(&GET, &[id]).await
     }
 
     /// Deletes an API key.
@@ -60,6 +60,6 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn delete_api_key(&self, id: &str) -> Result<(), Error> {
-        self.send_delete(Call::new(&DELETE, &[id])?).await
+        self.0.send_delete(Call::new(&DELETE, &[id])?).await
     }
 }

@@ -2,9 +2,9 @@
 
 use http::Method;
 
-use super::{PageRequest, Query};
-use crate::call::{Call, Operation};
-use crate::{Attempt, Client, Delivery, Error, Live, Page, Reply};
+use rdev_client::{Call, Error, Live, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{Attempt, Client, Delivery};
 
 const LIST: Operation = Operation { id: "listDeliveries", method: Method::GET, path: "/deliveries" };
 const LIST_OF_WEBHOOK: Operation =
@@ -97,7 +97,7 @@ impl Client {
         filter: &DeliveryFilter,
         page: &PageRequest,
     ) -> Result<Reply<Page<Delivery>>, Error> {
-        self.list(&LIST, &[], filter.query(), page).await
+        self.0.list(&LIST, &[], filter.query(), page).await
     }
 
     /// Lists the deliveries of a webhook, newest first. It fails for an unknown webhook. `filter.webhook` is not
@@ -112,7 +112,7 @@ impl Client {
         page: &PageRequest,
     ) -> Result<Reply<Page<Delivery>>, Error> {
         let filter = DeliveryFilter { webhook: None, ..filter.clone() };
-        self.list(&LIST_OF_WEBHOOK, &[webhook], filter.query(), page).await
+        self.0.list(&LIST_OF_WEBHOOK, &[webhook], filter.query(), page).await
     }
 
     /// Returns a delivery with its request and its last attempt.
@@ -120,7 +120,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_delivery(&self, id: &str) -> Result<Reply<Delivery>, Error> {
-        self.plain(&GET, &[id]).await
+        self.0.plain(&GET, &[id]).await
     }
 
     /// Lists the attempts of a delivery, newest first.
@@ -128,7 +128,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn list_attempts(&self, id: &str, page: &PageRequest) -> Result<Reply<Page<Attempt>>, Error> {
-        self.list(&ATTEMPTS, &[id], Query::default(), page).await
+        self.0.list(&ATTEMPTS, &[id], Query::default(), page).await
     }
 
     /// Cancels a delivery.
@@ -136,7 +136,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn cancel_delivery(&self, id: &str) -> Result<Reply<Delivery>, Error> {
-        self.plain(&CANCEL, &[id]).await
+        self.0.plain(&CANCEL, &[id]).await
     }
 
     /// Requests one more attempt of a delivery.
@@ -144,7 +144,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn redeliver(&self, id: &str) -> Result<Reply<Delivery>, Error> {
-        self.plain(&REDELIVER, &[id]).await
+        self.0.plain(&REDELIVER, &[id]).await
     }
 
     /// Returns a stream of deliveries as they change, from now on or after the cursor of an earlier stream.
@@ -156,7 +156,7 @@ impl Client {
         filter: &StreamFilter,
         cursor: Option<String>,
     ) -> Result<Live<Delivery>, Error> {
-        let call = Call::new(&WATCH, &[])?.query(&filter.query().0);
-        Ok(Live::new(self.clone(), call, cursor))
+        let call = Call::new(&WATCH, &[])?.query(&filter.query());
+        Ok(self.0.stream(call, cursor))
     }
 }

@@ -4,9 +4,9 @@ use http::Method;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{PageRequest, Query};
-use crate::call::{Call, Operation};
-use crate::{Client, Error, EventType, Page, Reply};
+use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{Client, EventType};
 
 const LIST: Operation = Operation { id: "listEventTypes", method: Method::GET, path: "/event-types" };
 const GET: Operation = Operation { id: "getEventType", method: Method::GET, path: "/event-types/{name}" };
@@ -36,7 +36,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn list_event_types(&self, page: &PageRequest) -> Result<Reply<Page<EventType>>, Error> {
-        self.list(&LIST, &[], Query::default(), page).await
+        self.0.list(&LIST, &[], Query::default(), page).await
     }
 
     /// Returns an event type.
@@ -44,7 +44,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_event_type(&self, name: &str) -> Result<Reply<EventType>, Error> {
-        self.plain(&GET, &[name]).await
+        self.0.plain(&GET, &[name]).await
     }
 
     /// Registers or replaces an event type.
@@ -56,7 +56,7 @@ impl Client {
         name: &str,
         definition: &EventTypeRequest,
     ) -> Result<Reply<EventType>, Error> {
-        self.send(Call::new(&PUT, &[name])?.json(definition)?).await
+        self.0.send(Call::new(&PUT, &[name])?.json(definition)?).await
     }
 
     /// Deletes an event type.
@@ -64,6 +64,6 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn delete_event_type(&self, name: &str) -> Result<(), Error> {
-        self.send_delete(Call::new(&DELETE, &[name])?).await
+        self.0.send_delete(Call::new(&DELETE, &[name])?).await
     }
 }

@@ -4,9 +4,10 @@ use http::Method;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{PageRequest, Query, raw};
-use crate::call::{Call, Operation};
-use crate::{AcceptedEvent, AcceptedEvents, Client, Error, Event, FeedEvent, Live, Page, Reply};
+use super::raw;
+use rdev_client::{Call, Error, Live, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{AcceptedEvent, AcceptedEvents, Client, Event, FeedEvent};
 
 const LIST: Operation = Operation { id: "listEvents", method: Method::GET, path: "/events" };
 const PUBLISH: Operation = Operation { id: "publishEvent", method: Method::POST, path: "/events" };
@@ -101,7 +102,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn publish_event(&self, event: &NewEvent) -> Result<Reply<AcceptedEvent>, Error> {
-        self.send(Call::new(&PUBLISH, &[])?.json(event)?).await
+        self.0.send(Call::new(&PUBLISH, &[])?.json(event)?).await
     }
 
     /// Publishes up to 1,000 events, all or none.
@@ -109,7 +110,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn publish_events(&self, events: &[NewEvent]) -> Result<Reply<AcceptedEvents>, Error> {
-        self.send(Call::new(&BATCH, &[])?.json(&Batch { events })?).await
+        self.0.send(Call::new(&BATCH, &[])?.json(&Batch { events })?).await
     }
 
     /// Lists events, newest first.
@@ -121,7 +122,7 @@ impl Client {
         filter: &EventFilter,
         page: &PageRequest,
     ) -> Result<Reply<Page<Event>>, Error> {
-        self.list(&LIST, &[], filter.query(), page).await
+        self.0.list(&LIST, &[], filter.query(), page).await
     }
 
     /// Returns an event with its first deliveries.
@@ -129,7 +130,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_event(&self, id: &str) -> Result<Reply<Event>, Error> {
-        self.plain(&GET, &[id]).await
+        self.0.plain(&GET, &[id]).await
     }
 
     /// Reads a page of the event feed, oldest first: after a cursor, after `now`, or without `after` from the
@@ -146,7 +147,7 @@ impl Client {
         let mut query = filter.query();
         query.add("after", after.map(str::to_owned).as_ref());
         query.add("limit", limit.as_ref());
-        self.send(Call::new(&FEED, &[])?.query(&query.0)).await
+        self.0.send(Call::new(&FEED, &[])?.query(&query)).await
     }
 
     /// Returns the event feed live: the events after a cursor, and then those that come. Without a cursor from
@@ -155,7 +156,7 @@ impl Client {
     /// # Errors
     /// Fails if the filter is invalid.
     pub fn follow_feed(&self, filter: &FeedFilter, cursor: Option<String>) -> Result<Live<FeedEvent>, Error> {
-        let call = Call::new(&FEED, &[])?.query(&filter.query().0);
-        Ok(Live::new(self.clone(), call, cursor))
+        let call = Call::new(&FEED, &[])?.query(&filter.query());
+        Ok(self.0.stream(call, cursor))
     }
 }

@@ -2,8 +2,9 @@
 
 use http::Method;
 
-use crate::call::{Call, Operation};
-use crate::{Client, Description, Error, HealthStatus, Reply};
+use rdev_client::{Call, Error, Operation, Reply};
+
+use crate::{Client, Description, HealthStatus};
 
 const HEALTHZ: Operation = Operation { id: "checkLiveness", method: Method::GET, path: "/healthz" };
 const READYZ: Operation = Operation { id: "checkReadiness", method: Method::GET, path: "/readyz" };
@@ -18,7 +19,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn check_liveness(&self) -> Result<Reply<HealthStatus>, Error> {
-        self.plain(&HEALTHZ, &[]).await
+        self.0.plain(&HEALTHZ, &[]).await
     }
 
     /// Checks that the service is ready.
@@ -26,7 +27,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn check_readiness(&self) -> Result<Reply<HealthStatus>, Error> {
-        self.plain(&READYZ, &[]).await
+        self.0.plain(&READYZ, &[]).await
     }
 
     /// Returns the metrics in the text format of Prometheus.
@@ -34,7 +35,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn metrics(&self) -> Result<String, Error> {
-        let (_, body) = self.response(&Call::new(&METRICS, &[])?).await?;
+        let (_, body) = self.0.response(&Call::new(&METRICS, &[])?).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
@@ -44,6 +45,6 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn description(&self) -> Result<Reply<Description>, Error> {
-        self.plain(&OPENAPI, &[]).await
+        self.0.plain(&OPENAPI, &[]).await
     }
 }

@@ -3,9 +3,9 @@
 use http::Method;
 use serde::Serialize;
 
-use super::{PageRequest, Query};
-use crate::call::{Call, Operation};
-use crate::{Client, Error, Page, Replay, ReplayDryRun, Reply};
+use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{Client, Replay, ReplayDryRun};
 
 const BEGIN: Operation = Operation { id: "beginReplay", method: Method::POST, path: "/webhooks/{id}/replay" };
 const LIST: Operation = Operation { id: "listReplays", method: Method::GET, path: "/webhooks/{id}/replays" };
@@ -42,7 +42,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn begin_replay(&self, webhook: &str, replay: &NewReplay) -> Result<Reply<Replay>, Error> {
-        self.send(Call::new(&BEGIN, &[webhook])?.json(&Request { replay, dry_run: false })?).await
+        self.0.send(Call::new(&BEGIN, &[webhook])?.json(&Request { replay, dry_run: false })?).await
     }
 
     /// Counts what a replay would select, and changes nothing.
@@ -54,7 +54,7 @@ impl Client {
         webhook: &str,
         replay: &NewReplay,
     ) -> Result<Reply<ReplayDryRun>, Error> {
-        self.send(Call::new(&BEGIN, &[webhook])?.json(&Request { replay, dry_run: true })?).await
+        self.0.send(Call::new(&BEGIN, &[webhook])?.json(&Request { replay, dry_run: true })?).await
     }
 
     /// Lists the replays of a webhook, newest first.
@@ -66,7 +66,7 @@ impl Client {
         webhook: &str,
         page: &PageRequest,
     ) -> Result<Reply<Page<Replay>>, Error> {
-        self.list(&LIST, &[webhook], Query::default(), page).await
+        self.0.list(&LIST, &[webhook], Query::default(), page).await
     }
 
     /// Returns a replay.
@@ -74,7 +74,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_replay(&self, webhook: &str, id: &str) -> Result<Reply<Replay>, Error> {
-        self.plain(&GET, &[webhook, id]).await
+        self.0.plain(&GET, &[webhook, id]).await
     }
 
     /// Cancels a replay.
@@ -82,6 +82,6 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn cancel_replay(&self, webhook: &str, id: &str) -> Result<Reply<Replay>, Error> {
-        self.plain(&CANCEL, &[webhook, id]).await
+        self.0.plain(&CANCEL, &[webhook, id]).await
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Serialize;
 
-use super::{PageRequest, Query};
-use crate::call::{Call, Operation};
-use crate::{Client, Delivery, Error, KeySet, Page, Reply, Webhook, WebhookStatistics};
+use rdev_client::{Call, Error, Operation, Page, PageRequest, Query, Reply};
+
+use crate::{Client, Delivery, KeySet, Webhook, WebhookStatistics};
 
 const LIST: Operation = Operation { id: "listWebhooks", method: Method::GET, path: "/webhooks" };
 const CREATE: Operation = Operation { id: "createWebhook", method: Method::POST, path: "/webhooks" };
@@ -162,7 +162,7 @@ impl Client {
         filter: &WebhookFilter,
         page: &PageRequest,
     ) -> Result<Reply<Page<Webhook>>, Error> {
-        self.list(&LIST, &[], filter.query(), page).await
+        self.0.list(&LIST, &[], filter.query(), page).await
     }
 
     /// Creates a webhook: a [`NewWebhook`], or any value that serializes to such an object. The response is the
@@ -171,7 +171,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn create_webhook(&self, webhook: &(impl Serialize + ?Sized)) -> Result<Reply<Webhook>, Error> {
-        self.send(Call::new(&CREATE, &[])?.json(webhook)?).await
+        self.0.send(Call::new(&CREATE, &[])?.json(webhook)?).await
     }
 
     /// Returns a webhook.
@@ -179,7 +179,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_webhook(&self, id: &str) -> Result<Reply<Webhook>, Error> {
-        self.plain(&GET, &[id]).await
+        self.0.plain(&GET, &[id]).await
     }
 
     /// Returns a webhook and its entity tag, for [`Self::update_webhook`] and [`Self::delete_webhook`].
@@ -187,7 +187,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn get_webhook_with_tag(&self, id: &str) -> Result<(Reply<Webhook>, Option<String>), Error> {
-        let (headers, body) = self.response(&Call::new(&GET, &[id])?).await?;
+        let (headers, body) = self.0.response(&Call::new(&GET, &[id])?).await?;
         let tag = headers.get(http::header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let webhook = serde_json::from_slice(&body);
         let foreign = |_| Error::Foreign { url: self.url().to_owned(), status: 200 };
@@ -205,7 +205,7 @@ impl Client {
         patch: &(impl Serialize + ?Sized),
         tag: Option<&str>,
     ) -> Result<Reply<Webhook>, Error> {
-        self.send(Call::new(&UPDATE, &[id])?.if_match(tag).json(patch)?).await
+        self.0.send(Call::new(&UPDATE, &[id])?.if_match(tag).json(patch)?).await
     }
 
     /// Deletes a webhook, cancels its unfinished deliveries and keeps its history.
@@ -213,7 +213,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn delete_webhook(&self, id: &str, tag: Option<&str>) -> Result<(), Error> {
-        self.send_delete(Call::new(&DELETE, &[id])?.if_match(tag)).await
+        self.0.send_delete(Call::new(&DELETE, &[id])?.if_match(tag)).await
     }
 
     /// Returns the public keys that verify an ed25519 webhook's deliveries.
@@ -221,7 +221,7 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn webhook_keys(&self, id: &str) -> Result<Reply<KeySet>, Error> {
-        self.plain(&KEYS, &[id]).await
+        self.0.plain(&KEYS, &[id]).await
     }
 
     /// Replaces the signing secret. The response is the only one with the new secret.
@@ -234,7 +234,7 @@ impl Client {
         rotation: &Rotation,
         tag: Option<&str>,
     ) -> Result<Reply<Webhook>, Error> {
-        self.send(Call::new(&ROTATE, &[id])?.if_match(tag).json(rotation)?).await
+        self.0.send(Call::new(&ROTATE, &[id])?.if_match(tag).json(rotation)?).await
     }
 
     /// Returns the statistics of a webhook over a window like `24h`.
@@ -248,7 +248,7 @@ impl Client {
     ) -> Result<Reply<WebhookStatistics>, Error> {
         let mut query = Query::default();
         query.add("window", window.map(str::to_owned).as_ref());
-        self.send(Call::new(&STATS, &[id])?.query(&query.0)).await
+        self.0.send(Call::new(&STATS, &[id])?.query(&query)).await
     }
 
     /// Sends a test delivery.
@@ -256,6 +256,6 @@ impl Client {
     /// # Errors
     /// Fails as [`Error`] says.
     pub async fn test_webhook(&self, id: &str) -> Result<Reply<Delivery>, Error> {
-        self.plain(&TEST, &[id]).await
+        self.0.plain(&TEST, &[id]).await
     }
 }
