@@ -4,6 +4,7 @@
 //!   local workspaces.
 //! - [`AgentRegistry`] holds the agents and checks requests.
 //! - [`Redactor`] removes secrets from what agents report.
+//! - [`Runner`] claims commands and runs their agents; [`EnvironmentSecrets`] has the secrets that they get.
 //! - [`DemoAgent`] is an agent that needs no installation and no model.
 
 mod commands;
@@ -12,6 +13,8 @@ mod projects;
 mod providers;
 mod redactor;
 mod registry;
+mod runner;
+mod secrets;
 mod settings;
 mod workspaces;
 
@@ -21,5 +24,7 @@ pub use projects::{ProjectFault, Projects, ProjectsError};
 pub use providers::{ProviderStatus, Providers};
 pub use redactor::{MIN_SECRET_CHARS, REDACTED, RedactedStream, Redactor};
 pub use registry::{AgentRegistry, DuplicateAgent};
+pub use runner::{Runner, RunnerHandle, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
+pub use secrets::EnvironmentSecrets;
 pub use settings::{LimitChanges, Setting};
 pub use workspaces::{WorkspaceError, Workspaces};

@@ -2,6 +2,8 @@
 
 mod form;
 
+use std::collections::BTreeSet;
+
 use form::{Form, Found, Scratch};
 
 /// What stands in place of a secret.
@@ -10,11 +12,15 @@ pub const REDACTED: &str = "[redacted]";
 /// The shortest secret that is removed, in characters. Shorter texts are everywhere.
 pub const MIN_SECRET_CHARS: usize = 4;
 
+/// The shortest line of a secret that is removed by itself, in characters.
+const MIN_LINE_CHARS: usize = 8;
+
 /// Removes the secrets of a run from texts.
 ///
 /// A secret is found as it is, with any of its characters percent-encoded or escaped as in JSON (also JSON
 /// within JSON), in hexadecimal digits, and in base64, there also as a part of a longer text. Line breaks
-/// within it, with the indentation that follows, do not hide it.
+/// within it, with the indentation that follows, do not hide it. Each longer line of a secret with several
+/// lines is a secret too.
 #[derive(Clone, Default)]
 pub struct Redactor {
     forms: Vec<Form>,
@@ -32,14 +38,30 @@ impl Redactor {
     /// Creates a redactor for these secrets. Those that are shorter than [`MIN_SECRET_CHARS`] are ignored.
     #[must_use]
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let long = secrets.into_iter().filter(|secret| secret.trim().chars().count() >= MIN_SECRET_CHARS);
-        let forms: Vec<_> = long.flat_map(|secret| Form::all(secret.trim())).collect();
+        let mut texts = BTreeSet::new();
+        for secret in secrets.into_iter().map(str::trim) {
+            let is_long = |text: &&str, chars| text.chars().count() >= chars;
+            texts.extend(Some(secret).filter(|secret| is_long(secret, MIN_SECRET_CHARS)));
+            texts.extend(secret.lines().map(str::trim).filter(|line| is_long(line, MIN_LINE_CHARS)));
+        }
+        let forms: Vec<_> = texts.into_iter().flat_map(Form::all).collect();
         let begin_with = |byte: u8| {
             let numbered = forms.iter().enumerate();
             numbered.filter(|(_, form)| form.may_begin_with(byte)).map(|(number, _)| number).collect()
         };
         let beginnings = (0..=u8::MAX).map(begin_with).collect();
         Self { forms, beginnings }
+    }
+
+    /// Returns whether there is nothing to remove.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.forms.is_empty()
+    }
+
+    /// Returns whether the end of the text may be the beginning of a secret.
+    pub(crate) fn is_open(&self, text: &str) -> bool {
+        self.scan(text, false).1 < text.len()
     }
 
     /// Returns the text without the secrets.
@@ -57,6 +79,9 @@ impl Redactor {
     /// Returns the clean text, and the position from which on the text may be the beginning of a secret. At
     /// the end of a text, no beginning is left open.
     fn scan(&self, text: &str, is_end: bool) -> (String, usize) {
+        if self.is_empty() {
+            return (text.to_owned(), text.len());
+        }
         let (bytes, mut scratch) = (text.as_bytes(), Scratch::default());
         let mut clean = String::with_capacity(text.len());
         // What lies before `at` is clean, and written up to `written`.

@@ -49,8 +49,8 @@ pub use names::{
 };
 pub use project::{Project, ProjectError, ProjectSettings, Workspace, WorkspacePath, WorkspacePathError};
 pub use queue::{
-    ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits, RunReport,
-    WaitReason, Waiting,
+    AttachRequest, ClaimRequest, Host, HostError, LeaseRef, LeaseState, LeasedCommand, Progress, QueueLimits,
+    RunReport, WaitReason, Waiting,
 };
 pub use record::{Command, CommandFilter, EventPage};
 pub use request::{AgentRequest, PermissionProfile, RequestDraft, Session};

@@ -8,12 +8,16 @@
 mod code_agent;
 mod command_queue;
 mod command_repository;
+mod command_signals;
 mod exec_backend;
 mod project_repository;
+mod secret_source;
 
 pub use code_agent::{AgentVersion, CodeAgent, EventSink, Unavailable};
 pub use command_queue::CommandQueue;
 pub use command_repository::{Cancellation, CommandRepository, Deletion};
+pub use command_signals::{CommandSignals, Signal, SignalStream};
 pub use exec_backend::{ExecBackend, ExecError, MAX_OUTPUT_READ};
 pub use project_repository::{ProjectChange, ProjectRepository};
-pub use rdev_core::{Clock, StoreError};
+pub use rdev_core::{Clock, Entropy, StoreError};
+pub use secret_source::{SecretError, SecretSource};

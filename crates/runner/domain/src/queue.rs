@@ -39,6 +39,19 @@ pub struct ClaimRequest {
     pub limits: QueueLimits,
 }
 
+/// A request for a started command whose runner has died.
+#[derive(Debug, Clone)]
+pub struct AttachRequest {
+    /// The host of the runner.
+    pub host: Host,
+    /// A new token.
+    pub token: LeaseToken,
+    /// The duration of the lease.
+    pub lease_for: Duration,
+    /// The commands that the runner has itself.
+    pub except: Vec<CommandId>,
+}
+
 /// A command under a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseRef {

@@ -1,6 +1,6 @@
 //! Claims, and why commands wait.
 
-use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::ports::{Signal, StoreError};
 use rdev_runner_domain::{
     ClaimRequest, CommandId, CommandState, LeasedCommand, QueueLimits, WaitReason, Waiting,
 };
@@ -12,6 +12,15 @@ use crate::rows::{interval, number};
 
 impl PostgresCommands {
     pub(crate) async fn claim_next(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, DbError> {
+        // Without a queued command neither a transaction nor a lock is needed.
+        let has_queued = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM rdev_runner.commands WHERE status = 'queued') AS "has_queued!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if !has_queued {
+            return Ok(None);
+        }
         let mut writing = self.write().await?;
         let (names, most): (Vec<_>, Vec<_>) =
             claim.limits.providers.iter().map(|(name, most)| (name.to_string(), signed(*most))).unzip();
@@ -32,6 +41,7 @@ impl PostgresCommands {
         let change = CommandState::Queued.start(writing.now).map_err(internal)?;
         let draft = leased.request.draft();
         self.publish(&mut writing, id, &draft.project, &draft.provider, &change).await?;
+        writing.signal(Signal::Changed(id));
         writing.commit().await?;
         Ok(Some(leased))
     }

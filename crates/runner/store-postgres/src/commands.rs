@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
+use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
     Access, AgentEvent, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page,
     PageRequest, Session,
@@ -44,6 +44,7 @@ impl CommandRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         let created = find(&mut writing.tx, Access::everything(), draft.command_id).await?;
+        writing.signal(Signal::Queue);
         writing.commit().await?;
         Ok(created)
     }
@@ -119,6 +120,7 @@ impl CommandRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         self.publish(&mut writing, id, &command.project, &command.provider, &change).await?;
+        writing.signal(Signal::Cancelled(id));
         writing.commit().await?;
         command.state = change.state;
         Ok(Some(Cancellation::Accepted(Box::new(command))))
@@ -131,6 +133,7 @@ impl CommandRepository for PostgresCommands {
             return Ok(Some(Deletion::NotEnded));
         }
         remove(&mut writing.tx, id).await?;
+        writing.signal(Signal::Changed(id));
         writing.commit().await?;
         Ok(Some(Deletion::Deleted))
     }

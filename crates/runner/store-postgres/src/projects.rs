@@ -1,7 +1,7 @@
 //! [`ProjectRepository`].
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, StoreError};
+use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
 use rdev_runner_domain::{Access, Page, Project, ProjectName};
 use rdev_runner_json::settings_to_json;
 use sqlx::PgConnection;
@@ -94,6 +94,8 @@ impl ProjectRepository for PostgresCommands {
         .await
         .map_err(DbError::from)?;
         if updated.rows_affected() > 0 {
+            // The project may have more room.
+            writing.signal(Signal::Queue);
             writing.commit().await?;
             return Ok(ProjectChange::Applied);
         }

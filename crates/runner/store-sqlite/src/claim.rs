@@ -1,6 +1,6 @@
 //! Claims, and why commands wait.
 
-use rdev_runner_domain::ports::StoreError;
+use rdev_runner_domain::ports::{Signal, StoreError};
 use rdev_runner_domain::{
     ClaimRequest, CommandId, CommandState, LeasedCommand, QueueLimits, WaitReason, Waiting,
 };
@@ -19,6 +19,15 @@ fn providers(limits: &QueueLimits) -> Result<String, StoreError> {
 
 impl SqliteCommands {
     pub(crate) async fn claim_next(&self, claim: &ClaimRequest) -> Result<Option<LeasedCommand>, DbError> {
+        // Without a queued command neither a transaction nor a lock is needed.
+        let has_queued = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT 1 FROM runner_commands WHERE status = 'queued') AS "has_queued!: bool""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if !has_queued {
+            return Ok(None);
+        }
         let mut writing = self.write().await?;
         let (host, token) = (claim.host.as_str(), claim.token.as_i64());
         let now = writing.now.as_micros();
@@ -62,6 +71,7 @@ impl SqliteCommands {
         let change = CommandState::Queued.start(writing.now).map_err(internal)?;
         let draft = leased.request.draft();
         self.publish(&mut writing, id, &draft.project, &draft.provider, &change).await?;
+        writing.signal(Signal::Changed(id));
         writing.commit().await?;
         Ok(Some(leased))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
+use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
     Access, AgentEvent, AgentRequest, Command, CommandFilter, CommandId, CommandStatus, EventPage, Page,
     PageRequest, Session, Timestamp,
@@ -48,6 +48,7 @@ impl CommandRepository for SqliteCommands {
             return Ok(None);
         }
         let created = find(&mut writing.tx, Access::everything(), draft.command_id).await?;
+        writing.signal(Signal::Queue);
         writing.commit().await?;
         Ok(created)
     }
@@ -123,6 +124,7 @@ impl CommandRepository for SqliteCommands {
         .await
         .map_err(DbError::from)?;
         self.publish(&mut writing, id, &command.project, &command.provider, &change).await?;
+        writing.signal(Signal::Cancelled(id));
         writing.commit().await?;
         command.state = change.state;
         Ok(Some(Cancellation::Accepted(Box::new(command))))
@@ -135,6 +137,7 @@ impl CommandRepository for SqliteCommands {
             return Ok(Some(Deletion::NotEnded));
         }
         remove(&mut writing.tx, id).await?;
+        writing.signal(Signal::Changed(id));
         writing.commit().await?;
         Ok(Some(Deletion::Deleted))
     }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, StoreError};
+use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    Access, AgentEvent, AgentEventKind, Change, ClaimRequest, Command, CommandId, CommandStatus, EventLog,
-    Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, Progress, QueueLimits, RunReport, SessionRef,
-    Waiting,
+    Access, AgentEvent, AgentEventKind, AttachRequest, Change, ClaimRequest, Command, CommandId,
+    CommandStatus, EventLog, Host, LeaseRef, LeaseState, LeaseToken, LeasedCommand, Progress, QueueLimits,
+    RunReport, SessionRef, Waiting,
 };
 use rdev_runner_json::{event_to_json, result_to_json};
 use sqlx::SqliteConnection;
@@ -23,34 +23,49 @@ impl CommandQueue for SqliteCommands {
         Ok(self.claim_next(claim).await?)
     }
 
-    async fn attach(
-        &self,
-        host: &Host,
-        token: LeaseToken,
-        lease_for: Duration,
-    ) -> Result<Option<LeasedCommand>, StoreError> {
+    async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
         let mut writing = self.write().await?;
-        let (host, random) = (host.as_str(), token.as_i64());
-        let (now, expires_at) = (writing.now.as_micros(), (writing.now + lease_for).as_micros());
+        let (host, random) = (attach.host.as_str(), attach.token.as_i64());
+        let (now, expires_at) = (writing.now.as_micros(), (writing.now + attach.lease_for).as_micros());
+        let except = attach.except.iter().map(|command| format!("{:X}", command.as_uuid().simple()));
+        let except = serde_json::to_string(&except.collect::<Vec<_>>()).map_err(internal)?;
         let taken = sqlx::query_scalar!(
             r#"UPDATE runner_commands SET lease_token = ?2, lease_expires_at = ?3
              WHERE id = (
                SELECT id FROM runner_commands
                WHERE status IN ('starting', 'running', 'cancelling') AND host = ?1 AND lease_expires_at <= ?4
+                 AND hex(id) NOT IN (SELECT value FROM json_each(?5))
                ORDER BY id LIMIT 1)
              RETURNING id AS "id!: Vec<u8>""#,
             host,
             random,
             expires_at,
-            now
+            now,
+            except
         )
         .fetch_optional(&mut *writing.tx)
         .await
         .map_err(DbError::from)?;
         let Some(id) = taken else { return Ok(None) };
-        let leased = leased(&mut writing.tx, rows::command_id(&id)?, token).await?;
+        let leased = leased(&mut writing.tx, rows::command_id(&id)?, attach.token).await?;
         writing.commit().await?;
         Ok(Some(leased))
+    }
+
+    async fn expire_leases(&self, host: &Host) -> Result<u64, StoreError> {
+        let mut writing = self.write().await?;
+        let (host, now) = (host.as_str(), writing.now.as_micros());
+        let expired = sqlx::query!(
+            "UPDATE runner_commands SET lease_expires_at = ?2
+             WHERE status IN ('starting', 'running', 'cancelling') AND host = ?1 AND lease_expires_at > ?2",
+            host,
+            now
+        )
+        .execute(&mut *writing.tx)
+        .await
+        .map_err(DbError::from)?;
+        writing.commit().await?;
+        Ok(expired.rows_affected())
     }
 
     async fn heartbeat(&self, lease: &LeaseRef, lease_for: Duration) -> Result<LeaseState, StoreError> {
@@ -91,6 +106,10 @@ impl CommandQueue for SqliteCommands {
         add_events(&mut writing.tx, command.id, &stored).await?;
         update(&mut writing.tx, &command, &log, &change, report, reported_session(&stored, report)).await?;
         self.publish(&mut writing, command.id, &command.project, &command.provider, &change).await?;
+        writing.signal(Signal::Changed(command.id));
+        if change.state.outcome().is_some() {
+            writing.signal(Signal::Queue);
+        }
         writing.commit().await?;
         Ok(held(&Command { state: change.state, ..command }, &log))
     }
@@ -125,7 +144,11 @@ impl CommandQueue for SqliteCommands {
             .await
             .map_err(DbError::from)?;
             self.publish(&mut writing, id, &command.project, &command.provider, &change).await?;
+            writing.signal(Signal::Changed(id));
             lost.push(id);
+        }
+        if !lost.is_empty() {
+            writing.signal(Signal::Queue);
         }
         writing.commit().await?;
         Ok(lost)

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use rdev_runner_domain::Timestamp;
-use rdev_runner_domain::ports::Clock;
+use rdev_runner_domain::ports::{Clock, CommandSignals, Signal, SignalStream};
+use rdev_runner_store::Signals;
 use rdev_webhooks::Publisher;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -15,6 +16,7 @@ use crate::error::DbError;
 pub struct SqliteCommands {
     pub(crate) pool: SqlitePool,
     pub(crate) publisher: Publisher,
+    pub(crate) signals: Signals,
     clock: Arc<dyn Clock>,
     /// Held while a transaction of this store writes, so that they wait in turn and not for SQLite's lock.
     turn: Mutex<()>,
@@ -24,6 +26,9 @@ pub struct SqliteCommands {
 pub(crate) struct Writing<'a> {
     pub(crate) tx: Transaction<'static, Sqlite>,
     pub(crate) now: Timestamp,
+    signals: &'a Signals,
+    /// What is signalled after the commit.
+    changes: Vec<Signal>,
     _turn: MutexGuard<'a, ()>,
 }
 
@@ -32,19 +37,33 @@ impl SqliteCommands {
     /// database.
     #[must_use]
     pub fn new(pool: SqlitePool, publisher: Publisher, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, publisher, clock, turn: Mutex::default() }
+        Self { pool, publisher, signals: Signals::new(), clock, turn: Mutex::default() }
     }
 
     pub(crate) async fn write(&self) -> Result<Writing<'_>, DbError> {
         let turn = self.turn.lock().await;
         let tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Writing { tx, now: self.clock.now(), _turn: turn })
+        let (now, signals) = (self.clock.now(), &self.signals);
+        Ok(Writing { tx, now, signals, changes: Vec::new(), _turn: turn })
     }
 }
 
 impl Writing<'_> {
+    /// Signals a change once it is committed.
+    pub(crate) fn signal(&mut self, change: Signal) {
+        self.changes.push(change);
+    }
+
     pub(crate) async fn commit(self) -> Result<(), DbError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        self.changes.into_iter().for_each(|change| self.signals.send(change));
+        Ok(())
+    }
+}
+
+impl CommandSignals for SqliteCommands {
+    fn subscribe(&self) -> Box<dyn SignalStream> {
+        self.signals.subscribe()
     }
 }
 

@@ -7,12 +7,13 @@ mod queue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rdev_runner_domain::ports::{Clock, StoreError};
+use rdev_runner_domain::ports::{Clock, CommandSignals, SignalStream, StoreError};
 use rdev_runner_domain::{
     AgentEvent, AgentRequest, AgentResult, Change, Command, CommandId, EventLog, Host, LeaseToken, Project,
     ProjectName, SessionRef, Timestamp,
 };
 use rdev_runner_json::{Published, publication};
+use rdev_runner_store::Signals;
 
 use crate::ManualClock;
 
@@ -21,6 +22,7 @@ use crate::ManualClock;
 pub struct MemoryStore {
     clock: Arc<ManualClock>,
     state: Mutex<State>,
+    signals: Signals,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl MemoryStore {
     /// Creates an empty store on this clock.
     #[must_use]
     pub fn new(clock: Arc<ManualClock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { clock, ..Self::default() }
     }
 
     /// Returns the webhook events.
@@ -61,6 +63,12 @@ impl MemoryStore {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CommandSignals for MemoryStore {
+    fn subscribe(&self) -> Box<dyn SignalStream> {
+        self.signals.subscribe()
     }
 }
 

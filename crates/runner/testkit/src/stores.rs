@@ -10,18 +10,20 @@ mod events;
 mod leases;
 mod projects;
 mod scene;
+mod signals;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
 
 pub use claiming::*;
 pub use commands::*;
 pub use events::*;
 pub use leases::*;
 pub use projects::*;
+pub use signals::*;
 
 /// The deadline of one test.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -37,6 +39,9 @@ pub trait StoreHarness: Send + Sync {
 
     /// Returns the store's queue. The tests of concurrency use several handles at once.
     fn queue(&self) -> Arc<dyn CommandQueue>;
+
+    /// Returns the store's signals.
+    fn signals(&self) -> Arc<dyn CommandSignals>;
 
     /// Lets the store's time pass: afterwards every stored end of a lease or a command is earlier by `by`,
     /// relative to the store's clock.
@@ -118,4 +123,6 @@ suite! {$
     a_heartbeat_keeps_the_lease
     a_stale_lease_writes_nothing
     a_command_without_a_runner_is_lost
+    the_leases_of_a_host_are_ended
+    each_change_is_signalled
 }

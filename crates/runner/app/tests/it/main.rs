@@ -10,3 +10,4 @@
 mod demo;
 mod redactor;
 mod registry;
+mod runner;

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_core::LeaseToken;
 
 use super::StoreError;
 use crate::{
-    ClaimRequest, CommandId, Host, LeaseRef, LeaseState, LeasedCommand, QueueLimits, RunReport, Waiting,
+    AttachRequest, ClaimRequest, CommandId, Host, LeaseRef, LeaseState, LeasedCommand, QueueLimits,
+    RunReport, Waiting,
 };
 
 /// The queue of commands. [`CommandState`](crate::CommandState) has the rules.
@@ -36,12 +36,15 @@ pub trait CommandQueue: Send + Sync + 'static {
     ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
     /// 2. MUST give it to one runner only, with the state, the number of the last event and the checkpoint as
     ///    they were stored. (`an_expired_lease_is_taken_over_once`)
-    async fn attach(
-        &self,
-        host: &Host,
-        token: LeaseToken,
-        lease_for: Duration,
-    ) -> Result<Option<LeasedCommand>, StoreError>;
+    /// 3. MUST NOT take over a command of [`AttachRequest::except`].
+    ///    (`an_expired_lease_is_taken_over_on_its_host_alone`)
+    async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError>;
+
+    /// Ends the leases of all started commands of this host, whose runners have died. Returns their number.
+    ///
+    /// 1. MUST let [`Self::attach`] take them over at once, and change no other host's.
+    ///    (`the_leases_of_a_host_are_ended`)
+    async fn expire_leases(&self, host: &Host) -> Result<u64, StoreError>;
 
     /// Extends a lease.
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
 use rdev_runner_store_postgres::{PostgresCommands, migrate};
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_webhooks::Publisher;
@@ -50,6 +50,10 @@ impl StoreHarness for PostgresHarness {
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {
+        Arc::<PostgresCommands>::clone(&self.store)
+    }
+
+    fn signals(&self) -> Arc<dyn CommandSignals> {
         Arc::<PostgresCommands>::clone(&self.store)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Clock, CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_domain::ports::{Clock, CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
 use rdev_runner_store_sqlite::{SqliteCommands, migrate};
 use rdev_runner_testkit::ManualClock;
 use rdev_runner_testkit::stores::StoreHarness;
@@ -55,6 +55,10 @@ impl StoreHarness for SqliteHarness {
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {
+        Arc::<SqliteCommands>::clone(&self.store)
+    }
+
+    fn signals(&self) -> Arc<dyn CommandSignals> {
         Arc::<SqliteCommands>::clone(&self.store)
     }
 

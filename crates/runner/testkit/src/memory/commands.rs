@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, StoreError};
+use rdev_runner_domain::ports::{Cancellation, CommandRepository, Deletion, Signal, StoreError};
 use rdev_runner_domain::{
     Access, AgentRequest, Command, CommandFilter, CommandId, CommandState, EventLog, EventPage, Page,
     PageRequest, Session, Timestamp,
@@ -53,6 +53,7 @@ impl CommandRepository for MemoryStore {
             checkpoint: None,
         };
         state.commands.insert(draft.command_id, entry);
+        self.signals.send(Signal::Queue);
         Ok(Some(command))
     }
 
@@ -90,6 +91,7 @@ impl CommandRepository for MemoryStore {
         let published = entry.apply(&change, None)?;
         let command = entry.command.clone();
         state.published.extend(published);
+        self.signals.send(Signal::Cancelled(id));
         Ok(Some(Cancellation::Accepted(Box::new(command))))
     }
 
@@ -100,6 +102,7 @@ impl CommandRepository for MemoryStore {
             return Ok(Some(Deletion::NotEnded));
         }
         state.commands.remove(&id);
+        self.signals.send(Signal::Changed(id));
         Ok(Some(Deletion::Deleted))
     }
 

@@ -1,7 +1,7 @@
 //! The projects.
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, StoreError};
+use rdev_runner_domain::ports::{ProjectChange, ProjectRepository, Signal, StoreError};
 use rdev_runner_domain::{Access, Page, Project, ProjectName};
 
 use super::MemoryStore;
@@ -37,6 +37,7 @@ impl ProjectRepository for MemoryStore {
             None => ProjectChange::NotFound,
             Some(stored) if stored.version + 1 == project.version => {
                 *stored = project.clone();
+                self.signals.send(Signal::Queue);
                 ProjectChange::Applied
             }
             Some(_) => ProjectChange::VersionMismatch,

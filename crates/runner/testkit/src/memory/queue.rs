@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, StoreError};
+use rdev_runner_domain::ports::{CommandQueue, Signal, StoreError};
 use rdev_runner_domain::{
-    AgentEventKind, ClaimRequest, CommandId, CommandStatus, Host, LeaseRef, LeaseState, LeaseToken,
-    LeasedCommand, Progress, QueueLimits, RunReport, WaitReason, Waiting,
+    AgentEventKind, AttachRequest, ClaimRequest, CommandId, CommandStatus, Host, LeaseRef, LeaseState,
+    LeaseToken, LeasedCommand, Progress, QueueLimits, RunReport, WaitReason, Waiting,
 };
 
 use super::{Entry, MemoryStore, State, internal};
@@ -49,6 +49,10 @@ impl State {
 }
 
 impl Entry {
+    fn is_active_on(&self, host: &Host) -> bool {
+        self.is_active() && self.host.as_ref() == Some(host)
+    }
+
     fn is_queued(&self) -> bool {
         self.command.state.status() == CommandStatus::Queued
     }
@@ -87,25 +91,35 @@ impl CommandQueue for MemoryStore {
         entry.lease_expires_at = now + claim.lease_for;
         let leased = entry.leased_command(claim.token);
         state.published.extend(published);
+        self.signals.send(Signal::Changed(leased.lease.command));
         Ok(Some(leased))
     }
 
-    async fn attach(
-        &self,
-        host: &Host,
-        token: LeaseToken,
-        lease_for: Duration,
-    ) -> Result<Option<LeasedCommand>, StoreError> {
+    async fn attach(&self, attach: &AttachRequest) -> Result<Option<LeasedCommand>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let expired = state.commands.values_mut().find(|entry| {
-            entry.is_active() && entry.host.as_ref() == Some(host) && entry.lease_expires_at <= now
+            entry.is_active_on(&attach.host)
+                && entry.lease_expires_at <= now
+                && !attach.except.contains(&entry.command.id)
         });
         Ok(expired.map(|entry| {
-            entry.token = Some(token);
-            entry.lease_expires_at = now + lease_for;
-            entry.leased_command(token)
+            entry.token = Some(attach.token);
+            entry.lease_expires_at = now + attach.lease_for;
+            entry.leased_command(attach.token)
         }))
+    }
+
+    async fn expire_leases(&self, host: &Host) -> Result<u64, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let leased = |entry: &&mut Entry| entry.is_active_on(host) && entry.lease_expires_at > now;
+        let mut expired = 0;
+        for entry in state.commands.values_mut().filter(leased) {
+            entry.lease_expires_at = now;
+            expired += 1;
+        }
+        Ok(expired)
     }
 
     async fn heartbeat(&self, lease: &LeaseRef, lease_for: Duration) -> Result<LeaseState, StoreError> {
@@ -148,8 +162,12 @@ impl CommandQueue for MemoryStore {
             entry.checkpoint.clone_from(&report.checkpoint);
         }
         let published = change.map(|change| entry.apply(&change, result)).transpose()?.flatten();
-        let held = entry.held();
+        let (held, has_ended) = (entry.held(), entry.has_ended());
         state.published.extend(published);
+        self.signals.send(Signal::Changed(lease.command));
+        if has_ended {
+            self.signals.send(Signal::Queue);
+        }
         Ok(held)
     }
 
@@ -165,6 +183,10 @@ impl CommandQueue for MemoryStore {
             lost.push(entry.command.id);
         }
         state.published.extend(published);
+        lost.iter().for_each(|command| self.signals.send(Signal::Changed(*command)));
+        if !lost.is_empty() {
+            self.signals.send(Signal::Queue);
+        }
         Ok(lost)
     }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rdev_runner_domain::{
-    Access, CommandStatus, LeaseRef, LeaseState, LeasedCommand, Outcome, Progress, RunReport,
+    Access, AttachRequest, CommandId, CommandStatus, LeaseRef, LeaseState, LeasedCommand, Outcome, Progress,
+    RunReport,
 };
 
 use super::StoreHarness;
@@ -12,8 +13,17 @@ use super::scene::{
     result, status, token,
 };
 
+async fn attach_except(
+    harness: &dyn StoreHarness,
+    name: &str,
+    except: Vec<CommandId>,
+) -> Option<LeasedCommand> {
+    let attach = AttachRequest { host: host(name), token: token(), lease_for: LEASE, except };
+    harness.queue().attach(&attach).await.expect("answered")
+}
+
 async fn attach(harness: &dyn StoreHarness, name: &str) -> Option<LeasedCommand> {
-    harness.queue().attach(&host(name), token(), LEASE).await.expect("answered")
+    attach_except(harness, name, Vec::new()).await
 }
 
 /// Another host has not the processes of the run.
@@ -24,6 +34,7 @@ pub async fn an_expired_lease_is_taken_over_on_its_host_alone(harness: &dyn Stor
     assert_eq!(attach(harness, "host-1").await, None, "under a valid lease");
     harness.advance(LEASE * 2).await;
     assert_eq!(attach(harness, "host-2").await, None);
+    assert_eq!(attach_except(harness, "host-1", vec![id]).await, None, "its own");
     let again = attach(harness, "host-1").await.expect("taken over");
     assert_eq!((again.lease.command, again.request), (id, leased.request));
     complete(harness, &LeasedCommand { request: get_request(harness, id).await, ..again }).await;
@@ -31,10 +42,7 @@ pub async fn an_expired_lease_is_taken_over_on_its_host_alone(harness: &dyn Stor
     assert_eq!(attach(harness, "host-1").await, None, "after its end");
 }
 
-async fn get_request(
-    harness: &dyn StoreHarness,
-    id: rdev_runner_domain::CommandId,
-) -> rdev_runner_domain::AgentRequest {
+async fn get_request(harness: &dyn StoreHarness, id: CommandId) -> rdev_runner_domain::AgentRequest {
     harness.commands().request(Access::everything(), id).await.expect("read").expect("exists")
 }
 
@@ -53,9 +61,15 @@ pub async fn an_expired_lease_is_taken_over_once(harness: &dyn StoreHarness) {
     let runners: Vec<_> = (0..8)
         .map(|_| {
             let queue = harness.queue();
-            tokio::spawn(
-                async move { queue.attach(&host("host-1"), token(), LEASE).await.expect("answered") },
-            )
+            tokio::spawn(async move {
+                let attach = AttachRequest {
+                    host: host("host-1"),
+                    token: token(),
+                    lease_for: LEASE,
+                    except: Vec::new(),
+                };
+                queue.attach(&attach).await.expect("answered")
+            })
         })
         .collect();
     let mut taken = Vec::new();
@@ -126,4 +140,20 @@ pub async fn a_command_without_a_runner_is_lost(harness: &dyn StoreHarness) {
     let ended = Progress::Ended(Box::new(result(Outcome::Completed)));
     assert_eq!(record(harness, leased.lease, report(0, &["late"], ended)).await, LeaseState::Lost);
     assert_eq!(get(harness, id).await.result, None);
+}
+
+/// A runner that starts on a host takes over what the one before has left behind, at once.
+pub async fn the_leases_of_a_host_are_ended(harness: &dyn StoreHarness) {
+    add_project(harness, "my-project", 9).await;
+    add(harness, 1).await;
+    let leased = claim(harness).await;
+    let expire = async |name: &str| harness.queue().expire_leases(&host(name)).await.expect("answered");
+    assert_eq!(expire("host-2").await, 0);
+    assert_eq!(attach(harness, "host-1").await, None);
+    assert_eq!(expire("host-1").await, 1);
+    assert_eq!(expire("host-1").await, 0, "it has ended");
+    let again = attach(harness, "host-1").await.expect("taken over");
+    assert_eq!(again.lease.command, leased.lease.command);
+    complete(harness, &again).await;
+    assert_eq!(expire("host-1").await, 0, "the command has ended");
 }

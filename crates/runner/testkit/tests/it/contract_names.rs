@@ -16,8 +16,15 @@ struct Suite {
 const SUITES: [Suite; 2] = [
     Suite {
         names: stores::NAMES,
-        ports: &["command_queue", "command_repository", "project_repository"],
-        parts: &["stores/claiming", "stores/commands", "stores/events", "stores/leases", "stores/projects"],
+        ports: &["command_queue", "command_repository", "command_signals", "project_repository"],
+        parts: &[
+            "stores/claiming",
+            "stores/commands",
+            "stores/events",
+            "stores/leases",
+            "stores/projects",
+            "stores/signals",
+        ],
     },
     Suite {
         names: exec::NAMES,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rdev_runner_domain::ports::{CommandQueue, CommandRepository, ProjectRepository};
+use rdev_runner_domain::ports::{CommandQueue, CommandRepository, CommandSignals, ProjectRepository};
 use rdev_runner_testkit::stores::StoreHarness;
 use rdev_runner_testkit::{ManualClock, MemoryStore};
 
@@ -31,6 +31,10 @@ impl StoreHarness for MemoryHarness {
     }
 
     fn queue(&self) -> Arc<dyn CommandQueue> {
+        Arc::<MemoryStore>::clone(&self.store)
+    }
+
+    fn signals(&self) -> Arc<dyn CommandSignals> {
         Arc::<MemoryStore>::clone(&self.store)
     }
 

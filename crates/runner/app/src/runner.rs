@@ -1,0 +1,289 @@
+//! The runner: takes commands from the queue and runs their agents.
+//!
+//! [`Runner::run`] claims commands while there is room. Each run has a task with three parts: the execution
+//! ([`execution`]) drives the agent, whose events pass the sink ([`sink`]), which removes the secrets, into the
+//! outbox ([`outbox`]), a bounded channel; the recorder ([`recorder`]) stores them in batches and keeps the
+//! lease. A slow store fills the outbox, which slows the agent.
+
+mod availability;
+mod calls;
+mod execution;
+mod host;
+mod metrics;
+mod options;
+mod outbox;
+mod position;
+mod recorder;
+mod run;
+mod scrubber;
+mod shared;
+mod sink;
+mod upkeep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_app::periodic::{Stagger, repeat};
+use rdev_app::{Ambient, Outages};
+use rdev_runner_domain::ports::{Signal, SignalStream};
+use rdev_runner_domain::{AttachRequest, ClaimRequest, CommandId, LeasedCommand};
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
+
+use crate::registry::AgentRegistry;
+use availability::Availability;
+use metrics::Metrics;
+use run::Run;
+use shared::Shared;
+use upkeep::{Losing, PRUNE_INTERVAL, Pruning};
+
+pub use host::{RunnerHost, RunnerHostError};
+pub use options::RunnerOptions;
+pub use shared::RunnerPorts;
+
+/// The interval between looks for runs of this host that lost their runner.
+const ATTACH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A runner: claims commands and runs their agents until it is stopped.
+///
+/// It claims commands only of the providers whose agents can run here, by
+/// [`probe`](rdev_runner_domain::ports::CodeAgent::probe). The commands of a provider that cannot run wait in
+/// the queue, for another runner or until it can: the runner logs the reason once and probes it again every
+/// minute. [`waiting`](rdev_runner_domain::ports::CommandQueue::waiting) says that they wait for a runner.
+///
+/// A runner that stops, or dies, leaves its agents running and its commands leased. A runner that starts on
+/// the same [host](RunnerHost) attaches to them and continues where the stored events end. An agent whose runs
+/// end with their runner, as those of [`DemoAgent`](crate::DemoAgent) do, cannot be attached to: its command
+/// ends as `lost` then.
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+/// A runner that runs in a task. Dropping it stops the runner too, without waiting for its end.
+#[derive(Debug)]
+pub struct RunnerHandle {
+    drain: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Runner {
+    /// Creates a runner over these ports, for these agents.
+    #[must_use]
+    pub fn new(
+        ports: RunnerPorts,
+        agents: Arc<AgentRegistry>,
+        ambient: Ambient,
+        options: RunnerOptions,
+        outages: Outages,
+    ) -> Self {
+        let options = options.within_bounds();
+        let metrics = Metrics::new(options.max_running);
+        let availability = Availability::new(Arc::clone(&agents));
+        let shared = Shared { ports, agents, availability, ambient, options, outages, metrics };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Starts the runner in a task. Needs a tokio runtime.
+    #[must_use]
+    pub fn start(self) -> RunnerHandle {
+        let drain = CancellationToken::new();
+        let task = tokio::spawn(self.run(drain.clone()));
+        RunnerHandle { drain: drain.drop_guard(), task }
+    }
+
+    /// Runs until `drain` is cancelled. It then claims no more, stores what its agents have reported so far,
+    /// within a few seconds, and returns. The agents go on, and keep their leases.
+    pub async fn run(self, drain: CancellationToken) {
+        let shared = self.shared;
+        let stagger = Stagger::random(Arc::clone(&shared.ambient.entropy));
+        let (losing, pruning) = (Losing(Arc::clone(&shared)), Pruning(Arc::clone(&shared)));
+        let (losing_delay, pruning_delay) = (losing.interval(), stagger.delay(PRUNE_INTERVAL));
+        let probing = shared.availability.run();
+        tokio::join!(
+            Claiming::new(Arc::clone(&shared)).run(&drain),
+            drain.run_until_cancelled(probing),
+            // Runs that can be attached to are attached to first.
+            repeat(losing, losing_delay, &drain),
+            repeat(pruning, pruning_delay, &drain),
+        );
+    }
+}
+
+impl RunnerHandle {
+    /// Stops the runner, and waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the runner has panicked.
+    pub async fn stop(self) -> Result<(), tokio::task::JoinError> {
+        drop(self.drain);
+        self.task.await
+    }
+
+    /// Returns whether the runner has ended. Before it is stopped it ends only by a panic.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+}
+
+/// The runs of this process.
+struct Claiming {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    /// The command of each task, and how it is asked for a heartbeat.
+    running: HashMap<Id, (CommandId, Arc<Notify>)>,
+    /// Ends the runs.
+    stop: CancellationToken,
+}
+
+impl Claiming {
+    fn new(shared: Arc<Shared>) -> Self {
+        let (tasks, running) = (JoinSet::new(), HashMap::new());
+        Self { shared, tasks, running, stop: CancellationToken::new() }
+    }
+
+    async fn run(mut self, drain: &CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        // Before anything is read, so that no change is missed.
+        let mut signals = shared.ports.signals.subscribe();
+        if drain.run_until_cancelled(self.expire_leases()).await.is_some() {
+            self.work(&mut *signals, drain).await;
+        }
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.note_end(ended);
+        }
+    }
+
+    /// Ends the leases of the runners of this host that have died.
+    async fn expire_leases(&self) {
+        let shared = &self.shared;
+        let host = &shared.options.host;
+        if host.is_exclusive() {
+            // Before the first claim: afterwards the host has leases of this runner.
+            let expire = || shared.ports.queue.expire_leases(host.host());
+            shared.insist("end the leases of dead runners", expire).await;
+        }
+    }
+
+    /// Claims and attaches until `drain`. No claim is dropped: it may have been made.
+    async fn work(&mut self, signals: &mut dyn SignalStream, drain: &CancellationToken) {
+        let (mut next_attach, mut next_poll) = (Instant::now(), Instant::now());
+        loop {
+            if Instant::now() >= next_attach {
+                self.attach_all(drain).await;
+                next_attach = Instant::now() + self.shared.options.lease.min(ATTACH_INTERVAL);
+            }
+            if Instant::now() >= next_poll {
+                self.claim_all(drain).await;
+                next_poll = Instant::now() + self.shared.options.poll_interval;
+            }
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => return,
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    self.note_end(ended);
+                    next_poll = Instant::now();
+                }
+                signal = signals.next() => {
+                    if self.follow(signal) {
+                        next_poll = Instant::now();
+                    }
+                }
+                () = self.shared.availability.changed() => next_poll = Instant::now(),
+                () = sleep_until(next_poll.min(next_attach)) => {}
+            }
+        }
+    }
+
+    /// Follows a signal. Returns whether there may be a command to claim.
+    fn follow(&self, signal: Signal) -> bool {
+        let mut wanted = self.running.values();
+        match signal {
+            Signal::Queue => return true,
+            Signal::Changed(_) => {}
+            Signal::Cancelled(id) => {
+                if let Some((_, heartbeat)) = wanted.find(|(command, _)| *command == id) {
+                    heartbeat.notify_one();
+                }
+            }
+            Signal::Missed => {
+                wanted.for_each(|(_, heartbeat)| heartbeat.notify_one());
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes over the runs of this host whose leases have expired.
+    async fn attach_all(&mut self, drain: &CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        while !drain.is_cancelled() {
+            let request = AttachRequest {
+                host: shared.options.host.host().clone(),
+                token: shared.ambient.lease_token(),
+                lease_for: shared.options.lease,
+                // After an outage their leases may have expired: they extend them themselves.
+                except: self.running.values().map(|(command, _)| *command).collect(),
+            };
+            let attached = shared.call("attach to a command", shared.ports.queue.attach(&request)).await;
+            let Ok(Some(leased)) = attached else { return };
+            shared.metrics.attached();
+            let (command, provider) = (leased.lease.command, &leased.request.draft().provider);
+            tracing::info!(%command, %provider, "attaching to command");
+            self.spawn(leased, true);
+        }
+    }
+
+    /// Claims commands while there is room.
+    async fn claim_all(&mut self, drain: &CancellationToken) {
+        let shared = Arc::clone(&self.shared);
+        while !drain.is_cancelled() && self.running.len() < shared.options.max_running as usize {
+            let available = shared.availability.available();
+            if available.is_empty() {
+                return;
+            }
+            let request = ClaimRequest {
+                host: shared.options.host.host().clone(),
+                token: shared.ambient.lease_token(),
+                lease_for: shared.options.lease,
+                limits: shared.options.limits(available),
+            };
+            let claimed = shared.call("claim a command", shared.ports.queue.claim(&request)).await;
+            let Ok(Some(leased)) = claimed else { return };
+            let (command, provider) = (leased.lease.command, &leased.request.draft().provider);
+            shared.metrics.started(provider);
+            tracing::info!(%command, %provider, "command started");
+            self.spawn(leased, false);
+        }
+    }
+
+    fn spawn(&mut self, leased: LeasedCommand, is_takeover: bool) {
+        let command = leased.lease.command;
+        let heartbeat_wanted = Arc::new(Notify::new());
+        let run = Run {
+            shared: Arc::clone(&self.shared),
+            leased,
+            is_takeover,
+            heartbeat_wanted: Arc::clone(&heartbeat_wanted),
+        };
+        let span = tracing::debug_span!("command.run", %command);
+        let task = self.tasks.spawn(run.run(self.stop.clone()).instrument(span));
+        self.running.insert(task.id(), (command, heartbeat_wanted));
+        self.shared.metrics.running(self.running.len());
+    }
+
+    fn note_end(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = ended.as_ref().map_or_else(tokio::task::JoinError::id, |(id, ())| *id);
+        let command = self.running.remove(&id).map(|(command, _)| command);
+        self.shared.metrics.running(self.running.len());
+        if let (Err(error), Some(command)) = (ended, command) {
+            tracing::error!(%command, %error, "run died; the runner attaches to it once its lease has expired");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One run: from its lease to its stored result.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_runner_domain::ports::CodeAgent;
+use rdev_runner_domain::{Access, CommandId, CommandStatus, LeasedCommand, Outcome};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::execution::Execution;
+use super::outbox::Outbox;
+use super::position::Position;
+use super::recorder::{LeaseLost, Recorder};
+use super::shared::Shared;
+
+/// How long a stopping runner waits for the first report of a run.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The time after which a request to stop an agent is repeated.
+const CANCEL_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// How long an agent may take to end whose command has ended without it.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an agent may take to remove what it keeps of a run.
+const FORGET_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A run of this process.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) leased: LeasedCommand,
+    /// Whether an earlier runner began the run.
+    pub(super) is_takeover: bool,
+    /// Asks for a heartbeat now.
+    pub(super) heartbeat_wanted: Arc<Notify>,
+}
+
+/// How a run ended for this process.
+enum End {
+    /// The result is stored.
+    Stored(Outcome),
+    /// The command has another runner, or has ended as lost.
+    LeaseLost,
+    /// The runner stops; the agent goes on.
+    Stopped,
+}
+
+impl Run {
+    /// Runs the agent until its result is stored, the lease is lost, or the runner stops. In the last case the
+    /// agent goes on, and another runner attaches to it.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        let Self { shared, leased, is_takeover, heartbeat_wanted } = self;
+        let (command, provider) = (leased.lease.command, leased.request.draft().provider.clone());
+        let agent = shared.agents.get(&provider).ok();
+        let stored = leased.checkpoint.as_deref().and_then(Position::parse).unwrap_or_default();
+        let outbox = Outbox::new(stored.clone());
+        let [began, reported, cancelled, ended] = std::array::from_fn(|_| CancellationToken::new());
+        if leased.state.status() == CommandStatus::Cancelling {
+            cancelled.cancel();
+        }
+        let lease = (leased.lease, leased.last_seq);
+        let execution = Execution {
+            shared: &shared,
+            agent: agent.as_deref(),
+            leased: &leased,
+            taken_over: is_takeover.then_some(&stored),
+            outbox: &outbox,
+            began: &began,
+            reported: &reported,
+            cancelled: &cancelled,
+        };
+        let mut executing = pin!(async {
+            outbox.end(execution.run().await);
+            ended.cancel();
+            std::future::pending::<()>().await;
+        });
+        let mut cancelling = pin!(async {
+            began.cancelled().await;
+            cancelled.cancelled().await;
+            cancel(agent.as_deref(), command).await;
+        });
+        let mut recorder = Recorder::new(&shared, &outbox, lease, &cancelled, &heartbeat_wanted);
+        let end = tokio::select! {
+            biased;
+            // The agent first: it can be cancelled from its first poll on. Neither of these two ends.
+            () = &mut executing => End::Stopped,
+            () = &mut cancelling => End::Stopped,
+            stored = recorder.run() => stored.map_or_else(|LeaseLost| End::LeaseLost, End::Stored),
+            () = stopping(&stop, &reported) => End::Stopped,
+        };
+        match end {
+            End::Stored(outcome) => {
+                shared.metrics.ended(&provider, outcome);
+                let outcome = outcome.reason().unwrap_or("completed");
+                tracing::info!(%command, %provider, outcome, "command ended");
+                forget(agent.as_deref(), command).await;
+            }
+            End::Stopped => recorder.flush().await,
+            End::LeaseLost => {
+                shared.metrics.lease_lost();
+                let has_other = stop.run_until_cancelled(has_other_runner(&shared, command)).await;
+                if has_other.unwrap_or(true) {
+                    tracing::warn!(%command, "lease lost to another runner");
+                    return;
+                }
+                tracing::warn!(%command, "command ended without its runner; stopping the agent");
+                outbox.close();
+                cancelled.cancel();
+                tokio::select! {
+                    biased;
+                    () = &mut executing => {}
+                    () = &mut cancelling => {}
+                    () = ended.cancelled() => forget(agent.as_deref(), command).await,
+                    () = tokio::time::sleep(STOP_PATIENCE) => tracing::error!(%command, "agent does not stop"),
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the runner stops. A run that has just begun may report first, because an agent that has not
+/// begun cannot be attached to.
+async fn stopping(stop: &CancellationToken, reported: &CancellationToken) {
+    stop.cancelled().await;
+    // A late agent may have begun nevertheless.
+    let _ = tokio::time::timeout(BEGIN_PATIENCE, reported.cancelled()).await;
+}
+
+/// Asks the agent to stop, again and again.
+async fn cancel(agent: Option<&dyn CodeAgent>, command: CommandId) {
+    let Some(agent) = agent else { return std::future::pending().await };
+    tracing::info!(%command, "cancelling command");
+    loop {
+        agent.cancel(command).await;
+        tokio::time::sleep(CANCEL_AGAIN_AFTER).await;
+    }
+}
+
+/// Returns whether a command whose lease is lost goes on elsewhere.
+async fn has_other_runner(shared: &Shared, command: CommandId) -> bool {
+    let get = || shared.ports.commands.get(Access::everything(), command);
+    let command = shared.insist("get a command", get).await;
+    command.is_some_and(|command| command.state.outcome().is_none())
+}
+
+async fn forget(agent: Option<&dyn CodeAgent>, command: CommandId) {
+    if let Some(agent) = agent
+        && tokio::time::timeout(FORGET_TIMEOUT, agent.forget(command)).await.is_err()
+    {
+        tracing::warn!(%command, "agent does not forget the run in time");
+    }
+}

@@ -1,0 +1,200 @@
+//! The removal of secrets from what an agent reports.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rdev_runner_domain::{AgentEventKind, AgentResult, Denial, SessionRef};
+
+use crate::redactor::{RedactedStream, Redactor};
+
+/// The most subagents whose deltas are followed at once.
+const MAX_STREAMS: usize = 32;
+
+/// The size up to which lines of raw output are held back as the beginning of a secret.
+const MAX_HELD_BYTES: usize = 64 << 10;
+
+/// Removes secrets from the events of one run, also those that are split over text deltas, or over lines of
+/// raw output.
+pub(super) struct Scrubber<'a> {
+    redactor: &'a Redactor,
+    /// The deltas of the agent and of each subagent, by the `parent` of their events.
+    streams: BTreeMap<Option<String>, RedactedStream<'a>>,
+    /// Raw output whose end may be the beginning of a secret.
+    held: String,
+    /// The number of events in `held`.
+    held_events: u64,
+}
+
+impl<'a> Scrubber<'a> {
+    pub(super) const fn new(redactor: &'a Redactor) -> Self {
+        Self { redactor, streams: BTreeMap::new(), held: String::new(), held_events: 0 }
+    }
+
+    /// Returns the number of the last events that are held back.
+    pub(super) const fn held_events(&self) -> u64 {
+        self.held_events
+    }
+
+    /// Takes an event, and returns what is known to be clean.
+    pub(super) fn scrub(&mut self, event: AgentEventKind) -> Vec<AgentEventKind> {
+        let mut clean = Vec::with_capacity(1);
+        match event {
+            AgentEventKind::Raw { text } => self.raw(text, &mut clean),
+            AgentEventKind::TextDelta { text, parent } => {
+                self.release(&mut clean);
+                self.delta(&text, parent, &mut clean);
+            }
+            event => {
+                self.release(&mut clean);
+                if let AgentEventKind::Message { parent, .. } = &event
+                    && let Some((parent, stream)) = self.streams.remove_entry(parent)
+                {
+                    finish(parent, stream, &mut clean);
+                }
+                clean.push(self.redactor.redact_event(event));
+            }
+        }
+        clean
+    }
+
+    /// Returns what was held back, at the end of the run.
+    pub(super) fn finish(&mut self) -> Vec<AgentEventKind> {
+        let mut clean = Vec::new();
+        self.release(&mut clean);
+        for (parent, stream) in std::mem::take(&mut self.streams) {
+            finish(parent, stream, &mut clean);
+        }
+        clean
+    }
+
+    fn raw(&mut self, text: String, clean: &mut Vec<AgentEventKind>) {
+        if self.held.is_empty() {
+            self.held = text;
+        } else {
+            self.held.push('\n');
+            self.held.push_str(&text);
+        }
+        self.held_events += 1;
+        if self.held.len() > MAX_HELD_BYTES || !self.redactor.is_open(&self.held) {
+            self.release(clean);
+        }
+    }
+
+    fn delta(&mut self, text: &str, parent: Option<String>, clean: &mut Vec<AgentEventKind>) {
+        if !self.streams.contains_key(&parent)
+            && self.streams.len() >= MAX_STREAMS
+            && let Some((parent, stream)) = self.streams.pop_first()
+        {
+            finish(parent, stream, clean);
+        }
+        let stream = self.streams.entry(parent.clone()).or_insert_with(|| self.redactor.stream());
+        let text = stream.push(text);
+        if !text.is_empty() {
+            clean.push(AgentEventKind::TextDelta { text, parent });
+        }
+    }
+
+    /// Releases the raw output that is held back.
+    fn release(&mut self, clean: &mut Vec<AgentEventKind>) {
+        if self.held_events > 0 {
+            self.held_events = 0;
+            clean.push(AgentEventKind::Raw { text: self.redactor.redact(&std::mem::take(&mut self.held)) });
+        }
+    }
+}
+
+fn finish(parent: Option<String>, stream: RedactedStream<'_>, clean: &mut Vec<AgentEventKind>) {
+    let text = stream.finish();
+    if !text.is_empty() {
+        clean.push(AgentEventKind::TextDelta { text, parent });
+    }
+}
+
+impl Redactor {
+    /// Returns the event without secrets in any of its texts.
+    pub(super) fn redact_event(&self, event: AgentEventKind) -> AgentEventKind {
+        use AgentEventKind as Kind;
+        let clean = |text: String| self.redact(&text);
+        let maybe = |text: Option<String>| text.map(clean);
+        match event {
+            Kind::SessionStarted { session, model } => {
+                Kind::SessionStarted { session: self.redact_session(session), model: maybe(model) }
+            }
+            Kind::TextDelta { text, parent } => Kind::TextDelta { text: clean(text), parent: maybe(parent) },
+            Kind::Message { text, parent } => Kind::Message { text: clean(text), parent: maybe(parent) },
+            Kind::Thinking { text, parent } => Kind::Thinking { text: clean(text), parent: maybe(parent) },
+            Kind::ToolCall { id, name, input, parent } => Kind::ToolCall {
+                id: clean(id),
+                name: clean(name),
+                input: clean(input),
+                parent: maybe(parent),
+            },
+            Kind::ToolResult { id, content, is_error, parent } => {
+                Kind::ToolResult { id: clean(id), content: clean(content), is_error, parent: maybe(parent) }
+            }
+            Kind::PermissionDenied { tool, id, message } => {
+                Kind::PermissionDenied { tool: clean(tool), id: maybe(id), message: clean(message) }
+            }
+            Kind::Retry { attempt, delay, status, message } => {
+                Kind::Retry { attempt, delay, status, message: clean(message) }
+            }
+            Kind::Warning { message } => Kind::Warning { message: clean(message) },
+            Kind::Raw { text } => Kind::Raw { text: clean(text) },
+            Kind::Usage(usage) => Kind::Usage(usage),
+        }
+    }
+
+    /// Returns the result without secrets in any of its texts.
+    pub(super) fn redact_result(&self, result: AgentResult) -> AgentResult {
+        let clean = |text: String| self.redact(&text);
+        let denial = |denial: Denial| Denial {
+            tool: clean(denial.tool),
+            id: denial.id.map(clean),
+            input: denial.input.map(clean),
+        };
+        AgentResult {
+            detail: result.detail.map(clean),
+            session: result.session.map(|session| self.redact_session(session)),
+            text: clean(result.text),
+            denials: result.denials.into_iter().map(denial).collect(),
+            ..result
+        }
+    }
+
+    fn redact_session(&self, session: SessionRef) -> SessionRef {
+        // What stands in place of a secret is a valid part of a session's name.
+        self.redact(session.as_str()).parse().unwrap_or(session)
+    }
+}
+
+/// The deltas that are left out after a takeover: the rest of messages that the earlier runner has begun, and
+/// may have held back the beginning of a secret.
+#[derive(Debug, Default)]
+pub(super) struct Leftovers {
+    is_takeover: bool,
+    begun_since: BTreeSet<Option<String>>,
+}
+
+impl Leftovers {
+    pub(super) fn new(is_takeover: bool) -> Self {
+        Self { is_takeover, begun_since: BTreeSet::new() }
+    }
+
+    /// Returns whether an event is left out.
+    pub(super) fn contain(&mut self, event: &AgentEventKind) -> bool {
+        if !self.is_takeover {
+            return false;
+        }
+        match event {
+            AgentEventKind::TextDelta { parent, .. } => !self.begun_since.contains(parent),
+            AgentEventKind::Message { parent, .. } => {
+                self.begun_since.insert(parent.clone());
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "scrubber_tests.rs"]
+mod tests;

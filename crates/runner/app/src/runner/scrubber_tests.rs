@@ -1,0 +1,132 @@
+use rdev_runner_domain::{Outcome, Usage};
+
+use super::*;
+
+const SECRET: &str = "correct-horse-battery";
+
+fn scrub(redactor: &Redactor, events: Vec<AgentEventKind>) -> Vec<AgentEventKind> {
+    let mut scrubber = Scrubber::new(redactor);
+    let mut clean: Vec<_> = events.into_iter().flat_map(|event| scrubber.scrub(event)).collect();
+    clean.extend(scrubber.finish());
+    assert_eq!(scrubber.held_events(), 0);
+    clean
+}
+
+fn delta(text: &str, parent: Option<&str>) -> AgentEventKind {
+    AgentEventKind::TextDelta { text: text.to_owned(), parent: parent.map(str::to_owned) }
+}
+
+fn message(text: &str) -> AgentEventKind {
+    AgentEventKind::Message { text: text.to_owned(), parent: None }
+}
+
+fn raw(text: &str) -> AgentEventKind {
+    AgentEventKind::Raw { text: text.to_owned() }
+}
+
+#[test]
+fn a_secret_split_over_deltas_is_removed_beside_those_of_a_subagent() {
+    let redactor = Redactor::new([SECRET]);
+    let clean = scrub(
+        &redactor,
+        vec![
+            delta("the word is correct-", None),
+            delta("correct-horse-", Some("t1")),
+            delta("horse-bat", None),
+            delta("battery.", Some("t1")),
+            delta("tery!", None),
+            message("the word is correct-horse-battery!"),
+        ],
+    );
+    let texts = |parent: Option<&str>| -> String {
+        let of_parent = clean.iter().filter_map(|event| match event {
+            AgentEventKind::TextDelta { text, parent: found } if found.as_deref() == parent => Some(&**text),
+            _ => None,
+        });
+        of_parent.collect()
+    };
+    assert_eq!(texts(None), "the word is [redacted]!");
+    assert_eq!(texts(Some("t1")), "[redacted].");
+    assert_eq!(clean.last(), Some(&message("the word is [redacted]!")));
+}
+
+#[test]
+fn what_was_held_back_of_the_deltas_comes_before_their_message() {
+    let redactor = Redactor::new([SECRET]);
+    let clean = scrub(&redactor, vec![delta("I am correct", None), message("I am correct")]);
+    assert_eq!(clean, [delta("I am ", None), delta("correct", None), message("I am correct")]);
+}
+
+#[test]
+fn a_secret_split_over_raw_lines_is_removed() {
+    let redactor = Redactor::new([SECRET]);
+    let clean = scrub(&redactor, vec![raw("a"), raw("x correct-horse"), raw("-battery y"), raw("b")]);
+    assert_eq!(clean, [raw("a"), raw("x [redacted] y"), raw("b")]);
+}
+
+#[test]
+fn raw_lines_that_only_look_like_a_beginning_are_kept() {
+    let redactor = Redactor::new([SECRET]);
+    let mut scrubber = Scrubber::new(&redactor);
+    assert_eq!(scrubber.scrub(raw("is that correct")), []);
+    assert_eq!(scrubber.held_events(), 1);
+    assert_eq!(scrubber.scrub(message("Yes.")), [raw("is that correct"), message("Yes.")]);
+    assert_eq!(scrubber.held_events(), 0);
+}
+
+#[test]
+fn a_line_of_a_secret_is_a_secret() {
+    let redactor =
+        Redactor::new(["-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAo\n}"]);
+    let clean =
+        scrub(&redactor, vec![raw("MIIEvQIBADANBgkqhkiG9w0"), message("line: BAQEFAASCBKcwggSjAgEAAo }")]);
+    assert_eq!(clean, [raw("[redacted]"), message("line: [redacted] }")]);
+}
+
+#[test]
+fn every_text_of_events_and_results_is_searched() {
+    let redactor = Redactor::new([SECRET]);
+    let (id, parent) = (SECRET.to_owned(), Some(SECRET.to_owned()));
+    let session: SessionRef = SECRET.parse().unwrap();
+    let text = || SECRET.to_owned();
+    let events = vec![
+        AgentEventKind::SessionStarted { session: session.clone(), model: Some(text()) },
+        AgentEventKind::Thinking { text: text(), parent: parent.clone() },
+        AgentEventKind::ToolCall { id: id.clone(), name: text(), input: text(), parent: parent.clone() },
+        AgentEventKind::ToolResult {
+            id: id.clone(),
+            content: text(),
+            is_error: false,
+            parent: parent.clone(),
+        },
+        AgentEventKind::PermissionDenied { tool: text(), id: Some(id.clone()), message: text() },
+        AgentEventKind::Retry { attempt: 1, delay: None, status: None, message: text() },
+        AgentEventKind::Warning { message: text() },
+        AgentEventKind::Usage(Usage::default()),
+        AgentEventKind::Message { text: text(), parent },
+        raw(SECRET),
+    ];
+    let result = AgentResult {
+        outcome: Outcome::Completed,
+        detail: Some(text()),
+        exit_code: None,
+        duration: std::time::Duration::ZERO,
+        session: Some(session),
+        text: text(),
+        usage: Usage::default(),
+        cost: None,
+        denials: vec![Denial { tool: text(), id: Some(id), input: Some(text()) }],
+    };
+    let clean = format!("{:?} {:?}", scrub(&redactor, events), redactor.redact_result(result));
+    assert!(clean.contains("[redacted]") && !clean.contains("horse"), "{clean}");
+}
+
+#[test]
+fn after_a_takeover_the_rest_of_a_begun_message_is_left_out() {
+    let mut leftovers = Leftovers::new(true);
+    assert!(leftovers.contain(&delta("rse-battery", None)));
+    assert!(!leftovers.contain(&message("correct-horse-battery")));
+    assert!(!leftovers.contain(&delta("next", None)));
+    assert!(leftovers.contain(&delta("rest", Some("t1"))));
+    assert!(!Leftovers::new(false).contain(&delta("first", None)));
+}

@@ -1,0 +1,75 @@
+//! What the parts of a runner share.
+
+use std::sync::Arc;
+
+use rdev_app::{Ambient, Outages};
+use rdev_runner_domain::ports::{
+    CommandQueue, CommandRepository, CommandSignals, ProjectRepository, SecretSource, StoreError,
+};
+
+use super::availability::Availability;
+use super::calls::{Backoff, CALL_TIMEOUT, CallFailed};
+use super::metrics::Metrics;
+use super::options::RunnerOptions;
+use crate::registry::AgentRegistry;
+
+/// The ports of a runner.
+#[derive(Clone)]
+pub struct RunnerPorts {
+    /// The queue of commands.
+    pub queue: Arc<dyn CommandQueue>,
+    /// The commands.
+    pub commands: Arc<dyn CommandRepository>,
+    /// The projects.
+    pub projects: Arc<dyn ProjectRepository>,
+    /// The signals of the store.
+    pub signals: Arc<dyn CommandSignals>,
+    /// The secrets of the agents.
+    pub secrets: Arc<dyn SecretSource>,
+}
+
+pub(super) struct Shared {
+    pub(super) ports: RunnerPorts,
+    pub(super) agents: Arc<AgentRegistry>,
+    pub(super) availability: Availability,
+    pub(super) ambient: Ambient,
+    pub(super) options: RunnerOptions,
+    pub(super) outages: Outages,
+    pub(super) metrics: Metrics,
+}
+
+impl Shared {
+    /// Makes one call of the store. A failure is logged once for each outage.
+    pub(super) async fn call<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, CallFailed> {
+        let late = |_| StoreError::Unavailable("no response in time".into());
+        match tokio::time::timeout(CALL_TIMEOUT, call).await.map_err(late).flatten() {
+            Ok(value) => {
+                self.outages.worked(operation);
+                self.outages.database_answers();
+                Ok(value)
+            }
+            Err(error) => {
+                self.outages.store_failed(operation, &error);
+                Err(CallFailed)
+            }
+        }
+    }
+
+    /// Makes a call of the store until it succeeds.
+    pub(super) async fn insist<T, C>(&self, operation: &str, call: impl Fn() -> C) -> T
+    where
+        C: Future<Output = Result<T, StoreError>>,
+    {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.call(operation, call()).await {
+                Ok(value) => return value,
+                Err(CallFailed) => tokio::time::sleep(backoff.next()).await,
+            }
+        }
+    }
+}

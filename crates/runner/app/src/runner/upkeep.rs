@@ -1,0 +1,56 @@
+//! The care for commands without a runner, and for old ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdev_app::periodic::Periodic;
+
+use super::shared::Shared;
+
+/// The interval between searches for lost commands.
+const LOSE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The interval between deletions of old commands.
+pub(super) const PRUNE_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// The most commands that one transaction ends or deletes.
+const MAX_LOST: u32 = 100;
+const MAX_PRUNED: u32 = 100;
+
+/// Ends commands as lost that no runner has attached to.
+pub(super) struct Losing(pub(super) Arc<Shared>);
+
+/// Deletes commands that ended before the retention.
+pub(super) struct Pruning(pub(super) Arc<Shared>);
+
+impl Losing {
+    /// Returns the interval of the search: shorter if commands are lost sooner.
+    pub(super) fn interval(&self) -> Duration {
+        (self.0.options.lost_after / 4).clamp(Duration::from_secs(1), LOSE_INTERVAL)
+    }
+}
+
+impl Periodic for Losing {
+    async fn run_once(&mut self) -> Duration {
+        let lost_after = self.0.options.lost_after;
+        let lose = self.0.ports.queue.lose(lost_after, MAX_LOST);
+        let Ok(lost) = self.0.call("end lost commands", lose).await else { return self.interval() };
+        self.0.metrics.lost(lost.len());
+        for command in &lost {
+            let lost_after_ms = u64::try_from(lost_after.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(%command, lost_after_ms, "command lost: no runner has attached to it");
+        }
+        if lost.len() < MAX_LOST as usize { self.interval() } else { Duration::ZERO }
+    }
+}
+
+impl Periodic for Pruning {
+    async fn run_once(&mut self) -> Duration {
+        let prune = self.0.ports.commands.prune(self.0.options.retention, MAX_PRUNED);
+        let Ok(commands) = self.0.call("delete old commands", prune).await else { return PRUNE_INTERVAL };
+        if commands > 0 {
+            tracing::info!(commands, "old commands deleted");
+        }
+        if commands < u64::from(MAX_PRUNED) { PRUNE_INTERVAL } else { Duration::ZERO }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the stores of the command runner share: [`Signals`].
+
+mod signals;
+
+pub use signals::Signals;
