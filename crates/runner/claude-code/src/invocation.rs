@@ -33,6 +33,13 @@ const ARGUMENTS: [&str; 13] = [
     "--permission-mode",
 ];
 
+/// The files of a home that hold the sign-in.
+pub const SIGN_IN: &[&str] = &[".claude/.credentials.json", ".claude.json"];
+
+/// The advice to a person whose host has no Claude Code.
+pub(crate) const INSTALL: &str =
+    "Install it with `npm install -g @anthropic-ai/claude-code`, or name its path with --claude-path.";
+
 /// The tools that change files, which the profile `read-only` denies.
 const WRITING_TOOLS: [&str; 3] = ["Edit", "NotebookEdit", "Write"];
 

@@ -86,6 +86,10 @@ impl Record {
         self.credentials_refused
     }
 
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     pub(crate) fn tool_is_running(&self) -> bool {
         !self.running_tools.is_empty()
     }

@@ -62,6 +62,12 @@ impl ClaudeStream {
         self.record.credentials_refused()
     }
 
+    /// Returns whether the agent has begun a turn, so that it can be interrupted.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.record.has_begun()
+    }
+
     /// Returns whether a tool runs. It may be silent for long.
     #[must_use]
     pub fn tool_is_running(&self) -> bool {

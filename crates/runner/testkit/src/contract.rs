@@ -23,7 +23,7 @@ pub struct Prompts {
 }
 
 /// Defines a test for each function of [`contract`](crate::contract). The first argument goes to
-/// `tokio::test`; the expression creates an agent and its [`Prompts`].
+/// `tokio::test`; the expression creates an agent, its [`Prompts`], and what else has to live as long as the test.
 #[macro_export]
 macro_rules! agent_contract_tests {
     ($runtime:tt, $subject:expr) => {
@@ -38,8 +38,8 @@ macro_rules! agent_contract_tests {
     (@each $runtime:tt, $subject:expr; $($name:ident)+) => {$(
         #[tokio::test $runtime]
         async fn $name() {
-            let (agent, prompts) = $subject;
-            $crate::contract::$name(&agent, prompts).await;
+            let subject = $subject;
+            $crate::contract::$name(&subject.0, subject.1).await;
         }
     )+};
 }

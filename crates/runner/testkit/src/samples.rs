@@ -50,14 +50,15 @@ pub fn draft(n: u8, prompt: &str) -> RequestDraft {
     }
 }
 
-/// Returns a run of a request without faults, in the workspace of the sample's project.
+/// Returns a run of a request without faults, in a folder that every host has.
 ///
 /// # Panics
 ///
 /// Panics if the request has a fault.
 #[must_use]
+#[expect(clippy::expect_used, reason = "only tests use it")]
 pub fn run(draft: RequestDraft) -> AgentRun {
-    let workspace = project("my-project").settings().workspace.clone();
+    let workspace = Workspace::Local { path: "/tmp".parse().expect("a path") };
     AgentRun { request: request(draft), workspace, secrets: BTreeMap::new() }
 }
 

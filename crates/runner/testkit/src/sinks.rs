@@ -30,7 +30,12 @@ impl RecordingSink {
 
     /// Waits for the first event.
     pub async fn first(&self) {
-        while self.events().is_empty() {
+        self.count(1).await;
+    }
+
+    /// Waits for this many events.
+    pub async fn count(&self, events: usize) {
+        while self.events().len() < events {
             self.arrived.notified().await;
         }
     }

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod claude_code;
 mod folders;
 mod leftovers;
 mod restarts;
@@ -16,6 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nix::unistd::Pid;
 use rdev_runner_domain::Workspace;
 use rdev_runner_domain::ports::ExecBackend;
 use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
@@ -87,6 +89,13 @@ mod contract {
 /// Waits for the first line of the output, which is the id of a process.
 async fn reported_process(run: &TestRun) -> i32 {
     run.output_with("\n").await.lines().next().unwrap().parse().unwrap()
+}
+
+/// Returns the parent of a process.
+fn parent(process: Pid) -> Pid {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
+    Pid::from_raw(line.trim().parse().unwrap())
 }
 
 /// Returns the ids of the living processes that were started with this environment variable.

@@ -1,21 +1,19 @@
 //! Supervisors and guardians that are killed.
 
-use std::fs;
-
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rdev_runner_domain::ExecState;
 use rdev_runner_testkit::exec::{TestRun, spec, start_as};
 
-use crate::{Scene, marked, reported_process};
+use crate::{Scene, marked, parent, reported_process};
 
 /// The agent, whose parent is the supervisor, and a process that left it.
 const SCRIPT: &str = "echo $PPID; (setsid sh -c 'echo there; exec sleep 600 >/dev/null' </dev/null &) ; \
                       read line; echo \"got $line\"; exit 7";
 
 struct Processes {
-    supervisor: i32,
-    guardian: i32,
+    supervisor: Pid,
+    guardian: Pid,
 }
 
 async fn start(scene: &Scene) -> (TestRun, Processes, String) {
@@ -23,20 +21,14 @@ async fn start(scene: &Scene) -> (TestRun, Processes, String) {
     let mut spec = spec(scene, SCRIPT);
     spec.env.insert("MARK".to_owned(), mark.clone().into());
     let run = start_as(scene, "one", &spec).await;
-    let supervisor = reported_process(&run).await;
+    let supervisor = Pid::from_raw(reported_process(&run).await);
     run.output_with("there").await;
     let guardian = parent(supervisor);
     (run, Processes { supervisor, guardian }, mark)
 }
 
-fn parent(process: i32) -> i32 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    line.trim().parse().unwrap()
-}
-
-fn kill_hard(process: i32) {
-    kill(Pid::from_raw(process), Signal::SIGKILL).unwrap();
+fn kill_hard(process: Pid) {
+    kill(process, Signal::SIGKILL).unwrap();
 }
 
 #[tokio::test]
@@ -69,7 +61,7 @@ async fn a_run_without_both_is_lost() {
     let scene = Scene::new();
     // It ends with its input, which the supervisor holds open.
     let run = scene.start("echo $PPID; exec cat").await;
-    let supervisor = reported_process(&run).await;
+    let supervisor = Pid::from_raw(reported_process(&run).await);
     // The guardian first: it would end the run otherwise.
     kill_hard(parent(supervisor));
     kill_hard(supervisor);
