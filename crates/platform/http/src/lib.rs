@@ -5,6 +5,7 @@
 //! - [`body`], [`query`] and [`page`] read requests, and [`json`] and [`page::answer`] write responses. [`members!`]
 //!   defines what is read and describes it in the API description, by the [kinds](mod@kind) of its members;
 //!   [`schema`] has what names types there, and [`Text`] and [`Number`] are what responses show.
+//! - [`event_stream`] writes server-sent events.
 //! - [`auth`] authenticates callers, and requires scopes of them. It gives each request its [`Caller`], and
 //!   executes a request under an idempotency key once. [`OperationIds`] are the ids of what a request creates.
 //! - [`limits`] bound what the requests of each caller use.
@@ -17,6 +18,7 @@ pub mod body;
 mod caller;
 mod damage;
 mod deadline;
+pub mod event_stream;
 pub mod fallback;
 mod fault;
 mod idempotency;

@@ -29,7 +29,7 @@ use rdev_core::Entropy;
 use rdev_http::auth::Gate;
 use rdev_http::limits::Limits;
 use rdev_http::{Observer, fallback};
-use rdev_runner_app::{Commands, Projects, Providers};
+use rdev_runner_app::{Commands, Projects, Providers, Watches};
 
 /// The router type, which [`router`] returns.
 pub use axum::Router;
@@ -44,6 +44,8 @@ pub struct Services {
     pub commands: Commands,
     /// Shows the registered agents.
     pub providers: Providers,
+    /// Follows the events of commands.
+    pub watches: Watches,
     /// Authenticates callers.
     pub api_keys: ApiKeys,
     /// Executes requests under idempotency keys.

@@ -2,6 +2,7 @@
 //!
 //! - [`Projects`], [`Commands`] and [`Providers`] are what an API needs. [`Workspaces`] has the rules for the folders of
 //!   local workspaces.
+//! - [`Watches`] follows the events of commands, live.
 //! - [`AgentRegistry`] holds the agents and checks requests.
 //! - [`Redactor`] removes secrets from what agents report.
 //! - [`Runner`] claims commands and runs their agents; [`EnvironmentSecrets`] has the secrets that they get.
@@ -16,6 +17,7 @@ mod registry;
 mod runner;
 mod secrets;
 mod settings;
+mod watch;
 mod workspaces;
 
 pub use commands::{CommandFault, Commands, CommandsError, NewCommand};
@@ -27,4 +29,5 @@ pub use registry::{AgentRegistry, DuplicateAgent};
 pub use runner::{Runner, RunnerHandle, RunnerHost, RunnerHostError, RunnerOptions, RunnerPorts};
 pub use secrets::EnvironmentSecrets;
 pub use settings::{LimitChanges, Setting};
+pub use watch::{Watch, WatchError, WatchTask, Watched, Watches};
 pub use workspaces::{WorkspaceError, Workspaces};

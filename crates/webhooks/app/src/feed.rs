@@ -14,7 +14,6 @@
 //! that becomes visible late is reported twice at worst.
 
 mod events;
-mod permits;
 mod poller;
 mod subscription;
 
@@ -22,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rdev_app::{NoPermit, StreamPermit, StreamPermits};
 use rdev_webhooks_domain::feed::Watched;
 use rdev_webhooks_domain::ports::{DeliveryFeed, EventFeed, StoreError};
 use rdev_webhooks_domain::{ApiKeyId, DeliveryId, Timestamp};
@@ -29,10 +29,12 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 
 pub use events::EventSubscription;
 use events::LastEnd;
-use permits::{StreamPermit, StreamPermits};
 pub use poller::FeedTask;
 pub use subscription::Subscription;
 
+/// The maximum number of open streams, in all and with one API key.
+const MAX_STREAMS: usize = 100;
+const MAX_STREAMS_PER_KEY: usize = 20;
 /// How far a cursor may be ahead of all that was reported. One further ahead dates from before the store's
 /// time was set back: its stream resumes at the moment of the change.
 const MAX_AHEAD: Duration = Duration::from_secs(60);
@@ -75,6 +77,15 @@ pub enum WatchError {
     Stopped,
 }
 
+impl From<NoPermit> for WatchError {
+    fn from(none: NoPermit) -> Self {
+        match none {
+            NoPermit::TooMany => Self::TooMany,
+            NoPermit::TooManyOfKey => Self::TooManyOfKey,
+        }
+    }
+}
+
 /// Opens streams of delivery changes and of events. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Feed(Arc<Shared>);
@@ -100,7 +111,7 @@ impl Feed {
             store,
             events,
             last_end: LastEnd::default(),
-            permits: Arc::default(),
+            permits: Arc::new(StreamPermits::new(MAX_STREAMS, MAX_STREAMS_PER_KEY)),
             catching_up: Semaphore::new(MAX_CATCHING_UP),
             batches: Mutex::new(Some(sender.clone())),
             begun: Notify::new(),

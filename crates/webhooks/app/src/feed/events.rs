@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rdev_app::StreamPermit;
 use rdev_webhooks_domain::event_feed::{
     EventCursor, EventFeedFilter, EventFeedPage, EventFeedRead, EventPosition,
 };
@@ -13,7 +14,7 @@ use rdev_webhooks_domain::{Access, ApiKeyId};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Arc, Feed, Shared, StreamPermit, WatchError};
+use super::{Arc, Feed, Shared, WatchError};
 
 /// The interval between two looks for new events.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use rdev_app::StreamPermit;
 use rdev_webhooks_domain::feed::ChangePoint;
 use rdev_webhooks_domain::ports::StoreError;
 use rdev_webhooks_domain::{DeliveryId, Timestamp};
 use tokio::sync::broadcast;
 
-use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Shared, StreamPermit};
+use super::{ACCEPTED_LATE_ON_RESUME, BATCH, FeedBatch, Shared};
 
 /// An open stream; dropping it closes it.
 pub struct Subscription {

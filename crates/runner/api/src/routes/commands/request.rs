@@ -3,7 +3,7 @@
 use rdev_http::Faults;
 use rdev_http::body::Document;
 use rdev_http::kind::{self, Kind};
-use rdev_http::members::Patch;
+use rdev_http::members::{Patch, Patched};
 use rdev_runner_app::NewCommand;
 use rdev_runner_domain::{MAX_PROMPT_BYTES, Session};
 
@@ -39,9 +39,9 @@ rdev_http::members! {
     /// The session that the command continues: exactly one of the members.
     pub(in crate::routes) struct SessionBody as NewSession {
         /// This session itself.
-        resume: Option<types::SessionRef>,
+        resume: Patch<types::SessionRef>,
         /// A copy of this session.
-        fork: Option<types::SessionRef>,
+        fork: Patch<types::SessionRef>,
     }
 }
 
@@ -79,11 +79,14 @@ pub(super) fn read(document: &Document) -> Read {
 }
 
 fn session(body: Option<SessionBody>, faults: &mut Faults) -> Session {
-    match body {
-        None => Session::New,
-        Some(SessionBody { resume: Some(session), fork: None }) => Session::Resume(session),
-        Some(SessionBody { resume: None, fork: Some(session) }) => Session::Fork(session),
-        Some(_) => {
+    use Patched::{Absent, Null, Unreadable, Value};
+    let Some(SessionBody { resume, fork }) = body else { return Session::New };
+    match (resume, fork) {
+        (Value(session), Absent | Null) => Session::Resume(session),
+        (Absent | Null, Value(session)) => Session::Fork(session),
+        // The fault has been recorded.
+        (Unreadable, Absent | Null) | (Absent | Null, Unreadable) => Session::New,
+        _ => {
             faults.at("/session", "must have either resume or fork");
             Session::New
         }

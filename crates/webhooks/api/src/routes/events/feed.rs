@@ -1,33 +1,25 @@
 //! `GET /events/feed?after=&limit=&event=&project=`: events with their data, in one order; as pages, or with
 //! `Accept: text/event-stream` as server-sent events.
 
-use std::convert::Infallible;
-use std::fmt::Write;
-
-use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::stream;
+use axum::response::Response;
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LINK};
+use http::header::{HeaderValue, LINK};
 use rdev_webhooks_app::Services;
 use rdev_webhooks_app::feed::EventSubscription;
 use rdev_webhooks_domain::event_feed::{
     EventCursor, EventFeedFilter, EventFeedPage, EventFeedRead, FeedEvent,
 };
-use tokio::time::Instant;
 
-use super::stream::{
-    CHECK_ADMISSION, Checked, EVENT_STREAM, HELLO, KEEP_ALIVE, LAST_EVENT_ID, X_ACCEL_BUFFERING, refusal,
-};
+use super::stream::refusal;
 use crate::codes;
 use crate::schema_types as types;
 use crate::views::{FeedEventView, FeedPageView};
 use rdev_http::auth::Admission;
+use rdev_http::event_stream::{self, Source};
 use rdev_http::page::{self, DEFAULT_LIMIT, Limit};
 use rdev_http::query::{Given, Query};
-use rdev_http::{Caller, Problem, ProblemCode, kind};
+use rdev_http::{Caller, Problem, kind};
 
 /// Where a consumer begins to read.
 pub(crate) enum Start {
@@ -100,8 +92,9 @@ pub(crate) async fn feed(
     Query(parameters): Query<FeedParameters>,
 ) -> Result<Response, Problem> {
     let filter = EventFeedFilter { event_type: parameters.event, project: parameters.project };
-    let wants_stream = wants_stream(&headers);
-    let resumed = if wants_stream { last_event_id(&headers)? } else { None };
+    let wants_stream = event_stream::is_accepted(&headers);
+    let decode = |text: &str| page::decode(text).ok();
+    let resumed = if wants_stream { event_stream::last_event_id(&headers, decode)? } else { None };
     let after = match (resumed, parameters.after) {
         (Some(cursor), _) | (None, Some(Start::After(cursor))) => Some(cursor),
         (None, Some(Start::Now)) => Some(services.feed.end_of_events().await?),
@@ -126,31 +119,7 @@ pub(crate) async fn feed(
     }
     let access = caller.access.as_ref().clone();
     let subscription = services.feed.watch_events(caller.key, access, filter, after).map_err(refusal)?;
-    // The administrator key is valid as long as this process runs.
-    let admission = caller.key.map(|_| Checked { admission, checked_at: Instant::now() });
-    let consumer =
-        Consumer { subscription, admission, cursor: after, silent_since: Instant::now(), greeted: false };
-    let body = Body::from_stream(stream::unfold(consumer, Consumer::next));
-    let unbuffered = HeaderValue::from_static("no");
-    Ok(([(CONTENT_TYPE, EVENT_STREAM), (X_ACCEL_BUFFERING, unbuffered)], body).into_response())
-}
-
-fn wants_stream(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut types = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
-    types.any(|range| range.trim().eq_ignore_ascii_case("text/event-stream"))
-}
-
-/// Returns the cursor after which a reconnecting client wants events.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<EventCursor>, Problem> {
-    let Some(given) = headers.get(LAST_EVENT_ID).filter(|given| !given.is_empty()) else {
-        return Ok(None);
-    };
-    let cursor = given.to_str().ok().and_then(|text| page::decode(text).ok());
-    cursor.map(Some).ok_or_else(|| {
-        let detail = "Last-Event-ID must be an event id of this feed, unchanged.";
-        Problem::new(ProblemCode::VALIDATION_FAILED, detail).in_header(LAST_EVENT_ID)
-    })
+    Ok(event_stream::response(Consumer { subscription, cursor: after }, &caller, admission))
 }
 
 fn answer(page: &EventFeedPage, given: &Given) -> Response {
@@ -167,49 +136,20 @@ fn answer(page: &EventFeedPage, given: &Given) -> Response {
 /// The stream of one client. It holds at most one page.
 struct Consumer {
     subscription: EventSubscription,
-    admission: Option<Checked>,
     cursor: Option<EventCursor>,
-    silent_since: Instant,
-    greeted: bool,
 }
 
-impl Consumer {
-    /// Returns the next text to send; `None` once the stream has ended. A client can always reconnect.
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        if !self.greeted {
-            self.greeted = true;
-            return Some((Ok(HELLO.into()), self));
-        }
-        loop {
-            let speak_at = self.silent_since + KEEP_ALIVE;
-            let check_at = self.admission.as_ref().map(|checked| checked.checked_at + CHECK_ADMISSION);
-            let wake_at = check_at.map_or(speak_at, |check_at| speak_at.min(check_at));
-            let next = tokio::time::timeout_at(wake_at, self.subscription.next()).await;
-            if let Some(checked) = &mut self.admission
-                && !checked.holds().await
-            {
-                return None;
-            }
-            let text = match next {
-                Ok(Ok(Some(page))) => {
-                    self.cursor = Some(page.next);
-                    page.events.iter().map(text_of).collect()
-                }
-                Ok(Ok(None)) => return None,
-                Ok(Err(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "stream closed: events cannot be read"
-                    );
-                    return None;
-                }
-                Err(_) if Instant::now() < speak_at => continue,
-                Err(_) => String::new(),
-            };
-            let text = if text.is_empty() && Instant::now() >= speak_at { self.keep_alive() } else { text };
-            if !text.is_empty() {
-                self.silent_since = Instant::now();
-                return Some((Ok(text.into()), self));
+impl Source for Consumer {
+    async fn next(&mut self) -> Option<String> {
+        match self.subscription.next().await {
+            Ok(page) => page.map(|page| {
+                self.cursor = Some(page.next);
+                page.events.iter().map(text_of).collect()
+            }),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "stream closed: events cannot be read");
+                None
             }
         }
     }
@@ -221,16 +161,11 @@ impl Consumer {
     }
 }
 
-/// Renders an event. White space between the tokens of its data may contain line breaks: the field then has several
-/// lines.
+/// Renders an event.
 fn text_of(event: &FeedEvent) -> String {
-    let mut text = format!("id: {}\nevent: event\n", page::encode(&event.cursor));
     // A stored body is valid JSON.
     let json = serde_json::to_string(&FeedEventView::from(event)).unwrap_or_default();
-    for line in json.split(['\n', '\r']).filter(|line| !line.is_empty()) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "data: {line}");
-    }
-    text.push('\n');
+    let mut text = String::new();
+    event_stream::write_event(&mut text, Some(&page::encode(&event.cursor)), "event", &json);
     text
 }

@@ -3,20 +3,27 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rdev_webhooks_domain::ApiKeyId;
+use rdev_core::ApiKeyId;
 use tokio_util::sync::CancellationToken;
-
-use super::WatchError;
-
-/// The maximum number of open streams.
-const MAX_STREAMS: usize = 100;
-/// The maximum number of open streams with one API key.
-const MAX_STREAMS_PER_KEY: usize = 20;
 
 /// The permits of the open streams. Keys share them: when all are taken, the key with the most permits gives
 /// one to a key that has fewer.
-#[derive(Default)]
-pub(super) struct StreamPermits(Mutex<Taken>);
+pub struct StreamPermits {
+    max: usize,
+    max_per_key: usize,
+    taken: Mutex<Taken>,
+}
+
+/// The reason why there is no permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPermit {
+    /// The maximum number of streams is open.
+    #[error("too many streams are open")]
+    TooMany,
+    /// The maximum number of streams with one API key is open.
+    #[error("too many streams are open with this API key")]
+    TooManyOfKey,
+}
 
 #[derive(Default)]
 struct Taken {
@@ -26,7 +33,7 @@ struct Taken {
 }
 
 /// A permit; dropping it frees it.
-pub(super) struct StreamPermit {
+pub struct StreamPermit {
     permits: Arc<StreamPermits>,
     key: Option<ApiKeyId>,
     number: u64,
@@ -34,14 +41,18 @@ pub(super) struct StreamPermit {
 }
 
 impl StreamPermit {
-    /// Takes a permit, from another key if none is free.
-    pub(super) fn take(permits: &Arc<StreamPermits>, key: Option<ApiKeyId>) -> Result<Self, WatchError> {
+    /// Takes a permit, from another key if none is free. `None` is the administrator key.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the key has its share.
+    pub fn take(permits: &Arc<StreamPermits>, key: Option<ApiKeyId>) -> Result<Self, NoPermit> {
         let mut taken = permits.taken();
         let own = taken.by_key.get(&key).map_or(0, BTreeMap::len);
-        if own >= MAX_STREAMS_PER_KEY {
-            return Err(WatchError::TooManyOfKey);
+        if own >= permits.max_per_key {
+            return Err(NoPermit::TooManyOfKey);
         }
-        if taken.by_key.values().map(BTreeMap::len).sum::<usize>() >= MAX_STREAMS {
+        if taken.by_key.values().map(BTreeMap::len).sum::<usize>() >= permits.max {
             taken.take_from_another(own)?;
         }
         let number = taken.next;
@@ -52,11 +63,13 @@ impl StreamPermit {
     }
 
     /// Waits until another key takes the permit.
-    pub(super) async fn lost(&self) {
+    pub async fn lost(&self) {
         self.lost.cancelled().await;
     }
 
-    pub(super) fn is_lost(&self) -> bool {
+    /// Returns whether another key has taken the permit.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
     }
 }
@@ -74,17 +87,23 @@ impl Drop for StreamPermit {
 }
 
 impl StreamPermits {
+    /// Creates `max` permits; one API key may have `max_per_key` of them.
+    #[must_use]
+    pub fn new(max: usize, max_per_key: usize) -> Self {
+        Self { max, max_per_key, taken: Mutex::default() }
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Taken {
     /// Takes the latest permit of the key with the most, if that leaves it at least as many as the asking key
     /// has then: its `own` permits and the new one.
-    fn take_from_another(&mut self, own: usize) -> Result<(), WatchError> {
+    fn take_from_another(&mut self, own: usize) -> Result<(), NoPermit> {
         let heaviest = self.by_key.values_mut().max_by_key(|of_key| of_key.len());
-        let heaviest = heaviest.filter(|of_key| of_key.len() > own + 1).ok_or(WatchError::TooMany)?;
+        let heaviest = heaviest.filter(|of_key| of_key.len() > own + 1).ok_or(NoPermit::TooMany)?;
         if let Some((_, lost)) = heaviest.pop_last() {
             lost.cancel();
         }
@@ -94,9 +113,13 @@ impl Taken {
 
 #[cfg(test)]
 mod tests {
-    use rdev_webhooks_domain::Timestamp;
+    use rdev_core::Timestamp;
 
     use super::*;
+
+    fn permits() -> Arc<StreamPermits> {
+        Arc::new(StreamPermits::new(100, 20))
+    }
 
     fn key(number: u8) -> Option<ApiKeyId> {
         Some(ApiKeyId::from_parts(Timestamp::EPOCH, [number; 10]))
@@ -108,16 +131,16 @@ mod tests {
 
     #[test]
     fn a_key_has_its_share_and_no_more() {
-        let permits = Arc::default();
-        let held = take(&permits, None, MAX_STREAMS_PER_KEY);
-        assert_eq!(StreamPermit::take(&permits, None).err(), Some(WatchError::TooManyOfKey));
+        let permits = permits();
+        let held = take(&permits, None, 20);
+        assert_eq!(StreamPermit::take(&permits, None).err(), Some(NoPermit::TooManyOfKey));
         drop(held);
         assert!(StreamPermit::take(&permits, None).is_ok());
     }
 
     #[test]
     fn keys_that_took_all_places_give_way_to_others() {
-        let permits = Arc::default();
+        let permits = permits();
         let held: Vec<StreamPermit> = (0..5).flat_map(|number| take(&permits, key(number), 20)).collect();
         let others: Vec<StreamPermit> =
             (100..150).flat_map(|number| take(&permits, key(number), 1)).collect();
@@ -126,7 +149,7 @@ mod tests {
             assert_eq!(of_key.iter().filter(|permit| !permit.is_lost()).count(), 10);
         }
         // The key lost its permits to others, and may not take them back.
-        assert_eq!(StreamPermit::take(&permits, key(0)).err(), Some(WatchError::TooMany));
+        assert_eq!(StreamPermit::take(&permits, key(0)).err(), Some(NoPermit::TooMany));
         drop(held);
         assert!(StreamPermit::take(&permits, key(0)).is_ok());
     }
