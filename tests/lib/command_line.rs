@@ -1,4 +1,4 @@
-//! The client commands of `rdev-webhooks`, run as a user does.
+//! The client commands of the programs, run as a user does.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +13,7 @@ use crate::process::{binary, text};
 pub struct CommandLine {
     /// The user's home, which is also the current folder.
     pub home: PathBuf,
+    program: &'static str,
     variables: Vec<(String, String)>,
 }
 
@@ -41,7 +42,13 @@ impl CommandLine {
     #[must_use]
     pub fn new(home: &Path, data_dir: &Path) -> Self {
         let variables = vec![("RDEV_DATA_DIR".to_owned(), text(data_dir).to_owned())];
-        Self { home: home.to_owned(), variables }
+        Self { home: home.to_owned(), program: "rdev-webhooks", variables }
+    }
+
+    /// Returns the user of another program than `rdev-webhooks`.
+    #[must_use]
+    pub fn of(self, program: &'static str) -> Self {
+        Self { program, ..self }
     }
 
     /// Returns the user with another variable in the environment.
@@ -60,19 +67,19 @@ impl CommandLine {
         command
     }
 
-    /// Runs `rdev-webhooks` with arguments.
+    /// Runs the program with arguments.
     pub async fn run(&self, args: &[&str]) -> Ended {
         self.run_with_input(args, "").await
     }
 
-    /// Runs `rdev-webhooks` with the words of a line as arguments.
+    /// Runs the program with the words of a line as arguments.
     pub async fn line(&self, line: &str) -> Ended {
         self.run(&line.split_whitespace().collect::<Vec<_>>()).await
     }
 
-    /// Runs `rdev-webhooks` with arguments and standard input.
+    /// Runs the program with arguments and standard input.
     pub async fn run_with_input(&self, args: &[&str], input: &str) -> Ended {
-        let mut command = self.command(&binary("rdev-webhooks"));
+        let mut command = self.command(&binary(self.program));
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();

@@ -101,14 +101,19 @@ impl Process {
     }
 
     /// Sends SIGTERM and waits for its end.
-    pub async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(self) -> ExitStatus {
         self.signal("TERM").await;
+        self.end().await
+    }
+
+    /// Waits for its end.
+    pub async fn end(mut self) -> ExitStatus {
         let mut rest = String::new();
         let ended = async {
             self.stdout.read_to_string(&mut rest).await.unwrap();
             self.child.wait().await.unwrap()
         };
-        tokio::time::timeout(DEADLINE, ended).await.expect("it stops in time")
+        tokio::time::timeout(DEADLINE, ended).await.expect("it ends in time")
     }
 
     /// Returns the processor time that it has used so far, in seconds.

@@ -20,6 +20,8 @@ pub enum Failure {
     ClosedOutput,
     /// The user interrupted it.
     Interrupted,
+    /// It has said itself how it ended. This is its exit code.
+    Ended(u8),
     /// An error.
     Reported(Box<Report>),
 }
@@ -136,6 +138,7 @@ impl Failure {
         match self {
             Self::ClosedOutput => ExitCode::SUCCESS,
             Self::Interrupted => ExitCode::from(INTERRUPTED),
+            Self::Ended(code) => ExitCode::from(code),
             Self::Reported(report) => {
                 cli::print(io::stderr(), report.text(program));
                 ExitCode::from(report.code)
@@ -194,7 +197,8 @@ fn repeat_with(key: &str) -> Help {
 }
 
 /// Returns whether a URL is of this machine.
-pub(crate) fn is_loopback(url: &str) -> bool {
+#[must_use]
+pub fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let Some(host) = uri.host() else { return false };
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();

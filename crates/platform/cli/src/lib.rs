@@ -29,6 +29,7 @@
 //!
 //! Data goes to standard output and everything else to standard error. The exit codes are those of [`EXIT_CODES`].
 
+pub mod body;
 pub mod completions;
 pub mod config;
 pub mod config_file;
@@ -54,3 +55,4 @@ pub use output::{Format, Printer};
 pub use program::{Help, Program};
 pub use run::{Group, Verb, run, run_without_session};
 pub use session::{ListArgs, Session};
+pub use settings::is_loopback;

@@ -44,6 +44,21 @@ impl<T: Args> Verb<T> {
     {
         run(program, &self.connection, |session| verb(session, self.verb))
     }
+
+    /// Runs the verb, which deals with interrupts itself.
+    pub fn run_through_interrupts<F>(
+        self,
+        program: &'static Program,
+        verb: impl FnOnce(Session, T) -> F,
+    ) -> ExitCode
+    where
+        F: Future<Output = Outcome>,
+    {
+        match Session::open(program, &self.connection) {
+            Ok(session) => block_on(program, verb(session, self.verb)),
+            Err(failure) => failure.report(program),
+        }
+    }
 }
 
 /// Runs a verb: opens the session, and turns its end into an exit code.
@@ -63,16 +78,20 @@ where
 
 /// Runs what needs no connection. An interrupt ends it with exit code 130.
 pub fn run_without_session(program: &Program, verb: impl Future<Output = Outcome>) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Failure::failed(format!("cannot start: {error}")).report(program),
-    };
-    let outcome = runtime.block_on(async {
+    block_on(program, async {
         tokio::select! {
             outcome = verb => outcome,
             _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
         }
-    });
+    })
+}
+
+fn block_on(program: &Program, verb: impl Future<Output = Outcome>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::failed(format!("cannot start: {error}")).report(program),
+    };
+    let outcome = runtime.block_on(verb);
     // A thread that reads standard input cannot be cancelled.
     runtime.shutdown_background();
     match outcome {

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use crate::output::{self, Printer, say};
-use crate::settings::{Settings, Source};
+use crate::settings::{Setting, Settings, Source};
 use crate::table::Column;
 use crate::{ConnectionArgs, Failure, Outcome, Program};
 
@@ -58,6 +58,12 @@ impl Session {
     #[must_use]
     pub const fn program(&self) -> &'static Program {
         self.program
+    }
+
+    /// Returns the idempotency key of the command.
+    #[must_use]
+    pub fn idempotency_key(&self) -> &str {
+        &self.key
     }
 
     /// Returns a client with its key. Without a key it asks for it on a terminal.
@@ -119,7 +125,15 @@ impl Session {
     }
 
     fn prompt(&self) -> Outcome<SecretString> {
-        let url = &self.settings.url.value;
+        let Setting { value: url, source } = &self.settings.url;
+        if *source == Source::Default {
+            let data_dir = self.settings.data_dir.value.display();
+            let start = self.program.command("serve   (in another terminal and this folder)");
+            let message = format!("no server has been started in {data_dir}, and none is named");
+            return Err(
+                Failure::usage(message).with_advice(format!("{start}, or --data-dir DIR, or --url URL"))
+            );
+        }
         let missing = || {
             let set = self.program.command("config set --profile NAME --url URL");
             let advice = format!("RDEV_API_KEY=… in the environment, --api-key-file FILE, or {set}");
@@ -213,7 +227,7 @@ impl Session {
             match self.done(live.next().await)? {
                 Signal::Item(item) => self.printer.streamed(columns, item.json())?,
                 Signal::Lost(error) => say(&format!("{error}; reconnecting")),
-                Signal::Connected | Signal::Moved => {}
+                Signal::Connected | Signal::Moved | Signal::Other(..) => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config_file::{self, Config, Profile};
-use crate::failure::is_loopback;
+pub use crate::failure::is_loopback;
 use crate::{ConnectionArgs, Failure, Outcome, Program, files};
 
 /// The URL of a server on this machine that has written none.

@@ -23,6 +23,12 @@ pub fn future(text: &str) -> Result<String, String> {
     parse(text, Ambient::system().now(), true).map(|time| time.to_string())
 }
 
+/// Returns a duration in milliseconds, as the APIs have it.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn parse(text: &str, now: Timestamp, is_future: bool) -> Result<Timestamp, String> {
     let text = text.trim();
     let midnight = now.as_unix_seconds().div_euclid(DAY_SECONDS) * DAY_SECONDS;

@@ -56,6 +56,8 @@ mod transport;
 
 #[cfg(feature = "testing")]
 pub mod description;
+#[cfg(feature = "testing")]
+pub mod scripted;
 
 pub use builder::Builder;
 pub use call::{Call, Operation, Query};

@@ -42,6 +42,8 @@ pub enum Signal<T> {
     Item(Reply<T>),
     /// The place in the stream moved without an item.
     Moved,
+    /// Something else that the service says, such as why the stream ends: the name of the event, and its data.
+    Other(String, String),
 }
 
 impl<T: DeserializeOwned> Live<T> {
@@ -90,10 +92,14 @@ impl<T: DeserializeOwned> Live<T> {
     pub async fn next(&mut self) -> Result<Signal<T>, Error> {
         loop {
             if let Some(block) = self.blocks.pop_front() {
-                if let Some(id) = block.id.filter(|id| !id.is_empty()) {
-                    self.cursor = Some(id);
+                let id = block.id.filter(|id| !id.is_empty());
+                let (is_item, data) = (id.is_some(), block.data);
+                self.cursor = id.or(self.cursor.take());
+                let Some(data) = data else { return Ok(Signal::Moved) };
+                // An item has an id, after which the stream resumes.
+                if !is_item {
+                    return Ok(Signal::Other(block.event.unwrap_or_default(), data));
                 }
-                let Some(data) = block.data else { return Ok(Signal::Moved) };
                 let item = serde_json::from_str(&data);
                 return item
                     .map(Signal::Item)

@@ -6,6 +6,7 @@ pub(crate) struct Parser {
     line: Vec<u8>,
     after_cr: bool,
     id: Option<String>,
+    event: Option<String>,
     data: Option<String>,
 }
 
@@ -14,6 +15,8 @@ pub(crate) struct Parser {
 pub(crate) struct Block {
     /// The id to resume after.
     pub(crate) id: Option<String>,
+    /// The name of the event.
+    pub(crate) event: Option<String>,
     /// The data, if the block is an event.
     pub(crate) data: Option<String>,
 }
@@ -36,7 +39,7 @@ impl Parser {
     fn end_line(&mut self) -> Option<Block> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
-            let block = Block { id: self.id.take(), data: self.data.take() };
+            let block = Block { id: self.id.take(), event: self.event.take(), data: self.data.take() };
             return (block.id.is_some() || block.data.is_some()).then_some(block);
         }
         let line = String::from_utf8_lossy(&line);
@@ -44,6 +47,7 @@ impl Parser {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "id" => self.id = Some(value.to_owned()),
+            "event" => self.event = Some(value.to_owned()),
             "data" => match &mut self.data {
                 Some(data) => {
                     data.push('\n');
@@ -66,9 +70,9 @@ mod tests {
         let stream = "retry: 1000\n\nid: a\nevent: event\ndata: {\"n\":\ndata: 1}\n\n: keep-alive\nid: b\n\n\
                       data:x\r\n\r\n";
         let expected = [
-            Block { id: Some("a".into()), data: Some("{\"n\":\n1}".into()) },
-            Block { id: Some("b".into()), data: None },
-            Block { id: None, data: Some("x".into()) },
+            Block { id: Some("a".into()), event: Some("event".into()), data: Some("{\"n\":\n1}".into()) },
+            Block { id: Some("b".into()), event: None, data: None },
+            Block { id: None, event: None, data: Some("x".into()) },
         ];
         for size in [1, 3, stream.len()] {
             let mut parser = Parser::default();

@@ -2,58 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-
+use rdev_client::scripted::{self, response, serve};
 use rdev_webhooks_client::{Client, Error, FeedFilter, NewEvent, NewWebhook, Signal};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const ACCEPTED: &str = r#"{"id":"evt_1","deliveries":2}"#;
 
-/// A request that the server got.
-struct Seen {
-    line: String,
-    headers: BTreeMap<String, String>,
-}
-
-/// Serves these responses, one for each connection, and returns the requests. An empty response breaks the
-/// connection.
-async fn serve(responses: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<Seen>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/prefix/", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
-        let mut seen = Vec::new();
-        for response in responses {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut bytes = Vec::new();
-            let mut buffer = [0; 4_096];
-            while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
-                let read = stream.read(&mut buffer).await.unwrap();
-                bytes.extend_from_slice(&buffer[..read]);
-            }
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            let mut lines = text.lines();
-            let line = lines.next().unwrap().to_owned();
-            let headers = lines.map_while(|line| line.split_once(": "));
-            let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-            seen.push(Seen { line, headers });
-            stream.write_all(response.as_bytes()).await.unwrap();
-        }
-        seen
-    });
-    (url, serving)
-}
-
-fn response(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
 fn problem(status: u16, code: &str) -> String {
-    let body = format!(
-        r#"{{"type":"urn:rdev-webhooks:problem:{code}","title":"T","status":{status},"detail":"What is wrong.",
-        "instance":"/events","code":"{code}","request_id":"req-1","errors":[{{"pointer":"/data","detail":"D"}}]}}"#
-    );
-    response(&format!("{status} X"), "", &body)
+    scripted::problem(status, code, "/events", "/data")
 }
 
 fn client(url: &str) -> Client {
@@ -176,7 +132,7 @@ async fn a_stream_resumes_after_its_last_event() {
             Ok(Signal::Connected) => story.push("connected".to_owned()),
             Ok(Signal::Lost(_)) => story.push("lost".to_owned()),
             Ok(Signal::Item(event)) => story.push(event.id.clone()),
-            Ok(Signal::Moved) => {}
+            Ok(Signal::Moved | Signal::Other(..)) => {}
             Err(error) => break error,
         }
     };

@@ -174,7 +174,7 @@ impl Listener<'_> {
                 Signal::Item(event) if self.selection.matches(&event) => {
                     self.take(&mut state, &live, &event).await?;
                 }
-                Signal::Item(_) | Signal::Moved => {
+                Signal::Item(_) | Signal::Moved | Signal::Other(..) => {
                     state.progress.cursor = live.cursor().map(str::to_owned);
                     state.store_seldom()?;
                 }

@@ -145,7 +145,7 @@ pub(crate) async fn run(session: Session, verb: WebhooksVerb) -> Outcome {
             let patch = patch(&args.settings, &[url], &args.unset)?;
             let command =
                 format!("webhooks update {} --endpoint ENDPOINT   (changes the webhook's URL)", args.id);
-            if patch.0.is_empty() {
+            if patch.is_empty() {
                 let message =
                     "there is nothing to change; --url and --request-timeout are options of the connection";
                 return Err(Failure::usage(message).with_command(command));

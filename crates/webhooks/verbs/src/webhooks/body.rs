@@ -3,13 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use rdev_cli::body::Body;
+use rdev_cli::times::{future, milliseconds};
+use rdev_cli::{Failure, Outcome};
 use rdev_process::options::duration;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-
-use rdev_cli::json::Object;
-use rdev_cli::times::future;
-use rdev_cli::{Failure, Outcome, files};
 
 // The settings of a webhook.
 #[derive(Debug, Args)]
@@ -63,67 +60,32 @@ pub(crate) fn patch(
     settings: &SettingsArgs,
     texts: &[Option<(&str, &str)>],
     unset: &[String],
-) -> Outcome<Object> {
-    let mut body = match &settings.data {
-        Some(data) => {
-            let text = files::json_argument(data)?;
-            Object::parse(text.trim()).map_err(|error| Failure::usage(format!("--data {error}")))?
-        }
-        None => Object::default(),
-    };
-    let mut set = |path: &[&str], value: Outcome<Box<RawValue>>| {
-        body.set(path, value?).map_err(|error| Failure::usage(format!("--data: {error}")))
-    };
+) -> Outcome<Body> {
+    let mut body = Body::new(settings.data.as_deref())?;
     for (name, value) in texts.iter().flatten() {
-        set(&[name], raw(value))?;
+        body.set(&[name], value)?;
     }
-    for (name, values) in [("events", &settings.events), ("projects", &settings.projects)] {
-        if !values.is_empty() {
-            set(&[name], raw(values))?;
-        }
-    }
-    for (name, value) in [
-        ("description", &settings.description),
-        ("format", &settings.format),
-        ("signing", &settings.signing),
-        ("expires_at", &settings.expires_at),
-    ] {
-        if let Some(value) = value {
-            set(&[name], raw(value))?;
-        }
-    }
+    body.set_list("events", &settings.events)?;
+    body.set_list("projects", &settings.projects)?;
+    body.set_given(&["description"], settings.description.as_ref())?;
+    body.set_given(&["format"], settings.format.as_ref())?;
+    body.set_given(&["signing"], settings.signing.as_ref())?;
+    body.set_given(&["expires_at"], settings.expires_at.as_ref())?;
     for pair in &settings.metadata {
         let (key, value) = split(pair, '=', "--metadata", "team=core")?;
-        set(&["metadata", key], raw(value))?;
+        body.set(&["metadata", key], value)?;
     }
     for pair in &settings.header {
         let (name, value) = split(pair, ':', "--header", "'x-team: core'")?;
-        set(&["headers", name], raw(value.trim()))?;
+        body.set(&["headers", name], value.trim())?;
     }
-    if let Some(limit) = settings.rate_limit {
-        set(&["rate_limit"], raw(&limit))?;
-    }
-    if let Some(limit) = settings.max_in_flight {
-        set(&["max_in_flight"], raw(&limit))?;
-    }
-    if let Some(attempts) = settings.max_attempts {
-        set(&["retry", "max_attempts"], raw(&attempts))?;
-    }
-    if let Some(timeout) = settings.attempt_timeout {
-        set(&["timeout_ms"], raw(&u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)))?;
-    }
-    if let Some(enabled) = settings.enabled {
-        set(&["enabled"], raw(&enabled))?;
-    }
-    for name in unset {
-        let path: Vec<_> = name.splitn(2, '.').collect();
-        set(&path, raw(&()))?;
-    }
+    body.set_given(&["rate_limit"], settings.rate_limit.as_ref())?;
+    body.set_given(&["max_in_flight"], settings.max_in_flight.as_ref())?;
+    body.set_given(&["retry", "max_attempts"], settings.max_attempts.as_ref())?;
+    body.set_given(&["timeout_ms"], settings.attempt_timeout.map(milliseconds).as_ref())?;
+    body.set_given(&["enabled"], settings.enabled.as_ref())?;
+    body.unset(unset)?;
     Ok(body)
-}
-
-fn raw(value: &(impl Serialize + ?Sized)) -> Outcome<Box<RawValue>> {
-    to_raw_value(value).map_err(|error| Failure::usage(error.to_string()))
 }
 
 pub(crate) fn split<'a>(pair: &'a str, at: char, option: &str, example: &str) -> Outcome<(&'a str, &'a str)> {

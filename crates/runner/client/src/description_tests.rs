@@ -1,0 +1,83 @@
+//! The client and the description of the API agree.
+
+use rdev_client::Query;
+use rdev_client::description::ApiDescription;
+
+use crate::operations::ALL;
+use crate::*;
+
+fn description() -> ApiDescription {
+    ApiDescription::parse(&serde_json::to_string(&rdev_runner_api::described()).unwrap())
+}
+
+#[test]
+fn every_operation_is_described_and_every_described_one_exists() {
+    description().has_exactly(ALL, &[]);
+}
+
+#[test]
+fn every_view_has_exactly_the_described_members() {
+    let document = description();
+    document.reads::<Project>("Project");
+    document.reads::<Workspace>("Workspace");
+    document.reads::<Limits>("Limits");
+    document.reads::<Command>("CommandDetail");
+    document.reads::<CommandRequest>("CommandRequest");
+    document.reads::<CommandSession>("CommandSession");
+    document.reads::<CommandResult>("Result");
+    document.reads::<Usage>("Usage");
+    document.reads::<Denial>("Denial");
+    document.reads::<CommandEvent>("CommandEvent");
+    document.reads::<Provider>("Provider");
+    document.reads::<Capabilities>("Capabilities");
+}
+
+#[test]
+fn every_request_can_have_every_described_member() {
+    let document = description();
+    let text = || Some("x".to_owned());
+    let limits = NewLimits {
+        wall_ms: Some(1),
+        idle_ms: Some(1),
+        tool_idle_ms: Some(1),
+        start_ms: Some(1),
+        max_turns: Some(1),
+        max_budget_usd: Some(1.0),
+    };
+    document.writes("Limits", &limits);
+    let command = NewCommand {
+        provider: text(),
+        prompt: "x".to_owned(),
+        session: Some(NewSession::Resume("x".to_owned())),
+        model: text(),
+        limits,
+        permissions: text(),
+        allowed_tools: Some(Vec::new()),
+        denied_tools: Some(Vec::new()),
+        secrets: Some(Vec::new()),
+    };
+    document.writes("NewCommand", &command);
+    let settings = ProjectPatch {
+        provider: Some(None),
+        workspace: Some(Some(NewWorkspace::local("/x"))),
+        limits: Some(None),
+        permissions: Some(None),
+        allowed_tools: Some(None),
+        denied_tools: Some(None),
+        secrets: Some(None),
+        max_running: Some(None),
+    };
+    document.writes("Workspace", &NewWorkspace::local("/x"));
+    document.writes("NewProject", &NewProject { name: "x".to_owned(), settings });
+}
+
+#[test]
+fn every_filter_has_the_described_parameters() {
+    let document = description();
+    let text = || Some("x".to_owned());
+    let commands = CommandFilter { project: text(), provider: text(), status: text() };
+    let pages = &["limit", "cursor"];
+    document.asks("/commands", &commands.query(), pages);
+    document.asks("/projects", &Query::default(), pages);
+    document.asks("/commands/{id}/events", &Query::default(), pages);
+}

@@ -1,0 +1,147 @@
+//! `projects`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use rdev_cli::body::Body;
+use rdev_cli::table::Column;
+use rdev_cli::{Failure, ListArgs, Outcome, Session};
+use rdev_runner_client::{Client, NewWorkspace};
+
+use crate::settings::{LimitArgs, RightsArgs};
+
+const COLUMNS: &[Column] = &[
+    ("NAME", "name"),
+    ("PROVIDER", "provider"),
+    ("WORKSPACE", "workspace.path"),
+    ("PERMISSIONS", "permissions"),
+    ("AT ONCE", "max_running"),
+    ("CREATED", "created_at"),
+];
+
+#[derive(Debug, Subcommand)]
+pub enum ProjectsVerb {
+    /// List the projects by name
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Show a project
+    Show {
+        /// Name of the project
+        #[arg(value_name = "PROJECT")]
+        name: String,
+    },
+    /// Create a project
+    Create(Box<CreateProjectArgs>),
+    /// Change a project; commands that are queued already keep their settings
+    Update(Box<UpdateProjectArgs>),
+    /// Delete projects; their ended commands and their folders are kept
+    Delete {
+        /// Names of the projects
+        #[arg(value_name = "PROJECT", required = true)]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateProjectArgs {
+    /// Name of the project [default: that of --data]
+    #[arg(value_name = "PROJECT")]
+    name: Option<String>,
+    #[command(flatten)]
+    settings: ProjectSettingsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateProjectArgs {
+    /// Name of the project
+    #[arg(value_name = "PROJECT")]
+    name: String,
+    #[command(flatten)]
+    settings: ProjectSettingsArgs,
+    /// Reset a setting to its default, such as provider or limits.wall_ms
+    #[arg(long, value_name = "MEMBER")]
+    unset: Vec<String>,
+}
+
+// The settings of a project.
+#[derive(Debug, Args)]
+struct ProjectSettingsArgs {
+    /// Agent of its commands, as `providers` lists them [default: the default agent]
+    #[arg(long, value_name = "PROVIDER")]
+    provider: Option<String>,
+    /// Folder in which the agent works [default: a new one below the server's root of workspaces]
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
+    #[command(flatten)]
+    rights: RightsArgs,
+    /// Number of commands that may run at once
+    #[arg(long, value_name = "N")]
+    max_running: Option<u32>,
+    /// Body as in the API, to which the other options add: @FILE, - for standard input, or a JSON object
+    #[arg(long, value_name = "BODY")]
+    data: Option<String>,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+pub(crate) async fn run(session: Session, verb: ProjectsVerb) -> Outcome {
+    let client: Client = session.client()?;
+    match verb {
+        ProjectsVerb::List { list } => {
+            session.list(&list, COLUMNS, async |page| client.list_projects(&page).await).await
+        }
+        ProjectsVerb::Show { name } => session.show(client.get_project(&name).await),
+        ProjectsVerb::Create(args) => {
+            let mut body = body(&args.settings)?;
+            body.set_given(&["name"], args.name.as_ref())?;
+            session.show(client.create_project(&body).await)
+        }
+        ProjectsVerb::Update(args) => {
+            let mut body = body(&args.settings)?;
+            body.unset(&args.unset)?;
+            if body.is_empty() {
+                return Err(Failure::usage("there is nothing to change"));
+            }
+            session.show(client.update_project(&args.name, &body, None).await)
+        }
+        ProjectsVerb::Delete { names } => {
+            session.delete_each(&names, async |name| client.delete_project(name, None).await).await
+        }
+    }
+}
+
+fn body(settings: &ProjectSettingsArgs) -> Outcome<Body> {
+    let mut body = Body::new(settings.data.as_deref())?;
+    body.set_given(&["provider"], settings.provider.as_ref())?;
+    if let Some(path) = &settings.path {
+        body.set(&["workspace"], &NewWorkspace::local(absolute(path)?))?;
+    }
+    body.set_given(&["permissions"], settings.rights.permissions.as_ref())?;
+    body.set_list("allowed_tools", &settings.rights.allow)?;
+    body.set_list("denied_tools", &settings.rights.deny)?;
+    body.set_list("secrets", &settings.rights.secret)?;
+    body.set_given(&["max_running"], settings.max_running.as_ref())?;
+    let limits = settings.limits.limits();
+    for (name, limit) in [
+        ("wall_ms", limits.wall_ms),
+        ("idle_ms", limits.idle_ms),
+        ("tool_idle_ms", limits.tool_idle_ms),
+        ("start_ms", limits.start_ms),
+    ] {
+        body.set_given(&["limits", name], limit.as_ref())?;
+    }
+    body.set_given(&["limits", "max_turns"], limits.max_turns.as_ref())?;
+    body.set_given(&["limits", "max_budget_usd"], limits.max_budget_usd.as_ref())?;
+    Ok(body)
+}
+
+/// Returns a path as the service needs it: absolute, and as text.
+pub(crate) fn absolute(path: &Path) -> Outcome<String> {
+    let shown = path.display();
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|error| Failure::usage(format!("{shown} is not a folder: {error}")))?;
+    let text = absolute.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::usage(format!("the name of the folder {shown} is not UTF-8")))
+}

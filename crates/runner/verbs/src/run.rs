@@ -1,0 +1,126 @@
+//! `run`.
+
+mod project;
+
+use clap::Args;
+use rdev_cli::output::say;
+use rdev_cli::{Failure, Format, Outcome, Session, files};
+use rdev_client::{Reply, random_key};
+use rdev_runner_client::{Client, Command, NewCommand, NewSession};
+
+use crate::follow::{self, Interrupts};
+use crate::screen::Screen;
+use crate::settings::{LimitArgs, RightsArgs, given};
+
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct RunArgs {
+    /// Agent, as `providers` lists them [default: the project's, or the default one]
+    #[arg(value_name = "PROVIDER")]
+    provider: Option<String>,
+    /// What the agent is asked to do, or - for standard input
+    #[arg(value_name = "PROMPT", required = true)]
+    prompt: String,
+    /// Project [default: that of the current folder, which is made if there is none]
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Continue this session
+    #[arg(long, value_name = "SESSION", conflicts_with = "fork")]
+    session: Option<String>,
+    /// Continue a copy of this session
+    #[arg(long, value_name = "SESSION")]
+    fork: Option<String>,
+    /// The agent's name of the model [default: the agent's]
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    #[command(flatten)]
+    rights: RightsArgs,
+    /// Only queue it, and print the command
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+pub(crate) async fn run(session: Session, args: RunArgs) -> Outcome {
+    let client: Client = session.client()?;
+    let prompt = match args.prompt.as_str() {
+        "-" => files::read("-")?,
+        prompt => prompt.to_owned(),
+    };
+    let mut interrupts = Interrupts::new()?;
+    let command = interrupts.end(queue(&session, &client, &args, prompt)).await?;
+    if args.detach {
+        return session.printer.one(command.json());
+    }
+    if session.printer.format == Format::Id {
+        session.printer.print(&command.id)?;
+    } else {
+        say(&format!("{} on {}, by {} (^C cancels it)", command.id, command.project, command.provider));
+    }
+    if let Some(reason) = command.waiting_for.as_deref().filter(|reason| *reason != "runner") {
+        let place = command.position.map(|position| format!(", number {position} of the queue"));
+        say(&format!("It waits: {}{}.", waiting(reason), place.unwrap_or_default()));
+    }
+    let mut screen = Screen::new(session.printer).outliving_output();
+    // An answer to an earlier cancellation under the command's own key would cancel nothing.
+    let unkeyed = client.with_idempotency_key(session.done(random_key())?);
+    let ended = follow::cancellable(&session, &unkeyed, &command, &mut screen, &mut interrupts).await?;
+    screen.end(session.program(), &ended)
+}
+
+/// Queues the command on the project.
+async fn queue(
+    session: &Session,
+    client: &Client,
+    args: &RunArgs,
+    prompt: String,
+) -> Outcome<Reply<Command>> {
+    if args.provider.is_none() {
+        check_prompt(session, client, &args.prompt).await?;
+    }
+    let project = match &args.project {
+        Some(project) => project.clone(),
+        None => {
+            let key = format!("{}-project", session.idempotency_key());
+            project::of_folder(session, &client.with_idempotency_key(key)).await?
+        }
+    };
+    let continued = args.session.clone().map(NewSession::Resume);
+    let command = NewCommand {
+        provider: args.provider.clone(),
+        session: continued.or_else(|| args.fork.clone().map(NewSession::Fork)),
+        model: args.model.clone(),
+        limits: args.limits.limits(),
+        permissions: args.rights.permissions.clone(),
+        allowed_tools: given(&args.rights.allow),
+        denied_tools: given(&args.rights.deny),
+        secrets: given(&args.rights.secret),
+        ..NewCommand::new(prompt)
+    };
+    session.done(client.create_command(&project, &command).await)
+}
+
+/// Refuses the name of an agent as the whole prompt: the prompt was forgotten.
+async fn check_prompt(session: &Session, client: &Client, prompt: &str) -> Outcome {
+    let is_name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+    if prompt == "-" || !prompt.chars().all(is_name) {
+        return Ok(());
+    }
+    let providers = session.done(client.list_providers().await)?;
+    if providers.data.iter().all(|provider| provider.name != prompt) {
+        return Ok(());
+    }
+    let command = format!("run {prompt} \"PROMPT\"");
+    Err(Failure::usage(format!("{prompt} is an agent, and the prompt is missing")).with_command(command))
+}
+
+fn waiting(reason: &str) -> &str {
+    match reason {
+        "max_running" => "as many commands run as may in all",
+        "provider" => "as many commands of this agent run as may",
+        "project" => "as many commands of this project run as may",
+        "session" => "another command runs on this session",
+        other => other,
+    }
+}

@@ -1,0 +1,102 @@
+//! The project of the current folder.
+
+use rdev_cli::output::say;
+use rdev_cli::{Failure, Outcome, Session, is_loopback};
+use rdev_runner_client::{Client, NewProject, NewWorkspace, PageRequest, Project, ProjectPatch};
+
+use crate::projects::absolute;
+
+/// The number of names that are tried for a new project.
+const MAX_NAMES: u32 = 50;
+/// The longest name that is made from a folder's, in characters, so that a number fits behind it.
+const MAX_NAME: usize = 120;
+
+/// Returns the name of the project whose workspace is the current folder. Makes one if there is none.
+pub(super) async fn of_folder(session: &Session, client: &Client) -> Outcome<String> {
+    if !is_loopback(&session.settings.url.value) {
+        let message = format!("{} may be another machine, without this folder", session.settings.url.value);
+        return Err(Failure::usage(message).with_command("run --project PROJECT PROMPT"));
+    }
+    let here = std::path::Path::new(".");
+    let folder = here.canonicalize();
+    let folder = folder.map_err(|error| Failure::usage(format!("there is no current folder: {error}")))?;
+    let folder = absolute(&folder)?;
+    if let Some(name) = find(session, client, &folder).await? {
+        return Ok(name);
+    }
+    let base = name_of(&folder);
+    for number in 1..=MAX_NAMES {
+        let name = if number == 1 { base.clone() } else { format!("{base}-{number}") };
+        if make(session, client, &name, &folder).await? {
+            return Ok(name);
+        }
+    }
+    Err(Failure::failed(format!("there are {MAX_NAMES} projects named like {base}"))
+        .with_command("projects create PROJECT --path .   (and then run --project PROJECT PROMPT)"))
+}
+
+async fn find(session: &Session, client: &Client, folder: &str) -> Outcome<Option<String>> {
+    let mut cursor = None;
+    loop {
+        let page = PageRequest { limit: Some(100), cursor };
+        let page = session.done(client.list_projects(&page).await)?.into_value();
+        if let Some(project) = page.data.iter().find(|project| is_in(project, folder)) {
+            return Ok(Some(project.name.clone()));
+        }
+        cursor = page.next_cursor;
+        if !page.has_more || cursor.is_none() {
+            return Ok(None);
+        }
+    }
+}
+
+fn is_in(project: &Project, folder: &str) -> bool {
+    project.workspace.kind == "local" && project.workspace.path.as_deref() == Some(folder)
+}
+
+/// Makes a project. Returns false if the name belongs to a project of another folder.
+async fn make(session: &Session, client: &Client, name: &str, folder: &str) -> Outcome<bool> {
+    let workspace = Some(Some(NewWorkspace::local(folder)));
+    let settings = ProjectPatch { workspace, ..ProjectPatch::default() };
+    let project = NewProject { name: name.to_owned(), settings };
+    match client.create_project(&project).await {
+        Ok(_) => {
+            say(&format!("Project {name} is made for {folder}."));
+            Ok(true)
+        }
+        // Another command may have made it in the meantime.
+        Err(error) if error.problem().is_some_and(|problem| problem.code == "project_exists") => {
+            Ok(is_in(&*session.done(client.get_project(name).await)?, folder))
+        }
+        Err(error) => session.done(Err(error)),
+    }
+}
+
+/// Returns the name of a folder's project.
+fn name_of(folder: &str) -> String {
+    let last = folder.rsplit('/').next().unwrap_or_default();
+    let valid: String = last.chars().map(|char| if char.is_control() { '-' } else { char }).collect();
+    let cut: String = valid.trim().chars().take(MAX_NAME).collect();
+    match cut.trim() {
+        "" | "." | ".." => "workspace".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_folder_becomes_a_valid_one() {
+        for (folder, name) in [
+            ("/srv/my-project", "my-project"),
+            ("/srv/mein Projekt é ", "mein Projekt é"),
+            ("/srv/a\nb", "a-b"),
+            ("/", "workspace"),
+        ] {
+            assert_eq!(name_of(folder), name, "{folder:?}");
+        }
+        assert_eq!(name_of(&format!("/{}", "é".repeat(200))).chars().count(), MAX_NAME);
+    }
+}
