@@ -7,4 +7,5 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod claude_code;
 mod harness;

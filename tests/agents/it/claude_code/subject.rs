@@ -1,0 +1,90 @@
+//! The agent of a test, with a model and folders of its own.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
+use std::sync::Arc;
+
+use rdev_runner_claude_code::{ClaudeCodeAgent, ClaudeCodeSettings};
+use rdev_runner_domain::ports::CodeAgent;
+use rdev_runner_domain::{AgentEventKind, AgentResult, AgentRun, LimitSettings, RequestDraft, Workspace};
+use rdev_runner_exec_local::{LocalBackend, LocalSettings, SupervisorCommand};
+use rdev_runner_testkit::{RecordingSink, draft, request};
+use rdev_runner_tests::{PATIENCE, Scene, ScriptedModel, claude, eventually};
+use rdev_webhooks_tests::binary;
+
+/// The agent of a test, with a model and folders of its own.
+pub(crate) struct Subject {
+    pub(crate) scene: Scene,
+    pub(crate) model: ScriptedModel,
+}
+
+impl Subject {
+    pub(crate) async fn new() -> Self {
+        Self { scene: Scene::new(), model: ScriptedModel::start().await }
+    }
+
+    /// Creates an agent, like a runner that starts.
+    pub(crate) fn agent(&self) -> ClaudeCodeAgent {
+        let backend = LocalBackend::new(LocalSettings {
+            root: self.scene.folder("root"),
+            supervisor: SupervisorCommand { program: binary("rdev-supervise"), args: Vec::new() },
+            path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            agent_home: None,
+        });
+        let program = claude().to_str().unwrap().to_owned();
+        ClaudeCodeAgent::new(
+            Arc::new(backend.unwrap()),
+            ClaudeCodeSettings { program, ..ClaudeCodeSettings::default() },
+        )
+    }
+
+    pub(crate) fn run(&self, draft: RequestDraft) -> AgentRun {
+        let path = self.scene.folder("workspace").to_str().unwrap().parse().unwrap();
+        let secret = |name: &str, value: &str| (name.parse().unwrap(), value.into());
+        let secrets = BTreeMap::from([
+            secret("ANTHROPIC_API_KEY", "test-key"),
+            secret("ANTHROPIC_BASE_URL", &self.model.messages_url()),
+        ]);
+        AgentRun { request: request(draft), workspace: Workspace::Local { path }, secrets }
+    }
+
+    /// Executes a request to its end, and checks that nothing of it is left.
+    pub(crate) async fn execute(&self, draft: RequestDraft) -> (AgentResult, Vec<AgentEventKind>) {
+        let sink = RecordingSink::default();
+        let run = self.run(draft);
+        let result = bounded(self.agent().execute(&run, &sink)).await;
+        self.leaves_nothing(&run).await;
+        (result, sink.events())
+    }
+
+    pub(crate) async fn play(
+        &self,
+        script: &str,
+        limits: LimitSettings,
+    ) -> (AgentResult, Vec<AgentEventKind>) {
+        self.execute(RequestDraft { limits, ..script_of(1, script) }).await
+    }
+
+    /// Checks that a run that has ended has left no process, no socket and no temporary folder, and forgets it.
+    pub(crate) async fn leaves_nothing(&self, run: &AgentRun) {
+        // The supervisor itself exits a moment after it has written down the end.
+        eventually("the end of all processes", || self.scene.processes().is_empty().then_some(())).await;
+        let folder = self.scene.folder("root/runs").join(run.command_id().to_string());
+        assert!(folder.is_dir() && !folder.join("tmp").exists());
+        let is_socket =
+            |path: &std::path::PathBuf| path.metadata().is_ok_and(|file| file.file_type().is_socket());
+        let sockets: Vec<_> = self.scene.files("").into_iter().filter(is_socket).collect();
+        assert!(sockets.is_empty(), "{sockets:?}");
+        self.agent().forget(run.command_id()).await;
+        assert!(!folder.exists());
+    }
+}
+
+/// Returns the request of a script that may use every tool.
+pub(crate) fn script_of(n: u8, script: &str) -> RequestDraft {
+    RequestDraft { allowed_tools: vec!["Bash".parse().unwrap()], ..draft(n, script) }
+}
+
+pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(2 * PATIENCE, future).await.expect("it happens in time")
+}
